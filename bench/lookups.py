@@ -23,7 +23,7 @@ from models.booking.bookings import BookedPerson, BookingRow
 from models.messages.outbox import any_since
 from prompts.catalogue import load
 from services.booking.find_booking import NotFound, find_booking
-from services.booking.text_booking import ONE_IN, TextRequested, text_booking
+from services.booking.text_booking import ONE_IN, text_booking
 from services.store import Store
 
 # Of each of the four kinds; each by a caller and in a call of its own, so that no limit is reached.
@@ -110,7 +110,7 @@ def _by_number(store_: Store, booked: list[tuple[str, BookedPerson]]) -> Times:
                 catalogue=catalogue,
                 national_number="+33974750001",
             )
-        return isinstance(asked, TextRequested)
+        return asked is not None
 
     numbers = [person.number for _, person in booked]
     times = _in_turns(numbers, _numbers("+3374"), look_up)

@@ -27,6 +27,7 @@ from bench.by_hand import ByHand
 from bench.helpers import helper, tell
 from bench.servers import CannotMeasure, store_of
 from bench.timing import Growth
+from models.booking.changes import Address
 from models.centres.centres import insert_new
 from models.database import Database
 from models.migrations.runner import upgrade
@@ -35,10 +36,13 @@ from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
-from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import HoldRequest, hold_slots
+from services.slots.offer import offer_at
+from services.work import Work
 
 PARIS = ZoneInfo("Europe/Paris")
+_WHERE = Address("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key, bookable=True)
 CENTRES = 40
 SLICE, SLICES = 100, 9
 PROCESSES = 16
@@ -124,7 +128,7 @@ class ServiceBookings:
         holder = Holder(Channel.PHONE, call_id)
         now = datetime.now(UTC)
         with store.database.transaction() as connection:
-            door = Allocate(connection, store, CAMPAIGN, holder)
+            door = Allocate(Work(connection, store, CAMPAIGN), holder)
             wish = door.wish(((now, now + timedelta(days=400)),))
             held = door.hold([centre_id], wish, PARIS)
         if not held:
@@ -133,13 +137,7 @@ class ServiceBookings:
         number = int(call_id[2:34], 16)
         request = Request(
             holder=holder,
-            chosen=(Chosen(first.place_id, first.slot_id, first.start_at),),
-            centre_id=centre_id,
-            local_starts=(first.start_at.astimezone(PARIS),),
-            street="1 rue Haute",
-            centre_name="Salle",
-            town="Paris",
-            centre_postcode="75011",
+            offer=offer_at(_WHERE, first),
             born=date(1942, 3, 12),
             postcode="75011",
             number=f"+336{number % 10**8:08d}",
@@ -148,9 +146,7 @@ class ServiceBookings:
         )
         with store.database.transaction() as connection:
             booked = confirm_booking(
-                connection,
-                store,
-                CAMPAIGN,
+                Work(connection, store, CAMPAIGN),
                 request,
                 catalogue=self._catalogue,
                 national_number="+33974750001",
@@ -333,7 +329,7 @@ class _Searcher:
         started = time.perf_counter()
         with contextlib.suppress(_Undo), database.transaction() as connection:
             holder = Holder(Channel.PHONE, f"CA{number + WARM:032x}")
-            held = hold_slots(connection, self._store, self._campaign, holder, wanted)
+            held = hold_slots(Work(connection, self._store, self._campaign), holder, wanted)
             if not held or any(one.second is None for one in held):
                 raise CannotMeasure("a search among many slots found no pair")
             raise _Undo

@@ -28,7 +28,7 @@ FILES = {
 CHECKING = {"axe.min.js": "axe-core/axe.min.js"}
 _LISTS = ("package.json", "package-lock.json", ".npmrc")
 _STAMP = "installed"
-# Seconds. Whoever has no network is told soon.
+# Seconds. An operator without a network is told soon.
 _DEADLINE = 90
 _QUICK = ("--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-timeout=20000")
 

@@ -41,7 +41,7 @@ _LEGEND_NODES = {
     "l_end": ("the call may end here", "white"),
 }
 _OFFERS_PERSON = re.compile(r"\b0\b")
-# Longer labels make a map that nobody can look at.
+# Longer labels make a map that is too wide to read.
 MOST_LABEL = 34
 
 
@@ -187,7 +187,7 @@ def _is_drawn(edge: MapEdge) -> bool:
         return False
     of_person = PERSON_STEPS | LINE_STEPS
     if edge.end in {"person", *LINE_STEPS} - {edge.start} and edge.start not in of_person:
-        # From anywhere; the door is drawn once, at the person.
+        # Reached from every step; the way to an agent is drawn once, at the person step.
         return False
     if edge.start in of_person and edge.end not in of_person:
         return False
@@ -195,7 +195,7 @@ def _is_drawn(edge: MapEdge) -> bool:
 
 
 def _common_steps() -> set[tuple[str, str]]:
-    """The ways of whoever answers at once and takes the first offer."""
+    """The edges that a caller takes who answers at once and takes the first offer."""
     path = common_path(ringing(), _make())
     steps = [call_map.START, *(exchange.after.step for exchange in path)]
     return set(pairwise(steps))

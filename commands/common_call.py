@@ -1,4 +1,4 @@
-"""The call of somebody who answers at once: how many answers, how many spoken seconds."""
+"""The call of a person who answers at once: how many answers, how many spoken seconds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class CommonCallTurn:
 
 @dataclass(frozen=True)
 class CommonCall:
-    """The call of somebody who answers everything at once and takes the first offer."""
+    """The call of a person who answers everything at once and takes the first offer."""
 
     answers: int
     turns: tuple[CommonCallTurn, ...]
@@ -62,7 +62,7 @@ class CommonCall:
 
     @property
     def seconds_to_goodbye(self) -> float:
-        """The same for whoever stays on the line and presses nothing more."""
+        """The same for a caller who stays on the line and presses nothing more."""
         return sum(turn.seconds for turn in self.turns)
 
     @property

@@ -1,4 +1,4 @@
-"""`flask queues …`: the queues of those who wait for a person, here and at the provider."""
+"""`flask queues …`: the queues of callers who wait for an agent, here and at the provider."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _add_making(group: click.Group, store: Store, control: Callable[[], CallCont
         for name in made:
             click.echo(f"{name}: at the provider")
         if failed:
-            # Nothing depends on it: the dispatcher tries again, callers are held all the same.
+            # No caller depends on it: the dispatcher tries again, and callers are held meanwhile.
             click.echo(
                 f"not made at the provider, tried again later: {', '.join(failed)}", err=True
             )

@@ -11,14 +11,21 @@ from commands.wishes import CarryOut, as_day, as_time, changes_centre
 from models.clock import Clock
 from models.database import Database
 from services.centre_day.centre_life import CentreLife
-from services.slots.list_slots import HEADER, UnknownCentre, list_slots
-from services.slots.open_slots import ReleaseOffers, SlotsRefused, open_slots, parse_hours
+from services.slots.open_slots import (
+    HEADER,
+    ReleaseOffers,
+    SlotsRefused,
+    UnknownCentre,
+    list_slots,
+    open_slots,
+    parse_hours,
+)
 
 
 def make(
     database: Database, clock: Clock, life: CentreLife, offers: ReleaseOffers | None = None
 ) -> click.Group:
-    """The commands `slots …`; `offers` are those who wait for new places."""
+    """The commands `slots …`; `offers` gives new places to people of the waiting list."""
 
     @click.group()
     def slots() -> None:

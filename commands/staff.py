@@ -1,4 +1,4 @@
-"""`flask staff`: accounts of those who work here."""
+"""`flask staff`: accounts of the staff."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.accounts import passwords
 from services.accounts import staff as accounts
 from services.store import Store
 
-# Whom `make crowd` may have at desks.
+# The most agents whom `make crowd` may put at desks.
 MOST_IN_A_CROWD = 20
 
 

@@ -94,7 +94,7 @@ def make_migrate(database_url: str) -> click.Command:
 def make_demo(
     database: Database, clock: Clock, add_people: Callable[[int], int] = lambda _count: 0
 ) -> click.Command:
-    """The command `demo`; `add_people` books so many a day who never were."""
+    """The command `demo`; `add_people` makes bookings of so many invented people a day."""
 
     @click.command("demo", epilog="Example: flask demo")
     @click.option("--refresh", is_flag=True, help="Read the extracts in data/ anew.")

@@ -61,8 +61,8 @@ def carry_out(
 ) -> None:
     """Do it and print what was done; a refusal is one sentence and exit status 1.
 
-    Where somebody is booked it says first how many and what would become of them, and asks, unless
-    it is told `yes`; whoever does not answer with yes has changed nothing (exit status 1).
+    Where people are booked it says first how many and what would become of them. It then asks the
+    operator, unless it is told `yes`. Any answer but yes changes nothing (exit status 1).
     """
     with refusals(LifeRefused):
         if not (yes or wish.dry_run):

@@ -28,11 +28,12 @@ ENDED = "ended"
 UNSURE_BELOW = 0.5
 # And what it believes in less than this was never said to us.
 NOISE_BELOW = 0.25
-# A text longer than this is a television, or somebody who tells a story.
+# A text longer than this is a television, or a caller who tells a story.
 MOST_WORDS = 400
-# At these, whoever asks for a person answers the question.
+# At these steps, asking for a person answers the question.
 PERSON_STEPS = frozenset({"person", "person_number", "person_number_check", "callback_check"})
-# Nobody knocks from there: they were told already why nobody is passed, or are in the line.
+# Callers here do not ask the allocator again: they were told why they cannot be passed to an agent,
+# or they are in the queue.
 _INSIDE = frozenset({"person", "person_number", "person_number_check"}) | LINE_STEPS
 _COMMANDS = {
     "0": "person", "00": "person", "000": "person",
@@ -81,7 +82,7 @@ def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Sessi
         # From a conversation, and not from a queue that did not hold them.
         result = "returned"
     if heard.kind is Heard.QUEUED and result == HUNG_UP:
-        # Nobody hears it. Where they were is kept for when they ring again.
+        # The caller has hung up. Their step is kept for when they ring again.
         return session, _speech(session, (), None, TurnOutcome.ENDED)
     return _settle(session, HELD[session.step].back(session, result, world), world)
 
@@ -115,19 +116,19 @@ def _command(session: Session, pressed: str) -> str | None:
 
 
 def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
-    """Answer words: a wish that means the same everywhere, an answer to this question, or noise."""
+    """Answer words: a command that holds everywhere, an answer to this question, or noise."""
     text = heard.text[:MOST_WORDS]
     wish = command(text, world.vocabulary(session.language))
     belief = 1.0 if heard.confidence is None else heard.confidence
     unsure = belief < UNSURE_BELOW
     spoke = session.but(speaks=True, speech_off_at="")
     if wish in _REPLIES and session.replied != wish:
-        # What is said into a room may be said again and again: the second time it is noise.
+        # Background voices may say the same again and again: the second time it is noise.
         replied = session.but(replied=str(wish), speech_off_at=session.step if unsure else "")
         reply = (Line(_REPLIES[wish]),)
         if replied.misses + 1 < STEPS[session.step].patience:
             return replied, _ask(replied, world, TurnOutcome.REPEATED, reply)
-        # No other wording is left, and nobody asked for the same again.
+        # No other wording is left, and the caller did not ask to hear the same again.
         question = STEPS[session.step].question(replied, world)
         listen = _open_to_words(replied, question, world)
         return replied, _speech(replied, reply, listen, TurnOutcome.REPEATED)
@@ -139,7 +140,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)
     step = STEPS[session.step]
-    # Whoever asks for a person here again means it.
+    # A caller who asks for a person here again means it.
     move = step.take(spoke, "0", world) if obeyed else step.hear(spoke, text, world)
     if move is not None:
         return _settle(spoke, move, world, unsure=unsure)
@@ -161,7 +162,7 @@ def _not_understood(
 
 def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     """Do what is the same at every question; none of it counts as a failed try."""
-    # Whoever asks for anything may speak again.
+    # A caller who asks for anything may speak again.
     session = session.but(speech_off_at="")
     if wish == "person":
         return _to_person(session, world)
@@ -183,7 +184,7 @@ def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
 def _to_person(
     session: Session, world: World, *, into_queue: bool = True
 ) -> tuple[Session, Speech]:
-    """To a person, from wherever it is; `into_queue`: if somebody is there, at once."""
+    """Pass the caller to an agent, from any step; `into_queue`: at once, if an agent is there."""
     asked = session.but(resume=session.step, wants_person=True)
     return _settle(session, Go(asked, "person"), world, into_queue=into_queue)
 
@@ -234,7 +235,7 @@ def _settle(
 
 
 def _through_the_door(session: Session, move: Go, world: World, *, into_queue: bool) -> Move:
-    """Whoever is on the way to a person is passed, if somebody is there."""
+    """Pass a caller who is on the way to an agent, if an agent is there."""
     asks = move.step == "person" and session.step not in _INSIDE and into_queue
     if asks or move.step == QUEUE:
         return knock(move.session, world, move.lines, remember=move.remember)
@@ -245,7 +246,7 @@ def _through_the_door(session: Session, move: Go, world: World, *, into_queue: b
 
 
 def _leave(session: Session, move: End) -> tuple[Session, Speech]:
-    """Say the last words, or the last before somebody else has the line."""
+    """Say the last words, or the last before an agent or a centre has the call."""
     speech = _speech(move.session, move.lines, None, move.outcome)
     if move.dial:
         # They come back here when the other line is done with, or does not answer.
@@ -282,18 +283,18 @@ def _ask(
 ) -> Speech:
     question = STEPS[session.step].question(session, world)
     keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
-    # Whoever asked for a moment hears the question in other words, though it was no mistake.
+    # A caller who asked for a moment hears the question in other words, though it was no mistake.
     wording = session.misses + max(session.unsure, bool(session.replied))
     asked = tuple(Line(key, question.values, wording) for key in keys)
     listen = _open_to_words(session, question, world)
     if listen.speech and outcome in _TRIED_IN_VAIN and not session.speaks:
-        # Nobody speaks to a machine that has not asked for it.
+        # Callers do not speak to a machine unless it invites them to.
         before = (*before, Line("you_may_speak", wording=max(session.misses - 1, 0)))
     return _speech(session, (*before, *asked, *question.after), listen, outcome)
 
 
 def _open_to_words(session: Session, question: Question, world: World) -> Listen:
-    """Keys first; words from the second try on, and from the first for whoever spoke before.
+    """Keys first; words from the second try on, or from the first for a caller who spoke before.
 
     A step may take words from the first try, where keys alone are hard.
     """

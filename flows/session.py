@@ -19,11 +19,11 @@ class CallerKind(StrEnum):
 
     MOBILE = "mobile"  # can be called back and can receive a text
     LANDLINE = "landline"  # can be called back
-    NONE = "none"  # withheld, foreign, short or premium: nobody's fault, and of no use
+    NONE = "none"  # withheld, foreign, short or premium: cannot be used
 
 
 class Whom(StrEnum):
-    """Who comes: the caller, somebody else, or two people one after the other."""
+    """Who comes: the caller, another person, or two people one after the other."""
 
     SELF = ""
     OTHER = "other"
@@ -108,7 +108,7 @@ class CallerBooking:
     movable: bool = True
     # The doses of those ahead that cannot take place: their centre is closed, that day or for good.
     off: tuple[int, ...] = ()
-    # Told only where we ring about it, for whoever has noted it nowhere.
+    # Told only where we ring about the appointment, for a person who did not note it.
     reference: str = ""
 
     @classmethod
@@ -128,7 +128,7 @@ class CallerBooking:
 
 @dataclass(frozen=True)
 class KeptOffer:
-    """A place that is kept for somebody of the waiting list, who proved to be them.
+    """A place that is kept for a person of the waiting list, who proved to be that person.
 
     `until` is ISO 8601 in UTC. `text_to` is where a confirmation goes as a text; empty: nowhere.
     """
@@ -160,7 +160,7 @@ class Proving(StrEnum):
     NOTHING = ""
     REFERENCE = "reference"
     TEXT = "text"
-    # Of whoever we ring about it.
+    # Of a person whom we ring about it.
     RUNG = "rung"
 
 
@@ -181,7 +181,7 @@ class Session:
     speaks: bool = False
     speech_off_at: str = ""
     unsure: bool = False
-    # The wish that was answered last at this step, without moving on.
+    # The command that was answered last at this step, without moving on.
     replied: str = ""
     # Whether a person was asked for at any time in this call.
     wants_person: bool = False
@@ -190,8 +190,8 @@ class Session:
     caller_kind: str = CallerKind.NONE
 
     whom: str = Whom.SELF
-    # Of two people, the second; the first, born `first_born`, is booked under `first_reference`,
-    # and a place beside theirs is held.
+    # Whether this is the second of two people. The first, born `first_born`, is booked under
+    # `first_reference`, and an adjacent place is held.
     second_person: bool = False
     first_reference: str = ""
     first_born: str = ""
@@ -242,10 +242,10 @@ class Session:
     # When they would be rung about it, as it was told: in the evening, and before (ISO 8601 by the
     # centre's clock); empty where not.
     rings_at: tuple[str, ...] = ()
-    # Why somebody must look at this, where it is more than that a person was asked for.
+    # Why an agent must look at this, where it is more than that the caller asked for a person.
     person_reason: str = ""
-    # A place in the line for a person, and its queue. And whether no call can be promised, for it
-    # would not be kept.
+    # A place in the queue for an agent, and its queue. And whether no call can be promised, because
+    # it would not be kept.
     line: str = ""
     line_queue: str = ""
     no_promise: bool = False
@@ -260,8 +260,8 @@ class Session:
     doses_to_cancel: tuple[int, ...] = ()
     moving: str = Moving.NONE
 
-    # Whether a place is kept for somebody of the waiting list who is rung at this line; and which,
-    # once the birth date proved that it is for whoever speaks.
+    # Whether a place is kept for a person of the waiting list who is rung at this number; and
+    # which, once the birth date proved that it is the person on the line.
     is_offered: bool = False
     kept: KeptOffer | None = None
 
@@ -271,9 +271,9 @@ class Session:
     kept_town: str = ""
     kept_until: str = ""
     kept_zone: str = ""
-    # Goes on from such a call: nobody is read the date of birth that was given there.
+    # Goes on from such a call: the date of birth that was given there is not read aloud.
     resumed: bool = False
-    # Begun by somebody else than whose line was cut, or by nobody knows whom.
+    # Begun by another person than the caller whose line was cut, or by a caller who is unknown.
     someone_else: bool = False
     # Whether the code to go on with, from a withheld number, was told.
     coded: bool = False
@@ -290,7 +290,7 @@ class Session:
 
     @property
     def is_first_of_two(self) -> bool:
-        """Whether somebody else is to be served after this person in the same call."""
+        """Whether a second person is to be served after this one in the same call."""
         return self.whom == Whom.TWO and not self.second_person
 
     @property
@@ -299,7 +299,7 @@ class Session:
 
     @property
     def known(self) -> dict[str, str]:
-        """What the caller gave and chose, for whoever takes over: nobody is asked twice.
+        """What the caller gave and chose, for the agent who takes over and need not ask again.
 
         Moments are ISO 8601 in UTC; what was not given is left out.
         """

@@ -22,12 +22,12 @@ class Heard(StrEnum):
 class Input:
     """One thing heard: the ring itself, keys in the order they were pressed, words, or nothing.
 
-    RETURNED is a caller who was connected to another line and is back; QUEUED one who is out of
-    the queue again, for the reason in `keys`, in the provider's words; FAILED is none of theirs: we
-    could not answer, several times on end.
+    RETURNED is a caller who was connected to another line and is back. QUEUED is one who is out of
+    the queue again, for the reason in `keys`, in the provider's words. FAILED is our fault: this
+    service could not answer, several times on end.
 
-    `text` is what a recogniser made of the words; `confidence` is its own belief in that, from 0
-    to 1, or None where it gives none.
+    `text` is what a recogniser made of the words; `confidence` is its own belief in that, from 0 to
+    1, or None where it gives none.
     """
 
     kind: Heard

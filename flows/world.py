@@ -103,13 +103,13 @@ class OwnPhone:
 
 @dataclass(frozen=True)
 class Eligibility:
-    """Whether somebody may book at this moment, and if not, when that changes.
+    """Whether a person may book at this moment, and if not, when that changes.
 
     `first_day`: an appointment on that day (by the centre's calendar) or later may be booked; None
-    when none may. `day_from`: the first day on which they may have one; None where nobody knows.
-    `turn_at` (UTC): when their class may book, where it may not yet. `tell_at` (UTC): when to tell
-    them that they may book; None when that is too far away to be promised. `groups` of the campaign
-    would let them book now, if they belong to one.
+    when none may. `day_from`: the first day on which the person may have one; None where it is
+    unknown. `turn_at` (UTC): when the person's class may book, where it may not yet. `tell_at`
+    (UTC): when to tell the person that they may book; None when that is too far away to be
+    promised. `groups` of the campaign would let the person book now, if they belong to one.
     """
 
     first_day: date | None
@@ -121,7 +121,7 @@ class Eligibility:
 
 @dataclass(frozen=True)
 class WaitingListRequest:
-    """Somebody who waits for a place near a position. `number` is E.164."""
+    """A person who waits for a place near a position. `number` is E.164."""
 
     born: date
     number: str
@@ -131,13 +131,13 @@ class WaitingListRequest:
     longitude: float
     territory: str
     first_day: date
-    # Whether it is not for whoever rings, and whether it is the twin of the first in this call.
+    # Whether the person is not the caller, and whether this is the second person of the same call.
     for_other: bool = False
     twin: bool = False
 
 
 class News(StrEnum):
-    """What somebody is to be told when its moment comes."""
+    """What a person is told when its moment comes."""
 
     OPENING = "opening"
     TURN = "turn"
@@ -153,7 +153,7 @@ class BookingOrder:
     number: str
     # Groups of the campaign that the person certified to belong to.
     groups: tuple[str, ...] = ()
-    # Whether it is not for whoever rings, and whether it is the second booking of this call.
+    # Whether the person is not the caller, and whether it is the second booking of this call.
     for_other: bool = False
     second_person: bool = False
 
@@ -163,7 +163,7 @@ class Unbooked(Enum):
 
     # The slot went meanwhile: another is offered.
     GONE = auto()
-    # Somebody must look at it. Why, only they are told: nobody learns from us who is booked.
+    # An agent must look at it. Only the agent learns why: a caller must not learn who is booked.
     PERSON = auto()
 
 
@@ -194,7 +194,7 @@ class NotMine(Enum):
 
     # Another try may follow.
     TRY_AGAIN = auto()
-    # Too many tries, of this call, number or reference: somebody must look at it.
+    # Too many tries, of this call, number or reference: an agent must look at it.
     PERSON = auto()
 
 
@@ -203,7 +203,7 @@ class NotChanged(Enum):
 
     # It is not what the caller heard: changed elsewhere, or begun. What it is now is told.
     CHANGED = auto()
-    # The place went meanwhile, or is nobody's to give.
+    # The place was taken meanwhile, or was withdrawn.
     GONE = auto()
     # The two would not be far enough apart, or not at one place.
     NO_PAIR = auto()
@@ -213,27 +213,27 @@ class NotChanged(Enum):
     # Too late to take a cancellation back; or the person has another appointment by now.
     TOO_LATE = auto()
     BOOKED_AGAIN = auto()
-    # Somebody must do it: not from here, or not now.
+    # An agent must do it: not from here, or not now.
     PERSON = auto()
 
 
 class RungPerson(Enum):
-    """What there is for somebody whom we rang, now that they have shown to be there."""
+    """What awaits a person whom we rang, now that they have proved to be there."""
 
     AGENT = auto()  # an agent, who waits for them
-    LINE = auto()  # their place in the line: the agent was lost meanwhile
+    LINE = auto()  # their place in the queue: the agent was lost meanwhile
     MACHINE = auto()  # the call that they made, where it was left
     OVER = auto()  # nothing any more
 
 
 class NoPerson(StrEnum):
-    """Why nobody can be passed to a person at this moment."""
+    """Why no caller can be passed to an agent at this moment."""
 
-    NOBODY = "nobody"  # nobody is there, though it is their time
+    NOBODY = "nobody"  # no agent is there, though it is within opening hours
     HOURS = "hours"
     HOLIDAY = "holiday"
-    CALLBACK_ONLY = "callback_only"  # a supervisor's word: they ring back, and nobody waits
-    CLOSED = "closed"  # a supervisor's word
+    CALLBACK_ONLY = "callback_only"  # a supervisor's setting: agents ring back, no caller waits
+    CLOSED = "closed"  # a supervisor's setting
     TOO_LONG = "too_long"
     FULL = "full"
     # The provider's queue did not take them.
@@ -242,10 +242,10 @@ class NoPerson(StrEnum):
 
 @dataclass(frozen=True)
 class QueuePlace:
-    """A place in the line. `queue` is its queue; `ahead` come first.
+    """A place in the queue. `queue` is its queue; `ahead` callers come first.
 
-    `wait_seconds` is how long that takes; None where nobody knows yet. `rung_in_vain`: it is the
-    one of a promise for which we rang, and nobody answered.
+    `wait_seconds` is the wait estimate; None where there is none yet. `rung_in_vain`: the place
+    belongs to a callback for which we rang, and the call was not answered.
     """
 
     entry_id: str
@@ -257,9 +257,9 @@ class QueuePlace:
 
 @dataclass(frozen=True)
 class Unavailable:
-    """Why nobody is passed; `opens_at` (by the agents' clock) is when somebody answers again.
+    """Why no caller is passed; `opens_at` (by the agents' clock) is when agents answer again.
 
-    `wait_seconds`: how long they would wait, where that is the reason.
+    `wait_seconds`: how long the caller would wait, where that is the reason.
     """
 
     why: NoPerson
@@ -269,9 +269,10 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class ReminderHours:
-    """When whoever asks for it is rung about a new booking, by the centre's clock.
+    """When a person who asks for it is rung about a new booking, by the centre's clock.
 
-    In the `evening` of that day or the next, and `before` the first appointment; None: not so.
+    In the `evening` of that day or the next, and `before` the first appointment. None: no call
+    then.
     """
 
     evening: datetime | None = None
@@ -279,9 +280,9 @@ class ReminderHours:
 
 
 class AfterQueue(StrEnum):
-    """What has become of a place in the line when its caller is not in the queue any more."""
+    """What has become of a place when its caller is not in the provider's queue any more."""
 
-    WAITING = "waiting"  # it is theirs still: back into the queue
+    WAITING = "waiting"  # the place is still theirs: back into the queue
     TAKEN = "taken"  # an agent has them
     PROMISED = "promised"  # they are rung
     NUMBER = "number"  # kept, until they give a number to be rung at
@@ -334,7 +335,7 @@ class Surroundings(Protocol):
         ...
 
     def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
-        """What the campaign says to somebody of this birth date who certifies these groups."""
+        """What the campaign says to a person of this birth date who certifies these groups."""
         ...
 
     def remember_pace(self, *, slow: bool) -> None:
@@ -343,7 +344,7 @@ class Surroundings(Protocol):
 
 
 class Places(Protocol):
-    """Where somebody can go, and what is free there."""
+    """Where a person can go, and what is free there."""
 
     def town(self, postcode: str) -> Town | None:
         """The town of a postcode, or None for a code that does not exist."""
@@ -393,7 +394,7 @@ class Bookings(Protocol):
         ...
 
     def wish_calls(self, references: tuple[str, ...]) -> None:
-        """Whoever has these bookings wants to be rung about them (changes)."""
+        """Note that the people of these bookings want to be rung about them (changes)."""
         ...
 
     def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
@@ -419,7 +420,7 @@ class Bookings(Protocol):
         ...
 
     def changes_need_a_person(self) -> bool:
-        """Whether nobody can cancel or move from here for the moment: somebody may be guessing."""
+        """Whether changes need an agent for the moment: a caller may be guessing references."""
         ...
 
     def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
@@ -439,16 +440,16 @@ class WaitingList(Protocol):
     """Waiting for a place, and for news."""
 
     def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
-        """Put somebody on the list; gives how many come before them (changes).
+        """Put a person on the waiting list; gives how many come before them (changes).
 
-        None where nobody can wait: a postcode without a position.
+        None where the person cannot wait: a postcode without a position.
         """
         ...
 
     def kept_place(self, born: date) -> KeptOffer | None:
-        """What is kept for whoever of this line waits and was born then (changes: tries count).
+        """What is kept for a person of this number who was born then (changes: tries count).
 
-        None, too, after too many wrong ones: nobody learns from us who waits.
+        None, too, after too many wrong dates: a stranger must not learn who waits.
         """
         ...
 
@@ -457,7 +458,7 @@ class WaitingList(Protocol):
         ...
 
     def refuse_place(self, kept: KeptOffer) -> bool:
-        """Somebody else may have it; gives whether they are still on the list (changes)."""
+        """Give the place up to others; gives whether the person is still on the list (changes)."""
         ...
 
     def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
@@ -468,7 +469,7 @@ class WaitingList(Protocol):
         ...
 
     def news_told(self, rung_for: str) -> None:
-        """Whom we rang hears the news that they had asked for (changes)."""
+        """Note that a person whom we rang hears the news that they had asked for (changes)."""
         ...
 
 
@@ -476,9 +477,9 @@ class Agents(Protocol):
     """The queue for a person, and the promise to call back."""
 
     def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
-        """Put the caller into the line for a person, or say why not (changes if it does).
+        """Put the caller into the queue for an agent, or say why not (changes if it does).
 
-        Whoever had a place keeps it: of an earlier call that was cut, or of a promise.
+        A caller who had a place keeps it: of an earlier call that was cut, or of a promise.
         """
         ...
 
@@ -493,7 +494,7 @@ class Agents(Protocol):
     def promised_at(self) -> datetime | None:
         """When the call that is promised to this place will be made, by the agents' clock.
 
-        None where nobody knows: as soon as its turn comes.
+        None where it is unknown: as soon as its turn comes.
         """
         ...
 
@@ -521,7 +522,7 @@ class Agents(Protocol):
         ...
 
     def callback_refused(self, rung_for: str) -> None:
-        """Nobody at that number wants to be rung any more (changes)."""
+        """The person at that number wants to be rung no more (changes)."""
         ...
 
 
@@ -531,7 +532,8 @@ class CutCalls(Protocol):
     def take_up(self, earlier: str) -> TakenUp | None:
         """Go on from a call that was cut, with what it held (changes).
 
-        None when there is nothing to go on from any more, or somebody else was quicker.
+        None when there is nothing to go on from any more, or another call has gone on from it
+        first.
         """
         ...
 

@@ -1,4 +1,4 @@
 """The telephone edge: the provider's webhooks in, TwiML out, its REST.
 
-The only room that knows the provider.
+The only package that knows the provider.
 """

@@ -1,7 +1,7 @@
 """What agents, supervisors and third persons hear on the lines that we ring for them, as TwiML.
 
-No participant ever ends a conference by leaving it: who leaves is told to us, and we decide who
-stays with whom.
+A participant who leaves never ends a conference. The provider reports who left, and this service
+decides which participants stay together.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from services.agents.connect_agent import Entering
 # Seconds for the key; the words are said so often.
 _KEY_SECONDS = 5
 _WORDINGS = 3
-# What is told of a conference. Only the wish of its first participant counts: that is ours.
+# Events of a conference to report. Only what its first participant asks for counts: that is ours.
 _EVENTS = "start end join leave mute hold"
 
 
 def press_one(catalogue: Catalogue, addresses: Addresses, leg_id: str) -> str:
-    """A telephone that somebody picked up: a voice box presses nothing."""
+    """Ask for a key on a telephone that was picked up: a voice box presses none."""
     response = VoiceResponse()
     for wording in range(_WORDINGS):
         gather = Gather(
@@ -55,7 +55,7 @@ def into_conference(
         start_conference_on_enter=True,
         end_conference_on_exit=False,
         beep="false",
-        # Nothing is heard by whoever waits there for the other.
+        # A participant who waits there for the other hears nothing.
         wait_url="",
         muted=True if entering.muted else None,
         coach=entering.coached_sid or None,
@@ -68,7 +68,7 @@ def into_conference(
 
 
 def gone(catalogue: Catalogue) -> str:
-    """Nobody is there for whoever picked up."""
+    """Tell the agent who picked up that the caller has gone."""
     response = VoiceResponse()
     response.append(sentence(catalogue, "agent_gone"))
     response.append(Hangup())

@@ -103,11 +103,12 @@ class _Lines:
         }
 
     def picked_up(self) -> str:
-        """A line of ours is answered: by a browser, by an own telephone, or by somebody else."""
+        """A leg of ours is answered: by a browser, an agent's own telephone, or a third person."""
         leg = connect_agent.picked_up(self._store, _id("leg"), request.form["CallSid"])
         if leg is None:
             return documents.gone(load(LANGUAGE))
-        # In a browser somebody has clicked; whoever is rung from outside is not asked for a key.
+        # In a browser the agent has clicked; a third person rung from outside is not asked for a
+        # key.
         if leg.staff_id is None or leg.to.startswith(_BROWSER):
             return self._enters(leg)
         return documents.press_one(load(LANGUAGE), self._addresses, leg.id)
@@ -134,12 +135,12 @@ class _Lines:
         )
 
     def left(self) -> str:
-        """Somebody is out of the conversation: they hung up, or were let go."""
+        """A participant is out of the conversation: they hung up, or were let go."""
         self._told(_DONE)
         return documents.over()
 
     def status(self) -> str:
-        """What became of a line of ours, in whatever order it is told."""
+        """Note the state of a leg; reports may come in any order."""
         status = request.form.get("CallStatus", "")
         if _STATUS.fullmatch(status):
             self._told(status)
@@ -152,7 +153,7 @@ class _Lines:
             log.info("line over", kind=ended.kind, call=call_id, status=status)
 
     def conference(self) -> str:
-        """Who comes and goes; the provider's id of the conference is first heard of here."""
+        """Note who joins and leaves. Here the provider first tells the id of the conference."""
         form = request.form
         event = form.get("StatusCallbackEvent", "")
         entry_id = _id("entry")
@@ -167,7 +168,7 @@ class _Lines:
         return nothing()
 
     def hold(self) -> str:
-        """What a caller hears who is on hold."""
+        """What a caller on hold hears."""
         language = request.args.get("language", "")
         spoken = language if language in _SPOKEN else LANGUAGE
         return documents.on_hold(load(spoken), self._addresses.music)

@@ -1,7 +1,7 @@
 """Acts on live calls by the provider's REST, over urllib3: light enough for a web worker.
 
-The port services.ports.CallControl. Three seconds in all for one method, for somebody at a desk
-waits for it. (The provider's own client takes as much memory as half a worker.)
+The port services.ports.CallControl. One method takes at most three seconds in all, because an agent
+at a desk waits for it. (The provider's own client takes as much memory as half a worker.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TOO_MANY, _NOT_FOUND, _REFUSED, _SERVER_ERROR = 429, 404, 400, 500
 _GONE = "20404"
 # How many queues an account may have in one answer, and how many calls are looked at.
 _QUEUES_PAGE, _CALLS_PAGE = 1000, 20
-# A wish to hear of these; the provider tells the end of a call even without.
+# Events that we ask to be told; the provider tells the end of a call in any case.
 _EVENTS = ("initiated", "ringing", "answered", "completed")
 _FORM = "application/x-www-form-urlencoded"
 
@@ -79,7 +79,8 @@ class TwilioCallControl:
     def make_queue(self, name: str, max_size: int) -> str:
         deadline = _Deadline()
         form = {"FriendlyName": name, "MaxSize": str(max_size)}
-        # The name is unique in an account: whoever makes it second is refused, and finds it then.
+        # The name is unique in an account: a worker that makes it second is refused, and then finds
+        # it.
         sid = self._queue_named(name, deadline)
         if sid is None:
             try:

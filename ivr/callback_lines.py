@@ -54,7 +54,7 @@ class _Lines:
         self._call_back = call_back
 
     def answered(self) -> Response:
-        """Somebody or something picked up."""
+        """A person or a machine picked up."""
         started = time.perf_counter()
         call_id, try_id = request.form["CallSid"], _id(request.args.get("leg", ""))
         again = request.args.get("again", "")
@@ -90,7 +90,7 @@ class _Lines:
         return self._conversation.rung(call_id, session)
 
     def status(self) -> Response:
-        """What became of the line, in whatever order it is told. The answer is always the same."""
+        """Note the state of a call; reports come in any order. The answer is always the same."""
         state, call_id = request.form.get("CallStatus", ""), request.form["CallSid"]
         try_id = _id(request.args.get("leg", ""))
         if _STATUS.fullmatch(state):

@@ -1,4 +1,4 @@
-"""Who rings, as far as the line tells: a number that can be used, or none."""
+"""The caller, as far as the line tells: a number that can be used, or none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WITHHELD = frozenset(
 def read_caller(number: str) -> tuple[str, CallerKind]:
     """The calling number as E.164 and its use; ("", NONE) for withheld, foreign or strange ones.
 
-    A number is never proof of who somebody is; it only says where they can be rung back.
+    A number never proves who the caller is; it only says where they can be rung back.
     """
     number = number.strip()
     if number.lower() in WITHHELD or not number.startswith("+"):

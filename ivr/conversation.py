@@ -30,6 +30,7 @@ from services.telemetry import (
     TURNS,
     TURNS_REPLAYED,
 )
+from services.work import Work
 
 LANGUAGE = "fr"
 _OF_PERSON = PERSON_STEPS | LINE_STEPS
@@ -37,7 +38,7 @@ _OF_PERSON = PERSON_STEPS | LINE_STEPS
 _RESULTS = frozenset({"leave", "hangup", "queue-full", "system-error", "error"})
 
 
-# So often in a row a question may fail us until somebody else must help.
+# So often in a row a question may fail by our fault until the caller is passed to an agent.
 FAILURES_PATIENCE = 3
 
 
@@ -117,7 +118,7 @@ class Conversation:
             return self._take(turn, session, RING)
 
     def status(self, call_id: str, status: str) -> bool:
-        """Note what became of the line; True when this ended the call."""
+        """Note how the call stands; True when this ended the call."""
         service = self._service
         return record_call_status(
             self._store,
@@ -142,7 +143,9 @@ class Conversation:
         )
         if started.rang_before:
             campaign = self._service.campaign
-            earlier = find_earlier(turn.reading(), self._store, campaign, turn.call_id, number)
+            earlier = find_earlier(
+                Work(turn.reading(), self._store, campaign), turn.call_id, number
+            )
             session = offer_to_resume(session, earlier) if earlier else session
         return self._take(turn, session, RING)
 
@@ -178,7 +181,7 @@ class Conversation:
 
 def _count_person(before: Session, after: Session, outcome: TurnOutcome) -> None:
     """Count once for each call that it asked for a person, and once that it came to one."""
-    # Whoever goes on with a call that was cut has asked in that one.
+    # A caller who goes on with a call that was cut was counted in that one.
     if after.wants_person and not before.wants_person and after.step in _OF_PERSON:
         PERSON_ASKED.inc()
     if after.wants_person and before.step in _OF_PERSON and outcome is TurnOutcome.PROMISED:

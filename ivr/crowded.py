@@ -1,9 +1,9 @@
 """The short answer that a new call gets when calls are more than can be answered.
 
-It costs no store: where nobody could be asked the first question in time, a sentence and a choice
-come at once. Key 1: we ring back. Key 0: the call goes on, and can ask for a person. Whoever stays
-is asked for again and again, and goes on like any call as soon as there is room; a call that has
-begun never comes here.
+It does not use the store. When the first question could not be asked in time, the caller hears a
+sentence and a choice at once. Key 1: we ring back. Key 0: the call goes on, and can ask for a
+person. A caller who stays is asked again and again, and goes on like any call as soon as there is
+capacity. A call that has begun never comes here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from services.queue.promise_callback import promise_callback
 from services.store import Store
 from services.telemetry import GIVEN_WAY, PROMISES
 
-# Whoever waited so often (a quarter of a minute each) goes on, however many others there are.
+# A caller who waited so often (a quarter of a minute each) goes on, however many others there are.
 PATIENCE = 12
 PERSON, RING_BACK = "0", "1"
 _COUNT = re.compile(r"[0-9]{1,2}")
@@ -56,7 +56,7 @@ class Crowded:
         return crowded(load(LANGUAGE), self._addresses, tries, may_ring=may_ring)
 
     def again(self) -> str | None:
-        """For whoever stayed on the line, or pressed a key; None: the call goes on."""
+        """For a caller who stayed on the line, or pressed a key; None: the call goes on."""
         text = request.args.get("crowded", "")
         tries = int(text) if _COUNT.fullmatch(text) and text.isascii() else PATIENCE
         pressed = request.form.get("Digits", "")
@@ -74,7 +74,7 @@ class Crowded:
         known = {**what_is_known(session), "language": LANGUAGE, "reason": Reason.UNFINISHED}
         try:
             with self._store.database.transaction() as connection:
-                # Of no call of ours: nothing of it is stored but this.
+                # It belongs to no stored call: only the promise is stored.
                 promise_callback(connection, self._store, number, None, known)
         except Exception as error:  # noqa: BLE001 (what cannot be kept is not promised)
             log.error("promise not stored", error=type(error).__name__)

@@ -68,7 +68,7 @@ def blueprint(store: Store, service: Service | None = None, *, reply_number: str
 
     @sms.post("/incoming")
     def incoming() -> Response:
-        """What people write. A failure is a 503, so that whoever configured it is asked again."""
+        """What people write. A failure is a 503, so that the provider delivers the text again."""
         sid = request.form["MessageSid"]
         if service is None or not reply_number or request.form.get("To") != reply_number:
             # Nothing depends on a reply by text, and our sender may be unable to receive any.

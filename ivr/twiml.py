@@ -22,7 +22,7 @@ OVERRIDES = "#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500"
 # The largest turn number that the store can hold: "the newest there is".
 NEWEST = 32767
 ELSEWHERE_PAUSE = 8
-# Between two looks whether there is room for a call now.
+# Seconds between two checks whether there is capacity for a call now.
 CROWDED_SECONDS = 8
 # Marks a blank while a document is made; nothing that is said has a letter of the private area.
 _MARK = "\ue000{}\ue001"
@@ -85,7 +85,7 @@ class Addresses:
         return f"{self._base}/voice/turn?n={number}&queued=1{OVERRIDES}"
 
     def wait(self, waiting: QueueListener) -> str:
-        """What is heard by who waits in the queue."""
+        """The address of what a caller in the queue hears."""
         return f"{self._base}/voice/wait?{waiting.query}{OVERRIDES}"
 
     def wait_key(self, waiting: QueueListener) -> str:
@@ -94,7 +94,7 @@ class Addresses:
 
     @property
     def music(self) -> str:
-        """What is played to whoever waits; `prompts/make_music.py` made it."""
+        """The music that waiting callers hear; `prompts/make_music.py` made it."""
         return self.recording(MUSIC)
 
     def recording(self, file: str) -> str:
@@ -116,7 +116,7 @@ class Addresses:
 
 @dataclass(frozen=True)
 class QueueListener:
-    """Who waits in the queue: the voice they hear, and how far what they hear has come.
+    """A caller in the queue: the voice they hear, and how far the announcements have come.
 
     `keeps`: something is held for them. `told` is the shortest wait (seconds) that they heard of,
     -1 for none.
@@ -299,7 +299,8 @@ def _connect(
             beep="false",
             wait_url=addresses.music,
             wait_method="GET",
-            # Whoever comes when the agent is gone opens one of their own: that must be told, too.
+            # A caller who comes after the agent has gone opens a conference of their own: report
+            # that, too.
             status_callback=addresses.at(f"/voice/conference?entry={_MARK.format(_NAME)}"),
             status_callback_method="POST",
             status_callback_event="join leave",
@@ -320,7 +321,7 @@ def waiting_document(  # noqa: PLR0917
     *,
     music: bool = True,
 ) -> str:
-    """What somebody in the queue hears: lines, what they may press, music, and on to `then`.
+    """What a caller in the queue hears: lines, the keys they may press, music, and on to `then`.
 
     Without an offer no key is taken.
     """
@@ -405,7 +406,7 @@ def apology(
     failed: int = 0,
     patience: int = 3,
 ) -> str:
-    """What a caller hears when something of ours fails: truth, a pause, and on we go."""
+    """What a caller hears when this service fails: the truth, a pause; then the call goes on."""
     key = "technical" if number else "technical_start"
     if tries >= patience:
         key = "technical_long"
@@ -458,7 +459,7 @@ def elsewhere(catalogue: Catalogue, addresses: Addresses) -> str:
 
 
 def sorry_called_back(catalogue: Catalogue, addresses: Addresses, try_id: str, tries: int) -> str:
-    """What somebody hears whom we rang when something of ours fails at once."""
+    """What a person whom we rang hears when this service fails at once."""
     response = VoiceResponse()
     response.append(_say(catalogue, [catalogue.say("technical_start", {}, tries)], NORMAL))
     response.append(Pause(length=min(2 + 2 * tries, 15)))
@@ -475,7 +476,7 @@ def told_and_over(catalogue: Catalogue, key: str) -> str:
 
 
 def sentence(catalogue: Catalogue, key: str, wording: int = 0) -> Say:
-    """One sentence without values, as it is said to everybody."""
+    """One sentence without values, the same for all callers."""
     return _say(catalogue, [catalogue.say(key, {}, wording)], NORMAL)
 
 

@@ -19,10 +19,10 @@ from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
-# What a turn may come by that nobody pressed or said anything for.
+# What a turn may come by without a key or a word of the caller.
 _WITHOUT_ANSWER = ("silent", "returned", "queued")
 _STATUS = re.compile(r"[a-z-]{1,16}")
-# More than anybody types; the engine says what was wrong with it.
+# More than a caller types; the engine says what was wrong with it.
 _MOST_KEYS = 32
 # A minute of speech; the engine takes less of it.
 _MOST_LETTERS = 1000
@@ -64,7 +64,7 @@ class _Edge:
         return _xml(short) if short else self._answered(0, 0, self._conversation.ring)
 
     def crowded(self) -> Response:
-        """Somebody who got the short answer stayed on the line, or pressed a key."""
+        """A caller who got the short answer stayed on the line, or pressed a key."""
         short = self._crowd.again() if self._crowd else None
         return _xml(short) if short else self._answered(0, 0, self._conversation.ring)
 
@@ -104,7 +104,7 @@ class _Edge:
         return _xml(apology(load(LANGUAGE), self._addresses, NEWEST, 0))
 
     def status(self) -> Response:
-        """What became of the line. The answer is the same whether it is known or not."""
+        """Note how the call ended. The answer is the same whether the call is known or not."""
         state = request.form.get("CallStatus", "")
         call_id = request.form["CallSid"]
         if _STATUS.fullmatch(state):
@@ -125,7 +125,7 @@ class _Edge:
         form = request.form
         call_id = form["CallSid"]
         try:
-            # Of a call that we made, the caller is who was rung.
+            # In a call that we made, the caller is the person who was rung.
             ours = form.get("Direction", "").startswith("outbound")
             answer = take(call_id, form.get("To" if ours else "From", ""))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)

@@ -1,8 +1,8 @@
 """The pass with which an agent's browser becomes a telephone: a signed token of the provider's.
 
-It says who the browser is and lets calls come to it, for an hour at most. The provider's REST
-client has no part in it, and the library for tokens is loaded at the first one: most services
-have no browser voice, and their web workers do without.
+It tells which agent the browser belongs to and lets calls come to it, for an hour at most. The
+provider's REST client has no part in it. The library for tokens is loaded at the first one: most
+services have no browser voice, and their web workers do without.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LONGEST_SECONDS = 3600
 
 @dataclass(frozen=True)
 class VoiceAccount:
-    """What signs tokens: an API key of the account. `app_sid` may be empty: a desk rings nobody."""
+    """What signs tokens: an API key of the account. `app_sid` may be empty: desks make no calls."""
 
     account_sid: str
     key_sid: str

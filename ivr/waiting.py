@@ -1,8 +1,8 @@
-"""What callers hear in the provider's queue: how they stand, music, and two offers.
+"""What callers hear in the provider's queue: their queue position, music, and two offers.
 
 The provider asks for it again whenever it is over. So it says once a round how many are before
-them, and is music for the rest of it: a round costs one look into the database. What is pressed is
-a wish about their place; the turn behind the queue then tells what became of it.
+them, and is music for the rest of it: a round costs one query. A key asks to change their place;
+the turn after the queue then tells what became of it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class _Edge:
             return _xml(self._round(found, now))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
             _failed("wait failed", error)
-            # Music, and another try behind it: whoever waits need not hear of it.
+            # Music, and then another try: the waiting caller need not hear of the failure.
             return _xml(self._heard(now, [Line("queue_still")], None, now))
 
     def key(self) -> Response:
@@ -146,9 +146,10 @@ class _Edge:
 
 
 def _announcement(queue: CallQueue, language: str) -> Line:
-    """A supervisor's words in the caller's language; nobody's voice reads another one's.
+    """A supervisor's words in the caller's language; a voice reads only its own language.
 
-    Where they were not given in it, that there are some is said, and who can tell them.
+    Without words in that language, the caller hears that there is an announcement, and who can tell
+    it.
     """
     given = {**queue.translations, LANGUAGE: queue.announcement}.get(language)
     if not given:

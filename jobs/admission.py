@@ -1,4 +1,4 @@
-"""Lets people in from the waiting room in front of the web, in the process that is there once."""
+"""Lets visitors in from the waiting room of the web, in the process that runs only once."""
 
 from __future__ import annotations
 

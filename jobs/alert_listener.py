@@ -1,6 +1,6 @@
 """Tells alerts to ALERT_WEBHOOK_URL, by the process that writes the board.
 
-It has a thread of its own: who listens may take three seconds, and the board is written each one.
+It has a thread of its own: the listener may take three seconds, and the board is written each one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class HttpListener:
-    """POSTs JSON to an address. It follows nobody elsewhere, and keeps no answer."""
+    """POSTs JSON to an address. It follows no redirect, and keeps no answer."""
 
     def __init__(self, address: str) -> None:
         self._address = address

@@ -24,7 +24,7 @@ def board_tasks(
     public_base_url: str,
     parts_a_day: int = 0,
 ) -> list[Task]:
-    """Write the board again and again, and tell alerts where somebody listens (`alert_url`).
+    """Write the board again and again, and send alerts to the listener at `alert_url`, if any.
 
     `parts_a_day`: the limit of texts' parts in 24 hours, which the board shows; 0: none.
     """

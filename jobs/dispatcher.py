@@ -1,7 +1,7 @@
 """The dispatcher process: callers to agents, several times a second, without Redis.
 
-One of these is enough; two do no harm, for every step is a condition in the database. Without it
-desks still work, each for itself: who says ready gets the next caller at once.
+One of these is enough; two do no harm, because every step is a condition in the database. Without
+it desks still work by themselves: an agent who says ready gets the next caller at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CALLBACKS_EVERY = 10
 ASK_AFTER_EVERY = 10
 QUEUES_EVERY = 30
 FORGET_EVERY = 3600
-# Legs and intents are of no use when nobody asks about the call any more.
+# Legs and provider commands are of no use once no process asks about the call any more.
 FORGET_AFTER = timedelta(days=7)
 # Questions to the provider at the same time.
 WORKERS = 8

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from partners import official_centres, official_postcodes
+from services.centres.find_town import PREFECTURES
+from services.centres.find_town import read_main_towns as by_departement
 from services.centres.import_centres import CentreFeed
 from services.centres.import_postcodes import PostcodeFeed
-from services.centres.main_towns import PREFECTURES
-from services.centres.main_towns import read_main_towns as by_departement
 
 DATA: Final = Path(__file__).resolve().parent.parent / "data"
 CENTRES_EXTRACT: Final = DATA / "centres.csv.gz"

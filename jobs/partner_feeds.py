@@ -1,8 +1,8 @@
-"""Partners' slots, read at the pace that their hosts allow, beside everything else.
+"""Partners' slots, read at the pace that their hosts allow, beside all other tasks.
 
-One look of a task asks at most one question, and none while the host is to be left in peace; so a
-partner that answers slowly, or never, holds up nothing but itself. A centre is stored when all of
-it was read; whatever fails before leaves what was known, and its age tells.
+One run of a task asks at most one question, and none while the host is to be left in peace. So a
+partner that answers slowly, or never, holds up only itself. A centre is stored when all of it was
+read. A failure before that leaves what was known, and its age tells.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ __all__ = [
 LOOK: Final = 0.5
 # How often it is asked of the store whether a platform is due.
 _BETWEEN_LOOKS: Final = timedelta(seconds=10)
-# Who reads says so every so often, and counts as dead when it was silent for so long: one question
-# may take minutes.
+# A reading process reports every so often. It counts as dead when it was silent for so long: one
+# question may take minutes.
 _SIGN: Final = timedelta(minutes=1)
 _ALIVE: Final = timedelta(minutes=5)
 _FIRST_PAUSE: Final = timedelta(minutes=15)
@@ -82,7 +82,7 @@ class RoundCounts:
 
 @dataclass
 class PlatformFeed:
-    """Reads one platform again and again. `told` hears of each centre, for whoever watches."""
+    """Reads one platform again and again. `told` is called for each centre, to show progress."""
 
     platform: Platform
     database: Database
@@ -275,7 +275,7 @@ def feeds_of(
     told: PartnersFile, database: Database, clock: Clock, *, only: str = ""
 ) -> list[PlatformFeed]:
     """A feed for each platform of the file, or for one of them."""
-    # Its HTTP client is loaded where somebody is asked: every command is made for `flask`.
+    # Its HTTP client is loaded only to ask a partner: `flask` builds every command each time.
     from partners.polite import Manners, Polite  # noqa: PLC0415
 
     return [
@@ -313,7 +313,7 @@ class NotNow(Exception):
 def run_round(feed: PlatformFeed) -> RoundCounts:
     """Read a platform once from end to end, due or not; the pauses between requests are kept.
 
-    Raises NotNow where somebody else reads it, or where it refused and is left in peace.
+    Raises NotNow where another process reads it, or where it refused and is left in peace.
     """
     claimed = feed.claim()
     if claimed is not Claim.MINE:

@@ -36,7 +36,7 @@ def mirror_all(store: Store, keldoc: Keldoc, campaign: Campaign) -> int:
         except (ProviderRefused, Busy, NoAnswer) as error:
             code = "" if isinstance(error, NoAnswer) else error.code
             log.warning("mirror", centre=centre_id, error=type(error).__name__, code=code)
-        except Exception as error:  # noqa: BLE001 (the others are read all the same)
+        except Exception as error:  # noqa: BLE001 (the other centres are still read)
             log.error("mirror failed", centre=centre_id, error=type(error).__name__)
     forget_others(store, set(keldoc.centres))
     return read
@@ -69,16 +69,17 @@ def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) ->
 
 
 def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
-    """Who books at Keldoc by the operator's file; None without it, without keys, or with a bad one.
+    """Make the client that books at Keldoc by the operator's file.
 
-    Requests are signed by the clock of this machine.
+    None without the file, without keys, or with a bad file. Requests are signed by the clock of
+    this machine.
     """
     if not path:
         return None
     try:
         found = read_booking(Path(path))
     except (OSError, ValueError) as error:
-        # Whoever reads partners says all of it.
+        # The process that reads partners logs the whole error.
         log.error("nothing is booked at a partner", why=str(error))
         return None
     if found is None:
@@ -86,7 +87,7 @@ def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
     if not (key and secret):
         log.error("nothing is booked at a partner", why="KELDOC_KEY or KELDOC_SECRET is missing")
         return None
-    # Its HTTP client is loaded where somebody is asked: every command is made for `flask`.
+    # Its HTTP client is loaded only to ask a partner: `flask` builds every command each time.
     from partners.platforms.keldoc.booking import Keldoc, KeldocAccount  # noqa: PLC0415
 
     base, centres = found

@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 # docs/decisions/0003).
 OUTBOX = "outbox"
 DELIVER = "jobs.tasks.deliver"
-# Seconds. A job that nobody took in time is no use: the sweep has delivered its message.
+# Seconds. A job that no worker took in time is no use: the sweep has delivered its message.
 JOB_TIMEOUT = 30
 JOB_TTL = 120
 FAILURE_TTL = 3600
@@ -128,7 +128,7 @@ class RedisWakeUp:
             if self._outbox is None:
                 self._outbox = outbox_queue(connect(self._url, timeout=WAKE_UP_TIMEOUT))
             wake_worker(self._outbox, *message_ids)
-        except Exception as error:  # noqa: BLE001 (without this thread nobody would be told again)
+        except Exception as error:  # noqa: BLE001 (without this thread no worker is woken again)
             if self._breaker.failed():
                 log.warning("redis does not answer", error=type(error).__name__)
         else:

@@ -114,7 +114,7 @@ def run(  # noqa: PLR0917 (what the process is made of)
 
 
 def work(planned: Sequence[Task], stop: threading.Event, more: Sequence[Task] = ()) -> None:
-    """Do all of it until `stop`, the sweep and each of `more` beside everything else.
+    """Do all of it until `stop`, the sweep and each of `more` beside the other tasks.
 
     A morning's reminders, or a provider that does not answer, take a sweep longer than offers of
     freed places can wait.

@@ -10,5 +10,5 @@ EVERY = 60
 
 
 def feed_tasks(feed: SmartFeed) -> list[Task]:
-    """Runs beside others: all of it at once, at a start, takes a while."""
+    """Runs beside other tasks: writing all of it at a start takes a while."""
     return [Task("feed", EVERY, feed.write)]

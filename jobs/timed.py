@@ -13,7 +13,7 @@ import structlog
 
 # Between two looks at what is due, in seconds, at the least.
 _LOOK = 0.05
-# Seconds; whoever stops the process waits ten.
+# Seconds; the process manager that stops the process waits ten.
 GRACE = 5.0
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
 """The slot store: tables, transactions, queries, migrations.
 
-The only room that knows SQLAlchemy.
+The only package that knows SQLAlchemy.
 """

@@ -1,6 +1,6 @@
 """Tries to look something up, counted in the database: no limit is lost with Redis or a restart.
 
-One row for each of whom a try counts for. A subject is a keyed hash, or empty for everybody
+One row for each subject that a try counts for. A subject is a keyed hash, or empty for all
 together; no row says what was tried or what came of it, beyond whether it was right.
 """
 
@@ -39,7 +39,7 @@ EVERYBODY = b""
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a try counts for: a call, a number, a reference."""
+    """What a try counts for: a call, a number, a reference."""
 
     kind: str
     idx: bytes
@@ -55,7 +55,7 @@ class AttemptCountQuery:
 
 
 def wait_for_others(connection: Connection, subjects: Sequence[Subject]) -> None:
-    """Until the transaction ends nobody else tries for these: each sees the count of all before."""
+    """Let no other transaction try for these until this one ends: each sees all counts before."""
     one_after_another(connection, [subject.kind.encode() + subject.idx for subject in subjects])
 
 
@@ -84,7 +84,7 @@ def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, go
 def begin(connection: Connection, clock: Clock, subjects: Sequence[Subject]) -> list[int]:
     """Count one try as wrong for each of these, before it is known; gives the rows for `succeed`.
 
-    What takes long to check is then checked outside the transaction, and nobody gets in between.
+    A slow check then runs outside the transaction, and no other try can slip in uncounted.
     """
     statement = _new(connection, clock, subjects, good=False).returning(attempt.c.id)
     return list(connection.execute(statement).scalars())

@@ -34,8 +34,8 @@ SQLITE_BUSY_TIMEOUT_MS = 5000
 SQLITE_CACHE_KIB = 512
 # At least as many as a web worker has threads.
 POOL_SIZE = 16
-# So often in all a transaction is tried that others were in the way of: of several who want the
-# same key at once, one gets on with each try.
+# How often in all a transaction is tried that conflicts with others. When several want the same key
+# at once, one succeeds with each try.
 TRIES = 6
 # PostgreSQL's words for it: two waited for each other, or both wrote the same key.
 _IN_THE_WAY = frozenset({"40P01", "40001", "23505"})
@@ -63,7 +63,7 @@ _READ_ONLY = "25006"
 
 
 def unhurried(connection: Connection) -> None:
-    """Let the statements of this transaction take their time: nobody waits for what they do."""
+    """Lift the statement timeout for this transaction: no caller or visitor waits for its work."""
     if connection.dialect.name != "sqlite":
         connection.execute(text("SET LOCAL statement_timeout = 0"))
 
@@ -203,10 +203,10 @@ class Database:
             self._let_go(self.engine, pool)
 
     def retried(self, work: Callable[[Connection], _T]) -> _T:
-        """Do `work` in a transaction, and again at once where another one was in its way.
+        """Do `work` in a transaction, and again at once where another one conflicted with it.
 
-        For what nobody tells us twice. Nothing stays of what was broken off; `work` changes nothing
-        but the store. Raises what the last of TRIES raised.
+        For facts that are reported once only. A try that fails is rolled back; `work` changes
+        nothing but the store. Raises what the last of TRIES raised.
         """
         for left in reversed(range(TRIES)):
             try:
@@ -234,7 +234,7 @@ class Database:
     def together(self, connection: Connection) -> Iterator[None]:
         """Around writes on a connection of `statement()`: SQLite commits them as one.
 
-        Nothing on PostgreSQL, where whoever needs it writes them as one statement.
+        Does nothing on PostgreSQL, where writes that must go together are one statement.
         """
         if not self.is_sqlite:
             yield
@@ -261,7 +261,7 @@ class Database:
     def set_free(self, thread: int) -> None:
         """Cut off what a thread waits for: it gets the error of a connection that broke.
 
-        Nothing on SQLite, where nobody waits longer than SQLITE_BUSY_TIMEOUT_MS.
+        Does nothing on SQLite, where no thread waits longer than SQLITE_BUSY_TIMEOUT_MS.
         """
         connection = self._taken.get(thread)
         if connection is None or self.is_sqlite:
@@ -275,7 +275,7 @@ class Database:
             cut.shutdown(socket.SHUT_RDWR)
 
     def renew(self) -> None:
-        """Make new connections from now on; those that somebody has are closed afterwards."""
+        """Make new connections from now on; those in use are closed when they are given back."""
         for engine in self.engines:
             engine.dispose()
 
@@ -302,7 +302,7 @@ class Database:
         return True
 
     def _let_go(self, engine: Engine, pool: Pool) -> None:
-        """Close what came back to a pool that nobody takes from any more.
+        """Close connections that came back to a pool which is not used any more.
 
         SQLAlchemy leaves connections that were out when their engine was disposed of to the
         garbage.
@@ -313,12 +313,12 @@ class Database:
             engine.pool.dispose()
 
     def dispose(self) -> None:
-        """Close every connection; one that somebody still has is closed when they are done."""
+        """Close every connection; one that is in use is closed when it is given back."""
         self._is_closed = True
         for engine in self.engines:
             pool = engine.pool
             engine.dispose()
-            # Somebody may have given one back between the closing and the end of the pool.
+            # A thread may have given one back between the closing and the end of the pool.
             pool.dispose()
         if self._queue is not None:
             self._queue.close()
@@ -357,7 +357,7 @@ class WriterQueue:
         self._thread.release()
 
     def close(self) -> None:
-        """Whoever writes at the moment keeps the file until they are done."""
+        """Close the file; a thread that writes at the moment keeps it until it is done."""
         self._is_closed = True
         if self._thread.acquire(blocking=False):
             if not self._depth:

@@ -70,7 +70,7 @@ def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:
     if connection.dialect.name == "sqlite":
         # It has one writer at a time.
         return
-    # In one order for all, or two would wait for each other. Two numbers, as no other lock of ours
-    # has; the second is a signed one.
+    # Locks are taken in one order, or two transactions would wait for each other. Two numbers, as
+    # no other lock of ours has; the second is a signed one.
     for key in sorted({zlib.crc32(key) for key in keys}):
         connection.execute(select(func.pg_advisory_xact_lock(_OF_KEYS, key - 2**31)))

@@ -153,5 +153,5 @@ class _Plan:
 
 
 def _is_listened_to(connection: Connection) -> bool:
-    # Whoever listens to statements (a tracer, a test that breaks them) hears these too.
+    # A listener for statements (a tracer, a test that breaks them) hears these too.
     return bool(connection.engine.dispatch.before_cursor_execute)

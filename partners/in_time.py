@@ -1,7 +1,8 @@
 """Answers whose heads have no end are broken off.
 
-A time limit of an HTTP client is for each silence, and each byte of a head ends one: who sends a
-byte a second holds whoever asks for days. Bodies are read, and broken off, by whoever asks.
+A time limit of an HTTP client is for each silence, and each byte of a head ends one. A server that
+sends a byte a second could hold the asking process for days. Bodies are read, and broken off, by
+the code that asks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whom a motive is for, and which dose it is: read from names that people wrote freely.
+"""For which people a motive is, and which dose: read from names that centres wrote freely.
 
 Partners have next to no fields for it; a category ("Vaccination PS") or the motive itself ("1ère
-injection +70 ANS (PF)") says it in words. Where words exclude somebody they are believed; where
+injection +70 ANS (PF)") says it in words. Where the words exclude a group, they are believed. Where
 they say nothing the motive is for the public.
 """
 
@@ -71,11 +71,11 @@ _PROFESSIONALS = re.compile(
     r"|\bsalaries\b|\bagents? (?:hospitaliers?|du ch)\b|\benseignants?\b|\bforces de l.ordre\b"
     r"|\bmedecins?\b(?! traitant)|\binfirmiere?s?\b|\bpharmaciens\b"
 )
-# "Maison des professionnels" is a house, "réservé aux professionnels" is a rule.
+# "Maison des professionnels" is a building, "réservé aux professionnels" is a rule.
 _NAME_RESERVES = re.compile(
     r"\b(?:reservee?s?|pour|dediee?s?)\b[^,;|]*\b(?:professionn?els?|soignants?)\b"
 )
-# "GHBS Professionnels Quimperlé": not a house's name, so a rule.
+# "GHBS Professionnels Quimperlé": not a building's name, so a rule.
 _NAME_TELLS = re.compile(r"(?<!\bdes )(?<!\bde )(?<!\bd')(?<!\baux )\bprofessionn?els\b")
 _OTHERS_TOO = re.compile(
     r"(?:\bet\b|\bou\b|[,/;]) *(?:les |des |aux |de |du |le )*"

@@ -44,8 +44,8 @@ _GID = re.compile(r"[0-9A-Za-z_.-]{1,40}")
 _YES: Final = {"t", "true", "oui", "o", "1", "vrai"}
 _NO: Final = {"", "f", "false", "non", "n", "0", "faux"}
 
-# Who is let in, in the centres' own words. "Communauté professionnelle" and "carte professionnelle"
-# are not people; the file also spells "professionels".
+# The people who are admitted, in the centres' own words. "Communauté professionnelle" and "carte
+# professionnelle" are not people; the file also spells "professionels".
 _PROFESSIONALS = re.compile(
     r"\bprofessionn?els?\b|\bpersonnels? (?:de sante|soignants?|hospitaliers?)\b|\bsoignants?\b"
 )
@@ -53,7 +53,7 @@ _PUBLIC = re.compile(
     r"\b75(?:\b|ans)|\b(?:grand|au|le|ouvert) public\b|\bpublic (?:de|\(|\+)|\bpopulation\b"
     r"|\bpersonnes? agees?\b"
 )
-# A telephone number or another line for professionals says nothing about who is let in.
+# A telephone number or another line for professionals does not tell which people are admitted.
 _ONLY_A_CONTACT = re.compile(
     r"\bpour les ps\b|\bpour les professionnels de sante ?(?:,|:|au \d) ?(?:contacter|\d)?"
 )
@@ -153,10 +153,10 @@ def booking_mode(*, name: str, terms: str, link: str, reserved: bool = False) ->
     """`reserved`, `partner` or `own_phone`, in this order.
 
     Reserved: the column of later editions says so, or the terms (`rdv_modalites`) or the name speak
-    of professionals and the terms name nobody else ("Ouvert tous professionnels" as against "Ouvert
-    tous professionnels, public 75 ans et plus"). A public opening announced for a later day counts
-    as public: the file does not say when it was written. The words in a link's address are not
-    evidence; several centres that are open to all share an agenda made for professionals.
+    of professionals and the terms name no other group ("Ouvert tous professionnels" as against
+    "Ouvert tous professionnels, public 75 ans et plus"). A public opening announced for a later day
+    counts as public: the file does not say when it was written. The words in a link's address are
+    not evidence; several centres that are open to all share an agenda made for professionals.
     """
     plain_terms = _NUMBER.sub(" ", _ONLY_A_CONTACT.sub(" ", _plain(terms)))
     names_professionals = _PROFESSIONALS.search(plain_terms) or _NAME_RESERVES.search(_plain(name))

@@ -9,7 +9,7 @@ from typing import Final
 import phonenumbers
 
 # Country codes and the beginnings of national numbers of the overseas départements. The French plan
-# gives these beginnings to nobody else, so "+33 596 …" is a number in Martinique written wrongly.
+# uses these beginnings nowhere else, so "+33 596 …" is a number in Martinique written wrongly.
 _OVERSEAS: Final = {
     "262": ("262", "263", "269", "639", "692", "693"),
     "590": ("590", "690", "691"),

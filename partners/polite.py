@@ -1,10 +1,10 @@
-"""Ask a partner's web server the way a guest does.
+"""Ask a partner's web server politely.
 
-Who we are and how to reach us is in every request; robots.txt is heeded; between two requests to a
-host lies a pause, longer where robots.txt says so; a server in trouble is asked again a little
-later, and one that refuses us (403, 429, 503, 520 to 527) is to be left alone. What it sends is
-read in pieces and never beyond a limit, within one deadline however slowly it comes; a redirect is
-followed only to the partner's own hosts.
+Every request names this service and how to reach its operator. robots.txt is heeded. Between two
+requests to a host lies a pause, longer where robots.txt says so. A server in trouble is asked again
+a little later, and one that refuses us (403, 429, 503, 520 to 527) is to be left alone. What it
+sends is read in pieces and never beyond a limit, within one deadline however slowly it comes. A
+redirect is followed only to the partner's own hosts.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Polite:
             }
         )
         in_time(self.session, lambda: self.manners.deadline)
-        # Neither proxies nor passwords of whoever runs the service.
+        # Do not use the proxies or passwords of the operator's environment.
         self.session.trust_env = False
 
     def wait_for(self, url: str) -> float:
@@ -138,7 +138,7 @@ class Polite:
     def _judge(self, status: int, headers: Mapping[str, str], content: bytes) -> tuple[int, bytes]:
         if status in {OK, NOT_FOUND, GONE}:
             return status, content
-        # A question that was wrong is answered in JSON, a guest who is not wanted in words.
+        # A wrong question is answered in JSON; a refused client is answered in words.
         if status in _REFUSED and not (
             status == _BAD_REQUEST and content.lstrip().startswith(b"{")
         ):
@@ -209,7 +209,7 @@ class Polite:
         return min(float(told or 0), 60.0)
 
     def _allowed(self, url: str) -> bool:
-        """Whether robots.txt lets us; one that cannot be had (5xx) lets nobody, none lets all."""
+        """Whether robots.txt lets us: an error (5xx) forbids all, a missing file allows all."""
         self._check_host(url)
         host = self._host(url)
         if host.robots is None or self.clock() - host.robots_at > ROBOTS_EVERY:

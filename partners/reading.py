@@ -24,7 +24,7 @@ from partners.phones import read_phones
 # Real answers have some tens of kilobytes; a whole département's list less than one megabyte.
 LARGEST_BYTES: Final = 10 * 1024 * 1024
 PARIS: Final = ZoneInfo(geography.DEFAULT_TIME_ZONE)
-# Nothing tells for whom it is.
+# The partner does not tell which people it is for.
 UNKNOWN: Final = "unknown"
 _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)? ?(?:Z|z|[+-]\d\d(?::?\d\d)?)?"
@@ -57,9 +57,9 @@ class LeftOut:
 class Motive:
     """What an appointment is for, as the partner calls it.
 
-    `name` is exactly the partner's (Maiia is asked by it), `excluded` why nobody of ours is sent
-    there ("" where one may be). `agendas` are where it is done, in the partner's order; empty: not
-    told. `second_after` are days to the second dose that must come with it.
+    `name` is exactly the partner's (Maiia is asked by it), `excluded` why this service sends no
+    caller there ("" where it may). `agendas` are where it is done, in the partner's order; empty:
+    not told. `second_after` are days to the second dose that must come with it.
     """
 
     id: str
@@ -99,7 +99,7 @@ class ReadSlot:
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer understood. `kind` says what it is; `notes` what it tells beside slots."""
+    """An answer understood. `kind` says what it is; `notes` what it tells besides slots."""
 
     kind: str
     slots: tuple[ReadSlot, ...] = ()
@@ -113,7 +113,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Context:
-    """What is known when slots are read: from other answers, or from who asked.
+    """What is known when slots are read: from other answers, or from the asking code.
 
     `motive` is the id of the one motive that was asked for. Times without a zone are the centre's.
     """
@@ -288,7 +288,7 @@ def _is_day(text: str) -> bool:
 
 
 def shortened(text: str, length: int = 60) -> str:
-    """Foreign text as it may stand in a sentence of ours: one line, and not for ever."""
+    """Foreign text as it may stand in a sentence of ours: one line, cut at `length` characters."""
     plain = _one_line(text)
     return plain if len(plain) <= length else plain[: length - 1] + "…"
 

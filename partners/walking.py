@@ -1,8 +1,8 @@
 """Walks over a partner's answers: which are asked for, in which order, and what comes of them.
 
 A walk asks nothing itself. It yields what it wants to know (`Ask`) and is sent the `PartnerAnswer`;
-in between it yields what it found. So whoever drives it decides when the next question is polite,
-can stop at any of them, and a test needs no network.
+in between it yields what it found. So the driver decides when the next question is polite and can
+stop at any of them, and a test needs no network.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Blocked(Exception):
 
 
 class Asker(Protocol):
-    """Whoever asks a platform: partners.polite, or a test's memory."""
+    """What asks a platform: partners.polite, or a test's memory."""
 
     requests_made: int
 

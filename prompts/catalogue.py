@@ -88,7 +88,7 @@ class Catalogue:
         self._joined = tuple((re.compile(apart), together) for apart, together in joined.items())
         self._say = {key: tuple(_parse(w) for w in ws) for key, ws in _flat(source["say"])}
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}
-        # Many callers hear of the same hours; a date of birth is nobody else's.
+        # Many callers hear of the same hours; a date of birth is seldom heard twice.
         day_hour = lru_cache(4096)(self._day_hour)
         written = lru_cache(4096)(self._written)
         unit = lru_cache(1024)(self._unit)

@@ -36,8 +36,8 @@ from prompts.catalogue import (
 from prompts.reading_time import words
 
 MOST_WORDS = 20  # in a sentence
-# In a sentence of [say.short], which whoever needs more time hears; a language whose days and hours
-# take more words than those of French has as many more.
+# In a sentence of [say.short], for callers who need more time. A language whose days and hours take
+# more words than those of French has as many more.
 MOST_WORDS_SLOW = 12
 MOMENT_WORDS = 7
 MOST_CHOICES = 4  # in a menu
@@ -47,12 +47,12 @@ EVERYWHERE = frozenset("089*#")
 PERSON_KEY = "0"
 # A person was asked for already: 0 goes without saying.
 PERSON_ASKED_FOR = ("person", "callback_check_asked", "callback_check_cut")
-# The text that nearly everybody gets; a longer address has another form.
+# The text that nearly all people get; a longer address has another form.
 COMMON_TEXT = re.compile(r"confirmation")
 FORBIDDEN = re.compile(
     r"internet|\b(web)?sites?\b|\bweb\b|\bonline\b|maintenance|\bwww\b", re.IGNORECASE
 )
-# Who sends has a name, and no number that a text could go back to.
+# Texts must not ask for a reply: the sender is a name, without a number to reply to.
 ANSWER = re.compile(
     r"r[ée]pond[es]|\breply\b|\brespond\b|renvoyez|\btext (us|back)\b", re.IGNORECASE
 )
@@ -236,7 +236,7 @@ class _Language:
         return MOST_WORDS_SLOW + max(0, words(said) - MOMENT_WORDS)
 
     def _shorter(self, key: str, number: int) -> Iterator[str]:
-        """What is wrong with a short wording beside the long one that it stands for."""
+        """What is wrong with a short wording compared with the long one that it stands for."""
         long = long_of(key)
         theirs = [self.catalogue.parts(long, n) for n in range(self.catalogue.wordings(long))]
         parts = self.catalogue.parts(key, number)

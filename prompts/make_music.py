@@ -1,7 +1,7 @@
-"""Makes the music for whoever waits: `python -m prompts.make_music` writes `audio/music/`.
+"""Makes the music for waiting callers: `python -m prompts.make_music` writes `audio/music/`.
 
-Ours, so nobody's licence stands on it. Soft broken chords of a few voices, in the range that a
-telephone carries; it is as loud at its end as at its beginning and goes round without a gap. Pure
+The music is our own, so it needs no licence. Soft broken chords of a few voices, in the range that
+a telephone carries; it is as loud at its end as at its beginning and goes round without a gap. Pure
 arithmetic: the same file each time.
 """
 

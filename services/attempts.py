@@ -6,6 +6,7 @@ database nothing is looked up, and without Redis nothing is different.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -36,15 +37,40 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Tries:
-    """What the tries before this one leave of it.
+    """Whom a try counts for, and what the tries before it leave of it.
 
-    `open`: it counts. `again`: when it is wrong, another one may follow.
+    `open`: it counts. `again`: when it is wrong, another one may follow. `alert` is raised by one
+    too many of the wrong ones.
     """
 
+    subjects: tuple[Subject, ...]
     open: bool
-    again: bool
-    wrong_lately: int = 0
-    all_lately: int = 0
+    wrong_lately: int
+    all_lately: int
+    again: bool = False
+    alert: str = "wrong look-ups"
+
+
+def subject(store: Store, kind: str, what: str, value: str) -> Subject:
+    """Whom tries of a kind count for, by the keyed hash of a personal value."""
+    return Subject(kind, store.vault.index(what, value) or b"")
+
+
+def tried(
+    connection: Connection,
+    store: Store,
+    subjects: Sequence[Subject],
+    *also: AttemptCountQuery,
+    within: timedelta = DAY,
+    failed: bool = True,
+) -> Sequence[int]:
+    """How often each was tried for, the wrong tries alone if `failed`; then the counts of `also`.
+
+    Nobody else tries for the same ones until the transaction ends.
+    """
+    attempts.wait_for_others(connection, subjects)
+    asked = [AttemptCountQuery(one, within, failed=failed) for one in subjects]
+    return attempts.counts(connection, store.clock, [*asked, *also])
 
 
 def before_look_up(
@@ -54,36 +80,30 @@ def before_look_up(
 
     `caller` is E.164, or empty: a withheld number has no count of its own.
     """
-    subjects = _look_up(store, reference, caller, call_id)
-    attempts.wait_for_others(connection, subjects)
-    limits = [TRIES_A_CALL if subject.kind == "call" else TRIES_A_DAY for subject in subjects]
-    asked = [AttemptCountQuery(subject, DAY) for subject in subjects]
-    *failed, wrong, everything = attempts.counts(connection, store.clock, [*asked, *_LATELY])
+    subjects = [
+        subject(store, "call", "call", call_id),
+        subject(store, "reference", "reference", reference),
+    ]
+    if caller:
+        subjects.append(subject(store, "caller", "phone", caller))
+    limits = [TRIES_A_CALL if one.kind == "call" else TRIES_A_DAY for one in subjects]
+    *failed, wrong, everything = tried(connection, store, subjects, *_LATELY)
     pairs = list(zip(failed, limits, strict=True))
     return Tries(
+        (*subjects, _ALL),
         open=all(one < limit for one, limit in pairs),
-        again=all(one + 1 < limit for one, limit in pairs),
         wrong_lately=wrong,
         all_lately=everything,
+        again=all(one + 1 < limit for one, limit in pairs),
     )
 
 
-def count_look_up(
-    connection: Connection,
-    store: Store,
-    tries: Tries,
-    *,
-    reference: str,
-    caller: str,
-    call_id: str,
-    right: bool,
-) -> None:
-    """Count a look-up; one too many of the wrong ones raises an alert, once."""
-    subjects = [*_look_up(store, reference, caller, call_id), _ALL]
-    attempts.add(connection, store.clock, subjects, good=right)
+def count_try(connection: Connection, store: Store, tries: Tries, *, right: bool) -> None:
+    """Count it; one too many of the wrong ones raises an alert, once."""
+    attempts.add(connection, store.clock, tries.subjects, good=right)
     wrong, everything = tries.wrong_lately + (not right), tries.all_lately + 1
     if too_many(wrong, everything) and not too_many(tries.wrong_lately, tries.all_lately):
-        log.error("alert", alert="wrong look-ups", wrong=wrong, of=everything)
+        log.error("alert", alert=tries.alert, wrong=wrong, of=everything)
 
 
 def changes_need_a_person(connection: Connection, store: Store) -> bool:
@@ -97,27 +117,14 @@ def count_text(connection: Connection, store: Store, *, caller: str, call_id: st
     Right or wrong, each counts: a limit that only wrong ones reach would tell them apart.
     """
     subjects = [
-        Subject("text_call", store.vault.index("call", call_id) or b""),
-        Subject("text_caller", store.vault.index("phone", caller) or b""),
+        subject(store, "text_call", "call", call_id),
+        subject(store, "text_caller", "phone", caller),
     ]
-    attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(subject, DAY, failed=False) for subject in subjects]
-    in_call, in_day = attempts.counts(connection, store.clock, asked)
+    in_call, in_day = tried(connection, store, subjects, failed=False)
     if in_call >= TRIES_A_CALL or in_day >= TRIES_A_DAY:
         return False
     attempts.add(connection, store.clock, subjects, good=True)
     return True
-
-
-def _look_up(store: Store, reference: str, caller: str, call_id: str) -> list[Subject]:
-    index = store.vault.index
-    subjects = [
-        Subject("call", index("call", call_id) or b""),
-        Subject("reference", index("reference", reference) or b""),
-    ]
-    if caller:
-        subjects.append(Subject("caller", index("phone", caller) or b""))
-    return subjects
 
 
 def too_many(wrong: int, everything: int) -> bool:

@@ -1,7 +1,7 @@
-"""A number that we ring: somebody proves to be there, by a key or a yes, before anything else.
+"""A number that we ring: a person proves to be there, by a key or a yes, before anything else.
 
-An answering machine talks and presses nothing. Whoever picks up may not be who asked, so nothing is
-said but that this house was asked, or rung, from this telephone.
+An answering machine talks and presses nothing. The person who picks up may not be the one who
+asked. So nothing is said but that this service was asked, or rung, from this telephone.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from flows.world import RungPerson, World
 STEP = "callback_check"
 # A person alone is behind these: an agent waits at the other end already.
 PROOFS = ("1", "0", "00", "000")
-# What a call of ours tells, by the reason of its promise, is told to whoever knows the birth date.
+# By the reason of the promise: what a call of ours tells once the birth date was given.
 PROVED_BY_BIRTH_DATE: dict[str, dict[str, Any]] = {
     "appointment": {"proving": Proving.RUNG},
     "offer": {"is_offered": True},
 }
 ABOUT_SOMETHING = frozenset({*PROVED_BY_BIRTH_DATE, "news"})
-# The table of what somebody says who picks up, before they have heard a word. Its one key means
+# The table of what people say when they pick up, before they have heard a word. Its one key means
 # nothing.
 _GREETING = "callback_greeting"
 _GREETS = "7"
 
 
 class CalledBack(Step):
-    """1 or yes: here I am. 2: no call is wanted any more. Nothing: a machine, or nobody."""
+    """1 or yes: a person is there. 2: no more calls wanted. Silence: a machine, or no person."""
 
     name = STEP
     part = Part.PERSON
@@ -60,7 +60,7 @@ class CalledBack(Step):
         passed = (Line("callback_to_person"),)
         if answered is RungPerson.AGENT:
             return with_agent(_with_what_was_given(session, world), passed)
-        # The agent was lost while it rang: the place in the line is the first one all the same.
+        # The agent was lost while it rang: the caller still has the first place in the queue.
         return Go(session.but(wants_person=True), QUEUE, passed, remember=False)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
@@ -70,7 +70,7 @@ class CalledBack(Step):
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.rung_as in ABOUT_SOMETHING:
-            # Whatever recorded it: who finds it knows where to ring, and nothing else.
+            # A voice box may record this. A listener learns the number to ring, and nothing else.
             return End(session, (Line("callback_nobody_told", {"number": world.our_number()}),))
         return End(session, (Line("callback_nobody"),))
 
@@ -91,6 +91,6 @@ def _goes_on(session: Session, pressed: str, world: World) -> Move:
 
 
 def _with_what_was_given(session: Session, world: World) -> Session:
-    """What their own call still holds is this one's, for whoever goes on with the same slot."""
+    """Take over the slot that their own call still holds, for a person who goes on with it."""
     taken = world.take_up(session.earlier) if session.earlier else None
     return session if taken is None else session.but(offers=taken.session.offers)

@@ -1,7 +1,7 @@
-"""For whom no text reaches: to be rung about what was booked, in the evening and before it.
+"""Calls about a booking for people who get no texts: in the evening and before the appointment.
 
-Nobody is rung who has not said yes; and the number is told that the call will come from, so that
-it is answered.
+Only callers who have said yes are rung. They hear the number that the call will come from, so that
+they answer it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CALLS_OFFER = "calls_offer"
 
 
 def may_be_rung(session: Session, world: World) -> Session | None:
-    """The session in which it is offered; None for whoever gets a text, or cannot be rung in time.
+    """The session in which it is offered; None for callers who get texts or cannot be rung in time.
 
     The moments stay what was said, however long the caller thinks about it.
     """
@@ -68,6 +68,6 @@ def goodbye(session: Session) -> End:
 
 
 def after_reference(session: Session, world: World) -> Move:
-    """To be rung, for whom no text reaches; goodbye to everybody else."""
+    """Offer calls to a caller who gets no texts; say goodbye to every other."""
     offered = may_be_rung(session, world)
     return Go(offered, CALLS_OFFER, remember=False) if offered else goodbye(session)

@@ -11,12 +11,12 @@ from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
 from flows.steps.offers import search_nearest
 from flows.world import BookingOrder, Unbooked, World
 
-# The reason of the promise: somebody must look at what was asked for.
+# The reason of the promise: an agent must look at what was asked for.
 PERSON_NEEDED = "person_needed"
 
 
 def _for_whom(session: Session) -> str:
-    """The sentence that says for whom this is, and whose telephone hears of it."""
+    """The sentence that says which person this is for, and whose telephone gets the text."""
     if session.whom == Whom.TWO:
         return "confirm_second" if session.second_person else "confirm_first"
     if session.whom == Whom.OTHER:
@@ -32,7 +32,7 @@ class Confirm(Patient):
 
     def question(self, session: Session, world: World) -> Question:
         offer = session.choice
-        # Who rings again from a line that was cut may be anybody: no date of birth is said.
+        # The caller who rings again after a cut may be a stranger: no date of birth is said.
         prompt = "confirm_resumed" if session.resumed else "confirm"
         asked = menu(
             in_words_for(offer, prompt),
@@ -72,7 +72,8 @@ class Confirm(Patient):
             looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
             return Go(looked_at, "person", (Line("person_needed"),), remember=False)
         if session.adjacent and not session.second_person:
-            # Booking gave back all else that the call held; within this turn nobody sees it free.
+            # Booking gave back all else that the call held. Within this turn no other caller sees
+            # it free.
             session = session.but(adjacent=world.hold_adjacent(offer, ()))
         # From here nothing leads back: what is booked is booked.
         booked = session.but(reference=reference, trail=(), person_reason="")

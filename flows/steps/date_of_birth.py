@@ -30,7 +30,7 @@ YEAR_DIGITS = 4
 
 
 def _about(session: Session) -> str:
-    """The sentence that says whose date is asked; none for the caller's own."""
+    """The sentence that says which person's date is asked; none for the caller's own."""
     if session.whom == Whom.TWO:
         return "about_second" if session.second_person else "about_first"
     return "about_other" if session.whom == Whom.OTHER else ""
@@ -170,6 +170,6 @@ class DateOfBirthCheck(Patient):
             if told is not None:
                 return told
             if session.rung_for:
-                # Who picked up may be anybody, and nothing else was asked of them.
+                # The person who picked up may be a stranger, and nothing else was asked of them.
                 return not_theirs(session)
         return prove(session, world) if session.proving else after_birth_date(session, world)

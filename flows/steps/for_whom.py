@@ -1,7 +1,7 @@
-"""For whom: oneself, somebody else, or two people, who are served in the same call.
+"""For whom: oneself, another person, or two people, who are served in the same call.
 
-For two, the first is booked and told before the second is asked for anything; a place beside the
-first one is held meanwhile.
+For two, the first is booked and told before the second is asked for anything; an adjacent place is
+held meanwhile.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class CoupleChoice(Patient):
 
 
 def second_person(session: Session, world: World) -> Go:
-    """The first of two is booked and told; what was theirs alone is asked anew.
+    """The first of two is booked and told; the questions about the person are asked anew.
 
-    The place beside theirs, given back with all else when the first was booked, is held again.
+    The adjacent place, given back with all else when the first was booked, is held again.
     """
     fresh = session.but(
         second_person=True,
@@ -76,7 +76,7 @@ def second_person(session: Session, world: World) -> Go:
 
 
 def offer_beside(session: Session, world: World) -> Move:
-    """What is held beside the first one's appointment, else whatever is near."""
+    """Offer what is held next to the first person's appointment, else whatever is near."""
     if session.adjacent and session.adjacent[0].local_start.date() >= first_day(session, world):
         return Go(session.but(offers=session.adjacent, chosen=-1), "offers")
     return search_nearest(session, world)

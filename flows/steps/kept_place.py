@@ -1,7 +1,8 @@
-"""A place that was freed is kept for somebody of the waiting list: they take it, or another does.
+"""A freed place is kept for a person of the waiting list: they take it, or another person does.
 
-Told only to whoever proved by the birth date that it is theirs, in a call of ours or of theirs: a
-line may be shared, and a number forged. What is not taken stays kept as long as it was said.
+Told only after the caller proved by the birth date that it is theirs, in a call of ours or of
+theirs: a line may be shared, and a number forged. What is not taken stays kept as long as it was
+said.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MOST_DATES = 3
 
 
 def tell_kept_place(session: Session, world: World) -> Go | None:
-    """On to the place that is kept for whoever has just given this birth date, if there is one."""
+    """On to the place that is kept for the person of this birth date, if there is one."""
     kept = world.kept_place(session.born_on)
     if kept is None:
         return None
@@ -34,7 +35,7 @@ def tell_kept_place(session: Session, world: World) -> Go | None:
 
 
 def not_theirs(session: Session) -> Go:
-    """Whom we rang gave another birth date: once more, then somebody looks at it."""
+    """A person whom we rang gave another birth date: ask once more, then pass to an agent."""
     if session.lookup_count + 1 >= MOST_DATES:
         return to_somebody(session.but(is_offered=False))
     told = Line("kept_place_not_found", wording=session.lookup_count)

@@ -1,7 +1,8 @@
-"""The line for a person: one door to it, and what is said of a place in it.
+"""The queue for an agent: the one entry to it, and what is said of a place in it.
 
-Whoever asks for a person, or is not understood, comes through `knock`. Somebody is there: into the
-queue at once. Nobody is: the truth, why and until when, and then what is offered instead.
+Every caller who asks for a person, or is not understood, comes through `knock`. If an agent is
+there, the caller enters the queue at once. If none is, the caller hears why and until when, and
+then what is offered instead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from flows.world import NoPerson, QueuePlace, Unavailable, World
 
 QUEUE = "queue"
 WITH_AGENT = "with_agent"
-# Where a caller is in nobody's hands but the provider's: nothing is asked there.
+# Steps at which the provider or an agent has the call: no question is asked there.
 LINE_STEPS = frozenset({QUEUE, WITH_AGENT})
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -29,7 +30,7 @@ _QUARTER = timedelta(minutes=15)
 def knock(
     session: Session, world: World, lines: tuple[Line, ...] = (), *, remember: bool = True
 ) -> Move:
-    """To a person: into the line if they can wait there, else to what can be promised."""
+    """To an agent: into the queue if the caller can wait there, else to what can be promised."""
     found = world.join_queue(session, session.person_reason or session.resume or session.step)
     if isinstance(found, QueuePlace):
         return enter(session, found, lines)
@@ -66,7 +67,7 @@ def offer_instead(
 
 
 def why_not(found: Unavailable) -> tuple[Line, ...]:
-    """Why nobody is passed, and when somebody answers again."""
+    """Why no caller is passed to an agent, and when agents answer again."""
     if found.opens_at and found.why in {NoPerson.HOURS, NoPerson.HOLIDAY}:
         return (Line(f"no_person.{found.why}", {"opens": found.opens_at}),)
     if found.why in {NoPerson.HOURS, NoPerson.HOLIDAY}:
@@ -83,7 +84,7 @@ def position(ahead: int) -> Line:
 
 
 def wait(seconds: int | None) -> tuple[Line, ...]:
-    """How long that takes, rounded; nothing where nobody knows."""
+    """The wait estimate, rounded; nothing where there is none."""
     if seconds is None:
         return ()
     if seconds < MINUTE:
@@ -99,7 +100,7 @@ def wait(seconds: int | None) -> tuple[Line, ...]:
 
 
 def round_wait(seconds: int) -> int:
-    """The next that can be told, in seconds: nobody is told less than what is expected."""
+    """The next wait that can be told, in seconds: never less than the wait estimate."""
     if seconds < MINUTE:
         return 0
     for minutes in _MINUTES:
@@ -110,7 +111,7 @@ def round_wait(seconds: int) -> int:
 
 
 def promised(session: Session, world: World, number: str, at: datetime | None) -> End:
-    """The last words to whom a call was promised, with its hour where it is not soon.
+    """The last words to a caller who was promised a call, with its hour where it is not soon.
 
     `at` is by the agents' clock.
     """

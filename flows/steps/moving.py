@@ -16,7 +16,7 @@ NOTHING_ELSE = "my_nothing_else"
 
 
 def for_move(session: Session, search: Search) -> Search:
-    """Whoever has an appointment without being of age may have any other day as well."""
+    """A person who has an appointment without being of age may have any other day as well."""
     if not session.moving or session.mine is None:
         return search
     has = min(start.date() for start in session.mine.starts)

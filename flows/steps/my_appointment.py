@@ -15,7 +15,7 @@ from flows.understanding.digits import digits
 from flows.understanding.words import choice
 from flows.world import NotMine, World
 
-# The first step, and the reason of the promise where somebody must look at it.
+# The first step, and the reason of the promise where an agent must look at it.
 MY_APPOINTMENT = "my_reference"
 MY_PERSON_NEEDED = "my_appointment"
 REFERENCE_DIGITS = 10
@@ -130,7 +130,7 @@ def show(session: Session, mine: CallerBooking, lines: tuple[Line, ...] = ()) ->
 
 
 def to_somebody(session: Session) -> Go:
-    """A person does it; why is not told, so that nobody learns anything from it."""
+    """Pass to an agent; the reason is not told, so that a stranger learns nothing from it."""
     back = _SHOWN_AT[MineState(session.mine.state)] if session.mine else ""
     asked = session.but(resume=back, person_reason=MY_PERSON_NEEDED)
     return Go(asked, "person", (Line("my_person_needed"),), remember=False)
@@ -167,7 +167,7 @@ class MyTexted(Patient):
 
 
 class MyNoText(Patient):
-    """From a telephone that cannot be written to: whoever has no reference needs a person."""
+    """From a telephone that cannot get texts: a caller without a reference needs an agent."""
 
     name = "my_no_text"
     part = Part.MINE

@@ -52,7 +52,7 @@ def _facts(mine: CallerBooking) -> dict[str, Any]:
 
 
 def _lead(mine: CallerBooking) -> str:
-    """What there is, or that it cannot take place: nobody is to come to a closed door."""
+    """Tell the appointments, or that one cannot take place, so that no caller goes in vain."""
     both = len(mine.starts) > 1
     if mine.off:
         alone = "my_off_one_of_two" if both else "my_off"
@@ -95,7 +95,7 @@ class MyMenu(Patient):
         return replace(menu(prompt, **_facts(mine)), lead=_lead(mine))
 
     def give_up(self, session: Session, world: World) -> Move:
-        # Whom we rang has heard it all, and nothing was changed.
+        # The person whom we rang has heard it all, and nothing was changed.
         return _kept_by_whom_we_rang(session) if _is_rung_about(session) else to_person(session)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:

@@ -1,4 +1,4 @@
-"""Who may not book yet: said plainly, with when that changes, and told again when it does."""
+"""People who may not book yet: told when that changes, and told again when it does."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Group(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         asked = session.group_asked
-        # The newest answer counts: somebody may have come back to change it.
+        # The newest answer counts: the caller may have come back to change it.
         if pressed == "1":
             yes, no = _with(session.groups, asked), _without(session.groups_refused, asked)
         elif pressed == "2":

@@ -19,9 +19,9 @@ from flows.world import Search, World
 
 OTHERS_KEY = "4"
 NOON = 12
-# Whoever would go so far hears of more than one centre there.
+# A caller who would go so far hears of more than one centre there.
 FAR_MORE_KILOMETRES = 30.0
-# Nearer offers than this are near enough, whoever books elsewhere.
+# Nearer offers than this are near enough, for callers who book elsewhere too.
 FAR_KILOMETRES = 10.0
 # Said before the offers of a campaign with two appointments.
 SECOND_COMES_WITH_IT = "second_comes_with_it"
@@ -57,7 +57,7 @@ def search_nearest(
 ) -> Go:
     """Find and hold, then read the offers, or say that there is none.
 
-    Nobody is offered a day on which they are still too young. Offers that were read before are
+    No day is offered on which the person is still too young. Offers that were read before are
     skipped; when nothing else is left they are read again, and the caller is told so.
     """
     plain = plain_search(session, world)
@@ -124,8 +124,8 @@ def plain_search(session: Session, world: World) -> Search:
 def first_day(session: Session, world: World) -> date:
     """The first day on which this person may have an appointment.
 
-    Somebody who may not book any more, for the campaign changed meanwhile, is as old as is needed
-    on that day.
+    A person who may not book any more, because the campaign changed meanwhile, counts from the day
+    on which they reach the least age.
     """
     found = world.eligibility(session.born_on, session.groups)
     return found.first_day or birthday(session.born_on, world.rules().minimum_age)
@@ -146,7 +146,7 @@ def _elsewhere(
 ) -> tuple[Session, str]:
     """Where else there is something; and the step that tells it, where it must come first."""
     if session.moving:
-        # Whoever moves has an appointment here, and keeps it meanwhile.
+        # A caller who moves has an appointment here, and keeps it meanwhile.
         return session, ""
     far = None if offers else world.nearest_beyond(search)
     session = session.but(
@@ -172,7 +172,7 @@ def _elsewhere(
 
 
 def choose(session: Session, world: World) -> Move:
-    """On with what was chosen; for two people, a place beside it is held as well."""
+    """Go on with what was chosen; for two people, an adjacent place is held as well."""
     if session.moving:
         return Go(session, MOVE_CHECK)
     if not session.is_first_of_two:
@@ -183,7 +183,7 @@ def choose(session: Session, world: World) -> Move:
 
 
 def reach_or_confirm(session: Session, world: World) -> Go:
-    """There is something to keep now: who rings without a number hears how to find it again."""
+    """Tell a caller without a number how to find the held slot again; then go on."""
     lines: tuple[Line, ...] = ()
     if session.caller_kind == CallerKind.NONE and not session.coded:
         code = world.new_resume_code()

@@ -1,7 +1,7 @@
-"""A centre that takes its appointments at a partner, much nearer than anything of ours.
+"""A centre that takes its appointments at a partner, much nearer than any that this service books.
 
-Nothing is booked here: whoever wants it is put through to the centre, or to one of ours who has it
-on the screen.
+Nothing is booked here: a caller who wants it is put through to the centre, or to an agent who has
+it on the screen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import found_or_not
 from flows.world import World
 
-# Why they are in the line: the agent has the centre before them.
+# Why the caller is in the queue: the agent has the centre on the screen.
 PARTNER_REASON = "partner"
 HOUR = 60
 SOME_MINUTES = 2
@@ -35,7 +35,7 @@ class PartnerCentre(Patient):
             "place": session.own_name,
             "town": session.own_town,
             "distance": session.own_kilometres,
-            # Nobody is told less than it is.
+            # Never tell less than it is.
             "minutes": max(session.own_minutes, SOME_MINUTES),
         }
         question = menu("partner_centre", **values)

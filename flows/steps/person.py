@@ -1,8 +1,8 @@
-"""Whoever wants a person and cannot be passed to one: an honest promise to ring back, or none.
+"""A caller wants an agent and cannot be passed to one: an honest promise to ring back, or none.
 
-The door to people is flows.steps.line. The promise is stored before it is spoken, and only if it
-can be kept. Somebody who showed a sign of life is never hung up on: who stays silent is promised a
-call at the number that rings, and who has no such number is asked for one for a long time.
+The way to agents is flows.steps.line. The promise is stored before it is spoken, and only if it can
+be kept. A caller who showed a sign of life is never hung up on. One who stays silent is promised a
+call at the number that rings. One who has no such number is asked for one for a long time.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from flows.understanding import NotUnderstood, telephone
 from flows.world import World
 
 # A line that gave a sign of life and then none, from a number that cannot be rung: after so many
-# silent turns on end (about ten minutes) nobody is there. Any key starts the count anew.
+# silent turns on end (about ten minutes) the caller counts as gone. Any key starts the count anew.
 QUIET_TURNS = 24
-# Who asks for a person here again means it.
+# A caller who asks for a person here again means it.
 PERSON_KEYS = ("0", "00", "000")
 
 
 def _promise(session: Session, world: World, number: str) -> Move:
-    """Ring back at `number` (E.164): their place in the line if they have one, else the last."""
+    """Ring back at `number` (E.164): their place in the queue if they have one, else the last."""
     if session.line:
         if not world.promise_place(number):
             # An agent has them at this moment.

@@ -34,12 +34,12 @@ class Held(Protocol):
     name: str
 
     def back(self, session: Session, result: str, world: World) -> Move:
-        """What a caller meets who is back, for a reason in the provider's words."""
+        """What a caller meets after the queue, for a reason in the provider's words."""
         ...
 
 
 class Queue:
-    """In the line for a person."""
+    """In the queue for an agent."""
 
     name = QUEUE
 

@@ -31,7 +31,7 @@ class Ready(Step):
 
 
 class Reference(Step):
-    """All is told: who says nothing more is told goodbye, and not everything once again."""
+    """All is told: a caller who says nothing more hears goodbye, and not everything once again."""
 
     name = "reference"
     part = Part.CONFIRM

@@ -1,8 +1,8 @@
-"""A line that was cut: what was given is taken up where it was, by whoever rings from that line.
+"""A call that was cut is taken up where it was, when a caller rings again from the same line.
 
 A line may be shared and a number forged. So the question says no more than the town and the hour
-until which a slot is kept; and what was read back once, a date of birth above all, is asked again
-or left out, never read to whoever rings now.
+until which a slot is kept. What was read back once, a date of birth above all, is asked again or
+left out, and never read to the new caller.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ ENTRY_OF = {
 }
 # What was chosen is still chosen here.
 AFTER_CHOICE = frozenset({"couple_choice", "reach", "reach_number", "reach_check", "confirm"})
-# Whoever talked with an agent has told them all; who waited for one has a place in the line.
+# A caller who talked with an agent has told them all; one who waited has a place in the queue.
 _PERSON = frozenset({"person", "person_number", "person_number_check", QUEUE})
 _ENTRIES = frozenset({
     "for_whom", "date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
     "group", "postcode", "postcode_check", "town", "town_check", "town_which", "tell_number",
     "tell_number_check",
 })  # fmt: skip
-# Where a call that was cut goes on; elsewhere there is nothing to go on with, or not for everybody.
+# Where a call that was cut goes on. Elsewhere there is nothing to keep, or a stranger must not.
 GOES_ON = _ENTRIES | _PERSON | AFTER_SEARCH
 # How the id of what was begun on the site begins; that of a call never does.
 _VISIT = "W"
@@ -45,7 +45,7 @@ _BACK_TO = GOES_ON.difference(ENTRY_OF) | {"welcome"}
 
 
 def is_about_a_booking(session: Session) -> bool:
-    """Whether it is about a booking that there is: whoever rings again proves anew who they are."""
+    """Whether it is about an existing booking: then the caller must prove anew who they are."""
     return bool(session.mine or session.moving or session.proving)
 
 
@@ -72,7 +72,7 @@ def offer_to_resume(session: Session, earlier: Earlier) -> Session:
 
 
 class Resume(Step):
-    """Go on, or somebody else; who says neither is greeted like anybody."""
+    """Go on, or another person; a caller who says neither is greeted as in any call."""
 
     name = "resume"
     part = Part.WELCOME
@@ -91,7 +91,7 @@ class Resume(Step):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
-            # Somebody else may speak another language, too.
+            # Another person may speak another language, too.
             return _afresh(session.but(language=Session.language, someone_else=True))
         if pressed != "1":
             return NO_SUCH_KEY
@@ -105,7 +105,7 @@ class Resume(Step):
 
 
 def _afresh(session: Session, lines: tuple[Line, ...] = ()) -> Go:
-    """As a call of somebody else: what is kept stays kept for whom it is."""
+    """As a call of another person: what is kept stays kept for the person who had it."""
     fresh = session.but(
         earlier="",
         kept_town="",
@@ -129,7 +129,7 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
         silent_turns=0,
         speech_off_at="",
         unsure=False,
-        # One step back reads nobody's answers aloud either.
+        # Going one step back must not read the earlier caller's answers aloud either.
         trail=tuple(step for step in was.trail if step in _BACK_TO),
         resume=ENTRY_OF.get(was.resume, was.resume),
         resumed=True,
@@ -160,7 +160,7 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
 
 
 def _with_place_beside(session: Session, world: World) -> Session:
-    """For two people: the place beside the first one's went with the line, and is held again."""
+    """For two people: the adjacent place went with the cut call, and is held again."""
     if not session.adjacent:
         return session
     return session.but(adjacent=world.hold_adjacent(session.adjacent[0], ()))

@@ -42,5 +42,5 @@ class ResumeCode(Step):
 
 
 def can_give_code(session: Session) -> bool:
-    """Whoever rings with a number is known by it, and by no code."""
+    """A caller with a number is recognised by it and needs no code."""
     return session.caller_kind == CallerKind.NONE

@@ -1,6 +1,6 @@
 """News for later: at the number that rings, or one that is typed.
 
-What is promised is stored before it is said. Somebody who showed a sign of life and then stays
+What is promised is stored before it is said. A caller who showed a sign of life and then stays
 silent is promised it all the same: silence is no objection.
 """
 
@@ -27,7 +27,7 @@ class Tell(StrEnum):
     TURN = News.TURN.value
 
 
-# Fewer people than this before somebody are not counted to them.
+# Fewer people than this ahead of a caller are not told to them.
 FEW_AHEAD = 10
 # A count is rounded to the step of the first line that it is below; then to hundreds.
 _ROUNDED_BELOW = ((100, 10), (1000, 50))
@@ -63,7 +63,7 @@ def promise(
     if what is Tell.TURN:
         at = world.eligibility(session.born_on, session.groups).tell_at
     news = News(what.value)
-    # Whose moment has come in the meantime may book, and is told so now.
+    # A person whose moment has come in the meantime may book, and is told so now.
     world.promise_news(number, news, max(at or world.now(), world.now()), by_text=by_text)
     if what is Tell.TURN and session.is_first_of_two:
         return _on_to_second(session, world, Line("turn_noted"))
@@ -87,7 +87,7 @@ def _wait(session: Session, world: World, number: str) -> Move:
         )
     )
     if ahead is None:
-        # Nobody knows where that is: a person does.
+        # The position of the postcode is unknown: an agent must help.
         return Go(session, "person", remember=False)
     if session.is_first_of_two:
         return _on_to_second(session, world, Line("waiting_noted"))

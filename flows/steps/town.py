@@ -1,6 +1,6 @@
 """The town: by its name, by a postcode or by the digits of a département; or a centre by its name.
 
-Where the postcode question leads after its tries, and whoever would go somewhere else.
+The postcode question leads here after its tries, and so does a caller's wish for another town.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def at_town(session: Session, town: Town) -> Session:
 
 
 def propose(session: Session, town: Town) -> Session:
-    """Read back first: whoever says no still searches where they were."""
+    """Read the town back first: a caller who says no still searches where they were."""
     kept = (town.postcode, town.name, town.latitude, town.longitude, town.territory)
     return session.but(candidate=kept)
 

@@ -1,7 +1,7 @@
-"""Booked, and the line was cut before all was told: whoever rings again hears it after a proof.
+"""Booked, and the line was cut before all was told: the next call tells it after a proof.
 
-The line may be shared, and whoever has reference and birth date may cancel. So the birth date is
-asked before the reference is told.
+The line may be shared, and a person who has reference and birth date may cancel. So the birth date
+is asked before the reference is told.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NOT_TOLD_AT = frozenset({"ready", "reference", UNTOLD})
 
 
 def is_untold(session: Session) -> bool:
-    """Whether somebody is booked and has not heard everything about it."""
+    """Whether the caller is booked and has not heard everything about it."""
     return bool(session.reference) and session.step in _NOT_TOLD_AT
 
 

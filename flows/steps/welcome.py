@@ -1,4 +1,4 @@
-"""Who this is and what can be done here; before and after the campaign, the truth about that."""
+"""What this service is and what callers can do here, also before and after the campaign."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ class Welcome(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
-            # Whoever came back from "my appointment" proves nothing any more.
+            # A caller who came back from "my appointment" need not prove anything any more.
             return Go(session.but(proving=Proving.NOTHING, asked=""), "for_whom")
         if pressed == "2":
             return Go(session.but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
         move = _in_language(session, pressed, world)
         if pressed == CODE_KEY and move is NO_SUCH_KEY:
-            # Told to whoever has no number, and written on the site for whoever began there.
+            # A caller without a number was told a code; a visitor who began on the site reads it
+            # there.
             return Go(session, "resume_code")
         return move
 

@@ -46,7 +46,7 @@ def _handed_back(session: Session, world: World, step: str) -> Move:
         return back_to_machine(fresh, world, step or "welcome")
     without = fresh.but(line="", line_queue="", person_reason="")
     if not (session.born and session.territory):
-        # Where and for whom is not known: that is asked first.
+        # The person and the place are not known yet: ask for them first.
         return back_to_machine(fresh, world, "postcode" if session.born else "date_of_birth")
     return search_nearest(without, world, lines=(Line("resumed"),))
 
@@ -54,7 +54,7 @@ def _handed_back(session: Session, world: World, step: str) -> Move:
 def taken(session: Session, conference: str, *, in_menu: bool = False) -> tuple[Session, Speech]:
     """The turn that brings a caller to the agent who took them: out of the queue, or of the menu.
 
-    `conference` is the id of their place in the line.
+    `conference` is the id of their place in the queue.
     """
     if in_menu:
         session = session.but(resume=session.step)

@@ -1,8 +1,8 @@
-"""What somebody wants who writes a text to us: one wish, or none that is sure.
+"""What the writer of a text wants: one intent, or none that is sure.
 
-Accents, capitals and letters said for long ("ouiiii") make no difference, and a word that is nearly
-one of ours (rapidfuzz) is taken for it. What is denied is no wish, and of two that cannot both be
-meant there is none: whoever reads the answer is told which number to ring.
+Accents, capitals and repeated letters ("ouiiii") make no difference, and a word that is nearly one
+of the known words (rapidfuzz) is taken for it. What is denied is no intent. Of two intents that
+cannot both be meant there is none: the answer then tells the writer which number to ring.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _NOT = "not"
 _SMALL = "small"
 _SAID = "said"
 _ALONE = "alone"
-# Beside what undoes much, fewer words may stand that say something else: "ce n'est pas moi, c'est
-# ma mère" is of somebody whose mobile was given for another.
+# Beside words that undo much, fewer other words may stand: "ce n'est pas moi, c'est ma mère" comes
+# from a person whose mobile was given for another person.
 _BESIDE: Mapping[Intent, int] = {Intent.STOP: 1, Intent.WRONG: 0, Intent.START: 2, Intent.YES: 3}
 _BESIDE_OTHERS = 8
 # A text is short; this is a letter.
@@ -67,7 +67,7 @@ _SURE = (
 
 
 def intent_of(text: str, vocabulary: Vocabulary) -> Intent | None:
-    """The one wish of a text in this language; None where it has none, or none that is sure."""
+    """The one intent of a text in this language; None where it has none, or none that is sure."""
     drawn = _DRAWN.sub(r"\1", plain(text)).split()
     if len(drawn) > _MOST_WORDS:
         return None
@@ -110,7 +110,7 @@ def _one_of(found: set[Intent], pieces: Sequence[Piece]) -> Intent | None:
         return None
     for one, with_it in _SURE:
         if one in found:
-            # "Non, ce n'est pas moi, stop" is one wish; with anything else it is not sure.
+            # "Non, ce n'est pas moi, stop" is one intent; with anything else it is not sure.
             return one if found <= {one, *with_it} else None
     if {Intent.CANCEL, Intent.MOVE} <= found:
         return Intent.CHANGE
@@ -123,7 +123,7 @@ def _one_of(found: set[Intent], pieces: Sequence[Piece]) -> Intent | None:
 
 
 def _spelt(word: str, vocabulary: Vocabulary) -> str:
-    """The word of ours that this one is nearly; itself where it is one, or like none."""
+    """The known word that this one is nearly; itself where it is one, or like none."""
     known, ours = _words_of(vocabulary)
     if word in known or len(word) < _ONE_SLIP:
         return word

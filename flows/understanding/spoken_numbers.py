@@ -1,8 +1,8 @@
 """Numbers in a sentence: which words are numbers, and every way to read a row of them.
 
 text2num knows number words and says which of them make one number. "trente deux cent dix" is one
-row of words and several rows of numbers (30 210, 32 110): a `Lattice` holds them all, and whoever
-knows what was asked for (a date, five digits) chooses among its paths.
+row of words and several rows of numbers (30 210, 32 110). A `Lattice` holds them all, and the
+reader that knows what was asked for (a date, five digits) chooses among its paths.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from text_to_num import alpha2digit
 
 from flows.understanding.vocabulary import Vocabulary, plain
 
-# Nobody answers a question about numbers at greater length; a television does.
+# No caller answers a question about numbers at greater length; a television does.
 MOST_LETTERS: Final = 600
 MOST_NUMBERS: Final = 28
 # "quatre vingt dix sept mille quatre cent quatre vingt dix huit"
@@ -279,7 +279,7 @@ def _split_figures(said: Sequence[Item]) -> list[Item]:
 
 
 def _without_quantities(said: Sequence[Item], vocabulary: Vocabulary) -> tuple[Item, ...]:
-    """Take out the numbers of "j'ai 84 ans" and "10 heures": nobody asked for those."""
+    """Take out the numbers of "j'ai 84 ans" and "10 heures": no question asks for those."""
     found = list(said)
     units = _units(vocabulary.locale)
     for index, item in enumerate(said):
@@ -567,9 +567,9 @@ def _together(
 def paths(edges: Lattice, most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
     """The ways through the whole row that have the fewest digits, if those are not too many.
 
-    Nobody says 20, 2 in one breath for others to understand, nor 4, 20 or 3, 100: words that can
-    be one number are one, wherever that leaves the row complete. A row with a piece missing is so
-    not made up to the right length.
+    Callers do not say 20, 2 in one breath and expect to be understood, nor 4, 20 or 3, 100. So
+    words that can be one number are one, wherever that leaves the row complete. In this way a row
+    with a piece missing is not made up to the right length.
     """
     least = least_digits(edges)
     if not edges or least[0] > most_digits:

@@ -131,7 +131,7 @@ class _Sentence:
         return list(dict.fromkeys(found))
 
     def _close(self, spans: Sequence[_Span]) -> list[_Span]:
-        """The towns that somebody only lives near; what is joined to one is another."""
+        """The towns that the caller only lives near; what is joined to one is another."""
         close: list[_Span] = []
         for span in spans:
             between = self._words[close[-1].end : span.start] if close else []
@@ -186,7 +186,7 @@ class _Sentence:
         if not rows and len(begun) == 1 and len("".join(self._words[start:end])) >= _FEWEST_LETTERS:
             known = begun
         elif not rows and known:
-            # No town is called that: all that somebody may mean by it.
+            # No town is called exactly that: all that the caller may mean by it.
             known = [at for at in begun if table.inhabitants(at) * MUCH_LARGER >= largest]
             known = known if len(known) <= _MOST_NAMESAKES else []
         return sorted(rows + known, key=lambda at: -table.inhabitants(at)) if known else rows
@@ -224,7 +224,7 @@ class _Sentence:
         )
 
     def _is_determined(self, start: int) -> bool:
-        """Whether an article stands before, which no town has beside its own: "ma fille"."""
+        """Whether an article that is not the town's own stands before it: "ma fille"."""
         words = self._vocabulary
         before = self._words[start - 1] if start else ""
         return before in words.articles | words.determiners or before in words.contractions
@@ -272,7 +272,7 @@ class _Sentence:
         )
 
     def _is_place(self, span: _Span, found: Sequence[_Span]) -> bool:
-        """A land, though a town has the same name: beside another town, or the better known."""
+        """Whether it means a land and not the town of that name: beside a town, or better known."""
         inside = [
             place for place in self._places if place[0] <= span.start and span.end <= place[1]
         ]
@@ -310,7 +310,7 @@ class _Sentence:
         )
 
     def _is_all(self, span: _Span) -> bool:
-        """Whether nothing else is said, or only that somebody lives there: "à Mer"."""
+        """Whether nothing else is said, or only that the caller lives there: "à Mer"."""
         before = self._words[: span.start]
         if self._words[span.end :] or not {span.start, span.end} <= self._edges:
             return False
@@ -427,7 +427,7 @@ class _Sentence:
         return [] if table.has_area(code) and not ordinal else rows
 
     def _likely(self, rows: Iterable[int]) -> list[int]:
-        """The largest first, without those that hardly anybody would mean."""
+        """The largest first, without those that hardly any caller would mean."""
         table = self._table
         unique = list(dict.fromkeys(rows))
         if len(unique) < 2:  # noqa: PLR2004

@@ -16,7 +16,7 @@ from flows.session import CallerKind
 
 # What "today" means to a caller, and the hour at which a campaign opens.
 COUNTRY_ZONE = ZoneInfo("Europe/Paris")
-# Nobody in France has reached 123; the call script refuses beyond 120.
+# No person in France has reached 123; the call script refuses beyond 120.
 OLDEST_AGE = 120
 _DIGITS = re.compile(r"[0-9]+")
 # As dialled in France and in its overseas départements, or international.
@@ -28,7 +28,8 @@ REGIONS = ("RE", "GP", "GF", "MQ", "YT", "PM", "BL", "MF", "NC", "PF", "WF", "FR
 _MOBILES = frozenset(
     {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 )
-# Numbers that cost nobody more than a call: no premium (089), shared (081, 082) or free numbers.
+# Numbers that cost no more than an ordinary call: no premium (089), shared (081, 082) or free
+# numbers.
 _ORDINARY = _MOBILES | {
     phonenumbers.PhoneNumberType.FIXED_LINE,
     phonenumbers.PhoneNumberType.VOIP,

@@ -215,7 +215,7 @@ class _Table:
         return _Table(f"{self._name}.{key}", self._value(key))
 
     def with_like(self, key: str) -> _Table:
-        """A table with all that another one has beside its own: `like = "other"`."""
+        """A table with all entries of another one besides its own: `like = "other"`."""
         own = dict(self._value(key)) if isinstance(self._value(key), Mapping) else self._value(key)
         if isinstance(own, dict) and "like" in own:
             own = {**self._value(own.pop("like")), **own}

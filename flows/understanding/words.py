@@ -1,7 +1,7 @@
-"""What people say beside numbers: yes and no, choices, and wishes that hold everywhere.
+"""What people say beside numbers: yes and no, choices, and commands that hold everywhere.
 
 Every function cuts a sentence into the phrases that the language's file knows, the longest first,
-and looks at what is left. A short phrase counts only where it is nearly all that was said; where
+and looks at what is left. A short phrase counts only where it is nearly all that was said. Where
 two things are said, or something is denied, there is no answer: asking again is cheap.
 """
 
@@ -33,7 +33,7 @@ _CHECK_ANSWERS = {True: "1", False: "2"}
 
 
 class Command(StrEnum):
-    """A wish that means the same at every question."""
+    """A command that means the same at every question."""
 
     PERSON = "person"
     AGAIN = "again"
@@ -56,7 +56,7 @@ _WISHES = (
 
 
 class _Is(StrEnum):
-    """What a phrase is in a sentence, beside a key or a wish."""
+    """What a phrase is in a sentence, beside a key or a command."""
 
     FILLER = "filler"
     YES = "yes"
@@ -71,7 +71,7 @@ class _Is(StrEnum):
 
 
 def yes_no(text: str, vocabulary: Vocabulary) -> bool | None:
-    """Yes or no. A date, a town or thanks may stand beside it; doubt and contradiction may not."""
+    """Yes or no. A date, a town or thanks may come with it; doubt and contradiction may not."""
     words = _words(text, vocabulary)
     numbers = {words[at] for at in number_words(words, vocabulary.language)}
     pieces = _denied(_yes_no_lexicon(vocabulary)(words))
@@ -86,7 +86,7 @@ def yes_no(text: str, vocabulary: Vocabulary) -> bool | None:
 
 
 def command(text: str, vocabulary: Vocabulary) -> Command | None:
-    """A wish that holds at every question, where the sentence says little else."""
+    """A command that holds at every question, where the sentence says little else."""
     words = _words(text, vocabulary)
     if _emergency(words, vocabulary):
         return Command.EMERGENCY
@@ -102,7 +102,7 @@ def command(text: str, vocabulary: Vocabulary) -> Command | None:
 
 
 def emergency(text: str, vocabulary: Vocabulary) -> bool:
-    """Whether somebody seems to be in danger. Rather once too often, but not where it is denied."""
+    """Whether the caller seems to be in danger. Errs towards yes, except where it is denied."""
     return _emergency(_words(text, vocabulary), vocabulary)
 
 

@@ -93,8 +93,8 @@ class CallMap:
     def menus_deep(self) -> Mapping[str, int]:
         """How many menus lie one upon another on the shortest way to each step, itself included.
 
-        Whoever types something, agrees to what was read back, or hears what a search found is deep
-        in no menu any more.
+        The count starts anew where the caller types something, agrees to what was read back, or
+        hears what a search found.
         """
         deep = {START: 0}
         waiting = deque([START])
@@ -161,6 +161,6 @@ def _cause(turn: WalkTurn, choices: frozenset[str]) -> str:
         return PERSON
     if heard.keys in EVERYWHERE:
         return ""
-    # Whatever is pressed at the end of somebody's patience.
+    # Whatever the caller presses when the tries of a question are used up.
     gave_up = bool(choices) or turn.speech.outcome is TurnOutcome.MISSED
     return NOT_UNDERSTOOD if gave_up else ANSWER

@@ -177,7 +177,7 @@ def my_booking(
 
 @lru_cache
 def kept_place(*, second: bool = False, text_to: str = MOBILE) -> KeptOffer:
-    """A place that is kept for somebody of the waiting list, for two hours more."""
+    """A place that is kept for a person of the waiting list, for two hours more."""
     (offer,) = offers(1, second=second)
     return KeptOffer("w" * 32, (MORNING + timedelta(hours=2)).isoformat(), text_to, offer)
 
@@ -227,7 +227,7 @@ class RehearsedWorld:
     found_anew: tuple[Offer, ...] | None = None
     reference: str | Unbooked = REFERENCE
     promises_new: bool = True
-    # Whether a second person finds a place beside the first.
+    # Whether a second person finds an adjacent place.
     adjacent: bool = True
     spoken_here: tuple[str, ...] = ("fr", "en")
     # A call that was cut and may be taken up; None: another has taken it up.
@@ -235,31 +235,32 @@ class RehearsedWorld:
     moment: datetime = MORNING
     rules_: Rules = field(default_factory=lambda: Rules("tests", minimum_age=75, horizon_days=35))
     vocabularies: Callable[[str], Vocabulary] | None = None
-    # What there is beyond the radius, and who books by an own telephone nearer than that.
+    # What there is beyond the radius, and the centre nearer than that which books by its own
+    # telephone.
     far: Far | None = None
     own: OwnPhone | None = None
     # What words name: towns, or a centre.
     named_towns: tuple[Town, ...] = ()
     named_centre: NamedCentre | None = None
-    # Groups that may book with their least age; and what is known of whoever may not.
+    # Groups that may book with their least age; and what is known of a person who may not book.
     groups: Mapping[str, int] = field(default_factory=dict)
     day_known: bool = True
     turn_at: datetime | None = None
     tell_at: datetime | None = None
-    # How many wait before somebody; None where nobody can wait.
+    # How many wait before the person; None where the person cannot wait.
     ahead: int | None = 12
     # What a reference and a birth date find, and what it is after a change; and why not.
     mine: CallerBooking | NotMine = NotMine.TRY_AGAIN
     not_changed: NotChanged | None = None
     texts: bool = True
     guarded: bool = False
-    # What is kept for somebody of the waiting list.
+    # What is kept for a person of the waiting list.
     kept: KeptOffer | None = None
     waits_on: bool = True
-    # What there is for somebody whom we rang.
+    # What awaits a person whom we rang.
     answered: RungPerson = RungPerson.MACHINE
-    # Whether there is a line for a person, and when a promised call would come; None: it must not
-    # be promised. What becomes of a place in the line, and why a caller is back from an agent.
+    # Whether there is a place in the queue, and when a promised call would come; None: it must not
+    # be promised. What becomes of a place in the queue, and why a caller is back from an agent.
     person: QueuePlace | Unavailable = field(default_factory=lambda: Unavailable(NoPerson.NOBODY))
     callback_after: timedelta | None = timedelta()
     place: AfterQueue = AfterQueue.WAITING
@@ -281,10 +282,10 @@ class RehearsedWorld:
     codes: list[str] = field(default_factory=list)
     paces: list[bool] = field(default_factory=list)
     rung: list[tuple[str, str]] = field(default_factory=list)
-    # When we would ring about a new booking, and who wished for it.
+    # When we would ring about a new booking, and the bookings whose people asked for it.
     calls: ReminderHours = field(default_factory=lambda: WHEN_WE_RING)
     wishes: list[tuple[str, ...]] = field(default_factory=list)
-    # What was done with a place in the line.
+    # What was done with a place in the queue.
     line: list[tuple[str, ...]] = field(default_factory=list)
 
     def now(self) -> datetime:
@@ -478,7 +479,7 @@ class RehearsedWorld:
 
 
 def earlier(world: RehearsedWorld) -> Earlier:
-    """What whoever rings from the same line hears of the call that was cut."""
+    """What a caller from the same line hears of the call that was cut."""
     if world.cut is None or not world.cut.kept:
         return Earlier("CA1", "fr")
     offer = world.cut.session.choice
@@ -501,7 +502,7 @@ class Exchange:
     after: Session
 
 
-# What somebody answers who has all at hand; 1 at every other question.
+# What a caller with all data at hand answers; 1 at every other question.
 COMMON_ANSWERS = {"date_of_birth": keys("12031942"), "postcode": keys("75011")}
 # Where the call may simply be left: everything was told.
 LAST_STEP = "reference"
@@ -509,7 +510,7 @@ MOST_EXCHANGES = 60
 
 
 def common_path(session: Session, world: World) -> tuple[Exchange, ...]:
-    """The call of somebody who answers each question at once and takes the first offer.
+    """The call of a person who answers each question at once and takes the first offer.
 
     Nothing is pressed once the reference is told. Raises RuntimeError where the call comes to no
     end, and flows.engine.ConversationLost.

@@ -128,8 +128,8 @@ QUEUE_RESULTS = (
     *("redirected", "redirected-from-bridged", ""),
 )
 A_PLACE = "e" * 32
-# What the line is like is said in the same way wherever somebody comes from: all of it is tried at
-# these steps, and what is usual at every other.
+# The state of the queue is told in the same way at every step. So all of its states are tried at
+# these steps, and the usual state at every other.
 AT_THE_LINE = frozenset({"welcome", *PERSON_STEPS, *HELD})
 COMMON_LINES = frozenset({"line: open", "line: no promise", f"line: {NoPerson.CLOSED}"})
 
@@ -189,7 +189,7 @@ def scenarios(make: Make) -> Scenarios:
 
 
 def my_scenarios(make: Make) -> Scenarios:
-    """What there may be of an appointment, for whoever rings about one."""
+    """What there may be of an appointment, for a caller who rings about one."""
     second = my_booking(first_start="", second_start=MY_PAIR.second_start)
     of_mine = {
         "one": my_booking(),
@@ -254,7 +254,7 @@ def line_scenarios(make: Make) -> Scenarios:
 
 
 def rung_scenarios(make: Make, session: Session) -> Scenarios:
-    """What there is for somebody whom we rang."""
+    """What awaits a person whom we rang."""
     by_machine = session.rung_as not in {"asked", "cut"}
     there = (RungPerson.MACHINE,) if by_machine else (RungPerson.AGENT, RungPerson.LINE)
     found: Scenarios = {
@@ -276,7 +276,7 @@ def closed(make: Make) -> RehearsedWorld:
 
 
 def two_doses(make: Make, found: tuple[Offer, ...] = PAIRS, **options: Any) -> RehearsedWorld:
-    """A campaign in which everybody comes twice."""
+    """A campaign in which each person comes twice."""
     return make(found=found, rules_=replace(make().rules_, doses=2), **options)
 
 
@@ -427,7 +427,7 @@ def starts(make: Make) -> list[WalkTurn]:
     return [*found, *rung_by_us(make), *never_called(make), *place_is_kept(make)]
 
 
-# What may be kept for whoever waits, and what becomes of it.
+# What may be kept for a person who waits, and what becomes of it.
 KEPT: Mapping[str, Mapping[str, Any]] = {
     "kept": {},
     "kept, a landline": {"kept": kept_place(text_to="")},
@@ -439,7 +439,7 @@ KEPT: Mapping[str, Mapping[str, Any]] = {
 
 
 def kept_scenarios(make: Make) -> Scenarios:
-    """What whoever rings while a place is kept at their number may meet."""
+    """What a caller may meet when a place is kept at their number."""
     found: Scenarios = {
         name: partial(make, **{"kept": kept_place(), **options}) for name, options in KEPT.items()
     }
@@ -447,7 +447,7 @@ def kept_scenarios(make: Make) -> Scenarios:
 
 
 def place_is_kept(make: Make) -> list[WalkTurn]:
-    """Whoever waits rings, or was rung, and gives the birth date."""
+    """A person who waits rings, or was rung, and gives the birth date."""
     found = []
     session = ringing().but(is_offered=True)
     for heard in (RING, *map(keys, ("1", "1", "12031942", "1"))):
@@ -469,7 +469,7 @@ def place_is_kept(make: Make) -> list[WalkTurn]:
 
 
 def never_called(make: Make) -> list[WalkTurn]:
-    """Whoever needs a person, whom nobody can answer and nobody can call."""
+    """A caller needs an agent, no agent can answer, and no callback can be promised."""
     world = make(callback_after=None)
     session = ringing().but(step="person", alive=True, no_promise=True, born=OLD_ENOUGH)
     return [
@@ -502,7 +502,7 @@ def far_away(make: Make) -> list[WalkTurn]:
 
 
 def told_later(make: Make) -> list[WalkTurn]:
-    """Whoever cannot be booked now is told later: one, or the first of two."""
+    """A person who cannot be booked now is told later: one, or the first of two."""
     found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
         for whom in (Whom.SELF, Whom.TWO):
@@ -548,7 +548,7 @@ def rung_by_us(make: Make) -> list[WalkTurn]:
 
 
 def long_silence(make: Make) -> list[WalkTurn]:
-    """Somebody without a number asks for a person and then says nothing for very long."""
+    """A caller without a number asks for a person and then says nothing for very long."""
     world = make()
     session, _ = advance(ringing(CallerKind.NONE), RING, world)
     found = []
@@ -560,7 +560,7 @@ def long_silence(make: Make) -> list[WalkTurn]:
 
 
 def _features(at: Session) -> tuple[object, ...]:
-    """What makes one place of a step worth a visit after another."""
+    """The features by which a place of a step is worth trying after another."""
     chosen = 0 <= at.chosen < len(at.offers)
     line = (at.caller_kind, bool(at.silent_turns), at.misses, at.alive)
     pairs = any(offer.second_start_at for offer in at.offers)
@@ -624,10 +624,11 @@ MOST_SILENCE = 60
 
 
 def left_alone(make: Make, found: Walk) -> list[str]:
-    """Steps at which somebody who says nothing more is left without a person or a promise.
+    """Steps at which a caller who says nothing more is left without an agent or a promise.
 
-    Whoever is booked already, and whoever never gave a sign of life, may be told goodbye; from
-    whoever has no number nothing can be promised. Whom we rang to keep a promise has it still.
+    A caller who is booked already, or who never gave a sign of life, may be told goodbye. Nothing
+    can be promised to a caller without a number. A person whom we rang to keep a promise still has
+    that promise.
     """
     left: dict[str, None] = {}
     # One place of each kind of caller at each step tells as much as all of them.

@@ -1,4 +1,4 @@
-"""Those who work here: their accounts, their sessions, and what they did.
+"""The staff: their accounts, their sessions, and what they did.
 
 A session's token is known to one browser alone; the row has its hash. A session is over when its
 row says so, when it began before the account's `sessions_from`, or when the account is disabled.
@@ -28,15 +28,15 @@ from models.rows import columns_of, from_row, values_of
 
 __all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 
-# Whose sessions begin with a second factor.
+# Roles whose sessions begin with a second factor.
 STRONG_ROLES = frozenset({"supervisor", "secretary", "operator"})
-# What an agent is while a caller is theirs.
+# States of an agent who has a caller.
 IN_CALL = frozenset({"reserved", "talking"})
 
 
 @dataclass(frozen=True)
 class Staff:
-    """Somebody who works here, as every page and use case knows them. Nothing secret.
+    """A member of staff, as every page and use case knows them. Nothing secret.
 
     `languages` are codes as in `prompts/`; `centre_id` is that of a secretary, None for all.
     """
@@ -59,7 +59,7 @@ class Staff:
 
 @dataclass(frozen=True)
 class StaffAccount:
-    """An account with what proves that somebody is its owner. Never shown, never logged."""
+    """An account with what proves that a person is its owner. Never shown, never logged."""
 
     staff: Staff
     password_hash: str = field(repr=False)
@@ -221,7 +221,7 @@ def use_step(connection: Connection, staff_id: str, step: int) -> bool:
 
 
 def for_demonstration(connection: Connection) -> list[str]:
-    """Logins whose passwords everybody knows, and which are not disabled."""
+    """Logins of demonstration accounts (their password is public) which are not disabled."""
     statement = select(staff.c.login).where(
         staff.c.demonstration.is_(True), staff.c.disabled_at.is_(None)
     )
@@ -296,7 +296,7 @@ _VISIT = Prepared(
 
 
 def staff_session(connection: Connection, token: str) -> StaffSession | None:
-    """Whose session it is, or None when there is no such session any more; one statement."""
+    """The session of a token with its owner, or None when there is none any more; one statement."""
     rows = _VISIT.rows(connection, {"token": hash_of(token)})
     if not rows:
         return None
@@ -312,7 +312,7 @@ def staff_session(connection: Connection, token: str) -> StaffSession | None:
 
 
 def touch(connection: Connection, clock: Clock, token: str) -> None:
-    """Somebody is there: the idle limit counts from now."""
+    """A member of staff is there: the idle limit counts from now."""
     connection.execute(
         update(session).where(session.c.token_idx == hash_of(token)).values(seen_at=clock.at())
     )
@@ -337,7 +337,7 @@ def end_session(connection: Connection, clock: Clock, token: str) -> bool:
 
 
 def end_sessions(connection: Connection, clock: Clock, staff_id: str) -> int:
-    """End all sessions of somebody, those being begun at this moment too; gives how many."""
+    """End all sessions of an account, those being begun at this moment too; gives how many."""
     change(connection, clock, staff_id, sessions_from=clock.at())
     return connection.execute(
         update(session)
@@ -349,7 +349,7 @@ def end_sessions(connection: Connection, clock: Clock, staff_id: str) -> int:
 def sessions_of(
     connection: Connection, staff_id: str, since: datetime, token: str
 ) -> list[StaffSessionView]:
-    """Sessions of somebody that are not over and began after `since`; `token` is of this one."""
+    """Sessions of an account that are not over and began after `since`; `token` is of this one."""
     statement = (
         select(session.c.token_idx, session.c.created_at, session.c.seen_at, session.c.wall)
         .join(staff, staff.c.id == session.c.staff_id)
@@ -375,7 +375,7 @@ def sessions_of(
 
 
 def end_named(connection: Connection, clock: Clock, staff_id: str, name: str) -> bool:
-    """End the session of somebody that has this name in their list; False where none has."""
+    """End the session of an account that has this name in its list; False where none has."""
     found = connection.execute(
         select(session.c.token_idx).where(
             session.c.staff_id == staff_id, session.c.ended_at.is_(None)
@@ -399,7 +399,7 @@ def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> i
 
 
 def add_act(connection: Connection, clock: Clock, act: Act) -> None:
-    """Write one line, in the transaction of the act itself. The database lets nobody change it."""
+    """Write one line, in the transaction of the act itself. The database forbids changes."""
     connection.execute(
         staff_act.insert().values(
             at=clock.at(),

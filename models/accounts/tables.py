@@ -58,8 +58,8 @@ staff_session = Table(
     may("proved_at", Instant, "when the password was given again; null: when it began"),
 )
 
-# Append only, like `history`: what staff did and whose file they read. A line that is a year old
-# may be deleted, and no other: the trigger looks.
+# Append only, like `history`: what staff did and whose file they read. A trigger lets a line be
+# deleted once it is a year old, and refuses every other change.
 staff_act = Table(
     "staff_act",
     metadata,

@@ -1,1 +1,1 @@
-"""Tables and queries of who came to the waiting room."""
+"""Tables and queries of the visitors in the waiting room."""

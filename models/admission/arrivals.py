@@ -1,4 +1,4 @@
-"""Those who came to the waiting room, by opening and bucket, and what web workers measured."""
+"""Visitors in the waiting room, by opening and bucket, and what web workers measured."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add(connection: Connection, counts: Mapping[tuple[int, int], int]) -> None:
 
 
 def since(connection: Connection, opening: int, bucket: int) -> tuple[list[int], list[int]]:
-    """The buckets of an opening from this one on that somebody is in, and how many are."""
+    """The buckets of an opening from this one on that have people, and how many are in each."""
     statement = (
         select(arrival.c.bucket, arrival.c.people)
         .where(arrival.c.opening == str(opening), arrival.c.bucket >= bucket)

@@ -7,7 +7,7 @@ from sqlalchemy import Integer, String, Table, Text
 from models.tables import key, metadata, must
 from models.types import Instant
 
-# How many came to the waiting room in front of the web, for each opening and bucket of ranks.
+# How many people came to the waiting room in front of the web, by opening and bucket of ranks.
 arrival = Table(
     "arrival",
     metadata,

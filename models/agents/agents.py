@@ -1,8 +1,8 @@
-"""What agents do at this moment, the lines that we ring for them, and what is asked for them.
+"""What agents do at this moment, their legs, and the provider commands for them.
 
-Every change is conditional on the state it leaves, so that of two who want the same one gets it;
-the other is told so by a False. Entries of the line are touched here only where an agent has to do
-with them. Whoever locks both an entry and an agent locks the entry first.
+Every change is conditional on the state it leaves: of two processes that want the same, one gets it
+and the other gets False. Entries of the queue are touched here only where an agent has to do with
+them. A transaction that locks both an entry and an agent locks the entry first.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _AGENT_NOW = Prepared(_AGENT)
 
 
 def get(connection: Connection, staff_id: str, *, lock: bool = False) -> Agent | None:
-    """An agent as stored; None for whoever never was one."""
+    """An agent as stored; None for an account that was never an agent."""
     if lock:
         found = connection.execute(_AGENT.with_for_update(), {"who": staff_id}).one_or_none()
     else:
@@ -102,7 +102,8 @@ def move(
 ) -> bool:
     """From one of the states `before` to `after`; False when the agent is in none of them.
 
-    The agent has `entry_id` from then on (None: nobody). `of_entry`: only if that is theirs now.
+    The agent has `entry_id` from then on (None: no entry). `of_entry`: only if the agent has it
+    now.
     """
     conditions = [agent.c.staff_id == staff_id, agent.c.state.in_(before)]
     if of_entry is not None:
@@ -164,7 +165,7 @@ def _seen(clock: Clock) -> Prepared:
 
 
 def send_home(connection: Connection, clock: Clock, gone_for: timedelta) -> list[str]:
-    """Those who are ready and whose page is gone for so long: offline from now on."""
+    """Set agents offline who are ready but whose page was silent for so long; gives their ids."""
     sent = connection.execute(
         update(agent)
         .where(agent.c.state == "ready", agent.c.seen_at < clock.at(-gone_for))
@@ -185,7 +186,7 @@ def wrapping_up_since(connection: Connection, clock: Clock, longer_than: timedel
 def stranded(
     connection: Connection, clock: Clock, longer_than: timedelta
 ) -> list[tuple[str, str | None]]:
-    """Agents who have been busy for so long with an entry that is over or in the line again.
+    """Agents who have been busy for so long with an entry that is over or in the queue again.
 
     With the entry, which may be gone altogether.
     """
@@ -216,7 +217,7 @@ def telephone(connection: Connection, vault: Vault, staff_id: str) -> str | None
     return vault.open_text(sealed, f"staff.phone:{staff_id}")
 
 
-# ------------------------------------------------------------------ who takes whom
+# ------------------------------------------------------------------ which agent takes which caller
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ class FreeAgent:
     staff_id: str
     since: datetime
     queues: frozenset[str]
-    # Those whose national queue is among them: whoever overflows anywhere is theirs, too.
+    # Languages whose national queue is among `queues`: the agent takes their overflow, too.
     overflow_languages: frozenset[str]
 
 
@@ -268,7 +269,7 @@ def _nationals(connection: Connection) -> dict[str, str]:
 
 
 def reserve(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
-    """Give a waiting entry to an agent; False when somebody else was quicker."""
+    """Give a waiting entry to an agent; False when another agent was quicker."""
     return queues.move(
         connection,
         clock,
@@ -296,7 +297,7 @@ def answered(connection: Connection, clock: Clock, entry_id: str, staff_id: str)
 
 
 def wait_again(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
-    """Back into the line at the same place: nobody answered, or the agent's line broke."""
+    """Back into the queue at the same place: no answer, or the agent's line broke."""
     return queues.move(
         connection,
         clock,
@@ -312,7 +313,7 @@ def wait_again(connection: Connection, clock: Clock, entry_id: str, staff_id: st
 
 
 def end_talk(connection: Connection, clock: Clock, entry_id: str, after: str, outcome: str) -> bool:
-    """A conversation is over: wrapup, or done where nobody has anything left to say of it."""
+    """A conversation is over: wrapup, or done where no agent has anything left to note about it."""
     return queues.move(
         connection,
         clock,
@@ -377,9 +378,9 @@ def unanswered(
 def silent_entries(
     connection: Connection, clock: Clock, than: timedelta, *, limit: int
 ) -> list[str]:
-    """Entries that an agent has, or with lines of ours, of which nothing was heard for so long.
+    """Entries that an agent has, or with open legs, of which nothing was heard for so long.
 
-    Whom nobody asked after for longest comes first; nobody is asked after twice within that time.
+    The entry that was checked longest ago comes first. None is checked twice within that time.
     """
     long_ago = clock.at(-than)
     not_asked = or_(queue_entry.c.asked_at.is_(None), queue_entry.c.asked_at < long_ago)
@@ -390,7 +391,7 @@ def silent_entries(
         queue_entry.c.state.in_(("reserved", "talking")),
         queue_entry.c.updated_at < long_ago,
     )
-    # A third person whom the caller was handed on to, or whoever talks on after the caller.
+    # Legs of a third person to whom the caller was handed on, or that go on after the caller left.
     with_lines = wanted.where(
         queue_entry.c.id.in_(
             select(leg.c.entry_id).where(
@@ -423,7 +424,7 @@ def wrapups_of_nobody(connection: Connection, clock: Clock, than: timedelta) -> 
 
 
 def goes_on(connection: Connection, call_id: str) -> bool:
-    """Whether a caller's line is not over, as far as anybody has told us."""
+    """Whether the call is not over, as far as the provider has reported."""
     statement = select(call.c.status_rank).where(call.c.id == call_id)
     rank = connection.execute(statement).scalar_one_or_none()
     return rank is not None and rank < FIRST_FINAL_RANK
@@ -456,7 +457,7 @@ def in_trouble(
 ) -> list[TroubledTurn]:
     """The turns of calls of the menu whose newest turn, not older than that, went wrong.
 
-    Calls that are over, at one of these `steps` or in the line are left out. A call's turns come
+    Calls that are over, at one of these `steps` or in the queue are left out. A call's turns come
     together, newest first. With `call_id`: of this call alone.
     """
     later = turn.alias("later")
@@ -560,7 +561,7 @@ def legs_of(
 
 
 def leg_of_staff(connection: Connection, vault: Vault, staff_id: str, kind: str) -> Leg | None:
-    """The newest leg of somebody that is not over."""
+    """The newest leg of an agent that is not over."""
     statement = (
         select(leg)
         .where(
@@ -624,12 +625,12 @@ def set_mode(connection: Connection, clock: Clock, leg_id: str, mode: str) -> No
     )
 
 
-# ------------------------------------------------------------------ intents
+# ------------------------------------------------------------------ provider commands
 
 
 @dataclass(frozen=True)
 class ClaimedCommand:
-    """An intent to carry out until its lease runs out.
+    """A provider command to carry out until its lease runs out.
 
     `ambiguous`: an earlier try may have reached the provider. `age` is since it was stored.
     """
@@ -647,7 +648,7 @@ class ClaimedCommand:
 
 @dataclass(frozen=True)
 class Pending:
-    """An intent as a page shows it: not done so far, or failed with the provider's code."""
+    """A provider command as a page shows it: not done yet, or failed with the provider's code."""
 
     id: str
     kind: str
@@ -659,10 +660,10 @@ class Pending:
 
 @dataclass(frozen=True)
 class NewCommand:
-    """Something to ask of the provider. The same `key` (80 letters) twice is one intent.
+    """Something to ask of the provider. The same `key` (80 letters) twice is one provider command.
 
-    `kind` is a services.agents.command_store.CommandKind. `at_once`: nobody carries it out after
-    the commit, so the dispatcher need not wait.
+    `kind` is a services.agents.command_store.CommandKind. `at_once`: the process that stores the
+    command does not carry it out itself, so the dispatcher need not wait.
     """
 
     kind: str
@@ -682,9 +683,9 @@ def add_command(  # noqa: PLR0917
     new: NewCommand,
     not_before: timedelta,
 ) -> str:
-    """Store an intent by the id `made`; gives that, or the id of the one that has its key.
+    """Store a provider command by the id `made`; gives that, or the id of the one that has its key.
 
-    Others leave it alone `not_before`, unless it is `at_once`.
+    Other processes leave it alone `not_before`, unless it is `at_once`.
     """
     shown = json.dumps(new.arguments)
     row = values_of(new, intent) | {
@@ -704,7 +705,7 @@ def add_command(  # noqa: PLR0917
 
 
 def undone(connection: Connection, clock: Clock, limit: int = 200) -> list[tuple[str, str | None]]:
-    """Ids of intents that nobody is carrying out, oldest first, each with its entry's."""
+    """Ids of provider commands that no process carries out, oldest first, each with its entry's."""
     statement = (
         select(intent.c.id, intent.c.entry_id)
         .where(_UNDONE, _is_free(clock))
@@ -715,16 +716,16 @@ def undone(connection: Connection, clock: Clock, limit: int = 200) -> list[tuple
 
 
 def _is_free(clock: Clock) -> ColumnElement[bool]:
-    """Nobody's: never tried and left alone for long enough, or its lease has run out."""
+    """Free to claim: never tried and left alone for long enough, or its lease has run out."""
     return or_(intent.c.lease_until.is_(None), intent.c.lease_until <= clock.at())
 
 
 def claim(
     connection: Connection, clock: Clock, vault: Vault, wanted: str, lease: timedelta
 ) -> ClaimedCommand | None:
-    """Take an intent for `lease`; None when somebody else has it, or it is over.
+    """Take a provider command for `lease`; None when another process has it, or it is over.
 
-    Whoever has just stored it need not wait for it to be free.
+    The process that has just stored a command need not wait for it to be free.
     """
     may = and_(
         intent.c.id == wanted,
@@ -756,12 +757,12 @@ def claim(
 
 
 def keep(connection: Connection, clock: Clock, claimed: ClaimedCommand, lease: timedelta) -> bool:
-    """Prolong a claim between two questions; False when somebody else has taken it over."""
+    """Prolong a claim between two requests; False when another process has taken it over."""
     return _write(connection, clock, claimed, lease_until=clock.at(lease))
 
 
 def _write(connection: Connection, clock: Clock, claimed: ClaimedCommand, **values: Any) -> bool:
-    """Change an intent that is claimed; False when somebody else has taken it over."""
+    """Change a command that is claimed; False when another process has taken it over."""
     ours = (
         intent.c.id == claimed.id,
         intent.c.state == "doing",
@@ -778,7 +779,7 @@ def finish(
     state: str,
     error_code: str | None,
 ) -> bool:
-    """Done or failed; False when somebody else has taken it over meanwhile."""
+    """Done or failed; False when another process has taken it over meanwhile."""
     over = {"state": state, "error_code": error_code, "lease_until": None}
     return _write(connection, clock, claimed, **over)
 
@@ -833,7 +834,7 @@ def pending_of(connection: Connection, entry_id: str) -> list[Pending]:
 
 
 def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
-    """Delete legs and intents of a while ago: they have numbers in them and are of no more use."""
+    """Delete old legs and provider commands: they hold numbers and are of no more use."""
     old = clock.at(-older_than)
     gone = connection.execute(
         delete(intent).where(intent.c.created_at < old, intent.c.state.not_in(UNDONE))

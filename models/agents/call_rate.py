@@ -21,8 +21,8 @@ def take(
 ) -> timedelta:
     """Take one permit; nothing is left to wait for when it was there, else so long until it is.
 
-    A bucket nobody knows starts full. The write goes through only on what was read, so that two who
-    read one permit do not both have it.
+    An unknown bucket starts full. The write goes through only if the row is as it was read, so that
+    two processes that read one permit do not both have it.
     """
     for _ in range(_TRIES):
         found = _read(clock).rows(connection, {"the_bucket": name})

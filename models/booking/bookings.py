@@ -30,8 +30,8 @@ _APPOINTMENT = (
 class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
-    `rank` is 2 for a second person of the same birth date on the same phone, who was asked for as
-    someone else. `name` is taken by agents and on the web only. `language` is what they spoke;
+    `rank` is 2 for a second person of the same birth date on the same phone, whom the caller named
+    as another person. `name` is taken by agents and on the web only. `language` is what they spoke;
     `calls`: they want to be rung the same evening, and before the appointment.
     """
 
@@ -53,7 +53,7 @@ class NewBooking:
 
 @dataclass(frozen=True)
 class BookedPerson:
-    """Who comes. Empty is what was not taken, or has been erased; `born` is an ISO date."""
+    """The person who comes. Empty is what was not taken, or was erased; `born` is an ISO date."""
 
     born: str
     number: str
@@ -163,14 +163,14 @@ def find_person(connection: Connection, person: bytes) -> str | None:
 def wish_calls(
     connection: Connection, vault: Vault, references: Sequence[str], *, wish: bool = True
 ) -> int:
-    """Note that whoever has these bookings (ten digits each) wants to be rung; gives how many."""
+    """Note that the people of these bookings (ten digits each) want to be rung; gives how many."""
     found = [vault.index("reference", reference) for reference in references]
     statement = update(booking).where(booking.c.reference_idx.in_(found)).values(calls=wish)
     return connection.execute(statement).rowcount
 
 
 def wish_no_calls(connection: Connection, booking_id: str) -> bool:
-    """Whoever has this booking wants to be rung no more; False where that was so before."""
+    """Note that the person of this booking wants no more calls; False where that was so before."""
     statement = (
         update(booking).where(booking.c.id == booking_id, booking.c.calls).values(calls=False)
     )

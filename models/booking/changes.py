@@ -1,8 +1,8 @@
 """What becomes of a booking once it is there: read it whole, cancel, move and restore it.
 
-Whoever changes one calls `load(…, lock=True)` first, so that two changes of one booking come one
-after the other; every write says, besides, which state it needs. Each change counts `version` up.
-A booking has one row of `appointment` for each dose, whatever happens to it.
+A transaction that changes one calls `load(…, lock=True)` first, so that two changes of one booking
+come one after the other. Every write says, besides, which state it needs. Each change counts
+`version` up. A booking has one row of `appointment` for each dose, whatever happens to it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ChangedMeanwhile(Exception):
 class BookedAppointment:
     """One dose. `state` is "confirmed" or "cancelled"; `start_at` is UTC.
 
-    `blocked`: its place is nobody's any more, by an operation on its centre, day or hour.
+    `blocked`: its place was withdrawn by an operation on its centre, day or hour.
     """
 
     dose: int
@@ -147,9 +147,9 @@ def version_of(connection: Connection, booking_id: str) -> tuple[int | None, tup
 
 
 def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) -> BookingDetails:
-    """Read a booking, or do the same work for none: a stranger must not tell them by the time.
+    """Read a booking, or do the same work for none: the time taken must tell a stranger nothing.
 
-    What comes back for none has no appointment, and nobody's birth date.
+    What comes back for none has no appointment, and the birth date of no real person.
     """
     found = load(connection, vault, booking_id or NOBODY.id)
     if found is not None:
@@ -190,7 +190,7 @@ NOBODY = BookingDetails(
 def load(
     connection: Connection, vault: Vault, booking_id: str, *, lock: bool = False
 ) -> BookingDetails | None:
-    """Read a booking; with `lock` nobody else changes it until the transaction ends."""
+    """Read a booking; with `lock` no other transaction changes it until this one ends."""
     statement = select(booking).where(booking.c.id == booking_id)
     if lock:
         # SQLite knows no such thing and needs none: it has one writer at a time.
@@ -316,7 +316,7 @@ def _count_up(connection: Connection, clock: Clock, booking_id: str) -> int:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a centre is, whether it takes anybody new through us, and whether it is closed."""
+    """Where a centre is, whether it takes new people through us, and whether it is closed."""
 
     centre_id: str
     name: str

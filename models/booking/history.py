@@ -1,7 +1,7 @@
 """What happened to each booking: one line for each change, written with it, never changed.
 
-Triggers of the database refuse everything but an INSERT. Nothing here is personal: who did it is a
-word or a staff id, what it was are ids and moments.
+Triggers of the database refuse everything but an INSERT. Nothing here is personal: the actor is a
+word or a staff id, the change is ids and moments.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.booking.tables import history
 from models.clock import Clock
 from models.prepared import Prepared
 
-# Somebody wrote that they will come: the one line that changes nothing.
+# A person wrote that they will come: the one line that is no change.
 SAID_YES = "said_yes"
 _GIVEN = ("booking_id", "who", "channel", "what", "why", "details")
 

@@ -1,4 +1,4 @@
-"""Calls: who rang (encrypted), and what became of the line."""
+"""Calls: the caller's number (encrypted), and what became of the call."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def is_over(status: str) -> bool:
 
 @dataclass(frozen=True)
 class Started:
-    """A call that rings. `rang_before`: a call of this line was left before; `slow`: its pace.
+    """A call that rings. `rang_before`: a call of this line was left before; `slow`: speak slowly.
 
-    `is_offered`: a freed place is kept for somebody who is rung at this line.
+    `is_offered`: a freed place is kept for a person who is rung at this number.
     """
 
     is_new: bool

@@ -1,7 +1,7 @@
-"""Calls whose line was cut: what is left of them, who may go on with it, and codes to do so.
+"""Calls whose line was cut: what is left of them, the call that goes on with it, and its codes.
 
-What was said lies in a call's newest turn. Whoever takes it up closes that turn in the same
-transaction, so that two who ring at once never go on with one and the same call.
+What was said lies in a call's newest turn. The call that takes it up closes that turn in the same
+transaction, so that two calls at once never go on with the same one.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from models.prepared import Prepared
 from models.slots.places import is_held
 from models.slots.tables import place
 
-# A call without an end that was told is over, too, when nothing was heard of it for so long: no
-# question and no wait of ours takes half of that.
+# A call whose end was not reported is over, too, when it was silent for so long: no question and no
+# wait of ours takes half of that.
 SILENT_FOR = timedelta(minutes=3)
 # No call that began longer ago than this can have been cut a moment ago.
 LONGEST_CALL = timedelta(hours=3)
 # Of the calls of one line, no more than the newest of these are looked at.
 MOST_CALLS = 5
-# The outcome of a turn that somebody has gone on from in another call.
+# The outcome of a turn from which another call has gone on.
 TAKEN_UP = "taken up"
 
 
@@ -57,7 +57,7 @@ class InterruptedCall:
 
 
 def _is_left(clock: Clock, table: Any) -> ColumnElement[bool]:
-    """Over, or silent for so long that it must be: a call in progress is nobody else's."""
+    """Over, or silent for so long that it must be: a call in progress cannot be taken up."""
     lately = exists().where(turn.c.call_id == table.c.id, turn.c.at > clock.at(-SILENT_FOR))
     return or_(table.c.ended_at.is_not(None), ~lately)
 
@@ -155,7 +155,7 @@ def _opened(rows: Sequence[Any], vault: Vault) -> list[InterruptedCall]:
 
 
 def close(connection: Connection, vault: Vault, left: InterruptedCall, session: str) -> bool:
-    """Leave `session` in its place; False when somebody else was quicker."""
+    """Leave `session` in its place; False when another call was quicker."""
     body = replace(left.body, session=session)
     statement = (
         update(turn)
@@ -217,7 +217,7 @@ def call_of_code(connection: Connection, clock: Clock, code_idx: bytes) -> str |
 def pass_codes(
     connection: Connection, clock: Clock, from_call: str, to_call: str, lasts: timedelta
 ) -> None:
-    """Somebody went on in another call: their code is for that one now."""
+    """The caller went on in another call: their code is for that one now."""
     connection.execute(
         update(resume_code)
         .where(resume_code.c.call_id == from_call)

@@ -1,4 +1,4 @@
-"""A centre's day as its secretary sees it: who comes, who came, and what is left of the day.
+"""A centre's day as its secretary sees it: the people due, those who came, and the free places.
 
 Every statement names the centre, so that no id of another centre's day can be looked at or changed.
 """
@@ -27,7 +27,6 @@ from sqlalchemy import (
 from models.accounts.tables import staff_act
 from models.booking.tables import appointment, booking
 from models.centre_day.tables import attendance
-from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert
@@ -42,7 +41,7 @@ class Comes:
     """An appointment of the day; `start_at` is UTC, `born` an ISO date, "" once erased.
 
     `ends` are the last four digits of the reference. `state` is "present", "absent" or "" as long
-    as nobody said so; `given` says that what an absent left is somebody else's.
+    as no secretary noted it; `given` says that the place of an absent person was given away.
     """
 
     booking_id: str
@@ -66,7 +65,7 @@ class Comes:
 
 @dataclass(frozen=True)
 class Mark:
-    """What is said of an appointment, by whom and since when (UTC, None where nothing is)."""
+    """What a secretary (`who`) noted of an appointment, and when (UTC, None where nothing is)."""
 
     state: str
     who: str = ""
@@ -88,56 +87,22 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class CentreName:
-    """What stands at the top of the page; `time_zone` is IANA."""
-
-    id: str
-    name: str
-    town: str
-    time_zone: str
-    booking_mode: str = "ours"
-    closed: bool = False
-
-
-@dataclass(frozen=True)
 class RungCandidate:
-    """Somebody of the waiting list for whom a place of this centre is held until `until` (UTC)."""
+    """A person of the waiting list for whom a place of this centre is held until `until` (UTC)."""
 
     entry_id: str
     start_at: datetime
     until: datetime
 
 
-# Said of nobody, but shown: an absent person whose place somebody else has by now.
+# Not a mark, but shown: an absent person whose place another person has by now.
 GIVEN = "given"
 
 _LIVE: ColumnElement[bool] = appointment.c.state == "confirmed"
 
 
-def centre_named(connection: Connection, centre_id: str) -> CentreName | None:
-    """A centre by its id."""
-    c = centre.c
-    row = connection.execute(
-        select(c.id, c.name, c.town, c.time_zone, c.booking_mode, c.closed_at).where(
-            c.id == centre_id
-        )
-    ).one_or_none()
-    return None if row is None else CentreName(*row[:5], closed=row.closed_at is not None)
-
-
-def centres(connection: Connection) -> list[CentreName]:
-    """Those that we book for, for whoever may see all of them."""
-    c = centre.c
-    statement = (
-        select(c.id, c.name, c.town, c.time_zone)
-        .where(c.closed_at.is_(None), c.booking_mode == "ours")
-        .order_by(c.departement, c.town, c.name, c.id)
-    )
-    return [CentreName(*row) for row in connection.execute(statement)]
-
-
 def _same() -> ColumnElement[bool]:
-    """A mark is of the appointment as it was: whoever moves it away is expected anew."""
+    """A mark is of the appointment as it was: after a move the person is expected anew."""
     return and_(
         attendance.c.booking_id == appointment.c.booking_id,
         attendance.c.dose == appointment.c.dose,
@@ -155,7 +120,7 @@ def _of_day(centre_id: str, window: Window) -> ColumnElement[bool]:
 
 
 def day(connection: Connection, vault: Vault, centre_id: str, window: Window) -> list[Comes]:
-    """Everybody who has an appointment at a centre in a window of time, by the hour."""
+    """All people who have an appointment at a centre in a window of time, by the hour."""
     statement = (
         select(
             *(
@@ -211,7 +176,7 @@ def marks(connection: Connection, centre_id: str, window: Window) -> dict[str, s
 def lock(connection: Connection, centre_id: str, booking_id: str, dose: int) -> Mark | None:
     """What is said of an appointment of this centre; None where there is none.
 
-    Nobody else says something else about it until the transaction ends.
+    No other transaction changes that until this one ends.
     """
     statement = select(appointment.c.start_at).where(
         appointment.c.booking_id == booking_id,
@@ -237,7 +202,7 @@ def lock(connection: Connection, centre_id: str, booking_id: str, dose: int) -> 
     return Mark(row.state, row.who, row.at, start, row.given_place)
 
 
-def write(  # noqa: PLR0917 (a sentence: of which appointment, what, by whom)
+def write(  # noqa: PLR0917 (a sentence: of which appointment, what, by which secretary)
     connection: Connection,
     clock: Clock,
     booking_id: str,
@@ -291,9 +256,9 @@ def hours(connection: Connection, clock: Clock, centre_id: str, window: Window) 
 def next_absent(
     connection: Connection, centre_id: str, window: Window
 ) -> tuple[str, int, int] | None:
-    """An absent person whose place nobody has yet: booking, dose and slot; locked.
+    """An absent person whose place was not given away yet: booking, dose and slot; locked.
 
-    Passes over one whom another secretary is just looking at.
+    Passes over one that another secretary's transaction has locked.
     """
     statement = (
         select(attendance.c.booking_id, attendance.c.dose, place.c.slot_id)
@@ -314,7 +279,7 @@ def next_absent(
 
 
 def set_given(connection: Connection, booking_id: str, dose: int, place_id: int | None) -> None:
-    """What an absent person left is this new place; None: it is theirs again. Row locked."""
+    """Note the place that replaces an absent person's; None: it is theirs again. Row locked."""
     connection.execute(
         update(attendance)
         .where(attendance.c.booking_id == booking_id, attendance.c.dose == dose)
@@ -322,13 +287,13 @@ def set_given(connection: Connection, booking_id: str, dose: int, place_id: int 
     )
 
 
-# ---------------------------------------------------------------- who is rung
+# ---------------------------------------------------------------- people who are rung
 
 
 def rung(
     connection: Connection, clock: Clock, centre_id: str, window: Window
 ) -> list[RungCandidate]:
-    """Those of the waiting list whom a secretary of this centre rings, by their hour.
+    """The people of the waiting list that a secretary of this centre rings, by their hour.
 
     An offer that was told by text or by a machine is none of these: it has a row of its own.
     """
@@ -355,7 +320,7 @@ def rung(
 
 
 def rung_since(connection: Connection, what: str, since: datetime) -> list[str]:
-    """Entries that somebody was rung for since then (UTC): nobody is rung twice in an evening."""
+    """Entries that were rung for since then (UTC): no person is rung twice in an evening."""
     statement = select(staff_act.c.subject).where(staff_act.c.what == what, staff_act.c.at >= since)
     return list(connection.execute(statement.distinct()).scalars())
 

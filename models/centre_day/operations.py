@@ -1,10 +1,10 @@
 """Operations: one change to many places at once, and what is needed to carry it on or undo it.
 
-The row is written first; its `details` hold what the operation has blocked and opened (ranges of
-place ids, for whole days have ids in a row) and whose bookings it touches. What became of each
+The row is written first. Its `details` hold what the operation has blocked and opened (ranges of
+place ids, because whole days have ids in a row) and which bookings it touches. What became of each
 booking is a line of that booking's history, so a row stays small however many people are in it.
 
-Only `place.blocked` is written here. Who holds or has a place is the business of the one door.
+Only `place.blocked` is written here. The allocator alone writes the holder or booking of a place.
 """
 
 from __future__ import annotations
@@ -60,16 +60,21 @@ class Operation:
 
 @dataclass(frozen=True)
 class CentreState:
-    """What an operation must know of a centre."""
+    """What an operation and a secretary's page must know of a centre; `time_zone` is IANA."""
 
     id: str
     name: str
+    town: str
     territory: str
     latitude: float | None
     longitude: float | None
     time_zone: str
     booking_mode: str
-    closed: bool
+    closed_at: datetime | None
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_at is not None
 
     @property
     def bookable(self) -> bool:
@@ -97,7 +102,7 @@ class PlaceState:
 
 @dataclass(frozen=True)
 class CentreFreeSlot:
-    """A slot with free places, whoever may have them; `start_at` is UTC."""
+    """A slot with its free places, those kept for one channel included; `start_at` is UTC."""
 
     slot_id: int
     centre_id: str
@@ -145,7 +150,7 @@ def add(connection: Connection, clock: Clock, new: Operation) -> None:
 
 
 def find(connection: Connection, operation_id: str, *, lock: bool = False) -> Operation | None:
-    """Read one; with `lock` nobody else changes it until the transaction ends."""
+    """Read one; with `lock` no other transaction changes it until this one ends."""
     statement = select(operation).where(operation.c.id == operation_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     return None if row is None else _read(row)
@@ -210,7 +215,7 @@ def _read(row: Any) -> Operation:
 
 # ---------------------------------------------------------------- the centre
 
-_STATE = (*columns_of(CentreState, centre), centre.c.closed_at.is_not(None).label("closed"))
+_STATE = columns_of(CentreState, centre)
 
 
 def centre_state(
@@ -222,6 +227,17 @@ def centre_state(
         statement = statement.with_for_update(key_share=True)
     row = connection.execute(statement).one_or_none()
     return None if row is None else from_row(CentreState, row)
+
+
+def our_centres(connection: Connection) -> list[CentreState]:
+    """The open centres that this service books for, for staff who may see all of them."""
+    c = centre.c
+    statement = (
+        select(*_STATE)
+        .where(c.closed_at.is_(None), c.booking_mode == "ours")
+        .order_by(c.departement, c.town, c.name, c.id)
+    )
+    return [from_row(CentreState, row) for row in connection.execute(statement)]
 
 
 def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
@@ -297,7 +313,7 @@ def slots_in(
 
 
 def lock_slot(connection: Connection, slot_id: int) -> None:
-    """Let nobody else add places to a slot until the transaction ends."""
+    """Keep other transactions from adding places to a slot until this one ends."""
     connection.execute(select(slot.c.id).where(slot.c.id == slot_id).with_for_update())
 
 
@@ -331,8 +347,8 @@ def lock_open(
 ) -> list[int]:
     """Lock places of a centre that are not blocked, booked ones too, and give their ids.
 
-    Without `wait` those are passed over that another transaction is just writing: whoever locks
-    many and waits may wait in a circle.
+    Without `wait` those are passed over that another transaction is just writing: a transaction
+    that locks many places and waits may cause a deadlock.
     """
     statement = (
         select(place.c.id)
@@ -369,7 +385,7 @@ def _locked(connection: Connection, statement: Select[Any], *, wait: bool) -> li
 
 
 def set_blocked(connection: Connection, place_ids: Collection[int], *, blocked: bool) -> None:
-    """Block places, or let them be had again; who holds or has them stays as it is."""
+    """Block places, or unblock them; their holder or booking stays as it is."""
     if place_ids:
         connection.execute(update(place).where(place.c.id.in_(place_ids)).values(blocked=blocked))
 

@@ -1,4 +1,4 @@
-"""Changes to many bookings at once, and who came to their appointment."""
+"""Changes to many bookings at once, and which people came to their appointment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ operation = Table(
     index("ix_operation_centre_id", "centre_id", "at"),
 )
 
-# Who came to an appointment, as the centre's secretary says.
+# Which people came to an appointment, as the centre's secretary says.
 attendance = Table(
     "attendance",
     metadata,

@@ -103,7 +103,7 @@ class TownOfPostcode:
 
 
 def towns(connection: Connection) -> Iterator[TownOfPostcode]:
-    """Every town of every postcode, read in portions: all of them at once take much room."""
+    """Every town of every postcode, read in portions: all of them at once take much memory."""
     columns = select(postcode.c.code, postcode.c.towns).order_by(postcode.c.code)
     rows = connection.execute(columns.limit(_PORTION)).all()
     while rows:

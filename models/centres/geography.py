@@ -25,8 +25,8 @@ _INSEE = re.compile(r"(?:\d{2}|2[AB])\d{3}")
 # Corsica's postcodes begin with 20 on the whole island; the third digit tells the half.
 _CORSE_DU_SUD: Final = {"200", "201"}
 
-# Islands where a vaccination centre stood in January 2021: nobody from the island need cross, and
-# nobody from the other shore is sent there. Islands without a centre count with their shore.
+# Islands where a vaccination centre stood in January 2021: people of the island need not cross, and
+# people of the other shore are not sent there. Islands without a centre count with their shore.
 _ISLANDS: Final = {
     "85350": "yeu",
     "97112": "marie-galante",

@@ -22,13 +22,13 @@ class NewCase:
     why: str
     booking_id: str | None = None
     operation_id: str | None = None
-    # The message that reached nobody.
+    # The message that could not be delivered.
     message_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """A case as it is kept; moments are UTC. `closed_at` None means that somebody must look."""
+    """A case as it is kept; moments are UTC. `closed_at` None: an agent must look at it."""
 
     id: str
     kind: str
@@ -65,7 +65,7 @@ def get(connection: Connection, case_id: str, *, lock: bool = False) -> Case | N
 
 
 def count_open(connection: Connection) -> dict[str, int]:
-    """How many wait for somebody, by kind."""
+    """How many wait for an agent, by kind."""
     statement = (
         select(agent_case.c.kind, func.count())
         .where(text("agent_case.closed_at IS NULL"))

@@ -1,6 +1,6 @@
 """What a desk's screen is made of: a call's turns, a line's earlier contacts, what a desk holds.
 
-Nothing here changes who has a place; notes of what was given lie in `queue_entry.known_enc`.
+Nothing here changes a place; notes of what was given lie in `queue_entry.known_enc`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from models.messages.tables import message
 from models.prepared import Prepared
 from models.queue import queues
 from models.queue.tables import queue_entry
-from models.rows import columns_of, from_row
-from models.slots.places import is_held
+from models.rows import columns_of
+from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 
 # What is shown of one line, newest first.
 MOST_CONTACTS = 12
-# A call has some dozens of turns; what is before these is no help to anybody.
+# A call has some dozens of turns; turns before these do not help an agent.
 MOST_TURNS = 200
 _LIVE = ("waiting", "kept", "reserved", "talking")
 # Under this name the desk keeps its own part of what is known of an entry.
@@ -47,24 +47,6 @@ class TurnRow:
     step: str
     outcome: str
     body: Body | None
-
-
-@dataclass(frozen=True)
-class HeldAppointment:
-    """A place that somebody holds, with its centre; moments are UTC."""
-
-    place_id: int
-    slot_id: int
-    centre_id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    time_zone: str
-    latitude: float
-    longitude: float
-    start_at: datetime
-    until: datetime
 
 
 @dataclass(frozen=True)
@@ -106,14 +88,14 @@ def remember(connection: Connection, vault: Vault, entry_id: str, draft: dict[st
     found = queues.load(connection, vault, entry_id, lock=True)
     if found is None:
         return False
-    # No change of the entry's state: nobody who waits for one has to look again.
+    # No change of the entry's state: processes that wait for such a change need not look again.
     known = queues.sealed_known(vault, entry_id, {**found.known, DRAFT: draft})
     statement = update(queue_entry).where(queue_entry.c.id == entry_id).values(**known)
     return connection.execute(statement).rowcount == 1
 
 
 def alone(connection: Connection, holder: str) -> None:
-    """Until this transaction ends nobody else acts for this desk: a copy of a form waits here."""
+    """Let only this transaction act for this desk until it ends: a repeated form waits here."""
     one_after_another(connection, [holder.encode()])
 
 
@@ -125,36 +107,19 @@ def held_by(
 ) -> list[HeldAppointment]:
     """What these hold at this moment, soonest first; of these places alone, where they are given.
 
-    A place of a closed day is held by nobody.
+    A place of a closed day does not count as held.
     """
-    statement = (
-        select(
-            place.c.id.label("place_id"),
-            *columns_of(HeldAppointment, place),
-            *(centre.c[name] for name in ("name", "street", "postcode", "town", "time_zone")),
-            func.coalesce(centre.c.latitude, 0.0).label("latitude"),
-            func.coalesce(centre.c.longitude, 0.0).label("longitude"),
-            place.c.hold_expires_at.label("until"),
-        )
-        .join(centre, centre.c.id == place.c.centre_id)
-        .where(
-            place.c.held_by.in_(holders),
-            is_held(clock),
-            place.c.blocked == false(),
-        )
-        .order_by(place.c.start_at, place.c.id)
-    )
-    if place_ids is not None:
-        statement = statement.where(place.c.id.in_(place_ids))
-    return [from_row(HeldAppointment, row) for row in connection.execute(statement)]
+    these = () if place_ids is None else (place.c.id.in_(place_ids),)
+    mine = place.c.held_by.in_(holders)
+    return held_appointments(connection, clock, mine, place.c.blocked == false(), *these)
 
 
 def places_of(connection: Connection, place_ids: Sequence[int]) -> dict[int, Any]:
     """Slot, centre and start (UTC) of places, by their ids; unknown ones are left out."""
-    statement = select(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at).where(
-        place.c.id.in_(place_ids)
-    )
-    return {row.id: row for row in connection.execute(statement)}
+    c = place.c
+    statement = select(c.id.label("place_id"), c.slot_id, c.centre_id, c.start_at)
+    found = connection.execute(statement.where(c.id.in_(place_ids)))
+    return {row.place_id: row for row in found}
 
 
 def bookings_of_keys(connection: Connection, keys: Collection[str]) -> dict[str, str]:
@@ -261,7 +226,7 @@ def has_message(connection: Connection, key: str) -> bool:
     return connection.execute(statement).first() is not None
 
 
-def has_acted(  # noqa: PLR0917 (a sentence: who, what, to what, within what time)
+def has_acted(  # noqa: PLR0917 (a sentence: which staff, what, to what, within what time)
     connection: Connection,
     clock: Clock,
     staff_id: str,
@@ -269,7 +234,7 @@ def has_acted(  # noqa: PLR0917 (a sentence: who, what, to what, within what tim
     subject: str,
     within: timedelta,
 ) -> bool:
-    """Whether somebody here did this to that lately."""
+    """Whether this member of staff did this to that subject lately."""
     statement = (
         select(staff_act.c.id)
         .where(
@@ -334,7 +299,7 @@ _NOW = Prepared(
 
 
 def now_of(connection: Connection, staff_id: str) -> Now | None:
-    """What an agent's page shows, in one statement; None for who never said ready."""
+    """What an agent's page shows, in one statement; None for an account that was never ready."""
     rows = _NOW.rows(connection, {"who": staff_id})
     return Now(*rows[0]) if rows else None
 
@@ -354,7 +319,7 @@ def offices(connection: Connection, words: Sequence[str], limit: int = 8) -> lis
 
 
 def colleagues(connection: Connection, but: str) -> list[Any]:
-    """Who could take a caller now, or soon: id, name, languages and state of other agents."""
+    """Other agents who could take a caller now, or soon: id, name, languages and state."""
     statement = (
         select(staff.c.id, staff.c.name, staff.c.languages, agent.c.state)
         .join(agent, agent.c.staff_id == staff.c.id)

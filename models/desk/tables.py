@@ -7,7 +7,7 @@ from sqlalchemy import String, Table
 from models.tables import index, key, may, metadata, must
 from models.types import Instant
 
-# What no machine can settle: somebody looks at it.
+# What no process can settle by itself: an agent looks at it.
 agent_case = Table(
     "agent_case",
     metadata,

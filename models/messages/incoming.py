@@ -40,7 +40,7 @@ class Before:
 
 
 def look(connection: Connection, clock: Clock, vault: Vault, sid: str, number: str) -> Before:
-    """One statement. `sid` is the provider's id of the text, `number` (E.164) who wrote it."""
+    """One statement. `sid` is the provider's id of the text, `number` (E.164) the writer's."""
     index = vault.index("phone", number)
     language = (
         select(booking.c.language)
@@ -105,7 +105,7 @@ def add(  # noqa: PLR0917
         "payload_enc": vault.seal_text(
             json.dumps(list(answer), ensure_ascii=False), _where(message_id)
         ),
-        # It leaves with the answer to the webhook, and nobody reports what becomes of it.
+        # It leaves with the answer to the webhook, and the provider does not report its delivery.
         "state": "sent" if answer else "dropped",
         "topic": topic,
         "way": "text" if answer else None,

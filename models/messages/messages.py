@@ -1,4 +1,4 @@
-"""Messages as those look at them who work here: of one booking, waiting, come to nothing, by month.
+"""Messages as staff see them: those of one booking, waiting, undelivered, counted by month.
 
 Nothing is opened: an id, what it tells of, its way and its state are no secrets.
 """
@@ -44,7 +44,7 @@ _UNDELIVERED = message.c.state.in_([literal_column(f"'{one}'") for one in FAILIN
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A message without what it says and to whom. Moments are UTC.
+    """A message without its words and its recipient. Moments are UTC.
 
     `follows` is the id of the message in whose place it goes, where it does.
     """
@@ -144,7 +144,7 @@ def _is_left() -> ColumnElement[bool]:
 
 
 def missing_by_topic(connection: Connection, since: datetime) -> dict[str, int]:
-    """Messages that came to nothing since then, and in whose place nothing goes, by topic."""
+    """Messages undelivered since then, without another in their place, by topic."""
     statement = (
         select(message.c.topic, func.count())
         .where(_UNDELIVERED, message.c.updated_at >= since, _is_left())
@@ -193,7 +193,7 @@ def _may_go_again() -> ColumnElement[bool]:
 
 
 def _is_confirmed_since() -> ColumnElement[bool]:
-    """The appointment was sent to its person once more, by whoever did it."""
+    """The appointment was sent to its person once more, by an agent or a process."""
     other = message.alias("later")
     return and_(
         message.c.topic.in_(CONFIRMATIONS),
@@ -211,7 +211,7 @@ def _is_confirmed_since() -> ColumnElement[bool]:
 def send_again(connection: Connection, clock: Clock, message_ids: Sequence[str]) -> list[str]:
     """Write a row in the place of each that may go again; gives the ids of those rows.
 
-    Whoever asks for the same once more, or at the same moment, gets none.
+    A second request for the same, even at the same moment, gets none.
     """
     sources = connection.execute(_sources(message_ids)).all()
     rows = [
@@ -248,7 +248,7 @@ def _sources(message_ids: Sequence[str]) -> Select[Any]:
 
 
 def _id_of(message_id: str) -> str:
-    """From the one in whose place it goes: two who write it at once write the same."""
+    """Made from the replaced message's id, so that two processes at once write the same row."""
     return hashlib.blake2b(f"{_RESENDS}{message_id}".encode(), digest_size=16).hexdigest()
 
 

@@ -1,9 +1,9 @@
-"""The outbox: everything that must leave this house, stored with what caused it.
+"""The outbox: every message that must be sent outside, stored with what caused it.
 
-States: pending → sending → sent → delivered | undelivered | failed; or dropped, where nobody needs
-to be told any more. A row in `sending` whose lease ran out is ambiguous: the relay died, or the
+States: pending → sending → sent → delivered | undelivered | failed; or dropped, where the message
+is not needed any more. A row in `sending` whose lease ran out is ambiguous: the relay died, or the
 answer of the provider was lost. Whatever fails leaves a row that follows it up (`FOLLOW_UP`), in
-the same transaction: a dead end is looked at, and never silent.
+the same transaction, so that no delivery failure goes unnoticed.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def count_pending(connection: Connection, vault: Vault, kind: str, recipient: st
 def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int) -> list[str]:
     """Ids of messages to deliver now: what became due first of each kind, and last of all kinds.
 
-    Whoever has just booked does not wait behind ten thousand reminders.
+    So a confirmation that was just written does not wait behind ten thousand reminders.
     """
     first, last = _looking(clock, tuple(kinds), limit)
     found = [row.id for row in first.rows(connection)]
@@ -288,7 +288,7 @@ def load(
 
 
 def _opened(row: Any, vault: Vault) -> ClaimedMessage:
-    """Who it is for and what it carries are empty where they are made when it goes, or erased."""
+    """Open a row. Recipient and payload are empty where they are made at sending, or erased."""
     return from_row(
         ClaimedMessage,
         row,
@@ -309,7 +309,7 @@ def about_to_text(
     parts: int,
     lease: timedelta,
 ) -> bool:
-    """Keep the words of a notice and whom they go to, before they leave; False when taken over.
+    """Keep the words and the recipient of a notice before it is sent; False when taken over.
 
     Should the answer be lost, it is these words that are looked for at the provider.
     """
@@ -343,7 +343,7 @@ def told_by_call(
 
 
 def drop(connection: Connection, clock: Clock, claimed: ClaimedMessage, why: str) -> bool:
-    """Nobody is to be told by this one any more; `why` is a word of 12 letters at most."""
+    """A message need not be delivered any more; `why` is a word of 12 letters at most."""
     over = {"state": "dropped", "error_code": why, "lease_until": None}
     return _write(connection, clock, claimed, **over)
 
@@ -499,7 +499,7 @@ def _before(state: str) -> list[str]:
 
 def _follow_up(connection: Connection, clock: Clock, message_id: str) -> None:
     """Leave the row that looks at what became of a message; once for each."""
-    # Its id comes from the one it follows, so that two who write it at once write the same.
+    # Its id comes from the one it follows, so that two processes at once write the same row.
     row_id = hashlib.blake2b(f"{_FOLLOWS}{message_id}".encode(), digest_size=16).hexdigest()
     moment = clock.at(SETTLE)
     names = ["id", "kind", "dedupe_key", "booking_id", "call_id", "topic", "state"]
@@ -534,7 +534,7 @@ def texts_since(
 
 
 def parts_since(connection: Connection, clock: Clock, within: timedelta) -> int:
-    """How many parts of texts went to anybody in that time."""
+    """How many parts of texts were sent in that time."""
     statement = select(func.coalesce(func.sum(message.c.parts), 0)).where(
         message.c.way == "text", message.c.sent_at > clock.at(-within)
     )
@@ -542,7 +542,7 @@ def parts_since(connection: Connection, clock: Clock, within: timedelta) -> int:
 
 
 def note_parts(connection: Connection, message_id: str, parts: int) -> None:
-    """A text whose answer was lost and whose fate a report told: so many parts it had."""
+    """Note the parts of a text whose answer was lost and whose fate the provider reported later."""
     statement = update(message).where(message.c.id == message_id, message.c.way.is_(None))
     connection.execute(statement.values(way="text", parts=parts))
 

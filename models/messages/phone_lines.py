@@ -1,4 +1,4 @@
-"""What is remembered of a number: its kind, whether it wants texts, whether it is somebody else's.
+"""What is remembered of a number: its kind, whether it wants texts, whether it is a wrong number.
 
 Found by the keyed hash alone: the number itself is not kept here.
 """
@@ -80,12 +80,12 @@ def mark_stopped(connection: Connection, clock: Clock, phone_idx: bytes, *, stop
 
 
 def mark_wrong(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
-    """Somebody there says that it is not the number of whom we write to."""
+    """Note that a person there says that it is not the number of the person written to."""
     _put(connection, clock, phone_idx, {"wrong_at": clock.at()})
 
 
 def mark_right(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
-    """It is the number of whom we write to after all."""
+    """Note that it is the number of the person written to after all."""
     _put(connection, clock, phone_idx, {"wrong_at": None})
 
 
@@ -110,7 +110,7 @@ def _put(
 
 
 def forget(connection: Connection, clock: Clock, after: timedelta) -> int:
-    """Delete what nothing was learnt of for `after`, where nobody is written to; gives how many."""
+    """Delete numbers without news for `after`, bookings or messages to them; gives how many."""
     booked = exists().where(booking.c.phone_idx == phone_line.c.phone_idx)
     written_to = exists().where(message.c.recipient_idx == phone_line.c.phone_idx)
     statement = delete(phone_line).where(

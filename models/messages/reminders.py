@@ -1,7 +1,7 @@
 """Reminders are written in sets: one statement for a day, a time zone and a campaign.
 
-Who is reminded is found and their rows of the outbox are made inside the database; whom a row goes
-to and what it says is found when it is delivered.
+The people to remind are found, and their rows of the outbox made, inside the database. The
+recipient and the words of a row are found when it is delivered.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _is_plan_of(day: ReminderDay) -> ColumnElement[bool]:
 
 
 def claim(connection: Connection, clock: Clock, day: ReminderDay) -> bool:
-    """Take a day to write it, in the transaction given; False when somebody else has, or does."""
+    """Claim a day to write it, in this transaction; False when another process has claimed it."""
     values = values_of(day, reminder_plan) | {"messages": 0}
     return insert_new(connection, clock, reminder_plan, values, "planned_at")
 
@@ -102,8 +102,8 @@ def remind(
 ) -> int:
     """Write a message for each appointment of a day; gives how many.
 
-    For whoever was written to when they booked and, `by_call`, whoever asked to be rung. For nobody
-    who has booked or changed something so lately: they know.
+    For people who were written to when they booked and, `by_call`, people who asked to be rung.
+    Left out are people who have booked or changed something so lately: they know.
     """
     texted = exists().where(
         message.c.dedupe_key == literal("confirmation:") + booking.c.id + literal(":1")
@@ -203,10 +203,10 @@ def told(connection: Connection, appointment_id: int) -> RemindedAppointment | N
 
 
 def cannot_be(connection: Connection, booking_id: str) -> set[int]:
-    """The doses of a booking that cannot take place, and for which somebody looks for another.
+    """The doses of a booking that cannot take place, and for which an agent looks for another slot.
 
-    Of a closed centre, day or hour. A centre that only takes its bookings otherwise now receives
-    those whom it has.
+    Of a closed centre, day or hour. A centre that only takes its bookings otherwise now still
+    receives the people who are booked there.
     """
     statement = (
         select(appointment.c.dose)

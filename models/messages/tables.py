@@ -44,7 +44,7 @@ message = Table(
     index("ix_message_sent_at", "sent_at"),
 )
 
-# What a number can get, as the provider or somebody at it has told.
+# The phone capabilities of a number, as the provider or a person at that number has told.
 phone_line = Table(
     "phone_line",
     metadata,

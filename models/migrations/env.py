@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from models.all_tables import metadata
 from models.migrations.runner import LOCK_TIMEOUT, SchemaBusy
 
-# Any number, the same for all who migrate this database.
+# Any number, the same for all processes that migrate this database.
 ADVISORY_LOCK = 3974750001
 # Another that migrates may be making indexes of millions of rows.
 PATIENCE_SECONDS = 15 * 60
@@ -36,10 +36,10 @@ def run() -> None:
 
 
 def _be_the_only_one(connection: Connection) -> None:
-    """Wait until nobody else migrates. Raises SchemaBusy.
+    """Wait until no other process migrates. Raises SchemaBusy.
 
-    By looking again and again: whoever waited inside a statement would be waited for by the index
-    that the other is making.
+    It polls. A process that waited inside a statement would block the index that the other process
+    is making, because making an index waits for open statements.
     """
     for _ in range(int(PATIENCE_SECONDS / LOOK_EVERY_SECONDS)):
         ours = connection.execute(text(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})")).scalar()

@@ -46,7 +46,7 @@ def add_index(
         op.create_index(name, table, columns, unique=unique, sqlite_where=condition)
         return
     with op.get_context().autocommit_block():
-        # It waits for writers that it does not hold up: here, patience costs nobody anything.
+        # It waits for writers without blocking them, so a long wait does no harm here.
         op.execute("SET lock_timeout = 0")
         if not _is_whole(name):
             # One that was cut off while it was made is there, and of no use.
@@ -63,7 +63,7 @@ def add_index(
 
 
 def drop_index(name: str, table: str) -> None:
-    """Remove an index without stopping those who use its table, where that is possible."""
+    """Remove an index without stopping the table's readers and writers, where that is possible."""
     if is_sqlite():
         op.drop_index(name, table_name=table)
         return

@@ -1,7 +1,7 @@
-"""Codes to finish by telephone what was begun on the site; a row is the visit's own.
+"""Codes to finish by telephone what was begun on the site; each belongs to one web session.
 
-A code is six digits, known here by its keyed hash alone. It is unique among visits, and never one
-that a call was told and that still counts (`models.call.resume`).
+A code is six digits, known here by its keyed hash alone. It is unique among web sessions, and never
+one that a call was told and that still counts (`models.call.resume`).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from models.call.tables import resume_code
 from models.clock import Clock
 from models.online.tables import visit
 
-# How the id of a visit begins; that of a call never does.
+# How the id of a web session begins; that of a call never does.
 VISIT = "W"
 
 
 def is_web_session(holder: str) -> bool:
-    """Whether this is the id of a visit, where it may be a call's."""
+    """Whether this is the id of a web session, where it may be a call's."""
     return holder.startswith(VISIT)
 
 
 def set_code(
     connection: Connection, clock: Clock, code_idx: bytes, visit_id: str, lasts: timedelta
 ) -> bool:
-    """Give a visit that goes on this code, in the place of its last; False for one in use."""
+    """Give an open web session this code, in the place of its last; False for one in use."""
     connection.execute(
         update(visit)
         .where(visit.c.code_idx == code_idx, visit.c.code_until <= clock.at())
@@ -49,7 +49,7 @@ def set_code(
 
 
 def web_session_of_code(connection: Connection, clock: Clock, code_idx: bytes) -> str | None:
-    """The visit that a code is for, while it counts."""
+    """The web session that a code is for, while it counts."""
     statement = select(visit.c.id).where(
         visit.c.code_idx == code_idx, visit.c.code_until > clock.at()
     )
@@ -57,7 +57,7 @@ def web_session_of_code(connection: Connection, clock: Clock, code_idx: bytes) -
 
 
 def take_code(connection: Connection, visit_id: str) -> bytes | None:
-    """The code of a visit, which has none from now on: it is for whoever goes on with it."""
+    """Take the code of a web session, for the call that goes on; the session has none then."""
     found = connection.execute(
         select(visit.c.code_idx).where(visit.c.id == visit_id)
     ).scalar_one_or_none()

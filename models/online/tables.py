@@ -1,4 +1,4 @@
-"""Visits to the public site."""
+"""Web sessions of the public site."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from sqlalchemy import Integer, LargeBinary, String, Table
 from models.tables import index, key, may, metadata, must
 from models.types import Instant
 
-# A visit to the public site: where somebody is in its questions, and what they have given. Its id
-# is the name that its places are held under; the number is the duplicate check, as in `turn`.
+# A web session of the public site: the step that a visitor is at, and what they have given. Its id
+# is the holder of its places; the number is the duplicate check, as in `turn`.
 visit = Table(
     "visit",
     metadata,

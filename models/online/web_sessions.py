@@ -1,7 +1,7 @@
-"""Visits to the public site: where somebody is in its questions, and what they have given.
+"""Web sessions of the public site: the step that a visitor is at, and what they have given.
 
-The number counts answers and is the duplicate check: an answer takes the number that its page was
-made for, and whoever comes second with the same number changes nothing.
+The number counts answers and is the duplicate check. An answer takes the number that its page was
+made for. A second answer with the same number changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from models.rows import columns_of, from_row
 from models.slots.places import is_held
 from models.slots.tables import place
 
-# The page of somebody for whom an appointment is being asked for at a partner.
+# The page of a visitor for whom an appointment is being asked for at a partner.
 PARTNER_WAITS = "partner_waits"
 
 _LOOK_BACK = timedelta(hours=2)
@@ -29,7 +29,7 @@ _LOOK_BACK = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class WebSessionRow:
-    """A visit as found; `body` is empty once it was erased. Moments are UTC.
+    """A web session as found; `body` is empty once it was erased. Moments are UTC.
 
     `kept_until` is when the first of its places is not held any more; None where it holds none.
     """
@@ -73,7 +73,7 @@ def add(
 
 
 def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> WebSessionRow | None:
-    """One visit by its id, with what it holds, in one statement."""
+    """One web session by its id, with what it holds, in one statement."""
     found = _load(clock).rows(connection, {"the_visit": visit_id})
     if not found:
         return None
@@ -104,7 +104,7 @@ def _load(clock: Clock) -> Prepared:
 
 
 def others_that_hold(connection: Connection, clock: Clock, visit_id: str) -> int:
-    """How many other visits that began at the same place hold something now."""
+    """How many other web sessions that began at the same place hold something now."""
     return int(_others_that_hold(clock).rows(connection, {"the_visit": visit_id})[0][0])
 
 

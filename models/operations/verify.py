@@ -87,7 +87,7 @@ class Totals:
 
 @contextmanager
 def snapshot(database: Database) -> Iterator[Connection]:
-    """A connection to which the store stands still, whatever others write; it holds up nobody."""
+    """A connection to which the store stands still while others write; it blocks no writer."""
     with database.snapshot() as connection:
         if not database.is_sqlite:
             connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -129,7 +129,7 @@ def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
 
 
 def _orphans() -> Check:
-    """Foreign keys forbid most of these: until somebody takes one away, or restores half a dump."""
+    """Foreign keys forbid most of these, until one is dropped or half a dump is restored."""
 
     def missing(what: str, table: Any, key: Any, other: Any, of: str) -> Select[Any]:
         return (
@@ -275,7 +275,7 @@ _COPIES = (
             place.c.start_at.label("other_start"),
         )
         .join(place, place.c.id == appointment.c.place_id)
-        # Whoever is told of a place that is another than its slot hears it once, below.
+        # A place that differs from its slot is reported once, below, and not here.
         .join(slot, slot.c.id == place.c.slot_id)
         .where(
             appointment.c.state == _CONFIRMED,
@@ -363,7 +363,7 @@ _HOLDS = (
             place.c.hold_expires_at.label("until"),
         ).where(place.c.booking_id.is_not(None), place.c.held_by.is_not(None)),
     ),
-    # A hold that nobody comes back for: of a booking that has cancelled nothing there.
+    # A hold without an owner: of a booking that has cancelled nothing there.
     Check(
         "undo-hold",
         "place {place} is held as {holder} until {until}, and no such booking was cancelled there",
@@ -554,8 +554,8 @@ def _history_missing() -> Check:
             booked.c.id.is_(None),
             # An erased booking says no more whether it had a phone.
             booking.c.erased_at.is_(None),
-            # The release before wrote no history. What it booked while this one was put in its
-            # place has a phone, and nobody's key.
+            # The release before wrote no history. A booking that it made while this one was being
+            # deployed has a phone, and no person key.
             ~exists().where(
                 keyless.c.booking_id == booking.c.id,
                 keyless.c.person_idx.is_(None),
@@ -614,7 +614,7 @@ _CONFIRMATION_MISSING = Check(
 
 
 def _waiting_offer(clock: Clock) -> Check:
-    """An offer that ran out is nobody's any more: the next look gives it on."""
+    """An offer that ran out has ended: the next run offers the place to another person."""
     return Check(
         "waiting-offer",
         "waiting entry {entry} is offered a place until {until}, and nothing is held for it",
@@ -637,7 +637,7 @@ def _waiting_offer(clock: Clock) -> Check:
     )
 
 
-# Somebody waits for an answer that nobody asks for.
+# A person waits for a partner's answer, and no message in the outbox asks the partner.
 _PARTNER_ORDER = Check(
     "partner-order",
     "order {order} at a partner is {state}, and no message in the outbox asks for it",

@@ -1,1 +1,1 @@
-"""Tables and queries of what partners told, and of orders of ours at them."""
+"""Tables and queries of what partners told, and of our orders at them."""

@@ -1,8 +1,8 @@
-"""Orders at partners: what is asked for there for somebody, and how far that is.
+"""Orders at partners: which appointment is asked for there, and how far that is.
 
 States: asked → booked, or → refused where the partner has nothing of it; unsure, where a try got no
-answer; undoing → undone, where the partner has something that is to go. Who comes is sealed and
-erased when it is over; what the partner has is kept, for a later cancellation.
+answer; undoing → undone, where the partner has something that is to go. The person's details are
+sealed and erased when it is over; what the partner has is kept, for a later cancellation.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class DoseThere:
 
 @dataclass(frozen=True)
 class OrderedPerson:
-    """Who comes, as the channel took it. `number` is E.164 or empty."""
+    """The person who comes, as the channel took it. `number` is E.164 or empty."""
 
     first_name: str
     last_name: str
@@ -210,7 +210,7 @@ def find(connection: Connection, key: str) -> str | None:
 def load(
     connection: Connection, vault: Vault, order_id: str, *, lock: bool = False
 ) -> OrderRow | None:
-    """An order; with `lock` nobody else changes it until the transaction ends."""
+    """An order; with `lock` no other transaction changes it until this one ends."""
     statement = select(partner_booking).where(partner_booking.c.id == order_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     return None if row is None else _opened(row, vault)
@@ -244,9 +244,9 @@ def change(
 
 
 def erase(connection: Connection, clock: Clock, after: timedelta) -> int:
-    """Erase who comes from orders that were over so long ago: our booking has its own copy.
+    """Erase the person from orders that were over so long ago: our booking has its own copy.
 
-    What stood still for a week comes to no end any more: nothing needs to be known of it either.
+    An order that stood still for a week will not end any more, so it is erased, too.
     """
     order = partner_booking.c
     statement = (

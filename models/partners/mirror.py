@@ -1,8 +1,8 @@
 """Places of ours that stand for free moments in a partner's agendas.
 
-They are opened, blocked and opened again as the partner shows them; nobody gets or loses one by it:
-a place that is booked, or held at this moment, stays as it is. The telephone has no share of them,
-for everybody else takes them on the partner's own site.
+They are opened, blocked and opened again as the partner shows them. This never changes a person's
+booking or hold: a place that is booked, or held at this moment, stays as it is. No share of them is
+reserved for the telephone, because other people take them on the partner's own site.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Mirrored:
 
 
 def block(connection: Connection, clock: Clock, place_ids: Collection[int]) -> int:
-    """Block places that nobody has; gives how many. The next reading opens them, if it may."""
+    """Block places without a holder or booking; gives how many. A later reading may open them."""
     if not place_ids:
         return 0
     statement = (
@@ -45,7 +45,7 @@ def block(connection: Connection, clock: Clock, place_ids: Collection[int]) -> i
 
 
 def block_all(connection: Connection, clock: Clock, centre_id: str) -> int:
-    """Block all of a centre that nobody has; gives how many places."""
+    """Block all places of a centre without a holder or booking; gives how many."""
     statement = (
         update(place)
         .where(place.c.centre_id == centre_id, place.c.blocked == false(), _nobodys(clock))

@@ -1,8 +1,8 @@
 """What partners (Doctolib, Maiia, Keldoc) told: their centres, free slots, and how old that is.
 
-A centre's slots are replaced all at once, in the transaction of whoever calls; a reading that fails
-leaves what was there, so that only its age tells. A row of `partner_slot` is a moment at which the
-partner would take somebody, not a place of ours: nothing here is ever held or booked.
+A centre's slots are replaced all at once, in the calling transaction. A reading that fails leaves
+what was there, so that only its age tells. A row of `partner_slot` is a moment at which the partner
+accepts a booking. It is not a place of this service: no row of this module is ever held or booked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FROM_AGE: Final = "age>="
 _AGES: Final = range(12, 100)
 _KM_A_DEGREE: Final = 111.0
 _ERROR_LENGTH: Final = 80
-# Among the details of a feed while somebody reads it.
+# Key among the details of a feed while a process reads it.
 _READING: Final = "reading"
 
 
@@ -155,8 +155,8 @@ def near(  # noqa: PLR0917 (a place and a moment)
 ) -> list[PartnerNear]:
     """Partners' centres within `kilometres` that have something free after `now`, nearest first.
 
-    Only what everybody may book, and with `age` (years) what that age may book; nothing that is for
-    professionals or asks for a condition. Slots of another dose than `dose` are left out, slots
+    Only what is open to the public, and with `age` (years) what that age may book; nothing that is
+    for professionals or asks for a condition. Slots of another dose than `dose` are left out, slots
     whose dose is not told are not. Never beyond a sea: `territory` as in models.centres.geography.
     """
     c, s = partner_centre.c, partner_slot.c
@@ -212,10 +212,10 @@ def freshness(connection: Connection) -> list[Feed]:
 
 
 class Claim(StrEnum):
-    """Whether somebody may begin to read a platform, or why not."""
+    """Whether a process may begin to read a platform, or why not."""
 
     MINE = "mine"
-    BUSY = "busy"  # somebody reads it
+    BUSY = "busy"  # another process reads it
     PAUSED = "paused"
     EARLY = "early"
 
@@ -228,10 +228,10 @@ def claim_feed(
     every: timedelta = timedelta(0),
     alive: timedelta,
 ) -> Claim:
-    """Begin to read a platform, if nobody does, it is not paused, and its last try is `every` old.
+    """Begin to read a platform, if none does, it is not paused, and its last try is `every` old.
 
-    Of several processes one may. It says that it goes on by `still_reading`; who did not for
-    `alive` has died.
+    One of several processes may. It reports that it goes on by `still_reading`. A process that did
+    not report for `alive` counts as dead.
     """
     f = partner_feed.c
     new = insert(connection, partner_feed).values(platform=platform)
@@ -255,7 +255,7 @@ def claim_feed(
 
 
 def still_reading(connection: Connection, clock: Clock, platform: str) -> None:
-    """Say that whoever claimed a platform goes on."""
+    """Report that the process which claimed a platform goes on."""
     own = partner_feed.c.platform == platform
     connection.execute(update(partner_feed).where(own).values(tried_at=clock.now()))
 
@@ -287,7 +287,7 @@ def replace_centre(
     """Put what was read of one centre at `read_at` (UTC) in the place of what was known of it.
 
     What the centre was found to be (`centre_id`, `matched`) stays. The same moment, dose and motive
-    told twice counts once. Everything in the caller's transaction, so that nobody sees a half.
+    told twice counts once. All writes are in the given transaction, so that no reader sees half.
     """
     once = {(slot.start_at, slot.dose, slot.motive): slot for slot in slots}
     public = [slot.start_at for slot in once.values() if slot.bookable_for == PUBLIC]
@@ -372,7 +372,8 @@ def set_match(
 ) -> bool:
     """Write what a centre was found to be; False where there is none of that id.
 
-    What a person settled stays, whatever a machine finds: only another `person` changes it.
+    What an operator settled (`person`) stays, whatever a machine finds: only another `person`
+    changes it.
     """
     statement = (
         update(partner_centre)

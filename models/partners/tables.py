@@ -60,7 +60,7 @@ partner_slot = Table(
     index("uq_partner_slot", "partner_centre_id", "start_at", "dose", "motive", unique=True),
 )
 
-# An appointment that is to be booked at a partner for somebody: asked there by the outbox.
+# An appointment that is to be booked at a partner for a person: the outbox asks the partner.
 partner_booking = Table(
     "partner_booking",
     metadata,

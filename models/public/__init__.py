@@ -1,1 +1,1 @@
-"""Tables and queries of what everybody may see: centres, incidents, the feed of slots."""
+"""Tables and queries of what is public: centres, incidents, the feed of slots."""

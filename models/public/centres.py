@@ -73,7 +73,7 @@ class PartnerFree:
 
 
 def public_centres(connection: Connection) -> list[PublicCentre]:
-    """Every open centre that anybody may go to."""
+    """Every open centre that the public may go to."""
     c = centre.c
     columns = [c.booking_link.label("link"), c.booking_mode.label("mode")]
     statement = select(*columns_of(PublicCentre, centre), *columns).where(

@@ -31,7 +31,7 @@ from models.slots.tables import place, slot
 
 @dataclass(frozen=True)
 class FeedSlot:
-    """How many places of a slot the public may have, and how many somebody has or chooses now."""
+    """How many places of a slot the public may have, and how many are booked or held now."""
 
     id: int
     start_at: datetime
@@ -125,6 +125,6 @@ def changed_since(connection: Connection, seen: ChangeMarks, moment: datetime) -
 
 
 def with_holds(connection: Connection) -> set[str]:
-    """Centres where somebody holds a place, or did until a moment ago."""
+    """Centres where a place is held, or was until a moment ago."""
     statement = select(place.c.centre_id).distinct().where(place.c.held_by.is_not(None))
     return set(connection.execute(statement).scalars())

@@ -1,7 +1,8 @@
 """What went wrong, as the public page about the service tells it: since when, until when.
 
 Moments are UTC. Of what a machine finds by itself at most one of a kind and subject goes on at a
-time: whoever begins or ends one holds the lock of `one_at_a_time` until the transaction ends.
+time: a process that begins or ends one holds the lock of `one_at_a_time` until its transaction
+ends.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Incident:
     """`text` is what an operator wrote in French; of PARTNER the name of the platform.
 
     `translations` has the text by the code of another language ("en"). `ended_at` is None while it
-    goes on. `who`: SYSTEM, or who told it.
+    goes on. `who`: SYSTEM, or the operator or supervisor who told it.
     """
 
     id: str
@@ -55,7 +56,7 @@ def _incidents(connection: Connection, statement: Select[Any]) -> list[Incident]
 
 
 def one_at_a_time(connection: Connection) -> None:
-    """Until this transaction ends, nobody else who asks for it begins or ends an incident."""
+    """Until this transaction ends, no other one that asks for it begins or ends an incident."""
     one_after_another(connection, [b"incident"])
 
 
@@ -98,7 +99,7 @@ def end(connection: Connection, clock: Clock, incident_id: str) -> bool:
 def stretch(
     connection: Connection, incident_id: str, began_at: datetime, ended_at: datetime | None
 ) -> None:
-    """Write when one really began and ended, as somebody else saw it."""
+    """Write when one really began and ended, as an outside observer saw it."""
     connection.execute(
         update(incident)
         .where(incident.c.id == incident_id)

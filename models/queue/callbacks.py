@@ -1,8 +1,8 @@
-"""Promised callbacks: entries of the line that nobody is on the line for, and the tries to ring.
+"""Promised callbacks: queue entries without a caller on the line, and the tries to ring.
 
-One live promise for each number is an index, not a look beforehand. A try is a row of `leg` of its
-own, so that what is told late of one try says nothing about the next. Whoever changes both locks
-the entry first, then the agent, then the leg.
+A unique index allows one live promise for each number; no check beforehand is needed. A try is a
+row of `leg` of its own, so that a late report about one try says nothing about the next. A
+transaction that changes both locks the entry first, then the agent, then the leg.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from models.queue.tables import queue_entry
 from models.rows import from_row
 
 OVER = ("done", "left", "lost")
-# The outcome of a message's place that a person's own wish to be rung took.
+# The outcome of a message's place that gave way to the person's own promise of a call.
 DISPLACED = "displaced"
-# Nobody listens to a machine for longer, whatever the provider forgot to tell.
+# No person listens to a machine for longer: a call past this counts as over, even unreported.
 LONGEST_TALK = timedelta(hours=1)
 _CALLBACK = queues.CALLBACK
 _WAITS = (queue_entry.c.kind == _CALLBACK, queue_entry.c.state == "waiting")
-# The outcome of a lost promise whose person rang by themselves, and of the place that they have.
+# The outcome of a lost promise whose caller rang again, and of the place that they have.
 CAME_BACK = "came_back"
 _OLD_KEY = "callback:"
 
@@ -101,7 +101,7 @@ def refresh(
 def load(
     connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
 ) -> QueueEntry | None:
-    """A promise; with `lock`, nobody else changes it until the transaction ends.
+    """A promise; with `lock`, no other transaction changes it until this one ends.
 
     Raises CannotOpen where its number was sealed with a key that is gone.
     """
@@ -194,7 +194,7 @@ def end(
     *,
     only: Collection[str] = ("waiting", "reserved"),
 ) -> bool:
-    """The promise is over: left (nobody wants it any more) or lost (nobody could be reached)."""
+    """The promise is over: left (the caller no longer wants it) or lost (no answer)."""
     values = {
         "state": state,
         "outcome": outcome,
@@ -207,7 +207,7 @@ def end(
 def take_lost_place(
     connection: Connection, clock: Clock, vault: Vault, number: str, within: timedelta
 ) -> QueueEntry | None:
-    """The oldest place that was lost so lately by rings in vain to a number (E.164); given once.
+    """The oldest place of a number (E.164) that was lost so lately, unanswered; given once.
 
     The machine's own promises are no places.
     """
@@ -235,18 +235,18 @@ def take_lost_place(
 
 
 def displace(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """The place of a message ends for a person's own wish to be rung: it is taken anew later."""
+    """End a message's place in favour of the person's own promise; it is taken anew later."""
     return end(connection, clock, entry_id, "left", DISPLACED)
 
 
 def message_of(connection: Connection, entry_id: str) -> str | None:
-    """The message that a place delivers; None for somebody's own place."""
+    """The message that a place delivers; None for a caller's own place."""
     statement = select(queue_entry.c.message_id).where(queue_entry.c.id == entry_id)
     return connection.execute(statement).scalar_one_or_none()
 
 
 def booked_since(connection: Connection, promise: QueueEntry) -> bool:
-    """Whether somebody of this number was booked since the promise was made."""
+    """Whether a person of this number was booked since the promise was made."""
     statement = select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _booked())
     return connection.execute(statement).first() is not None
 
@@ -256,7 +256,7 @@ _PROMISED_AT = func.coalesce(queue_entry.c.promised_at, queue_entry.c.joined_at)
 
 
 def _booked() -> ColumnElement[bool]:
-    """Somebody of the number, since then; or an agent for this very call, while it waited."""
+    """A person of the number, since then; or an agent for this very call, while it waited."""
     in_their_call = and_(
         booking.c.created_at >= queue_entry.c.joined_at,
         booking.c.call_id == queue_entry.c.origin_call_id,
@@ -269,9 +269,10 @@ def _booked() -> ColumnElement[bool]:
 
 
 def served_since(connection: Connection, promise: QueueEntry) -> bool:
-    """Whether an agent has spoken with that number since, for its person rang by themselves.
+    """Whether an agent has spoken with that number since, because the caller rang again.
 
-    Not before the promise was made: that was somebody else of a number that several share.
+    Conversations before the promise do not count: they may be with another person of a shared
+    number.
     """
     return (
         connection.execute(
@@ -289,7 +290,7 @@ def _served() -> ColumnElement[bool]:
         other.c.state.in_(("wrapup", "done")),
         other.c.staff_id.is_not(None),
         other.c.answered_at > _PROMISED_AT,
-        # Whoever is to be told something is told, whomever they spoke with meanwhile.
+        # A message is told in any case, even if its person spoke with an agent meanwhile.
         queue_entry.c.message_id.is_(None),
     )
 
@@ -297,9 +298,10 @@ def _served() -> ColumnElement[bool]:
 def on_the_line(
     connection: Connection, clock: Clock, promise: QueueEntry, *, menu_within: timedelta
 ) -> bool:
-    """Whether somebody waits or talks on that number at this moment, or is in the menu.
+    """Whether a call of that number waits, talks with an agent or is in the menu at this moment.
 
-    A call of the menu that began before `menu_within` and whose end nobody told counts as over.
+    A call of the menu that began before `menu_within` and whose end was not reported counts as
+    over.
     """
     mine = select(queue_entry.c.phone_idx).where(queue_entry.c.id == promise.id).scalar_subquery()
     statement = select(queue_entry.c.id).where(
@@ -330,7 +332,7 @@ def withdraw_booked(connection: Connection, clock: Clock, reasons: Collection[st
 
 
 def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) -> int:
-    """Nobody is rung before then (UTC): what is due sooner waits; gives how many."""
+    """Ring no number before then (UTC): what is due sooner waits; gives how many."""
     statement = (
         update(queue_entry)
         .where(
@@ -344,7 +346,7 @@ def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) ->
 
 
 def overdue(connection: Connection, clock: Clock, grace: timedelta, *, limit: int) -> list[str]:
-    """Promises to which nobody came: never rung, and `grace` past when they were told at latest."""
+    """Promises never rung; the latest moment that was told to the caller is over `grace` ago."""
     late = (queue_entry.c.tries == 0, queue_entry.c.expected_at < clock.at(-grace))
     return queues.ids_of(connection, *_WAITS, *late, order=queue_entry.c.joined_at, limit=limit)
 
@@ -353,7 +355,7 @@ def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) 
     """Promises that wait and were made so long ago."""
     which = (
         *_WAITS,
-        # Whoever asks again may have a place that is older than that.
+        # A caller who asks again may have a place that is older than that.
         clock.at(-than) > _PROMISED_AT,
         # What a call would tell has its own end.
         queue_entry.c.message_id.is_(None),
@@ -362,7 +364,7 @@ def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) 
 
 
 def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -> int:
-    """End places of both kinds that began so long ago and that nobody ended; gives how many."""
+    """End places of both kinds that began so long ago and that never ended; gives how many."""
     statement = (
         update(queue_entry)
         .where(queue_entry.c.state.not_in(OVER), queue_entry.c.created_at < clock.at(-older_than))
@@ -378,7 +380,7 @@ def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -
 
 
 def told_late(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """It was told that nobody came by then; when they will come is not known any more."""
+    """The caller was told that the callback is late; when it will come is not known any more."""
     return _change(connection, clock, entry_id, ("waiting",), {"expected_at": None})
 
 
@@ -462,7 +464,7 @@ def silent_tries(connection: Connection, clock: Clock, older_than: timedelta) ->
 
 
 def machines_dialling(connection: Connection) -> int:
-    """How many numbers the machine rings at this moment; whoever has answered is none of them."""
+    """How many numbers the machine rings at this moment; those that have answered do not count."""
     talks = exists().where(leg.c.entry_id == queue_entry.c.id, leg.c.state == "joined")
     statement = select(func.count()).where(
         queue_entry.c.state == "reserved",
@@ -535,7 +537,7 @@ def old_promises(connection: Connection, vault: Vault, *, limit: int) -> list[Ol
 
 
 def old_promise_taken(connection: Connection, clock: Clock, message_id: str) -> bool:
-    """The outbox has no more to do with it: an entry of the line has it now."""
+    """The outbox has no more to do with it: an entry of the queue has it now."""
     statement = (
         update(message)
         .where(message.c.id == message_id, _is_old_promise())

@@ -1,4 +1,4 @@
-"""How fast the line moves: what agents did lately, what they do now, and who waits for them."""
+"""How fast the queue moves: what agents did lately, what they do now, and how many people wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from models.queue.tables import IN_LINE, agent_queue, agent_queue_member, queue_
 
 @dataclass(frozen=True)
 class Handled:
-    """Somebody who was served: from when their agent was taken for them until all was noted."""
+    """A person who was served: from when their agent was reserved until all was noted."""
 
     language: str
     began_at: datetime
@@ -28,7 +28,7 @@ class Handled:
 
 @dataclass(frozen=True)
 class AtWork:
-    """An agent who serves the line; `busy_since` is None for who is ready. Moments are UTC."""
+    """An agent who serves the queue; `busy_since` is None for a ready one. Moments are UTC."""
 
     staff_id: str
     languages: tuple[str, ...]
@@ -36,7 +36,7 @@ class AtWork:
 
 
 def handled(connection: Connection, clock: Clock, within: timedelta) -> list[Handled]:
-    """Who was served by an agent and done with in the last `within`."""
+    """The people whom an agent served and finished with in the last `within`."""
     rows = _handled(clock, within).rows(connection)
     return [Handled(row.language, row.reserved_at, row.updated_at) for row in rows]
 
@@ -45,7 +45,7 @@ def handled(connection: Connection, clock: Clock, within: timedelta) -> list[Han
 def _handled(clock: Clock, within: timedelta) -> Prepared:
     return Prepared(
         select(queue_entry.c.language, queue_entry.c.reserved_at, queue_entry.c.updated_at).where(
-            # Its index is on this: nobody waits for longer than two days.
+            # Its index is on this column: no caller waits for longer than two days.
             queue_entry.c.created_at > clock.at(-within - timedelta(days=2)),
             queue_entry.c.state == "done",
             queue_entry.c.updated_at > clock.at(-within),
@@ -57,7 +57,7 @@ def _handled(clock: Clock, within: timedelta) -> Prepared:
 
 
 def in_vain(connection: Connection, clock: Clock, within: timedelta) -> dict[str, list[float]]:
-    """Seconds that agents waited lately for each number where nobody answered, by language."""
+    """Seconds that agents waited lately for each number that did not answer, by language."""
     seconds: dict[str, list[float]] = {}
     for row in _in_vain(clock, within).rows(connection):
         took = (row.ended_at - row.created_at).total_seconds()
@@ -136,11 +136,11 @@ _WAITING = Prepared(
 
 @dataclass(frozen=True)
 class Owed:
-    """Whom a language's agents owe an answer, on the line or by a call.
+    """The people to whom a language's agents owe an answer, on the line or by a call.
 
     `due` people by now; `later` are those who may be rung from a moment on: that moment and their
-    place (UTC), in the order of the moments. Whoever comes next is behind the first; the others
-    have older places, too, but take nobody's time before.
+    place (UTC), in the order of the moments. The next caller comes behind the `due` people. The
+    `later` people have older places, too, but take no agent's time before their moment.
     """
 
     due: int = 0
@@ -154,7 +154,7 @@ def owed(connection: Connection, clock: Clock, language: str) -> Owed:
     return Owed(rows[0].due, tuple(later))
 
 
-# Whoever was just promised a call is not rung at once, and waits all the same.
+# A caller who was just promised a call is not rung at once, but counts as waiting.
 PUTS_DOWN = timedelta(minutes=1)
 
 

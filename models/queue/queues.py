@@ -1,9 +1,9 @@
-"""The line of people: its queues, who waits in which place, and every change of a place.
+"""The queues: the callers and promises in them, and every change of a place.
 
-One line holds callers on the telephone (kind call) and promises to ring back (kind callback). Its
-order is joined_at, then id, and no other: a line that was cut, a promise and an agent's lost line
-leave both alone. Every change of state is a conditional write; see models.queue.tables for
-the states.
+One table holds callers on the telephone (kind call) and promises to ring back (kind callback). Its
+order is joined_at, then id, and no other: a call that was cut, a promise and an agent's lost line
+leave both alone. Every change of state is a conditional write; see models.queue.tables for the
+states.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ CALL = "call"
 CALLBACK = "callback"
 HOURS = "hours"
 STATES = (HOURS, "open", "callback_only", "closed")
-# An entry in one of these is somebody who has a place, or talks with an agent.
+# In one of these states a caller has a place in the queue, or talks with an agent.
 LIVE = ("waiting", "kept", "reserved", "talking")
 # Agents in these answer callers, now or as soon as they are done with one.
 AT_WORK = ("ready", "reserved", "talking", "wrapup")
-# Whoever says nothing for so long while they should be ready has lost their page.
+# An agent who should be ready and whose page is silent for so long has lost it.
 PAGE_LOST = timedelta(seconds=20)
 
 
@@ -136,7 +136,7 @@ def set_queue(connection: Connection, clock: Clock, queue_id: str, **values: Any
 
 
 def memberships(connection: Connection) -> dict[str, list[str]]:
-    """The queues of each member; who is not named takes the national ones of their languages."""
+    """The queues of each member; other agents take the national ones of their languages."""
     found: dict[str, list[str]] = {}
     order = (agent_queue_member.c.staff_id, agent_queue_member.c.queue_id)
     for row in connection.execute(select(agent_queue_member).order_by(*order)):
@@ -145,7 +145,7 @@ def memberships(connection: Connection) -> dict[str, list[str]]:
 
 
 def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection[str]) -> None:
-    """Make somebody a member of these queues and of no others; none: of their languages' own."""
+    """Make an agent a member of these queues and of no others; none: of their languages' own."""
     mine = agent_queue_member.c.staff_id == staff_id
     connection.execute(delete(agent_queue_member).where(mine))
     rows = [{"staff_id": staff_id, "queue_id": one} for one in sorted(set(queue_ids))]
@@ -155,10 +155,10 @@ def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """A queue with what decides whether somebody is let in now.
+    """A queue with what decides whether a caller is let in now.
 
-    `agents` answer its callers, at once or when they are done with one; `on_the_line` wait in it,
-    and `waiting` are those and the callbacks that are due and that agents make.
+    `agents` answer its callers, at once or after the caller they have. `on_the_line` callers wait
+    in it. `waiting` counts those and the callbacks that are due and that agents make.
     """
 
     queue: CallQueue
@@ -193,7 +193,7 @@ def _queue_statuses(clock: Clock) -> Prepared:
 def _agents_of(clock: Clock) -> Any:
     """How many agents are there for the callers of the `agent_queue` of the statement around.
 
-    With the overflow: whoever takes the national queue takes those of its regions in the end.
+    With the overflow: an agent of the national queue takes callers of its regions in the end.
     """
     member, of_mine = agent_queue_member.alias("member"), agent_queue.alias("of_mine")
     # Joined: by EXISTS, PostgreSQL 18 counted a second queue with the answers for the first.
@@ -219,7 +219,7 @@ def _agents_of(clock: Clock) -> Any:
 
 
 def at_work(clock: Clock) -> ColumnElement[bool]:
-    """In a state that answers callers; whose page died is not ready, whatever was said last."""
+    """In a state that answers callers; an agent whose page is silent does not count as ready."""
     lately = or_(agent.c.state != "ready", agent.c.seen_at > clock.at(-PAGE_LOST))
     # Written out: a list of unknown length could not be prepared.
     return and_(text(f"agent.state IN {AT_WORK}"), lately)
@@ -235,12 +235,12 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
     )
 
 
-# ------------------------------------------------------------------ places in the line
+# ------------------------------------------------------------------ places in the queue
 
 
 @dataclass(frozen=True)
 class NewQueueEntry:
-    """Somebody who joins the line. `joined_at` None is now; so is `due_at`. Moments are UTC.
+    """A person who joins the queue. `joined_at` None is now; so is `due_at`. Moments are UTC.
 
     Of a promise, `promised_at` is when it was made; None is now. `number` is E.164 or empty.
     `known` is what they gave and where they stopped. `overflow_at` and `expected_at` as in
@@ -273,7 +273,7 @@ class NewQueueEntry:
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """A place in the line. `number` is E.164, empty without one; moments are UTC."""
+    """A place in the queue. `number` is E.164, empty without one; moments are UTC."""
 
     id: str
     queue_id: str
@@ -312,7 +312,7 @@ class QueueEntry:
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
-    """Put somebody into the line; False when this call, or a promise to this number, is in it."""
+    """Put a person into the queue; False when this call, or a promise to this number, is in it."""
     now = ("joined_at", "due_at", *(("promised_at",) if new.kind == CALLBACK else ()))
     moments = ["created_at", "updated_at", *(name for name in now if getattr(new, name) is None)]
     if new.state == "reserved":
@@ -358,7 +358,7 @@ def load(
     lock: bool = False,
     strict: bool = False,
 ) -> QueueEntry | None:
-    """One entry; with `lock` nobody else changes it until the transaction ends.
+    """One entry; with `lock` no other transaction changes it until this one ends.
 
     With `strict` it raises CannotOpen where the number was sealed with a key that is gone.
     """
@@ -433,7 +433,7 @@ def _opened(vault: Vault, row: Any, *, strict: bool = False) -> QueueEntry:
     except CannotOpen:
         if strict:
             raise
-        # Sealed with a key that is gone: the place counts all the same.
+        # Sealed with a key that is gone: the place still counts.
         number, known = "", {}
     return from_row(QueueEntry, row, number=number, known=known)
 
@@ -451,8 +451,8 @@ def move(
 ) -> bool:
     """Change an entry's state and other columns, if it is in one of `from_states` still.
 
-    Values may be moments of the clock (`clock.at()`). False: somebody else was quicker, nothing
-    was changed. `version` counts changes; `if_version=n` makes that a condition, too.
+    Values may be moments of the clock (`clock.at()`). False: another transaction was quicker, and
+    nothing was changed. `version` counts changes; `if_version=n` makes that a condition, too.
     """
     return change(connection, clock, entry_id, from_states, state=to_state, **values)
 
@@ -496,7 +496,7 @@ def mark_told(connection: Connection, clock: Clock, entry_id: str, seconds: int)
 
 
 def expire_kept(connection: Connection, clock: Clock, kept_for: timedelta) -> int:
-    """Let places go that nobody came back for; gives how many."""
+    """End the kept places whose callers did not come back in time; gives how many."""
     long_kept = (queue_entry.c.state == "kept", queue_entry.c.updated_at < clock.at(-kept_for))
     return end_all(connection, clock, "not_back", BUSY, *long_kept)
 
@@ -535,12 +535,12 @@ def erase(connection: Connection, clock: Clock, older_than: timedelta) -> int:
     return connection.execute(statement).rowcount
 
 
-# ------------------------------------------------------------------ who comes next
+# ------------------------------------------------------------------ which entry comes next
 
 
 @dataclass(frozen=True)
 class QueueCandidate:
-    """Somebody whom an agent may take, in the order of the line."""
+    """A person that an agent may take, in the order of the queue."""
 
     id: str
     queue_id: str
@@ -559,10 +559,10 @@ def candidates(
     limit: int = 10,
     kinds: Collection[str] = (CALL, CALLBACK),
 ) -> list[QueueCandidate]:
-    """Who waits and is due for a member of these queues, oldest place first.
+    """The entries that wait and are due for a member of these queues, oldest place first.
 
-    Of `overflow_languages` (those whose national queue is among them) also whoever waits anywhere
-    else for the overflow.
+    For `overflow_languages` (those whose national queue is among them) also the entries of other
+    queues that wait for the overflow.
     """
     mine: ColumnElement[bool] = queue_entry.c.queue_id.in_(queue_ids)
     if overflow_languages:
@@ -599,7 +599,7 @@ def in_states(
 
 @dataclass(frozen=True)
 class QueuePosition:
-    """A place in the line as whoever has it sees it, and their queue.
+    """A place in the queue as its caller sees it, and their queue.
 
     `ahead` wait and are due, have older places, and may be taken by the same agents; `agents` are
     there for them. `rings`: there is a number to ring them at.
@@ -669,7 +669,7 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = No
     older = tuple_(before.c.joined_at, before.c.id) < tuple_(
         queue_entry.c.joined_at, queue_entry.c.id
     )
-    # With whom the agents of the national queue take them, too: it is theirs, or it is late enough.
+    # Agents of the national queue take these entries, too: they are its own, or have overflowed.
     shared = or_(agent_queue.c.region == "", queue_entry.c.overflow_at <= clock.at())
     ahead = (
         select(func.count())
@@ -725,9 +725,9 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = No
 
 
 def holds_or_waits(connection: Connection, call_id: str) -> tuple[bool, bool]:
-    """Whether a call holds any place of a slot, and whether the line has to do with it.
+    """Whether a call holds any place of a slot, and whether it has to do with the queue.
 
-    One statement. In the line, or handed on from there to somebody outside.
+    One statement. In the queue, or handed on by an agent to a third person.
     """
     row = _HOLDS_OR_WAITS.rows(connection, {"the_holder": call_id, "the_call": call_id})[0]
     return bool(row.holds), bool(row.waits or row.handed_on)

@@ -114,7 +114,7 @@ queue_entry = Table(
         "joined_at",
         where="message_id IS NOT NULL AND outcome IN ('displaced', 'merged')",
     ),
-    # Asked each second: how many a language's agents owe an answer, and who is rung later.
+    # Asked each second: how many people a language's agents owe an answer, and those rung later.
     index(
         "ix_queue_entry_owed",
         "language",

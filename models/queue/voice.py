@@ -1,4 +1,4 @@
-"""Messages that go by telephone: the place in the line that each has, and what its calls cost."""
+"""Messages that go by telephone: the place in the queue that each has, and what its calls cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.messages.tables import message
 from models.queue import callbacks, queues
 from models.queue.tables import queue_entry
 
-# The outcomes of a place that went to a person's own wish to be rung; and once it was taken anew.
+# Outcomes of a place that gave way to the person's own promise; and once it was taken anew.
 DISPLACED, ANEW = frozenset({callbacks.DISPLACED, "merged"}), "anew"
 
 
@@ -57,7 +57,7 @@ def taken_anew(connection: Connection, clock: Clock, entry_id: str) -> None:
 
 
 def agent_spoke(connection: Connection, entry_id: str) -> bool:
-    """Whether an agent spoke with whoever was rung for this place, in one of its calls."""
+    """Whether an agent spoke with the person who was rung for this place, in one of its calls."""
     calls = select(leg.c.provider_sid).where(
         leg.c.entry_id == entry_id, leg.c.kind == queues.CALLBACK
     )
@@ -94,7 +94,7 @@ def to_be_rung_about(
 
 
 def untold(connection: Connection, booking_id: str, topics: Sequence[str]) -> list[str]:
-    """Messages of a booking about these topics that nobody was told so far."""
+    """Messages of a booking about these topics that its person has not been told so far."""
     statement = select(message.c.id).where(
         message.c.booking_id == booking_id,
         message.c.topic.in_(topics),
@@ -118,9 +118,9 @@ def promised_for(connection: Connection, booking_id: str, topics: Sequence[str])
 
 
 def drop(connection: Connection, clock: Clock, message_id: str) -> bool:
-    """Nobody needs to be told any more by a call that was promised; False where one was.
+    """Drop a message whose promised call is not needed any more; False where it was told.
 
-    No report from outside speaks of such a message: going back to `dropped` contradicts none.
+    The provider reports nothing of such a message: going back to `dropped` contradicts no report.
     """
     statement = (
         update(message)

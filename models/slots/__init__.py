@@ -1,1 +1,1 @@
-"""Tables and queries of slots and places. Only `places` writes who holds or has a place."""
+"""Tables and queries of slots and places. Only `places` writes a place's holder or booking."""

@@ -45,7 +45,8 @@ Window = tuple[datetime, datetime]
 
 # At most so many centres are looked at together, in statements of two sizes.
 _RINGS = (12, 60)
-# How long somebody waits for a place that another is just taking, before hearing that none is free.
+# How long a caller waits for a place that another transaction is just taking, before hearing that
+# none is free.
 PATIENCE = "300ms"
 # Places of a booking that was just cancelled are held on this and its id.
 UNDO = "undo:"
@@ -160,7 +161,7 @@ class FreeCentres:
 
 
 def is_free(clock: Clock, table: Any = place) -> ColumnElement[bool]:
-    """Released, and nobody has it: not booked, not blocked, not held, or the hold ran out."""
+    """Released and available: not booked, not blocked, not held, or the hold ran out."""
     return and_(
         table.c.booking_id.is_(None),
         table.c.blocked == false(),
@@ -184,7 +185,7 @@ def look(
 ) -> FreeCentres:
     """Look without taking: one index seek a centre, however many slots there are.
 
-    Only centres that are open and whose places are ours to give count.
+    Only centres that are open and whose places this service books count.
     """
     # Always as many ids, the last one again and again: the same statement for all.
     size = next(size for size in _RINGS if size >= len(centre_ids))
@@ -435,7 +436,7 @@ def _book(clock: Clock, count: int) -> Prepared:
 
 
 def unbook(connection: Connection, booking_id: str, place_ids: Sequence[int] | None = None) -> int:
-    """Take places from a booking; they are nobody's then. None: all that it has."""
+    """Take places from a booking; they have no holder then. None: all that it has."""
     statement = update(place).where(place.c.booking_id == booking_id)
     if place_ids is not None:
         statement = statement.where(place.c.id.in_(place_ids))
@@ -453,7 +454,7 @@ def unbook_and_hold(
 ) -> frozenset[int]:
     """Take places from a booking and hold them for `keeper`, for `window` and no longer.
 
-    Gives the places held: those that are blocked stay as they are, for nobody can have them.
+    Gives the places held. Those that are blocked stay as they are: they cannot be booked.
     """
     statement = (
         update(place)
@@ -544,13 +545,13 @@ def give_up(connection: Connection, holder: str) -> list[int]:
 
 
 def _let_go(connection: Connection, *which: ColumnElement[bool]) -> list[int]:
-    """Make held places that are not booked nobody's; gives which."""
+    """Release held places that are not booked; gives which."""
     statement = update(place).where(*which, place.c.booking_id.is_(None)).values(**_NOBODY)
     return list(connection.execute(statement.returning(place.c.id)).scalars())
 
 
 def block_free(connection: Connection, clock: Clock, place_id: int) -> bool:
-    """Let nobody have a place any more that nobody has now; False where somebody does."""
+    """Block a free place, so that it cannot be taken; False where it is held or booked."""
     statement = update(place).where(place.c.id == place_id, is_free(clock)).values(blocked=True)
     return connection.execute(statement).rowcount == 1
 

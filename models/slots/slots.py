@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, and_, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Integer, and_, cast, func, literal, select, update
 from sqlalchemy.engine import Connection
 
 from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
+from models.rows import columns_of, from_row
+from models.slots.places import is_held
 from models.slots.tables import place, slot
 from models.types import Instant
 
@@ -26,7 +28,7 @@ from models.types import Instant
 class SlotsToOpen:
     """Slots that shall be there: aware moments, in rising order, with places for `capacity`.
 
-    Nobody gets one of the new places before `released_at` (UTC); None means from now on.
+    The new places cannot be booked before `released_at` (UTC); None means from now on.
     """
 
     centre_id: str
@@ -97,7 +99,7 @@ def open_slots(
 
 
 def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> OpenedSlots:
-    """Open some; `new` gets the ids of the places that came, where somebody asks for them."""
+    """Open some; `new` gets the ids of the places that came, unless it is None."""
     mine = and_(
         slot.c.centre_id == some.centre_id,
         slot.c.start_at.between(some.starts[0], some.starts[-1]),
@@ -200,3 +202,41 @@ def time_zone_of(database: Database, centre_id: str) -> str | None:
         return connection.execute(
             select(centre.c.time_zone).where(centre.c.id == centre_id)
         ).scalar_one_or_none()
+
+
+@dataclass(frozen=True)
+class HeldAppointment:
+    """A place that is held, with its centre; moments are UTC."""
+
+    place_id: int
+    slot_id: int
+    centre_id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    time_zone: str
+    latitude: float
+    longitude: float
+    start_at: datetime
+    until: datetime
+
+
+def held_appointments(
+    connection: Connection, clock: Clock, *which: ColumnElement[bool]
+) -> list[HeldAppointment]:
+    """The places of these that are held at this moment and not booked, soonest first."""
+    statement = (
+        select(
+            place.c.id.label("place_id"),
+            *columns_of(HeldAppointment, place),
+            *(centre.c[name] for name in ("name", "street", "postcode", "town", "time_zone")),
+            func.coalesce(centre.c.latitude, 0.0).label("latitude"),
+            func.coalesce(centre.c.longitude, 0.0).label("longitude"),
+            place.c.hold_expires_at.label("until"),
+        )
+        .join(centre, centre.c.id == place.c.centre_id)
+        .where(*which, is_held(clock))
+        .order_by(place.c.start_at, place.c.id)
+    )
+    return [from_row(HeldAppointment, row) for row in connection.execute(statement)]

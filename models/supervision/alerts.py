@@ -1,6 +1,6 @@
-"""Alerts: raised once, ended once, each told once to whoever listens outside.
+"""Alerts: raised once, ended once, each sent once to the outside listener.
 
-At most one alert of a name is raised at a time: a unique index stands behind it.
+A unique index ensures that at most one alert of a name is raised at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from models.supervision.tables import alert
 
 @dataclass(frozen=True)
 class Alert:
-    """Moments are UTC; `ended_at` is None while it lasts. `seen_by`: who has seen it (staff id)."""
+    """Moments are UTC; `ended_at` is None while it lasts. `seen_by`: a supervisor's staff id."""
 
     id: str
     name: str
@@ -70,9 +70,9 @@ def latest(connection: Connection, most: int) -> list[Alert]:
 
 
 def untold(connection: Connection, since: datetime, most: int) -> list[Alert]:
-    """Those whose beginning, or end, was told to nobody outside; oldest first.
+    """Those whose beginning, or end, was not sent to the outside listener yet; oldest first.
 
-    `since` (UTC): nobody wants to hear of older ones any more.
+    `since` (UTC): older ones are of no use to the listener any more.
     """
     statement = (
         select(*_COLUMNS)
@@ -87,12 +87,12 @@ def untold(connection: Connection, since: datetime, most: int) -> list[Alert]:
 
 
 def told(connection: Connection, alert_id: str, state_of: datetime) -> None:
-    """Somebody outside took the news: as of when (UTC) it was raised, or ended."""
+    """The outside listener took the news: as of when (UTC) it was raised, or ended."""
     connection.execute(update(alert).where(alert.c.id == alert_id).values(told_at=state_of))
 
 
 def seen(connection: Connection, alert_id: str, staff_id: str) -> bool:
-    """Somebody at the board has seen it; the first counts."""
+    """A supervisor at the board has seen it; the first one is stored."""
     statement = (
         update(alert)
         .where(alert.c.id == alert_id, alert.c.seen_by.is_(None))

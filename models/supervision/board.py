@@ -35,13 +35,13 @@ from models.messages.tables import message
 from models.queue.tables import BUSY, IN_LINE, queue_entry
 from models.rows import columns_of, from_row
 
-# To the letter what the indexes say, or SQLite would not use them.
-# The machine's own numbers are in the same table, and in nobody's line.
+# Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine
+# makes are in the same table, but in no agent's queue.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
 # Calls in one statement.
 _AT_ONCE = 400
-# Milliseconds. Less than what makes PostgreSQL stop a vacuum that somebody waits for.
+# Milliseconds. Less than what makes PostgreSQL stop a vacuum that blocks another transaction.
 _LOCK_PATIENCE_MS = 50
 _SUMMARIES = ("ix_turn_at", "ix_call_started_at")
 
@@ -181,7 +181,7 @@ def bookings_between(connection: Connection, since: datetime, until: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class AnsweredEntry:
-    """Somebody an agent has spoken with. `told_seconds` were told at `told_at`. UTC."""
+    """A person an agent has spoken with. `told_seconds` were told at `told_at`. UTC."""
 
     id: str
     queue_id: str
@@ -195,7 +195,7 @@ class AnsweredEntry:
 
 @dataclass(frozen=True, slots=True)
 class AbandonedEntry:
-    """Somebody who waited on the line and left it unanswered. UTC."""
+    """A caller who waited on the line and left it unanswered. UTC."""
 
     id: str
     queue_id: str
@@ -211,7 +211,7 @@ _LEFT = columns_of(AbandonedEntry, queue_entry)
 def answered_between(
     connection: Connection, since: datetime, until: datetime | None = None
 ) -> list[AnsweredEntry]:
-    """Whom agents answered in a span, or from then on."""
+    """The entries that agents answered in a span, or from then on."""
     statement = select(*_ANSWERED).where(queue_entry.c.answered_at >= since)
     if until is not None:
         statement = statement.where(queue_entry.c.answered_at < until)
@@ -221,7 +221,7 @@ def answered_between(
 def left_between(
     connection: Connection, since: datetime, until: datetime | None = None
 ) -> list[AbandonedEntry]:
-    """Who left the line in a span, or from then on; callbacks are no waiting on the line."""
+    """Callers who left the queue in a span, or from then on; callbacks do not wait on the line."""
     statement = select(*_LEFT).where(
         queue_entry.c.ended_at >= since,
         queue_entry.c.state == "left",
@@ -248,9 +248,9 @@ class QueueCounts:
 
 
 def in_line(connection: Connection) -> list[QueueCounts]:
-    """Everybody with a place, or with an agent, at this moment; whom the machine rings has none."""
+    """All people with a place or an agent at this moment; calls of the machine do not count."""
     columns = (queue_entry.c.queue_id, queue_entry.c.kind, queue_entry.c.state)
-    # Whoever rings for a place that was kept or promised is due from that moment on.
+    # A caller who rings for a place that was kept or promised is due from that moment on.
     rang_later = and_(queue_entry.c.kind == "call", queue_entry.c.due_at > queue_entry.c.joined_at)
     since = case((rang_later, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
     found = []
@@ -264,7 +264,7 @@ def in_line(connection: Connection) -> list[QueueCounts]:
 
 @dataclass(frozen=True, slots=True)
 class EntrySeen:
-    """One place in the line, or one conversation. `since` is its place (UTC)."""
+    """One place in the queue, or one conversation. `since` is its place (UTC)."""
 
     id: str
     queue_id: str
@@ -280,7 +280,7 @@ _ENTRY = tuple(
 
 
 def entries(connection: Connection, most: int) -> list[EntrySeen]:
-    """The oldest places of those who wait, and all who are with an agent."""
+    """The oldest places of callers who wait, and all entries that are with an agent."""
     order = (queue_entry.c.joined_at, queue_entry.c.id)
     waiting = select(*_ENTRY).where(IN_LINE, _FOR_AGENTS).order_by(*order).limit(most)
     with_agents = queue_entry.c.state.in_(("reserved", "talking"))
@@ -300,7 +300,7 @@ class OwedCallbacks:
 
 
 def promised(connection: Connection, now: datetime) -> OwedCallbacks:
-    """Callbacks that nobody has made yet; messages that go by telephone are none."""
+    """Callbacks that are still to be made; messages that go by telephone do not count."""
     statement = select(
         func.count(),
         func.count().filter(queue_entry.c.expected_at < now),
@@ -313,7 +313,7 @@ def promised(connection: Connection, now: datetime) -> OwedCallbacks:
 def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dict[str, int]:
     """How long each queue was at a moment: joined by then, not answered and not gone.
 
-    `reach`: nobody waits longer than this, callbacks included.
+    `reach`: the longest wait, callbacks included.
     """
     open_still = or_(queue_entry.c.answered_at.is_(None), queue_entry.c.answered_at > moment)
     not_gone = or_(queue_entry.c.ended_at.is_(None), queue_entry.c.ended_at > moment)
@@ -345,7 +345,7 @@ class AgentSeen:
 
 
 def agents(connection: Connection) -> list[AgentSeen]:
-    """Everybody who is not at home, by name."""
+    """All agents who are not offline, by name."""
     statement = (
         select(*columns_of(AgentSeen, agent), *columns_of(AgentSeen, staff))
         .join(staff, staff.c.id == agent.c.staff_id)
@@ -369,7 +369,7 @@ class Texts:
     oldest: datetime | None
 
 
-# A text whose answer was lost or refused never learnt which way it went.
+# A text has no `way` while the provider's answer was lost, or was a refusal.
 _IS_TEXT = or_(message.c.way == "text", and_(message.c.way.is_(None), message.c.kind == "sms"))
 
 
@@ -431,8 +431,8 @@ def departements(connection: Connection) -> list[str]:
 def summarise(connection: Connection) -> bool:
     """Let PostgreSQL's summaries of pages cover the newest ones, which are asked for each second.
 
-    On a connection of `Database.statement()`. False where somebody has the table (a vacuum, which
-    does this itself at its end) or there is no such thing.
+    On a connection of `Database.statement()`. False where another process has locked the table (a
+    vacuum, which does this itself at its end), and on SQLite, which has no summaries.
     """
     if connection.dialect.name == "sqlite":
         return False

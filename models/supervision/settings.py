@@ -27,7 +27,7 @@ def write(connection: Connection, clock: Clock, name: str, value: Any, who: str)
 
 
 def forget(connection: Connection, name: str) -> None:
-    """As if nobody had ever set it."""
+    """Delete a setting, as if it had never been set."""
     connection.execute(delete(board_setting).where(board_setting.c.name == name))
 
 
@@ -37,6 +37,6 @@ _VALUE = Prepared(
 
 
 def value(connection: Connection, name: str) -> Any:
-    """One of them; None where nobody set it."""
+    """One of them; None where it was never set."""
     found = _VALUE.rows(connection, {"the_setting": name})
     return json.loads(found[0].value) if found else None

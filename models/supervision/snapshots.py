@@ -1,7 +1,7 @@
 """What screens show: written by one process each second, read by all.
 
-`at` moves with every writing, the body only when it changed. So its tag answers "nothing new" to
-a screen that has it, and `at` alone tells a screen that nobody writes any more.
+`at` moves with every writing, the body only when it changed. So its tag answers "nothing new" to a
+screen that has it, and `at` alone tells a screen that the writing process has stopped.
 """
 
 from __future__ import annotations
@@ -59,6 +59,6 @@ _GET = Prepared(
 
 
 def get(connection: Connection, name: str, known_tag: str = "") -> Snapshot | None:
-    """The newest one of a name; its body is not sent again to who has that of `known_tag`."""
+    """The newest one of a name; without its body if a screen has that already (`known_tag`)."""
     found = _GET.rows(connection, {"the_name": name, "known_tag": known_tag})
     return Snapshot(name, *found[0]) if found else None

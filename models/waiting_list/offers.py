@@ -1,8 +1,8 @@
 """Offers of freed places: one row for each, with what became of it.
 
-The row is written with the offer and ended with it, so that it tells later who was first, how long
-people take to answer, and whether anybody was passed over. It names an entry of the list and no
-person.
+The row is written with the offer and ended with it. So it tells later which entry was first, how
+long people take to answer, and whether an entry was passed over. It names an entry of the list and
+no person.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from models.slots.tables import slot
 from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, WaitingListEntry, of_row
 
-# No more are looked at for who was passed over.
+# The search for entries that were passed over looks at no more pairs than this.
 _MOST_PAIRS = 2000
 
 
@@ -47,8 +47,8 @@ class OfferOutcome(StrEnum):
 
     TAKEN = "taken"
     REFUSED = "refused"
-    LAPSED = "lapsed"  # nobody answered in time
-    UNTOLD = "untold"  # it never left the house
+    LAPSED = "lapsed"  # no answer came in time
+    UNTOLD = "untold"  # it was never sent
     BOOKED = "booked"  # its person had an appointment by then
     LEFT = "left"  # its person left the list
     GONE = "gone"  # the place went, or its campaign
@@ -84,7 +84,7 @@ def add(connection: Connection, clock: Clock, new: NewOffer, tells_at: datetime 
 def end(connection: Connection, clock: Clock, entry_id: str, outcome: OfferOutcome) -> None:
     """The offer that an entry has is over; nothing where it has none. The entry must be locked.
 
-    Whoever was to tell it by telephone, and has not begun to, does not any more.
+    A call that was to tell it, and has not begun, is not made any more.
     """
     row = connection.execute(
         update(waiting_offer)
@@ -141,10 +141,10 @@ def uncount(connection: Connection, entry_id: str) -> None:
 
 
 def was_told(connection: Connection, entry_id: str) -> bool:
-    """Whether the offer that an entry has left the house: a text that was taken, a call made.
+    """Whether the offer that an entry has was sent: a text that the provider took, or a call made.
 
-    What could not be sent for good counts, too: nobody is at such a number. True of an offer of an
-    earlier version, of which nobody knows.
+    What could not be sent for good counts, too: the number cannot be reached. True of an offer of
+    an earlier version, which stored no message.
     """
     rung = exists().where(queue_entry.c.message_id == message.c.id, queue_entry.c.tries > 0)
     waits = or_(
@@ -166,7 +166,8 @@ TOO_LATE = "late"
 def untellable(connection: Connection, *, limit: int) -> list[tuple[str, str]]:
     """Entries, with their campaigns, whose offer waits for an answer that cannot come.
 
-    What was to tell it was dropped; or somebody at that number has said since that it is theirs.
+    The message with the offer was dropped, or a person at that number has said since that the
+    number is not that of the person who waits.
     """
     statement = (
         _untellable(waiting_entry.c.id, waiting_entry.c.campaign)
@@ -177,7 +178,7 @@ def untellable(connection: Connection, *, limit: int) -> list[tuple[str, str]]:
 
 
 def why_untellable(connection: Connection, entry_id: str) -> str | None:
-    """Why an entry is one of these; locks it, without patience for whoever else is at it."""
+    """Why an entry is one of these; locks it, and skips one that another transaction locked."""
     statement = (
         _untellable(func.coalesce(message.c.error_code, "wrong"))
         .where(waiting_entry.c.id == entry_id)
@@ -205,7 +206,7 @@ def _untellable(*columns: ColumnElement[Any]) -> Select[Any]:
 
 
 def is_over(connection: Connection, message_id: str) -> bool:
-    """Whether the offer that a message tells of is nobody's any more."""
+    """Whether the offer that a message tells of has ended."""
     statement = select(waiting_offer.c.id).where(
         waiting_offer.c.id == message_id, waiting_offer.c.ended_at.is_not(None)
     )
@@ -213,7 +214,7 @@ def is_over(connection: Connection, message_id: str) -> bool:
 
 
 def slots_asked(connection: Connection, entry_id: str) -> tuple[int, ...]:
-    """The slots that an entry was asked about, each as the first of two; nobody is asked twice."""
+    """The slots that an entry was asked about, each as the first of two; none is offered twice."""
     key = f"waiting:{entry_id}:"
     statement = select(message.c.dedupe_key).where(
         message.c.dedupe_key >= key, message.c.dedupe_key < f"waiting:{entry_id};"
@@ -250,7 +251,7 @@ def _offered() -> ColumnElement[bool]:
 class OfferCounts:
     """Offers of all campaigns. `seconds` are those that each answer took, from when it was told.
 
-    `out` are somebody's now, `untold` of them wait for the hour at which they may be told. What
+    `out` wait for an answer now; `untold` of them wait for the hour at which they may be told. What
     ended counts from a moment on.
     """
 
@@ -285,7 +286,7 @@ def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts
 
 @dataclass(frozen=True)
 class Passed:
-    """Somebody who may have been passed over: an earlier entry of the class of who was served.
+    """A person who may have been passed over: an earlier entry of the same class.
 
     Moments are UTC: of the place, of its offer, and of the next offer that they had themselves.
     Positions are in degrees.
@@ -304,10 +305,11 @@ class Passed:
 
 
 def passed_over(connection: Connection, vault: Vault, since: datetime) -> list[Passed]:
-    """Who waited before somebody served since then (UTC), on the same land, and was not asked.
+    """Entries that were not asked, though one that joined later was served since then (UTC).
 
-    Whoever had an offer at that moment, an appointment, or no use for that hour is left out. Only
-    how far north or south it is counts here: the rest is for who asks to measure.
+    Only entries of the same territory. Left out are entries that had an offer or an appointment at
+    that moment, or could not use that hour. Of the distance only the latitude is compared here: the
+    caller of this function measures the rest.
     """
     rows = connection.execute(_passed_over(since)).all()
     return [from_row(Passed, row, entry=of_row(row, vault)) for row in rows]

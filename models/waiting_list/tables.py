@@ -34,17 +34,19 @@ waiting_entry = Table(
     must("created_at", Instant),
     must("updated_at", Instant),
     index("ix_waiting_entry_centre", "centre_id", "class_rank", "created_at", where=_WAITS),
-    # Where many wait, the first of them all are looked at in order; where few do, those who are
-    # near.
+    # Where many wait, the first of them all are looked at in order; where few do, the entries that
+    # are near.
     index("ix_waiting_entry_order", "territory", "class_rank", "created_at", "id", where=_WAITS),
     index("ix_waiting_entry_near", "territory", "band", "longitude", where=_WAITS),
     index("ix_waiting_entry_offered_until", "offered_until", where=_OFFERED),
     index("uq_waiting_entry_person", "person_idx", where=_WAITS, unique=True),
-    # A ring asks whether something is kept for somebody of its line: there are few of these.
+    # Each incoming call asks whether a place is kept for a person of its number. There are few of
+    # these.
     index("ix_waiting_entry_offered_phone", "phone_idx", where=_OFFERED),
 )
 
-# Every offer of a freed place, and what became of it: who was first, and how long people take.
+# Every offer of a freed place, and what became of it: which entry was first, and how long people
+# take.
 waiting_offer = Table(
     "waiting_offer",
     metadata,

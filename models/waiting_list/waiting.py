@@ -1,8 +1,8 @@
-"""The waiting list: who waits where, in what order, and who comes first for a place.
+"""The waiting list: the people who wait, where, and in what order they come for a place.
 
-An entry waits at one centre, or anywhere within some kilometres on its own land. Lower classes come
-first, and within a class who came first. States: waiting → offered → taken (booked), back to
-waiting, or gone.
+An entry waits at one centre, or anywhere within some kilometres in its own territory. Lower classes
+come first, and within a class the entry that came first. States: waiting → offered → taken
+(booked), back to waiting, or gone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message
 from models.rows import from_row, values_of
-from models.slots.places import is_free, is_held
+from models.slots.places import is_free
+from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 
@@ -52,45 +53,46 @@ _CONFIRMED: ColumnElement[str] = literal_column("'confirmed'")
 _OFFERED: ColumnElement[str] = literal_column("'offered'")
 # As many are given together: more than there are threads that offer at the same time.
 _PAGE = 20
-# So many of those who wait longest on one land are looked at before the neighbourhood is.
+# So many entries that wait longest in one territory are looked at before the neighbourhood is.
 _FIRST = 500
 KILOMETRES_PER_DEGREE = math.radians(1) * EARTH_RADIUS_KM
-# A flat map is wrong by less than this at the distances of a waiting list; who passes is measured.
+# A flat map is wrong by less than this at the distances of a waiting list. Entries that pass are
+# measured exactly.
 _FLAT = 1.04
 
 
 @dataclass(frozen=True)
-class NewWaitingListEntry:
-    """Somebody who waits: at `centre_id`, or within `kilometres` of a position (degrees).
+class Waiter:
+    """A person who waits. `number` (E.164) is where they are told; `not_before` is UTC.
 
-    `number` (E.164) is where they are told. `not_before` is UTC: no earlier appointment will do.
-    A lower `class_rank` comes first. `postcode` and `language` are needed when they book.
+    Either `centre_id`, or a position (degrees) with its territory and how far they would go: never
+    farther than the campaign's radius, and never over a sea. Of several classes the lower
+    `class_rank` comes first. `postcode` and `language` are needed when they book.
+    `for_other`: the person who asked did so for another person.
+    `twin`: the second of two people of one birth date who are asked for together.
     """
 
-    id: str
-    campaign: str
     born: date
     number: str
     postcode: str
     rank: int = 1
     language: str = "fr"
-    doses: int = 1
-    class_rank: int = 0
     centre_id: str | None = None
     latitude: float | None = None
     longitude: float | None = None
     territory: str | None = None
     kilometres: float | None = None
     not_before: datetime | None = None
-    # Whether whoever asked did so for somebody else.
+    class_rank: int = 0
     for_other: bool = False
+    twin: bool = False
 
 
 @dataclass(frozen=True)
 class WaitingListEntry:
     """An entry with its person; moments are UTC. Erased ones are never given.
 
-    `for_other`: whoever put them on the list did so for somebody else, or nobody knows.
+    `for_other`: another person put them on the list, or it is unknown who did.
     """
 
     id: str
@@ -113,7 +115,7 @@ class WaitingListEntry:
 
 @dataclass(frozen=True)
 class Freed:
-    """A place that is free, at a centre where somebody may wait; `start_at` is UTC."""
+    """A place that is free, at a centre for which people may wait; `start_at` is UTC."""
 
     place_id: int
     slot_id: int
@@ -135,35 +137,28 @@ class WaitingListCandidate:
     booked: bool
 
 
-@dataclass(frozen=True)
-class Offered:
-    """What an entry holds now; `start_at` is UTC."""
-
-    place_id: int
-    slot_id: int
-    start_at: datetime
-    centre_id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    time_zone: str
-
-
 def holder_of(entry_id: str) -> str:
     """The name on which the places offered to an entry are held (40 letters)."""
     return f"waiting:{entry_id}"
 
 
 def offer_key(entry_id: str, slot_id: int) -> str:
-    """The key of the one offer of a slot to an entry: nobody is asked twice about the same hour."""
+    """The key of the one offer of a slot to an entry: no entry is offered the same slot twice."""
     return f"waiting:{entry_id}:{slot_id}"
 
 
-def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListEntry) -> str:
-    """Put somebody on the list; gives the id of their live entry, which may be there already.
+def add(  # noqa: PLR0917 (where, and a row of the table)
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    entry_id: str,
+    campaign: str,
+    doses: int,
+    new: Waiter,
+) -> str:
+    """Put a person on the list; gives the id of their live entry, which may be there already.
 
-    A repeated wish changes nothing of the entry, for whoever repeats it may be a stranger.
+    A repeated request changes nothing of the entry, for it may come from a stranger.
     """
     person = {
         "born": new.born.isoformat(),
@@ -172,20 +167,23 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListE
         "postcode": new.postcode,
         "for_other": new.for_other,
     }
-    key = person_idx(vault, new.campaign, new.born, new.number, new.rank)
+    key = person_idx(vault, campaign, new.born, new.number, new.rank)
     values = values_of(new, waiting_entry) | {
+        "id": entry_id,
+        "campaign": campaign,
+        "doses": doses,
         "state": "waiting",
         "band": None if new.latitude is None else band_of(new.latitude),
-        "person_enc": vault.seal_text(json.dumps(person), _where("person", new.id)),
+        "person_enc": vault.seal_text(json.dumps(person), _where("person", entry_id)),
         "person_idx": key,
-        "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
+        "phone_enc": vault.seal_text(new.number, _where("phone", entry_id)),
         "phone_idx": vault.index("phone", new.number),
         "offers": 0,
     }
     # Twice, for the entry in the way may end just then.
     for _ in range(2):
         if insert_new(connection, clock, waiting_entry, values, "created_at", "updated_at"):
-            return new.id
+            return entry_id
         found = _live_of(connection, key)
         if found is not None:
             return found
@@ -214,8 +212,8 @@ def load(
 ) -> WaitingListEntry | None:
     """Read an entry; None for one that is unknown or erased.
 
-    With `lock` nobody else changes it until the transaction ends. With `only_waiting` it is locked
-    without patience: None, too, when it is not waiting, or somebody else is at it.
+    With `lock` no other transaction changes it until this one ends. With `only_waiting` it is
+    locked without patience: None, too, when it is not waiting, or another transaction has it.
     """
     statement = select(waiting_entry).where(
         waiting_entry.c.id == entry_id, waiting_entry.c.person_enc.is_not(None)
@@ -240,22 +238,22 @@ def of_row(row: Any, vault: Vault) -> WaitingListEntry:
 
 
 def anybody(connection: Connection) -> bool:
-    """Whether somebody is on the list, of whatever campaign."""
+    """Whether the list has any person, of whatever campaign."""
     return bool(
         connection.execute(select(exists().where(_LIVE).select_from(waiting_entry))).scalar_one()
     )
 
 
-# ---------------------------------------------------------------- who comes first
+# ---------------------------------------------------------------- which entry comes first
 
 
 def freed(
     connection: Connection, clock: Clock, campaign: str, place_ids: Collection[int]
 ) -> list[Freed]:
-    """Those of these places that are free and where somebody may wait, by their start.
+    """Those of these places that are free and for which people may wait, by their start.
 
-    At centres that are open and whose places are ours to give. Where nobody waits this is all that
-    is asked.
+    At centres that are open and whose places this service books. Where the list is empty, this is
+    the only statement.
     """
     mine = and_(_LIVE, waiting_entry.c.campaign == campaign)
     columns: list[Any] = [
@@ -292,19 +290,20 @@ def candidates(
     most_doses: int,
     without: Sequence[str] = (),
 ) -> list[WaitingListCandidate]:
-    """The first entries that may want a place, in order; an empty list means that nobody does.
+    """The first entries that may want a place, in order; an empty list means that none does.
 
     Locks nothing. Those that were asked about this slot before are left out, and `without`.
 
-    Reads few rows however many wait: of those by distance the first some hundred of all on this
-    land, and where none of these is near, the neighbourhood, which then cannot be many.
+    Reads few rows however many wait. Of the entries by distance it reads the first few hundred of
+    the territory. Where none of these is near, it reads the neighbourhood, which then is small.
     """
     asks = _Asks(campaign, one, most_doses, most_kilometres)
     rows = list(connection.execute(asks.at_centre(without)))
     if one.latitude is not None:
         at_centre, whole = rows, len(rows) < _PAGE
         by_distance, all_near = _near(connection, asks, without)
-        # Of neither kind anybody counts behind whom the other kind may have somebody unseen.
+        # Each of the two lists may end early. An entry counts only while no unread entry of the
+        # other list can come before it.
         rows = [row for row in at_centre if all_near or _key(row) < _key(by_distance[-1])]
         rows += [row for row in by_distance if whole or _key(row) < _key(at_centre[-1])]
     return [WaitingListCandidate(row.id, bool(row.booked)) for row in sorted(rows, key=_key)]
@@ -328,7 +327,7 @@ def _near(connection: Connection, asks: _Asks, without: Sequence[str]) -> tuple[
 
 @dataclass(frozen=True)
 class _Asks:
-    """The three statements that look for whom a place suits; each gives a page, in order."""
+    """The three statements that look for entries for a place; each gives a page, in order."""
 
     campaign: str
     one: Freed
@@ -534,7 +533,7 @@ def lapsed(connection: Connection, clock: Clock, *, limit: int) -> list[tuple[st
 
 
 def is_lapsed(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """Whether its offer has run out; locks it, without patience for whoever else is at it."""
+    """Whether its offer has run out; locks it, and skips one that another transaction locked."""
     statement = (
         select(waiting_entry.c.id)
         .where(
@@ -560,22 +559,9 @@ def is_booked(connection: Connection, entry_id: str) -> bool:
     return bool(connection.execute(statement).scalar_one())
 
 
-def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[Offered]:
+def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[HeldAppointment]:
     """What is held for an entry at this moment, the first appointment first."""
-    columns: list[Any] = [
-        *(place.c[name] for name in ("id", "slot_id", "start_at")),
-        *(centre.c[name] for name in ("id", "name", "street", "postcode", "town", "time_zone")),
-    ]
-    statement = (
-        select(*columns)
-        .join(centre, centre.c.id == place.c.centre_id)
-        .where(
-            place.c.held_by == holder_of(entry_id),
-            is_held(clock),
-        )
-        .order_by(place.c.start_at, place.c.id)
-    )
-    return [Offered(*row) for row in connection.execute(statement)]
+    return held_appointments(connection, clock, place.c.held_by == holder_of(entry_id))
 
 
 def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | None:
@@ -588,7 +574,7 @@ def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | N
 
 
 def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest: timedelta) -> int:
-    """Erase who is in entries that ended `ended` ago, and end and erase those `oldest` old."""
+    """Erase the people of entries that ended `ended` ago; end and erase entries `oldest` old."""
     old = waiting_entry.c.created_at < clock.at(-oldest)
     over = and_(
         waiting_entry.c.state.in_(("taken", "gone")),
@@ -602,7 +588,7 @@ def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest:
             person_idx=None,
             phone_enc=None,
             phone_idx=None,
-            # Where somebody was waiting is not known of anybody any more.
+            # Where an erased person lived is not kept.
             latitude=None,
             longitude=None,
             band=None,

@@ -15,12 +15,11 @@ nothing of it. Changes of one booking come one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
@@ -28,13 +27,12 @@ from models.booking import bookings, changes, history
 from models.booking.changes import Address, BookedAppointment, BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.partners.bookings import is_mirrored
 from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign
 from services.messages.topics import topic_of_change
-from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_window
+from services.messages.write_message import write_message
+from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_days
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import (
     UNDO_WITHIN,
@@ -44,6 +42,7 @@ from services.slots.give_back import (
     undoing,
 )
 from services.store import Store
+from services.work import Work
 
 FIRST, SECOND = 1, 2
 # Any place of a slot will do: Allocate.book needs an id for each dose, and nobody holds these.
@@ -129,6 +128,11 @@ class Changed:
     `repeated` says that this very change (by its key) was made before, and nothing was done now.
     """
 
+    # In the history; the kind of the message; why it was not done where another was quicker.
+    what: ClassVar[str]
+    message: ClassVar[str] = "booking_changed"
+    meanwhile: ClassVar[WhyNot] = WhyNot.CHANGED
+
     version: int
     doses: tuple[DoseChange, ...]
     message_id: str | None = None
@@ -142,13 +146,24 @@ class Changed:
 class Cancelled(Changed):
     """Some or all doses are cancelled."""
 
+    what, message = "cancelled", "booking_cancelled"
+
 
 class Moved(Changed):
     """One or both doses are elsewhere now."""
 
+    what = "moved"
+
 
 class Restored(Changed):
     """A cancellation was taken back."""
+
+    what = "restored"
+    # Under the lock only the person's own key can stand in the way.
+    meanwhile = WhyNot.BOOKED_AGAIN
+
+
+_Made = TypeVar("_Made", bound=Changed)
 
 
 @dataclass(frozen=True)
@@ -164,13 +179,6 @@ class _Refused(Exception):
         self.why = why
 
 
-class _Repeated(Exception):
-    def __init__(self, version: int, doses: tuple[DoseChange, ...]) -> None:
-        super().__init__()
-        self.version = version
-        self.doses = doses
-
-
 def cancel(
     connection: Connection,
     store: Store,
@@ -184,24 +192,21 @@ def cancel(
 
     `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
     """
-    try:
-        with _change(connection, store, campaign, booking_id, what="cancelled", by=by) as one:
-            asked = one.live_and_ahead(doses)
-            with_first = FIRST in asked
-            gone = [dose for dose in one.live if with_first or dose in asked]
-            _not_begun(one, gone)
-            for dose in gone:
-                follows = with_first and dose != FIRST
-                one.note(dose, Became.CANCELLED_WITH_FIRST if follows else Became.CANCELLED)
-            for dose in one.live.keys() - set(gone):
-                one.note(dose, Became.KEPT_SECOND_MISSING)
-            one.version = changes.cancel_appointments(connection, store.clock, booking_id, gone)
-            one.keep_for_undo([one.live[dose].place_id for dose in gone])
-            return Cancelled(one.version, one.told(), one.finish("booking_cancelled"))
-    except _Repeated as before:
-        return Cancelled(before.version, before.doses, repeated=True)
-    except _Refused as refused:
-        return Unchanged(refused.why)
+
+    def act(one: _OneChange) -> None:
+        asked = one.live_and_ahead(doses)
+        with_first = FIRST in asked
+        gone = [dose for dose in one.live if with_first or dose in asked]
+        _not_begun(one, gone)
+        for dose in gone:
+            follows = with_first and dose != FIRST
+            one.note(dose, Became.CANCELLED_WITH_FIRST if follows else Became.CANCELLED)
+        for dose in one.live.keys() - set(gone):
+            one.note(dose, Became.KEPT_SECOND_MISSING)
+        one.version = changes.cancel_appointments(connection, store.clock, booking_id, gone)
+        one.keep_for_undo([one.live[dose].place_id for dose in gone])
+
+    return _change(connection, store, campaign, booking_id, Cancelled, act, by)
 
 
 def move(
@@ -220,25 +225,20 @@ def move(
     Chosen, the slot decides where and when, and place 0 is any place of it. What else the holder
     holds is given back, unless nothing is changed.
     """
-    try:
-        with _change(connection, store, campaign, booking_id, what="moved", by=by) as one:
-            allocator = Allocate(connection, store, campaign, holder)
-            there = one.book(allocator, _Target(one, allocator, to).places())
-            one.version = changes.move_appointments(connection, store.clock, booking_id, there)
-            for dose in one.live:
-                if dose in there:
-                    became = Became.MOVED if dose in to else Became.MOVED_WITH_FIRST
-                    one.note(dose, became, to=there[dose])
-                else:
-                    one.note(dose, Became.KEPT)
-            one.free(one.live[dose].place_id for dose in there)
-            return Moved(one.version, one.told(), one.finish("booking_changed"))
-    except _Repeated as before:
-        return Moved(before.version, before.doses, repeated=True)
-    except _Refused as refused:
-        return Unchanged(refused.why)
-    except ChangedMeanwhile:
-        return Unchanged(WhyNot.CHANGED)
+
+    def act(one: _OneChange) -> None:
+        allocator = Allocate(Work(connection, store, campaign), holder)
+        there = one.book(allocator, _Target(one, allocator, to).places())
+        one.version = changes.move_appointments(connection, store.clock, booking_id, there)
+        for dose in one.live:
+            if dose in there:
+                became = Became.MOVED if dose in to else Became.MOVED_WITH_FIRST
+                one.note(dose, became, to=there[dose])
+            else:
+                one.note(dose, Became.KEPT)
+        one.free(one.live[dose].place_id for dose in there)
+
+    return _change(connection, store, campaign, booking_id, Moved, act, by)
 
 
 def undo_cancel(
@@ -255,25 +255,19 @@ def undo_cancel(
     All that it cancelled comes back, at the very same times, or nothing. Its places are kept for
     this; only where one was blocked since, they may be gone.
     """
-    try:
-        with _change(connection, store, campaign, booking_id, what="restored", by=by) as one:
-            lost = _cancelled_last(connection, store, one.file)
-            _nobody_else(one)
-            keeper = replace(holder, id=undoing(booking_id))
-            there = one.book(Allocate(connection, store, campaign, keeper), lost)
-            one.version = changes.restore_appointments(connection, store.clock, booking_id, there)
-            for dose in one.live:
-                one.note(dose, Became.KEPT)
-            for dose, where in there.items():
-                one.note(dose, Became.RESTORED, to=where)
-            return Restored(one.version, one.told(), one.finish("booking_changed"))
-    except _Repeated as before:
-        return Restored(before.version, before.doses, repeated=True)
-    except _Refused as refused:
-        return Unchanged(refused.why)
-    except ChangedMeanwhile:
-        # Under the lock only the person's own key can stand in the way.
-        return Unchanged(WhyNot.BOOKED_AGAIN)
+
+    def act(one: _OneChange) -> None:
+        lost = _cancelled_last(connection, store, one.file)
+        _nobody_else(one)
+        keeper = replace(holder, id=undoing(booking_id))
+        there = one.book(Allocate(Work(connection, store, campaign), keeper), lost)
+        one.version = changes.restore_appointments(connection, store.clock, booking_id, there)
+        for dose in one.live:
+            one.note(dose, Became.KEPT)
+        for dose, where in there.items():
+            one.note(dose, Became.RESTORED, to=where)
+
+    return _change(connection, store, campaign, booking_id, Restored, act, by)
 
 
 def undoable(connection: Connection, store: Store, file: BookingDetails) -> bool:
@@ -288,62 +282,53 @@ def undoable(connection: Connection, store: Store, file: BookingDetails) -> bool
     return True
 
 
-@contextmanager
-def _change(
+def _change(  # noqa: PLR0917 (what all three changes share)
     connection: Connection,
     store: Store,
     campaign: Campaign | None,
     booking_id: str,
-    *,
-    what: str,
+    made: type[_Made],
+    act: Callable[[_OneChange], None],
     by: By,
-) -> Iterator[_OneChange]:
-    """Lock a booking for one change; whatever raises inside leaves nothing changed.
+) -> _Made | Unchanged:
+    """Lock a booking for one change; where `act` refuses, nothing is changed."""
+    try:
+        # Allocate.book takes a booking's places back when it fails, the old ones too: hence all of
+        # a change lies in a savepoint.
+        with connection.begin_nested():
+            file = changes.load(connection, store.vault, booking_id, lock=True)
+            if file is None:
+                return Unchanged(WhyNot.UNKNOWN)
+            for line in history.of_booking(connection, booking_id) if by.key else ():
+                details = line.change.details
+                if line.change.what == made.what and details.get("key") == by.key:
+                    doses = tuple(map(_from_json, details["doses"]))
+                    return made(details["version"], doses, repeated=True)
+            if by.seen is not None and by.seen != file.version:
+                return Unchanged(WhyNot.CHANGED)
+            one = _OneChange(connection, store, campaign, file, made.what, by)
+            act(one)
+            return made(one.version, one.told(), one.finish(made.message))
+    except _Refused as refused:
+        return Unchanged(refused.why)
+    except ChangedMeanwhile:
+        return Unchanged(made.meanwhile)
 
-    Raises _Refused and _Repeated.
-    """
-    # Allocate.book takes a booking's places back when it fails, the old ones too: hence all of a
-    # change lies in a savepoint.
-    with connection.begin_nested():
-        file = changes.load(connection, store.vault, booking_id, lock=True)
-        if file is None:
-            raise _Refused(WhyNot.UNKNOWN)
-        _made_before(connection, booking_id, what, by)
-        if by.seen is not None and by.seen != file.version:
-            raise _Refused(WhyNot.CHANGED)
-        yield _OneChange(connection, store, campaign, file, what=what, by=by)
 
-
-def _made_before(connection: Connection, booking_id: str, what: str, by: By) -> None:
-    if not by.key:
-        return
-    for line in history.of_booking(connection, booking_id):
-        details = line.change.details
-        if line.change.what == what and details.get("key") == by.key:
-            raise _Repeated(details["version"], tuple(map(_from_json, details["doses"])))
-
-
+@dataclass
 class _OneChange:
     """A locked booking, and what has been done to it so far."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        store: Store,
-        campaign: Campaign | None,
-        file: BookingDetails,
-        *,
-        what: str,
-        by: By,
-    ) -> None:
-        self.connection = connection
-        self.store = store
-        self.campaign = campaign
-        self.file = file
-        self.live = {one.dose: one for one in file.live}
-        self.version = file.version
-        self._what = what
-        self._by = by
+    connection: Connection
+    store: Store
+    campaign: Campaign | None
+    file: BookingDetails
+    what: str
+    by: By
+
+    def __post_init__(self) -> None:
+        self.live = {one.dose: one for one in self.file.live}
+        self.version = self.file.version
         self._told: dict[int, DoseChange] = {}
         self._places: dict[str, list[int]] = {}
 
@@ -409,11 +394,11 @@ class _OneChange:
 
     def _offer(self, freed: list[int]) -> None:
         if self.campaign is not None:
-            offer_freed(self.connection, self.store, self.campaign, freed)
+            offer_freed(Work(self.connection, self.store, self.campaign), freed)
 
     def finish(self, kind: str) -> str | None:
         """Write the line of history and the message; gives the message's id if there is one."""
-        by = self._by
+        by = self.by
         details: dict[str, Any] = {
             "version": self.version,
             "doses": [_to_json(one) for one in self.told()],
@@ -422,9 +407,9 @@ class _OneChange:
         if by.key:
             details["key"] = by.key
         why = by.why[:MOST_WHY]
-        line = Change(by.who, by.channel, self._what, why, details)
+        line = Change(by.who, by.channel, self.what, why, details)
         history.add(self.connection, self.store.clock, self.file.id, line)
-        undoable = self._what == "cancelled"
+        undoable = self.what == "cancelled"
         follow(self.connection, self.store, self.file.id, self.version, undoable=undoable)
         return self._tell(kind)
 
@@ -433,25 +418,24 @@ class _OneChange:
         if file.number is None:
             return None
         where = changes.addresses(self.connection, {one.centre_id for one in self._told.values()})
-        message = NewMessage(
-            id=self.store.chance.identifier(),
-            kind=kind,
-            dedupe_key=f"{kind}:{file.id}:{self.version}",
-            recipient=file.number,
-            payload={
-                "what": self._what,
-                # Whoever did it themselves waits for it with the telephone in the hand.
-                "asked": self._by.channel in _BY_THEMSELVES,
-                "reference": file.reference,
-                "version": self.version,
-                "doses": [_for_text(one, where[one.centre_id]) for one in self.told()],
-            },
+        payload = {
+            "what": self.what,
+            # Whoever did it themselves waits for it with the telephone in the hand.
+            "asked": self.by.channel in _BY_THEMSELVES,
+            "reference": file.reference,
+            "version": self.version,
+            "doses": [dose_for_text(one, where[one.centre_id]) for one in self.told()],
+        }
+        return write_message(
+            self.connection,
+            self.store,
+            kind,
+            file.number,
+            payload,
+            key=f"{kind}:{file.id}:{self.version}",
+            topic=topic_of_change(self.what),
             booking_id=file.id,
-            call_id=None,
-            topic=topic_of_change(self._what),
         )
-        outbox.add(self.connection, self.store.clock, self.store.vault, message)
-        return message.id
 
 
 class _Target:
@@ -535,8 +519,7 @@ class _Target:
         first, second = self._after[FIRST], self._after[SECOND]
         if first.centre_id != second.centre_id:
             return WhyNot.OTHER_CENTRE
-        least, most = self._allocator.campaign.second_after_days
-        window = second_window(first.start_at, self._zone(), least, most, same_hour=False)
+        window = second_days(self._allocator.campaign, first.start_at, self._zone())
         return None if window[0] <= second.start_at < window[1] else WhyNot.INTERVAL
 
 
@@ -606,7 +589,7 @@ def _from_json(fields: Mapping[str, Any]) -> DoseChange:
     )
 
 
-def _for_text(one: DoseChange, where: Address) -> dict[str, Any]:
+def dose_for_text(one: DoseChange, where: Address) -> dict[str, Any]:
     """What a text about this dose needs; moments carry the centre's own zone."""
     zone = ZoneInfo(where.time_zone)
     return {

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from zoneinfo import ZoneInfo
 
+from flows.session import Offer
 from models.booking import bookings, changes, history
 from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from prompts.catalogue import Catalogue
-from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.texts import MessagePlace, Writer, text_of_booking
 from services.messages.topics import Topic
-from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.messages.write_message import write_message
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.give_back import give_back_holds, give_back_places
+from services.slots.offer import chosen_of
 from services.store import Store
+from services.work import Work
 
 # Two references are the same once in 10**10 bookings; three in a row is a broken source.
 REFERENCE_TRIES = 3
@@ -34,20 +35,14 @@ class NoReference(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be booked: places held by `holder`, one for each dose, for one person.
+    """What is to be booked: the places of an offer that `holder` holds, for one person.
 
     `number` (E.164) is where the person can be reached or None; `text_to` is where the
-    confirmation goes as a text, or None for nowhere. `start_at` is UTC.
+    confirmation goes as a text, or None for nowhere.
     """
 
     holder: Holder
-    chosen: tuple[Chosen, ...]
-    centre_id: str
-    local_starts: tuple[datetime, ...]
-    street: str
-    centre_name: str
-    town: str
-    centre_postcode: str
+    offer: Offer
     born: date
     postcode: str
     number: str | None
@@ -85,44 +80,39 @@ class NotBooked:
 
 
 def confirm_booking(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    request: Request,
-    *,
-    catalogue: Catalogue,
-    national_number: str,
+    work: Work, request: Request, *, catalogue: Catalogue, national_number: str
 ) -> Booked | NotBooked:
     """Book all doses or none, in the caller's transaction; `catalogue` is of what they speak.
 
     A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
     Raises NoReference.
     """
-    booking_id = store.chance.identifier()
-    clock = store.clock
-    request = _ranked(connection, store, campaign, request)
+    booking_id = work.store.chance.identifier()
+    clock = work.store.clock
+    if request.rank == 1:
+        rank = rank_of(work, request.born, request.number, for_other=request.for_other)
+        request = replace(request, rank=rank)
 
     def text_again() -> None:
-        _text_again(
-            connection, store, campaign, request, catalogue=catalogue, number=national_number
-        )
+        _text_again(work, request, catalogue=catalogue, number=national_number)
 
-    if _too_many(connection, store, campaign, request):
+    if _too_many(work, request):
         # As for a repeat: what cannot be booked is not kept from others either.
-        give_back_holds(connection, request.holder.id)
+        give_back_holds(work.connection, request.holder.id)
         text_again()
         return NotBooked(person_needed=True)
-    allocator = Allocate(connection, store, campaign, request.holder)
-    place_ids = allocator.book(request.chosen, booking_id)
+    allocator = Allocate(work, request.holder)
+    offer, chosen = request.offer, chosen_of(request.offer)
+    place_ids = allocator.book(chosen, booking_id)
     if place_ids is None:
         return NotBooked()
-    starts = [one.start_at for one in request.chosen]
+    starts = [one.start_at for one in chosen]
     new = NewBooking(
         id=booking_id,
         idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",
         channel=request.holder.channel,
-        campaign=campaign.name,
-        centre_id=request.centre_id,
+        campaign=work.campaign.name,
+        centre_id=offer.centre_id,
         call_id=request.call_id,
         born=request.born,
         number=request.number,
@@ -133,13 +123,13 @@ def confirm_booking(
         language=catalogue.language,
         calls=request.calls,
     )
-    reference = _store(connection, store, new)
+    reference = _store(work.connection, work.store, new)
     if reference is None:
-        give_back_places(connection, booking_id)
+        give_back_places(work.connection, booking_id)
         text_again()
         return NotBooked(person_needed=True)
     history.add(
-        connection,
+        work.connection,
         clock,
         booking_id,
         Change(
@@ -158,59 +148,47 @@ def confirm_booking(
     )
     if request.text_to is None:
         return Booked(reference, None)
-    where = MessagePlace(request.street, request.centre_name, request.centre_postcode, request.town)
-    writer = Writer(catalogue, reference, national_number, store.link_of(reference, starts))
-    body = texts.confirmation(writer, starts=request.local_starts, where=where)
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"confirmation:{booking_id}:1",
-        recipient=request.text_to,
-        payload={"body": body},
+    zone = ZoneInfo(offer.time_zone)
+    link = work.store.link_of(reference, starts)
+    body = texts.confirmation(
+        Writer(catalogue, reference, national_number, link),
+        starts=[start.astimezone(zone) for start in starts],
+        where=MessagePlace(offer.street, offer.name, offer.postcode, offer.town),
+    )
+    message_id = write_message(
+        work.connection,
+        work.store,
+        "sms",
+        request.text_to,
+        {"body": body},
+        key=f"confirmation:{booking_id}:1",
+        topic=Topic.CONFIRMATION,
         booking_id=booking_id,
         call_id=request.call_id,
-        topic=Topic.CONFIRMATION,
     )
-    outbox.add(connection, clock, store.vault, message)
-    return Booked(reference, message.id)
+    return Booked(reference, message_id)
 
 
-def _ranked(connection: Connection, store: Store, campaign: Campaign, request: Request) -> Request:
-    if request.rank != 1:
-        return request
-    rank = rank_of(
-        connection,
-        store,
-        campaign,
-        request.born,
-        request.number,
-        for_other=request.for_other,
-    )
-    return replace(request, rank=rank)
-
-
-def rank_of(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    born: date,
-    number: str | None,
-    *,
-    for_other: bool,
-) -> int:
+def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
     """2 for somebody else of a birth date that is booked on this phone already; else 1."""
-    person = bookings.person_idx(store.vault, campaign.name, born, number, 1) if for_other else None
-    if person is None or bookings.find_person(connection, person) is None:
+    person = (
+        bookings.person_idx(work.store.vault, work.campaign.name, born, number, 1)
+        if for_other
+        else None
+    )
+    if person is None or bookings.find_person(work.connection, person) is None:
         return 1
     return 2
 
 
-def _too_many(connection: Connection, store: Store, campaign: Campaign, request: Request) -> bool:
+def _too_many(work: Work, request: Request) -> bool:
     # A care home has one line for all: there, a person books.
     if request.number is None or request.holder.channel not in _LIMITED:
         return False
-    live = bookings.count_of_number(connection, store.vault, campaign.name, request.number)
-    return live >= campaign.per_number
+    live = bookings.count_of_number(
+        work.connection, work.store.vault, work.campaign.name, request.number
+    )
+    return live >= work.campaign.per_number
 
 
 def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
@@ -225,39 +203,31 @@ def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
     raise NoReference
 
 
-def _text_again(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    request: Request,
-    *,
-    catalogue: Catalogue,
-    number: str,
-) -> None:
+def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: str) -> None:
     """Remind a person of the booking that is there, once a day, at the number on its file.
 
     An honest caller who forgot learns so by text; whoever asks for somebody else learns nothing.
     """
     person = bookings.person_idx(
-        store.vault, campaign.name, request.born, request.number, request.rank
+        work.store.vault, work.campaign.name, request.born, request.number, request.rank
     )
-    booking_id = bookings.find_person(connection, person) if person else None
-    file = changes.load(connection, store.vault, booking_id) if booking_id else None
+    booking_id = bookings.find_person(work.connection, person) if person else None
+    file = changes.load(work.connection, work.store.vault, booking_id) if booking_id else None
     if file is None or not file.live or not takes_texts(file.number):
         return
     first = file.live[0]
-    where = changes.addresses(connection, [first.centre_id])[first.centre_id]
+    where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
     body = text_of_booking(
-        store, catalogue, file.live, where, reference=file.reference, number=number
+        work.store, catalogue, file.live, where, reference=file.reference, number=number
     )
-    today = store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"again:{file.id}:{today.isoformat()}",
-        recipient=file.number or "",
-        payload={"body": body},
-        booking_id=file.id,
+    today = work.store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
+    write_message(
+        work.connection,
+        work.store,
+        "sms",
+        file.number or "",
+        {"body": body},
+        key=f"again:{file.id}:{today.isoformat()}",
         topic=Topic.AGAIN,
+        booking_id=file.id,
     )
-    outbox.add(connection, store.clock, store.vault, message)

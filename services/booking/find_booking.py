@@ -15,7 +15,7 @@ from datetime import date
 from models.booking import changes
 from models.booking.changes import Address, BookingDetails
 from models.database import Connection
-from services.attempts import before_look_up, count_look_up
+from services.attempts import before_look_up, count_try
 from services.booking.change_booking import undoable
 from services.store import Store
 
@@ -50,13 +50,11 @@ def find_booking(
     `reference` is ten digits; `caller` is E.164 or empty. After three wrong tries in a call, or
     five in a day for a number or a reference, a right one finds nothing either.
     """
-    who = {"reference": reference, "caller": caller, "call_id": call_id}
-    tries = before_look_up(connection, store, **who)
+    tries = before_look_up(connection, store, reference=reference, caller=caller, call_id=call_id)
     booking_id = changes.id_by_reference(connection, store.vault, reference)
     found = _read(connection, store, booking_id)
-    told = found.file.born.isoformat() if found.file.born else ""
-    right = hmac.compare_digest(told, born.isoformat())
-    count_look_up(connection, store, tries, **who, right=right)
+    right = is_born(found.file.born, born)
+    count_try(connection, store, tries, right=right)
     if right and tries.open:
         return found
     return NotFound(person=right or not tries.again)
@@ -77,18 +75,22 @@ def find_rung(  # noqa: PLR0917
     birth date is found as well. Tries count with those of "my appointment".
     """
     own = _read(connection, store, booking_id)
-    who = {"reference": own.file.reference, "caller": caller, "call_id": call_id}
-    tries = before_look_up(connection, store, **who)
+    tries = before_look_up(
+        connection, store, reference=own.file.reference, caller=caller, call_id=call_id
+    )
     found = None
     for one in (own, *(_read(connection, store, other) for other in others)):
-        told = one.file.born.isoformat() if one.file.born else ""
-        right = hmac.compare_digest(told, born.isoformat())
-        if right and found is None:
+        if is_born(one.file.born, born) and found is None:
             found = one
-    count_look_up(connection, store, tries, **who, right=found is not None)
+    count_try(connection, store, tries, right=found is not None)
     if found is not None and tries.open:
         return found
     return NotFound(person=found is not None or not tries.again)
+
+
+def is_born(known: date | None, born: date) -> bool:
+    """Whether that is the birth date, in a time that tells nothing of it."""
+    return hmac.compare_digest(known.isoformat() if known else "", born.isoformat())
 
 
 def read_booking(connection: Connection, store: Store, booking_id: str) -> FoundBooking | None:

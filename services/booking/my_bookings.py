@@ -10,13 +10,12 @@ from flows.session import CallerBooking, MineState, Moving, Offer
 from flows.world import NotChanged
 from models.booking import changes
 from models.booking.changes import BookedAppointment
-from models.database import Connection
 from models.slots.places import Window
 from services.booking.change_booking import FIRST, SECOND, Unchanged, WhyNot
 from services.booking.find_booking import FoundBooking
-from services.campaign.campaign import Campaign
-from services.slots.allocate import Chosen, second_window
-from services.store import Store
+from services.slots.allocate import Chosen, second_days
+from services.slots.offer import chosen_of
+from services.work import Work
 
 _WHY = {
     WhyNot.NOT_LIVE: NotChanged.CHANGED,
@@ -75,29 +74,27 @@ def told(found: FoundBooking, now: datetime, campaign: str) -> CallerBooking:
 
 def places_of(offer: Offer, moving: Moving) -> dict[int, Chosen]:
     """Where each dose goes; of a pair that is offered both go, else the one that moves."""
-    start = datetime.fromisoformat(offer.start_at)
-    first = Chosen(offer.place_id, offer.slot_id, start)
+    return doses_of(chosen_of(offer), moving)
+
+
+def doses_of(chosen: Sequence[Chosen], moving: Moving) -> dict[int, Chosen]:
+    """The same of places that are chosen, the first appointment first."""
     if moving is Moving.SECOND:
-        return {SECOND: first}
-    if moving is Moving.FIRST or not offer.second_start_at:
-        return {FIRST: first}
-    second_start = datetime.fromisoformat(offer.second_start_at)
-    return {FIRST: first, SECOND: Chosen(offer.second_place_id, offer.second_slot_id, second_start)}
+        return {SECOND: chosen[0]}
+    if moving is Moving.FIRST:
+        return {FIRST: chosen[0]}
+    return dict(zip((FIRST, SECOND), chosen, strict=False))
 
 
-def room_for_second(
-    connection: Connection, store: Store, campaign: Campaign, booking_id: str
-) -> tuple[str, Window] | None:
+def room_for_second(work: Work, booking_id: str) -> tuple[str, Window] | None:
     """The centre at which a second appointment must be, and when it may start (UTC)."""
-    file = changes.load(connection, store.vault, booking_id)
+    file = changes.load(work.connection, work.store.vault, booking_id)
     doses: Mapping[int, BookedAppointment] = (
         {one.dose: one for one in file.live} if file is not None else {}
     )
     if FIRST not in doses or SECOND not in doses:
         return None
     first = doses[FIRST]
-    where = changes.addresses(connection, [first.centre_id])[first.centre_id]
-    window = second_window(
-        first.start_at, ZoneInfo(where.time_zone), *campaign.second_after_days, same_hour=False
-    )
-    return first.centre_id, window
+    where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
+    zone = ZoneInfo(where.time_zone)
+    return first.centre_id, second_days(work.campaign, first.start_at, zone)

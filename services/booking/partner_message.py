@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Final
 
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.partners import bookings
 from services.messages.notices import PARTNER
+from services.messages.write_message import write_message
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.store import Store
 
@@ -28,15 +27,10 @@ def send(
 
     Gives the message's id, empty where the same (by `key`) is there already.
     """
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind=PARTNER,
-        dedupe_key=f"{PARTNER}:{order_id}{key}",
-        recipient="",
-        payload={"order": order_id},
-        due_at=store.clock.now() + after if after else None,
-    )
-    return message.id if outbox.add(connection, store.clock, store.vault, message) else ""
+    due_at = store.clock.now() + after if after else None
+    key = f"{PARTNER}:{order_id}{key}"
+    payload = {"order": order_id}
+    return write_message(connection, store, PARTNER, "", payload, key=key, due_at=due_at) or ""
 
 
 def follow(

@@ -12,8 +12,6 @@ from flows.engine import ENDED
 from flows.session import CallerKind, Session
 from models.call import calls, turns
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.queue import queues
 from prompts.catalogue import load
 from services.agents import connect_agent
@@ -21,11 +19,13 @@ from services.call.resume_call import RESUME_WITHIN, chosen_places, new_code
 from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.ports import WakeUp
 from services.queue import entries
 from services.queue.promise_callback import promise_callback
 from services.slots.give_back import give_back_holds, keep_for_return, returning
 from services.store import Store
+from services.work import Work
 
 # The name of the written message, as a campaign lists those that it uses.
 UNFINISHED = "unfinished"
@@ -65,7 +65,7 @@ def record_call_status(
             # Right for a call that is not known, too.
             give_back_holds(connection, call_id)
             return moved, None
-        return moved, _keep(connection, store, campaign, call_id, session, national_number)
+        return moved, _keep(Work(connection, store, campaign), call_id, session, national_number)
 
     # Nobody tells an end twice, and until it is known an agent would be kept for who is gone.
     moved, message_id = store.database.retried(end)
@@ -74,21 +74,14 @@ def record_call_status(
     return moved
 
 
-def _keep(  # noqa: PLR0917 (what record_call_status has)
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    call_id: str,
-    session: Session,
-    national_number: str,
-) -> str | None:
+def _keep(work: Work, call_id: str, session: Session, national_number: str) -> str | None:
     """Keep what was chosen, and write how to finish it; gives the message, if one was written."""
-    keeper = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
+    keeper = returning(work.store.vault, session.caller, call_id, someone_else=session.someone_else)
     chosen = chosen_places(session)
-    kept = keep_for_return(connection, store, campaign, call_id, chosen, keeper=keeper)
+    kept = keep_for_return(work, call_id, chosen, keeper=keeper)
     # A call that came to its end was told how it goes on.
     if kept == len(chosen) and session.step != ENDED:
-        return _remind(connection, store, campaign, call_id, session, national_number)
+        return _remind(work, call_id, session, national_number)
     return None
 
 
@@ -103,44 +96,36 @@ def _left(connection: Connection, store: Store, call_id: str) -> Session | None:
     return session if can_return and chosen_places(session) else None
 
 
-def _remind(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    call_id: str,
-    session: Session,
-    national_number: str,
-) -> str | None:
+def _remind(work: Work, call_id: str, session: Session, national_number: str) -> str | None:
     """One row in the outbox, once for each number and day; gives the id of a text to be sent."""
     if session.caller_kind == CallerKind.LANDLINE:
         known = {"reason": UNFINISHED, **session.known}
-        promise_callback(connection, store, session.caller, call_id, known)
+        promise_callback(work.connection, work.store, session.caller, call_id, known)
         return None
-    is_wanted = texts.wanted(campaign, UNFINISHED)
+    is_wanted = texts.wanted(work.campaign, UNFINISHED)
     if session.caller_kind != CallerKind.MOBILE or not national_number or not is_wanted:
         return None
-    now = store.clock.now()
+    now = work.store.clock.now()
     offer = session.choice
     body = texts.unfinished(
         load(session.language),
         town=offer.town,
-        until=(now + campaign.resume_window).astimezone(ZoneInfo(offer.time_zone)),
+        until=(now + work.campaign.resume_window).astimezone(ZoneInfo(offer.time_zone)),
         number=national_number,
-        link=_link(connection, store, call_id),
+        link=_link(work.connection, work.store, call_id),
     )
-    index = store.vault.index("phone", session.caller) or b""
-    day = now.astimezone(ZoneInfo(campaign.zone)).date()
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"{UNFINISHED}:{index.hex()}:{day.isoformat()}",
-        recipient=session.caller,
-        payload={"body": body},
-        call_id=call_id,
+    index = work.store.vault.index("phone", session.caller) or b""
+    day = now.astimezone(ZoneInfo(work.campaign.zone)).date()
+    return write_message(
+        work.connection,
+        work.store,
+        "sms",
+        session.caller,
+        {"body": body},
+        key=f"{UNFINISHED}:{index.hex()}:{day.isoformat()}",
         topic=Topic.UNFINISHED,
+        call_id=call_id,
     )
-    added = outbox.add(connection, store.clock, store.vault, message)
-    return message.id if added else None
 
 
 def _link(connection: Connection, store: Store, call_id: str) -> str:

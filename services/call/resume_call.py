@@ -17,14 +17,16 @@ from flows.steps.resume import is_about_a_booking, is_worth_resuming
 from flows.steps.untold import is_untold
 from flows.world import Earlier, TakenUp
 from models import attempts
-from models.attempts import EVERYBODY, AttemptCountQuery, Subject
+from models.attempts import EVERYBODY, Subject
 from models.call import resume
 from models.database import Connection
 from models.online import codes, web_sessions
 from models.online.web_sessions import PARTNER_WAITS, WebSessionRow
+from services.attempts import subject, tried
 from services.campaign.campaign import Campaign
 from services.slots.give_back import give_back_holds, keep_for_code, returning, take_back
 from services.store import Store
+from services.work import Work
 
 # What was said is kept ready for so long; what was chosen, for the campaign's own window.
 RESUME_WITHIN = timedelta(minutes=30)
@@ -47,48 +49,40 @@ _TRIES = "resume"
 _BY_ALL = Subject(_TRIES, EVERYBODY)
 
 
-def find_earlier(
-    connection: Connection, store: Store, campaign: Campaign, call_id: str, caller: str
-) -> Earlier | None:
+def find_earlier(work: Work, call_id: str, caller: str) -> Earlier | None:
     """The newest call of a line that was cut with something in it. `caller` is E.164."""
-    line = store.vault.index("phone", caller or None)
+    line = work.store.vault.index("phone", caller or None)
     if line is None:
         return None
     booked = set()
     for left in resume.left_by_line(
-        connection, store.clock, store.vault, line, call_id, _within(campaign)
+        work.connection, work.store.clock, work.store.vault, line, call_id, _within(work.campaign)
     ):
         session = Session.from_json(left.body.session)
         if is_worth_resuming(session) and (session.born not in booked or is_untold(session)):
-            return _earlier(connection, store, left.call_id, session)
+            return _earlier(work.connection, work.store, left.call_id, session)
         if session.reference:
             booked.add(session.born)
     return None
 
 
-def find_by_code(
-    connection: Connection, store: Store, campaign: Campaign, call_id: str, code: str
-) -> Earlier | None:
+def find_by_code(work: Work, call_id: str, code: str) -> Earlier | None:
     """The call that a code is for, in the caller's transaction; a try is counted.
 
     None for a wrong code, for one that ran out, after CODE_TRIES wrong ones of this call, and while
     WRONG_CODES were tried by all calls.
     """
-    clock, vault = store.clock, store.vault
-    this_call = Subject(_TRIES, vault.index("call", call_id) or b"")
-    subjects = (this_call, _BY_ALL)
-    attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(subject, CODES_CLOSED) for subject in subjects]
-    by_this, by_all = attempts.counts(connection, clock, asked)
+    subjects = (subject(work.store, _TRIES, "call", call_id), _BY_ALL)
+    by_this, by_all = tried(work.connection, work.store, subjects, within=CODES_CLOSED)
     if by_this >= CODE_TRIES or by_all >= WRONG_CODES:
         return None
     found = None
-    earlier_id = of_code(connection, store, code)
+    earlier_id = of_code(work.connection, work.store, code)
     if earlier_id and earlier_id != call_id:
-        session = left(connection, store, campaign, earlier_id)
+        session = left(work, earlier_id)
         if session and is_worth_resuming(session):
-            found = _earlier(connection, store, earlier_id, session)
-    attempts.add(connection, clock, subjects, good=found is not None)
+            found = _earlier(work.connection, work.store, earlier_id, session)
+    attempts.add(work.connection, work.store.clock, subjects, good=found is not None)
     return found
 
 
@@ -99,21 +93,19 @@ def of_code(connection: Connection, store: Store, code: str) -> str | None:
     return found or codes.web_session_of_code(connection, store.clock, index)
 
 
-def new_web_session_code(
-    connection: Connection, store: Store, campaign: Campaign, visit_id: str
-) -> str:
+def new_web_session_code(work: Work, visit_id: str) -> str:
     """A code to finish a visit by telephone, in the caller's transaction.
 
     What was chosen is kept as for a line that was cut. Empty where there is nothing to go on from.
     """
-    session = left(connection, store, campaign, visit_id)
+    session = left(work, visit_id)
     if session is None or not is_worth_resuming(session):
         return ""
     for _ in range(_NEW_CODE_TRIES):
-        code = store.chance.code()
-        index = _code_idx(store, code)
-        if codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES):
-            keep_for_code(connection, store, campaign, visit_id, chosen_places(session))
+        code = work.store.chance.code()
+        index = _code_idx(work.store, code)
+        if codes.set_code(work.connection, work.store.clock, index, visit_id, VISIT_CODE_LIVES):
+            keep_for_code(work, visit_id, chosen_places(session))
             return code
     return ""
 
@@ -131,15 +123,7 @@ def new_code(connection: Connection, store: Store, call_id: str) -> str:
     return ""
 
 
-def take_up(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    call_id: str,
-    earlier_id: str,
-    *,
-    into_call: bool = True,
-) -> TakenUp | None:
+def take_up(work: Work, call_id: str, earlier_id: str, *, into_call: bool = True) -> TakenUp | None:
     """Go on from an earlier call, in the caller's transaction: all that it held is this call's.
 
     `into_call`: a call does so, which goes on with the code, too; else a desk, or the site, under
@@ -147,25 +131,20 @@ def take_up(
     quicker.
     """
     if codes.is_web_session(earlier_id):
-        session = _close_web_session(connection, store, earlier_id)
+        session = _close_web_session(work.connection, work.store, earlier_id)
     else:
-        session = _close_call(connection, store, campaign, earlier_id)
+        session = _close_call(work, earlier_id)
     if session is None:
         return None
-    if into_call and _pass_code(connection, store, earlier_id, call_id):
+    if into_call and _pass_code(work.connection, work.store, earlier_id, call_id):
         # Told on a page instead of in the call, which is as good.
         session = session.but(coded=True)
     chosen = chosen_places(session)
     kept = bool(chosen) and take_back(
-        connection,
-        store,
-        campaign,
-        holders_of(store, session, earlier_id),
-        chosen,
-        holder=call_id,
+        work, holders_of(work.store, session, earlier_id), chosen, holder=call_id
     )
     # What it was offered besides, where nobody said that it ended.
-    give_back_holds(connection, earlier_id)
+    give_back_holds(work.connection, earlier_id)
     return TakenUp(session, kept)
 
 
@@ -187,12 +166,10 @@ def give_web_session_code(connection: Connection, store: Store, visit_id: str, c
     return codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES)
 
 
-def _close_call(
-    connection: Connection, store: Store, campaign: Campaign, earlier_id: str
-) -> Session | None:
-    clock, vault = store.clock, store.vault
-    within = _within(campaign) + TIME_TO_ANSWER
-    left = resume.left_by_call(connection, clock, vault, earlier_id, within)
+def _close_call(work: Work, earlier_id: str) -> Session | None:
+    clock, vault = work.store.clock, work.store.vault
+    within = _within(work.campaign) + TIME_TO_ANSWER
+    left = resume.left_by_call(work.connection, clock, vault, earlier_id, within)
     if left is None:
         return None
     session = Session.from_json(left.body.session)
@@ -200,7 +177,7 @@ def _close_call(
         return None
     # Should that call live after all, its next turn says goodbye.
     over = Session(step=ENDED, language=session.language, caller=session.caller)
-    if not resume.close(connection, vault, left, over.to_json()):
+    if not resume.close(work.connection, vault, left, over.to_json()):
         return None
     return session
 
@@ -219,17 +196,17 @@ def _close_web_session(connection: Connection, store: Store, visit_id: str) -> S
     return session
 
 
-def left(
-    connection: Connection, store: Store, campaign: Campaign, earlier_id: str
-) -> Session | None:
+def left(work: Work, earlier_id: str) -> Session | None:
     """What a call that is over, or a visit that is not, was left with."""
-    within = _within(campaign)
+    within = _within(work.campaign)
     if codes.is_web_session(earlier_id):
-        row = web_sessions.load(connection, store.clock, store.vault, earlier_id)
-        if row is None or row.outcome or row.seen_at < store.clock.now() - within:
+        row = web_sessions.load(work.connection, work.store.clock, work.store.vault, earlier_id)
+        if row is None or row.outcome or row.seen_at < work.store.clock.now() - within:
             return None
         return _session_of(row)
-    left = resume.left_by_call(connection, store.clock, store.vault, earlier_id, within)
+    left = resume.left_by_call(
+        work.connection, work.store.clock, work.store.vault, earlier_id, within
+    )
     return Session.from_json(left.body.session) if left else None
 
 

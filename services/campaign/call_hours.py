@@ -53,6 +53,15 @@ def next_call_at(
     return hours.next_opening(moment) or moment + timedelta(days=1)
 
 
+def next_text_at(campaign: Campaign, number: str, moment: datetime) -> datetime:
+    """The moment itself if a number (E.164) may be written to at it, else the next that it may.
+
+    The moment is aware, and so is the answer. Sundays and holidays are days like others: the law's
+    limits are for advertising, which this never is.
+    """
+    return awake(number, moment, *campaign.text_hours)
+
+
 @lru_cache
 def calling_hours(hours: OpeningHours) -> OpeningHours:
     """The part of the agents' hours in which a person may be rung."""

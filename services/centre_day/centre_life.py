@@ -137,6 +137,21 @@ class OperationRequest:
     watch: Watch = no_watch
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """An operation that is asked for, in the transaction that begins it.
+
+    `span` is the time whose places it takes away or adds; `wants` tells it from others of its kind.
+    """
+
+    connection: Connection
+    kind: str
+    centre: CentreState
+    span: Span
+    wish: OperationRequest
+    wants: dict[str, Any] = field(default_factory=dict)
+
+
 class CentreLife:
     """The operations. `ticks` is a monotonic clock in seconds."""
 
@@ -159,18 +174,15 @@ class CentreLife:
     def close_centre(self, centre_id: str, wish: OperationRequest) -> LifeReport:
         """Close a centre from now on. Raises LifeRefused."""
         _check(wish)
-        span = (self.store.clock.now(), _FOREVER)
         with self._beginning(wish) as connection:
             centre = self._centre(connection, centre_id, wish)
-            begun = self._unfinished(connection, OperationKind.CENTRE, centre_id, {})
+            asked = _Asked(connection, OperationKind.CENTRE, centre, self._from_now(), wish)
+            begun = self._unfinished(asked)
             if begun is None and centre.closed and not self._is_unsettled(connection, centre_id):
                 raise LifeRefused(f"centre {centre_id} ({centre.name}) is closed already")
             if wish.dry_run:
-                places = self._open_places(connection, centre_id, span)
-                return self._would(connection, OperationKind.CENTRE, centre, span, places)
-            begun = begun or self._begin(
-                connection, OperationKind.CENTRE, centre_id, wish, span=span
-            )
+                return self._would(asked, self._open_places(asked))
+            begun = begun or self._begin(asked)
             operations.close_centre(connection, self.store.clock, centre_id)
         return self._carry_out(begun.id, wish.watch)
 
@@ -196,15 +208,13 @@ class CentreLife:
             if hours is not None:
                 start, end = (_moment(centre, day, hour) for hour in hours)
                 span = (max(span[0], start), min(span[1], end))
-            places = self._open_places(connection, centre_id, span)
-            begun = self._unfinished(connection, OperationKind.DAY, centre_id, wants)
+            asked = _Asked(connection, OperationKind.DAY, centre, span, wish, wants)
+            places, begun = self._open_places(asked), self._unfinished(asked)
             if begun is None and not places:
                 raise LifeRefused(f"centre {centre_id} has no open place on {day} from now on")
             if wish.dry_run:
-                return self._would(connection, OperationKind.DAY, centre, span, places)
-            begun = begun or self._begin(
-                connection, OperationKind.DAY, centre_id, wish, span=span, wants=wants
-            )
+                return self._would(asked, places)
+            begun = begun or self._begin(asked)
         return self._carry_out(begun.id, wish.watch)
 
     def set_capacity(
@@ -224,7 +234,8 @@ class CentreLife:
         with self._beginning(wish) as connection:
             centre = self._open_centre(connection, centre_id, wish)
             span = self._ahead(centre, first, last)
-            begun = self._unfinished(connection, OperationKind.CAPACITY, centre_id, wants)
+            asked = _Asked(connection, OperationKind.CAPACITY, centre, span, wish, wants)
+            begun = self._unfinished(asked)
             slots = operations.slots_in(connection, centre_id, *span)
             if begun is None:
                 if not slots:
@@ -233,10 +244,8 @@ class CentreLife:
                     )
                 self._no_closed_day(connection, centre_id, span)
             if wish.dry_run:
-                return self._would_set_capacity(connection, centre, span, slots, capacity)
-            begun = begun or self._begin(
-                connection, OperationKind.CAPACITY, centre_id, wish, span=span, wants=wants
-            )
+                return self._would_set_capacity(asked, slots, capacity)
+            begun = begun or self._begin(asked)
         return self._carry_out(begun.id, wish.watch)
 
     def move_hour(
@@ -258,19 +267,18 @@ class CentreLife:
                 )
             before, after = (_moment(centre, day, one) for one in (start, to))
             span = (before, before + _MOMENT)
-            wants = _hours(before, after)
-            begun = self._unfinished(connection, OperationKind.HOUR, centre_id, wants)
-            if begun is None:
-                source, places = self._slot_to_move(connection, centre, before, after)
-                if wish.dry_run:
-                    # Places of its own, so nobody can be in the way.
-                    return self._would_move_hour(connection, centre, span, places)
-                begun = self._begin_hour(
-                    connection, centre, wish, source=source, places=places, span=span, after=after
-                )
-            elif wish.dry_run:
-                places = self._open_places(connection, centre_id, span)
-                return self._would_move_hour(connection, centre, span, places)
+            wants = {"from": before.isoformat(), "to": after.isoformat()}
+            asked = _Asked(connection, OperationKind.HOUR, centre, span, wish, wants)
+            begun = self._unfinished(asked)
+            places = self._open_places(asked)
+            if wish.dry_run:
+                if begun is None:
+                    self._slot_to_move(asked, places, after)
+                # Places of its own, so nobody can be in the way.
+                people = self._imagined(asked, places)
+                people.to_slot = CentreFreeSlot(0, centre.id, before, len(places))
+                return self._count(asked, people, len(places), len(places))
+            begun = begun or self._begin_hour(asked, places, after)
         return self._carry_out(begun.id, wish.watch)
 
     def undo(self, operation_id: str, wish: OperationRequest) -> LifeReport:
@@ -280,9 +288,7 @@ class CentreLife:
         nothing. Of the wish the reason is not used. Raises LifeRefused.
         """
         with self._beginning(wish) as connection:
-            found = operations.find(connection, operation_id, lock=not wish.dry_run)
-            if found is None:
-                raise LifeRefused(f"there is no operation {operation_id}")
+            found = self._found(connection, operation_id, lock=not wish.dry_run)
             report = LifeReport(found.kind, found.centre_id, found.id, wish.dry_run)
             if found.undone_at is not None:
                 report.nothing_to_do = True
@@ -290,7 +296,8 @@ class CentreLife:
             self._nothing_later(connection, found)
             centre = self._centre(connection, found.centre_id, wish)
             if wish.dry_run:
-                return self._would_undo(connection, centre, found, report)
+                asked = _Asked(connection, found.kind, centre, self._from_now(), wish)
+                return self._would_undo(asked, found, report)
             found.details["undoing"] = True
             operations.save_details(connection, found.id, found.details)
         self._take_back(centre, found, report, wish.watch)
@@ -317,12 +324,10 @@ class CentreLife:
             ]
         for centre in centres:
             kind = OperationKind.CENTRE if centre.closed else OperationKind.NOT_OURS
-            span = (self.store.clock.now(), _FOREVER)
             with self.store.database.transaction() as connection:
                 self._centre(connection, centre.id, wish)
-                begun = self._unfinished(connection, kind, centre.id, {}) or self._begin(
-                    connection, kind, centre.id, wish, span=span
-                )
+                asked = _Asked(connection, kind, centre, self._from_now(), wish)
+                begun = self._unfinished(asked) or self._begin(asked)
             if begun.id not in going_on:
                 going_on.append(begun.id)
         return [self._carry_out(one, wish.watch) for one in going_on]
@@ -357,10 +362,7 @@ class CentreLife:
     def find(self, operation_id: str) -> Operation:
         """One operation. Raises LifeRefused."""
         with self.store.database.statement() as connection:
-            found = operations.find(connection, operation_id)
-        if found is None:
-            raise LifeRefused(f"there is no operation {operation_id}")
-        return found
+            return self._found(connection, operation_id)
 
     def lines_of(self, found: Operation) -> Iterator[tuple[str, Change]]:
         """What an operation wrote into the history of each booking, with the booking's id."""
@@ -378,9 +380,11 @@ class CentreLife:
         return database.statement() if wish.dry_run else database.transaction()
 
     def _centre(
-        self, connection: Connection, centre_id: str, wish: OperationRequest
+        self, connection: Connection, centre_id: str, wish: OperationRequest | None = None
     ) -> CentreState:
-        found = operations.centre_state(connection, centre_id, lock=not wish.dry_run)
+        """A centre, locked for what is asked for. Raises LifeRefused."""
+        lock = wish is not None and not wish.dry_run
+        found = operations.centre_state(connection, centre_id, lock=lock)
         if found is None:
             raise LifeRefused(f"there is no centre {centre_id}")
         return found
@@ -405,10 +409,14 @@ class CentreLife:
             raise LifeRefused(f"{last} is past")
         return max(start, now), end
 
-    def _open_places(self, connection: Connection, centre_id: str, span: Span) -> list[PlaceState]:
+    def _from_now(self) -> Span:
+        return self.store.clock.now(), _FOREVER
+
+    def _open_places(self, asked: _Asked) -> list[PlaceState]:
         """Places that are not blocked, booked ones too."""
-        slots = operations.slots_in(connection, centre_id, *span)
-        found = operations.places_of(connection, self.store.clock, [slot.id for slot in slots])
+        slots = operations.slots_in(asked.connection, asked.centre.id, *asked.span)
+        ids = [slot.id for slot in slots]
+        found = operations.places_of(asked.connection, self.store.clock, ids)
         return [one for one in found if not one.blocked]
 
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
@@ -428,57 +436,45 @@ class CentreLife:
                     "undo that first"
                 )
 
-    def _unfinished(
-        self, connection: Connection, kind: OperationKind, centre_id: str, wants: dict[str, Any]
-    ) -> Operation | None:
+    def _unfinished(self, asked: _Asked) -> Operation | None:
         """The same operation, begun before and stopped."""
-        for one in operations.in_force(connection, centre_id=centre_id):
-            if one.kind == kind and one.details["wants"] == wants and _is_unfinished(one):
+        for one in operations.in_force(asked.connection, centre_id=asked.centre.id):
+            same = one.kind == asked.kind and one.details["wants"] == asked.wants
+            if same and _is_unfinished(one):
                 return one
         return None
 
-    def _begin(
-        self,
-        connection: Connection,
-        kind: OperationKind,
-        centre_id: str,
-        wish: OperationRequest,
-        *,
-        span: Span,
-        wants: dict[str, Any] | None = None,
-        **more: Any,
-    ) -> Operation:
-        for one in operations.in_force(connection, centre_id=centre_id):
-            if one.details.get("undoing") and _touches(one, [span]):
+    def _begin(self, asked: _Asked, **more: Any) -> Operation:
+        for one in operations.in_force(asked.connection, centre_id=asked.centre.id):
+            if one.details.get("undoing") and _touches(one, [asked.span]):
                 raise LifeRefused(f"operation {one.id} is just being undone: finish that first")
         details = {
-            "wants": wants or {},
-            "span": [one.isoformat() for one in span],
+            "wants": asked.wants,
+            "span": [one.isoformat() for one in asked.span],
             "blocked": [],
             "opened": [],
             "bookings": [],
             "done": False,
             **more,
         }
-        clock = self.store.clock
+        clock, wish, id_ = self.store.clock, asked.wish, self.store.chance.identifier()
         new = Operation(
-            self.store.chance.identifier(), kind, centre_id, wish.who, wish.why, clock.now(),
-            None, details,
-        )  # fmt: skip
-        operations.add(connection, clock, new)
+            id_, asked.kind, asked.centre.id, wish.who, wish.why, clock.now(), None, details
+        )
+        operations.add(asked.connection, clock, new)
         return new
 
     def _slot_to_move(
-        self, connection: Connection, centre: CentreState, before: datetime, after: datetime
-    ) -> tuple[SlotState, list[PlaceState]]:
-        """The slot and its open places; and nothing is at the other hour."""
+        self, asked: _Asked, places: Sequence[PlaceState], after: datetime
+    ) -> SlotState:
+        """The slot of these open places; and nothing is at the other hour."""
+        connection, centre, before = asked.connection, asked.centre, asked.span[0]
         if before == after:
             raise LifeRefused("the hours are the same")
         now = self.store.clock.now()
         if min(before, after) <= now:
             raise LifeRefused("the hour is past")
-        found = operations.slots_in(connection, centre.id, before, before + _MOMENT)
-        places = self._open_places(connection, centre.id, (before, before + _MOMENT))
+        found = operations.slots_in(connection, centre.id, *asked.span)
         if not found or not places:
             raise LifeRefused(f"centre {centre.id} has no slot with open places at that hour")
         there = operations.slots_in(connection, centre.id, after, after + _MOMENT)
@@ -488,31 +484,16 @@ class CentreLife:
                 f"centre {centre.id} has a slot at the new hour already: "
                 "cut its capacity to 0 first, or choose another hour"
             )
-        return found[0], places
+        return found[0]
 
     def _begin_hour(
-        self,
-        connection: Connection,
-        centre: CentreState,
-        wish: OperationRequest,
-        *,
-        source: SlotState,
-        places: Sequence[PlaceState],
-        span: Span,
-        after: datetime,
+        self, asked: _Asked, places: Sequence[PlaceState], after: datetime
     ) -> Operation:
-        target = operations.add_slot(connection, centre.id, after, len(places))
+        connection, source = asked.connection, self._slot_to_move(asked, places, after)
+        target = operations.add_slot(connection, asked.centre.id, after, len(places))
         opened = self._add_places(connection, target, len(places), like=source.id, blocked=True)
-        return self._begin(
-            connection,
-            OperationKind.HOUR,
-            centre.id,
-            wish,
-            span=span,
-            wants=_hours(source.start_at, after),
-            opened=operations.with_ids([], opened),
-            slots=[source.id, target],
-        )
+        ids = operations.with_ids([], opened)
+        return self._begin(asked, opened=ids, slots=[source.id, target])
 
     def _add_places(
         self, connection: Connection, slot_id: int, count: int, *, like: int, blocked: bool
@@ -528,9 +509,7 @@ class CentreLife:
     def _carry_out(self, operation_id: str, watch: Watch) -> LifeReport:
         begun = self.find(operation_id)
         with self.store.database.statement() as connection:
-            centre = operations.centre_state(connection, begun.centre_id)
-        if centre is None:
-            raise LifeRefused(f"there is no centre {begun.centre_id}")
+            centre = self._centre(connection, begun.centre_id)
         if begun.kind == OperationKind.CAPACITY:
             self._adjust(begun)
         else:
@@ -545,7 +524,7 @@ class CentreLife:
         if begun.kind == OperationKind.HOUR:
             self._unblock(begun.details["opened"])
         with self.store.database.transaction() as connection:
-            done = self._locked(connection, begun.id)
+            done = self._found(connection, begun.id, lock=True)
             done.details["done"] = True
             operations.save_details(connection, done.id, done.details)
         return LifeReport(
@@ -557,8 +536,8 @@ class CentreLife:
             fates=fates,
         )
 
-    def _locked(self, connection: Connection, operation_id: str) -> Operation:
-        found = operations.find(connection, operation_id, lock=True)
+    def _found(self, connection: Connection, operation_id: str, *, lock: bool = False) -> Operation:
+        found = operations.find(connection, operation_id, lock=lock)
         if found is None:
             raise LifeRefused(f"there is no operation {operation_id}")
         return found
@@ -585,7 +564,7 @@ class CentreLife:
         wait = False
         while True:
             with self.store.database.transaction() as connection:
-                current = self._locked(connection, begun.id)
+                current = self._found(connection, begun.id, lock=True)
                 found = operations.lock_open(
                     connection,
                     begun.centre_id,
@@ -612,7 +591,7 @@ class CentreLife:
             slots = operations.slots_in(connection, begun.centre_id, *_span_of(begun))
         for slot in slots:
             with self.store.database.transaction() as connection:
-                current = self._locked(connection, begun.id)
+                current = self._found(connection, begun.id, lock=True)
                 operations.lock_slot(connection, slot.id)
                 places = operations.places_of(connection, self.store.clock, [slot.id], lock=True)
                 surplus, blocked, missing = _difference(
@@ -638,7 +617,7 @@ class CentreLife:
         fates: dict[str, MoveOutcome] = {}
         while True:
             with self.store.database.transaction() as connection:
-                current = self._locked(connection, begun.id)
+                current = self._found(connection, begun.id, lock=True)
                 listed: list[str] = current.details["bookings"]
                 here = operations.booked_at(
                     connection, begun.centre_id, self.store.clock.now(), _FOREVER
@@ -745,33 +724,19 @@ class CentreLife:
 
     # ------------------------------------------------------------ dry runs
 
-    def _would(
-        self,
-        connection: Connection,
-        kind: OperationKind,
-        centre: CentreState,
-        span: Span,
-        places: Sequence[PlaceState],
-        *,
-        opened: int = 0,
-    ) -> LifeReport:
+    def _would(self, asked: _Asked, places: Sequence[PlaceState], *, opened: int = 0) -> LifeReport:
         """Block these places, and what becomes of the people, without writing anything."""
-        people = self._imagined(centre, kind, places)
+        people = self._imagined(asked, places)
         people.stock.hidden = Counter(
             place.slot_id for place in places if not place.booked and not place.held
         )
-        return self._count(connection, people, span, len(places), opened)
+        return self._count(asked, people, len(places), opened)
 
     def _would_set_capacity(
-        self,
-        connection: Connection,
-        centre: CentreState,
-        span: Span,
-        slots: Sequence[SlotState],
-        capacity: int,
+        self, asked: _Asked, slots: Sequence[SlotState], capacity: int
     ) -> LifeReport:
         by_slot: dict[int, list[PlaceState]] = {slot.id: [] for slot in slots}
-        for place in operations.places_of(connection, self.store.clock, list(by_slot)):
+        for place in operations.places_of(asked.connection, self.store.clock, list(by_slot)):
             by_slot[place.slot_id].append(place)
         surplus: list[PlaceState] = []
         opened = 0
@@ -779,54 +744,32 @@ class CentreLife:
             cut, blocked, missing = _difference(places, capacity)
             surplus += cut
             opened += len(blocked) + missing
-        return self._would(connection, OperationKind.CAPACITY, centre, span, surplus, opened=opened)
+        return self._would(asked, surplus, opened=opened)
 
-    def _would_move_hour(
-        self,
-        connection: Connection,
-        centre: CentreState,
-        span: Span,
-        places: Sequence[PlaceState],
-    ) -> LifeReport:
-        people = self._imagined(centre, OperationKind.HOUR, places)
-        people.to_slot = CentreFreeSlot(0, centre.id, span[0], len(places))
-        return self._count(connection, people, span, len(places), len(places))
-
-    def _would_undo(
-        self, connection: Connection, centre: CentreState, found: Operation, report: LifeReport
-    ) -> LifeReport:
-        people = self._people(centre, found, found.details["opened"])
+    def _would_undo(self, asked: _Asked, found: Operation, report: LifeReport) -> LifeReport:
+        connection = asked.connection
+        people = self._people(asked.centre, found, found.details["opened"])
         people.undo = True
         for booking_id in found.details["bookings"]:
             report.fates[booking_id] = people.would_go_back(connection, booking_id)
         if found.kind == OperationKind.HOUR:
             people.to_slot = self._slot(found, 0)
-        everything = (self.store.clock.now(), _FOREVER)
-        since = self._count(connection, people, everything, 0, 0).fates
+        since = self._count(asked, people, 0, 0).fates
         report.fates = {**since, **report.fates}
         report.blocked = _size(found.details["opened"])
         report.opened = _size(found.details["blocked"])
         return report
 
-    def _imagined(
-        self, centre: CentreState, kind: OperationKind, places: Sequence[PlaceState]
-    ) -> MovePeople:
+    def _imagined(self, asked: _Asked, places: Sequence[PlaceState]) -> MovePeople:
         now = self.store.clock.now()
-        imagined = Operation("", kind, centre.id, "", "", now, None, {})
+        imagined = Operation("", asked.kind, asked.centre.id, "", "", now, None, {})
         ranges = operations.with_ids([], [place.id for place in places])
-        return self._people(centre, imagined, ranges)
+        return self._people(asked.centre, imagined, ranges)
 
-    def _count(
-        self, connection: Connection, people: MovePeople, span: Span, blocked: int, opened: int
-    ) -> LifeReport:
-        report = LifeReport(
-            people.operation.kind,
-            people.centre.id,
-            dry_run=True,
-            blocked=blocked,
-            opened=opened,
-        )
-        for booking_id, place_id in operations.booked_at(connection, people.centre.id, *span):
+    def _count(self, asked: _Asked, people: MovePeople, blocked: int, opened: int) -> LifeReport:
+        centre_id, connection = asked.centre.id, asked.connection
+        report = LifeReport(asked.kind, centre_id, dry_run=True, blocked=blocked, opened=opened)
+        for booking_id, place_id in operations.booked_at(connection, centre_id, *asked.span):
             mine = operations.holds_id(people.from_places, place_id)
             if mine and booking_id not in report.fates:
                 report.fates[booking_id] = people.would(connection, booking_id)
@@ -873,10 +816,6 @@ def _moment(centre: CentreState, day: date, at: clock_time) -> datetime:
 def _midnight(centre: CentreState, day: date) -> datetime:
     zone = ZoneInfo(centre.time_zone)
     return datetime.combine(day, clock_time.min, tzinfo=zone).astimezone(UTC)
-
-
-def _hours(before: datetime, after: datetime) -> dict[str, str]:
-    return {"from": before.isoformat(), "to": after.isoformat()}
 
 
 def _span_of(one: Operation) -> Span:

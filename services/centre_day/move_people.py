@@ -22,20 +22,19 @@ from models.centre_day.operations import CentreFreeSlot, CentreState, Operation,
 from models.database import Connection
 from models.desk import cases
 from models.desk.cases import NewCase
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.partners.bookings import is_mirrored
-from services.booking.change_booking import MOST_WHY, Became
+from services.booking.change_booking import MOST_WHY, Became, DoseChange, dose_for_text
 from services.booking.partner_message import follow
-from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centre_day.other_place import Plan, Stock, Uprooted, other_places
 from services.centres.directory import Directory
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
 from services.store import Store
+from services.work import Work
 
 # Others may be quicker so many times before a person becomes a case.
 MOST_TRIES: Final = 20
@@ -60,12 +59,8 @@ class _Gone(Exception):
     """A place is not to be had any more; what was done for it is rolled back."""
 
 
-@dataclass(frozen=True)
-class _Line:
-    """What an operation wrote into the history of a booking before."""
-
-    what: str
-    details: Mapping[str, Any]
+# The place, the centre and the start (UTC) of each dose that was booked anew.
+_Taken = dict[int, tuple[int, str, datetime]]
 
 
 @dataclass
@@ -107,12 +102,12 @@ class MovePeople:
         goes = self.goes(file)
         if not goes:
             return MoveOutcome.MOVED if "moved" in done else MoveOutcome.LEFT
-        campaign = self.campaigns.by_name(file.campaign)
+        work = self._work(connection, file)
         # Whoever cannot be told would go to where the booking was: somebody must be there.
-        if campaign is not None and file.number is not None and not self.only_cases:
-            taken = self._take(connection, file, campaign, goes)
+        if work is not None and file.number is not None and not self.only_cases:
+            taken = self._take(work, file, goes)
             if taken is not None:
-                self._move(connection, file, campaign, taken, goes=goes, fate=MoveOutcome.MOVED)
+                self._move(work, file, taken, goes=goes, fate=MoveOutcome.MOVED)
                 return MoveOutcome.MOVED
         self._make_case(connection, file, goes)
         return MoveOutcome.CASE
@@ -123,10 +118,10 @@ class MovePeople:
         goes = self.goes(file) if file else {}
         if file is None or not goes:
             return MoveOutcome.LEFT
-        campaign = self.campaigns.by_name(file.campaign)
-        if campaign is None or file.number is None or self.only_cases:
+        work = self._work(connection, file)
+        if work is None or file.number is None or self.only_cases:
             return MoveOutcome.CASE
-        plan = self._plan(connection, file, campaign, goes)
+        plan = self._plan(work, file, goes)
         if plan is None:
             return MoveOutcome.CASE
         for one in plan.values():
@@ -142,58 +137,52 @@ class MovePeople:
             if one.start_at > now and operations.holds_id(self.from_places, one.place_id)
         }
 
+    def _work(self, connection: Connection, file: BookingDetails) -> Work | None:
+        """By the rules of the booking's own campaign; None where that is no more."""
+        campaign = self.campaigns.by_name(file.campaign)
+        return Work(connection, self.store, campaign) if campaign else None
+
     def _plan(
-        self,
-        connection: Connection,
-        file: BookingDetails,
-        campaign: Campaign,
-        goes: Mapping[int, BookedAppointment],
+        self, work: Work, file: BookingDetails, goes: Mapping[int, BookedAppointment]
     ) -> Plan | None:
         if self.to_slot is not None:
             return dict.fromkeys(goes, self.to_slot) if len(goes) == 1 else None
         uprooted = Uprooted(
-            campaign=campaign,
-            near=self._centres_near(connection, campaign, file.postcode),
+            near=self._centres_near(work, file.postcode),
             zone=ZoneInfo(self.centre.time_zone),
             born=file.born,
             goes=goes,
             stays={one.dose: one for one in file.live if one.dose not in goes},
         )
-        return other_places(connection, self.store, self.stock, uprooted)
+        return other_places(work, self.stock, uprooted)
 
-    def _centres_near(
-        self, connection: Connection, campaign: Campaign, postcode: str | None
-    ) -> list[str]:
+    def _centres_near(self, work: Work, postcode: str | None) -> list[str]:
         """The centre itself, then those in reach of the person's postcode, nearest first."""
-        key = (campaign.name, postcode)
+        key = (work.campaign.name, postcode)
         if key not in self._near:
-            town = self.directory.postcode(connection, postcode) if postcode else None
+            town = self.directory.postcode(work.connection, postcode) if postcode else None
             where: Any = self.centre if town is None or town.latitude is None else town
             found = [self.centre.id]
             if where.latitude is not None and where.longitude is not None:
                 near = self.directory.nearest(
-                    connection,
+                    work.connection,
                     where.latitude,
                     where.longitude,
                     where.territory,
-                    campaign.radius_kilometres,
+                    work.campaign.radius_kilometres,
                 )
                 found += [one.centre.id for one in near if one.centre.id != self.centre.id]
             self._near[key] = found
         return self._near[key]
 
     def _take(
-        self,
-        connection: Connection,
-        file: BookingDetails,
-        campaign: Campaign,
-        goes: Mapping[int, BookedAppointment],
-    ) -> dict[int, tuple[int, str, datetime]] | None:
+        self, work: Work, file: BookingDetails, goes: Mapping[int, BookedAppointment]
+    ) -> _Taken | None:
         """Book other places beside the old ones; None when there are none."""
-        allocator = Allocate(connection, self.store, campaign, self._holder)
+        allocator = Allocate(work, self._holder)
         looked_again = False
         for _ in range(MOST_TRIES):
-            plan = self._plan(connection, file, campaign, goes)
+            plan = self._plan(work, file, goes)
             if plan is None:
                 if looked_again or self.to_slot is not None or not self.stock.stale:
                     break
@@ -202,9 +191,9 @@ class MovePeople:
                 looked_again = True
                 continue
             try:
-                with connection.begin_nested():
+                with work.connection.begin_nested():
                     if self.to_slot is not None:
-                        self._unblock_one(connection, self.to_slot.slot_id, self.opens)
+                        self._unblock_one(work.connection, self.to_slot.slot_id, self.opens)
                     taken = self._book(allocator, file.id, plan)
             except _Gone:
                 if self.to_slot is not None:
@@ -215,9 +204,7 @@ class MovePeople:
             return taken
         return None
 
-    def _book(
-        self, allocator: Allocate, booking_id: str, plan: Plan
-    ) -> dict[int, tuple[int, str, datetime]]:
+    def _book(self, allocator: Allocate, booking_id: str, plan: Plan) -> _Taken:
         """Hold a place of each slot, then book them together. Raises _Gone."""
         held = {}
         for dose, one in sorted(plan.items()):
@@ -249,38 +236,30 @@ class MovePeople:
 
     def _move(
         self,
-        connection: Connection,
+        work: Work,
         file: BookingDetails,
-        campaign: Campaign,
-        to: Mapping[int, tuple[int, str, datetime]],
+        to: _Taken,
         *,
         goes: Collection[int],
         fate: MoveOutcome,
     ) -> None:
-        clock = self.store.clock
+        connection = work.connection
         before = {one.dose: one for one in file.live}
-        version = changes.move_appointments(connection, clock, file.id, to)
+        version = changes.move_appointments(connection, self.store.clock, file.id, to)
         follow(connection, self.store, file.id, version, undoable=False)
         freed = [before[dose].place_id for dose in to]
         give_back_places(connection, file.id, freed)
         # Those that are blocked are nobody's; the others may be what somebody waits for.
-        offer_freed(connection, self.store, campaign, freed)
+        offer_freed(work, freed)
         details = {
             "version": version,
             "from": [_where(before[dose]) for dose in sorted(to)],
             "to": [[dose, *to[dose][:2], to[dose][2].isoformat()] for dose in sorted(to)],
         }
         self._note(connection, file.id, "moved", fate, details)
-        became = {
-            dose: (
-                Became.KEPT
-                if dose not in to
-                else Became.MOVED
-                if dose in goes
-                else Became.MOVED_WITH_FIRST
-            )
-            for dose in before
-        }
+        became = dict.fromkeys(before, Became.KEPT)
+        for dose in to:
+            became[dose] = Became.MOVED if dose in goes else Became.MOVED_WITH_FIRST
         there = {
             dose: to.get(dose, (one.place_id, one.centre_id, one.start_at))
             for dose, one in before.items()
@@ -351,24 +330,20 @@ class MovePeople:
     def _go_back(
         self, connection: Connection, file: BookingDetails, old: Sequence[tuple[Any, ...]]
     ) -> MoveOutcome:
-        campaign = self.campaigns.by_name(file.campaign)
-        taken = self._old_places(connection, file, campaign, old) if campaign else None
-        if campaign is None or taken is None:
+        work = self._work(connection, file)
+        taken = self._old_places(work, file, old) if work else None
+        if work is None or taken is None:
             details = {"version": file.version}
             self._note(connection, file.id, "kept", MoveOutcome.STAYS, details)
             key = f"kept:{self.operation.id}:{file.id}"
             self._tell_as_it_is(connection, file, "booking_changed", key, {"what": "kept"})
             return MoveOutcome.STAYS
-        self._move(connection, file, campaign, taken, goes=taken, fate=MoveOutcome.BACK)
+        self._move(work, file, taken, goes=taken, fate=MoveOutcome.BACK)
         return MoveOutcome.BACK
 
     def _old_places(
-        self,
-        connection: Connection,
-        file: BookingDetails,
-        campaign: Campaign,
-        old: Sequence[tuple[Any, ...]],
-    ) -> dict[int, tuple[int, str, datetime]] | None:
+        self, work: Work, file: BookingDetails, old: Sequence[tuple[Any, ...]]
+    ) -> _Taken | None:
         """Book the times that the operation took from somebody, all or none."""
         plan = {
             dose: CentreFreeSlot(slot_id, centre_id, datetime.fromisoformat(start), 1)
@@ -376,16 +351,16 @@ class MovePeople:
         }
         if any(one.start_at <= self.store.clock.now() for one in plan.values()):
             return None
-        if is_mirrored(connection, self.centre.id):
+        if is_mirrored(work.connection, self.centre.id):
             # What its partner had was taken away when they left.
             return None
-        allocator = Allocate(connection, self.store, campaign, self._holder)
+        allocator = Allocate(work, self._holder)
         try:
-            with connection.begin_nested():
+            with work.connection.begin_nested():
                 for _, place_id, slot_id, *_ in old:
                     # Their own place where that is blocked; any free one of the slot will do.
                     if operations.holds_id(self.from_places, place_id):
-                        self._unblock_one(connection, slot_id, [[place_id, place_id]])
+                        self._unblock_one(work.connection, slot_id, [[place_id, place_id]])
                 return self._book(allocator, file.id, plan)
         except _Gone:
             return None
@@ -396,17 +371,11 @@ class MovePeople:
         if not cases.close(connection, self.store.clock, details["case"]):
             # An agent has settled it.
             return MoveOutcome.CHANGED
-        self._note(
-            connection,
-            file.id,
-            "case_closed",
-            MoveOutcome.CASE_CLOSED,
-            {"version": file.version, "case": details["case"]},
-        )
+        closed = {"version": file.version, "case": details["case"]}
+        self._note(connection, file.id, "case_closed", MoveOutcome.CASE_CLOSED, closed)
         if file.live and file.version == details["version"]:
-            self._tell_as_it_is(
-                connection, file, "booking_changed", f"kept:{details['case']}", {"what": "kept"}
-            )
+            key = f"kept:{details['case']}"
+            self._tell_as_it_is(connection, file, "booking_changed", key, {"what": "kept"})
         return MoveOutcome.CASE_CLOSED
 
     # -------------------------------------------------------- lines and messages
@@ -416,9 +385,10 @@ class MovePeople:
         why = f"undone: {self.operation.why}" if self.undo else self.operation.why
         return why[:MOST_WHY]
 
-    def _lines(self, connection: Connection, booking_id: str, *, undo: bool) -> list[_Line]:
+    def _lines(self, connection: Connection, booking_id: str, *, undo: bool) -> list[Change]:
+        """What this operation wrote into the history of a booking before."""
         return [
-            _Line(line.change.what, line.change.details)
+            line.change
             for line in history.of_booking(connection, booking_id)
             if line.change.details.get("operation") == self.operation.id
             and line.change.details.get("undo", False) is undo
@@ -461,22 +431,17 @@ class MovePeople:
     ) -> None:
         if file.number is None:
             return
-        message = NewMessage(
-            id=self.store.chance.identifier(),
-            kind=kind,
-            dedupe_key=key,
-            recipient=file.number,
-            payload={
-                "reference": file.reference,
-                "operation": self.operation.id,
-                "kind": self._told_kind(),
-                **({"undo": True} if self.undo else {}),
-                **payload,
-            },
-            booking_id=file.id,
-            topic=Topic.CLOSED,
+        payload = {
+            "reference": file.reference,
+            "operation": self.operation.id,
+            "kind": self._told_kind(),
+            **({"undo": True} if self.undo else {}),
+            **payload,
+        }
+        to, topic = file.number, Topic.CLOSED
+        write_message(
+            connection, self.store, kind, to, payload, key=key, topic=topic, booking_id=file.id
         )
-        outbox.add(connection, self.store.clock, self.store.vault, message)
 
     def _told_kind(self) -> str:
         """What a text gives as the reason; of some hours it is not true that a day is closed."""
@@ -497,21 +462,9 @@ class MovePeople:
         where = changes.addresses(connection, {centre_id for _, centre_id, _ in there.values()})
         told = []
         for dose, (_, centre_id, start) in sorted(there.items()):
-            centre = where[centre_id]
-            zone = ZoneInfo(centre.time_zone)
-            moved = start != was[dose]
-            told.append({
-                "dose": dose,
-                "became": became[dose],
-                "start": start.astimezone(zone).isoformat(),
-                "was": was[dose].astimezone(zone).isoformat() if moved else None,
-                "time_zone": centre.time_zone,
-                "centre_id": centre.centre_id,
-                "name": centre.name,
-                "street": centre.street,
-                "postcode": centre.postcode,
-                "town": centre.town,
-            })  # fmt: skip
+            before = was[dose] if start != was[dose] else None
+            change = DoseChange(dose, became[dose], centre_id, start, before)
+            told.append(dose_for_text(change, where[centre_id]))
         return told
 
 

@@ -22,8 +22,8 @@ from models.booking.changes import BookedAppointment
 from models.centre_day import operations
 from models.centre_day.operations import CentreFreeSlot
 from models.database import Connection
-from services.campaign.campaign import Campaign
 from services.store import Store
+from services.work import Work
 
 # Nobody is moved to an earlier hour than the one booked unless it is so far away.
 NOTICE: Final = timedelta(hours=24)
@@ -88,7 +88,6 @@ class Uprooted:
     shall be asked, and `zone` is theirs.
     """
 
-    campaign: Campaign
     near: Sequence[str]
     zone: ZoneInfo
     born: date | None
@@ -96,13 +95,13 @@ class Uprooted:
     stays: Mapping[int, BookedAppointment] = field(default_factory=dict)
 
 
-def other_places(connection: Connection, store: Store, stock: Stock, one: Uprooted) -> Plan | None:
+def other_places(work: Work, stock: Stock, one: Uprooted) -> Plan | None:
     """A slot for each dose that must move; None where there is nothing in reach.
 
     A dose moves alone where the other one stays at the same centre and within the campaign's
     interval, or has been given; else both go to one centre.
     """
-    search = _Search(connection, store, stock, one)
+    search = _Search(work, stock, one)
     for same_week in (True, False):
         for centre_id in one.near:
             found = search.at(centre_id, same_week=same_week)
@@ -112,12 +111,13 @@ def other_places(connection: Connection, store: Store, stock: Stock, one: Uproot
 
 
 class _Search:
-    def __init__(self, connection: Connection, store: Store, stock: Stock, one: Uprooted) -> None:
-        self._connection = connection
+    def __init__(self, work: Work, stock: Stock, one: Uprooted) -> None:
+        self._connection = work.connection
         self._stock = stock
         self._one = one
-        self._now = store.clock.now()
-        campaign = one.campaign
+        self._now = work.store.clock.now()
+        campaign = work.campaign
+        self._lead = campaign.lead
         self._least, self._most = campaign.second_after_days
         self._last_first = self._now + timedelta(days=campaign.horizon_days)
         # One picture of a centre serves first and second doses.
@@ -184,7 +184,7 @@ class _Search:
         self, free: Sequence[CentreFreeSlot], was: BookedAppointment, *, same_week: bool
     ) -> Iterator[CentreFreeSlot]:
         earliest = max(
-            self._now + self._one.campaign.lead,
+            self._now + self._lead,
             min(was.start_at, self._now + NOTICE),
             self._as_old(was),
         )

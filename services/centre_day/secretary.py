@@ -20,15 +20,8 @@ from models.accounts import staff
 from models.accounts.staff import Staff
 from models.booking import changes
 from models.centre_day import attendance, operations
-from models.centre_day.attendance import (
-    CentreName,
-    Comes,
-    Hour,
-    Mark,
-    centre_named,
-    centres,
-)
-from models.centre_day.operations import Operation
+from models.centre_day.attendance import Comes, Hour, Mark
+from models.centre_day.operations import CentreState, Operation, centre_state, our_centres
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots.places import HeldPlace, Window
@@ -36,7 +29,6 @@ from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked, NotBooked
-from services.campaign.campaign import Campaign
 from services.desk.booking import (
     BookingRefused,
     DeskOrder,
@@ -46,16 +38,17 @@ from services.desk.booking import (
     book,
     is_nonce,
 )
-from services.desk.offers import Desk, for_desks
+from services.desk.offers import Desk, DeskWork, for_desks
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.give_back import close_place, give_back_holds
 from services.store import Store
 from services.waiting_list import entries
+from services.work import Work
 
 # What pages know of centres as they are stored.
-__all__ = ["CentreName", "centre_named", "centres"]
+__all__ = ["CentreState", "centre_state", "our_centres"]
 
 READ_LIST = "read_list"
 PRINTED = "print_list"
@@ -86,7 +79,7 @@ class AttendanceState(StrEnum):
 class CentreDay:
     """One day of a centre, by its own calendar; `window` is that day (UTC)."""
 
-    centre: CentreName
+    centre: CentreState
     day: date
     window: Window
 
@@ -145,7 +138,7 @@ class Marked:
     given: bool = False
 
 
-def day_of(centre: CentreName, day: date) -> CentreDay:
+def day_of(centre: CentreState, day: date) -> CentreDay:
     """A day of a centre, from midnight to midnight by its own clock."""
     zone = ZoneInfo(centre.time_zone)
     first, end = (
@@ -155,7 +148,7 @@ def day_of(centre: CentreName, day: date) -> CentreDay:
     return CentreDay(centre, day, (first, end))
 
 
-def today_of(centre: CentreName, now: datetime) -> date:
+def today_of(centre: CentreState, now: datetime) -> date:
     """The day that a centre has now."""
     return now.astimezone(ZoneInfo(centre.time_zone)).date()
 
@@ -314,7 +307,7 @@ def _book_one(
 ) -> Made | BookingRefused:
     """Book them for a place that is found or made; what was made stands also where they cannot."""
     campaign = for_desks(at.service.campaign)
-    allocator = Allocate(connection, at.store, campaign, desk.holder)
+    allocator = Allocate(Work(connection, at.store, campaign), desk.holder)
     held = _hold_any(connection, at, allocator)
     if held is None and walk_in.extra:
         held = _hold_extra(connection, at, allocator)
@@ -329,7 +322,7 @@ def _book_one(
     where = changes.addresses(connection, [at.day.centre.id])[at.day.centre.id]
     person = PersonToBook(walk_in.born, tuple(places), name=walk_in.name)
     order = DeskOrder((person,), where.postcode, walk_in.number, walk_in.nonce, walk_in.groups)
-    return book(connection, at.store, at.service, desk, order)
+    return book(DeskWork(connection, at.store, at.service, desk), order)
 
 
 def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
@@ -400,7 +393,8 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
     tried = attendance.rung_since(connection, RUNG, at.day.window[0])
     # Only to see which it would be; what is looked for is who may have it.
     seeker = Holder(Channel.WAITING, f"ring:{at.who.id}")
-    probe = _hold_any(connection, at, Allocate(connection, store, campaign, seeker))
+    work = Work(connection, store, campaign)
+    probe = _hold_any(connection, at, Allocate(work, seeker))
     if probe is None:
         return None
     give_back_holds(connection, seeker.id)
@@ -418,20 +412,16 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
                 return None
             for candidate in found:
                 tried.append(candidate.id)
-                told = _ring(connection, at, campaign, probe.slot_id, candidate)
+                told = _ring(at, work, probe.slot_id, candidate)
                 if told is not None:
                     return told
     return None
 
 
 def _ring(
-    connection: Connection,
-    at: AtCentre,
-    campaign: Campaign,
-    slot_id: int,
-    candidate: waiting.WaitingListCandidate,
+    at: AtCentre, work: Work, slot_id: int, candidate: waiting.WaitingListCandidate
 ) -> NextToRing | None:
-    store = at.store
+    connection, store = work.connection, work.store
     entry = waiting.load(connection, store.vault, candidate.id, only_waiting=True)
     if entry is None:
         return None
@@ -440,8 +430,8 @@ def _ring(
         waiting.end(connection, store.clock, entry.id, entries.EntryState.TAKEN)
         return None
     holder = waiting.holder_of(entry.id)
-    ringing = replace(campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
-    allocator = Allocate(connection, store, ringing, Holder(Channel.WAITING, holder))
+    ringing = replace(work.campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
+    allocator = Allocate(Work(connection, store, ringing), Holder(Channel.WAITING, holder))
     first = allocator.hold_slot(slot_id)
     if first is None:
         return None
@@ -487,9 +477,7 @@ def answered(
     at.record(connection, "waiting_answer", entry_id, answer=str(answer))
     if answer is RingAnswer.COMES:
         return entries.accept(
-            connection,
-            store,
-            campaign,
+            Work(connection, store, campaign),
             entry_id,
             catalogue=load(entry.language),
             national_number=service.national_number,
@@ -497,7 +485,7 @@ def answered(
             who=at.who.id,
         )
     if answer is RingAnswer.REFUSES:
-        entries.decline(connection, store, campaign, entry_id)
+        entries.decline(Work(connection, store, campaign), entry_id)
         return None
     waiting.set_waiting(connection, store.clock, entry_id)
     offers.forget(connection, store.clock, entry_id)

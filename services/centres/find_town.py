@@ -1,11 +1,16 @@
-"""What a person writes when asked where they live: a postcode, or a town by its name."""
+"""Where a person lives, as they tell it: a postcode, a town's name or a département's digits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from flows.understanding.town_names import towns as named_towns
+from flows.world import Town
 from models.database import Connection
 from services.centres.directory import Directory
 from services.centres.towns import departement_name
@@ -13,31 +18,62 @@ from services.vocabulary import vocabulary
 
 MOST_TOWNS: Final = 6
 _POSTCODE_DIGITS: Final = 5
+PREFECTURES: Final = Path(__file__).resolve().parents[2] / "data" / "prefectures.csv"
+# On the telephone both of Corsica's départements have the digits that its postcodes begin with.
+_CORSICA: Final = ("2A", "2B")
 
 
-@dataclass(frozen=True)
-class NamedTown:
-    """`departement` is its name."""
+def town_of(connection: Connection, directory: Directory, postcode: str) -> Town | None:
+    """The main town of a postcode; None for one that does not exist."""
+    found = directory.postcode(connection, postcode)
+    if found is None:
+        return None
+    return Town(
+        postcode=found.code,
+        name=found.main_town,
+        territory=found.territory,
+        # A code without any position has no slot near it: the null island is far from all.
+        latitude=found.latitude or 0.0,
+        longitude=found.longitude or 0.0,
+        departement=departement_name(found.departement),
+    )
 
-    postcode: str
-    name: str
-    departement: str
+
+def towns_named(
+    connection: Connection, directory: Directory, text: str, language: str
+) -> tuple[Town, ...]:
+    """The towns that a name may mean, the likeliest first; none where none is known."""
+    found = []
+    for named in named_towns(text, vocabulary(language), directory.towns(connection)):
+        # By its own name: a postcode's main town may be another.
+        town = town_of(connection, directory, named.postcode)
+        if town is not None:
+            found.append(replace(town, name=named.name, departement=named.departement_name))
+    return tuple(found)
 
 
 def find_towns(
     connection: Connection, directory: Directory, text: str, language: str
-) -> tuple[NamedTown, ...]:
-    """The towns that are meant, the likeliest first; none where none is known.
-
-    A postcode is one of them, by its main town.
-    """
+) -> tuple[Town, ...]:
+    """What is written where somebody is asked for their town: its name, or a postcode."""
     digits = "".join(text.split())
     if digits.isascii() and digits.isdigit():
-        found = directory.postcode(connection, digits) if len(digits) == _POSTCODE_DIGITS else None
-        if found is None:
-            return ()
-        return (NamedTown(found.code, found.main_town, departement_name(found.departement)),)
-    named = named_towns(text, vocabulary(language), directory.towns(connection))
-    return tuple(
-        NamedTown(one.postcode, one.name, one.departement_name) for one in named[:MOST_TOWNS]
-    )
+        is_code = len(digits) == _POSTCODE_DIGITS
+        town = town_of(connection, directory, digits) if is_code else None
+        return (town,) if town else ()
+    return towns_named(connection, directory, text, language)[:MOST_TOWNS]
+
+
+@lru_cache
+def read_main_towns(path: Path = PREFECTURES) -> dict[str, str]:
+    """The postcode of each main town, by département as INSEE writes it."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter=";")
+        return {row["departement"]: row["postcode"] for row in rows}
+
+
+def main_town_postcodes(digits: str) -> tuple[str, ...]:
+    """The postcodes for the digits of a département: "35", "974", "20" for both of Corsica."""
+    towns = read_main_towns()
+    names = _CORSICA if digits == "20" else (digits,)
+    return tuple(towns[name] for name in names if name in towns)

@@ -16,7 +16,7 @@ from models.queue.queues import QueueEntry
 from services.accounts.staff import READ_FILE, read_file
 from services.booking.find_booking import FoundBooking, read_booking
 from services.desk.caller_profile import CallerProfile, draft_of, read_caller_profile
-from services.desk.offers import Desk, hand_to_call, let_go, take_over
+from services.desk.offers import Desk, DeskWork, hand_to_call, let_go, take_over
 from services.service import Service
 from services.store import Store
 
@@ -76,7 +76,7 @@ def agent_session_of(
     )
 
 
-class AtDesk:
+class AtDesk(DeskWork):
     """An agent within one transaction. `agent_session` is as it was when the transaction began.
 
     Raises OtherCall, as `agent_session_of` does.
@@ -91,25 +91,18 @@ class AtDesk:
         *,
         about: str | None = None,
     ) -> None:
-        self.connection, self.store, self.service, self.staff = connection, store, service, staff
+        self.staff = staff
         self.agent_session = agent_session_of(connection, store, staff, about=about)
+        super().__init__(connection, store, service, self.agent_session.desk)
 
     @property
     def entry(self) -> QueueEntry | None:
         return self.agent_session.entry
 
-    @property
-    def desk(self) -> Desk:
-        return self.agent_session.desk
-
-    @property
-    def here(self) -> tuple[Connection, Store, Service, Desk]:
-        """What the services of this desk begin with."""
-        return self.connection, self.store, self.service, self.desk
-
     def look_again(self) -> None:
         """Read the agent's session once more, after this transaction changed it."""
         self.agent_session = agent_session_of(self.connection, self.store, self.staff)
+        self.desk = self.agent_session.desk
 
     # ------------------------------------------------------------ what the agent reads
 
@@ -155,7 +148,7 @@ class AtDesk:
         file = read_caller_profile(self.connection, self.store, entry)
         heard: dict[str, Any] = {HEARD: [], CHOSEN: 0}
         if file.session is not None:
-            take_over(*self.here, file.session, self.desk.call_id)
+            take_over(self, file.session, self.desk.call_id)
             heard[HEARD] = [offer.offer.slot_id for offer in file.offers]
             heard[CHOSEN] = next((offer.offer.slot_id for offer in file.offers if offer.chosen), 0)
         draft = {**draft_of(entry), **heard, TAKEN: True}
@@ -166,11 +159,9 @@ class AtDesk:
         """The caller goes back to the machine, with what it had offered them."""
         if self.entry is None:
             return
-        connection, store, service, desk = self.here
-        file = read_caller_profile(connection, store, self.entry)
+        file = read_caller_profile(self.connection, self.store, self.entry)
         if file.session is None:
-            let_go(connection, desk)
+            let_go(self.connection, self.desk)
         else:
-            call_id = self.entry.call_id or desk.call_id
-            hand_to_call(connection, store, service.campaign, desk, file.session, call_id)
+            hand_to_call(self, file.session, self.entry.call_id or self.desk.call_id)
         self.remember(**{TAKEN: False})

@@ -17,11 +17,8 @@ from flows.session import Moving, Offer
 from flows.understanding import birthday
 from flows.world import Town, WaitingListRequest
 from models.booking import bookings, changes
-from models.booking.changes import Address
 from models.database import Connection
 from models.desk import desk as rows
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from prompts.catalogue import load
 from services.booking.change_booking import (
     By,
@@ -36,16 +33,17 @@ from services.booking.change_booking import (
 )
 from services.booking.confirm_booking import NotBooked, Request, confirm_booking
 from services.booking.find_booking import FoundBooking, read_booking
-from services.booking.my_bookings import places_of
+from services.booking.my_bookings import doses_of
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
-from services.desk.offers import Desk, DeskWorld, for_desks
+from services.desk.offers import Desk, DeskWork
 from services.messages.phone_capabilities import takes_texts
 from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
-from services.service import Service
-from services.slots.allocate import Channel, Chosen, second_window
-from services.store import Store
+from services.messages.write_message import write_message
+from services.slots.allocate import Channel, Chosen, second_days
+from services.slots.offer import offer_at
+from services.work import Work
 
 MOST_PEOPLE = 2
 # The same text again, so often a day for a booking.
@@ -136,93 +134,72 @@ class _NotMade(Exception):
         self.refused = refused
 
 
-def book(
-    connection: Connection, store: Store, service: Service, desk: Desk, order: DeskOrder
-) -> Made | BookingRefused:
+def book(at: DeskWork, order: DeskOrder) -> Made | BookingRefused:
     """Book everybody or nobody, in the caller's transaction.
 
     Raises ValueError for an order that no page of ours sends.
     """
     if not 1 <= len(order.people) <= MOST_PEOPLE or not is_nonce(order.nonce):
         raise ValueError("not an order of this desk")
-    rows.alone(connection, desk.holder_id)
+    at.alone()
     idempotency_suffixes = [f"{order.nonce}{number}" for number in range(1, len(order.people) + 1)]
-    keys = [f"{desk.holder_id}:{one}" for one in idempotency_suffixes]
-    made = rows.bookings_of_keys(connection, keys)
+    keys = [f"{at.desk.holder_id}:{one}" for one in idempotency_suffixes]
+    made = rows.bookings_of_keys(at.connection, keys)
     if made:
         return Made(tuple(made[key] for key in keys if key in made), repeated=True)
     try:
-        with connection.begin_nested():
+        with at.connection.begin_nested():
             messages = [
-                _book_one(connection, store, service, desk, order, number, idempotency_suffix)
+                _book_one(at, order, number, idempotency_suffix)
                 for number, idempotency_suffix in enumerate(idempotency_suffixes)
             ]
     except _NotMade as not_made:
         return not_made.refused
-    made = rows.bookings_of_keys(connection, keys)
+    made = rows.bookings_of_keys(at.connection, keys)
     sent = tuple(message for message in messages if message)
     return Made(tuple(made[key] for key in keys), sent)
 
 
-def _book_one(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    order: DeskOrder,
-    number: int,
-    idempotency_suffix: str,
-) -> str | None:
+def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: str) -> str | None:
     """Book one of them; gives the message. Raises _NotMade."""
-    campaign, person = for_desks(service.campaign), order.people[number]
-    where, chosen = _chosen(connection, campaign, person, number)
-    zone = ZoneInfo(where.time_zone)
-    first_day = eligibility(campaign, person.born, order.groups, store.clock.now()).first_day
-    if first_day is None or chosen[0].start_at.astimezone(zone).date() < first_day:
+    campaign, person = at.campaign, order.people[number]
+    offer = _chosen(at.connection, campaign, person, number)
+    first_day = eligibility(campaign, person.born, order.groups, at.store.clock.now()).first_day
+    if first_day is None or offer.local_start.date() < first_day:
         raise _NotMade(BookingRefused(Refusal.TOO_YOUNG, number))
     twin = number > 0 and person.born == order.people[0].born
     request = Request(
-        holder=desk.holder,
-        chosen=chosen,
-        centre_id=where.centre_id,
-        local_starts=tuple(one.start_at.astimezone(zone) for one in chosen),
-        street=where.street,
-        centre_name=where.name,
-        town=where.town,
-        centre_postcode=where.postcode,
+        holder=at.desk.holder,
+        offer=offer,
         born=person.born,
         postcode=order.postcode,
         number=order.number or None,
         text_to=order.number if order.text and takes_texts(order.number) else None,
-        call_id=desk.call_id or None,
+        call_id=at.desk.call_id or None,
         for_other=person.someone_else or twin,
         groups=order.groups,
         name=person.name.strip()[:LONGEST_NAME] or None,
         calls=order.calls and bool(order.number),
-        who=desk.staff_id,
+        who=at.desk.staff_id,
         idempotency_suffix=idempotency_suffix,
     )
     # The first person's booking gives back what else this desk holds; the second's place is still
     # this transaction's, and is taken anew.
     booked = confirm_booking(
-        connection,
-        store,
-        campaign,
+        at.work,
         request,
-        catalogue=load(desk.language),
-        national_number=service.national_number,
+        catalogue=load(at.desk.language),
+        national_number=at.service.national_number,
     )
     if isinstance(booked, NotBooked):
         if not booked.person_needed:
             raise _NotMade(BookingRefused(Refusal.GONE, number))
-        known = known_booking(connection, store, campaign, person.born, order.number)
+        known = known_booking(at.work, person.born, order.number)
         raise _NotMade(BookingRefused(Refusal.KNOWN, number, known or ""))
     return booked.message_id
 
 
-def _chosen(
-    connection: Connection, campaign: Campaign, person: PersonToBook, number: int
-) -> tuple[Address, tuple[Chosen, ...]]:
+def _chosen(connection: Connection, campaign: Campaign, person: PersonToBook, number: int) -> Offer:
     """Where and when these places are. Raises _NotMade where they are not one appointment."""
     places = rows.places_of(connection, person.places)
     not_offered = _NotMade(BookingRefused(Refusal.NOT_OFFERED, number))
@@ -237,106 +214,61 @@ def _chosen(
     ):
         raise not_offered
     if len(found) > 1:
-        opens, closes = second_window(
-            found[0].start_at,
-            ZoneInfo(where.time_zone),
-            *campaign.second_after_days,
-            same_hour=False,
-        )
+        zone = ZoneInfo(where.time_zone)
+        opens, closes = second_days(campaign, found[0].start_at, zone)
         if not opens <= found[1].start_at < closes:
             raise not_offered
-    return where, tuple(Chosen(one.id, one.slot_id, one.start_at) for one in found)
+    return offer_at(where, *found)
 
 
-def known_booking(
-    connection: Connection, store: Store, campaign: Campaign, born: date, number: str
-) -> str | None:
+def known_booking(work: Work, born: date, number: str) -> str | None:
     """The live booking of a person on this number (E.164)."""
     for rank in (1, 2):
-        person = bookings.person_idx(store.vault, campaign.name, born, number or None, rank)
-        found = bookings.find_person(connection, person) if person else None
+        person = bookings.person_idx(
+            work.store.vault, work.campaign.name, born, number or None, rank
+        )
+        found = bookings.find_person(work.connection, person) if person else None
         if found:
             return found
     return None
 
 
-def move_booking(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    booking_id: str,
-    places: Sequence[int],
-    *,
-    moving: Moving,
-    nonce: str,
-    seen: int,
+def move_booking(
+    at: DeskWork, booking_id: str, places: Sequence[int], *, moving: Moving, nonce: str, seen: int
 ) -> Moved | Unchanged:
     """Put appointments on these places; what they had is given back. Raises ValueError."""
-    rows.alone(connection, desk.holder_id)
-    by = _by(desk, nonce, seen, "moved for a caller")
-    found = rows.places_of(connection, places)
+    at.alone()
+    by = _by(at.desk, nonce, seen, "moved for a caller")
+    found = rows.places_of(at.connection, places)
     if not found or len(found) != len(places):
         return Unchanged(WhyNot.NOT_OFFERED)
-    first = found[places[0]]
-    second = found[places[1]] if len(places) > 1 else None
-    offer = Offer(
-        place_id=first.id,
-        slot_id=first.slot_id,
-        centre_id=first.centre_id,
-        name="",
-        street="",
-        postcode="",
-        town="",
-        start_at=first.start_at.isoformat(),
-        time_zone="",
-        kilometres=0.0,
-        second_place_id=second.id if second else 0,
-        second_slot_id=second.slot_id if second else 0,
-        second_start_at=second.start_at.isoformat() if second else "",
-    )
-    to = places_of(offer, moving)
-    campaign = for_desks(service.campaign)
-    return move(connection, store, campaign, desk.holder, booking_id, to=to, by=by)
+    chosen = [Chosen(one, found[one].slot_id, found[one].start_at) for one in places]
+    to = doses_of(chosen, moving)
+    return move(at.connection, at.store, at.campaign, at.desk.holder, booking_id, to=to, by=by)
 
 
-def cancel_booking(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    booking_id: str,
-    doses: Sequence[int] | None = None,
-    *,
-    nonce: str,
-    seen: int,
+def cancel_booking(
+    at: DeskWork, booking_id: str, doses: Sequence[int] | None = None, *, nonce: str, seen: int
 ) -> Cancelled | Unchanged:
     """Cancel these appointments, or all; the second goes with the first. Raises ValueError."""
-    by = _by(desk, nonce, seen, "cancelled for a caller")
-    campaign = _campaign_of(connection, service, booking_id)
-    return cancel(connection, store, campaign, booking_id, doses, by=by)
+    by = _by(at.desk, nonce, seen, "cancelled for a caller")
+    campaign = _campaign_of(at, booking_id)
+    return cancel(at.connection, at.store, campaign, booking_id, doses, by=by)
 
 
 def restore_booking(
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    booking_id: str,
-    *,
-    nonce: str,
-    seen: int,
+    at: DeskWork, booking_id: str, *, nonce: str, seen: int
 ) -> Restored | Unchanged:
     """Take back a cancellation of less than ten minutes ago. Raises ValueError."""
-    by = _by(desk, nonce, seen, "restored for a caller")
-    campaign = _campaign_of(connection, service, booking_id) or service.campaign
-    return undo_cancel(connection, store, campaign, desk.holder, booking_id, by=by)
+    by = _by(at.desk, nonce, seen, "restored for a caller")
+    campaign = _campaign_of(at, booking_id) or at.service.campaign
+    return undo_cancel(at.connection, at.store, campaign, at.desk.holder, booking_id, by=by)
 
 
-def _campaign_of(connection: Connection, service: Service, booking_id: str) -> Campaign | None:
+def _campaign_of(at: DeskWork, booking_id: str) -> Campaign | None:
     """The booking's own, which need not be the one of now."""
-    names = changes.campaigns_of(connection, [booking_id])
-    return service.campaigns.by_name(names.get(booking_id, ""))
+    names = changes.campaigns_of(at.connection, [booking_id])
+    return at.service.campaigns.by_name(names.get(booking_id, ""))
 
 
 def _by(desk: Desk, nonce: str, seen: int, why: str) -> By:
@@ -351,10 +283,7 @@ def is_nonce(nonce: str) -> bool:
 
 
 def wait_for_place(
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
+    at: DeskWork,
     *,
     born: date,
     number: str,
@@ -365,14 +294,14 @@ def wait_for_place(
     """Put somebody on the waiting list; gives how many come before them. `number` is E.164."""
     if not number:
         return BookingRefused(Refusal.NO_NUMBER)
-    rows.alone(connection, desk.holder_id)
-    campaign = service.campaign
-    eligible = eligibility(campaign, born, groups, store.clock.now())
+    at.alone()
+    campaign = at.service.campaign
+    eligible = eligibility(campaign, born, groups, at.store.clock.now())
     wait = WaitingListRequest(
         born=born,
         number=number,
         postcode=town.postcode,
-        language=desk.language,
+        language=at.desk.language,
         latitude=town.latitude,
         longitude=town.longitude,
         territory=town.territory,
@@ -381,60 +310,47 @@ def wait_for_place(
         for_other=for_other,
         twin=for_other,
     )
-    ahead = DeskWorld(service, store, connection, desk).join_waiting_list(wait)
+    ahead = at.world().join_waiting_list(wait)
     return BookingRefused(Refusal.NO_POSITION) if ahead is None else ahead
 
 
-def text_again(
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    booking_id: str,
-    *,
-    nonce: str,
-) -> Texted | BookingRefused:
+def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | BookingRefused:
     """Send the confirmation once more, to the number on file and no other. Raises ValueError."""
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
-    rows.alone(connection, booking_id)
-    found = read_booking(connection, store, booking_id)
+    rows.alone(at.connection, booking_id)
+    found = read_booking(at.connection, at.store, booking_id)
     if found is None or not found.file.live:
         return BookingRefused(Refusal.UNKNOWN)
     file = found.file
     if not takes_texts(file.number):
         return BookingRefused(Refusal.NO_MOBILE)
     key = f"agent:{booking_id}:"
-    if rows.has_message(connection, key + nonce):
+    if rows.has_message(at.connection, key + nonce):
         return Texted()
-    line = store.vault.index("phone", file.number)
-    if rows.count_texts(connection, store.clock, line, key, DAY) >= TEXTS_A_DAY:
+    line = at.store.vault.index("phone", file.number)
+    if rows.count_texts(at.connection, at.store.clock, line, key, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=key + nonce,
-        recipient=file.number or "",
-        payload={"body": _text_of(found, store, service, desk)},
-        booking_id=booking_id,
-        call_id=desk.call_id or None,
+    body = text_of_booking(
+        at.store,
+        load(at.desk.language),
+        file.live,
+        found.centres[file.live[0].centre_id],
+        reference=file.reference,
+        number=at.service.national_number,
+    )
+    message_id = write_message(
+        at.connection,
+        at.store,
+        "sms",
+        file.number or "",
+        {"body": body},
+        key=key + nonce,
         topic=Topic.AGAIN,
+        booking_id=booking_id,
+        call_id=at.desk.call_id or None,
     )
-    outbox.add(connection, store.clock, store.vault, message)
-    return Texted(message.id)
-
-
-def _text_of(found: FoundBooking, store: Store, service: Service, desk: Desk) -> str:
-    live = found.file.live
-    where = found.centres[live[0].centre_id]
-    return text_of_booking(
-        store,
-        load(desk.language),
-        live,
-        where,
-        reference=found.file.reference,
-        number=service.national_number,
-    )
+    return Texted(message_id or "")
 
 
 def begun(found: FoundBooking, now: datetime) -> bool:

@@ -19,12 +19,10 @@ from flows.understanding import is_digits
 from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Contact, TurnRow
-from models.queue import queues
 from models.queue.queues import QueueEntry
 from services.agents.call_back import kind_of
 from services.booking.find_booking import FoundBooking, read_booking
-from services.call.resume_call import chosen_places
-from services.slots.give_back import returning
+from services.call.resume_call import chosen_places, holders_of
 from services.store import Store
 
 # How far back earlier calls of a line are counted.
@@ -130,17 +128,21 @@ def read_caller_profile(
     if session is None:
         known = _remembered(entry.known)
     line = store.vault.index("phone", entry.number or None)
-    bookings = _bookings(connection, store, entry, calls, session)
+    known_of = _Known(connection, store, entry, calls, session, line)
+    bookings = known_of.bookings()
     return CallerProfile(
         entry=entry,
-        caller=_caller(connection, store, entry, session, line),
+        caller=known_of.caller(),
         given=known,
-        stopped_at=_stopped_at(session, entry),
+        # The question they were at before they asked for a person, or one was given to them.
+        stopped_at=str(entry.known.get("step", ""))
+        if not session
+        else session.resume or session.step,
         heard=tuple(heard_in(turns)),
-        offers=_offers(connection, store, turns, session, calls, desk_holder),
+        offers=known_of.offers(turns, desk_holder),
         missing=missing(known, session, booked=len(bookings)),
         bookings=bookings,
-        contacts=_contacts(connection, store, line, calls, entry.id),
+        contacts=known_of.contacts(),
         proved=bool(session and session.mine),
         asked_reference=session.asked if session else "",
         told=any(turn.body for turn in turns) or not calls,
@@ -230,28 +232,6 @@ def _remembered(known: Mapping[str, Any]) -> CallerDetails:
     )
 
 
-def _caller(
-    connection: Connection,
-    store: Store,
-    entry: QueueEntry,
-    session: Session | None,
-    line: bytes | None,
-) -> CallerContact:
-    number = entry.number or (session.caller if session else "")
-    rings = rows.count_rings(connection, store.clock, line, RINGS_WITHIN) if line else 1
-    slow = bool(session and session.slow)
-    return CallerContact(
-        number, str(kind_of(number) or CallerKind.NONE), entry.language, slow, max(rings, 1)
-    )
-
-
-def _stopped_at(session: Session | None, entry: QueueEntry) -> str:
-    """The question they were at before they asked for a person, or one was given to them."""
-    if session is None:
-        return str(entry.known.get("step", ""))
-    return session.resume or session.step
-
-
 def missing(given: CallerDetails, session: Session | None, *, booked: int = 0) -> tuple[str, ...]:
     """What is still to be asked, in the order of the form."""
     wanted = 2 if given.whom == Whom.TWO else 1
@@ -271,83 +251,78 @@ def missing(given: CallerDetails, session: Session | None, *, booked: int = 0) -
     return tuple(found)
 
 
-def _offers(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    turns: Sequence[TurnRow],
-    session: Session | None,
-    calls: Sequence[str],
-    desk_holder: str,
-) -> tuple[OfferHeard, ...]:
-    """Every slot that was read out, in that order; those of before that are gone come first."""
-    found: dict[int, Offer] = {}
-    for turn in turns:
-        if turn.body is None or '"offers"' not in turn.body.session:
-            continue
-        for offer in Session.from_json(turn.body.session).offers:
-            found[offer.slot_id] = offer
-    if not found or session is None:
-        return ()
-    holders = {desk_holder, *calls} - {""}
-    for call in calls:
-        kept_as = returning(store.vault, session.caller, call, someone_else=session.someone_else)
-        holders.add(kept_as)
-    held = rows.held_by(connection, store.clock, sorted(holders))
-    # The desk may hold another place of the slot.
-    until = {one.slot_id: one.until for one in held}
-    chosen = chosen_places(session)
-    return tuple(
-        OfferHeard(one, chosen=one.place_id in chosen[:1], until=until.get(one.slot_id))
-        for one in found.values()
-    )
+@dataclass(frozen=True)
+class _Known:
+    """What is read of one caller; `calls` are theirs, `line` is the keyed hash of their number."""
 
+    connection: Connection
+    store: Store
+    entry: QueueEntry
+    calls: Sequence[str]
+    session: Session | None
+    line: bytes | None
 
-def _bookings(
-    connection: Connection,
-    store: Store,
-    entry: QueueEntry,
-    calls: Sequence[str],
-    session: Session | None,
-) -> tuple[FoundBooking, ...]:
-    """What was booked in this call, by machine or desk, and what the caller proved to be theirs."""
-    # Under these keys services.booking.confirm_booking books in a call, two at most.
-    keys = [f"{call}:{idempotency_suffix}" for call in calls for idempotency_suffix in ("1", "2")]
-    made = rows.bookings_of_keys(connection, keys)
-    ids = [made[key] for key in keys if key in made]
-    ids += draft_of(entry).get(BOOKED, [])
-    if session is not None and session.mine is not None:
-        ids.append(session.mine.id)
-    found = (read_booking(connection, store, one) for one in dict.fromkeys(ids))
-    return tuple(one for one in found if one is not None)
+    def caller(self) -> CallerContact:
+        entry, session, clock = self.entry, self.session, self.store.clock
+        number = entry.number or (session.caller if session else "")
+        kind = str(kind_of(number) or CallerKind.NONE)
+        slow = bool(session and session.slow)
+        rings = 1
+        if self.line:
+            rings = rows.count_rings(self.connection, clock, self.line, RINGS_WITHIN)
+        return CallerContact(number, kind, entry.language, slow, max(rings, 1))
 
+    def offers(self, turns: Sequence[TurnRow], desk_holder: str) -> tuple[OfferHeard, ...]:
+        """Every slot that was read out, in that order; those of before that are gone come first."""
+        session, store = self.session, self.store
+        found: dict[int, Offer] = {}
+        for turn in turns:
+            if turn.body is None or '"offers"' not in turn.body.session:
+                continue
+            for offer in Session.from_json(turn.body.session).offers:
+                found[offer.slot_id] = offer
+        if not found or session is None:
+            return ()
+        holders = {desk_holder, *self.calls} - {""}
+        for call in self.calls:
+            holders.update(holders_of(store, session, call))
+        held = rows.held_by(self.connection, store.clock, sorted(holders))
+        # The desk may hold another place of the slot.
+        until = {one.slot_id: one.until for one in held}
+        chosen = chosen_places(session)
+        return tuple(
+            OfferHeard(one, chosen=one.place_id in chosen[:1], until=until.get(one.slot_id))
+            for one in found.values()
+        )
 
-def _contacts(
-    connection: Connection,
-    store: Store,
-    line: bytes | None,
-    calls: Sequence[str],
-    entry_id: str,
-) -> tuple[Contact, ...]:
-    if line is None:
-        return ()
-    found = rows.contacts(
-        connection,
-        store.clock,
-        store.vault,
-        line,
-        CONTACTS_WITHIN,
-        but_calls=calls,
-        but_entry=entry_id,
-    )
-    return tuple(found)
+    def bookings(self) -> tuple[FoundBooking, ...]:
+        """What was booked in this call, by machine or desk, and what the caller proved theirs."""
+        # Under these keys services.booking.confirm_booking books in a call, two at most.
+        keys = [f"{call}:{suffix}" for call in self.calls for suffix in ("1", "2")]
+        made = rows.bookings_of_keys(self.connection, keys)
+        ids = [made[key] for key in keys if key in made]
+        ids += draft_of(self.entry).get(BOOKED, [])
+        if self.session is not None and self.session.mine is not None:
+            ids.append(self.session.mine.id)
+        found = (read_booking(self.connection, self.store, one) for one in dict.fromkeys(ids))
+        return tuple(one for one in found if one is not None)
+
+    def contacts(self) -> tuple[Contact, ...]:
+        if self.line is None:
+            return ()
+        found = rows.contacts(
+            self.connection,
+            self.store.clock,
+            self.store.vault,
+            self.line,
+            CONTACTS_WITHIN,
+            but_calls=self.calls,
+            but_entry=self.entry.id,
+        )
+        return tuple(found)
 
 
 def draft_of(entry: QueueEntry) -> dict[str, Any]:
     """What agents filled in and did for an entry so far, see models.desk.desk.remember."""
     draft = entry.known.get(rows.DRAFT)
     return dict(draft) if isinstance(draft, dict) else {}
-
-
-def entry_of(connection: Connection, store: Store, entry_id: str) -> QueueEntry | None:
-    """An entry of the line."""
-    return queues.load(connection, store.vault, entry_id)

@@ -14,23 +14,20 @@ from flows.session import Offer, Session, Whom
 from flows.steps.town import at_town
 from flows.world import Town
 from models.accounts.staff import Staff
-from models.database import Connection
 from models.desk import desk as rows
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.call import resume_call
 from services.call.resume_call import RESUME_WITHIN
 from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, Texted, is_nonce
-from services.desk.offers import Desk, for_desks
+from services.desk.offers import Desk, DeskWork
 from services.desk.search import count
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.online import web_sessions
-from services.service import Service
-from services.store import Store
+from services.work import Work
 
 CODE_DIGITS = 6
 TOOK_UP, SENT_LINK = "took_up", "sent_link"
@@ -38,26 +35,23 @@ _WHY = "code"
 _KEY = "desk-link:"
 
 
-def take_up(  # noqa: PLR0917
-    connection: Connection, store: Store, service: Service, staff: Staff, desk: Desk, code: str
-) -> Session | None:
+def take_up(at: DeskWork, staff: Staff, code: str) -> Session | None:
     """What a code is for, with its places under the desk's name, in the caller's transaction.
 
     None for a wrong code, and where somebody else was quicker. A try counts as a file that is
     searched for. Raises services.desk.search.TooManyProfiles.
     """
-    rows.alone(connection, desk.holder_id)
-    count(connection, store, staff, 1, why=_WHY)
-    campaign = for_desks(service.campaign)
-    earlier_id = resume_call.of_code(connection, store, code)
+    at.alone()
+    count(at.connection, at.store, staff, 1, why=_WHY)
+    earlier_id = resume_call.of_code(at.connection, at.store, code)
     if earlier_id is None:
         return None
-    taken = resume_call.take_up(
-        connection, store, campaign, desk.holder_id, earlier_id, into_call=False
-    )
+    taken = resume_call.take_up(at.work, at.desk.holder_id, earlier_id, into_call=False)
     if taken is None:
         return None
-    record_act(connection, store, staff.id, TOOK_UP, desk.entry_id, _WHY, {"kept": taken.kept})
+    record_act(
+        at.connection, at.store, staff.id, TOOK_UP, at.desk.entry_id, _WHY, {"kept": taken.kept}
+    )
     return taken.session
 
 
@@ -75,52 +69,44 @@ class PartnerSearch:
     groups: tuple[str, ...] = ()
 
 
-def send_link(
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    begun: PartnerSearch,
-    *,
-    nonce: str,
-) -> Texted | BookingRefused:
+def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | BookingRefused:
     """Write a link to finish on the site, with the chosen place kept for it. Raises ValueError.
 
     It goes to the number that the agent was given; there the birth date opens it.
     """
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
-    rows.alone(connection, desk.holder_id)
-    if store.links is None or not begun.born:
+    at.alone()
+    if at.store.links is None or not begun.born:
         return BookingRefused(Refusal.UNKNOWN)
     if not takes_texts(begun.number):
         return BookingRefused(Refusal.NO_MOBILE)
-    if rows.has_message(connection, _KEY + nonce):
+    if rows.has_message(at.connection, _KEY + nonce):
         return Texted()
-    line = store.vault.index("phone", begun.number)
-    if rows.count_texts(connection, store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
+    line = at.store.vault.index("phone", begun.number)
+    if rows.count_texts(at.connection, at.store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
-    visit, _ = web_sessions.from_call(
-        connection, store, service.campaign, _session(desk, begun), holders=(desk.holder_id,)
-    )
-    code = resume_call.new_web_session_code(connection, store, service.campaign, visit.id)
+    work = Work(at.connection, at.store, at.service.campaign)
+    session = _session(at.desk, begun)
+    visit, _ = web_sessions.from_call(work, session, holders=(at.desk.holder_id,))
+    code = resume_call.new_web_session_code(work, visit.id)
     if not code:
         return BookingRefused(Refusal.UNKNOWN)
-    link = store.links.of_code(code, store.clock.now() + RESUME_WITHIN)
-    body = texts.finish(load(desk.language), number=service.national_number, link=link)
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=_KEY + nonce,
-        recipient=begun.number,
-        payload={"body": body},
-        call_id=desk.call_id or None,
+    link = at.store.links.of_code(code, at.store.clock.now() + RESUME_WITHIN)
+    body = texts.finish(load(at.desk.language), number=at.service.national_number, link=link)
+    message_id = write_message(
+        at.connection,
+        at.store,
+        "sms",
+        begun.number,
+        {"body": body},
+        key=_KEY + nonce,
         # They wait for it on the telephone, at any hour, and nobody is rung instead.
         topic=Topic.REPLY,
+        call_id=at.desk.call_id or None,
     )
-    outbox.add(connection, store.clock, store.vault, message)
-    record_act(connection, store, desk.staff_id, SENT_LINK, desk.entry_id)
-    return Texted(message.id)
+    record_act(at.connection, at.store, at.desk.staff_id, SENT_LINK, at.desk.entry_id)
+    return Texted(message_id or "")
 
 
 def _session(desk: Desk, begun: PartnerSearch) -> Session:

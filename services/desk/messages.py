@@ -13,16 +13,17 @@ from models.database import Connection
 from models.desk import desk as rows
 from models.messages import messages, outbox
 from models.messages.messages import MessageRow
-from models.messages.outbox import FAILING, NewMessage
+from models.messages.outbox import FAILING
 from services.booking.find_booking import FoundBooking, read_booking
 from services.campaign.call_hours import next_call_at
 from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, is_nonce
-from services.desk.offers import Desk
+from services.desk.offers import DeskWork
 from services.messages import phone_capabilities
 from services.messages.deliver_message import VOICE
 from services.messages.phone_capabilities import ContactWay
 from services.messages.reminders import Ahead, ahead_of
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.service import Service
 from services.store import Store
 
@@ -134,45 +135,37 @@ class RequestedCall:
     at: datetime | None = None
 
 
-def have_called(
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    booking_id: str,
-    *,
-    nonce: str,
-) -> RequestedCall | BookingRefused:
+def have_called(at: DeskWork, booking_id: str, *, nonce: str) -> RequestedCall | BookingRefused:
     """Let the machine ring the number on file and tell the appointment. Raises ValueError.
 
     Whoever picks up proves to be a person and gives the birth date first, as in each such call.
     """
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
-    rows.alone(connection, booking_id)
-    found = read_booking(connection, store, booking_id)
-    now = store.clock.now()
+    rows.alone(at.connection, booking_id)
+    found = read_booking(at.connection, at.store, booking_id)
+    now = at.store.clock.now()
     if found is None or not any(one.start_at > now for one in found.file.live):
         return BookingRefused(Refusal.UNKNOWN)
     number = found.file.number or ""
-    if phone_capabilities.way_of(connection, store, number) is ContactWay.NONE:
+    if phone_capabilities.way_of(at.connection, at.store, number) is ContactWay.NONE:
         return BookingRefused(Refusal.NO_CALLS)
     key = f"{VOICE}:{booking_id}:"
-    if rows.has_message(connection, key + nonce):
+    if rows.has_message(at.connection, key + nonce):
         return RequestedCall()
-    line = store.vault.index("phone", number)
-    if rows.count_texts(connection, store.clock, line, key, DAY) >= CALLS_A_DAY:
+    line = at.store.vault.index("phone", number)
+    if rows.count_texts(at.connection, at.store.clock, line, key, DAY) >= CALLS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind=VOICE,
-        dedupe_key=key + nonce,
-        recipient=number,
-        payload={},
-        booking_id=booking_id,
-        call_id=desk.call_id or None,
+    message_id = write_message(
+        at.connection,
+        at.store,
+        VOICE,
+        number,
+        {},
+        key=key + nonce,
         topic=Topic.VOICE,
+        booking_id=booking_id,
+        call_id=at.desk.call_id or None,
     )
-    outbox.add(connection, store.clock, store.vault, message)
-    at = next_call_at(service.campaign, number, now, machine=True)
-    return RequestedCall(message.id, None if at <= now else at)
+    rings_at = next_call_at(at.service.campaign, number, now, machine=True)
+    return RequestedCall(message_id or "", None if rings_at <= now else rings_at)

@@ -20,14 +20,16 @@ from models.call import turns
 from models.centres.geography import distance_km
 from models.database import Connection
 from models.desk import desk as rows
-from models.desk.desk import HeldAppointment
+from models.slots.slots import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Holder, second_window
+from services.slots.allocate import Allocate, Channel, Holder, second_days
 from services.slots.give_back import give_back_holds, give_back_some, returning, take_back
+from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 
 # Nothing is held for a desk longer than this after the agent last did something about it.
 HOLD_LONGEST = timedelta(minutes=10)
@@ -124,9 +126,35 @@ class DeskWorld(CallWorld):
     ) -> None:
         session = session or Session(language=desk.language, caller=desk.number)
         super().__init__(service, _Work(store, connection, desk), session)
-        self._campaign = for_desks(self._campaign)
-        self._holder = desk.holder
-        self._holds = True
+        self.campaign = for_desks(self.campaign)
+        self.holder = desk.holder
+        self.holds = True
+
+
+@dataclass
+class DeskWork:
+    """A desk at work, in the caller's transaction."""
+
+    connection: Connection
+    store: Store
+    service: Service
+    desk: Desk
+
+    @property
+    def campaign(self) -> Campaign:
+        """The campaign of now, for what is held here."""
+        return for_desks(self.service.campaign)
+
+    @property
+    def work(self) -> Work:
+        return Work(self.connection, self.store, self.campaign)
+
+    def alone(self) -> None:
+        """Other requests of this desk wait until the transaction ends."""
+        rows.alone(self.connection, self.desk.holder_id)
+
+    def world(self, session: Session | None = None) -> DeskWorld:
+        return DeskWorld(self.service, self.store, self.connection, self.desk, session)
 
 
 def for_desks(campaign: Campaign) -> Campaign:
@@ -134,11 +162,9 @@ def for_desks(campaign: Campaign) -> Campaign:
     return replace(campaign, hold_longest=min(campaign.hold_longest, HOLD_LONGEST))
 
 
-def towns(
-    connection: Connection, store: Store, service: Service, desk: Desk, text: str
-) -> tuple[Town, ...]:
+def towns(at: DeskWork, text: str) -> tuple[Town, ...]:
     """The town of a postcode, or those that a name may mean, best first."""
-    world = DeskWorld(service, store, connection, desk)
+    world = at.world()
     text = text.strip()
     if text.isdecimal():
         found = world.town(text)
@@ -146,13 +172,11 @@ def towns(
     return world.towns(text)[:MOST_TOWNS] if text else ()
 
 
-def find_offers(
-    connection: Connection, store: Store, service: Service, desk: Desk, wish: SearchCriteria
-) -> OffersFound:
+def find_offers(at: DeskWork, wish: SearchCriteria) -> OffersFound:
     """Give back what the desk holds, then find and hold up to three slots."""
-    rows.alone(connection, desk.holder_id)
-    session = _session(desk, wish)
-    world = DeskWorld(service, store, connection, desk, session)
+    at.alone()
+    session = _session(at.desk, wish)
+    world = at.world(session)
     if not wish.mine:
         for born in wish.born:
             eligible = world.eligibility(born, wish.groups)
@@ -171,7 +195,7 @@ def find_offers(
     if offers or wish.mine:
         return OffersFound(offers)
     far = world.nearest_beyond(search)
-    closer_than = far.kilometres / 2 if far else service.campaign.radius_kilometres
+    closer_than = far.kilometres / 2 if far else at.service.campaign.radius_kilometres
     own = world.own_phone(search, closer_than)
     return OffersFound(far=far, own=own)
 
@@ -216,55 +240,38 @@ def _own_slots(wish: SearchCriteria) -> tuple[int, ...]:
     return wish.mine.slots if wish.mine else ()
 
 
-def hold_for_second(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    offer: Offer,
-    instead_of: Sequence[Offer] = (),
-) -> Offer | None:
+def hold_for_second(at: DeskWork, offer: Offer, instead_of: Sequence[Offer] = ()) -> Offer | None:
     """A place for a second person beside the first's, within the hour; None where none is free."""
-    rows.alone(connection, desk.holder_id)
-    world = DeskWorld(service, store, connection, desk)
+    at.alone()
+    world = at.world()
     adjacent = world.hold_adjacent(offer, tuple(instead_of))
     return adjacent[0] if adjacent else None
 
 
-def take_over(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    desk: Desk,
-    session: Session,
-    call_id: str,
-) -> tuple[Offer, ...]:
+def take_over(at: DeskWork, session: Session, call_id: str) -> tuple[Offer, ...]:
     """What the caller's call holds, or is kept for them, is the desk's from now on.
 
     Of what was chosen and not kept any more, another place of the same slot will do. Nothing is
     taken from a call whose own confirmation was quicker: that is a booking by now. Again, it gives
     what is held already.
     """
-    rows.alone(connection, desk.holder_id)
-    campaign = for_desks(service.campaign)
-    kept_as = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
-    holders = (kept_as, call_id, desk.holder_id)
+    at.alone()
+    kept_as = returning(at.store.vault, session.caller, call_id, someone_else=session.someone_else)
+    holders = (kept_as, call_id, at.desk.holder_id)
     took = []
     for number, offer in enumerate((*session.offers, *session.adjacent)):
-        had = take_back(connection, store, campaign, holders, offer.places, holder=desk.holder_id)
+        had = take_back(at.work, holders, offer.places, holder=at.desk.holder_id)
         again = offer
         if not had and number == session.chosen and not session.reference:
-            found = _same_slot(connection, store, campaign, desk, offer)
+            found = _same_slot(at, offer)
             had, again = found is not None, found or offer
         if had:
             took.append(again)
     return tuple(took)
 
 
-def _same_slot(
-    connection: Connection, store: Store, campaign: Campaign, desk: Desk, offer: Offer
-) -> Offer | None:
-    allocator = Allocate(connection, store, campaign, desk.holder)
+def _same_slot(at: DeskWork, offer: Offer) -> Offer | None:
+    allocator = Allocate(at.work, at.desk.holder)
     first = allocator.hold_slot(offer.slot_id)
     if first is None:
         return None
@@ -272,28 +279,26 @@ def _same_slot(
         return replace(offer, place_id=first.place_id)
     second = allocator.hold_slot(offer.second_slot_id)
     if second is None:
-        give_back_some(connection, desk.holder_id, [first.place_id])
+        give_back_some(at.connection, at.desk.holder_id, [first.place_id])
         return None
     return replace(offer, place_id=first.place_id, second_place_id=second.place_id)
 
 
-def hand_to_call(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    desk: Desk,
-    session: Session,
-    call_id: str,
-) -> None:
+def hand_to_call(at: DeskWork, session: Session, call_id: str) -> None:
     """The machine goes on: what the call was offered is its own again, the rest is free."""
     for offer in (*session.offers, *session.adjacent):
-        take_back(connection, store, campaign, (desk.holder_id,), offer.places, holder=call_id)
-    give_back_holds(connection, desk.holder_id)
+        take_back(
+            Work(at.connection, at.store, at.service.campaign),
+            (at.desk.holder_id,),
+            offer.places,
+            holder=call_id,
+        )
+    give_back_holds(at.connection, at.desk.holder_id)
 
 
-def keep(connection: Connection, store: Store, campaign: Campaign, desk: Desk) -> None:
+def keep(at: DeskWork) -> None:
     """The page is open: what it shows is held on, up to HOLD_LONGEST after it was found."""
-    turns.renew(connection, store.clock, desk.holder_id, campaign.hold_lease)
+    turns.renew(at.connection, at.store.clock, at.desk.holder_id, at.campaign.hold_lease)
 
 
 def let_go(connection: Connection, desk: Desk) -> int:
@@ -301,17 +306,17 @@ def let_go(connection: Connection, desk: Desk) -> int:
     return give_back_holds(connection, desk.holder_id)
 
 
-def on_desk(
-    connection: Connection, store: Store, campaign: Campaign, desk: Desk, town: Town | None = None
-) -> list[OnDesk]:
+def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> list[OnDesk]:
     """What the desk holds, as offers: soonest first, nearest first where a town is given.
 
-    With two doses, a second appointment belongs to the first one that it can follow.
+    With two doses, a second appointment belongs to the first one that it can follow; `alone`: each
+    is one that moves without the other.
     """
-    held = rows.held_by(connection, store.clock, [desk.holder_id])
+    held = rows.held_by(at.connection, at.store.clock, [at.desk.holder_id])
+    pairs = [(one, None) for one in held] if alone else paired(held, at.campaign)
     offers = [
         OnDesk(_offer(one, second, town), min(one.until, second.until) if second else one.until)
-        for one, second in paired(held, campaign)
+        for one, second in pairs
     ]
     return sorted(offers, key=lambda each: (each.offer.kilometres, each.offer.start_at))
 
@@ -325,9 +330,7 @@ def paired(
     pairs, left = [], list(held)
     while left:
         one = left.pop(0)
-        opens, closes = second_window(
-            one.start_at, ZoneInfo(one.time_zone), *campaign.second_after_days, same_hour=False
-        )
+        opens, closes = second_days(campaign, one.start_at, ZoneInfo(one.time_zone))
         second = next(
             (
                 each
@@ -346,21 +349,7 @@ def _offer(first: HeldAppointment, second: HeldAppointment | None, town: Town | 
     away = 0.0
     if town is not None:
         away = distance_km(town.latitude, town.longitude, first.latitude, first.longitude)
-    return Offer(
-        place_id=first.place_id,
-        slot_id=first.slot_id,
-        centre_id=first.centre_id,
-        name=first.name,
-        street=first.street,
-        postcode=first.postcode,
-        town=first.town,
-        start_at=first.start_at.isoformat(),
-        time_zone=first.time_zone,
-        kilometres=away,
-        second_place_id=second.place_id if second else 0,
-        second_slot_id=second.slot_id if second else 0,
-        second_start_at=second.start_at.isoformat() if second else "",
-    )
+    return offer_at(first, first, second, kilometres=away)
 
 
 def reach(typed: str) -> tuple[str, CallerKind]:

@@ -11,11 +11,11 @@ from datetime import date, timedelta
 
 from models import attempts
 from models.accounts.staff import Staff
-from models.attempts import AttemptCountQuery, Subject
 from models.booking import changes
 from models.database import Connection
 from models.desk import desk as rows
 from services.accounts.staff import read_file, record_act
+from services.attempts import subject, tried
 from services.booking.find_booking import FoundBooking, read_booking
 from services.store import Store
 
@@ -87,11 +87,9 @@ def search(
 
 def count(connection: Connection, store: Store, staff: Staff, files: int, *, why: str) -> None:
     """Count files that are searched for, before they are read. Raises TooManyFiles."""
-    subject = Subject(_FILES, store.vault.index("staff", staff.id) or b"")
-    attempts.wait_for_others(connection, [subject])
-    asked = [AttemptCountQuery(subject, FILES_WITHIN, failed=False)]
-    (before,) = attempts.counts(connection, store.clock, asked)
+    who = subject(store, _FILES, "staff", staff.id)
+    (before,) = tried(connection, store, [who], within=FILES_WITHIN, failed=False)
     if before + files > MOST_FILES:
         record_act(connection, store, staff.id, TOO_MANY, "", why, {"files": before})
         raise TooManyProfiles
-    attempts.add(connection, store.clock, [subject] * files, good=True)
+    attempts.add(connection, store.clock, [who] * files, good=True)

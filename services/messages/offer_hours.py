@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from services.campaign.call_hours import next_call_at
+from services.campaign.call_hours import next_call_at, next_text_at
 from services.campaign.campaign import Campaign
-from services.campaign.text_hours import next_text_at
 from services.messages.phone_capabilities import PhoneKind, kind_of_number
 from services.messages.texts import wanted
 

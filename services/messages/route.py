@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.campaign.call_hours import next_text_at
 from services.campaign.campaign import Campaign
-from services.campaign.text_hours import next_text_at
 from services.messages.delivery_failures import ForSomebody
 from services.messages.notices import CallPlan, ReadyNotice
 from services.messages.phone_capabilities import PhoneCapabilities, PhoneKind

@@ -18,7 +18,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from models.booking.changes import Address, BookedAppointment
-from models.waiting_list.waiting import Offered
+from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
 from services.messages.discreet_place import discreet
@@ -68,7 +68,7 @@ class MessagePlace:
     town: str
 
     @classmethod
-    def of(cls, where: Address | Offered) -> Self:
+    def of(cls, where: Address | HeldAppointment) -> Self:
         """Where a centre is."""
         return cls(where.street, where.name, where.postcode, where.town)
 

@@ -364,9 +364,7 @@ def second(visit: WebSession, world: WebWorld) -> WebSession:
 
 def _on_to_second(visit: WebSession, world: WebWorld, notice: str = "") -> WebSession:
     moved = second_person(visit.session, world)
-    typed = {
-        name: text for name, text in visit.typed.items() if name in {"where", "number", "calls"}
-    }
+    typed = {name: text for name, text in visit.typed.items() if name in _OF_BOTH}
     # What the first was offered besides went back when they were booked.
     session = moved.session.moved(moved.step, offers=())
     return replace(visit.at(session, notice=notice), typed=typed)

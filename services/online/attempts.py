@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from dataclasses import dataclass
-
-import structlog
-
 from models import attempts
 from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.database import Connection
-from services.attempts import DAY, LOOK_BACK, TRIES_A_DAY, too_many
+from services.attempts import LOOK_BACK, TRIES_A_DAY, Tries, subject, tried
 from services.store import Store
 
 # A place may be a whole town behind one address of its telephone company.
@@ -30,18 +26,6 @@ _OURS = tuple(
 )
 _ALL = Subject("web_all", EVERYBODY)
 _LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK, failed=False))
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class WebTries:
-    """Whom a try counts for, and whether it counts."""
-
-    subjects: tuple[Subject, ...]
-    open: bool
-    wrong_lately: int = 0
-    all_lately: int = 0
 
 
 def place_of(address: str) -> str:
@@ -74,43 +58,27 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return found
 
 
-def before_try(connection: Connection, store: Store, *, what: str, place: str) -> WebTries:
+def before_try(connection: Connection, store: Store, *, what: str, place: str) -> Tries:
     """Look at the tries so far; nobody else tries for the same until the transaction ends.
 
     `what` is a reference or a code, `place` a `place_of`.
     """
-    index = store.vault.index
     subjects = (
-        Subject("web_reference", index("web reference", what) or b""),
-        Subject("web_place", index("web place", place) or b""),
+        subject(store, "web_reference", "web reference", what),
+        subject(store, "web_place", "web place", place),
     )
-    attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(subject, DAY) for subject in subjects]
-    by_what, by_place, wrong, everything = attempts.counts(
-        connection, store.clock, [*asked, *_LATELY]
-    )
-    return WebTries(
-        (*subjects, _ALL), by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE, wrong, everything
-    )
-
-
-def count_try(connection: Connection, store: Store, tries: WebTries, *, right: bool) -> None:
-    """Count it; one too many of the wrong ones raises an alert, once."""
-    attempts.add(connection, store.clock, tries.subjects, good=right)
-    wrong, everything = tries.wrong_lately + (not right), tries.all_lately + 1
-    if too_many(wrong, everything) and not too_many(tries.wrong_lately, tries.all_lately):
-        log.error("alert", alert="wrong look-ups on the site", wrong=wrong, of=everything)
+    by_what, by_place, wrong, everything = tried(connection, store, subjects, *_LATELY)
+    is_open = by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE
+    alert = "wrong look-ups on the site"
+    return Tries((*subjects, _ALL), is_open, wrong, everything, alert=alert)
 
 
 def count_wish(connection: Connection, store: Store, *, reference: str, place: str) -> bool:
     """Count a wish to be written to; False when there were too many."""
-    index = store.vault.index
     subjects = (
-        Subject("web_wish", index("web reference", reference) or b""),
-        Subject("web_wish_place", index("web place", place) or b""),
+        subject(store, "web_wish", "web reference", reference),
+        subject(store, "web_wish_place", "web place", place),
     )
-    attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(subject, DAY, failed=False) for subject in subjects]
-    by_reference, by_place = attempts.counts(connection, store.clock, asked)
+    by_reference, by_place = tried(connection, store, subjects, failed=False)
     attempts.add(connection, store.clock, subjects, good=True)
     return by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 from flows.questions import Go, Move
 from flows.session import CallerBooking, MineState, Moving, Proving, Session
@@ -20,26 +20,24 @@ from flows.steps.offers import OtherOffers, search_nearest
 from flows.steps.town import at_town
 from flows.world import Town
 from models.booking import changes
-from models.booking.changes import NOBODY, Address, BookedAppointment
+from models.booking.changes import NOBODY
 from models.call import resume
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.online import codes
 from prompts.catalogue import load as words_of
-from services.booking.find_booking import FoundBooking, read_booking
+from services.attempts import count_try
+from services.booking.find_booking import is_born, read_booking
 from services.booking.my_bookings import told
-from services.booking.text_booking import ONE_IN
+from services.booking.text_booking import text_or_not
 from services.call import resume_call
 from services.call.resume_call import CODE_LIVES
 from services.messages.phone_capabilities import takes_texts
-from services.messages.texts import text_of_booking
-from services.messages.topics import Topic
 from services.online import web_sessions
-from services.online.attempts import before_try, count_try, count_wish
+from services.online.attempts import before_try, count_wish
 from services.online.web_sessions import WebSession, WebWorld, for_web
 from services.service import Service
 from services.store import Store
+from services.work import Work
 
 # The questions of the telephone that have a page here.
 MENUS = frozenset({"my_menu", "my_over", "my_cancelled"})
@@ -52,11 +50,6 @@ PERSON = "person"
 _KEY = "web-appointment:"
 # Of none: what is done for one that is there takes as long.
 _NO_NUMBER = "+33600000000"
-_NO_REFERENCE = "0" * 10
-_NOWHERE = Address(
-    "nowhere", "Salle", "1 rue Haute", "75001", "Paris", "Europe/Paris", bookable=True
-)
-_NEVER = BookedAppointment(1, 0, 0, "nowhere", datetime(2100, 1, 1, tzinfo=UTC), "confirmed")
 
 
 # ------------------------------------------------------------------ who it is
@@ -79,75 +72,38 @@ def write_to_them(  # noqa: PLR0917
     tries = before_try(connection, store, what=reference, place=place)
     booking_id = changes.id_by_reference(connection, store.vault, reference)
     file = changes.load_as_any(connection, store.vault, booking_id)
-    right = file.id != NOBODY.id and _is_born(file.born, born)
+    right = file.id != NOBODY.id and is_born(file.born, born)
     count_try(connection, store, tries, right=right)
-    now = store.clock.now()
-    ahead = [one for one in file.live if one.start_at > now]
-    shown = ahead or [_NEVER]
-    centres = changes.addresses(connection, {one.centre_id for one in shown})
     number = file.number or _NO_NUMBER
     can_be_written_to = takes_texts(number) and number == file.number
-    recent = outbox.any_since(connection, store.clock, store.vault, number, _KEY, ONE_IN)
-    body = text_of_booking(
+    return text_or_not(
+        connection,
         store,
-        words_of(file.language),
-        shown,
-        centres.get(shown[0].centre_id, _NOWHERE),
-        reference=file.reference or _NO_REFERENCE,
-        number=service.national_number,
+        file,
+        number,
+        leaves=right and tries.open and allowed and can_be_written_to,
+        key=_KEY,
+        catalogue=words_of(file.language),
+        national_number=service.national_number,
         asked=True,
     )
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"{_KEY}{store.chance.identifier()}",
-        recipient=number,
-        payload={"body": body},
-        booking_id=file.id,
-        topic=Topic.AGAIN,
-    )
-    savepoint = connection.begin_nested()
-    outbox.add(connection, store.clock, store.vault, message)
-    leaves = right and tries.open and allowed and ahead and can_be_written_to and not recent
-    if leaves:
-        savepoint.commit()
-    else:
-        savepoint.rollback()
-    return message.id
 
 
-def open_booking(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    reference: str,
-    born: date,
-    place: str,
-    language: str,
+def open_booking(
+    work: Work, reference: str, born: date, place: str, language: str
 ) -> WebSession | None:
     """The visit of whoever has a booking's link and its birth date; the try counts.
 
     None for a wrong date, a booking that is no more, and after too many wrong ones.
     """
+    connection, store = work.connection, work.store
     tries = before_try(connection, store, what=reference, place=place)
     booking_id = changes.id_by_reference(connection, store.vault, reference)
     found = read_booking(connection, store, booking_id or NOBODY.id)
-    right = found is not None and _is_born(found.file.born, born)
+    right = found is not None and is_born(found.file.born, born)
     count_try(connection, store, tries, right=right)
     if found is None or not right or not tries.open:
         return None
-    return _web_session_of(connection, store, service, found, born, language)
-
-
-def _web_session_of(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    found: FoundBooking,
-    born: date,
-    language: str,
-) -> WebSession:
-    mine = told(found, store.clock.now(), service.campaign.name)
     session = Session(
         language=language,
         proving=Proving.REFERENCE,
@@ -155,59 +111,43 @@ def _web_session_of(  # noqa: PLR0917
         reference=found.file.reference,
         born=born.isoformat(),
     )
-    shown = show(session, mine)
-    session = shown.session.moved(shown.step)
-    visit, _ = web_sessions.from_call(connection, store, service.campaign, session)
+    shown = show(session, told(found, store.clock.now(), work.campaign.name))
+    visit, _ = web_sessions.from_call(work, shown.session.moved(shown.step))
     return visit
-
-
-def _is_born(known: date | None, born: date) -> bool:
-    return hmac.compare_digest(known.isoformat() if known else "", born.isoformat())
 
 
 # ------------------------------------------------------------------ to go on here
 
 
-def open_unfinished(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    code: str,
-    born: date,
-    place: str,
-) -> WebSession | None:
+def open_unfinished(work: Work, code: str, born: date, place: str) -> WebSession | None:
     """The visit that goes on from a call, or from a desk, by the code of its link.
 
     None for a wrong birth date, for what somebody went on with elsewhere, and after too many wrong
     dates. The try counts.
     """
+    connection, store = work.connection, work.store
     tries = before_try(connection, store, what=code, place=place)
     earlier_id = resume_call.of_code(connection, store, code)
-    session = (
-        resume_call.left(connection, store, service.campaign, earlier_id) if earlier_id else None
-    )
+    session = resume_call.left(work, earlier_id) if earlier_id else None
     right = session is not None and hmac.compare_digest(session.born, born.isoformat())
     count_try(connection, store, tries, right=right)
     if not earlier_id or session is None or not right or not tries.open:
         return None
     if codes.is_web_session(earlier_id):
         return web_sessions.read(connection, store, earlier_id)
-    return _from_call(connection, store, service, code, earlier_id)
+    return _from_call(work, code, earlier_id)
 
 
-def _from_call(
-    connection: Connection, store: Store, service: Service, code: str, call_id: str
-) -> WebSession | None:
-    holder, campaign = web_sessions.new_id(store), for_web(service.campaign)
-    taken = resume_call.take_up(connection, store, campaign, holder, call_id, into_call=False)
+def _from_call(work: Work, code: str, call_id: str) -> WebSession | None:
+    holder = web_sessions.new_id(work.store)
+    here = replace(work, campaign=for_web(work.campaign))
+    taken = resume_call.take_up(here, holder, call_id, into_call=False)
     if taken is None:
         return None
-    visit, _ = web_sessions.from_call(
-        connection, store, campaign, on_the_site(taken.session), holders=(holder,)
-    )
+    visit, _ = web_sessions.from_call(here, on_the_site(taken.session), holders=(holder,))
     # The same link again, or the same code by telephone, finds the visit.
-    resume.pass_codes(connection, store.clock, call_id, call_id, CODE_LIVES * 0)
-    resume_call.give_web_session_code(connection, store, visit.id, code)
+    resume.pass_codes(work.connection, work.store.clock, call_id, call_id, CODE_LIVES * 0)
+    resume_call.give_web_session_code(work.connection, work.store, visit.id, code)
     return visit
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from flows.session import Offer, Whom
 from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
+from models.slots.places import HeldPlace
 from services.online.answers import NotTaken, typed_number
 from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
 from services.partners import booking
@@ -21,6 +22,7 @@ from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, OrderStage, OrderState, PartnerOrder, Why
 from services.partners.offers import Moment, PartnerOffer
 from services.service import Service
+from services.slots.offer import offer_at
 from services.store import Store
 
 # Pages that no telephone has: the visit stays at its question meanwhile.
@@ -61,21 +63,12 @@ def choose(visit: WebSession, world: WebWorld, choice: str) -> WebSession:
 
 
 def _kept(offer: PartnerOffer, moment: Moment) -> dict[str, Any]:
-    second = moment.second_start_at
-    return {
-        "place_id": 0,
-        "slot_id": moment.slot_id,
-        "centre_id": offer.centre_id,
-        "name": offer.name,
-        "street": offer.street,
-        "postcode": offer.postcode,
-        "town": offer.town,
-        "start_at": moment.start_at.isoformat(),
-        "time_zone": offer.time_zone,
-        "kilometres": offer.kilometres,
-        "second_slot_id": moment.second_slot_id,
-        "second_start_at": second.isoformat() if second else "",
-    }
+    # Nothing is held for it yet, so it has no place.
+    first = HeldPlace(0, moment.slot_id, offer.centre_id, moment.start_at)
+    second = None
+    if moment.second_start_at is not None:
+        second = replace(first, slot_id=moment.second_slot_id, start_at=moment.second_start_at)
+    return asdict(offer_at(offer, first, second, kilometres=offer.kilometres))
 
 
 def offer_of(visit: WebSession) -> Offer:

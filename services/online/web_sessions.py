@@ -20,19 +20,19 @@ from typing import Any
 from flows.session import Offer, Session
 from flows.world import Search
 from models.call import turns
-from models.centres.geography import distance_km
 from models.database import Connection
 from models.online import web_sessions
 from models.online.web_sessions import WebSessionRow
 from models.slots import slots
 from services.call.take_turn import AlreadyAnswered, Turn
-from services.call.world import CallWorld
+from services.call.world import CallWorld, near_search
 from services.campaign.campaign import Campaign
 from services.centres.directory import NearbyCentre
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds, take_back
 from services.store import Store
+from services.work import Work
 
 # A page is read more slowly than a sentence is heard, and asks for nothing meanwhile.
 LEASE = timedelta(minutes=5)
@@ -176,27 +176,10 @@ class WebWorld(CallWorld):
 
     def __init__(self, service: Service, turn: WebSessionTurn, session: Session) -> None:
         super().__init__(service, turn, session)
-        self._campaign = for_web(self._campaign)
-        self._holder = Holder(Channel.WEB, turn.call_id)
-        self._call_id = None
-        self._holds = bool(session.offers or session.adjacent)
-
-    @property
-    def campaign(self) -> Campaign:
-        return self._campaign
-
-    @property
-    def service(self) -> Service:
-        return self._service
-
-    @property
-    def holder(self) -> Holder:
-        return self._holder
-
-    @property
-    def turn(self) -> Turn:
-        """The unit of work of this answer, for what is no part of a call."""
-        return self._turn
+        self.campaign = for_web(self.campaign)
+        self.holder = Holder(Channel.WEB, self.turn.call_id)
+        self.of_call = None
+        self.holds = bool(session.offers or session.adjacent)
 
     def _returning(self) -> str:
         # A number that was typed proves nothing: what is kept for its line stays so.
@@ -208,21 +191,21 @@ class WebWorld(CallWorld):
 
     def let_go(self) -> None:
         """Give back all that this visit holds (changes)."""
-        give_back_holds(self._turn.transaction(), self._holder.id)
+        give_back_holds(self.transaction(), self.holder.id)
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         """As everywhere, but no place may keep very much from all others. Raises TooManyHere."""
-        turn, session = self._turn, self._session
         # Whoever holds something already, or is the second of two, goes on.
-        if not self._holds and not session.second_person:
-            found = web_sessions.others_that_hold(turn.reading(), turn.store.clock, turn.call_id)
+        if not self.holds and not self.session.second_person:
+            visit_id, clock = self.turn.call_id, self.store.clock
+            found = web_sessions.others_that_hold(self.reading(), clock, visit_id)
             if found >= HOLDING_AT_A_PLACE:
                 raise TooManyHere
         return super().hold_nearest(search)
 
     def hold_slot(self, slot_id: int, search: Search) -> tuple[Offer, ...]:
         """Hold this very slot of the centre that is searched, if the search allows it."""
-        start = slots.start_of(self._turn.reading(), slot_id, search.centre_id)
+        start = slots.start_of(self.reading(), slot_id, search.centre_id)
         if start is None or start < search.not_before:
             return ()
         until = start + timedelta(seconds=1)
@@ -232,13 +215,11 @@ class WebWorld(CallWorld):
         if not search.centre_id:
             return super()._near(search, radius_kilometres)
         # One that was asked for may be as far away as it is.
-        found = self._service.directory.centre(self._turn.reading(), search.centre_id)
+        found = self.service.directory.centre(self.reading(), search.centre_id)
         if found is None:
             return []
-        away = 0.0
-        if search.latitude or search.longitude:
-            away = distance_km(search.latitude, search.longitude, found.latitude, found.longitude)
-        return [NearbyCentre(away, found)] if away >= search.beyond_kilometres else []
+        near = near_search(search, found)
+        return [near] if near.kilometres >= search.beyond_kilometres else []
 
 
 Act = Callable[[WebSession, WebWorld], WebSession]
@@ -281,18 +262,14 @@ def is_id(text: str) -> bool:
 
 
 def from_call(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    session: Session,
-    holders: tuple[str, ...] = (),
+    work: Work, session: Session, holders: tuple[str, ...] = ()
 ) -> tuple[WebSession, bool]:
     """A new visit with what a call had, in the caller's transaction.
 
     What was chosen there is held by the visit from now on, where one of `holders` has it still;
     the second value says so. Whoever calls this ends the call's own claim to it.
     """
-    visit_id = new_id(store)
+    visit_id = new_id(work.store)
     # What was said of the call itself (its tries, its way) is none of the visit's.
     session = session.but(
         misses=0, speech_off_at="", replied="", silent_turns=0, trail=(), resume="", speaks=False
@@ -300,9 +277,7 @@ def from_call(
     kept = False
     if not session.reference and 0 <= session.chosen < len(session.offers):
         kept = take_back(
-            connection,
-            store,
-            for_web(campaign),
+            Work(work.connection, work.store, for_web(work.campaign)),
             holders,
             session.choice.places,
             holder=visit_id,
@@ -314,7 +289,7 @@ def from_call(
         done = (Done(session.reference, session.choice, session.number, born=session.born),)
     session = session.but(step=_open_question(session))
     visit = WebSession(visit_id, 1, session.language, session, typed=_as_typed(session), done=done)
-    _add(connection, store, visit)
+    _add(work.connection, work.store, visit)
     return visit, kept
 
 

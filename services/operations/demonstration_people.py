@@ -11,15 +11,17 @@ from typing import Final
 
 from models.accounts import staff as staff_rows
 from models.booking import changes
-from models.centre_day import attendance
+from models.centre_day import attendance, operations
 from models.database import Connection
 from models.desk import desk as rows
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centre_day.secretary import CentreDay, day_of, today_of
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.slots.allocate import Allocate, Channel, Holder
+from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 
 LOGIN: Final = "secretary"
 DAYS: Final = 3
@@ -40,7 +42,7 @@ def add_people(store: Store, service: Service, count: int) -> int:
         known = LOGIN in staff_rows.for_demonstration(connection)
         account = staff_rows.by_login(connection, store.vault, LOGIN) if known else None
         centre_id = account.staff.centre_id if account else None
-        centre = attendance.centre_named(connection, centre_id) if centre_id else None
+        centre = operations.centre_state(connection, centre_id) if centre_id else None
     if centre is None:
         return 0
     first = today_of(centre, store.clock.now())
@@ -84,7 +86,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     number: int,
 ) -> int:
     campaign = service.campaign
-    allocator = Allocate(connection, store, campaign, holder)
+    allocator = Allocate(Work(connection, store, campaign), holder)
     held = allocator.hold_slot(slot_id)
     if held is None:
         return 0
@@ -97,13 +99,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     where = changes.addresses(connection, [day.centre.id])[day.centre.id]
     request = Request(
         holder=holder,
-        chosen=tuple(Chosen(place.place_id, place.slot_id, place.start_at) for place in places),
-        centre_id=where.centre_id,
-        local_starts=tuple(place.start_at.astimezone(day.zone) for place in places),
-        street=where.street,
-        centre_name=where.name,
-        town=where.town,
-        centre_postcode=where.postcode,
+        offer=offer_at(where, *places),
         born=date(1939 + number % 6, 1 + number % 12, 1 + (number * 7) % 28),
         postcode=where.postcode,
         number=None,
@@ -113,9 +109,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
         idempotency_suffix=str(number),
     )
     booked = confirm_booking(
-        connection,
-        store,
-        campaign,
+        Work(connection, store, campaign),
         request,
         catalogue=load("fr"),
         national_number=service.national_number,

@@ -23,6 +23,7 @@ from services.campaign.eligibility import eligibility
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder, second_window
 from services.store import Store
+from services.work import Work
 
 # So long the places are kept without a try at the partner, and each try keeps them anew.
 LEASE = timedelta(minutes=30)
@@ -202,7 +203,7 @@ def _hold(  # noqa: PLR0917
 ) -> list[DoseThere]:
     """Hold a place for each dose under the order's own name. Raises _NotAsked."""
     holder = Holder(order.holder.channel, rows.holder_of(order_id))
-    allocator = Allocate(connection, store, for_partner(campaign), holder)
+    allocator = Allocate(Work(connection, store, for_partner(campaign)), holder)
     doses = []
     for number, (slot_id, start_at) in enumerate(starts, start=1):
         held = allocator.hold_slot(slot_id)

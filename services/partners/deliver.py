@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -43,6 +42,7 @@ from models.partners.bookings import (
     DoseThere,
     OrderRow,
 )
+from models.slots.places import HeldPlace
 from prompts.catalogue import load
 from services.booking.change_booking import undoable
 from services.booking.confirm_booking import Booked, Request, confirm_booking
@@ -61,10 +61,12 @@ from services.ports import (
     ProviderRefused,
 )
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.allocate import Channel, Holder
 from services.slots.give_back import UNDO_GRACE, give_back_holds, undoing
+from services.slots.offer import offer_at
 from services.store import Store
 from services.telemetry import BOOKINGS
+from services.work import Work
 
 # As of a text: longer than one request may take. It is prolonged before each.
 LEASE: Final = timedelta(seconds=25)
@@ -263,19 +265,14 @@ class _Attempt:
         assert visitor is not None  # noqa: S101 (see _register)
         assert where is not None  # noqa: S101 (an order is for a centre)
         campaign = self.service.campaigns.by_name(order.campaign) or self.service.campaign
-        zone = ZoneInfo(where.time_zone)
         number = visitor.number
+        places = [
+            HeldPlace(one.place_id, one.slot_id, order.centre_id, one.start_at)
+            for one in order.doses
+        ]
         request = Request(
             holder=Holder(Channel(order.channel), order.holder),
-            chosen=tuple(
-                Chosen(dose.place_id, dose.slot_id, dose.start_at) for dose in order.doses
-            ),
-            centre_id=order.centre_id,
-            local_starts=tuple(dose.start_at.astimezone(zone) for dose in order.doses),
-            street=where.street,
-            centre_name=where.name,
-            town=where.town,
-            centre_postcode=where.postcode,
+            offer=offer_at(where, *places),
             born=visitor.born,
             postcode=visitor.postcode,
             number=number or None,
@@ -287,9 +284,7 @@ class _Attempt:
             who=visitor.who,
         )
         return confirm_booking(
-            connection,
-            self.store,
-            for_partner(campaign),
+            Work(connection, self.store, for_partner(campaign)),
             request,
             catalogue=load(visitor.language),
             national_number=self.service.national_number,

@@ -35,6 +35,7 @@ from models.public.feed import ChangeMarks, FeedSlot
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
+from services.work import Work
 
 PATH: Final = "/api/slots"
 MANIFEST: Final = "$bulk-publish"
@@ -232,7 +233,7 @@ class SmartFeed:
         for centre in centres:
             with store.database.statement() as connection:
                 # The slots listed are the web's: a visitor who follows the feed books there.
-                allocator = Allocate(connection, store, campaign, Holder(Channel.WEB, "feed"))
+                allocator = Allocate(Work(connection, store, campaign), Holder(Channel.WEB, "feed"))
                 now = store.clock.now()
                 found = feed.slots_of(
                     connection,

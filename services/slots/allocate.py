@@ -12,12 +12,11 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from models.database import Connection
 from models.slots import places
 from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
 from services.campaign.campaign import Campaign
 from services.campaign.phone_share import phone_floor
-from services.store import Store
+from services.work import Work
 
 
 class Channel(StrEnum):
@@ -71,14 +70,12 @@ class Pair:
 class Allocate:
     """Take places for one holder, in the caller's transaction."""
 
-    def __init__(
-        self, connection: Connection, store: Store, campaign: Campaign, holder: Holder
-    ) -> None:
-        self.connection = connection
-        self.store = store
-        self.campaign = campaign
+    def __init__(self, work: Work, holder: Holder) -> None:
+        self.connection = work.connection
+        self.store = work.store
+        self.campaign = work.campaign
         self.holder = holder
-        self._apart = Apart(*campaign.second_after_days) if campaign.doses > 1 else None
+        self._apart = Apart(*work.campaign.second_after_days) if work.campaign.doses > 1 else None
         self._floor: int | None = None
 
     def wish(
@@ -221,6 +218,11 @@ class Allocate:
             )
             found |= {one.centre_id: one for one in held}
         return found
+
+
+def second_days(campaign: Campaign, first: datetime, zone: ZoneInfo) -> Window:
+    """When a second appointment may start (UTC), at any hour, after a first one at `first`."""
+    return second_window(first, zone, *campaign.second_after_days, same_hour=False)
 
 
 def second_window(

@@ -27,8 +27,6 @@ import structlog
 
 from models.booking import changes
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.slots import places
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import NewOffer
@@ -36,9 +34,11 @@ from models.waiting_list.waiting import Freed, WaitingListEntry
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Holder, Pair
 from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
 from services.store import Store
+from services.work import Work
 
 # How much longer than the offer the place is held: the scheduler passes on what was not taken.
 GRACE = timedelta(minutes=15)
@@ -54,14 +54,7 @@ _STEP = timedelta(hours=1)
 log = structlog.get_logger()
 
 
-def offer_freed(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    place_ids: Sequence[int],
-    *,
-    but_not: str | None = None,
-) -> int:
+def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = None) -> int:
     """Offer freed places to those who wait, in the caller's transaction; gives how many were.
 
     Places that are not free (blocked, held, not released yet), that start too soon or beyond the
@@ -69,14 +62,16 @@ def offer_freed(
     first of the list gets the earliest. `but_not` is an entry that is not asked this time. Where
     nobody waits this is one statement.
     """
-    if not place_ids or not campaign.is_open(store.clock.now()):
+    if not place_ids or not work.campaign.is_open(work.store.clock.now()):
         return 0
-    found = waiting.freed(connection, store.clock, campaign.name, place_ids)
+    found = waiting.freed(work.connection, work.store.clock, work.campaign.name, place_ids)
     offered = 0
     for _, some in groupby(
         sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
     ):
-        queue = _Queue(connection, store, campaign, tried=[but_not] if but_not else [])
+        queue = _Queue(
+            work.connection, work.store, work.campaign, tried=[but_not] if but_not else []
+        )
         offered += queue.offer(list(some))
     return offered
 
@@ -118,7 +113,7 @@ def free_places_of(
     """
     freed = pass_on_holds(connection, undoing(booking_id))
     if campaign is not None:
-        offer_freed(connection, store, campaign, freed)
+        offer_freed(Work(connection, store, campaign), freed)
 
 
 def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:
@@ -248,35 +243,38 @@ class _Queue:
             theirs = entry.not_before is not None or asked
             return _Came.NOT_TO_THEM if entry.doses > 1 and theirs else _Came.TO_NOBODY
         clock = self.store.clock
-        message = NewMessage(
-            id=self.store.chance.identifier(),
-            kind="waiting_offer",
-            dedupe_key=waiting.offer_key(entry.id, pair.first.slot_id),
-            recipient=entry.number,
-            payload={
-                "entry": entry.id,
-                "campaign": entry.campaign,
-                "language": entry.language,
-                "offer": entry.offers + 1,
-                "centre_id": one.centre_id,
-                "centre_name": one.centre_name,
-                "town": one.town,
-                "time_zone": one.time_zone,
-                "places": [held.place_id for held in pair.places],
-                "slots": [held.slot_id for held in pair.places],
-                "starts": [held.start_at.isoformat() for held in pair.places],
-                "until": (when.tells_at + when.lasts).isoformat(),
-            },
-            due_at=when.tells_at if when.wait else None,
+        payload = {
+            "entry": entry.id,
+            "campaign": entry.campaign,
+            "language": entry.language,
+            "offer": entry.offers + 1,
+            "centre_id": one.centre_id,
+            "centre_name": one.centre_name,
+            "town": one.town,
+            "time_zone": one.time_zone,
+            "places": [held.place_id for held in pair.places],
+            "slots": [held.slot_id for held in pair.places],
+            "starts": [held.start_at.isoformat() for held in pair.places],
+            "until": (when.tells_at + when.lasts).isoformat(),
+        }
+        due_at = when.tells_at if when.wait else None
+        message_id = write_message(
+            self.connection,
+            self.store,
+            "waiting_offer",
+            entry.number,
+            payload,
+            key=waiting.offer_key(entry.id, pair.first.slot_id),
             topic=Topic.OFFER,
+            due_at=due_at,
         )
-        if not outbox.add(self.connection, clock, self.store.vault, message):
+        if message_id is None:
             # They were asked about this very hour before.
             give_back_holds(self.connection, holder)
             return _Came.NOT_TO_THEM
         waiting.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
-        new = NewOffer(message.id, entry, pair.first.slot_id)
-        offers.add(self.connection, clock, new, message.due_at)
+        new = NewOffer(message_id, entry, pair.first.slot_id)
+        offers.add(self.connection, clock, new, due_at)
         return _Came.OFFERED
 
     def _hold(
@@ -285,7 +283,9 @@ class _Queue:
         campaign = replace(
             self.campaign, doses=entry.doses, hold_lease=when.hold, hold_longest=when.hold
         )
-        allocator = Allocate(self.connection, self.store, campaign, Holder(Channel.WAITING, holder))
+        allocator = Allocate(
+            Work(self.connection, self.store, campaign), Holder(Channel.WAITING, holder)
+        )
         zone = ZoneInfo(one.time_zone)
         first = allocator.hold_slot(one.slot_id)
         if first is None:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from models.crypto import Vault
 from models.database import Connection
 from models.slots import places
-from services.campaign.campaign import Campaign
 from services.store import Store
+from services.work import Work
 
 # So long a cancellation can be taken back.
 UNDO_WITHIN = timedelta(minutes=10)
@@ -39,48 +39,26 @@ def pass_on_holds(connection: Connection, holder: str) -> list[int]:
     return places.give_up(connection, holder)
 
 
-def keep_for_return(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    holder: str,
-    place_ids: Sequence[int],
-    *,
-    keeper: str,
-) -> int:
+def keep_for_return(work: Work, holder: str, place_ids: Sequence[int], *, keeper: str) -> int:
     """The line was cut: keep what was chosen for the resume window, free everything else.
 
     `keeper` is whoever may take it up again: see `returning`. One set is kept for each.
     """
-    places.release(connection, keeper)
-    kept = places.keep(
-        connection,
-        store.clock,
-        holder,
-        place_ids,
-        keeper=keeper,
-        window=campaign.resume_window,
-    )
-    places.release(connection, holder)
+    places.release(work.connection, keeper)
+    kept = _keep(work, holder, place_ids, keeper)
+    places.release(work.connection, holder)
     return kept
 
 
-def keep_for_code(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    holder: str,
-    place_ids: Sequence[int],
-) -> int:
+def keep_for_code(work: Work, holder: str, place_ids: Sequence[int]) -> int:
     """Whoever goes on elsewhere has the resume window to do so; until then it stays theirs here."""
-    return places.keep(
-        connection,
-        store.clock,
-        holder,
-        place_ids,
-        keeper=holder,
-        window=campaign.resume_window,
-    )
+    return _keep(work, holder, place_ids, holder)
+
+
+def _keep(work: Work, holder: str, place_ids: Sequence[int], keeper: str) -> int:
+    window = work.campaign.resume_window
+    clock = work.store.clock
+    return places.keep(work.connection, clock, holder, place_ids, keeper=keeper, window=window)
 
 
 def close_place(connection: Connection, store: Store, place_id: int) -> bool:
@@ -88,31 +66,23 @@ def close_place(connection: Connection, store: Store, place_id: int) -> bool:
     return places.block_free(connection, store.clock, place_id)
 
 
-def take_back(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    holders: Sequence[str],
-    place_ids: Sequence[int],
-    *,
-    holder: str,
-) -> bool:
+def take_back(work: Work, holders: Sequence[str], place_ids: Sequence[int], *, holder: str) -> bool:
     """What was kept is held by the call that goes on: all of these places, or none of them.
 
     `holders` are the names under which they may be kept.
     """
     had = places.hand_over(
-        connection,
-        store.clock,
+        work.connection,
+        work.store.clock,
         holders,
         place_ids,
         to=holder,
-        lease=campaign.hold_lease,
-        longest=campaign.hold_longest,
+        lease=work.campaign.hold_lease,
+        longest=work.campaign.hold_longest,
     )
     if had == len(place_ids):
         return True
-    places.release_some(connection, holder, place_ids)
+    places.release_some(work.connection, holder, place_ids)
     return False
 
 

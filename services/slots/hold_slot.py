@@ -1,4 +1,7 @@
-"""Find the nearest free slots, with a second appointment where needed, and hold up to three."""
+"""Find the nearest free slots, with a second appointment where needed, and hold up to three.
+
+For a second person, one beside the first person's: the same centre, within the hour.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,11 @@ from datetime import UTC, datetime, time, timedelta
 from time import monotonic as time_passed
 from zoneinfo import ZoneInfo
 
-from models.database import Connection
 from models.slots.places import HeldPlace, SlotQuery, Window
-from services.campaign.campaign import Campaign
 from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Holder, Pair
-from services.slots.give_back import give_back_holds, give_back_kept
-from services.store import Store
+from services.slots.give_back import give_back_holds, give_back_kept, give_back_some
+from services.work import Work
 
 MOST_OFFERS = 3
 # Most callers find three centres among the nearest dozen; the rest is looked at only when not.
@@ -25,6 +26,10 @@ NEXT_OFFER_AFTER = timedelta(hours=3)
 # Seconds that a search goes on where all that is free is just being taken by others. With the last
 # wait for a lock it must stay well below what a turn may take.
 PATIENCE_IN_ALL = 1.5
+# How far from the first person's slot a second person's may be.
+WITHIN = timedelta(hours=1)
+# A window ends before its last moment; an hour later is still within the hour.
+_INCLUSIVE = timedelta(seconds=1)
 MORNING = (time(0), time(12, 30))
 AFTERNOON = (time(12, 30), time(23, 59, 59))
 
@@ -58,9 +63,7 @@ class HeldSlot:
     second: HeldPlace | None = None
 
 
-def hold_slots(
-    connection: Connection, store: Store, campaign: Campaign, holder: Holder, wanted: HoldRequest
-) -> list[HeldSlot]:
+def hold_slots(work: Work, holder: Holder, wanted: HoldRequest) -> list[HeldSlot]:
     """Hold the earliest free slot of the nearest centres, in the caller's transaction.
 
     Three centres where there are three; else the nearest one gives slots some hours and a day
@@ -70,20 +73,46 @@ def hold_slots(
     as a caller can wait (PATIENCE_IN_ALL).
     """
     if wanted.holds:
-        give_back_holds(connection, holder.id)
+        give_back_holds(work.connection, holder.id)
     if wanted.returning:
         # Kept since the line was cut: whoever rings again searches among it, too.
-        give_back_kept(connection, wanted.returning, holder.id)
-    horizon = store.clock.now() + timedelta(days=campaign.horizon_days)
+        give_back_kept(work.connection, wanted.returning, holder.id)
+    horizon = work.store.clock.now() + timedelta(days=work.campaign.horizon_days)
     if wanted.not_after is not None:
         horizon = min(horizon, wanted.not_after)
     if not wanted.near or wanted.not_before >= horizon:
         return []
-    allocator = Allocate(connection, store, campaign, holder)
+    allocator = Allocate(work, holder)
     search = _Search(allocator, wanted, horizon)
     held = search.hold_or_make_sure()
     found = [HeldSlot(one.first, search.centres[one.first.centre_id], one.second) for one in held]
     return sorted(found, key=lambda one: (one.near.kilometres, one.place.start_at))
+
+
+def hold_adjacent(
+    work: Work,
+    holder: Holder,
+    *,
+    centre_id: str,
+    start: datetime,
+    zone: ZoneInfo,
+    instead_of: Sequence[int] = (),
+) -> Pair | None:
+    """Hold one more place at that centre at most an hour from `start` (UTC), sooner than none.
+
+    At the same time or after it if possible, else before it. With two doses, a second comes with
+    it. `instead_of` are places that were held so before: they are given back first.
+    """
+    if instead_of:
+        give_back_some(work.connection, holder.id, instead_of)
+    allocator = Allocate(work, holder)
+    not_before = max(start - WITHIN, work.store.clock.now() + work.campaign.lead)
+    for opens, closes in ((start, start + WITHIN + _INCLUSIVE), (not_before, start)):
+        if opens < closes:
+            held = allocator.hold([centre_id], allocator.wish(((opens, closes),), (), zone), zone)
+            if held:
+                return held[0]
+    return None
 
 
 def windows(

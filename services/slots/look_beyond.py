@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from models.database import Connection
-from services.campaign.campaign import Campaign
 from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Channel, Holder
-from services.store import Store
+from services.work import Work
 
 # Farther than any two places on one land: from Brest to Menton it is 1,060 kilometres.
 WHOLE_LAND_KILOMETRES = 1500.0
@@ -37,12 +35,7 @@ class Beyond:
         self._nothing: dict[tuple[str, str], float] = {}
 
     def nearest(
-        self,
-        connection: Connection,
-        store: Store,
-        campaign: Campaign,
-        near: Sequence[NearbyCentre],
-        not_before: datetime,
+        self, work: Work, near: Sequence[NearbyCentre], not_before: datetime
     ) -> NearbyCentre | None:
         """The first of these centres, all on one land, with a free slot after `not_before` (UTC).
 
@@ -50,15 +43,15 @@ class Beyond:
         """
         if not near:
             return None
-        now = store.clock.now()
-        anybody = not_before <= now + campaign.lead
-        land = (campaign.name, near[0].centre.territory)
+        now = work.store.clock.now()
+        anybody = not_before <= now + work.campaign.lead
+        land = (work.campaign.name, near[0].centre.territory)
         if anybody and self._ticks() - self._nothing.get(land, -self._fresh) < self._fresh:
             return None
-        horizon = now + timedelta(days=campaign.horizon_days)
+        horizon = now + timedelta(days=work.campaign.horizon_days)
         if not_before >= horizon:
             return None
-        allocator = Allocate(connection, store, campaign, Holder(Channel.PHONE, ""))
+        allocator = Allocate(work, Holder(Channel.PHONE, ""))
         wish = allocator.wish(((not_before, horizon),))
         give_up_at = self._ticks() + MOST_SECONDS
         for start in range(0, len(near), _RING):

@@ -1,4 +1,4 @@
-"""Open slots at centres, by hours told or by the centres' own.
+"""Open slots at centres, by hours told or by the centres' own, and list them.
 
 Hours are wall-clock times in the centre's own time zone, whatever the season: 09:00 is 09:00 on
 both sides of a change of clocks, and times that a change leaves out get no slot.
@@ -34,10 +34,16 @@ BATCH_SLOTS: Final = 2000
 MOST_DAYS: Final = 366
 MOST_PLACES: Final = 200
 MINUTES_A_DAY: Final = 24 * 60
+# Of `list_slots`.
+HEADER: Final = ("start", "capacity", "booked", "held", "blocked")
 
 
 class SlotsRefused(Exception):
     """One sentence: why no slot was opened."""
+
+
+class UnknownCentre(Exception):
+    """One sentence: there is no such centre."""
 
 
 class ReleaseOffers(Protocol):
@@ -166,6 +172,23 @@ def open_spans(
     if report.opened.places:
         database.analyze()
     return report
+
+
+def list_slots(
+    database: Database, clock: Clock, centre_id: str
+) -> Iterator[tuple[str, int, int, int, int]]:
+    """Rows in the order of HEADER, by start. Starts are ISO 8601 in the centre's own time zone.
+
+    Raises UnknownCentre.
+    """
+    name = slots.time_zone_of(database, centre_id)
+    if name is None:
+        raise UnknownCentre(f"there is no centre {centre_id}")
+    zone = ZoneInfo(name)
+    return (
+        (row.start_at.astimezone(zone).isoformat(), row.capacity, row.booked, row.held, row.blocked)
+        for row in slots.count(database, clock, centre_id)
+    )
 
 
 def parse_hours(text: str) -> Interval:

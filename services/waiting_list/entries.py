@@ -14,21 +14,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from models.database import Connection
+from models.slots.slots import HeldAppointment
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import OfferOutcome
-from models.waiting_list.waiting import NewWaitingListEntry, Offered, WaitingListEntry
+from models.waiting_list.waiting import Waiter, WaitingListEntry
 from prompts.catalogue import Catalogue
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.allocate import Channel, Holder
 from services.slots.freed_slot_offers import free_cancelled, offer_freed
 from services.slots.give_back import pass_on_holds
+from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 
 # Offers that ran out and are looked after together; each is a transaction of its own.
 AT_ONCE = 200
@@ -54,32 +56,6 @@ class EntryState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Waiter:
-    """Who waits, for what. `number` is E.164; `not_before` is UTC.
-
-    Either `centre_id`, or a position (degrees) with its land and how far they would go: never
-    farther than the campaign's radius, and never over a sea. Of several classes the lower
-    `class_rank` comes first. `for_other`: whoever asks does so for somebody else.
-    `twin`: the second of two of one birth date who are asked for together.
-    """
-
-    born: date
-    number: str
-    postcode: str
-    rank: int = 1
-    language: str = "fr"
-    centre_id: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    territory: str | None = None
-    kilometres: float | None = None
-    not_before: datetime | None = None
-    class_rank: int = 0
-    for_other: bool = False
-    twin: bool = False
-
-
-@dataclass(frozen=True)
 class WaitingListPosition:
     """`ahead` is how many come before them; None once they wait no more.
 
@@ -89,11 +65,11 @@ class WaitingListPosition:
 
     state: EntryState
     ahead: int | None = None
-    offer: tuple[Offered, ...] = ()
+    offer: tuple[HeldAppointment, ...] = ()
     offered_until: datetime | None = None
 
 
-def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> str:
+def join(work: Work, who: Waiter) -> str:
     """Put somebody on the list, in the caller's transaction; gives the id of their entry.
 
     One live entry for each person: a second wish gives the first entry and changes nothing of it.
@@ -107,52 +83,35 @@ def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) 
     by_distance = (who.latitude, who.longitude, who.territory, who.kilometres)
     if who.centre_id is None and None in by_distance:
         raise NoPlace
-    here = who.centre_id is None
-    rank = _rank(connection, store, campaign, who)
-    new = NewWaitingListEntry(
-        id=store.chance.identifier(),
-        campaign=campaign.name,
-        born=who.born,
-        number=who.number,
-        postcode=who.postcode,
-        rank=rank,
-        language=who.language,
-        doses=campaign.doses,
-        class_rank=who.class_rank,
-        centre_id=who.centre_id,
-        latitude=who.latitude if here else None,
-        longitude=who.longitude if here else None,
-        territory=who.territory if here else None,
-        kilometres=min(who.kilometres or 0, campaign.radius_kilometres) if here else None,
-        not_before=who.not_before,
-        for_other=who.for_other,
+    who = replace(who, rank=_rank(work, who))
+    if who.centre_id is None:
+        radius = work.campaign.radius_kilometres
+        who = replace(who, kilometres=min(who.kilometres or 0, radius))
+    else:
+        who = replace(who, latitude=None, longitude=None, territory=None, kilometres=None)
+    entry_id, store, campaign = work.store.chance.identifier(), work.store, work.campaign
+    return waiting.add(
+        work.connection, store.clock, store.vault, entry_id, campaign.name, campaign.doses, who
     )
-    return waiting.add(connection, store.clock, store.vault, new)
 
 
-def _rank(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> int:
+def _rank(work: Work, who: Waiter) -> int:
     """2 for a twin, and for that of somebody who put themselves on the list; else as asked for."""
     if who.twin:
         return 2
     if not who.for_other or who.rank != 1:
         return who.rank
-    there = find(connection, store, campaign, born=who.born, number=who.number)
-    entry = waiting.load(connection, store.vault, there) if there else None
+    there = find(work, born=who.born, number=who.number)
+    entry = waiting.load(work.connection, work.store.vault, there) if there else None
     # For somebody else twice is the same person again, as far as anybody knows.
     return 1 if entry is None or entry.for_other else 2
 
 
-def find(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    *,
-    born: date,
-    number: str,
-    rank: int = 1,
-) -> str | None:
+def find(work: Work, *, born: date, number: str, rank: int = 1) -> str | None:
     """The live entry of a person; None when they are not on the list."""
-    return waiting.find(connection, store.vault, campaign.name, born=born, number=number, rank=rank)
+    return waiting.find(
+        work.connection, work.store.vault, work.campaign.name, born=born, number=number, rank=rank
+    )
 
 
 def position(connection: Connection, store: Store, entry_id: str) -> WaitingListPosition | None:
@@ -168,24 +127,22 @@ def position(connection: Connection, store: Store, entry_id: str) -> WaitingList
     return WaitingListPosition(EntryState(entry.state))
 
 
-def leave(connection: Connection, store: Store, campaign: Campaign, entry_id: str) -> bool:
+def leave(work: Work, entry_id: str) -> bool:
     """Take somebody off the list; what they were offered goes to the next.
 
     False when they were not on it.
     """
-    entry = _lock_live(connection, store, entry_id)
+    entry = _lock_live(work.connection, work.store, entry_id)
     if entry is None:
         return False
-    waiting.end(connection, store.clock, entry_id, EntryState.GONE)
-    offers.end(connection, store.clock, entry_id, OfferOutcome.LEFT)
-    _pass_on(connection, store, campaign, entry_id)
+    waiting.end(work.connection, work.store.clock, entry_id, EntryState.GONE)
+    offers.end(work.connection, work.store.clock, entry_id, OfferOutcome.LEFT)
+    _pass_on(work.connection, work.store, work.campaign, entry_id)
     return True
 
 
 def accept(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
+    work: Work,
     entry_id: str,
     *,
     catalogue: Catalogue,
@@ -203,105 +160,71 @@ def accept(
     booked for another hour, though it is what they are offered by now. Raises
     services.booking.confirm_booking.NoReference.
     """
-    entry = waiting.load(connection, store.vault, entry_id, lock=True)
+    entry = waiting.load(work.connection, work.store.vault, entry_id, lock=True)
     if entry is None or entry.state in (EntryState.WAITING, EntryState.GONE):
         return NotBooked()
     if entry.state == EntryState.TAKEN:
-        reference = waiting.reference_of(connection, store.vault, entry_id)
+        reference = waiting.reference_of(work.connection, work.store.vault, entry_id)
         return NotBooked() if reference is None else Booked(reference, None)
-    held = waiting.offered_to(connection, store.clock, entry_id)
+    held = waiting.offered_to(work.connection, work.store.clock, entry_id)
     if _is_another(held, chosen):
         return NotBooked()
     if len(held) != entry.doses:
         # A dead scheduler: the hold ran out, and the place may be somebody else's.
-        _gone(connection, store, campaign, entry)
+        _gone(work, entry)
         return NotBooked()
-    request = _request(
-        entry, held, holder=Holder(channel, waiting.holder_of(entry_id)), text_to=text_to
-    )
-    booked = confirm_booking(
-        connection,
-        store,
-        campaign,
-        replace(request, who=who, call_id=call_id),
-        catalogue=catalogue,
-        national_number=national_number,
-    )
-    if isinstance(booked, Booked):
-        waiting.end(connection, store.clock, entry_id, EntryState.TAKEN)
-        offers.end(connection, store.clock, entry_id, OfferOutcome.TAKEN)
-    else:
-        _not_booked(connection, store, campaign, entry, held)
-    return booked
-
-
-def _request(
-    entry: WaitingListEntry, held: Sequence[Offered], *, holder: Holder, text_to: str | None
-) -> Request:
-    where = held[0]
-    zone = ZoneInfo(where.time_zone)
-    return Request(
-        holder=holder,
-        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in held),
-        centre_id=where.centre_id,
-        local_starts=tuple(one.start_at.astimezone(zone) for one in held),
-        street=where.street,
-        centre_name=where.name,
-        town=where.town,
-        centre_postcode=where.postcode,
+    request = Request(
+        holder=Holder(channel, waiting.holder_of(entry_id)),
+        offer=offer_at(held[0], *held),
         born=entry.born,
         postcode=entry.postcode,
         number=entry.number,
         text_to=text_to,
+        call_id=call_id,
         rank=entry.rank,
+        who=who,
     )
+    booked = confirm_booking(work, request, catalogue=catalogue, national_number=national_number)
+    if isinstance(booked, Booked):
+        waiting.end(work.connection, work.store.clock, entry_id, EntryState.TAKEN)
+        offers.end(work.connection, work.store.clock, entry_id, OfferOutcome.TAKEN)
+    else:
+        _not_booked(work, entry, held)
+    return booked
 
 
-def _not_booked(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    entry: WaitingListEntry,
-    held: Sequence[Offered],
-) -> None:
+def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[HeldAppointment]) -> None:
     """The place goes to the next: its person is booked otherwise, or cannot be booked like this.
 
     Of the latter (too many bookings on one number) an agent will find another; a place that was
     given back in the attempt is passed on like one that is held still.
     """
     also = [one.place_id for one in held]
-    if waiting.is_booked(connection, entry.id):
-        waiting.end(connection, store.clock, entry.id, EntryState.TAKEN)
-        offers.end(connection, store.clock, entry.id, OfferOutcome.BOOKED)
-        _pass_on(connection, store, campaign, entry.id, also)
+    if waiting.is_booked(work.connection, entry.id):
+        waiting.end(work.connection, work.store.clock, entry.id, EntryState.TAKEN)
+        offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.BOOKED)
+        _pass_on(work.connection, work.store, work.campaign, entry.id, also)
     else:
-        _gone(connection, store, campaign, entry, also)
+        _gone(work, entry, also)
 
 
-def _is_another(held: Sequence[Offered], chosen: Sequence[int]) -> bool:
+def _is_another(held: Sequence[HeldAppointment], chosen: Sequence[int]) -> bool:
     return bool(held and chosen) and [one.place_id for one in held] != list(chosen)
 
 
-def decline(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    entry_id: str,
-    *,
-    chosen: Sequence[int] = (),
-) -> bool:
+def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
     """Refuse what is offered: it goes to the next. False when nothing was.
 
     `chosen` are the places that they heard of: another offer, which they have by now, stays.
     """
-    entry = _lock_live(connection, store, entry_id)
+    entry = _lock_live(work.connection, work.store, entry_id)
     if entry is None or entry.state != EntryState.OFFERED:
         return False
-    if _is_another(waiting.offered_to(connection, store.clock, entry_id), chosen):
+    if _is_another(waiting.offered_to(work.connection, work.store.clock, entry_id), chosen):
         return False
-    waiting.set_waiting(connection, store.clock, entry.id, behind=entry.offers > 1)
-    offers.end(connection, store.clock, entry.id, OfferOutcome.REFUSED)
-    _pass_on(connection, store, campaign, entry.id)
+    waiting.set_waiting(work.connection, work.store.clock, entry.id, behind=entry.offers > 1)
+    offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.REFUSED)
+    _pass_on(work.connection, work.store, work.campaign, entry.id)
     return True
 
 
@@ -319,7 +242,7 @@ class SlotReleaseNotifier:
     def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
         """Offer new places, in the caller's transaction: campaigns in the order they opened."""
         return sum(
-            offer_freed(connection, self.store, campaign, place_ids)
+            offer_freed(Work(connection, self.store, campaign), place_ids)
             for campaign in self.campaigns()
         )
 
@@ -387,21 +310,15 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
         freed = _pass_on(connection, store, campaign, entry_id)
         if outcome is OfferOutcome.UNTOLD and campaign is not None:
             # What nobody behind them wants is theirs before it is everybody's.
-            offer_freed(connection, store, campaign, freed)
+            offer_freed(Work(connection, store, campaign), freed)
     return True
 
 
-def _gone(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    entry: WaitingListEntry,
-    also: Sequence[int] = (),
-) -> None:
+def _gone(work: Work, entry: WaitingListEntry, also: Sequence[int] = ()) -> None:
     """The place is not to be had any more, which is no fault of theirs."""
-    waiting.set_waiting(connection, store.clock, entry.id)
-    offers.end(connection, store.clock, entry.id, OfferOutcome.GONE)
-    _pass_on(connection, store, campaign, entry.id, also)
+    waiting.set_waiting(work.connection, work.store.clock, entry.id)
+    offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.GONE)
+    _pass_on(work.connection, work.store, work.campaign, entry.id, also)
 
 
 def _pass_on(
@@ -414,7 +331,7 @@ def _pass_on(
     """Give what an entry holds to those behind it; nobody sees it free in between."""
     freed = sorted({*pass_on_holds(connection, waiting.holder_of(entry_id)), *also})
     if campaign is not None:
-        offer_freed(connection, store, campaign, freed, but_not=entry_id)
+        offer_freed(Work(connection, store, campaign), freed, but_not=entry_id)
     return freed
 
 

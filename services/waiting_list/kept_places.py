@@ -7,17 +7,14 @@ any more: in the same words as where nobody waits.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from models import attempts
-from models.attempts import AttemptCountQuery, Subject
 from models.database import Connection
 from models.waiting_list import offers
 from models.waiting_list.waiting import WaitingListEntry
-from services.attempts import TRIES_A_CALL, TRIES_A_DAY
+from services.attempts import TRIES_A_CALL, TRIES_A_DAY, subject, tried
 from services.store import Store
-
-_DAY = timedelta(hours=24)
 
 
 def find(
@@ -29,15 +26,11 @@ def find(
     counted: after three wrong ones in a call, or five in a day from a number, a right one finds
     nothing either.
     """
-    index = store.vault.index
     subjects = (
-        Subject("kept_call", index("call", call_id) or b""),
-        Subject("kept_caller", index("phone", number) or b""),
+        subject(store, "kept_call", "call", call_id),
+        subject(store, "kept_caller", "phone", number),
     )
-    attempts.wait_for_others(connection, subjects)
-    in_call, in_day = attempts.counts(
-        connection, store.clock, [AttemptCountQuery(subject, _DAY) for subject in subjects]
-    )
+    in_call, in_day = tried(connection, store, subjects)
     found = offers.of_line(connection, store.vault, number, born.isoformat())
     attempts.add(connection, store.clock, subjects, good=bool(found))
     if in_call >= TRIES_A_CALL or in_day >= TRIES_A_DAY or not found:

@@ -17,9 +17,10 @@ from flows.world import News
 from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
-from models.messages.outbox import ClaimedMessage, NewMessage
+from models.messages.outbox import ClaimedMessage
+from models.slots.slots import HeldAppointment
 from models.waiting_list import offers, waiting
-from models.waiting_list.waiting import Offered, WaitingListEntry
+from models.waiting_list.waiting import WaitingListEntry
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
@@ -28,6 +29,7 @@ from services.messages.notices import CallPlan, Later, ReadyNotice, Reason, Rend
 from services.messages.offer_hours import may_ring
 from services.messages.texts import MessagePlace
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.store import Store
 from services.waiting_list.entries import EntryState
 
@@ -75,7 +77,7 @@ class OfferNotices:
         first = may_ring(campaign, entry.number, now)
         return ReadyNotice(entry.number, text, call, by_call_first=first)
 
-    def _offer_text(self, entry: WaitingListEntry, held: list[Offered]) -> str:
+    def _offer_text(self, entry: WaitingListEntry, held: list[HeldAppointment]) -> str:
         where = held[0]
         zone = ZoneInfo(where.time_zone)
         until = entry.offered_until or where.start_at
@@ -126,12 +128,7 @@ def not_reached(connection: Connection, store: Store, message_id: str) -> str | 
     told = outbox.load(connection, store.vault, message_id)
     if told is None or told.claimed.kind != OFFER or "of" in told.claimed.payload:
         return None
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind=OFFER,
-        dedupe_key=f"waiting_text:{message_id}",
-        recipient=told.claimed.recipient,
-        payload={**told.claimed.payload, "of": message_id},
-        topic=Topic.OFFER,
-    )
-    return message.id if outbox.add(connection, store.clock, store.vault, message) else None
+    payload = {**told.claimed.payload, "of": message_id}
+    key = f"waiting_text:{message_id}"
+    recipient = told.claimed.recipient
+    return write_message(connection, store, OFFER, recipient, payload, key=key, topic=Topic.OFFER)

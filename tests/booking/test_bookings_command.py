@@ -19,6 +19,7 @@ from models.booking.tables import booking
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, confirm_booking
 from services.slots.give_back import UNDO_WITHIN
+from services.work import Work
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 from tests.support.rows import booked_places, change, clock_of, holds, request_for
 
@@ -45,9 +46,7 @@ def books(house: House, holder: str = "CA-1", **changes_: Any) -> BookingDetails
     request = replace(request_for(held, holder), **{"number": MOBILE, **changes_})
     with house.database.transaction() as connection:
         done = confirm_booking(
-            connection,
-            house.store,
-            house.campaign,
+            Work(connection, house.store, house.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",

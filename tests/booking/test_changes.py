@@ -23,6 +23,7 @@ from models.booking.tables import appointment, booking
 from models.centres.tables import centre
 from models.messages.tables import message
 from models.slots.tables import place, slot
+from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking.change_booking import (
     Became,
@@ -41,7 +42,8 @@ from services.booking.confirm_booking import Booked, NotBooked, confirm_booking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import EntryState, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, advance, join, position
+from services.work import Work
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 from tests.support.house import house as open_house
 from tests.support.rows import (
@@ -82,9 +84,7 @@ def books(
     request = replace(request_for(held, holder), number=number, born=born)
     with house.database.transaction() as connection:
         booked = confirm_booking(
-            connection,
-            house.store,
-            house.campaign,
+            Work(connection, house.store, house.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",
@@ -621,7 +621,7 @@ def test_the_same_change_has_one_effect(town: House):
 def waits(house: House, gid: str, number: str) -> str:
     who = Waiter(date(1940, 5, 6), number, "75011", centre_id=gid)
     with house.database.transaction() as connection:
-        return join(connection, house.store, house.campaign, who)
+        return join(Work(connection, house.store, house.campaign), who)
 
 
 @pytest.mark.parametrize("how", ["cancel", "move"])
@@ -797,9 +797,7 @@ def asks_again(house: House, holder: str = "CA-2", **changes_: Any) -> Booked | 
     request = replace(request_for(held, holder), number=MOBILE, **changes_)
     with house.database.transaction() as connection:
         return confirm_booking(
-            connection,
-            house.store,
-            house.campaign,
+            Work(connection, house.store, house.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",
@@ -838,9 +836,7 @@ def test_a_landline_gets_no_text(town: House):
     request = replace(request_for(held, "CA-2"), number=LANDLINE)
     with town.database.transaction() as connection:
         again = confirm_booking(
-            connection,
-            town.store,
-            town.campaign,
+            Work(connection, town.store, town.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",

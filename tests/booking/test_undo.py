@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from jobs.scheduler import tidy
 from models.booking.changes import BookingDetails
 from models.slots.tables import place
+from models.waiting_list.waiting import Waiter
 from services.booking.change_booking import (
     By,
     Cancelled,
@@ -29,7 +30,8 @@ from services.booking.change_booking import (
 )
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import EntryState, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, advance, join, position
+from services.work import Work
 from tests.booking.test_changes import at_once, books, read, slot_on
 from tests.support.house import LANDLINE, House, campaign_with, mornings
 from tests.support.rows import change, clock_of, confirms, holds, rows_of
@@ -72,7 +74,7 @@ def takes_back(house: House, file: BookingDetails) -> Restored | Unchanged:
 def waits(house: House, number: str = LANDLINE) -> str:
     who = Waiter(date(1940, 5, 6), number, "75011", centre_id="1")
     with house.database.transaction() as connection:
-        return join(connection, house.store, house.campaign, who)
+        return join(Work(connection, house.store, house.campaign), who)
 
 
 def state(house: House, entry: str) -> EntryState:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
+from models.waiting_list.waiting import Waiter
 from services.accounts.staff import make_demonstration
 from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
 from services.centres.directory import Directory
 from services.service import Service
 from services.store import Store
-from services.waiting_list.entries import Waiter, join
+from services.waiting_list.entries import join
+from services.work import Work
 from tests.browser.stage import served
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, House, a_mobile, house
@@ -77,13 +79,14 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
 
 
 def _filled(made: House, service: Service, people: int) -> AtCentre:
-    from models.centre_day import attendance  # noqa: PLC0415 (beside the only place that needs it)
+    # Beside the only place that needs them.
+    from models.centre_day import attendance, operations  # noqa: PLC0415
     from services.operations.demonstration_people import _book  # noqa: PLC0415
     from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     store: Store = made.store
     with made.database.transaction() as connection:
-        centre = attendance.centre_named(connection, "1")
+        centre = operations.centre_state(connection, "1")
         assert centre is not None
         day = day_of(centre, FIRST.date())
         hours = attendance.hours(connection, store.clock, "1", day.window)
@@ -101,5 +104,5 @@ def _filled(made: House, service: Service, people: int) -> AtCentre:
                 territory="metropole",
                 kilometres=CAMPAIGN.radius_kilometres,
             )
-            join(connection, store, made.campaign, waiter)
+            join(Work(connection, store, made.campaign), waiter)
     return AtCentre(store, service, made.employs("secretary", centre_id="1"), day)

@@ -29,6 +29,7 @@ from services.call.resume_call import (
 from services.messages import texts
 from services.messages.sms_parts import ONE_PART, septets
 from services.operations.erase_data import erase_data
+from services.work import Work
 from tests.support.house import (
     LANDLINE,
     MOBILE,
@@ -106,12 +107,12 @@ def test_what_a_call_can_go_on_from_is_taken_up_once(town: House):
             row = {"id": call_id, "status": "ringing", "status_rank": 2, "started_at": NOON}
             connection.execute(call.insert(), [row])
     with store.database.transaction() as connection:
-        taken = take_up(connection, store, campaign, "CA-one", first.sid)
+        taken = take_up(Work(connection, store, campaign), "CA-one", first.sid)
         assert taken is not None
         assert taken.kept
         assert taken.session.born == "1942-03-12"
     with store.database.transaction() as connection:
-        assert take_up(connection, store, campaign, "CA-two", first.sid) is None
+        assert take_up(Work(connection, store, campaign), "CA-two", first.sid) is None
     assert live_holders(town) == ["CA-one"]
 
 
@@ -121,7 +122,7 @@ def test_a_take_over_that_is_undone_leaves_all_as_it_was(town: House):
 
     def breaks_off() -> None:
         with store.database.transaction() as connection:
-            assert take_up(connection, store, town.campaign, "CA-one", first.sid)
+            assert take_up(Work(connection, store, town.campaign), "CA-one", first.sid)
             raise ZeroDivisionError
 
     before = live_holders(town)
@@ -129,14 +130,14 @@ def test_a_take_over_that_is_undone_leaves_all_as_it_was(town: House):
         breaks_off()
     assert live_holders(town) == before
     with store.database.transaction() as connection:
-        assert take_up(connection, store, town.campaign, "CA-one", first.sid)
+        assert take_up(Work(connection, store, town.campaign), "CA-one", first.sid)
 
 
 def test_a_call_that_is_over_takes_nothing_over(town: House):
     first = cut_at(town, "confirm")
     late = town.phone(LANDLINE).dials().hangs_up()
     with town.database.transaction() as connection:
-        taken = take_up(connection, town.store, town.campaign, late.sid, first.sid)
+        taken = take_up(Work(connection, town.store, town.campaign), late.sid, first.sid)
     assert taken is not None
     assert not taken.kept
 
@@ -153,7 +154,7 @@ def test_only_the_newest_calls_of_a_line_are_looked_at(town: House):
         clock_of(town).advance(timedelta(seconds=1))
         town.phone().dials().hangs_up()
     with town.database.statement() as connection:
-        found = find_earlier(connection, town.store, town.campaign, "CA-new", MOBILE)
+        found = find_earlier(Work(connection, town.store, town.campaign), "CA-new", MOBILE)
     assert found is None
 
 
@@ -197,7 +198,7 @@ def test_what_was_erased_is_not_taken_up(town: House):
     erase_data(town.store)
     clock_of(town).moment = NOON + MINUTE
     with town.database.transaction() as connection:
-        assert take_up(connection, town.store, town.campaign, "CA-one", first.sid) is None
+        assert take_up(Work(connection, town.store, town.campaign), "CA-one", first.sid) is None
 
 
 # ---------------------------------------------------------------- the pace

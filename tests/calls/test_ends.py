@@ -22,6 +22,7 @@ from services.messages.deliver_message import DeliveryDependencies, deliver_mess
 from services.slots.freed_slot_offers import offer_freed
 from services.waiting_list import entries
 from services.waiting_list.offer_notices import OfferNotices
+from services.work import Work
 from tests.support.house import (
     MOBILE,
     NOON,
@@ -59,7 +60,9 @@ def a_town(house: House, code: str, **values: Any) -> None:
 
 def waits(service: House, number: str, born: date = BORN) -> str | None:
     with service.database.statement() as connection:
-        return entries.find(connection, service.store, service.campaign, born=born, number=number)
+        return entries.find(
+            Work(connection, service.store, service.campaign), born=born, number=number
+        )
 
 
 def due_of(row: Any) -> datetime:
@@ -75,7 +78,7 @@ def test_a_place_that_is_freed_then_is_offered_to_whoever_waits(empty: House):
     empty.opens_centre("1", kilometres=0.4, starts=mornings(1))
     with empty.database.transaction() as connection:
         place_ids = connection.execute(select(place.c.id)).scalars().all()
-        assert offer_freed(connection, empty.store, empty.campaign, place_ids) == 1
+        assert offer_freed(Work(connection, empty.store, empty.campaign), place_ids) == 1
     (offer,) = empty.messages("waiting_offer")
     assert json.loads(empty.text_of(offer))["entry"] == waits(empty, MOBILE)
 

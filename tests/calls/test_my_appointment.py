@@ -17,6 +17,7 @@ from models.booking import changes
 from models.booking.tables import appointment
 from models.desk.tables import agent_case
 from models.slots.tables import place
+from models.waiting_list.waiting import Waiter
 from services.attempts import MOST_WRONG_BORNE
 from services.booking.change_booking import By, cancel
 from services.booking.verify_store import verify_store
@@ -24,7 +25,8 @@ from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.slots.allocate import Channel
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import EntryState, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, advance, join, position
+from services.work import Work
 from tests.ivr.line import Line, read
 from tests.online.test_attempts import looks
 from tests.support.house import (
@@ -220,7 +222,7 @@ def first_place(service: House) -> int:
 def waits(service: House) -> str:
     who = Waiter(date(1940, 5, 6), LANDLINE, "75011", centre_id="1")
     with service.database.transaction() as connection:
-        return join(connection, service.store, service.campaign, who)
+        return join(Work(connection, service.store, service.campaign), who)
 
 
 def standing(service: House, entry: str) -> EntryState:

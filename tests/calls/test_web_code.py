@@ -24,6 +24,7 @@ from services.call import resume_call
 from services.call.resume_call import CODE_TRIES, VISIT_CODE_LIVES
 from services.online import web_sessions
 from services.online.web_sessions import for_web
+from services.work import Work
 from tests.online.visitors import BORN, OTHER_DAY, Visitor, link_in, text_to
 from tests.support.house import (
     LANDLINE,
@@ -285,7 +286,7 @@ def test_what_was_booked_meanwhile_is_not_taken_up(made: House):
     visitor.sends("/rendez-vous/confirmer", **form)
     with made.database.transaction() as connection:
         # Booked meanwhile: nothing is taken up, and the visit stays as it is.
-        taken = resume_call.take_up(connection, made.store, campaign, "Wother", earlier)
+        taken = resume_call.take_up(Work(connection, made.store, campaign), "Wother", earlier)
         assert taken is None
     assert outcomes(made) == ["booked"]
     assert web_sessions.load(made.store, earlier) is not None

@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import select, update
 
 from models.booking.tables import appointment
-from models.centre_day import attendance
+from models.centre_day import attendance, operations
 from models.queue import queues
 from models.slots.tables import place
 from models.waiting_list import waiting
 from models.waiting_list.tables import waiting_entry
+from models.waiting_list.waiting import Waiter
 from services.accounts.staff import read_acts
 from services.booking.confirm_booking import Booked
 from services.centre_day import secretary, secretary_hours
@@ -29,7 +30,7 @@ from services.operations.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import Waiter
+from services.work import Work
 from tests.support.house import CAMPAIGN, MOBILE, House, a_mobile
 
 # Half past six in Paris, of a day whose slots were at nine, at ten and at a quarter to seven.
@@ -48,7 +49,7 @@ def service_of(made: House) -> Service:
 
 def at_centre(made: House, centre_id: str = "1", **who: Any) -> AtCentre:
     with made.database.statement() as connection:
-        centre = attendance.centre_named(connection, centre_id)
+        centre = operations.centre_state(connection, centre_id)
     assert centre is not None
     day = secretary.day_of(centre, secretary.today_of(centre, made.clock.now()))
     return AtCentre(
@@ -201,7 +202,7 @@ def test_what_an_absent_person_left_is_given_once_and_only_when_somebody_says_so
     say(at, second, AttendanceState.ABSENT, "")
     with evening.database.transaction() as connection:
         allocator = Allocate(
-            connection, evening.store, CAMPAIGN, Holder(Channel.AGENT, "desk:somebody")
+            Work(connection, evening.store, CAMPAIGN), Holder(Channel.AGENT, "desk:somebody")
         )
         held = secretary._hold_any(connection, at, allocator)
         assert held is not None
@@ -225,7 +226,7 @@ def waits(made: House, number: int, **more: Any) -> str:
         **more,
     )
     with made.database.transaction() as connection:
-        return waiting_list.join(connection, made.store, made.campaign, who)
+        return waiting_list.join(Work(connection, made.store, made.campaign), who)
 
 
 @pytest.mark.parametrize("doses", [1, 2])

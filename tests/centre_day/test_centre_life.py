@@ -24,11 +24,12 @@ from commands import operations as operations_commands
 from commands import slots as slots_commands
 from models.all_tables import metadata
 from models.booking import changes, history
-from models.booking.changes import BookingDetails
+from models.booking.changes import Address, BookingDetails
 from models.centre_day.operations import holds_id, ids_in, with_ids
 from models.centres.tables import centre
 from models.desk import cases
 from models.slots.tables import place, slot
+from models.waiting_list.waiting import Waiter
 from services.booking.change_booking import By, cancel
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store
@@ -43,7 +44,9 @@ from services.centre_day.centre_life import (
 from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
-from services.waiting_list.entries import Waiter, join
+from services.slots.offer import offer_at
+from services.waiting_list.entries import join
+from services.work import Work
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.imports import centre_row, write_centres
 from tests.support.rows import (
@@ -86,6 +89,7 @@ def slot_at(house: House, gid: str, start: datetime) -> int:
     return int(rows_of(house.database, statement)[0].id)
 
 
+ANYWHERE = Address("1", "", "", "", "", "Europe/Paris", bookable=True)
 _NUMBERS = iter(range(10_000_000, 99_999_999))
 
 
@@ -101,22 +105,14 @@ def books(
     holder = f"CA-{next(_NUMBERS)}"
     channel_holder = Holder(Channel.PHONE, holder)
     with house.database.transaction() as connection:
-        allocator = Allocate(connection, house.store, house.campaign, channel_holder)
+        allocator = Allocate(Work(connection, house.store, house.campaign), channel_holder)
         held = [allocator.hold_slot(slot_at(house, gid, start)) for start in starts]
         assert all(held)
         booked = confirm_booking(
-            connection,
-            house.store,
-            house.campaign,
+            Work(connection, house.store, house.campaign),
             Request(
                 holder=channel_holder,
-                chosen=tuple(Chosen(o.place_id, o.slot_id, o.start_at) for o in held if o),
-                centre_id=gid,
-                local_starts=starts,
-                street="",
-                centre_name="",
-                town="",
-                centre_postcode="",
+                offer=offer_at(ANYWHERE, *(one for one in held if one)),
                 born=born,
                 postcode="75011",
                 number=number,
@@ -412,7 +408,7 @@ def test_a_hold_on_a_blocked_place_cannot_be_confirmed(service: House):
     change(service.database, update(place).values(blocked=True))
     with service.database.transaction() as connection:
         allocator = Allocate(
-            connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1")
+            Work(connection, service.store, service.campaign), Holder(Channel.PHONE, "CA-1")
         )
         chosen = Chosen(held.place.place_id, held.place.slot_id, held.place.start_at)
         assert allocator.book([chosen], "nobody") is None
@@ -442,7 +438,7 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
     with service.database.transaction() as connection:
         for number in range(callers):
             holder = Holder(Channel.PHONE, f"CA-{number}")
-            allocator = Allocate(connection, service.store, service.campaign, holder)
+            allocator = Allocate(Work(connection, service.store, service.campaign), holder)
             held[number] = allocator.hold_slot(slot_at(service, "1", starts[number % 4]))
     together = threading.Barrier(callers // 2 + 1, timeout=20)
     blocked = threading.Event()
@@ -461,22 +457,19 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
             assert blocked.wait(timeout=20)
         with service.database.transaction() as connection:
             booked = confirm_booking(
-                connection,
+                Work(connection,
                 service.store,
-                service.campaign,
+                service.campaign),
                 Request(
                     holder=Holder(Channel.PHONE, f"CA-{number}"),
-                    chosen=(Chosen(offer.place_id, offer.slot_id, offer.start_at),),
-                    centre_id="1",
-                    local_starts=(offer.start_at,),
-                    street="", centre_name="", town="", centre_postcode="",
+                    offer=offer_at(ANYWHERE, offer),
                     born=date(1942, 3, 12),
                     postcode="75011",
                     number=f"+3361111{number:04d}",
                     text_to=None,
                 ),
                 catalogue=service.phone().words,
-                national_number="+33974750001",
+                national_number="+33974750001"
             )  # fmt: skip
         assert number % 2 or not isinstance(booked, Booked)
         return booked.reference if isinstance(booked, Booked) else None
@@ -610,7 +603,7 @@ def test_whoever_waits_has_the_place_that_moving_along_frees(two_doses: House):
     one_dose = replace(TWO_DOSES, doses=1)
     with two_doses.database.transaction() as connection:
         waits = Waiter(date(1940, 1, 1), "+33699999999", "75011", centre_id="1")
-        join(connection, two_doses.store, one_dose, waits)
+        join(Work(connection, two_doses.store, one_dose), waits)
     life(two_doses).close_day("1", MONDAY, WHY)
     assert two_doses.held() == 1
     assert len(two_doses.messages("waiting_offer")) == 1
@@ -737,7 +730,7 @@ def test_whoever_waits_is_offered_what_is_added(service: House):
     books(service, "1", monday)
     with service.database.transaction() as connection:
         waits = Waiter(date(1940, 1, 1), "+33699999999", "75011", centre_id="1")
-        join(connection, service.store, service.campaign, waits)
+        join(Work(connection, service.store, service.campaign), waits)
     life(service).set_capacity("1", MONDAY, MONDAY, 2, WHY)
     assert service.held() == 1
     assert len(service.messages("waiting_offer")) == 1
@@ -997,7 +990,7 @@ def test_a_centre_that_books_otherwise_is_never_offered(service: House, mode: st
     assert life(service).settle(OperationRequest("par son propre numéro", "import")) == []
     with service.database.transaction() as connection:
         allocator = Allocate(
-            connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1")
+            Work(connection, service.store, service.campaign), Holder(Channel.PHONE, "CA-1")
         )
         assert (
             allocator.book([Chosen(held.place.place_id, held.place.slot_id, NOON)], "nobody")

@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import IO
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,9 +33,11 @@ from models.database import Database
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.centres.directory import Directory, NearbyCentre
-from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.allocate import Channel, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
+from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 from tests.support.house import CAMPAIGN, POSTCODES
 from tests.support.until import wait_for
 
@@ -174,15 +175,13 @@ class Worker:
             if self.plan.aside:
                 connection.execute(text("SET LOCAL synchronous_commit = local"))
             wanted = HoldRequest(self.near, store.clock.now() + CAMPAIGN.lead)
-            held = hold_slots(connection, store, CAMPAIGN, holder, wanted)
+            held = hold_slots(Work(connection, store, CAMPAIGN), holder, wanted)
         one = held[int(key[4:]) % len(held)]
         request = request_of(key, holder, one)
         with database.engine.connect() as connection:
             transaction = connection.begin()
             booked = confirm_booking(
-                connection,
-                store,
-                CAMPAIGN,
+                Work(connection, store, CAMPAIGN),
                 request,
                 catalogue=self.catalogue,
                 national_number="+33974750001",
@@ -203,16 +202,9 @@ class Worker:
 def request_of(key: str, holder: Holder, one: HeldSlot) -> Request:
     # W03-00042 rings from +33 6 03 00 00 42.
     number = f"+336{int(key[1:3]):02d}{int(key[4:]):06d}"
-    start = one.place.start_at
     return Request(
         holder=holder,
-        chosen=(Chosen(one.place.place_id, one.place.slot_id, start),),
-        centre_id=one.place.centre_id,
-        local_starts=(start.astimezone(ZoneInfo(one.near.centre.time_zone)),),
-        street=one.near.centre.street,
-        centre_name=one.near.centre.name,
-        town=one.near.centre.town,
-        centre_postcode=one.near.centre.postcode,
+        offer=offer_at(one.near.centre, one.place),
         born=date(1942, 3, 12),
         postcode="75011",
         number=number,

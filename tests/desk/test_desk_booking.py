@@ -17,6 +17,7 @@ from models.accounts.staff import Staff
 from models.booking import history
 from models.call import turns
 from models.call.turns import Body
+from models.database import Connection
 from models.desk import desk as rows
 from models.queue import queues
 from models.queue.queues import NewQueueEntry
@@ -46,6 +47,7 @@ from services.desk.caller_profile import draft_of, read_caller_profile
 from services.desk.offers import (
     HOLD_LONGEST,
     Desk,
+    DeskWork,
     SearchCriteria,
     find_offers,
     hand_to_call,
@@ -59,6 +61,7 @@ from services.desk.offers import (
 from services.desk.search import ByPerson, ByReference, NoReason, search
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
+from services.work import Work
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, WITHHELD, House, Phone, house, mornings
 
 BORN, OTHER = date(1942, 3, 12), date(1944, 7, 1)
@@ -66,6 +69,10 @@ PARIS = Town("75011", "Paris 11e", "metropole", 48.859, 2.378)
 NONCE = "a" * 24
 DESK = Desk("agent-1", "e" * 32, "CAcaller", MOBILE)
 TWO_DOSES = replace(CAMPAIGN, doses=2)
+
+
+def on(connection: Connection, made: House, desk: Desk = DESK) -> DeskWork:
+    return DeskWork(connection, made.store, service_of(made), desk)
 
 
 def service_of(made: House) -> Service:
@@ -81,7 +88,7 @@ def at(three_centres: House) -> House:
 def find(made: House, desk: Desk = DESK, **wish) -> tuple[Offer, ...]:
     wished = SearchCriteria(born=wish.pop("born", (BORN,)), town=PARIS, **wish)
     with made.database.transaction() as connection:
-        return find_offers(connection, made.store, service_of(made), desk, wished).offers
+        return find_offers(on(connection, made, desk), wished).offers
 
 
 def books(
@@ -89,7 +96,7 @@ def books(
 ):
     order = DeskOrder(tuple(people), "75011", number, nonce, **more)
     with made.database.transaction() as connection:
-        return book(connection, made.store, service_of(made), desk, order)
+        return book(on(connection, made, desk), order)
 
 
 def file_of(made: House, booking_id: str):
@@ -127,7 +134,7 @@ def test_one_person_is_booked_with_a_name_a_text_and_the_agent_in_the_history(at
 def test_two_people_are_booked_beside_one_another_in_one_go(at):
     offer, *_ = find(at, born=(BORN, OTHER))
     with at.database.transaction() as connection:
-        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+        adjacent = hold_for_second(on(connection, at, DESK), offer)
     assert adjacent is not None
     assert adjacent.centre_id == offer.centre_id
     made = books(at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places))
@@ -141,7 +148,7 @@ def test_two_people_are_booked_beside_one_another_in_one_go(at):
 def test_twins_of_one_birth_date_are_two_people(at):
     offer, *_ = find(at, born=(BORN, BORN))
     with at.database.transaction() as connection:
-        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+        adjacent = hold_for_second(on(connection, at, DESK), offer)
     assert adjacent is not None
     made = books(at, PersonToBook(BORN, offer.places), PersonToBook(BORN, adjacent.places))
     assert isinstance(made, Made)
@@ -155,7 +162,7 @@ def test_of_two_people_neither_is_booked_when_one_cannot_be(service):
     assert isinstance(books(at, PersonToBook(OTHER, first.places)), Made)
     offer, *_ = find(at, born=(BORN, OTHER))
     with at.database.transaction() as connection:
-        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+        adjacent = hold_for_second(on(connection, at, DESK), offer)
     assert adjacent is not None
     refused = books(
         at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places), nonce="b" * 24
@@ -175,7 +182,7 @@ def test_both_appointments_of_two_doses_are_booked_for_both(service):
     offer, *_ = find(service, born=(BORN, OTHER))
     assert len(offer.places) == 2
     with service.database.transaction() as connection:
-        adjacent = hold_for_second(connection, service.store, service_of(service), DESK, offer)
+        adjacent = hold_for_second(on(connection, service, DESK), offer)
     assert adjacent is not None
     made = books(service, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places))
     assert isinstance(made, Made)
@@ -256,8 +263,8 @@ def test_the_agent_goes_on_with_the_slot_that_the_caller_chose(at):
     chosen = session.choice
     desk = replace(DESK, call_id=phone.sid)
     with at.database.transaction() as connection:
-        took = take_over(connection, at.store, service_of(at), desk, session, phone.sid)
-        there = on_desk(connection, at.store, at.campaign, desk, PARIS)
+        took = take_over(on(connection, at, desk), session, phone.sid)
+        there = on_desk(on(connection, at, desk), PARIS)
     assert chosen in took
     assert {one.offer.place_id for one in there} == {offer.place_id for offer in session.offers}
     # The line ends, and nothing of it is lost: it is the desk's.
@@ -275,10 +282,10 @@ def test_of_a_slot_whose_hold_ran_out_in_the_queue_another_place_will_do(at):
     # The very place went meanwhile; the slot has two.
     someone = Holder(Channel.WEB, "web:1")
     with at.database.transaction() as connection:
-        quick = Allocate(connection, at.store, replace(at.campaign, phone_share=0), someone)
+        quick = Allocate(Work(connection, at.store, replace(at.campaign, phone_share=0)), someone)
         assert quick.hold_slot(session.choice.slot_id) is not None
     with at.database.transaction() as connection:
-        took = take_over(connection, at.store, service_of(at), DESK, session, phone.sid)
+        took = take_over(on(connection, at, DESK), session, phone.sid)
     assert [one.slot_id for one in took] == [session.choice.slot_id]
 
 
@@ -294,7 +301,7 @@ def test_what_the_caller_confirmed_first_is_not_taken_over(at):
         turn.finish(step="ready", outcome="booked", body=Body("1", session.to_json(), ""))
     with at.database.transaction() as connection:
         after = session.but(reference="1234567890")
-        took = take_over(connection, at.store, service_of(at), DESK, after, phone.sid)
+        took = take_over(on(connection, at, DESK), after, phone.sid)
     assert took == ()
     assert len(at.bookings()) == 1
 
@@ -321,9 +328,7 @@ def test_the_callers_confirmation_and_the_desks_take_over_at_once_never_both_hav
         def takes_over() -> None:
             start.wait()
             with made.database.transaction() as connection:
-                done["desk"] = take_over(
-                    connection, made.store, service_of(made), DESK, session, phone.sid
-                )
+                done["desk"] = take_over(on(connection, made, DESK), session, phone.sid)
 
         both = [threading.Thread(target=one) for one in (confirms, takes_over)]
         for one in both:
@@ -340,9 +345,9 @@ def test_handed_back_to_the_machine_the_caller_has_what_was_offered(at):
     phone = gives_up_at_the_offers(at)
     session = at.session(phone.sid)
     with at.database.transaction() as connection:
-        take_over(connection, at.store, service_of(at), DESK, session, phone.sid)
+        take_over(on(connection, at, DESK), session, phone.sid)
     with at.database.transaction() as connection:
-        hand_to_call(connection, at.store, at.campaign, DESK, session, phone.sid)
+        hand_to_call(on(connection, at, DESK), session, phone.sid)
         assert rows.held_by(connection, at.store.clock, [DESK.holder.id]) == []
         held = rows.held_by(connection, at.store.clock, [phone.sid])
     assert {one.place_id for one in held} == {offer.place_id for offer in session.offers}
@@ -356,7 +361,7 @@ def test_holds_are_kept_while_the_page_is_open_and_no_longer_than_ten_minutes(at
     for _ in range(6):
         at.clock.advance(timedelta(minutes=1, seconds=30))
         with at.database.transaction() as connection:
-            keep(connection, at.store, at.campaign, DESK)
+            keep(on(connection, at, DESK))
         assert at.held() == 3
     at.clock.advance(timedelta(minutes=1, seconds=30))
     assert timedelta(minutes=10) == HOLD_LONGEST
@@ -390,14 +395,14 @@ def test_a_day_and_a_centre_can_be_asked_for(at):
     assert min(one.local_start.date() for one in later) >= date(2026, 12, 10)
     with at.database.transaction() as connection:
         wish = SearchCriteria(born=(BORN,), town=PARIS, centre="zanzibar")
-        found = find_offers(connection, at.store, service_of(at), DESK, wish)
+        found = find_offers(on(connection, at, DESK), wish)
     assert found.no_such_centre
 
 
 def test_who_may_not_book_yet_is_told_from_when(at):
     with at.database.transaction() as connection:
         wish = SearchCriteria(born=(date(1952, 1, 1),), town=PARIS)
-        found = find_offers(connection, at.store, service_of(at), DESK, wish)
+        found = find_offers(on(connection, at, DESK), wish)
     assert found.offers == ()
     assert found.not_yet is not None
     assert found.not_yet.day_from == date(2027, 1, 1)
@@ -405,11 +410,10 @@ def test_who_may_not_book_yet_is_told_from_when(at):
 
 def test_a_place_is_found_by_postcode_and_nonsense_is_nowhere(at):
     with at.database.transaction() as connection:
-        service = service_of(at)
-        (paris,) = towns(connection, at.store, service, DESK, " 75011 ")
+        (paris,) = towns(on(connection, at, DESK), " 75011 ")
         assert paris.name == "Paris 11e"
-        assert towns(connection, at.store, service, DESK, "99999") == ()
-        assert towns(connection, at.store, service, DESK, "  ") == ()
+        assert towns(on(connection, at, DESK), "99999") == ()
+        assert towns(on(connection, at, DESK), "  ") == ()
 
 
 # ---------------------------------------------------------------- change
@@ -424,7 +428,7 @@ def booked(made: House, nonce: str = NONCE) -> str:
 
 def change(made: House, do, *args, **options):
     with made.database.transaction() as connection:
-        return do(connection, made.store, service_of(made), DESK, *args, **options)
+        return do(on(connection, made), *args, **options)
 
 
 def test_an_appointment_moves_to_what_the_desk_holds(at):

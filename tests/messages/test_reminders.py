@@ -14,6 +14,7 @@ import pytest
 
 from sqlalchemy import select, update
 
+from flows.session import Offer
 from models.booking import changes
 from models.booking.tables import booking
 from models.centres.tables import centre
@@ -32,6 +33,7 @@ from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
 from services.messages.reminders import calls_about, plan
 from services.slots.allocate import Channel, Chosen, Holder
+from services.work import Work
 from tests.calls.telephone import Post
 from tests.support.house import (
     CAMPAIGN,
@@ -88,13 +90,18 @@ def books(
         ).one()
         request = Request(
             holder=Holder(Channel.AGENT, f"desk:{next(_holders)}"),
-            chosen=(Chosen(row.id, row.slot_id, start),),
-            centre_id=gid,
-            local_starts=(start.astimezone(PARIS),),
-            street="12 rue de la Paix",
-            centre_name="Salle des fêtes",
-            town="Paris 11e",
-            centre_postcode="75011",
+            offer=Offer(
+                place_id=row.id,
+                slot_id=row.slot_id,
+                centre_id=gid,
+                name="Salle des fêtes",
+                street="12 rue de la Paix",
+                postcode="75011",
+                town="Paris 11e",
+                start_at=start.isoformat(),
+                time_zone=PARIS.key,
+                kilometres=0.0,
+            ),
             born=born,
             postcode="75011",
             number=number,
@@ -102,9 +109,7 @@ def books(
             calls=calls,
         )
         booked = confirm_booking(
-            connection,
-            made.store,
-            campaign or made.campaign,
+            Work(connection, made.store, campaign or made.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",

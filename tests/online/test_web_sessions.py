@@ -19,12 +19,13 @@ from models.online.tables import visit
 from models.slots.tables import place
 from services.centres.directory import Directory
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
-from services.desk.offers import Desk, SearchCriteria, find_offers, towns
+from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers, towns
 from services.online import answers, web_sessions
 from services.online.web_sessions import LEASE, Act, WebAnswer, WebSession, WebWorld
 from services.operations.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Channel
+from services.work import Work
 from tests.support.house import CAMPAIGN, House, a_mobile, mornings
 from tests.support.rows import clock_of
 
@@ -146,9 +147,9 @@ def test_the_same_last_place_is_one_of_web_phone_and_desk(last_place: House):
     clock.moment += LAPSED
     service, desk = serving(last_place), Desk("agent-1", number=a_mobile(4))
     with last_place.database.transaction() as connection:
-        (town,) = towns(connection, last_place.store, service, desk, "75011")
+        (town,) = towns(DeskWork(connection, last_place.store, service, desk), "75011")
         wish = SearchCriteria((date(1942, 3, 12),), town)
-        (offer,) = find_offers(connection, last_place.store, service, desk, wish).offers
+        (offer,) = find_offers(DeskWork(connection, last_place.store, service, desk), wish).offers
     clock.moment += timedelta(minutes=15)
     order = DeskOrder(
         (PersonToBook(date(1942, 3, 12), offer.places),), "75011", a_mobile(4), "0" * 24
@@ -156,7 +157,8 @@ def test_the_same_last_place_is_one_of_web_phone_and_desk(last_place: House):
 
     def by_desk() -> bool:
         with last_place.database.transaction() as connection:
-            return isinstance(book(connection, last_place.store, service, desk, order), Made)
+            at = DeskWork(connection, last_place.store, service, desk)
+            return isinstance(book(at, order), Made)
 
     def by_web(site: Site) -> bool:
         return site.tries(answers.confirm).visit.step == "ready"
@@ -234,7 +236,7 @@ def test_a_call_goes_on_as_a_visit_with_the_slot_that_it_chose(last_place: House
     session = last_place.session(caller.sid)
     with last_place.database.transaction() as connection:
         made, kept = web_sessions.from_call(
-            connection, last_place.store, last_place.campaign, session, (caller.sid,)
+            Work(connection, last_place.store, last_place.campaign), session, (caller.sid,)
         )
     assert kept
     found = web_sessions.load(last_place.store, made.id)

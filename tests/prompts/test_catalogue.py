@@ -81,8 +81,8 @@ def test_the_welcome_offers_a_third_language_in_its_own_words_and_goes_on_in_it(
         for line in speech.lines
         if line.language
     }
-    assert "Para español, pulse 4." in invitations
-    chosen = str(invitations["Para español, pulse 4."])
+    assert "Para español, pulse 5." in invitations
+    chosen = str(invitations["Para español, pulse 5."])
     session, speech = advance(session, keys(chosen), world)
     assert session.language == "es"
     line = speech.lines[0]

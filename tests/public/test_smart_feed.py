@@ -29,6 +29,7 @@ from models.slots.tables import place, slot
 from services.centres.import_centres import import_centres
 from services.public.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id
 from services.slots.allocate import Allocate, Channel, Holder
+from services.work import Work
 from tests.support.house import BASE, NOON, House, house, mornings
 
 NUMBER = "+33974750001"
@@ -114,7 +115,7 @@ def test_it_says_what_the_public_may_have_and_nothing_else(
             ids[row.start_at] = row.id
         # One is held, two are blocked, one is not released yet; the last one is the phone's.
         allocator = Allocate(
-            connection, service.store, service.campaign, Holder(Channel.AGENT, "desk:one")
+            Work(connection, service.store, service.campaign), Holder(Channel.AGENT, "desk:one")
         )
         assert allocator.hold_slot(ids[starts[0]])
         mine = update(place).where(place.c.slot_id == ids[starts[1]])
@@ -185,7 +186,7 @@ def test_what_is_written_anew_is_what_changed(
     service.opens_slots("2", mornings(1, first=9))
     with service.database.transaction() as connection:
         allocator = Allocate(
-            connection, service.store, service.campaign, Holder(Channel.PHONE, "somebody")
+            Work(connection, service.store, service.campaign), Holder(Channel.PHONE, "somebody")
         )
         ours = slot.select().where(slot.c.centre_id == "2", slot.c.start_at == mornings(3)[2])
         assert allocator.hold_slot(connection.execute(ours).one().id)

@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 
@@ -32,10 +31,12 @@ from models.slots.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centres.directory import Directory, NearbyCentre
-from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
+from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 from tests.support.house import CAMPAIGN, POSTCODES
 
 # Four channels, dealt out like cards.
@@ -127,7 +128,7 @@ class Member:
         try:
             with self.store.database.transaction() as connection:
                 wanted = HoldRequest(self.near, self.store.clock.now() + CAMPAIGN.lead)
-                held = hold_slots(connection, self.store, CAMPAIGN, holder, wanted)
+                held = hold_slots(Work(connection, self.store, CAMPAIGN), holder, wanted)
                 self.may_fail()
         except RolledBack:
             story.rolled_back += 1
@@ -146,16 +147,9 @@ class Member:
         self, holder: Holder, one: HeldSlot, story: Story, since: dict[int, float]
     ) -> None:
         born, number = date(1942, 3, 12), f"+336{story.number:08d}"
-        local = one.place.start_at.astimezone(ZoneInfo(one.near.centre.time_zone))
         request = Request(
             holder=holder,
-            chosen=(Chosen(one.place.place_id, one.place.slot_id, one.place.start_at),),
-            centre_id=one.place.centre_id,
-            local_starts=(local,),
-            street=one.near.centre.street,
-            centre_name=one.near.centre.name,
-            town=one.near.centre.town,
-            centre_postcode=one.near.centre.postcode,
+            offer=offer_at(one.near.centre, one.place),
             born=born,
             postcode="75011",
             number=number,
@@ -166,9 +160,7 @@ class Member:
             try:
                 with self.store.database.transaction() as connection:
                     booked = confirm_booking(
-                        connection,
-                        self.store,
-                        CAMPAIGN,
+                        Work(connection, self.store, CAMPAIGN),
                         request,
                         catalogue=self.catalogue,
                         national_number="+33974750001",

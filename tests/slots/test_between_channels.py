@@ -18,6 +18,7 @@ from services.centre_day import secretary
 from services.centre_day.secretary import WalkIn
 from services.desk.booking import BookingRefused
 from services.online import partner, web_sessions
+from services.work import Work
 from tests.centre_day.test_centre_day import NONCE, at_centre
 from tests.online.test_web_sessions import serving
 from tests.support.house import MOBILE, CountingChance, House, house, mornings
@@ -32,13 +33,15 @@ def a_visit(made: House, **session: Any) -> str:
 
 def code_for_visit(made: House, visit_id: str) -> str:
     with made.database.transaction() as connection:
-        return resume_call.new_web_session_code(connection, made.store, made.campaign, visit_id)
+        return resume_call.new_web_session_code(
+            Work(connection, made.store, made.campaign), visit_id
+        )
 
 
 def taken_up(made: House, visit_id: str) -> Any:
     with made.database.transaction() as connection:
         return resume_call.take_up(
-            connection, made.store, made.campaign, "desk:1", visit_id, into_call=False
+            Work(connection, made.store, made.campaign), "desk:1", visit_id, into_call=False
         )
 
 
@@ -57,7 +60,9 @@ def test_the_code_of_a_visit_is_never_told_to_a_call(database_url: str):
             assert resume_call.new_code(connection, made.store, call_id) == ""
             assert resume_call.of_code(connection, made.store, "123456") == visit_id
             # Whoever goes on with the visit has its code from then on.
-            assert resume_call.take_up(connection, made.store, made.campaign, call_id, visit_id)
+            assert resume_call.take_up(
+                Work(connection, made.store, made.campaign), call_id, visit_id
+            )
             assert resume_call.of_code(connection, made.store, "123456") == call_id
             assert codes.take_code(connection, visit_id) is None
 

@@ -55,7 +55,9 @@ from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRe
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.give_back import keep_for_return
 from services.slots.hold_slot import HeldSlot
+from services.slots.offer import chosen_of
 from services.waiting_list.entries import advance
+from services.work import Work
 from tests.support.house import House, campaign_with, mornings
 from tests.support.rows import change, clock_of, doubles, holds, near, orders, request_for, rows_of
 
@@ -183,9 +185,7 @@ class Places(RuleBasedStateMachine):
         live = self.holder_count(caller) if held else 0
         with self.house.database.transaction() as connection:
             keep_for_return(
-                connection,
-                self.house.store,
-                self.house.campaign,
+                Work(connection, self.house.store, self.house.campaign),
                 caller,
                 ids,
                 keeper=f"resume:{caller}",
@@ -338,10 +338,10 @@ class Places(RuleBasedStateMachine):
         caller = data.draw(st.sampled_from(sorted(self.offered)))
         before = self.count()
         house = self.house
-        chosen = request_for(self.offered[caller], caller).chosen
+        chosen = chosen_of(request_for(self.offered[caller], caller).offer)
         with suppress(Died), house.database.transaction() as connection:
             allocator = Allocate(
-                connection, house.store, house.campaign, Holder(Channel.PHONE, caller)
+                Work(connection, house.store, house.campaign), Holder(Channel.PHONE, caller)
             )
             allocator.book(chosen, "never-committed")
             raise Died

@@ -15,6 +15,7 @@ from models.booking.tables import appointment, booking, history
 from models.slots.tables import place
 from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import HeldSlot
+from services.work import Work
 from tests.support.house import LANDLINE, House, campaign_with, house, mornings
 from tests.support.rows import (
     PARIS,
@@ -400,7 +401,9 @@ def test_a_second_alone_can_be_held_for_a_first_that_stays(two_doses: House):
     starts = [FIRST, *(FIRST + days * DAY for days in (20, 22, 29))]
     two_doses.opens_centre("1", starts=starts)
     with two_doses.database.transaction() as connection:
-        allocator = Allocate(connection, two_doses.store, TWO, Holder(Channel.AGENT, "desk-1"))
+        allocator = Allocate(
+            Work(connection, two_doses.store, TWO), Holder(Channel.AGENT, "desk-1")
+        )
         held = allocator.hold_second(FIRST, "1", ZoneInfo(ZONE))
         assert held
         assert held.start_at == FIRST + 22 * DAY

@@ -29,8 +29,10 @@ from services.campaign.campaign import Campaign
 from services.centres.directory import Directory, NearbyCentre
 from services.queue.entries import WaitEstimates
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.allocate import Channel, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
+from services.slots.offer import offer_at
+from services.work import Work
 from tests.support.house import CAMPAIGN, NOON, House
 from wiring import make_app
 from wiring_parts import Parts
@@ -154,7 +156,9 @@ def holds(
         options["near"] = near(house)
     with house.database.transaction() as connection:
         channel_holder = Holder(options.pop("channel", Channel.PHONE), holder)
-        return hold_slots(connection, house.store, campaign, channel_holder, HoldRequest(**options))
+        return hold_slots(
+            Work(connection, house.store, campaign), channel_holder, HoldRequest(**options)
+        )
 
 
 def confirms(
@@ -176,9 +180,7 @@ def orders(house: House, request: Request) -> Booked | NotBooked:
     """The use case of a confirmation, in a transaction of its own."""
     with house.database.transaction() as connection:
         return confirm_booking(
-            connection,
-            house.store,
-            house.campaign,
+            Work(connection, house.store, house.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",
@@ -204,16 +206,9 @@ def as_in_production(house: House) -> None:
 
 def request_for(held: HeldSlot, holder: str) -> Request:
     """What a caller would order who chose this offer and wants no text."""
-    places = [held.place, *([held.second] if held.second else [])]
     return Request(
         holder=Holder(Channel.PHONE, holder),
-        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
-        centre_id=held.place.centre_id,
-        local_starts=tuple(one.start_at for one in places),
-        street="",
-        centre_name="",
-        town="",
-        centre_postcode="",
+        offer=offer_at(held.near.centre, held.place, held.second),
         born=datetime(1942, 3, 12).date(),  # noqa: DTZ001 (a day has no zone)
         postcode="75011",
         number=None,

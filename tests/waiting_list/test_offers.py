@@ -34,6 +34,7 @@ from services.waiting_list import entries as waiting_list
 from services.waiting_list.entries import EntryState
 from services.waiting_list.offer_figures import inversions, offer_figures
 from services.waiting_list.offer_notices import OfferNotices
+from services.work import Work
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import (
     booked_places,
@@ -471,7 +472,7 @@ def test_an_offer_that_is_over_is_not_told(service: House, ending: str):
             declines(service, entry)
         case "left":
             with service.database.transaction() as connection:
-                waiting_list.leave(connection, service.store, CAMPAIGN, entry)
+                waiting_list.leave(Work(connection, service.store, CAMPAIGN), entry)
         case "ran out":
             clock_of(service).advance(OFFER)
     campaign = campaign_with(name="other") if ending == "closed" else CAMPAIGN

@@ -24,6 +24,7 @@ from models.messages.tables import message
 from models.slots.tables import place
 from models.waiting_list import waiting
 from models.waiting_list.tables import waiting_entry
+from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking.change_booking import By, Moved, Unchanged, cancel, move
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
@@ -33,7 +34,8 @@ from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.freed_slot_offers import GRACE, free_places_of, offer_freed, offer_lasts
 from services.slots.open_slots import open_slots
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import EntryState, NoPhone, NoPlace, SlotReleaseNotifier, Waiter
+from services.waiting_list.entries import EntryState, NoPhone, NoPlace, SlotReleaseNotifier
+from services.work import Work
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import (
     PARIS,
@@ -73,7 +75,7 @@ def joins(house: House, person: int, *, campaign: Campaign = CAMPAIGN, **wish: A
     with house.database.transaction() as connection:
         number = str(wish.pop("number", number_of(person)))
         who = Waiter(BORN, number, "75011", **wish)
-        entry = waiting_list.join(connection, house.store, campaign, who)
+        entry = waiting_list.join(Work(connection, house.store, campaign), who)
     if hasattr(house.clock, "advance"):
         clock_of(house).advance(timedelta(seconds=1))
     return entry
@@ -159,9 +161,7 @@ def accepts(
 ) -> Booked | NotBooked:
     with house.database.transaction() as connection:
         return waiting_list.accept(
-            connection,
-            house.store,
-            campaign,
+            Work(connection, house.store, campaign),
             entry_id,
             catalogue=load("fr"),
             national_number="+33974750001",
@@ -171,17 +171,17 @@ def accepts(
 
 def declines(house: House, entry_id: str, *, campaign: Campaign = CAMPAIGN) -> bool:
     with house.database.transaction() as connection:
-        return waiting_list.decline(connection, house.store, campaign, entry_id)
+        return waiting_list.decline(Work(connection, house.store, campaign), entry_id)
 
 
 def leaves(house: House, entry_id: str, *, campaign: Campaign = CAMPAIGN) -> bool:
     with house.database.transaction() as connection:
-        return waiting_list.leave(connection, house.store, campaign, entry_id)
+        return waiting_list.leave(Work(connection, house.store, campaign), entry_id)
 
 
 def offers(house: House, *places: int, campaign: Campaign = CAMPAIGN) -> int:
     with house.database.transaction() as connection:
-        return offer_freed(connection, house.store, campaign, places)
+        return offer_freed(Work(connection, house.store, campaign), places)
 
 
 def tells(house: House) -> None:
@@ -656,11 +656,11 @@ def test_without_a_phone_or_a_place_nobody_waits(service: House):
     with service.database.transaction() as connection:
         with pytest.raises(NoPhone):
             waiting_list.join(
-                connection, service.store, CAMPAIGN, Waiter(BORN, "", "75011", centre_id="1")
+                Work(connection, service.store, CAMPAIGN), Waiter(BORN, "", "75011", centre_id="1")
             )
         with pytest.raises(NoPlace):
             waiting_list.join(
-                connection, service.store, CAMPAIGN, Waiter(BORN, "+33612345678", "75011")
+                Work(connection, service.store, CAMPAIGN), Waiter(BORN, "+33612345678", "75011")
             )
 
 
@@ -668,10 +668,10 @@ def test_an_entry_is_found_by_its_person(service: House):
     entry = joins(service, 1)
     with service.database.statement() as connection:
         found = waiting_list.find(
-            connection, service.store, CAMPAIGN, born=BORN, number=number_of(1)
+            Work(connection, service.store, CAMPAIGN), born=BORN, number=number_of(1)
         )
         nobody = waiting_list.find(
-            connection, service.store, CAMPAIGN, born=BORN, number=number_of(2)
+            Work(connection, service.store, CAMPAIGN), born=BORN, number=number_of(2)
         )
         assert waiting_list.position(connection, service.store, "unknown") is None
     assert (found, nobody) == (entry, None)
@@ -687,9 +687,7 @@ def books_otherwise(house: House, person: int) -> Booked | NotBooked:
 def confirms_request(house: House, request: Request) -> Booked | NotBooked:
     with house.database.transaction() as connection:
         return confirm_booking(
-            connection,
-            house.store,
-            house.campaign,
+            Work(connection, house.store, house.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",

@@ -31,7 +31,7 @@ from services.centre_day import secretary, secretary_hours
 from services.centre_day.secretary import (
     AtCentre,
     AttendanceState,
-    CentreName,
+    CentreState,
     RingAnswer,
     WalkIn,
 )
@@ -92,7 +92,7 @@ class _Views:
         self._store = store
         self._service = service
         # Of pages that ask by themselves: by id, with the second until which it is known.
-        self._known: dict[str, tuple[float, CentreName]] = {}
+        self._known: dict[str, tuple[float, CentreState]] = {}
 
     # ------------------------------------------------------------ what is looked at
 
@@ -103,7 +103,7 @@ class _Views:
 
     def _choice(self) -> str:
         with self._store.database.statement() as connection:
-            found = secretary.centres(connection)
+            found = secretary.our_centres(connection)
         return render_template("centre_day/choice.html", centres=found)
 
     def _day_page(self, at: AtCentre, typed: WalkInForm | None = None) -> str:
@@ -342,13 +342,13 @@ class _Views:
         until, found = self._known.get(chosen, (0.0, None)) if known else (0.0, None)
         if found is None or until < time.monotonic():
             with self._store.database.statement() as connection:
-                found = secretary.centre_named(connection, chosen)
+                found = secretary.centre_state(connection, chosen)
             if found is None:
                 abort(HTTPStatus.NOT_FOUND)
             self._known[chosen] = (time.monotonic() + _KNOWN_SECONDS, found)
         return self._at(found, request.values.get("jour", ""))
 
-    def _at(self, centre: CentreName, day: str) -> AtCentre:
+    def _at(self, centre: CentreState, day: str) -> AtCentre:
         today = secretary.today_of(centre, self._store.clock.now())
         wanted = today
         if day:

@@ -10,7 +10,7 @@ import re
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
@@ -68,6 +68,7 @@ from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, OrderState, PartnerOrder, ask, is_of, state_of
 from services.partners.offers import PartnerOffer
 from services.telemetry import BOOKINGS
+from services.work import Work
 from web.desk import forms
 from web.desk.desk_page import DeskPage, new_nonce, told_of
 from web.desk.forms import BookingForm, Understood
@@ -176,12 +177,10 @@ class DeskAct(AtDesk):
 
     def _on_desk(self) -> list[OnDesk]:
         """What this desk holds, by the distance from the form's town."""
-        form, campaign = self.panel.form, self.service.campaign
-        if form.booking_id and form.moving != Moving.BOTH:
-            campaign = replace(campaign, doses=1)
-        found = towns(*self.here, form.postcode) if form.postcode else ()
-        town = found[0] if found else None
-        return on_desk(self.connection, self.store, campaign, self.desk, town)
+        form = self.panel.form
+        alone = bool(form.booking_id) and form.moving != Moving.BOTH
+        found = towns(self, form.postcode) if form.postcode else ()
+        return on_desk(self, found[0] if found else None, alone=alone)
 
     def _read_form(self) -> Panel:
         """Read and show the form as it was sent."""
@@ -208,7 +207,7 @@ class DeskAct(AtDesk):
     def _where(self) -> Town | None:
         """The town that the form means; where it means several, the panel asks which."""
         panel, form = self.panel, self.panel.form
-        found = towns(*self.here, form.place)
+        found = towns(self, form.place)
         chosen = [one for one in found if one.postcode == form.postcode]
         if len(found) > 1 and not chosen:
             panel.towns, panel.wrong = found, (*panel.wrong, "which")
@@ -261,7 +260,7 @@ class DeskAct(AtDesk):
             mine=mine,
             moving=meant.moving,
         )
-        panel.found = find_offers(*self.here, wish)
+        panel.found = find_offers(self, wish)
         form.seen = " ".join(map(str, wish.skip_slots))
         self._show_offers()
         panel.focus = "offers" if panel.offers else "found"
@@ -272,8 +271,8 @@ class DeskAct(AtDesk):
     def _show_known(self) -> None:
         """An appointment that the first person has already, on this number."""
         born, number = self.understood.born[0], self.understood.number
-        campaign = self.service.campaign
-        booking_id = known_booking(self.connection, self.store, campaign, born, number)
+        work = Work(self.connection, self.store, self.service.campaign)
+        booking_id = known_booking(work, born, number)
         if booking_id:
             self._open_known(booking_id)
 
@@ -300,7 +299,7 @@ class DeskAct(AtDesk):
             return self._answer()
         panel.read_back, panel.focus = (chosen,), "read_back"
         if panel.form.two:
-            adjacent = hold_for_second(*self.here, chosen)
+            adjacent = hold_for_second(self, chosen)
             panel.beside_none = adjacent is None
             panel.read_back = (chosen, adjacent) if adjacent is not None else ()
             panel.focus = "read_back" if adjacent else "offers"
@@ -320,7 +319,7 @@ class DeskAct(AtDesk):
 
     def keep(self) -> Any:
         """The page is open: what it shows stays held."""
-        keep(self.connection, self.store, self.service.campaign, self.desk)
+        keep(self)
         return "", HTTPStatus.NO_CONTENT
 
     # ------------------------------------------------------------ book
@@ -393,7 +392,7 @@ class DeskAct(AtDesk):
             sentences = []
             for number, born in enumerate(people):
                 ahead = wait_for_place(
-                    *self.here,
+                    self,
                     born=born,
                     number=self.understood.number,
                     town=town,
@@ -534,9 +533,7 @@ class DeskAct(AtDesk):
 
     def _take_up(self, code: str) -> None:
         try:
-            session = elsewhere.take_up(
-                self.connection, self.store, self.service, self.staff, self.desk, code
-            )
+            session = elsewhere.take_up(self, self.staff, code)
         except TooManyProfiles:
             self.panel.notice = words()["desk.search.too_many"]
             return
@@ -667,7 +664,7 @@ class DeskAct(AtDesk):
     def _try(self, do: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """What a service of the desk answers; None for no form of ours, or a very old one."""
         try:
-            return do(*self.here, *args, **options)
+            return do(self, *args, **options)
         except ValueError:
             return None
 

@@ -37,6 +37,7 @@ from services.ports import WakeUp
 from services.public.centres import PublicCentre, PublicCentres
 from services.service import Service
 from services.store import Store
+from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
@@ -242,9 +243,8 @@ class BookingPages:
             return redirect(page_of(web_session), HTTPStatus.SEE_OTHER)
         campaign = web_sessions.for_web(self.service.campaign)
         with self.store.database.transaction() as connection:
-            found = resume_call.new_web_session_code(
-                connection, self.store, campaign, web_session.id
-            )
+            work = Work(connection, self.store, campaign)
+            found = resume_call.new_web_session_code(work, web_session.id)
         until = self.store.clock.now() + resume_call.VISIT_CODE_LIVES
         written = Written(words())
         return render_template(

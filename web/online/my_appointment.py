@@ -29,6 +29,7 @@ from services.service import Service
 from services.short_links import LinkKind
 from services.store import Store
 from services.vocabulary import vocabulary
+from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.booking import field, number_in, page_of
@@ -145,14 +146,11 @@ class MyAppointmentPages:
             return _link_page(kind, refused=True)
         place = place_of(address())
         with store.database.transaction() as connection:
+            work = Work(connection, store, service.campaign)
             if kind is LinkKind.CODE:
-                found = my_appointment.open_unfinished(
-                    connection, store, service, named, born, place
-                )
+                found = my_appointment.open_unfinished(work, named, born, place)
             else:
-                found = my_appointment.open_booking(
-                    connection, store, service, named, born, place, language()
-                )
+                found = my_appointment.open_booking(work, named, born, place, language())
         return found or _link_page(kind, refused=True)
 
     # ------------------------------------------------------------ the appointment

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
+from flows.world import Town
 from models.database import Connection
 from services.centres.directory import PostcodeArea
-from services.centres.find_town import NamedTown, find_towns
+from services.centres.find_town import find_towns
 from services.centres.towns import areas, departement_name
 from services.public.centres import (
     FRESH_SECONDS,
@@ -131,7 +132,7 @@ def _departement(
 
 
 def _position(
-    connection: Connection, service: Service, towns: tuple[NamedTown, ...]
+    connection: Connection, service: Service, towns: tuple[Town, ...]
 ) -> PostcodeArea | None:
     if not towns:
         return None
@@ -143,7 +144,7 @@ def _near(
     service: Service,
     at: PostcodeArea,
     *,
-    town: NamedTown,
+    town: Town,
     where: str,
     now: datetime,
 ) -> str:

@@ -39,7 +39,7 @@ Moment = sa.DateTime(timezone=True)
 # SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
 RowId = BigInteger().with_variant(Integer, "sqlite")
 
-# The national queues, without which nobody could wait for a person.
+# The national queues, without which no caller could wait for a person.
 _LANGUAGES = ("fr", "en")
 # A line of `staff_act` is deleted after so long, and not before, by the database's own clock.
 _ACTS_KEPT = "365 days"

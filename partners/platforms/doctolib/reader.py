@@ -1,8 +1,8 @@
 """Doctolib's web answers, as recorded in 2021: booking, availabilities, lists of centres.
 
-Not documented by Doctolib. Several places stand under one link (`?pid=practice-NNN` selects one);
-a slot is an object, a plain moment, or a pair of which the second belongs to the first; who is let
-in is told by names alone.
+Not documented by Doctolib. Several places stand under one link (`?pid=practice-NNN` selects one). A
+slot is an object, a plain moment, or a pair of which the second belongs to the first. The people
+that a slot is for are told by names alone.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _availabilities(payload: Mapping[str, Any], context: Context) -> Reading:
 
 
 def _hints(payload: Mapping[str, Any]) -> Iterator[str]:
-    """What stands beside the slots. A next slot lies outside the window: it was not offered."""
+    """What is told besides the slots. A next slot lies outside the window: it was not offered."""
     if payload.get("next_slot"):
         told = payload["next_slot"]
         if isinstance(told, list) and told:

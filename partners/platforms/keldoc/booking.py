@@ -39,7 +39,7 @@ TIMEOUTS: Final = (3.0, 8.0)
 LONGEST_WINDOW: Final = timedelta(days=59)
 # An answer is some kilobytes; whatever is longer is none.
 MOST_BYTES: Final = 2_000_000
-# Seconds: who answers drop by drop does not answer.
+# Seconds: an answer that comes slower counts as none.
 MOST_SECONDS: Final = 15.0
 _MOTIVES_FRESH: Final = timedelta(hours=1)
 _BUSY: Final = frozenset({429, 503})
@@ -82,7 +82,7 @@ class FreeTime:
 
 
 def authorization(key: str, secret: str, moment: str) -> str:
-    """The header that proves who asks, for a Date header of `moment`."""
+    """The header that proves our identity, for a Date header of `moment`."""
     message = f"{moment},{CONTENT_TYPE}".encode()
     digest = hmac.digest(secret.encode(), message, hashlib.sha256)
     return _DROPPED.sub("", f"Bearer {key}:{base64.b64encode(digest).decode()}")
@@ -303,7 +303,7 @@ def _check(response: requests.Response) -> None:
         wait = timedelta(seconds=int(after)) if _SECONDS.fullmatch(after) else None
         raise Busy(str(status), wait)
     if status >= _BROKEN_FROM:
-        # It broke, and nobody knows after what.
+        # The partner failed, and how far it got is unknown.
         raise NoAnswer
     raise ProviderRefused(str(status))
 
@@ -325,7 +325,7 @@ def _json_of(response: requests.Response) -> Any:
 
 
 def _never_connected(error: BaseException) -> bool:
-    """Whether nothing was sent: nobody was there to take it."""
+    """Whether nothing was sent: no connection was made."""
     seen: BaseException | None = error
     while seen is not None:
         reason = getattr(seen, "reason", None)

@@ -1,8 +1,8 @@
 """Keldoc's web answers, as recorded in 2021, and what its documented partner API lists.
 
 Not documented by Keldoc but for the partner API (section B of its description: MIT SDK). The dose
-is told by the motive's name alone, eligibility by its category's; a timetable knows neither, nor
-its centre: who asked does. Several agendas repeat one time.
+is told by the motive's name alone, eligibility by its category's. A timetable tells neither, nor
+its centre: the asking code knows them. Several agendas repeat one time.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _ranges(rows: list[Any], context: Context) -> Reading:
 
 
 def _motives_of(fields: Mapping[str, Any], context: Context) -> list[Motive | None]:
-    """What a range may be taken for: those of its motives that we send somebody for, if any.
+    """What a range may be taken for: those of its motives to which we send callers, if any.
 
     Without ids it is for every motive: for the one that was asked for.
     """

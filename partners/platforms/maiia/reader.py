@@ -121,7 +121,7 @@ def _closest(payload: Mapping[str, Any], context: Context) -> Reading:
 
 def _slot(item: Mapping[str, Any], where: str, context: Context, found: Collector) -> None:
     reason = text_of(item.get("consultationReasonId"))
-    # Reasons have several ids for one name: who asked by name knows which it was.
+    # Reasons have several ids for one name: code that asked by name knows which it was.
     motive = context.motives.get(reason) or context.the_motive("" if context.motive else reason)
     centre = context.the_centre(text_of(item.get("centerId")))
     found.take(item.get("startDateTime"), where, context, centre, motive)

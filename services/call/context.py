@@ -1,0 +1,59 @@
+"""What all parts of a call's outside share: one turn of one call."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flows.session import Session
+from flows.world import Unbooked
+from models.database import Connection
+from services.booking.confirm_booking import Booked, NotBooked
+from services.call.take_turn import Turn
+from services.service import Service
+from services.slots.allocate import Channel, Holder
+from services.work import Work
+
+
+class CallContext:
+    """One turn of one call. `messages` are the ids of what the outbox got in this turn."""
+
+    def __init__(self, service: Service, turn: Turn, session: Session) -> None:
+        self.service = service
+        # One for the whole turn, whatever opens or is changed meanwhile.
+        self.campaign = service.campaign
+        self.turn = turn
+        self.store = turn.store
+        self.session = session
+        self.messages: list[str] = []
+        # Whether the holder may hold something already.
+        self.holds = bool(session.offers)
+        self.holder = Holder(Channel.PHONE, turn.call_id)
+        # The call that a booking or a promise is of, where there is one.
+        self.of_call: str | None = turn.call_id
+
+    def now(self) -> datetime:
+        return self.store.clock.now()
+
+    def reading(self) -> Connection:
+        return self.turn.reading()
+
+    def transaction(self) -> Connection:
+        """The transaction of this turn's effects. Raises AlreadyAnswered."""
+        return self.turn.transaction()
+
+    def work(self) -> Work:
+        """What this turn's effects are made with. Raises AlreadyAnswered."""
+        return Work(self.transaction(), self.store, self.campaign)
+
+    def told(self, booked: Booked | NotBooked) -> str | Unbooked:
+        """What a conversation hears of a booking: its reference, or why there is none."""
+        if isinstance(booked, NotBooked):
+            return Unbooked.PERSON if booked.person_needed else Unbooked.GONE
+        if booked.message_id:
+            self.messages.append(booked.message_id)
+        return booked.reference
+
+    def renew(self) -> None:
+        """Prolong what the call holds, if it may hold something."""
+        if self.holds:
+            self.turn.renew(self.campaign.hold_lease)

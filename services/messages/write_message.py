@@ -1,0 +1,30 @@
+"""Put a message into the outbox, in the transaction of what it tells of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from models.database import Connection
+from models.messages import outbox
+from models.messages.outbox import NewMessage
+from services.store import Store
+
+
+def write_message(
+    connection: Connection,
+    store: Store,
+    kind: str,
+    recipient: str,
+    payload: dict[str, Any],
+    *,
+    key: str,
+    topic: str = "",
+    booking_id: str | None = None,
+    call_id: str | None = None,
+    due_at: datetime | None = None,
+) -> str | None:
+    """A message of models.messages.outbox.NewMessage; None where its `key` is there already."""
+    message_id = store.chance.identifier()
+    new = NewMessage(message_id, kind, key, recipient, payload, booking_id, call_id, due_at, topic)
+    return message_id if outbox.add(connection, store.clock, store.vault, new) else None
