@@ -37,10 +37,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Tries:
-    """Whom a try counts for, and what the tries before it leave of it.
+    """The subjects that a try counts for, and whether earlier tries still allow it.
 
-    `open`: it counts. `again`: when it is wrong, another one may follow. `alert` is raised by one
-    too many of the wrong ones.
+    `open`: it is allowed. `again`: when it is wrong, another one may follow. `alert` is the one
+    raised by too many wrong tries.
     """
 
     subjects: tuple[Subject, ...]
@@ -52,7 +52,7 @@ class Tries:
 
 
 def subject(store: Store, kind: str, what: str, value: str) -> Subject:
-    """Whom tries of a kind count for, by the keyed hash of a personal value."""
+    """The subject that tries of a kind count for, by the keyed hash of a personal value."""
     return Subject(kind, store.vault.index(what, value) or b"")
 
 
@@ -66,7 +66,7 @@ def tried(
 ) -> Sequence[int]:
     """How often each was tried for, the wrong tries alone if `failed`; then the counts of `also`.
 
-    Nobody else tries for the same ones until the transaction ends.
+    No other transaction counts tries for the same subjects until this one ends.
     """
     attempts.wait_for_others(connection, subjects)
     asked = [AttemptCountQuery(one, within, failed=failed) for one in subjects]

@@ -55,7 +55,7 @@ def towns_named(
 def find_towns(
     connection: Connection, directory: Directory, text: str, language: str
 ) -> tuple[Town, ...]:
-    """What is written where somebody is asked for their town: its name, or a postcode."""
+    """The towns that fit what a person wrote as their town: its name, or a postcode."""
     digits = "".join(text.split())
     if digits.isascii() and digits.isdigit():
         is_code = len(digits) == _POSTCODE_DIGITS
