@@ -53,7 +53,7 @@ class BadSettings(Exception):
 
 
 class Settings(BaseSettings):
-    """The settings of DESIGN section 2. Names in the environment are these in capitals."""
+    """The settings of docs/operations.md. Names in the environment are these in capitals."""
 
     model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore")
 

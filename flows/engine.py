@@ -262,7 +262,7 @@ def _leave(session: Session, move: End) -> tuple[Session, Speech]:
 def _reproach(reason: str, misses: int, patience: int) -> int:
     """Which wording of a reason is said after so many misses.
 
-    Of silence, the last but one warns that the next will be acted on (callers.md, rule 10): where
+    Of silence, the last but one warns that the next will be acted on (docs/prompts.md): where
     patience is shorter, it comes sooner.
     """
     if reason != "reason.silence":

@@ -512,7 +512,7 @@ def _pieces(said: str, *, slow: bool) -> list[str]:
     """What is said in one breath. Slow means more and longer pauses, never a drawling voice.
 
     How fast a voice speaks makes no difference to what people can follow; how much of it they must
-    keep in mind does (callers.md, rule 12).
+    keep in mind does (docs/prompts.md).
     """
     pieces = _ENDS.split(said) if slow else said.split(PAUSE)
     return [stripped for piece in pieces if (stripped := piece.strip())]

@@ -15,7 +15,7 @@ NO_SUCH_KEY = Miss("reason.key")
 
 
 def reads_back(step: str) -> bool:
-    """Whether a step only asks if what was understood is right (callers.md, rule 14)."""
+    """Whether a step only asks if what was understood is right."""
     return step == "confirm" or step.endswith("_check")
 
 
