@@ -231,7 +231,7 @@ def broken_after_the_message() -> Iterator[None]:
         raise RolledBack
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("services.booking.confirm_booking.outbox.add", breaks)
+        patch.setattr("services.messages.write_message.outbox.add", breaks)
         yield
 
 
