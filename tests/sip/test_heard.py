@@ -23,7 +23,7 @@ from tests.sip.town import BOOKING, NATIONAL, Town, town
 from tests.support.house import MOBILE
 
 # Seconds from key to key of an impatient caller, and of silence that ends a prompt.
-SOON, QUIET_S = 0.4, 1.2
+SOON, QUIET_S = 0.8, 1.2
 LONGEST_S = 300.0
 # What a prompt that a key cuts off must have had, and how long the first words may take.
 BEGINS = RATE // 4
