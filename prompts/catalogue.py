@@ -13,7 +13,7 @@ import re
 import string
 import tomllib
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property, lru_cache
@@ -351,8 +351,12 @@ def _between_pauses(parts: tuple[Part, ...]) -> list[tuple[Part, ...]]:
 
 def languages(folder: Path = FOLDER) -> tuple[str, ...]:
     """The languages that a folder has a file of: the country's own first, then by name."""
-    found = sorted(path.stem for path in folder.glob("*.toml"))
-    return tuple(sorted(found, key=lambda name: name != COUNTRY_LANGUAGE))
+    return country_first(path.stem for path in folder.glob("*.toml"))
+
+
+def country_first(codes: Iterable[str]) -> tuple[str, ...]:
+    """Codes of languages as they are offered: the country's own first, then by name."""
+    return tuple(sorted(codes, key=lambda code: (code != COUNTRY_LANGUAGE, code)))
 
 
 def recordings_in(folder: Path, language: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from prompts.catalogue import COUNTRY_LANGUAGE
+from prompts.catalogue import country_first
 
 FOLDER = Path(__file__).resolve().parent / "pages"
 # The frame of every page: a language of pages is one that has this file.
@@ -22,8 +22,7 @@ FRAME = "page"
 
 def languages(folder: Path = FOLDER) -> tuple[str, ...]:
     """The languages of pages: the country's own first, then by name; they have all that it has."""
-    found = sorted(path.name.split(".")[1] for path in folder.glob(f"{FRAME}.*.toml"))
-    return tuple(sorted(found, key=lambda name: name != COUNTRY_LANGUAGE))
+    return country_first(path.name.split(".")[1] for path in folder.glob(f"{FRAME}.*.toml"))
 
 
 LANGUAGES = languages()
@@ -75,6 +74,16 @@ class Screen:
             for key, words in self._words.items()
             if key.startswith(start)
         }
+
+
+@lru_cache
+def named_languages() -> tuple[tuple[str, str], ...]:
+    """Each language with its own name. Reads one file of each: a worker may never show the rest."""
+    named = []
+    for language in LANGUAGES:
+        with (FOLDER / f"{FRAME}.{language}.toml").open("rb") as file:
+            named.append((language, str(tomllib.load(file)["language"]["name"])))
+    return tuple(named)
 
 
 @lru_cache

@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from prompts.catalogue import written_number
-from prompts.screens import LANGUAGES, Screen, screen
+from prompts.screens import LANGUAGES, Screen, named_languages, screen
 from services.accounts.staff import Staff
 from web.marks import SIGNED, who_may
 
@@ -206,7 +206,7 @@ def _for_templates() -> dict[str, Any]:
     return {
         "language": spoken.language,
         "country": LANGUAGES[0],
-        "languages": [(code, screen(code)["page.language.name"]) for code in LANGUAGES],
+        "languages": named_languages(),
         "t": spoken.text,
         "words": spoken.part,
         "me": None if g.get("for_everybody") or not current_user.is_authenticated else current_user,

@@ -20,13 +20,13 @@ import structlog
 from models.public.incidents import OVERLOAD, STORE
 from models.supervision import snapshots
 from models.supervision.snapshots import Snapshot
-from prompts.catalogue import COUNTRY_LANGUAGE, languages
+from prompts.catalogue import COUNTRY_LANGUAGE
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import hours_of
 from services.centres.towns import departement_name
 from services.public import incidents
 from services.public.incidents import OUTAGE_LEAST
-from services.public.write_state import NAME
+from services.public.write_state import LANGUAGES, NAME
 from services.store import Store
 from services.supervision.board import iso
 
@@ -166,7 +166,7 @@ def _incidents(body: Mapping[str, Any], known: Known, now: datetime) -> list[dic
     if known.failing_since is None:
         return written
     began = iso(known.failing_since)
-    texts = dict.fromkeys(languages(), "")
+    texts = dict.fromkeys(LANGUAGES, "")
     return [{"kind": STORE, **texts, "began_at": began, "ended_at": None}, *written]
 
 

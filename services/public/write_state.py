@@ -32,6 +32,7 @@ from services.store import Store
 from services.supervision.board import iso
 
 NAME: Final = "state"
+LANGUAGES: Final = languages()
 # By centre: what is free there, and the first that is.
 FREE: Final = "free"
 # About visitors waiting in front of the web, written by the process that lets them in.
@@ -135,7 +136,7 @@ class WriteState:
                 if one.tried_at is not None and now - one.tried_at <= PARTNER_GONE
             ]
             room = _room(connection, now)
-            telephone = {one: self._line(connection, one) for one in languages()}
+            telephone = {one: self._line(connection, one) for one in LANGUAGES}
         found = {(PARTNER, feed.platform) for feed in feeds if _is_old(feed, now)}
         if self._is_overloaded(room, now):
             found.add((OVERLOAD, ""))
@@ -251,7 +252,7 @@ def partner_told(feed: Feed) -> dict[str, Any]:
 def incident_told(one: Incident) -> dict[str, Any]:
     return {
         "kind": one.kind,
-        **{language: one.translations.get(language, one.text) for language in languages()},
+        **{language: one.translations.get(language, one.text) for language in LANGUAGES},
         "began_at": iso(one.began_at),
         "ended_at": iso(one.ended_at),
     }
