@@ -1,7 +1,7 @@
 """A house at work: two hundred callers in the line, agents who talk, boards that are looked at.
 
 `python -m bench.at_work FILE` is all of them, and the provider between them, in a process of its
-own, for whoever stands in FILE (see `WorkdayStage`). It says when the provider can be asked and,
+own, for the `WorkdayStage` in FILE. It says when the provider can be asked and,
 after a word on its input, when the line is as long as it should be; from the second word to the
 third it measures, and then writes what it saw.
 

@@ -3,7 +3,7 @@
 `measure` finds out what the web alone can book, lets the rush come over the service with its
 dispatcher on a PostgreSQL of its own, and once more with that server stopped hard in the middle and
 started again. `python -m bench.rush FILE` is the rush, in a process of its own (see `RushPlan`):
-nobody waits for an answer before the next one comes.
+no visitor waits for the answer of the one before.
 
 Few places are free in one territory, far from all others, and more people of there want one than
 the web may give: what is left of them is the telephone's share.

@@ -17,6 +17,7 @@ from flows.world import (
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueStatus
+from prompts.catalogue import COUNTRY_LANGUAGE
 from services.agents import connect_agent
 from services.agents.connect_agent import How
 from services.call.context import CallContext
@@ -25,8 +26,6 @@ from services.queue import entries
 from services.queue.entries import QueueCaller, WaitEstimate
 from services.queue.wait_estimate import Throughput, wait_seconds
 
-# Spoken everywhere, so whoever speaks a language without a queue is not left alone.
-_COUNTRY_LANGUAGE = "fr"
 # These are no reasons to turn away who has a place already.
 _FOR_NEWCOMERS = frozenset({NoPerson.TOO_LONG, NoPerson.FULL})
 _HOW = {
@@ -130,7 +129,8 @@ class CallerInQueue(CallContext):
         return self.service.wait_estimates.read(self.reading(), self.store, self.campaign, language)
 
     def _door(self, language: str, departement: str | None) -> QueueStatus | None:
-        for spoken in dict.fromkeys((language, _COUNTRY_LANGUAGE)):
+        # A caller whose language has no queue waits in the one of the country.
+        for spoken in dict.fromkeys((language, COUNTRY_LANGUAGE)):
             doors = queues.queue_statuses(self.reading(), self.store.clock, spoken)
             status = entries.choose(doors, departement)
             if status is not None:
