@@ -63,7 +63,6 @@ def desk(request: pytest.FixtureRequest, browser: Browser, sqlite_url: str) -> I
             )
             page = context.new_page()
             page.set_default_timeout(PATIENCE_MS)
-            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 40})
             one = Desk(made, url, page)
 
             def noted(message: Any) -> None:

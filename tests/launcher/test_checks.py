@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,14 @@ def test_quick_tests_are_on_sqlite_and_start_nothing():
     assert [name for name in names if "sqlite" in name]
     asks = ("postgresql", "tests/crash", "a_real_worker_delivers", "a_thousand_callbacks_are_made")
     assert not [name for name in names if any(word in name for word in asks)]
+
+
+def test_a_copy_that_has_measured_nothing_leaves_out_what_another_found_slow():
+    slow = set(json.loads(quick.MEASURED_BEFORE.read_text("utf-8")))
+    file = "tests/prompts/test_check.py"
+    chosen, every = set(collected("--quick", file)), set(collected(file))
+    assert slow & every
+    assert chosen == every - slow
 
 
 def test_what_took_long_is_left_out_until_a_run_finds_it_quick():

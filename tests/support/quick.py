@@ -3,11 +3,18 @@
 A test is quick where it needs no server and no process beside it, and where it did not take long
 when it last ran in this copy. Nobody keeps a list of tests: what counts are the fixtures that a
 test is given, its marks, the folder it is in, and the processor's seconds that each run measures.
-Those are the test's own, however busy the machine is; they are kept in pytest's cache.
+Those are the test's own, however busy the machine is; they are kept in pytest's cache. A copy that
+has measured nothing yet takes what another measured, from `slow.json` beside this file; after a
+`make test`,
+
+    python -m tests.support.quick
+
+writes it anew.
 """
 
 from __future__ import annotations
 
+import json
 import os
 
 from collections.abc import Collection, Generator, Mapping
@@ -28,6 +35,8 @@ BESIDE = frozenset({"bench", "browser", "crash", "exchange", "launcher", "simula
 MOST_SECONDS: Final = 0.5
 KEPT: Final = "allo/slow"
 MEASURED: Final = "cpu_seconds"
+# The slow tests as another copy measured them, for one that has measured nothing.
+MEASURED_BEFORE: Final = Path(__file__).with_name("slow.json")
 
 
 def is_quick(item: Any) -> bool:
@@ -117,5 +126,18 @@ def processor_seconds() -> float:
 
 
 def _slow(config: pytest.Config) -> set[str]:
+    """The names of the tests that took long, as this copy measured them, or else another."""
     cache = getattr(config, "cache", None)
-    return set() if cache is None else set(cache.get(KEPT, []))
+    kept = None if cache is None else cache.get(KEPT, None)
+    return set(json.loads(MEASURED_BEFORE.read_text("utf-8")) if kept is None else kept)
+
+
+def write_measured() -> None:
+    """Write `slow.json` from pytest's cache of this copy: a sorted list of names of tests."""
+    kept = json.loads((ROOT / ".pytest_cache" / "v" / KEPT).read_text("utf-8"))
+    names = sorted(name for name in kept if not is_left_out(ROOT / name.partition("::")[0]))
+    MEASURED_BEFORE.write_text(json.dumps(names, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    write_measured()
