@@ -54,7 +54,7 @@ from ivr.conversation import Conversation
 from ivr.twiml import Addresses
 from ivr.voice_token import VoiceAccount, make_token
 from models.database import NotDurable
-from prompts.catalogue import languages
+from prompts.catalogue import COUNTRY_LANGUAGE
 from services import logs
 from services.accounts.sign_in import SignIn
 from services.accounts.staff import demonstration_accounts
@@ -112,9 +112,9 @@ def make_app(parts: Parts) -> Flask:
         ),
     )
     _add_pages(app, settings, store)
-    for language in languages():
-        # Read once, and not while the first caller who speaks is waiting.
-        vocabulary(language)
+    # Read now, and not while the first caller who speaks is waiting. The words of another language
+    # are read for the first caller who chooses it: a twentieth of a second, and three megabytes.
+    vocabulary(COUNTRY_LANGUAGE)
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
     crowd = ivr.crowded.Crowded(store, addresses, load_shedder.refuses_call)
