@@ -66,6 +66,7 @@ from services.ports import WakeUp
 from services.service import Service
 from services.store import Store
 from services.vocabulary import vocabulary
+from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
 from web.online.booking_cookie import WebSessionCookie
 from web.online.my_cookie import MyCookie
@@ -221,6 +222,14 @@ def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp)
     """How promises to ring back are kept, by the campaign of now."""
     wanted = make_delivery_dependencies(settings, service).still_wanted
     return CallBack(lambda: service.campaign, service.national_number, wake_up, wanted)
+
+
+def create_server() -> WholeRequests:
+    """What a server's worker drives: the application behind its gate, each request read whole."""
+    app = create_app()
+    gate: web.admission.gate.Gate = app.extensions["allo_gate"]
+    settings = config.load()
+    return WholeRequests(app.wsgi_app, settings.web_threads + settings.web_queue, gate.at_once)
 
 
 def create_app() -> Flask:

@@ -19,6 +19,7 @@ TURN_SECONDS = Histogram(
 TURNS_REPLAYED = Counter("allo_turns_replayed_total", "Copies of a webhook, answered as before")
 FAILURES = Counter("allo_failures_total", "Telephone webhooks that failed inside", ["error"])
 REFUSED = Counter("allo_refused_total", "Requests refused for their signature", ["reason"])
+UNREAD = Counter("allo_unread_total", "Requests closed because they did not come whole", ["reason"])
 BOOKINGS = Counter("allo_bookings_total", "Confirmed bookings", ["channel"])
 PROMISES = Counter("allo_promises_total", "Promises to call back")
 CALLBACKS = Counter(

@@ -118,6 +118,15 @@ class Gate:
         way = self._ways.get(path.split("/", 2)[1], self._page)
         return way(path, environ, start_response)
 
+    def at_once(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
+        """The waiting room's page, which needs no thread and no store; None for other requests."""
+        if environ["PATH_INFO"] != ROOM or not self._is_open or not self._has_threads:
+            return None
+        answer = self.room.answer(ROOM, environ, start_response)
+        if answer is not None:
+            self.tally.answers += 1
+        return answer
+
     # ------------------------------------------------------------ the telephone, and monitoring
 
     def _step(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:

@@ -1,0 +1,131 @@
+"""Clients that send half a request and wait: callers and agents are answered beside them."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.crash.conftest import Town
+from tests.support.until import wait_for
+
+FORM = "application/x-www-form-urlencoded"
+# A path of each kind that the gate knows: telephone, texts, staff, web sessions, the rest.
+PATHS = ("/voice/incoming", "/sms/incoming", "/connexion", "/rendez-vous", "/poste/etat", "/")
+# As many of each path as silence a worker whose threads wait for bodies.
+OF_EACH = 14
+FORGED = "A" * 27 + "="
+
+
+@dataclass
+class SlowClients:
+    """Connections on which a request was begun; a dripping one goes on, a byte now and then."""
+
+    port: int
+    idle: list[socket.socket] = field(default_factory=list)
+    dripping: list[socket.socket] = field(default_factory=list)
+
+    def begins(self, path: str, *, signed: bool, drips: bool, head: bool = True) -> None:
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"Content-Type: {FORM}"]
+        lines.append("Content-Length: 1000")
+        if signed:
+            lines.append(f"X-Twilio-Signature: {FORGED}")
+        text = "\r\n".join(lines) + ("\r\n\r\nCallSid=" if head else "")
+        connection.sendall(text.encode())
+        connection.settimeout(0)
+        (self.dripping if drips else self.idle).append(connection)
+
+    def says_nothing(self) -> None:
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.settimeout(0)
+        self.idle.append(connection)
+
+    def drip(self) -> None:
+        for connection in self.dripping:
+            with suppress(OSError):
+                connection.send(b"x")
+
+    def are_closed(self) -> bool:
+        """Whether the server has closed every one of them."""
+        self.drip()
+        self.idle = [one for one in self.idle if not _is_closed(one)]
+        self.dripping = [one for one in self.dripping if not _is_closed(one)]
+        return not self.idle and not self.dripping
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    try:
+        while connection.recv(4096):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    connection.close()
+    return True
+
+
+@contextmanager
+def held(clients: SlowClients) -> Iterator[threading.Event]:
+    """A thread lets them drip until the block ends."""
+    ended = threading.Event()
+
+    def go_on() -> None:
+        while not ended.wait(0.2):
+            clients.drip()
+
+    dripping = threading.Thread(target=go_on)
+    dripping.start()
+    try:
+        yield ended
+    finally:
+        ended.set()
+        dripping.join()
+
+
+def status_of(port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def clients(town: Town) -> SlowClients:
+    town.starts("web")
+    return SlowClients(town.port)
+
+
+def test_half_sent_requests_do_not_keep_a_caller_or_an_agent_waiting(
+    town: Town, clients: SlowClients
+):
+    for path in PATHS:
+        for number in range(OF_EACH):
+            clients.begins(path, signed=number % 2 == 0, drips=number % 3 == 0)
+    with held(clients):
+        caller = town.caller()
+        caller.goes_to("offers")
+        assert caller.patience.failures == 0, caller.errors
+        assert status_of(town.port, "/connexion") == 200
+        assert status_of(town.port, "/rendez-vous") == 200
+    wait_for(clients.are_closed, "the server closes them")
+
+
+def test_a_connection_that_says_nothing_or_half_its_headers_is_closed(
+    town: Town, clients: SlowClients
+):
+    for _ in range(OF_EACH):
+        clients.says_nothing()
+        clients.begins("/voice/incoming", signed=True, drips=False, head=False)
+    # The server's own limit would be half a minute.
+    wait_for(clients.are_closed, "the server closes them", seconds=20)
+    assert status_of(town.port, "/healthz") == 200

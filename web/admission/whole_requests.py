@@ -1,0 +1,245 @@
+"""What the HTTP server drives: it reads each request whole before it takes a thread for it.
+
+The server speaks RSGI, whose event loop waits for bodies: a client that is slow, or never sends the
+rest, costs a little memory for `BODY_SECONDS` and is then closed, and no thread waits for it. The
+application behind is WSGI and answers in threads of ours. The server itself closes a connection
+whose headers do not come (`--http1-header-read-timeout` of the Procfiles).
+
+An answer longer than `IN_MEMORY` is written to a file first, which the server then sends by itself:
+a client that reads slowly holds no thread either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import tempfile
+import threading
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from services.telemetry import UNREAD
+from web.admission.parts import Environ, Headers, Wsgi
+
+# Seconds that a client has for the whole body, and the most bytes that it may have.
+BODY_SECONDS: Final = 5.0
+MOST_BYTES: Final = 64 * 1024
+# Bytes of an answer that are kept in memory for the client, and seconds until a file that holds a
+# longer one may lose its name: the server has opened it long before.
+IN_MEMORY: Final = 1024 * 1024
+NAMED_SECONDS: Final = 60.0
+_PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
+# After these answers what the client still sends is not read.
+_CLOSE: Final[Headers] = [_PLAIN, ("Cache-Control", "no-store"), ("Connection", "close")]
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
+_FIXED: Final[Environ] = {
+    "SCRIPT_NAME": "",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
+
+log = structlog.get_logger()
+
+
+class Refused(Exception):
+    """The request cannot be read whole; the client is told, and the connection closed."""
+
+    def __init__(self, status: int, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.reason, self.sentence = status, reason, sentence
+
+
+class _Request(NamedTuple):
+    """A request that was read whole, and whom its answer is for."""
+
+    environ: Environ
+    protocol: Any
+    answered: asyncio.Future[None]
+
+
+class WholeRequests:
+    """One for each web worker: `app` answers in `threads` threads.
+
+    `at_once` answers what needs neither a thread nor the store, or returns None; it is called by
+    the event loop and may not wait.
+    """
+
+    def __init__(
+        self,
+        app: Wsgi,
+        threads: int,
+        at_once: Callable[[Environ, Any], Iterable[bytes] | None] = lambda *_: None,
+        *,
+        seconds: float = BODY_SECONDS,
+    ) -> None:
+        self._app, self._threads, self._at_once = app, threads, at_once
+        self._seconds = seconds
+        self._read: SimpleQueue[_Request] = SimpleQueue()
+
+    # Names that the server looks for.
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in range(self._threads):
+            threading.Thread(
+                target=self._work, args=(loop,), name=f"answers-{number}", daemon=True
+            ).start()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        method = scope.method
+        body = b""
+        if method not in _WITHOUT_BODY:
+            try:
+                body = await self._body(scope.headers, protocol)
+            except Refused as refused:
+                UNREAD.labels(refused.reason).inc()
+                protocol.response_str(refused.status, _CLOSE, f"{refused.sentence}\n")
+                return
+        environ = environ_of(scope, method, body)
+        if method == "GET":
+            said: list[Any] = []
+            chunks = self._at_once(environ, _noted(said))
+            if chunks is not None:
+                protocol.response_bytes(int(said[0][:3]), said[1], b"".join(chunks))
+                return
+        answered = asyncio.get_running_loop().create_future()
+        self._read.put(_Request(environ, protocol, answered))
+        await answered
+
+    async def _body(self, headers: Any, protocol: Any) -> bytes:
+        """All that the client sends. Raises Refused where it is too long, or takes too long."""
+        length = headers.get("content-length")
+        if length is None and "transfer-encoding" not in headers:
+            return b""
+        if length is not None and int(length) > MOST_BYTES:
+            raise Refused(413, "too_large", f"at most {MOST_BYTES} bytes")
+        try:
+            async with asyncio.timeout(self._seconds):
+                if length is not None:
+                    return bytes(await protocol())
+                parts = bytearray()
+                async for chunk in protocol:
+                    parts += chunk
+                    if len(parts) > MOST_BYTES:
+                        raise Refused(413, "too_large", f"at most {MOST_BYTES} bytes")
+                return bytes(parts)
+        except TimeoutError:
+            raise Refused(408, "too_slow", "the request did not come in time") from None
+        except RuntimeError:
+            # The client has gone, or sent what is no body.
+            raise Refused(400, "broken_off", "the request could not be read") from None
+
+    # ------------------------------------------------------------ in the threads
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            environ, protocol, answered = self._read.get()
+            try:
+                named = self._answer(environ, protocol)
+                if named is not None:
+                    loop.call_soon_threadsafe(loop.call_later, NAMED_SECONDS, _remove, named)
+            except Exception as error:  # noqa: BLE001 (the application answers its own failures)
+                log.error("request not answered", error=type(error).__name__)
+                protocol.response_str(500, _CLOSE, "\n")
+            finally:
+                loop.call_soon_threadsafe(_done, answered)
+
+    def _answer(self, environ: Environ, protocol: Any) -> Path | None:
+        """Answer from memory, or from a file, which is returned and to be removed later."""
+        said: list[Any] = []
+        chunks = self._app(environ, _noted(said))
+        try:
+            body, rest = _begin(chunks)
+            # The application may say its headers with the first chunk.
+            status, headers = said
+            code = int(status[:3])
+            if len(body) <= IN_MEMORY:
+                protocol.response_bytes(code, headers, body)
+                return None
+            with tempfile.NamedTemporaryFile(prefix="allo-answer-", delete=False) as file:
+                file.write(body)
+                file.writelines(rest)
+            protocol.response_file(code, headers, file.name)
+            return Path(file.name)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+
+
+def _begin(chunks: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
+    """All of a short answer, or the beginning of a long one and what follows."""
+    if isinstance(chunks, list):
+        return b"".join(chunks), ()
+    begun, rest = b"", iter(chunks)
+    for chunk in rest:
+        begun += chunk
+        if len(begun) > IN_MEMORY:
+            break
+    return begun, rest
+
+
+def environ_of(scope: Any, method: str, body: bytes) -> Environ:
+    """The request as WSGI has it; of headers only those whose names no proxy mistakes.
+
+    A name with an underscore would be the same here as one with a hyphen, which a proxy in front
+    may have written or taken away.
+    """
+    environ = _FIXED.copy()
+    environ["REQUEST_METHOD"] = method
+    # The bytes of the path, each as one letter.
+    environ["PATH_INFO"] = scope.path.encode("utf-8", "replace").decode("latin-1")
+    environ["QUERY_STRING"] = scope.query_string
+    environ["REMOTE_ADDR"] = _host(scope.client)
+    environ["SERVER_NAME"], _, environ["SERVER_PORT"] = scope.server.rpartition(":")
+    environ["wsgi.url_scheme"] = scope.scheme
+    environ["wsgi.input"] = io.BytesIO(body)
+    for name, value in scope.headers.items():
+        if "_" in name:
+            continue
+        key = f"HTTP_{name.upper().replace('-', '_')}"
+        before = environ.get(key)
+        if before is not None:
+            # Several of one name are a list; those of a browser's cookies go on with a semicolon.
+            environ[key] = f"{before}{';' if name == 'cookie' else ','}{value}"
+        else:
+            environ[key] = value
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
+
+
+def _host(address: str) -> str:
+    """The host of "127.0.0.1:5000" or "[::1]:5000"."""
+    return address.rpartition(":")[0].strip("[]")
+
+
+def _noted(said: list[Any]) -> Callable[..., None]:
+    def start_response(status: str, headers: Headers, _error: Any = None) -> None:
+        said[:] = status, headers
+
+    return start_response
+
+
+def _done(answered: asyncio.Future[None]) -> None:
+    # The loop may have given up the request while a thread answered.
+    if not answered.done():
+        answered.set_result(None)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
