@@ -102,7 +102,7 @@ class Endpoints:
 
 
 class Hearing:
-    """Somebody is listened to, once; see `leg.Hearing`."""
+    """Somebody is listened to, once."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Hearing:
 
 
 class Listener:
-    """Listens to callers, each once at a time; see `leg.Recogniser`. From any thread."""
+    """Listens to callers, each once at a time. From any thread."""
 
     def __init__(
         self, transcriber: Transcriber, *, silence_s: float = SILENCE_S, most_s: float = MOST_S

@@ -19,9 +19,9 @@ from exchange.settings import Settings
 from exchange.sip import music
 from exchange.sip.calls import Calls
 from exchange.sip.leg import Studio
-from exchange.sip.line import open_line
+from exchange.sip.line import RtpLine, open_line
 from exchange.sip.mixer import Mixer
-from exchange.sip.parts import Ear, Line
+from exchange.sip.parts import Ear
 from exchange.sip.rung import Rung
 from exchange.sip.settings import Plan, SipSettings
 from exchange.sip.sounds import Sounds
@@ -52,7 +52,7 @@ async def serve(plan: Plan, own: SipSettings, settings: Settings) -> None:
     lines = RemoteSwitchboard(settings.simulator_base, settings, transport)
     ticker = Ticker(loop)
 
-    async def line(ear: Ear) -> Line:
+    async def line(ear: Ear) -> RtpLine:
         return await open_line(
             ear, host=plan.host, ports=plan.rtp_ports, ticker=ticker, allowed=plan.hears
         )

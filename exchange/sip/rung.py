@@ -12,14 +12,14 @@ from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Final
 
 from exchange.orders import Drop, Mailbox, Ring
 from exchange.remote import RemoteSwitchboard
-from exchange.sip.calls import Caller
-from exchange.sip.parts import Ear
 from exchange.sip.settings import Plan
+from exchange.sip.wire import Wire
 from exchange.sip.wire_office import trouble
+from exchange.sip.wire_outbound import Outbound
 from exchange.sip.wire_parts import Cancellable, Contact, NotAllowed, Progress, TrunkNumber
 from exchange.subscribers import Taken
 from exchange.switchboard import spawn
@@ -32,28 +32,6 @@ GRACE_S: Final = 5.0
 REFUSALS: Final = ("busy", "no-answer", "failed")
 
 
-class Outward(Protocol):
-    """What is asked of the wire, on the loop."""
-
-    def registered(self) -> frozenset[str]:
-        """Return the accounts that have a telephone there now."""
-        ...
-
-    def contact(self, name: str) -> Contact | None:
-        """Return where an account's telephone is."""
-        ...
-
-    async def call(
-        self,
-        to: Contact | TrunkNumber,
-        sender: str,
-        ear: Ear | None,
-        on_progress: Callable[[Progress], None],
-    ) -> Caller:
-        """Call somebody; `on_progress` is told on the loop. Raises NotAllowed."""
-        ...
-
-
 @dataclass(eq=False)
 class _Attempt:
     """A telephone of an account that rings; of none where the trunk is called.
@@ -62,7 +40,7 @@ class _Attempt:
     """
 
     account: str
-    handset: Caller | None = None
+    handset: Outbound | None = None
 
     def stop(self) -> None:
         """Have it ring no more."""
@@ -84,7 +62,7 @@ class _Talks:
     """A call that a telephone of this account has taken."""
 
     account: str
-    handset: Caller
+    handset: Outbound
     mailbox: Mailbox
 
 
@@ -99,8 +77,8 @@ class Rung:
         self,
         lines: RemoteSwitchboard,
         plan: Plan,
-        wire: Outward,
-        run: Callable[[Caller, Taken], None],
+        wire: Wire,
+        run: Callable[[Outbound, Taken], None],
         loop: AbstractEventLoop,
         *,
         start: Callable[[Callable[[], None]], object] = spawn,
@@ -238,10 +216,9 @@ class Rung:
 
     def _press(self, sid: str, keys: str) -> None:
         talks = self._talks.get(sid)
-        ear = cast("Ear | None", talks.handset.ear if talks is not None else None)
-        if ear is not None:
+        if talks is not None and talks.handset.ear is not None:
             for key in keys:
-                ear.key(key)
+                talks.handset.ear.key(key)
 
     def _talk(self, sid: str, talks: _Talks) -> None:
         self._talks[sid] = talks
@@ -254,7 +231,7 @@ class Rung:
     def _tell(self, sid: str, status: str) -> None:
         self._start(lambda: self._lines.rang(sid, status))
 
-    def _take(self, sid: str, handset: Caller, account: str) -> None:
+    def _take(self, sid: str, handset: Outbound, account: str) -> None:
         try:
             taken = self._lines.answered(sid)
             if taken is not None:

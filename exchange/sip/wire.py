@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
-from exchange.sip.parts import Ear, LineOpener
+from exchange.sip.line import LineOpener
+from exchange.sip.parts import Ear
 from exchange.sip.settings import Plan
 from exchange.sip.wire_inbound import Inbound, OnCall, no_place
 from exchange.sip.wire_messages import (
@@ -39,7 +40,6 @@ from exchange.sip.wire_parts import (
     Buckets,
     Contact,
     Limits,
-    LoopTimes,
     NotAllowed,
     Peer,
     Timers,
@@ -79,7 +79,7 @@ class Wire:
         algorithms: Sequence[Algorithm] = ("MD5",),
     ) -> None:
         self._plan, self._open_line, self._on_call = plan, open_line, on_call
-        self._times, self._timers = times or LoopTimes(), timers or Timers()
+        self._times, self._timers = times or Times(), timers or Timers()
         self._limits, self._random, self._algorithms = limits or Limits(), random, algorithms
         # What was dropped, refused and lost, by kind.
         self.counts: Counter[str] = Counter()

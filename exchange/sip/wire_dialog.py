@@ -17,7 +17,8 @@ from aiosipua.headers import parse_uri
 from aiosipua.message import SipRequest
 
 from exchange.sip import wire_sdp
-from exchange.sip.parts import Line, Media
+from exchange.sip.line import RtpLine
+from exchange.sip.parts import Ear, Media
 from exchange.sip.wire_messages import (
     ALLOW,
     SERVER,
@@ -42,22 +43,6 @@ _NAMED: Final = {"10": "*", "11": "#"}
 _MOST_ROUTES: Final = 16
 
 
-class LineEar:
-    """What a line tells of itself: keys and ends of playing go on, its loss ends the call."""
-
-    def __init__(self, call: SipCall) -> None:
-        self._call = call
-
-    def key(self, digit: str) -> None:
-        self._call.switch.key(digit)
-
-    def idle(self) -> None:
-        self._call.switch.idle()
-
-    def gone(self, how: str) -> None:
-        self._call.lost(how)
-
-
 class SipCall:
     """See `Telephone`; what both directions have in common.
 
@@ -65,7 +50,7 @@ class SipCall:
     hears of it.
     """
 
-    line: Line
+    line: RtpLine
     own: wire_sdp.OwnSide
 
     def __init__(self, office: Office, peer: Peer, call_id: str) -> None:
@@ -91,17 +76,17 @@ class SipCall:
     # ------------------------------------------------------------ what any thread may ask
 
     @property
-    def ear(self) -> object:
+    def ear(self) -> Ear | None:
         """Who is told what happens; to be set by whoever takes the call."""
         return self.switch.ear
 
     @ear.setter
-    def ear(self, ear: object) -> None:
-        self.switch.ear = ear  # type: ignore[assignment]
+    def ear(self, ear: Ear | None) -> None:
+        self.switch.ear = ear
 
     async def open_line(self) -> bool:
         """Open the line; False where the call was over by then. Raises what the opener raises."""
-        line = await self.office.open_line(LineEar(self))
+        line = await self.office.open_line(self)
         if self.over:
             line.close()
             return False
@@ -123,13 +108,21 @@ class SipCall:
         self.switch.mute()
         self.office.loop.post(self.end_here)
 
+    # ------------------------------------------------------------ what its line tells, see `Ear`
+
+    def key(self, digit: str) -> None:
+        self.switch.key(digit)
+
+    def idle(self) -> None:
+        self.switch.idle()
+
     # ------------------------------------------------------------ the end
 
     def end_here(self, status: int = 480) -> None:
         """End it from our side, whatever it does."""
         raise NotImplementedError
 
-    def lost(self, how: str) -> None:
+    def gone(self, how: str) -> None:
         """End it because nothing comes over its line any more."""
         if not self.over:
             self.office.counts["lost"] += 1
@@ -330,7 +323,7 @@ class SipCall:
         self.line.connect(media)
         if not media.speaks:
             office = self.office
-            self._held = office.times.later(office.timers.held, lambda: self.lost("lost"))
+            self._held = office.times.later(office.timers.held, lambda: self.gone("lost"))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

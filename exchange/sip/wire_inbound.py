@@ -172,9 +172,9 @@ class Inbound(SipCall):
         else:
             self._refuse(status)
 
-    def lost(self, how: str) -> None:
+    def gone(self, how: str) -> None:
         if self.talking:
-            super().lost(how)
+            super().gone(how)
         else:
             self._refuse(480, how)
 

@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from exchange.sip.parts import LineOpener
+from exchange.sip.line import LineOpener
 from exchange.sip.settings import Plan
 from exchange.sip.wire_messages import COOKIE, Request
 from exchange.sip.wire_parts import Limits, Peer, Timers, Times

@@ -235,10 +235,10 @@ class Outbound(SipCall):
         self._stop_timer()
         self._timer = self.office.times.later(self.office.timers.patience, self.forget)
 
-    def lost(self, how: str) -> None:
+    def gone(self, how: str) -> None:
         """See `SipCall`; before it is taken there is nothing to lose."""
         if self.talking:
-            super().lost(how)
+            super().gone(how)
 
     def forget(self) -> None:
         if self._client is not None and not self._accepted and self._cancelled:

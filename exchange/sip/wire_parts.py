@@ -41,25 +41,15 @@ class Cancellable(Protocol):
         ...
 
 
-class Times(Protocol):
-    """The clock of the wire (seconds, from anywhere), and what is due later."""
+class Times:
+    """The running loop's time in seconds, and what is due later."""
 
     def now(self) -> float:
         """Return the time."""
-        ...
-
-    def later(self, seconds: float, what: Callable[[], None]) -> Cancellable:
-        """Have something done on the loop, `seconds` from now."""
-        ...
-
-
-class LoopTimes:
-    """The running loop's own time."""
-
-    def now(self) -> float:
         return asyncio.get_running_loop().time()
 
     def later(self, seconds: float, what: Callable[[], None]) -> Cancellable:
+        """Have something done on the loop, `seconds` from now."""
         return asyncio.get_running_loop().call_later(seconds, what)
 
 
@@ -184,12 +174,11 @@ class EarSwitch:
         return self._ear
 
     @ear.setter
-    def ear(self, ear: Ear) -> None:
+    def ear(self, ear: Ear | None) -> None:
         with self._lock:
             self._ear = ear
-            kept, self._kept = self._kept, []
-            for tell in kept:
-                tell(ear)
+            while ear is not None and self._kept:
+                self._kept.pop(0)(ear)
 
     def key(self, digit: str) -> None:
         self._tell(lambda ear: ear.key(digit))
