@@ -19,7 +19,6 @@ class Record(Protocol):
 
     def resource(self) -> dict[str, Any]:
         """Return the resource as Twilio shows it."""
-        ...
 
 
 R = TypeVar("R", bound=Record)

@@ -87,12 +87,9 @@ class Subscriber(Protocol):
 
     def knows(self, number: str) -> bool:
         """Whether it answers for this number now."""
-        ...
 
     def rings(self, rung: Rung) -> None:
         """Take note of a call; it may be taken at once, later, or never."""
-        ...
 
     def stops(self, rung: Rung) -> None:
         """Take note that a call stopped ringing without having been taken."""
-        ...

@@ -62,11 +62,9 @@ class Dialler(Protocol):
 
     def begin(self, record: CallRecord) -> None:
         """Have a call rung; return at once."""
-        ...
 
     def end(self, record: CallRecord, status: str) -> bool:
         """End a call."""
-        ...
 
 
 class Switchboard:

@@ -4,8 +4,6 @@ Each call has a thread of its own, as anywhere in the exchange. `on_call` comes 
 leaves everything that takes time to that thread.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 import time

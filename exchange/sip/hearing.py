@@ -1,7 +1,5 @@
 """What comes in on a line, put in order and made even: 20 ms of samples a beat."""
 
-from __future__ import annotations
-
 import math
 
 from typing import Final

@@ -1,7 +1,5 @@
 """Sound that was made once and is kept: bounded, and made by one thread while others wait."""
 
-from __future__ import annotations
-
 import threading
 
 from collections import OrderedDict

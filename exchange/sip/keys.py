@@ -1,7 +1,5 @@
 """Keys that come as RTP packets (RFC 4733): each told once, by the first packet that arrives."""
 
-from __future__ import annotations
-
 from collections import deque
 from typing import Final
 

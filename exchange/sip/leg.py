@@ -6,8 +6,6 @@ call. Nothing of the line is called under the lock that stands between them, for
 news under locks of its own.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import threading
@@ -107,19 +105,15 @@ class Telephone(Protocol):
 
     def rings(self) -> None:
         """Say 180 to who calls."""
-        ...
 
     def answer(self) -> bool:
         """Answer who calls, once; waits until that is sent. False where they have gone."""
-        ...
 
     def refuse(self, status: int) -> None:
         """Refuse who calls, with a final status of 4xx to 6xx."""
-        ...
 
     def hang_up(self) -> None:
         """End it, whatever it does; once is enough, and nothing is told of it."""
-        ...
 
 
 class SipLeg:

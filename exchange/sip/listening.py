@@ -54,11 +54,9 @@ class Transcriber(Protocol):
 
     def words(self, pcm: bytes, language: str, hints: str) -> Understood | None:
         """Return what is said in 16-bit samples at 8 kHz; None where it is nothing or fails."""
-        ...
 
     def close(self) -> None:
         """Let go of everything."""
-        ...
 
 
 class Endpoints:

@@ -1,7 +1,5 @@
 """Conferences on audio: those who sit in the same one hear one another."""
 
-from __future__ import annotations
-
 import threading
 
 from collections.abc import Iterable, Iterator, Mapping

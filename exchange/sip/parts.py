@@ -84,12 +84,9 @@ class Ear(Protocol):
 
     def key(self, digit: str) -> None:
         """Tell a key (0-9, `*`, `#`) as soon as it is known to be pressed, once."""
-        ...
 
     def idle(self) -> None:
         """Tell that all that was to be played has been played, or was stopped."""
-        ...
 
     def gone(self, how: str) -> None:
         """Tell that the call is over: `hung up`, `cancelled`, or `lost` where nothing comes."""
-        ...

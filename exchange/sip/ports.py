@@ -1,7 +1,5 @@
 """The pair of UDP ports of a line: an even one for RTP, the next for RTCP (RFC 3550, 11)."""
 
-from __future__ import annotations
-
 import contextlib
 import ipaddress
 import random

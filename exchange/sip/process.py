@@ -1,7 +1,5 @@
 """The process of the SIP telephones: one loop for the network, and what is shared by all calls."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import gc

@@ -4,8 +4,6 @@ All that is known of a ringing call is known on the loop. What asks the simulato
 call that is made of an answer, is in a thread of its own.
 """
 
-from __future__ import annotations
-
 import logging
 
 from asyncio import AbstractEventLoop, Task

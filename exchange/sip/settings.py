@@ -5,8 +5,6 @@ these networks are heard, only these accounts are telephones of ours, and only t
 are called outside. The file is described in docs/sip.md. Nothing here needs the extra's packages.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import socket

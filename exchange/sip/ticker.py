@@ -1,7 +1,5 @@
 """One beat of 20 ms for all lines; a timer for each would cost more than its packets do."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

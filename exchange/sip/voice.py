@@ -5,8 +5,6 @@ py-nanotts speaks 2.7 s in 12 ms, but holds the interpreter meanwhile: it has wo
 silent for about as long as the words would take.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import logging

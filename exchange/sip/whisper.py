@@ -4,8 +4,6 @@ It takes some 550 MB and a second or two a phrase, and hears dates well and lone
 trial, never needed, for every question can be answered with keys.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import logging

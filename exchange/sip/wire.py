@@ -7,8 +7,6 @@ have the wire send an INVITE. Who uses it has to be told of nothing that a calle
 counts have no number in them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -5,8 +5,6 @@ dialogs are ours, too, and its message classes write them. A dialog is known by 
 nobody can guess, and its requests go back to where the other side's came from.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 

@@ -1,7 +1,5 @@
 """A call from outside: told to whoever takes it when its line is open, answered when they say."""
 
-from __future__ import annotations
-
 import re
 
 from collections.abc import Callable

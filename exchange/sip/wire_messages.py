@@ -4,8 +4,6 @@ aiosipua splits a message into headers; what it takes too easily is looked at he
 out of `read` has what the rest of the wire relies on.
 """
 
-from __future__ import annotations
-
 import re
 
 from collections.abc import Iterable, Mapping

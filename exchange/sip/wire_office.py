@@ -1,7 +1,5 @@
 """What all calls of the wire have in common: the plan, the tables, time, and the loop's thread."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging
@@ -76,23 +74,18 @@ class Dialog(Protocol):
 
     def belongs(self, request: Request) -> bool:
         """Return whether a request is of this dialog."""
-        ...
 
     def receive(self, request: Request, server: Server) -> None:
         """Answer a request within the dialog."""
-        ...
 
     def acknowledge(self, request: Request) -> None:
         """Take the ACK of our 200 in."""
-        ...
 
     def end_here(self, status: int = 480) -> None:
         """End it from our side, whatever it does; with that status where it is not answered."""
-        ...
 
     def forget(self) -> None:
         """Take it out of the tables."""
-        ...
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """A call of ours: to a telephone that registered, or to a number over the trunk."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal

@@ -1,7 +1,5 @@
 """What the rooms of the SIP wire share: peers, time, limits, and whom a line's events go to."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 
@@ -38,7 +36,6 @@ class Cancellable(Protocol):
 
     def cancel(self) -> None:
         """Have it not done."""
-        ...
 
 
 class Times:

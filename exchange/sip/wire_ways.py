@@ -4,8 +4,6 @@ A telephone is rung where its own registration came from, a number over the conf
 an allowed prefix, within its rates, from a number of its own.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import socket
