@@ -91,12 +91,12 @@ Order = Redirect | Complete | Drop | Released | Seated | Announce | Beep
 class Ring:
     """Ring a telephone that this process has; the rest is what the call is made of if it is taken.
 
-    `to` is a number or a `client:<name>`. It rings `timeout_s` seconds at most. `sequence` is the
-    number of the call's next status callback.
+    `recipient` is a number or a `client:<name>`. It rings `timeout_s` seconds at most. `sequence`
+    is the number of the call's next status callback.
     """
 
     sid: str
-    to: str
+    recipient: str
     sender: str
     timeout_s: int
     account_sid: str = ""

@@ -1,14 +1,10 @@
 """What is told of a call that is not answered yet, never was, or ended where nobody can tell it."""
 
-import math
 import threading
-
-from email.utils import format_datetime
 
 from exchange.callbacks import Callbacks
 from exchange.calls import CallRecord
 from exchange.clock import Clock
-from exchange.interpreter import API_VERSION, PLACES
 
 SIP_CODES = {"busy": "486", "no-answer": "487", "failed": "404"}
 
@@ -23,27 +19,11 @@ class Progress:
     def tell(self, record: CallRecord, status: str, seconds: int = 0) -> None:
         """Tell a status of Twilio's, once; of one that ends a call, after how many `seconds`."""
         event = status if status in {"initiated", "ringing"} else "completed"
-        if not record.status_callback or event not in record.status_events:
+        if not record.status_url or event not in record.status_events:
             return
         with self._lock:
             number, record.sequence = record.sequence, record.sequence + 1
-        form = {
-            "AccountSid": record.account_sid,
-            "ApiVersion": API_VERSION,
-            "CallSid": record.sid,
-            "CallStatus": status,
-            "From": record.sender,
-            "To": record.recipient,
-            "Called": record.recipient,
-            "Caller": record.sender,
-            "Direction": record.direction,
-            "CallbackSource": "call-progress-events",
-            "SequenceNumber": str(number),
-            "Timestamp": format_datetime(self._clock.now()),
-            **PLACES,
-        }
-        if event == "completed":
-            form |= {"CallDuration": str(seconds), "Duration": str(math.ceil(seconds / 60))}
-            if status in SIP_CODES:
-                form["SipResponseCode"] = SIP_CODES[status]
-        self._callbacks.once(record.status_callback, form)
+        form = record.progress(status, number, self._clock.now(), seconds)
+        if status in SIP_CODES:
+            form["SipResponseCode"] = SIP_CODES[status]
+        self._callbacks.once(record.status_url, form)

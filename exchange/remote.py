@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import requests
 
@@ -146,7 +146,7 @@ class RemoteSwitchboard:
             except Unreachable:
                 continue
             if ring is not None:
-                return Taken(_ring(ring), mailbox, self)
+                return Taken(cast(Ring, read({**ring, "kind": "Ring"})), mailbox, self)
             break
         else:
             # Perhaps it is ours, and only the answers were lost.
@@ -379,7 +379,3 @@ class RemoteSwitchboard:
         except (requests.RequestException, ValueError) as error:
             raise Unreachable(str(error)) from error
         return answer
-
-
-def _ring(given: dict[str, Any]) -> Ring:
-    return Ring(**{**given, "status_events": tuple(given["status_events"])})

@@ -14,7 +14,8 @@ rings at all when somebody takes it, is decided here, under one lock.
 import threading
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from exchange.boxes import Boxes, RemoteCall
 from exchange.calls import FINAL, CallRecord
@@ -224,7 +225,7 @@ class Ringing:
 
     def _ring_subscriber(self, record: CallRecord, subscriber: Subscriber) -> None:
         def make(clock: Clock, heard_by: Callable[[Heard], None] | None) -> Call:
-            return self._call(record, clock, heard_by)
+            return self._call(record, clock, heard_by=heard_by)
 
         def answer(call: Call, leg: Leg, over: Callable[[Call], None]) -> None:
             if self._take(record, SUBSCRIBER) is not None:
@@ -351,7 +352,7 @@ class Ringing:
                 devices.hears(name, record.sid, what.text)
 
         clock = WallClock() if self._switchboard.threads else VirtualClock()
-        call = self._call(record, clock, heard)
+        call = self._call(record, clock, heard_by=heard)
         devices.connected(name, record.sid, call.mailbox)
         self._answered(record, call, DeviceLeg(self._switchboard, name))
 
@@ -394,20 +395,13 @@ class Ringing:
             record.sequence += 1
         self._background.add(0, lambda: self._progress.tell(record, call.status, seconds))
 
-    def _call(
-        self,
-        record: CallRecord,
-        clock: Clock,
-        heard_by: Callable[[Heard], None] | None = None,
-        *,
-        rang: bool = True,
-    ) -> Call:
+    def _call(self, record: CallRecord, clock: Clock, *, rang: bool = True, **hooks: Any) -> Call:
         return Taken(_order(record), Mailbox(), self._switchboard).call(
+            rang=rang,
             transport=self._transport,
             auth_token=self._auth_token,
             clock=clock,
-            heard_by=heard_by,
-            rang=rang,
+            **hooks,
         )
 
     def _answered(
@@ -428,18 +422,6 @@ class Ringing:
 
 
 def _order(record: CallRecord) -> Ring:
-    return Ring(
-        record.sid,
-        record.recipient,
-        record.sender,
-        record.timeout_s + TIMEOUT_BUFFER_S,
-        account_sid=record.account_sid,
-        direction=record.direction,
-        url=record.url,
-        method=record.method,
-        twiml=record.twiml,
-        fallback_url=record.fallback_url,
-        status_url=record.status_callback,
-        status_events=record.status_events,
-        sequence=record.sequence,
-    )
+    """Return what a process is asked that is to ring it: all that the record says of that."""
+    given = {each.name: getattr(record, each.name) for each in fields(Ring)}
+    return Ring(**{**given, "timeout_s": record.timeout_s + TIMEOUT_BUFFER_S})

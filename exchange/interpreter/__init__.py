@@ -29,9 +29,9 @@ from exchange.interpreter.caller import (
 )
 from exchange.interpreter.collector import Collector
 from exchange.interpreter.script import APPLICATION_ERROR, BY_API
-from exchange.interpreter.stage import API_VERSION, MAX_DOCUMENTS_WITHOUT_WAITING, PLACES
+from exchange.interpreter.stage import MAX_DOCUMENTS_WITHOUT_WAITING
 from exchange.interpreter.steps import CallError
-from exchange.interpreter.webhooks import Overrides, SentRequest
+from exchange.interpreter.webhooks import API_VERSION, Overrides, SentRequest, Told
 
 __all__ = [
     "API_VERSION",
@@ -41,7 +41,6 @@ __all__ = [
     "HOLD_MUSIC",
     "MAX_DOCUMENTS_WITHOUT_WAITING",
     "NORMAL_ENDS",
-    "PLACES",
     "Call",
     "CallError",
     "Collector",
@@ -57,5 +56,6 @@ __all__ = [
     "SentRequest",
     "Silence",
     "Speech",
+    "Told",
     "Wait",
 ]

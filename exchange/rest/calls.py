@@ -87,7 +87,7 @@ def add_calls(app: Flask, simulator: Simulator) -> None:
 
 
 def _report_to(simulator: Simulator, record: CallRecord, callback: str) -> None:
-    record.status_callback = callback
+    record.status_url = callback
     call = simulator.switchboard.live(record.sid)
     if isinstance(call, Call):
         call.report_to(callback)
@@ -95,27 +95,30 @@ def _report_to(simulator: Simulator, record: CallRecord, callback: str) -> None:
 
 def _call(simulator: Simulator) -> CallRecord:
     """Return the call that the form asks for; raises Refused with Twilio's code."""
-    form = request.form
-    recipient, sender = numbers()
-    url, twiml = given_url("Url", 21205), given_twiml()
-    if not url and not twiml:
+    record = rung(simulator)
+    record.url, record.twiml = given_url("Url", 21205), given_twiml()
+    if not record.url and not record.twiml:
         raise Refused(21205, "Url parameter is required.")
+    record.method = request.form.get("Method", "POST")
+    record.fallback_url = given_url("FallbackUrl", 21205)
+    return record
+
+
+def rung(simulator: Simulator) -> CallRecord:
+    """Return a call to whom the form names, and what is told of it; raises Refused."""
+    recipient, sender = _numbers()
     return CallRecord(
         simulator.settings.twilio_account_sid,
         sender,
         recipient,
         simulator.clock.now(),
-        url=url,
-        method=form.get("Method", "POST"),
-        twiml=twiml,
-        fallback_url=given_url("FallbackUrl", 21205),
-        status_callback=given_url("StatusCallback", 21609),
-        status_events=events(),
-        timeout_s=form.get("Timeout", 60, int),
+        status_url=given_url("StatusCallback", 21609),
+        status_events=_events(),
+        timeout_s=request.form.get("Timeout", 60, int),
     )
 
 
-def numbers() -> tuple[str, str]:
+def _numbers() -> tuple[str, str]:
     """Return whom to ring and who rings, as the form has them; raises Refused."""
     form = request.form
     recipient, sender = form.get("To", ""), form.get("From", "")
@@ -133,7 +136,7 @@ def numbers() -> tuple[str, str]:
     return recipient, sender
 
 
-def events() -> tuple[str, ...]:
+def _events() -> tuple[str, ...]:
     """Return the call events that the form asks to be told of; raises Refused."""
     given = tuple(" ".join(request.form.getlist("StatusCallbackEvent")).split()) or ("completed",)
     if set(given) - CALL_EVENTS:

@@ -5,10 +5,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 from flask import Flask, Response, jsonify, request
 
-from exchange.calls import CallRecord
 from exchange.conferences import Conference, Participant
 from exchange.orders import NoSeat
-from exchange.rest.calls import events, numbers
+from exchange.rest.calls import rung
 from exchange.rest.paths import (
     Refused,
     between,
@@ -96,7 +95,7 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
     @at("POST", "/Conferences/<ConferenceSid>/Participants.json")
     def create_participant(ConferenceSid: str) -> Response:  # noqa: N803
         simulator.check()
-        record = _leg(simulator)
+        record = rung(simulator)
         fault = simulator.take_call_fault()
         conference = switchboard.conference(ConferenceSid)
         if conference is not None and conference.status == "completed":
@@ -151,20 +150,6 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         simulator.take_fault()
         switchboard.kick(conference, participant)
         return Response(status=HTTPStatus.NO_CONTENT)
-
-
-def _leg(simulator: Simulator) -> CallRecord:
-    """Return the call to a new participant that the form asks for; raises Refused."""
-    recipient, sender = numbers()
-    return CallRecord(
-        simulator.settings.twilio_account_sid,
-        sender,
-        recipient,
-        simulator.clock.now(),
-        status_callback=given_url("StatusCallback", 21609),
-        status_events=events(),
-        timeout_s=request.form.get("Timeout", 60, int),
-    )
 
 
 def _wish_flags() -> dict[str, bool]:

@@ -134,7 +134,7 @@ class Rung:
         if ring.sid in self._rings or ring.sid in self._talks:
             return
         full = self._closed or len(self) >= self._plan.most_calls
-        targets = [] if full else self._targets(ring.to)
+        targets = [] if full else self._targets(ring.recipient)
         if not targets:
             self._tell(ring.sid, "failed")
             return

@@ -101,7 +101,12 @@ def test_a_telephone_of_its_number_rings_and_its_call_runs_there(here, office):
     sid = makes_call(here, NUMBER, "/agent", Timeout="25")
     here.goes_on()
     ring = desk.rings()
-    assert (ring.sid, ring.to, ring.sender, ring.timeout_s) == (sid, NUMBER, "+33974750001", 30)
+    assert (ring.sid, ring.recipient, ring.sender, ring.timeout_s) == (
+        sid,
+        NUMBER,
+        "+33974750001",
+        30,
+    )
     assert told(here) == ["initiated", "ringing"]
     assert status(here, sid) == "ringing"
     assert here.sent("/agent") == []
