@@ -124,6 +124,8 @@ class Press:
     keys: str
 
 
+# How a call ends that nobody takes; of several, the first is told.
+REFUSALS = ("busy", "no-answer", "failed")
 # What is asked of a process rather than of one of its calls.
 Errand = Ring | StopRinging | Press
 KINDS: Mapping[str, Callable[..., Order | Errand]] = {

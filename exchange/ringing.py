@@ -34,7 +34,7 @@ from exchange.interpreter import (
     Silence,
 )
 from exchange.legs import KeysLeg, Leg, MachineLeg
-from exchange.orders import Mailbox, Press, Ring, StopRinging
+from exchange.orders import REFUSALS, Mailbox, Press, Ring, StopRinging
 from exchange.progress import Progress
 from exchange.subscribers import Rung, Subscriber, Taken
 from exchange.switchboard import Switchboard
@@ -48,8 +48,6 @@ TIMEOUT_BUFFER_S = 5
 BRIEF_TALK_S = 20
 # Where a call rings that rings nowhere else, and where a client does; other places are boxes.
 SUBSCRIBER, PAGE = "subscriber", "page"
-# Of those who did not take a call, whose word it is that is told.
-REFUSALS = ("busy", "no-answer", "failed")
 
 
 class DeviceLeg:
@@ -383,9 +381,7 @@ class Ringing:
             switchboard.devices.connected_elsewhere(name, sid, record.sender, elsewhere)
 
     def _over_there(self, record: CallRecord, call: RemoteCall, *, told: bool) -> None:
-        if record.recipient.startswith(CLIENT):
-            name = record.recipient.removeprefix(CLIENT)
-            self._switchboard.devices.ended(name, record.sid)
+        self._page_has_ended(record)
         if told:
             return
         seconds = call.lasted_s(self._clock.now()) if call.begun else 0
@@ -414,11 +410,14 @@ class Ringing:
         def over(call: Call) -> None:
             record.transcript = call.spoken
             then(call)
-            if record.recipient.startswith(CLIENT):
-                name = record.recipient.removeprefix(CLIENT)
-                self._switchboard.devices.ended(name, record.sid)
+            self._page_has_ended(record)
 
         self._switchboard.start(call, leg, over)
+
+    def _page_has_ended(self, record: CallRecord) -> None:
+        if record.recipient.startswith(CLIENT):
+            name = record.recipient.removeprefix(CLIENT)
+            self._switchboard.devices.ended(name, record.sid)
 
 
 def _order(record: CallRecord) -> Ring:

@@ -148,7 +148,7 @@ class Calls:
         return not any(thread.is_alive() for thread in live.values())
 
     def _drive(self, call: Call, leg: SipLeg) -> None:
-        leg.attend(call)
+        leg.call = call
         try:
             drive(call, leg)
         except Exception as error:  # noqa: BLE001 - one call's trouble is not everybody's

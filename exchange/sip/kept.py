@@ -23,11 +23,6 @@ class Kept(Generic[Key]):
         self._bytes = 0
         self._making: dict[Key, Future[bytes | None]] = {}
 
-    @property
-    def size(self) -> int:
-        """Bytes that are kept now."""
-        return self._bytes
-
     def get(self, key: Key, make: Callable[[], bytes | None]) -> bytes | None:
         """Return what is kept, or what `make` makes, which is called by one thread at a time.
 

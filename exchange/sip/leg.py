@@ -120,7 +120,7 @@ class SipLeg:
     """One caller; see `Leg`, `Talker` and `Ear`.
 
     Made before its call, whose hooks are `picks_up`, `heard`, `seated` and `over` and whose mailbox
-    is `mailbox`; `attend` tells of it. A telephone that rings us is answered at the first verb that
+    is `mailbox`; `call` is set then. A telephone that rings us is answered at the first verb that
     answers, so that a <Reject> can still refuse it.
     """
 
@@ -131,7 +131,8 @@ class SipLeg:
         self._studio, self._time = studio, time or Time()
         self._mailbox = mailbox
         mailbox.on_post = self._tell
-        self._call: Call | None = None
+        # The call that this is the caller of.
+        self.call: Call | None = None
         self._changed = threading.Condition()
         # Counts what was told, so that nothing told between looking and waiting is missed.
         self._news = 0
@@ -149,15 +150,6 @@ class SipLeg:
         self._keys: deque[tuple[str, float]] = deque(maxlen=MOST_KEYS)
         self._said: tuple[str, float | None] | None = None
         self._hearing: Hearing | None = None
-
-    def attend(self, call: Call) -> None:
-        """Take note of the call that this is the caller of."""
-        self._call = call
-
-    @property
-    def call(self) -> Call | None:
-        """The call that this is the caller of."""
-        return self._call
 
     # The loop's thread
 
@@ -230,7 +222,7 @@ class SipLeg:
 
     def over(self) -> None:
         """Let go of the telephone, now that the call has ended; what was said is heard out."""
-        call = self._call
+        call = self.call
         if self._over or call is None:
             return
         self._over = True
@@ -406,10 +398,10 @@ class SipLeg:
 
     def _mix(self, seat: Seat | None) -> None:
         """Have the mixer know the line's place; without one it is told only if it knows one."""
-        if self._call is not None and (seat is not None or self._mixed):
+        if self.call is not None and (seat is not None or self._mixed):
             self._mixed = seat is not None
-            music = None if seat is None else self._music_of(seat, self._call.music_url)
-            self._studio.mixer.seat(self._call.sid, self._line, seat, music)
+            music = None if seat is None else self._music_of(seat, self.call.music_url)
+            self._studio.mixer.seat(self.call.sid, self._line, seat, music)
 
     def _music_of(self, seat: Seat, url: str | None) -> Sound:
         """Return what is heard while waiting in a conference."""

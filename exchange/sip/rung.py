@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from exchange.orders import Drop, Mailbox, Ring
+from exchange.orders import REFUSALS, Drop, Mailbox, Ring
 from exchange.remote import RemoteSwitchboard
 from exchange.sip.settings import Plan
 from exchange.sip.wire import Wire
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 # The simulator ends the ringing; where it is gone, that is done here, so many seconds later.
 GRACE_S: Final = 5.0
-# Of those who did not take a call, whose word it is that is told.
-REFUSALS: Final = ("busy", "no-answer", "failed")
 
 
 @dataclass(eq=False)

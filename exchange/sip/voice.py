@@ -16,7 +16,6 @@ import time
 import wave
 
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 from typing import Final, Literal, Self
 
 from exchange.sip.kept import Kept
@@ -102,12 +101,7 @@ class Voice:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> None:
@@ -125,15 +119,6 @@ class Voice:
             self._pids.clear()
         for worker in idle:
             worker.close()
-
-    @property
-    def size(self) -> int:
-        return self._kept.size
-
-    @property
-    def pids(self) -> frozenset[int]:
-        with self._lock:
-            return frozenset(self._pids)
 
     def say(self, pieces: Sequence[Piece], language: str) -> Iterator[Sound]:
         """Return what is said and paused, sentence by sentence as it is made.
