@@ -16,7 +16,7 @@ from exchange.orders import REFUSALS, Drop, Mailbox, Ring
 from exchange.remote import RemoteSwitchboard
 from exchange.sip.settings import Plan
 from exchange.sip.wire import Wire
-from exchange.sip.wire_office import trouble
+from exchange.sip.wire_office import Loop, trouble
 from exchange.sip.wire_outbound import Outbound
 from exchange.sip.wire_parts import Cancellable, Contact, NotAllowed, Progress, TrunkNumber
 from exchange.subscribers import Taken
@@ -82,6 +82,7 @@ class Rung:
     ) -> None:
         self._lines, self._plan, self._wire = lines, plan, wire
         self._run, self._loop, self._start = run, loop, start
+        self._soon = Loop(loop).post
         self._later = later or loop.call_later
         self._calling: set[Task[None]] = set()
         self._rings: dict[str, _Rings] = {}
@@ -239,10 +240,3 @@ class Rung:
             handset.hang_up()
             self._lines.let_go(sid)
             self._soon(lambda: self._talks.pop(sid, None))
-
-    def _soon(self, what: Callable[[], object]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(what)
-        except RuntimeError:
-            # The loop is closed: the process ends, and all its calls with it.
-            return

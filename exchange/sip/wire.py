@@ -19,6 +19,7 @@ from typing import Any, Final
 from exchange.sip.line import LineOpener
 from exchange.sip.parts import Ear
 from exchange.sip.settings import Plan
+from exchange.sip.wire_dialog import Office
 from exchange.sip.wire_inbound import Inbound, OnCall, no_place
 from exchange.sip.wire_messages import (
     ALLOW,
@@ -32,8 +33,8 @@ from exchange.sip.wire_messages import (
     response,
     user_of,
 )
-from exchange.sip.wire_office import Loop, Office, trouble
-from exchange.sip.wire_outbound import OnProgress, Outbound
+from exchange.sip.wire_office import Loop, trouble
+from exchange.sip.wire_outbound import OnProgress, Outbound, Ways
 from exchange.sip.wire_parts import (
     Buckets,
     Contact,
@@ -47,7 +48,6 @@ from exchange.sip.wire_parts import (
 from exchange.sip.wire_registrar import Algorithm, Guard, Registrar
 from exchange.sip.wire_transactions import Post, Server, Transactions
 from exchange.sip.wire_transport import Sockets
-from exchange.sip.wire_ways import Ways
 
 # Seconds that the answers to the last BYEs are waited for.
 _CLOSE_S: Final = 2.0

@@ -8,17 +8,21 @@ nobody can guess, and its requests go back to where the other side's came from.
 import logging
 import re
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiosipua.headers import parse_uri
 from aiosipua.message import SipRequest
 
 from exchange.sip import wire_sdp
-from exchange.sip.line import RtpLine
+from exchange.sip.line import LineOpener, RtpLine
 from exchange.sip.parts import Ear, Media
+from exchange.sip.settings import Plan
 from exchange.sip.wire_messages import (
     ALLOW,
+    COOKIE,
     SERVER,
     Headers,
     Request,
@@ -27,9 +31,9 @@ from exchange.sip.wire_messages import (
     response,
     uri_of,
 )
-from exchange.sip.wire_office import Office
-from exchange.sip.wire_parts import Cancellable, EarSwitch, Peer
-from exchange.sip.wire_transactions import Again, Server
+from exchange.sip.wire_office import Loop
+from exchange.sip.wire_parts import Cancellable, EarSwitch, Limits, Peer, Timers, Times
+from exchange.sip.wire_transactions import Again, Server, Transactions
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,57 @@ _SIGNAL: Final = re.compile(r"(?im)^\s*signal\s*=\s*([0-9*#]|1[01])\s*$")
 _BARE: Final = re.compile(r"\s*([0-9*#]|1[01])\s*")
 _NAMED: Final = {"10": "*", "11": "#"}
 _MOST_ROUTES: Final = 16
+
+
+@dataclass
+class Office:
+    """What all calls have in common."""
+
+    plan: Plan
+    loop: Loop
+    transactions: Transactions
+    times: Times
+    timers: Timers
+    limits: Limits
+    random: Callable[[int], bytes]
+    counts: Counter[str]
+    open_line: LineOpener
+    # Called whenever a dialog is over for good.
+    forgotten: Callable[[], None] = lambda: None
+    port: int = 0
+    # Calls that go on; dialogs by our tag, some of which only wait for a last answer; and the
+    # INVITEs that began the calls from outside.
+    calls: set["SipCall"] = field(default_factory=set)
+    dialogs: dict[str, "SipCall"] = field(default_factory=dict)
+    invites: dict[tuple[str, str, int], "SipCall"] = field(default_factory=dict)
+
+    def tag(self) -> str:
+        """Return a tag or a piece of an id that nobody guesses."""
+        return self.random(8).hex()
+
+    @property
+    def own_host(self) -> str:
+        """The address that everybody is told to send to."""
+        return self.plan.advertised_host
+
+    def own_contact(self, peer: Peer) -> str:
+        """Return the Contact that we tell to somebody."""
+        over = ";transport=tcp" if peer.transport == "TCP" else ""
+        return f"<sip:{in_uri(self.own_host)}:{self.port}{over}>"
+
+    def via(self, peer: Peer, branch: str) -> str:
+        """Return the Via of a request of ours."""
+        host = in_uri(self.own_host)
+        return f"SIP/2.0/{peer.transport} {host}:{self.port};branch={branch};rport"
+
+    def branch(self) -> str:
+        """Return the mark of a new transaction."""
+        return COOKIE + self.tag()
+
+
+def in_uri(host: str) -> str:
+    """Return an address as it stands in a URI."""
+    return f"[{host}]" if ":" in host else host
 
 
 class SipCall:

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 
 from exchange.sip import wire_sdp
-from exchange.sip.wire_dialog import SDP, SipCall, log
+from exchange.sip.wire_dialog import SDP, Office, SipCall, log
 from exchange.sip.wire_messages import Refused, Request, contact_uri, response, uri_of, user_of
-from exchange.sip.wire_office import Office, trouble
+from exchange.sip.wire_office import trouble
 from exchange.sip.wire_transactions import Server
 
 OnCall = Callable[["Inbound"], None]
