@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from exchange.background import Background
-from exchange.interpreter import Overrides
+from exchange.interpreter.webhooks import Overrides
 from exchange.signing import signed
 from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
-from exchange.interpreter import API_VERSION, Told
+from exchange.interpreter.webhooks import API_VERSION, Told
 
 FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 SUBRESOURCES = (

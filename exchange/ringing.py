@@ -35,7 +35,6 @@ from exchange.interpreter import (
 )
 from exchange.legs import KeysLeg, Leg, MachineLeg
 from exchange.orders import REFUSALS, Mailbox, Press, Ring, StopRinging
-from exchange.progress import Progress
 from exchange.subscribers import Rung, Subscriber, Taken
 from exchange.switchboard import Switchboard
 from exchange.transport import Transport
@@ -46,6 +45,8 @@ BEFORE_S = 0.05
 TIMEOUT_BUFFER_S = 5
 # How long (seconds) a number that a <Dial> rings talks before it hangs up.
 BRIEF_TALK_S = 20
+# How a telephone would have said that nobody takes a call.
+SIP_CODES = {"busy": "486", "no-answer": "487", "failed": "404"}
 # Where a call rings that rings nowhere else, and where a client does; other places are boxes.
 SUBSCRIBER, PAGE = "subscriber", "page"
 
@@ -97,7 +98,6 @@ class Ringing:
         self._switchboard, self._transport = switchboard, transport
         self._auth_token, self._clock, self._boxes = auth_token, clock, boxes
         self._background, self._faults = switchboard.background, switchboard.faults
-        self._progress = Progress(switchboard.callbacks, clock)
         # Whoever knows a number is asked before the switch `answers`, in order.
         self.subscribers: list[Subscriber] = []
         # The calls that ring, by SID. A call is one of them, and its record says that it rings,
@@ -127,7 +127,7 @@ class Ringing:
         for stop in stops:
             stop()
         if rang:
-            self._background.add(0, lambda: self._progress.tell(record, status))
+            self._background.add(0, lambda: self._tell(record, status))
         return True
 
     # What telephones in other processes tell
@@ -181,9 +181,9 @@ class Ringing:
         nobody = "failed" if self._boxes.trunk else ()
         answer = self._faults.answers.get(record.recipient, nobody)
         if answer in REFUSALS:
-            self._progress.tell(record, "initiated")
+            self._tell(record, "initiated")
             if answer != "failed":
-                self._progress.tell(record, "ringing")
+                self._tell(record, "ringing")
             self._unanswered(record, str(answer))
             return
         with self._lock:
@@ -206,8 +206,8 @@ class Ringing:
             boxes = self._boxes.towards(record.recipient)[-1:]
         if not boxes:
             return False
-        self._progress.tell(record, "initiated")
-        self._progress.tell(record, "ringing")
+        self._tell(record, "initiated")
+        self._tell(record, "ringing")
         if self._places(record, {box: self._stop_there(box, record) for box in boxes}):
             self._ring_there(record, boxes)
         return True
@@ -234,8 +234,8 @@ class Ringing:
                 self._background.add(0, lambda: self._refused(record, SUBSCRIBER, status))
 
         rung = Rung(record, make, answer, refuse)
-        self._progress.tell(record, "initiated")
-        self._progress.tell(record, "ringing")
+        self._tell(record, "initiated")
+        self._tell(record, "ringing")
         if self._places(record, {SUBSCRIBER: lambda: subscriber.stops(rung)}):
             self._rings_out(record)
             subscriber.rings(rung)
@@ -249,7 +249,7 @@ class Ringing:
         def refused() -> None:
             self._background.add(0, lambda: self._refused(record, PAGE, "busy"))
 
-        self._progress.tell(record, "initiated")
+        self._tell(record, "initiated")
         boxes = self._boxes.named(record.recipient)
         stops: dict[str, Callable[[], object]]
         stops = {box: self._stop_there(box, record) for box in boxes}
@@ -262,7 +262,7 @@ class Ringing:
         if how != "ringing":
             self._refused(record, PAGE, how)
         if how == "ringing" or boxes:
-            self._progress.tell(record, "ringing")
+            self._tell(record, "ringing")
             self._ring_there(record, boxes)
 
     def _ring_there(self, record: CallRecord, boxes: Sequence[str]) -> None:
@@ -322,7 +322,7 @@ class Ringing:
             stops = self._close(record, status)
         for stop in stops:
             stop()
-        self._progress.tell(record, status)
+        self._tell(record, status)
 
     def _close(self, record: CallRecord, status: str) -> Sequence[Callable[[], object]]:
         """Have nobody take a call any more; return how it is stopped where it rings."""
@@ -389,7 +389,7 @@ class Ringing:
         if call.begun and "answered" in record.status_events:
             # That much its process has told, and can tell no more.
             record.sequence += 1
-        self._background.add(0, lambda: self._progress.tell(record, call.status, seconds))
+        self._background.add(0, lambda: self._tell(record, call.status, seconds))
 
     def _call(self, record: CallRecord, clock: Clock, *, rang: bool = True, **hooks: Any) -> Call:
         return Taken(_order(record), Mailbox(), self._switchboard).call(

@@ -4,6 +4,7 @@ import re
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from http import HTTPStatus
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
@@ -13,9 +14,8 @@ from exchange.numbers import is_valid
 from exchange.orders import NoSeat, Party, QueueRefused, Wish
 from exchange.rest.paths import (
     Refused,
+    answer,
     between,
-    changed,
-    created,
     fields,
     given_twiml,
     given_url,
@@ -44,7 +44,7 @@ def add_calls(app: Flask, simulator: Simulator) -> None:
         simulator.calls.add(record)
         resource = record.resource()
         simulator.ringing.begin(record)
-        return created(resource, fault)
+        return answer(resource, fault, HTTPStatus.CREATED)
 
     @at("GET", "/Calls.json")
     def list_calls() -> Response:
@@ -83,7 +83,7 @@ def add_calls(app: Flask, simulator: Simulator) -> None:
             if not switchboard.redirect(record.sid, url, method=method, twiml=twiml):
                 raise Refused(21220, "Call is not in-progress. Cannot redirect.")
             record.date_updated = simulator.clock.now()
-        return changed(record.resource(), fault)
+        return answer(record.resource(), fault)
 
 
 def _report_to(simulator: Simulator, record: CallRecord, callback: str) -> None:

@@ -10,9 +10,8 @@ from exchange.orders import NoSeat
 from exchange.rest.calls import rung
 from exchange.rest.paths import (
     Refused,
+    answer,
     between,
-    changed,
-    created,
     given_flag,
     given_url,
     known,
@@ -75,7 +74,7 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
             switchboard.announce(conference, announcement, method)
         if request.form.get("Status") == "completed":
             switchboard.end_conference(conference)
-        return changed(conference.resource(), fault)
+        return answer(conference.resource(), fault)
 
     @at("GET", "/Conferences/<ConferenceSid>/Participants.json")
     def list_participants(ConferenceSid: str) -> Response:  # noqa: N803
@@ -108,7 +107,7 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         switchboard.expect(conference, record.sid, label)
         resource = conference.expected_resource(record, label, _wish_flags())
         simulator.ringing.begin(record)
-        return created(resource, fault)
+        return answer(resource, fault, HTTPStatus.CREATED)
 
     @at("GET", PARTICIPANT)
     def fetch_participant(ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
@@ -142,7 +141,7 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         if announcement:
             method = form.get("AnnounceMethod", "POST")
             switchboard.announce(conference, announcement, method, participant)
-        return changed(conference.participant_resource(participant), fault)
+        return answer(conference.participant_resource(participant), fault)
 
     @at("DELETE", PARTICIPANT)
     def delete_participant(ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803

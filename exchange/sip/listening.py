@@ -113,17 +113,13 @@ class Hearing:
         self.language, self.hints = language, hints
         self._told, self._ends, self._endpoints = told, ends, endpoints
         self._lock = threading.Lock()
-        self._done = False
+        # Whether nobody wants to know any more.
+        self.done = False
 
     @property
     def speaking(self) -> bool:
         """Whether somebody has begun to speak, and what they said is not known yet."""
-        return self._endpoints.started and not self._done
-
-    @property
-    def done(self) -> bool:
-        """Whether nobody wants to know any more."""
-        return self._done
+        return self._endpoints.started and not self.done
 
     @property
     def pcm(self) -> bytes:
@@ -132,13 +128,13 @@ class Hearing:
 
     def take(self, pcm: bytes) -> None:
         """Take 20 ms of 16-bit samples. On the loop's thread."""
-        if not self._done and self._endpoints.take(pcm):
+        if not self.done and self._endpoints.take(pcm):
             self._ends(self)
 
     def tell(self, understood: Understood | None) -> None:
         """Tell once, if anybody wants to know. From any thread."""
         with self._lock:
-            done, self._done = self._done, True
+            done, self.done = self.done, True
         if not done:
             if understood is None:
                 self._told("", None)
@@ -148,7 +144,7 @@ class Hearing:
     def close(self) -> None:
         """Listen no more, and tell nothing more. From any thread."""
         with self._lock:
-            self._done = True
+            self.done = True
 
 
 class Listener:

@@ -27,10 +27,8 @@ class Sound:
     ulaw: bytes
 
     @classmethod
-    def of_pcm(cls, pcm: bytes, rate: int = RATE) -> Sound:
-        """Return the sound of 16-bit mono samples in the machine's order, at `rate` a second."""
-        if rate != RATE:
-            pcm, _ = audioop.ratecv(pcm, WIDTH, 1, rate, RATE, None)
+    def of_pcm(cls, pcm: bytes) -> Sound:
+        """Return the sound of 16-bit mono samples in the machine's order."""
         return cls(audioop.lin2ulaw(pcm, WIDTH))
 
     @classmethod
