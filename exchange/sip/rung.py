@@ -18,7 +18,7 @@ from exchange.sip.settings import Plan
 from exchange.sip.wire import Wire
 from exchange.sip.wire_office import Loop, trouble
 from exchange.sip.wire_outbound import Outbound
-from exchange.sip.wire_parts import Cancellable, Contact, NotAllowed, Progress, TrunkNumber
+from exchange.sip.wire_parts import Cancellable, Contact, NotAllowed, Progress
 from exchange.subscribers import Taken
 from exchange.switchboard import spawn
 
@@ -146,18 +146,18 @@ class Rung:
             self._calling.add(calling)
             calling.add_done_callback(self._calling.discard)
 
-    def _targets(self, recipient: str) -> list[tuple[Contact | TrunkNumber, str]]:
-        found: list[tuple[Contact | TrunkNumber, str]] = []
+    def _targets(self, recipient: str) -> list[tuple[Contact | str, str]]:
+        found: list[tuple[Contact | str, str]] = []
         for name, account in self._plan.accounts.items():
             contact = self._wire.contact(name) if recipient in account.rings else None
             if contact is not None:
                 found.append((contact, name))
         trunk = self._plan.trunk
         if not found and trunk is not None and trunk.allows(recipient):
-            found.append((TrunkNumber(recipient), ""))
+            found.append((recipient, ""))
         return found
 
-    async def _call(self, ring: Ring, target: Contact | TrunkNumber, attempt: _Attempt) -> None:
+    async def _call(self, ring: Ring, target: Contact | str, attempt: _Attempt) -> None:
         told = partial(self._progress, ring.sid, attempt)
         try:
             attempt.handset = await self._wire.call(target, ring.sender, None, told)

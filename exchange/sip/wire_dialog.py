@@ -32,7 +32,7 @@ from exchange.sip.wire_messages import (
     uri_of,
 )
 from exchange.sip.wire_office import Loop
-from exchange.sip.wire_parts import Cancellable, EarSwitch, Limits, Peer, Timers, Times
+from exchange.sip.wire_parts import Cancellable, EarSwitch, Peer, Timers, Times
 from exchange.sip.wire_transactions import Again, Server, Transactions
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,6 @@ class Office:
     transactions: Transactions
     times: Times
     timers: Timers
-    limits: Limits
     random: Callable[[int], bytes]
     counts: Counter[str]
     open_line: LineOpener

@@ -77,7 +77,7 @@ class Inbound(SipCall):
         office.calls.add(self)
         office.dialogs[self.own_tag] = self
         office.invites[self._origin] = self
-        self._timer = office.times.later(office.timers.rings, self._nobody)
+        self._timer = office.times.later(office.timers.rings, lambda: self._refuse(480, "lost"))
         server.answer(100, response(self._request, 100))
 
     async def open(self, on_call: OnCall) -> None:
@@ -158,9 +158,6 @@ class Inbound(SipCall):
         elif self._again is not None and not self.over:
             self.finish("cancelled")
             self.say_bye()
-
-    def _nobody(self) -> None:
-        self._refuse(480, "lost")
 
     def end_here(self, status: int = 480) -> None:
         if self.talking:

@@ -146,13 +146,6 @@ class Contact:
     peer: Peer
 
 
-@dataclass(frozen=True)
-class TrunkNumber:
-    """A number (E.164) to be called over the trunk; whether that may be is looked at by `call`."""
-
-    number: str
-
-
 class EarSwitch:
     """Tells an `Ear` what happens on a line, and keeps it while there is none yet.
 

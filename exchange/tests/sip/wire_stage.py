@@ -19,7 +19,7 @@ from exchange.sip.settings import Account, Plan, Trunk
 from exchange.sip.wire import Wire
 from exchange.sip.wire_inbound import Inbound
 from exchange.sip.wire_outbound import Outbound
-from exchange.sip.wire_parts import Contact, Limits, Progress, Times, TrunkNumber
+from exchange.sip.wire_parts import Contact, Limits, Progress, Times
 from exchange.tests.sip.sip_client import PATIENCE_S, Dialling, Message, SipClient
 
 PASSWORD = "a-password-of-a-test"
@@ -231,7 +231,7 @@ class Stage:
         return client, contact
 
     async def rings(
-        self, to: Contact | TrunkNumber, sender: str = "+33612345678"
+        self, to: Contact | str, sender: str = "+33612345678"
     ) -> tuple[Outbound, NotingEar, asyncio.Queue[Progress]]:
         """Call somebody."""
         ear, progress = NotingEar(), asyncio.Queue[Progress]()
