@@ -391,6 +391,21 @@ class Ringing:
             record.sequence += 1
         self._background.add(0, lambda: self._tell(record, call.status, seconds))
 
+    def _tell(self, record: CallRecord, status: str, seconds: int = 0) -> None:
+        """Send the status callback of a call that no `Call` tells of, as its record numbers it.
+
+        Of one that ends a call, `seconds` is how long it was.
+        """
+        event = status if status in {"initiated", "ringing"} else "completed"
+        if not record.status_url or event not in record.status_events:
+            return
+        with self._lock:
+            number, record.sequence = record.sequence, record.sequence + 1
+        form = record.progress(status, number, self._clock.now(), seconds)
+        if status in SIP_CODES:
+            form["SipResponseCode"] = SIP_CODES[status]
+        self._switchboard.callbacks.once(record.status_url, form)
+
     def _call(self, record: CallRecord, clock: Clock, *, rang: bool = True, **hooks: Any) -> Call:
         return Taken(_order(record), Mailbox(), self._switchboard).call(
             rang=rang,
