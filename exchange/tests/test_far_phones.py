@@ -154,7 +154,7 @@ def test_an_agent_without_any_page_is_rung_by_telephone(here, office):
     desk = office(CLIENT)
     sid = makes_call(here, CLIENT, "/agent")
     here.goes_on()
-    assert desk.rings().to == CLIENT
+    assert desk.rings().recipient == CLIENT
     assert told(here) == ["initiated", "ringing"]
     assert desk.takes(sid) is not None
     assert status(here, sid) == "in-progress"
