@@ -18,6 +18,7 @@ from exchange.sip import music
 from exchange.sip.calls import Calls
 from exchange.sip.leg import Studio
 from exchange.sip.line import RtpLine, open_line
+from exchange.sip.listening import NoRecogniser, recogniser_of
 from exchange.sip.mixer import Mixer
 from exchange.sip.parts import Ear
 from exchange.sip.rung import Rung
@@ -25,7 +26,6 @@ from exchange.sip.settings import Plan, SipSettings
 from exchange.sip.sounds import Sounds
 from exchange.sip.ticker import Ticker
 from exchange.sip.voice import Voice
-from exchange.sip.whisper import NoRecogniser, recogniser_of
 from exchange.sip.wire import Wire
 from exchange.switchboard import spawn
 from exchange.transport import HttpTransport

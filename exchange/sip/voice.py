@@ -83,7 +83,6 @@ class Voice:
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(workers)
         self._idle: list[Piped] = []
-        self._pids: set[int] = set()
         self._rests_until = float("-inf")
         self._closed = False
         self._told: set[str] = set()
@@ -116,7 +115,6 @@ class Voice:
         """End the workers. What is asked for afterwards is silent."""
         with self._lock:
             self._closed, idle, self._idle = True, self._idle, []
-            self._pids.clear()
         for worker in idle:
             worker.close()
 
@@ -178,8 +176,6 @@ class Voice:
         try:
             answer = worker.ask(question, self._patience)
         except Lost:
-            with self._lock:
-                self._pids.discard(worker.pid)
             worker.close(kindly=False)
             raise
         self._put_back(worker)
@@ -190,10 +186,7 @@ class Voice:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        worker = Piped(self._command)
-        with self._lock:
-            self._pids.add(worker.pid)
-        return worker
+        return Piped(self._command)
 
     def _put_back(self, worker: Piped) -> None:
         with self._lock:
