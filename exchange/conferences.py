@@ -39,7 +39,6 @@ class Participant:
     date_updated: datetime | None = None
 
     def seat(self, conference: "Conference") -> Seat:
-        """Return the place that this call has now."""
         return Seat(
             conference.name,
             conference.sid,
@@ -141,7 +140,6 @@ class Conference:
         }
 
     def participant_resource(self, participant: Participant) -> dict[str, Any]:
-        """Return a participant as Twilio shows it."""
         sid, label, coaching = participant.call.sid, participant.label, participant.coaching
         return {
             **self._participant(sid, label, coaching, participant.joined, participant.date_updated),

@@ -245,7 +245,6 @@ class Devices:
                 self._connect_elsewhere(device, call_sid, sender, elsewhere)
 
     def ended(self, name: str, call_sid: str) -> None:
-        """Say that the call is over."""
         with self._changed:
             if name in self._elsewhere and self._elsewhere[name][0] == call_sid:
                 del self._elsewhere[name]

@@ -207,7 +207,7 @@ class RemoteSwitchboard:
     ) -> tuple[Seat, str] | None:
         """See `Lines`; without the simulator nobody is rung."""
         given = {"to": to, "caller_id": caller_id, "timeout_s": timeout_s}
-        nobody = {"refused": "the simulator does not answer"}
+        nobody: dict[str, Any] = {"refused": "the simulator does not answer"}
         answer = self._ask_or(nobody, "POST", f"/_calls/{call.sid}/bridge", json=given)
         return None if "refused" in answer else (Seat(**answer["seat"]), answer["child"])
 

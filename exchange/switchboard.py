@@ -324,7 +324,6 @@ class Switchboard:
             return queue
 
     def queue_resource(self, queue: Queue) -> dict[str, Any]:
-        """Return a queue as Twilio shows it."""
         with self._lock:
             return queue.resource(self.clock.now())
 

@@ -111,7 +111,6 @@ class Call(Stage):
         return self._act(Silence())
 
     def act(self, action: Input) -> Self:
-        """Do what an `Input` says."""
         match action:
             case HangUp():
                 return self.hang_up()

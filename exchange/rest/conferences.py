@@ -35,7 +35,6 @@ PARTICIPANT = "/Conferences/<ConferenceSid>/Participants/<CallSid>.json"
 
 
 def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PLR0915 - routes
-    """Add conferences and their participants."""
     at, switchboard = simulator.paths(app), simulator.switchboard
 
     def member(sid: str, call_sid: str) -> tuple[Conference, Participant]:

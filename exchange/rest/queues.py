@@ -12,7 +12,6 @@ MAX_NAME = 64
 
 
 def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - routes
-    """Add queues and their members."""
     at, switchboard = simulator.paths(app), simulator.switchboard
 
     @at("POST", "/Queues.json")

@@ -76,17 +76,14 @@ class Office:
         return self.plan.advertised_host
 
     def own_contact(self, peer: Peer) -> str:
-        """Return the Contact that we tell to somebody."""
         over = ";transport=tcp" if peer.transport == "TCP" else ""
         return f"<sip:{in_uri(self.own_host)}:{self.port}{over}>"
 
     def via(self, peer: Peer, branch: str) -> str:
-        """Return the Via of a request of ours."""
         host = in_uri(self.own_host)
         return f"SIP/2.0/{peer.transport} {host}:{self.port};branch={branch};rport"
 
     def branch(self) -> str:
-        """Return the mark of a new transaction."""
         return COOKIE + self.tag()
 
 
@@ -275,7 +272,6 @@ class SipCall:
     # ------------------------------------------------------------ requests of theirs
 
     def belongs(self, request: Request) -> bool:
-        """Return whether a request is of this dialog."""
         return request.call_id == self.call_id and request.from_tag == self.remote_tag
 
     def receive(self, request: Request, server: Server) -> None:
@@ -297,7 +293,6 @@ class SipCall:
             self.reply(request, server, 200, [("Allow", ALLOW), ("Accept", SDP[1])])
 
     def hung_up(self) -> None:
-        """Take note of their BYE."""
         self.finish("hung up")
         self.forget()
 

@@ -184,7 +184,6 @@ class Registrar:
         return None
 
     def knows(self, contact: Contact) -> bool:
-        """Return whether that telephone is registered now."""
         bindings = self._bindings.get(contact.account, {}).values()
         now = self._times.now()
         return any(one.contact == contact and one.until > now for one in bindings)
@@ -260,7 +259,6 @@ class Registrar:
             self._changed()
 
     def stop(self) -> None:
-        """Look at the time no more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
