@@ -21,8 +21,7 @@ from typing import Final
 
 from aiortp.packet import RtpPacket, is_rtcp
 
-from exchange.sip.hearing import Hearing
-from exchange.sip.keys import Keys
+from exchange.sip.hearing import Hearing, Keys
 from exchange.sip.parts import FRAME, FRAME_S, SILENCE, WIDTH, Ear, Law, Media, Sound
 from exchange.sip.playing import Playing
 from exchange.sip.ports import open_pair
