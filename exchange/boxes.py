@@ -111,18 +111,15 @@ class Boxes:
         self._switchboard.enter(call)
 
     def end(self, call_sid: str, status: str) -> None:
-        """Take note that a call is over."""
         call = self._switchboard.live(call_sid)
         if isinstance(call, RemoteCall):
             self._over(call, status if status in FINAL else "completed", told=call.begun)
 
     def runs(self, box: str, call_sid: str) -> bool:
-        """Return whether a live call is one of that process."""
         call = self._switchboard.live(call_sid)
         return isinstance(call, RemoteCall) and call.box == box
 
     def there(self, box: str) -> bool:
-        """Return whether a process is there."""
         with self._changed:
             return box in self._boxes and not self._away(self._boxes[box])
 
