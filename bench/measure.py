@@ -18,11 +18,9 @@ from bench import (
     at_work,
     filling,
     floors,
-    growth,
     load,
     lookups,
     messages,
-    reminders,
     room,
     screens,
     servers,
@@ -54,10 +52,8 @@ WATCHERS, WORK_SECONDS = 4, 25.0
 # Every part can be measured without the others: with the floors beside the service, with the
 # demonstration's centres, in a database of its own, and once and not for each database.
 WITH_FLOORS = frozenset({"calls", "tails", "visits", "work"})
-AT_CENTRES = WITH_FLOORS | {"search", "room"}
-BY_THEMSELVES = frozenset(
-    {"booking", "crowd", "filling", "outbox", "reminders", "growth", "look-ups"}
-)
+AT_CENTRES = WITH_FLOORS | {"room"}
+BY_THEMSELVES = frozenset({"booking", "crowd", "filling", "outbox", "growth", "look-ups"})
 PARTS = AT_CENTRES | BY_THEMSELVES | {"rush", "telephones", "understanding"}
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
@@ -144,7 +140,6 @@ def measure(kind: str, folder: Path, redis_url: str, plan: MeasurePlan, say: Say
         for step in ("migrate", "demo"):
             servers.command(step, environment=env)
         house = House(folder, kind, url, redis_url)
-        parts.run("search", kind, outcome, lambda: growth.measure(house))
         if plan.parts & WITH_FLOORS:
             _with_floors(house, plan, outcome, say)
         if kind == servers.SQLITE:
@@ -169,9 +164,6 @@ def _by_themselves(kind: str, url: str, folder: Path, redis_url: str) -> dict[st
         "crowd": lambda: figures(store.crowd(new("crowd"))),
         "filling": lambda: figures(filling.fill(new("filling"), folder, redis_url)),
         "outbox": lambda: figures({"outbox_ratio": round(messages.ratio(new("outbox")), 3)}),
-        "reminders": lambda: figures(
-            {"reminder_plan_ratio": round(reminders.ratio(new("reminders")), 3)}
-        ),
         "look-ups": lambda: figures(
             {"known_unknown_gap_ms": round(lookups.gap_ms(new("lookups")), 2)}
         ),

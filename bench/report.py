@@ -83,10 +83,8 @@ OF_EACH: Final = (
     ("call_ratio", "**booking call ÷ floor (b)**"),
     ("turn_p99_ms", "lone turn at half its rate, p99, ms"),
     ("call_p99_ms", "any webhook of calls at half their rate, p99, ms"),
-    ("search_growth_ratio", "search for the nearest slots, rate with 10 × the slots ÷ rate"),
     ("allocate_ratio", "**held and confirmed booking ÷ the same SQL by hand**"),
     ("outbox_ratio", "**texts that a worker delivers ÷ a bare loop on the provider's client**"),
-    ("reminder_plan_ratio", "reminders of a day planned ÷ as many rows by a bare INSERT … SELECT"),
     ("allocations_one_slot", "bookings a second, 16 processes on one slot's places"),
     ("allocations_apart", "bookings a second, 16 processes, a slot for each"),
     ("slots_rows_per_second", "`flask slots open`, slots a second (two places each)"),
@@ -162,9 +160,8 @@ def flatten(
             results[f"{kind}_{name}"] = value
         results |= seen.store
     results |= more.store
-    for name in ("search_growth_ratio", "board_cost_ratio"):
-        both = (results.get(f"{name}_{kind}") for kind in (POSTGRES, SQLITE))
-        results[name] = min((one for one in both if isinstance(one, float)), default=None)
+    both = (results.get(f"board_cost_ratio_{kind}") for kind in (POSTGRES, SQLITE))
+    results["board_cost_ratio"] = min((one for one in both if isinstance(one, float)), default=None)
     every = (*outcomes.values(), more)
     results |= {
         "web_worker_mib": _largest(seen.worker_mib for seen in every),
@@ -316,9 +313,6 @@ too, {r["web_worker_mib_after_screens"]} MiB (resident; bar: < 150).
   each page, wait as the waiting room says, and give up ten seconds after the last one came. What
   the web alone can book is measured just before, with six at a time. It is over when somebody new
   gets through to the second question with no answer slower than a second (`bench/rush.py`).
-- **Search**: finding and holding the nearest slots, undone each time, in one process, with the
-  demonstration's slots and with a tenth of them. 1 means that the number of slots does not matter.
-
 - **Screens**: 20 boards and 50 desks that ask each second, each on its own connection. The
   dispatcher runs with and without them, as in production; pairs of runs, one after the other.
 - **People at work**: {WAITING} callers in the line, who ask for what they hear each half minute; 50

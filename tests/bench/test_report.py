@@ -35,13 +35,11 @@ STORE = {
     "agent_action_p99_ms": 90.0,
     "board_update_ms": 1700.0,
     "outbox_ratio": 0.9,
-    "reminder_plan_ratio": 0.45,
     "web_bookings_per_second": 40.0,
     "peer_bookings_per_second": 50.0,
     "web_ratio_floor_a": 0.1,
     "web_ratio_peer": 0.8,
     "web_client_share": 0.1,
-    "search_growth_ratio": 0.95,
 }
 GROWTH = {
     "search_growth_10m": 1.1,
