@@ -79,10 +79,7 @@ class Measurement:
     """What was seen on one database; rates are answers a second, one for each run that counts."""
 
     rates: dict[str, list[float]] = field(default_factory=dict)
-    p99_ms: dict[str, float] = field(default_factory=dict)
     wrk_share: float = 0.0
-    worker_mib: float = 0.0
-    worker_mib_after_screens: float = 0.0
     webhooks_of_a_call: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     # What parts gave, under the keys of the results.
@@ -199,12 +196,16 @@ def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, say: Say
         parts.run("calls", kind, outcome, one.rounds)
         parts.run("tails", kind, outcome, one.tails)
         parts.run("visits", kind, outcome, visit)
-        workers = webs["service"].workers()
+
+        def weigh(name: str) -> None:
+            largest = max(map(servers.resident_mib, webs["service"].workers()))
+            outcome.store[f"{name}_{kind}"] = round(largest, 1)
+
         if "calls" in plan.parts:
-            outcome.worker_mib = max(map(servers.resident_mib, workers))
+            weigh("web_worker_mib")
         parts.run("work", kind, outcome, one.watched)
         if "work" in plan.parts:
-            outcome.worker_mib_after_screens = max(map(servers.resident_mib, workers))
+            weigh("web_worker_mib_after_screens")
 
 
 @dataclass
@@ -290,7 +291,8 @@ class _One:
         for name, prepare in (("turn", self._turn_script), ("call", self._call_script)):
             half = self._full(f"{name}_rate") * HALF
             if self._counted(f"{name} at half load", partial(self._paced, prepare, half)):
-                slowest = self._outcome.p99_ms[name] = p99(self._times_ms, f"{name}s")
+                slowest = p99(self._times_ms, f"{name}s")
+                self._outcome.store[f"{name}_p99_ms_{self._kind}"] = round(slowest, 1)
                 self._say(f"{self._kind}: {name}s at {half:.0f}/s: p99 {slowest:.1f} ms")
         return {}, []
 

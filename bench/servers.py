@@ -43,6 +43,7 @@ from tests.support.postgres import shared_server
 START_SECONDS = 40.0
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
 SQLITE, POSTGRES = "sqlite", "postgres"
+KINDS = (POSTGRES, SQLITE)
 # What decides how long a commit takes, and how much is kept in memory.
 POSTGRES_SETTINGS = (
     "fsync",
