@@ -35,6 +35,9 @@ class House:
 
     # The pages
 
+    def __call__(self, path, headers, form):
+        return self.get(path, headers) if form is None else self.post(path, form, headers)
+
     def get(self, path, headers):
         if self.down:
             raise Unreachable("down")
@@ -100,9 +103,6 @@ class House:
     def accept(self):
         assert self.ringing
         self.ringing, self.state, self.talks_from = False, "talking", self.seconds
-
-    def hang_up(self):
-        self.ringing = False
 
     # What happens
 
