@@ -33,9 +33,9 @@ class Screen:
     def __init__(self, *answers: tuple[int, str]) -> None:
         self._answers: Iterator[tuple[int, str]] = iter(answers)
 
-    async def ask(self, request: bytes) -> tuple[int, dict[str, str], str]:
+    async def send(self, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
         for status, body in self._answers:
-            return status, {}, body
+            return status, {}, body.encode()
         raise asyncio.CancelledError
 
 
