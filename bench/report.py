@@ -336,12 +336,10 @@ def _system() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    best, kind = "", "unknown"
-    for line in Path("/proc/mounts").read_text("utf-8").splitlines():
-        _, mounted, this, *_ = line.split()
-        if folder.is_relative_to(mounted) and len(mounted) >= len(best):
-            best, kind = mounted, this
-    return kind
+    done = subprocess.run(
+        ["df", "--output=fstype", folder], capture_output=True, text=True, check=False
+    )
+    return (done.stdout.split() or ["unknown"])[-1]
 
 
 def _syncs_per_second(folder: Path) -> int:

@@ -320,7 +320,6 @@ class _Rush:
         self._web = Connections(plan.port, 64)
         self._phone = Connections(plan.port, 64)
         self._began = time.monotonic()
-        self._in_the_room = 0
 
     def _now(self) -> float:
         return time.monotonic() - self._began

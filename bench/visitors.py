@@ -77,8 +77,7 @@ class Visitor:
         self._think = think
         self._cookies: dict[str, str] = {}
         self.answers: list[PageAnswer] = []
-        # Seconds in the waiting room, and whether anything of the visit was turned away.
-        self.waited = 0.0
+        # How often something of the visit was turned away.
         self.turned_away = 0
 
     async def ask(self, path: str, form: Mapping[str, str] | None = None) -> PageAnswer:
@@ -134,28 +133,23 @@ class Visitor:
 
     async def _waits(self, answer: PageAnswer) -> bool:
         """In the waiting room, as long as its page says; False: gave up."""
-        began = time.monotonic()
         each = float(_EACH.findall(answer.body)[0])
-        try:
-            while time.monotonic() < self._until:
-                # As web/static/room.js has it.
-                soon = each * random.uniform(0.75, 1.25)  # noqa: S311 - nothing secret
-                await asyncio.sleep(min(soon, max(self._until - time.monotonic(), 0.05)))
-                told = await self.ask(POLL)
-                if told.status != 200:  # noqa: PLR2004
-                    continue
-                said = json.loads(told.body)
-                if said.get("go"):
-                    return True
-                each = float(said.get("each", each))
-            return False
-        finally:
-            self.waited += time.monotonic() - began
+        while time.monotonic() < self._until:
+            # As web/static/room.js has it.
+            soon = each * random.uniform(0.75, 1.25)  # noqa: S311 - nothing secret
+            await asyncio.sleep(min(soon, max(self._until - time.monotonic(), 0.05)))
+            told = await self.ask(POLL)
+            if told.status != 200:  # noqa: PLR2004
+                continue
+            said = json.loads(told.body)
+            if said.get("go"):
+                return True
+            each = float(said.get("each", each))
+        return False
 
     def _fills_in(self, slug: str, page: str) -> dict[str, str]:
-        hidden: dict[str, str] = {}
-        for name, value in _HIDDEN.findall(page):
-            hidden.setdefault(name, value)
+        # The first of a name counts.
+        hidden = dict(reversed(_HIDDEN.findall(page)))
         born = self._person.born
         offers = _OFFER.findall(page)
         towns = _TOWN.findall(page)
