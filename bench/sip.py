@@ -71,7 +71,6 @@ def measure(folder: Path, say: Say) -> tuple[dict[str, float], list[str]]:
         "sip_first_sound_ms": round(told["first_sound_ms"], 1),
         "sip_first_call_ms": round(told["first_call_ms"], 1),
         "sip_rss_mib": round(sum(mib), 1),
-        "sip_process_mib": round(mib[0], 1),
         "sip_lost": float(told["lost"]),
         "sip_cached_prompt_ms": round(told["cached_prompt_ms"], 3),
     }
