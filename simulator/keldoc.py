@@ -117,8 +117,9 @@ class Appointment:
         return self.start_at + timedelta(seconds=self.duration)
 
     def shown(self) -> dict[str, Any]:
-        shown = asdict(self) | {"start_at": _told(self.start_at)}
-        return shown | shown.pop("fields")
+        shown = asdict(self) | {"start_at": _told(self.start_at)} | dict(self.fields)
+        del shown["fields"]
+        return shown
 
 
 class Diary:
