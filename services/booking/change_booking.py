@@ -36,9 +36,9 @@ from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_da
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import (
     UNDO_WITHIN,
+    give_back_holds,
     give_back_places,
     keep_for_undo,
-    pass_on_holds,
     undoing,
 )
 from services.store import Store
@@ -390,7 +390,7 @@ class _OneChange:
 
     def _kept_before(self) -> list[int]:
         """Places of an earlier cancellation, which nobody can take back after this change."""
-        return pass_on_holds(self.connection, undoing(self.file.id))
+        return give_back_holds(self.connection, undoing(self.file.id))
 
     def _offer(self, freed: list[int]) -> None:
         if self.campaign is not None:

@@ -36,7 +36,7 @@ from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Holder, Pair
-from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
+from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, undoing
 from services.store import Store
 from services.work import Work
 
@@ -111,7 +111,7 @@ def free_places_of(
 
     `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
     """
-    freed = pass_on_holds(connection, undoing(booking_id))
+    freed = give_back_holds(connection, undoing(booking_id))
     if campaign is not None:
         offer_freed(Work(connection, store, campaign), freed)
 

@@ -27,7 +27,7 @@ from services.booking.confirm_booking import Booked, NotBooked, Request, confirm
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
 from services.slots.freed_slot_offers import free_cancelled, offer_freed
-from services.slots.give_back import pass_on_holds
+from services.slots.give_back import give_back_holds
 from services.slots.offer import offer_at
 from services.store import Store
 from services.work import Work
@@ -329,7 +329,7 @@ def _pass_on(
     also: Sequence[int] = (),
 ) -> list[int]:
     """Give what an entry holds to those behind it; nobody sees it free in between."""
-    freed = sorted({*pass_on_holds(connection, waiting.holder_of(entry_id)), *also})
+    freed = sorted({*give_back_holds(connection, waiting.holder_of(entry_id)), *also})
     if campaign is not None:
         offer_freed(Work(connection, store, campaign), freed, but_not=entry_id)
     return freed
