@@ -191,9 +191,9 @@ def closed_by_hand(database: Database) -> frozenset[str]:
         return frozenset(connection.execute(statement).scalars())
 
 
-def save_details(connection: Connection, operation_id: str, details: dict[str, Any]) -> None:
+def save_details(connection: Connection, one: Operation) -> None:
     connection.execute(
-        update(operation).where(operation.c.id == operation_id).values(details=_to_json(details))
+        update(operation).where(operation.c.id == one.id).values(details=_to_json(one.details))
     )
 
 
@@ -365,14 +365,19 @@ def lock_open(
     return _locked(connection, statement, wait=wait)
 
 
-def lock_blocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
-    """Lock those of these places that are blocked, and give their ids."""
-    return _locked(connection, _of(place_ids, place.c.blocked == true()), wait=wait)
+def set_blocked(
+    connection: Connection, place_ids: Collection[int], *, blocked: bool, wait: bool = False
+) -> list[int]:
+    """Block those of these places that are not, or unblock those that are; gives which.
 
-
-def lock_unblocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
-    """Lock those of these places that are not blocked, and give their ids."""
-    return _locked(connection, _of(place_ids, place.c.blocked == false()), wait=wait)
+    Their holder or booking stays as it is. Without `wait` those are passed over that another
+    transaction is just writing.
+    """
+    which = place.c.blocked == (false() if blocked else true())
+    found = _locked(connection, _of(place_ids, which), wait=wait)
+    if found:
+        connection.execute(update(place).where(place.c.id.in_(found)).values(blocked=blocked))
+    return found
 
 
 def _of(place_ids: Collection[int], which: ColumnElement[bool]) -> Select[Any]:
@@ -382,12 +387,6 @@ def _of(place_ids: Collection[int], which: ColumnElement[bool]) -> Select[Any]:
 def _locked(connection: Connection, statement: Select[Any], *, wait: bool) -> list[int]:
     locking = statement.with_for_update(of=place, skip_locked=not wait)
     return list(connection.execute(locking).scalars())
-
-
-def set_blocked(connection: Connection, place_ids: Collection[int], *, blocked: bool) -> None:
-    """Block places, or unblock them; their holder or booking stays as it is."""
-    if place_ids:
-        connection.execute(update(place).where(place.c.id.in_(place_ids)).values(blocked=blocked))
 
 
 def unbooked(connection: Connection, place_ids: Collection[int]) -> list[int]:
@@ -414,9 +413,14 @@ def add_places(
     count: int,
     *,
     blocked: bool = False,
-    released_at: datetime | None = None,
+    like: int | None = None,
 ) -> list[int]:
-    """More places for a slot that was locked, whose capacity follows; gives their ids."""
+    """More places for a slot that was locked, whose capacity follows; gives their ids.
+
+    They are not to be had before the last place of the slot `like` is; None: from now on.
+    """
+    released = select(func.max(place.c.released_at)).where(place.c.slot_id == like)
+    released_at = connection.execute(released).scalar_one()
     last = connection.execute(
         select(func.coalesce(func.max(place.c.number), 0)).where(place.c.slot_id == slot_id)
     ).scalar_one()
@@ -442,13 +446,6 @@ def add_places(
         connection.execute(place.insert(), rows)
     statement = select(place.c.id).where(place.c.slot_id == slot_id, place.c.number > last)
     return list(connection.execute(statement.order_by(place.c.id)).scalars())
-
-
-def latest_release(connection: Connection, slot_id: int) -> datetime | None:
-    """When the last of a slot's places is released (UTC); None when all were from the start."""
-    statement = select(func.max(place.c.released_at)).where(place.c.slot_id == slot_id)
-    moment: datetime | None = connection.execute(statement).scalar_one()
-    return moment
 
 
 def free_slots(

@@ -19,7 +19,7 @@ from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
 from models.rows import columns_of, from_row
-from models.slots.places import is_held
+from models.slots.places import Window, is_free, is_held
 from models.slots.tables import place, slot
 from models.types import Instant
 
@@ -70,11 +70,17 @@ class OpenedSlots:
 
 @dataclass(frozen=True)
 class SlotCount:
-    """How the places of a slot are taken. A hold that has run out counts as free."""
+    """How the places of a slot are taken; `start_at` is UTC.
 
+    A hold that has run out counts as none, and a place that is booked as nothing else. `free` are
+    those that anybody may have now.
+    """
+
+    slot_id: int
     start_at: datetime
     capacity: int
     booked: int
+    free: int
     held: int
     blocked: int
 
@@ -175,15 +181,19 @@ def last_starts(database: Database, until: datetime) -> dict[str, datetime]:
         return {row.centre_id: row.last for row in connection.execute(statement)}
 
 
-def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
-    """Every slot of a centre, by start. A place that is booked counts as nothing else."""
+def counts(
+    connection: Connection, clock: Clock, centre_id: str, window: Window | None = None
+) -> list[SlotCount]:
+    """The slots of a centre, or those that start in a window of time, by their start."""
     booked = place.c.booking_id.is_not(None)
     held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
     statement = (
         select(
+            slot.c.id,
             slot.c.start_at,
             slot.c.capacity,
             func.count().filter(booked),
+            func.count().filter(is_free(clock)),
             func.count().filter(held, ~place.c.blocked),
             func.count().filter(~booked, place.c.blocked),
         )
@@ -192,8 +202,9 @@ def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
         .group_by(slot.c.id, slot.c.start_at, slot.c.capacity)
         .order_by(slot.c.start_at)
     )
-    with database.statement() as connection:
-        return [SlotCount(*row) for row in connection.execute(statement)]
+    if window is not None:
+        statement = statement.where(slot.c.start_at >= window[0], slot.c.start_at < window[1])
+    return [SlotCount(*row) for row in connection.execute(statement)]
 
 
 def time_zone_of(database: Database, centre_id: str) -> str | None:

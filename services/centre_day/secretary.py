@@ -20,11 +20,13 @@ from models.accounts import staff
 from models.accounts.staff import Staff
 from models.booking import changes
 from models.centre_day import attendance, operations
-from models.centre_day.attendance import Comes, Hour, Mark
+from models.centre_day.attendance import Comes, Mark
 from models.centre_day.operations import CentreState, Operation, centre_state, our_centres
 from models.database import Connection
 from models.desk import desk as rows
+from models.slots import slots
 from models.slots.places import HeldPlace, Window
+from models.slots.slots import SlotCount
 from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
@@ -161,7 +163,7 @@ class Whole:
     """A day as its page shows it; who is being rung is of today alone."""
 
     people: list[Comes]
-    hours: list[Hour]
+    hours: list[SlotCount]
     ringing: list[NextToRing]
     closed: list[Operation]
 
@@ -181,7 +183,7 @@ def read_day(at: AtCentre) -> Whole:
         at.record(connection, READ_LIST, day=at.day.day.isoformat())
         return Whole(
             attendance.day(connection, store.vault, centre_id, window),
-            attendance.hours(connection, store.clock, centre_id, window),
+            slots.counts(connection, store.clock, centre_id, window),
             being_rung(connection, at) if is_today else [],
             [
                 one
@@ -196,11 +198,11 @@ def read_marks(at: AtCentre) -> tuple[dict[str, str], DayCounts]:
     store, centre_id, window = at.store, at.day.centre.id, at.day.window
     with store.database.statement() as connection:
         marks = attendance.marks(connection, centre_id, window)
-        hours = attendance.hours(connection, store.clock, centre_id, window)
+        hours = slots.counts(connection, store.clock, centre_id, window)
     return marks, counts(list(marks.values()), hours, store.clock.now())
 
 
-def counts(states: Sequence[str], hours: Sequence[Hour], now: datetime) -> DayCounts:
+def counts(states: Sequence[str], hours: Sequence[SlotCount], now: datetime) -> DayCounts:
     """Counts of a day, from what is said of each appointment and from its slots."""
     said = Counter(states)
     return DayCounts(
@@ -328,7 +330,7 @@ def _book_one(
 def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
     """Hold a place of today: one that is free, or one made of what an absent person left."""
     centre_id, window, clock = at.day.centre.id, at.day.window, at.store.clock
-    found = attendance.hours(connection, clock, centre_id, window)
+    found = slots.counts(connection, clock, centre_id, window)
     for hour in attendance.earliest_free(found, clock.now())[:MOST_TRIES]:
         held = allocator.hold_slot(hour.slot_id)
         if held is not None:
@@ -346,7 +348,7 @@ def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> Held
 def _hold_extra(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
     """Make a place beside those of the hour of now and hold it; None on a day without any hour."""
     clock = at.store.clock
-    found = attendance.hours(connection, clock, at.day.centre.id, at.day.window)
+    found = slots.counts(connection, clock, at.day.centre.id, at.day.window)
     if not found:
         return None
     begun = [one for one in found if one.start_at <= clock.now()]

@@ -11,9 +11,10 @@ from typing import Final
 
 from models.accounts import staff as staff_rows
 from models.booking import changes
-from models.centre_day import attendance, operations
+from models.centre_day import operations
 from models.database import Connection
 from models.desk import desk as rows
+from models.slots import slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centre_day.secretary import CentreDay, day_of, today_of
@@ -64,12 +65,12 @@ def _fill(
     if rows.bookings_of_keys(connection, [f"{holder.id}:1"]):
         return 0
     now = store.clock.now()
-    hours = attendance.hours(connection, store.clock, day.centre.id, day.window)
-    slots = [one.slot_id for one in hours for _ in range(one.free) if one.start_at > now]
+    hours = slots.counts(connection, store.clock, day.centre.id, day.window)
+    free = [one.slot_id for one in hours for _ in range(one.free) if one.start_at > now]
     # Some are left free, for visitors who try it out.
-    if not slots:
+    if not free:
         return None
-    chosen = slots[: min(count, len(slots) * 2 // 3)]
+    chosen = free[: min(count, len(free) * 2 // 3)]
     return sum(
         _book(connection, store, service, holder, day, slot_id, number)
         for number, slot_id in enumerate(chosen, 1)

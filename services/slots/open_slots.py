@@ -185,9 +185,11 @@ def list_slots(
     if name is None:
         raise UnknownCentre(f"there is no centre {centre_id}")
     zone = ZoneInfo(name)
+    with database.statement() as connection:
+        found = slots.counts(connection, clock, centre_id)
     return (
         (row.start_at.astimezone(zone).isoformat(), row.capacity, row.booked, row.held, row.blocked)
-        for row in slots.count(database, clock, centre_id)
+        for row in found
     )
 
 

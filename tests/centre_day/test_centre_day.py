@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from models.booking.tables import appointment
 from models.centre_day import attendance, operations
 from models.queue import queues
+from models.slots import slots
 from models.slots.tables import place
 from models.waiting_list import waiting
 from models.waiting_list.tables import waiting_entry
@@ -88,7 +89,7 @@ def book(at: AtCentre, born: date = BORN, **more: Any) -> Made | BookingRefused:
 def count(at: AtCentre) -> secretary.DayCounts:
     with at.store.database.statement() as connection:
         marks = attendance.marks(connection, at.day.centre.id, at.day.window)
-        hours = attendance.hours(connection, at.store.clock, at.day.centre.id, at.day.window)
+        hours = slots.counts(connection, at.store.clock, at.day.centre.id, at.day.window)
     return secretary.counts(list(marks.values()), hours, at.store.clock.now())
 
 
@@ -320,7 +321,7 @@ def test_hours_are_opened_and_closed_with_a_look_first(service: House):
     with pytest.raises(HoursRefused, match="nothing"):
         secretary_hours.look_at_closing(tomorrow, nine)
     with service.database.statement() as connection:
-        day = attendance.hours(connection, service.clock, "1", tomorrow.day.window)
+        day = slots.counts(connection, service.clock, "1", tomorrow.day.window)
     assert [(one.start_at, one.blocked) for one in day if one.blocked] == [(MORNING, 1)]
     (closed,) = secretary.read_day(tomorrow).closed
     # Nobody of another centre opens it again.
