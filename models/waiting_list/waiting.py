@@ -518,8 +518,13 @@ def end(connection: Connection, clock: Clock, entry_id: str, state: str) -> bool
     return connection.execute(statement).rowcount == 1
 
 
-def lapsed(connection: Connection, clock: Clock, *, limit: int) -> list[tuple[str, str]]:
-    """Entries, with their campaigns, whose offer has run out, the longest ago first."""
+def lapsed(
+    connection: Connection, clock: Clock, *, limit: int = 1, only: str | None = None
+) -> list[tuple[str, str]]:
+    """Entries, with their campaigns, whose offer has run out, the longest ago first.
+
+    With `only` this entry alone, which is locked then: none where another transaction has it.
+    """
     statement = (
         select(waiting_entry.c.id, waiting_entry.c.campaign)
         .where(
@@ -529,21 +534,10 @@ def lapsed(connection: Connection, clock: Clock, *, limit: int) -> list[tuple[st
         .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
         .limit(limit)
     )
+    if only is not None:
+        statement = statement.where(waiting_entry.c.id == only)
+        statement = statement.with_for_update(skip_locked=True)
     return [(row.id, row.campaign) for row in connection.execute(statement)]
-
-
-def is_lapsed(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """Whether its offer has run out; locks it, and skips one that another transaction locked."""
-    statement = (
-        select(waiting_entry.c.id)
-        .where(
-            waiting_entry.c.id == entry_id,
-            waiting_entry.c.state == _OFFERED,
-            waiting_entry.c.offered_until <= clock.at(),
-        )
-        .with_for_update(skip_locked=True)
-    )
-    return connection.execute(statement).one_or_none() is not None
 
 
 def is_booked(connection: Connection, entry_id: str) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum, auto
 from itertools import groupby
@@ -29,7 +29,6 @@ from models.booking import changes
 from models.database import Connection
 from models.slots import places
 from models.waiting_list import offers, waiting
-from models.waiting_list.offers import NewOffer
 from models.waiting_list.waiting import Freed, WaitingListEntry
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
@@ -69,10 +68,7 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
     for _, some in groupby(
         sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
     ):
-        queue = _Queue(
-            work.connection, work.store, work.campaign, tried=[but_not] if but_not else []
-        )
-        offered += queue.offer(list(some))
+        offered += _Queue(work, [but_not] if but_not else []).offer(list(some))
     return offered
 
 
@@ -156,11 +152,13 @@ class _When:
 class _Queue:
     """Those who wait for places of one centre."""
 
-    connection: Connection
-    store: Store
-    campaign: Campaign
+    work: Work
     # Entries that have an offer by now, or are not to have one.
-    tried: list[str] = field(default_factory=list)
+    tried: list[str]
+
+    def __post_init__(self) -> None:
+        self.connection, self.store = self.work.connection, self.work.store
+        self.campaign = self.work.campaign
 
     def offer(self, places: list[Freed]) -> int:
         """Offer these, by their start; all of them are at one centre."""
@@ -242,7 +240,6 @@ class _Queue:
         if pair is None:
             theirs = entry.not_before is not None or asked
             return _Came.NOT_TO_THEM if entry.doses > 1 and theirs else _Came.TO_NOBODY
-        clock = self.store.clock
         payload = {
             "entry": entry.id,
             "campaign": entry.campaign,
@@ -272,9 +269,11 @@ class _Queue:
             # They were asked about this very hour before.
             give_back_holds(self.connection, holder)
             return _Came.NOT_TO_THEM
+        clock, slot_id = self.store.clock, pair.first.slot_id
         waiting.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
-        new = NewOffer(message_id, entry, pair.first.slot_id)
-        offers.add(self.connection, clock, new, due_at)
+        offers.add(
+            self.connection, clock, entry, offer_id=message_id, slot_id=slot_id, tells_at=due_at
+        )
         return _Came.OFFERED
 
     def _hold(

@@ -261,7 +261,7 @@ def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
             lost = offers.untellable(connection, limit=AT_ONCE)
         passed = sum(
             _pass_on_alone(store, campaign_of(name), entry_id)
-            for entry_id, name in dict.fromkeys((*over, *lost))
+            for entry_id, name in dict.fromkeys((*over, *(one[:2] for one in lost)))
         )
         done += passed
         if max(len(over), len(lost)) < AT_ONCE or not passed:
@@ -279,9 +279,9 @@ def _pass_on_alone(store: Store, campaign: Campaign | None, entry_id: str) -> bo
 
 def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
     with store.database.transaction() as connection:
-        lapsed = waiting.is_lapsed(connection, store.clock, entry_id)
-        lost = None if lapsed else offers.why_untellable(connection, entry_id)
-        if not lapsed and lost is None:
+        lapsed = waiting.lapsed(connection, store.clock, only=entry_id)
+        lost = [] if lapsed else offers.untellable(connection, only=entry_id)
+        if not lapsed and not lost:
             return False
         entry = waiting.load(connection, store.vault, entry_id)
         clock, outcome = store.clock, OfferOutcome.LAPSED
@@ -291,13 +291,13 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
         elif entry is None or campaign is None:
             outcome = OfferOutcome.GONE
             waiting.end(connection, clock, entry_id, EntryState.GONE)
-        elif lost == offers.TOO_LATE:
+        elif lost and lost[0][2] == offers.TOO_LATE:
             # No fault of theirs; and they are not asked about the same hour again, or two such
             # people would have it by turns.
             outcome = OfferOutcome.UNTOLD
             waiting.set_waiting(connection, clock, entry_id)
             offers.uncount(connection, entry_id)
-        elif lost is None and not offers.was_told(connection, entry_id):
+        elif lapsed and not offers.was_told(connection, entry_id):
             # Nobody could answer: they are asked again, and may be about the same hour.
             outcome = OfferOutcome.UNTOLD
             waiting.set_waiting(connection, clock, entry_id)
