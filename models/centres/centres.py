@@ -18,26 +18,8 @@ from models.rows import from_row
 
 _IDS_PER_STATEMENT = 500
 # The columns that a source decides; booking_mode has a rule of its own, see save().
-_FROM_SOURCE = (
-    "name",
-    "street",
-    "postcode",
-    "insee",
-    "town",
-    "departement",
-    "territory",
-    "latitude",
-    "longitude",
-    "time_zone",
-    "phones",
-    "booking_link",
-    "hours",
-    "notes",
-    "opens_on",
-    "closes_on",
-    "source",
-    "fingerprint",
-)
+_OURS = {"id", "booking_mode", "closed_at", "created_at", "updated_at"}
+_FROM_SOURCE = [column.name for column in centre.c if column.name not in _OURS]
 
 
 @dataclass(frozen=True)
@@ -92,7 +74,11 @@ def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) ->
             again = new.on_conflict_do_update(
                 index_elements=[centre.c.id],
                 set_={
-                    **{name: new.excluded[name] for name in _FROM_SOURCE},
+                    **{
+                        c.name: new.excluded[c.name]
+                        for c in centre.c
+                        if c.name not in _NOT_FROM_SOURCE
+                    },
                     "booking_mode": case(
                         (
                             (centre.c.booking_mode == "ours")

@@ -87,12 +87,6 @@ class Check:
                 yield self.sentence.format_map(values)
 
 
-@dataclass(frozen=True)
-class Totals:
-    bookings: int
-    places: int
-
-
 @contextmanager
 def snapshot(database: Database) -> Iterator[Connection]:
     """A connection to which the store stands still while others write; it blocks no writer."""
@@ -105,11 +99,13 @@ def snapshot(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-def totals(connection: Connection) -> Totals:
-    def rows(table: Any) -> int:
-        return connection.execute(select(func.count()).select_from(table)).scalar_one()
-
-    return Totals(bookings=rows(booking), places=rows(place))
+def totals(connection: Connection) -> tuple[int, int]:
+    """How many bookings and how many places there are."""
+    bookings, places = (
+        connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in (booking, place)
+    )
+    return bookings, places
 
 
 def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
