@@ -74,11 +74,7 @@ def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) ->
             again = new.on_conflict_do_update(
                 index_elements=[centre.c.id],
                 set_={
-                    **{
-                        c.name: new.excluded[c.name]
-                        for c in centre.c
-                        if c.name not in _NOT_FROM_SOURCE
-                    },
+                    **{name: new.excluded[name] for name in _FROM_SOURCE},
                     "booking_mode": case(
                         (
                             (centre.c.booking_mode == "ours")
