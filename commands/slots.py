@@ -11,9 +11,9 @@ from commands.wishes import CarryOut, as_day, as_time, changes_centre
 from models.clock import Clock
 from models.database import Database
 from services.centre_day.centre_life import CentreLife
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import (
     HEADER,
-    ReleaseOffers,
     SlotsRefused,
     UnknownCentre,
     list_slots,
@@ -23,7 +23,7 @@ from services.slots.open_slots import (
 
 
 def make(
-    database: Database, clock: Clock, life: CentreLife, offers: ReleaseOffers | None = None
+    database: Database, clock: Clock, life: CentreLife, offers: SlotReleaseNotifier | None = None
 ) -> click.Group:
     """The commands `slots …`; `offers` gives new places to people of the waiting list."""
 
@@ -37,7 +37,7 @@ def make(
 
 
 def _add_opening(
-    group: click.Group, database: Database, clock: Clock, offers: ReleaseOffers | None
+    group: click.Group, database: Database, clock: Clock, offers: SlotReleaseNotifier | None
 ) -> None:
     @group.command(
         "open",

@@ -35,7 +35,6 @@ from models.booking.tables import appointment
 from models.centre_day.tables import operation
 from models.centres.tables import centre
 from models.clock import Clock
-from models.database import Database
 from models.dialects import insert
 from models.partners.bookings import mirrors
 from models.rows import columns_of, from_row, values_of
@@ -79,13 +78,6 @@ class CentreState:
     @property
     def bookable(self) -> bool:
         return not self.closed and self.booking_mode == "ours"
-
-
-@dataclass(frozen=True)
-class SlotState:
-    id: int
-    start_at: datetime
-    capacity: int
 
 
 @dataclass(frozen=True)
@@ -178,17 +170,6 @@ def in_force(
     if kinds:
         statement = statement.where(operation.c.kind.in_(kinds))
     return [_read(row) for row in connection.execute(statement)]
-
-
-def closed_by_hand(database: Database) -> frozenset[str]:
-    """Centres that an operator has closed, and not an import."""
-    statement = select(operation.c.centre_id).where(
-        operation.c.kind == "centre_closed",
-        operation.c.undone_at.is_(None),
-        operation.c.who != "import",
-    )
-    with database.statement() as connection:
-        return frozenset(connection.execute(statement).scalars())
 
 
 def save_details(connection: Connection, one: Operation) -> None:
@@ -300,16 +281,14 @@ def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
 # ---------------------------------------------------------------- slots and places
 
 
-def slots_in(
-    connection: Connection, centre_id: str, start: datetime, end: datetime
-) -> list[SlotState]:
-    """Slots of a centre that start from `start` (UTC) on and before `end`, by start."""
+def slots_in(connection: Connection, centre_id: str, start: datetime, end: datetime) -> list[int]:
+    """The ids of a centre's slots that start from `start` (UTC) on and before `end`, by start."""
     statement = (
-        select(slot.c.id, slot.c.start_at, slot.c.capacity)
+        select(slot.c.id)
         .where(slot.c.centre_id == centre_id, slot.c.start_at >= start, slot.c.start_at < end)
         .order_by(slot.c.start_at)
     )
-    return [SlotState(*row) for row in connection.execute(statement)]
+    return list(connection.execute(statement).scalars())
 
 
 def lock_slot(connection: Connection, slot_id: int) -> None:

@@ -95,7 +95,7 @@ def open_slots(
     """Open what is not there yet, in one transaction; doing it again changes nothing."""
     opened = OpenedSlots()
     with database.transaction() as connection:
-        new: list[int] | None = None if on_new is None else []
+        new: list[int] = []
         for some in wanted:
             if some.starts:
                 opened.add(_open(connection, some, new))
@@ -104,8 +104,8 @@ def open_slots(
     return opened
 
 
-def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> OpenedSlots:
-    """Open some; `new` gets the ids of the places that came, unless it is None."""
+def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSlots:
+    """Open some; `new` gets the ids of the places that came."""
     mine = and_(
         slot.c.centre_id == some.centre_id,
         slot.c.start_at.between(some.starts[0], some.starts[-1]),
@@ -136,7 +136,7 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> O
             )
             .values(capacity=some.capacity)
         )
-    places = 0
+    before_these = len(new)
     for number in range(1, some.capacity + 1) if missing or smaller else ():
         # SQLite needs the WHERE here, or takes ON CONFLICT for the condition of a join.
         source = select(
@@ -153,19 +153,13 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> O
                 ["slot_id", "number", "centre_id", "start_at", "lot", "released_at"], source
             )
             .on_conflict_do_nothing(index_elements=["slot_id", "number"])
+            .returning(place.c.id)
         )
-        if new is not None:
-            ids = connection.execute(statement.returning(place.c.id)).scalars().all()
-            new += ids
-            places += len(ids)
-            continue
-        # Without this SQLAlchemy does not ask how many rows an INSERT wrote.
-        counted = {"preserve_rowcount": True}
-        places += connection.execute(statement, execution_options=counted).rowcount
+        new += connection.execute(statement).scalars()
     return OpenedSlots(
         slots=len(missing),
         already=len(some.starts) - len(missing),
-        places=places,
+        places=len(new) - before_these,
         larger=sum(before.get(start, 0) > some.capacity for start in some.starts),
     )
 

@@ -365,8 +365,7 @@ class _OneChange:
         self, allocator: Allocate, where: Mapping[int, BookedAppointment]
     ) -> dict[int, tuple[int, str, datetime]]:
         """Book these places, or others of their slots; gives for each dose what was booked."""
-        chosen = [Chosen(each.place_id, each.slot_id, each.start_at) for each in where.values()]
-        place_ids = allocator.book(chosen, self.file.id)
+        place_ids = allocator.book(list(where.values()), self.file.id)
         if place_ids is None:
             raise _Refused(WhyNot.GONE)
         return {

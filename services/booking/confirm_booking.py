@@ -11,6 +11,7 @@ from models.booking import bookings, changes, history
 from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
 from models.database import Connection
+from models.rows import from_row
 from prompts.catalogue import Catalogue
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
@@ -107,21 +108,16 @@ def confirm_booking(
     if place_ids is None:
         return NotBooked()
     starts = [one.start_at for one in chosen]
-    new = NewBooking(
+    new = from_row(
+        NewBooking,
+        request,
         id=booking_id,
         idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",
         channel=request.holder.channel,
         campaign=work.campaign.name,
         centre_id=offer.centre_id,
-        call_id=request.call_id,
-        born=request.born,
-        number=request.number,
-        postcode=request.postcode,
         doses=tuple(zip(place_ids, starts, strict=True)),
-        rank=request.rank,
-        name=request.name,
         language=catalogue.language,
-        calls=request.calls,
     )
     reference = _store(work.connection, work.store, new)
     if reference is None:
@@ -153,7 +149,7 @@ def confirm_booking(
     body = texts.confirmation(
         Writer(catalogue, reference, national_number, link),
         starts=[start.astimezone(zone) for start in starts],
-        where=MessagePlace(offer.street, offer.name, offer.postcode, offer.town),
+        where=MessagePlace.of(offer),
     )
     message_id = write_message(
         work.connection,

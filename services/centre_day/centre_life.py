@@ -42,7 +42,6 @@ from models.centre_day.operations import (
     Operation,
     PlaceState,
     Ranges,
-    SlotState,
 )
 from models.database import Connection
 from models.partners.bookings import is_mirrored
@@ -52,9 +51,9 @@ from services.centre_day.move_people import MoveOutcome, MovePeople
 from services.centre_day.other_place import Stock
 from services.centres.directory import Directory
 from services.centres.import_centres import Watch, no_watch
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import MOST_DAYS, MOST_PLACES
 from services.store import Store
-from services.waiting_list.entries import SlotReleaseNotifier
 
 OPERATOR: Final = "operator"
 IMPORT: Final = "import"
@@ -408,8 +407,7 @@ class CentreLife:
     def _open_places(self, asked: _Asked) -> list[PlaceState]:
         """Places that are not blocked, booked ones too."""
         slots = operations.slots_in(asked.connection, asked.centre.id, *asked.span)
-        ids = [slot.id for slot in slots]
-        found = operations.places_of(asked.connection, self.store.clock, ids)
+        found = operations.places_of(asked.connection, self.store.clock, slots)
         return [one for one in found if not one.blocked]
 
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
@@ -457,9 +455,7 @@ class CentreLife:
         operations.add(asked.connection, clock, new)
         return new
 
-    def _slot_to_move(
-        self, asked: _Asked, places: Sequence[PlaceState], after: datetime
-    ) -> SlotState:
+    def _slot_to_move(self, asked: _Asked, places: Sequence[PlaceState], after: datetime) -> int:
         """The slot of these open places; and nothing is at the other hour."""
         connection, centre, before = asked.connection, asked.centre, asked.span[0]
         if before == after:
@@ -471,7 +467,7 @@ class CentreLife:
         if not found or not places:
             raise LifeRefused(f"centre {centre.id} has no slot with open places at that hour")
         there = operations.slots_in(connection, centre.id, after, after + _MOMENT)
-        others = operations.places_of(connection, self.store.clock, [one.id for one in there])
+        others = operations.places_of(connection, self.store.clock, there)
         if any(not other.blocked or other.booked for other in others):
             raise LifeRefused(
                 f"centre {centre.id} has a slot at the new hour already: "
@@ -484,11 +480,9 @@ class CentreLife:
     ) -> Operation:
         connection, source = asked.connection, self._slot_to_move(asked, places, after)
         target = operations.add_slot(connection, asked.centre.id, after, len(places))
-        opened = operations.add_places(
-            connection, target, len(places), like=source.id, blocked=True
-        )
+        opened = operations.add_places(connection, target, len(places), like=source, blocked=True)
         ids = operations.with_ids([], opened)
-        return self._begin(asked, opened=ids, slots=[source.id, target])
+        return self._begin(asked, opened=ids, slots=[source, target])
 
     # ------------------------------------------------------------ carrying out
 
@@ -579,11 +573,11 @@ class CentreLife:
         """Cut or add places, a slot in each transaction."""
         with self.store.database.statement() as connection:
             slots = operations.slots_in(connection, begun.centre_id, *_span_of(begun))
-        for slot in slots:
+        for slot_id in slots:
             with self.store.database.transaction() as connection:
                 current = self._found(connection, begun.id, lock=True)
-                operations.lock_slot(connection, slot.id)
-                places = operations.places_of(connection, self.store.clock, [slot.id], lock=True)
+                operations.lock_slot(connection, slot_id)
+                places = operations.places_of(connection, self.store.clock, [slot_id], lock=True)
                 surplus, blocked, missing = _difference(
                     places, current.details["wants"]["capacity"]
                 )
@@ -591,7 +585,7 @@ class CentreLife:
                 more = [each.id for each in blocked]
                 operations.set_blocked(connection, more, blocked=False)
                 if missing:
-                    more += operations.add_places(connection, slot.id, missing, like=slot.id)
+                    more += operations.add_places(connection, slot_id, missing, like=slot_id)
                 if more:
                     self._note(connection, current, "opened", more)
                     self._waiting.offer(connection, more)
@@ -713,10 +707,8 @@ class CentreLife:
         )
         return self._count(asked, people, len(places), opened)
 
-    def _would_set_capacity(
-        self, asked: _Asked, slots: Sequence[SlotState], capacity: int
-    ) -> LifeReport:
-        by_slot: dict[int, list[PlaceState]] = {slot.id: [] for slot in slots}
+    def _would_set_capacity(self, asked: _Asked, slots: Sequence[int], capacity: int) -> LifeReport:
+        by_slot: dict[int, list[PlaceState]] = {slot_id: [] for slot_id in slots}
         for place in operations.places_of(asked.connection, self.store.clock, list(by_slot)):
             by_slot[place.slot_id].append(place)
         surplus: list[PlaceState] = []

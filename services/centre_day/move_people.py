@@ -30,7 +30,7 @@ from services.centre_day.other_place import OtherPlaces, Plan, Stock
 from services.centres.directory import Directory
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
-from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
 from services.store import Store
@@ -204,8 +204,7 @@ class MovePeople:
                 self.stock.is_gone(one.slot_id)
                 raise _Gone
             held[dose] = found
-        chosen = [Chosen(one.place_id, one.slot_id, one.start_at) for one in held.values()]
-        place_ids = allocator.book(chosen, booking_id)
+        place_ids = allocator.book(list(held.values()), booking_id)
         # It gives all of a booking's places back when it fails, the old ones too.
         if place_ids is None:
             raise _Gone

@@ -16,8 +16,8 @@ from models.slots import slots
 from models.slots.slots import OpenedSlots
 from services.booking.change_booking import MOST_WHY
 from services.centre_day.secretary import DAY_CLOSED, AtCentre
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
-from services.waiting_list.entries import SlotReleaseNotifier
 
 if TYPE_CHECKING:
     from services.centre_day.centre_life import CentreLife

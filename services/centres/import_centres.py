@@ -142,7 +142,9 @@ def import_centres(
     if not feed.records:
         raise FileRefused("the file holds no usable centre")
     known = centres.known(database, OFFICIAL_SOURCE)
-    by_hand = operations.closed_by_hand(database)
+    with database.statement() as connection:
+        closings = operations.in_force(connection, kinds=("centre_closed",))
+    by_hand = {one.centre_id for one in closings if one.who != "import"}
     named = {record.id for record in feed.records} | {row.id for row in feed.refused}
     open_ids = {centre_id for centre_id, (_, closed) in known.items() if not closed}
     gone = sorted(open_ids - named)

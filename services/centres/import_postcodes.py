@@ -35,6 +35,12 @@ class TownRow:
     longitude: float | None
     inhabitants: int = 0
 
+    @property
+    def position(self) -> Position | None:
+        if self.latitude is None or self.longitude is None:
+            return None
+        return self.latitude, self.longitude
+
 
 @dataclass(frozen=True)
 class PostcodeFeed:
@@ -103,7 +109,11 @@ def _rows(feed: PostcodeFeed) -> list[dict[str, object]]:
     for town in feed.towns:
         by_code.setdefault(town.code, []).append(town)
     ordered = {code: main_first(towns) for code, towns in sorted(by_code.items())}
-    positions = {code: _position(towns) for code, towns in ordered.items()}
+    # Where the main town is, or the middle of the others where its position is not known.
+    positions = {
+        code: towns[0].position or mean_position([one.position for one in towns if one.position])
+        for code, towns in ordered.items()
+    }
     departements = {
         code: geography.departement(towns[0].insee, code) for code, towns in ordered.items()
     }
@@ -133,12 +143,12 @@ def _rows(feed: PostcodeFeed) -> list[dict[str, object]]:
 
 def main_first(towns: Sequence[TownRow]) -> list[TownRow]:
     """Put the town with most inhabitants first (ties: nearest the middle), the others by name."""
-    middle = mean_position([_of(town) for town in towns if town.latitude is not None])
+    middle = mean_position([town.position for town in towns if town.position])
 
     def rank(town: TownRow) -> tuple[int, float, str, str]:
         away = float("inf")
-        if middle and town.latitude is not None:
-            away = geography.distance_km(*_of(town), *middle)
+        if middle and town.position:
+            away = geography.distance_km(*town.position, *middle)
         return -town.inhabitants, away, town.name, town.insee
 
     main = min(towns, key=rank)
@@ -154,19 +164,6 @@ def mean_position(positions: Sequence[Position]) -> Position | None:
         round(fmean(latitude for latitude, _ in positions), 5),
         round(fmean(longitude for _, longitude in positions), 5),
     )
-
-
-def _position(towns: Sequence[TownRow]) -> Position | None:
-    """Where the main town is, or the middle of the others where its position is not known."""
-    if towns[0].latitude is not None:
-        return _of(towns[0])
-    return mean_position([_of(town) for town in towns if town.latitude is not None])
-
-
-def _of(town: TownRow) -> Position:
-    if town.latitude is None or town.longitude is None:
-        raise ValueError(f"{town.name} has no position")
-    return town.latitude, town.longitude
 
 
 def _town(town: TownRow) -> dict[str, object]:

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from flows.session import Offer
 from models.booking.changes import Address, BookedAppointment
 from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
@@ -68,7 +69,7 @@ class MessagePlace:
     town: str
 
     @classmethod
-    def of(cls, where: Address | HeldAppointment) -> Self:
+    def of(cls, where: Address | HeldAppointment | Offer) -> Self:
         """Where a centre is."""
         return cls(where.street, where.name, where.postcode, where.town)
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from models.booking.changes import BookedAppointment
 from models.slots import places
 from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
 from services.campaign.campaign import Campaign
@@ -156,7 +157,9 @@ class Allocate:
         )
         return held[0] if held else None
 
-    def book(self, chosen: Sequence[Chosen], booking_id: str) -> tuple[int, ...] | None:
+    def book(
+        self, chosen: Sequence[Chosen | HeldPlace | BookedAppointment], booking_id: str
+    ) -> tuple[int, ...] | None:
         """Book all of these places or none; what else the holder holds is given back.
 
         Gives the places in the order of `chosen`: where a hold ran out, another place of the same

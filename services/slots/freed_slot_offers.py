@@ -72,6 +72,26 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
     return offered
 
 
+@dataclass(frozen=True)
+class SlotReleaseNotifier:
+    """Those who wait, of all campaigns: for who opens slots."""
+
+    store: Store
+    campaigns: Callable[[], Sequence[Campaign]]
+
+    def anybody(self) -> bool:
+        """Whether somebody waits at this moment."""
+        with self.store.database.statement() as connection:
+            return waiting.anybody(connection)
+
+    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
+        """Offer new places, in the caller's transaction: campaigns in the order they opened."""
+        return sum(
+            offer_freed(Work(connection, self.store, campaign), place_ids)
+            for campaign in self.campaigns()
+        )
+
+
 def free_cancelled(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
     """Free what was cancelled and cannot be taken back any more; gives of how many bookings.
 

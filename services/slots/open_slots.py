@@ -17,15 +17,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from models.centres import centres
 from models.centres.centres import CentreHours
 from models.clock import Clock
-from models.database import Connection, Database
+from models.database import Database
 from models.slots import slots
 from services.centres.import_centres import Watch, no_watch
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 
 Interval = tuple[str, str]
 
@@ -44,18 +45,6 @@ class SlotsRefused(Exception):
 
 class UnknownCentre(Exception):
     """One sentence: there is no such centre."""
-
-
-class ReleaseOffers(Protocol):
-    """Those who wait, of all campaigns."""
-
-    def anybody(self) -> bool:
-        """Whether somebody waits at this moment."""
-        ...
-
-    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
-        """Offer new places to them, in the caller's transaction; gives how many were."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -105,7 +94,7 @@ def open_slots(
     every: int,
     capacity: int,
     watch: Watch = no_watch,
-    offers: ReleaseOffers | None = None,
+    offers: SlotReleaseNotifier | None = None,
 ) -> OpenReport:
     """Open slots from day `first` on, for `days` days, one each `every` minutes.
 
@@ -145,7 +134,7 @@ def open_spans(
     every: int,
     capacity: int,
     watch: Watch = no_watch,
-    offers: ReleaseOffers | None = None,
+    offers: SlotReleaseNotifier | None = None,
 ) -> OpenReport:
     """As open_slots(), with days of its own for each centre. `watch` counts centres.
 

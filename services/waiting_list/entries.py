@@ -17,12 +17,14 @@ from enum import StrEnum
 
 import structlog
 
+from models import attempts
 from models.database import Connection
 from models.slots.slots import HeldAppointment
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import OfferOutcome
 from models.waiting_list.waiting import Waiter, WaitingListEntry
 from prompts.catalogue import Catalogue
+from services.attempts import TRIES_A_CALL, TRIES_A_DAY, subject, tried
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
@@ -112,6 +114,31 @@ def find(work: Work, *, born: date, number: str, rank: int = 1) -> str | None:
     return waiting.find(
         work.connection, work.store.vault, work.campaign.name, born=born, number=number, rank=rank
     )
+
+
+def find_kept(
+    connection: Connection, store: Store, *, number: str, born: date, call_id: str
+) -> WaitingListEntry | None:
+    """Whom something is kept for at this number (E.164), in the caller's transaction.
+
+    The number that rings and the birth date prove it together, and neither of them alone: a number
+    may be forged and birth dates guessed. A stranger learns nothing by trying: what is told after
+    too many tries is told where nobody waits, too.
+
+    Of several (twins share a line and a birth date) the one whose offer ends first. The try is
+    counted: after three wrong ones in a call, or five in a day from a number, a right one finds
+    nothing either.
+    """
+    subjects = (
+        subject(store, "kept_call", "call", call_id),
+        subject(store, "kept_caller", "phone", number),
+    )
+    in_call, in_day = tried(connection, store, subjects)
+    found = offers.of_line(connection, store.vault, number, born.isoformat())
+    attempts.add(connection, store.clock, subjects, good=bool(found))
+    if in_call >= TRIES_A_CALL or in_day >= TRIES_A_DAY or not found:
+        return None
+    return found[0]
 
 
 def position(connection: Connection, store: Store, entry_id: str) -> WaitingListPosition | None:
@@ -226,25 +253,6 @@ def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
     offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.REFUSED)
     _pass_on(work.connection, work.store, work.campaign, entry.id)
     return True
-
-
-@dataclass(frozen=True)
-class SlotReleaseNotifier:
-    """Those who wait, of all campaigns: for who opens slots (see slots.open_slots.Offers)."""
-
-    store: Store
-    campaigns: Callable[[], Sequence[Campaign]]
-
-    def anybody(self) -> bool:
-        with self.store.database.statement() as connection:
-            return waiting.anybody(connection)
-
-    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
-        """Offer new places, in the caller's transaction: campaigns in the order they opened."""
-        return sum(
-            offer_freed(Work(connection, self.store, campaign), place_ids)
-            for campaign in self.campaigns()
-        )
 
 
 def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
