@@ -239,22 +239,14 @@ def _offered() -> ColumnElement[bool]:
 # ---------------------------------------------------------------- figures
 
 
-@dataclass(frozen=True)
-class OfferCounts:
-    """Offers of all campaigns. `seconds` are those that each answer took, from when it was told.
+def counts(
+    connection: Connection, clock: Clock, since: datetime
+) -> tuple[int, int, dict[str, int], list[float]]:
+    """Offers of all campaigns: how many are out, and how many of these wait for their hour.
 
-    `out` wait for an answer now; `untold` of them wait for the hour at which they may be told. What
-    ended counts from a moment on.
+    Then what became of those that ended since a moment (UTC), and the seconds that each answer
+    took, from when the offer was told.
     """
-
-    out: int
-    untold: int
-    ended: dict[str, int]
-    seconds: tuple[float, ...]
-
-
-def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts:
-    """What is offered now, and what became of the offers that ended since a moment (UTC)."""
     out, untold = connection.execute(
         select(func.count(), func.count().filter(waiting_offer.c.tells_at > clock.at())).where(
             waiting_offer.c.ended_at.is_(None)
@@ -271,8 +263,8 @@ def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts
             waiting_offer.c.outcome.in_((OfferOutcome.TAKEN, OfferOutcome.REFUSED)),
         )
     )
-    seconds = tuple(max((row[1] - row[0]).total_seconds(), 0.0) for row in answered)
-    return OfferCounts(out, untold, {row[0]: row[1] for row in ended}, seconds)
+    seconds = [max((row[1] - row[0]).total_seconds(), 0.0) for row in answered]
+    return out, untold, {row[0]: row[1] for row in ended}, seconds
 
 
 @dataclass(frozen=True)

@@ -174,9 +174,7 @@ class Unchanged:
 
 
 class _Refused(Exception):
-    def __init__(self, why: WhyNot) -> None:
-        super().__init__(why)
-        self.why = why
+    """Its argument is a WhyNot."""
 
 
 def cancel(
@@ -310,7 +308,7 @@ def _change(  # noqa: PLR0917 (what all three changes share)
             act(one)
             return made(one.version, one.told(), one.finish(made.message))
     except _Refused as refused:
-        return Unchanged(refused.why)
+        return Unchanged(refused.args[0])
     except ChangedMeanwhile:
         return Unchanged(made.meanwhile)
 

@@ -106,13 +106,32 @@ class LifeReport:
     opened: int = 0
     fates: dict[str, MoveOutcome] = field(default_factory=dict)
 
+    @property
+    def people(self) -> int:
+        return len(self.fates)
+
+    @property
+    def moved(self) -> int:
+        return self._count[MoveOutcome.MOVED]
+
+    @property
+    def cases(self) -> int:
+        return self._count[MoveOutcome.CASE]
+
+    @property
+    def back(self) -> int:
+        return self._count[MoveOutcome.BACK]
+
+    @property
+    def _count(self) -> Counter[MoveOutcome]:
+        return Counter(self.fates.values())
+
     def last_line(self) -> str:
         if self.nothing_to_do:
             return f"operation {self.operation_id} is undone already; nothing is changed"
-        count = Counter(self.fates.values())
-        fates = [f"{count[fate]} {words}" for fate, words in _SAID.items() if count[fate]]
+        fates = [f"{self._count[fate]} {said}" for fate, said in _SAID.items() if self._count[fate]]
         told = (
-            f"{', '.join([f'{len(self.fates)} booked', *fates])}; "
+            f"{', '.join([f'{self.people} booked', *fates])}; "
             f"{self.blocked} places blocked, {self.opened} opened"
         )
         if self.dry_run:

@@ -16,7 +16,14 @@ from typing import Final
 
 from models.centres import geography, postcodes
 from models.database import Database
-from services.centres.import_centres import FileRefused, Progress, RefusedRow, no_progress
+from services.centres.import_centres import (
+    FileRefused,
+    ImportReport,
+    Progress,
+    RefusedRow,
+    Row,
+    no_progress,
+)
 
 BATCH_ROWS: Final = 500
 Position = tuple[float, float]
@@ -52,16 +59,11 @@ class PostcodeFeed:
 
 
 @dataclass
-class PostcodeReport:
-    """What an import did. `read` and `refused` count rows of the file, the others postcodes."""
+class PostcodeReport(ImportReport):
+    """`codes` are the postcodes of the file."""
 
-    read: int
-    codes: int
-    new: int = 0
-    updated: int = 0
-    unchanged: int = 0
+    codes: int = 0
     removed: int = 0
-    refused: Sequence[RefusedRow] = ()
 
     def last_line(self) -> str:
         return (
@@ -83,28 +85,19 @@ def import_postcodes(
     rows = _rows(feed)
     report = PostcodeReport(read=feed.rows, codes=len(rows), refused=feed.refused)
     known = postcodes.known(database)
-    changed = []
-    for row in rows:
-        before = known.pop(str(row["code"]), None)
-        if before is None:
-            report.new += 1
-        elif before != row["fingerprint"]:
-            report.updated += 1
-        else:
-            report.unchanged += 1
-            continue
-        changed.append(row)
+    changed = list(report.changed(rows, "code", known, lambda row: row["fingerprint"]))
     progress(report.unchanged)
     for start in range(0, len(changed), BATCH_ROWS):
         batch = changed[start : start + BATCH_ROWS]
         postcodes.save(database, batch)
         progress(len(batch))
-    postcodes.remove(database, sorted(known))
-    report.removed = len(known)
+    gone = sorted(known.keys() - {str(row["code"]) for row in rows})
+    postcodes.remove(database, gone)
+    report.removed = len(gone)
     return report
 
 
-def _rows(feed: PostcodeFeed) -> list[dict[str, object]]:
+def _rows(feed: PostcodeFeed) -> list[Row]:
     by_code: dict[str, list[TownRow]] = {}
     for town in feed.towns:
         by_code.setdefault(town.code, []).append(town)
@@ -127,7 +120,7 @@ def _rows(feed: PostcodeFeed) -> list[dict[str, object]]:
         position = positions[code] or mean_position(inside.get(departement, []))
         if departement == geography.MONACO:
             position = _MONACO
-        row: dict[str, object] = {
+        row: Row = {
             "code": code,
             "main_town": towns[0].name,
             "towns": json.dumps([_town(town) for town in towns], ensure_ascii=False),

@@ -308,7 +308,7 @@ def test_hours_are_opened_and_closed_with_a_look_first(service: House):
     # Only those hours; a look changes nothing.
     nine = DayHours(time(9), time(10))
     found = secretary_hours.look_at_closing(tomorrow, nine)
-    assert (found.people, found.moved, found.places) == (1, 1, 1)
+    assert (found.people, found.moved, found.blocked) == (1, 1, 1)
     with pytest.raises(HoursRefused, match="changed"):
         secretary_hours.close_hours(tomorrow, nine, why="panne", people=0)
     with pytest.raises(HoursRefused, match="why"):
