@@ -314,43 +314,6 @@ def _count_up(connection: Connection, clock: Clock, booking_id: str) -> int:
     return version
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a centre is, whether it takes new people through us, and whether it is closed."""
-
-    centre_id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    time_zone: str
-    bookable: bool
-    closed: bool = False
-
-    def is_off(self, *, blocked: bool) -> bool:
-        """Whether an appointment there, with its place blocked or not, cannot take place.
-
-        Where a centre takes its bookings otherwise by now, its places are blocked and its
-        appointments stand.
-        """
-        return self.closed or (blocked and self.bookable)
-
-
-def addresses(connection: Connection, centre_ids: Collection[str]) -> dict[str, Address]:
-    """Centres by id; unknown ids are left out."""
-    statement = select(centre).where(centre.c.id.in_(centre_ids))
-    return {
-        row.id: from_row(
-            Address,
-            row,
-            centre_id=row.id,
-            bookable=row.closed_at is None and row.booking_mode == "ours",
-            closed=row.closed_at is not None,
-        )
-        for row in connection.execute(statement)
-    }
-
-
 def slot_starts(
     connection: Connection, slot_ids: Collection[int]
 ) -> dict[int, tuple[str, datetime]]:

@@ -33,6 +33,7 @@ from sqlalchemy import (
 
 from models.booking.tables import appointment
 from models.centre_day.tables import operation
+from models.centres.centres import CentreState
 from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert
@@ -55,29 +56,6 @@ class Operation:
     at: datetime
     undone_at: datetime | None
     details: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CentreState:
-    """What an operation and a secretary's page must know of a centre; `time_zone` is IANA."""
-
-    id: str
-    name: str
-    town: str
-    territory: str
-    latitude: float | None
-    longitude: float | None
-    time_zone: str
-    booking_mode: str
-    closed_at: datetime | None
-
-    @property
-    def closed(self) -> bool:
-        return self.closed_at is not None
-
-    @property
-    def bookable(self) -> bool:
-        return not self.closed and self.booking_mode == "ours"
 
 
 @dataclass(frozen=True)
@@ -196,30 +174,6 @@ def _read(row: Any) -> Operation:
 
 # ---------------------------------------------------------------- the centre
 
-_STATE = columns_of(CentreState, centre)
-
-
-def centre_state(
-    connection: Connection, centre_id: str, *, lock: bool = False
-) -> CentreState | None:
-    """A centre, open or not; with `lock` two operations on it begin one after the other."""
-    statement = select(*_STATE).where(centre.c.id == centre_id)
-    if lock:
-        statement = statement.with_for_update(key_share=True)
-    row = connection.execute(statement).one_or_none()
-    return None if row is None else from_row(CentreState, row)
-
-
-def our_centres(connection: Connection) -> list[CentreState]:
-    """The open centres that this service books for, for staff who may see all of them."""
-    c = centre.c
-    statement = (
-        select(*_STATE)
-        .where(c.closed_at.is_(None), c.booking_mode == "ours")
-        .order_by(c.departement, c.town, c.name, c.id)
-    )
-    return [from_row(CentreState, row) for row in connection.execute(statement)]
-
 
 def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
     connection.execute(
@@ -265,7 +219,7 @@ def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
         .scalar_subquery()
     )
     statement = (
-        select(*_STATE)
+        select(*columns_of(CentreState, centre))
         .where(
             or_(
                 centre.c.closed_at.is_not(None),

@@ -24,8 +24,9 @@ from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
 from models.booking import bookings, changes, history
-from models.booking.changes import Address, BookedAppointment, BookingDetails, ChangedMeanwhile
+from models.booking.changes import BookedAppointment, BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.partners.bookings import is_mirrored
 from services.booking.partner_message import follow
@@ -414,7 +415,7 @@ class _OneChange:
         file = self.file
         if file.number is None:
             return None
-        where = changes.addresses(self.connection, {one.centre_id for one in self._told.values()})
+        where = centre_states(self.connection, {one.centre_id for one in self._told.values()})
         payload = {
             "what": self.what,
             # Whoever did it themselves waits for it with the telephone in the hand.
@@ -466,7 +467,7 @@ class _Target:
         self._before = one.live
         self._after = one.live | self._moving
         self._connection = one.connection
-        self._addresses = changes.addresses(
+        self._addresses = centre_states(
             one.connection, {each.centre_id for each in self._after.values()}
         )
 
@@ -586,7 +587,7 @@ def _from_json(fields: Mapping[str, Any]) -> DoseChange:
     )
 
 
-def dose_for_text(one: DoseChange, where: Address) -> dict[str, Any]:
+def dose_for_text(one: DoseChange, where: CentreState) -> dict[str, Any]:
     """What a text about this dose needs; moments carry the centre's own zone."""
     zone = ZoneInfo(where.time_zone)
     return {
@@ -595,7 +596,7 @@ def dose_for_text(one: DoseChange, where: Address) -> dict[str, Any]:
         "start": one.start_at.astimezone(zone).isoformat(),
         "was": one.was_at.astimezone(zone).isoformat() if one.was_at else None,
         "time_zone": where.time_zone,
-        "centre_id": where.centre_id,
+        "centre_id": where.id,
         "name": where.name,
         "street": where.street,
         "postcode": where.postcode,

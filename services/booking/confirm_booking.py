@@ -10,6 +10,7 @@ from flows.session import Offer
 from models.booking import bookings, changes, history
 from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
+from models.centres.centres import centre_states
 from models.database import Connection
 from models.rows import from_row
 from prompts.catalogue import Catalogue
@@ -212,7 +213,7 @@ def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: s
     if file is None or not file.live or not takes_texts(file.number):
         return
     first = file.live[0]
-    where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
+    where = centre_states(work.connection, [first.centre_id])[first.centre_id]
     body = text_of_booking(
         work.store, catalogue, file.live, where, reference=file.reference, number=number
     )

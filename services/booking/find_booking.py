@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from models.booking import changes
-from models.booking.changes import Address, BookingDetails
+from models.booking.changes import BookingDetails
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from services.attempts import before_look_up, count_try
 from services.booking.change_booking import undoable
@@ -25,7 +26,7 @@ class FoundBooking:
     """A booking, where its appointments are, and whether a cancellation can be taken back now."""
 
     file: BookingDetails
-    centres: Mapping[str, Address]
+    centres: Mapping[str, CentreState]
     undo: bool
 
 
@@ -104,6 +105,6 @@ def _read(connection: Connection, store: Store, booking_id: str | None) -> Found
     centres = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
     return FoundBooking(
         file=file,
-        centres=changes.addresses(connection, centres),
+        centres=centre_states(connection, centres),
         undo=undoable(connection, store, file),
     )

@@ -38,11 +38,11 @@ from models.booking.history import Change
 from models.centre_day import operations
 from models.centre_day.operations import (
     CentreFreeSlot,
-    CentreState,
     Operation,
     PlaceState,
     Ranges,
 )
+from models.centres.centres import CentreState, centre_state
 from models.database import Connection
 from models.partners.bookings import is_mirrored
 from services.booking.change_booking import MOST_WHY
@@ -351,14 +351,14 @@ class CentreLife:
         with self.store.database.statement() as connection:
             found = []
             for one in operations.in_force(connection, kinds=(OperationKind.CENTRE,)):
-                centre = operations.centre_state(connection, one.centre_id)
+                centre = centre_state(connection, one.centre_id)
                 if one.who == IMPORT and centre is not None and not centre.closed:
                     found.append(one)
             return found
 
     def _still(self, connection: Connection, one: Operation) -> bool:
         """Whether the centre is what made the operation needful."""
-        centre = operations.centre_state(connection, one.centre_id)
+        centre = centre_state(connection, one.centre_id)
         if centre is None:
             return False
         return centre.closed if one.kind == OperationKind.CENTRE else centre.booking_mode != "ours"
@@ -395,7 +395,7 @@ class CentreLife:
     ) -> CentreState:
         """A centre, locked for what is asked for. Raises LifeRefused."""
         lock = wish is not None and not wish.dry_run
-        found = operations.centre_state(connection, centre_id, lock=lock)
+        found = centre_state(connection, centre_id, lock=lock)
         if found is None:
             raise LifeRefused(f"there is no centre {centre_id}")
         return found

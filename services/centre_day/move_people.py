@@ -18,7 +18,8 @@ from models.booking import changes, history
 from models.booking.changes import BookedAppointment, BookingDetails, Doses
 from models.booking.history import Change
 from models.centre_day import operations
-from models.centre_day.operations import CentreFreeSlot, CentreState, Operation, Ranges
+from models.centre_day.operations import CentreFreeSlot, Operation, Ranges
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
 from models.desk.cases import NewCase
@@ -435,7 +436,7 @@ class MovePeople:
                 became = Became.MOVED if one.dose in goes else Became.MOVED_WITH_FIRST
             before = one.start_at if start != one.start_at else None
             told.append(DoseChange(one.dose, became, centre_id, start, before))
-        where = changes.addresses(connection, {one.centre_id for one in told})
+        where = centre_states(connection, {one.centre_id for one in told})
         return [dose_for_text(one, where[one.centre_id]) for one in told]
 
 

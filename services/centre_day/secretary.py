@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 
 from models.accounts import staff
 from models.accounts.staff import Staff
-from models.booking import changes
 from models.centre_day import attendance, operations
 from models.centre_day.attendance import Comes, Mark
-from models.centre_day.operations import CentreState, Operation, centre_state, our_centres
+from models.centre_day.operations import Operation
+from models.centres.centres import CentreState, centre_state, our_centres
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots import slots
@@ -321,9 +321,10 @@ def _book_one(
         if second is None:
             return BookingRefused(Refusal.NOT_OFFERED)
         places.append(second.place_id)
-    where = changes.addresses(connection, [at.day.centre.id])[at.day.centre.id]
     person = PersonToBook(walk_in.born, tuple(places), name=walk_in.name)
-    order = DeskOrder((person,), where.postcode, walk_in.number, walk_in.nonce, walk_in.groups)
+    order = DeskOrder(
+        (person,), at.day.centre.postcode, walk_in.number, walk_in.nonce, walk_in.groups
+    )
     return book(DeskWork(connection, at.store, at.service, desk), order)
 
 

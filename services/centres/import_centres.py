@@ -183,9 +183,11 @@ def import_centres(
         )
     # What an operator has closed, a file does not open.
     rows = [_row(one) | {"closed": one.closed or one.id in by_hand} for one in feed.records]
-    changed = list(
-        report.changed(rows, "id", known, lambda row: (row["fingerprint"], row["closed"]))
-    )
+
+    def told(row: Row) -> object:
+        return row["fingerprint"], row["closed"]
+
+    changed = list(report.changed(rows, "id", known, told))
     progress(report.unchanged)
     for start in range(0, len(changed), BATCH_ROWS):
         batch = changed[start : start + BATCH_ROWS]

@@ -10,8 +10,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from models.accounts import staff as staff_rows
-from models.booking import changes
-from models.centre_day import operations
+from models.centres.centres import centre_state
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots import slots
@@ -43,7 +42,7 @@ def add_people(store: Store, service: Service, count: int) -> int:
         known = LOGIN in staff_rows.for_demonstration(connection)
         account = staff_rows.by_login(connection, store.vault, LOGIN) if known else None
         centre_id = account.staff.centre_id if account else None
-        centre = operations.centre_state(connection, centre_id) if centre_id else None
+        centre = centre_state(connection, centre_id) if centre_id else None
     if centre is None:
         return 0
     first = today_of(centre, store.clock.now())
@@ -97,12 +96,11 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
         if second is None:
             return 0
         places.append(second)
-    where = changes.addresses(connection, [day.centre.id])[day.centre.id]
     request = Request(
         holder=holder,
-        offer=offer_at(where, *places),
+        offer=offer_at(day.centre, *places),
         born=date(1939 + number % 6, 1 + number % 12, 1 + (number * 7) % 28),
-        postcode=where.postcode,
+        postcode=day.centre.postcode,
         number=None,
         text_to=None,
         # Names are taken by agents and the web alone: not all bookings have one.

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from flows.session import Offer
-from models.booking.changes import Address, BookedAppointment
+from models.booking.changes import BookedAppointment
+from models.centres.centres import CentreState
 from models.centres.directory import BookableCentre
 from models.slots.places import HeldPlace
 from models.slots.slots import HeldAppointment
 from services.slots.allocate import Chosen
 
 # A centre, and a place that is held or that may be, as their own read shapes have them.
-Where = Address | BookableCentre | HeldAppointment | Offer
+Where = CentreState | BookableCentre | HeldAppointment | Offer
 Place = HeldPlace | HeldAppointment | BookedAppointment
 
 

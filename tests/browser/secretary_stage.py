@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
+from models.centres.centres import centre_state
 from models.waiting_list.waiting import Waiter
 from services.accounts.staff import make_demonstration
 from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
@@ -80,14 +81,13 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
 
 def _filled(made: House, service: Service, people: int) -> AtCentre:
     # Beside the only place that needs them.
-    from models.centre_day import operations  # noqa: PLC0415
     from models.slots import slots  # noqa: PLC0415
     from services.operations.demonstration_people import _book  # noqa: PLC0415
     from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     store: Store = made.store
     with made.database.transaction() as connection:
-        centre = operations.centre_state(connection, "1")
+        centre = centre_state(connection, "1")
         assert centre is not None
         day = day_of(centre, FIRST.date())
         hours = slots.counts(connection, store.clock, "1", day.window)

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import select, update
 
 from models.booking.tables import appointment
-from models.centre_day import attendance, operations
+from models.centre_day import attendance
+from models.centres.centres import centre_state
 from models.queue import queues
 from models.slots import slots
 from models.slots.tables import place
@@ -50,7 +51,7 @@ def service_of(made: House) -> Service:
 
 def at_centre(made: House, centre_id: str = "1", **who: Any) -> AtCentre:
     with made.database.statement() as connection:
-        centre = operations.centre_state(connection, centre_id)
+        centre = centre_state(connection, centre_id)
     assert centre is not None
     day = secretary.day_of(centre, secretary.today_of(centre, made.clock.now()))
     return AtCentre(
