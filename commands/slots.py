@@ -15,7 +15,6 @@ from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import (
     HEADER,
     SlotsRefused,
-    UnknownCentre,
     list_slots,
     open_slots,
     parse_hours,
@@ -99,7 +98,7 @@ def _add_opening(
     @click.option("--centre", "centre_id", required=True, metavar="GID")
     def list_(centre_id: str) -> None:
         """Print a centre's slots as CSV; starts are in the centre's own time zone."""
-        with refusals(UnknownCentre):
+        with refusals(SlotsRefused):
             print_csv(HEADER, list_slots(database, clock, centre_id))
 
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from models.booking.bookings import opened
 from models.booking.tables import appointment, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
@@ -198,18 +199,14 @@ def load(
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-
-    def opened(sealed: bytes | None, column: str) -> str | None:
-        return vault.open_text(sealed, f"booking.{column}:{booking_id}")
-
-    born = opened(row.dob_enc, "dob")
+    born = opened(vault, row, "dob")
     return from_row(
         BookingDetails,
         row,
-        reference=opened(row.reference_enc, "reference") or "",
+        reference=opened(vault, row, "reference") or "",
         born=date.fromisoformat(born) if born else None,
-        number=opened(row.phone_enc, "phone"),
-        name=opened(row.name_enc, "name"),
+        number=opened(vault, row, "phone"),
+        name=opened(vault, row, "name"),
         # In a statement of its own, after the lock: the first one may have waited for a change.
         appointments=_appointments(connection, booking_id),
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,6 +24,7 @@ from sqlalchemy import (
 )
 
 from models.accounts.tables import staff_act
+from models.booking.bookings import opened
 from models.booking.tables import appointment, booking
 from models.centre_day.tables import attendance
 from models.clock import Clock
@@ -127,18 +127,14 @@ def day(connection: Connection, vault: Vault, centre_id: str, window: Window) ->
         .order_by(appointment.c.start_at, booking.c.created_at, booking.c.id, appointment.c.dose)
     )
 
-    def opened(row: Any, column: str) -> str:
-        where = f"booking.{column}:{row.id}"
-        return vault.open_text(getattr(row, f"{column}_enc"), where) or ""
-
     return [
         Comes(
             booking_id=row.id,
             dose=row.dose,
             start_at=row.start_at,
-            born=opened(row, "dob"),
-            name=opened(row, "name"),
-            ends=opened(row, "reference")[-4:],
+            born=opened(vault, row, "dob") or "",
+            name=opened(vault, row, "name") or "",
+            ends=(opened(vault, row, "reference") or "")[-4:],
             channel=row.channel,
             state=row.state or "",
             given=row.given_place is not None,

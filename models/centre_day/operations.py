@@ -129,24 +129,24 @@ def find(connection: Connection, operation_id: str, *, lock: bool = False) -> Op
 def newest(connection: Connection, *, limit: int, centre_id: str | None = None) -> list[Operation]:
     """The newest operations first, of one centre or of all."""
     statement = select(operation).order_by(operation.c.at.desc(), operation.c.id.desc())
-    if centre_id is not None:
-        statement = statement.where(operation.c.centre_id == centre_id)
-    return [_read(row) for row in connection.execute(statement.limit(limit))]
+    return _listed(connection, statement.limit(limit), centre_id)
 
 
 def in_force(
     connection: Connection, *, centre_id: str | None = None, kinds: Collection[str] = ()
 ) -> list[Operation]:
     """Operations that are not undone, oldest first: of one centre or all, of some kinds or all."""
-    statement = (
-        select(operation)
-        .where(operation.c.undone_at.is_(None))
-        .order_by(operation.c.at, operation.c.id)
-    )
-    if centre_id is not None:
-        statement = statement.where(operation.c.centre_id == centre_id)
+    statement = select(operation).order_by(operation.c.at, operation.c.id)
     if kinds:
         statement = statement.where(operation.c.kind.in_(kinds))
+    return _listed(connection, statement.where(operation.c.undone_at.is_(None)), centre_id)
+
+
+def _listed(
+    connection: Connection, statement: Select[Any], centre_id: str | None
+) -> list[Operation]:
+    if centre_id is not None:
+        statement = statement.where(operation.c.centre_id == centre_id)
     return [_read(row) for row in connection.execute(statement)]
 
 
@@ -348,10 +348,11 @@ def add_places(
     blocked: bool = False,
     like: int | None = None,
 ) -> list[int]:
-    """More places for a slot that was locked, whose capacity follows; gives their ids.
+    """More places for a slot, which it locks, and whose capacity follows; gives their ids.
 
     They are not to be had before the last place of the slot `like` is; None: from now on.
     """
+    lock_slot(connection, slot_id)
     released = select(func.max(place.c.released_at)).where(place.c.slot_id == like)
     released_at = connection.execute(released).scalar_one()
     last = connection.execute(

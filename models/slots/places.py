@@ -321,6 +321,14 @@ def hold_slot(
     return [HeldPlace(*row) for row in connection.execute(statement, values)]
 
 
+def _hold_of(clock: Clock, holder: Any, lease: timedelta, longest: timedelta) -> dict[str, Any]:
+    return {
+        "held_by": holder,
+        "hold_expires_at": clock.at(lease),
+        "hold_limit_at": clock.at(longest),
+    }
+
+
 def _is_over(holder: Any) -> Exists:
     """A call that ended holds nothing any more, even if a webhook of it comes late."""
     return exists().where(call.c.id == holder, call.c.ended_at.is_not(None))
@@ -332,11 +340,7 @@ def _taking(
     return (
         update(place)
         .where(which, is_free(clock), ~_is_over(bindparam("the_holder")))
-        .values(
-            held_by=bindparam("the_holder"),
-            hold_expires_at=clock.at(lease),
-            hold_limit_at=clock.at(longest),
-        )
+        .values(**_hold_of(clock, bindparam("the_holder"), lease, longest))
         .returning(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at)
     )
 
@@ -421,12 +425,7 @@ def unbook_and_hold(
             place.c.id.in_(place_ids),
             place.c.blocked == false(),
         )
-        .values(
-            booking_id=None,
-            held_by=keeper,
-            hold_expires_at=clock.at(window),
-            hold_limit_at=clock.at(window),
-        )
+        .values(booking_id=None, **_hold_of(clock, keeper, window, window))
         .returning(place.c.id)
     )
     return frozenset(connection.execute(statement).scalars())
@@ -445,7 +444,7 @@ def keep(
     statement = (
         update(place)
         .where(place.c.held_by == holder, place.c.id.in_(place_ids), is_held(clock))
-        .values(held_by=keeper, hold_expires_at=clock.at(window), hold_limit_at=clock.at(window))
+        .values(**_hold_of(clock, keeper, window, window))
     )
     return connection.execute(statement).rowcount
 
@@ -470,7 +469,7 @@ def hand_over(
             place.c.blocked == false(),
             ~_is_over(to),
         )
-        .values(held_by=to, hold_expires_at=clock.at(lease), hold_limit_at=clock.at(longest))
+        .values(**_hold_of(clock, to, lease, longest))
     )
     return connection.execute(statement).rowcount
 

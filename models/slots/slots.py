@@ -201,14 +201,6 @@ def counts(
     return [SlotCount(*row) for row in connection.execute(statement)]
 
 
-def time_zone_of(database: Database, centre_id: str) -> str | None:
-    """IANA name of a centre's time zone; None where there is no such centre."""
-    with database.statement() as connection:
-        return connection.execute(
-            select(centre.c.time_zone).where(centre.c.id == centre_id)
-        ).scalar_one_or_none()
-
-
 @dataclass(frozen=True)
 class HeldAppointment:
     """A place that is held, with its centre; moments are UTC."""

@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.bookings import person_idx
+from models.booking.bookings import opened, person_idx
 from models.booking.tables import appointment, booking
 from models.centres.geography import EARTH_RADIUS_KM, distance_km
 from models.centres.tables import centre
@@ -564,7 +564,7 @@ def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | N
         booking.c.idempotency_key == bindparam("the_key", f"{holder_of(entry_id)}:1")
     )
     row = connection.execute(statement).one_or_none()
-    return vault.open_text(row.reference_enc, f"booking.reference:{row.id}") if row else None
+    return opened(vault, row, "reference") if row else None
 
 
 def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest: timedelta) -> int:

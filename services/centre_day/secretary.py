@@ -340,7 +340,6 @@ def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> Held
     if absent is None:
         return None
     booking_id, dose, slot_id = absent
-    operations.lock_slot(connection, slot_id)
     (made,) = operations.add_places(connection, slot_id, 1)
     attendance.set_given(connection, booking_id, dose, made)
     return allocator.hold_slot(slot_id)
@@ -354,7 +353,6 @@ def _hold_extra(connection: Connection, at: AtCentre, allocator: Allocate) -> He
         return None
     begun = [one for one in found if one.start_at <= clock.now()]
     hour = begun[-1] if begun else found[0]
-    operations.lock_slot(connection, hour.slot_id)
     operations.add_places(connection, hour.slot_id, 1)
     at.record(connection, EXTRA, slot=hour.slot_id)
     return allocator.hold_slot(hour.slot_id)

@@ -86,13 +86,8 @@ def returning(vault: Vault, caller: str, call_id: str, *, someone_else: bool = F
     A line has one set, and one more for somebody else who spoke there after the first was cut. A
     withheld number (empty) is found again by the code that was told in the call. 40 letters.
     """
-    if not caller:
-        return f"resume:{_told(vault.index('call', call_id))}"
-    return f"{'other' if someone_else else 'resume'}:{_told(vault.index('phone', caller))}"
-
-
-def _told(index: bytes | None) -> str:
-    return (index or b"").hex()
+    index = vault.index("phone", caller) if caller else vault.index("call", call_id)
+    return f"{'other' if caller and someone_else else 'resume'}:{(index or b'').hex()}"
 
 
 def give_back_places(

@@ -40,11 +40,7 @@ HEADER: Final = ("start", "capacity", "booked", "held", "blocked")
 
 
 class SlotsRefused(Exception):
-    """One sentence: why no slot was opened."""
-
-
-class UnknownCentre(Exception):
-    """One sentence: there is no such centre."""
+    """One sentence: why no slot was opened, or none can be listed."""
 
 
 @dataclass(frozen=True)
@@ -168,14 +164,14 @@ def list_slots(
 ) -> Iterator[tuple[str, int, int, int, int]]:
     """Rows in the order of HEADER, by start. Starts are ISO 8601 in the centre's own time zone.
 
-    Raises UnknownCentre.
+    Raises SlotsRefused for an unknown centre.
     """
-    name = slots.time_zone_of(database, centre_id)
-    if name is None:
-        raise UnknownCentre(f"there is no centre {centre_id}")
-    zone = ZoneInfo(name)
     with database.statement() as connection:
+        centre = centres.centre_state(connection, centre_id)
         found = slots.counts(connection, clock, centre_id)
+    if centre is None:
+        raise SlotsRefused(f"there is no centre {centre_id}")
+    zone = ZoneInfo(centre.time_zone)
     return (
         (row.start_at.astimezone(zone).isoformat(), row.capacity, row.booked, row.held, row.blocked)
         for row in found
