@@ -175,19 +175,13 @@ def _read(row: Any) -> Operation:
 # ---------------------------------------------------------------- the centre
 
 
-def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
+def set_closed(connection: Connection, clock: Clock, centre_id: str, *, closed: bool) -> None:
+    """Close a centre or open it again; one that is so already keeps its moments."""
+    closed_at = centre.c.closed_at
     connection.execute(
         update(centre)
-        .where(centre.c.id == centre_id, centre.c.closed_at.is_(None))
-        .values(closed_at=clock.at(), updated_at=clock.at())
-    )
-
-
-def reopen_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
-    connection.execute(
-        update(centre)
-        .where(centre.c.id == centre_id, centre.c.closed_at.is_not(None))
-        .values(closed_at=None, updated_at=clock.at())
+        .where(centre.c.id == centre_id, closed_at.is_(None) if closed else closed_at.is_not(None))
+        .values(closed_at=clock.at() if closed else None, updated_at=clock.at())
     )
 
 

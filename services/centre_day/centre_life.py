@@ -195,7 +195,7 @@ class CentreLife:
             if wish.dry_run:
                 return self._would(asked, self._open_places(asked))
             begun = begun or self._begin(asked)
-            operations.close_centre(connection, self.store.clock, centre_id)
+            operations.set_closed(connection, self.store.clock, centre_id, closed=True)
         return self._carry_out(begun.id, wish.watch)
 
     def close_day(
@@ -660,7 +660,7 @@ class CentreLife:
             report.fates |= self._close_again(centre, found, watch)
         with self.store.database.transaction() as connection:
             if found.kind == OperationKind.CENTRE:
-                operations.reopen_centre(connection, self.store.clock, centre.id)
+                operations.set_closed(connection, self.store.clock, centre.id, closed=False)
             elif found.kind == OperationKind.NOT_OURS:
                 operations.make_ours(connection, self.store.clock, centre.id)
         self._set_blocked(blocked, blocked=False)
