@@ -496,25 +496,17 @@ def set_offered(
     return row.offers, row.offered_until
 
 
-def set_waiting(
-    connection: Connection, clock: Clock, entry_id: str, *, behind: bool = False
-) -> None:
-    """It waits again: at its old position, or `behind` all others of its class."""
-    values: dict[str, Any] = {"state": "waiting", "offered_until": None, "updated_at": clock.at()}
+def settle(
+    connection: Connection, clock: Clock, entry_id: str, state: str, *, behind: bool = False
+) -> bool:
+    """It waits again or is over, as `taken` or `gone`; False when it was over before.
+
+    It waits at its old position, or `behind` all others of its class.
+    """
+    values: dict[str, Any] = {"state": state, "offered_until": None, "updated_at": clock.at()}
     if behind:
         values["created_at"] = clock.at()
-    connection.execute(
-        update(waiting_entry).where(_LIVE, waiting_entry.c.id == entry_id).values(**values)
-    )
-
-
-def end(connection: Connection, clock: Clock, entry_id: str, state: str) -> bool:
-    """It is over, as `taken` or `gone`; False when it was before."""
-    statement = (
-        update(waiting_entry)
-        .where(_LIVE, waiting_entry.c.id == entry_id)
-        .values(state=state, offered_until=None, updated_at=clock.at())
-    )
+    statement = update(waiting_entry).where(_LIVE, waiting_entry.c.id == entry_id).values(**values)
     return connection.execute(statement).rowcount == 1
 
 

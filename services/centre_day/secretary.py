@@ -428,7 +428,7 @@ def _ring(
         return None
     if candidate.booked:
         # Their person booked otherwise; nobody else would notice.
-        waiting.end(connection, store.clock, entry.id, entries.EntryState.TAKEN)
+        waiting.settle(connection, store.clock, entry.id, entries.EntryState.TAKEN)
         return None
     holder = waiting.holder_of(entry.id)
     ringing = replace(work.campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
@@ -488,7 +488,7 @@ def answered(
     if answer is RingAnswer.REFUSES:
         entries.decline(Work(connection, store, campaign), entry_id)
         return None
-    waiting.set_waiting(connection, store.clock, entry_id)
+    waiting.settle(connection, store.clock, entry_id, entries.EntryState.WAITING)
     offers.forget(connection, store.clock, entry_id)
     give_back_holds(connection, waiting.holder_of(entry_id))
     return None

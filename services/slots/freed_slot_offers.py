@@ -225,7 +225,7 @@ class _Queue:
                     continue
                 if candidate.booked:
                     # Their person booked otherwise; nobody else would notice.
-                    waiting.end(self.connection, self.store.clock, entry.id, "taken")
+                    waiting.settle(self.connection, self.store.clock, entry.id, "taken")
                     continue
                 came = self._offer_to(entry, one)
                 if came is _Came.OFFERED:

@@ -162,8 +162,7 @@ def leave(work: Work, entry_id: str) -> bool:
     entry = _lock_live(work.connection, work.store, entry_id)
     if entry is None:
         return False
-    waiting.end(work.connection, work.store.clock, entry_id, EntryState.GONE)
-    offers.end(work.connection, work.store.clock, entry_id, OfferOutcome.LEFT)
+    _settle(work.connection, work.store, entry_id, EntryState.GONE, OfferOutcome.LEFT)
     _pass_on(work.connection, work.store, work.campaign, entry_id)
     return True
 
@@ -213,8 +212,7 @@ def accept(
     )
     booked = confirm_booking(work, request, catalogue=catalogue, national_number=national_number)
     if isinstance(booked, Booked):
-        waiting.end(work.connection, work.store.clock, entry_id, EntryState.TAKEN)
-        offers.end(work.connection, work.store.clock, entry_id, OfferOutcome.TAKEN)
+        _settle(work.connection, work.store, entry_id, EntryState.TAKEN, OfferOutcome.TAKEN)
     else:
         _not_booked(work, entry, held)
     return booked
@@ -228,8 +226,7 @@ def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[HeldAppointm
     """
     also = [one.place_id for one in held]
     if waiting.is_booked(work.connection, entry.id):
-        waiting.end(work.connection, work.store.clock, entry.id, EntryState.TAKEN)
-        offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.BOOKED)
+        _settle(work.connection, work.store, entry.id, EntryState.TAKEN, OfferOutcome.BOOKED)
         _pass_on(work.connection, work.store, work.campaign, entry.id, also)
     else:
         _gone(work, entry, also)
@@ -249,8 +246,8 @@ def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
         return False
     if _is_another(waiting.offered_to(work.connection, work.store.clock, entry_id), chosen):
         return False
-    waiting.set_waiting(work.connection, work.store.clock, entry.id, behind=entry.offers > 1)
-    offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.REFUSED)
+    state, behind = EntryState.WAITING, entry.offers > 1
+    _settle(work.connection, work.store, entry.id, state, OfferOutcome.REFUSED, behind=behind)
     _pass_on(work.connection, work.store, work.campaign, entry.id)
     return True
 
@@ -292,29 +289,23 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
         if not lapsed and not lost:
             return False
         entry = waiting.load(connection, store.vault, entry_id)
-        clock, outcome = store.clock, OfferOutcome.LAPSED
+        state, outcome = EntryState.WAITING, OfferOutcome.LAPSED
         if waiting.is_booked(connection, entry_id):
-            outcome = OfferOutcome.BOOKED
-            waiting.end(connection, clock, entry_id, EntryState.TAKEN)
+            state, outcome = EntryState.TAKEN, OfferOutcome.BOOKED
         elif entry is None or campaign is None:
-            outcome = OfferOutcome.GONE
-            waiting.end(connection, clock, entry_id, EntryState.GONE)
+            state, outcome = EntryState.GONE, OfferOutcome.GONE
         elif lost and lost[0][2] == offers.TOO_LATE:
             # No fault of theirs; and they are not asked about the same hour again, or two such
             # people would have it by turns.
             outcome = OfferOutcome.UNTOLD
-            waiting.set_waiting(connection, clock, entry_id)
             offers.uncount(connection, entry_id)
         elif lapsed and not offers.was_told(connection, entry_id):
             # Nobody could answer: they are asked again, and may be about the same hour.
             outcome = OfferOutcome.UNTOLD
-            waiting.set_waiting(connection, clock, entry_id)
-            offers.forget(connection, clock, entry_id)
+            offers.forget(connection, store.clock, entry_id)
         elif entry.offers > 1:
-            waiting.end(connection, clock, entry_id, EntryState.GONE)
-        else:
-            waiting.set_waiting(connection, clock, entry_id)
-        offers.end(connection, clock, entry_id, outcome)
+            state = EntryState.GONE
+        _settle(connection, store, entry_id, state, outcome)
         freed = _pass_on(connection, store, campaign, entry_id)
         if outcome is OfferOutcome.UNTOLD and campaign is not None:
             # What nobody behind them wants is theirs before it is everybody's.
@@ -324,9 +315,22 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
 
 def _gone(work: Work, entry: WaitingListEntry, also: Sequence[int] = ()) -> None:
     """The place is not to be had any more, which is no fault of theirs."""
-    waiting.set_waiting(work.connection, work.store.clock, entry.id)
-    offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.GONE)
+    _settle(work.connection, work.store, entry.id, EntryState.WAITING, OfferOutcome.GONE)
     _pass_on(work.connection, work.store, work.campaign, entry.id, also)
+
+
+def _settle(
+    connection: Connection,
+    store: Store,
+    entry_id: str,
+    state: EntryState,
+    outcome: OfferOutcome,
+    *,
+    behind: bool = False,
+) -> None:
+    """What an entry is from now on, and what became of its offer."""
+    waiting.settle(connection, store.clock, entry_id, state, behind=behind)
+    offers.end(connection, store.clock, entry_id, outcome)
 
 
 def _pass_on(
