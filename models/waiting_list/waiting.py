@@ -472,10 +472,8 @@ def _count(connection: Connection, *conditions: Any) -> int:
 # ---------------------------------------------------------------- what becomes of an entry
 
 
-def set_offered(
-    connection: Connection, clock: Clock, entry_id: str, lasts: timedelta
-) -> tuple[int, datetime]:
-    """A place is held for it from now on; gives the number of the offer and its end (UTC).
+def set_offered(connection: Connection, clock: Clock, entry_id: str, lasts: timedelta) -> datetime:
+    """A place is held for it from now on; gives the end of the offer (UTC).
 
     `lasts` counts from now, whenever they can be told.
 
@@ -490,10 +488,10 @@ def set_offered(
             offered_until=clock.at(lasts),
             updated_at=clock.at(),
         )
-        .returning(waiting_entry.c.offers, waiting_entry.c.offered_until)
+        .returning(waiting_entry.c.offered_until)
     )
-    row = connection.execute(statement).one()
-    return row.offers, row.offered_until
+    until: datetime = connection.execute(statement).scalar_one()
+    return until
 
 
 def settle(

@@ -461,13 +461,11 @@ class _Target:
                 )
         if not self._moving:
             raise _Refused(WhyNot.ALREADY_THERE)
+        self._one = one
         self._allocator = allocator
-        self._file = one.file
         self._asked = to
-        self._before = one.live
         self._after = one.live | self._moving
-        self._connection = one.connection
-        self._addresses = centre_states(
+        self._centres = centre_states(
             one.connection, {each.centre_id for each in self._after.values()}
         )
 
@@ -492,26 +490,26 @@ class _Target:
 
     def _is_offered(self, centre_id: str) -> bool:
         if self._allocator.holder.channel is not Channel.SUPERVISOR:
-            return self._addresses[centre_id].bookable
+            return self._centres[centre_id].bookable
         # A supervisor may move a booking to any centre except a mirrored one: its slots belong to
         # the partner.
-        return not is_mirrored(self._connection, centre_id)
+        return not is_mirrored(self._one.connection, centre_id)
 
     def _old_enough(self, there: BookedAppointment) -> bool:
         # What groups were certified is not kept: whoever was let in at an age still is.
-        born = self._file.born
+        born = self._one.file.born
         if born is None:
             return True
-        zone = ZoneInfo(self._addresses[there.centre_id].time_zone)
+        zone = ZoneInfo(self._centres[there.centre_id].time_zone)
         day, before = (
-            one.start_at.astimezone(zone).date() for one in (there, self._before[there.dose])
+            one.start_at.astimezone(zone).date() for one in (there, self._one.live[there.dose])
         )
         if _age_on(born, day) >= _age_on(born, before):
             return True
         return self._allocator.campaign.eligible_on(born, day) is not None
 
     def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self._addresses[self._after[FIRST].centre_id].time_zone)
+        return ZoneInfo(self._centres[self._after[FIRST].centre_id].time_zone)
 
     def _why_not_together(self) -> WhyNot | None:
         first, second = self._after[FIRST], self._after[SECOND]
@@ -570,21 +568,15 @@ def _nobody_else(one: _OneChange) -> None:
 
 
 def _to_json(one: DoseChange) -> dict[str, Any]:
-    fields = asdict(one)
-    fields["start_at"] = one.start_at.isoformat()
-    fields["was_at"] = one.was_at.isoformat() if one.was_at else None
-    return fields
+    was_at = one.was_at.isoformat() if one.was_at else None
+    return asdict(one) | {"start_at": one.start_at.isoformat(), "was_at": was_at}
 
 
 def _from_json(fields: Mapping[str, Any]) -> DoseChange:
-    was_at = fields["was_at"]
-    return DoseChange(
-        fields["dose"],
-        Became(fields["became"]),
-        fields["centre_id"],
-        datetime.fromisoformat(fields["start_at"]),
-        datetime.fromisoformat(was_at) if was_at else None,
-    )
+    was_at = datetime.fromisoformat(fields["was_at"]) if fields["was_at"] else None
+    start_at = datetime.fromisoformat(fields["start_at"])
+    known = {"became": Became(fields["became"]), "start_at": start_at, "was_at": was_at}
+    return DoseChange(**{**fields, **known})
 
 
 def dose_for_text(one: DoseChange, where: CentreState) -> dict[str, Any]:

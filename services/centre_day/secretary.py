@@ -439,7 +439,7 @@ def _ring(
     if entry.doses > 1 and not allocator.hold_second(first.start_at, at.day.centre.id, at.day.zone):
         give_back_holds(connection, holder)
         return None
-    _, until = waiting.set_offered(connection, store.clock, entry.id, RING_FOR)
+    until = waiting.set_offered(connection, store.clock, entry.id, RING_FOR)
     at.record(connection, RUNG, entry.id, centre=at.day.centre.id)
     return NextToRing(entry.id, entry.born, entry.number, first.start_at, until, at.who.id)
 
