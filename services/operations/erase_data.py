@@ -64,7 +64,7 @@ def erase_data(store: Store) -> dict[str, int]:
     """
     done: dict[str, int] = {}
     failed: list[str] = []
-    for name, (erase, after) in _STEPS.items():
+    for name, (erase, after) in STEPS.items():
         try:
             with store.database.transaction() as connection:
                 unhurried(connection)
@@ -100,7 +100,7 @@ _Erase = (
 )
 # What erases a kind, and after how long. Each is a transaction of its own; in this order, for turns
 # point at calls.
-_STEPS: dict[str, tuple[_Erase, timedelta]] = {
+STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "bookings": (_bookings, AFTER_APPOINTMENT),
     "turns": (turns.erase_bodies, AFTER_CALL),
     "calls": (calls.erase_callers, AFTER_CALL),
