@@ -42,7 +42,7 @@ from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
-from services.waiting_list.entries import SlotReleaseNotifier
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from wiring_parts import Parts, make_control, make_ports
 
 # Seconds.

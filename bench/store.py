@@ -27,8 +27,7 @@ from bench.by_hand import ByHand
 from bench.helpers import helper, tell
 from bench.servers import CannotMeasure, opened, settle, store_of
 from bench.timing import Growth
-from models.booking.changes import Address
-from models.centres.centres import insert_new
+from models.centres.centres import CentreState, insert_new
 from models.database import Database
 from models.migrations.runner import upgrade
 from models.slots.slots import SlotsToOpen, open_slots
@@ -42,7 +41,7 @@ from services.slots.offer import offer_at
 from services.work import Work
 
 PARIS = ZoneInfo("Europe/Paris")
-_WHERE = Address("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key, bookable=True)
+_WHERE = CentreState("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key)
 CENTRES = 40
 SLICE, SLICES = 100, 9
 PROCESSES = 16

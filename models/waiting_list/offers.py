@@ -1,13 +1,11 @@
 """Offers of freed places: one row for each, with what became of it.
 
-The row is written with the offer and ended with it. So it tells later which entry was first, how
-long people take to answer, and whether an entry was passed over. It names an entry of the list and
-no person.
+The row is written with the offer and ended with it. So it tells later which entry was first, and
+how long people take to answer. It names an entry of the list and no person.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,7 +13,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     delete,
     exists,
@@ -26,20 +23,13 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.tables import appointment
-from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message, phone_line
 from models.queue.tables import queue_entry
-from models.rows import from_row
-from models.slots.tables import slot
 from models.waiting_list.tables import waiting_entry, waiting_offer
-from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, WaitingListEntry, of_row
-
-# The search for entries that were passed over looks at no more pairs than this.
-_MOST_PAIRS = 2000
+from models.waiting_list.waiting import WaitingListEntry, of_row
 
 
 class OfferOutcome(StrEnum):
@@ -54,24 +44,26 @@ class OfferOutcome(StrEnum):
     GONE = "gone"  # the place went, or its campaign
 
 
-@dataclass(frozen=True)
-class NewOffer:
-    """An offer of a slot to an entry, as the entry is; `id` is that of the message about it."""
+def add(
+    connection: Connection,
+    clock: Clock,
+    entry: WaitingListEntry,
+    *,
+    offer_id: str,
+    slot_id: int,
+    tells_at: datetime | None,
+) -> None:
+    """Note an offer of a slot to an entry, as the entry is; its id is that of its message.
 
-    id: str
-    entry: WaitingListEntry
-    slot_id: int
-
-
-def add(connection: Connection, clock: Clock, new: NewOffer, tells_at: datetime | None) -> None:
-    """Note an offer of now. `tells_at` (UTC): its time counts from then; None: from now."""
+    `tells_at` (UTC): its time counts from then; None: from now.
+    """
     values: dict[str, Any] = {
-        "id": new.id,
-        "entry_id": new.entry.id,
-        "campaign": new.entry.campaign,
-        "class_rank": new.entry.class_rank,
-        "waits_since": new.entry.created_at,
-        "slot_id": new.slot_id,
+        "id": offer_id,
+        "entry_id": entry.id,
+        "campaign": entry.campaign,
+        "class_rank": entry.class_rank,
+        "waits_since": entry.created_at,
+        "slot_id": slot_id,
         "outcome": "",
     }
     if tells_at is None:
@@ -163,35 +155,19 @@ def was_told(connection: Connection, entry_id: str) -> bool:
 TOO_LATE = "late"
 
 
-def untellable(connection: Connection, *, limit: int) -> list[tuple[str, str]]:
-    """Entries, with their campaigns, whose offer waits for an answer that cannot come.
+def untellable(
+    connection: Connection, *, limit: int = 1, only: str | None = None
+) -> list[tuple[str, str, str]]:
+    """Entries, with their campaigns, whose offer waits for an answer that cannot come, and why.
 
-    The message with the offer was dropped, or a person at that number has said since that the
-    number is not that of the person who waits.
+    The message with the offer was dropped (its code), or a person at that number has said since
+    that the number is not that of the person who waits ("wrong"). With `only` this entry alone,
+    which is locked then: none where another transaction has it.
     """
-    statement = (
-        _untellable(waiting_entry.c.id, waiting_entry.c.campaign)
-        .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
-        .limit(limit)
-    )
-    return [(row.id, row.campaign) for row in connection.execute(statement)]
-
-
-def why_untellable(connection: Connection, entry_id: str) -> str | None:
-    """Why an entry is one of these; locks it, and skips one that another transaction locked."""
-    statement = (
-        _untellable(func.coalesce(message.c.error_code, "wrong"))
-        .where(waiting_entry.c.id == entry_id)
-        .with_for_update(of=waiting_entry, skip_locked=True)
-    )
-    row = connection.execute(statement).first()
-    return None if row is None else row[0]
-
-
-def _untellable(*columns: ColumnElement[Any]) -> Select[Any]:
+    why = func.coalesce(message.c.error_code, "wrong").label("why")
     wrong = phone_line.c.wrong_at >= waiting_offer.c.offered_at
-    return (
-        select(*columns)
+    statement = (
+        select(waiting_entry.c.id, waiting_entry.c.campaign, why)
         .select_from(waiting_entry)
         .join(
             waiting_offer,
@@ -202,7 +178,13 @@ def _untellable(*columns: ColumnElement[Any]) -> Select[Any]:
         .join(message, message.c.id == waiting_offer.c.id)
         .outerjoin(phone_line, phone_line.c.phone_idx == waiting_entry.c.phone_idx)
         .where(_offered(), or_(message.c.state == "dropped", wrong))
+        .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
+        .limit(limit)
     )
+    if only is not None:
+        statement = statement.where(waiting_entry.c.id == only)
+        statement = statement.with_for_update(of=waiting_entry, skip_locked=True)
+    return [(row.id, row.campaign, row.why) for row in connection.execute(statement)]
 
 
 def is_over(connection: Connection, message_id: str) -> bool:
@@ -247,26 +229,17 @@ def _offered() -> ColumnElement[bool]:
 # ---------------------------------------------------------------- figures
 
 
-@dataclass(frozen=True)
-class OfferCounts:
-    """Offers of all campaigns. `seconds` are those that each answer took, from when it was told.
+def counts(
+    connection: Connection, clock: Clock, since: datetime
+) -> tuple[int, int, dict[str, int], list[float]]:
+    """Offers of all campaigns: how many are out, and how many of these wait for their hour.
 
-    `out` wait for an answer now; `untold` of them wait for the hour at which they may be told. What
-    ended counts from a moment on.
+    Then what became of those that ended since a moment (UTC), and the seconds that each answer
+    took, from when the offer was told.
     """
-
-    out: int
-    untold: int
-    ended: dict[str, int]
-    seconds: tuple[float, ...]
-
-
-def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts:
-    """What is offered now, and what became of the offers that ended since a moment (UTC)."""
-    is_now = and_(waiting_offer.c.ended_at.is_(None))
     out, untold = connection.execute(
         select(func.count(), func.count().filter(waiting_offer.c.tells_at > clock.at())).where(
-            is_now
+            waiting_offer.c.ended_at.is_(None)
         )
     ).one()
     ended = connection.execute(
@@ -280,106 +253,8 @@ def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts
             waiting_offer.c.outcome.in_((OfferOutcome.TAKEN, OfferOutcome.REFUSED)),
         )
     )
-    seconds = tuple(max((row[1] - row[0]).total_seconds(), 0.0) for row in answered)
-    return OfferCounts(out, untold, {row[0]: row[1] for row in ended}, seconds)
-
-
-@dataclass(frozen=True)
-class Passed:
-    """A person who may have been passed over: an earlier entry of the same class.
-
-    Moments are UTC: of the place, of its offer, and of the next offer that they had themselves.
-    Positions are in degrees.
-    """
-
-    entry: WaitingListEntry
-    latitude: float | None
-    longitude: float | None
-    kilometres: float | None
-    offer_id: str
-    start_at: datetime
-    offered_at: datetime
-    next_offer_at: datetime | None
-    centre_latitude: float | None
-    centre_longitude: float | None
-
-
-def passed_over(connection: Connection, vault: Vault, since: datetime) -> list[Passed]:
-    """Entries that were not asked, though one that joined later was served since then (UTC).
-
-    Only entries of the same territory. Left out are entries that had an offer or an appointment at
-    that moment, or could not use that hour. Of the distance only the latitude is compared here: the
-    caller of this function measures the rest.
-    """
-    rows = connection.execute(_passed_over(since)).all()
-    return [from_row(Passed, row, entry=of_row(row, vault)) for row in rows]
-
-
-def _passed_over(since: datetime) -> Select[Any]:
-    served, other, earlier = waiting_offer, waiting_offer.alias("other"), waiting_entry
-    its_entry = waiting_entry.alias("its_entry")
-    busy = exists().where(
-        other.c.entry_id == earlier.c.id,
-        or_(
-            other.c.slot_id == served.c.slot_id,
-            and_(
-                other.c.offered_at <= served.c.offered_at,
-                or_(other.c.ended_at.is_(None), other.c.ended_at > served.c.offered_at),
-            ),
-        ),
-    )
-    soon = (
-        select(func.min(other.c.offered_at))
-        .where(other.c.entry_id == earlier.c.id, other.c.offered_at > served.c.offered_at)
-        .scalar_subquery()
-    )
-    booked = exists().where(
-        appointment.c.person_idx == earlier.c.person_idx, appointment.c.state == "confirmed"
-    )
-    reach = earlier.c.kilometres
-    near = and_(
-        earlier.c.territory == centre.c.territory,
-        func.abs(earlier.c.latitude - centre.c.latitude) * KILOMETRES_PER_DEGREE <= reach,
-    )
-    return (
-        select(
-            earlier,
-            served.c.id.label("offer_id"),
-            served.c.offered_at,
-            soon.label("next_offer_at"),
-            slot.c.start_at,
-            centre.c.latitude.label("centre_latitude"),
-            centre.c.longitude.label("centre_longitude"),
-        )
-        .select_from(served)
-        .join(slot, slot.c.id == served.c.slot_id)
-        .join(centre, centre.c.id == slot.c.centre_id)
-        .join(its_entry, its_entry.c.id == served.c.entry_id)
-        .join(
-            earlier,
-            and_(
-                earlier.c.campaign == served.c.campaign,
-                earlier.c.class_rank == served.c.class_rank,
-                earlier.c.created_at < served.c.waits_since,
-                earlier.c.doses <= its_entry.c.doses,
-            ),
-        )
-        .where(
-            served.c.outcome == str(OfferOutcome.TAKEN),
-            served.c.ended_at >= since,
-            earlier.c.person_enc.is_not(None),
-            or_(
-                earlier.c.state.in_(("waiting", "offered")),
-                earlier.c.updated_at > served.c.offered_at,
-            ),
-            or_(earlier.c.not_before.is_(None), earlier.c.not_before <= slot.c.start_at),
-            or_(earlier.c.centre_id == centre.c.id, near),
-            ~busy,
-            ~booked,
-        )
-        .order_by(served.c.id, earlier.c.created_at)
-        .limit(_MOST_PAIRS)
-    )
+    seconds = [max((row[1] - row[0]).total_seconds(), 0.0) for row in answered]
+    return out, untold, {row[0]: row[1] for row in ended}, seconds
 
 
 def delete_old(connection: Connection, clock: Clock, after: timedelta) -> int:

@@ -10,7 +10,9 @@ from flows.session import Offer
 from models.booking import bookings, changes, history
 from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
+from models.centres.centres import centre_states
 from models.database import Connection
+from models.rows import from_row
 from prompts.catalogue import Catalogue
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
@@ -107,21 +109,16 @@ def confirm_booking(
     if place_ids is None:
         return NotBooked()
     starts = [one.start_at for one in chosen]
-    new = NewBooking(
+    new = from_row(
+        NewBooking,
+        request,
         id=booking_id,
         idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",
         channel=request.holder.channel,
         campaign=work.campaign.name,
         centre_id=offer.centre_id,
-        call_id=request.call_id,
-        born=request.born,
-        number=request.number,
-        postcode=request.postcode,
         doses=tuple(zip(place_ids, starts, strict=True)),
-        rank=request.rank,
-        name=request.name,
         language=catalogue.language,
-        calls=request.calls,
     )
     reference = _store(work.connection, work.store, new)
     if reference is None:
@@ -153,7 +150,7 @@ def confirm_booking(
     body = texts.confirmation(
         Writer(catalogue, reference, national_number, link),
         starts=[start.astimezone(zone) for start in starts],
-        where=MessagePlace(offer.street, offer.name, offer.postcode, offer.town),
+        where=MessagePlace.of(offer),
     )
     message_id = write_message(
         work.connection,
@@ -216,7 +213,7 @@ def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: s
     if file is None or not file.live or not takes_texts(file.number):
         return
     first = file.live[0]
-    where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
+    where = centre_states(work.connection, [first.centre_id])[first.centre_id]
     body = text_of_booking(
         work.store, catalogue, file.live, where, reference=file.reference, number=number
     )

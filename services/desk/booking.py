@@ -17,6 +17,7 @@ from flows.session import Moving, Offer
 from flows.understanding import birthday
 from flows.world import Town, WaitingListRequest
 from models.booking import bookings, changes
+from models.centres.centres import centre_states
 from models.database import Connection
 from models.desk import desk as rows
 from prompts.catalogue import load
@@ -206,12 +207,8 @@ def _chosen(connection: Connection, campaign: Campaign, person: PersonToBook, nu
     if len(places) != len(person.places) or len(places) != campaign.doses:
         raise not_offered
     found = [places[place] for place in person.places]
-    where = changes.addresses(connection, [found[0].centre_id]).get(found[0].centre_id)
-    if (
-        where is None
-        or not where.bookable
-        or any(one.centre_id != where.centre_id for one in found)
-    ):
+    where = centre_states(connection, [found[0].centre_id]).get(found[0].centre_id)
+    if where is None or not where.bookable or any(one.centre_id != where.id for one in found):
         raise not_offered
     if len(found) > 1:
         zone = ZoneInfo(where.time_zone)

@@ -20,6 +20,7 @@ from flows.understanding.messages import Intent, intent_of
 from models.attempts import Subject, wait_for_others
 from models.booking import changes, history
 from models.booking.history import Change
+from models.centres.centres import centre_states
 from models.database import Connection
 from models.desk import cases
 from models.desk.cases import NewCase
@@ -214,7 +215,7 @@ class _OneText:
         ahead = [one for one in file.live if one.start_at > now] if file else []
         if file is None or not ahead:
             return ""
-        where = changes.addresses(connection, [ahead[0].centre_id])[ahead[0].centre_id]
+        where = centre_states(connection, [ahead[0].centre_id])[ahead[0].centre_id]
         return text_of_booking(
             self.store,
             load(self.language),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from models.booking import changes
 from models.booking.changes import BookedAppointment, BookingDetails
+from models.centres.centres import centre_states
 from models.database import Connection
 from models.messages import reminders
 from models.messages.outbox import ClaimedMessage
@@ -141,7 +142,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
         mine = next((one for one in ahead if one.dose == found.dose), None)
         if mine is None:
             return None
-        where = changes.addresses(connection, [mine.centre_id])[mine.centre_id]
+        where = centre_states(connection, [mine.centre_id])[mine.centre_id]
         zone = ZoneInfo(where.time_zone)
         local = mine.start_at.astimezone(zone)
         if local.date() != date.fromisoformat(day):

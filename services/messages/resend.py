@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from models.booking import changes
+from models.centres.centres import centre_states
 from models.database import Connection
 from models.messages import messages, outbox
 from models.messages.messages import CONFIRMATIONS
@@ -75,7 +76,7 @@ def _confirmation(
     if not ahead:
         return None
     centre_id = ahead[0].centre_id
-    where = changes.addresses(connection, [centre_id])[centre_id]
+    where = centre_states(connection, [centre_id])[centre_id]
     text = text_of_booking(
         store,
         load(file.language),

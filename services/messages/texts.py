@@ -17,7 +17,9 @@ from datetime import datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from models.booking.changes import Address, BookedAppointment
+from flows.session import Offer
+from models.booking.changes import BookedAppointment
+from models.centres.centres import CentreState
 from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
@@ -68,7 +70,7 @@ class MessagePlace:
     town: str
 
     @classmethod
-    def of(cls, where: Address | HeldAppointment) -> Self:
+    def of(cls, where: CentreState | HeldAppointment | Offer) -> Self:
         """Where a centre is."""
         return cls(where.street, where.name, where.postcode, where.town)
 
@@ -164,7 +166,7 @@ def text_of_booking(
     store: Store,
     catalogue: Catalogue,
     told: Sequence[BookedAppointment],
-    where: Address,
+    where: CentreState,
     *,
     reference: str,
     number: str,

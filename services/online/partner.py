@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from flows.session import Offer, Whom
+from models.centres.centres import CentreState
 from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
 from models.slots.places import HeldPlace
@@ -68,7 +69,10 @@ def _kept(offer: PartnerOffer, moment: Moment) -> dict[str, Any]:
     second = None
     if moment.second_start_at is not None:
         second = replace(first, slot_id=moment.second_slot_id, start_at=moment.second_start_at)
-    return asdict(offer_at(offer, first, second, kilometres=offer.kilometres))
+    where = CentreState(
+        offer.centre_id, offer.name, offer.street, offer.postcode, offer.town, offer.time_zone
+    )
+    return asdict(offer_at(where, first, second, kilometres=offer.kilometres))
 
 
 def offer_of(visit: WebSession) -> Offer:

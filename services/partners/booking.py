@@ -13,7 +13,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from models.booking import bookings, changes
-from models.booking.changes import Address
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.partners import bookings as rows
 from models.partners.bookings import DoseThere, NewOrder, OrderedPerson, OrderRow
@@ -168,7 +168,7 @@ def _ask(
         id=order_id,
         key=order.key,
         platform=rows.KELDOC,
-        centre_id=where.centre_id,
+        centre_id=where.id,
         channel=order.holder.channel,
         campaign=campaign.name,
         visitor=OrderedPerson(
@@ -223,7 +223,7 @@ def state_of(connection: Connection, store: Store, order_id: str) -> OrderState 
     row = rows.load(connection, store.vault, order_id)
     if row is None:
         return None
-    where = changes.addresses(connection, [row.centre_id]).get(row.centre_id)
+    where = centre_states(connection, [row.centre_id]).get(row.centre_id)
     zone = ZoneInfo(where.time_zone if where else "Europe/Paris")
     reference = ""
     if row.booking_id:
@@ -275,12 +275,12 @@ def _is_booked(
 
 def _where(
     connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
-) -> tuple[Address, list[tuple[int, datetime]]]:
+) -> tuple[CentreState, list[tuple[int, datetime]]]:
     """The centre, and slot and start of each dose. Raises _NotAsked."""
     slot_ids = [one for one in (order.slot_id, order.second_slot_id) if one]
     if len(slot_ids) != campaign.doses:
         raise _NotAsked(Why.NOT_OFFERED)
-    where = changes.addresses(connection, [order.centre_id]).get(order.centre_id)
+    where = centre_states(connection, [order.centre_id]).get(order.centre_id)
     found = changes.slot_starts(connection, slot_ids)
     there = [(one, found[one][1]) for one in slot_ids if one in found]
     away = any(found[one][0] != order.centre_id for one in found)

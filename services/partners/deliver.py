@@ -20,6 +20,7 @@ import structlog
 
 from models.booking import changes
 from models.call import turns
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
 from models.desk import desk as desk_rows
@@ -474,13 +475,13 @@ class _Attempt:
         outbox.drop(connection, self.store.clock, self.claimed, "done")
         return word
 
-    def _where(self, order: OrderRow) -> changes.Address | None:
+    def _where(self, order: OrderRow) -> CentreState | None:
         with self.store.database.statement() as connection:
             return self._address(connection, order)
 
     @staticmethod
-    def _address(connection: Connection, order: OrderRow) -> changes.Address | None:
-        return changes.addresses(connection, [order.centre_id]).get(order.centre_id)
+    def _address(connection: Connection, order: OrderRow) -> CentreState | None:
+        return centre_states(connection, [order.centre_id]).get(order.centre_id)
 
 
 # After some hours without an answer an operator should know.

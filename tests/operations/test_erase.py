@@ -15,7 +15,7 @@ from models.messages.tables import message
 from models.queue.tables import queue_entry
 from models.slots.tables import place
 from services.messages.record_delivery import record_delivery
-from services.operations.erase_data import NotAllErased, erase_data
+from services.operations.erase_data import STEPS, NotAllErased, erase_data
 from services.queue.promise_callback import promise_callback
 from tests.support.house import MOBILE, House, house, mornings
 from tests.support.rows import clock_of, rows_of
@@ -100,7 +100,7 @@ def test_what_was_cut_off_in_the_middle_is_finished_the_next_time(
         with pytest.raises(NotAllErased, match=r"^bookings$"):
             erase_data(booked.store)
     with monkeypatch.context() as broken:
-        broken.setattr("models.call.turns.erase_bodies", _dies)
+        broken.setitem(STEPS, "turns", (_dies, DAY))
         with pytest.raises(NotAllErased, match=r"^turns$"):
             erase_data(booked.store)
     erase_data(booked.store)
@@ -240,7 +240,7 @@ def test_what_was_missed_for_days_may_take_longer_than_a_webhook(
     if service.database.is_sqlite:
         erase_data(service.store)
         return
-    monkeypatch.setattr("models.online.web_sessions.erase_bodies", looks)
+    monkeypatch.setitem(STEPS, "visits", (looks, DAY))
     erase_data(service.store)
     with service.database.transaction() as connection:
         looks(connection)

@@ -31,10 +31,16 @@ from services.booking.confirm_booking import Booked, NotBooked, Request, confirm
 from services.campaign.campaign import Campaign
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
-from services.slots.freed_slot_offers import GRACE, free_places_of, offer_freed, offer_lasts
+from services.slots.freed_slot_offers import (
+    GRACE,
+    SlotReleaseNotifier,
+    free_places_of,
+    offer_freed,
+    offer_lasts,
+)
 from services.slots.open_slots import open_slots
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import EntryState, NoPhone, NoPlace, SlotReleaseNotifier
+from services.waiting_list.entries import EntryState, NoPhone, NoPlace
 from services.work import Work
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import (
