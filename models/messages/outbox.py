@@ -132,6 +132,15 @@ class StoredMessage:
     sent_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Retry:
+    """Another try `after` so long. `ambiguous`: not before it was looked up at the provider."""
+
+    after: timedelta
+    code: str
+    ambiguous: bool = False
+
+
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
     """Store a message; False when one with its dedupe key is there already."""
     payload = json.dumps(new.payload, ensure_ascii=False)
@@ -424,21 +433,13 @@ def keep(connection: Connection, clock: Clock, claimed: ClaimedMessage, lease: t
     return _write(connection, clock, claimed, lease_until=clock.at(lease))
 
 
-def put_back(
-    connection: Connection,
-    clock: Clock,
-    claimed: ClaimedMessage,
-    *,
-    after: timedelta,
-    error_code: str,
-    ambiguous: bool,
-) -> None:
-    """Try again `after` a while; an ambiguous one stays in `sending` so that it is looked up."""
-    values: dict[str, Any] = {"error_code": error_code}
-    if ambiguous:
-        values["lease_until"] = clock.at(after)
+def put_back(connection: Connection, clock: Clock, claimed: ClaimedMessage, again: Retry) -> None:
+    """Try again later; an ambiguous message stays in `sending` so that it is looked up."""
+    values: dict[str, Any] = {"error_code": again.code}
+    if again.ambiguous:
+        values["lease_until"] = clock.at(again.after)
     else:
-        values |= {"state": "pending", "due_at": clock.at(after), "lease_until": None}
+        values |= {"state": "pending", "due_at": clock.at(again.after), "lease_until": None}
     _write(connection, clock, claimed, **values)
 
 

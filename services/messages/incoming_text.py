@@ -29,7 +29,7 @@ from prompts.catalogue import languages, load
 from services.attempts import count_text
 from services.campaign.campaign import Campaign
 from services.messages import phone_capabilities, sms_parts, texts
-from services.messages.texts import text_of_booking
+from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
 from services.store import Store
 from services.vocabulary import vocabulary
@@ -200,7 +200,8 @@ class _OneText:
         booking_id = incoming.told_last(connection, self.store.vault, self.number)
         if booking_id is None or booking_id not in self._ahead(connection):
             return self._said("nothing")
-        if self._is_off(connection, booking_id):
+        _, cannot_take_place = changes.version_of(connection, booking_id)
+        if cannot_take_place:
             # To come is what they must not do.
             return (self._written(connection, booking_id),)
         line = Change("caller", "text", history.SAID_YES)
@@ -210,24 +211,10 @@ class _OneText:
 
     def _written(self, connection: Connection, booking_id: str) -> str:
         file = changes.load(connection, self.store.vault, booking_id)
-        now = self.store.clock.now()
-        ahead = [one for one in file.live if one.start_at > now] if file else []
-        if file is None or not ahead:
+        if file is None:
             return ""
-        where = changes.addresses(connection, [ahead[0].centre_id])[ahead[0].centre_id]
-        return text_of_booking(
-            self.store,
-            load(self.language),
-            ahead,
-            where,
-            reference=file.reference,
-            number=self.national_number,
-        )
-
-    def _is_off(self, connection: Connection, booking_id: str) -> bool:
-        """Whether an appointment of theirs cannot take place."""
-        _, off = changes.version_of(connection, booking_id)
-        return bool(off)
+        words = load(self.language)
+        return text_of_what_comes(connection, self.store, file, words, self.national_number)
 
     # ------------------------------------------------------------ what is answered
 
@@ -249,7 +236,8 @@ class _OneText:
         return answer if texts.wanted(self.campaign, "reply") else ()
 
     def _said(self, name: str) -> tuple[str, ...]:
-        return (texts.reply(load(self.language), name, number=self.national_number),)
+        words = load(self.language)
+        return (texts.filled(words, f"reply_{name}", number=self.national_number),)
 
     def _note(self, connection: Connection, answer: tuple[str, ...]) -> None:
         if not incoming.add(

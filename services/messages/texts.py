@@ -17,7 +17,9 @@ from datetime import datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from models.booking.changes import Address, BookedAppointment
+from models.booking import changes
+from models.booking.changes import Address, BookedAppointment, BookingDetails
+from models.database import Connection
 from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
@@ -185,6 +187,17 @@ def text_of_booking(
     return confirmation(writer, starts=starts, where=place, asked=asked)
 
 
+def text_of_what_comes(
+    connection: Connection, store: Store, file: BookingDetails, catalogue: Catalogue, number: str
+) -> str:
+    """The same for all of a booking that lies ahead; empty where nothing does."""
+    ahead = file.ahead(store.clock.now())
+    if not ahead:
+        return ""
+    where = changes.addresses(connection, [ahead[0].centre_id])[ahead[0].centre_id]
+    return text_of_booking(store, catalogue, ahead, where, reference=file.reference, number=number)
+
+
 def evening(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) -> str:
     """The same once more, in the evening of the day of booking."""
     key = "evening_both" if len(starts) > 1 else "evening"
@@ -316,39 +329,23 @@ def unfinished(
     catalogue: Catalogue, *, town: str, until: datetime, number: str, link: str = ""
 ) -> str:
     """What is still to be done, and until when the chosen place is kept, in one part."""
-    values = {"until": until, "number": written_number(number), "link": link}
+    values = {"until": until, "link": link}
     key = "unfinished_link" if link else "unfinished"
 
-    def written(where: str) -> str:
-        return to_gsm(catalogue.text(key, {**values, "town": where}))
-
-    text = written(town)
+    text = filled(catalogue, key, number=number, town=town, **values)
     if parts(text) <= 1:
         return text
-    return written(_shortened(to_gsm(town), septets(text) - _ROOM[1]))
+    town = _shortened(to_gsm(town), septets(text) - _ROOM[1])
+    return filled(catalogue, key, number=number, town=town, **values)
 
 
-def finish(catalogue: Catalogue, *, number: str, link: str) -> str:
-    """Where to go on with a booking that was begun with an agent here."""
-    return to_gsm(catalogue.text("finish", {"number": written_number(number), "link": link}))
+def filled(catalogue: Catalogue, key: str, *, number: str, **values: Any) -> str:
+    """A text about no place, by its key: "finish", "reply_stop", "callback_late", a News.
 
-
-def news(catalogue: Catalogue, name: str, *, number: str) -> str:
-    """What was promised for later: `name` is a flows.world.News."""
-    return to_gsm(catalogue.text(name, {"number": written_number(number)}))
-
-
-def callback(catalogue: Catalogue, name: str, *, due: datetime, number: str) -> str:
-    """About a promise to ring back: callback_missed, callback_lost, callback_late.
-
-    `due` is when the next call is made, by the clock of the person who is rung.
+    Its `values` are `link` for "finish" and, about a promise to ring back, `due`: when the next
+    call is made, by the clock of the person who is rung.
     """
-    return to_gsm(catalogue.text(name, {"number": written_number(number), "due": due}))
-
-
-def reply(catalogue: Catalogue, name: str, *, number: str) -> str:
-    """To a text that came in: `name` is "cancel", "stop" …, a key of `[text]` after "reply_"."""
-    return to_gsm(catalogue.text(f"reply_{name}", {"number": written_number(number)}))
+    return to_gsm(catalogue.text(key, {**values, "number": written_number(number)}))
 
 
 # ---------------------------------------------------------------- how

@@ -25,7 +25,7 @@ from models.desk import cases
 from models.desk import desk as desk_rows
 from models.desk.cases import NewCase
 from models.messages import outbox
-from models.messages.outbox import ClaimedMessage, NewMessage
+from models.messages.outbox import ClaimedMessage, NewMessage, Retry
 from models.partners import bookings as rows
 from models.partners import mirror
 from models.partners.bookings import (
@@ -320,7 +320,9 @@ class _Attempt:
         store, visitor = self.store, order.visitor
         if visitor is None or not visitor.text or not takes_texts(visitor.number):
             return
-        body = texts.reply(load(visitor.language), "not_taken", number=self.service.national_number)
+        body = texts.filled(
+            load(visitor.language), "reply_not_taken", number=self.service.national_number
+        )
         message = NewMessage(
             id=store.chance.identifier(),
             kind="sms",
@@ -396,14 +398,7 @@ class _Attempt:
         with store.database.transaction() as connection:
             self._add_case(connection, order, code)
             rows.change(connection, store.clock, order.id, seen=GOES_ON, error=code)
-            outbox.put_back(
-                connection,
-                store.clock,
-                self.claimed,
-                after=OURS_AGAIN,
-                error_code=code,
-                ambiguous=False,
-            )
+            outbox.put_back(connection, store.clock, self.claimed, Retry(OURS_AGAIN, code))
         return "refused to us"
 
     def _again(self, order: OrderRow, error: Busy | NoAnswer) -> str:
@@ -415,14 +410,8 @@ class _Attempt:
         with store.database.transaction() as connection:
             if order.state in GOES_ON and isinstance(error, NoAnswer):
                 rows.change(connection, store.clock, order.id, seen=GOES_ON, state=UNSURE)
-            outbox.put_back(
-                connection,
-                store.clock,
-                self.claimed,
-                after=plan.after if plan else OURS_AGAIN,
-                error_code=code,
-                ambiguous=False,
-            )
+            again = Retry(plan.after if plan else OURS_AGAIN, code)
+            outbox.put_back(connection, store.clock, self.claimed, again)
         return NOTHING_CAME if isinstance(error, NoAnswer) else "busy"
 
     def _add_case(self, connection: Connection, order: OrderRow, code: str) -> None:

@@ -108,11 +108,11 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
     yield "closed_case", tell(texts.case, one, kind="centre_closed")
     yield "closed_case_both", tell(texts.case, one, two, kind="day_closed")
     for name in ("opening", "turn"):
-        yield name, lambda catalogue, name=name: texts.news(catalogue, name, number=NUMBER)  # type: ignore[misc]
+        yield name, lambda catalogue, name=name: texts.filled(catalogue, name, number=NUMBER)  # type: ignore[misc]
     for name in ("callback_missed", "callback_lost", "callback_late"):
         yield (
             name,
-            lambda catalogue, name=name: texts.callback(  # type: ignore[misc]
+            lambda catalogue, name=name: texts.filled(  # type: ignore[misc]
                 catalogue, name, due=START, number=NUMBER
             ),
         )
@@ -120,11 +120,10 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
         "unfinished",
         lambda catalogue: texts.unfinished(catalogue, town=town, until=UNTIL, number=NUMBER),
     )
-    yield "finish", lambda catalogue: texts.finish(catalogue, number=NUMBER, link=LINK)
+    yield "finish", lambda catalogue: texts.filled(catalogue, "finish", number=NUMBER, link=LINK)
     for key in sorted(load("fr").texts):
         if key.startswith("reply_"):
-            name = key.removeprefix("reply_")
-            yield key, lambda catalogue, name=name: texts.reply(catalogue, name, number=NUMBER)  # type: ignore[misc]
+            yield key, lambda catalogue, key=key: texts.filled(catalogue, key, number=NUMBER)  # type: ignore[misc]
 
 
 def table() -> str:
