@@ -18,23 +18,14 @@ from models.slots.places import HeldPlace
 from services.online.answers import NotTaken, typed_number
 from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
 from services.partners import booking
-from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, OrderStage, OrderState, PartnerOrder, Why
-from services.partners.offers import Moment, PartnerOffer
-from services.service import Service
+from services.partners.near import Moment, PartnerOffer, near
 from services.slots.offer import offer_at
 from services.store import Store
 
 # Pages that no telephone has: the visit stays at its question meanwhile.
 NAME, WAITS = "partner_name", PARTNER_WAITS
 _WISH, _ORDER = "partner", "partner_order"
-
-
-def near(
-    connection: Connection, store: Store, service: Service, visit: WebSession
-) -> tuple[PartnerOffer, ...]:
-    """What partners have near, beside ours."""
-    return partner_offers.near(connection, store, service, visit.session)
 
 
 def wished(visit: WebSession) -> dict[str, Any]:
@@ -46,9 +37,7 @@ def wished(visit: WebSession) -> dict[str, Any]:
 def choose(visit: WebSession, world: WebWorld, choice: str) -> WebSession:
     """`choice` is a centre of a partner and our slot there, as its form has it."""
     partner_id, _, slot = choice.rpartition("/")
-    offers = partner_offers.near(
-        world.turn.reading(), world.turn.store, world.service, visit.session
-    )
+    offers = near(world.turn.reading(), world.turn.store, world.service, visit.session)
     found = [
         (offer, moment)
         for offer in offers
