@@ -43,10 +43,11 @@ from models.messages.tables import message, phone_line
 from models.prepared import Prepared
 from models.rows import columns_of, from_row, values_of
 
-# Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
 # Ids in one statement.
-_AT_ONCE = 1000
+_MOST_IDS = 1000
+_AT_ONCE = timedelta()
 _UNSENT = ("pending", "sending")
+# Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
 # `dropped` comes before `sent`: what a report says of a message that we thought better of is the
 # truth, for it had left.
 STATE_RANK = {
@@ -61,15 +62,22 @@ STATE_RANK = {
 FAILING = ("failed", "undelivered")
 # The kind of a row that looks, a moment later, at what became of one that failed.
 FOLLOW_UP = "follow_up"
-_FOLLOWS = "follows:"
 # The kind of a row that an operator had sent again, in the place of one that failed.
 RESEND = "resend"
-_RESENDS = "resend:"
+# How their dedupe keys begin, before the id of the message that failed.
+FOLLOWS = {FOLLOW_UP: "follows:", RESEND: "resend:"}
 # Reports of one message may contradict each other, and come in any order: what follows from them
 # waits until they are all there.
 SETTLE = timedelta(minutes=1)
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
+
+
+def followed(kind: str, dedupe_key: str) -> str | None:
+    """The message whose failure a row looks at, or in whose place it goes; None for all others."""
+    begins = FOLLOWS.get(kind)
+    is_there = begins is not None and dedupe_key.startswith(begins)
+    return dedupe_key.removeprefix(begins or "") if is_there else None
 
 
 @dataclass(frozen=True)
@@ -115,9 +123,7 @@ class ClaimedMessage:
     @property
     def follows(self) -> str | None:
         """The message whose failure this one looks at, or in whose place it goes."""
-        if self.kind == RESEND:
-            return self.dedupe_key.removeprefix(_RESENDS)
-        return self.dedupe_key.removeprefix(_FOLLOWS) if self.kind == FOLLOW_UP else None
+        return followed(self.kind, self.dedupe_key)
 
 
 @dataclass(frozen=True)
@@ -490,7 +496,7 @@ def move_state(
     )
     moved = connection.execute(statement).rowcount == 1
     if state in FAILING:
-        _follow_up(connection, clock, message_id)
+        follow(connection, clock, FOLLOW_UP, message_id, after=SETTLE)
     return moved
 
 
@@ -498,27 +504,41 @@ def _before(state: str) -> list[str]:
     return [name for name, rank in STATE_RANK.items() if rank < STATE_RANK[state]]
 
 
-def _follow_up(connection: Connection, clock: Clock, message_id: str) -> None:
-    """Leave the row that looks at what became of a message; once for each."""
+def follow(
+    connection: Connection,
+    clock: Clock,
+    kind: str,
+    message_id: str,
+    *,
+    after: timedelta = _AT_ONCE,
+) -> bool:
+    """Leave the row of a kind of `FOLLOWS` for a message, due `after` a while; once for each."""
+    key = f"{FOLLOWS[kind]}{message_id}"
     # Its id comes from the one it follows, so that two processes at once write the same row.
-    row_id = hashlib.blake2b(f"{_FOLLOWS}{message_id}".encode(), digest_size=16).hexdigest()
-    moment = clock.at(SETTLE)
+    row_id = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    moment = clock.at(after)
+    # Finished texts of an earlier version have no topic.
+    topic = case(
+        (and_(message.c.topic == "", message.c.kind == "sms"), "confirmation"),
+        else_=message.c.topic,
+    )
     names = ["id", "kind", "dedupe_key", "booking_id", "call_id", "topic", "state"]
     names += ["due_at", "created_at", "updated_at"]
     values = select(
         literal(row_id, String),
-        literal(FOLLOW_UP, String),
-        literal(f"{_FOLLOWS}{message_id}", String),
+        literal(kind, String),
+        literal(key, String),
         message.c.booking_id,
         message.c.call_id,
-        message.c.topic,
+        topic,
         literal("pending", String),
         moment,
         moment,
         clock.at(),
     ).where(message.c.id == message_id)
-    new = insert(connection, message).from_select(names, values)
-    connection.execute(new.on_conflict_do_nothing())
+    new = insert(connection, message).from_select(names, values).on_conflict_do_nothing()
+    # Told by what comes back: not every driver counts the rows of an INSERT.
+    return connection.execute(new.returning(message.c.id)).first() is not None
 
 
 def texts_since(
@@ -576,8 +596,8 @@ def erase_due(
     old = and_(message.c.booking_id.is_(None), message.c.created_at < clock.at(-after))
     erased = connection.execute(_erasing(old)).rowcount
     # A statement has only so many parameters.
-    for start in range(0, len(booking_ids), _AT_ONCE):
-        some = booking_ids[start : start + _AT_ONCE]
+    for start in range(0, len(booking_ids), _MOST_IDS):
+        some = booking_ids[start : start + _MOST_IDS]
         erased += connection.execute(_erasing(message.c.booking_id.in_(some))).rowcount
     return erased
 
