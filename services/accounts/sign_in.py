@@ -220,9 +220,8 @@ class SignIn:
             account = rows.by_login(connection, store.vault, login)
         if account is not None and not self._usable(account):
             account = None
-        if not passwords.fits(password, account.password_hash if account else None):
-            account = None
-        if account is None:
+        fits = passwords.fits(password, account.password_hash if account else None)
+        if account is None or not fits:
             SIGN_INS.labels("wrong").inc()
             raise WrongCredentials
         outdated = passwords.is_outdated(account.password_hash)
@@ -270,7 +269,7 @@ class SignIn:
             raise WrongCredentials
         with store.database.transaction() as connection:
             attempts.succeed(connection, tries)
-            rows.proved(connection, store.clock, token)
+            rows.touch(connection, store.clock, token, proved=True)
 
     def offered_secret(self, token: str) -> str:
         """The second factor that a session may take."""
