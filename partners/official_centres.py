@@ -8,7 +8,6 @@ written; `rdv_tel2`, `centre_fermeture` and `reserve_professionels_sante` (spelt
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,6 +17,7 @@ from typing import Final
 from models.centres import geography
 from partners import semicolon_file
 from partners.hours import Meaning, read_day
+from partners.motives import plain
 from partners.phones import read_phones
 from partners.platforms import PARTNERS
 from services.centres.import_centres import HOURS_NOTE, CentreFeed, CentreRecord, RefusedRow
@@ -158,17 +158,11 @@ def booking_mode(*, name: str, terms: str, link: str, reserved: bool = False) ->
     counts as public: the file does not say when it was written. The words in a link's address are
     not evidence; several centres that are open to all share an agenda made for professionals.
     """
-    plain_terms = _NUMBER.sub(" ", _ONLY_A_CONTACT.sub(" ", _plain(terms)))
-    names_professionals = _PROFESSIONALS.search(plain_terms) or _NAME_RESERVES.search(_plain(name))
+    plain_terms = _NUMBER.sub(" ", _ONLY_A_CONTACT.sub(" ", plain(terms)))
+    names_professionals = _PROFESSIONALS.search(plain_terms) or _NAME_RESERVES.search(plain(name))
     if reserved or (names_professionals and not _PUBLIC.search(plain_terms)):
         return "reserved"
     return "partner" if any(name in link.lower() for name in PARTNERS) else "own_phone"
-
-
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text)
-    bare = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return " ".join(bare.lower().split())
 
 
 def _position(cells: dict[str, str], departement: str) -> tuple[float | None, float | None]:

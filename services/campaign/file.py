@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-import unicodedata
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from flows.understanding.vocabulary import plain
 from services.campaign.campaign import AgentsHours, BadCampaign, Campaign, Eligible, Reminder
 from services.campaign.toml_lines import Entry, line_of, lines_of
 
@@ -631,12 +631,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 def says_illness(name: str) -> bool:
     """Whether the name of a group tells of an illness or another medical reason."""
-    plain = "".join(
-        letter
-        for letter in unicodedata.normalize("NFKD", name.casefold())
-        if not unicodedata.combining(letter)
-    )
-    return _ILLNESS.search(re.sub(r"[\W_]+", " ", plain)) is not None
+    return _ILLNESS.search(plain(name)) is not None
 
 
 def _plain(value: object) -> str:
