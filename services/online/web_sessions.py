@@ -157,14 +157,11 @@ class WebSessionTurn(Turn):
         if lease is not None:
             turns.renew(self.transaction(), store.clock, self.call_id, lease)
         stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
-        if self._transaction is not None:
-            web_sessions.complete(self._transaction, store.vault, self.call_id, **stored)
-            self._give_back()
-            return
-        connection = self._connection()
+        number = None if self._transaction is not None else self.number
+        connection = self._transaction or self._connection()
         with store.database.one_writer():
-            recorded = web_sessions.record(
-                connection, store.clock, store.vault, self.call_id, self.number, **stored
+            recorded = web_sessions.write(
+                connection, store.clock, store.vault, self.call_id, number, **stored
             )
         self._give_back()
         if not recorded:
