@@ -111,11 +111,8 @@ def pending(connection: Connection, *, topic: str | None, limit: int) -> list[Me
 
 def count_pending(connection: Connection, *, topic: str | None) -> dict[str, int]:
     """How many have not left, by topic."""
-    statement = select(message.c.topic, func.count()).where(_UNSENT).group_by(message.c.topic)
-    if topic is not None:
-        statement = statement.where(message.c.topic == topic)
-    rows = connection.execute(statement.order_by(message.c.topic))
-    return {row[0]: row[1] for row in rows}
+    of_topic = () if topic is None else (message.c.topic == topic,)
+    return _by_topic(connection, _UNSENT, *of_topic)
 
 
 # ---------------------------------------------------------------- what came to nothing
@@ -138,12 +135,13 @@ def _is_left() -> ColumnElement[bool]:
 
 def missing_by_topic(connection: Connection, since: datetime) -> dict[str, int]:
     """Messages undelivered since then, without another in their place, by topic."""
-    statement = (
-        select(message.c.topic, func.count())
-        .where(_UNDELIVERED, message.c.updated_at >= since, _is_left())
-        .group_by(message.c.topic)
-    )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return _by_topic(connection, _UNDELIVERED, message.c.updated_at >= since, _is_left())
+
+
+def _by_topic(connection: Connection, *which: ColumnElement[bool]) -> dict[str, int]:
+    statement = select(message.c.topic, func.count()).where(*which).group_by(message.c.topic)
+    rows = connection.execute(statement.order_by(message.c.topic))
+    return {row[0]: row[1] for row in rows}
 
 
 def undelivered(

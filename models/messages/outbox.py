@@ -20,7 +20,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     String,
     Update,
     and_,
@@ -201,46 +200,32 @@ def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: in
 
     So a confirmation that was just written does not wait behind ten thousand reminders.
     """
-    first, last = _looking(clock, tuple(kinds), limit)
-    found = [row.id for row in first.rows(connection)]
+    found = _due_ids(clock, tuple(kinds), limit, latest=False).rows(connection)
     if len(found) < limit:
-        return found
-    latest = [row.id for row in last.rows(connection)]
-    return list(dict.fromkeys([*latest, *found]))[:limit]
+        return [row.id for row in found]
+    # Half as many of what became due last.
+    latest = _due_ids(clock, tuple(kinds), max(1, limit // 2), latest=True).rows(connection)
+    return list(dict.fromkeys(row.id for row in [*latest, *found]))[:limit]
 
 
 @lru_cache
-def _looking(clock: Clock, kinds: tuple[str, ...], limit: int) -> tuple[Prepared, Prepared]:
-    """What became due first, and half as many of what became due last."""
+def _due_ids(clock: Clock, kinds: tuple[str, ...], limit: int, *, latest: bool) -> Prepared:
+    """What became due first, or `latest`."""
+
+    def in_order(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+        return moment.desc() if latest else moment
+
     # Each kind by itself, so that the index gives them in order and no more is read.
-    first = [
-        _due_of(kind, clock, message.c.due_at, limit).subquery(f"oldest_{number}")
-        for number, kind in enumerate(kinds)
-    ]
-    half = max(1, limit // 2)
-    last = [
-        _due_of(kind, clock, message.c.due_at.desc(), half).subquery(f"newest_{number}")
-        for number, kind in enumerate(kinds)
-    ]
-    return (
-        Prepared(_ids(first, descending=False, limit=limit)),
-        Prepared(_ids(last, descending=True, limit=half)),
-    )
-
-
-def _due_of(kind: str, clock: Clock, order: Any, limit: int) -> Select[tuple[str, datetime]]:
-    return (
+    each = [
         select(message.c.id, message.c.due_at)
         .where(message.c.kind == kind, _is_due(clock))
-        .order_by(order)
+        .order_by(in_order(message.c.due_at))
         .limit(limit)
-    )
-
-
-def _ids(each: Sequence[Any], *, descending: bool, limit: int) -> Select[tuple[str]]:
+        .subquery(f"kind_{number}")
+        for number, kind in enumerate(kinds)
+    ]
     together = union_all(*(select(one.c.id, one.c.due_at) for one in each)).subquery()
-    order = together.c.due_at.desc() if descending else together.c.due_at
-    return select(together.c.id).order_by(order).limit(limit)
+    return Prepared(select(together.c.id).order_by(in_order(together.c.due_at)).limit(limit))
 
 
 def claim(

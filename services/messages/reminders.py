@@ -133,13 +133,11 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
     ) -> ReadyNotice | None:
         """None for what is cancelled, closed, erased, on another day by now, or has begun."""
         _, appointment_id, _, day = claimed.dedupe_key.split(":")
-        found = reminders.told(connection, int(appointment_id))
+        dose = reminders.dose_of(connection, int(appointment_id))
         file = _file(connection, store, claimed)
-        if found is None or file is None:
-            return None
-        ahead = _ahead(connection, store, file)
-        mine = next((one for one in ahead if one.dose == found.dose), None)
-        if mine is None:
+        ahead = _ahead(connection, store, file) if file else []
+        mine = next((one for one in ahead if one.dose == dose), None)
+        if file is None or mine is None:
             return None
         where = changes.addresses(connection, [mine.centre_id])[mine.centre_id]
         zone = ZoneInfo(where.time_zone)
