@@ -153,15 +153,6 @@ class Matcher:
         ]
 
 
-def match(
-    connection: Connection, matcher: Matcher, told: PartnerCentreRow, gid: str = ""
-) -> CentreMatch:
-    """Find what a stored partner's centre is and write it, unless a person has settled it."""
-    found = matcher.find(told, gid)
-    rows.set_match(connection, told.id, found.centre_id, found.matched, found.candidates)
-    return found
-
-
 def settle(connection: Connection, partner_centre_id: str, centre_id: str | None) -> bool:
     """A person says what it is (None: no centre of ours), for ever; False if there is none such."""
     return rows.set_match(connection, partner_centre_id, centre_id, PERSON)

@@ -111,7 +111,7 @@ def near_place(
     `born` None: for any person who may book. Two statements at most; none of them locks.
     """
     now = store.clock.now()
-    first_day = _first_day(campaign, born, groups, now)
+    first_day = eligibility(campaign, born, groups, now).first_day if born else None
     age = _age(born, now) if born else None
     found = partner_rows.near(
         connection, *place, territory, kilometres, _begins(first_day, now, campaign), age=age
@@ -227,12 +227,6 @@ def _spread(moments: list[Moment]) -> list[Moment]:
     left = [moment for moment in moments if moment not in soonest and moment not in others]
     chosen = (soonest + others + left)[:MOST_MOMENTS]
     return sorted(chosen, key=lambda one: one.start_at)
-
-
-def _first_day(
-    campaign: Campaign, born: date | None, groups: tuple[str, ...], now: datetime
-) -> date | None:
-    return eligibility(campaign, born, groups, now).first_day if born else None
 
 
 def _begins(first_day: date | None, now: datetime, campaign: Campaign) -> datetime:

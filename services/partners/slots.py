@@ -16,8 +16,7 @@ from models.database import Connection, Database
 from models.partners import bookings, mirror, rows
 from models.partners.mirror import Mirrored
 from models.partners.rows import PartnerCentreRow, PartnerSlot
-from services.partners import match
-from services.partners.match import Matcher
+from services.partners.match import PERSON, Matcher
 from services.store import Store
 
 # A centre has some hundred slots a day. Writing many more would block other writers, for slots that
@@ -55,7 +54,8 @@ def replace(
     def work(connection: Connection) -> None:
         rows.replace_centre(connection, read_at, told, ahead)
         if matcher:
-            match.match(connection, matcher, told, gid)
+            found = matcher.find(told, gid)
+            rows.set_match(connection, told.id, found.centre_id, found.matched, found.candidates)
 
     database.retried(work)
 
@@ -92,7 +92,7 @@ def mirror_partner(
             PartnerSlot(one.start_at, dose) for one in shown for dose in (sorted(one.doses) or (0,))
         ]
         rows.replace_centre(connection, asked_at, told, slots)
-        rows.set_match(connection, told.id, centre_id, match.PERSON)
+        rows.set_match(connection, told.id, centre_id, PERSON)
         free = {one.start_at: one.agendas for one in shown}
         return mirror.mirror(
             connection,
