@@ -17,7 +17,7 @@ from models.supervision.board import QueueCounts
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.opening_hours import OpeningHours, hours_of
-from services.campaign.phone_share import raised_floor
+from services.campaign.phone_share import SETTING, raised_floor
 from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
@@ -86,7 +86,7 @@ class WriteBoard:
                 alerts=lasting,
                 thresholds=limits,
                 campaign=campaign.name,
-                floor=raised_floor(campaign.phone_share, settings),
+                floor=raised_floor(campaign.phone_share, settings.get(SETTING)),
                 floor_of_campaign=campaign.phone_share,
                 horizon=horizon,
             )
