@@ -16,7 +16,7 @@ from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
 from models.slots.places import HeldPlace
 from services.online.answers import NotTaken, typed_number
-from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
+from services.online.web_sessions import Done, WebSession, WebWorld
 from services.partners import booking
 from services.partners.booking import NotAsked, OrderStage, OrderState, PartnerOrder, Why
 from services.partners.near import Moment, PartnerOffer, near
@@ -118,10 +118,8 @@ def settle(visit: WebSession, world: WebWorld) -> WebSession:
         return visit.at(fresh, notice="partner_refused")
     session = visit.session
     made = Done(found.reference, offer_of(visit), session.number, born=session.born)
-    done = (*visit.done, made)
     world.let_go()
     booked = session.but(
         reference=found.reference, offers=(), offered=(), chosen=-1, adjacent=(), trail=()
     )
-    after = replace(visit.at(booked.moved("ready")), done=done)
-    return after if booked.is_first_of_two else replace(after, outcome=WebSessionOutcome.BOOKED)
+    return visit.after_booking(booked, made)

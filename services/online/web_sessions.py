@@ -116,6 +116,13 @@ class WebSession:
         """The same with another session; the last notice was said."""
         return replace(self, session=session, notice=notice, values=values, page="")
 
+    def after_booking(self, session: Session, made: Done) -> WebSession:
+        """The same once a person is booked; over unless it is the first of two."""
+        after = replace(self.at(session.moved("ready")), done=(*self.done, made))
+        if session.is_first_of_two:
+            return after
+        return replace(after, outcome=WebSessionOutcome.BOOKED)
+
     def with_typed(self, **fields: str) -> WebSession:
         return replace(self, typed={**self.typed, **fields})
 
