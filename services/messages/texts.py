@@ -227,21 +227,31 @@ def reminder(
 # ---------------------------------------------------------------- what became of it
 
 
-def changed(writer: Writer, *, doses: Sequence[Dose]) -> str:
-    """Moved by the person who comes. `doses`: all that are live, the moved ones with their `was`.
+def moved(
+    writer: Writer, *, doses: Sequence[Dose], kind: str | None = None, back: bool = False
+) -> str:
+    """Moved by the person who comes or, with a `kind`, by us.
 
-    Raises ValueError where none has moved.
+    `doses`: all that are live, the moved ones with their `was`. `kind` is a
+    centre_day.centre_life.Kind; `back`: to where it was before that. Raises ValueError where none
+    has moved.
     """
-    return _moved(writer, "changed", doses, {})
-
-
-def closed(writer: Writer, *, doses: Sequence[Dose], kind: str, back: bool = False) -> str:
-    """Moved by us. `kind` is a centre_day.centre_life.Kind; `back`: to where it was before that.
-
-    `doses` as for `changed`. Raises ValueError where none has moved.
-    """
-    reason = _reason(writer.catalogue, kind, back=back)
-    return _moved(writer, "closed", doses, {"reason": reason})
+    gone = [dose for dose in doses if dose.was is not None]
+    if not gone:
+        raise ValueError("none of these appointments has moved")
+    given = {**_starts(doses), "was": gone[0].was, "was_second": gone[-1].was}
+    name = "changed"
+    if kind is not None:
+        name, given["reason"] = "closed", _reason(writer.catalogue, kind, back=back)
+    where = {"address": gone[0].where}
+    if len(doses) == 1:
+        return writer.write((name,), given, where)
+    if len(gone) == 1:
+        which = "second" if gone[0] is doses[-1] else "first"
+        return writer.write((f"{name}_{which}",), given, where)
+    if gone[0].where == gone[-1].where:
+        return writer.write((f"{name}_both",), given, where)
+    return writer.write((f"{name}_apart",), given, {**where, "address2": gone[-1].where})
 
 
 def case(writer: Writer, *, doses: Sequence[Dose], kind: str, gone: Collection[int] = ()) -> str:
@@ -300,11 +310,9 @@ def of_change(
             return case(writer, doses=doses, kind=payload["kind"], gone=payload.get("goes", ()))
         case "kept":
             return kept(writer, doses=doses)
-        case "moved" if "operation" in payload:
-            back = bool(payload.get("undo"))
-            return closed(writer, doses=doses, kind=payload["kind"], back=back)
         case "moved":
-            return changed(writer, doses=doses)
+            kind = payload["kind"] if "operation" in payload else None
+            return moved(writer, doses=doses, kind=kind, back=bool(payload.get("undo")))
     raise KeyError(payload["what"])
 
 
@@ -349,27 +357,6 @@ def filled(catalogue: Catalogue, key: str, *, number: str, **values: Any) -> str
 
 
 # ---------------------------------------------------------------- how
-
-
-def _moved(writer: Writer, name: str, doses: Sequence[Dose], values: Mapping[str, Any]) -> str:
-    moved = [dose for dose in doses if dose.was is not None]
-    if not moved:
-        raise ValueError("none of these appointments has moved")
-    given = {
-        **values,
-        **_starts(doses),
-        "was": moved[0].was,
-        "was_second": moved[-1].was,
-    }
-    if len(doses) == 1:
-        return writer.write((name,), given, {"address": moved[0].where})
-    if len(moved) == 1:
-        key = f"{name}_second" if moved[0] is doses[-1] else f"{name}_first"
-        return writer.write((key,), given, {"address": moved[0].where})
-    if moved[0].where == moved[-1].where:
-        return writer.write((f"{name}_both",), given, {"address": moved[0].where})
-    where = {"address": moved[0].where, "address2": moved[-1].where}
-    return writer.write((f"{name}_apart",), given, where)
 
 
 def _reason(catalogue: Catalogue, kind: str, *, back: bool) -> str:

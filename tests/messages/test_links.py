@@ -80,8 +80,8 @@ def test_other_texts_have_it_where_it_takes_no_part_more():
     for language in languages():
         catalogue = load(language)
         for make, doses in (
-            (texts.changed, (moved,)),
-            (texts.changed, (moved, two)),
+            (texts.moved, (moved,)),
+            (texts.moved, (moved, two)),
             (texts.cancelled, (gone,)),
             (texts.restored, (replace(one, became="restored"),)),
             (texts.kept, (one,)),
