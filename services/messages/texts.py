@@ -337,14 +337,15 @@ def unfinished(
     catalogue: Catalogue, *, town: str, until: datetime, number: str, link: str = ""
 ) -> str:
     """What is still to be done, and until when the chosen place is kept, in one part."""
-    values = {"until": until, "link": link}
     key = "unfinished_link" if link else "unfinished"
 
-    text = filled(catalogue, key, number=number, town=town, **values)
+    def written(where: str) -> str:
+        return filled(catalogue, key, number=number, town=where, until=until, link=link)
+
+    text = written(town)
     if parts(text) <= 1:
         return text
-    town = _shortened(to_gsm(town), septets(text) - _ROOM[1])
-    return filled(catalogue, key, number=number, town=town, **values)
+    return written(_shortened(to_gsm(town), septets(text) - _ROOM[1]))
 
 
 def filled(catalogue: Catalogue, key: str, *, number: str, **values: Any) -> str:
