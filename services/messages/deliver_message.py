@@ -16,8 +16,6 @@ import structlog
 
 from models.crypto import CannotOpen
 from models.database import Connection
-from models.desk import cases
-from models.desk.cases import NewCase
 from models.messages import outbox
 from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, ClaimedMessage
 from models.waiting_list.offers import TOO_LATE
@@ -41,6 +39,7 @@ from services.messages.retry_plan import LONGEST_RETRY, next_try
 from services.messages.sms_parts import parts
 from services.messages.spend import SpendBreaker
 from services.messages.topics import MANNERS, Manner, Topic
+from services.messages.write_message import open_case
 from services.ports import Busy, LineTypes, Messenger, NoAnswer, ProviderRefused
 from services.store import Store
 from services.telemetry import MESSAGES
@@ -372,14 +371,9 @@ class _Delivery:
         if not outbox.drop(connection, store.clock, claimed, "case"):
             return "taken over"
         root = delivery_failures.root_of(connection, store, claimed)
-        new = NewCase(
-            id=store.chance.identifier(),
-            kind=UNDELIVERED,
-            why=f"{topic_of(claimed)} {why}",
-            booking_id=claimed.booking_id,
-            message_id=root.id if root else claimed.id,
-        )
-        cases.add(connection, store.clock, new)
+        why, message_id = f"{topic_of(claimed)} {why}", root.id if root else claimed.id
+        about = {"booking_id": claimed.booking_id, "message_id": message_id}
+        open_case(connection, store, UNDELIVERED, why, **about)
         return "case"
 
     # ------------------------------------------------------------ what came of it

@@ -21,8 +21,6 @@ from models.attempts import Subject, wait_for_others
 from models.booking import changes, history
 from models.booking.history import Change
 from models.database import Connection
-from models.desk import cases
-from models.desk.cases import NewCase
 from models.messages import incoming, phone_lines
 from models.messages.incoming import Before
 from prompts.catalogue import languages, load
@@ -31,6 +29,7 @@ from services.campaign.campaign import Campaign
 from services.messages import phone_capabilities, sms_parts, texts
 from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
+from services.messages.write_message import open_case
 from services.store import Store
 from services.vocabulary import vocabulary
 
@@ -180,14 +179,8 @@ class _OneText:
         phone_capabilities.mark_wrong(connection, self.store, self.number)
         booked: list[str | None] = [*self._ahead(connection)]
         for booking_id in booked or [None]:
-            new = NewCase(
-                id=self.store.chance.identifier(),
-                kind=WRONG_NUMBER,
-                why=_WHY_WRONG,
-                booking_id=booking_id,
-                message_id=self.row_id,
-            )
-            cases.add(connection, self.store.clock, new)
+            about = {"booking_id": booking_id, "message_id": self.row_id}
+            open_case(connection, self.store, WRONG_NUMBER, _WHY_WRONG, **about)
         return () if known is not None and known.stopped else self._said("wrong")
 
     def _where(self, connection: Connection) -> tuple[str, ...]:

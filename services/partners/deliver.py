@@ -24,7 +24,6 @@ from models.call import turns
 from models.database import Connection
 from models.desk import cases
 from models.desk import desk as desk_rows
-from models.desk.cases import NewCase
 from models.messages import outbox
 from models.messages.outbox import ClaimedMessage, Retry
 from models.partners import bookings as rows
@@ -52,7 +51,7 @@ from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.retry_plan import next_try
 from services.messages.topics import Topic
-from services.messages.write_message import write_message
+from services.messages.write_message import open_case, write_message
 from services.partners.booking import LEASE as HOLD_LEASE
 from services.partners.booking import for_partner
 from services.ports import Busy, NoAnswer, PartnerBooker, PartnerTime, ProviderRefused
@@ -382,14 +381,8 @@ class _Attempt:
         known = cases.of_message(connection, self.claimed.id)
         if any(one.why == why and one.closed_at is None for one in known):
             return
-        new = NewCase(
-            id=store.chance.identifier(),
-            kind=CASE,
-            why=why,
-            booking_id=order.booking_id or None,
-            message_id=self.claimed.id,
-        )
-        cases.add(connection, store.clock, new)
+        about = {"booking_id": order.booking_id or None, "message_id": self.claimed.id}
+        open_case(connection, store, CASE, why, **about)
 
     # ------------------------------------------------------------ small things
 
