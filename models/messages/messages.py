@@ -63,7 +63,8 @@ _COLUMNS = columns_of(MessageRow, message)
 
 def _row(row: Any) -> MessageRow:
     *values, key = row
-    return MessageRow(*values, followed(row.kind, key))
+    values.append(followed(row.kind, key))
+    return MessageRow(*values)
 
 
 def of_booking(connection: Connection, booking_id: str) -> list[MessageRow]:

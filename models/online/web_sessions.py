@@ -13,8 +13,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, delete, exists, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from models.call.tables import resume_code
@@ -173,7 +184,7 @@ def write(
     return _record(clock).count(connection, values | {"the_number": number}) == 1
 
 
-_LED_TO = {
+_LED_TO: dict[str, BindParameter[Any]] = {
     "step": bindparam("the_step"),
     "outcome": bindparam("the_outcome"),
     "body_enc": bindparam("the_body"),

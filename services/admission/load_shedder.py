@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 # Seconds between two looks.
 LOOK_EVERY: Final = 0.25
@@ -273,7 +273,7 @@ class LoadShedder:
         seconds = sorted(one for _, one in self._steps.copy())
         return seconds[int(len(seconds) * _P95)] if seconds else 0.0
 
-    def measured(self) -> dict[str, float]:
+    def measured(self) -> dict[str, Any]:
         """What was measured since the last call of this: seconds, and shares of one.
 
         `queue` is how long a request waits at most for its turn, by the number of open connections;
