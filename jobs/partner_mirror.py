@@ -13,7 +13,7 @@ import structlog
 from jobs.timed import Task
 from partners.platforms.keldoc.booking_file import read_booking
 from services.campaign.campaign import Campaign
-from services.partners.mirror import FreeMoment, forget_others, mirror_partner
+from services.partners.slots import forget_others, mirror_partner
 from services.ports import Busy, NoAnswer, ProviderRefused
 from services.store import Store
 
@@ -52,11 +52,7 @@ def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) ->
     done = mirror_partner(
         store,
         centre_id,
-        [
-            FreeMoment(one.start_at, one.agendas, one.doses)
-            for one in times
-            if one.start_at > asked_at
-        ],
+        [one for one in times if one.start_at > asked_at],
         since=asked_at,
         until=ends.astimezone(UTC),
         asked_at=asked_at,

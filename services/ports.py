@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
+
+from models.partners.bookings import OrderedPerson
 
 
 class ProviderRefused(Exception):
@@ -55,17 +57,6 @@ class LineTypes(Protocol):
 
 
 @dataclass(frozen=True)
-class PartnerPatient:
-    """The patient as a partner is told of them. `phone` is E.164 or empty."""
-
-    first_name: str
-    last_name: str
-    born: date
-    postcode: str
-    phone: str = ""
-
-
-@dataclass(frozen=True)
 class PartnerTime:
     """An appointment at a centre of ours, as its partner is asked for it. `start_at` is UTC."""
 
@@ -88,7 +79,7 @@ class PartnerBooker(Protocol):
         """Whether a centre is configured, with keys."""
         ...
 
-    def register(self, centre_id: str, patient: PartnerPatient) -> str:
+    def register(self, centre_id: str, patient: OrderedPerson) -> str:
         """The partner's id for a patient."""
         ...
 

@@ -91,6 +91,10 @@ class BookingDetails:
         """The appointments that are not cancelled, in the order of the doses."""
         return tuple(one for one in self.appointments if one.state == "confirmed")
 
+    def ahead(self, now: datetime) -> list[BookedAppointment]:
+        """Those of them that begin after a moment (UTC)."""
+        return [one for one in self.live if one.start_at > now]
+
 
 def find_by_reference(
     connection: Connection, vault: Vault, reference: str

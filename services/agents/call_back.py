@@ -313,7 +313,7 @@ class CallBack:
         is_mobile = kind_of(promise.number) is CallerKind.MOBILE
         if not is_mobile or not texts.wanted(self.campaign(), text):
             return None
-        body = texts.callback(
+        body = texts.filled(
             load(promise.language),
             text,
             due=(due or store.clock.now()).astimezone(ZoneInfo(self.campaign().zone)),

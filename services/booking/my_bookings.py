@@ -44,7 +44,7 @@ def why_not(unchanged: Unchanged) -> NotChanged:
 def told(found: FoundBooking, now: datetime, campaign: str) -> CallerBooking:
     """What the caller may hear of their booking. `campaign` is the one that is open."""
     file = found.file
-    ahead = [one for one in file.live if one.start_at > now]
+    ahead = file.ahead(now)
     state = MineState.AHEAD if ahead else MineState.PAST if file.live else MineState.CANCELLED
     shown: Sequence[BookedAppointment] = ahead or file.live or file.appointments
     starts = {one.dose: one.start_at.isoformat() for one in shown}

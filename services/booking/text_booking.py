@@ -82,8 +82,7 @@ def text_or_not(
     of a booking with nothing ahead, and the second of a `key` within ONE_IN. Gives the message's
     id, of none where it was taken back.
     """
-    now = store.clock.now()
-    ahead = [one for one in file.live if one.start_at > now]
+    ahead = file.ahead(store.clock.now())
     shown = ahead or [_NEVER]
     centres = centre_states(connection, {one.centre_id for one in shown})
     recent = outbox.any_since(connection, store.clock, store.vault, to, key, ONE_IN)

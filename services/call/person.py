@@ -21,7 +21,7 @@ from prompts.catalogue import COUNTRY_LANGUAGE
 from services.agents import connect_agent
 from services.agents.connect_agent import How
 from services.call.context import CallContext
-from services.campaign.opening_hours import OpeningHours, hours_of
+from services.campaign.opening_hours import OpeningHours
 from services.queue import entries
 from services.queue.entries import QueueCaller, WaitEstimate
 from services.queue.wait_estimate import Throughput, wait_seconds
@@ -118,7 +118,7 @@ class CallerInQueue(CallContext):
 
     @property
     def _hours(self) -> OpeningHours:
-        return hours_of(self.campaign)
+        return self.campaign.hours
 
     @property
     def _zone(self) -> ZoneInfo:

@@ -22,7 +22,6 @@ from models.centre_day.operations import CentreFreeSlot, Operation, Ranges
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
-from models.desk.cases import NewCase
 from models.partners.bookings import is_mirrored
 from services.booking.change_booking import MOST_WHY, Became, DoseChange, dose_for_text
 from services.booking.partner_message import follow
@@ -30,7 +29,7 @@ from services.campaign.campaigns import Campaigns
 from services.centre_day.other_place import OtherPlaces, Plan, Stock
 from services.centres.directory import Directory
 from services.messages.topics import Topic
-from services.messages.write_message import write_message
+from services.messages.write_message import open_case, write_message
 from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
@@ -258,22 +257,16 @@ class MovePeople:
     def _make_case(
         self, connection: Connection, file: BookingDetails, goes: Mapping[int, BookedAppointment]
     ) -> None:
-        new = NewCase(
-            id=self.store.chance.identifier(),
-            kind=self.operation.kind,
-            why=self._why,
-            booking_id=file.id,
-            operation_id=self.operation.id,
-        )
-        cases.add(connection, self.store.clock, new)
+        about = {"booking_id": file.id, "operation_id": self.operation.id}
+        case_id = open_case(connection, self.store, self.operation.kind, self._why, **about)
         details = {
             "version": file.version,
-            "case": new.id,
+            "case": case_id,
             "from": [_where(one) for one in goes.values()],
         }
         self._note(connection, file.id, "case", MoveOutcome.CASE, details)
-        told = {"what": "case", "case": new.id, "goes": list(goes)}
-        self._tell(connection, file, "case", f"case:{new.id}", told)
+        told = {"what": "case", "case": case_id, "goes": list(goes)}
+        self._tell(connection, file, "case", f"case:{case_id}", told)
 
     # -------------------------------------------------------- and back
 

@@ -12,7 +12,7 @@ import json
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Final
 
@@ -90,16 +90,20 @@ class RefusedRow:
     id: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class CentreFeed:
-    """A whole file, read and checked. `rows` counts its rows, good and bad."""
+    """A whole file, read and checked."""
 
-    rows: int
-    records: Sequence[CentreRecord]
-    refused: Sequence[RefusedRow] = ()
+    refused: list[RefusedRow]
+    records: list[CentreRecord] = field(default_factory=list)
     hours_not_told: int = 0
     hours_not_understood: int = 0
     phones_unusable: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has, good and bad."""
+        return len(self.records) + len(self.refused)
 
 
 @dataclass

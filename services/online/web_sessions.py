@@ -116,6 +116,13 @@ class WebSession:
         """The same with another session; the last notice was said."""
         return replace(self, session=session, notice=notice, values=values, page="")
 
+    def after_booking(self, session: Session, made: Done) -> WebSession:
+        """The same once a person is booked; over unless it is the first of two."""
+        after = replace(self.at(session.moved("ready")), done=(*self.done, made))
+        if session.is_first_of_two:
+            return after
+        return replace(after, outcome=WebSessionOutcome.BOOKED)
+
     def with_typed(self, **fields: str) -> WebSession:
         return replace(self, typed={**self.typed, **fields})
 
@@ -157,14 +164,11 @@ class WebSessionTurn(Turn):
         if lease is not None:
             turns.renew(self.transaction(), store.clock, self.call_id, lease)
         stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
-        if self._transaction is not None:
-            web_sessions.complete(self._transaction, store.vault, self.call_id, **stored)
-            self._give_back()
-            return
-        connection = self._connection()
+        number = None if self._transaction is not None else self.number
+        connection = self._transaction or self._connection()
         with store.database.one_writer():
-            recorded = web_sessions.record(
-                connection, store.clock, store.vault, self.call_id, self.number, **stored
+            recorded = web_sessions.write(
+                connection, store.clock, store.vault, self.call_id, number, **stored
             )
         self._give_back()
         if not recorded:

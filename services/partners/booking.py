@@ -8,7 +8,7 @@ is the booking made here, with its reference and its text. The person is not tol
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from models.booking import bookings, changes
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.partners import bookings as rows
-from models.partners.bookings import DoseThere, NewOrder, OrderedPerson, OrderRow
+from models.partners.bookings import DoseThere, OrderedPerson, OrderRow
 from services.booking.partner_message import send
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
@@ -54,8 +54,8 @@ class OrderStage(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True)
-class PartnerOrder:
+@dataclass(frozen=True, kw_only=True)
+class PartnerOrder(OrderedPerson):
     """One person's appointment at a centre that is booked at its partner.
 
     `key` names the form: the same key twice is one order (at most 80 letters). `holder` is the
@@ -67,18 +67,7 @@ class PartnerOrder:
     holder: Holder
     centre_id: str
     slot_id: int
-    first_name: str
-    last_name: str
-    born: date
-    postcode: str
     second_slot_id: int = 0
-    number: str = ""
-    text: bool = True
-    language: str = "fr"
-    groups: tuple[str, ...] = ()
-    for_other: bool = False
-    who: str = "caller"
-    call_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,40 +142,26 @@ def ask(
 def _ask(
     connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
 ) -> PlacedOrder:
-    order = replace(
-        order,
-        first_name=_name(order.first_name),
-        last_name=_name(order.last_name),
-    )
-    if not (order.first_name and order.last_name):
+    first, last = _name(order.first_name), _name(order.last_name)
+    order = replace(order, first_name=first, last_name=last)
+    if not (first and last):
         raise _NotAsked(Why.NO_NAME)
     if _is_booked(connection, store, campaign, order):
         raise _NotAsked(Why.PERSON_NEEDED)
     where, starts = _where(connection, store, campaign, order)
     order_id = store.chance.identifier()
-    new = NewOrder(
-        id=order_id,
+    # First, so that a copy of the form waits here until this one is there, or is not.
+    if not rows.add(
+        connection,
+        store.clock,
+        store.vault,
+        order_id,
+        campaign=campaign.name,
+        visitor=order,
         key=order.key,
-        platform=rows.KELDOC,
         centre_id=where.id,
         channel=order.holder.channel,
-        campaign=campaign.name,
-        visitor=OrderedPerson(
-            first_name=order.first_name,
-            last_name=order.last_name,
-            born=order.born,
-            postcode=order.postcode,
-            number=order.number,
-            text=order.text,
-            language=order.language,
-            groups=order.groups,
-            for_other=order.for_other,
-            who=order.who,
-            call_id=order.call_id,
-        ),
-    )
-    # First, so that a copy of the form waits here until this one is there, or is not.
-    if not rows.add(connection, store.clock, store.vault, new):
+    ):
         raise _NotAsked(Why.GONE)
     doses = _hold(connection, store, campaign, order, starts, order_id)
     rows.change(connection, store.clock, order_id, seen=(rows.ASKED,), doses=doses)

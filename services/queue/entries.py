@@ -22,7 +22,7 @@ from models.database import Connection
 from models.queue import callbacks, handling, queues
 from models.queue.queues import CALL, CALLBACK, CallQueue, NewQueueEntry, QueueEntry, QueueStatus
 from services.campaign.campaign import Campaign
-from services.campaign.opening_hours import OpeningHours, hours_of
+from services.campaign.opening_hours import OpeningHours
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER
@@ -113,7 +113,7 @@ class WaitEstimates:
     def read(
         self, connection: Connection, store: Store, campaign: Campaign, language: str
     ) -> WaitEstimate:
-        hours, ticks = hours_of(campaign), self._ticks()
+        hours, ticks = campaign.hours, self._ticks()
         known = self._known.get((language, hours))
         if known and ticks - known[0] < self._fresh:
             return known[1]
@@ -413,7 +413,7 @@ def listen(
         if place is None:
             return None
         estimate = wait_estimates.read(connection, store, campaign, place.language)
-    hours, now = hours_of(campaign), store.clock.now()
+    hours, now = campaign.hours, store.clock.now()
     at = place_promise(place.ahead, hours, now, estimate, joined_at=place.joined_at)
     return WaitAnnouncement(place, wait_seconds(place.ahead, estimate.pace), at)
 
@@ -431,7 +431,7 @@ def wish_callback(
         if place is None or place.entry_id != place_id:
             return True
         estimate = wait_estimates.read(connection, store, campaign, place.language)
-        hours, now = hours_of(campaign), store.clock.now()
+        hours, now = campaign.hours, store.clock.now()
         at = place_promise(place.ahead, hours, now, estimate, joined_at=place.joined_at)
         if at is None:
             return False

@@ -16,8 +16,8 @@ from models.supervision import settings as board_settings
 from models.supervision.board import QueueCounts
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.campaign.opening_hours import OpeningHours, hours_of
-from services.campaign.phone_share import raised_floor
+from services.campaign.opening_hours import OpeningHours
+from services.campaign.phone_share import SETTING, raised_floor
 from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
@@ -82,11 +82,11 @@ class WriteBoard:
                 messages=messages,
                 places=places,
                 paces=paces,
-                rung_by=_rung_by(all_queues, line, paces, hours_of(campaign), now),
+                rung_by=_rung_by(all_queues, line, paces, campaign.hours, now),
                 alerts=lasting,
                 thresholds=limits,
                 campaign=campaign.name,
-                floor=raised_floor(campaign.phone_share, settings),
+                floor=raised_floor(campaign.phone_share, settings.get(SETTING)),
                 floor_of_campaign=campaign.phone_share,
                 horizon=horizon,
             )
@@ -154,7 +154,7 @@ def _rung_by(
 
 def _is_open(queue: CallQueue, campaign: Campaign, store: Store) -> bool:
     if queue.state == queues.HOURS:
-        return hours_of(campaign).is_open(store.clock.now())
+        return campaign.hours.is_open(store.clock.now())
     return queue.state == "open"
 
 

@@ -15,7 +15,6 @@ from models.queue import queues
 from models.queue.queues import QueueEntry
 from models.supervision import snapshots
 from services.agents.connect_agent import agent_enters
-from services.campaign.opening_hours import hours_of
 from services.queue import entries, wait_estimate
 from tests.ivr.line import Document, Line
 from tests.support.floor import Floor, a_call
@@ -230,7 +229,7 @@ def test_what_was_chosen_is_kept_while_its_caller_waits(floor: Floor):
         assert (
             entries.why_closed(
                 queues.queue_statuses(connection, floor.house.clock, "fr")[0],
-                hours_of(floor.house.campaign),
+                floor.house.campaign.hours,
                 floor.house.clock.now(),
                 wait_estimate.Throughput(),
             )

@@ -14,7 +14,7 @@ from models.clock import FixedClock
 from models.messages.tables import message
 from models.queue.tables import queue_entry
 from models.slots.tables import place
-from services.messages.record_delivery import record_delivery
+from services.messages.delivery_failures import record_delivery
 from services.operations.erase_data import STEPS, NotAllErased, erase_data
 from services.queue.promise_callback import promise_callback
 from tests.support.house import MOBILE, House, house, mornings

@@ -22,7 +22,7 @@ from models.queue.queues import NewQueueEntry
 from models.queue.tables import queue_entry
 from services.agents import call_back
 from services.campaign.call_hours import next_call_at
-from services.campaign.campaign import AgentsHours
+from services.campaign.opening_hours import OpeningHours
 from services.operations.erase_data import AFTER_PLACE, erase_data
 from services.ports import Busy, NoAnswer, ProviderRefused
 from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise_callback
@@ -409,7 +409,7 @@ def test_nobody_is_rung_at_an_hour_that_is_not_decent(moment: str, allowed: str,
 
 
 def agents_at(*weekdays: tuple[tuple[int, int], ...]) -> Any:
-    hours = AgentsHours("Europe/Paris", weekdays)
+    hours = OpeningHours("Europe/Paris", weekdays)
     return replace(CAMPAIGN, agents_hours=hours)
 
 
@@ -429,7 +429,7 @@ def test_agents_who_work_at_night_and_on_sundays_ring_nobody_at_night(office: Of
 
 
 def test_a_campaign_may_say_between_which_hours_people_are_rung(office: Office):
-    hours = AgentsHours("Europe/Paris", (((0, 24 * 60),),) * 7, calls=(9 * 60 + 30, 24 * 60))
+    hours = OpeningHours("Europe/Paris", (((0, 24 * 60),),) * 7, calls=(9 * 60 + 30, 24 * 60))
     campaign = replace(CAMPAIGN, agents_hours=hours)
     for machine in (True, False):
         night = WEDNESDAY_MORNING.replace(hour=5)

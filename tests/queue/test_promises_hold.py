@@ -16,7 +16,6 @@ from models.queue.tables import queue_entry
 from services.agents import connect_agent
 from services.agents.call_back import ON_THE_LINE, STRANDED_FOR
 from services.agents.connect_agent import How
-from services.campaign.opening_hours import hours_of
 from services.ports import Busy, NoAnswer
 from services.queue.promise_callback import RING_AFTER, promise
 from services.queue.wait_estimate import can_promise, write_throughput
@@ -67,9 +66,7 @@ def test_whoever_asks_at_night_comes_after_those_who_asked_before(office: Office
     office.agent()
     write_throughput(office.store)
     with office.store.database.statement() as connection:
-        at = can_promise(
-            connection, office.store, hours_of(CAMPAIGN), clock_of(office.house).moment
-        )
+        at = can_promise(connection, office.store, CAMPAIGN.hours, clock_of(office.house).moment)
     assert at is not None
     # Thirty of five minutes each, by one or two agents.
     assert at.astimezone(PARIS).hour >= 9

@@ -16,7 +16,7 @@ import pytest
 from flows.world import AfterQueue, NoPerson
 from models.queue import queues
 from models.queue.queues import CallQueue, NewQueueEntry, QueueEntry, QueuePosition, QueueStatus
-from services.campaign.opening_hours import USUAL, OpeningHours
+from services.campaign.opening_hours import USUAL
 from services.queue import entries
 from services.queue.entries import QueueCaller
 from services.queue.wait_estimate import Throughput
@@ -390,7 +390,7 @@ BUSY = Throughput(agents=1, share=1.0, mean=300.0)
     ],
 )
 def test_why_nobody_is_let_in(door: QueueStatus, at: datetime, why: NoPerson | None):
-    found = entries.why_closed(door, OpeningHours(USUAL), at, BUSY)
+    found = entries.why_closed(door, USUAL, at, BUSY)
     assert (found and found.why) == why
 
 

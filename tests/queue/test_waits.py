@@ -35,7 +35,7 @@ from models.queue.handling import PUTS_DOWN
 from models.queue.tables import queue_entry
 from models.supervision import snapshots
 from services.agents import call_back, presence
-from services.campaign.opening_hours import hours_of, tomorrow_evening
+from services.campaign.opening_hours import tomorrow_evening
 from services.queue.entries import QueueCaller, WaitEstimates, join, place_promise
 from services.queue.promise_callback import promise
 from services.queue.wait_estimate import (
@@ -54,7 +54,7 @@ from tests.support.house import CAMPAIGN, NOON, House, a_mobile
 from tests.support.rows import clock_of, rows_of
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-HOURS = hours_of(CAMPAIGN)
+HOURS = CAMPAIGN.hours
 # Within which share of what happened a told time is right.
 RIGHT = 0.2
 # In minutes: nobody can know how long those who are talked with just now will take.

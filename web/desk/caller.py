@@ -64,9 +64,8 @@ from services.desk.search import (
     search,
 )
 from services.messages.phone_capabilities import takes_texts
-from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, OrderState, PartnerOrder, ask, is_of, state_of
-from services.partners.offers import PartnerOffer
+from services.partners.near import PartnerOffer, near
 from services.telemetry import BOOKINGS
 from services.work import Work
 from web.desk import forms
@@ -584,7 +583,7 @@ class DeskAct(AtDesk):
             territory=town.territory,
             within=meant.within,
         )
-        panel.partners = partner_offers.near(self.connection, self.store, self.service, session)
+        panel.partners = near(self.connection, self.store, self.service, session)
 
     def ask_partner(self) -> Any:
         """Ask a partner for an appointment; the page says what it answers."""

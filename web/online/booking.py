@@ -32,7 +32,7 @@ from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_outside
 from services.online.web_sessions import Act, WebSession, WebSessionOutcome
-from services.partners.offers import PartnerOffer
+from services.partners.near import PartnerOffer, near
 from services.ports import WakeUp
 from services.public.centres import PublicCentre, PublicCentres
 from services.service import Service
@@ -316,7 +316,7 @@ class BookingPages:
     def _partners(self, web_session: WebSession) -> tuple[PartnerOffer, ...]:
         """What partners have near, beside ours."""
         with self.store.database.statement() as connection:
-            return partner.near(connection, self.store, self.service, web_session)
+            return near(connection, self.store, self.service, web_session.session)
 
     def _settled(self, web_session: WebSession) -> WebSession:
         """The web session after what a partner said meanwhile, if it did."""
