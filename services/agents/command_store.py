@@ -26,9 +26,7 @@ class CommandKind(StrEnum):
     HANG_UP = "hang_up"
     HOLD = "hold"
     UNHOLD = "unhold"
-    MUTE = "mute"
     COACH = "coach"
-    END_CONFERENCE = "end_conference"
 
 
 RING_PATHS = {

@@ -15,9 +15,7 @@ Kinds, with their arguments:
   redirect                                                     call_sid, path
   hang_up                                                      a leg, or call_sid
   hold, unhold                                                 an entry
-  mute                                                         conference_sid, call_sid, muted
   coach                                                        a leg of a supervisor
-  end_conference                                               conference_sid
 """
 
 from __future__ import annotations
@@ -70,7 +68,6 @@ TOO_LATE = {
     CommandKind.DIAL_CALLBACK: timedelta(seconds=60),
     CommandKind.BRING_CALLER: timedelta(seconds=60),
     CommandKind.HOLD: timedelta(seconds=15),
-    CommandKind.MUTE: timedelta(seconds=15),
     CommandKind.COACH: timedelta(seconds=15),
 }
 # Why such a command failed: a word among the provider's codes.
@@ -390,12 +387,6 @@ def _hold(task: _Task) -> None:
         _unless_gone(lambda: ask(conference, call, on=False))
 
 
-def _mute(task: _Task) -> None:
-    arguments = task.claimed.arguments
-    conference, call = arguments["conference_sid"], arguments["call_sid"]
-    task.control.mute(conference, call, muted=bool(arguments["muted"]))
-
-
 def _coach(task: _Task) -> None:
     leg, entry = task.leg(), task.entry()
     if leg.state == "ended" or not leg.provider_sid or not entry.conference_sid:
@@ -403,11 +394,6 @@ def _coach(task: _Task) -> None:
     with task.store.database.statement() as connection:
         coached, muted = connect_agent.heard_by_whom(connection, task.store, leg, entry)
     task.control.coach(entry.conference_sid, leg.provider_sid, coached_sid=coached, muted=muted)
-
-
-def _end_conference(task: _Task) -> None:
-    conference = task.claimed.arguments["conference_sid"]
-    _unless_gone(lambda: task.control.end_conference(conference))
 
 
 def _unless_gone(ask: Callable[[], None]) -> None:
@@ -430,7 +416,5 @@ _DO: dict[CommandKind, Callable[[_Task], None]] = {
     CommandKind.HANG_UP: _hang_up,
     CommandKind.HOLD: _hold,
     CommandKind.UNHOLD: _hold,
-    CommandKind.MUTE: _mute,
     CommandKind.COACH: _coach,
-    CommandKind.END_CONFERENCE: _end_conference,
 }
