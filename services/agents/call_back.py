@@ -30,7 +30,7 @@ from models.queue import callbacks, queues, voice
 from models.queue.queues import QueueEntry
 from prompts.catalogue import load
 from services.agents import connect_agent, provider_commands
-from services.agents.provider_commands import CommandKind, NewCommand
+from services.agents.command_store import CommandKind, ring
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
@@ -48,8 +48,6 @@ from services.store import Store
 from services.telemetry import CALLBACKS
 from services.waiting_list import offer_notices
 
-# How long it rings, in seconds: four or five rings, before most answering machines begin.
-RING_SECONDS = 25
 MOST_TRIES = 3
 # A caller who was silent, or was cut off and may ring again, is rung once.
 TRIES = {Reason.SILENT: 1, Reason.CUT: 1}
@@ -72,7 +70,6 @@ LONGEST = timedelta(days=7)
 # never fewer than these. The other half is for agents' calls.
 LEAST_MACHINES = 4
 _AT_ONCE = 50
-CALLBACK_PATH, STATUS_PATH = "/voice/callback", "/voice/callback-status"
 # The outcome of a try that a person answered; of one in which they wanted no more calls.
 REACHED, REFUSED = "reached", "refused"
 # The provider's words for the end of a call, and the outcome of a try for each.
@@ -161,24 +158,7 @@ class CallBack:
         made = store.chance.identifier()
         callbacks.count_try(connection, store.clock, promise.id)
         leg = NewLeg(made, "callback", promise.id, promise.number, staff_id=promise.staff_id)
-        agents.add_leg(connection, store.clock, store.vault, leg)
-        return provider_commands.add(
-            connection,
-            store,
-            NewCommand(
-                CommandKind.DIAL_CALLBACK,
-                f"dial:{made}",
-                staff_id=promise.staff_id,
-                entry_id=promise.id,
-                leg_id=made,
-                arguments={
-                    "path": CALLBACK_PATH,
-                    "status_path": STATUS_PATH,
-                    "ring_seconds": RING_SECONDS,
-                },
-                at_once=promise.staff_id is not None,
-            ),
-        )
+        return ring(connection, store, leg, at_once=promise.staff_id is not None)
 
     def _is_over(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
         """Whether the promise is not needed any more, or its number cannot be rung; then ended."""
@@ -518,7 +498,7 @@ def _free(connection: Connection, store: Store, promise: QueueEntry) -> None:
 
 def machines_at_once(calls_per_second: float) -> int:
     """How many calls may ring at once for the machine's promises; 0 calls a second counts as 1."""
-    return max(LEAST_MACHINES, int((calls_per_second or 1.0) * RING_SECONDS / 2))
+    return max(LEAST_MACHINES, int((calls_per_second or 1.0) * provider_commands.RING_SECONDS / 2))
 
 
 def kind_of(number: str) -> CallerKind | None:

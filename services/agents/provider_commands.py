@@ -10,7 +10,7 @@ before it is tried again. A command that is not wanted any more when its turn co
 without asking the provider.
 
 Kinds, with their arguments:
-  ring_agent, ring_third, ring_supervisor, dial_callback      a leg; path, ring_seconds
+  ring_agent, ring_third, ring_supervisor, dial_callback      a leg
   bring_caller                                                 an entry; call_sid, path
   redirect                                                     call_sid, path
   hang_up                                                      a leg, or call_sid
@@ -46,20 +46,6 @@ BUCKET = "calls"
 # Permits that pile up while no call is begun; the provider takes a handful at once.
 LEAST_BURST, MOST_BURST = 1.0, 5.0
 
-__all__ = [
-    "CommandKind",
-    "CommandResult",
-    "NewCommand",
-    "Result",
-    "add",
-    "carry_out",
-    "carry_out_all",
-    "no",
-    "sweep",
-    "take_permit",
-]
-
-
 # After so long a command is of no use. A ring may be held up by the account's rate of calls.
 TOO_LATE = {
     CommandKind.RING_AGENT: timedelta(seconds=60),
@@ -74,6 +60,7 @@ TOO_LATE = {
 TOO_OLD = "too_late"
 # A command that ends something is carried out even if late.
 _AT_LAST = timedelta(minutes=10)
+# Four or five rings, before most answering machines begin.
 RING_SECONDS = 25
 
 
@@ -188,7 +175,8 @@ class _Task:
     def keep(self) -> None:
         """Before a second question: prolong the lease. Raises _TakenOver."""
         with self.store.database.transaction() as connection:
-            if not agents.keep(connection, self.store.clock, self.claimed, LEASE):
+            clock = self.store.clock
+            if not agents.write(connection, clock, self.claimed, lease_until=clock.at(LEASE)):
                 raise _TakenOver
 
 
@@ -229,16 +217,14 @@ def _end(task: _Task, code: str | None) -> Result:
 
 
 def _again(task: _Task, after: timedelta, code: str, *, ambiguous: bool = False) -> Result:
+    """Try again after a while; an ambiguous command stays in `doing`, so that it is looked up.
+
+    It stays ambiguous, too: a provider that is busy at the look-up tells nothing.
+    """
+    clock, ambiguous = task.store.clock, ambiguous or task.claimed.ambiguous
+    values = {"state": "doing" if ambiguous else "pending", "lease_until": clock.at(after)}
     with task.store.database.transaction() as connection:
-        agents.put_back(
-            connection,
-            task.store.clock,
-            task.claimed,
-            after=after,
-            error_code=code[:12],
-            # An ambiguous command stays so: a provider that is busy at the look-up tells nothing.
-            ambiguous=ambiguous or task.claimed.ambiguous,
-        )
+        agents.write(connection, clock, task.claimed, error_code=code[:12], **values)
     return Result.LATER
 
 
@@ -284,24 +270,18 @@ def _ring(task: _Task) -> None:
             wait = take_permit(store, control.calls_per_second)
         if wait:
             raise Busy("rate", wait)
-        arguments = task.claimed.arguments
-        sid = control.ring(
-            leg.to,
-            f"{arguments.get('path') or RING_PATHS[task.kind]}?leg={leg.id}",
-            status_path=f"{arguments.get('status_path') or '/voice/leg'}?leg={leg.id}",
-            ring_seconds=int(arguments.get("ring_seconds", RING_SECONDS)),
-        )
+        path, status_path = (f"{one}?leg={leg.id}" for one in RING_PATHS[task.kind])
+        sid = control.ring(leg.to, path, status_path=status_path, ring_seconds=RING_SECONDS)
     with store.database.transaction() as connection:
         # Given up while it was being rung: the transaction that ended the leg had no call id yet.
         now = agents.get_leg(connection, store.vault, leg.id, lock=True)
         agents.move_leg(connection, store.clock, leg.id, "ringing", provider_sid=sid)
         if now is not None and now.state == "ended" and not now.provider_sid:
-            arguments = {"call_sid": sid}
             given_up = NewCommand(
                 CommandKind.HANG_UP,
                 f"hang_up:{sid}",
                 leg_id=leg.id,
-                arguments=arguments,
+                arguments={"call_sid": sid},
                 at_once=True,
             )
             add(connection, store, given_up)

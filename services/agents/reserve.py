@@ -20,7 +20,7 @@ from models.database import Connection
 from models.queue import queues
 from models.queue.queues import QueueCandidate
 from services.agents import connect_agent, provider_commands
-from services.agents.provider_commands import CommandKind, NewCommand
+from services.agents.command_store import CommandKind, ring
 from services.ports import CallControl
 from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
@@ -134,7 +134,8 @@ def reserve_entry(
         # Otherwise the next caller would be reserved for an agent who cannot be rung.
         agents.move(connection, store.clock, staff_id, ("ready",), "paused", reason="no_line")
         return None
-    if not agents.reserve(connection, store.clock, entry_id, staff_id):
+    given = {"staff_id": staff_id, "reserved_at": store.clock.at()}
+    if not queues.move(connection, store.clock, entry_id, ("waiting",), "reserved", **given):
         return None
     return ring_agent(connection, store, staff_id, entry_id, ("ready",))
 
@@ -160,16 +161,9 @@ def ring_agent(
         return None
     leg_id = store.chance.identifier()
     new = NewLeg(leg_id, kind, entry_id, to, staff_id)
-    agents.add_leg(connection, store.clock, store.vault, new)
-    rings = NewCommand(
-        CommandKind.RING_AGENT if kind == "agent" else CommandKind.RING_THIRD,
-        f"ring:{leg_id}",
-        staff_id=staff_id,
-        entry_id=entry_id,
-        leg_id=leg_id,
-        at_once=kind == "agent",
+    return Reserved(
+        staff_id, entry_id, leg_id, ring(connection, store, new, at_once=kind == "agent")
     )
-    return Reserved(staff_id, entry_id, leg_id, provider_commands.add(connection, store, rings))
 
 
 def line_of(connection: Connection, store: Store, staff_id: str) -> str | None:

@@ -194,7 +194,7 @@ class Office:
         """The newest ring of an agent is answered; what they are to do next is in the store."""
         ring = self.control.to(f"client:{staff_id}")[-1]
         connect_agent.picked_up(self.store, ring.leg, ring.sid)
-        entering = connect_agent.agent_enters(
+        entering = connect_agent.enters(
             self.store, ring.leg, ring.sid, _brought, self.call_back.dial
         )
         assert entering is not None

@@ -14,7 +14,7 @@ from ivr.twiml import Addresses
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from models.supervision import snapshots
-from services.agents.connect_agent import agent_enters
+from services.agents.connect_agent import enters
 from services.campaign.opening_hours import hours_of
 from services.queue import entries, wait_estimate
 from tests.ivr.line import Document, Line
@@ -452,9 +452,7 @@ def test_the_provider_going_on_either_way_finds_the_conference(floor: Floor):
     line = waits(floor)
     floor.reserves()
     (leg,) = floor.legs(place_of(floor, line).id)
-    entering = agent_enters(
-        floor.store, leg.id, leg.provider_sid or a_call(), bring(Addresses(BASE))
-    )
+    entering = enters(floor.store, leg.id, leg.provider_sid or a_call(), bring(Addresses(BASE)))
     assert entering is not None
     by_queue = line.leaves("redirected")
     by_address = line.hear(f"{BASE}/voice/turn?n=2&again=1")

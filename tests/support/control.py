@@ -112,4 +112,3 @@ class FakeControl:
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:
         self._ask(Ask("coach", call_sid, more={"coached": coached_sid, "muted": muted}))
-
