@@ -119,7 +119,8 @@ class CallBack:
                 # A message that cannot be told must not keep the others from being told.
                 log.error("call not begun", entry=taken[0], error=type(error).__name__)
                 with store.database.transaction() as connection:
-                    callbacks.put_aside(connection, store.clock, taken[0], ON_THE_LINE)
+                    later = store.clock.at(ON_THE_LINE)
+                    callbacks.change(connection, store.clock, taken[0], ("waiting",), due_at=later)
                 asked = None
             if not taken:
                 break
@@ -156,7 +157,9 @@ class CallBack:
             _let_wait(connection, store, promise, allowed)
             return None
         made = store.chance.identifier()
-        callbacks.count_try(connection, store.clock, promise.id)
+        # Before the provider is asked: a call that may have rung has rung.
+        tried = {"tries": promise.tries + 1, "last_try_at": store.clock.at()}
+        callbacks.change(connection, store.clock, promise.id, ("reserved",), **tried)
         leg = NewLeg(made, "callback", promise.id, promise.number, staff_id=promise.staff_id)
         return ring(connection, store, leg, at_once=promise.staff_id is not None)
 
@@ -395,7 +398,10 @@ class CallBack:
             for entry_id in callbacks.overdue(connection, store.clock, LATE_BY, limit=_AT_ONCE):
                 promise = callbacks.load(connection, store.vault, entry_id, lock=True)
                 if promise is not None:
-                    callbacks.told_late(connection, store.clock, promise.id)
+                    # When it will come is not known any more.
+                    callbacks.change(
+                        connection, store.clock, entry_id, ("waiting",), expected_at=None
+                    )
                     told += bool(self._write(connection, store, promise, "callback_late"))
                     CALLBACKS.labels("late").inc()
         return told
@@ -482,7 +488,12 @@ def _given(connection: Connection, store: Store, promise: QueueEntry) -> Session
 
 
 def _let_wait(connection: Connection, store: Store, promise: QueueEntry, due: datetime) -> None:
-    callbacks.wait_again(connection, store.clock, promise.id, due)
+    """At the same place, not before `due` (UTC).
+
+    A promise that waits already, for its agent was lost while it rang, is rung no sooner either.
+    """
+    waits = {"state": "waiting", "staff_id": None, "reserved_at": None, "due_at": due}
+    callbacks.change(connection, store.clock, promise.id, ("waiting", "reserved"), **waits)
     _free(connection, store, promise)
 
 

@@ -77,9 +77,7 @@ class CallerInQueue(CallContext):
         place = queues.queue_position(connection, self.store.clock, line)
         at = estimate.callback_at
         if place is not None:
-            at = entries.place_promise(
-                place.ahead, self._hours, self.now(), estimate, joined_at=place.joined_at
-            )
+            at = entries.place_promise(place, estimate, self._hours, self.now())
         return entries.promise(connection, self.store, line, number=number, at=at)
 
     def callback_at(self) -> datetime | None:

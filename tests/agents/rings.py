@@ -17,7 +17,7 @@ from exchange.transport import WsgiTransport
 from flows.session import Session
 from models.agents import agents
 from models.agents.tables import intent, leg
-from models.queue import callbacks
+from models.queue import queues
 from models.queue.tables import queue_entry
 from services.agents import connect_agent, presence, provider_commands, reserve
 from services.agents.call_back import CallBack
@@ -241,9 +241,9 @@ class Office:
     def entry_of(self, number: str) -> str:
         """The live promise to a number."""
         with self.store.database.statement() as connection:
-            found = callbacks.live_of(connection, self.store.vault.index("phone", number) or b"")
+            found = queues.promise_to(connection, self.store.vault, number)
         assert found
-        return found
+        return found.id
 
     def staff_ids(self) -> list[str]:
         """Everybody who is ready."""
