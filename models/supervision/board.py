@@ -194,11 +194,11 @@ class EntrySeen:
     """One place in the queue, or one conversation. `since` is its place (UTC)."""
 
     id: str
-    queue_id: str
+    queue: str
     kind: str
     state: str
     since: datetime
-    staff_id: str | None
+    staff: str | None
 
 
 _ENTRY = tuple(
@@ -220,7 +220,7 @@ def entries(connection: Connection, most: int) -> list[EntrySeen]:
 class OwedCallbacks:
     """Callbacks that are owed: how many, of these overdue, and the latest hour promised (UTC)."""
 
-    count: int
+    promised: int
     overdue: int
     first: datetime | None
     last: datetime | None

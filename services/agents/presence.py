@@ -111,22 +111,17 @@ def set_voice(store: Store, staff_id: str, voice: str) -> CommandResult:
 
 def pause(store: Store, staff_id: str, reason: str) -> CommandResult:
     """Pause at once, or after this call (`later`). Why not: `reason`."""
-    if reason not in PAUSES:
-        return no("reason")
-    return _stop(store, staff_id, "paused", reason)
+    return stop(store, staff_id, reason) if reason in PAUSES else no("reason")
 
 
-def offline(store: Store, staff_id: str) -> CommandResult:
-    """Go home: at once, or after this call (`later`)."""
-    return _stop(store, staff_id, OFFLINE, "")
-
-
-def _stop(store: Store, staff_id: str, state: str, reason: str) -> CommandResult:
+def stop(store: Store, staff_id: str, wished: str) -> CommandResult:
+    """Pause for a reason, or go home (OFFLINE): at once, or after this call (`later`)."""
+    state, reason = (OFFLINE, "") if wished == OFFLINE else ("paused", wished)
     with store.database.transaction() as connection:
         agents.begin(connection, store.clock, staff_id)
         if agents.move(connection, store.clock, staff_id, _FREE, state, reason=reason):
             return CommandResult(done=True)
-        agents.set_later(connection, staff_id, reason or state)
+        agents.set_later(connection, staff_id, wished)
         return CommandResult(done=True, later=True)
 
 

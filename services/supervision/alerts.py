@@ -126,14 +126,16 @@ def _failed(counts: Mapping[tuple[str, str], float], step: str) -> float:
     return counts.get(("missed", step), 0) + counts.get(("silent", step), 0)
 
 
-def apply(connection: Connection, store: Store, judged: list[ThresholdReading]) -> int:
-    """Raise and end what is to be, in the caller's transaction; gives how many changed."""
-    lasting = {one.name for one in alerts.raised(connection)}
+def apply(
+    connection: Connection, store: Store, judged: list[ThresholdReading], lasting: set[str]
+) -> int:
+    """Raise and end what is to be, in the caller's transaction; gives how many changed.
+
+    `lasting`: the names of the alerts that are raised.
+    """
     changed = 0
     values = {one.name: one for one in judged}
-    for name in lasting:
-        if name in _JUDGED_ELSEWHERE:
-            continue
+    for name in lasting - _JUDGED_ELSEWHERE:
         if name not in values or values[name].eased:
             changed += alerts.end(connection, store.clock, name)
     for one in judged:

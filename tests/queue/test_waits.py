@@ -144,7 +144,7 @@ class Day:
 
     def goes_home(self) -> None:
         for staff_id in self.staff:
-            presence.offline(self.store, staff_id)
+            presence.stop(self.store, staff_id, presence.OFFLINE)
         self.office.call_back.look_after(self.store)
 
     def comes_in(self) -> None:
