@@ -82,6 +82,15 @@ def load(
     return found if found is not None and found.kind == _CALLBACK else None
 
 
+def of_try(
+    connection: Connection, vault: Vault, try_id: str, *, lock: bool = False
+) -> QueueEntry | None:
+    """The promise that a try is of; as `load`."""
+    statement = select(leg.c.entry_id).where(leg.c.id == try_id, leg.c.kind == _CALLBACK)
+    entry_id = connection.execute(statement).scalar_one_or_none()
+    return load(connection, vault, entry_id, lock=lock) if entry_id else None
+
+
 def change(
     connection: Connection, clock: Clock, entry_id: str, states: Collection[str], **values: Any
 ) -> bool:

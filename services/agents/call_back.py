@@ -24,9 +24,7 @@ from models.agents import agents
 from models.agents.agents import NewLeg
 from models.call import turns
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
-from models.queue import callbacks, queues, voice
+from models.queue import callbacks, voice
 from models.queue.queues import QueueEntry
 from prompts.catalogue import load
 from services.agents import connect_agent, provider_commands
@@ -36,6 +34,7 @@ from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.notices import Reason
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.ports import CallControl, WakeUp
 from services.queue import voice_messages
 from services.queue.promise_callback import (
@@ -80,7 +79,6 @@ _OUTCOMES = {
     "canceled": "failed",
     "failed": "failed",
 }
-_DONE_RINGING = {"completed", "busy", "no-answer", "canceled", "failed"}
 
 log = structlog.get_logger()
 
@@ -196,7 +194,7 @@ class CallBack:
         if seconds is not None:
             with store.database.transaction() as connection:
                 voice.add_seconds(connection, store.clock, try_id, call_sid, seconds)
-        if status not in _DONE_RINGING:
+        if status not in _OUTCOMES:
             states = {"initiated": "ringing", "queued": "asked", "ringing": "ringing"}
             with store.database.transaction() as connection:
                 if callbacks.is_try_of(connection, store.clock, try_id, call_sid):
@@ -207,10 +205,7 @@ class CallBack:
 
     def _over(self, store: Store, try_id: str, outcome: str, call_sid: str = "") -> str:
         def end(connection: Connection) -> tuple[bool, str | None]:
-            known = agents.get_leg(connection, store.vault, try_id)
-            if known is None or known.kind != "callback" or known.entry_id is None:
-                return False, None
-            promise = callbacks.load(connection, store.vault, known.entry_id, lock=True)
+            promise = callbacks.of_try(connection, store.vault, try_id, lock=True)
             if call_sid and not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
                 # Over already; or the second of two calls, where the provider was asked twice.
                 return False, None
@@ -302,16 +297,16 @@ class CallBack:
             due=(due or store.clock.now()).astimezone(ZoneInfo(self.campaign().zone)),
             number=self.national_number,
         )
-        message = NewMessage(
-            id=store.chance.identifier(),
-            kind="sms",
-            dedupe_key=f"{text}:{promise.id}",
-            recipient=promise.number,
-            payload={"body": body},
+        return write_message(
+            connection,
+            store,
+            "sms",
+            promise.number,
+            {"body": body},
+            key=f"{text}:{promise.id}",
             call_id=promise.origin_call_id,
             topic=Topic.CALLBACK,
         )
-        return message.id if outbox.add(connection, store.clock, store.vault, message) else None
 
     # ------------------------------------------------------------ the call is answered
 
@@ -322,10 +317,7 @@ class CallBack:
 
         None where it is not wanted any more.
         """
-        leg = agents.get_leg(connection, store.vault, try_id)
-        if leg is None or leg.kind != "callback" or leg.entry_id is None:
-            return None
-        promise = callbacks.load(connection, store.vault, leg.entry_id)
+        promise = callbacks.of_try(connection, store.vault, try_id)
         if promise is None or not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
             return None
         agents.move_leg(connection, store.clock, try_id, "answered")
@@ -416,10 +408,7 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     The try is over with it. From here on this call belongs to its caller: it is not hung up with
     the agent's line.
     """
-    leg = agents.get_leg(connection, store.vault, try_id)
-    if leg is None or leg.entry_id is None:
-        return RungPerson.OVER
-    promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
+    promise = callbacks.of_try(connection, store.vault, try_id, lock=True)
     if promise is not None and promise.message_id:
         is_there = voice_messages.is_there(connection, store, promise, try_id, call_id)
         return RungPerson.MACHINE if is_there else RungPerson.OVER
@@ -447,10 +436,7 @@ def _agent_has_them(connection: Connection, store: Store, promise: QueueEntry) -
 
 def refused(connection: Connection, store: Store, try_id: str) -> None:
     """The person who picked up wants no call, in their call's transaction."""
-    leg = agents.get_leg(connection, store.vault, try_id)
-    if leg is None or leg.entry_id is None:
-        return
-    promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
+    promise = callbacks.of_try(connection, store.vault, try_id, lock=True)
     agents.move_leg(connection, store.clock, try_id, "ended", outcome=REFUSED)
     if promise is not None and promise.message_id:
         if voice_messages.refused(connection, store, promise):
@@ -501,9 +487,7 @@ def _free(connection: Connection, store: Store, promise: QueueEntry) -> None:
     """The agent who waited for an answer is free again, and their line is hung up."""
     if promise.staff_id is None:
         return
-    entry = queues.load(connection, store.vault, promise.id)
-    if entry is not None:
-        connect_agent.hang_up_legs(connection, store, entry, kinds=("agent", "supervisor", "third"))
+    connect_agent.hang_up_legs(connection, store, promise)
     connect_agent.free_agent(connection, store, promise.staff_id, promise.id)
 
 

@@ -325,7 +325,11 @@ def _left(connection: Connection, store: Store, leg: Leg, entry: QueueEntry) -> 
     if leg.kind != "third":
         return
     if leg.staff_id is not None:
-        release_colleague(connection, store, leg, entry.id)
+        # Of a colleague who was asked in; one who did not answer pauses.
+        if leg.state == "joined":
+            free_agent(connection, store, leg.staff_id, entry.id)
+        else:
+            _pause_for(connection, store, leg.staff_id, entry.id, "no_answer")
     if entry.state in {"wrapup", "done"} and not _with(connection, store, entry):
         # A transferred caller, who is alone now.
         return_caller(connection, store, entry)
@@ -420,16 +424,6 @@ def free_agent(connection: Connection, store: Store, staff_id: str, entry_id: st
         reason=wished if after == "paused" and wished else "",
         then_pause=None,
     )
-
-
-def release_colleague(connection: Connection, store: Store, leg: Leg, entry_id: str) -> None:
-    """Free a colleague who was asked into a conversation; one who did not answer pauses."""
-    if leg.staff_id is None:
-        return
-    if leg.state == "joined":
-        free_agent(connection, store, leg.staff_id, entry_id)
-    else:
-        _pause_for(connection, store, leg.staff_id, entry_id, "no_answer")
 
 
 def close_talk(

@@ -112,14 +112,7 @@ def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -
             connect_agent.free_agent(connection, store, staff_id, entry.id)
         else:
             agents.end_talk(connection, clock, entry.id, staff_id, connect_agent.TRANSFERRED)
-        asked += connect_agent.hang_up_legs(
-            connection,
-            store,
-            entry,
-            kinds=("agent", "third", "supervisor"),
-            but=third.id,
-            at_once=False,
-        )
+        asked += connect_agent.hang_up_legs(connection, store, entry, but=third.id, at_once=False)
         to = {"to": third.staff_id} if third.staff_id else {"leg": third.id}
         record_act(connection, store, staff_id, DONE, entry.id, details=to)
     return provider_commands.carry_out_all(store, control, asked)

@@ -124,9 +124,7 @@ def read_caller_profile(
     calls = list(dict.fromkeys(one for one in (entry.origin_call_id, entry.call_id) if one))
     turns = [turn for call in calls for turn in rows.turns_of(connection, store.vault, call)]
     session = session_of(turns)
-    known = CallerDetails() if session is None else _given(session)
-    if session is None:
-        known = _remembered(entry.known)
+    known = _given(entry.known, session)
     line = store.vault.index("phone", entry.number or None)
     known_of = _Known(connection, store, entry, calls, session, line)
     bookings = known_of.bookings()
@@ -197,26 +195,14 @@ def _written(step: str, said: str) -> str:
     return said
 
 
-def _given(session: Session) -> CallerDetails:
-    return CallerDetails(
-        whom=session.whom,
-        born=session.born,
-        postcode=session.postcode,
-        town=session.town,
-        groups=session.groups,
-        number=session.number,
-        number_answered=session.number_answered,
-        partner=session.own_platform,
-        partner_centre=_at(session.own_name, session.own_town) if session.own_platform else "",
-    )
-
-
 def _at(name: str, town: str) -> str:
     return ", ".join(one for one in (name, town) if one)
 
 
-def _remembered(known: Mapping[str, Any]) -> CallerDetails:
-    """The same from what outlives the turns: see Session.known."""
+def _given(remembered: Mapping[str, Any], session: Session | None) -> CallerDetails:
+    """From the session, or from what outlives the turns: see Session.known."""
+    known = session.known if session else remembered
+    answered = session.number_answered if session else bool(known.get("text_to"))
     return CallerDetails(
         whom=str(known.get("for_whom", "")),
         born=str(known.get("born", "")),
@@ -224,7 +210,7 @@ def _remembered(known: Mapping[str, Any]) -> CallerDetails:
         town=str(known.get("town", "")),
         groups=tuple(str(known.get("groups", "")).split()),
         number=str(known.get("text_to", "")),
-        number_answered=bool(known.get("text_to")),
+        number_answered=answered,
         partner=str(known.get("partner", "")),
         partner_centre=_at(
             str(known.get("partner_centre", "")), str(known.get("partner_town", ""))

@@ -68,10 +68,7 @@ def rung(
     connection: Connection, store: Store, try_id: str, *, lock: bool = False
 ) -> QueueEntry | None:
     """The entry whose message this try is to tell; None for a call of another kind."""
-    leg = agents.get_leg(connection, store.vault, try_id)
-    if leg is None or leg.entry_id is None:
-        return None
-    entry = callbacks.load(connection, store.vault, leg.entry_id, lock=lock)
+    entry = callbacks.of_try(connection, store.vault, try_id, lock=lock)
     return entry if entry is not None and entry.message_id else None
 
 
