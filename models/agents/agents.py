@@ -795,12 +795,6 @@ def pending_of(connection: Connection, entry_id: str) -> list[Pending]:
 def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
     """Delete old legs and provider commands: they hold numbers and are of no more use."""
     old = clock.at(-older_than)
-    gone = connection.execute(
-        delete(intent).where(intent.c.created_at < old, intent.c.state.not_in(UNDONE))
-    ).rowcount
-    return (
-        gone
-        + connection.execute(
-            delete(leg).where(leg.c.created_at < old, leg.c.state == "ended")
-        ).rowcount
-    )
+    commands = delete(intent).where(intent.c.created_at < old, intent.c.state.not_in(UNDONE))
+    lines = delete(leg).where(leg.c.created_at < old, leg.c.state == "ended")
+    return sum(connection.execute(statement).rowcount for statement in (commands, lines))

@@ -9,7 +9,7 @@ mobile, one text. After the last try the promise is lost, and the person is told
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -49,7 +49,7 @@ from services.waiting_list import offer_notices
 
 MOST_TRIES = 3
 # A caller who was silent, or was cut off and may ring again, is rung once.
-TRIES = {Reason.SILENT: 1, Reason.CUT: 1}
+TRIES: Mapping[str, int] = {Reason.SILENT: 1, Reason.CUT: 1}
 MOST_MACHINES = 2
 AFTER_FIRST = timedelta(minutes=15)
 AFTER_SECOND = timedelta(hours=2)
@@ -231,8 +231,7 @@ class CallBack:
         if promise.message_id:
             return self._not_told(connection, store, promise)
         machines = callbacks.tries_with(connection, promise.id, "machine")
-        allowed = TRIES.get(Reason(promise.reason), MOST_TRIES) if is_ours(promise) else MOST_TRIES
-        if promise.tries >= allowed or machines >= MOST_MACHINES:
+        if promise.tries >= TRIES.get(promise.reason, MOST_TRIES) or machines >= MOST_MACHINES:
             self._end(connection, store, promise, "lost", outcome)
             return self._write(connection, store, promise, "callback_lost")
         due = self._try_again(connection, store, promise)
@@ -502,8 +501,3 @@ def kind_of(number: str) -> CallerKind | None:
         return telephone(number)[1]
     except NotUnderstood:
         return None
-
-
-def is_ours(promise: QueueEntry) -> bool:
-    """Whether its reason is one of ours, and not a step at which a caller asked for an agent."""
-    return promise.reason in set(Reason)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -47,14 +47,19 @@ Counts = Counter[tuple[str, str]]
 _COUNTED_OUTCOMES = frozenset({"missed", "silent", "repeated", "back"})
 
 
+def begins(day: date) -> datetime:
+    """The midnight (UTC) with which a day of Paris begins."""
+    return datetime.combine(day, time.min, tzinfo=ZONE).astimezone(UTC)
+
+
 def day_begins(moment: datetime) -> datetime:
     """The midnight (UTC) with which a moment's day in Paris begins."""
-    return _midnight(moment, 0)
+    return begins(moment.astimezone(ZONE).date())
 
 
 def day_before(moment: datetime) -> datetime:
     """The midnight (UTC) with which the day before a moment's day begins."""
-    return _midnight(moment, -1)
+    return begins(moment.astimezone(ZONE).date() - timedelta(days=1))
 
 
 def same_time_yesterday(moment: datetime) -> datetime:
@@ -62,11 +67,6 @@ def same_time_yesterday(moment: datetime) -> datetime:
     local = moment.astimezone(ZONE)
     day = local.date() - timedelta(days=1)
     return datetime.combine(day, local.time(), tzinfo=ZONE).astimezone(UTC)
-
-
-def _midnight(moment: datetime, days: int) -> datetime:
-    day = moment.astimezone(ZONE).date() + timedelta(days=days)
-    return datetime.combine(day, time.min, tzinfo=ZONE).astimezone(UTC)
 
 
 def _down(moment: datetime, to: timedelta) -> datetime:
