@@ -165,9 +165,9 @@ def _claim_turn(connection: Connection, store: Store, leg_id: str) -> _Claimed |
     it is, and the call is taken after it.
     """
     leg = agents.get_leg(connection, store.vault, leg_id)
-    if leg is None or leg.entry_id is None or leg.state in {"joined", "ended"}:
+    if leg is None or leg.kind != "agent" or leg.entry_id is None:
         return None
-    if leg.kind != "agent":
+    if leg.state in {"joined", "ended"}:
         return None
     entry = queues.load(connection, store.vault, leg.entry_id)
     if entry is None or entry.state != "reserved" or entry.kind != queues.CALL:

@@ -48,13 +48,8 @@ LEAST_BURST, MOST_BURST = 1.0, 5.0
 
 # After so long a command is of no use. A ring may be held up by the account's rate of calls.
 TOO_LATE = {
-    CommandKind.RING_AGENT: timedelta(seconds=60),
-    CommandKind.RING_THIRD: timedelta(seconds=60),
-    CommandKind.RING_SUPERVISOR: timedelta(seconds=60),
-    CommandKind.DIAL_CALLBACK: timedelta(seconds=60),
-    CommandKind.BRING_CALLER: timedelta(seconds=60),
-    CommandKind.HOLD: timedelta(seconds=15),
-    CommandKind.COACH: timedelta(seconds=15),
+    **dict.fromkeys((*RING_PATHS, CommandKind.BRING_CALLER), timedelta(seconds=60)),
+    **dict.fromkeys((CommandKind.HOLD, CommandKind.COACH), timedelta(seconds=15)),
 }
 # Why such a command failed: a word among the provider's codes.
 TOO_OLD = "too_late"
@@ -387,10 +382,7 @@ def _unless_gone(ask: Callable[[], None]) -> None:
 
 
 _DO: dict[CommandKind, Callable[[_Task], None]] = {
-    CommandKind.RING_AGENT: _ring,
-    CommandKind.RING_THIRD: _ring,
-    CommandKind.RING_SUPERVISOR: _ring,
-    CommandKind.DIAL_CALLBACK: _ring,
+    **dict.fromkeys(RING_PATHS, _ring),
     CommandKind.BRING_CALLER: _bring,
     CommandKind.REDIRECT: _redirect,
     CommandKind.HANG_UP: _hang_up,

@@ -19,7 +19,7 @@ from typing import Any, Final
 from flows.questions import Part
 from flows.steps import STEPS
 from models.messages.messages import TopicBacklog
-from models.queue.queues import CallQueue
+from models.queue.queues import AT_WORK, CallQueue
 from models.supervision.alerts import Alert
 from models.supervision.board import AgentSeen, EntrySeen, OwedCallbacks, QueueCounts, Texts
 from services.queue.wait_estimate import Throughput
@@ -33,7 +33,6 @@ GOOD_LEVEL: Final = 90
 BAD_LEVEL: Final = 60
 # Where a caller is with people, not with the machine.
 WITH_PEOPLE: Final = frozenset({"queue", "with_agent"})
-AT_WORK: Final = frozenset({"ready", "reserved", "talking", "wrapup"})
 
 OTHER: Final = "other"
 # The steps of the menu in groups that are told at a glance.
