@@ -740,7 +740,9 @@ def claim(
     return from_row(ClaimedCommand, row, arguments=arguments, ambiguous=before == "doing")
 
 
-def write(connection: Connection, clock: Clock, claimed: ClaimedCommand, **values: Any) -> bool:
+def change_claimed(
+    connection: Connection, clock: Clock, claimed: ClaimedCommand, **values: Any
+) -> bool:
     """Change a command that is claimed; False when another process has taken it over."""
     ours = (
         intent.c.id == claimed.id,
@@ -749,18 +751,6 @@ def write(connection: Connection, clock: Clock, claimed: ClaimedCommand, **value
     )
     statement = update(intent).where(*ours).values(**values, updated_at=clock.at())
     return connection.execute(statement).rowcount == 1
-
-
-def finish(
-    connection: Connection,
-    clock: Clock,
-    claimed: ClaimedCommand,
-    state: str,
-    error_code: str | None,
-) -> bool:
-    """Done or failed; False when another process has taken it over meanwhile."""
-    over = {"state": state, "error_code": error_code, "lease_until": None}
-    return write(connection, clock, claimed, **over)
 
 
 def settle(connection: Connection, clock: Clock, entry_id: str, kinds: Sequence[str]) -> int:

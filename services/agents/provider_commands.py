@@ -25,9 +25,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from models.agents import agents, call_rate
 from models.agents.agents import ClaimedCommand, Leg, NewCommand
+from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueEntry
 from services.agents import connect_agent
@@ -170,9 +172,12 @@ class _Task:
     def keep(self) -> None:
         """Before a second question: prolong the lease. Raises _TakenOver."""
         with self.store.database.transaction() as connection:
-            clock = self.store.clock
-            if not agents.write(connection, clock, self.claimed, lease_until=clock.at(LEASE)):
+            if not self.write(connection, lease_until=self.store.clock.at(LEASE)):
                 raise _TakenOver
+
+    def write(self, connection: Connection, **values: Any) -> bool:
+        """Change the command's row; False when another process has taken it over."""
+        return agents.change_claimed(connection, self.store.clock, self.claimed, **values)
 
 
 class _Moot(Exception):
@@ -207,7 +212,7 @@ def _carry_out(task: _Task) -> Result:
 
 def _end(task: _Task, code: str | None) -> Result:
     with task.store.database.transaction() as connection:
-        ended = agents.finish(connection, task.store.clock, task.claimed, "done", code)
+        ended = task.write(connection, state="done", error_code=code, lease_until=None)
     return Result.DONE if ended else Result.NOT_OURS
 
 
@@ -216,10 +221,10 @@ def _again(task: _Task, after: timedelta, code: str, *, ambiguous: bool = False)
 
     It stays ambiguous, too: a provider that is busy at the look-up tells nothing.
     """
-    clock, ambiguous = task.store.clock, ambiguous or task.claimed.ambiguous
-    values = {"state": "doing" if ambiguous else "pending", "lease_until": clock.at(after)}
+    state = "doing" if ambiguous or task.claimed.ambiguous else "pending"
+    again_at = task.store.clock.at(after)
     with task.store.database.transaction() as connection:
-        agents.write(connection, clock, task.claimed, error_code=code[:12], **values)
+        task.write(connection, state=state, error_code=code[:12], lease_until=again_at)
     return Result.LATER
 
 
@@ -230,7 +235,7 @@ def _fail(task: _Task, code: str) -> Result:
         if task.claimed.entry_id:
             # The entry first: transactions that settle its commands lock it first, too.
             queues.load(connection, store.vault, task.claimed.entry_id, lock=True)
-        if not agents.finish(connection, store.clock, task.claimed, "failed", code[:12]):
+        if not task.write(connection, state="failed", error_code=code[:12], lease_until=None):
             return Result.NOT_OURS
         gone = code in GONE
         asked = code != TOO_OLD or task.claimed.ambiguous
