@@ -81,11 +81,8 @@ _Group = tuple[frozenset[str], frozenset[str]]
 def _waiting(
     connection: Connection, store: Store, free: Sequence[FreeAgent]
 ) -> dict[_Group, list[QueueCandidate]]:
-    """For each kind of agent who is ready, as many of those who wait as there are such agents."""
-    groups: dict[_Group, int] = {}
-    for one in free:
-        group = (one.queues, one.overflow_languages)
-        groups[group] = groups.get(group, 0) + 1
+    """For each kind of agent who is ready, as many of those who wait as agents are ready."""
+    groups = {(one.queues, one.overflow_languages) for one in free}
     return {
         group: queues.candidates(
             connection, store.clock, sorted(group[0]), sorted(group[1]), limit=len(free)
