@@ -74,8 +74,8 @@ def at_work(connection: Connection, clock: Clock) -> list[AtWork]:
         agent_queue, agent_queue.c.id == agent_queue_member.c.queue_id
     )
     members: dict[str, set[str]] = {}
-    for row in connection.execute(memberships):
-        members.setdefault(row.staff_id, set()).add(row.language)
+    for staff_id, language in connection.execute(memberships):
+        members.setdefault(staff_id, set()).add(language)
     statement = (
         select(
             agent.c.staff_id,

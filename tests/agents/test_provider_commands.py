@@ -363,7 +363,7 @@ def test_a_page_that_is_closed_in_a_conversation_changes_nothing(floor: Floor) -
     assert (now.agent.state, now.entry.id, now.entry.state) == ("talking", entry_id, "talking")
     assert now.is_mine
     assert [leg.kind for leg in now.legs] == ["agent"]
-    assert now.call_id == floor.entry(entry_id).call_id
+    assert now.entry.call_id == floor.entry(entry_id).call_id
 
 
 def test_a_pause_wished_for_in_a_conversation_comes_after_it(floor: Floor) -> None:
