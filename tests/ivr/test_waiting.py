@@ -410,7 +410,7 @@ def test_without_the_database_there_is_music_and_another_try(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the store is away")
 
-    monkeypatch.setattr(queues, "queue_position_of_call", broken)
+    monkeypatch.setattr(queues, "queue_position", broken)
     document = line.listens()
     assert document.names == ["Say", "Play", "Redirect"]
     pressed = line.presses(listened, "1")
