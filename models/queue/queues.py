@@ -294,7 +294,6 @@ class QueueEntry(_Place):
     conference_sid: str | None
     ended_at: datetime | None
     wrapup_code: str
-    last_try_at: datetime | None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -524,10 +523,7 @@ class QueueCandidate:
     """A person that an agent may take, in the order of the queue."""
 
     id: str
-    queue_id: str
     kind: str
-    call_id: str | None
-    language: str
     joined_at: datetime
 
 
@@ -577,12 +573,9 @@ class QueuePosition:
     kind: str
     state: str
     joined_at: datetime
-    overflow_at: datetime | None
     language: str
-    reason: str
     outcome: str
     rings: bool
-    told_seconds: int | None
     queue: CallQueue
     ahead: int
     agents: int
@@ -661,12 +654,9 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None) -> 
             queue_entry.c.kind,
             queue_entry.c.state.label("entry_state"),
             queue_entry.c.joined_at,
-            queue_entry.c.overflow_at,
             queue_entry.c.language.label("entry_language"),
-            queue_entry.c.reason,
             queue_entry.c.outcome,
             queue_entry.c.phone_idx,
-            queue_entry.c.told_seconds,
             *_QUEUE,
             ahead.label("ahead"),
             _agents_of(clock).label("agents"),

@@ -42,7 +42,7 @@ class CallerAnswer:
     """One answer of the caller. `step` is the question it was given to; `at` is UTC.
 
     `kind`: keys, words, silence or ring. `right` is False where we did not understand; `choice` is
-    the key of a menu, for the words of what it stands for. `led_to` is the question after it.
+    the key of a menu, for the words of what it stands for.
     """
 
     at: datetime
@@ -52,7 +52,6 @@ class CallerAnswer:
     choice: str
     right: bool
     outcome: str
-    led_to: str
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,6 @@ def heard_in(turns: Sequence[TurnRow]) -> list[CallerAnswer]:
                 choice=said if kind == "keys" and len(said) == 1 else "",
                 right=turn.outcome not in _MISSED,
                 outcome=turn.outcome,
-                led_to=turn.step,
             )
         )
     return found

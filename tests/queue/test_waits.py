@@ -533,8 +533,9 @@ def test_a_place_on_the_line_counts_who_is_put_off_until_the_morning(service: Ho
         estimate = WaitEstimates(fresh_seconds=0).read(connection, service.store, CAMPAIGN, "fr")
         queue = queues.find_queue(connection, "fr")
     assert queue
-    place = QueuePosition("E", "call", "waiting", now, None, "fr", "", "", rings=True,
-        told_seconds=None, queue=queue, ahead=0, agents=1)  # fmt: skip
+    place = QueuePosition(
+        "E", "call", "waiting", now, "fr", "", rings=True, queue=queue, ahead=0, agents=1
+    )
     assert place_promise(place, estimate, HOURS, now) == MORNING + 30 * MINUTE
     # Whose place is older is not behind those who came later.
     older = replace(place, joined_at=NOON - HOUR)
