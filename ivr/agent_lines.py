@@ -22,7 +22,7 @@ from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, nothing, render
 from prompts.catalogue import languages, load
 from services.agents import connect_agent
-from services.agents.connect_agent import Brought, DialCallback, Entering
+from services.agents.connect_agent import Brought, DialCallback
 from services.agents.presence import Leg
 from services.store import Store
 from services.telemetry import FAILURES
@@ -95,12 +95,8 @@ class _Lines:
     def __init__(self, store: Store, addresses: Addresses, dial: DialCallback | None) -> None:
         self._store = store
         self._addresses = addresses
-        brings = bring(addresses)
-        self._enter: dict[str, Callable[[str, str], Entering | None]] = {
-            "agent": lambda leg, call: connect_agent.agent_enters(store, leg, call, brings, dial),
-            "third": lambda leg, call: connect_agent.third_enters(store, leg, call),
-            "supervisor": lambda leg, call: connect_agent.supervisor_enters(store, leg, call),
-        }
+        self._bring = bring(addresses)
+        self._dial = dial
 
     def picked_up(self) -> str:
         """A leg of ours is answered: by a browser, an agent's own telephone, or a third person."""
@@ -123,8 +119,7 @@ class _Lines:
 
     def _enters(self, leg: Leg) -> str:
         call_id = request.form["CallSid"]
-        enter = self._enter.get(leg.kind)
-        entering = enter(leg.id, call_id) if enter else None
+        entering = connect_agent.enters(self._store, leg.id, call_id, self._bring, self._dial)
         log.info("line enters", kind=leg.kind, call=call_id, enters=entering is not None)
         if entering is None:
             return documents.gone(load(LANGUAGE))

@@ -163,20 +163,8 @@ class CallControl(Protocol):
         """Put a participant on hold with what is at `path`, or bring them back."""
         ...
 
-    def mute(self, conference_sid: str, call_sid: str, *, muted: bool) -> None:
-        """Whether the others hear a participant."""
-        ...
-
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:
         """Let a participant be heard by one alone (`coached_sid`), by all (empty), or by none."""
-        ...
-
-    def remove(self, conference_sid: str, call_sid: str) -> None:
-        """Take a participant out of a conference; their call goes on behind it."""
-        ...
-
-    def end_conference(self, conference_sid: str) -> None:
-        """End a conference for all that are in it; their calls go on behind it."""
         ...

@@ -40,7 +40,7 @@ from models.queue.queues import QueueEntry
 from models.queue.tables import queue_entry
 from services.agents import provider_commands, reserve
 from services.centres.directory import Directory
-from services.queue.provider_queues import make_queues
+from services.queue.entries import make_queues
 from services.service import Service
 from simulator import tongues
 from simulator.agents import Agent, Answer, Manners

@@ -195,7 +195,8 @@ def test_the_dispatcher_leaves_that_alert_alone(whole_office: Office, provider: 
     whole_office.delivers(whole_office.writes(topic=Topic.CONFIRMATION))
     assert spend.watch(store, 1) == 1
     with whole_office.house.database.transaction() as connection:
-        assert board_alerts.apply(connection, store, []) == 0
+        lasting = {one.name for one in alerts.raised(connection)}
+        assert board_alerts.apply(connection, store, [], lasting) == 0
         assert [one.name for one in alerts.raised(connection)] == ["texts_spent"]
 
 

@@ -16,7 +16,7 @@ from models.queue.tables import queue_entry
 from models.slots.tables import place
 from services.messages.delivery_failures import record_delivery
 from services.operations.erase_data import STEPS, NotAllErased, erase_data
-from services.queue.promise_callback import promise_callback
+from services.queue.promise_callback import promise
 from tests.support.house import MOBILE, House, house, mornings
 from tests.support.rows import clock_of, rows_of
 
@@ -181,14 +181,14 @@ def test_a_number_that_was_erased_leaves_no_trace_and_may_be_promised_again(serv
     """A promise of long ago neither names anybody nor stands in the way of a new one."""
     store = service.store
     with service.database.transaction() as connection:
-        assert promise_callback(connection, store, MOBILE, None, {})
+        assert promise(connection, store, MOBILE, None, {}).is_new
     clock_of(service).advance(200 * DAY)
     erase_data(store)
     (row,) = rows_of(service.database, select(queue_entry))
     assert (row.phone_enc, row.phone_idx, row.known_enc) == (None, None, None)
     assert row.state == "lost"
     with service.database.transaction() as connection:
-        assert promise_callback(connection, store, MOBILE, None, {})
+        assert promise(connection, store, MOBILE, None, {}).is_new
 
 
 def statistics(service: House) -> list[object]:

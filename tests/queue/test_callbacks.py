@@ -25,7 +25,7 @@ from services.campaign.call_hours import next_call_at
 from services.campaign.opening_hours import OpeningHours
 from services.operations.erase_data import AFTER_PLACE, erase_data
 from services.ports import Busy, NoAnswer, ProviderRefused
-from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise_callback
+from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise
 from tests.agents.rings import Office, Ring
 from tests.booking.test_changes import books
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, NOON, House, a_mobile, mornings
@@ -102,11 +102,11 @@ def test_who_asks_for_a_person_after_silence_is_rung_by_one(office: Office):
 def test_who_is_silent_is_promised_one_call_ever(office: Office):
     store = office.store
     with store.database.transaction() as connection:
-        assert promise_callback(connection, store, MOBILE, None, {"reason": "silent"})
+        assert promise(connection, store, MOBILE, None, {"reason": "silent"}).is_new
     change(store.database, update(queue_entry).values(state="lost", ended_at=NOON))
     with store.database.transaction() as connection:
-        assert not promise_callback(connection, store, MOBILE, None, {"reason": "silent"})
-        assert promise_callback(connection, store, MOBILE, None, {"reason": "welcome"})
+        assert not promise(connection, store, MOBILE, None, {"reason": "silent"}).is_new
+        assert promise(connection, store, MOBILE, None, {"reason": "welcome"}).is_new
 
 
 def test_two_who_promise_at_once_make_one(office: Office):
@@ -114,7 +114,7 @@ def test_two_who_promise_at_once_make_one(office: Office):
 
     def ask(_number: int) -> bool:
         with store.database.transaction() as connection:
-            return promise_callback(connection, store, MOBILE, None, {"reason": "welcome"})
+            return promise(connection, store, MOBILE, None, {"reason": "welcome"}).is_new
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(ask, range(16))).count(True) == 1

@@ -112,7 +112,7 @@ class CallPages:
 
     @roles("agent", "supervisor")
     def absent(self) -> Any:
-        asked = presence.offline(self.store, current().id)
+        asked = presence.stop(self.store, current().id, presence.OFFLINE)
         if asked.later:
             return answer(CommandResult(done=True), "later")
         return answer(asked, "offline")
