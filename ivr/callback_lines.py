@@ -15,7 +15,7 @@ import structlog
 from flask import Blueprint, Response, request
 
 from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
-from ivr.twiml import Addresses, nothing, sorry_called_back, told_and_over
+from ivr.twiml import Addresses, document, sorry_called_back, told_and_over
 from prompts.catalogue import load
 from services.agents.call_back import CallBack
 from services.store import Store
@@ -103,7 +103,7 @@ class _Lines:
             except Exception as error:  # noqa: BLE001 (the dispatcher looks after it)
                 FAILURES.labels(type(error).__name__).inc()
                 log.error("callback status failed", call=call_id, error=type(error).__name__)
-        return _xml(nothing())
+        return _xml(document())
 
 
 def _seconds(value: str) -> int | None:

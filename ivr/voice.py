@@ -14,7 +14,7 @@ from flask import Blueprint, Response, abort, request
 from flows.speech import RETURNED, SILENCE, Input, keys, queued, spoken
 from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
 from ivr.crowded import Crowded
-from ivr.twiml import NEWEST, Addresses, apology, nothing
+from ivr.twiml import NEWEST, Addresses, apology, document
 from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
@@ -115,7 +115,7 @@ class _Edge:
             except Exception as error:  # noqa: BLE001 (holds run out by themselves)
                 FAILURES.labels(type(error).__name__).inc()
                 log.error("call status failed", call=call_id, error=type(error).__name__)
-        return _xml(nothing())
+        return _xml(document())
 
     def _answered(
         self, number: int, tries: int, take: Callable[[str, str], TurnAnswer], *, failed: int = 0
