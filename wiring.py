@@ -67,8 +67,7 @@ from services.service import Service
 from services.store import Store
 from services.vocabulary import vocabulary
 from web.browser_session import Cookies
-from web.online.booking_cookie import WebSessionCookie
-from web.online.my_cookie import MyCookie
+from web.online.cookies import MyCookie, WebSessionCookie
 from wiring_delivery import make_delivery_dependencies
 from wiring_parts import Parts, make_control, make_parts
 
@@ -144,14 +143,13 @@ def make_app(parts: Parts) -> Flask:
     centres = web.public.centres.remembered(store, parts.service)
     app.register_blueprint(web.public.centres.blueprint(store, parts.service, centres))
     app.register_blueprint(web.public.state.blueprint(store, parts.service))
-    visit_cookie = WebSessionCookie(
-        settings.secret_key, https=settings.public_base_url.startswith("https://")
-    )
+    https = settings.public_base_url.startswith("https://")
+    visit_cookie = WebSessionCookie(settings.secret_key, https=https)
     booking = web.online.booking.BookingPages(
         store, parts.service, parts.wake_up, visit_cookie, centres
     )
     app.register_blueprint(web.online.booking.blueprint(booking))
-    my_cookie = MyCookie(settings.secret_key, https=settings.public_base_url.startswith("https://"))
+    my_cookie = MyCookie(settings.secret_key, https=https)
     mine = web.online.my_appointment.MyAppointmentPages(
         store, parts.service, parts.wake_up, my_cookie, visit_cookie
     )
