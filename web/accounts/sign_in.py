@@ -26,8 +26,9 @@ from services.accounts.sign_in import (
 from services.accounts.staff import ROLES, Staff, StaffSession
 from services.store import Store
 from web.browser_session import Cookies
+from web.marks import public, roles
 from web.pages import leads, words
-from web.staff_only import address, current, is_fetch, public, roles, staff_session, to_proof, token
+from web.staff_only import address, current, is_fetch, staff_session, to_proof, token
 
 # Where the missing step of a session is done.
 _STEPS = {

@@ -72,8 +72,9 @@ from services.work import Work
 from web.desk import forms
 from web.desk.desk_page import DeskPage, new_nonce, told_of
 from web.desk.forms import BookingForm, Understood
+from web.marks import roles
 from web.pages import words
-from web.staff_only import current, roles
+from web.staff_only import current
 from web.written import DeskWords
 
 FORM = "form"

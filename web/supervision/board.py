@@ -38,8 +38,9 @@ from services.supervision.counts import ZONE
 from services.supervision.snapshots import SnapshotRead, Snapshots
 from services.supervision.supervise import ActRefused
 from services.supervision.write_board import NAME
+from web.marks import roles
 from web.pages import words
-from web.staff_only import UNPROVED, current, is_fetch, is_proved, roles, staff_session, to_proof
+from web.staff_only import UNPROVED, current, is_fetch, is_proved, staff_session, to_proof
 from web.supervision.tiles import tiles
 
 LONGEST_EXPORT: Final = 31
