@@ -278,8 +278,7 @@ def _connected(
     return [Hangup()]
 
 
-def waiting_document(  # noqa: PLR0917
-    catalogue: Catalogue,
+def waiting_document(
     addresses: Addresses,
     lines: Sequence[Line],
     offers: Line | None,
@@ -292,26 +291,23 @@ def waiting_document(  # noqa: PLR0917
 
     Without an offer no key is taken.
     """
-    heard = _says_to(catalogue, addresses, lines, now)
+    heard = _says_to(now, addresses, lines)
     goes_on = Redirect(addresses.at(f"/voice/wait?{then.query}"), method="POST")
     if offers is None:
         return document(*heard, *([Play(addresses.music)] if music else []), goes_on)
-    heard += _says_to(catalogue, addresses, [offers], now)
+    heard += _says_to(now, addresses, [offers])
     action = addresses.at(f"/voice/wait-key?{now.query}")
     return document(one_key(action, 1, *heard, Play(addresses.music)), goes_on)
 
 
-def out_of_the_queue(
-    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], now: QueueListener
-) -> str:
+def out_of_the_queue(now: QueueListener, addresses: Addresses, lines: Sequence[Line]) -> str:
     """The call leaves the queue, after these lines; the turn behind it says what comes."""
-    return document(*_says_to(catalogue, addresses, lines, now), Leave())
+    return document(*_says_to(now, addresses, lines), Leave())
 
 
-def _says_to(
-    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], now: QueueListener
-) -> list[Say | Play]:
+def _says_to(now: QueueListener, addresses: Addresses, lines: Sequence[Line]) -> list[Say | Play]:
     """Lines with their values, as they are said to one caller alone."""
+    catalogue = load(now.language)
 
     def value(number: int, part: Part) -> str:
         return catalogue.spoken(part, lines[number].values)

@@ -20,7 +20,7 @@ from flows.speech import Line
 from flows.steps.line import position, round_wait, wait
 from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, QueueListener, out_of_the_queue, waiting_document
-from prompts.catalogue import languages, load
+from prompts.catalogue import languages
 from services.queue import entries
 from services.queue.entries import CallQueue, WaitAnnouncement
 from services.service import Service
@@ -133,16 +133,14 @@ class _Edge:
     def _heard(
         self, now: QueueListener, lines: list[Line], offers: Line | None, then: QueueListener
     ) -> str:
-        return waiting_document(load(now.language), self._addresses, lines, offers, now, then)
+        return waiting_document(self._addresses, lines, offers, now, then)
 
-    def _again(self, now: QueueListener, lines: list[Line] | None = None) -> str:
+    def _again(self, now: QueueListener, lines: Sequence[Line] = ()) -> str:
         """At once what they heard before, from the beginning."""
-        return waiting_document(
-            load(now.language), self._addresses, lines or [], None, now, now, music=False
-        )
+        return waiting_document(self._addresses, lines, None, now, now, music=False)
 
     def _out(self, now: QueueListener, lines: Sequence[Line] = ()) -> str:
-        return out_of_the_queue(load(now.language), self._addresses, lines, now)
+        return out_of_the_queue(now, self._addresses, lines)
 
 
 def _announcement(queue: CallQueue, language: str) -> Line:
