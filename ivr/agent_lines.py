@@ -20,7 +20,7 @@ from flows.session import Session
 from flows.steps.with_agent import taken
 from ivr import agent_documents as documents
 from ivr.conversation import LANGUAGE
-from ivr.twiml import Addresses, document, render, told_and_over
+from ivr.twiml import Addresses, document, render, told_and_over, xml
 from prompts.catalogue import languages, load
 from services.agents import connect_agent
 from services.agents.connect_agent import Brought, DialCallback, Entering
@@ -85,7 +85,7 @@ def _aloud(view: Callable[[], str], name: str) -> Callable[[], Response]:
             FAILURES.labels(type(error).__name__).inc()
             log.error("agent's line failed", at=name, error=type(error).__name__)
             return Response("", status=503, content_type="text/plain")
-        return Response(document, content_type="text/xml; charset=utf-8")
+        return xml(document)
 
     return answer
 
