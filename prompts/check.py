@@ -30,6 +30,7 @@ from prompts.catalogue import (
     SHORT,
     Catalogue,
     Part,
+    flat,
     languages,
     read,
 )
@@ -439,18 +440,15 @@ def longest(parts: Sequence[Part]) -> dict[str, Any]:
 def _shape(source: Mapping[str, Any]) -> None:
     """Raise _Unreadable unless sentences are lists of templates and texts are templates."""
 
-    def sentences(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-        for key, value in table.items():
-            if isinstance(value, Mapping):
-                yield from sentences(value, f"{prefix}{key}.")
-            elif not isinstance(value, list) or not value:
-                raise _Unreadable(f'{prefix}{key}: write a list of wordings: ["…", "…"]')
-            else:
-                for number, wording in enumerate(value):
-                    yield f"{prefix}{key}[{number}]", wording
+    def sentences() -> Iterator[tuple[str, Any]]:
+        for key, wordings in flat(source["say"], "say."):
+            if not isinstance(wordings, list) or not wordings:
+                raise _Unreadable(f'{key}: write a list of wordings: ["…", "…"]')
+            for number, wording in enumerate(wordings):
+                yield f"{key}[{number}]", wording
 
     texts = ((f"text.{key}", text) for key, text in source["text"].items())
-    for where, template in (*sentences(source["say"], "say."), *texts):
+    for where, template in (*sentences(), *texts):
         if not isinstance(template, str) or not template.strip():
             raise _Unreadable(f"{where}: write a sentence in quotes")
         try:
