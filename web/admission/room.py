@@ -144,7 +144,6 @@ class RoomOfWorker:
 
         It begins before an opening by itself, and lets visitors in by itself, though slowly, where
         the process that lets them in does not run.
-        the process that does so is not there.
         """
         if self._mode == "never":
             return None

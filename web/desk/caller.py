@@ -10,7 +10,7 @@ import re
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
@@ -152,7 +152,7 @@ class DeskAct(AtDesk):
         form = BookingForm()
         if file is not None:
             kept = draft_of(file.entry).get(FORM)
-            form = forms.from_draft(kept) if isinstance(kept, dict) else _given(file)
+            form = forms.DRAFT.validate_python(kept) if isinstance(kept, dict) else _given(file)
         panel = self._show(form)
         self._show_offers()
         self._show_heard()
@@ -226,7 +226,7 @@ class DeskAct(AtDesk):
         return town
 
     def _remember_form(self) -> None:
-        self.remember(**{FORM: forms.as_draft(self.panel.form)})
+        self.remember(**{FORM: asdict(self.panel.form)})
 
     # ------------------------------------------------------------ find and choose
 
@@ -365,7 +365,7 @@ class DeskAct(AtDesk):
         if self.entry is not None:
             before = draft_of(self.entry).get(BOOKED, [])
             booked = list(dict.fromkeys([*before, *made.booking_ids]))
-            self.remember(**{BOOKED: booked, FORM: forms.as_draft(panel.form)})
+            self.remember(**{BOOKED: booked, FORM: asdict(panel.form)})
         if not made.repeated:
             BOOKINGS.labels("agent").inc(len(made.booking_ids))
 
