@@ -101,14 +101,13 @@ class MyAppointments(CallContext):
 
     def calls_about(self, offer: Offer) -> ReminderHours:
         starts = [offer.local_start, *([offer.local_second] if offer.local_second else [])]
-        found = calls_about(
+        return calls_about(
             self.campaign,
             starts,
             ZoneInfo(offer.time_zone),
             self.session.caller,
             self.now(),
         )
-        return ReminderHours(found.evening, found.before)
 
     def wish_calls(self, references: tuple[str, ...]) -> None:
         bookings.wish_calls(self.transaction(), self.store.vault, references)
