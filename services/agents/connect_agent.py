@@ -16,10 +16,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
 from flows.session import Session
 from flows.steps.line import QUEUE
+from flows.world import AfterAgent, BackFromAgent
 from models.agents import agents
 from models.agents.agents import ClaimedCommand, Leg, NewCommand
 from models.call import turns
@@ -42,39 +42,22 @@ DIAL_AGAIN_AFTER = timedelta(minutes=15)
 _NO_LINE = {True: "no_line", False: ""}
 
 
-class How(StrEnum):
-    """Why a caller's conversation with an agent is over, as the caller's side needs it."""
-
-    FINISHED = "finished"  # goodbye
-    HANDED_BACK = "handed_back"  # the machine goes on at `step`
-    LOST = "lost"  # the agent's line broke: the caller waits on, in front
-    STILL = "still"  # it is not over: the caller belongs into the conference
-
-
-@dataclass(frozen=True)
-class NextTurn:
-    """What the caller's next turn is to do."""
-
-    how: How
-    entry_id: str = ""
-    step: str = ""
-
-
-def after_agent(connection: Connection, store: Store, call_id: str) -> NextTurn:
-    """What happened to the newest entry of this call."""
+def after_agent(connection: Connection, store: Store, call_id: str) -> BackFromAgent:
+    """Why a caller is back, by the newest entry of this call."""
     entry = queues.last_of_call(connection, store.vault, call_id)
     if entry is None:
-        return NextTurn(How.FINISHED)
+        return BackFromAgent(AfterAgent.FINISHED)
+    what, step = AfterAgent.FINISHED, ""
     if entry.state == "talking":
-        return NextTurn(How.STILL, entry.id)
-    if entry.state in queues.LIVE:
-        return NextTurn(How.LOST, entry.id)
-    if entry.outcome.startswith(BACK):
-        return NextTurn(How.HANDED_BACK, entry.id, entry.outcome.removeprefix(BACK))
-    if entry.state == "left" and entry.outcome == entries.TO_MACHINE:
+        what = AfterAgent.STILL
+    elif entry.state in queues.LIVE:
+        what = AfterAgent.PROMISED if entry.kind == queues.CALLBACK else AfterAgent.LOST_AGENT
+    elif entry.outcome.startswith(BACK):
+        what, step = AfterAgent.HANDED_BACK, entry.outcome.removeprefix(BACK)
+    elif entry.state == "left" and entry.outcome == entries.TO_MACHINE:
         # They chose the machine while an agent was on the way who never came.
-        return NextTurn(How.HANDED_BACK, entry.id)
-    return NextTurn(How.FINISHED, entry.id)
+        what = AfterAgent.HANDED_BACK
+    return BackFromAgent(what, step=step, conference=entry.id, queue=entry.queue_id)
 
 
 # ------------------------------------------------------------------ a line was answered

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Session
 from flows.world import (
-    AfterAgent,
     AfterQueue,
     BackFromAgent,
     NoPerson,
@@ -19,7 +18,6 @@ from models.queue import callbacks, queues
 from models.queue.queues import QueueStatus
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services.agents import connect_agent
-from services.agents.connect_agent import How
 from services.call.context import CallContext
 from services.campaign.opening_hours import OpeningHours, hours_of
 from services.queue import entries
@@ -28,12 +26,6 @@ from services.queue.wait_estimate import Throughput, wait_seconds
 
 # These are no reasons to turn away who has a place already.
 _FOR_NEWCOMERS = frozenset({NoPerson.TOO_LONG, NoPerson.FULL})
-_HOW = {
-    How.FINISHED: AfterAgent.FINISHED,
-    How.HANDED_BACK: AfterAgent.HANDED_BACK,
-    How.LOST: AfterAgent.LOST_AGENT,
-    How.STILL: AfterAgent.STILL,
-}
 
 
 class CallerInQueue(CallContext):
@@ -103,18 +95,7 @@ class CallerInQueue(CallContext):
         return entries.after_queue(self.reading(), self.store, self.session.line, self.turn.call_id)
 
     def after_agent(self) -> BackFromAgent:
-        connection, store = self.reading(), self.store
-        after = connect_agent.after_agent(connection, store, self.turn.call_id)
-        place = queues.load(connection, store.vault, after.entry_id) if after.entry_id else None
-        what = _HOW[after.how]
-        if after.how is How.LOST and place and place.kind == queues.CALLBACK:
-            what = AfterAgent.PROMISED
-        return BackFromAgent(
-            what,
-            step=after.step,
-            conference=after.entry_id,
-            queue=place.queue_id if place else "",
-        )
+        return connect_agent.after_agent(self.reading(), self.store, self.turn.call_id)
 
     @property
     def _hours(self) -> OpeningHours:

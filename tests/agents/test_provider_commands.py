@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flows import steps as conversation
+from flows.world import AfterAgent
 from models.agents import agents
 from models.queue import queues
 from services.accounts.staff import read_acts
@@ -329,7 +330,7 @@ def test_the_agent_hangs_up(floor: Floor) -> None:
     with floor.house.database.statement() as connection:
         call_id = floor.entry(entry_id).call_id or ""
         after = connect_agent.after_agent(connection, floor.store, call_id)
-    assert after.how is connect_agent.How.FINISHED
+    assert after.what is AfterAgent.FINISHED
 
 
 def test_the_agents_line_breaks(floor: Floor) -> None:
@@ -344,7 +345,7 @@ def test_the_agents_line_breaks(floor: Floor) -> None:
     assert floor.control.asked[-1].path == "/voice/turn?n=1&returned=1"
     with floor.house.database.statement() as connection:
         after = connect_agent.after_agent(connection, floor.store, entry.call_id or "")
-    assert after.how is connect_agent.How.LOST
+    assert after.what is AfterAgent.LOST_AGENT
     other = floor.agent()
     assert floor.reserves() == 1
     assert floor.entry(entry_id).staff_id == other
@@ -445,7 +446,7 @@ def test_handing_back_names_the_step(floor: Floor) -> None:
     with floor.house.database.statement() as connection:
         call_id = floor.entry(entry_id).call_id or ""
         after = connect_agent.after_agent(connection, floor.store, call_id)
-    assert (after.how, after.step) == (connect_agent.How.HANDED_BACK, "my_reference")
+    assert (after.what, after.step) == (AfterAgent.HANDED_BACK, "my_reference")
     assert floor.state(who).state == "wrapup"
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from sqlalchemy import update
 
+from flows.world import AfterAgent
 from models.agents import agents
 from models.call import calls
 from models.queue import queues
 from models.queue.tables import queue_entry
 from services.agents import connect_agent
 from services.agents.call_back import ON_THE_LINE, STRANDED_FOR
-from services.agents.connect_agent import How
 from services.campaign.opening_hours import hours_of
 from services.ports import Busy, NoAnswer
 from services.queue.promise_callback import RING_AFTER, promise
@@ -234,7 +234,7 @@ def test_who_left_the_line_for_the_machine_is_not_hung_up_on(service: House):
             connection, service.clock, entry_id, ("waiting",), "left", outcome="machine"
         )
         after = connect_agent.after_agent(connection, floor.store, call_id)
-    assert after.how is How.HANDED_BACK
+    assert after.what is AfterAgent.HANDED_BACK
 
 
 def test_an_agent_who_cannot_be_rung_keeps_nobody_at_the_front(service: House):
