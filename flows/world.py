@@ -163,7 +163,8 @@ class Unbooked(Enum):
 
     # The slot went meanwhile: another is offered.
     GONE = auto()
-    # An agent must look at it. Only the agent learns why: a caller must not learn who is booked.
+    # An agent must look at it. Only the agent learns why: a person who has an appointment already,
+    # and a caller from a number with too many of them, are told the same.
     PERSON = auto()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from flows.world import NotMine
 from models.booking import changes
 from models.booking.changes import Address, BookingDetails
 from models.database import Connection
@@ -29,13 +30,6 @@ class FoundBooking:
     undo: bool
 
 
-@dataclass(frozen=True)
-class NotFound:
-    """Nothing is told. `person`: no other try is left here, an agent can still look."""
-
-    person: bool
-
-
 def find_booking(
     connection: Connection,
     store: Store,
@@ -44,7 +38,7 @@ def find_booking(
     born: date,
     caller: str,
     call_id: str,
-) -> FoundBooking | NotFound:
+) -> FoundBooking | NotMine:
     """Look up a booking for a caller, in their transaction, and count the try.
 
     `reference` is ten digits; `caller` is E.164 or empty. After three wrong tries in a call, or
@@ -57,7 +51,7 @@ def find_booking(
     count_try(connection, store, tries, right=right)
     if right and tries.open:
         return found
-    return NotFound(person=right or not tries.again)
+    return NotMine.TRY_AGAIN if tries.again and not right else NotMine.PERSON
 
 
 def find_rung(  # noqa: PLR0917
@@ -68,7 +62,7 @@ def find_rung(  # noqa: PLR0917
     born: date,
     caller: str,
     call_id: str,
-) -> FoundBooking | NotFound:
+) -> FoundBooking | NotMine:
     """The booking that a number is rung about, by its birth date, and count the try.
 
     A line may be shared: of `others`, which are to be told of on the same line, the one of this
@@ -85,7 +79,7 @@ def find_rung(  # noqa: PLR0917
     count_try(connection, store, tries, right=found is not None)
     if found is not None and tries.open:
         return found
-    return NotFound(person=found is not None or not tries.again)
+    return NotMine.TRY_AGAIN if tries.again and found is None else NotMine.PERSON
 
 
 def is_born(known: date | None, born: date) -> bool:
