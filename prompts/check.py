@@ -323,17 +323,16 @@ class _Language:
                 " use a letter that is",
             )
             return
-        health = HEALTH.search(literal)
-        if health:
-            yield self.problem(where, f'"{health[0]}" tells whoever reads it what this is about')
-        forbidden = FORBIDDEN.search(literal)
-        if forbidden:
-            yield self.problem(where, f'"{forbidden[0]}" helps nobody who rings')
+        for pattern, why in (
+            (HEALTH, " tells whoever reads it what this is about"),
+            (FORBIDDEN, " helps nobody who rings"),
+            (ANSWER, ": nobody can; name the number to ring"),
+        ):
+            found = pattern.search(literal)
+            if found:
+                yield self.problem(where, f'"{found[0]}"{why}')
         if not key.startswith(PIECE) and "number" not in _names(parts):
             yield self.problem(where, "name the {number} to ring: nobody can answer a text")
-        answer = ANSWER.search(literal)
-        if answer:
-            yield self.problem(where, f'"{answer[0]}": nobody can; name the number to ring')
         common = {**longest(parts), "address": COMMON_ADDRESS}
         length = _length(self.catalogue.text(key, common))
         if COMMON_TEXT.match(key) and length > ONE_PART:

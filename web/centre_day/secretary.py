@@ -100,9 +100,8 @@ class _Views:
     @roles("secretary", "supervisor")
     def page(self) -> ResponseReturnValue:
         at = self._asked()
-        return self._choice() if at is None else self._day_page(at)
-
-    def _choice(self) -> str:
+        if at is not None:
+            return self._day_page(at)
         with self._store.database.statement() as connection:
             found = secretary.our_centres(connection)
         return render_template("centre_day/choice.html", centres=found)
