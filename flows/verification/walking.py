@@ -417,7 +417,8 @@ class Walk:
 def starts(make: Make) -> list[WalkTurn]:
     """Each kind of caller rings in each kind of campaign."""
     found: list[WalkTurn] = []
-    worlds = {"open": make, **{name: partial(one, make) for name, one in CAMPAIGNS.items()}}
+    worlds: Scenarios = {"open": make}
+    worlds |= {name: partial(campaign, make) for name, campaign in CAMPAIGNS.items()}
     for kind in CallerKind:
         for name, weather in worlds.items():
             found += _played(ringing(kind), [RING], name, weather)

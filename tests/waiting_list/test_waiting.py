@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from flows.world import Unbooked
-from jobs import scheduler
+from jobs import scheduler, timed
 from models.booking import bookings
 from models.booking.tables import appointment
 from models.messages.tables import message
@@ -599,7 +599,7 @@ def test_the_scheduler_does_it(service: House):
     clock_of(service).advance(OFFER)
     tasks = scheduler.tasks(service.store, None, {"tests": CAMPAIGN}.get)  # type: ignore[arg-type]
     (task,) = [task for task in tasks if task.name == "waiting"]
-    scheduler.run_once(task)
+    timed.run_once(task)
     assert holder(service, one) == second
 
 
