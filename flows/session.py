@@ -346,7 +346,9 @@ class Session:
         return self.but(step=step, misses=0, speech_off_at="", replied="", **changes)
 
     def to_json(self) -> str:
-        return _STORED.dump_json(self, exclude_defaults=True, by_alias=True).decode()
+        # A warning would print what the caller gave.
+        stored = _STORED.dump_json(self, exclude_defaults=True, by_alias=True, warnings=False)
+        return stored.decode()
 
     @staticmethod
     def from_json(text: str) -> Session:

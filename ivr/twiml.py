@@ -365,7 +365,9 @@ def crowded(catalogue: Catalogue, addresses: Addresses, tries: int, *, may_ring:
     """
     then = addresses.at(f"/voice/crowded?crowded={tries}")
     key = "crowded" if may_ring else "crowded_withheld"
-    said = sentence(catalogue, f"{key}_still" if tries else key)
+    if tries:
+        key = "crowded_still" if may_ring else "crowded_withheld_still"
+    said = sentence(catalogue, key)
     waits = [said, Pause(length=CROWDED_SECONDS)]
     if may_ring:
         waits = [one_key(then, CROWDED_SECONDS, said)]
