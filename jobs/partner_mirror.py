@@ -94,9 +94,6 @@ def mirror_tasks(
     store: Store, keldoc: Keldoc | None, campaign: Callable[[], Campaign]
 ) -> list[Task]:
     """For the scheduler process, beside everything else there; none where nothing is booked."""
-    return [] if keldoc is None else [task(store, keldoc, campaign)]
-
-
-def task(store: Store, keldoc: Keldoc, campaign: Callable[[], Campaign]) -> Task:
-    """For the scheduler process, beside everything else there."""
-    return Task("mirror", MIRROR_EVERY, lambda: mirror_all(store, keldoc, campaign()))
+    if keldoc is None:
+        return []
+    return [Task("mirror", MIRROR_EVERY, lambda: mirror_all(store, keldoc, campaign()))]

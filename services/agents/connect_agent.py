@@ -43,7 +43,7 @@ _NO_LINE = {True: "no_line", False: ""}
 
 
 def after_agent(connection: Connection, store: Store, call_id: str) -> BackFromAgent:
-    """What happened to the newest entry of this call."""
+    """Why a caller is back, by the newest entry of this call."""
     entry = queues.last_of_call(connection, store.vault, call_id)
     what, step = AfterAgent.FINISHED, ""
     if entry is None:

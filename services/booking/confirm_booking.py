@@ -7,6 +7,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer
+from flows.world import Unbooked
 from models.booking import bookings, changes, history
 from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
@@ -70,20 +71,9 @@ class Booked:
     message_id: str | None
 
 
-@dataclass(frozen=True)
-class NotBooked:
-    """`person_needed`: somebody must look at it, and only they hear why; else the slot is gone.
-
-    Whoever has an appointment already, and whoever rings from a number with too many of them, are
-    told the same: nobody learns from us who is booked.
-    """
-
-    person_needed: bool = False
-
-
 def confirm_booking(
     work: Work, request: Request, *, catalogue: Catalogue, national_number: str
-) -> Booked | NotBooked:
+) -> Booked | Unbooked:
     """Book all doses or none, in the caller's transaction; `catalogue` is of what they speak.
 
     A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
@@ -102,12 +92,12 @@ def confirm_booking(
         # As for a repeat: what cannot be booked is not kept from others either.
         give_back_holds(work.connection, request.holder.id)
         text_again()
-        return NotBooked(person_needed=True)
+        return Unbooked.PERSON
     allocator = Allocate(work, request.holder)
     offer, chosen = request.offer, chosen_of(request.offer)
     place_ids = allocator.book(chosen, booking_id)
     if place_ids is None:
-        return NotBooked()
+        return Unbooked.GONE
     starts = [one.start_at for one in chosen]
     new = from_row(
         NewBooking,
@@ -124,7 +114,7 @@ def confirm_booking(
     if reference is None:
         give_back_places(work.connection, booking_id)
         text_again()
-        return NotBooked(person_needed=True)
+        return Unbooked.PERSON
     history.add(
         work.connection,
         clock,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from flows.world import NotMine
 from models.booking import changes
 from models.booking.changes import BookingDetails
 from models.centres.centres import CentreState, centre_states
@@ -30,13 +31,6 @@ class FoundBooking:
     undo: bool
 
 
-@dataclass(frozen=True)
-class NotFound:
-    """Nothing is told. `person`: no other try is left here, an agent can still look."""
-
-    person: bool
-
-
 def find_booking(
     connection: Connection,
     store: Store,
@@ -45,7 +39,7 @@ def find_booking(
     born: date,
     caller: str,
     call_id: str,
-) -> FoundBooking | NotFound:
+) -> FoundBooking | NotMine:
     """Look up a booking for a caller, in their transaction, and count the try.
 
     `reference` is ten digits; `caller` is E.164 or empty. After three wrong tries in a call, or
@@ -65,7 +59,7 @@ def find_rung(  # noqa: PLR0917
     born: date,
     caller: str,
     call_id: str,
-) -> FoundBooking | NotFound:
+) -> FoundBooking | NotMine:
     """The booking that a number is rung about, by its birth date, and count the try.
 
     A line may be shared: of `others`, which are to be told of on the same line, the one of this
@@ -81,13 +75,13 @@ def find_rung(  # noqa: PLR0917
 
 def _answer(
     connection: Connection, store: Store, tries: Tries, known: Sequence[FoundBooking], born: date
-) -> FoundBooking | NotFound:
+) -> FoundBooking | NotMine:
     """The first of these bookings with this birth date, if a try is left; the try is counted."""
     right = [one for one in known if is_born(one.file.born, born)]
     count_try(connection, store, tries, right=bool(right))
     if right and tries.open:
         return right[0]
-    return NotFound(person=bool(right) or not tries.again)
+    return NotMine.PERSON if right or not tries.again else NotMine.TRY_AGAIN
 
 
 def is_born(known: date | None, born: date) -> bool:

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from flows.world import Unbooked
 from models.accounts import staff
 from models.accounts.staff import Staff
 from models.centre_day import attendance, operations
@@ -30,7 +31,7 @@ from models.slots.slots import SlotCount
 from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
-from services.booking.confirm_booking import Booked, NotBooked
+from services.booking.confirm_booking import Booked
 from services.desk.booking import (
     BookingRefused,
     DeskOrder,
@@ -463,7 +464,7 @@ def being_rung(connection: Connection, at: AtCentre) -> list[NextToRing]:
 
 def answered(
     connection: Connection, at: AtCentre, entry_id: str, answer: RingAnswer
-) -> Booked | NotBooked | None:
+) -> Booked | Unbooked | None:
     """What came of ringing somebody, in the caller's transaction.
 
     None where nobody of this name is being rung by this centre, and for whoever does not come.

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Moving, Offer
 from flows.understanding import birthday
-from flows.world import Town, WaitingListRequest
+from flows.world import Town, Unbooked, WaitingListRequest
 from models.booking import bookings, changes
 from models.centres.centres import centre_states
 from models.database import Connection
@@ -32,7 +32,7 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.booking.confirm_booking import NotBooked, Request, confirm_booking
+from services.booking.confirm_booking import Request, confirm_booking
 from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import doses_of
 from services.campaign.campaign import Campaign
@@ -192,8 +192,8 @@ def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: s
         catalogue=load(at.desk.language),
         national_number=at.service.national_number,
     )
-    if isinstance(booked, NotBooked):
-        if not booked.person_needed:
+    if isinstance(booked, Unbooked):
+        if booked is Unbooked.GONE:
             raise _NotMade(BookingRefused(Refusal.GONE, number))
         known = known_booking(at.work, person.born, order.number)
         raise _NotMade(BookingRefused(Refusal.KNOWN, number, known or ""))

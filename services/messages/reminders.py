@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from flows.world import ReminderHours
 from models.booking import changes
 from models.booking.changes import BookedAppointment, BookingDetails
 from models.centres.centres import centre_states
@@ -230,20 +231,9 @@ def ahead_of(
 # ---------------------------------------------------------------- what is offered
 
 
-@dataclass(frozen=True)
-class ReminderCalls:
-    """When a person would be rung about a new booking, by the centre's clock.
-
-    In the `evening` and `before` the appointment; None where there is no such call.
-    """
-
-    evening: datetime | None
-    before: datetime | None
-
-
 def calls_about(
     campaign: Campaign, starts: Sequence[datetime], zone: ZoneInfo, number: str, now: datetime
-) -> ReminderCalls:
+) -> ReminderHours:
     """What a campaign does for a person who asks to be rung at `number` (E.164).
 
     `starts` are their appointments' (aware). Calls keep to the hours of calls, and none is made
@@ -274,4 +264,4 @@ def calls_about(
 
     before_first = before(first)
     alone = evening is None and before_first is None
-    return ReminderCalls(evening, before(last) if alone else before_first)
+    return ReminderHours(evening, before(last) if alone else before_first)

@@ -11,6 +11,8 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from flows.session import Offer, Whom
 from models.centres.centres import CentreState
 from models.database import Connection
@@ -27,6 +29,7 @@ from services.store import Store
 # Pages that no telephone has: the visit stays at its question meanwhile.
 NAME, WAITS = "partner_name", PARTNER_WAITS
 _WISH, _ORDER = "partner", "partner_order"
+_STORED_OFFER = TypeAdapter(Offer)
 
 
 def wished(visit: WebSession) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def _kept(offer: PartnerOffer, moment: Moment) -> dict[str, Any]:
 
 def offer_of(visit: WebSession) -> Offer:
     """What was chosen, as an offer. Nothing is held for it yet."""
-    return Offer.from_dict(wished(visit))
+    return _STORED_OFFER.validate_python(wished(visit))
 
 
 def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) -> WebSession:

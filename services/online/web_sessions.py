@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from flows.session import Offer, Session
 from flows.world import Search
 from models.call import turns
@@ -72,12 +74,8 @@ class Done:
     # ISO 8601; which of two this is.
     born: str = ""
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Done:
-        """Read what was stored."""
-        offer = Offer.from_dict(values["offer"])
-        known = {name: values.get(name, "") for name in ("number", "rings", "born")}
-        return cls(values["reference"], offer, **known)
+
+_STORED_DONE = TypeAdapter(tuple[Done, ...])
 
 
 @dataclass(frozen=True)
@@ -416,7 +414,7 @@ def _web_session(row: WebSessionRow) -> WebSession:
         session=Session.from_json(values["session"]),
         outcome=row.outcome,
         typed=values.get("typed", {}),
-        done=tuple(Done.from_dict(one) for one in values.get("done", ())),
+        done=_STORED_DONE.validate_python(values.get("done", ())),
         notice=values.get("notice", ""),
         values=values.get("values", {}),
         kept_until=row.kept_until,

@@ -212,9 +212,7 @@ class _Attempt:
             booker.confirm(self._time(one), one.agenda, patient, one.appointment)
         return replace(one, confirmed=True)
 
-    def _book(
-        self, doses: Sequence[DoseThere], visitor: OrderedPerson, where: CentreState
-    ) -> str:
+    def _book(self, doses: Sequence[DoseThere], visitor: OrderedPerson, where: CentreState) -> str:
         """The partner has all of it: ours, in the transaction that notes so; else it goes back."""
         store, order = self.store, self.order
         with store.database.transaction() as connection:

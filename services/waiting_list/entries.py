@@ -17,6 +17,7 @@ from enum import StrEnum
 
 import structlog
 
+from flows.world import Unbooked
 from models import attempts
 from models.database import Connection
 from models.slots.slots import HeldAppointment
@@ -25,7 +26,7 @@ from models.waiting_list.offers import OfferOutcome
 from models.waiting_list.waiting import Waiter, WaitingListEntry
 from prompts.catalogue import Catalogue
 from services.attempts import TRIES_A_CALL, TRIES_A_DAY, subject, tried
-from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
 from services.slots.freed_slot_offers import free_cancelled, offer_freed
@@ -178,7 +179,7 @@ def accept(
     who: str = "caller",
     call_id: str | None = None,
     chosen: Sequence[int] = (),
-) -> Booked | NotBooked:
+) -> Booked | Unbooked:
     """Book what is held for an entry, in the caller's transaction; again, it gives the same.
 
     An offer that ran out is still theirs until it is passed on. `text_to` is where the confirmation
@@ -188,17 +189,17 @@ def accept(
     """
     entry = waiting.load(work.connection, work.store.vault, entry_id, lock=True)
     if entry is None or entry.state in (EntryState.WAITING, EntryState.GONE):
-        return NotBooked()
+        return Unbooked.GONE
     if entry.state == EntryState.TAKEN:
         reference = waiting.reference_of(work.connection, work.store.vault, entry_id)
-        return NotBooked() if reference is None else Booked(reference, None)
+        return Unbooked.GONE if reference is None else Booked(reference, None)
     held = waiting.offered_to(work.connection, work.store.clock, entry_id)
     if _is_another(held, chosen):
-        return NotBooked()
+        return Unbooked.GONE
     if len(held) != entry.doses:
         # A dead scheduler: the hold ran out, and the place may be somebody else's.
         _gone(work, entry)
-        return NotBooked()
+        return Unbooked.GONE
     request = Request(
         holder=Holder(channel, waiting.holder_of(entry_id)),
         offer=offer_at(held[0], *held),

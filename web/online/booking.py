@@ -41,9 +41,9 @@ from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
-from web.online.booking_cookie import WebSessionCookie
 from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
+from web.online.cookies import WebSessionCookie
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
