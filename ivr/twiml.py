@@ -11,7 +11,6 @@ from itertools import groupby
 from typing import Any
 from xml.sax.saxutils import escape
 
-from flask import Response
 from twilio.twiml import TwiML
 from twilio.twiml.voice_response import (
     Dial,
@@ -395,11 +394,6 @@ def document(*verbs: TwiML) -> str:
     for verb in verbs:
         response.append(verb)
     return str(response)
-
-
-def xml(document: str) -> Response:
-    """A document as the answer to a webhook."""
-    return Response(document, content_type="text/xml; charset=utf-8")
 
 
 def one_key(action: str, seconds: int, *heard: TwiML) -> Gather:
