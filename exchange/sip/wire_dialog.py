@@ -279,18 +279,10 @@ class SipCall(EarSwitch):
         self.finish("hung up")
         self.forget()
 
-    def reply(
-        self,
-        request: Request,
-        server: Server,
-        status: int,
-        headers: Headers = (),
-        body: bytes = b"",
-    ) -> bytes:
-        """Answer a request within the dialog, and return what was sent."""
-        data = response(request, status, to_tag=self.own_tag, headers=headers, body=body)
+    def reply(self, request: Request, server: Server, status: int, headers: Headers = ()) -> None:
+        """Answer a request within the dialog."""
+        data = response(request, status, to_tag=self.own_tag, headers=headers)
         server.answer(status, data)
-        return data
 
     def accept(self, request: Request, server: Server, headers: Headers, body: bytes) -> bool:
         """Say 200 to an INVITE until it is acknowledged; return whether it could be sent."""
