@@ -73,8 +73,8 @@ class Box:
 class Boxes:
     """The boxes of all processes; safe between threads."""
 
-    def __init__(self, switchboard: Switchboard, away_s: float = AWAY_S) -> None:
-        self._switchboard, self._away_s = switchboard, away_s
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
         self._boxes: dict[str, Box] = {}
         # Whether numbers out there are really called, since a process has said so: while that one
         # is started anew, too. Nobody is pretended to be there then.
@@ -208,7 +208,7 @@ class Boxes:
         return found
 
     def _away(self, box: Box) -> bool:
-        return self._now() - box.seen > self._away_s
+        return self._now() - box.seen > AWAY_S
 
     def _now(self) -> float:
         return self._switchboard.clock.now().timestamp()

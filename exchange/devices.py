@@ -67,8 +67,8 @@ class Devices:
     up first), `disconnected` (call, reason), `muted` (on).
     """
 
-    def __init__(self, clock: Clock, away_s: float = AWAY_S) -> None:
-        self._clock, self._away_s = clock, away_s
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._devices: dict[str, Device] = {}
         # Calls that other telephones took, by the name that was rung: SID, who rang, and the rest.
         self._elsewhere: dict[str, tuple[str, str, Elsewhere]] = {}
@@ -318,7 +318,7 @@ class Devices:
         return device if device is not None and device.state in states else None
 
     def _away(self, device: Device) -> bool:
-        return self._now() - device.seen > self._away_s
+        return self._now() - device.seen > AWAY_S
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

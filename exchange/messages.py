@@ -15,6 +15,8 @@ from exchange.faults import Faults
 from exchange.interpreter import API_VERSION
 from exchange.segments import segment_count
 
+# Between two steps of a message, in seconds.
+STEP_S = 0.05
 ERROR_MESSAGES = {
     30003: "Unreachable destination handset",
     30005: "Unknown destination handset",
@@ -79,14 +81,13 @@ class MessageLife:
         background: Background,
         callbacks: Callbacks,
         clock: Clock,
-        step_s: float = 0.05,
     ) -> None:
         self._faults, self._background, self._callbacks = faults, background, callbacks
-        self._clock, self._step_s = clock, step_s
+        self._clock = clock
 
     def begin(self, message: Message) -> None:
         """Have the message sent; returns at once."""
-        self._background.add(self._step_s, lambda: self._send(message))
+        self._background.add(STEP_S, lambda: self._send(message))
 
     def _send(self, message: Message) -> None:
         self._enter(message, "sending")
@@ -112,7 +113,7 @@ class MessageLife:
             if events[1:]:
                 self._tell(message, events[1:])
 
-        self._post(message, status, code, lambda: self._background.add(self._step_s, go_on))
+        self._post(message, status, code, lambda: self._background.add(STEP_S, go_on))
 
     def _post(
         self,

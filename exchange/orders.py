@@ -32,15 +32,11 @@ class Seat:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Stop what is going on and play this: a document's absolute URL, or a document.
-
-    `dequeued` says that the call was taken out of its queue already.
-    """
+    """Stop what is going on and play this: a document's absolute URL, or a document."""
 
     url: str = ""
     method: str = "POST"
     twiml: str = ""
-    dequeued: bool = False
 
 
 @dataclass(frozen=True)

@@ -381,7 +381,7 @@ class Switchboard:
             resource = queue.member_resource(sid, self.clock.now())
             call = queue.members.pop(sid).call
             self._waiting.pop(sid, None)
-        call.mailbox.post(Redirect(url, method, dequeued=True))
+        call.mailbox.post(Redirect(url, method))
         return {**resource, "position": 0}
 
     # Conferences, for the REST paths

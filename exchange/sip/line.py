@@ -38,6 +38,8 @@ STILL: Final = bytes(FRAME * WIDTH)
 HEADER: Final = struct.Struct("!BBHII")
 VERSION: Final = 0x80
 MARKER: Final = 0x80
+# Seconds after which a side that says nothing is gone.
+LOST_AFTER_S: Final = 30.0
 # Bytes of a packet; what is longer did not fit an Ethernet frame and is none of ours.
 LONGEST: Final = 1500
 # Packets taken in a beat, of which one is due: the rest is for those that were held up.
@@ -90,20 +92,18 @@ async def open_line(
     host: str,
     ports: tuple[int, int],
     ticker: Ticker,
-    lost_after_s: float = 30.0,
     allowed: Callable[[str], bool] = everybody,
-    chance: random.Random | None = None,
 ) -> RtpLine:
     """Return a line on a free pair of ports of `host`, an address literal; on the loop.
 
     `ports` are the first and the last to use; (0, 0) lets the machine choose. `allowed` says which
-    addresses may send to it and are sent to. After `lost_after_s` without a packet, where the other
+    addresses may send to it and are sent to. After `LOST_AFTER_S` without a packet, where the other
     side should speak, the ear is told once that it is gone; the line stays until it is closed.
     Raises ports.NoPort.
     """
-    chance = chance or random.SystemRandom()
+    chance = random.SystemRandom()
     sockets = open_pair(host, ports, chance)
-    return RtpLine(ear, sockets, ticker, lost_after_s=lost_after_s, allowed=allowed, chance=chance)
+    return RtpLine(ear, sockets, ticker, lost_after_s=LOST_AFTER_S, allowed=allowed, chance=chance)
 
 
 class RtpLine:

@@ -18,7 +18,7 @@ from aiosipua.message import SipRequest
 
 from exchange.sip import wire_sdp
 from exchange.sip.line import LineOpener, RtpLine
-from exchange.sip.parts import Ear, Media
+from exchange.sip.parts import Media
 from exchange.sip.settings import Plan
 from exchange.sip.wire_messages import (
     ALLOW,
@@ -92,7 +92,7 @@ def in_uri(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-class SipCall:
+class SipCall(EarSwitch):
     """See `Telephone`; what both directions have in common.
 
     Whatever is not in `Telephone` is for the loop only. `line` and `own` are set before anybody
@@ -103,6 +103,7 @@ class SipCall:
     own: wire_sdp.OwnSide
 
     def __init__(self, office: Office, peer: Peer, call_id: str) -> None:
+        super().__init__()
         self.office, self.peer, self.call_id = office, peer, call_id
         self.caller = self.called = self.account = ""
         self.own_tag, self.remote_tag = office.tag(), ""
@@ -111,27 +112,17 @@ class SipCall:
         self.target = ""
         self.routes: list[str] = []
         self.own_cseq, self.remote_cseq = 0, -1
-        self.switch = EarSwitch()
         self.talking = self.over = False
         self._has_line = False
         self._again: Again | None = None
         self._held: Cancellable | None = None
         # How long it may go on without an answer.
         self._timer: Cancellable | None = None
-        self._acked_cseq = self._invite_cseq = -1
+        self._invite_cseq = -1
         self._awaits_answer = False
         self._bye_after_ack = self._bye_sent = False
 
     # ------------------------------------------------------------ what any thread may ask
-
-    @property
-    def ear(self) -> Ear | None:
-        """Who is told what happens; to be set by whoever takes the call."""
-        return self.switch.ear
-
-    @ear.setter
-    def ear(self, ear: Ear | None) -> None:
-        self.switch.ear = ear
 
     async def open_line(self) -> bool:
         """Open the line; False where the call was over by then. Raises what the opener raises."""
@@ -154,16 +145,8 @@ class SipCall:
         """See `Telephone`."""
 
     def hang_up(self) -> None:
-        self.switch.mute()
+        self.mute()
         self.office.loop.post(self.end_here)
-
-    # ------------------------------------------------------------ what its line tells, see `Ear`
-
-    def key(self, digit: str) -> None:
-        self.switch.key(digit)
-
-    def idle(self) -> None:
-        self.switch.idle()
 
     # ------------------------------------------------------------ the end
 
@@ -188,8 +171,8 @@ class SipCall:
         if self._has_line:
             self.line.close()
         if how:
-            self.switch.gone(how)
-        self.switch.mute()
+            self.tell_gone(how)
+        self.mute()
 
     def forget(self) -> None:
         """Take it out of the tables: whatever still comes gets 481."""
@@ -296,18 +279,10 @@ class SipCall:
         self.finish("hung up")
         self.forget()
 
-    def reply(
-        self,
-        request: Request,
-        server: Server,
-        status: int,
-        headers: Headers = (),
-        body: bytes = b"",
-    ) -> bytes:
-        """Answer a request within the dialog, and return what was sent."""
-        data = response(request, status, to_tag=self.own_tag, headers=headers, body=body)
+    def reply(self, request: Request, server: Server, status: int, headers: Headers = ()) -> None:
+        """Answer a request within the dialog."""
+        data = response(request, status, to_tag=self.own_tag, headers=headers)
         server.answer(status, data)
-        return data
 
     def accept(self, request: Request, server: Server, headers: Headers, body: bytes) -> bool:
         """Say 200 to an INVITE until it is acknowledged; return whether it could be sent."""
@@ -423,4 +398,4 @@ class SipCall:
         # Others (A to D, a flash) are taken and do nothing.
         self.reply(request, server, 200)
         if found:
-            self.switch.key(_NAMED.get(found[1], found[1]))
+            self.key(_NAMED.get(found[1], found[1]))

@@ -106,7 +106,7 @@ class Inbound(SipCall):
 
     def refuse(self, status: int) -> None:
         """See `Telephone`; what is none of 400 to 699 is 480."""
-        self.switch.mute()
+        self.mute()
         self.office.loop.post(lambda: self._refuse(status if 400 <= status <= 699 else 480))  # noqa: PLR2004
 
     # ------------------------------------------------------------ on the loop

@@ -62,7 +62,7 @@ class Outbound(SipCall):
         super().__init__(office, way.peer, f"{office.tag()}{office.tag()}@{office.own_host}")
         self.trunk, self._way, self._on_progress = way.trunk, way, on_progress
         if ear is not None:
-            self.switch.ear = ear
+            self.ear = ear
         self.own_header, self.remote_header = f"<{way.sender}>", f"<{way.target}>"
         self.target = way.target
         self._invite: SipRequest | None = None

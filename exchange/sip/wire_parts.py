@@ -171,24 +171,24 @@ class EarSwitch:
                 self._kept.pop(0)(ear)
 
     def key(self, digit: str) -> None:
-        self._tell(lambda ear: ear.key(digit))
+        self._news(lambda ear: ear.key(digit))
 
     def idle(self) -> None:
         """See `Ear`; nobody asks for one that came too early."""
         if self._ear is not None:
-            self._tell(lambda ear: ear.idle())
+            self._news(lambda ear: ear.idle())
 
-    def gone(self, how: str) -> None:
-        """See `Ear`; only the first counts."""
+    def tell_gone(self, how: str) -> None:
+        """Tell that the call is over; only the first counts."""
         if not self._over:
-            self._tell(lambda ear: ear.gone(how), always=True)
+            self._news(lambda ear: ear.gone(how), always=True)
             self._over = True
 
     def mute(self) -> None:
         """Tell nothing more."""
         self._over = True
 
-    def _tell(self, tell: Callable[[Ear], None], *, always: bool = False) -> None:
+    def _news(self, tell: Callable[[Ear], None], *, always: bool = False) -> None:
         with self._lock:
             if self._over:
                 return
