@@ -68,8 +68,7 @@ from services.store import Store
 from services.vocabulary import vocabulary
 from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
-from web.online.booking_cookie import WebSessionCookie
-from web.online.my_cookie import MyCookie
+from web.online.cookies import MyCookie, WebSessionCookie
 from wiring_delivery import make_delivery_dependencies
 from wiring_parts import Parts, make_control, make_parts
 
@@ -119,47 +118,37 @@ def make_app(parts: Parts) -> Flask:
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
     crowd = ivr.crowded.Crowded(store, addresses, load_shedder.refuses_call)
-    app.register_blueprint(ivr.voice.blueprint(conversation, addresses, crowd))
-    app.register_blueprint(ivr.waiting.blueprint(store, parts.service, addresses))
     call_back = make_call_back(settings, parts.service, parts.wake_up)
-    app.register_blueprint(ivr.callback_lines.blueprint(store, conversation, addresses, call_back))
-    app.register_blueprint(
-        ivr.agent_lines.blueprint(store, addresses, dial_callback=call_back.dial)
-    )
-    app.register_blueprint(web.operations.recordings.blueprint())
-    app.register_blueprint(
-        ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number)
-    )
     control = parts.control or make_control(settings)
     desk = web.desk.desk_page.DeskPage(store, parts.service, control, parts.wake_up)
-    app.register_blueprint(web.desk.pages.blueprint(desk))
-    app.register_blueprint(web.supervision.board.blueprint(store, parts.service.campaigns, control))
-    app.register_blueprint(
-        web.operations.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
-    )
-    # The web channel: pages for citizens, and what stands before them.
-    app.register_blueprint(web.public.smart_feed.blueprint(Path(settings.feed_folder)))
-    app.register_blueprint(
-        web.public.pages.blueprint(store, parts.service, contact=settings.security_contact)
-    )
     centres = web.public.centres.remembered(store, parts.service)
-    app.register_blueprint(web.public.centres.blueprint(store, parts.service, centres))
-    app.register_blueprint(web.public.state.blueprint(store, parts.service))
-    visit_cookie = WebSessionCookie(
-        settings.secret_key, https=settings.public_base_url.startswith("https://")
-    )
-    booking = web.online.booking.BookingPages(
-        store, parts.service, parts.wake_up, visit_cookie, centres
-    )
-    app.register_blueprint(web.online.booking.blueprint(booking))
-    my_cookie = MyCookie(settings.secret_key, https=settings.public_base_url.startswith("https://"))
+    https = settings.public_base_url.startswith("https://")
+    cookie = WebSessionCookie(settings.secret_key, https=https)
+    booking = web.online.booking.BookingPages(store, parts.service, parts.wake_up, cookie, centres)
     mine = web.online.my_appointment.MyAppointmentPages(
-        store, parts.service, parts.wake_up, my_cookie, visit_cookie
+        store, parts.service, parts.wake_up, MyCookie(settings.secret_key, https=https), cookie
     )
-    app.register_blueprint(web.online.my_appointment.blueprint(mine))
-    app.register_blueprint(web.admission.waiting_room.blueprint())
-    app.register_blueprint(web.centre_day.secretary.blueprint(store, parts.service))
-    # (end of the web channel)
+    for blueprint in (
+        ivr.voice.blueprint(conversation, addresses, crowd),
+        ivr.waiting.blueprint(store, parts.service, addresses),
+        ivr.callback_lines.blueprint(store, conversation, addresses, call_back),
+        ivr.agent_lines.blueprint(store, addresses, dial_callback=call_back.dial),
+        web.operations.recordings.blueprint(),
+        ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number),
+        web.desk.pages.blueprint(desk),
+        web.supervision.board.blueprint(store, parts.service.campaigns, control),
+        web.operations.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir),
+        # The web channel: pages for citizens, and what stands before them.
+        web.public.smart_feed.blueprint(Path(settings.feed_folder)),
+        web.public.pages.blueprint(store, parts.service, contact=settings.security_contact),
+        web.public.centres.blueprint(store, parts.service, centres),
+        web.public.state.blueprint(store, parts.service),
+        web.online.booking.blueprint(booking),
+        web.online.my_appointment.blueprint(mine),
+        web.admission.waiting_room.blueprint(),
+        web.centre_day.secretary.blueprint(store, parts.service),
+    ):
+        app.register_blueprint(blueprint)
     if settings.environment == "development":
         app.register_blueprint(web.operations.telephone.blueprint(settings.simulator_port))
     unmarked = web.marks.undeclared(app)

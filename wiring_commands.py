@@ -6,6 +6,8 @@ worker, partners' readers and the map of calls, some 8 MiB in each worker.
 
 from __future__ import annotations
 
+import time
+
 from pathlib import Path
 
 import click
@@ -30,11 +32,11 @@ import commands.understand
 import config
 
 from jobs import partner_feeds, partner_mirror
-from jobs.admission import admission_tasks
-from jobs.board import board_tasks
+from jobs.alert_listener import HttpListener, TellAlerts
 from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
+from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.operations.demonstration_people import add_people
@@ -42,12 +44,18 @@ from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
-from services.waiting_list.entries import SlotReleaseNotifier
+from services.slots.freed_slot_offers import SlotReleaseNotifier
+from services.supervision.write_board import WriteBoard
 from wiring_parts import Parts, make_control, make_ports
 
 # Seconds.
 PACE_EVERY = 1
 STATE_EVERY = 5
+ADMISSION_EVERY = 1
+ALERTS_EVERY = 1
+# A screen that asks each second shows an event within two: this, a worker's memory of it
+# (services.supervision.snapshots), and the second.
+BOARD_EVERY = 0.6
 
 
 def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
@@ -119,22 +127,20 @@ def _slow_tasks(parts: Parts) -> list[Task]:
 
 
 def _more_tasks(parts: Parts) -> list[Task]:
-    """What else the dispatcher does: the supervisors' board, and what the line's pace is."""
-    settings, store = parts.settings, parts.store
-    return [
+    """What else the dispatcher does: supervisors' board and alerts, the waiting room, the pace."""
+    settings, store, campaigns = parts.settings, parts.store, parts.service.campaigns
+    admission = AdmissionController(
+        store, campaigns, most=settings.web_inlet_most, mode=settings.web_room
+    )
+    board = WriteBoard(store, campaigns, parts_a_day=settings.sms_parts_per_day)
+    planned = [
         Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
-        *admission_tasks(
-            store,
-            parts.service.campaigns,
-            most=settings.web_inlet_most,
-            mode=settings.web_room,
-        ),
-        Task("state", STATE_EVERY, WriteState(store, parts.service.campaigns)),
-        *board_tasks(
-            store,
-            parts.service.campaigns,
-            alert_url=settings.alert_webhook_url,
-            public_base_url=settings.public_base_url,
-            parts_a_day=settings.sms_parts_per_day,
-        ),
+        Task("inlet", ADMISSION_EVERY, admission),
+        Task("state", STATE_EVERY, WriteState(store, campaigns)),
+        Task("board", BOARD_EVERY, board),
     ]
+    if settings.alert_webhook_url:
+        listener, page = HttpListener(settings.alert_webhook_url), settings.public_base_url
+        tell = TellAlerts(store, listener, f"{page}/supervision", ticks=time.monotonic)
+        planned.append(Task("alerts", ALERTS_EVERY, tell))
+    return planned

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import config
 
 from bench import load, measure, profile, report, rush, servers, sip, understand
+from bench.servers import KINDS
 from bench.traffic import Astray
 
 # Rounds, and seconds of each run in them.
 FULL, SOME, QUICK = (3, 5), (3, 4), (1, 3)
 MISSED, CANNOT = 1, 2
-KINDS = (servers.POSTGRES, servers.SQLITE)
 
 
 def main() -> int:

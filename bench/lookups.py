@@ -18,11 +18,12 @@ from structlog.testing import capture_logs
 
 from bench import store
 from bench.servers import CannotMeasure
+from flows.world import NotMine
 from models.booking import bookings
 from models.booking.bookings import BookedPerson, BookingRow
 from models.messages.outbox import any_since
 from prompts.catalogue import load
-from services.booking.find_booking import NotFound, find_booking
+from services.booking.find_booking import find_booking
 from services.booking.text_booking import ONE_IN, text_booking
 from services.store import Store
 
@@ -88,7 +89,7 @@ def _by_reference(store_: Store, booked: list[tuple[str, BookedPerson]]) -> Time
                 caller=next(numbers),
                 call_id=call_id,
             )
-        return found == NotFound(person=False)
+        return found is NotMine.TRY_AGAIN
 
     known = {reference for reference, _ in booked}
     others = (one for one in iter(store_.chance.reference, "") if one not in known)

@@ -18,11 +18,9 @@ from bench import (
     at_work,
     filling,
     floors,
-    growth,
     load,
     lookups,
     messages,
-    reminders,
     room,
     screens,
     servers,
@@ -54,10 +52,8 @@ WATCHERS, WORK_SECONDS = 4, 25.0
 # Every part can be measured without the others: with the floors beside the service, with the
 # demonstration's centres, in a database of its own, and once and not for each database.
 WITH_FLOORS = frozenset({"calls", "tails", "visits", "work"})
-AT_CENTRES = WITH_FLOORS | {"search", "room"}
-BY_THEMSELVES = frozenset(
-    {"booking", "crowd", "filling", "outbox", "reminders", "growth", "look-ups"}
-)
+AT_CENTRES = WITH_FLOORS | {"room"}
+BY_THEMSELVES = frozenset({"booking", "crowd", "filling", "outbox", "growth", "look-ups"})
 PARTS = AT_CENTRES | BY_THEMSELVES | {"rush", "telephones", "understanding"}
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
@@ -83,10 +79,7 @@ class Measurement:
     """What was seen on one database; rates are answers a second, one for each run that counts."""
 
     rates: dict[str, list[float]] = field(default_factory=dict)
-    p99_ms: dict[str, float] = field(default_factory=dict)
     wrk_share: float = 0.0
-    worker_mib: float = 0.0
-    worker_mib_after_screens: float = 0.0
     webhooks_of_a_call: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     # What parts gave, under the keys of the results.
@@ -144,7 +137,6 @@ def measure(kind: str, folder: Path, redis_url: str, plan: MeasurePlan, say: Say
         for step in ("migrate", "demo"):
             servers.command(step, environment=env)
         house = House(folder, kind, url, redis_url)
-        parts.run("search", kind, outcome, lambda: growth.measure(house))
         if plan.parts & WITH_FLOORS:
             _with_floors(house, plan, outcome, say)
         if kind == servers.SQLITE:
@@ -169,9 +161,6 @@ def _by_themselves(kind: str, url: str, folder: Path, redis_url: str) -> dict[st
         "crowd": lambda: figures(store.crowd(new("crowd"))),
         "filling": lambda: figures(filling.fill(new("filling"), folder, redis_url)),
         "outbox": lambda: figures({"outbox_ratio": round(messages.ratio(new("outbox")), 3)}),
-        "reminders": lambda: figures(
-            {"reminder_plan_ratio": round(reminders.ratio(new("reminders")), 3)}
-        ),
         "look-ups": lambda: figures(
             {"known_unknown_gap_ms": round(lookups.gap_ms(new("lookups")), 2)}
         ),
@@ -207,12 +196,16 @@ def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, say: Say
         parts.run("calls", kind, outcome, one.rounds)
         parts.run("tails", kind, outcome, one.tails)
         parts.run("visits", kind, outcome, visit)
-        workers = webs["service"].workers()
+
+        def weigh(name: str) -> None:
+            largest = max(map(servers.resident_mib, webs["service"].workers()))
+            outcome.store[f"{name}_{kind}"] = round(largest, 1)
+
         if "calls" in plan.parts:
-            outcome.worker_mib = max(map(servers.resident_mib, workers))
+            weigh("web_worker_mib")
         parts.run("work", kind, outcome, one.watched)
         if "work" in plan.parts:
-            outcome.worker_mib_after_screens = max(map(servers.resident_mib, workers))
+            weigh("web_worker_mib_after_screens")
 
 
 @dataclass
@@ -298,7 +291,8 @@ class _One:
         for name, prepare in (("turn", self._turn_script), ("call", self._call_script)):
             half = self._full(f"{name}_rate") * HALF
             if self._counted(f"{name} at half load", partial(self._paced, prepare, half)):
-                slowest = self._outcome.p99_ms[name] = p99(self._times_ms, f"{name}s")
+                slowest = p99(self._times_ms, f"{name}s")
+                self._outcome.store[f"{name}_p99_ms_{self._kind}"] = round(slowest, 1)
                 self._say(f"{self._kind}: {name}s at {half:.0f}/s: p99 {slowest:.1f} ms")
         return {}, []
 

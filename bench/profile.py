@@ -55,6 +55,7 @@ LONE_CALLS, LONE_TURNS = 20, 40
 # Enough of a statement to know it by.
 STATEMENT_LETTERS = 110
 Environ = dict[str, Any]
+TextOf = Callable[..., str] | None
 
 # stage, owner, attribute. The order is that of a webhook.
 _STAGES: tuple[tuple[str, Any, str], ...] = (
@@ -78,6 +79,7 @@ _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("metrics", Histogram, "observe"),
     ("metrics", MetricWrapperBase, "labels"),
 )
+_TRANSACTIONS = ("do_begin", "do_commit", "do_rollback")
 _REST = "Flask, Werkzeug, our own glue"
 
 
@@ -92,7 +94,10 @@ class Stages:
     )
     _open: list[float] = field(default_factory=list)
 
-    def wrap(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(
+        self, stage: str, function: Callable[..., Any], text_of: TextOf = None
+    ) -> Callable[..., Any]:
+        """Return the function with a timer; `text_of` gives the statement of a call."""
         clock = time.perf_counter
 
         def timed(*arguments: Any, **named: Any) -> Any:
@@ -106,52 +111,35 @@ class Stages:
                 self.calls[stage] += 1
                 if self._open:
                     self._open[-1] += took
-
-        return timed
-
-    def _statement(
-        self, function: Callable[..., Any], text_of: Callable[..., str]
-    ) -> Callable[..., Any]:
-        def timed(*arguments: Any, **named: Any) -> Any:
-            started = time.perf_counter()
-            try:
-                return function(*arguments, **named)
-            finally:
-                text = text_of(*arguments)
-                entry = self.statements[" ".join(text.split())[:STATEMENT_LETTERS]]
-                entry[0] += time.perf_counter() - started
-                entry[1] += 1
+                if text_of is not None:
+                    text = " ".join(text_of(*arguments).split())
+                    entry = self.statements[text[:STATEMENT_LETTERS]]
+                    entry[0] += took
+                    entry[1] += 1
 
         return timed
 
     @contextmanager
     def installed(self, driver: str) -> Iterator[None]:
         """Put the timers around every stage while the block lasts."""
+        dialect = sqlalchemy.engine.default.DefaultDialect
+        plan = models.prepared._Plan  # noqa: SLF001 - where the driver is called
+        statements = f"driver and {driver}: statements"
+        transactions = f"driver and {driver}: begin, commit, rollback"
+        every: list[tuple[str, Any, str, TextOf]] = [
+            *((stage, owner, name, None) for stage, owner, name in _STAGES),
+            (statements, dialect, "do_execute", lambda _, _cursor, text, *_more: text),
+            (statements, plan, "run", lambda plan, *_: plan.sql),
+            *((transactions, dialect, name, None) for name in _TRANSACTIONS),
+        ]
         with ExitStack() as stack:
-            for stage, owner, name in _STAGES:
+            for stage, owner, name, text_of in every:
                 raw = vars(owner)[name]
                 if isinstance(raw, classmethod):
-                    wrapped: Any = classmethod(self.wrap(stage, raw.__func__))
+                    wrapped: Any = classmethod(self.wrap(stage, raw.__func__, text_of))
                 else:
-                    wrapped = self.wrap(stage, raw)
+                    wrapped = self.wrap(stage, raw, text_of)
                 stack.enter_context(mock.patch.object(owner, name, wrapped))
-            dialect = sqlalchemy.engine.default.DefaultDialect
-            execute = self._statement(dialect.do_execute, lambda _, _cursor, text, *_more: text)
-            stack.enter_context(
-                mock.patch.object(
-                    dialect, "do_execute", self.wrap(f"driver and {driver}: statements", execute)
-                )
-            )
-            plan = models.prepared._Plan  # noqa: SLF001 - where the driver is called
-            wrapped = self.wrap(
-                f"driver and {driver}: statements",
-                self._statement(plan.run, lambda plan, *_: plan.sql),
-            )
-            stack.enter_context(mock.patch.object(plan, "run", wrapped))
-            for name in ("do_commit", "do_begin", "do_rollback"):
-                stage = f"driver and {driver}: begin, commit, rollback"
-                wrapped = self.wrap(stage, getattr(dialect, name))
-                stack.enter_context(mock.patch.object(dialect, name, wrapped))
             log = mock.Mock()
             log.info = self.wrap("log line", ivr.voice.log.info)
             log.error = ivr.voice.log.error

@@ -1,136 +1,141 @@
-"""From what was seen to `bench/results.json`, `docs/performance.md` and a summary."""
+"""From what was seen to `bench/results.json`, figures in `docs/performance.md`, and a summary."""
 
 from __future__ import annotations
 
 import json
-import operator
 import os
 import platform
 import subprocess
 import time
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import config
 
-from bench.at_work import ACT_EVERY, WAITING
-from bench.load import CONNECTIONS, MOST_OF_THE_MACHINE
-from bench.measure import PARTS, WATCHERS, Measurement, MeasurePlan
-from bench.servers import POSTGRES, POSTGRES_SETTINGS, SQLITE
-from bench.sip import A_SECOND, CALLS
+from bench.load import CONNECTIONS
+from bench.measure import PARTS, Measurement, MeasurePlan
+from bench.servers import KINDS, POSTGRES, POSTGRES_SETTINGS
+from bench.sip import CALLS
 
 Results = dict[str, float | int | str | None]
 
-# The least each may be.
-LEAST: Final = {
-    "call_ratio_postgres": 0.35,
-    "turn_ratio_postgres": 0.5,
-    "call_ratio_sqlite": 0.25,
-    "turn_ratio_sqlite": 0.35,
-    "allocate_ratio_postgres": 0.5,
-    "allocate_ratio_sqlite": 0.5,
-    "outbox_ratio_postgres": 0.7,
-    "outbox_ratio_sqlite": 0.7,
-    "board_cost_ratio": 0.9,
-    "room_ratio": 0.7,
-    "rush_speaks_under_2s": 100.0,
-    "rush_goodput_ratio": 0.9,
+
+class Figure(NamedTuple):
+    """One figure: its key in the results, its title, and its bar where it has one.
+
+    One that is compared with a floor has its title in bold.
+    """
+
+    name: str
+    title: str
+    # The least that it may be, or what it must stay under; of both databases, or one for each.
+    least: tuple[float, ...] = ()
+    under: tuple[float, ...] = ()
+
+    @property
+    def bar(self) -> str:
+        """The bar as it is shown."""
+        signs = ("≥", self.least), ("<", self.under)
+        return " / ".join(f"{sign} {one:g}" for sign, bars in signs for one in bars)
+
+    def missed(self, key: str, value: float | str | None, database: int = 0) -> list[str]:
+        """Return a sentence where `value`, which has `key` in the results, is not as it must be."""
+        bars = self.least or self.under
+        if not bars:
+            return []
+        bar = bars[min(database, len(bars) - 1)]
+        reached = isinstance(value, float) and (value >= bar if self.least else value < bar)
+        wanted = "at least" if self.least else "under"
+        return [] if reached else [f"{key} is {value}, and must be {wanted} {bar:g}"]
+
+
+# Of each database.
+OF_EACH: Final = (
+    Figure("floor_a", "floor (a), answers a second"),
+    Figure("floor_b", "floor (b), answers a second"),
+    Figure("turn_rate", "lone turns a second"),
+    Figure("call_rate", "webhooks of whole booking calls a second"),
+    Figure("calls_per_second", "whole booking calls a second"),
+    Figure("turn_ratio", "**lone turn ÷ floor (b)**", least=(0.5, 0.35)),
+    Figure("call_ratio", "**booking call ÷ floor (b)**", least=(0.35, 0.25)),
+    Figure("turn_p99_ms", "lone turn at half its rate, p99, ms", under=(100,)),
+    Figure("call_p99_ms", "any webhook of calls at half their rate, p99, ms"),
+    Figure("allocate_ratio", "**held and confirmed booking ÷ the same SQL by hand**", least=(0.5,)),
+    Figure(
+        "outbox_ratio",
+        "**texts that a worker delivers ÷ a bare loop on the provider's client**",
+        least=(0.7,),
+    ),
+    Figure("allocations_one_slot", "bookings a second, 16 processes on one slot's places"),
+    Figure("allocations_apart", "bookings a second, 16 processes, a slot for each"),
+    Figure("slots_rows_per_second", "`flask slots open`, slots a second (two places each)"),
+    Figure("slots_memory_growth", "memory of opening 28 days ÷ of 7 days", under=(1.2,)),
+    Figure("postcodes_rows_per_second", "`flask postcodes import`, rows a second"),
+    Figure("centres_rows_per_second", "`flask centres import`, rows a second"),
+    Figure("known_unknown_gap_ms", "look-ups of known and unknown apart, ms", under=(5,)),
+    Figure("board_cost_ratio", "**lone turns with 70 screens open ÷ with none**", least=(0.9,)),
+    Figure("queue_webhook_p99_ms", "**any webhook with people at work, p99, ms**", under=(150,)),
+    Figure("agent_action_p99_ms", "**an agent's act, p99, ms**", under=(300,)),
+    Figure(
+        "board_update_ms", "**from an event until a board shows it, at most, ms**", under=(2000,)
+    ),
+    Figure("web_bookings_per_second", "whole bookings on the web a second"),
+    Figure("peer_bookings_per_second", "the same in a usual Flask application"),
+    Figure("web_ratio_floor_a", "**answers of web bookings ÷ floor (a)**"),
+    Figure("web_ratio_peer", "**bookings on the web ÷ those of a usual application**"),
+    Figure("web_worker_mib", "web worker after all calls, MiB resident", under=(150,)),
+    Figure(
+        "web_worker_mib_after_screens", "the same when people worked with it, MiB", under=(150,)
+    ),
+)
+# Measured once.
+ONCE: Final = (
+    Figure("search_p99_ms_100k", "search for pairs among 100,000 slots, p99, ms"),
+    Figure("search_p99_ms_10m", "the same among 10,000,000 slots, ms"),
+    Figure("search_growth_10m", "**search, 10 m ÷ 100 k slots**", under=(1.5,)),
+    Figure("outbox_p99_ms_10k", "due in the outbox among 10,000 rows, p99, ms"),
+    Figure("outbox_p99_ms_10m", "the same among 10,000,000 rows, ms"),
+    Figure("outbox_growth_10m", "**outbox, 10 m ÷ 10 k rows**", under=(1.5,)),
+    Figure("understand_p99_ms", "a spoken sentence, p99, ms of processor time", under=(5,)),
+    Figure("room_rate", "page of the waiting room, answers a second"),
+    Figure("room_constant_rate", "a constant answer of its length, answers a second"),
+    Figure("room_page_bytes", "bytes of that page"),
+    Figure("room_ratio", "**waiting room ÷ constant**", least=(0.7,)),
+    Figure("rush_capacity", "rush: what the web alone can book, a second"),
+    Figure("rush_visitors", "rush: people on the web"),
+    Figure("rush_calls", "rush: calls"),
+    Figure("rush_speaks_under_2s", "rush: calls that speak within 2 s, %", least=(100,)),
+    Figure("rush_call_p99_ms", "rush: any webhook of calls, p99, ms", under=(1000,)),
+    Figure("rush_goodput_ratio", "rush: booked ÷ what the web alone can book", least=(0.9,)),
     # A point under `phone_share_percent` of the campaign.
-    "rush_phone_share": 39.0,
-    "sip_calls_right": float(CALLS),
-}
-# What each must stay under.
-UNDER: Final = {
-    "turn_p99_ms_postgres": 100.0,
-    "turn_p99_ms_sqlite": 100.0,
-    "web_worker_mib": 150.0,
-    "web_worker_mib_after_screens": 150.0,
-    "queue_webhook_p99_ms_postgres": 150.0,
-    "queue_webhook_p99_ms_sqlite": 150.0,
-    "agent_action_p99_ms_postgres": 300.0,
-    "agent_action_p99_ms_sqlite": 300.0,
-    "board_update_ms_postgres": 2000.0,
-    "board_update_ms_sqlite": 2000.0,
-    "search_growth_10m": 1.5,
-    "outbox_growth_10m": 1.5,
-    "understand_p99_ms": 5.0,
-    "slots_memory_growth_postgres": 1.2,
-    "slots_memory_growth_sqlite": 1.2,
-    "known_unknown_gap_ms_postgres": 5.0,
-    "known_unknown_gap_ms_sqlite": 5.0,
-    "rush_call_p99_ms": 1000.0,
-    "rush_recovery_seconds": 10.0,
-    "sip_max_gap_ms": 60.0,
-    "sip_lost": 1.0,
-    "sip_first_sound_ms": 300.0,
-    "sip_cached_prompt_ms": 1.0,
-    "sip_rss_mib": 150.0,
-}
+    Figure("rush_phone_share", "rush: telephone's share of what all want, %", least=(39,)),
+    Figure("rush_phone_share_floor", "rush: the share that the telephone has, %"),
+    Figure("rush_recovery_seconds", "rush: over after, s", under=(10,)),
+    Figure("rush_room_empty_seconds", "rush: no visitor waits after, s"),
+    Figure("rush_restart_speaks_under_2s", "rush, restart: speaks within 2 s, %"),
+    Figure("rush_restart_call_p99_ms", "rush, restart: any webhook of calls, p99, ms"),
+    Figure("rush_restart_goodput_ratio", "rush, restart: booked ÷ what the web alone can book"),
+    Figure("rush_restart_recovery_seconds", "rush, restart: over after, s"),
+    Figure("sip_calls_right", f"telephones: calls right, of {CALLS}", least=(CALLS,)),
+    Figure("sip_max_gap_ms", "telephones: longest time between two packets, ms", under=(60,)),
+    Figure("sip_lost", "telephones: packets lost on the way to who rings", under=(1,)),
+    Figure("sip_first_sound_ms", "telephones: first sound, the slowest, ms", under=(300,)),
+    Figure("sip_first_call_ms", "telephones: the same of a prompt never said before, ms"),
+    Figure("sip_cached_prompt_ms", "telephones: a prompt that was said before, ms", under=(1,)),
+    Figure("sip_cpu_per_call", "telephones: % of a core for a call"),
+    Figure("sip_rss_mib", "telephones with who speaks, MiB resident", under=(150,)),
+)
 # Figures of a part that is left out where its packages are not installed.
 EXTRA: Final = "sip_"
-# Of each database, with the title in the table; what is compared with a floor is set in bold.
-OF_EACH: Final = (
-    ("floor_a", "floor (a), answers a second"),
-    ("floor_b", "floor (b), answers a second"),
-    ("turn_rate", "lone turns a second"),
-    ("call_rate", "webhooks of whole booking calls a second"),
-    ("calls_per_second", "whole booking calls a second"),
-    ("turn_ratio", "**lone turn ÷ floor (b)**"),
-    ("call_ratio", "**booking call ÷ floor (b)**"),
-    ("turn_p99_ms", "lone turn at half its rate, p99, ms"),
-    ("call_p99_ms", "any webhook of calls at half their rate, p99, ms"),
-    ("search_growth_ratio", "search for the nearest slots, rate with 10 × the slots ÷ rate"),
-    ("allocate_ratio", "**held and confirmed booking ÷ the same SQL by hand**"),
-    ("outbox_ratio", "**texts that a worker delivers ÷ a bare loop on the provider's client**"),
-    ("reminder_plan_ratio", "reminders of a day planned ÷ as many rows by a bare INSERT … SELECT"),
-    ("allocations_one_slot", "bookings a second, 16 processes on one slot's places"),
-    ("allocations_apart", "bookings a second, 16 processes, a slot for each"),
-    ("slots_rows_per_second", "`flask slots open`, slots a second (two places each)"),
-    ("slots_memory_growth", "memory of opening 28 days ÷ of 7 days"),
-    ("postcodes_rows_per_second", "`flask postcodes import`, rows a second"),
-    ("centres_rows_per_second", "`flask centres import`, rows a second"),
-    ("known_unknown_gap_ms", "look-ups of known and unknown apart, ms"),
-    ("board_cost_ratio", "**lone turns with 70 screens open ÷ with none**"),
-    ("queue_webhook_p99_ms", "**any webhook with people at work, p99, ms**"),
-    ("agent_action_p99_ms", "**an agent's act, p99, ms**"),
-    ("board_update_ms", "**from an event until a board shows it, at most, ms**"),
-    ("web_bookings_per_second", "whole bookings on the web a second"),
-    ("peer_bookings_per_second", "the same in a usual Flask application"),
-    ("web_ratio_floor_a", "**answers of web bookings ÷ floor (a)**"),
-    ("web_ratio_peer", "**bookings on the web ÷ those of a usual application**"),
-)
-# The terminal's titles of what is measured once, in order.
-ONCE: Final = (
-    ("search_growth_10m", "search, 10 m ÷ 100 k slots"),
-    ("outbox_growth_10m", "outbox, 10 m ÷ 10 k rows"),
-    ("understand_p99_ms", "understanding, p99, ms"),
-    ("room_ratio", "waiting room ÷ constant"),
-    ("rush_speaks_under_2s", "rush: speaks in 2 s, %"),
-    ("rush_call_p99_ms", "rush: p99 of calls, ms"),
-    ("rush_goodput_ratio", "rush: booked ÷ capacity"),
-    ("rush_phone_share", "rush: telephone's share, %"),
-    ("rush_recovery_seconds", "rush: over after, s"),
-    ("rush_room_empty_seconds", "rush: no visitor waits after, s"),
-    ("rush_restart_speaks_under_2s", "rush, restart: speaks in 2 s, %"),
-    ("rush_restart_recovery_seconds", "rush, restart: over after, s"),
-    ("sip_calls_right", "telephones: calls right"),
-    ("sip_max_gap_ms", "telephones: largest gap, ms"),
-    ("sip_cpu_per_call", "telephones: % of a core each"),
-    ("sip_first_sound_ms", "telephones: first sound, ms"),
-    ("sip_rss_mib", "telephones, MiB"),
-    ("web_worker_mib", "web worker, MiB"),
-    ("web_worker_mib_after_screens", "the same after screens, MiB"),
-)
 # Characters of a title in the terminal.
 TITLE: Final = 72
-HAND_BEGINS = "<!-- Kept by hand from here: `make bench` copies it over. -->"
-HAND_ENDS = "<!-- Kept by hand up to here. -->"
-HAND_EMPTY = "## Where the time goes\n\n`python -m bench profile` tells.\n"
-SYNC_SECONDS = 1.0
+BEGINS: Final = "<!-- `make bench` writes from here. -->"
+ENDS: Final = "<!-- `make bench` writes up to here; the rest is kept by hand. -->"
+SYNC_SECONDS: Final = 1.0
 
 
 def flatten(
@@ -145,31 +150,24 @@ def flatten(
     `more`: of the parts that are measured once, and not for each database.
     """
     results: Results = {}
-    for kind in (POSTGRES, SQLITE):
-        seen = outcomes[kind]
-        base = seen.median("floor_b")
-        for name in ("call", "turn"):
-            rate = seen.median(f"{name}_rate")
-            results[f"{name}_ratio_{kind}"] = _rounded(rate / base if rate and base else None, 3)
-            results[f"{name}_rate_{kind}"] = _rounded(rate, 1)
-            results[f"{name}_p99_ms_{kind}"] = _rounded(seen.p99_ms.get(name), 1)
-        calls = seen.median("call_rate")
-        per_call = calls / seen.webhooks_of_a_call if calls and seen.webhooks_of_a_call else None
-        results[f"calls_per_second_{kind}"] = _rounded(per_call, 1)
-        results[f"floor_a_{kind}"] = _rounded(seen.median("floor_a"), 1)
-        results[f"floor_b_{kind}"] = _rounded(base, 1)
-        for name, value in seen.facts.items():
-            results[f"{kind}_{name}"] = value
+    for kind, seen in outcomes.items():
+        floor, turns, calls = map(seen.median, ("floor_b", "turn_rate", "call_rate"))
+        found = {
+            "floor_a": _quotient(seen.median("floor_a"), 1, 1),
+            "floor_b": _quotient(floor, 1, 1),
+            "turn_rate": _quotient(turns, 1, 1),
+            "turn_ratio": _quotient(turns, floor, 3),
+            "call_rate": _quotient(calls, 1, 1),
+            "call_ratio": _quotient(calls, floor, 3),
+            "calls_per_second": _quotient(calls, seen.webhooks_of_a_call, 1),
+        }
+        results |= {f"{name}_{kind}": value for name, value in found.items()}
+        results |= {f"{kind}_{name}": value for name, value in seen.facts.items()}
         results |= seen.store
-    results |= more.store
-    for name in ("search_growth_ratio", "board_cost_ratio"):
-        both = (results.get(f"{name}_{kind}") for kind in (POSTGRES, SQLITE))
-        results[name] = min((one for one in both if isinstance(one, float)), default=None)
     every = (*outcomes.values(), more)
+    results |= more.store
     results |= {
-        "web_worker_mib": _largest(seen.worker_mib for seen in every),
-        "web_worker_mib_after_screens": _largest(seen.worker_mib_after_screens for seen in every),
-        "wrk_cpu_share": _rounded(max(seen.wrk_share for seen in every), 3),
+        "wrk_cpu_share": round(max(seen.wrk_share for seen in every), 3),
         "webhooks_of_a_call": max(seen.webhooks_of_a_call for seen in every),
         "void": "; ".join(sentence for seen in every for sentence in seen.void),
         "parts": "all" if plan.parts == PARTS else " ".join(sorted(plan.parts)),
@@ -200,243 +198,95 @@ def missed(results: Results) -> list[str]:
 
     Of some parts alone, bars of the others are not looked at.
     """
-    found = [f"void: {results['void']}"] if results["void"] else []
+    every = [
+        (f"{figure.name}_{kind}", figure, number)
+        for figure in OF_EACH
+        for number, kind in enumerate(KINDS)
+    ] + [(figure.name, figure, 0) for figure in ONCE]
     left_out = EXTRA if not any(name.startswith(EXTRA) for name in results) else ()
-    for bars, wanted, reached in (
-        (LEAST, "at least", operator.ge),
-        (UNDER, "under", operator.lt),
-    ):
-        for name, bar in bars.items():
-            value = results.get(name)
-            if name.startswith(left_out) or (value is None and results["parts"] != "all"):
-                continue
-            if not isinstance(value, float) or not reached(value, bar):
-                found.append(f"{name} is {value}, and must be {wanted} {bar:g}")
+    found = [f"void: {results['void']}"] if results["void"] else []
+    for key, figure, number in every:
+        value = results.get(key)
+        if not key.startswith(left_out) and (value is not None or results["parts"] == "all"):
+            found += figure.missed(key, value, number)
     return found
 
 
 def write(results: Results, results_file: Path, page: Path | None) -> None:
-    """Write both files, or the first one; what is kept by hand in the page is kept."""
+    """Write the results, and the figures in the page; the rest of the page is kept."""
     results_file.parent.mkdir(parents=True, exist_ok=True)
     results_file.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    if page is None:
-        return
-    before = page.read_text("utf-8") if page.exists() else ""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(results, by_hand(before)), "utf-8")
+    if page is not None:
+        before = page.read_text("utf-8") if page.exists() else ""
+        page.write_text(with_figures(before, render(results)), "utf-8")
 
 
-def by_hand(page: str) -> str:
-    """Return the part of a page that people wrote."""
-    _, begins, rest = page.partition(HAND_BEGINS)
-    kept, ends, _ = rest.partition(HAND_ENDS)
-    return kept.strip() + "\n" if begins and ends else HAND_EMPTY
+def with_figures(page: str, figures: str) -> str:
+    """Return a page with these figures between its marks; at its end where it has not both."""
+    before, _, rest = page.partition(BEGINS)
+    _, ends, after = rest.partition(ENDS)
+    if not ends:
+        before, after = page, "\n"
+    return f"{before}{BEGINS}\n\n{figures.strip()}\n\n{ENDS}{after}"
 
 
 def summary(results: Results) -> str:
     """Return a table for the terminal, of what was measured."""
     lines = [f"{'':<{TITLE}}{'PostgreSQL':>12}{'SQLite':>12}  bar"]
-    for name, title in OF_EACH:
-        values = [results.get(f"{name}_{kind}") for kind in (POSTGRES, SQLITE)]
-        if values != [None, None]:
-            lines.append(_line(title, "".join(f"{_shown(value):>12}" for value in values), name))
-    for name, title in ONCE:
-        if results.get(name) is not None:
-            lines.append(_line(title, f"{_shown(results[name]):>24}", name))
+    of_each = [(figure, _of_each(figure, results), 12) for figure in OF_EACH]
+    once = [(figure, [results.get(figure.name)], 24) for figure in ONCE]
+    for figure, values, wide in of_each + once:
+        if any(value is not None for value in values):
+            shown = "".join(f"{_shown(value):>{wide}}" for value in values)
+            lines.append(f"{figure.title.replace('**', ''):<{TITLE}}{shown}  {figure.bar}".rstrip())
     return "\n".join(lines)
 
 
-def _line(title: str, values: str, name: str) -> str:
-    return f"{title.replace('**', ''):<{TITLE}}{values}  {_bar(name)}".rstrip()
-
-
-def render(results: Results, hand: str) -> str:
-    """Return docs/performance.md."""
+def render(results: Results) -> str:
+    """Return the figures of docs/performance.md: when and where, two tables, the conditions."""
     r = defaultdict(lambda: "—", {name: _shown(value) for name, value in results.items()})
-    rows = "\n".join(
-        f"| {title} | {r[f'{name}_postgres']} | {r[f'{name}_sqlite']} | {_bar(name)} |"
-        for name, title in OF_EACH
+    of_each = "\n".join(
+        f"| {figure.title} | {' | '.join(map(_shown, _of_each(figure, results)))} | {figure.bar} |"
+        for figure in OF_EACH
     )
-    settings = ", ".join(f"`{name}` {r[f'{POSTGRES}_{name}']}" for name in POSTGRES_SETTINGS)
+    has_telephones = any(name.startswith(EXTRA) for name in results)
+    once = "\n".join(
+        f"| {figure.title} | {r[figure.name]} | {figure.bar} |"
+        for figure in ONCE
+        if has_telephones or not figure.name.startswith(EXTRA)
+    )
     void = f"\nNot all runs count: {r['void']}.\n" if results["void"] else ""
-    return f"""# Performance
-
-What the service answers on one machine, compared with floors taken in the same run. `make bench`
-writes this page and `bench/results.json` anew; only the marked part is kept. Compare ratios, not
-rates: a rate belongs to its machine.
-
-Measured {r["date"]} at commit {r["commit"]}, on {r["machine"]}; Python {r["python"]}. Medians of
-{r["runs"]} runs of {r["seconds_of_a_run"]} seconds each, floors and service in turn.
+    left_out = "Telephones over SIP were left out: their packages are missing, or see above."
+    settings = ", ".join(f"`{name}` {r[f'{POSTGRES}_{name}']}" for name in POSTGRES_SETTINGS)
+    return f"""Measured {r["date"]} at commit {r["commit"]}, on {r["machine"]};
+Python {r["python"]}. Medians of {r["runs"]} runs of {r["seconds_of_a_run"]} seconds each, floors
+and service in turn.
 {void}
 | | PostgreSQL | SQLite | bar |
 |---|---:|---:|---|
-{rows}
+{of_each}
 
-The slowest of a hundred searches for the nearest pairs of appointments, with two doses, takes
-{r["search_p99_ms_10m"]} ms among 10,000,000 slots and {r["search_p99_ms_100k"]} ms among 100,000 on
-PostgreSQL: **{r["search_growth_10m"]}** times as long (bar: < 1.5).
+| measured once | | bar |
+|---|---:|---|
+{once}
 
-The slowest of a hundred looks at what is due in the outbox, with the claim of one of it, takes
-{r["outbox_p99_ms_10m"]} ms among 10,000,000 rows and {r["outbox_p99_ms_10k"]} ms among 10,000 on
-PostgreSQL: **{r["outbox_growth_10m"]}** times as long (bar: < 1.5).
+{"" if has_telephones else left_out}
 
-The slowest of a hundred spoken sentences takes {r["understand_p99_ms"]} ms to understand (dates,
-postcodes, digits, telephone numbers, towns; processor time; bar: < 5).
-
-{_the_rush(r)}
-
-A web worker took {r["web_worker_mib"]} MiB after all calls, and when people had worked with it,
-too, {r["web_worker_mib_after_screens"]} MiB (resident; bar: < 150).
-
-{_telephones(r)}
-
-## What each figure means
-
-- **Floor (a)** is a Flask application that checks the signature with the provider's own library and
-  answers a constant document of usual length. **Floor (b)** does the same with one `SELECT` and one
-  `UPDATE` by primary key in between, on the raw driver with a connection for each thread, each
-  committed by itself, in a table of 100,000 rows. They are in `bench/floors.py`.
-- A **lone turn** moves a call's session and does nothing else: the date of birth, one step back,
-  the date again. It reads the call's newest turn and stores the next.
-- A **booking call** is all {r["webhooks_of_a_call"]} webhooks of a caller with a mobile, from the
-  ring to goodbye and the status callback: a search near one of 400 postcodes all over the country,
-  three slots held, one booked, a message for the outbox and a wake-up for the worker through Redis.
-  It is a campaign of one dose (`bench/one_dose.toml`), so that releases can be compared.
-- **p99** is with half the rate of the table, at which requests leave on time and not when the one
-  before is answered. It counts from the moment a request was due, so that waiting behind a slow
-  answer on the same connection counts too. The moments are whole milliseconds, rounded up, so the
-  figure is up to a millisecond too large.
-- **Bookings on the web** are all pages of a visit, from the first question to the reference, six
-  visitors at a time who read each page for its form (`bench/visitors.py`; here they took at most
-  {100 * float(results.get("web_client_share_postgres") or 0):.0f} % of the machine themselves).
-  The usual application asks the same with Flask-WTF, an ORM and a session in a cookie
-  (`bench/peers/form_handler.py`); it keeps no places for anybody, and seals nothing.
-- **The rush** is open: nobody waits for an answer before the next one comes. A proxy with 64
-  connections is in front of the web, visitors come from as many places, think up to a second at
-  each page, wait as the waiting room says, and give up ten seconds after the last one came. What
-  the web alone can book is measured just before, with six at a time. It is over when somebody new
-  gets through to the second question with no answer slower than a second (`bench/rush.py`).
-- **Search**: finding and holding the nearest slots, undone each time, in one process, with the
-  demonstration's slots and with a tenth of them. 1 means that the number of slots does not matter.
-
-- **Screens**: 20 boards and 50 desks that ask each second, each on its own connection. The
-  dispatcher runs with and without them, as in production; pairs of runs, one after the other.
-- **People at work**: {WAITING} callers in the line, who ask for what they hear each half minute; 50
-  agents with callers, each of whom does something every {ACT_EVERY:g} seconds (hold, search for
-  slots, take back, hang up, wrap up, and the next caller comes); the 70 screens; and booking calls
-  at a quarter of the rate of the table. *Any webhook* is of all of them. The provider answers at
-  once (`bench/at_work.py`). An event is an agent's pause, from the click until the last of
-  {WATCHERS} boards, which ask each second, shows its reason.
-- **Look-ups apart**: 1,000 by a reference that exists, with another birth date, in turn with 1,000
-  by one that does not; the same by a calling number with a booking and by one without; each in a
-  transaction of its own. Of both, the larger difference of the medians: what a stranger could learn
-  from the time (`bench/lookups.py`).
-- **The same SQL by hand** is one held and confirmed booking as raw statements of the driver, in the
-  same two transactions, with the sealed values ready made (`bench/by_hand.py`); one connection,
-  slices one after the other.
-
-## How it is measured
-
-- Service and floors run under the same line of `Procfile.dev`, one under load at a time, with the
-  same settings, logs at INFO to a file, on the same database server.
-- wrk replays requests that were signed beforehand, on {r["connections"]} connections. A connection
-  plays call after call, and each webhook leaves when the one before it was answered, so the order
-  within a call is right. The service keeps nothing of a call in a worker's memory, so that it
-  matters to nobody that a call stays with one worker. Every run has new calls.
-- A run counts only when no answer had a status of 400 or more, the database holds the bookings (or
-  turns) that were asked for, give or take the one webhook that each connection has under way when
-  time is up, and wrk took at most {MOST_OF_THE_MACHINE:.0%} of the machine (here at most
-  {100 * float(results["wrk_cpu_share"] or 0):.0f} %). One that does not count is repeated once.
-  At half the rate the database is not counted; there the run must keep up with its own schedule.
-- **Durability.** PostgreSQL {r["postgres_server_version"]} with its own defaults: {settings};
-  a commit is on the disk before the caller hears of it. SQLite {r["sqlite_version"]} in WAL with
-  `synchronous=NORMAL`, as in development: a power cut may lose the last commits. The same for
-  floors and service. The disk ({r["disk"]}) did {r["disk_syncs_per_second"]} synced
-  writes a second.
-- The tables are vacuumed and analysed once before the runs, as autovacuum would have done.
-
-## To repeat it
-
-```
-make bench                          # under 15 minutes; needs wrk (Debian: apt-get install wrk)
-make bench ARGS=--quick             # a short trial, written to var/bench
-make bench ARGS='calls booking'     # lone turn, booking call, booking ÷ SQL by hand: 4 minutes
-.venv/bin/python -m bench profile   # where the time of one webhook goes
-```
-
-Nothing else should run meanwhile: the machine's load was {r["load_before"]} at the start. It
-ends with 1 when a bar is missed or a run does not count.
-
-{HAND_BEGINS}
-
-{hand.strip()}
-
-{HAND_ENDS}
+- A booking call had {r["webhooks_of_a_call"]} webhooks; wrk played calls on {r["connections"]}
+  connections and took at most {_percent(results.get("wrk_cpu_share"))} of the machine, visitors
+  of the web took at most {_percent(results.get("web_client_share_postgres"))}.
+- PostgreSQL {r["postgres_server_version"]}: {settings}. SQLite {r["sqlite_version"]}.
+- The disk ({r["disk"]}) did {r["disk_syncs_per_second"]} synced writes a second; the machine's load
+  was {r["load_before"]} at the start.
 """
 
 
-def _the_rush(r: Mapping[str, str]) -> str:
-    def figure(name: str) -> str:
-        return r[f"rush_{name}"]
-
-    return f"""## The rush
-
-Ten times what the web can book ({figure("capacity")} a second) at a stroke on PostgreSQL, fifty
-people on the web for each caller: {figure("visitors")} people on the web and {figure("calls")}
-calls. With the database server stopped hard in the middle and started again, in the last column.
-
-| | rush | bar | with a restart |
-|---|---:|---|---:|
-| calls that speak within 2 s, % | {figure("speaks_under_2s")} | 100 | \
-{figure("restart_speaks_under_2s")} |
-| any webhook of calls, p99, ms | {figure("call_p99_ms")} | < 1000 | \
-{figure("restart_call_p99_ms")} |
-| people booked ÷ what the web alone can book | {figure("goodput_ratio")} | ≥ 0.9 | \
-{figure("restart_goodput_ratio")} |
-| the telephone's share of places that all want, % (it has {figure("phone_share_floor")}) | \
-{figure("phone_share")} | ≥ 39 | |
-| over after, s | {figure("recovery_seconds")} | < 10 | \
-{figure("restart_recovery_seconds")} |
-| nobody waits any more (the others gave up, and are seen to have gone), after, s | \
-{figure("room_empty_seconds")} | | |
-
-![The rush, second by second](pictures/rush.svg)
-
-The waiting room's page is answered {r["room_rate"]} times a second, a constant answer of
-its {r["room_page_bytes"]} bytes by the same server {r["room_constant_rate"]}
-times: **{r["room_ratio"]}** of it (bar: ≥ 0.7)."""
+def _of_each(figure: Figure, results: Results) -> list[float | str | None]:
+    return [results.get(f"{figure.name}_{kind}") for kind in KINDS]
 
 
-def _telephones(r: Mapping[str, str]) -> str:
-    if "sip_calls_right" not in r:
-        return "Telephones over SIP were left out: their packages are missing, or see above."
-    return f"""## Telephones over SIP
-
-{CALLS} calls at once, {A_SECOND:g} more each second until then, in one process on one core; who
-rings is on another. Each presses three times four keys into what is said (`bench/sip.py`).
-
-| | here | bar |
-|---|---:|---|
-| calls whose keys were all understood, of {CALLS} | {r["sip_calls_right"]} | {CALLS} |
-| the longest time between two packets of a call, ms | {r["sip_max_gap_ms"]} | < 60 |
-| packets lost on the way to who rings | {r["sip_lost"]} | 0 |
-| from the answer to the first sound, the slowest, ms | \
-{r["sip_first_sound_ms"]} | < 300 |
-| the same of the first call, whose prompt was never said before, ms | \
-{r["sip_first_call_ms"]} | |
-| a prompt that was said before, ms | {r["sip_cached_prompt_ms"]} | < 1 |
-| of a core for a call, % | {r["sip_cpu_per_call"]} | |
-| resident with who speaks, MiB | {r["sip_rss_mib"]} | < 150 |"""
-
-
-def _bar(name: str) -> str:
-    """The bar of a figure; of both databases, where they have different ones."""
-    for sign, bars in (("≥", LEAST), ("<", UNDER)):
-        names = (name, f"{name}_{POSTGRES}", f"{name}_{SQLITE}")
-        found = dict.fromkeys(f"{sign} {bars[one]:g}" for one in names if one in bars)
-        if found:
-            return " / ".join(found)
-    return ""
+def _percent(share: float | str | None) -> str:
+    return f"{float(share or 0):.0%}"
 
 
 def _shown(value: float | str | None) -> str:
@@ -447,13 +297,9 @@ def _shown(value: float | str | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"  # noqa: PLR2004
 
 
-def _largest(values: Iterable[float]) -> float | None:
-    """The largest, with one digit; None where nothing was measured, which is 0."""
-    return _rounded(max(values) or None, 1)
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(float(value), digits)
+def _quotient(value: float | None, by: float | None, digits: int) -> float | None:
+    """The value, as a part of another, where both are known."""
+    return round(value / by, digits) if value and by else None
 
 
 def _commit() -> str:
@@ -490,12 +336,10 @@ def _system() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    best, kind = "", "unknown"
-    for line in Path("/proc/mounts").read_text("utf-8").splitlines():
-        _, mounted, this, *_ = line.split()
-        if folder.is_relative_to(mounted) and len(mounted) >= len(best):
-            best, kind = mounted, this
-    return kind
+    done = subprocess.run(
+        ["df", "--output=fstype", folder], capture_output=True, text=True, check=False
+    )
+    return (done.stdout.split() or ["unknown"])[-1]
 
 
 def _syncs_per_second(folder: Path) -> int:

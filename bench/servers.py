@@ -17,7 +17,7 @@ import time
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -43,6 +43,7 @@ from tests.support.postgres import shared_server
 START_SECONDS = 40.0
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
 SQLITE, POSTGRES = "sqlite", "postgres"
+KINDS = (POSTGRES, SQLITE)
 # What decides how long a commit takes, and how much is kept in memory.
 POSTGRES_SETTINGS = (
     "fsync",
@@ -69,8 +70,7 @@ class Web:
 
     def workers(self) -> list[int]:
         """Process ids of the workers, which are the children of the server."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text("ascii").split() if _is_worker(int(pid))]
+        return [pid for pid in descendants(self.process.pid) if _is_worker(pid)]
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,15 @@ class House:
     kind: str
     database_url: str
     redis_url: str
+    # Settings that are otherwise here than in the other houses.
+    more: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, name: str) -> dict[str, str]:
         """Every setting, as `make run` writes them out; the same for the service and the floors."""
         metrics = self.folder / f"metrics-{self.kind}-{name}"
         metrics.mkdir(exist_ok=True)
-        return environment(self.database_url, self.redis_url) | {
-            "PROMETHEUS_MULTIPROC_DIR": str(metrics)
-        }
+        env = environment(self.database_url, self.redis_url)
+        return env | {"PROMETHEUS_MULTIPROC_DIR": str(metrics), **self.more}
 
 
 def settings(database_url: str, redis_url: str) -> config.Settings:
@@ -122,6 +123,15 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
     made = settings(database_url, redis_url)
     env = exports(made, redis_url=redis_url, base=inherited())
     return {name: value for name, value in env.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the ids of a process's children, and of theirs."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += [int(one) for one in (task / "children").read_text("ascii").split()]
+    return found + [further for one in found for further in descendants(one)]
 
 
 def resident_mib(pid: int) -> float:

@@ -25,10 +25,9 @@ from sqlalchemy import make_url, text
 from bench import messages, timing
 from bench.by_hand import ByHand
 from bench.helpers import helper, tell
-from bench.servers import CannotMeasure, store_of
+from bench.servers import CannotMeasure, opened, settle, store_of
 from bench.timing import Growth
-from models.booking.changes import Address
-from models.centres.centres import insert_new
+from models.centres.centres import CentreState, insert_new
 from models.database import Database
 from models.migrations.runner import upgrade
 from models.slots.slots import SlotsToOpen, open_slots
@@ -42,7 +41,7 @@ from services.slots.offer import offer_at
 from services.work import Work
 
 PARIS = ZoneInfo("Europe/Paris")
-_WHERE = Address("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key, bookable=True)
+_WHERE = CentreState("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key)
 CENTRES = 40
 SLICE, SLICES = 100, 9
 PROCESSES = 16
@@ -76,10 +75,8 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     hours = [first + timedelta(hours=number) for number in range(starts)]
     for one in ids:
         open_slots(database, [SlotsToOpen(one, hours, capacity)])
-    if not database.is_sqlite:
-        with database.statement() as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
     database.dispose()
+    settle(url)
     return ids
 
 
@@ -224,14 +221,9 @@ def grown(new: Callable[[str], str]) -> dict[str, float]:
     slots, texts = (new("few"), new("many")), (new("short"), new("long"))
     # On two cores in little more than the time of one; what is measured comes after.
     with ThreadPoolExecutor() as pool:
-        filled = [
-            *map(pool.submit, itertools.repeat(_fill_many), slots, (FEW, MANY)),
-            *map(
-                pool.submit, itertools.repeat(messages.fill), texts, (messages.FEW, messages.MANY)
-            ),
-        ]
-    for one in filled:
-        one.result()
+        filled = pool.map(_fill_many, slots, (FEW, MANY))
+        list(pool.map(messages.fill, texts, (messages.FEW, messages.MANY)))
+        list(filled)
     search, outbox = growth(*slots), messages.growth(*texts)
     return {
         "search_growth_10m": round(search.ratio, 3),
@@ -256,8 +248,7 @@ def _fill_many(url: str, count: int) -> None:
     """Slots of one place by INSERT … SELECT; indexes are made afterwards, as a restore would."""
     fill(url, GROWTH_CENTRES, 1, 1)
     a_day = max(count // (GROWTH_CENTRES * 100), 1)
-    database = Database(url, pool_size=1)
-    with database.statement() as connection:
+    with opened(url) as database, database.statement() as connection:
         connection.exec_driver_sql("SET statement_timeout = 0")
         connection.exec_driver_sql("SET synchronous_commit = off")
         connection.exec_driver_sql("SET maintenance_work_mem = '512MB'")
@@ -291,7 +282,6 @@ def _fill_many(url: str, count: int) -> None:
             connection.exec_driver_sql(index.made)
         connection.exec_driver_sql("VACUUM ANALYZE")
         connection.exec_driver_sql("CHECKPOINT")
-    database.dispose()
 
 
 class _Undo(Exception):

@@ -10,8 +10,9 @@ import click
 
 from commands.terminal import print_csv
 from models.booking import bookings, changes, history
-from models.booking.changes import Address, BookingDetails
+from models.booking.changes import BookingDetails
 from models.booking.history import HistoryLine
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from services.booking.change_booking import (
     FIRST,
@@ -100,7 +101,7 @@ def _add_looking(group: click.Group, store: Store) -> None:
         """
         with store.database.statement() as connection:
             file = _found(connection, store, reference)
-            centres = changes.addresses(connection, {one.centre_id for one in file.appointments})
+            centres = centre_states(connection, {one.centre_id for one in file.appointments})
             lines = history.of_booking(connection, file.id)
         for line in _told(file, centres, with_people=with_people):
             click.echo(line)
@@ -184,14 +185,16 @@ def _exported(row: bookings.BookingRow) -> tuple[object, ...]:
     )
 
 
-def _told(file: BookingDetails, centres: dict[str, Address], *, with_people: bool) -> Iterator[str]:
+def _told(
+    file: BookingDetails, centres: dict[str, CentreState], *, with_people: bool
+) -> Iterator[str]:
     yield f"state: {file.state}, version {file.version}"
     yield f"campaign: {file.campaign}"
     yield f"booked: {_utc(file.created_at)} by {file.channel}"
     for one in file.appointments:
         where = centres[one.centre_id]
         start = one.start_at.astimezone(ZoneInfo(where.time_zone)).isoformat(timespec="minutes")
-        at = f"{where.name}, {where.postcode} {where.town} (centre {where.centre_id})"
+        at = f"{where.name}, {where.postcode} {where.town} (centre {where.id})"
         yield f"dose {one.dose}: {one.state}, {start}, {at}, place {one.place_id}"
     if with_people:
         yield f"born: {file.born or ''}"
@@ -232,7 +235,7 @@ def _campaign(campaign_of: Callable[[str], Campaign | None], file: BookingDetail
 
 
 def _slot(connection: Connection, centre_id: str, local: datetime) -> Chosen:
-    where = changes.addresses(connection, [centre_id]).get(centre_id)
+    where = centre_states(connection, [centre_id]).get(centre_id)
     if where is None:
         raise click.ClickException(f"there is no centre {centre_id}")
     start = local.replace(tzinfo=ZoneInfo(where.time_zone)).astimezone(UTC)

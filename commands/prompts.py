@@ -26,11 +26,7 @@ def make(folder: Path = FOLDER) -> click.Group:
     group = click.Group(
         "prompts", help="The sentences that callers hear and the texts they get: prompts/*.toml."
     )
-    _add_commands(group, folder)
-    return group
 
-
-def _add_commands(group: click.Group, folder: Path) -> None:
     @group.command("check", epilog="Example: flask prompts check --times")
     @click.option("--times", is_flag=True, help="Also print how long each sentence takes.")
     @click.pass_context
@@ -71,6 +67,8 @@ def _add_commands(group: click.Group, folder: Path) -> None:
             raise click.BadParameter(f"there is no {language}.toml in prompts/, but {known}")
         for line in script_of(read(folder / f"{language}.toml")):
             click.echo(line)
+
+    return group
 
 
 def unheard(folder: Path) -> list[str]:
@@ -127,11 +125,7 @@ def table(catalogue: Catalogue) -> Iterator[str]:
                 catalogue.say(said, longest(catalogue.parts(said, number)), number)
                 for said in (key, catalogue.short(key))
             )
-            yield _row(seconds(normal), seconds(slow, SLOW), f"{key}[{number}]")
-
-
-def _row(normal: float, slow: float, name: str) -> str:
-    return f"  {normal:6.1f} s ({slow:5.1f})  {name}"
+            yield f"  {seconds(normal):6.1f} s ({seconds(slow, SLOW):5.1f})  {key}[{number}]"
 
 
 def script_of(catalogue: Catalogue) -> Iterator[str]:

@@ -12,7 +12,7 @@ from commands.terminal import refusals
 from models.queue import queues
 from services.accounts import staff as accounts
 from services.ports import CallControl
-from services.queue.provider_queues import make_queues
+from services.queue.entries import make_queues
 from services.store import Store
 
 _ID = re.compile(r"[a-z]{2}(?:-[a-z0-9-]{1,36})?")

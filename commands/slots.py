@@ -11,11 +11,10 @@ from commands.wishes import CarryOut, as_day, as_time, changes_centre
 from models.clock import Clock
 from models.database import Database
 from services.centre_day.centre_life import CentreLife
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import (
     HEADER,
-    ReleaseOffers,
     SlotsRefused,
-    UnknownCentre,
     list_slots,
     open_slots,
     parse_hours,
@@ -23,7 +22,7 @@ from services.slots.open_slots import (
 
 
 def make(
-    database: Database, clock: Clock, life: CentreLife, offers: ReleaseOffers | None = None
+    database: Database, clock: Clock, life: CentreLife, offers: SlotReleaseNotifier | None = None
 ) -> click.Group:
     """The commands `slots …`; `offers` gives new places to people of the waiting list."""
 
@@ -37,7 +36,7 @@ def make(
 
 
 def _add_opening(
-    group: click.Group, database: Database, clock: Clock, offers: ReleaseOffers | None
+    group: click.Group, database: Database, clock: Clock, offers: SlotReleaseNotifier | None
 ) -> None:
     @group.command(
         "open",
@@ -99,7 +98,7 @@ def _add_opening(
     @click.option("--centre", "centre_id", required=True, metavar="GID")
     def list_(centre_id: str) -> None:
         """Print a centre's slots as CSV; starts are in the centre's own time zone."""
-        with refusals(UnknownCentre):
+        with refusals(SlotsRefused):
             print_csv(HEADER, list_slots(database, clock, centre_id))
 
 

@@ -73,8 +73,8 @@ class Box:
 class Boxes:
     """The boxes of all processes; safe between threads."""
 
-    def __init__(self, switchboard: Switchboard, away_s: float = AWAY_S) -> None:
-        self._switchboard, self._away_s = switchboard, away_s
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
         self._boxes: dict[str, Box] = {}
         # Whether numbers out there are really called, since a process has said so: while that one
         # is started anew, too. Nobody is pretended to be there then.
@@ -111,18 +111,15 @@ class Boxes:
         self._switchboard.enter(call)
 
     def end(self, call_sid: str, status: str) -> None:
-        """Take note that a call is over."""
         call = self._switchboard.live(call_sid)
         if isinstance(call, RemoteCall):
             self._over(call, status if status in FINAL else "completed", told=call.begun)
 
     def runs(self, box: str, call_sid: str) -> bool:
-        """Return whether a live call is one of that process."""
         call = self._switchboard.live(call_sid)
         return isinstance(call, RemoteCall) and call.box == box
 
     def there(self, box: str) -> bool:
-        """Return whether a process is there."""
         with self._changed:
             return box in self._boxes and not self._away(self._boxes[box])
 
@@ -211,7 +208,7 @@ class Boxes:
         return found
 
     def _away(self, box: Box) -> bool:
-        return self._now() - box.seen > self._away_s
+        return self._now() - box.seen > AWAY_S
 
     def _now(self) -> float:
         return self._switchboard.clock.now().timestamp()

@@ -3,11 +3,10 @@
 import logging
 
 from collections.abc import Callable, Mapping
-from urllib.parse import urldefrag, urlencode, urlsplit
 
 from exchange.background import Background
-from exchange.interpreter import Overrides
-from exchange.signing import signature
+from exchange.interpreter.webhooks import Overrides
+from exchange.signing import signed
 from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
 
 log = logging.getLogger(__name__)
@@ -28,11 +27,7 @@ class Callbacks:
 
         Raises ValueError for connection overrides in `callback_url` that Twilio does not know.
         """
-        url = urldefrag(callback_url).url
-        if method == "GET":
-            url += ("&" if urlsplit(url).query else "?") + urlencode(form)
-            form = {}
-        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
+        url, form, headers = signed(self._auth_token, method, callback_url, form)
         limits = Overrides.of(callback_url)
         connect_s, read_s = limits.connect_timeout_s, limits.read_timeout_s
         outgoing = Outgoing(method, url, form, headers, connect_s, read_s)

@@ -7,7 +7,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
-from exchange.interpreter import API_VERSION
+from exchange.interpreter.webhooks import API_VERSION, Told
 
 FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 SUBRESOURCES = (
@@ -24,7 +24,7 @@ SUBRESOURCES = (
 
 
 @dataclass
-class CallRecord:
+class CallRecord(Told):
     """One call; instants are aware and in UTC, `duration` in seconds."""
 
     account_sid: str
@@ -38,7 +38,7 @@ class CallRecord:
     method: str = "POST"
     twiml: str = ""
     fallback_url: str = ""
-    status_callback: str = ""
+    status_url: str = ""
     # Seconds that it rings before nobody has answered.
     timeout_s: int = 60
     parent_sid: str | None = None

@@ -11,11 +11,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the present instant."""
-        ...
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` of listening or waiting go by."""
-        ...
 
 
 class WallClock:

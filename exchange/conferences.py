@@ -39,7 +39,6 @@ class Participant:
     date_updated: datetime | None = None
 
     def seat(self, conference: "Conference") -> Seat:
-        """Return the place that this call has now."""
         return Seat(
             conference.name,
             conference.sid,
@@ -133,37 +132,37 @@ class Conference:
     ) -> dict[str, Any]:
         """Return a participant whose call was not even rung yet."""
         return {
-            "account_sid": self.account_sid,
-            "call_sid": record.sid,
-            "call_sid_to_coach": None,
-            "coaching": False,
-            "conference_sid": self.sid,
-            "date_created": format_datetime(record.date_created),
-            "date_updated": format_datetime(record.date_created),
+            **self._participant(record.sid, label, "", record.date_created, None),
             "hold": False,
-            "label": label or None,
             "queue_time": "0",
             "status": "queued",
-            "uri": self.uri.replace(".json", f"/Participants/{record.sid}.json"),
             **flags,
         }
 
     def participant_resource(self, participant: Participant) -> dict[str, Any]:
-        """Return a participant as Twilio shows it."""
+        sid, label, coaching = participant.call.sid, participant.label, participant.coaching
         return {
-            "account_sid": self.account_sid,
-            "call_sid": participant.call.sid,
-            "call_sid_to_coach": participant.coaching or None,
-            "coaching": bool(participant.coaching),
-            "conference_sid": self.sid,
-            "date_created": format_datetime(participant.joined),
-            "date_updated": format_datetime(participant.date_updated or participant.joined),
+            **self._participant(sid, label, coaching, participant.joined, participant.date_updated),
             "end_conference_on_exit": participant.end,
             "hold": participant.hold,
-            "label": participant.label or None,
             "muted": participant.muted,
             "queue_time": None,
             "start_conference_on_enter": participant.wish.start,
             "status": "connected",
-            "uri": self.uri.replace(".json", f"/Participants/{participant.call.sid}.json"),
+        }
+
+    def _participant(
+        self, call_sid: str, label: str, coaching: str, since: datetime, updated: datetime | None
+    ) -> dict[str, Any]:
+        """Return what is shown of a participant wherever it is."""
+        return {
+            "account_sid": self.account_sid,
+            "call_sid": call_sid,
+            "call_sid_to_coach": coaching or None,
+            "coaching": bool(coaching),
+            "conference_sid": self.sid,
+            "date_created": format_datetime(since),
+            "date_updated": format_datetime(updated or since),
+            "label": label or None,
+            "uri": self.uri.replace(".json", f"/Participants/{call_sid}.json"),
         }

@@ -67,8 +67,8 @@ class Devices:
     up first), `disconnected` (call, reason), `muted` (on).
     """
 
-    def __init__(self, clock: Clock, away_s: float = AWAY_S) -> None:
-        self._clock, self._away_s = clock, away_s
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._devices: dict[str, Device] = {}
         # Calls that other telephones took, by the name that was rung: SID, who rang, and the rest.
         self._elsewhere: dict[str, tuple[str, str, Elsewhere]] = {}
@@ -122,8 +122,8 @@ class Devices:
     def accept(self, name: str) -> bool:
         """Take the call that rings; False when none does."""
         with self._changed:
-            device = self._touched(name)
-            if device is None or device.state != "ringing":
+            device = self._touched(name, "ringing")
+            if device is None:
                 return False
             device.state = "connected"
             answered = device.answered
@@ -133,8 +133,8 @@ class Devices:
     def reject(self, name: str) -> bool:
         """Refuse the call that rings; False when none does."""
         with self._changed:
-            device = self._touched(name)
-            if device is None or device.state != "ringing":
+            device = self._touched(name, "ringing")
+            if device is None:
                 return False
             refused = device.refused
             self._free(device, "disconnected", reason="rejected")
@@ -144,8 +144,8 @@ class Devices:
     def hang_up(self, name: str) -> bool:
         """Put the receiver down; False when there is no call."""
         with self._changed:
-            device = self._touched(name)
-            if device is None or device.state == "idle":
+            device = self._touched(name, "ringing", "connected")
+            if device is None:
                 return False
             if device.state == "ringing":
                 return self.reject(name)
@@ -155,8 +155,8 @@ class Devices:
     def mute(self, name: str, *, on: bool) -> bool:
         """Switch the microphone off or on; False when there is no call."""
         with self._changed:
-            device = self._touched(name)
-            if device is None or device.state != "connected":
+            device = self._touched(name, "connected")
+            if device is None:
                 return False
             device.muted = on
             self._note(device, "muted", on=on)
@@ -168,8 +168,8 @@ class Devices:
     def press(self, name: str, keys: str) -> bool:
         """Press keys; False when there is no call."""
         with self._changed:
-            device = self._touched(name)
-            if device is None or device.state != "connected":
+            device = self._touched(name, "connected")
+            if device is None:
                 return False
             elsewhere = device.elsewhere
             if elsewhere is None:
@@ -245,7 +245,6 @@ class Devices:
                 self._connect_elsewhere(device, call_sid, sender, elsewhere)
 
     def ended(self, name: str, call_sid: str) -> None:
-        """Say that the call is over."""
         with self._changed:
             if name in self._elsewhere and self._elsewhere[name][0] == call_sid:
                 del self._elsewhere[name]
@@ -311,14 +310,15 @@ class Devices:
         device.note(kind, **more)
         self._changed.notify_all()
 
-    def _touched(self, name: str) -> Device | None:
+    def _touched(self, name: str, *states: str) -> Device | None:
+        """Return a device whose page asks something that it can in these states; None in others."""
         device = self._devices.get(name)
         if device is not None:
             device.seen = self._now()
-        return device
+        return device if device is not None and device.state in states else None
 
     def _away(self, device: Device) -> bool:
-        return self._now() - device.seen > self._away_s
+        return self._now() - device.seen > AWAY_S
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

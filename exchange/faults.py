@@ -5,23 +5,12 @@ import threading
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from exchange.legs import LegMaker
 
 UNDELIVERABLE_CODES = {21610, 30003, 30005, 30006, 30008}
-SWITCHES = (
-    "undeliverable",
-    "drop_status_callbacks",
-    "shuffle_status_callbacks",
-    "rate_per_second",
-    "calls_per_second",
-    "queue_full",
-    "system_error",
-    "answers",
-    "line_types",
-)
 MAPPINGS = {"undeliverable", "answers", "line_types"}
 RATES = {"rate_per_second", "calls_per_second"}
 # What Lookup may say of a number; "unknown": it could not tell.
@@ -63,7 +52,25 @@ class Fault:
         return cls(names[str(name)], float(seconds))
 
 
-class Faults:
+@dataclass
+class Switches:
+    """What is wrong now, under the names that a test asks for it by; nothing at first."""
+
+    undeliverable: dict[str, int] = field(default_factory=dict)
+    drop_status_callbacks: bool | tuple[str, ...] = False
+    shuffle_status_callbacks: bool = False
+    rate_per_second: float | None = None
+    calls_per_second: float | None = None
+    queue_full: bool = False
+    system_error: bool = False
+    answers: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    line_types: dict[str, str] = field(default_factory=dict)
+
+
+SWITCHES = tuple(each.name for each in fields(Switches))
+
+
+class Faults(Switches):
     """The switches, safe between threads. Each list is used up in order, one item a request."""
 
     def __init__(self, **switches: Any) -> None:
@@ -72,19 +79,8 @@ class Faults:
         # The people whom `answers` may name: `person:slow`, where this has `slow`.
         self.temperaments: Mapping[str, LegMaker] = {}
         self._next: deque[Fault] = deque()
-        self._all_normal()
+        super().__init__()
         self.set(switches)
-
-    def _all_normal(self) -> None:
-        self._next.clear()
-        self.undeliverable: dict[str, int] = {}
-        self.drop_status_callbacks: bool | tuple[str, ...] = False
-        self.shuffle_status_callbacks = False
-        self.rate_per_second: float | None = None
-        self.calls_per_second: float | None = None
-        self.queue_full = self.system_error = False
-        self.answers: dict[str, str | tuple[str, ...]] = {}
-        self.line_types: dict[str, str] = {}
 
     def set(self, wanted: Mapping[str, Any]) -> None:
         """Change the switches named in `wanted`; raises ValueError and changes none if one is bad.
@@ -100,7 +96,8 @@ class Faults:
         }
         with self._lock:
             if changes.pop("reset", False):
-                self._all_normal()
+                self._next.clear()
+                super().__init__()
             self._next.extend(faults)
             for name, value in changes.items():
                 setattr(self, name, value)

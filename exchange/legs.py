@@ -27,11 +27,9 @@ class Leg(Protocol):
 
     def answers(self, call: Call, gather: Gather) -> Input:
         """Return what the caller does at a Gather whose prompt was heard."""
-        ...
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
         """Return `Silence` to go on waiting in a queue, or `HangUp`."""
-        ...
 
 
 # Makes the person of a temperament: of a seed, at the number (E.164) that was rung.
@@ -47,7 +45,6 @@ class Talker(Leg, Protocol):
 
         Asked when it comes in, whenever something changed there, and about once a second.
         """
-        ...
 
 
 def _acts(call: Call, leg: Leg) -> Input:

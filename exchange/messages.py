@@ -15,6 +15,8 @@ from exchange.faults import Faults
 from exchange.interpreter import API_VERSION
 from exchange.segments import segment_count
 
+# Between two steps of a message, in seconds.
+STEP_S = 0.05
 ERROR_MESSAGES = {
     30003: "Unreachable destination handset",
     30005: "Unknown destination handset",
@@ -79,45 +81,39 @@ class MessageLife:
         background: Background,
         callbacks: Callbacks,
         clock: Clock,
-        step_s: float = 0.05,
     ) -> None:
         self._faults, self._background, self._callbacks = faults, background, callbacks
-        self._clock, self._step_s = clock, step_s
+        self._clock = clock
 
     def begin(self, message: Message) -> None:
         """Have the message sent; returns at once."""
-        self._background.add(self._step_s, lambda: self._send(message))
+        self._background.add(STEP_S, lambda: self._send(message))
 
     def _send(self, message: Message) -> None:
         self._enter(message, "sending")
         message.date_sent = self._clock.now()
         self._enter(message, "sent")
         error_code = self._faults.undeliverable.get(message.recipient)
-        final = "undelivered" if error_code else "delivered"
-        events: list[tuple[str, int | None]] = [("sent", None), (final, error_code)]
+        events: list[tuple[str, int | None]] = [
+            ("sent", None),
+            ("undelivered" if error_code else "delivered", error_code),
+        ]
         if self._faults.shuffle_status_callbacks:
             # Reversed is the one disorder that always shows a status going backwards.
             events.reverse()
-            self._enter(message, final, error_code)
-        self._tell(message, events, final, error_code)
+        self._tell(message, events)
 
-    def _tell(
-        self,
-        message: Message,
-        events: list[tuple[str, int | None]],
-        final: str,
-        error_code: int | None,
-    ) -> None:
-        """Post the events one after the other; the message ends when the last is due."""
+    def _tell(self, message: Message, events: list[tuple[str, int | None]]) -> None:
+        """Post the events one after the other; the message ends when its end is told."""
         status, code = events[0]
-        if status == final:
-            self._enter(message, final, error_code)
+        if status != "sent":
+            self._enter(message, status, code)
 
         def go_on() -> None:
             if events[1:]:
-                self._tell(message, events[1:], final, error_code)
+                self._tell(message, events[1:])
 
-        self._post(message, status, code, lambda: self._background.add(self._step_s, go_on))
+        self._post(message, status, code, lambda: self._background.add(STEP_S, go_on))
 
     def _post(
         self,

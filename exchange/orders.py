@@ -32,15 +32,11 @@ class Seat:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Stop what is going on and play this: a document's absolute URL, or a document.
-
-    `dequeued` says that the call was taken out of its queue already.
-    """
+    """Stop what is going on and play this: a document's absolute URL, or a document."""
 
     url: str = ""
     method: str = "POST"
     twiml: str = ""
-    dequeued: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,12 +87,12 @@ Order = Redirect | Complete | Drop | Released | Seated | Announce | Beep
 class Ring:
     """Ring a telephone that this process has; the rest is what the call is made of if it is taken.
 
-    `to` is a number or a `client:<name>`. It rings `timeout_s` seconds at most. `sequence` is the
-    number of the call's next status callback.
+    `recipient` is a number or a `client:<name>`. It rings `timeout_s` seconds at most. `sequence`
+    is the number of the call's next status callback.
     """
 
     sid: str
-    to: str
+    recipient: str
     sender: str
     timeout_s: int
     account_sid: str = ""
@@ -124,6 +120,8 @@ class Press:
     keys: str
 
 
+# How a call ends that nobody takes; of several, the first is told.
+REFUSALS = ("busy", "no-answer", "failed")
 # What is asked of a process rather than of one of its calls.
 Errand = Ring | StopRinging | Press
 KINDS: Mapping[str, Callable[..., Order | Errand]] = {
@@ -233,11 +231,9 @@ class Party(Protocol):
     @property
     def own_pace(self) -> bool:
         """Whether its listener takes the time that is listened, so that nobody has to wait."""
-        ...
 
     def pass_time(self, seconds: float) -> None:
         """Let its own clock move on by `seconds`."""
-        ...
 
 
 class Lines(Protocol):
@@ -245,30 +241,24 @@ class Lines(Protocol):
 
     def enter(self, call: Party) -> None:
         """Take note that a call has begun or was answered."""
-        ...
 
     def over(self, call: Party) -> None:
         """Take note that a call is over: it leaves its queue and its conference."""
-        ...
 
     def enqueue(self, call: Party, queue: str) -> str:
         """Put a call at the end of a queue, made if need be; return the queue's SID.
 
         Raises QueueRefused.
         """
-        ...
 
     def figures(self, call: Party) -> dict[str, str]:
         """Return what is posted of a queue: position (0 when gone), times in seconds, sizes."""
-        ...
 
     def leave_queue(self, call: Party) -> bool:
         """Take a call out of its queue; False when somebody else has done so before."""
-        ...
 
     def join(self, call: Party, wish: Wish) -> Seat:
         """Bring a call into a conference, made if need be. Raises NoSeat."""
-        ...
 
     def bridge(
         self, call: Party, to: str, caller_id: str, timeout_s: int
@@ -277,16 +267,12 @@ class Lines(Protocol):
 
         None where nobody can be rung from here. Its `Released` says how the ringing ended.
         """
-        ...
 
     def leave_conference(self, call: Party, reason: str) -> None:
         """Take a call out of its conference, for Twilio's `ReasonParticipantLeft`."""
-        ...
 
     def pass_time(self, call: Party, seconds: float) -> None:
         """Let `seconds` of waiting go by for a call, or less when an order comes."""
-        ...
 
     def length(self, url: str) -> float | None:
         """Return how long a recording lasts, in seconds; None when it cannot be known."""
-        ...

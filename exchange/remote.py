@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import requests
 
@@ -52,6 +52,7 @@ TIMEOUT_S = 5.0
 TAKE_ATTEMPTS = 2
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Unreachable(Exception):
@@ -146,7 +147,7 @@ class RemoteSwitchboard:
             except Unreachable:
                 continue
             if ring is not None:
-                return Taken(_ring(ring), mailbox, self)
+                return Taken(cast(Ring, read({**ring, "kind": "Ring"})), mailbox, self)
             break
         else:
             # Perhaps it is ours, and only the answers were lost.
@@ -180,31 +181,23 @@ class RemoteSwitchboard:
 
     def enqueue(self, call: Party, queue: str) -> str:
         """See `Lines`; without the simulator, an error of the system."""
-        try:
-            answer = self._ask("POST", f"/_calls/{call.sid}/queue", json={"queue": queue})
-        except Unreachable as error:
-            raise QueueRefused("system-error") from error
+        nobody = {"refused": "system-error", "sid": ""}
+        answer = self._ask_or(nobody, "POST", f"/_calls/{call.sid}/queue", json={"queue": queue})
         if "refused" in answer:
             raise QueueRefused(answer["refused"], answer["sid"])
         return str(answer["sid"])
 
     def figures(self, call: Party) -> dict[str, str]:
-        try:
-            return self._ask("GET", f"/_calls/{call.sid}/queue")
-        except Unreachable:
-            return {}
+        return self._ask_or({}, "GET", f"/_calls/{call.sid}/queue")
 
     def leave_queue(self, call: Party) -> bool:
-        try:
-            return bool(self._ask("DELETE", f"/_calls/{call.sid}/queue")["left"])
-        except Unreachable:
-            return True
+        answer = self._ask_or({"left": True}, "DELETE", f"/_calls/{call.sid}/queue")
+        return bool(answer["left"])
 
     def join(self, call: Party, wish: Wish) -> Seat:
-        try:
-            answer = self._ask("POST", f"/_calls/{call.sid}/conference", json=asdict(wish))
-        except Unreachable as error:
-            raise NoSeat("the simulator does not answer") from error
+        nobody = {"refused": "the simulator does not answer"}
+        path = f"/_calls/{call.sid}/conference"
+        answer = self._ask_or(nobody, "POST", path, json=asdict(wish))
         if "refused" in answer:
             raise NoSeat(answer["refused"])
         return Seat(**answer)
@@ -214,15 +207,12 @@ class RemoteSwitchboard:
     ) -> tuple[Seat, str] | None:
         """See `Lines`; without the simulator nobody is rung."""
         given = {"to": to, "caller_id": caller_id, "timeout_s": timeout_s}
-        try:
-            answer = self._ask("POST", f"/_calls/{call.sid}/bridge", json=given)
-        except Unreachable:
-            return None
+        nobody: dict[str, Any] = {"refused": "the simulator does not answer"}
+        answer = self._ask_or(nobody, "POST", f"/_calls/{call.sid}/bridge", json=given)
         return None if "refused" in answer else (Seat(**answer["seat"]), answer["child"])
 
     def leave_conference(self, call: Party, reason: str) -> None:
-        with suppress(Unreachable):
-            self._ask("DELETE", f"/_calls/{call.sid}/conference", params={"reason": reason})
+        self._ask_or({}, "DELETE", f"/_calls/{call.sid}/conference", params={"reason": reason})
 
     def pass_time(self, call: Party, seconds: float) -> None:
         call.pass_time(seconds)
@@ -334,16 +324,12 @@ class RemoteSwitchboard:
             "CallDuration": str(getattr(call, "duration_s", 0)),
             **more,
         }
-        try:
-            return self._ask("POST", "/_calls", data=form)
-        except Unreachable:
-            return None
+        return self._ask_or(None, "POST", "/_calls", data=form)
 
     def _say_over(self, call_sid: str) -> None:
         """Say that a call is over, if the simulator has it as one of ours."""
         form = {"CallSid": call_sid, "CallStatus": "completed", "Box": self._box}
-        with suppress(Unreachable):
-            self._ask("POST", "/_calls", data=form)
+        self._ask_or(None, "POST", "/_calls", data=form)
 
     def _begin_to_listen(self) -> None:
         if self._listens and self._thread is None:
@@ -367,6 +353,13 @@ class RemoteSwitchboard:
                 log.exception("an order could not be brought")
                 time.sleep(TROUBLE_S)
 
+    def _ask_or(self, nobody: T, method: str, path: str, **options: Any) -> dict[str, Any] | T:
+        """Return the simulator's answer, or `nobody` where it does not give one."""
+        try:
+            return self._ask(method, path, **options)
+        except Unreachable:
+            return nobody
+
     def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         session = getattr(self._local, "session", None)
         if session is None:
@@ -379,7 +372,3 @@ class RemoteSwitchboard:
         except (requests.RequestException, ValueError) as error:
             raise Unreachable(str(error)) from error
         return answer
-
-
-def _ring(given: dict[str, Any]) -> Ring:
-    return Ring(**{**given, "status_events": tuple(given["status_events"])})

@@ -14,7 +14,8 @@ rings at all when somebody takes it, is decided here, under one lock.
 import threading
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from exchange.boxes import Boxes, RemoteCall
 from exchange.calls import FINAL, CallRecord
@@ -33,8 +34,7 @@ from exchange.interpreter import (
     Silence,
 )
 from exchange.legs import KeysLeg, Leg, MachineLeg
-from exchange.orders import Mailbox, Press, Ring, StopRinging
-from exchange.progress import Progress
+from exchange.orders import REFUSALS, Mailbox, Press, Ring, StopRinging
 from exchange.subscribers import Rung, Subscriber, Taken
 from exchange.switchboard import Switchboard
 from exchange.transport import Transport
@@ -45,10 +45,10 @@ BEFORE_S = 0.05
 TIMEOUT_BUFFER_S = 5
 # How long (seconds) a number that a <Dial> rings talks before it hangs up.
 BRIEF_TALK_S = 20
+# How a telephone would have said that nobody takes a call.
+SIP_CODES = {"busy": "486", "no-answer": "487", "failed": "404"}
 # Where a call rings that rings nowhere else, and where a client does; other places are boxes.
 SUBSCRIBER, PAGE = "subscriber", "page"
-# Of those who did not take a call, whose word it is that is told.
-REFUSALS = ("busy", "no-answer", "failed")
 
 
 class DeviceLeg:
@@ -98,7 +98,6 @@ class Ringing:
         self._switchboard, self._transport = switchboard, transport
         self._auth_token, self._clock, self._boxes = auth_token, clock, boxes
         self._background, self._faults = switchboard.background, switchboard.faults
-        self._progress = Progress(switchboard.callbacks, clock)
         # Whoever knows a number is asked before the switch `answers`, in order.
         self.subscribers: list[Subscriber] = []
         # The calls that ring, by SID. A call is one of them, and its record says that it rings,
@@ -128,7 +127,7 @@ class Ringing:
         for stop in stops:
             stop()
         if rang:
-            self._background.add(0, lambda: self._progress.tell(record, status))
+            self._background.add(0, lambda: self._tell(record, status))
         return True
 
     # What telephones in other processes tell
@@ -182,9 +181,9 @@ class Ringing:
         nobody = "failed" if self._boxes.trunk else ()
         answer = self._faults.answers.get(record.recipient, nobody)
         if answer in REFUSALS:
-            self._progress.tell(record, "initiated")
+            self._tell(record, "initiated")
             if answer != "failed":
-                self._progress.tell(record, "ringing")
+                self._tell(record, "ringing")
             self._unanswered(record, str(answer))
             return
         with self._lock:
@@ -207,8 +206,8 @@ class Ringing:
             boxes = self._boxes.towards(record.recipient)[-1:]
         if not boxes:
             return False
-        self._progress.tell(record, "initiated")
-        self._progress.tell(record, "ringing")
+        self._tell(record, "initiated")
+        self._tell(record, "ringing")
         if self._places(record, {box: self._stop_there(box, record) for box in boxes}):
             self._ring_there(record, boxes)
         return True
@@ -224,7 +223,7 @@ class Ringing:
 
     def _ring_subscriber(self, record: CallRecord, subscriber: Subscriber) -> None:
         def make(clock: Clock, heard_by: Callable[[Heard], None] | None) -> Call:
-            return self._call(record, clock, heard_by)
+            return self._call(record, clock, heard_by=heard_by)
 
         def answer(call: Call, leg: Leg, over: Callable[[Call], None]) -> None:
             if self._take(record, SUBSCRIBER) is not None:
@@ -235,8 +234,8 @@ class Ringing:
                 self._background.add(0, lambda: self._refused(record, SUBSCRIBER, status))
 
         rung = Rung(record, make, answer, refuse)
-        self._progress.tell(record, "initiated")
-        self._progress.tell(record, "ringing")
+        self._tell(record, "initiated")
+        self._tell(record, "ringing")
         if self._places(record, {SUBSCRIBER: lambda: subscriber.stops(rung)}):
             self._rings_out(record)
             subscriber.rings(rung)
@@ -250,7 +249,7 @@ class Ringing:
         def refused() -> None:
             self._background.add(0, lambda: self._refused(record, PAGE, "busy"))
 
-        self._progress.tell(record, "initiated")
+        self._tell(record, "initiated")
         boxes = self._boxes.named(record.recipient)
         stops: dict[str, Callable[[], object]]
         stops = {box: self._stop_there(box, record) for box in boxes}
@@ -263,7 +262,7 @@ class Ringing:
         if how != "ringing":
             self._refused(record, PAGE, how)
         if how == "ringing" or boxes:
-            self._progress.tell(record, "ringing")
+            self._tell(record, "ringing")
             self._ring_there(record, boxes)
 
     def _ring_there(self, record: CallRecord, boxes: Sequence[str]) -> None:
@@ -323,7 +322,7 @@ class Ringing:
             stops = self._close(record, status)
         for stop in stops:
             stop()
-        self._progress.tell(record, status)
+        self._tell(record, status)
 
     def _close(self, record: CallRecord, status: str) -> Sequence[Callable[[], object]]:
         """Have nobody take a call any more; return how it is stopped where it rings."""
@@ -351,7 +350,7 @@ class Ringing:
                 devices.hears(name, record.sid, what.text)
 
         clock = WallClock() if self._switchboard.threads else VirtualClock()
-        call = self._call(record, clock, heard)
+        call = self._call(record, clock, heard_by=heard)
         devices.connected(name, record.sid, call.mailbox)
         self._answered(record, call, DeviceLeg(self._switchboard, name))
 
@@ -382,9 +381,7 @@ class Ringing:
             switchboard.devices.connected_elsewhere(name, sid, record.sender, elsewhere)
 
     def _over_there(self, record: CallRecord, call: RemoteCall, *, told: bool) -> None:
-        if record.recipient.startswith(CLIENT):
-            name = record.recipient.removeprefix(CLIENT)
-            self._switchboard.devices.ended(name, record.sid)
+        self._page_has_ended(record)
         if told:
             return
         seconds = call.lasted_s(self._clock.now()) if call.begun else 0
@@ -392,22 +389,30 @@ class Ringing:
         if call.begun and "answered" in record.status_events:
             # That much its process has told, and can tell no more.
             record.sequence += 1
-        self._background.add(0, lambda: self._progress.tell(record, call.status, seconds))
+        self._background.add(0, lambda: self._tell(record, call.status, seconds))
 
-    def _call(
-        self,
-        record: CallRecord,
-        clock: Clock,
-        heard_by: Callable[[Heard], None] | None = None,
-        *,
-        rang: bool = True,
-    ) -> Call:
+    def _tell(self, record: CallRecord, status: str, seconds: int = 0) -> None:
+        """Send the status callback of a call that no `Call` tells of, as its record numbers it.
+
+        Of one that ends a call, `seconds` is how long it was.
+        """
+        event = status if status in {"initiated", "ringing"} else "completed"
+        if not record.status_url or event not in record.status_events:
+            return
+        with self._lock:
+            number, record.sequence = record.sequence, record.sequence + 1
+        form = record.progress(status, number, self._clock.now(), seconds)
+        if status in SIP_CODES:
+            form["SipResponseCode"] = SIP_CODES[status]
+        self._switchboard.callbacks.once(record.status_url, form)
+
+    def _call(self, record: CallRecord, clock: Clock, *, rang: bool = True, **hooks: Any) -> Call:
         return Taken(_order(record), Mailbox(), self._switchboard).call(
+            rang=rang,
             transport=self._transport,
             auth_token=self._auth_token,
             clock=clock,
-            heard_by=heard_by,
-            rang=rang,
+            **hooks,
         )
 
     def _answered(
@@ -420,26 +425,17 @@ class Ringing:
         def over(call: Call) -> None:
             record.transcript = call.spoken
             then(call)
-            if record.recipient.startswith(CLIENT):
-                name = record.recipient.removeprefix(CLIENT)
-                self._switchboard.devices.ended(name, record.sid)
+            self._page_has_ended(record)
 
         self._switchboard.start(call, leg, over)
 
+    def _page_has_ended(self, record: CallRecord) -> None:
+        if record.recipient.startswith(CLIENT):
+            name = record.recipient.removeprefix(CLIENT)
+            self._switchboard.devices.ended(name, record.sid)
+
 
 def _order(record: CallRecord) -> Ring:
-    return Ring(
-        record.sid,
-        record.recipient,
-        record.sender,
-        record.timeout_s + TIMEOUT_BUFFER_S,
-        account_sid=record.account_sid,
-        direction=record.direction,
-        url=record.url,
-        method=record.method,
-        twiml=record.twiml,
-        fallback_url=record.fallback_url,
-        status_url=record.status_callback,
-        status_events=record.status_events,
-        sequence=record.sequence,
-    )
+    """Return what a process is asked that is to ring it: all that the record says of that."""
+    given = {each.name: getattr(record, each.name) for each in fields(Ring)}
+    return Ring(**{**given, "timeout_s": record.timeout_s + TIMEOUT_BUFFER_S})

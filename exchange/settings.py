@@ -1,6 +1,6 @@
 """The simulator's settings, read from the environment (and `.env`) here and nowhere else."""
 
-from typing import TypedDict
+from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -8,16 +8,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PORT_OFFSET = 10
 # Hosts that are this machine.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-class Incoming(TypedDict):
-    """What is the same of all calls that ring the service; public URLs."""
-
-    url: str
-    fallback_url: str
-    status_url: str
-    auth_token: str
-    account_sid: str
 
 
 class Settings(BaseSettings):
@@ -49,8 +39,8 @@ class Settings(BaseSettings):
         return self.public_base_url or self.service_base
 
     @property
-    def incoming(self) -> Incoming:
-        """What a `Call` that rings the service is made with."""
+    def incoming(self) -> dict[str, Any]:
+        """What a `Call` that rings the service is made with, whoever rings; public URLs."""
         return {
             "url": f"{self.public_base}/voice/incoming",
             "fallback_url": f"{self.public_base}/voice/fallback",

@@ -3,26 +3,16 @@
 import threading
 
 from collections import OrderedDict
-from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
+
+from exchange.calls import CallRecord
+from exchange.messages import Message
 
 CAPACITY = 10_000
 
 
-class Record(Protocol):
-    """A message or a call."""
-
-    sid: str
-    sender: str
-    recipient: str
-    date_created: datetime
-
-    def resource(self) -> dict[str, Any]:
-        """Return the resource as Twilio shows it."""
-        ...
-
-
-R = TypeVar("R", bound=Record)
+# A message or a call.
+R = TypeVar("R", CallRecord, Message)
 
 
 class Store(Generic[R]):

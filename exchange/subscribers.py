@@ -5,15 +5,14 @@ it, refuses it, or lets it ring until the service gives up.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from exchange.calls import CallRecord
 from exchange.clock import Clock
 from exchange.interpreter import Call, Heard
 from exchange.legs import Leg
-from exchange.orders import Lines, Mailbox, Ring, Seat
-from exchange.transport import Transport
+from exchange.orders import Lines, Mailbox, Ring
 
 
 @dataclass(frozen=True)
@@ -42,43 +41,22 @@ class Taken:
     mailbox: Mailbox
     lines: Lines
 
-    def call(
-        self,
-        *,
-        transport: Transport,
-        auth_token: str,
-        clock: Clock,
-        heard_by: Callable[[Heard], None] | None = None,
-        seated_by: Callable[[Seat | None], None] | None = None,
-        over_by: Callable[[], None] | None = None,
-        rang: bool = True,
-    ) -> Call:
+    def call(self, *, rang: bool = True, **hooks: Any) -> Call:
         """Return the call that it becomes, not dialled yet.
 
-        `rang` is whether its status callbacks up to the ringing were sent.
+        `rang` is whether its status callbacks up to the ringing were sent; `hooks` are what else a
+        `Call` is made with: the transport, the secret, its clock, and who is told of it.
         """
-        ring = self.ring
+        given = asdict(self.ring)
+        del given["timeout_s"]
+        sid, sequence = given.pop("sid"), given.pop("sequence")
         return Call(
-            url=ring.url,
-            method=ring.method,
-            twiml=ring.twiml,
-            fallback_url=ring.fallback_url,
-            status_url=ring.status_url,
-            status_events=ring.status_events,
-            transport=transport,
-            auth_token=auth_token,
-            account_sid=ring.account_sid,
-            call_sid=ring.sid,
-            sender=ring.sender,
-            recipient=ring.to,
-            direction=ring.direction,
-            clock=clock,
-            heard_by=heard_by,
-            seated_by=seated_by,
-            over_by=over_by,
+            **given,
+            call_sid=sid,
             switchboard=self.lines,
-            rung=ring.sequence if rang else None,
             mailbox=self.mailbox,
+            rung=sequence if rang else None,
+            **hooks,
         )
 
 
@@ -87,12 +65,9 @@ class Subscriber(Protocol):
 
     def knows(self, number: str) -> bool:
         """Whether it answers for this number now."""
-        ...
 
     def rings(self, rung: Rung) -> None:
         """Take note of a call; it may be taken at once, later, or never."""
-        ...
 
     def stops(self, rung: Rung) -> None:
         """Take note that a call stopped ringing without having been taken."""
-        ...

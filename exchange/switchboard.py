@@ -62,11 +62,9 @@ class Dialler(Protocol):
 
     def begin(self, record: CallRecord) -> None:
         """Have a call rung; return at once."""
-        ...
 
     def end(self, record: CallRecord, status: str) -> bool:
         """End a call."""
-        ...
 
 
 class Switchboard:
@@ -192,7 +190,7 @@ class Switchboard:
             record.start_time = record.start_time or now
             record.date_updated = now
         if not self.threads and isinstance(call, Call) and call.mailbox.on_post is None:
-            call.mailbox.on_post = lambda: self.background.add(0, lambda: _obey(call))
+            call.mailbox.on_post = partial(self.background.add, 0, call.obey)
 
     def over(self, call: Party) -> None:
         self.leave_queue(call)
@@ -326,7 +324,6 @@ class Switchboard:
             return queue
 
     def queue_resource(self, queue: Queue) -> dict[str, Any]:
-        """Return a queue as Twilio shows it."""
         with self._lock:
             return queue.resource(self.clock.now())
 
@@ -384,7 +381,7 @@ class Switchboard:
             resource = queue.member_resource(sid, self.clock.now())
             call = queue.members.pop(sid).call
             self._waiting.pop(sid, None)
-        call.mailbox.post(Redirect(url, method, dequeued=True))
+        call.mailbox.post(Redirect(url, method))
         return {**resource, "position": 0}
 
     # Conferences, for the REST paths
@@ -527,15 +524,7 @@ class Switchboard:
         *,
         kicked: bool = False,
     ) -> None:
-        del conference.participants[member.call.sid]
-        del self._talking[member.call.sid]
-        self._tell(
-            conference,
-            "participant-leave",
-            member,
-            ParticipantCallStatus="completed" if reason == HUNG_UP else "in-progress",
-            ReasonParticipantLeft=reason,
-        )
+        self._left(conference, member, reason)
         how = "kicked" if kicked else "left"
         if member.end:
             self._end(conference, f"participant-with-end-conference-on-exit-{how}", member)
@@ -546,19 +535,18 @@ class Switchboard:
             if member.wish.beep in {"true", "onExit"}:
                 self._beep(conference)
 
+    def _left(self, conference: Conference, member: Participant, reason: str) -> None:
+        del conference.participants[member.call.sid]
+        del self._talking[member.call.sid]
+        status = "completed" if reason == HUNG_UP else "in-progress"
+        more = {"ParticipantCallStatus": status, "ReasonParticipantLeft": reason}
+        self._tell(conference, "participant-leave", member, **more)
+
     def _end(self, conference: Conference, reason: str, by: Participant | None) -> None:
         via_api = reason == "conference-ended-via-api"
         why = "conference_ended_via_api" if via_api else "moderator_ended_conference"
         for member in list(conference.participants.values()):
-            del conference.participants[member.call.sid]
-            del self._talking[member.call.sid]
-            self._tell(
-                conference,
-                "participant-leave",
-                member,
-                ParticipantCallStatus="in-progress",
-                ReasonParticipantLeft=why,
-            )
+            self._left(conference, member, why)
             member.call.mailbox.post(Released(conference.sid))
         conference.status, conference.reason_ended = "completed", reason
         conference.ended_by = None if by is None else by.call.sid
@@ -652,10 +640,6 @@ def kind_of(event: str) -> str:
     if what == "announcement":
         return what
     return happened.removeprefix("un")
-
-
-def _obey(call: Call) -> None:
-    call.obey()
 
 
 _spawning = threading.Lock()

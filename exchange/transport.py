@@ -60,7 +60,6 @@ class Transport(Protocol):
 
         Raises ConnectFailed or ReadTimedOut.
         """
-        ...
 
 
 def local_session(auth: tuple[str, str] | None = None) -> requests.Session:

@@ -3,7 +3,7 @@
 import json
 import re
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,47 +125,41 @@ def _element(node: ET.Element) -> Verb:
 def _say(node: ET.Element, attributes: dict[str, str]) -> Verb:
     for inner in node:
         _element(inner)
-    text = re.sub(r"\s+([.,])", r"\1", " ".join(_spoken(node).split()))
+    voiced = list(_voiced(node, Piece()))
+    text = _folded("".join(piece.text for piece in voiced))
     if not any(character.isalnum() for character in text):
         raise TwimlError(EMPTY_SAY, "<Say> has no text")
     family = attributes.get("voice", "").partition(".")[0]
     limit = SAY_LIMITS.get(family, SAY_LIMIT)
     if len(text) > limit:
         raise TwimlError(SAY_TOO_LONG, f"<Say> has {len(text)} characters, the limit is {limit}")
-    breaks = sum(_break_ms(inner.attrib) for inner in node.iter("break"))
+    breaks_s = sum(piece.pause_s for piece in voiced)
     # loop="0" means for ever, which only a hang-up ends; once is what a caller needs to hear.
     loops = max(1, int(attributes.get("loop", "1")))
-    seconds = loops * (len(text) / CHARACTERS_PER_SECOND + breaks / 1000)
-    return Verb("Say", attributes, text, (), seconds, _pieces(node))
+    seconds = loops * (len(text) / CHARACTERS_PER_SECOND + breaks_s)
+    return Verb("Say", attributes, text, (), seconds, _pieces(voiced))
 
 
-def _spoken(node: ET.Element) -> str:
-    if node.tag == "sub":
-        return node.attrib.get("alias", node.text or "")
-    apart = " " if node.tag in {"p", "s", "break"} else ""
-    inner = "".join(_spoken(child) + (child.tail or "") for child in node)
-    return f"{apart}{node.text or ''}{inner}{apart}"
-
-
-def _pieces(node: ET.Element) -> tuple[Piece, ...]:
+def _pieces(voiced: Iterable[Piece]) -> tuple[Piece, ...]:
     """Cut a <Say> where its voice changes or pauses; neighbours in the same voice are joined."""
     joined: list[Piece] = []
-    for piece in _voiced(node, Piece()):
+    for piece in voiced:
         last = joined[-1] if joined else None
         if last and not last.pause_s and replace(piece, text="") == replace(last, text=""):
             joined[-1] = replace(last, text=last.text + piece.text)
         else:
             joined.append(piece)
-    tidy = [
-        replace(piece, text=re.sub(r"\s+([.,])", r"\1", " ".join(piece.text.split())))
-        for piece in joined
-    ]
+    tidy = [replace(piece, text=_folded(piece.text)) for piece in joined]
     return tuple(piece for piece in tidy if piece.text or piece.pause_s)
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"\s+([.,])", r"\1", " ".join(text.split()))
 
 
 def _voiced(node: ET.Element, voice: Piece) -> Iterator[Piece]:
     if node.tag == "break":
-        yield Piece(pause_s=_break_ms(node.attrib) / 1000)
+        yield Piece(" ", pause_s=_break_ms(node.attrib) / 1000)
         return
     if node.tag == "sub":
         yield replace(voice, text=node.attrib.get("alias", node.text or ""))

@@ -7,8 +7,8 @@ wrong keys, easier ways); what differs lives in `flows/steps/`.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
-from flows.hints import hints
 from flows.questions import End, Go, Miss, Move, Question
 from flows.session import CallerKind, Session
 from flows.speech import Heard, Input, Line, Listen, Speech, TurnOutcome
@@ -16,6 +16,7 @@ from flows.steps import HELD, STEPS, first_step
 from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS, QUEUE, knock
 from flows.steps.queue import HUNG_UP
+from flows.understanding.vocabulary import Vocabulary
 from flows.understanding.words import Command, command
 from flows.world import World
 
@@ -44,12 +45,7 @@ _COMMANDS = {
 _TRIED_IN_VAIN = frozenset({TurnOutcome.MISSED, TurnOutcome.SILENT})
 # What is said before the question is put again.
 _REPLIES = {Command.EMERGENCY: "emergency", Command.WAIT: "take_your_time"}
-_SPOKEN = {
-    Command.PERSON: "person",
-    Command.AGAIN: "again",
-    Command.SLOWER: "slower",
-    Command.BACK: "back",
-}
+_SPOKEN = frozenset(map(Command, _COMMANDS.values()))
 
 
 class ConversationLost(Exception):
@@ -136,7 +132,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     hardly_heard = unsure and not wish and reads_back(session.step)
     if hardly_heard or (wish and unsure) or belief < NOISE_BELOW or wish in _REPLIES:
         return _not_understood(session, world, "hardly_heard" if hardly_heard else "not_understood")
-    obeyed = _SPOKEN.get(wish) if wish else None
+    obeyed = wish if wish in _SPOKEN else None
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)
     step = STEPS[session.step]
@@ -302,9 +298,17 @@ def _open_to_words(session: Session, question: Question, world: World) -> Listen
     if session.speech_off_at == session.step:
         return replace(listen, speech=False)
     if listen.speech or session.misses or session.speaks:
-        expected = hints(world.vocabulary(session.language), session.step)
+        expected = _hints(world.vocabulary(session.language), session.step)
         return replace(listen, speech=True, hints=expected)
     return listen
+
+
+@lru_cache
+def _hints(vocabulary: Vocabulary, step: str) -> tuple[str, ...]:
+    """What a recogniser may expect to hear, as it is spelt: it guesses better among fewer words."""
+    own = vocabulary.hints.get("read_back" if reads_back(step) else step, ())
+    months = vocabulary.month_names if STEPS[step].takes_date else ()
+    return (*own, *months, *vocabulary.hints.get("everywhere", ()))
 
 
 def _speech(

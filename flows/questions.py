@@ -46,11 +46,6 @@ def menu(prompt: str, **values: Any) -> Question:
     return Question(prompt, Listen(), values)
 
 
-def entry(prompt: str, digits: int, **values: Any) -> Question:
-    """Up to `digits` digits, typed."""
-    return Question(prompt, Listen(digits), values)
-
-
 @dataclass(frozen=True)
 class Go:
     """Understood: on to another step, after saying `lines`."""

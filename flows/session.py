@@ -5,13 +5,13 @@ The session is saved after every turn, encrypted, for it holds a date of birth a
 
 from __future__ import annotations
 
-import json
-
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from pydantic import ConfigDict, TypeAdapter
 
 
 class CallerKind(StrEnum):
@@ -48,11 +48,6 @@ class Offer:
     second_place_id: int = 0
     second_slot_id: int = 0
     second_start_at: str = ""
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what was stored. Fields of a later version are ignored."""
-        return cls(**{name: values[name] for name in _OFFER if name in values})
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -111,13 +106,6 @@ class CallerBooking:
     # Told only where we ring about the appointment, for a person who did not note it.
     reference: str = ""
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what was stored. Fields of a later version are ignored."""
-        known = {name: values[name] for name in _MINE if name in values}
-        lists = {name: tuple(known.get(name, ())) for name in ("slots", "off")}
-        return cls(**known | lists)
-
     @property
     def starts(self) -> tuple[datetime, ...]:
         """What is told, by the centre's clock."""
@@ -137,12 +125,6 @@ class KeptOffer:
     until: str
     text_to: str
     offer: Offer
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what was stored."""
-        offer = Offer.from_dict(values["offer"])
-        return cls(values["entry"], values["until"], values["text_to"], offer)
 
 
 class Moving(StrEnum):
@@ -164,9 +146,21 @@ class Proving(StrEnum):
     RUNG = "rung"
 
 
+# Fields that are stored by another name: calls of the version before go on, in both directions.
+_STORED_AS = {
+    "silent_turns": "quiet",
+    "speech_off_at": "deaf",
+    "adjacent": "beside",
+    "lookup_count": "sought",
+    "doses_to_cancel": "doomed",
+}
+
+
 @dataclass(frozen=True)
 class Session:
     """One call's memory. A field at its default is not stored."""
+
+    __pydantic_config__ = ConfigDict(alias_generator=lambda name: _STORED_AS.get(name, name))
 
     step: str = ""
     language: str = "fr"
@@ -340,8 +334,8 @@ class Session:
 
         That one goes through `__init__`, field by field, several times a turn.
         """
-        if not changes.keys() <= _DEFAULTS.keys():
-            raise TypeError(f"no such field: {changes.keys() - _DEFAULTS.keys()}")
+        if not changes.keys() <= _FIELDS:
+            raise TypeError(f"no such field: {changes.keys() - _FIELDS}")
         made = object.__new__(Session)
         made.__dict__.update(self.__dict__)
         made.__dict__.update(changes)
@@ -352,54 +346,15 @@ class Session:
         return self.but(step=step, misses=0, speech_off_at="", replied="", **changes)
 
     def to_json(self) -> str:
-        values = {}
-        for name, value in self.__dict__.items():
-            default = _DEFAULTS[name]
-            # Most are the very default, which is quicker to see than that they are equal.
-            if value is not default and value != default:
-                stored = _STORED_AS.get(name, name)
-                values[stored] = [vars(offer) for offer in value] if name in _OFFERS else value
-        return _COMPACT.encode(values)
+        # A warning would print what the caller gave.
+        stored = _STORED.dump_json(self, exclude_defaults=True, by_alias=True, warnings=False)
+        return stored.decode()
 
     @staticmethod
     def from_json(text: str) -> Session:
-        """Read what `to_json` wrote. Fields of a later version are ignored."""
-        found = {_READ_AS.get(name, name): value for name, value in json.loads(text).items()}
-        values = {name: value for name, value in found.items() if name in _DEFAULTS}
-        for name in _TUPLES & values.keys():
-            values[name] = tuple(values[name])
-        for name in _TABLES & values.keys():
-            values[name] = tuple(tuple(row) for row in values[name])
-        for name in _OFFERS & values.keys():
-            values[name] = tuple(Offer.from_dict(offer) for offer in values[name])
-        if "mine" in values:
-            values["mine"] = CallerBooking.from_dict(values["mine"])
-        if "kept" in values:
-            values["kept"] = KeptOffer.from_dict(values["kept"])
-        return _NEW.but(**values)
+        """Read what `to_json` wrote. Fields of a later version are ignored. Raises ValueError."""
+        return _STORED.validate_json(text)
 
 
-# A dataclass is written as its fields.
-_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=vars)
-# Fields that are stored by another name: calls of the version before go on, in both directions.
-_STORED_AS = {
-    "silent_turns": "quiet",
-    "speech_off_at": "deaf",
-    "adjacent": "beside",
-    "lookup_count": "sought",
-    "doses_to_cancel": "doomed",
-}
-_READ_AS = {stored: name for name, stored in _STORED_AS.items()}
-_OFFERS = frozenset({"offers", "adjacent"})
-_TUPLES = frozenset(
-    {
-        *("trail", "offered", "rings_at", "groups", "groups_refused"),
-        "doses_to_cancel",
-        "candidate",
-    }
-)
-_TABLES = frozenset({"towns_found", "notes"})
-_OFFER = tuple(field.name for field in fields(Offer))
-_MINE = tuple(field.name for field in fields(CallerBooking))
-_DEFAULTS = {field.name: field.default for field in fields(Session)}
-_NEW = Session()
+_STORED = TypeAdapter(Session)
+_FIELDS = frozenset(field.name for field in fields(Session))

@@ -163,7 +163,8 @@ class Unbooked(Enum):
 
     # The slot went meanwhile: another is offered.
     GONE = auto()
-    # An agent must look at it. Only the agent learns why: a caller must not learn who is booked.
+    # An agent must look at it. Only the agent learns why: a person who has an appointment already,
+    # and a caller from a number with too many of them, are told the same.
     PERSON = auto()
 
 
@@ -318,29 +319,23 @@ class Surroundings(Protocol):
 
     def now(self) -> datetime:
         """The moment, aware, UTC."""
-        ...
 
     def rules(self) -> Rules: ...
 
     def vocabulary(self, language: str) -> Vocabulary:
         """The words that a language is understood by."""
-        ...
 
     def languages(self) -> tuple[str, ...]:
         """The languages that are spoken here, the country's own first."""
-        ...
 
     def our_number(self, *, we_ring: bool = False) -> str:
         """The number to ring us at, or the one that people see when `we_ring` them (E.164)."""
-        ...
 
     def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
         """What the campaign says to a person of this birth date who certifies these groups."""
-        ...
 
     def remember_pace(self, *, slow: bool) -> None:
         """Speak to this number slowly, or not, from its first word in later calls (changes)."""
-        ...
 
 
 class Places(Protocol):
@@ -348,38 +343,30 @@ class Places(Protocol):
 
     def town(self, postcode: str) -> Town | None:
         """The town of a postcode, or None for a code that does not exist."""
-        ...
 
     def towns(self, text: str) -> tuple[Town, ...]:
         """The towns that these words may name, best first; several only where they mean several."""
-        ...
 
     def main_towns(self, departement: str) -> tuple[Town, ...]:
         """The main town of a département by its digits; two for Corsica's 20."""
-        ...
 
     def centre_named(self, text: str, search: Search) -> NamedCentre | None:
         """The centre in reach that these words name for certain."""
-        ...
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         """Give back what this call holds, then find and hold up to three slots (changes)."""
-        ...
 
     def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
         """Hold one more, at the same centre within the hour, for a second person (changes).
 
         What was held so before is given back. Empty when nothing is free there.
         """
-        ...
 
     def nearest_beyond(self, search: Search) -> Far | None:
         """Where the nearest free slot is that no search within the radius can find."""
-        ...
 
     def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
         """The nearest centre that books elsewhere, if it is closer than so many kilometres."""
-        ...
 
 
 class Bookings(Protocol):
@@ -387,53 +374,42 @@ class Bookings(Protocol):
 
     def confirm(self, order: BookingOrder) -> str | Unbooked:
         """Book all doses or none; gives the reference (changes)."""
-        ...
 
     def calls_about(self, offer: Offer) -> ReminderHours:
         """When we would ring the calling number about what was booked there."""
-        ...
 
     def wish_calls(self, references: tuple[str, ...]) -> None:
         """Note that the people of these bookings want to be rung about them (changes)."""
-        ...
 
     def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
         """The booking that we ring about, or another told of on this line, by its birth date.
 
         It counts as told when it is found (changes: each try counts).
         """
-        ...
 
     def find_booking(self, reference: str, born: date) -> CallerBooking | NotMine:
         """The booking of a reference and a birth date (changes: each try counts)."""
-        ...
 
     def text_booking(self, born: date) -> bool:
         """Write to the calling number what is booked on it for this birth date (changes).
 
         The same whether there is anything; False when it was asked for too often.
         """
-        ...
 
     def booking_now(self, booking_id: str) -> CallerBooking | None:
         """What a booking that was proved to be the caller's is by now."""
-        ...
 
     def changes_need_a_person(self) -> bool:
         """Whether changes need an agent for the moment: a caller may be guessing references."""
-        ...
 
     def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
         """Cancel these appointments; the second goes with the first (changes)."""
-        ...
 
     def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
         """Put appointments where this offer is, and give back where they were (changes)."""
-        ...
 
     def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:
         """Take the cancellation back that was the last change (changes)."""
-        ...
 
 
 class WaitingList(Protocol):
@@ -444,33 +420,27 @@ class WaitingList(Protocol):
 
         None where the person cannot wait: a postcode without a position.
         """
-        ...
 
     def kept_place(self, born: date) -> KeptOffer | None:
         """What is kept for a person of this number who was born then (changes: tries count).
 
         None, too, after too many wrong dates: a stranger must not learn who waits.
         """
-        ...
 
     def take_place(self, kept: KeptOffer) -> str | Unbooked:
         """Book what is kept; gives the reference (changes)."""
-        ...
 
     def refuse_place(self, kept: KeptOffer) -> bool:
         """Give the place up to others; gives whether the person is still on the list (changes)."""
-        ...
 
     def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
         """Store that `number` is told at a moment (UTC), by text or by a call (changes).
 
         Once for each number and person, however often it is asked for.
         """
-        ...
 
     def news_told(self, rung_for: str) -> None:
         """Note that a person whom we rang hears the news that they had asked for (changes)."""
-        ...
 
 
 class Agents(Protocol):
@@ -481,49 +451,39 @@ class Agents(Protocol):
 
         A caller who had a place keeps it: of an earlier call that was cut, or of a promise.
         """
-        ...
 
     def leave_queue(self) -> None:
         """Give the place up (changes)."""
-        ...
 
     def promise_place(self, number: str) -> bool:
         """Ring `number` when the place's turn comes (changes); False: an agent has it already."""
-        ...
 
     def promised_at(self) -> datetime | None:
         """When the call that is promised to this place will be made, by the agents' clock.
 
         None where it is unknown: as soon as its turn comes.
         """
-        ...
 
     def after_queue(self) -> AfterQueue:
         """What has become of the caller's place."""
-        ...
 
     def after_agent(self) -> BackFromAgent:
         """Why the caller is back from an agent."""
-        ...
 
     def callback_at(self) -> datetime | None:
         """When a call that is promised now will be made, by the agents' clock.
 
         None: not until tomorrow evening, so that it must not be promised.
         """
-        ...
 
     def promise_callback(self, number: str, reason: str) -> bool:
         """Store the promise to ring `number`; False when one is already kept (changes)."""
-        ...
 
     def callback_answered(self, rung_for: str) -> RungPerson:
         """A person is there, at the number that we rang to keep a promise (changes)."""
-        ...
 
     def callback_refused(self, rung_for: str) -> None:
         """The person at that number wants to be rung no more (changes)."""
-        ...
 
 
 class CutCalls(Protocol):
@@ -535,18 +495,15 @@ class CutCalls(Protocol):
         None when there is nothing to go on from any more, or another call has gone on from it
         first.
         """
-        ...
 
     def new_resume_code(self) -> str:
         """Six digits to go on from this call with, should the line be cut (changes)."""
-        ...
 
     def earlier_by_code(self, code: str) -> Earlier | None:
         """The call that a code is for (changes: each try counts).
 
         None for a wrong one, after three tries of a call, and for an hour after many wrong ones.
         """
-        ...
 
 
 class World(Surroundings, Places, Bookings, WaitingList, Agents, CutCalls, Protocol):

@@ -6,9 +6,9 @@ decides which participants stay together.
 
 from __future__ import annotations
 
-from twilio.twiml.voice_response import Dial, Gather, Hangup, Play, VoiceResponse
+from twilio.twiml.voice_response import Dial, Hangup, Play
 
-from ivr.twiml import Addresses, sentence
+from ivr.twiml import Addresses, document, one_key, sentence
 from prompts.catalogue import Catalogue
 from services.agents.connect_agent import Entering
 
@@ -21,20 +21,9 @@ _EVENTS = "start end join leave mute hold"
 
 def press_one(catalogue: Catalogue, addresses: Addresses, leg_id: str) -> str:
     """Ask for a key on a telephone that was picked up: a voice box presses none."""
-    response = VoiceResponse()
-    for wording in range(_WORDINGS):
-        gather = Gather(
-            action=addresses.at(f"/voice/agent-accept?leg={leg_id}"),
-            method="POST",
-            input="dtmf",
-            num_digits=1,
-            timeout=_KEY_SECONDS,
-            finish_on_key="",
-        )
-        gather.append(sentence(catalogue, "agent_press_1", wording))
-        response.append(gather)
-    response.append(Hangup())
-    return str(response)
+    action = addresses.at(f"/voice/agent-accept?leg={leg_id}")
+    asked = (sentence(catalogue, "agent_press_1", wording) for wording in range(_WORDINGS))
+    return document(*(one_key(action, _KEY_SECONDS, said) for said in asked), Hangup())
 
 
 def into_conference(
@@ -46,9 +35,6 @@ def into_conference(
     said: str = "",
 ) -> str:
     """Into the conversation, after the sentence `said`; when it is over, /voice/agent-left."""
-    response = VoiceResponse()
-    if said and catalogue:
-        response.append(sentence(catalogue, said))
     dial = Dial(action=addresses.at(f"/voice/agent-left?leg={leg_id}"), method="POST")
     dial.conference(
         entering.conference,
@@ -63,28 +49,10 @@ def into_conference(
         status_callback_method="POST",
         status_callback_event=_EVENTS,
     )
-    response.append(dial)
-    return str(response)
-
-
-def gone(catalogue: Catalogue) -> str:
-    """Tell the agent who picked up that the caller has gone."""
-    response = VoiceResponse()
-    response.append(sentence(catalogue, "agent_gone"))
-    response.append(Hangup())
-    return str(response)
-
-
-def over() -> str:
-    """Behind a conversation: the line is let go."""
-    response = VoiceResponse()
-    response.append(Hangup())
-    return str(response)
+    first = [sentence(catalogue, said)] if said and catalogue else []
+    return document(*first, dial)
 
 
 def on_hold(catalogue: Catalogue, music: str) -> str:
     """A caller on hold: a sentence, then music (an absolute URL) for as long as it takes."""
-    response = VoiceResponse()
-    response.append(sentence(catalogue, "call_on_hold"))
-    response.append(Play(music, loop=0))
-    return str(response)
+    return document(sentence(catalogue, "call_on_hold"), Play(music, loop=0))

@@ -14,15 +14,17 @@ from collections.abc import Callable
 import structlog
 
 from flask import Blueprint, Response, request
+from twilio.twiml.voice_response import Hangup
 
 from flows.session import Session
 from flows.steps.with_agent import taken
 from ivr import agent_documents as documents
+from ivr.answer import xml
 from ivr.conversation import LANGUAGE
-from ivr.twiml import Addresses, nothing, render
+from ivr.twiml import Addresses, document, render, told_and_over
 from prompts.catalogue import languages, load
 from services.agents import connect_agent
-from services.agents.connect_agent import Brought, DialCallback, Entering
+from services.agents.connect_agent import Brought, DialCallback
 from services.agents.presence import Leg
 from services.store import Store
 from services.telemetry import FAILURES
@@ -84,7 +86,7 @@ def _aloud(view: Callable[[], str], name: str) -> Callable[[], Response]:
             FAILURES.labels(type(error).__name__).inc()
             log.error("agent's line failed", at=name, error=type(error).__name__)
             return Response("", status=503, content_type="text/plain")
-        return Response(document, content_type="text/xml; charset=utf-8")
+        return xml(document)
 
     return answer
 
@@ -95,18 +97,14 @@ class _Lines:
     def __init__(self, store: Store, addresses: Addresses, dial: DialCallback | None) -> None:
         self._store = store
         self._addresses = addresses
-        brings = bring(addresses)
-        self._enter: dict[str, Callable[[str, str], Entering | None]] = {
-            "agent": lambda leg, call: connect_agent.agent_enters(store, leg, call, brings, dial),
-            "third": lambda leg, call: connect_agent.third_enters(store, leg, call),
-            "supervisor": lambda leg, call: connect_agent.supervisor_enters(store, leg, call),
-        }
+        self._bring = bring(addresses)
+        self._dial = dial
 
     def picked_up(self) -> str:
         """A leg of ours is answered: by a browser, an agent's own telephone, or a third person."""
         leg = connect_agent.picked_up(self._store, _id("leg"), request.form["CallSid"])
         if leg is None:
-            return documents.gone(load(LANGUAGE))
+            return told_and_over(load(LANGUAGE), "agent_gone")
         # In a browser the agent has clicked; a third person rung from outside is not asked for a
         # key.
         if leg.staff_id is None or leg.to.startswith(_BROWSER):
@@ -119,15 +117,14 @@ class _Lines:
         if request.form.get("Digits") != _ACCEPTS:
             return documents.press_one(load(LANGUAGE), self._addresses, leg_id)
         leg = connect_agent.picked_up(self._store, leg_id, request.form["CallSid"])
-        return self._enters(leg) if leg else documents.gone(load(LANGUAGE))
+        return self._enters(leg) if leg else told_and_over(load(LANGUAGE), "agent_gone")
 
     def _enters(self, leg: Leg) -> str:
         call_id = request.form["CallSid"]
-        enter = self._enter.get(leg.kind)
-        entering = enter(leg.id, call_id) if enter else None
+        entering = connect_agent.enters(self._store, leg.id, call_id, self._bring, self._dial)
         log.info("line enters", kind=leg.kind, call=call_id, enters=entering is not None)
         if entering is None:
-            return documents.gone(load(LANGUAGE))
+            return told_and_over(load(LANGUAGE), "agent_gone")
         said = "third_called" if leg.kind == "third" and leg.staff_id is None else ""
         catalogue = load(entering.language if said else LANGUAGE)
         return documents.into_conference(
@@ -137,14 +134,14 @@ class _Lines:
     def left(self) -> str:
         """A participant is out of the conversation: they hung up, or were let go."""
         self._told(_DONE)
-        return documents.over()
+        return document(Hangup())
 
     def status(self) -> str:
         """Note the state of a leg; reports may come in any order."""
         status = request.form.get("CallStatus", "")
         if _STATUS.fullmatch(status):
             self._told(status)
-        return nothing()
+        return document()
 
     def _told(self, status: str) -> None:
         call_id, leg_id = request.form["CallSid"], _id("leg")
@@ -165,7 +162,7 @@ class _Lines:
                 form.get("CallSid", ""),
                 joined=event == _JOINED,
             )
-        return nothing()
+        return document()
 
     def hold(self) -> str:
         """What a caller on hold hears."""

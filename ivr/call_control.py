@@ -157,9 +157,6 @@ class TwilioCallControl:
             form |= {"HoldUrl": self._absolute(path), "HoldMethod": "POST"}
         self._participant(conference_sid, call_sid, form)
 
-    def mute(self, conference_sid: str, call_sid: str, *, muted: bool) -> None:
-        self._participant(conference_sid, call_sid, {"Muted": _said(muted)})
-
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:
@@ -171,14 +168,6 @@ class TwilioCallControl:
     def _participant(self, conference_sid: str, call_sid: str, form: Mapping[str, str]) -> None:
         path = f"/Conferences/{_part(conference_sid)}/Participants/{_part(call_sid)}.json"
         self._ask("POST", path, form=form)
-
-    def remove(self, conference_sid: str, call_sid: str) -> None:
-        path = f"/Conferences/{_part(conference_sid)}/Participants/{_part(call_sid)}.json"
-        self._ask("DELETE", path)
-
-    def end_conference(self, conference_sid: str) -> None:
-        form = {"Status": "completed"}
-        self._ask("POST", f"/Conferences/{_part(conference_sid)}.json", form=form)
 
     # ------------------------------------------------------------ one request
 

@@ -14,8 +14,9 @@ import structlog
 
 from flask import Blueprint, Response, request
 
+from ivr.answer import xml
 from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
-from ivr.twiml import Addresses, nothing, sorry_called_back, told_and_over
+from ivr.twiml import Addresses, document, sorry_called_back, told_and_over
 from prompts.catalogue import load
 from services.agents.call_back import CallBack
 from services.store import Store
@@ -65,8 +66,8 @@ class _Lines:
             FAILURES.labels(type(error).__name__).inc()
             log.error("callback failed", call=call_id, error=type(error).__name__)
             if failed >= PATIENCE:
-                return _xml(told_and_over(load(LANGUAGE), "callback_nobody"))
-            return _xml(sorry_called_back(load(LANGUAGE), self._addresses, try_id, failed + 1))
+                return xml(told_and_over(load(LANGUAGE), "callback_nobody"))
+            return xml(sorry_called_back(load(LANGUAGE), self._addresses, try_id, failed + 1))
         seconds = time.perf_counter() - started
         TURN_SECONDS.observe(seconds)
         log.info(
@@ -76,7 +77,7 @@ class _Lines:
             outcome=answer.outcome,
             milliseconds=round(seconds * 1000, 1),
         )
-        return _xml(answer.document)
+        return xml(answer.document)
 
     def _answer(self, call_id: str, try_id: str) -> TurnAnswer:
         known = self._conversation.first_answer(call_id)
@@ -103,7 +104,7 @@ class _Lines:
             except Exception as error:  # noqa: BLE001 (the dispatcher looks after it)
                 FAILURES.labels(type(error).__name__).inc()
                 log.error("callback status failed", call=call_id, error=type(error).__name__)
-        return _xml(nothing())
+        return xml(document())
 
 
 def _seconds(value: str) -> int | None:
@@ -113,7 +114,3 @@ def _seconds(value: str) -> int | None:
 
 def _id(value: str) -> str:
     return value if _ID.fullmatch(value) else ""
-
-
-def _xml(document: str) -> Response:
-    return Response(document, content_type="text/xml; charset=utf-8")

@@ -23,7 +23,7 @@ from ivr.twiml import Addresses, crowded, told_and_over
 from prompts.catalogue import load
 from services.messages.notices import Reason
 from services.queue.entries import what_is_known
-from services.queue.promise_callback import promise_callback
+from services.queue.promise_callback import promise
 from services.store import Store
 from services.telemetry import GIVEN_WAY, PROMISES
 
@@ -75,7 +75,7 @@ class Crowded:
         try:
             with self._store.database.transaction() as connection:
                 # It belongs to no stored call: only the promise is stored.
-                promise_callback(connection, self._store, number, None, known)
+                promise(connection, self._store, number, None, known)
         except Exception as error:  # noqa: BLE001 (what cannot be kept is not promised)
             log.error("promise not stored", error=type(error).__name__)
             return None

@@ -11,8 +11,8 @@ import structlog
 from flask import Blueprint, Response, request
 from twilio.twiml.messaging_response import MessagingResponse
 
+from services.messages.delivery_failures import record_delivery
 from services.messages.incoming_text import IncomingText, take_text
-from services.messages.record_delivery import record_delivery
 from services.service import Service
 from services.store import Store
 from services.telemetry import FAILURES

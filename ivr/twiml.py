@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from xml.sax.saxutils import escape
 
-from twilio.twiml.voice_response import Dial, Gather, Pause, Play, Redirect, Say, VoiceResponse
+from twilio.twiml import TwiML
+from twilio.twiml.voice_response import (
+    Dial,
+    Enqueue,
+    Gather,
+    Hangup,
+    Leave,
+    Pause,
+    Play,
+    Redirect,
+    Say,
+    VoiceResponse,
+)
 
 from flows.speech import Line, Listen, Speech
+from prompts import reading_time
 from prompts.catalogue import PAUSE, Catalogue, Part, load
+from prompts.reading_time import VoicePauses, pieces
 
 # Connection overrides: two more tries on connection failure, 5xx or a slow answer, all of it
 # inside the fifteen seconds that the provider gives a webhook.
@@ -30,19 +44,20 @@ _MARKS = re.compile("\ue000([0-9]+)\ue001")
 _NEXT, _NAME = 999, 998
 # Below /audio of this service.
 MUSIC = "music/waiting.wav"
-# Where a slow voice pauses: at the marks, and after every sentence and part of one.
-_ENDS = re.compile(r"\||(?<=[.!?:;,])\s+")
 
 
 @dataclass(frozen=True)
 class SpeechRate:
-    """Waits in seconds, pauses in milliseconds. The first key has `first_key` + `between` seconds.
+    """Waits in seconds. The first key has `first_key` + `between` seconds.
 
     The provider's time-out starts after what is nested in the Gather and again at each key, so a
     silent Pause inside gives the long wait for the first key and leaves the short one in between.
+    Slow means more and longer pauses, never a drawling voice: how fast a voice speaks makes no
+    difference to what people can follow; how much of it they must keep in mind does
+    (docs/prompts.md).
     """
 
-    pause: int
+    voice: VoicePauses
     menu_first_key: int
     entry_first_key: int
     between: int
@@ -50,8 +65,12 @@ class SpeechRate:
     end_of_speech: int
 
 
-NORMAL = SpeechRate(pause=400, menu_first_key=5, entry_first_key=7, between=5, end_of_speech=3)
-SLOW = SpeechRate(pause=900, menu_first_key=8, entry_first_key=10, between=8, end_of_speech=5)
+NORMAL = SpeechRate(
+    reading_time.NORMAL, menu_first_key=5, entry_first_key=7, between=5, end_of_speech=3
+)
+SLOW = SpeechRate(
+    reading_time.SLOW, menu_first_key=8, entry_first_key=10, between=8, end_of_speech=5
+)
 # How long a centre's own telephone may ring before the caller is back here.
 RING_SECONDS = 30
 
@@ -62,35 +81,17 @@ class Addresses:
     def __init__(self, public_base_url: str) -> None:
         self._base = public_base_url
 
-    def turn(self, number: int | str) -> str:
-        return f"{self._base}/voice/turn?n={number}{OVERRIDES}"
-
-    def silence(self, number: int | str) -> str:
-        return f"{self._base}/voice/turn?n={number}&silent=1{OVERRIDES}"
-
-    def returned(self, number: int | str) -> str:
-        """Where a call comes back to from a line that it was connected to."""
-        return f"{self._base}/voice/turn?n={number}&returned=1{OVERRIDES}"
-
-    def called_back(self, try_id: str, tries: int) -> str:
-        """Where a call that we made goes on after a failure of ours, before it has a turn."""
-        return f"{self._base}/voice/callback?leg={try_id}&again={tries}{OVERRIDES}"
-
     def at(self, path: str) -> str:
-        """Any other of the telephone's own addresses; `path` with its query."""
+        """One of the telephone's own addresses; `path` with its query."""
         return f"{self._base}{path}{OVERRIDES}"
 
-    def queued(self, number: int | str) -> str:
-        """Where a call comes to when it is out of the queue, for whatever reason."""
-        return f"{self._base}/voice/turn?n={number}&queued=1{OVERRIDES}"
+    def turn(self, number: int | str, how: str = "") -> str:
+        """The next turn. `how` a call comes there without an answer.
 
-    def wait(self, waiting: QueueListener) -> str:
-        """The address of what a caller in the queue hears."""
-        return f"{self._base}/voice/wait?{waiting.query}{OVERRIDES}"
-
-    def wait_key(self, waiting: QueueListener) -> str:
-        """Where a key goes that is pressed there."""
-        return f"{self._base}/voice/wait-key?{waiting.query}{OVERRIDES}"
+        `silent`; `returned` from a line that it was connected to; or `queued`: out of the queue,
+        for whatever reason.
+        """
+        return self.at(f"/voice/turn?n={number}{how and f'&{how}=1'}")
 
     @property
     def music(self) -> str:
@@ -111,7 +112,7 @@ class Addresses:
     def again(self, number: int, tries: int, failed: int = 0) -> str:
         """Where a call goes on after a failure of ours: the last answer is said again."""
         lost = f"&failed={failed}" if failed else ""
-        return f"{self._base}/voice/turn?n={number}&again={tries}{lost}{OVERRIDES}"
+        return self.at(f"/voice/turn?n={number}&again={tries}{lost}")
 
 
 @dataclass(frozen=True)
@@ -194,61 +195,35 @@ def _form(  # noqa: PLR0917 (the key of the cache)
     Made by the provider's library once for each sentence or combination of sentences.
     """
     blanks: list[_Blank] = []
-    sentences: list[_Sentence] = []
-    for number, (key, wording, language) in enumerate(shape):
-        said_in = load(language) if language else catalogue
-        shown = said_in.short(key) if slow else key
-        for take in said_in.takes(shown, wording):
-            said = ""
-            for part in take.parts:
-                said += part.text
-                if part.name:
-                    said += _MARK.format(len(blanks))
-                    blanks.append(_Blank(number, part))
-            played = addresses.recording(take.recording) if take.recording else ""
-            sentences.append(_Sentence(said, said_in, played))
-    document = _document(sentences, listen, catalogue, addresses, slow=slow, to=to)
-    pieces: list[str | _Blank] = []
+
+    def blank(number: int, part: Part) -> str:
+        blanks.append(_Blank(number, part))
+        return _MARK.format(len(blanks) - 1)
+
+    lines = [Line(key, wording=wording, language=language) for key, wording, language in shape]
+    says = _says(lines, catalogue, addresses, blank, slow=slow)
+    if listen is None:
+        made = document(*says, *_connected(to, catalogue, addresses, slow=slow))
+    else:
+        silence = Redirect(addresses.turn(_MARK.format(_NEXT), "silent"), method="POST")
+        made = document(_question(says, listen, catalogue, addresses, slow=slow), silence)
+    found: list[str | _Blank] = []
     # The marks of blanks and of the number of the next turn are all that is split off.
-    for position, piece in enumerate(_MARKS.split(document)):
+    for position, piece in enumerate(_MARKS.split(made)):
         if position % 2 == 0:
-            pieces.append(piece)
+            found.append(piece)
         else:
             number = int(piece)
-            pieces.append(_OURS[number] if number in _OURS else blanks[number])
-    return tuple(pieces)
+            found.append(_OURS[number] if number in _OURS else blanks[number])
+    return tuple(found)
 
 
-@dataclass(frozen=True)
-class _Sentence:
-    """What is said, with the language and voice that say it."""
-
-    text: str
-    catalogue: Catalogue
-    # Where a recording of it lies; empty where the voice says it.
-    recording: str = ""
-
-
-def _document(
-    sentences: list[_Sentence],
-    listen: Listen | None,
-    catalogue: Catalogue,
-    addresses: Addresses,
-    *,
-    slow: bool,
-    to: _Elsewhere,
-) -> str:
+def _question(
+    says: Iterable[TwiML], listen: Listen, catalogue: Catalogue, addresses: Addresses, *, slow: bool
+) -> Gather:
     pace = SLOW if slow else NORMAL
-    says = _says(sentences, pace, slow=slow)
-    response = VoiceResponse()
-    next_number = _MARK.format(_NEXT)
-    if listen is None:
-        for said in says:
-            response.append(said)
-        _connect(response, to, catalogue, addresses, next_number, slow=slow)
-        return str(response)
     gather = Gather(
-        action=addresses.turn(next_number),
+        action=addresses.turn(_MARK.format(_NEXT)),
         method="POST",
         language=catalogue.voice_language,
         num_digits=listen.digits,
@@ -259,38 +234,32 @@ def _document(
     )
     for said in says:
         gather.append(said)
-    gather.append(Pause(length=pace.menu_first_key if listen.is_menu else pace.entry_first_key))
-    response.append(gather)
-    response.append(Redirect(addresses.silence(next_number), method="POST"))
-    return str(response)
+    return gather.append(
+        Pause(length=pace.menu_first_key if listen.is_menu else pace.entry_first_key)
+    )
 
 
-def _connect(
-    response: VoiceResponse,
-    to: _Elsewhere,
-    catalogue: Catalogue,
-    addresses: Addresses,
-    next_number: str,
-    *,
-    slow: bool,
-) -> None:
+def _connected(
+    to: _Elsewhere, catalogue: Catalogue, addresses: Addresses, *, slow: bool
+) -> list[TwiML]:
     """To another line, to the queue or to an agent; else the call is over."""
-    returned = addresses.returned(next_number)
+    number = _MARK.format(_NEXT)
+    returned = addresses.turn(number, "returned")
     if to.dial:
-        response.dial(to.dial, timeout=RING_SECONDS, action=returned)
-    elif to.queue:
-        queued = addresses.queued(next_number)
+        return [Dial(to.dial, timeout=RING_SECONDS, action=returned)]
+    if to.queue:
+        queued = addresses.turn(number, "queued")
         waiting = QueueListener(catalogue.language, slow=slow, keeps=to.keeps)
-        response.enqueue(
+        enqueue = Enqueue(
             to.queue,
             action=queued,
             method="POST",
-            wait_url=addresses.wait(waiting),
+            wait_url=addresses.at(f"/voice/wait?{waiting.query}"),
             wait_url_method="POST",
         )
         # Should the provider not know what to do with a queue, the caller is not left in silence.
-        response.redirect(queued, method="POST")
-    elif to.conference:
+        return [enqueue, Redirect(queued, method="POST")]
+    if to.conference:
         dial = Dial(action=returned, method="POST")
         dial.conference(
             _MARK.format(_NAME),
@@ -305,14 +274,11 @@ def _connect(
             status_callback_method="POST",
             status_callback_event="join leave",
         )
-        response.append(dial)
-        response.redirect(returned, method="POST")
-    else:
-        response.hangup()
+        return [dial, Redirect(returned, method="POST")]
+    return [Hangup()]
 
 
-def waiting_document(  # noqa: PLR0917
-    catalogue: Catalogue,
+def waiting_document(
     addresses: Addresses,
     lines: Sequence[Line],
     offers: Line | None,
@@ -325,61 +291,28 @@ def waiting_document(  # noqa: PLR0917
 
     Without an offer no key is taken.
     """
-    pace = SLOW if now.slow else NORMAL
-    says = _says(_sentences(catalogue, addresses, lines, slow=now.slow), pace, slow=now.slow)
-    response = VoiceResponse()
+    heard = _says_to(now, addresses, lines)
+    goes_on = Redirect(addresses.at(f"/voice/wait?{then.query}"), method="POST")
     if offers is None:
-        for said in says:
-            response.append(said)
-        if music:
-            response.play(addresses.music)
-    else:
-        gather = Gather(
-            action=addresses.wait_key(now),
-            method="POST",
-            input="dtmf",
-            num_digits=1,
-            timeout=1,
-            finish_on_key="",
-        )
-        offered = _sentences(catalogue, addresses, [offers], slow=now.slow)
-        says += _says(offered, pace, slow=now.slow)
-        for said in says:
-            gather.append(said)
-        gather.append(Play(addresses.music))
-        response.append(gather)
-    response.append(Redirect(addresses.wait(then), method="POST"))
-    return str(response)
+        return document(*heard, *([Play(addresses.music)] if music else []), goes_on)
+    heard += _says_to(now, addresses, [offers])
+    action = addresses.at(f"/voice/wait-key?{now.query}")
+    return document(one_key(action, 1, *heard, Play(addresses.music)), goes_on)
 
 
-def out_of_the_queue(
-    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], now: QueueListener
-) -> str:
+def out_of_the_queue(now: QueueListener, addresses: Addresses, lines: Sequence[Line]) -> str:
     """The call leaves the queue, after these lines; the turn behind it says what comes."""
-    pace = SLOW if now.slow else NORMAL
-    response = VoiceResponse()
-    for said in _says(_sentences(catalogue, addresses, lines, slow=now.slow), pace, slow=now.slow):
-        response.append(said)
-    response.leave()
-    return str(response)
+    return document(*_says_to(now, addresses, lines), Leave())
 
 
-def _sentences(
-    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], *, slow: bool
-) -> list[_Sentence]:
+def _says_to(now: QueueListener, addresses: Addresses, lines: Sequence[Line]) -> list[Say | Play]:
     """Lines with their values, as they are said to one caller alone."""
-    found = []
-    for line in lines:
-        key = catalogue.short(line.key) if slow else line.key
-        for take in catalogue.takes(key, line.wording):
-            said = ""
-            for part in take.parts:
-                said += part.text
-                if part.name:
-                    said += catalogue.spoken(part, line.values)
-            played = addresses.recording(take.recording) if take.recording else ""
-            found.append(_Sentence(said, catalogue, played))
-    return found
+    catalogue = load(now.language)
+
+    def value(number: int, part: Part) -> str:
+        return catalogue.spoken(part, lines[number].values)
+
+    return _says(lines, catalogue, addresses, value, slow=now.slow)
 
 
 def _ears(listen: Listen, pace: SpeechRate) -> dict[str, Any]:
@@ -410,11 +343,18 @@ def apology(
     key = "technical" if number else "technical_start"
     if tries >= patience:
         key = "technical_long"
-    response = VoiceResponse()
-    response.append(_say(catalogue, [catalogue.say(key, {}, tries)], NORMAL))
-    response.append(Pause(length=min(2 + 2 * tries, 15)))
-    response.append(Redirect(addresses.again(number, tries + 1, failed), method="POST"))
-    return str(response)
+    return _sorry(catalogue, key, tries, addresses.again(number, tries + 1, failed))
+
+
+def sorry_called_back(catalogue: Catalogue, addresses: Addresses, try_id: str, tries: int) -> str:
+    """What a person whom we rang hears when this service fails at once."""
+    then = addresses.at(f"/voice/callback?leg={try_id}&again={tries}")
+    return _sorry(catalogue, "technical_start", tries, then)
+
+
+def _sorry(catalogue: Catalogue, key: str, tries: int, then: str) -> str:
+    pause = Pause(length=min(2 + 2 * tries, 15))
+    return document(sentence(catalogue, key, tries), pause, Redirect(then, method="POST"))
 
 
 def crowded(catalogue: Catalogue, addresses: Addresses, tries: int, *, may_ring: bool) -> str:
@@ -426,24 +366,11 @@ def crowded(catalogue: Catalogue, addresses: Addresses, tries: int, *, may_ring:
     key = "crowded" if may_ring else "crowded_withheld"
     if tries:
         key = "crowded_still" if may_ring else "crowded_withheld_still"
-    response = VoiceResponse()
-    said = _say(catalogue, [catalogue.say(key, {})], NORMAL)
+    said = sentence(catalogue, key)
+    waits = [said, Pause(length=CROWDED_SECONDS)]
     if may_ring:
-        gather = Gather(
-            action=then,
-            method="POST",
-            input="dtmf",
-            num_digits=1,
-            timeout=CROWDED_SECONDS,
-            finish_on_key="",
-        )
-        gather.append(said)
-        response.append(gather)
-    else:
-        response.append(said)
-        response.append(Pause(length=CROWDED_SECONDS))
-    response.append(Redirect(then, method="POST"))
-    return str(response)
+        waits = [one_key(then, CROWDED_SECONDS, said)]
+    return document(*waits, Redirect(then, method="POST"))
 
 
 def elsewhere(catalogue: Catalogue, addresses: Addresses) -> str:
@@ -451,28 +378,37 @@ def elsewhere(catalogue: Catalogue, addresses: Addresses) -> str:
 
     It leads back here after a pause; while we cannot be reached, the provider comes to it again.
     """
-    response = VoiceResponse()
-    response.append(_say(catalogue, [catalogue.say("technical_elsewhere", {})], NORMAL))
-    response.append(Pause(length=ELSEWHERE_PAUSE))
-    response.append(Redirect(addresses.again(NEWEST, 1), method="POST"))
-    return str(response)
-
-
-def sorry_called_back(catalogue: Catalogue, addresses: Addresses, try_id: str, tries: int) -> str:
-    """What a person whom we rang hears when this service fails at once."""
-    response = VoiceResponse()
-    response.append(_say(catalogue, [catalogue.say("technical_start", {}, tries)], NORMAL))
-    response.append(Pause(length=min(2 + 2 * tries, 15)))
-    response.append(Redirect(addresses.called_back(try_id, tries), method="POST"))
-    return str(response)
+    back = Redirect(addresses.again(NEWEST, 1), method="POST")
+    said = sentence(catalogue, "technical_elsewhere")
+    return document(said, Pause(length=ELSEWHERE_PAUSE), back)
 
 
 def told_and_over(catalogue: Catalogue, key: str) -> str:
     """One sentence without values, and the call is over."""
+    return document(sentence(catalogue, key), Hangup())
+
+
+def document(*verbs: TwiML) -> str:
+    """What the provider does, verb by verb; without any, the answer to a report that wants none."""
     response = VoiceResponse()
-    response.append(_say(catalogue, [catalogue.say(key, {})], NORMAL))
-    response.hangup()
+    for verb in verbs:
+        response.append(verb)
     return str(response)
+
+
+def one_key(action: str, seconds: int, *heard: TwiML) -> Gather:
+    """Take one key while this is heard, and `seconds` after it."""
+    gather = Gather(
+        action=action,
+        method="POST",
+        input="dtmf",
+        num_digits=1,
+        timeout=seconds,
+        finish_on_key="",
+    )
+    for verb in heard:
+        gather.append(verb)
+    return gather
 
 
 def sentence(catalogue: Catalogue, key: str, wording: int = 0) -> Say:
@@ -480,39 +416,40 @@ def sentence(catalogue: Catalogue, key: str, wording: int = 0) -> Say:
     return _say(catalogue, [catalogue.say(key, {}, wording)], NORMAL)
 
 
-def nothing() -> str:
-    """The answer to a callback that wants none."""
-    return str(VoiceResponse())
+def _says(
+    lines: Sequence[Line],
+    catalogue: Catalogue,
+    addresses: Addresses,
+    value: Callable[[int, Part], str],
+    *,
+    slow: bool,
+) -> list[Say | Play]:
+    """One <Say> for each run of sentences in one language, and a <Play> for each recording.
 
-
-def _says(sentences: list[_Sentence], pace: SpeechRate, *, slow: bool) -> list[Say | Play]:
-    """One <Say> for each run of sentences in one language, and a <Play> for each recording."""
+    `value` gives what stands in a part of the line of this number.
+    """
+    said: list[tuple[Catalogue, str | None, str]] = []
+    for number, line in enumerate(lines):
+        said_in = load(line.language) if line.language else catalogue
+        key = said_in.short(line.key) if slow else line.key
+        for take in said_in.takes(key, line.wording):
+            filled = (part.text + (value(number, part) if part.name else "") for part in take.parts)
+            said.append((said_in, take.recording, "".join(filled)))
     spoken: list[Say | Play] = []
-    for (said_in, recording), run in groupby(sentences, lambda one: (one.catalogue, one.recording)):
+    for (said_in, recording), run in groupby(said, lambda one: one[:2]):
         if recording:
-            spoken.append(Play(recording))
+            spoken.append(Play(addresses.recording(recording)))
         else:
-            spoken.append(_say(said_in, [one.text for one in run], pace, slow=slow))
+            texts = [text for *_, text in run]
+            spoken.append(_say(said_in, texts, SLOW if slow else NORMAL))
     return spoken
 
 
-def _say(
-    catalogue: Catalogue, sentences: list[str], pace: SpeechRate, *, slow: bool = False
-) -> Say:
+def _say(catalogue: Catalogue, sentences: list[str], pace: SpeechRate) -> Say:
     say = Say(language=catalogue.voice_language, voice=catalogue.voice)
-    for position, piece in enumerate(_pieces(PAUSE.join(sentences), slow=slow)):
+    for position, piece in enumerate(pieces(PAUSE.join(sentences), pace.voice)):
         if position:
-            say.break_(time=f"{pace.pause}ms")
+            say.break_(time=f"{pace.voice.pause * 1000:.0f}ms")
         # A space on both sides: what a machine reads as text must not run together.
         say.append(f" {piece} ")
     return say
-
-
-def _pieces(said: str, *, slow: bool) -> list[str]:
-    """What is said in one breath. Slow means more and longer pauses, never a drawling voice.
-
-    How fast a voice speaks makes no difference to what people can follow; how much of it they must
-    keep in mind does (docs/prompts.md).
-    """
-    pieces = _ENDS.split(said) if slow else said.split(PAUSE)
-    return [stripped for piece in pieces if (stripped := piece.strip())]

@@ -12,9 +12,10 @@ import structlog
 from flask import Blueprint, Response, abort, request
 
 from flows.speech import RETURNED, SILENCE, Input, keys, queued, spoken
+from ivr.answer import xml
 from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
 from ivr.crowded import Crowded
-from ivr.twiml import NEWEST, Addresses, apology, nothing
+from ivr.twiml import NEWEST, Addresses, apology, document
 from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
@@ -61,12 +62,12 @@ class _Edge:
 
     def incoming(self) -> Response:
         short = self._crowd.answer() if self._crowd else None
-        return _xml(short) if short else self._answered(0, 0, self._conversation.ring)
+        return xml(short) if short else self._answered(0, 0, self._conversation.ring)
 
     def crowded(self) -> Response:
         """A caller who got the short answer stayed on the line, or pressed a key."""
         short = self._crowd.again() if self._crowd else None
-        return _xml(short) if short else self._answered(0, 0, self._conversation.ring)
+        return xml(short) if short else self._answered(0, 0, self._conversation.ring)
 
     def turn(self) -> Response:
         form, args = request.form, request.args
@@ -101,7 +102,7 @@ class _Edge:
             code=code if _NUMBER.fullmatch(code) else "",
         )
         FAILURES.labels("fallback").inc()
-        return _xml(apology(load(LANGUAGE), self._addresses, NEWEST, 0))
+        return xml(apology(load(LANGUAGE), self._addresses, NEWEST, 0))
 
     def status(self) -> Response:
         """Note how the call ended. The answer is the same whether the call is known or not."""
@@ -115,7 +116,7 @@ class _Edge:
             except Exception as error:  # noqa: BLE001 (holds run out by themselves)
                 FAILURES.labels(type(error).__name__).inc()
                 log.error("call status failed", call=call_id, error=type(error).__name__)
-        return _xml(nothing())
+        return xml(document())
 
     def _answered(
         self, number: int, tries: int, take: Callable[[str, str], TurnAnswer], *, failed: int = 0
@@ -150,7 +151,7 @@ class _Edge:
             outcome=answer.outcome,
             milliseconds=round(seconds * 1000, 1),
         )
-        return _xml(answer.document)
+        return xml(answer.document)
 
 
 def _heard(form: Fields, args: Fields) -> Input:
@@ -186,7 +187,3 @@ def _where(error: Exception) -> str:
     while trace and trace.tb_next:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
-
-
-def _xml(document: str) -> Response:
-    return Response(document, content_type="text/xml; charset=utf-8")

@@ -18,9 +18,10 @@ from flask import Blueprint, Response, request
 
 from flows.speech import Line
 from flows.steps.line import position, round_wait, wait
+from ivr.answer import xml
 from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, QueueListener, out_of_the_queue, waiting_document
-from prompts.catalogue import languages, load
+from prompts.catalogue import languages
 from services.queue import entries
 from services.queue.entries import CallQueue, WaitAnnouncement
 from services.service import Service
@@ -69,12 +70,12 @@ class _Edge:
                 renews=now.keeps,
             )
             if found is None:
-                return _xml(self._out(now))
-            return _xml(self._round(found, now))
+                return xml(self._out(now))
+            return xml(self._round(found, now))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
             _failed("wait failed", error)
             # Music, and then another try: the waiting caller need not hear of the failure.
-            return _xml(self._heard(now, [Line("queue_still")], None, now))
+            return xml(self._heard(now, [Line("queue_still")], None, now))
 
     def key(self) -> Response:
         """Something was pressed while they wait."""
@@ -82,13 +83,13 @@ class _Edge:
         try:
             if pressed not in (CALLBACK_KEY, MACHINE_KEY):
                 # What was said is said again.
-                return _xml(self._again(replace(now, round=0)))
+                return xml(self._again(replace(now, round=0)))
             if self._wish(pressed, request.form["CallSid"], now.place):
-                return _xml(self._out(now))
-            return _xml(self._again(now, [Line("queue_agent_coming")]))
+                return xml(self._out(now))
+            return xml(self._again(now, [Line("queue_agent_coming")]))
         except Exception as error:  # noqa: BLE001
             _failed("wait key failed", error)
-            return _xml(self._again(now, [Line("technical")]))
+            return xml(self._again(now, [Line("technical")]))
 
     def _wish(self, pressed: str, call_id: str, place: str) -> bool:
         if pressed == MACHINE_KEY:
@@ -133,16 +134,14 @@ class _Edge:
     def _heard(
         self, now: QueueListener, lines: list[Line], offers: Line | None, then: QueueListener
     ) -> str:
-        return waiting_document(load(now.language), self._addresses, lines, offers, now, then)
+        return waiting_document(self._addresses, lines, offers, now, then)
 
-    def _again(self, now: QueueListener, lines: list[Line] | None = None) -> str:
+    def _again(self, now: QueueListener, lines: Sequence[Line] = ()) -> str:
         """At once what they heard before, from the beginning."""
-        return waiting_document(
-            load(now.language), self._addresses, lines or [], None, now, now, music=False
-        )
+        return waiting_document(self._addresses, lines, None, now, now, music=False)
 
     def _out(self, now: QueueListener, lines: Sequence[Line] = ()) -> str:
-        return out_of_the_queue(load(now.language), self._addresses, lines, now)
+        return out_of_the_queue(now, self._addresses, lines)
 
 
 def _announcement(queue: CallQueue, language: str) -> Line:
@@ -187,7 +186,3 @@ def _number(args: Mapping[str, str], name: str, default: int) -> int:
 def _failed(what: str, error: Exception) -> None:
     FAILURES.labels(type(error).__name__).inc()
     log.error(what, call=request.form["CallSid"], error=type(error).__name__)
-
-
-def _xml(document: str) -> Response:
-    return Response(document, content_type="text/xml; charset=utf-8")

@@ -21,8 +21,7 @@ from services.agents.call_back import CallBack
 from services.call.end_call import record_call_status
 from services.campaign.campaign import Campaign
 from services.ports import CallControl
-from services.queue.entries import expire_kept
-from services.queue.provider_queues import make_queues
+from services.queue.entries import expire_kept, make_queues
 from services.store import Store
 
 # Seconds.

@@ -271,10 +271,8 @@ class PlatformFeed:
             )
 
 
-def feeds_of(
-    told: PartnersFile, database: Database, clock: Clock, *, only: str = ""
-) -> list[PlatformFeed]:
-    """A feed for each platform of the file, or for one of them."""
+def feeds_of(told: PartnersFile, database: Database, clock: Clock) -> list[PlatformFeed]:
+    """A feed for each platform of the file."""
     # Its HTTP client is loaded only to ask a partner: `flask` builds every command each time.
     from partners.polite import Manners, Polite  # noqa: PLC0415
 
@@ -286,7 +284,6 @@ def feeds_of(
             Polite(Manners(told.user_agent, platform.hosts, platform.between)),
         )
         for platform in told.platforms
-        if not only or platform.name == only
     ]
 
 

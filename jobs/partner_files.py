@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +65,7 @@ def read_files(
         except NotAnAnswer as no:
             refused[number] = str(no)
     context = replace(context, motive=context.named(motive))
+    kept = {own for own, one in context.centres.items() if is_reserved_centre(one.name)}
     files = []
     together: dict[ReadSlot, ReadSlot] = {}
     repeated = left_out = 0
@@ -72,7 +73,9 @@ def read_files(
         if number in refused:
             files.append(FileRead(path, refused=refused[number]))
             continue
-        read = _without_past(_for_everybody(reader(payloads[number], context), context), now)
+        # The slots of centres that their own name keeps for professionals, and those that are past.
+        read = _without(reader(payloads[number], context), lambda one: one.centre in kept, RESERVED)
+        read = _without(read, lambda one: now is not None and one.start_at < now, PAST)
         # Whatever second appointments come with it, a moment is one.
         new = {replace(slot, seconds_at=None): slot for slot in read.slots}
         repeated += read.repeated + len(new.keys() & together.keys())
@@ -82,28 +85,12 @@ def read_files(
     return FilesRead(files, sorted(together.values(), key=by_time), repeated, left_out)
 
 
-def _for_everybody(read: Reading, context: Context) -> Reading:
-    """Without the slots of centres that their own name keeps for professionals."""
-    kept = {own for own, one in context.centres.items() if is_reserved_centre(one.name)}
-    left_out = tuple(
-        LeftOut(f"slot at {slot.start_at:%Y-%m-%dT%H:%M:%SZ}", RESERVED)
-        for slot in read.slots
-        if slot.centre in kept
-    )
+def _without(read: Reading, is_out: Callable[[ReadSlot], bool], why: str) -> Reading:
+    """Without these slots, which are told as left out."""
+    out = [slot for slot in read.slots if is_out(slot)]
+    told = (LeftOut(f"slot at {slot.start_at:%Y-%m-%dT%H:%M:%SZ}", why) for slot in out)
     return replace(
         read,
-        slots=tuple(slot for slot in read.slots if slot.centre not in kept),
-        left_out=(*read.left_out, *left_out),
-    )
-
-
-def _without_past(read: Reading, now: datetime | None) -> Reading:
-    if now is None:
-        return read
-    past = [slot for slot in read.slots if slot.start_at < now]
-    left_out = tuple(LeftOut(f"slot at {slot.start_at:%Y-%m-%dT%H:%M:%SZ}", PAST) for slot in past)
-    return replace(
-        read,
-        slots=tuple(slot for slot in read.slots if slot.start_at >= now),
-        left_out=(*read.left_out, *left_out),
+        slots=tuple(slot for slot in read.slots if not is_out(slot)),
+        left_out=(*read.left_out, *told),
     )

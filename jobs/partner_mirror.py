@@ -13,7 +13,7 @@ import structlog
 from jobs.timed import Task
 from partners.platforms.keldoc.booking_file import read_booking
 from services.campaign.campaign import Campaign
-from services.partners.mirror import FreeMoment, forget_others, mirror_partner
+from services.partners.slots import forget_others, mirror_partner
 from services.ports import Busy, NoAnswer, ProviderRefused
 from services.store import Store
 
@@ -52,11 +52,7 @@ def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) ->
     done = mirror_partner(
         store,
         centre_id,
-        [
-            FreeMoment(one.start_at, one.agendas, one.doses)
-            for one in times
-            if one.start_at > asked_at
-        ],
+        [one for one in times if one.start_at > asked_at],
         since=asked_at,
         until=ends.astimezone(UTC),
         asked_at=asked_at,
@@ -98,9 +94,6 @@ def mirror_tasks(
     store: Store, keldoc: Keldoc | None, campaign: Callable[[], Campaign]
 ) -> list[Task]:
     """For the scheduler process, beside everything else there; none where nothing is booked."""
-    return [] if keldoc is None else [task(store, keldoc, campaign)]
-
-
-def task(store: Store, keldoc: Keldoc, campaign: Callable[[], Campaign]) -> Task:
-    """For the scheduler process, beside everything else there."""
-    return Task("mirror", MIRROR_EVERY, lambda: mirror_all(store, keldoc, campaign()))
+    if keldoc is None:
+        return []
+    return [Task("mirror", MIRROR_EVERY, lambda: mirror_all(store, keldoc, campaign()))]

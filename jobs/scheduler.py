@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from jobs import timed
-from jobs.timed import Task, run_once
+from jobs.timed import Task
 from models.messages import outbox
 from models.slots import places
 from services.campaign.campaign import Campaign
@@ -43,8 +43,6 @@ CampaignOf = Callable[[str], Campaign | None]
 AllCampaigns = Callable[[], Sequence[Campaign]]
 
 log = structlog.get_logger()
-
-__all__ = ["Task", "run", "run_once", "sweep", "tasks", "tidy"]
 
 
 def sweep(store: Store, messenger: Messenger, means: DeliveryDependencies = _NO_MEANS) -> int:

@@ -13,12 +13,12 @@ import sqlite3
 import threading
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Pool, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneLeft
 
@@ -147,36 +147,19 @@ class Database:
             for engine in self.engines:
                 event.listen(engine, "connect", _refuse_haste)
 
-    @contextmanager
-    def statement(self) -> Iterator[Connection]:
+    def statement(self) -> AbstractContextManager[Connection]:
         """A connection on which every statement commits by itself."""
-        pool = self._autocommit.pool
-        try:
-            with self._autocommit.connect() as connection:
-                taken, thread = self._taken, threading.get_ident()
-                before, taken[thread] = taken.get(thread), connection
-                try:
-                    yield connection
-                finally:
-                    taken[thread] = before
-        finally:
-            self._let_go(self._autocommit, pool)
+        return self._connection(self._autocommit)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction: BEGIN IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL."""
-        pool = self.engine.pool
-        try:
-            with self.one_writer(), self.engine.connect() as connection:
-                taken, thread = self._taken, threading.get_ident()
-                before, taken[thread] = taken.get(thread), connection
-                try:
-                    with connection.begin():
-                        yield connection
-                finally:
-                    taken[thread] = before
-        finally:
-            self._let_go(self.engine, pool)
+        with (
+            self.one_writer(),
+            self._connection(self.engine) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -192,15 +175,30 @@ class Database:
                     driver.execute("ROLLBACK")
             return
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        pool = self.engine.pool
+        with (
+            self._connection(self.engine) as connection,
+            connection.execution_options(**options).begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _connection(self, engine: Engine) -> Iterator[Connection]:
+        """A connection of this thread, which `set_free` can cut off."""
+        pool, taken, thread = engine.pool, self._taken, threading.get_ident()
         try:
-            with (
-                self.engine.connect().execution_options(**options) as connection,
-                connection.begin(),
-            ):
-                yield connection
+            with engine.connect() as connection:
+                before, taken[thread] = taken.get(thread), connection
+                try:
+                    yield connection
+                finally:
+                    taken[thread] = before
         finally:
-            self._let_go(self.engine, pool)
+            # SQLAlchemy leaves connections that were out when their engine was disposed of to the
+            # garbage: they came back to a pool which is not used any more.
+            if pool is not engine.pool:
+                pool.dispose()
+            if self._is_closed:
+                engine.pool.dispose()
 
     def retried(self, work: Callable[[Connection], _T]) -> _T:
         """Do `work` in a transaction, and again at once where another one conflicted with it.
@@ -213,7 +211,8 @@ class Database:
                 with self.transaction() as connection:
                     return work(connection)
             except DBAPIError as error:
-                if not left or not _was_in_the_way(error):
+                # SQLite has one writer: nothing is in the way of another there.
+                if not left or getattr(error.orig, "sqlstate", None) not in _IN_THE_WAY:
                     raise
         raise AssertionError("unreachable")
 
@@ -297,20 +296,8 @@ class Database:
         except Exception:  # noqa: BLE001 (later connections are looked at, too)
             return False
         finally:
-            for engine in self.engines:
-                engine.dispose()
+            self.renew()
         return True
-
-    def _let_go(self, engine: Engine, pool: Pool) -> None:
-        """Close connections that came back to a pool which is not used any more.
-
-        SQLAlchemy leaves connections that were out when their engine was disposed of to the
-        garbage.
-        """
-        if pool is not engine.pool:
-            pool.dispose()
-        if self._is_closed:
-            engine.pool.dispose()
 
     def dispose(self) -> None:
         """Close every connection; one that is in use is closed when it is given back."""
@@ -322,11 +309,6 @@ class Database:
             pool.dispose()
         if self._queue is not None:
             self._queue.close()
-
-
-def _was_in_the_way(error: DBAPIError) -> bool:
-    """SQLite has one writer, so that it is never so there."""
-    return getattr(error.orig, "sqlstate", None) in _IN_THE_WAY
 
 
 class WriterQueue:

@@ -9,12 +9,13 @@ are kept for an agent to read, and the day has no hours.
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from typing import Final
+
+from partners.motives import plain
 
 Interval = tuple[str, str]
 
@@ -71,7 +72,7 @@ _LAST_MINUTE = 24 * 60
 
 def read_day(cell: str) -> HoursCell:
     """Read the hours of one day. `ouvert` alone means 9 to 12 and 14 to 17 (issue 10.1)."""
-    text = _plain(cell)
+    text = plain(cell)
     if text in _CLOSED:
         return HoursCell(Meaning.CLOSED if text else Meaning.EMPTY)
     for pattern, intervals in _OPEN:
@@ -89,12 +90,6 @@ def read_day(cell: str) -> HoursCell:
         return HoursCell(Meaning.UNCLEAR)
     told = tuple((_clock(start), _clock(end)) for start, end in kept)
     return HoursCell(Meaning.HOURS, told, partial=len(kept) < len(pairs))
-
-
-def _plain(cell: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", cell.replace("’", "'"))
-    bare = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return " ".join(re.sub(r"[–—−]", "-", bare).lower().split())
 
 
 def _times(text: str) -> list[int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from services.partners.match import PartnerLink
 
@@ -41,3 +41,12 @@ class Links:
         place = self.place.search(text.replace("?", "&"))
         page = path.rsplit("/", 1)[-1] if self.by_slug else path
         return PartnerLink(self.platform, page, place[1].lower() if place else "", self.one_place)
+
+
+def address_of(value: object) -> SplitResult | None:
+    """An address that may be asked: https, or this machine; None for anything else."""
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or not parts.netloc:
+        return None
+    is_here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
+    return parts if parts.scheme == "https" or is_here else None

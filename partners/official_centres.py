@@ -8,9 +8,8 @@ written; `rdv_tel2`, `centre_fermeture` and `reserve_professionels_sante` (spelt
 from __future__ import annotations
 
 import re
-import unicodedata
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from typing import Final
 from models.centres import geography
 from partners import semicolon_file
 from partners.hours import Meaning, read_day
+from partners.motives import plain
 from partners.phones import read_phones
 from partners.platforms import PARTNERS
 from services.centres.import_centres import HOURS_NOTE, CentreFeed, CentreRecord, RefusedRow
@@ -65,14 +65,6 @@ class _BadRow(Exception):
     """Why a row is refused."""
 
 
-@dataclass
-class _Tally:
-    hours_not_told: int = 0
-    hours_not_understood: int = 0
-    phones_unusable: int = 0
-    lines: dict[str, int] = field(default_factory=dict)
-
-
 def read(path: Path) -> CentreFeed:
     """Read and check a whole edition (plain or .gz). Raises FileRefused; writes nothing.
 
@@ -81,32 +73,26 @@ def read(path: Path) -> CentreFeed:
     numbers are dropped and counted; the centre's own words about hours go into its notes.
     """
     rows, refused = semicolon_file.read(path, kind=KIND, required=REQUIRED, key="gid")
-    tally = _Tally()
-    records = []
+    feed = CentreFeed(refused)
+    lines: dict[str, int] = {}
     for row in rows:
         try:
-            records.append(_record(row.cells, row.line, tally))
+            feed.records.append(_record(row.cells, lines, feed))
+            lines[row.cells["gid"]] = row.line
         except _BadRow as bad:
             refused.append(RefusedRow(row.line, str(bad), row.cells["gid"]))
     refused.sort(key=lambda row: row.line)
-    return CentreFeed(
-        rows=len(records) + len(refused),
-        records=records,
-        refused=refused,
-        hours_not_told=tally.hours_not_told,
-        hours_not_understood=tally.hours_not_understood,
-        phones_unusable=tally.phones_unusable,
-    )
+    return feed
 
 
-def _record(cells: dict[str, str], line: int, tally: _Tally) -> CentreRecord:
+def _record(cells: dict[str, str], lines: Mapping[str, int], feed: CentreFeed) -> CentreRecord:
     gid = cells["gid"]
     if not gid:
         raise _BadRow("no gid")
     if not _GID.fullmatch(gid):
         raise _BadRow(f"gid {gid!r} is not an identifier")
-    if gid in tally.lines:
-        raise _BadRow(f"gid {gid} is already on line {tally.lines[gid]}")
+    if gid in lines:
+        raise _BadRow(f"gid {gid} is already on line {lines[gid]}")
     if not cells["nom"]:
         raise _BadRow("no name")
     postcode = cells["com_cp"]
@@ -123,8 +109,7 @@ def _record(cells: dict[str, str], line: int, tally: _Tally) -> CentreRecord:
         link=cells["rdv_site_web"],
         reserved=_flag(cells, "reserve_professionels_sante"),
     )
-    tally.lines[gid] = line
-    hours, words = _hours(cells, tally)
+    hours, words = _hours(cells, feed)
     link = _link(cells["rdv_site_web"])
     notes = [" ".join(cells["rdv_modalites"].split()), words]
     if cells["rdv_site_web"] and not link:
@@ -138,7 +123,7 @@ def _record(cells: dict[str, str], line: int, tally: _Tally) -> CentreRecord:
         town=cells["com_nom"],
         latitude=latitude,
         longitude=longitude,
-        phones=_phones(cells, departement, tally),
+        phones=_phones(cells, departement, feed),
         booking_link=link,
         booking_mode=mode,
         hours=hours,
@@ -158,17 +143,11 @@ def booking_mode(*, name: str, terms: str, link: str, reserved: bool = False) ->
     counts as public: the file does not say when it was written. The words in a link's address are
     not evidence; several centres that are open to all share an agenda made for professionals.
     """
-    plain_terms = _NUMBER.sub(" ", _ONLY_A_CONTACT.sub(" ", _plain(terms)))
-    names_professionals = _PROFESSIONALS.search(plain_terms) or _NAME_RESERVES.search(_plain(name))
+    plain_terms = _NUMBER.sub(" ", _ONLY_A_CONTACT.sub(" ", plain(terms)))
+    names_professionals = _PROFESSIONALS.search(plain_terms) or _NAME_RESERVES.search(plain(name))
     if reserved or (names_professionals and not _PUBLIC.search(plain_terms)):
         return "reserved"
     return "partner" if any(name in link.lower() for name in PARTNERS) else "own_phone"
-
-
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text)
-    bare = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return " ".join(bare.lower().split())
 
 
 def _position(cells: dict[str, str], departement: str) -> tuple[float | None, float | None]:
@@ -208,7 +187,7 @@ def _flag(cells: dict[str, str], column: str) -> bool:
 
 
 def _hours(
-    cells: dict[str, str], tally: _Tally
+    cells: dict[str, str], feed: CentreFeed
 ) -> tuple[dict[int, tuple[tuple[str, str], ...]], str]:
     hours = {}
     words: dict[str, None] = {}
@@ -218,21 +197,21 @@ def _hours(
         if day.intervals:
             hours[number] = day.intervals
         if day.meaning is Meaning.NOT_TOLD:
-            tally.hours_not_told += 1
+            feed.hours_not_told += 1
         if day.meaning is Meaning.UNCLEAR or day.partial:
-            tally.hours_not_understood += 1
+            feed.hours_not_understood += 1
         if day.meaning in {Meaning.NOT_TOLD, Meaning.UNCLEAR} or day.partial:
             words[f"{name} « {' '.join(cell.split())} »"] = None
     return hours, HOURS_NOTE + ", ".join(words) if words else ""
 
 
-def _phones(cells: dict[str, str], departement: str, tally: _Tally) -> tuple[str, ...]:
+def _phones(cells: dict[str, str], departement: str, feed: CentreFeed) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for column in ("rdv_tel", "rdv_tel2", "lieu_tel"):
         text = cells.get(column, "")
         numbers = read_phones(text, departement)
         if text and not numbers:
-            tally.phones_unusable += 1
+            feed.phones_unusable += 1
         found.update(dict.fromkeys(numbers))
     return tuple(found)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from partners.links import address_of
 from partners.partner import Departements, Partner
 from partners.platforms import PARTNERS
 from partners.walking import LinkToRead
@@ -175,9 +176,8 @@ def _number(reader: _Reader, name: str, key: str, table: dict[str, Any]) -> floa
 
 
 def _host(reader: _Reader, entry: Entry, value: object) -> str:
-    parts = urlsplit(value) if isinstance(value, str) else None
-    is_ours = parts and parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
-    if not parts or not parts.netloc or not (parts.scheme == "https" or is_ours):
+    parts = address_of(value)
+    if parts is None:
         reader.wrong(entry, f"{entry[-1]} is an address like https://www.example.fr")
         return ""
     return f"{parts.scheme}://{parts.netloc}"

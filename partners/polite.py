@@ -114,28 +114,15 @@ class Polite:
             reraise=True,
         )
         try:
-            status, content = retrying(self._follow, ask)
+            status, content = retrying(self._asked, ask)
         except (_Unusable, _Passing) as no:
             return PartnerAnswer(0, why=str(no))
         return PartnerAnswer(status, content)
 
     # -------------------------------------------------------------- one request
 
-    def _follow(self, ask: Ask) -> tuple[int, bytes]:
-        url, query = ask.url, list(ask.query)
-        for _hop in range(_REDIRECTS + 1):
-            if not self._allowed(url):
-                raise _Unusable("robots.txt says no")
-            self._take_turn(url)
-            status, headers, content = self._request(url, query, self.manners.largest)
-            if status in _MOVED:
-                url, query = urljoin(url, headers.get("Location", "")), []
-                self._check_host(url)
-                continue
-            return self._judge(status, headers, content)
-        raise _Unusable("it leads in circles")
-
-    def _judge(self, status: int, headers: Mapping[str, str], content: bytes) -> tuple[int, bytes]:
+    def _asked(self, ask: Ask) -> tuple[int, bytes]:
+        status, headers, content = self._follow(ask.url, list(ask.query), self.manners.largest)
         if status in {OK, NOT_FOUND, GONE}:
             return status, content
         # A wrong question is answered in JSON; a refused client is answered in words.
@@ -147,6 +134,21 @@ class Polite:
         if status >= 500:  # noqa: PLR2004 (errors of the server)
             raise _Passing(f"answer {status}")
         raise _Unusable(f"answer {status}")
+
+    def _follow(
+        self, url: str, query: list[tuple[str, str]], largest: int, *, robots: bool = False
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask where it leads among the partner's hosts; `robots`: for the rules themselves."""
+        for _hop in range(_REDIRECTS + 1):
+            if not robots and not self._allowed(url):
+                raise _Unusable("robots.txt says no")
+            self._take_turn(url)
+            status, headers, content = self._request(url, query, largest)
+            if status not in _MOVED:
+                return status, headers, content
+            url, query = urljoin(url, headers.get("Location", "")), []
+            self._check_host(url)
+        raise _Unusable(f"{'robots.txt' if robots else 'it'} leads in circles")
 
     def _request(
         self, url: str, query: list[tuple[str, str]], largest: int
@@ -216,7 +218,7 @@ class Polite:
             parts = urlsplit(url)
             address = f"{parts.scheme}://{parts.netloc}/robots.txt"
             robots = RobotFileParser(address)
-            status, headers, content = self._robots(address)
+            status, headers, content = self._follow(address, [], _ROBOTS_BYTES, robots=True)
             if status in {401, 403, 429} or status >= 500:  # noqa: PLR2004
                 raise Blocked(f"robots.txt: answer {status}", _seconds(headers))
             told = content.decode("utf-8", "replace") if status == OK else ""
@@ -224,16 +226,6 @@ class Polite:
             robots.parse(_LAST_STAR.sub(r"\1", told).splitlines())
             host.robots, host.robots_at = robots, self.clock()
         return host.robots.can_fetch(self.manners.user_agent, url)
-
-    def _robots(self, address: str) -> tuple[int, Mapping[str, str], bytes]:
-        """The rules of a host, which may have moved among the partner's hosts."""
-        for _hop in range(_REDIRECTS + 1):
-            self._take_turn(address)
-            status, headers, content = self._request(address, [], _ROBOTS_BYTES)
-            if status not in _MOVED:
-                return status, headers, content
-            address = urljoin(address, headers.get("Location", ""))
-        raise _Unusable("robots.txt leads in circles")
 
 
 def _seconds(headers: Mapping[str, str]) -> float:

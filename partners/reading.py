@@ -212,6 +212,11 @@ class Collector:
     def slots(self) -> tuple[ReadSlot, ...]:
         return tuple(sorted(self._slots.values(), key=by_time))
 
+    def reading(self, kind: str, notes: Iterable[str] = (), **told: Any) -> Reading:
+        """An answer of a kind, with what was found; `told` are further fields of a Reading."""
+        left_out, repeated = tuple(self.left_out), self.repeated
+        return Reading(kind, self.slots(), left_out, tuple(notes), repeated=repeated, **told)
+
 
 def read_bytes(path: Path) -> bytes:
     """The content of a recorded answer. Raises NotAnAnswer; never reads more than the limit."""

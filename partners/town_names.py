@@ -8,10 +8,11 @@ plain letters.
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from collections.abc import Mapping
 from typing import Final
+
+from flows.understanding.vocabulary import plain
 
 # Written small inside a name. "LES" may stand for "lès" (near), which only a known name tells.
 _PARTICLES: Final = frozenset(
@@ -28,9 +29,7 @@ _ARRONDISSEMENT = re.compile(r"(PARIS|LYON|MARSEILLE) (\d{2})")
 
 def bare(text: str) -> str:
     """Capitals without accents, words separated by single spaces: how La Poste writes."""
-    decomposed = unicodedata.normalize("NFKD", text.replace("œ", "oe").replace("Œ", "OE"))
-    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return " ".join(re.sub(r"[^0-9A-Za-z]+", " ", letters).upper().split())
+    return plain(text).upper()
 
 
 class TownNames:
@@ -62,8 +61,8 @@ class TownNames:
 
     def _compose(self, words: list[str], hyphen: str) -> str:
         said = ""
-        for index, plain in enumerate(words):
-            word = _ABBREVIATIONS.get(plain, plain)
+        for index, given in enumerate(words):
+            word = _ABBREVIATIONS.get(given, given)
             if word == "H" and said.lower().endswith("c"):
                 said += "'h"  # Breton: Ploulec'h
             elif index == 0:

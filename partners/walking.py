@@ -8,7 +8,7 @@ stop at any of them, and a test needs no network.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Protocol
 
@@ -180,13 +180,5 @@ def _stored(slot: ReadSlot) -> PartnerSlot:
     return PartnerSlot(slot.start_at, slot.dose, motive, slot.bookable_for, slot.seconds_at)
 
 
-def with_link(centre: PartnerCentreRow, link: str) -> PartnerCentreRow:
-    return replace(centre, link=link)
-
-
 def without_query(link: str) -> str:
     return link.partition("?")[0].rstrip("/")
-
-
-def joined(ids: Sequence[str]) -> str:
-    return "-".join(ids)

@@ -13,7 +13,7 @@ import re
 import string
 import tomllib
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property, lru_cache
@@ -86,7 +86,7 @@ class Catalogue:
         self._formats: Mapping[str, str] = source["formats"]
         joined: Mapping[str, str] = source["formats"].get(JOINED, {})
         self._joined = tuple((re.compile(apart), together) for apart, together in joined.items())
-        self._say = {key: tuple(_parse(w) for w in ws) for key, ws in _flat(source["say"])}
+        self._say = {key: tuple(_parse(w) for w in ws) for key, ws in flat(source["say"])}
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}
         # Many callers hear of the same hours; a date of birth is seldom heard twice.
         day_hour = lru_cache(4096)(self._day_hour)
@@ -318,14 +318,13 @@ def national(number: str) -> str:
     return number.removeprefix("+")
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, list[str]]]:
-    entries: list[tuple[str, list[str]]] = []
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All entries of a table and of the tables in it, by their dotted names."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            entries += _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
-            entries.append((prefix + key, value))
-    return entries
+            yield prefix + key, value
 
 
 def _parse(template: str) -> tuple[Part, ...]:

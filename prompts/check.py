@@ -30,6 +30,7 @@ from prompts.catalogue import (
     SHORT,
     Catalogue,
     Part,
+    flat,
     languages,
     read,
 )
@@ -322,17 +323,16 @@ class _Language:
                 " use a letter that is",
             )
             return
-        health = HEALTH.search(literal)
-        if health:
-            yield self.problem(where, f'"{health[0]}" tells whoever reads it what this is about')
-        forbidden = FORBIDDEN.search(literal)
-        if forbidden:
-            yield self.problem(where, f'"{forbidden[0]}" helps nobody who rings')
+        for pattern, why in (
+            (HEALTH, " tells whoever reads it what this is about"),
+            (FORBIDDEN, " helps nobody who rings"),
+            (ANSWER, ": nobody can; name the number to ring"),
+        ):
+            found = pattern.search(literal)
+            if found:
+                yield self.problem(where, f'"{found[0]}"{why}')
         if not key.startswith(PIECE) and "number" not in _names(parts):
             yield self.problem(where, "name the {number} to ring: nobody can answer a text")
-        answer = ANSWER.search(literal)
-        if answer:
-            yield self.problem(where, f'"{answer[0]}": nobody can; name the number to ring')
         common = {**longest(parts), "address": COMMON_ADDRESS}
         length = _length(self.catalogue.text(key, common))
         if COMMON_TEXT.match(key) and length > ONE_PART:
@@ -439,18 +439,15 @@ def longest(parts: Sequence[Part]) -> dict[str, Any]:
 def _shape(source: Mapping[str, Any]) -> None:
     """Raise _Unreadable unless sentences are lists of templates and texts are templates."""
 
-    def sentences(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-        for key, value in table.items():
-            if isinstance(value, Mapping):
-                yield from sentences(value, f"{prefix}{key}.")
-            elif not isinstance(value, list) or not value:
-                raise _Unreadable(f'{prefix}{key}: write a list of wordings: ["…", "…"]')
-            else:
-                for number, wording in enumerate(value):
-                    yield f"{prefix}{key}[{number}]", wording
+    def sentences() -> Iterator[tuple[str, Any]]:
+        for key, wordings in flat(source["say"], "say."):
+            if not isinstance(wordings, list) or not wordings:
+                raise _Unreadable(f'{key}: write a list of wordings: ["…", "…"]')
+            for number, wording in enumerate(wordings):
+                yield f"{key}[{number}]", wording
 
     texts = ((f"text.{key}", text) for key, text in source["text"].items())
-    for where, template in (*sentences(source["say"], "say."), *texts):
+    for where, template in (*sentences(), *texts):
         if not isinstance(template, str) or not template.strip():
             raise _Unreadable(f"{where}: write a sentence in quotes")
         try:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from prompts.catalogue import country_first
+from prompts.catalogue import country_first, flat
 
 FOLDER = Path(__file__).resolve().parent / "pages"
 # The frame of every page: a language of pages is one that has this file.
@@ -96,21 +96,13 @@ def screen(language: str) -> Screen:
 
 def read(folder: Path, language: str) -> Screen:
     """A language from the files of a folder."""
-    words: dict[str, str] = {}
+    words: dict[str, Any] = {}
     for path in sorted(folder.glob(f"*.{language}.toml")):
-        with path.open("rb") as file:
-            words.update(_flat(path.name.split(".", 1)[0], tomllib.load(file)))
+        table = tomllib.loads(path.read_text("utf-8"))
+        words.update(flat(table, f"{path.name.split('.', 1)[0]}."))
+    for key, text in words.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{key} is no text")
     if words.get(f"{FRAME}.language.ties") == "yes":
         words = {key: _APART.sub(_TIED, text) for key, text in words.items()}
     return Screen(language, words)
-
-
-def _flat(start: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in table.items():
-        key = f"{start}.{name}"
-        if isinstance(value, dict):
-            yield from _flat(key, value)
-        elif isinstance(value, str):
-            yield key, value
-        else:
-            raise TypeError(f"{key} is no text")

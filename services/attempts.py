@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import structlog
 
@@ -130,3 +131,12 @@ def count_text(connection: Connection, store: Store, *, caller: str, call_id: st
 def too_many(wrong: int, everything: int) -> bool:
     """Whether so many wrong look-ups among all suggest that a caller is guessing."""
     return wrong > MOST_WRONG_BORNE and wrong > MOST_WRONG_SHARE * everything
+
+
+def ip_of(address: str) -> IPv4Address | IPv6Address | None:
+    """An IP address, IPv4 also where it is written as one of IPv6; None for any other text."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
+
+from models.partners.bookings import OrderedPerson
 
 
 class ProviderRefused(Exception):
@@ -55,17 +57,6 @@ class LineTypes(Protocol):
 
 
 @dataclass(frozen=True)
-class PartnerPatient:
-    """The patient as a partner is told of them. `phone` is E.164 or empty."""
-
-    first_name: str
-    last_name: str
-    born: date
-    postcode: str
-    phone: str = ""
-
-
-@dataclass(frozen=True)
 class PartnerTime:
     """An appointment at a centre of ours, as its partner is asked for it. `start_at` is UTC."""
 
@@ -88,7 +79,7 @@ class PartnerBooker(Protocol):
         """Whether a centre is configured, with keys."""
         ...
 
-    def register(self, centre_id: str, patient: PartnerPatient) -> str:
+    def register(self, centre_id: str, patient: OrderedPerson) -> str:
         """The partner's id for a patient."""
         ...
 
@@ -172,20 +163,8 @@ class CallControl(Protocol):
         """Put a participant on hold with what is at `path`, or bring them back."""
         ...
 
-    def mute(self, conference_sid: str, call_sid: str, *, muted: bool) -> None:
-        """Whether the others hear a participant."""
-        ...
-
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:
         """Let a participant be heard by one alone (`coached_sid`), by all (empty), or by none."""
-        ...
-
-    def remove(self, conference_sid: str, call_sid: str) -> None:
-        """Take a participant out of a conference; their call goes on behind it."""
-        ...
-
-    def end_conference(self, conference_sid: str) -> None:
-        """End a conference for all that are in it; their calls go on behind it."""
         ...

@@ -77,45 +77,24 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Web(Protocol):
-    """A browser without a face: it follows redirects and keeps cookies.
-
-    Raises Unreachable.
-    """
-
-    def get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        """Fetch a page."""
-        ...
-
-    def post(self, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """Send a form."""
-        ...
+# A browser without a face, which follows redirects and keeps cookies: it fetches a path with these
+# headers, or sends a form there. Raises Unreachable.
+Web = Callable[[str, Mapping[str, str], Mapping[str, str] | None], Answer]
 
 
-class HttpWeb:
-    """A browser over HTTP, at a service on `base` (no final slash)."""
+def http_web(base: str, timeout_s: float = 5.0) -> Web:
+    """Return a browser over HTTP, at a service on `base` (no final slash)."""
+    session = local_session()
 
-    def __init__(self, base: str, timeout_s: float = 5.0) -> None:
-        self._base, self._timeout_s = base, timeout_s
-        self._session = local_session()
-
-    def get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        return self._send("GET", path, None, headers)
-
-    def post(self, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        return self._send("POST", path, form, headers)
-
-    def _send(
-        self, method: str, path: str, form: Mapping[str, str] | None, headers: Mapping[str, str]
-    ) -> Answer:
+    def send(path: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
         try:
-            response = self._session.request(
-                method,
-                self._base + path,
-                data=dict(form) if form is not None else None,
+            response = session.request(
+                "GET" if form is None else "POST",
+                base + path,
+                data=form,
                 # What a browser sends with a form of its own pages.
-                headers={"Origin": self._base, "Referer": self._base + path, **headers},
-                timeout=self._timeout_s,
+                headers={"Origin": base, "Referer": base + path, **headers},
+                timeout=timeout_s,
             )
         except requests.RequestException as error:
             raise Unreachable(type(error).__name__) from error
@@ -125,6 +104,8 @@ class HttpWeb:
             response.text,
             {name.lower(): value for name, value in response.headers.items()},
         )
+
+    return send
 
 
 class Device(Protocol):
@@ -140,10 +121,6 @@ class Device(Protocol):
 
     def accept(self) -> None:
         """Take the call that rings."""
-        ...
-
-    def hang_up(self) -> None:
-        """Put the receiver down, whatever is going on."""
         ...
 
     def unregister(self) -> None:
@@ -162,15 +139,15 @@ class DeskPage:
 
     def sign_in(self, login: str, password: str) -> None:
         """Sign in as an agent and open the desk; raises Refused, Unreachable."""
-        token = _token(self._web.get(SIGN_IN, {}).text)
+        token = _token(self._web(SIGN_IN, {}, None).text)
         form = {"login": login, "password": password, "csrf_token": token}
-        answer = self._web.post(SIGN_IN, form, {})
+        answer = self._web(SIGN_IN, {}, form)
         if answer.status != HTTPStatus.OK or answer.path.startswith(SIGN_IN):
             raise Refused(f"{login} was not let in: {answer.status} at {answer.path}")
         self.open()
 
     def open(self) -> None:
-        page = _let_in(self._web.get(DESK, {}))
+        page = _let_in(self._web(DESK, {}, None))
         self._token, self._tag = _token(page.text), ""
         self.name = _identity(page.text) or self.name
 
@@ -179,7 +156,7 @@ class DeskPage:
         headers = {"Accept": "application/json"}
         if self._tag:
             headers["If-None-Match"] = self._tag
-        answer = _let_in(self._web.get(STATE, headers))
+        answer = _let_in(self._web(STATE, headers, None))
         if answer.status == HTTPStatus.OK:
             self._tag = answer.headers.get("etag", "")
             self._state = json.loads(answer.text)
@@ -190,7 +167,7 @@ class DeskPage:
         headers = {"X-CSRFToken": self._token, "Accept": "application/json"}
         # Whom it is about, as far as this page knows.
         form = {"entry": (self._state.get("entry") or {}).get("id", ""), **form}
-        answer = _let_in(self._web.post(path, form, headers))
+        answer = _let_in(self._web(path, headers, form))
         self._tag = ""
         if answer.status == HTTPStatus.CONFLICT:
             return False
@@ -199,7 +176,7 @@ class DeskPage:
         return True
 
     def sign_out(self) -> None:
-        self._web.post(SIGN_OUT, {"csrf_token": self._token}, {"X-CSRFToken": self._token})
+        self._web(SIGN_OUT, {"X-CSRFToken": self._token}, {"csrf_token": self._token})
 
 
 def _let_in(answer: Answer) -> Answer:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -43,50 +43,28 @@ class Unusable(Exception):
     """The crowd cannot begin; the message is one sentence for the user."""
 
 
-class Control(Protocol):
-    """The simulator's requests for a crowd. Raises Unusable."""
-
-    def begin(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin a crowd; return its state."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Return the state of the crowd."""
-        ...
-
-    def stop(self) -> dict[str, Any]:
-        """Let everybody go home; return the state of the crowd."""
-        ...
+# One of the simulator's requests for a crowd, with what is wanted: POST begins one, GET looks,
+# DELETE sends everybody home. Returns the crowd's state. Raises Unusable.
+Control = Callable[[str, Mapping[str, Any] | None], dict[str, Any]]
 
 
-class HttpControl:
-    """`Control` over HTTP, at the simulator on `base`."""
+def http_control(base: str, settings: Settings) -> Control:
+    """Return the requests over HTTP, to the simulator on `base`."""
+    session = local_session((settings.twilio_account_sid, settings.twilio_auth_token))
 
-    def __init__(self, base: str, settings: Settings) -> None:
-        self._base, self._url = base, f"{base}/_crowd"
-        auth = (settings.twilio_account_sid, settings.twilio_auth_token)
-        self._session = local_session(auth)
-
-    def begin(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        return self._ask("POST", wanted)
-
-    def state(self) -> dict[str, Any]:
-        return self._ask("GET")
-
-    def stop(self) -> dict[str, Any]:
-        return self._ask("DELETE")
-
-    def _ask(self, method: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def ask(method: str, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
         try:
-            response = self._session.request(method, self._url, json=wanted, timeout=10)
+            response = session.request(method, f"{base}/_crowd", json=wanted, timeout=10)
             answer: dict[str, Any] = response.json()
         except (requests.RequestException, ValueError) as error:
             raise Unusable(
-                f"the simulator does not answer at {self._base}: is `make run` running?"
+                f"the simulator does not answer at {base}: is `make run` running?"
             ) from error
         if not response.ok:
             raise Unusable(str(answer.get("message", response.status_code)))
         return answer
+
+    return ask
 
 
 def demonstration_agents(count: int) -> list[dict[str, str]]:
@@ -121,7 +99,7 @@ def lead(
     now: Callable[[], float] = time.monotonic,
 ) -> int:
     """Begin a crowd, show it to its end, print what became of it; return the exit status."""
-    state = control.begin(wanted)
+    state = control("POST", wanted)
     status = DONE
     try:
         with click.progressbar(
@@ -134,31 +112,21 @@ def lead(
         ) as bar:
             while state["running"] and not state["over"]:
                 sleep(LOOK_S)
-                state = control.state()
+                state = control("GET", None)
                 bar.label = _label(state)
                 bar.update(max(0, round(state["seconds"]) - bar.pos))
     except KeyboardInterrupt:
         status = INTERRUPTED
         click.echo("\nEverybody goes home…")
-        state = control.stop()
-    state = _ends(control, state, sleep, now)
+        state = control("DELETE", None)
+    until = now() + END_S
+    while state["running"] and now() < until:
+        sleep(LOOK_S)
+        state = control("GET", None)
     click.echo("\n" + table(state["count"]))
     for trouble in state["troubles"]:
         click.echo(f"An agent's trouble: {trouble}")
     return status
-
-
-def _ends(
-    control: Control,
-    state: dict[str, Any],
-    sleep: Callable[[float], None],
-    now: Callable[[], float],
-) -> dict[str, Any]:
-    until = now() + END_S
-    while state["running"] and now() < until:
-        sleep(LOOK_S)
-        state = control.state()
-    return state
 
 
 def _label(state: Mapping[str, Any]) -> str:
@@ -192,48 +160,33 @@ def _label(state: Mapping[str, Any]) -> str:
 @click.option("--seed", type=int, help="the same seed is the same crowd (default: chance)")
 @click.option("--simulator", metavar="URL", help="where the simulator answers")
 @click.option("--quiet", is_flag=True, help="the table at the end only")
-def command(**options: Any) -> None:
+def command(*, seed: int | None, simulator: str | None, quiet: bool, **of_plan: Any) -> None:
     """Let a crowd ring the service of this machine, and agents serve it.
 
     Open /supervision beside it. Ctrl-C sends everybody home.
     """
     try:
-        status = run(**options)
+        plan = Plan(seed=secrets.randbelow(SEEDS) if seed is None else seed, **of_plan)
+        status = run(plan, simulator, quiet=quiet)
     except (Unusable, ValueError) as error:
         click.echo(f"crowd: {error}", err=True)
         status = UNUSABLE
     sys.exit(status)
 
 
-def run(
-    *,
-    callers: int,
-    agents: int,
-    minutes: float,
-    speed: float,
-    seed: int | None,
-    simulator: str | None,
-    quiet: bool,
-) -> int:
-    """Do what the command line asks; raises Unusable, ValueError."""
+def run(plan: Plan, simulator: str | None, *, quiet: bool) -> int:
+    """Do what the command line asks; raises Unusable."""
     settings = Settings()
     base = (simulator or settings.simulator_base).rstrip("/")
     for url in (base, settings.service_base):
         if urlsplit(url).hostname not in LOOPBACK:
             raise Unusable(f"a crowd rings a service on this machine only, not {url}.")
-    plan = Plan(
-        callers=callers,
-        minutes=minutes,
-        speed=speed,
-        agents=agents,
-        seed=secrets.randbelow(SEEDS) if seed is None else seed,
-    )
-    control = HttpControl(base, settings)
+    control = http_control(base, settings)
     # Before agents are made, who would have nobody to serve.
-    control.state()
+    control("GET", None)
     if not quiet:
         click.echo(f"seed {plan.seed}; the board is at {settings.service_base}/supervision")
-    staff = demonstration_agents(agents) if agents else []
+    staff = demonstration_agents(plan.agents) if plan.agents else []
     return lead(control, wanted(plan, staff), quiet=quiet)
 
 

@@ -22,7 +22,7 @@ from exchange.rest.paths import Refused, fields
 from exchange.rest.server import Simulator
 from exchange.settings import LOOPBACK
 from exchange.subscribers import Rung
-from simulator.agents import Agent, HttpWeb, Manners
+from simulator.agents import Agent, Manners, http_web
 from simulator.crowd_run import CrowdRun, Surroundings
 from simulator.guests import MOST_AGENTS, Guest, Plan
 
@@ -75,9 +75,6 @@ class PlainDevice:
 
     def accept(self) -> None:
         self._devices.accept(self._name)
-
-    def hang_up(self) -> None:
-        self._devices.hang_up(self._name)
 
     def unregister(self) -> None:
         if self._name:
@@ -155,7 +152,7 @@ class CrowdPlace:
         return Agent(
             login,
             password,
-            HttpWeb(self._simulator.settings.service_base),
+            http_web(self._simulator.settings.service_base),
             PlainDevice(self._simulator.switchboard.devices),
             chance=Random(f"agent {plan.seed} {number}"),  # noqa: S311 - behaviour
             manners=Manners(speed=plan.speed),

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, jsonify, request
@@ -62,6 +62,9 @@ _DROPPED = re.compile(r"[^A-Za-z0-9=:\s]")
 _FAULTS = {"ok", "cut", "lost", *(str(status) for status in WORDS)}
 
 
+T = TypeVar("T")
+
+
 class Refusal(Exception):
     """An answer with one of the described errors."""
 
@@ -89,6 +92,14 @@ class Open:
     end: datetime
     motive_ids: tuple[int, ...] = ()
 
+    def takes(self, motive_id: int) -> bool:
+        """Whether people come for this motive then."""
+        return not self.motive_ids or motive_id in self.motive_ids
+
+    def shown(self) -> dict[str, Any]:
+        start, end = _told(self.start), _told(self.end)
+        return {"start_time": start, "end_time": end, "motive_ids": self.motive_ids}
+
 
 @dataclass(frozen=True)
 class Appointment:
@@ -106,16 +117,9 @@ class Appointment:
         return self.start_at + timedelta(seconds=self.duration)
 
     def shown(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "start_at": _told(self.start_at),
-            "duration": self.duration,
-            "state": self.state,
-            "agenda_id": self.agenda_id,
-            "motive_id": self.motive_id,
-            "patient_id": self.patient_id,
-            **self.fields,
-        }
+        shown = asdict(self) | {"start_at": _told(self.start_at)} | dict(self.fields)
+        del shown["fields"]
+        return shown
 
 
 class Diary:
@@ -187,13 +191,13 @@ class Diary:
                 raise ValueError(f"there is no agenda {one.agenda_id}")
             self.open.append(one)
 
-    def free(self, agenda_id: int, start: datetime, end: datetime) -> list[Open]:
-        """What is left of an agenda's open time, from `start` to `end`."""
+    def free(self, agenda_id: int, start: datetime, end: datetime, but: int = 0) -> list[Open]:
+        """What is left of an agenda's open time from `start` to `end`, as if `but` were not."""
         with self.lock:
             taken = sorted(
                 (one.start_at, one.end)
                 for one in self.appointments.values()
-                if one.agenda_id == agenda_id and one.state == "confirmed"
+                if one.agenda_id == agenda_id and one.state == "confirmed" and one.id != but
             )
             mine = [one for one in self.open if one.agenda_id == agenda_id]
         found = []
@@ -213,29 +217,16 @@ class Diary:
     def put(self, made: Appointment) -> Appointment:
         """Store it. Raises Refusal(422) where its time is not to be had."""
         with self.lock:
-            if made.state == "confirmed" and not self._may_be(made):
+            free = self.free(made.agenda_id, made.start_at, made.end, but=made.id)
+            # What is left of the very stretch that is wanted is all of it, or it is not to be had.
+            may_be = any(
+                (one.start, one.end) == (made.start_at, made.end) and one.takes(made.motive_id)
+                for one in free
+            )
+            if made.state == "confirmed" and not may_be:
                 raise Refusal(422, "start_at: this time is not available")
             self.appointments[made.id] = made
             return made
-
-    def _may_be(self, made: Appointment) -> bool:
-        others = [
-            one
-            for one in self.appointments.values()
-            if one.id != made.id
-            and one.agenda_id == made.agenda_id
-            and one.state == "confirmed"
-            and one.start_at < made.end
-            and made.start_at < one.end
-        ]
-        within = any(
-            one.start <= made.start_at
-            and made.end <= one.end
-            and (not one.motive_ids or made.motive_id in one.motive_ids)
-            for one in self.open
-            if one.agenda_id == made.agenda_id
-        )
-        return within and not others
 
 
 def _fault(written: Any) -> tuple[str, float]:
@@ -278,11 +269,15 @@ def check_headers(now: datetime) -> None:
         raise Refusal(400, "Content-Type")
 
 
-def _body(allowed: set[str], needed: Sequence[str]) -> dict[str, Any]:
+def _object() -> dict[str, Any]:
     found = request.get_json(silent=True)
     if not isinstance(found, dict):
         raise Refusal(400, "the body is not a JSON object")
-    return _known(found, allowed, needed)
+    return found
+
+
+def _body(allowed: set[str], needed: Sequence[str]) -> dict[str, Any]:
+    return _known(_object(), allowed, needed)
 
 
 def _known(found: dict[str, Any], allowed: set[str], needed: Sequence[str]) -> dict[str, Any]:
@@ -331,19 +326,12 @@ def _patient(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _day(name: str) -> date:
-    given = request.args.get(name, "")
-    if not given:
-        raise Refusal(422, f"missing parameters: {name}")
-    try:
-        return datetime.fromisoformat(given).date()
-    except ValueError:
-        raise Refusal(422, f"{name}: not ISO 8601") from None
-
-
 def _window(most: int) -> tuple[datetime, datetime]:
     """The stretch from start_date to end_date, as moments. Raises Refusal beyond `most` days."""
-    first, last = _day("start_date"), _day("end_date")
+    first, last = (
+        _instant(request.args.get(name), name).astimezone(PARIS).date()
+        for name in ("start_date", "end_date")
+    )
     if last < first or (last - first).days > most:
         raise Refusal(422, f"end_date: at most {most} days after start_date")
     begins = datetime.combine(first, datetime.min.time(), tzinfo=PARIS)
@@ -374,11 +362,9 @@ def blueprint(diary: Diary, authenticate: Callable[[], None]) -> Blueprint:
     return keldoc
 
 
-def _refused(refusal: Refusal) -> Response:
+def _refused(refusal: Refusal) -> tuple[dict[str, str], int]:
     told = {"error": WORDS[refusal.status]}
-    response = jsonify(told | ({"detail": refusal.detail} if refusal.detail else {}))
-    response.status_code = refusal.status
-    return response
+    return told | ({"detail": refusal.detail} if refusal.detail else {}), refusal.status
 
 
 class _Api:
@@ -436,9 +422,9 @@ class _Api:
         return [
             {
                 "availabilities": [
-                    _range(one)
+                    one.shown()
                     for one in self.diary.free(agenda, start, end)
-                    if not one.motive_ids or motive.id in one.motive_ids
+                    if one.takes(motive.id)
                 ]
             }
             for agenda in ([self._agenda(one) for one in asked] or list(self.diary.agendas))
@@ -449,15 +435,19 @@ class _Api:
         agenda = self._agenda(request.args.get("agenda_id", ""))
         start, end = _window(MOST_DAYS_OF_RANGES)
         # They repeat, as it is described: whoever counts them counts twice.
-        ranges = [_range(one) for one in self.diary.free(agenda, start, end)]
+        ranges = [one.shown() for one in self.diary.free(agenda, start, end)]
         return [{"availabilities": [one for one in ranges for _ in range(2)]}]
 
     def new_patient(self) -> Any:
-        found = _patient(_body(PATIENT_FIELDS, ("first_name", "last_name")))
+        number = self._new_patient(_object())
+        return {"id": number, **self.diary.patients[number]}
+
+    def _new_patient(self, body: dict[str, Any]) -> int:
+        found = _patient(_known(body, PATIENT_FIELDS, ("first_name", "last_name")))
         with self.diary.lock:
             number = self.diary.next_id()
             self.diary.patients[number] = found
-        return {"id": number, **found}
+        return number
 
     def change_patient(self, number: int) -> Any:
         if number not in self.diary.patients:
@@ -530,33 +520,21 @@ class _Api:
             return number
         if not isinstance(body["patient"], dict):
             raise Refusal(422, "patient: not an object")
-        found = _known(body["patient"], PATIENT_FIELDS, ("first_name", "last_name"))
-        number = self.diary.next_id()
-        self.diary.patients[number] = _patient(found)
-        return number
+        return self._new_patient(body["patient"])
 
     def _agenda(self, given: Any) -> int:
-        if not str(given).isdecimal():
-            raise Refusal(422, "agenda_id: not a whole number")
-        if int(given) not in self.diary.agendas:
-            raise Refusal(404)
-        return int(given)
+        return self._numbered(given, "agenda_id", self.diary.agendas)[0]
 
     def _motive(self, given: Any) -> Motive:
+        return self._numbered(given, "motive_id", self.diary.motives)[1]
+
+    @staticmethod
+    def _numbered(given: Any, name: str, kept: Mapping[int, T]) -> tuple[int, T]:
         if not str(given).isdecimal():
-            raise Refusal(422, "motive_id: not a whole number")
-        found = self.diary.motives.get(int(given))
-        if found is None:
+            raise Refusal(422, f"{name}: not a whole number")
+        if int(given) not in kept:
             raise Refusal(404)
-        return found
-
-
-def _range(one: Open) -> dict[str, Any]:
-    return {
-        "start_time": _told(one.start),
-        "end_time": _told(one.end),
-        "motive_ids": list(one.motive_ids),
-    }
+        return int(given), kept[int(given)]
 
 
 # ------------------------------------------------------------------ control
@@ -565,10 +543,7 @@ def _range(one: Open) -> dict[str, Any]:
 def _add_control(keldoc: Blueprint, diary: Diary, authenticate: Callable[[], None]) -> None:
     def wanted() -> dict[str, Any]:
         authenticate()
-        found = request.get_json(silent=True)
-        if not isinstance(found, dict):
-            raise Refusal(400, "the body is not a JSON object")
-        return found
+        return _object()
 
     @keldoc.post("/_faults")
     def set_faults() -> Response:
@@ -591,7 +566,7 @@ def _add_control(keldoc: Blueprint, diary: Diary, authenticate: Callable[[], Non
             diary.opens(one)
         except (KeyError, TypeError, ValueError) as error:
             raise Refusal(400, str(error)) from error
-        return jsonify(_range(one))
+        return jsonify(one.shown())
 
     @keldoc.get("/_diary")
     def show() -> Response:

@@ -35,6 +35,7 @@ from exchange.subscribers import Rung
 from exchange.switchboard import spawn
 from simulator.browser import AWAY_S, BrowserLeg, LineClock
 from simulator.rung_phone import RungPages
+from simulator.sayings import in_pairs
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +265,7 @@ def blueprint(phone: Phone, settings: Settings) -> Blueprint:
         number = settings.national_number
         return render_template(
             "telephone.html",
-            number=grouped(to_national(number) if is_valid(number) else number),
+            number=in_pairs(to_national(number)) if is_valid(number) else number,
             service=settings.service_base,
         )
 
@@ -352,8 +353,3 @@ def confidence_of(given: Mapping[str, Any]) -> float | None:
     """Return how sure the browser's recogniser is, 0.0 to 1.0, or None where it does not say."""
     value = given.get("confidence")
     return float(value) if isinstance(value, int | float) and 0 < value <= 1 else None
-
-
-def grouped(national: str) -> str:
-    """Write a number in pairs, as it is read in France."""
-    return " ".join(re.findall(r"\d{2}", national)) if national.isdecimal() else national

@@ -48,5 +48,5 @@ def say(what: str, words: Mapping[str, str], language: str, chance: Random) -> s
 
 
 def in_pairs(digits: str) -> str:
-    """Return a telephone number as it is said: two digits at a time."""
+    """Return a telephone number as it is said and read in France: two digits at a time."""
     return " ".join(digits[start : start + 2] for start in range(0, len(digits), 2))

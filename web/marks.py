@@ -63,7 +63,7 @@ def public_form(view: View) -> View:
     """For all visitors, with forms without a session token: a page that all share has none.
 
     The browser's word on their origin shows that a page of ours sends them. A view that acts for a
-    particular person checks itself who that is (`web.online.booking_cookie`, a reference and a date
+    particular person checks itself who that is (`web.online.cookies`, a reference and a date
     of birth).
     """
     setattr(view, _MARK, Who(frozenset(), public=True, free_form=True))

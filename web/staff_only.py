@@ -34,10 +34,8 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from services.accounts.sign_in import SignIn, needs
 from services.accounts.staff import Staff, StaffSession
 from web.browser_session import BrowserSession, Cookies
-from web.marks import SIGNED, Who, public, public_form, roles, who_may
+from web.marks import SIGNED, Who, who_may
 from web.pages import setting
-
-__all__ = ["current", "public", "public_form", "roles"]
 
 # The answer to a script whose act needs the password again, because it concerns many callers or
 # lets the user listen (`services.accounts.sign_in.PROVED_FOR`).

@@ -11,10 +11,8 @@ and `talking` for <Dial>; `stage` is what these verbs share: sound, time, orders
 `webhooks` sends the requests, and `steps` says where to.
 """
 
-from exchange.interpreter.call import NORMAL_ENDS, Call
+from exchange.interpreter.call import Call
 from exchange.interpreter.caller import (
-    DEFAULT_GATHER_TIMEOUT_S,
-    HOLD_MUSIC,
     ConferenceWait,
     Gather,
     HangUp,
@@ -25,26 +23,14 @@ from exchange.interpreter.caller import (
     QueueWait,
     Silence,
     Speech,
-    Wait,
 )
-from exchange.interpreter.collector import Collector
-from exchange.interpreter.script import APPLICATION_ERROR, BY_API
-from exchange.interpreter.stage import API_VERSION, MAX_DOCUMENTS_WITHOUT_WAITING, PLACES
-from exchange.interpreter.steps import CallError
-from exchange.interpreter.webhooks import Overrides, SentRequest
+from exchange.interpreter.script import BY_API
+from exchange.interpreter.webhooks import API_VERSION, SentRequest
 
 __all__ = [
     "API_VERSION",
-    "APPLICATION_ERROR",
     "BY_API",
-    "DEFAULT_GATHER_TIMEOUT_S",
-    "HOLD_MUSIC",
-    "MAX_DOCUMENTS_WITHOUT_WAITING",
-    "NORMAL_ENDS",
-    "PLACES",
     "Call",
-    "CallError",
-    "Collector",
     "ConferenceWait",
     "Gather",
     "HangUp",
@@ -52,10 +38,8 @@ __all__ = [
     "HungUp",
     "Input",
     "Keys",
-    "Overrides",
     "QueueWait",
     "SentRequest",
     "Silence",
     "Speech",
-    "Wait",
 ]

@@ -1,11 +1,9 @@
 """`Call`: what a caller, a test and a switchboard have in hand of one call."""
 
 import contextlib
-import math
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from email.utils import format_datetime
 from typing import Self
 from urllib.parse import urldefrag
 
@@ -113,7 +111,6 @@ class Call(Stage):
         return self._act(Silence())
 
     def act(self, action: Input) -> Self:
-        """Do what an `Input` says."""
         match action:
             case HangUp():
                 return self.hang_up()
@@ -270,16 +267,9 @@ class Call(Stage):
             self._callback({"answered": "in-progress"}.get(event, event))
 
     def _callback(self, status: str) -> None:
-        params = {
-            **self.base_params(status),
-            "CallbackSource": "call-progress-events",
-            "SequenceNumber": str(self._sequence),
-            "Timestamp": format_datetime(self.clock.now()),
-        }
+        seconds = self.duration_s if status == "completed" else 0
+        params = self.progress(status, self._sequence, self.clock.now(), seconds)
         self._sequence += 1
-        if status not in {"initiated", "ringing", "in-progress"}:
-            seconds = self.duration_s if status == "completed" else 0
-            params |= {"CallDuration": str(seconds), "Duration": str(math.ceil(seconds / 60))}
         try:
             reply = self.webhooks.send(Goto(self.status_url), params)
         except Failed as failure:

@@ -19,7 +19,7 @@ from exchange.interpreter.steps import (
     Goto,
     Ordered,
 )
-from exchange.interpreter.webhooks import SentRequest, Webhooks
+from exchange.interpreter.webhooks import SentRequest, Told, Webhooks
 from exchange.numbers import WITHHELD
 from exchange.orders import (
     Announce,
@@ -37,14 +37,6 @@ from exchange.orders import (
 from exchange.transport import Reply, Transport
 from exchange.twiml import TwimlError, Verb, parse
 
-API_VERSION = "2010-04-01"
-
-# What is known of where the two ends are; for French numbers nothing but the country.
-PLACES = {
-    f"{side}{part}": "FR" if part == "Country" else ""
-    for side in ("Called", "Caller", "From", "To")
-    for part in ("City", "State", "Zip", "Country")
-}
 # A recording's length is not known without fetching it.
 PLAY_S = 3.0
 PAUSE_S = 1.0
@@ -53,7 +45,7 @@ MAX_DOCUMENTS_WITHOUT_WAITING = 50
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Stage:
+class Stage(Told):
     """One call as its verbs know it; see `Call` for what the fields are.
 
     Whatever takes time goes through `pass_time`, and whatever is heard through `note`: there the
@@ -242,21 +234,6 @@ class Stage:
             self.load(action)
         except Failed as failure:
             self.errors.append(failure.error)
-
-    def base_params(self, status: str) -> dict[str, str]:
-        """Return what every request about the call says."""
-        return {
-            "AccountSid": self.account_sid,
-            "ApiVersion": API_VERSION,
-            "CallSid": self.sid,
-            "CallStatus": status,
-            "Called": self.recipient,
-            "Caller": self.sender,
-            "Direction": self.direction,
-            "From": self.sender,
-            "To": self.recipient,
-            **PLACES,
-        }
 
     def first_params(self) -> dict[str, str]:
         """Return what the first request of an incoming call says besides."""

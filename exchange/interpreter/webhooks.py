@@ -1,15 +1,26 @@
 """The requests that a call makes: signed, tried again as their URL says, within fifteen seconds."""
 
+import math
 import uuid
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Self
-from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit
+from urllib.parse import parse_qsl, urldefrag, urlsplit
 
 from exchange.interpreter.steps import CONNECTION_FAILURE, RETRIEVAL_FAILURE, Failed, Goto
-from exchange.signing import signature
+from exchange.signing import signed
 from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply, Transport
+
+API_VERSION = "2010-04-01"
+# What is known of where the two ends are; for French numbers nothing but the country.
+PLACES = {
+    f"{side}{part}": "FR" if part == "Country" else ""
+    for side in ("Called", "Caller", "From", "To")
+    for part in ("City", "State", "Zip", "Country")
+}
 
 TOTAL_BUDGET_S = 15.0
 MAX_RETRIES = 5
@@ -17,6 +28,43 @@ MIN_TIMEOUT_MS = 100
 CONNECT_TIMEOUT_MS = 5000
 READ_TIMEOUT_MS = 15_000
 RETRY_POLICIES = frozenset({"4xx", "5xx", "ct", "rt", "all"})
+
+
+class Told:
+    """A call or its record, and what requests say of it."""
+
+    account_sid: str
+    sid: str
+    sender: str
+    recipient: str
+    direction: str
+
+    def base_params(self, status: str) -> dict[str, str]:
+        """Return what every request about the call says."""
+        return {
+            "AccountSid": self.account_sid,
+            "ApiVersion": API_VERSION,
+            "CallSid": self.sid,
+            "CallStatus": status,
+            "Called": self.recipient,
+            "Caller": self.sender,
+            "Direction": self.direction,
+            "From": self.sender,
+            "To": self.recipient,
+            **PLACES,
+        }
+
+    def progress(self, status: str, number: int, now: datetime, seconds: int) -> dict[str, str]:
+        """Return a status callback, the `number`th; one that ends the call says how long it was."""
+        params = {
+            **self.base_params(status),
+            "CallbackSource": "call-progress-events",
+            "SequenceNumber": str(number),
+            "Timestamp": format_datetime(now),
+        }
+        if status not in {"initiated", "ringing", "in-progress"}:
+            params |= {"CallDuration": str(seconds), "Duration": str(math.ceil(seconds / 60))}
+        return params
 
 
 @dataclass(frozen=True)
@@ -87,11 +135,8 @@ class Webhooks:
             overrides = Overrides.of(step.url)
         except ValueError as error:
             raise Failed(RETRIEVAL_FAILURE, url, f"connection overrides: {error}") from error
-        if step.method == "GET":
-            url += ("&" if urlsplit(url).query else "?") + urlencode(params)
-            params = {}
-        headers = {
-            "X-Twilio-Signature": signature(self.auth_token, url, params),
+        url, params, headers = signed(self.auth_token, step.method, url, params)
+        headers |= {
             "I-Twilio-Idempotency-Token": str(uuid.uuid4()),
             "User-Agent": "TwilioProxy/1.1",
             "Accept": "*/*",

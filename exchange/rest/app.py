@@ -3,6 +3,7 @@
 import time
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from types import MappingProxyType
 
 from flask import Blueprint, Flask, Response, jsonify, render_template_string, request
@@ -19,8 +20,8 @@ from exchange.rest.far_phones import add_far_phones
 from exchange.rest.lookup import add_lookup
 from exchange.rest.paths import (
     Refused,
+    answer,
     between,
-    created,
     fields,
     given_url,
     known,
@@ -121,7 +122,7 @@ def _add_messages(app: Flask, simulator: Simulator) -> None:
         simulator.messages.add(message)
         resource = message.resource()
         simulator.life.begin(message)
-        return created(resource, fault)
+        return answer(resource, fault, HTTPStatus.CREATED)
 
     @at("GET", "/Messages.json")
     def list_messages() -> Response:

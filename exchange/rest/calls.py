@@ -4,6 +4,7 @@ import re
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from http import HTTPStatus
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
@@ -13,9 +14,8 @@ from exchange.numbers import is_valid
 from exchange.orders import NoSeat, Party, QueueRefused, Wish
 from exchange.rest.paths import (
     Refused,
+    answer,
     between,
-    changed,
-    created,
     fields,
     given_twiml,
     given_url,
@@ -44,7 +44,7 @@ def add_calls(app: Flask, simulator: Simulator) -> None:
         simulator.calls.add(record)
         resource = record.resource()
         simulator.ringing.begin(record)
-        return created(resource, fault)
+        return answer(resource, fault, HTTPStatus.CREATED)
 
     @at("GET", "/Calls.json")
     def list_calls() -> Response:
@@ -83,11 +83,11 @@ def add_calls(app: Flask, simulator: Simulator) -> None:
             if not switchboard.redirect(record.sid, url, method=method, twiml=twiml):
                 raise Refused(21220, "Call is not in-progress. Cannot redirect.")
             record.date_updated = simulator.clock.now()
-        return changed(record.resource(), fault)
+        return answer(record.resource(), fault)
 
 
 def _report_to(simulator: Simulator, record: CallRecord, callback: str) -> None:
-    record.status_callback = callback
+    record.status_url = callback
     call = simulator.switchboard.live(record.sid)
     if isinstance(call, Call):
         call.report_to(callback)
@@ -95,27 +95,30 @@ def _report_to(simulator: Simulator, record: CallRecord, callback: str) -> None:
 
 def _call(simulator: Simulator) -> CallRecord:
     """Return the call that the form asks for; raises Refused with Twilio's code."""
-    form = request.form
-    recipient, sender = numbers()
-    url, twiml = given_url("Url", 21205), given_twiml()
-    if not url and not twiml:
+    record = rung(simulator)
+    record.url, record.twiml = given_url("Url", 21205), given_twiml()
+    if not record.url and not record.twiml:
         raise Refused(21205, "Url parameter is required.")
+    record.method = request.form.get("Method", "POST")
+    record.fallback_url = given_url("FallbackUrl", 21205)
+    return record
+
+
+def rung(simulator: Simulator) -> CallRecord:
+    """Return a call to whom the form names, and what is told of it; raises Refused."""
+    recipient, sender = _numbers()
     return CallRecord(
         simulator.settings.twilio_account_sid,
         sender,
         recipient,
         simulator.clock.now(),
-        url=url,
-        method=form.get("Method", "POST"),
-        twiml=twiml,
-        fallback_url=given_url("FallbackUrl", 21205),
-        status_callback=given_url("StatusCallback", 21609),
-        status_events=events(),
-        timeout_s=form.get("Timeout", 60, int),
+        status_url=given_url("StatusCallback", 21609),
+        status_events=_events(),
+        timeout_s=request.form.get("Timeout", 60, int),
     )
 
 
-def numbers() -> tuple[str, str]:
+def _numbers() -> tuple[str, str]:
     """Return whom to ring and who rings, as the form has them; raises Refused."""
     form = request.form
     recipient, sender = form.get("To", ""), form.get("From", "")
@@ -133,7 +136,7 @@ def numbers() -> tuple[str, str]:
     return recipient, sender
 
 
-def events() -> tuple[str, ...]:
+def _events() -> tuple[str, ...]:
     """Return the call events that the form asks to be told of; raises Refused."""
     given = tuple(" ".join(request.form.getlist("StatusCallbackEvent")).split()) or ("completed",)
     if set(given) - CALL_EVENTS:

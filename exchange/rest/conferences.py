@@ -5,15 +5,13 @@ from xml.sax.saxutils import escape, quoteattr
 
 from flask import Flask, Response, jsonify, request
 
-from exchange.calls import CallRecord
 from exchange.conferences import Conference, Participant
 from exchange.orders import NoSeat
-from exchange.rest.calls import events, numbers
+from exchange.rest.calls import rung
 from exchange.rest.paths import (
     Refused,
+    answer,
     between,
-    changed,
-    created,
     given_flag,
     given_url,
     known,
@@ -37,7 +35,6 @@ PARTICIPANT = "/Conferences/<ConferenceSid>/Participants/<CallSid>.json"
 
 
 def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PLR0915 - routes
-    """Add conferences and their participants."""
     at, switchboard = simulator.paths(app), simulator.switchboard
 
     def member(sid: str, call_sid: str) -> tuple[Conference, Participant]:
@@ -76,7 +73,7 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
             switchboard.announce(conference, announcement, method)
         if request.form.get("Status") == "completed":
             switchboard.end_conference(conference)
-        return changed(conference.resource(), fault)
+        return answer(conference.resource(), fault)
 
     @at("GET", "/Conferences/<ConferenceSid>/Participants.json")
     def list_participants(ConferenceSid: str) -> Response:  # noqa: N803
@@ -96,7 +93,7 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
     @at("POST", "/Conferences/<ConferenceSid>/Participants.json")
     def create_participant(ConferenceSid: str) -> Response:  # noqa: N803
         simulator.check()
-        record = _leg(simulator)
+        record = rung(simulator)
         fault = simulator.take_call_fault()
         conference = switchboard.conference(ConferenceSid)
         if conference is not None and conference.status == "completed":
@@ -109,7 +106,7 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         switchboard.expect(conference, record.sid, label)
         resource = conference.expected_resource(record, label, _wish_flags())
         simulator.ringing.begin(record)
-        return created(resource, fault)
+        return answer(resource, fault, HTTPStatus.CREATED)
 
     @at("GET", PARTICIPANT)
     def fetch_participant(ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
@@ -143,7 +140,7 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         if announcement:
             method = form.get("AnnounceMethod", "POST")
             switchboard.announce(conference, announcement, method, participant)
-        return changed(conference.participant_resource(participant), fault)
+        return answer(conference.participant_resource(participant), fault)
 
     @at("DELETE", PARTICIPANT)
     def delete_participant(ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
@@ -151,20 +148,6 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         simulator.take_fault()
         switchboard.kick(conference, participant)
         return Response(status=HTTPStatus.NO_CONTENT)
-
-
-def _leg(simulator: Simulator) -> CallRecord:
-    """Return the call to a new participant that the form asks for; raises Refused."""
-    recipient, sender = numbers()
-    return CallRecord(
-        simulator.settings.twilio_account_sid,
-        sender,
-        recipient,
-        simulator.clock.now(),
-        status_callback=given_url("StatusCallback", 21609),
-        status_events=events(),
-        timeout_s=request.form.get("Timeout", 60, int),
-    )
 
 
 def _wish_flags() -> dict[str, bool]:

@@ -14,6 +14,7 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify
 
+from exchange.orders import REFUSALS
 from exchange.rest.calls import CLIENT_NAME
 from exchange.rest.paths import Refused, fields, known, not_found
 from exchange.rest.server import Simulator
@@ -21,7 +22,6 @@ from exchange.rest.server import Simulator
 NUMBER = re.compile(r"\+[1-9][0-9]{0,14}")
 MOST_NAMES, MOST_PREFIXES = 1000, 100
 ANSWERED = "answered"
-REFUSALS = {"busy", "no-answer", "failed"}
 
 
 def add_far_phones(own: Blueprint, simulator: Simulator) -> None:

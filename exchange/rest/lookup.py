@@ -4,8 +4,6 @@ Its description is not in the extract of `openapi/`; the fields are those that t
 reads. Free here, and by the numbering plan unless `line_types` of the switches says otherwise.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import phonenumbers

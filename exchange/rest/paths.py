@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from flask import Response, jsonify, request
 
 from exchange.faults import Fault
-from exchange.interpreter import API_VERSION, Overrides
+from exchange.interpreter.webhooks import API_VERSION, Overrides
 from exchange.store import R, Store
 
 T = TypeVar("T")
@@ -79,24 +79,14 @@ def fields() -> dict[str, Any]:
     return given
 
 
-def created(resource: dict[str, Any], fault: Fault) -> Response:
-    """Answer 201, or cut the connection after all was done."""
+def answer(resource: Mapping[str, Any], fault: Fault, status: int = HTTPStatus.OK) -> Response:
+    """Answer a request that made or changed something, or break off where the fault says so."""
     response = jsonify(resource)
-    response.status_code = HTTPStatus.CREATED
-    return cut(response, fault)
-
-
-def changed(resource: Mapping[str, Any], fault: Fault) -> Response:
-    """Answer 200 to an update, or cut the connection after all was done."""
-    return cut(jsonify(resource), fault)
-
-
-def cut(response: Response, fault: Fault) -> Response:
-    """Return the answer, or one that breaks off where the fault says so."""
+    response.status_code = status
     if fault.kind != "cut":
         return response
     # The promised length makes the client notice that nothing follows.
-    broken = Response(CutBody(), response.status_code, mimetype="application/json")
+    broken = Response(CutBody(), status, mimetype="application/json")
     broken.headers["Content-Length"] = response.headers["Content-Length"]
     return broken
 

@@ -5,14 +5,13 @@ from http import HTTPStatus
 from flask import Flask, Response, jsonify, request
 
 from exchange.queues import MOST_MAX_SIZE
-from exchange.rest.paths import Refused, changed, created, given_url, known, page
+from exchange.rest.paths import Refused, answer, given_url, known, page
 from exchange.rest.server import Simulator
 
 MAX_NAME = 64
 
 
 def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - routes
-    """Add queues and their members."""
     at, switchboard = simulator.paths(app), simulator.switchboard
 
     @at("POST", "/Queues.json")
@@ -27,7 +26,7 @@ def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - routes
         except ValueError as error:
             message = f"A queue already exists in this account with that name: {name}"
             raise Refused(22003, message) from error
-        return created(switchboard.queue_resource(queue), fault)
+        return answer(switchboard.queue_resource(queue), fault, HTTPStatus.CREATED)
 
     @at("GET", "/Queues.json")
     def list_queues() -> Response:
@@ -49,7 +48,7 @@ def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - routes
             raise Refused(22003, f"A queue already exists in this account with that name: {name}")
         fault = simulator.take_fault()
         switchboard.change_queue(queue, name=name, max_size=size)
-        return changed(switchboard.queue_resource(queue), fault)
+        return answer(switchboard.queue_resource(queue), fault)
 
     @at("DELETE", "/Queues/<Sid>.json")
     def delete_queue(Sid: str) -> Response:  # noqa: N803
@@ -79,7 +78,7 @@ def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - routes
             raise Refused(21205, "Url parameter is required.")
         fault = simulator.take_fault()
         resource = switchboard.take(QueueSid, CallSid, url, request.form.get("Method", "POST"))
-        return changed(known(resource), fault)
+        return answer(known(resource), fault)
 
 
 def _name() -> str:

@@ -1,7 +1,5 @@
 """Telephones over SIP: `python -m exchange.sip`, in a process of its own beside the service."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sys

@@ -4,23 +4,20 @@ Each call has a thread of its own, as anywhere in the exchange. `on_call` comes 
 leaves everything that takes time to that thread.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 import time
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
 from exchange.interpreter import Call
 from exchange.legs import drive
 from exchange.numbers import WITHHELD, to_e164
 from exchange.orders import Lines, Mailbox
 from exchange.settings import Settings
-from exchange.sip.leg import SipClock, SipLeg, Studio, Time
-from exchange.sip.parts import Telephone
+from exchange.sip.leg import SipClock, SipLeg, Studio, Telephone, Time
 from exchange.sip.settings import Account, Plan
 from exchange.sip.wire_office import trouble
 from exchange.subscribers import Taken
@@ -54,18 +51,6 @@ def caller_of(telephone: Telephone, accounts: Mapping[str, Account]) -> str:
     if account is not None and account.number:
         return account.number
     return number_of(telephone.caller) or WITHHELD
-
-
-class Caller(Telephone, Protocol):
-    """A telephone whose news go to the `Ear` that is set, those before it first."""
-
-    @property
-    def ear(self) -> object:
-        """Who is told."""
-        ...
-
-    @ear.setter
-    def ear(self, ear: object) -> None: ...
 
 
 class Calls:
@@ -102,7 +87,7 @@ class Calls:
     def __len__(self) -> int:
         return len(self._live)
 
-    def on_call(self, telephone: Caller) -> None:
+    def on_call(self, telephone: Telephone) -> None:
         """Have a telephone that rings answered by the service, or refuse it. On the loop."""
         called = number_of(telephone.called)
         if called not in self._ours or called is None:
@@ -131,7 +116,7 @@ class Calls:
             telephone.rings()
             self._live[leg] = self._begin(lambda: self._drive(call, leg))
 
-    def run(self, telephone: Caller, taken: Taken) -> None:
+    def run(self, telephone: Telephone, taken: Taken) -> None:
         """Let a call that a telephone took go on to its end. In a thread of the call."""
         leg = SipLeg(telephone, self._studio, taken.mailbox, time=self._time)
         call = taken.call(
@@ -163,7 +148,7 @@ class Calls:
         return not any(thread.is_alive() for thread in live.values())
 
     def _drive(self, call: Call, leg: SipLeg) -> None:
-        leg.attend(call)
+        leg.call = call
         try:
             drive(call, leg)
         except Exception as error:  # noqa: BLE001 - one call's trouble is not everybody's

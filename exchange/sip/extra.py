@@ -1,7 +1,5 @@
 """Whether the packages of the extra are here, without loading one of them."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from typing import Final
 

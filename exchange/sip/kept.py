@@ -1,7 +1,5 @@
 """Sound that was made once and is kept: bounded, and made by one thread while others wait."""
 
-from __future__ import annotations
-
 import threading
 
 from collections import OrderedDict
@@ -24,11 +22,6 @@ class Kept(Generic[Key]):
         self._sounds: OrderedDict[Key, bytes] = OrderedDict()
         self._bytes = 0
         self._making: dict[Key, Future[bytes | None]] = {}
-
-    @property
-    def size(self) -> int:
-        """Bytes that are kept now."""
-        return self._bytes
 
     def get(self, key: Key, make: Callable[[], bytes | None]) -> bytes | None:
         """Return what is kept, or what `make` makes, which is called by one thread at a time.

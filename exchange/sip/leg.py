@@ -6,15 +6,13 @@ call. Nothing of the line is called under the lock that stands between them, for
 news under locks of its own.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import threading
 import time
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -32,7 +30,12 @@ from exchange.interpreter import (
 )
 from exchange.interpreter.collector import Collector
 from exchange.orders import Complete, Drop, Mailbox, Order, Redirect, Released, Seat, Seated
-from exchange.sip.parts import RATE, Line, Sound, Telephone
+from exchange.sip.line import RtpLine
+from exchange.sip.listening import Hearing, Listener
+from exchange.sip.mixer import Mixer
+from exchange.sip.parts import RATE, Ear, Sound
+from exchange.sip.sounds import Sounds
+from exchange.sip.voice import Voice
 from exchange.switchboard import BRIDGE
 from exchange.twiml import Piece
 
@@ -59,62 +62,6 @@ ONE_SECOND: Final = Sound.silent(1)
 NOTHING: Final = Sound(b"")
 
 
-class Voice(Protocol):
-    """Speaks; see `voice.Voice`. From calls' threads."""
-
-    def say(self, pieces: Sequence[Piece], language: str) -> Iterator[Sound]:
-        """Return what is said, as it is made."""
-        ...
-
-
-class Sounds(Protocol):
-    """Recordings; see `sounds.Sounds`. From calls' threads."""
-
-    def of(self, url: str) -> Sound | None:
-        """Return a recording, or None where it cannot be had or played."""
-        ...
-
-
-class Mixer(Protocol):
-    """Has those who sit in the same conference hear one another; see `mixer.Mixer`."""
-
-    def seat(
-        self, call_sid: str, line: Line, seat: Seat | None, music: Sound | None = None
-    ) -> None:
-        """Take note of a place in a conference, or that there is none any more. Any thread.
-
-        `music` is heard while the call is alone or on hold there.
-        """
-        ...
-
-
-class Hearing(Protocol):
-    """Somebody is listened to, once; from the loop's thread but for `close`."""
-
-    @property
-    def speaking(self) -> bool:
-        """Whether somebody has begun to speak, and what they said is not known yet."""
-        ...
-
-    def take(self, pcm: bytes) -> None:
-        """Take 20 ms of 16-bit samples."""
-        ...
-
-    def close(self) -> None:
-        """Listen no more, and tell nothing more."""
-        ...
-
-
-class Recogniser(Protocol):
-    """Understands speech; see `listening.Listener`."""
-
-    def begin(
-        self, language: str, hints: str, told: Callable[[str, float | None], None]
-    ) -> Hearing:
-        """Begin to listen; `told` hears once what was said, and how sure that is (0.0 to 1.0)."""
-        ...
-
-
 @dataclass(frozen=True)
 class Studio:
     """Where sound comes from, one for all calls. Without a recogniser, speech is silence."""
@@ -126,36 +73,54 @@ class Studio:
     ringing: Sound
     beep: Sound
     tones: Callable[[str], Sound] = lambda digits: Sound.silent(len(digits) / 2)
-    recogniser: Recogniser | None = None
+    recogniser: Listener | None = None
 
 
-class Time(Protocol):
-    """Time as somebody on the telephone feels it, in seconds that never go back."""
+class Time:
+    """The machine's time, in seconds that never go back."""
 
     def now(self) -> float:
         """Return the present moment."""
-        ...
-
-    def wait(self, changed: threading.Condition, seconds: float) -> None:
-        """Wait with the lock until told, at most so long."""
-        ...
-
-
-class RealTime:
-    """The machine's."""
-
-    def now(self) -> float:
         return time.monotonic()
 
     def wait(self, changed: threading.Condition, seconds: float) -> None:
+        """Wait with the lock until told, at most so long."""
         changed.wait(seconds)
+
+
+class Telephone(Protocol):
+    """One SIP call, in either direction. May be used from any thread.
+
+    `caller` is what stands in From before the `@`, or `anonymous` where that is not to be known;
+    `called` whom the request is for, or who stands in To where that is no number. `account` is who
+    proved to be somebody, or an empty string. `line` is there from the beginning. `ear` is told the
+    news, those from before it was set first.
+    """
+
+    caller: str
+    called: str
+    account: str
+    line: RtpLine
+    ear: Ear | None
+
+    def rings(self) -> None:
+        """Say 180 to who calls."""
+
+    def answer(self) -> bool:
+        """Answer who calls, once; waits until that is sent. False where they have gone."""
+
+    def refuse(self, status: int) -> None:
+        """Refuse who calls, with a final status of 4xx to 6xx."""
+
+    def hang_up(self) -> None:
+        """End it, whatever it does; once is enough, and nothing is told of it."""
 
 
 class SipLeg:
     """One caller; see `Leg`, `Talker` and `Ear`.
 
     Made before its call, whose hooks are `picks_up`, `heard`, `seated` and `over` and whose mailbox
-    is `mailbox`; `attend` tells of it. A telephone that rings us is answered at the first verb that
+    is `mailbox`; `call` is set then. A telephone that rings us is answered at the first verb that
     answers, so that a <Reject> can still refuse it.
     """
 
@@ -163,10 +128,11 @@ class SipLeg:
         self, telephone: Telephone, studio: Studio, mailbox: Mailbox, *, time: Time | None = None
     ) -> None:
         self._telephone, self._line = telephone, telephone.line
-        self._studio, self._time = studio, time or RealTime()
+        self._studio, self._time = studio, time or Time()
         self._mailbox = mailbox
         mailbox.on_post = self._tell
-        self._call: Call | None = None
+        # The call that this is the caller of.
+        self.call: Call | None = None
         self._changed = threading.Condition()
         # Counts what was told, so that nothing told between looking and waiting is missed.
         self._news = 0
@@ -184,15 +150,6 @@ class SipLeg:
         self._keys: deque[tuple[str, float]] = deque(maxlen=MOST_KEYS)
         self._said: tuple[str, float | None] | None = None
         self._hearing: Hearing | None = None
-
-    def attend(self, call: Call) -> None:
-        """Take note of the call that this is the caller of."""
-        self._call = call
-
-    @property
-    def call(self) -> Call | None:
-        """The call that this is the caller of."""
-        return self._call
 
     # The loop's thread
 
@@ -265,7 +222,7 @@ class SipLeg:
 
     def over(self) -> None:
         """Let go of the telephone, now that the call has ended; what was said is heard out."""
-        call = self._call
+        call = self.call
         if self._over or call is None:
             return
         self._over = True
@@ -441,10 +398,10 @@ class SipLeg:
 
     def _mix(self, seat: Seat | None) -> None:
         """Have the mixer know the line's place; without one it is told only if it knows one."""
-        if self._call is not None and (seat is not None or self._mixed):
+        if self.call is not None and (seat is not None or self._mixed):
             self._mixed = seat is not None
-            music = None if seat is None else self._music_of(seat, self._call.music_url)
-            self._studio.mixer.seat(self._call.sid, self._line, seat, music)
+            music = None if seat is None else self._music_of(seat, self.call.music_url)
+            self._studio.mixer.seat(self.call.sid, self._line, seat, music)
 
     def _music_of(self, seat: Seat, url: str | None) -> Sound:
         """Return what is heard while waiting in a conference."""

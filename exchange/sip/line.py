@@ -15,17 +15,16 @@ import random
 import socket
 import struct
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from aiortp.packet import RtpPacket, is_rtcp
 
-from exchange.sip.hearing import Hearing
-from exchange.sip.keys import Keys
+from exchange.sip.hearing import Hearing, Keys
 from exchange.sip.parts import FRAME, FRAME_S, SILENCE, WIDTH, Ear, Law, Media, Sound
 from exchange.sip.playing import Playing
-from exchange.sip.ports import Datagrams, open_pair
+from exchange.sip.ports import open_pair
 from exchange.sip.reports import Reports
 from exchange.sip.ticker import HEAR, SEND, Ticker
 
@@ -39,6 +38,8 @@ STILL: Final = bytes(FRAME * WIDTH)
 HEADER: Final = struct.Struct("!BBHII")
 VERSION: Final = 0x80
 MARKER: Final = 0x80
+# Seconds after which a side that says nothing is gone.
+LOST_AFTER_S: Final = 30.0
 # Bytes of a packet; what is longer did not fit an Ethernet frame and is none of ours.
 LONGEST: Final = 1500
 # Packets taken in a beat, of which one is due: the rest is for those that were held up.
@@ -91,29 +92,27 @@ async def open_line(
     host: str,
     ports: tuple[int, int],
     ticker: Ticker,
-    lost_after_s: float = 30.0,
     allowed: Callable[[str], bool] = everybody,
-    chance: random.Random | None = None,
 ) -> RtpLine:
     """Return a line on a free pair of ports of `host`, an address literal; on the loop.
 
     `ports` are the first and the last to use; (0, 0) lets the machine choose. `allowed` says which
-    addresses may send to it and are sent to. After `lost_after_s` without a packet, where the other
+    addresses may send to it and are sent to. After `LOST_AFTER_S` without a packet, where the other
     side should speak, the ear is told once that it is gone; the line stays until it is closed.
     Raises ports.NoPort.
     """
-    chance = chance or random.SystemRandom()
+    chance = random.SystemRandom()
     sockets = open_pair(host, ports, chance)
-    return RtpLine(ear, sockets, ticker, lost_after_s=lost_after_s, allowed=allowed, chance=chance)
+    return RtpLine(ear, sockets, ticker, lost_after_s=LOST_AFTER_S, allowed=allowed, chance=chance)
 
 
 class RtpLine:
-    """A `parts.Line`; a conference also takes what is heard on it, and gives what it hears."""
+    """The line of one call. A conference takes what is heard on it, and gives what it hears."""
 
     def __init__(
         self,
         ear: Ear,
-        sockets: tuple[Datagrams, Datagrams],
+        sockets: tuple[socket.socket, socket.socket],
         ticker: Ticker,
         *,
         lost_after_s: float,
@@ -127,11 +126,12 @@ class RtpLine:
         self.counts = Counts()
         self._ear = ear
         self._media, self._control = sockets
-        self._port = int(self._media.getsockname()[1])
+        # The UDP port that it listens on, fixed from the beginning, for the SDP.
+        self.port = int(self._media.getsockname()[1])
         self._ticker = ticker
         self._lost_after = round(lost_after_s / FRAME_S)
         self._allowed = allowed
-        self._closed = False
+        self.closed = False
         self._gone = False
         # What the other side's SDP said, and where it is spoken to: there, or where it speaks from.
         self._agreed: Media | None = None
@@ -158,18 +158,9 @@ class RtpLine:
         ticker.join(SEND, self._send)
 
     @property
-    def port(self) -> int:
-        """The UDP port that it listens on."""
-        return self._port
-
-    @property
     def playing(self) -> bool:
         """Whether anything is still to be played; False when the ear is told that nothing is."""
-        return self._playing.busy and not self._closed
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
+        return self._playing.busy and not self.closed
 
     def connect(self, media: Media) -> None:
         """Begin to send and to listen, or go on elsewhere after a re-INVITE. On the loop.
@@ -213,7 +204,7 @@ class RtpLine:
     def close(self) -> None:
         """Let go of the ports, with the next beat. Any thread."""
         self._playing.forget()
-        self._closed = True
+        self.closed = True
 
     def _address(self, media: Media) -> Address | None:
         try:
@@ -230,7 +221,7 @@ class RtpLine:
 
     def _hear(self, beat: int) -> None:
         agreed = self._agreed
-        if self._closed or agreed is None:
+        if self.closed or agreed is None:
             return
         self._keys_told = 0
         for _ in range(MOST_A_BEAT):
@@ -324,7 +315,7 @@ class RtpLine:
     # In each beat, last: send.
 
     def _send(self, beat: int) -> None:
-        if self._closed:
+        if self.closed:
             self._let_go()
             return
         agreed = self._agreed
@@ -378,3 +369,6 @@ class RtpLine:
             self._report(self._reports.bye(), self._to)
         self._media.close()
         self._control.close()
+
+
+LineOpener = Callable[[Ear], Awaitable[RtpLine]]

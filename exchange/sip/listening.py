@@ -1,23 +1,24 @@
 """Listens to callers who speak instead of pressing keys.
 
 `Listener` is what a call's leg knows. It finds by loudness where a caller begins and ends, and has
-what they said understood by a `Transcriber`, one at a time and away from the loop's thread. Nothing
+what they said understood by a `Whisper`, one at a time and away from the loop's thread. Nothing
 that was said is logged or kept.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import queue
 import threading
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from exchange.sip.parts import FRAME_S, WIDTH
 from exchange.sip.samples import audioop
+from exchange.sip.whisper import Understood, Whisper
 
 log = logging.getLogger(__name__)
 
@@ -39,26 +40,11 @@ _UP: Final = 0.05
 _DOWN: Final = 0.3
 # Answers that wait to be understood; further ones count as silence.
 MOST_WAITING: Final = 8
+_NEEDS: Final = "faster-whisper"
 
 
-@dataclass(frozen=True)
-class Understood:
-    """What somebody said, and how sure that is, from 0.0 to 1.0."""
-
-    text: str
-    confidence: float
-
-
-class Transcriber(Protocol):
-    """Turns speech into text; from one thread."""
-
-    def words(self, pcm: bytes, language: str, hints: str) -> Understood | None:
-        """Return what is said in 16-bit samples at 8 kHz; None where it is nothing or fails."""
-        ...
-
-    def close(self) -> None:
-        """Let go of everything."""
-        ...
+class NoRecogniser(Exception):
+    """One sentence for the operator: what SIP_RECOGNISER asks for, and what it lacks."""
 
 
 class Endpoints:
@@ -102,7 +88,7 @@ class Endpoints:
 
 
 class Hearing:
-    """Somebody is listened to, once; see `leg.Hearing`."""
+    """Somebody is listened to, once."""
 
     def __init__(
         self,
@@ -115,17 +101,13 @@ class Hearing:
         self.language, self.hints = language, hints
         self._told, self._ends, self._endpoints = told, ends, endpoints
         self._lock = threading.Lock()
-        self._done = False
+        # Whether nobody wants to know any more.
+        self.done = False
 
     @property
     def speaking(self) -> bool:
         """Whether somebody has begun to speak, and what they said is not known yet."""
-        return self._endpoints.started and not self._done
-
-    @property
-    def done(self) -> bool:
-        """Whether nobody wants to know any more."""
-        return self._done
+        return self._endpoints.started and not self.done
 
     @property
     def pcm(self) -> bytes:
@@ -134,13 +116,13 @@ class Hearing:
 
     def take(self, pcm: bytes) -> None:
         """Take 20 ms of 16-bit samples. On the loop's thread."""
-        if not self._done and self._endpoints.take(pcm):
+        if not self.done and self._endpoints.take(pcm):
             self._ends(self)
 
     def tell(self, understood: Understood | None) -> None:
         """Tell once, if anybody wants to know. From any thread."""
         with self._lock:
-            done, self._done = self._done, True
+            done, self.done = self.done, True
         if not done:
             if understood is None:
                 self._told("", None)
@@ -150,14 +132,14 @@ class Hearing:
     def close(self) -> None:
         """Listen no more, and tell nothing more. From any thread."""
         with self._lock:
-            self._done = True
+            self.done = True
 
 
 class Listener:
-    """Listens to callers, each once at a time; see `leg.Recogniser`. From any thread."""
+    """Listens to callers, each once at a time. From any thread."""
 
     def __init__(
-        self, transcriber: Transcriber, *, silence_s: float = SILENCE_S, most_s: float = MOST_S
+        self, transcriber: Whisper, *, silence_s: float = SILENCE_S, most_s: float = MOST_S
     ) -> None:
         self._transcriber = transcriber
         self._silence, self._most = silence_s, most_s
@@ -196,3 +178,21 @@ class Listener:
         while (hearing := self._waiting.get()) is not None:
             if not hearing.done:
                 hearing.tell(self._transcriber.words(hearing.pcm, hearing.language, hearing.hints))
+
+
+def recogniser_of(setting: str) -> Listener | None:
+    """Return what the setting asks for: nothing, or `whisper`, or `whisper:` and a model.
+
+    A model is a folder, or a name that faster-whisper knows and downloads; it is loaded at once, in
+    the background. Raises NoRecogniser.
+    """
+    kind, _, model = setting.strip().partition(":")
+    if not kind:
+        return None
+    if kind != "whisper":
+        raise NoRecogniser(f"SIP_RECOGNISER={setting}: it may be empty, or whisper.")
+    if importlib.util.find_spec(_NEEDS.replace("-", "_")) is None:
+        raise NoRecogniser(
+            f"SIP_RECOGNISER={setting} needs the package {_NEEDS}: .venv/bin/pip install {_NEEDS}"
+        )
+    return Listener(Whisper(model))

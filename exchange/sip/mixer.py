@@ -1,16 +1,15 @@
 """Conferences on audio: those who sit in the same one hear one another."""
 
-from __future__ import annotations
-
 import threading
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from exchange.orders import Seat
-from exchange.sip.parts import FRAME, WIDTH, Law, Line, Sound, coded
+from exchange.sip.line import RtpLine
+from exchange.sip.parts import FRAME, WIDTH, Law, Sound, coded
 from exchange.sip.samples import audioop
 from exchange.sip.ticker import MIX, Ticker
 
@@ -19,33 +18,12 @@ LAWS: Final[tuple[Law, ...]] = ("PCMU", "PCMA")
 KEPT: Final = 4
 
 
-@runtime_checkable
-class MixedLine(Protocol):
-    """A line that a conference is heard on; see `line.RtpLine`. On the loop but for `attend`."""
-
-    law: Law
-    frame: bytes | None
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        ...
-
-    def attend(self, wanted: bool) -> None:  # noqa: FBT001 - a switch
-        """Say whether `frame` is wanted."""
-        ...
-
-    def mix(self, coded: bytes | None) -> None:
-        """Send this in the present beat."""
-        ...
-
-
 @dataclass(slots=True)
 class Participant:
     """A call in a conference."""
 
     call_sid: str
-    line: MixedLine
+    line: RtpLine
     seat: Seat
     # What it hears while it waits, and how far into that it is, in samples.
     waiting: Mapping[Law, bytes]
@@ -75,15 +53,13 @@ class Mixer:
         ticker.join(MIX, self._mix)
 
     def seat(
-        self, call_sid: str, line: Line, seat: Seat | None, music: Sound | None = None
+        self, call_sid: str, line: RtpLine, seat: Seat | None, music: Sound | None = None
     ) -> None:
         """Let a call have this place from now on, or none. Any thread.
 
-        `music` is what this one hears while it waits; an empty sound is silence. Raises TypeError
-        for a line that has no part in mixing.
+        `music` is what this one hears while it waits; an empty sound is silence.
         """
-        if not isinstance(line, MixedLine):
-            raise TypeError("this line cannot be mixed")
+        line.attend(seat is not None)
         with self._lock:
             before = self._leave(call_sid)
             if seat is not None:
@@ -93,7 +69,6 @@ class Mixer:
                 room = self._rooms.setdefault(seat.sid, {})
                 room[call_sid] = Participant(call_sid, line, seat, waiting, at)
                 self._sits[call_sid] = seat.sid
-        line.attend(seat is not None)
 
     @property
     def empty(self) -> bool:

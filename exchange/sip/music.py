@@ -3,8 +3,6 @@
 Nobody's licence stands on them. Each is made when it is first asked for, and then kept.
 """
 
-from __future__ import annotations
-
 import array
 import math
 

@@ -7,8 +7,6 @@ in C, a quarter of a second at a time so that a packet of another call is never 
 The processes that speak import this and little else: it is kept free of heavy imports.
 """
 
-from __future__ import annotations
-
 import math
 
 from exchange.sip.samples import audioop

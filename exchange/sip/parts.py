@@ -1,13 +1,7 @@
-"""What the rooms of the SIP leg share: sound as it goes over the line, and who talks to whom.
-
-Two kinds of threads meet: everything of the network happens on one asyncio loop, and each call runs
-in a thread of its own, as anywhere in the exchange. What of these protocols may be called from a
-call's thread says so.
-"""
+"""What the rooms of the SIP leg share: sound as it goes over the line, and who is told of it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, Protocol
@@ -33,10 +27,8 @@ class Sound:
     ulaw: bytes
 
     @classmethod
-    def of_pcm(cls, pcm: bytes, rate: int = RATE) -> Sound:
-        """Return the sound of 16-bit mono samples in the machine's order, at `rate` a second."""
-        if rate != RATE:
-            pcm, _ = audioop.ratecv(pcm, WIDTH, 1, rate, RATE, None)
+    def of_pcm(cls, pcm: bytes) -> Sound:
+        """Return the sound of 16-bit mono samples in the machine's order."""
         return cls(audioop.lin2ulaw(pcm, WIDTH))
 
     @classmethod
@@ -90,81 +82,9 @@ class Ear(Protocol):
 
     def key(self, digit: str) -> None:
         """Tell a key (0-9, `*`, `#`) as soon as it is known to be pressed, once."""
-        ...
 
     def idle(self) -> None:
         """Tell that all that was to be played has been played, or was stopped."""
-        ...
 
     def gone(self, how: str) -> None:
         """Tell that the call is over: `hung up`, `cancelled`, or `lost` where nothing comes."""
-        ...
-
-
-class Line(Protocol):
-    """The sound of one call: RTP in and out. May be used from any thread but for `connect`."""
-
-    law: Law
-
-    @property
-    def port(self) -> int:
-        """The UDP port that it listens on; fixed from the beginning, for the SDP."""
-        ...
-
-    def connect(self, media: Media) -> None:
-        """Begin to send and to listen, or go on elsewhere after a re-INVITE. On the loop."""
-        ...
-
-    def play(self, sound: Sound) -> None:
-        """Play after what is to be played already."""
-        ...
-
-    def stop(self) -> None:
-        """Forget what is still to be played; the packet that is on its way goes."""
-        ...
-
-    @property
-    def playing(self) -> bool:
-        """Whether anything is still to be played."""
-        ...
-
-    def listen(self, taken: Callable[[bytes], None] | None) -> None:
-        """Give what comes in, 20 ms of 16-bit samples at a time, on the loop's thread."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the port."""
-        ...
-
-
-LineOpener = Callable[[Ear], Awaitable[Line]]
-
-
-class Telephone(Protocol):
-    """One SIP call, in either direction. May be used from any thread.
-
-    `caller` is what stands in From before the `@`, or `anonymous` where that is not to be known;
-    `called` whom the request is for, or who stands in To where that is no number. `account` is who
-    proved to be somebody, or an empty string. `line` is there from the beginning.
-    """
-
-    caller: str
-    called: str
-    account: str
-    line: Line
-
-    def rings(self) -> None:
-        """Say 180 to who calls."""
-        ...
-
-    def answer(self) -> bool:
-        """Answer who calls, once; waits until that is sent. False where they have gone."""
-        ...
-
-    def refuse(self, status: int) -> None:
-        """Refuse who calls, with a final status of 4xx to 6xx."""
-        ...
-
-    def hang_up(self) -> None:
-        """End it, whatever it does; once is enough, and nothing is told of it."""
-        ...

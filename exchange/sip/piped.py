@@ -1,7 +1,5 @@
 """A process of ours that answers questions over its standard input and output, one at a time."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

@@ -1,7 +1,5 @@
 """What is still to be played on a line: filled by its call's thread, emptied by the beat."""
 
-from __future__ import annotations
-
 import threading
 
 from collections import deque

@@ -1,44 +1,17 @@
 """The pair of UDP ports of a line: an even one for RTP, the next for RTCP (RFC 3550, 11)."""
 
-from __future__ import annotations
-
 import contextlib
 import ipaddress
 import random
 import socket
 
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Final
 
 # Expedited forwarding (RFC 3246), for routers that care: six bits, above those for congestion.
 SPEECH: Final = 46 << 2
 # Tries where the machine chooses, until its choice is even and the next one is free too.
 TRIES: Final = 200
-
-
-class Datagrams(Protocol):
-    """What a line needs of a UDP socket that does not block."""
-
-    @property
-    def family(self) -> int:
-        """AF_INET or AF_INET6."""
-        ...
-
-    def getsockname(self) -> Any:
-        """Return its own address: the host, the port."""
-        ...
-
-    def recvfrom(self, most: int, /) -> tuple[bytes, Any]:
-        """Return a datagram and where it came from; BlockingIOError where there is none."""
-        ...
-
-    def sendto(self, data: bytes, to: tuple[str, int], /) -> int:
-        """Send a datagram, or raise OSError."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the port."""
-        ...
 
 
 class NoPort(OSError):

@@ -1,7 +1,5 @@
 """The process of the SIP telephones: one loop for the network, and what is shared by all calls."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import gc
@@ -19,15 +17,15 @@ from exchange.settings import Settings
 from exchange.sip import music
 from exchange.sip.calls import Calls
 from exchange.sip.leg import Studio
-from exchange.sip.line import open_line
+from exchange.sip.line import RtpLine, open_line
+from exchange.sip.listening import NoRecogniser, recogniser_of
 from exchange.sip.mixer import Mixer
-from exchange.sip.parts import Ear, Line
+from exchange.sip.parts import Ear
 from exchange.sip.rung import Rung
 from exchange.sip.settings import Plan, SipSettings
 from exchange.sip.sounds import Sounds
 from exchange.sip.ticker import Ticker
 from exchange.sip.voice import Voice
-from exchange.sip.whisper import NoRecogniser, recogniser_of
 from exchange.sip.wire import Wire
 from exchange.switchboard import spawn
 from exchange.transport import HttpTransport
@@ -52,7 +50,7 @@ async def serve(plan: Plan, own: SipSettings, settings: Settings) -> None:
     lines = RemoteSwitchboard(settings.simulator_base, settings, transport)
     ticker = Ticker(loop)
 
-    async def line(ear: Ear) -> Line:
+    async def line(ear: Ear) -> RtpLine:
         return await open_line(
             ear, host=plan.host, ports=plan.rtp_ports, ticker=ticker, allowed=plan.hears
         )

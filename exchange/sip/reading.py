@@ -5,8 +5,6 @@ prompts. What the voices read well by themselves is left alone (16h30, 1er, 12 k
 each rule here is of something that was heard to be wrong.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

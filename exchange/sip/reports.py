@@ -1,7 +1,5 @@
 """RTCP (RFC 3550, 6) as far as a telephone or a trunk wants it: reports, and a farewell."""
 
-from __future__ import annotations
-
 import random
 
 from typing import Final

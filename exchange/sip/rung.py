@@ -4,23 +4,21 @@ All that is known of a ringing call is known on the loop. What asks the simulato
 call that is made of an answer, is in a thread of its own.
 """
 
-from __future__ import annotations
-
 import logging
 
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Final
 
-from exchange.orders import Drop, Mailbox, Ring
+from exchange.orders import REFUSALS, Drop, Mailbox, Ring
 from exchange.remote import RemoteSwitchboard
-from exchange.sip.calls import Caller
-from exchange.sip.parts import Ear
 from exchange.sip.settings import Plan
-from exchange.sip.wire_office import trouble
-from exchange.sip.wire_parts import Cancellable, Contact, NotAllowed, Progress, TrunkNumber
+from exchange.sip.wire import Wire
+from exchange.sip.wire_office import Loop, trouble
+from exchange.sip.wire_outbound import Outbound
+from exchange.sip.wire_parts import Cancellable, Contact, NotAllowed, Progress
 from exchange.subscribers import Taken
 from exchange.switchboard import spawn
 
@@ -28,30 +26,6 @@ log = logging.getLogger(__name__)
 
 # The simulator ends the ringing; where it is gone, that is done here, so many seconds later.
 GRACE_S: Final = 5.0
-# Of those who did not take a call, whose word it is that is told.
-REFUSALS: Final = ("busy", "no-answer", "failed")
-
-
-class Outward(Protocol):
-    """What is asked of the wire, on the loop."""
-
-    def registered(self) -> frozenset[str]:
-        """Return the accounts that have a telephone there now."""
-        ...
-
-    def contact(self, name: str) -> Contact | None:
-        """Return where an account's telephone is."""
-        ...
-
-    async def call(
-        self,
-        to: Contact | TrunkNumber,
-        sender: str,
-        ear: Ear | None,
-        on_progress: Callable[[Progress], None],
-    ) -> Caller:
-        """Call somebody; `on_progress` is told on the loop. Raises NotAllowed."""
-        ...
 
 
 @dataclass(eq=False)
@@ -62,7 +36,7 @@ class _Attempt:
     """
 
     account: str
-    handset: Caller | None = None
+    handset: Outbound | None = None
 
     def stop(self) -> None:
         """Have it ring no more."""
@@ -84,7 +58,7 @@ class _Talks:
     """A call that a telephone of this account has taken."""
 
     account: str
-    handset: Caller
+    handset: Outbound
     mailbox: Mailbox
 
 
@@ -99,8 +73,8 @@ class Rung:
         self,
         lines: RemoteSwitchboard,
         plan: Plan,
-        wire: Outward,
-        run: Callable[[Caller, Taken], None],
+        wire: Wire,
+        run: Callable[[Outbound, Taken], None],
         loop: AbstractEventLoop,
         *,
         start: Callable[[Callable[[], None]], object] = spawn,
@@ -108,6 +82,7 @@ class Rung:
     ) -> None:
         self._lines, self._plan, self._wire = lines, plan, wire
         self._run, self._loop, self._start = run, loop, start
+        self._soon = Loop(loop).post
         self._later = later or loop.call_later
         self._calling: set[Task[None]] = set()
         self._rings: dict[str, _Rings] = {}
@@ -158,7 +133,7 @@ class Rung:
         if ring.sid in self._rings or ring.sid in self._talks:
             return
         full = self._closed or len(self) >= self._plan.most_calls
-        targets = [] if full else self._targets(ring.to)
+        targets = [] if full else self._targets(ring.recipient)
         if not targets:
             self._tell(ring.sid, "failed")
             return
@@ -171,18 +146,18 @@ class Rung:
             self._calling.add(calling)
             calling.add_done_callback(self._calling.discard)
 
-    def _targets(self, recipient: str) -> list[tuple[Contact | TrunkNumber, str]]:
-        found: list[tuple[Contact | TrunkNumber, str]] = []
+    def _targets(self, recipient: str) -> list[tuple[Contact | str, str]]:
+        found: list[tuple[Contact | str, str]] = []
         for name, account in self._plan.accounts.items():
             contact = self._wire.contact(name) if recipient in account.rings else None
             if contact is not None:
                 found.append((contact, name))
         trunk = self._plan.trunk
         if not found and trunk is not None and trunk.allows(recipient):
-            found.append((TrunkNumber(recipient), ""))
+            found.append((recipient, ""))
         return found
 
-    async def _call(self, ring: Ring, target: Contact | TrunkNumber, attempt: _Attempt) -> None:
+    async def _call(self, ring: Ring, target: Contact | str, attempt: _Attempt) -> None:
         told = partial(self._progress, ring.sid, attempt)
         try:
             attempt.handset = await self._wire.call(target, ring.sender, None, told)
@@ -238,10 +213,9 @@ class Rung:
 
     def _press(self, sid: str, keys: str) -> None:
         talks = self._talks.get(sid)
-        ear = cast("Ear | None", talks.handset.ear if talks is not None else None)
-        if ear is not None:
+        if talks is not None and talks.handset.ear is not None:
             for key in keys:
-                ear.key(key)
+                talks.handset.ear.key(key)
 
     def _talk(self, sid: str, talks: _Talks) -> None:
         self._talks[sid] = talks
@@ -254,7 +228,7 @@ class Rung:
     def _tell(self, sid: str, status: str) -> None:
         self._start(lambda: self._lines.rang(sid, status))
 
-    def _take(self, sid: str, handset: Caller, account: str) -> None:
+    def _take(self, sid: str, handset: Outbound, account: str) -> None:
         try:
             taken = self._lines.answered(sid)
             if taken is not None:
@@ -266,10 +240,3 @@ class Rung:
             handset.hang_up()
             self._lines.let_go(sid)
             self._soon(lambda: self._talks.pop(sid, None))
-
-    def _soon(self, what: Callable[[], object]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(what)
-        except RuntimeError:
-            # The loop is closed: the process ends, and all its calls with it.
-            return

@@ -5,8 +5,6 @@ these networks are heard, only these accounts are telephones of ours, and only t
 are called outside. The file is described in docs/sip.md. Nothing here needs the extra's packages.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import socket
@@ -17,7 +15,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, NoReturn, cast
+from typing import Any, Final, Literal, NoReturn, Self, cast
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,7 +44,7 @@ _FRENCH: Final = re.compile(r"\+33[1-9][0-9]{8}")
 
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
-_CLIENT: Final = re.compile(r"client:[A-Za-z0-9_.@+-]{1,120}")
+_RUNG_AS: Final = re.compile(rf"(?:{_E164.pattern})|client:[A-Za-z0-9_.@+-]{{1,120}}")
 _PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
@@ -212,20 +210,20 @@ def read(settings: SipSettings) -> Plan:
                 " the networks that are heard (SIP_FILE, see docs/sip.md)"
             )
         return plan
-    reader = _Reader(Path(settings.sip_file))
-    top = reader.table((), {"networks", "advertised_host", "accounts", "trunk"})
-    networks = reader.networks(("networks",), top.get("networks", [str(one) for one in _LOOPBACK]))
-    accounts = _accounts(reader, top.get("accounts", {}))
-    trunk = _trunk(reader) if "trunk" in top else None
+    file = _file(Path(settings.sip_file))
+    networks = file.networks(*map(str, _LOOPBACK))
+    accounts = _accounts(file)
+    trunk = None
+    if "trunk" in file.told:
+        trunk = _trunk(file.table("trunk", set(Trunk.__dataclass_fields__)))
     if trunk is not None:
         networks += tuple(one for one in trunk.networks if one not in networks)
-    advertised = top.get("advertised_host", host)
+    advertised = file.told.get("advertised_host", host)
     if not isinstance(advertised, str) or not is_address(advertised):
-        reader.refuse(("advertised_host",), "must be an address, as 192.168.10.5")
+        file.refuse("advertised_host", "must be an address, as 192.168.10.5")
     if ipaddress.ip_address(advertised).is_unspecified:
-        reader.refuse(
-            ("advertised_host",), f"is missing: with SIP_HOST={host} telephones must be told one"
-        )
+        why = f"is missing: with SIP_HOST={host} telephones must be told one"
+        file.refuse("advertised_host", why)
     return replace(
         plan,
         accounts=MappingProxyType(accounts),
@@ -267,144 +265,136 @@ def _rtp_ports(settings: SipSettings) -> tuple[int, int]:
 # ---------------------------------------------------------------- the file
 
 
-Keys = tuple[str, ...]
+class _Table:
+    """A table of the file, and checks of what is in it by key; each raises BadFile."""
 
-
-class _Reader:
-    """The file, and checks of single values; each raises BadFile."""
-
-    def __init__(self, path: Path) -> None:
-        self._name = path.name
-        try:
-            self._told: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is no UTF-8"
-            raise BadFile(f"SIP_FILE is {path}, which cannot be read: {why}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise BadFile(f"{self._name}: not TOML: {error}") from None
-
-    def refuse(self, keys: Keys, what: str) -> NoReturn:
-        raise BadFile(f"{self._name}: {'.'.join(keys)} {what}")
-
-    def table(self, keys: Keys, known: set[str]) -> dict[str, Any]:
-        """Return the table below `keys`, which has no keys but the known ones."""
-        table: Any = self._told
-        for key in keys:
-            table = table[key]
-        if not isinstance(table, dict):
-            self.refuse(keys, f"must be a table: write [{'.'.join(keys)}]")
-        for key in table:
+    def __init__(self, told: object, file: str, keys: tuple[str, ...], known: set[str]) -> None:
+        """`keys` are those that lead to it, `known` those that it may have."""
+        self._file, self._keys = file, keys
+        if not isinstance(told, dict):
+            self.refuse("", f"must be a table: write [{'.'.join(keys)}]")
+        self.told: dict[str, Any] = told
+        for key in told:
             if key not in known:
-                self.refuse((*keys, key), f"is not known: there are {', '.join(sorted(known))}")
-        return dict(table)
+                self.refuse(key, f"is not known: there are {', '.join(sorted(known))}")
 
-    def text(self, keys: Keys, value: object, pattern: re.Pattern[str], example: str) -> str:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            self.refuse(keys, f"must be a text, as {example}")
-        return value
+    def table(self, key: str, known: set[str]) -> Self:
+        """Return the table of that key."""
+        return type(self)(self.told[key], self._file, (*self._keys, key), known)
+
+    def refuse(self, key: str, what: str) -> NoReturn:
+        raise BadFile(f"{self._file}: {'.'.join(filter(None, (*self._keys, key)))} {what}")
+
+    def text(self, key: str, pattern: re.Pattern[str], example: str, usual: str = "") -> str:
+        return self._matching(key, self.told.get(key, usual), pattern, example)
 
     def texts(
-        self, keys: Keys, value: object, pattern: re.Pattern[str], example: str
+        self, key: str, pattern: re.Pattern[str], example: str, usual: Sequence[str] = ()
     ) -> tuple[str, ...]:
+        value = self.told.get(key, list(usual))
         if not isinstance(value, list):
-            self.refuse(keys, f"must be a list, as [{example}]")
-        return tuple(self.text(keys, one, pattern, example) for one in value)
+            self.refuse(key, f"must be a list, as [{example}]")
+        return tuple(self._matching(key, one, pattern, example) for one in value)
 
-    def number(self, keys: Keys, value: object, lowest: float, highest: float) -> float:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not lowest <= value <= highest
-        ):
-            self.refuse(keys, f"must be a number from {lowest:g} to {highest:g}")
-        return float(value)
-
-    def whole(self, keys: Keys, value: object, lowest: int, highest: int) -> int:
-        if not isinstance(value, int):
-            self.refuse(keys, f"must be a whole number from {lowest} to {highest}")
-        return int(self.number(keys, value, lowest, highest))
-
-    def password(self, keys: Keys, value: object, shortest: int) -> str:
-        if not isinstance(value, str) or len(value) < shortest or not value.isprintable():
-            self.refuse(keys, f"must be a text of at least {shortest} characters on one line")
+    def _matching(self, key: str, value: object, pattern: re.Pattern[str], example: str) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            self.refuse(key, f"must be a text, as {example}")
         return value
 
-    def networks(self, keys: Keys, value: object) -> tuple[Network, ...]:
+    def number(self, key: str, lowest: float, highest: float, usual: float) -> float:
+        value = self.told.get(key, usual)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not lowest <= value <= highest:
+            self.refuse(key, f"must be a number from {lowest:g} to {highest:g}")
+        return float(value)
+
+    def whole(self, key: str, lowest: int, highest: int, usual: int) -> int:
+        if not isinstance(self.told.get(key, usual), int):
+            self.refuse(key, f"must be a whole number from {lowest} to {highest}")
+        return int(self.number(key, lowest, highest, usual))
+
+    def password(self, key: str, shortest: int) -> str:
+        value = self.told.get(key, "")
+        if not isinstance(value, str) or len(value) < shortest or not value.isprintable():
+            self.refuse(key, f"must be a text of at least {shortest} characters on one line")
+        return value
+
+    def networks(self, *usual: str) -> tuple[Network, ...]:
+        """Return its `networks`, or the usual ones where it names none."""
         networks = []
-        for one in self.texts(keys, value, re.compile(r"[0-9A-Fa-f.:/]+"), '"192.168.10.0/24"'):
+        pattern = re.compile(r"[0-9A-Fa-f.:/]+")
+        for one in self.texts("networks", pattern, '"192.168.10.0/24"', usual):
             try:
                 network = ipaddress.ip_network(one)
             except ValueError:
-                self.refuse(keys, f"has {one}, which is no network, as 192.168.10.0/24")
+                self.refuse("networks", f"has {one}, which is no network, as 192.168.10.0/24")
             if network.prefixlen == 0:
-                self.refuse(keys, f"has {one}, which is the whole world: name whom you mean")
+                self.refuse("networks", f"has {one}, which is the whole world: name whom you mean")
             networks.append(network)
         if not networks:
-            self.refuse(keys, "is empty: nobody would be heard")
+            self.refuse("networks", "is empty: nobody would be heard")
         return tuple(networks)
 
 
-def _accounts(reader: _Reader, told: object) -> dict[str, Account]:
+def _file(path: Path) -> _Table:
+    """Return what an operator's file says. Raises BadFile."""
+    try:
+        told = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no UTF-8"
+        raise BadFile(f"SIP_FILE is {path}, which cannot be read: {why}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadFile(f"{path.name}: not TOML: {error}") from None
+    return _Table(told, path.name, (), {"networks", "advertised_host", "accounts", "trunk"})
+
+
+def _accounts(file: _Table) -> dict[str, Account]:
+    told = file.told.get("accounts", {})
     if not isinstance(told, dict) or len(told) > _MOST_ACCOUNTS:
-        reader.refuse(("accounts",), f"must be at most {_MOST_ACCOUNTS} tables, as [accounts.hall]")
+        file.refuse("accounts", f"must be at most {_MOST_ACCOUNTS} tables, as [accounts.hall]")
     accounts: dict[str, Account] = {}
     whose: dict[str, str] = {}
     for name in told:
-        keys = ("accounts", name)
         if not _ACCOUNT.fullmatch(name):
-            reader.refuse(keys, "is no name for an account: letters, digits, dot, hyphen")
-        table = reader.table(keys, {"password", "rings"})
-        password = reader.password((*keys, "password"), table.get("password"), _SHORTEST_PASSWORD)
-        rings = reader.texts(
-            (*keys, "rings"),
-            table.get("rings", []),
-            re.compile(f"(?:{_E164.pattern})|(?:{_CLIENT.pattern})"),
-            '"+33142685300" or "client:…"',
-        )
+            why = "is no name for an account: letters, digits, dot, hyphen"
+            file.refuse(f"accounts.{name}", why)
+        table = file.table("accounts", set(told)).table(name, {"password", "rings"})
+        password = table.password("password", _SHORTEST_PASSWORD)
+        rings = table.texts("rings", _RUNG_AS, '"+33142685300" or "client:…"')
         for one in rings:
             if whose.setdefault(one, name) != name:
-                reader.refuse((*keys, "rings"), f"has {one}, which is {whose[one]}'s already")
+                table.refuse("rings", f"has {one}, which is {whose[one]}'s already")
         accounts[name] = Account(name, password, rings)
     if len(whose) > _MOST_RINGS:
-        reader.refuse(("accounts",), f"rings more than {_MOST_RINGS} numbers and clients")
+        file.refuse("accounts", f"rings more than {_MOST_RINGS} numbers and clients")
     return accounts
 
 
-def _trunk(reader: _Reader) -> Trunk:
-    keys = ("trunk",)
-    table = reader.table(keys, set(Trunk.__dataclass_fields__))
-    host = reader.text((*keys, "host"), table.get("host"), _HOST, '"sip.example.net"')
-    transport = reader.text(
-        (*keys, "transport"), table.get("transport", "udp"), re.compile("udp|tcp"), '"udp" or "tcp"'
-    )
-    user = reader.text(
-        (*keys, "user"), table.get("user", ""), re.compile(r"[^\s\"\\]{0,128}"), '"mairie"'
-    )
-    password = reader.password((*keys, "password"), table.get("password", ""), 0)
+def _trunk(table: _Table) -> Trunk:
+    host = table.text("host", _HOST, '"sip.example.net"')
+    transport = table.text("transport", re.compile("udp|tcp"), '"udp" or "tcp"', "udp")
+    user = table.text("user", re.compile(r"[^\s\"\\]{0,128}"), '"mairie"')
+    password = table.password("password", 0)
     if bool(user) != bool(password):
-        reader.refuse((*keys, "user"), "and trunk.password go together: give both or none")
-    if "networks" not in table and not is_address(host):
-        reader.refuse((*keys, "networks"), "is missing: say from which addresses its calls come")
-    prefixes = reader.texts((*keys, "prefixes"), table.get("prefixes", []), _PREFIX, '"+331"')
+        table.refuse("user", "and trunk.password go together: give both or none")
+    if "networks" not in table.told and not is_address(host):
+        table.refuse("networks", "is missing: say from which addresses its calls come")
+    prefixes = table.texts("prefixes", _PREFIX, '"+331"')
     if len(prefixes) > _MOST_PREFIXES:
-        reader.refuse((*keys, "prefixes"), f"has more than {_MOST_PREFIXES}")
-    caller_ids = reader.texts(
-        (*keys, "caller_ids"), table.get("caller_ids", []), _E164, '"+33974750001"'
-    )
+        table.refuse("prefixes", f"has more than {_MOST_PREFIXES}")
+    caller_ids = table.texts("caller_ids", _E164, '"+33974750001"')
     if prefixes and not caller_ids:
-        reader.refuse((*keys, "caller_ids"), "is empty: say which numbers of yours it may show")
+        table.refuse("caller_ids", "is empty: say which numbers of yours it may show")
     return Trunk(
         host=host,
-        port=reader.whole((*keys, "port"), table.get("port", 5060), 1, _LAST_PORT),
+        port=table.whole("port", 1, _LAST_PORT, 5060),
         transport=cast(Literal["udp", "tcp"], transport),
         user=user,
         password=password,
-        networks=reader.networks((*keys, "networks"), table.get("networks", [host])),
+        networks=table.networks(host),
         prefixes=prefixes,
-        calls_per_second=reader.number(
-            (*keys, "calls_per_second"), table.get("calls_per_second", 1), 0.01, 100
-        ),
-        most_calls=reader.whole((*keys, "most_calls"), table.get("most_calls", 10), 1, 1000),
+        calls_per_second=table.number("calls_per_second", 0.01, 100, 1),
+        most_calls=table.whole("most_calls", 1, 1000, 10),
         caller_ids=caller_ids,
     )
 

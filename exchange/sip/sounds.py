@@ -1,7 +1,5 @@
 """Recordings that a <Play> names, fetched from the service and made ready for the line."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

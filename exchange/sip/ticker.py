@@ -1,12 +1,11 @@
 """One beat of 20 ms for all lines; a timer for each would cost more than its packets do."""
 
-from __future__ import annotations
-
+import asyncio
 import logging
 import threading
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from exchange.sip.parts import FRAME_S
 
@@ -22,26 +21,6 @@ SEND: Final = 2
 MOST_AT_ONCE: Final = 5
 
 
-class Timer(Protocol):
-    """What can be called off."""
-
-    def cancel(self) -> None:
-        """Call it off."""
-        ...
-
-
-class Timers(Protocol):
-    """What is needed of an asyncio loop."""
-
-    def time(self) -> float:
-        """Return the present moment in seconds; it never goes back."""
-        ...
-
-    def call_at(self, when: float, callback: Callable[[], None], /) -> Timer:
-        """Call `callback` at that moment, or soon after it."""
-        ...
-
-
 class Ticker:
     """Calls its members every 20 ms, at moments fixed beforehand, so that no lateness adds up.
 
@@ -49,7 +28,7 @@ class Ticker:
     the time that lines go by.
     """
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: asyncio.AbstractEventLoop) -> None:
         self.number = 0
         # Seconds after its moment that the latest wake-up came, and the worst one so far.
         self.lateness_s = 0.0
@@ -64,7 +43,7 @@ class Ticker:
         self._members: tuple[tuple[Beat, ...], ...] = ((), (), ())
         self._started = 0.0
         self._started_at = 0
-        self._timer: Timer | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property

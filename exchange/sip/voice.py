@@ -5,8 +5,6 @@ py-nanotts speaks 2.7 s in 12 ms, but holds the interpreter meanwhile: it has wo
 silent for about as long as the words would take.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import logging
@@ -18,7 +16,6 @@ import time
 import wave
 
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 from typing import Final, Literal, Self
 
 from exchange.sip.kept import Kept
@@ -86,7 +83,6 @@ class Voice:
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(workers)
         self._idle: list[Piped] = []
-        self._pids: set[int] = set()
         self._rests_until = float("-inf")
         self._closed = False
         self._told: set[str] = set()
@@ -104,12 +100,7 @@ class Voice:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> None:
@@ -124,18 +115,8 @@ class Voice:
         """End the workers. What is asked for afterwards is silent."""
         with self._lock:
             self._closed, idle, self._idle = True, self._idle, []
-            self._pids.clear()
         for worker in idle:
             worker.close()
-
-    @property
-    def size(self) -> int:
-        return self._kept.size
-
-    @property
-    def pids(self) -> frozenset[int]:
-        with self._lock:
-            return frozenset(self._pids)
 
     def say(self, pieces: Sequence[Piece], language: str) -> Iterator[Sound]:
         """Return what is said and paused, sentence by sentence as it is made.
@@ -195,8 +176,6 @@ class Voice:
         try:
             answer = worker.ask(question, self._patience)
         except Lost:
-            with self._lock:
-                self._pids.discard(worker.pid)
             worker.close(kindly=False)
             raise
         self._put_back(worker)
@@ -207,10 +186,7 @@ class Voice:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        worker = Piped(self._command)
-        with self._lock:
-            self._pids.add(worker.pid)
-        return worker
+        return Piped(self._command)
 
     def _put_back(self, worker: Piped) -> None:
         with self._lock:

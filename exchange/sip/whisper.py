@@ -4,18 +4,15 @@ It takes some 550 MB and a second or two a phrase, and hears dates well and lone
 trial, never needed, for every question can be answered with keys.
 """
 
-from __future__ import annotations
-
-import importlib.util
 import json
 import logging
 import re
 import sys
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from exchange.sip.listening import Listener, Understood
 from exchange.sip.piped import Lost, Piped
 
 log = logging.getLogger(__name__)
@@ -28,15 +25,18 @@ PATIENCE_S: Final = 20.0
 # Twilio's classes of words ("$OOV_CLASS_DIGIT_SEQUENCE") mean nothing to others.
 _CLASS: Final = re.compile(r"\$\w+,?\s*")
 _MOST_HINTS: Final = 600
-_NEEDS: Final = "faster-whisper"
 
 
-class NoRecogniser(Exception):
-    """One sentence for the operator: what SIP_RECOGNISER asks for, and what it lacks."""
+@dataclass(frozen=True)
+class Understood:
+    """What somebody said, and how sure that is, from 0.0 to 1.0."""
+
+    text: str
+    confidence: float
 
 
 class Whisper:
-    """A `Transcriber` whose process is started at once, and again whenever it is lost."""
+    """Turns speech into text, from one thread; its process is started again when it is lost."""
 
     def __init__(
         self,
@@ -60,7 +60,10 @@ class Whisper:
         return self._worker
 
     def words(self, pcm: bytes, language: str, hints: str) -> Understood | None:
-        """See `Transcriber`. What is lost is silence to the caller, who is asked again."""
+        """Return what is said in 16-bit samples at 8 kHz; None where it is nothing or fails.
+
+        What is lost is silence to the caller, who is asked again.
+        """
         worker = self._start()
         if worker is None:
             return None
@@ -80,21 +83,3 @@ class Whisper:
         if self._worker is not None:
             self._worker.close(kindly=False)
             self._worker = None
-
-
-def recogniser_of(setting: str) -> Listener | None:
-    """Return what the setting asks for: nothing, or `whisper`, or `whisper:` and a model.
-
-    A model is a folder, or a name that faster-whisper knows and downloads; it is loaded at once, in
-    the background. Raises NoRecogniser.
-    """
-    kind, _, model = setting.strip().partition(":")
-    if not kind:
-        return None
-    if kind != "whisper":
-        raise NoRecogniser(f"SIP_RECOGNISER={setting}: it may be empty, or whisper.")
-    if importlib.util.find_spec(_NEEDS.replace("-", "_")) is None:
-        raise NoRecogniser(
-            f"SIP_RECOGNISER={setting} needs the package {_NEEDS}: .venv/bin/pip install {_NEEDS}"
-        )
-    return Listener(Whisper(model))

@@ -1,13 +1,11 @@
 """The wire: SIP over UDP and TCP on one port, in and out (RFC 3261).
 
-Everything happens on the loop that `open` was called on; a `Telephone` may be used from any thread.
+Everything happens on the loop that it was made on; a `Telephone` may be used from any thread.
 Who is not in the plan's networks is not answered, who is may ring and is kept within limits. Calls
 out go to telephones that registered, and to the trunk's allowed numbers: there is no other way to
 have the wire send an INVITE. Who uses it has to be told of nothing that a caller says: log and
 counts have no number in them.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -18,8 +16,10 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
-from exchange.sip.parts import Ear, LineOpener
+from exchange.sip.line import LineOpener
+from exchange.sip.parts import Ear
 from exchange.sip.settings import Plan
+from exchange.sip.wire_dialog import Office
 from exchange.sip.wire_inbound import Inbound, OnCall, no_place
 from exchange.sip.wire_messages import (
     ALLOW,
@@ -33,23 +33,20 @@ from exchange.sip.wire_messages import (
     response,
     user_of,
 )
-from exchange.sip.wire_office import Loop, Office, trouble
-from exchange.sip.wire_outbound import OnProgress, Outbound
+from exchange.sip.wire_office import Loop, trouble
+from exchange.sip.wire_outbound import OnProgress, Outbound, Ways
 from exchange.sip.wire_parts import (
     Buckets,
     Contact,
     Limits,
-    LoopTimes,
     NotAllowed,
     Peer,
     Timers,
     Times,
-    TrunkNumber,
 )
 from exchange.sip.wire_registrar import Algorithm, Guard, Registrar
 from exchange.sip.wire_transactions import Post, Server, Transactions
 from exchange.sip.wire_transport import Sockets
-from exchange.sip.wire_ways import Ways
 
 # Seconds that the answers to the last BYEs are waited for.
 _CLOSE_S: Final = 2.0
@@ -78,9 +75,8 @@ class Wire:
         # telephone takes the first header only. Both are understood.
         algorithms: Sequence[Algorithm] = ("MD5",),
     ) -> None:
-        self._plan, self._open_line, self._on_call = plan, open_line, on_call
-        self._times, self._timers = times or LoopTimes(), timers or Timers()
-        self._limits, self._random, self._algorithms = limits or Limits(), random, algorithms
+        self._plan, self._on_call = plan, on_call
+        times, timers, limits = times or Times(), timers or Timers(), limits or Limits()
         # What was dropped, refused and lost, by kind.
         self.counts: Counter[str] = Counter()
         # Called on the loop when an account's first telephone comes, or its last one goes.
@@ -89,40 +85,27 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._quiet = asyncio.Event()
-
-    async def open(self) -> None:
-        """Listen. Raises OSError where the port is not free."""
-        # It has a line for each message with a wrong length: whoever likes could fill the log.
-        logging.getLogger("aiosipua").setLevel(logging.ERROR)
-        times, limits = self._times, self._limits
         self._sockets = Sockets(
-            self._plan.hears,
+            plan.hears,
             self._received,
             self._lost,
             times=times,
             limits=limits,
             counts=self.counts,
         )
-        post = Post(self._sockets.send, times, self._timers)
         self._office = Office(
-            self._plan,
+            plan,
             Loop(asyncio.get_running_loop()),
-            Transactions(post, limits.transactions),
+            Transactions(Post(self._sockets.send, times, timers), limits.transactions),
             times,
-            self._timers,
-            limits,
-            self._random,
+            timers,
+            random,
             self.counts,
-            self._open_line,
+            open_line,
             forgotten=self._forgotten,
         )
-        accounts = self._plan.accounts
         self._guard = Guard(
-            accounts,
-            times=times,
-            random=self._random,
-            limits=limits,
-            algorithms=self._algorithms,
+            plan.accounts, times=times, random=random, limits=limits, algorithms=algorithms
         )
         self._registrar = Registrar(
             self._guard,
@@ -137,6 +120,11 @@ class Wire:
         self._in_calls = Buckets(limits.in_calls, limits.in_call_burst, most, now)
         self._requests = Buckets(limits.requests, limits.request_burst, most, now)
         self._ways = Ways(self._office, self._registrar, self._sockets)
+
+    async def open(self) -> None:
+        """Listen. Raises OSError where the port is not free."""
+        # It has a line for each message with a wrong length: whoever likes could fill the log.
+        logging.getLogger("aiosipua").setLevel(logging.ERROR)
         self.port = await self._sockets.open(self._plan.host, self._plan.port)
         self._office.port = self.port
 
@@ -195,9 +183,9 @@ class Wire:
     # ------------------------------------------------------------ calls out
 
     async def call(
-        self, to: Contact | TrunkNumber, sender: str, ear: Ear | None, on_progress: OnProgress
+        self, to: Contact | str, sender: str, ear: Ear | None, on_progress: OnProgress
     ) -> Outbound:
-        """Ring somebody, as `sender` (a number; over the trunk one of its own).
+        """Ring a telephone, or a number (E.164) over the trunk, as `sender` (a number).
 
         Raises NotAllowed, with nothing sent, where `to` is not registered or not to be called, and
         where there is no place. Everything later is told by `on_progress`, on the loop.
@@ -207,7 +195,7 @@ class Wire:
         if isinstance(to, Contact):
             way = self._ways.to_telephone(to, sender)
         else:
-            way = await self._ways.to_trunk(to.number, sender)
+            way = await self._ways.to_trunk(to, sender)
             if len(self._office.calls) >= self._plan.most_calls:
                 # Others came in between.
                 raise NotAllowed("there are as many calls as there may be")
@@ -274,9 +262,11 @@ class Wire:
 
     def _refuse(self, request: Request, server: Server, refused: Refused) -> None:
         self.counts[f"refused {refused.status}"] += 1
+        server.answer(refused.status, self._refusal(request, refused))
+
+    def _refusal(self, request: Request, refused: Refused) -> bytes:
         tag = self._office.tag()
-        told = response(request, refused.status, to_tag=tag, headers=refused.headers)
-        server.answer(refused.status, told)
+        return response(request, refused.status, to_tag=tag, headers=refused.headers)
 
     def _may_ask(self, request: Request) -> bool:
         """Return whether that source is within its limits; an INVITE too many is told so.
@@ -290,11 +280,7 @@ class Wire:
         elif request.method == "INVITE":
             if self._invites.take(host):
                 return True
-            refused = no_place()
-            told = response(
-                request, refused.status, to_tag=self._office.tag(), headers=refused.headers
-            )
-            self._sockets.send(told, request.reply_to)
+            self._sockets.send(self._refusal(request, no_place()), request.reply_to)
         elif self._requests.take(host):
             return True
         self.counts["limited"] += 1

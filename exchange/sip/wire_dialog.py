@@ -5,21 +5,24 @@ dialogs are ours, too, and its message classes write them. A dialog is known by 
 nobody can guess, and its requests go back to where the other side's came from.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiosipua.headers import parse_uri
 from aiosipua.message import SipRequest
 
 from exchange.sip import wire_sdp
-from exchange.sip.parts import Line, Media
+from exchange.sip.line import LineOpener, RtpLine
+from exchange.sip.parts import Media
+from exchange.sip.settings import Plan
 from exchange.sip.wire_messages import (
     ALLOW,
+    COOKIE,
     SERVER,
     Headers,
     Request,
@@ -28,9 +31,9 @@ from exchange.sip.wire_messages import (
     response,
     uri_of,
 )
-from exchange.sip.wire_office import Office
-from exchange.sip.wire_parts import Cancellable, EarSwitch, Peer
-from exchange.sip.wire_transactions import Again, Server
+from exchange.sip.wire_office import Loop
+from exchange.sip.wire_parts import Cancellable, EarSwitch, Peer, Timers, Times
+from exchange.sip.wire_transactions import Again, Server, Transactions
 
 log = logging.getLogger(__name__)
 
@@ -42,33 +45,65 @@ _NAMED: Final = {"10": "*", "11": "#"}
 _MOST_ROUTES: Final = 16
 
 
-class LineEar:
-    """What a line tells of itself: keys and ends of playing go on, its loss ends the call."""
+@dataclass
+class Office:
+    """What all calls have in common."""
 
-    def __init__(self, call: SipCall) -> None:
-        self._call = call
+    plan: Plan
+    loop: Loop
+    transactions: Transactions
+    times: Times
+    timers: Timers
+    random: Callable[[int], bytes]
+    counts: Counter[str]
+    open_line: LineOpener
+    # Called whenever a dialog is over for good.
+    forgotten: Callable[[], None] = lambda: None
+    port: int = 0
+    # Calls that go on; dialogs by our tag, some of which only wait for a last answer; and the
+    # INVITEs that began the calls from outside.
+    calls: set["SipCall"] = field(default_factory=set)
+    dialogs: dict[str, "SipCall"] = field(default_factory=dict)
+    invites: dict[tuple[str, str, int], "SipCall"] = field(default_factory=dict)
 
-    def key(self, digit: str) -> None:
-        self._call.switch.key(digit)
+    def tag(self) -> str:
+        """Return a tag or a piece of an id that nobody guesses."""
+        return self.random(8).hex()
 
-    def idle(self) -> None:
-        self._call.switch.idle()
+    @property
+    def own_host(self) -> str:
+        """The address that everybody is told to send to."""
+        return self.plan.advertised_host
 
-    def gone(self, how: str) -> None:
-        self._call.lost(how)
+    def own_contact(self, peer: Peer) -> str:
+        over = ";transport=tcp" if peer.transport == "TCP" else ""
+        return f"<sip:{in_uri(self.own_host)}:{self.port}{over}>"
+
+    def via(self, peer: Peer, branch: str) -> str:
+        host = in_uri(self.own_host)
+        return f"SIP/2.0/{peer.transport} {host}:{self.port};branch={branch};rport"
+
+    def branch(self) -> str:
+        return COOKIE + self.tag()
 
 
-class SipCall:
+def in_uri(host: str) -> str:
+    """Return an address as it stands in a URI."""
+    return f"[{host}]" if ":" in host else host
+
+
+class SipCall(EarSwitch):
     """See `Telephone`; what both directions have in common.
 
     Whatever is not in `Telephone` is for the loop only. `line` and `own` are set before anybody
     hears of it.
     """
 
-    line: Line
+    line: RtpLine
     own: wire_sdp.OwnSide
 
     def __init__(self, office: Office, peer: Peer, call_id: str) -> None:
+        super().__init__()
         self.office, self.peer, self.call_id = office, peer, call_id
         self.caller = self.called = self.account = ""
         self.own_tag, self.remote_tag = office.tag(), ""
@@ -77,31 +112,21 @@ class SipCall:
         self.target = ""
         self.routes: list[str] = []
         self.own_cseq, self.remote_cseq = 0, -1
-        self.switch = EarSwitch()
         self.talking = self.over = False
         self._has_line = False
         self._again: Again | None = None
         self._held: Cancellable | None = None
         # How long it may go on without an answer.
         self._timer: Cancellable | None = None
-        self._acked_cseq = self._invite_cseq = -1
+        self._invite_cseq = -1
         self._awaits_answer = False
         self._bye_after_ack = self._bye_sent = False
 
     # ------------------------------------------------------------ what any thread may ask
 
-    @property
-    def ear(self) -> object:
-        """Who is told what happens; to be set by whoever takes the call."""
-        return self.switch.ear
-
-    @ear.setter
-    def ear(self, ear: object) -> None:
-        self.switch.ear = ear  # type: ignore[assignment]
-
     async def open_line(self) -> bool:
         """Open the line; False where the call was over by then. Raises what the opener raises."""
-        line = await self.office.open_line(LineEar(self))
+        line = await self.office.open_line(self)
         if self.over:
             line.close()
             return False
@@ -120,7 +145,7 @@ class SipCall:
         """See `Telephone`."""
 
     def hang_up(self) -> None:
-        self.switch.mute()
+        self.mute()
         self.office.loop.post(self.end_here)
 
     # ------------------------------------------------------------ the end
@@ -129,7 +154,7 @@ class SipCall:
         """End it from our side, whatever it does."""
         raise NotImplementedError
 
-    def lost(self, how: str) -> None:
+    def gone(self, how: str) -> None:
         """End it because nothing comes over its line any more."""
         if not self.over:
             self.office.counts["lost"] += 1
@@ -146,8 +171,8 @@ class SipCall:
         if self._has_line:
             self.line.close()
         if how:
-            self.switch.gone(how)
-        self.switch.mute()
+            self.tell_gone(how)
+        self.mute()
 
     def forget(self) -> None:
         """Take it out of the tables: whatever still comes gets 481."""
@@ -230,7 +255,6 @@ class SipCall:
     # ------------------------------------------------------------ requests of theirs
 
     def belongs(self, request: Request) -> bool:
-        """Return whether a request is of this dialog."""
         return request.call_id == self.call_id and request.from_tag == self.remote_tag
 
     def receive(self, request: Request, server: Server) -> None:
@@ -252,22 +276,13 @@ class SipCall:
             self.reply(request, server, 200, [("Allow", ALLOW), ("Accept", SDP[1])])
 
     def hung_up(self) -> None:
-        """Take note of their BYE."""
         self.finish("hung up")
         self.forget()
 
-    def reply(
-        self,
-        request: Request,
-        server: Server,
-        status: int,
-        headers: Headers = (),
-        body: bytes = b"",
-    ) -> bytes:
-        """Answer a request within the dialog, and return what was sent."""
-        data = response(request, status, to_tag=self.own_tag, headers=headers, body=body)
+    def reply(self, request: Request, server: Server, status: int, headers: Headers = ()) -> None:
+        """Answer a request within the dialog."""
+        data = response(request, status, to_tag=self.own_tag, headers=headers)
         server.answer(status, data)
-        return data
 
     def accept(self, request: Request, server: Server, headers: Headers, body: bytes) -> bool:
         """Say 200 to an INVITE until it is acknowledged; return whether it could be sent."""
@@ -330,7 +345,7 @@ class SipCall:
         self.line.connect(media)
         if not media.speaks:
             office = self.office
-            self._held = office.times.later(office.timers.held, lambda: self.lost("lost"))
+            self._held = office.times.later(office.timers.held, lambda: self.gone("lost"))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -383,4 +398,4 @@ class SipCall:
         # Others (A to D, a flash) are taken and do nothing.
         self.reply(request, server, 200)
         if found:
-            self.switch.key(_NAMED.get(found[1], found[1]))
+            self.key(_NAMED.get(found[1], found[1]))

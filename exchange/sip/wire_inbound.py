@@ -1,15 +1,13 @@
 """A call from outside: told to whoever takes it when its line is open, answered when they say."""
 
-from __future__ import annotations
-
 import re
 
 from collections.abc import Callable
 
 from exchange.sip import wire_sdp
-from exchange.sip.wire_dialog import SDP, SipCall, log
+from exchange.sip.wire_dialog import SDP, Office, SipCall, log
 from exchange.sip.wire_messages import Refused, Request, contact_uri, response, uri_of, user_of
-from exchange.sip.wire_office import Office, trouble
+from exchange.sip.wire_office import trouble
 from exchange.sip.wire_transactions import Server
 
 OnCall = Callable[["Inbound"], None]
@@ -79,7 +77,7 @@ class Inbound(SipCall):
         office.calls.add(self)
         office.dialogs[self.own_tag] = self
         office.invites[self._origin] = self
-        self._timer = office.times.later(office.timers.rings, self._nobody)
+        self._timer = office.times.later(office.timers.rings, lambda: self._refuse(480, "lost"))
         server.answer(100, response(self._request, 100))
 
     async def open(self, on_call: OnCall) -> None:
@@ -108,7 +106,7 @@ class Inbound(SipCall):
 
     def refuse(self, status: int) -> None:
         """See `Telephone`; what is none of 400 to 699 is 480."""
-        self.switch.mute()
+        self.mute()
         self.office.loop.post(lambda: self._refuse(status if 400 <= status <= 699 else 480))  # noqa: PLR2004
 
     # ------------------------------------------------------------ on the loop
@@ -161,9 +159,6 @@ class Inbound(SipCall):
             self.finish("cancelled")
             self.say_bye()
 
-    def _nobody(self) -> None:
-        self._refuse(480, "lost")
-
     def end_here(self, status: int = 480) -> None:
         if self.talking:
             if not self.over:
@@ -172,9 +167,9 @@ class Inbound(SipCall):
         else:
             self._refuse(status)
 
-    def lost(self, how: str) -> None:
+    def gone(self, how: str) -> None:
         if self.talking:
-            super().lost(how)
+            super().gone(how)
         else:
             self._refuse(480, how)
 

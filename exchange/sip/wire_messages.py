@@ -4,8 +4,6 @@ aiosipua splits a message into headers; what it takes too easily is looked at he
 out of `read` has what the rest of the wire relies on.
 """
 
-from __future__ import annotations
-
 import re
 
 from collections.abc import Iterable, Mapping
@@ -130,9 +128,6 @@ class Response:
     status: int
     method: str
     branch: str
-    call_id: str
-    cseq: int
-    from_tag: str
     to_tag: str
 
 
@@ -223,11 +218,9 @@ def _response(message: SipResponse, start: bytes, peer: Peer) -> Response:
         raise Mangled("no Via of ours")
     if not 100 <= message.status_code <= 699:  # noqa: PLR2004
         raise Mangled("no status")
-    call_id, cseq, method, from_tag, to_tag = _ids(message)
+    _, _, method, _, to_tag = _ids(message)
     branch = parameters(via[3]).get("branch", "")
-    return Response(
-        message, peer, message.status_code, method, branch, call_id, cseq, from_tag, to_tag
-    )
+    return Response(message, peer, message.status_code, method, branch, to_tag)
 
 
 def _request(message: SipRequest, peer: Peer) -> Request:

@@ -1,6 +1,4 @@
-"""What all calls of the wire have in common: the plan, the tables, time, and the loop's thread."""
-
-from __future__ import annotations
+"""What calls have done on the loop's thread, and what is logged when that fails."""
 
 import asyncio
 import contextlib
@@ -8,17 +6,9 @@ import logging
 import threading
 import traceback
 
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, field
-from typing import Final, Protocol
-
-from exchange.sip.parts import LineOpener
-from exchange.sip.settings import Plan
-from exchange.sip.wire_messages import COOKIE, Request
-from exchange.sip.wire_parts import Limits, Peer, Timers, Times
-from exchange.sip.wire_transactions import Server, Transactions
+from typing import Final
 
 log = logging.getLogger(__name__)
 
@@ -69,78 +59,3 @@ class Loop:
         except (TimeoutError, CancelledError):
             answer.cancel()
             return False
-
-
-class Dialog(Protocol):
-    """One call, as the tables have it; on the loop."""
-
-    def belongs(self, request: Request) -> bool:
-        """Return whether a request is of this dialog."""
-        ...
-
-    def receive(self, request: Request, server: Server) -> None:
-        """Answer a request within the dialog."""
-        ...
-
-    def acknowledge(self, request: Request) -> None:
-        """Take the ACK of our 200 in."""
-        ...
-
-    def end_here(self, status: int = 480) -> None:
-        """End it from our side, whatever it does; with that status where it is not answered."""
-        ...
-
-    def forget(self) -> None:
-        """Take it out of the tables."""
-        ...
-
-
-@dataclass
-class Office:
-    """What all calls have in common."""
-
-    plan: Plan
-    loop: Loop
-    transactions: Transactions
-    times: Times
-    timers: Timers
-    limits: Limits
-    random: Callable[[int], bytes]
-    counts: Counter[str]
-    open_line: LineOpener
-    # Called whenever a dialog is over for good.
-    forgotten: Callable[[], None] = lambda: None
-    port: int = 0
-    # Calls that go on; dialogs by our tag, some of which only wait for a last answer; and the
-    # INVITEs that began the calls from outside.
-    calls: set[Dialog] = field(default_factory=set)
-    dialogs: dict[str, Dialog] = field(default_factory=dict)
-    invites: dict[tuple[str, str, int], Dialog] = field(default_factory=dict)
-
-    def tag(self) -> str:
-        """Return a tag or a piece of an id that nobody guesses."""
-        return self.random(8).hex()
-
-    @property
-    def own_host(self) -> str:
-        """The address that everybody is told to send to."""
-        return self.plan.advertised_host
-
-    def own_contact(self, peer: Peer) -> str:
-        """Return the Contact that we tell to somebody."""
-        over = ";transport=tcp" if peer.transport == "TCP" else ""
-        return f"<sip:{in_uri(self.own_host)}:{self.port}{over}>"
-
-    def via(self, peer: Peer, branch: str) -> str:
-        """Return the Via of a request of ours."""
-        host = in_uri(self.own_host)
-        return f"SIP/2.0/{peer.transport} {host}:{self.port};branch={branch};rport"
-
-    def branch(self) -> str:
-        """Return the mark of a new transaction."""
-        return COOKIE + self.tag()
-
-
-def in_uri(host: str) -> str:
-    """Return an address as it stands in a URI."""
-    return f"[{host}]" if ":" in host else host

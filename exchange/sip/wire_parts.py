@@ -1,7 +1,5 @@
 """What the rooms of the SIP wire share: peers, time, limits, and whom a line's events go to."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 
@@ -38,28 +36,17 @@ class Cancellable(Protocol):
 
     def cancel(self) -> None:
         """Have it not done."""
-        ...
 
 
-class Times(Protocol):
-    """The clock of the wire (seconds, from anywhere), and what is due later."""
+class Times:
+    """The running loop's time in seconds, and what is due later."""
 
     def now(self) -> float:
         """Return the time."""
-        ...
-
-    def later(self, seconds: float, what: Callable[[], None]) -> Cancellable:
-        """Have something done on the loop, `seconds` from now."""
-        ...
-
-
-class LoopTimes:
-    """The running loop's own time."""
-
-    def now(self) -> float:
         return asyncio.get_running_loop().time()
 
     def later(self, seconds: float, what: Callable[[], None]) -> Cancellable:
+        """Have something done on the loop, `seconds` from now."""
         return asyncio.get_running_loop().call_later(seconds, what)
 
 
@@ -159,13 +146,6 @@ class Contact:
     peer: Peer
 
 
-@dataclass(frozen=True)
-class TrunkNumber:
-    """A number (E.164) to be called over the trunk; whether that may be is looked at by `call`."""
-
-    number: str
-
-
 class EarSwitch:
     """Tells an `Ear` what happens on a line, and keeps it while there is none yet.
 
@@ -184,32 +164,31 @@ class EarSwitch:
         return self._ear
 
     @ear.setter
-    def ear(self, ear: Ear) -> None:
+    def ear(self, ear: Ear | None) -> None:
         with self._lock:
             self._ear = ear
-            kept, self._kept = self._kept, []
-            for tell in kept:
-                tell(ear)
+            while ear is not None and self._kept:
+                self._kept.pop(0)(ear)
 
     def key(self, digit: str) -> None:
-        self._tell(lambda ear: ear.key(digit))
+        self._news(lambda ear: ear.key(digit))
 
     def idle(self) -> None:
         """See `Ear`; nobody asks for one that came too early."""
         if self._ear is not None:
-            self._tell(lambda ear: ear.idle())
+            self._news(lambda ear: ear.idle())
 
-    def gone(self, how: str) -> None:
-        """See `Ear`; only the first counts."""
+    def tell_gone(self, how: str) -> None:
+        """Tell that the call is over; only the first counts."""
         if not self._over:
-            self._tell(lambda ear: ear.gone(how), always=True)
+            self._news(lambda ear: ear.gone(how), always=True)
             self._over = True
 
     def mute(self) -> None:
         """Tell nothing more."""
         self._over = True
 
-    def _tell(self, tell: Callable[[Ear], None], *, always: bool = False) -> None:
+    def _news(self, tell: Callable[[Ear], None], *, always: bool = False) -> None:
         with self._lock:
             if self._over:
                 return

@@ -4,8 +4,6 @@ Only names and passwords of the plan count. A nonce is ours, for one address and
 each use of it has a higher count than the one before, so that nothing heard can be said again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re
@@ -27,10 +25,7 @@ REALM: Final = "allo-rendez-vous"
 NONCE_S: Final = 300.0
 SHORTEST, LONGEST, USUAL = 30, 3600, 3600
 Algorithm = Literal["MD5", "SHA-256"]
-_HASHES: Final[Mapping[str, Callable[[bytes], hashlib._Hash]]] = {
-    "MD5": hashlib.md5,
-    "SHA-256": hashlib.sha256,
-}
+_HASHES: Final[Mapping[str, str]] = {"MD5": "md5", "SHA-256": "sha256"}
 _NONCE: Final = re.compile(r"([0-9a-f]{12})([0-9a-f]{16})([0-9a-f]{32})")
 _COUNT: Final = re.compile(r"[0-9a-fA-F]{8}")
 _SECONDS: Final = re.compile(r"[0-9]{1,10}")
@@ -142,7 +137,7 @@ class Guard:
             return False
 
         def digest(text: str) -> str:
-            return _HASHES[algorithm](text.encode()).hexdigest()
+            return hashlib.new(_HASHES[algorithm], text.encode()).hexdigest()
 
         password = account.password if account else self._nobody
         who = digest(f"{name}:{REALM}:{password}")
@@ -189,7 +184,6 @@ class Registrar:
         return None
 
     def knows(self, contact: Contact) -> bool:
-        """Return whether that telephone is registered now."""
         bindings = self._bindings.get(contact.account, {}).values()
         now = self._times.now()
         return any(one.contact == contact and one.until > now for one in bindings)
@@ -265,7 +259,6 @@ class Registrar:
             self._changed()
 
     def stop(self) -> None:
-        """Look at the time no more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

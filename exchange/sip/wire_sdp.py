@@ -5,8 +5,6 @@ an `m=audio 0`, SRTP that it does not have, any packet time, and looks at the fi
 and at no direction of the whole session: so the choice is made here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final

@@ -4,8 +4,6 @@ A datagram from elsewhere is dropped before anything of it is read, a connection
 anything is said. Over TCP messages are told apart by Content-Length, however they are cut up.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ipaddress

@@ -5,8 +5,8 @@
 
 import pytest
 
-from exchange.interpreter import Collector, Gather, Heard, Keys, Silence, Speech
-from exchange.interpreter.collector import MAX_SPEECH_S, MOST_KEYS
+from exchange.interpreter import Gather, Heard, Keys, Silence, Speech
+from exchange.interpreter.collector import MAX_SPEECH_S, MOST_KEYS, Collector
 
 # How long (seconds) the prompt of these tests is, and the time-out where a case says nothing.
 PROMPT_S, TIMEOUT_S = 3.0, 5.0

@@ -4,7 +4,9 @@ import pytest
 
 from twilio.request_validator import RequestValidator
 
-from exchange.interpreter import APPLICATION_ERROR, Call, Keys, Overrides, QueueWait, Silence
+from exchange.interpreter import Call, Keys, QueueWait, Silence
+from exchange.interpreter.script import APPLICATION_ERROR
+from exchange.interpreter.webhooks import Overrides
 from exchange.transport import ConnectFailed, ReadTimedOut, Reply
 
 BASE = "http://service.test"

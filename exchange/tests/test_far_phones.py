@@ -101,7 +101,12 @@ def test_a_telephone_of_its_number_rings_and_its_call_runs_there(here, office):
     sid = makes_call(here, NUMBER, "/agent", Timeout="25")
     here.goes_on()
     ring = desk.rings()
-    assert (ring.sid, ring.to, ring.sender, ring.timeout_s) == (sid, NUMBER, "+33974750001", 30)
+    assert (ring.sid, ring.recipient, ring.sender, ring.timeout_s) == (
+        sid,
+        NUMBER,
+        "+33974750001",
+        30,
+    )
     assert told(here) == ["initiated", "ringing"]
     assert status(here, sid) == "ringing"
     assert here.sent("/agent") == []
@@ -149,7 +154,7 @@ def test_an_agent_without_any_page_is_rung_by_telephone(here, office):
     desk = office(CLIENT)
     sid = makes_call(here, CLIENT, "/agent")
     here.goes_on()
-    assert desk.rings().to == CLIENT
+    assert desk.rings().recipient == CLIENT
     assert told(here) == ["initiated", "ringing"]
     assert desk.takes(sid) is not None
     assert status(here, sid) == "in-progress"

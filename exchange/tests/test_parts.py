@@ -11,6 +11,7 @@ import pytest
 
 from exchange import __main__ as server
 from exchange import numbers
+from exchange.calls import CallRecord
 from exchange.openapi import extract
 from exchange.segments import segment_count
 from exchange.settings import Settings
@@ -98,21 +99,11 @@ def test_webhooks_carry_the_names_of_real_ones(ring):
     assert set(withheld.requests[0].form) == known["voice-incoming-anonymous"]
 
 
-class Record:
-    sender = recipient = ""
-    date_created = datetime(2021, 1, 15, tzinfo=UTC)
-
-    def __init__(self, sid) -> None:
-        self.sid = sid
-
-    def resource(self) -> dict[str, Any]:
-        return {}
-
-
 def test_the_store_forgets_the_oldest():
-    store: Store[Record] = Store(capacity=2)
+    store: Store[CallRecord] = Store(capacity=2)
+    now = datetime(2021, 1, 15, tzinfo=UTC)
     for sid in "abc":
-        store.add(Record(sid))
+        store.add(CallRecord("AC1", "", "", now, sid=sid))
     assert store.get("a") is None
     assert [record.sid for record in store.newest_first()] == ["c", "b"]
 

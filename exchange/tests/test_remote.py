@@ -162,7 +162,7 @@ def test_strangers_may_not_bring_calls_in(here):
 @pytest.mark.parametrize(
     "order",
     [
-        Redirect("http://a/b", dequeued=True),
+        Redirect("http://a/b", method="GET"),
         Seated(Seat("entry-1", "CF1", started=True, others=2, coaching="CA1")),
     ],
 )

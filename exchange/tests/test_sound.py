@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import pytest
 
-from exchange.interpreter import HOLD_MUSIC, Call, Heard
+from exchange.interpreter import Call, Heard
+from exchange.interpreter.caller import HOLD_MUSIC
 from exchange.tests.conftest import BASE
 from exchange.transport import ReadTimedOut
 from exchange.twiml import Piece

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flows.questions import Go, Miss, Move, Part, Question
 from flows.session import Offer, Session
-from flows.speech import Line
+from flows.speech import Line, Listen
 from flows.understanding.words import choice
 from flows.world import World
 
@@ -60,8 +60,12 @@ class Step(ABC):
     # True where nothing is waited for: silence is no failed try.
     silence_leads_on = False
 
-    @abstractmethod
-    def question(self, session: Session, world: World) -> Question: ...
+    # How many digits are typed at the most; 1: a key answers.
+    most_digits = 1
+
+    def question(self, session: Session, world: World) -> Question:
+        """The sentence that is called like the step, where it needs no values."""
+        return Question(self.name, Listen(self.most_digits))
 
     @abstractmethod
     def take(self, session: Session, pressed: str, world: World) -> Move: ...

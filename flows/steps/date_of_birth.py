@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Step
@@ -51,10 +51,11 @@ class DateOfBirth(Step):
     page = "naissance"
     after = "couple_choice"
     patience = 2
+    most_digits = 8
     takes_date = True
 
     def question(self, session: Session, world: World) -> Question:
-        return replace(entry("date_of_birth", 8), lead=_about(session))
+        return replace(super().question(session, world), lead=_about(session))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         try:
@@ -78,9 +79,7 @@ class BirthYear(Patient):
     name = "birth_year"
     part = Part.BIRTH
     page = TELEPHONE_ONLY
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("birth_year", YEAR_DIGITS)
+    most_digits = YEAR_DIGITS
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         year = number(pressed, YEAR_DIGITS)
@@ -102,9 +101,7 @@ class BirthMonth(Patient):
     part = Part.BIRTH
     page = TELEPHONE_ONLY
     takes_date = True
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("birth_month", 2)
+    most_digits = 2
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         month = number(pressed, 2)
@@ -125,9 +122,7 @@ class BirthDay(Patient):
     name = "birth_day"
     part = Part.BIRTH
     page = TELEPHONE_ONLY
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("birth_day", 2)
+    most_digits = 2
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         day = number(pressed, 2)

@@ -20,9 +20,6 @@ class ForWhom(Patient):
     page = "pour-qui"
     after = "resume_code"
 
-    def question(self, session: Session, world: World) -> Question:
-        return menu("for_whom")
-
     def take(self, session: Session, pressed: str, world: World) -> Move:
         whom = {"1": Whom.SELF, "2": Whom.OTHER, "3": Whom.TWO}.get(pressed)
         if whom is None:

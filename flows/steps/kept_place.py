@@ -21,7 +21,7 @@ from flows.world import Unbooked, World
 
 # Read back like whatever is agreed to: no word that was hardly heard takes or refuses it.
 KEPT_PLACE = "kept_place_check"
-# As many as are counted in a call: see services.waiting_list.kept_places.
+# As many as are counted in a call: see services.waiting_list.entries.
 MOST_DATES = 3
 
 

@@ -6,7 +6,7 @@ is one or not. Whatever was wrong is told in the same words, too.
 
 from __future__ import annotations
 
-from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, menu
 from flows.session import CallerBooking, CallerKind, MineState, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -36,9 +36,7 @@ class MyReference(Patient):
     part = Part.MINE
     page = TELEPHONE_ONLY
     after = "untold_birth_date"
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("my_reference", REFERENCE_DIGITS)
+    most_digits = REFERENCE_DIGITS
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == NEW_APPOINTMENT:
@@ -155,9 +153,6 @@ class MyTexted(Patient):
     part = Part.MINE
     page = TELEPHONE_ONLY
 
-    def question(self, session: Session, world: World) -> Question:
-        return menu("my_texted")
-
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             return Go(session, MY_APPOINTMENT)
@@ -172,9 +167,6 @@ class MyNoText(Patient):
     name = "my_no_text"
     part = Part.MINE
     page = TELEPHONE_ONLY
-
-    def question(self, session: Session, world: World) -> Question:
-        return menu("my_no_text")
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":

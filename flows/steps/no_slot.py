@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
@@ -22,25 +23,22 @@ class OwnCentre(Patient):
     after = "part_of_day"
 
     def question(self, session: Session, world: World) -> Question:
-        values = {
+        values: dict[str, Any] = {
             "place": session.own_name,
             "town": session.own_town,
             "distance": session.own_kilometres,
         }
         if not session.offers:
-            return menu("own_centre", **values)
-        return menu("own_centre_or_offers", far=session.offers[0].kilometres, **values)
+            return menu(self.name, **values)
+        return menu(f"{self.name}_or_offers", far=session.offers[0].kilometres, **values)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             said = Line("own_centre_dial", {"place": session.own_name, "number": session.own_phone})
             return End(session, (said,), TurnOutcome.CONNECTED, dial=session.own_phone)
-        return self._on(session) if pressed == "2" else NO_SUCH_KEY
+        return self.give_up(session, world) if pressed == "2" else NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:
-        return self._on(session)
-
-    def _on(self, session: Session) -> Go:
         return Go(session, found_or_not(session), remember=False)
 
 

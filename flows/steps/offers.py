@@ -274,9 +274,6 @@ class OtherOffers(_BackToOffers):
     part = Part.OFFERS
     page = TELEPHONE_ONLY
 
-    def question(self, session: Session, world: World) -> Question:
-        return menu("other_offers")
-
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1" and session.offers:
             return other_days(session, world)
@@ -296,9 +293,6 @@ class PartOfDay(_BackToOffers):
     name = "part_of_day"
     part = Part.OFFERS
     page = TELEPHONE_ONLY
-
-    def question(self, session: Session, world: World) -> Question:
-        return menu("part_of_day")
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         parts = {"1": "morning", "2": "afternoon"}

@@ -7,14 +7,13 @@ call at the number that rings. One who has no such number is asked for one for a
 
 from __future__ import annotations
 
-from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import CallerKind, Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import knock, offer_instead, promised, to_queue
 from flows.steps.no_slot import wait_for_place
-from flows.steps.reach import NUMBER_DIGITS, HearsNumber
-from flows.understanding import NotUnderstood, telephone
+from flows.steps.reach import NumberCheck, TypedNumber
 from flows.world import World
 
 # A line that gave a sign of life and then none, from a number that cannot be rung: after so many
@@ -109,25 +108,19 @@ class Person(Step):
         return "_or_list" if _can_wait_for_place(session) else ""
 
 
-class PersonNumber(HearsNumber):
+class PersonNumber(TypedNumber):
     name = "person_number"
     part = Part.PERSON
     page = TELEPHONE_ONLY
     patience = 3
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("person_number", NUMBER_DIGITS)
+    check = "person_number_check"
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        if pressed in PERSON_KEYS:
-            if session.caller_kind != CallerKind.NONE:
-                return _promise(session, world, session.caller)
-            return Go(session, "person", remember=False)
-        try:
-            number, _ = telephone(pressed)
-        except NotUnderstood as error:
-            return Miss(f"reason.{error.reason}")
-        return Go(session.but(typed=number), "person_number_check")
+        if pressed not in PERSON_KEYS:
+            return super().take(session, pressed, world)
+        if session.caller_kind != CallerKind.NONE:
+            return _promise(session, world, session.caller)
+        return Go(session, "person", remember=False)
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.caller_kind != CallerKind.NONE:
@@ -137,20 +130,14 @@ class PersonNumber(HearsNumber):
         return Go(session, "person", remember=False)
 
 
-class PersonNumberCheck(Step):
+class PersonNumberCheck(NumberCheck):
     name = "person_number_check"
     part = Part.PERSON
     page = TELEPHONE_ONLY
-    patience = 3
-
-    def question(self, session: Session, world: World) -> Question:
-        return menu("person_number_check", number=session.typed)
+    typed_at = "person_number"
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        if pressed in ("1", *PERSON_KEYS):
-            return _promise(session, world, session.typed)
-        return Go(session, "person_number", remember=False) if pressed == "2" else NO_SUCH_KEY
+        return super().take(session, "1" if pressed in PERSON_KEYS else pressed, world)
 
-    def give_up(self, session: Session, world: World) -> Move:
-        # Silence is no objection; the number was read back three times.
+    def agreed(self, session: Session, world: World) -> Move:
         return _promise(session, world, session.typed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Step
@@ -20,9 +20,7 @@ class Postcode(Step):
     page = "commune"
     after = "not_eligible"
     patience = 2
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("postcode", POSTCODE_DIGITS)
+    most_digits = POSTCODE_DIGITS
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if not is_digits(pressed) or len(pressed) != POSTCODE_DIGITS:

@@ -35,7 +35,6 @@ class Held(Protocol):
 
     def back(self, session: Session, result: str, world: World) -> Move:
         """What a caller meets after the queue, for a reason in the provider's words."""
-        ...
 
 
 class Queue:

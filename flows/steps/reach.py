@@ -5,7 +5,9 @@ A caller who cannot type a number is booked all the same: the reference is spoke
 
 from __future__ import annotations
 
-from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry, menu
+from abc import abstractmethod
+
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import CallerKind, Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Step
@@ -20,12 +22,49 @@ def _without_number(session: Session, lines: tuple[Line, ...] = ()) -> Go:
     return Go(session.but(number="", number_answered=True), "confirm", lines)
 
 
-class HearsNumber(Step):
-    """A telephone number that is said is taken as if it were typed."""
+class TypedNumber(Step):
+    """A telephone number that is typed, or said: it is read back at the step `check`."""
+
+    most_digits = NUMBER_DIGITS
+    check: str
+    # True where a text is to be sent there.
+    mobile_only = False
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        try:
+            number, kind = telephone(pressed)
+        except NotUnderstood as error:
+            return Miss(f"reason.{error.reason}")
+        if self.mobile_only and kind is not CallerKind.MOBILE:
+            return Miss("reason.number_landline")
+        return Go(session.but(typed=number), self.check)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         said = phone(text, world.vocabulary(session.language))
         return self.take(session, said, world) if said else None
+
+
+class NumberCheck(Step):
+    """The number that was typed at the step `typed_at`, read back."""
+
+    typed_at: str
+    patience = 3
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu(self.name, number=session.typed)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "1":
+            return self.agreed(session, world)
+        return Go(session, self.typed_at, remember=False) if pressed == "2" else NO_SUCH_KEY
+
+    @abstractmethod
+    def agreed(self, session: Session, world: World) -> Move:
+        """On with this number."""
+
+    def give_up(self, session: Session, world: World) -> Move:
+        # Silence is no objection; the number was read back three times.
+        return self.agreed(session, world)
 
 
 class _NumberIsNoCondition(Step):
@@ -60,33 +99,19 @@ class Reach(_NumberIsNoCondition):
         return _without_number(session) if pressed == ("3" if mobile else "2") else NO_SUCH_KEY
 
 
-class ReachNumber(HearsNumber, _NumberIsNoCondition):
+class ReachNumber(_NumberIsNoCondition, TypedNumber):
     name = "reach_number"
     part = Part.CONFIRM
     page = TELEPHONE_ONLY
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("reach_number", NUMBER_DIGITS)
-
-    def take(self, session: Session, pressed: str, world: World) -> Move:
-        try:
-            number, kind = telephone(pressed)
-        except NotUnderstood as error:
-            return Miss(f"reason.{error.reason}")
-        if kind is not CallerKind.MOBILE:
-            return Miss("reason.number_landline")
-        return Go(session.but(typed=number), "reach_check")
+    check = "reach_check"
+    mobile_only = True
 
 
-class ReachCheck(_NumberIsNoCondition):
+class ReachCheck(_NumberIsNoCondition, NumberCheck):
     name = "reach_check"
     part = Part.CONFIRM
     page = TELEPHONE_ONLY
+    typed_at = "reach_number"
 
-    def question(self, session: Session, world: World) -> Question:
-        return menu("reach_check", number=session.typed)
-
-    def take(self, session: Session, pressed: str, world: World) -> Move:
-        if pressed == "1":
-            return Go(session.but(number=session.typed, number_answered=True), "confirm")
-        return Go(session, "reach_number", remember=False) if pressed == "2" else NO_SUCH_KEY
+    def agreed(self, session: Session, world: World) -> Move:
+        return Go(session.but(number=session.typed, number_answered=True), "confirm")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part
 from flows.session import CallerKind, Session
 from flows.speech import Line
 from flows.steps.common import Step
@@ -21,9 +21,7 @@ class ResumeCode(Step):
     page = TELEPHONE_ONLY
     after = "resume"
     patience = 3
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("resume_code", CODE_DIGITS)
+    most_digits = CODE_DIGITS
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if not is_digits(pressed) or len(pressed) != CODE_DIGITS:

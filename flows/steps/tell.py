@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part
 from flows.session import CallerKind, Session, Whom
 from flows.speech import Line, TurnOutcome
-from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.common import Patient
 from flows.steps.for_whom import second_person
 from flows.steps.offers import first_day
-from flows.steps.reach import NUMBER_DIGITS, HearsNumber
-from flows.understanding import NotUnderstood, telephone
+from flows.steps.reach import NumberCheck, TypedNumber
+from flows.understanding import telephone
 from flows.world import News, WaitingListRequest, World
 
 
@@ -107,36 +107,19 @@ def _on_to_second(session: Session, world: World, *lines: Line) -> Go:
     return Go(on.session, on.step, (*lines, Line("on_to_second")), remember=False)
 
 
-class TellNumber(HearsNumber, Patient):
+class TellNumber(TypedNumber, Patient):
     name = "tell_number"
     part = Part.OFFERS
     page = TELEPHONE_ONLY
     after = "waiting"
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry("tell_number", NUMBER_DIGITS)
-
-    def take(self, session: Session, pressed: str, world: World) -> Move:
-        try:
-            number, _ = telephone(pressed)
-        except NotUnderstood as error:
-            return Miss(f"reason.{error.reason}")
-        return Go(session.but(typed=number), "tell_number_check")
+    check = "tell_number_check"
 
 
-class TellNumberCheck(Patient):
+class TellNumberCheck(NumberCheck):
     name = "tell_number_check"
     part = Part.OFFERS
     page = TELEPHONE_ONLY
+    typed_at = "tell_number"
 
-    def question(self, session: Session, world: World) -> Question:
-        return menu("tell_number_check", number=session.typed)
-
-    def take(self, session: Session, pressed: str, world: World) -> Move:
-        if pressed == "1":
-            return promise(session, world, Tell(session.tell), session.typed)
-        return Go(session, "tell_number", remember=False) if pressed == "2" else NO_SUCH_KEY
-
-    def give_up(self, session: Session, world: World) -> Move:
-        # Silence is no objection; the number was read back three times.
+    def agreed(self, session: Session, world: World) -> Move:
         return promise(session, world, Tell(session.tell), session.typed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part
 from flows.session import Session
 from flows.steps.common import Patient
 from flows.steps.date_of_birth import today_of
@@ -32,9 +32,7 @@ class UntoldBirthDate(Patient):
     page = TELEPHONE_ONLY
     after = "calls_offer"
     takes_date = True
-
-    def question(self, session: Session, world: World) -> Question:
-        return entry(UNTOLD, 8)
+    most_digits = 8
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         try:

@@ -1,27 +1,126 @@
-"""What answers mean: digits as they are typed (`typed`), words as a recogniser spells them."""
+"""What answers mean: here digits as they are typed, in the modules words as they are recognised.
 
-from flows.understanding.typed import (
-    COUNTRY_ZONE,
-    OLDEST_AGE,
-    REGIONS,
-    NotUnderstood,
-    birthday,
-    checked_date,
-    date_of_birth,
-    is_digits,
-    number,
-    telephone,
+Every function gives a value, or the reason why there is none.
+
+Reasons are keys of `prompts/` below `reason.`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+
+from flows.session import CallerKind
+
+# What "today" means to a caller, and the hour at which a campaign opens.
+COUNTRY_ZONE = ZoneInfo("Europe/Paris")
+# No person in France has reached 123; the call script refuses beyond 120.
+OLDEST_AGE = 120
+_DIGITS = re.compile(r"[0-9]+")
+# As dialled in France and in its overseas départements, or international.
+_NUMBER = re.compile(r"[0-9]{10}|(?:\+|00)[0-9]+")
+_DATE_LENGTHS = (6, 8)
+# France writes its overseas numbers like its own, but they belong to regions of their own.
+# France comes last, for its own plan takes some of theirs (0269, 0596) for mainland numbers.
+REGIONS = ("RE", "GP", "GF", "MQ", "YT", "PM", "BL", "MF", "NC", "PF", "WF", "FR")
+_MOBILES = frozenset(
+    {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 )
+# Numbers that cost no more than an ordinary call: no premium (089), shared (081, 082) or free
+# numbers.
+_ORDINARY = _MOBILES | {
+    phonenumbers.PhoneNumberType.FIXED_LINE,
+    phonenumbers.PhoneNumberType.VOIP,
+}
 
-__all__ = [
-    "COUNTRY_ZONE",
-    "OLDEST_AGE",
-    "REGIONS",
-    "NotUnderstood",
-    "birthday",
-    "checked_date",
-    "date_of_birth",
-    "is_digits",
-    "number",
-    "telephone",
-]
+
+class NotUnderstood(Exception):
+    """The answer has no one meaning; `reason` says why, in words of `prompts/`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def is_digits(typed: str) -> bool:
+    """ASCII digits only: the telephone has no others, whatever `str.isdigit` thinks."""
+    return _DIGITS.fullmatch(typed) is not None
+
+
+def number(typed: str, most_digits: int) -> int:
+    """A whole number of at most so many digits, or -1, which nothing that is asked for can be."""
+    return int(typed) if is_digits(typed) and len(typed) <= most_digits else -1
+
+
+def date_of_birth(typed: str, today: date) -> date:
+    """Eight digits DDMMYYYY, or six DDMMYY where only one century is possible.
+
+    Raises NotUnderstood: incomplete, century (two are possible), no_such_date, future, too_old.
+    """
+    if not is_digits(typed) or len(typed) not in _DATE_LENGTHS:
+        raise NotUnderstood("date_incomplete")
+    day, month, year = int(typed[:2]), int(typed[2:4]), int(typed[4:])
+    if len(typed) == max(_DATE_LENGTHS):
+        return checked_date(year, month, day, today)
+    possible = []
+    refusal = NotUnderstood("no_such_date")
+    for century in (1900, 2000):
+        try:
+            possible.append(checked_date(century + year, month, day, today))
+        except NotUnderstood as reason:
+            refusal = reason
+    if len(possible) > 1:
+        raise NotUnderstood("century")
+    if not possible:
+        raise refusal
+    return possible[0]
+
+
+def checked_date(year: int, month: int, day: int, today: date) -> date:
+    """A day on which a living person can be born. Raises NotUnderstood."""
+    try:
+        born = date(year, month, day)
+    except (ValueError, OverflowError):
+        raise NotUnderstood("no_such_date") from None
+    if born > today:
+        raise NotUnderstood("future")
+    if birthday(born, OLDEST_AGE + 1) <= today:
+        raise NotUnderstood("too_old")
+    return born
+
+
+def birthday(born: date, age: int) -> date:
+    """The day on which that age is reached; 29 February counts on 1 March in other years."""
+    try:
+        return born.replace(year=born.year + age)
+    except ValueError:
+        return date(born.year + age, 3, 1)
+
+
+def telephone(typed: str) -> tuple[str, CallerKind]:
+    """A French number, mainland or overseas, as E.164 and what it can be used for.
+
+    Raises NotUnderstood: number_incomplete, or number_unusable (foreign, short, premium).
+    """
+    if not _NUMBER.fullmatch(typed):
+        raise NotUnderstood("number_incomplete")
+    # An international number says itself where it belongs.
+    for region in REGIONS if is_digits(typed) else REGIONS[-1:]:
+        try:
+            parsed = phonenumbers.parse(typed, region)
+        except phonenumbers.NumberParseException:
+            continue
+        if not phonenumbers.is_valid_number(parsed):
+            continue
+        if phonenumbers.region_code_for_number(parsed) not in REGIONS:
+            continue
+        kind = phonenumbers.number_type(parsed)
+        if kind not in _ORDINARY:
+            raise NotUnderstood("number_unusable")
+        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return e164, CallerKind.MOBILE if kind in _MOBILES else CallerKind.LANDLINE
+    raise NotUnderstood("number_incomplete" if is_digits(typed) else "number_unusable")

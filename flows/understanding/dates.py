@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
+from flows.understanding import OLDEST_AGE, NotUnderstood, birthday, checked_date
 from flows.understanding import spoken_numbers as spoken
 from flows.understanding.spoken_numbers import (
     Item,
@@ -15,7 +16,6 @@ from flows.understanding.spoken_numbers import (
     NumberSpan,
     digits_of,
 )
-from flows.understanding.typed import OLDEST_AGE, NotUnderstood, birthday, checked_date
 from flows.understanding.vocabulary import Vocabulary
 
 # Of two centuries ("quinze": 1915 or 2015) the one is meant that makes the caller an adult, where

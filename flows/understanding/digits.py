@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
+from flows.understanding import NotUnderstood, telephone
 from flows.understanding import spoken_numbers as spoken
 from flows.understanding.spoken_numbers import Item, Mode, NumberKind, NumberPurpose, digits_of
-from flows.understanding.typed import NotUnderstood, telephone
 from flows.understanding.vocabulary import Vocabulary
 
 _ROW: Final = frozenset({NumberKind.NUMBER})

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, auto
 from functools import lru_cache
+from itertools import groupby
 from typing import Final, Literal
 
 from babel.units import format_unit
@@ -320,17 +321,19 @@ def standing(said: Sequence[Item]) -> tuple[Item, ...]:
             following = next((i for i in said[index + 1 :] if i.kind is not NumberKind.LINK), None)
             if following is not None and following.kind in {NumberKind.NUMBER, NumberKind.MONTH}:
                 return ()
-    last = max((i for i, item in enumerate(said) if item.kind is NumberKind.CORRECTION), default=-1)
-    tail = tuple(said[last + 1 :])
-    if any(item.kind is NumberKind.NUMBER for item in tail):
-        return tail
-    return ()
+    tail = tuple(said[_corrected_at(said) + 1 :])
+    return tail if any(item.kind is NumberKind.NUMBER for item in tail) else ()
 
 
 def was_corrected(said: Sequence[Item]) -> bool:
     """Whether something was said of numbers before a correction."""
-    last = max((i for i, item in enumerate(said) if item.kind is NumberKind.CORRECTION), default=-1)
-    return any(item.kind is NumberKind.NUMBER for item in said[: max(last, 0)])
+    before = said[: max(_corrected_at(said), 0)]
+    return any(item.kind is NumberKind.NUMBER for item in before)
+
+
+def _corrected_at(said: Sequence[Item]) -> int:
+    """Where the last correction stands; -1 where there is none."""
+    return max((i for i, item in enumerate(said) if item.kind is NumberKind.CORRECTION), default=-1)
 
 
 # ---------------------------------------------------------------- from items to rows
@@ -338,17 +341,9 @@ def was_corrected(said: Sequence[Item]) -> bool:
 
 def rows_of(said: Sequence[Item], kinds: frozenset[NumberKind]) -> list[tuple[Item, ...]]:
     """Rows of such items with nothing but links between them; links are left out."""
-    rows: list[tuple[Item, ...]] = []
-    row: list[Item] = []
-    for item in said:
-        if item.kind in kinds:
-            row.append(item)
-        elif item.kind is not NumberKind.LINK and row:
-            rows.append(tuple(row))
-            row = []
-    if row:
-        rows.append(tuple(row))
-    return rows
+    without_links = (item for item in said if item.kind is not NumberKind.LINK)
+    runs = groupby(without_links, lambda item: item.kind in kinds)
+    return [tuple(run) for is_row, run in runs if is_row]
 
 
 def without_article(row: tuple[Item, ...]) -> tuple[Item, ...]:

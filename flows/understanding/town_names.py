@@ -102,9 +102,12 @@ class _Sentence:
             kind = next((tag for tag in ("near", "not", "around") if piece.is_(tag)), "")
             self._edges.add(len(self._kinds))
             self._kinds += [kind] * len(piece.words)
-        for at in self._number_words():
+        self._number_words = {at for at, word in enumerate(words) if _FIGURES.fullmatch(word)}
+        self._number_words |= number_words(spelt, vocabulary.language)
+        for at in self._number_words:
             self._kinds[at] = self._kinds[at] or "around"
         self._places = self._named_places()
+        self._in_places = {at for start, end, _ in self._places for at in range(start, end)}
 
     def meant(self) -> list[int]:
         spans = self._spans()
@@ -142,15 +145,13 @@ class _Sentence:
 
     def _goes_on(self, span: _Span) -> bool:
         """Whether a word that nothing explains comes right after: the name may be a longer one."""
-        numbers = self._number_words()
-        places = {at for start, end, _ in self._places for at in range(start, end)}
         at = span.end
         while at < len(self._words) and self._kinds[at] and len(self._words[at]) <= _SHORT_NAME:
             at += 1
         return (
             at < len(self._words)
             and not self._kinds[at]
-            and at not in numbers | places
+            and at not in self._number_words | self._in_places
             and not self._table.called(in_full(self._words[at]))
         )
 
@@ -334,8 +335,7 @@ class _Sentence:
     def _left(self, spans: Sequence[_Span]) -> int:
         """How many words nothing explains."""
         known = {at for span in spans for at in range(span.start, span.end)}
-        known |= {at for start, end, _ in self._places for at in range(start, end)}
-        known |= self._number_words()
+        known |= self._in_places | self._number_words
         return sum(not kind and at not in known for at, kind in enumerate(self._kinds))
 
     def _allowed(self, spans: Sequence[_Span]) -> int:
@@ -393,10 +393,6 @@ class _Sentence:
             if not figures[2] or ordinal:
                 found.append((at, (int(figures[1]), ordinal)))
         return _joined(sorted(found))
-
-    def _number_words(self) -> set[int]:
-        words = {at for at, word in enumerate(self._words) if _FIGURES.fullmatch(word)}
-        return words | number_words(self._spelt, self._vocabulary.language)
 
     def _settled(self, rows: Iterable[int], where: _Where) -> list[int]:
         """The towns of a name that agree with all else that was said; maybe none."""
@@ -465,17 +461,12 @@ class _Sentence:
 
     def _misheard(self) -> list[int]:
         """The towns that sound like what nothing else explains."""
-        numbers = self._number_words()
-        places = {at for start, end, _ in self._places for at in range(start, end)}
-        unknown = [
-            at
-            for at, kind in enumerate(self._kinds)
-            if not kind and at not in numbers and at not in places
-        ]
+        explained = self._number_words | self._in_places
+        unknown = [at for at, kind in enumerate(self._kinds) if not kind and at not in explained]
         if not unknown or "not" in self._kinds:
             return []
         start, end = unknown[0], unknown[-1] + 1
-        if set(range(start, end)) & (numbers | places) or "near" in self._kinds[start:end]:
+        if set(range(start, end)) & explained or "near" in self._kinds[start:end]:
             return []
         where = self._where([_Span(start, end, ())])
         if not self._is_determined(start):

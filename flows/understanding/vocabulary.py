@@ -10,8 +10,8 @@ import re
 import sys
 import unicodedata
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from babel.dates import get_day_names, get_month_names
@@ -140,7 +140,13 @@ class Vocabulary:
         articles, hints = table.table("contractions"), table.table("hints")
         written = table.table("sms")
         steps = {step: choices.with_like(step) for step in choices.names}
+        listed = {
+            one.name: _LISTED[str(one.type)](table, one.name)
+            for one in fields(cls)
+            if one.type in _LISTED
+        }
         vocabulary = cls(
+            **listed,
             language=language,
             locale=locale,
             months=_months(locale),
@@ -148,29 +154,11 @@ class Vocabulary:
                 plain(name): day for day, name in get_day_names("wide", locale=locale).items()
             },
             day_first=table.flag("day_first"),
-            zeros=table.words("zeros"),
             repeats=table.numbers("repeats"),
             ordinals=table.numbers("ordinals"),
-            hesitations=table.words("hesitations"),
-            links=table.words("links"),
-            corrections=table.words("corrections"),
-            denials=table.words("denials"),
-            ordinal_endings=table.words("ordinal_endings"),
-            fillers=table.phrases("fillers"),
-            yes=table.phrases("yes"),
-            no=table.phrases("no"),
-            negators=table.phrases("negators"),
-            degrees=table.phrases("degrees"),
-            deniable=table.phrases("deniable"),
-            doubts=table.phrases("doubts"),
             commands={name: commands.phrases(name) for name in COMMANDS},
             not_commands={name: not_commands.phrases(name) for name in COMMANDS},
             written={name: written.phrases(name) for name in WRITTEN},
-            long_ago=table.phrases("long_ago"),
-            numbered=table.phrases("numbered"),
-            mornings=table.phrases("mornings"),
-            afternoons=table.phrases("afternoons"),
-            excluding=table.phrases("excluding"),
             keys={key: keys.phrases(key) for key in keys.names},
             choices={
                 step: {key: words.phrases(key) for key in words.names if key not in _SAID}
@@ -180,14 +168,6 @@ class Vocabulary:
                 step: {_SAID[said]: words.key(said) for said in words.names if said in _SAID}
                 for step, words in steps.items()
             },
-            around_towns=table.phrases("around_towns"),
-            near_towns=table.phrases("near_towns"),
-            at_towns=table.words("at_towns"),
-            before_areas=table.phrases("before_areas"),
-            articles=table.words("articles"),
-            determiners=table.words("determiners"),
-            joiners=table.words("joiners"),
-            streets=table.phrases("streets"),
             contractions={word: articles.key(word) for word in articles.names},
             hints={name: hints.spelt(name) for name in hints.names},
             month_names=tuple(get_month_names("wide", locale=locale).values()),
@@ -285,6 +265,13 @@ class _Table:
             return self._values[key]
         except KeyError:
             raise IncompleteVocabulary(f"{self._name}.{key} is missing") from None
+
+
+# What stands in the table under a field's own name, by the field's type.
+_LISTED: Mapping[str, Callable[[_Table, str], Any]] = {
+    "Phrases": _Table.phrases,
+    "frozenset[str]": _Table.words,
+}
 
 
 def _forms(spoken: str) -> Iterator[str]:

@@ -35,24 +35,17 @@ _CHECK_ANSWERS = {True: "1", False: "2"}
 class Command(StrEnum):
     """A command that means the same at every question."""
 
+    EMERGENCY = "emergency"
+    # Of two wishes in one sentence the one that undoes less.
     PERSON = "person"
-    AGAIN = "again"
     SLOWER = "slower"
+    AGAIN = "again"
     BACK = "back"
     WAIT = "wait"
     CANCEL = "cancel"
-    EMERGENCY = "emergency"
 
 
-# Of two wishes in one sentence the one that undoes less.
-_WISHES = (
-    Command.PERSON,
-    Command.SLOWER,
-    Command.AGAIN,
-    Command.BACK,
-    Command.WAIT,
-    Command.CANCEL,
-)
+_WISHES = tuple(one for one in Command if one is not Command.EMERGENCY)
 
 
 class _Is(StrEnum):

@@ -270,18 +270,11 @@ class RehearsedWorld:
     changed: list[tuple[str | int, ...]] = field(default_factory=list)
     waits: list[WaitingListRequest] = field(default_factory=list)
     news: list[tuple[str, News, datetime, bool]] = field(default_factory=list)
-    # What was done with what is kept.
-    kept_places: list[str] = field(default_factory=list)
-    # Reads that a weather may answer otherwise.
+    # Whatever else was asked that a weather may answer otherwise.
     looks: list[str] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     orders: list[BookingOrder] = field(default_factory=list)
-    asked_beside: list[Offer] = field(default_factory=list)
     promises: list[tuple[str, str]] = field(default_factory=list)
-    taken_up: list[str] = field(default_factory=list)
-    codes: list[str] = field(default_factory=list)
-    paces: list[bool] = field(default_factory=list)
-    rung: list[tuple[str, str]] = field(default_factory=list)
     # When we would ring about a new booking, and the bookings whose people asked for it.
     calls: ReminderHours = field(default_factory=lambda: WHEN_WE_RING)
     wishes: list[tuple[str, ...]] = field(default_factory=list)
@@ -348,19 +341,19 @@ class RehearsedWorld:
         return self.ahead
 
     def kept_place(self, born: date) -> KeptOffer | None:
-        self.kept_places.append("asked")
+        self.looks.append("kept_place")
         return self.kept
 
     def take_place(self, kept: KeptOffer) -> str | Unbooked:
-        self.kept_places.append("taken")
+        self.looks.append("take_place")
         return self.reference
 
     def refuse_place(self, kept: KeptOffer) -> bool:
-        self.kept_places.append("refused")
+        self.looks.append("refuse_place")
         return self.waits_on
 
     def news_told(self, rung_for: str) -> None:
-        self.rung.append((rung_for, "told"))
+        self.looks.append("news_told")
 
     def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
         self.news.append((number, news, at, by_text))
@@ -372,7 +365,6 @@ class RehearsedWorld:
         return found or ()
 
     def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
-        self.asked_beside.append(offer)
         return (replace(offer, place_id=offer.place_id + 500),) if self.adjacent else ()
 
     def languages(self) -> tuple[str, ...]:
@@ -393,7 +385,7 @@ class RehearsedWorld:
         return OUR_CALLER_ID if we_ring else OUR_NUMBER
 
     def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
-        self.rung.append((rung_for, "told"))
+        self.looks.append("rung_about")
         mine = self.mine
         return replace(mine, reference=REFERENCE) if isinstance(mine, CallerBooking) else mine
 
@@ -429,11 +421,11 @@ class RehearsedWorld:
         return self.promises_new
 
     def callback_answered(self, rung_for: str) -> RungPerson:
-        self.rung.append((rung_for, "answered"))
+        self.looks.append("callback_answered")
         return self.answered
 
     def callback_refused(self, rung_for: str) -> None:
-        self.rung.append((rung_for, "refused"))
+        self.looks.append("callback_refused")
 
     def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
         self.line.append(("join", reason))
@@ -464,18 +456,17 @@ class RehearsedWorld:
         return self.agent
 
     def take_up(self, earlier: str) -> TakenUp | None:
-        self.taken_up.append(earlier)
+        self.changed.append(("take up", earlier))
         return self.cut
 
     def new_resume_code(self) -> str:
         return CODE
 
     def earlier_by_code(self, code: str) -> Earlier | None:
-        self.codes.append(code)
         return earlier(self) if code == CODE else None
 
     def remember_pace(self, *, slow: bool) -> None:
-        self.paces.append(slow)
+        """Nothing follows from it within a call."""
 
 
 def earlier(world: RehearsedWorld) -> Earlier:

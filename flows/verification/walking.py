@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -354,10 +354,9 @@ def turns_of(make: Make, session: Session) -> Iterator[WalkTurn | Broken]:
         line = False
         for name, world in _scenarios_for(make, session):
             yield _turn(session, heard, name, world)
-            asked = (world.searches, world.orders, world.promises, world.taken_up, world.looks)
+            asked = (world.searches, world.orders, world.promises, world.looks, world.asked_for)
             line = line or bool(world.line)
-            effects = (world.asked_for, world.changed, world.rung, world.kept_places)
-            if not any((*asked, *effects)):
+            if not any((*asked, world.changed)):
                 break
         if line:
             for name, weather in line_scenarios(_campaign_of(make, session)).items():
@@ -417,14 +416,30 @@ class Walk:
 
 def starts(make: Make) -> list[WalkTurn]:
     """Each kind of caller rings in each kind of campaign."""
-    found = []
-    worlds = {"open": make(), **{name: campaign(make) for name, campaign in CAMPAIGNS.items()}}
+    found: list[WalkTurn] = []
+    worlds: Scenarios = {"open": make}
+    worlds |= {name: partial(campaign, make) for name, campaign in CAMPAIGNS.items()}
     for kind in CallerKind:
-        for name, world in worlds.items():
-            session = ringing(kind)
-            found.append(WalkTurn(session, RING, name, *advance(session, RING, world)))
-    found += [*long_silence(make), *rings_again(make), *told_later(make), *far_away(make)]
-    return [*found, *rung_by_us(make), *never_called(make), *place_is_kept(make)]
+        for name, weather in worlds.items():
+            found += _played(ringing(kind), [RING], name, weather)
+    for begun in (
+        *(long_silence, rings_again, told_later, far_away),
+        *(rung_by_us, never_called, place_is_kept),
+    ):
+        found += begun(make)
+    return found
+
+
+def _played(
+    session: Session, heard: Iterable[Input], weather: str, make: Callable[[], RehearsedWorld]
+) -> Iterator[WalkTurn]:
+    """One turn after the other, until the call is over or elsewhere."""
+    for one in heard:
+        turn = WalkTurn(session, one, weather, *advance(session, one, make()))
+        yield turn
+        if turn.speech.listen is None:
+            return
+        session = turn.after
 
 
 # What may be kept for a person who waits, and what becomes of it.
@@ -446,36 +461,25 @@ def kept_scenarios(make: Make) -> Scenarios:
     return found | {"kept for somebody else": make}
 
 
-def place_is_kept(make: Make) -> list[WalkTurn]:
+def place_is_kept(make: Make) -> Iterator[WalkTurn]:
     """A person who waits rings, or was rung, and gives the birth date."""
-    found = []
-    session = ringing().but(is_offered=True)
-    for heard in (RING, *map(keys, ("1", "1", "12031942", "1"))):
-        after, speech = advance(session, heard, make(kept=kept_place()))
-        found.append(WalkTurn(session, heard, "kept", after, speech))
-        session = after
+    heard = [RING, *map(keys, ("1", "1", "12031942", "1"))]
+    kept = partial(make, kept=kept_place())
+    yield from _played(ringing().but(is_offered=True), heard, "kept", kept)
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
+        session = ringing(kind).but(
+            step="date_of_birth_check", alive=True, born=OLD_ENOUGH, is_offered=True
+        )
         for name, weather in kept_scenarios(make).items():
-            session = ringing(kind).but(
-                step="date_of_birth_check", alive=True, born=OLD_ENOUGH, is_offered=True
-            )
-            for pressed in ("1", "1"):
-                after, speech = advance(session, keys(pressed), weather())
-                found.append(WalkTurn(session, keys(pressed), name, after, speech))
-                session = after
-                if speech.listen is None:
-                    break
-    return found
+            yield from _played(session, [keys("1"), keys("1")], name, weather)
 
 
-def never_called(make: Make) -> list[WalkTurn]:
+def never_called(make: Make) -> Iterator[WalkTurn]:
     """A caller needs an agent, no agent can answer, and no callback can be promised."""
-    world = make(callback_after=None)
     session = ringing().but(step="person", alive=True, no_promise=True, born=OLD_ENOUGH)
-    return [
-        WalkTurn(session, heard, "line: no promise", *advance(session, heard, world))
-        for heard in (keys("9"), keys("1"))
-    ]
+    for pressed in "91":
+        weather = partial(make, callback_after=None)
+        yield from _played(session, [keys(pressed)], "line: no promise", weather)
 
 
 # From the ring to what is far from it, so that a bound on places never cuts it off.
@@ -489,46 +493,34 @@ FAR_AWAY = {
 }
 
 
-def far_away(make: Make) -> list[WalkTurn]:
+def far_away(make: Make) -> Iterator[WalkTurn]:
     worlds = {**scenarios(make), **my_scenarios(make)}
-    found = []
     for weather, pressed in FAR_AWAY.values():
-        session, _ = advance(ringing(), RING, worlds[weather]())
-        for one in pressed:
-            after, speech = advance(session, keys(one), worlds[weather]())
-            found.append(WalkTurn(session, keys(one), weather, after, speech))
-            session = after
-    return found
+        yield from _played(ringing(), [RING, *map(keys, pressed)], weather, worlds[weather])
 
 
-def told_later(make: Make) -> list[WalkTurn]:
+def told_later(make: Make) -> Iterator[WalkTurn]:
     """A person who cannot be booked now is told later: one, or the first of two."""
-    found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
         for whom in (Whom.SELF, Whom.TWO):
             caller = ringing(kind).but(alive=True, whom=str(whom))
             young = caller.but(step="not_eligible", born=TOO_YOUNG)
             waits = caller.but(step="waiting", born=OLD_ENOUGH)
             for session, pressed in ((young, "2"), (waits, "1")):
-                heard, world = keys(pressed), make(tell_at=OPENING)
-                after, speech = advance(session, heard, world)
-                found.append(WalkTurn(session, heard, "told by age", after, speech))
-    return found
+                weather = partial(make, tell_at=OPENING)
+                yield from _played(session, [keys(pressed)], "told by age", weather)
 
 
-def rings_again(make: Make) -> list[WalkTurn]:
+def rings_again(make: Make) -> Iterator[WalkTurn]:
     """The line was cut: what was chosen is kept, or no more than the answers are."""
-    found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
-        for world in (make(), make(cut=cut_call(kept=False))):
-            session = offer_to_resume(ringing(kind), earlier(world))
-            found.append(WalkTurn(session, RING, "cut", *advance(session, RING, world)))
-    return found
+        for weather in (make, partial(make, cut=cut_call(kept=False))):
+            session = offer_to_resume(ringing(kind), earlier(weather()))
+            yield from _played(session, [RING], "cut", weather)
 
 
-def rung_by_us(make: Make) -> list[WalkTurn]:
+def rung_by_us(make: Make) -> Iterator[WalkTurn]:
     """A promise to ring back is kept: by an agent, or by the machine where the call was left."""
-    found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
         for rung_as, earlier_call in (
             ("asked", ""),
@@ -543,20 +535,13 @@ def rung_by_us(make: Make) -> list[WalkTurn]:
                 earlier=earlier_call,
                 line=A_PLACE if rung_as in {"asked", "cut"} else "",
             )
-            found.append(WalkTurn(session, RING, "rung", *advance(session, RING, make())))
-    return found
+            yield from _played(session, [RING], "rung", make)
 
 
-def long_silence(make: Make) -> list[WalkTurn]:
+def long_silence(make: Make) -> Iterator[WalkTurn]:
     """A caller without a number asks for a person and then says nothing for very long."""
-    world = make()
-    session, _ = advance(ringing(CallerKind.NONE), RING, world)
-    found = []
-    for heard in (keys("0"), *[SILENCE] * (LONG_SILENCE + 2)):
-        after, speech = advance(session, heard, world)
-        found.append(WalkTurn(session, heard, "plenty", after, speech))
-        session = after
-    return found
+    heard = [RING, keys("0"), *[SILENCE] * (LONG_SILENCE + 2)]
+    return _played(ringing(CallerKind.NONE), heard, "plenty", make)
 
 
 def _features(at: Session) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
 from models.accounts.tables import ROLES, staff, staff_act
 from models.accounts.tables import staff_session as session
@@ -202,10 +202,6 @@ def change_phone(
     change(connection, clock, staff_id, phone_enc=sealed)
 
 
-def disable(connection: Connection, clock: Clock, staff_id: str, *, disabled: bool) -> None:
-    change(connection, clock, staff_id, disabled_at=clock.at() if disabled else None)
-
-
 def names_of(connection: Connection, staff_ids: Collection[str]) -> dict[str, str]:
     """What colleagues are called, by their ids."""
     if not staff_ids:
@@ -311,39 +307,27 @@ def staff_session(connection: Connection, token: str) -> StaffSession | None:
     )
 
 
-def touch(connection: Connection, clock: Clock, token: str) -> None:
-    """A member of staff is there: the idle limit counts from now."""
-    connection.execute(
-        update(session).where(session.c.token_idx == hash_of(token)).values(seen_at=clock.at())
-    )
-
-
-def proved(connection: Connection, clock: Clock, token: str) -> None:
-    """The password was given again at this session."""
+def touch(connection: Connection, clock: Clock, token: str, *, proved: bool = False) -> None:
+    """A member of staff is there, and `proved` it by the password: limits count from now."""
+    moments = ("seen_at", "proved_at") if proved else ("seen_at",)
     statement = update(session).where(session.c.token_idx == hash_of(token))
-    connection.execute(statement.values(proved_at=clock.at(), seen_at=clock.at()))
+    connection.execute(statement.values(dict.fromkeys(moments, clock.at())))
 
 
 def end_session(connection: Connection, clock: Clock, token: str) -> bool:
     """False when it was over already."""
-    return (
-        connection.execute(
-            update(session)
-            .where(session.c.token_idx == hash_of(token), session.c.ended_at.is_(None))
-            .values(ended_at=clock.at())
-        ).rowcount
-        == 1
-    )
+    return _end(connection, clock, session.c.token_idx == hash_of(token)) == 1
 
 
 def end_sessions(connection: Connection, clock: Clock, staff_id: str) -> int:
     """End all sessions of an account, those being begun at this moment too; gives how many."""
     change(connection, clock, staff_id, sessions_from=clock.at())
-    return connection.execute(
-        update(session)
-        .where(session.c.staff_id == staff_id, session.c.ended_at.is_(None))
-        .values(ended_at=clock.at())
-    ).rowcount
+    return _end(connection, clock, session.c.staff_id == staff_id)
+
+
+def _end(connection: Connection, clock: Clock, which: ColumnElement[bool]) -> int:
+    statement = update(session).where(which, session.c.ended_at.is_(None))
+    return connection.execute(statement.values(ended_at=clock.at())).rowcount
 
 
 def sessions_of(
@@ -382,11 +366,7 @@ def end_named(connection: Connection, clock: Clock, staff_id: str, name: str) ->
         )
     )
     named = [one for one in found.scalars() if one.hex()[:_NAME] == name]
-    if not named:
-        return False
-    statement = update(session).where(session.c.token_idx.in_(named))
-    connection.execute(statement.values(ended_at=clock.at()))
-    return True
+    return _end(connection, clock, session.c.token_idx.in_(named)) > 0
 
 
 def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> int:

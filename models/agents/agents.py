@@ -268,19 +268,6 @@ def _nationals(connection: Connection) -> dict[str, str]:
 # ------------------------------------------------------------------ entries, as agents have them
 
 
-def reserve(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
-    """Give a waiting entry to an agent; False when another agent was quicker."""
-    return queues.move(
-        connection,
-        clock,
-        entry_id,
-        ("waiting",),
-        "reserved",
-        staff_id=staff_id,
-        reserved_at=clock.at(),
-    )
-
-
 def answered(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
     """The agent is there: the conversation begins."""
     return queues.move(
@@ -312,18 +299,15 @@ def wait_again(connection: Connection, clock: Clock, entry_id: str, staff_id: st
     )
 
 
-def end_talk(connection: Connection, clock: Clock, entry_id: str, after: str, outcome: str) -> bool:
-    """A conversation is over: wrapup, or done where no agent has anything left to note about it."""
-    return queues.move(
-        connection,
-        clock,
-        entry_id,
-        ("talking",),
-        after,
-        outcome=outcome,
-        ended_at=clock.at(),
-        held_at=None,
-    )
+def end_talk(
+    connection: Connection, clock: Clock, entry_id: str, staff_id: str, outcome: str
+) -> bool:
+    """A conversation is over, and its agent wraps it up; False when it was over already."""
+    over = {"outcome": outcome, "ended_at": clock.at(), "held_at": None}
+    if not queues.move(connection, clock, entry_id, ("talking",), "wrapup", **over):
+        return False
+    move(connection, clock, staff_id, ("talking",), "wrapup", entry_id=entry_id)
+    return True
 
 
 def set_held(connection: Connection, clock: Clock, entry_id: str, *, on: bool) -> bool:
@@ -756,12 +740,9 @@ def claim(
     return from_row(ClaimedCommand, row, arguments=arguments, ambiguous=before == "doing")
 
 
-def keep(connection: Connection, clock: Clock, claimed: ClaimedCommand, lease: timedelta) -> bool:
-    """Prolong a claim between two requests; False when another process has taken it over."""
-    return _write(connection, clock, claimed, lease_until=clock.at(lease))
-
-
-def _write(connection: Connection, clock: Clock, claimed: ClaimedCommand, **values: Any) -> bool:
+def change_claimed(
+    connection: Connection, clock: Clock, claimed: ClaimedCommand, **values: Any
+) -> bool:
     """Change a command that is claimed; False when another process has taken it over."""
     ours = (
         intent.c.id == claimed.id,
@@ -770,38 +751,6 @@ def _write(connection: Connection, clock: Clock, claimed: ClaimedCommand, **valu
     )
     statement = update(intent).where(*ours).values(**values, updated_at=clock.at())
     return connection.execute(statement).rowcount == 1
-
-
-def finish(
-    connection: Connection,
-    clock: Clock,
-    claimed: ClaimedCommand,
-    state: str,
-    error_code: str | None,
-) -> bool:
-    """Done or failed; False when another process has taken it over meanwhile."""
-    over = {"state": state, "error_code": error_code, "lease_until": None}
-    return _write(connection, clock, claimed, **over)
-
-
-def put_back(
-    connection: Connection,
-    clock: Clock,
-    claimed: ClaimedCommand,
-    *,
-    after: timedelta,
-    error_code: str,
-    ambiguous: bool,
-) -> None:
-    """Try again `after` a while; an ambiguous one stays in `doing`, so that it is looked up."""
-    _write(
-        connection,
-        clock,
-        claimed,
-        state="doing" if ambiguous else "pending",
-        error_code=error_code,
-        lease_until=clock.at(after),
-    )
 
 
 def settle(connection: Connection, clock: Clock, entry_id: str, kinds: Sequence[str]) -> int:
@@ -836,12 +785,6 @@ def pending_of(connection: Connection, entry_id: str) -> list[Pending]:
 def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
     """Delete old legs and provider commands: they hold numbers and are of no more use."""
     old = clock.at(-older_than)
-    gone = connection.execute(
-        delete(intent).where(intent.c.created_at < old, intent.c.state.not_in(UNDONE))
-    ).rowcount
-    return (
-        gone
-        + connection.execute(
-            delete(leg).where(leg.c.created_at < old, leg.c.state == "ended")
-        ).rowcount
-    )
+    commands = delete(intent).where(intent.c.created_at < old, intent.c.state.not_in(UNDONE))
+    lines = delete(leg).where(leg.c.created_at < old, leg.c.state == "ended")
+    return sum(connection.execute(statement).rowcount for statement in (commands, lines))

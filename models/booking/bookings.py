@@ -209,18 +209,16 @@ def export(
             yield from_row(
                 BookingRow,
                 row,
-                reference=vault.open_text(row.reference_enc, _where("reference", row.id)) or "",
-                person=_person(vault, row) if with_people else None,
+                reference=opened(vault, row, "reference") or "",
+                person=BookedPerson(
+                    born=opened(vault, row, "dob") or "",
+                    number=opened(vault, row, "phone") or "",
+                    name=opened(vault, row, "name") or "",
+                    postcode=row.postcode or "",
+                )
+                if with_people
+                else None,
             )
-
-
-def _person(vault: Vault, row: Any) -> BookedPerson:
-    return BookedPerson(
-        born=vault.open_text(row.dob_enc, _where("dob", row.id)) or "",
-        number=vault.open_text(row.phone_enc, _where("phone", row.id)) or "",
-        name=vault.open_text(row.name_enc, _where("name", row.id)) or "",
-        postcode=row.postcode or "",
-    )
 
 
 def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[str]:
@@ -244,6 +242,11 @@ def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[st
             update(appointment).where(appointment.c.booking_id.in_(some)).values(person_idx=None)
         )
     return erased
+
+
+def opened(vault: Vault, row: Any, column: str) -> str | None:
+    """What a row of a booking has sealed; None for what was not taken, or was erased."""
+    return vault.open_text(getattr(row, f"{column}_enc"), _where(column, row.id))
 
 
 def _where(column: str, booking_id: str) -> str:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from models.booking.bookings import opened
 from models.booking.tables import appointment, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
@@ -89,6 +90,10 @@ class BookingDetails:
     def live(self) -> tuple[BookedAppointment, ...]:
         """The appointments that are not cancelled, in the order of the doses."""
         return tuple(one for one in self.appointments if one.state == "confirmed")
+
+    def ahead(self, now: datetime) -> list[BookedAppointment]:
+        """Those of them that begin after a moment (UTC)."""
+        return [one for one in self.live if one.start_at > now]
 
 
 def find_by_reference(
@@ -198,18 +203,14 @@ def load(
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-
-    def opened(sealed: bytes | None, column: str) -> str | None:
-        return vault.open_text(sealed, f"booking.{column}:{booking_id}")
-
-    born = opened(row.dob_enc, "dob")
+    born = opened(vault, row, "dob")
     return from_row(
         BookingDetails,
         row,
-        reference=opened(row.reference_enc, "reference") or "",
+        reference=opened(vault, row, "reference") or "",
         born=date.fromisoformat(born) if born else None,
-        number=opened(row.phone_enc, "phone"),
-        name=opened(row.name_enc, "name"),
+        number=opened(vault, row, "phone"),
+        name=opened(vault, row, "name"),
         # In a statement of its own, after the lock: the first one may have waited for a change.
         appointments=_appointments(connection, booking_id),
     )
@@ -312,43 +313,6 @@ def _count_up(connection: Connection, clock: Clock, booking_id: str) -> int:
     if version is None:
         raise ChangedMeanwhile
     return version
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a centre is, whether it takes new people through us, and whether it is closed."""
-
-    centre_id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    time_zone: str
-    bookable: bool
-    closed: bool = False
-
-    def is_off(self, *, blocked: bool) -> bool:
-        """Whether an appointment there, with its place blocked or not, cannot take place.
-
-        Where a centre takes its bookings otherwise by now, its places are blocked and its
-        appointments stand.
-        """
-        return self.closed or (blocked and self.bookable)
-
-
-def addresses(connection: Connection, centre_ids: Collection[str]) -> dict[str, Address]:
-    """Centres by id; unknown ids are left out."""
-    statement = select(centre).where(centre.c.id.in_(centre_ids))
-    return {
-        row.id: from_row(
-            Address,
-            row,
-            centre_id=row.id,
-            bookable=row.closed_at is None and row.booking_mode == "ours",
-            closed=row.closed_at is not None,
-        )
-        for row in connection.execute(statement)
-    }
 
 
 def slot_starts(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,13 +24,15 @@ from sqlalchemy import (
 )
 
 from models.accounts.tables import staff_act
+from models.booking.bookings import opened
 from models.booking.tables import appointment, booking
 from models.centre_day.tables import attendance
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert
-from models.slots.places import Window, is_free, is_held
-from models.slots.tables import place, slot
+from models.slots.places import Window, is_held
+from models.slots.slots import SlotCount
+from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import holder_of
 
@@ -72,18 +73,6 @@ class Mark:
     at: datetime | None = None
     start_at: datetime | None = None
     given_place: int | None = None
-
-
-@dataclass(frozen=True)
-class Hour:
-    """A slot of the day with its places. `free` are those that a secretary may give now."""
-
-    slot_id: int
-    start_at: datetime
-    booked: int
-    free: int
-    held: int
-    blocked: int
 
 
 @dataclass(frozen=True)
@@ -138,18 +127,14 @@ def day(connection: Connection, vault: Vault, centre_id: str, window: Window) ->
         .order_by(appointment.c.start_at, booking.c.created_at, booking.c.id, appointment.c.dose)
     )
 
-    def opened(row: Any, column: str) -> str:
-        where = f"booking.{column}:{row.id}"
-        return vault.open_text(getattr(row, f"{column}_enc"), where) or ""
-
     return [
         Comes(
             booking_id=row.id,
             dose=row.dose,
             start_at=row.start_at,
-            born=opened(row, "dob"),
-            name=opened(row, "name"),
-            ends=opened(row, "reference")[-4:],
+            born=opened(vault, row, "dob") or "",
+            name=opened(vault, row, "name") or "",
+            ends=(opened(vault, row, "reference") or "")[-4:],
             channel=row.channel,
             state=row.state or "",
             given=row.given_place is not None,
@@ -225,32 +210,6 @@ def write(  # noqa: PLR0917 (a sentence: of which appointment, what, by which se
 
 
 # ---------------------------------------------------------------- what is left of the day
-
-
-def hours(connection: Connection, clock: Clock, centre_id: str, window: Window) -> list[Hour]:
-    """The slots of a day, by their start. A place that is booked counts as nothing else."""
-    booked = place.c.booking_id.is_not(None)
-    held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
-
-    statement = (
-        select(
-            slot.c.id,
-            slot.c.start_at,
-            func.count().filter(booked),
-            func.count().filter(is_free(clock)),
-            func.count().filter(held, ~place.c.blocked),
-            func.count().filter(~booked, place.c.blocked),
-        )
-        .join(place, place.c.slot_id == slot.c.id)
-        .where(
-            slot.c.centre_id == centre_id,
-            slot.c.start_at >= window[0],
-            slot.c.start_at < window[1],
-        )
-        .group_by(slot.c.id, slot.c.start_at)
-        .order_by(slot.c.start_at)
-    )
-    return [Hour(*row) for row in connection.execute(statement)]
 
 
 def next_absent(
@@ -333,7 +292,7 @@ def forget(connection: Connection, clock: Clock, after: timedelta) -> int:
     return connection.execute(statement).rowcount
 
 
-def earliest_free(hours_of_day: Sequence[Hour], now: datetime) -> list[Hour]:
+def earliest_free(hours_of_day: Sequence[SlotCount], now: datetime) -> list[SlotCount]:
     """Slots with a free place in the order in which they are given away.
 
     First what is still ahead, the soonest first; then what was not taken, the latest first.

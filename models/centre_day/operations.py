@@ -33,9 +33,9 @@ from sqlalchemy import (
 
 from models.booking.tables import appointment
 from models.centre_day.tables import operation
+from models.centres.centres import CentreState
 from models.centres.tables import centre
 from models.clock import Clock
-from models.database import Database
 from models.dialects import insert
 from models.partners.bookings import mirrors
 from models.rows import columns_of, from_row, values_of
@@ -56,36 +56,6 @@ class Operation:
     at: datetime
     undone_at: datetime | None
     details: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CentreState:
-    """What an operation and a secretary's page must know of a centre; `time_zone` is IANA."""
-
-    id: str
-    name: str
-    town: str
-    territory: str
-    latitude: float | None
-    longitude: float | None
-    time_zone: str
-    booking_mode: str
-    closed_at: datetime | None
-
-    @property
-    def closed(self) -> bool:
-        return self.closed_at is not None
-
-    @property
-    def bookable(self) -> bool:
-        return not self.closed and self.booking_mode == "ours"
-
-
-@dataclass(frozen=True)
-class SlotState:
-    id: int
-    start_at: datetime
-    capacity: int
 
 
 @dataclass(frozen=True)
@@ -159,41 +129,30 @@ def find(connection: Connection, operation_id: str, *, lock: bool = False) -> Op
 def newest(connection: Connection, *, limit: int, centre_id: str | None = None) -> list[Operation]:
     """The newest operations first, of one centre or of all."""
     statement = select(operation).order_by(operation.c.at.desc(), operation.c.id.desc())
-    if centre_id is not None:
-        statement = statement.where(operation.c.centre_id == centre_id)
-    return [_read(row) for row in connection.execute(statement.limit(limit))]
+    return _listed(connection, statement.limit(limit), centre_id)
 
 
 def in_force(
     connection: Connection, *, centre_id: str | None = None, kinds: Collection[str] = ()
 ) -> list[Operation]:
     """Operations that are not undone, oldest first: of one centre or all, of some kinds or all."""
-    statement = (
-        select(operation)
-        .where(operation.c.undone_at.is_(None))
-        .order_by(operation.c.at, operation.c.id)
-    )
-    if centre_id is not None:
-        statement = statement.where(operation.c.centre_id == centre_id)
+    statement = select(operation).order_by(operation.c.at, operation.c.id)
     if kinds:
         statement = statement.where(operation.c.kind.in_(kinds))
+    return _listed(connection, statement.where(operation.c.undone_at.is_(None)), centre_id)
+
+
+def _listed(
+    connection: Connection, statement: Select[Any], centre_id: str | None
+) -> list[Operation]:
+    if centre_id is not None:
+        statement = statement.where(operation.c.centre_id == centre_id)
     return [_read(row) for row in connection.execute(statement)]
 
 
-def closed_by_hand(database: Database) -> frozenset[str]:
-    """Centres that an operator has closed, and not an import."""
-    statement = select(operation.c.centre_id).where(
-        operation.c.kind == "centre_closed",
-        operation.c.undone_at.is_(None),
-        operation.c.who != "import",
-    )
-    with database.statement() as connection:
-        return frozenset(connection.execute(statement).scalars())
-
-
-def save_details(connection: Connection, operation_id: str, details: dict[str, Any]) -> None:
+def save_details(connection: Connection, one: Operation) -> None:
     connection.execute(
-        update(operation).where(operation.c.id == operation_id).values(details=_to_json(details))
+        update(operation).where(operation.c.id == one.id).values(details=_to_json(one.details))
     )
 
 
@@ -215,44 +174,14 @@ def _read(row: Any) -> Operation:
 
 # ---------------------------------------------------------------- the centre
 
-_STATE = columns_of(CentreState, centre)
 
-
-def centre_state(
-    connection: Connection, centre_id: str, *, lock: bool = False
-) -> CentreState | None:
-    """A centre, open or not; with `lock` two operations on it begin one after the other."""
-    statement = select(*_STATE).where(centre.c.id == centre_id)
-    if lock:
-        statement = statement.with_for_update(key_share=True)
-    row = connection.execute(statement).one_or_none()
-    return None if row is None else from_row(CentreState, row)
-
-
-def our_centres(connection: Connection) -> list[CentreState]:
-    """The open centres that this service books for, for staff who may see all of them."""
-    c = centre.c
-    statement = (
-        select(*_STATE)
-        .where(c.closed_at.is_(None), c.booking_mode == "ours")
-        .order_by(c.departement, c.town, c.name, c.id)
-    )
-    return [from_row(CentreState, row) for row in connection.execute(statement)]
-
-
-def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
+def set_closed(connection: Connection, clock: Clock, centre_id: str, *, closed: bool) -> None:
+    """Close a centre or open it again; one that is so already keeps its moments."""
+    closed_at = centre.c.closed_at
     connection.execute(
         update(centre)
-        .where(centre.c.id == centre_id, centre.c.closed_at.is_(None))
-        .values(closed_at=clock.at(), updated_at=clock.at())
-    )
-
-
-def reopen_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
-    connection.execute(
-        update(centre)
-        .where(centre.c.id == centre_id, centre.c.closed_at.is_not(None))
-        .values(closed_at=None, updated_at=clock.at())
+        .where(centre.c.id == centre_id, closed_at.is_(None) if closed else closed_at.is_not(None))
+        .values(closed_at=clock.at() if closed else None, updated_at=clock.at())
     )
 
 
@@ -284,7 +213,7 @@ def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
         .scalar_subquery()
     )
     statement = (
-        select(*_STATE)
+        select(*columns_of(CentreState, centre))
         .where(
             or_(
                 centre.c.closed_at.is_not(None),
@@ -300,16 +229,14 @@ def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
 # ---------------------------------------------------------------- slots and places
 
 
-def slots_in(
-    connection: Connection, centre_id: str, start: datetime, end: datetime
-) -> list[SlotState]:
-    """Slots of a centre that start from `start` (UTC) on and before `end`, by start."""
+def slots_in(connection: Connection, centre_id: str, start: datetime, end: datetime) -> list[int]:
+    """The ids of a centre's slots that start from `start` (UTC) on and before `end`, by start."""
     statement = (
-        select(slot.c.id, slot.c.start_at, slot.c.capacity)
+        select(slot.c.id)
         .where(slot.c.centre_id == centre_id, slot.c.start_at >= start, slot.c.start_at < end)
         .order_by(slot.c.start_at)
     )
-    return [SlotState(*row) for row in connection.execute(statement)]
+    return list(connection.execute(statement).scalars())
 
 
 def lock_slot(connection: Connection, slot_id: int) -> None:
@@ -365,14 +292,19 @@ def lock_open(
     return _locked(connection, statement, wait=wait)
 
 
-def lock_blocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
-    """Lock those of these places that are blocked, and give their ids."""
-    return _locked(connection, _of(place_ids, place.c.blocked == true()), wait=wait)
+def set_blocked(
+    connection: Connection, place_ids: Collection[int], *, blocked: bool, wait: bool = False
+) -> list[int]:
+    """Block those of these places that are not, or unblock those that are; gives which.
 
-
-def lock_unblocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
-    """Lock those of these places that are not blocked, and give their ids."""
-    return _locked(connection, _of(place_ids, place.c.blocked == false()), wait=wait)
+    Their holder or booking stays as it is. Without `wait` those are passed over that another
+    transaction is just writing.
+    """
+    which = place.c.blocked == (false() if blocked else true())
+    found = _locked(connection, _of(place_ids, which), wait=wait)
+    if found:
+        connection.execute(update(place).where(place.c.id.in_(found)).values(blocked=blocked))
+    return found
 
 
 def _of(place_ids: Collection[int], which: ColumnElement[bool]) -> Select[Any]:
@@ -382,12 +314,6 @@ def _of(place_ids: Collection[int], which: ColumnElement[bool]) -> Select[Any]:
 def _locked(connection: Connection, statement: Select[Any], *, wait: bool) -> list[int]:
     locking = statement.with_for_update(of=place, skip_locked=not wait)
     return list(connection.execute(locking).scalars())
-
-
-def set_blocked(connection: Connection, place_ids: Collection[int], *, blocked: bool) -> None:
-    """Block places, or unblock them; their holder or booking stays as it is."""
-    if place_ids:
-        connection.execute(update(place).where(place.c.id.in_(place_ids)).values(blocked=blocked))
 
 
 def unbooked(connection: Connection, place_ids: Collection[int]) -> list[int]:
@@ -414,9 +340,15 @@ def add_places(
     count: int,
     *,
     blocked: bool = False,
-    released_at: datetime | None = None,
+    like: int | None = None,
 ) -> list[int]:
-    """More places for a slot that was locked, whose capacity follows; gives their ids."""
+    """More places for a slot, which it locks, and whose capacity follows; gives their ids.
+
+    They are not to be had before the last place of the slot `like` is; None: from now on.
+    """
+    lock_slot(connection, slot_id)
+    released = select(func.max(place.c.released_at)).where(place.c.slot_id == like)
+    released_at = connection.execute(released).scalar_one()
     last = connection.execute(
         select(func.coalesce(func.max(place.c.number), 0)).where(place.c.slot_id == slot_id)
     ).scalar_one()
@@ -442,13 +374,6 @@ def add_places(
         connection.execute(place.insert(), rows)
     statement = select(place.c.id).where(place.c.slot_id == slot_id, place.c.number > last)
     return list(connection.execute(statement.order_by(place.c.id)).scalars())
-
-
-def latest_release(connection: Connection, slot_id: int) -> datetime | None:
-    """When the last of a slot's places is released (UTC); None when all were from the start."""
-    statement = select(func.max(place.c.released_at)).where(place.c.slot_id == slot_id)
-    moment: datetime | None = connection.execute(statement).scalar_one()
-    return moment
 
 
 def free_slots(

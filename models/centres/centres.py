@@ -4,40 +4,56 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import Connection, case, func, or_, select, update
 
 from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
-from models.rows import from_row
+from models.rows import columns_of, from_row
 
 _IDS_PER_STATEMENT = 500
 # The columns that a source decides; booking_mode has a rule of its own, see save().
-_FROM_SOURCE = (
-    "name",
-    "street",
-    "postcode",
-    "insee",
-    "town",
-    "departement",
-    "territory",
-    "latitude",
-    "longitude",
-    "time_zone",
-    "phones",
-    "booking_link",
-    "hours",
-    "notes",
-    "opens_on",
-    "closes_on",
-    "source",
-    "fingerprint",
-)
+_OURS = {"id", "booking_mode", "closed_at", "created_at", "updated_at"}
+_FROM_SOURCE = [column.name for column in centre.c if column.name not in _OURS]
+
+
+@dataclass(frozen=True)
+class CentreState:
+    """A centre, open or not, and where it is; `time_zone` is IANA, `closed_at` UTC."""
+
+    id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    time_zone: str
+    territory: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    booking_mode: str = "ours"
+    closed_at: datetime | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_at is not None
+
+    @property
+    def bookable(self) -> bool:
+        """Whether it takes new people through us."""
+        return not self.closed and self.booking_mode == "ours"
+
+    def is_off(self, *, blocked: bool) -> bool:
+        """Whether an appointment there, with its place blocked or not, cannot take place.
+
+        Where a centre takes its bookings otherwise by now, its places are blocked and its
+        appointments stand.
+        """
+        return self.closed or (blocked and self.bookable)
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,36 @@ class CentreHours:
     opens_on: date | None
     closes_on: date | None
     closed: bool
+
+
+def centre_states(
+    connection: Connection, centre_ids: Collection[str], *, lock: bool = False
+) -> dict[str, CentreState]:
+    """Centres by id, open or not; unknown ids are left out.
+
+    With `lock` two operations on one begin one after the other.
+    """
+    statement = select(*columns_of(CentreState, centre)).where(centre.c.id.in_(centre_ids))
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+    return {row.id: from_row(CentreState, row) for row in connection.execute(statement)}
+
+
+def centre_state(
+    connection: Connection, centre_id: str, *, lock: bool = False
+) -> CentreState | None:
+    return centre_states(connection, [centre_id], lock=lock).get(centre_id)
+
+
+def our_centres(connection: Connection) -> list[CentreState]:
+    """The open centres that this service books for, for staff who may see all of them."""
+    c = centre.c
+    statement = (
+        select(*columns_of(CentreState, centre))
+        .where(c.closed_at.is_(None), c.booking_mode == "ours")
+        .order_by(c.departement, c.town, c.name, c.id)
+    )
+    return [from_row(CentreState, row) for row in connection.execute(statement)]
 
 
 def count(database: Database) -> int:

@@ -5,8 +5,6 @@ Nothing is opened: an id, what it tells of, its way and its state are no secrets
 
 from __future__ import annotations
 
-import hashlib
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +13,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     case,
     exists,
@@ -27,14 +24,12 @@ from sqlalchemy import (
 )
 
 from models.clock import Clock
-from models.dialects import insert
-from models.messages.outbox import FAILING, FOLLOW_UP, RESEND
+from models.messages.outbox import FAILING, FOLLOW_UP, FOLLOWS, RESEND, follow, followed
 from models.messages.tables import message
 from models.rows import columns_of
 
 # What one file may have: a booking that was moved again and again has some dozens.
 _MOST = 60
-_FOLLOWS, _RESENDS = "follows:", "resend:"
 # A finished text tells what was true when it was written. Only these are made anew.
 CONFIRMATIONS = ("confirmation", "again", "")
 # As the indexes are written, or they would not be used.
@@ -68,8 +63,7 @@ _COLUMNS = columns_of(MessageRow, message)
 
 def _row(row: Any) -> MessageRow:
     *values, key = row
-    start = {FOLLOW_UP: _FOLLOWS, RESEND: _RESENDS}.get(row.kind)
-    values.append(key.removeprefix(start) if start and key.startswith(start) else None)
+    values.append(followed(row.kind, key))
     return MessageRow(*values)
 
 
@@ -118,11 +112,8 @@ def pending(connection: Connection, *, topic: str | None, limit: int) -> list[Me
 
 def count_pending(connection: Connection, *, topic: str | None) -> dict[str, int]:
     """How many have not left, by topic."""
-    statement = select(message.c.topic, func.count()).where(_UNSENT).group_by(message.c.topic)
-    if topic is not None:
-        statement = statement.where(message.c.topic == topic)
-    rows = connection.execute(statement.order_by(message.c.topic))
-    return {row[0]: row[1] for row in rows}
+    of_topic = () if topic is None else (message.c.topic == topic,)
+    return _by_topic(connection, _UNSENT, *of_topic)
 
 
 # ---------------------------------------------------------------- what came to nothing
@@ -135,22 +126,23 @@ def _is_left() -> ColumnElement[bool]:
         or_(
             # A row that looked and found nothing to do by itself has ended as `dropped`.
             and_(
-                other.c.dedupe_key == literal(_FOLLOWS) + message.c.id,
+                other.c.dedupe_key == literal(FOLLOWS[FOLLOW_UP]) + message.c.id,
                 other.c.state != "dropped",
             ),
-            other.c.dedupe_key == literal(_RESENDS) + message.c.id,
+            other.c.dedupe_key == literal(FOLLOWS[RESEND]) + message.c.id,
         )
     )
 
 
 def missing_by_topic(connection: Connection, since: datetime) -> dict[str, int]:
     """Messages undelivered since then, without another in their place, by topic."""
-    statement = (
-        select(message.c.topic, func.count())
-        .where(_UNDELIVERED, message.c.updated_at >= since, _is_left())
-        .group_by(message.c.topic)
-    )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return _by_topic(connection, _UNDELIVERED, message.c.updated_at >= since, _is_left())
+
+
+def _by_topic(connection: Connection, *which: ColumnElement[bool]) -> dict[str, int]:
+    statement = select(message.c.topic, func.count()).where(*which).group_by(message.c.topic)
+    rows = connection.execute(statement.order_by(message.c.topic))
+    return {row[0]: row[1] for row in rows}
 
 
 def undelivered(
@@ -209,47 +201,13 @@ def _is_confirmed_since() -> ColumnElement[bool]:
 
 
 def send_again(connection: Connection, clock: Clock, message_ids: Sequence[str]) -> list[str]:
-    """Write a row in the place of each that may go again; gives the ids of those rows.
+    """Write a row in the place of each that may go again; gives the ids of those messages.
 
     A second request for the same, even at the same moment, gets none.
     """
-    sources = connection.execute(_sources(message_ids)).all()
-    rows = [
-        {
-            "id": _id_of(row.id),
-            "kind": RESEND,
-            "dedupe_key": f"{_RESENDS}{row.id}",
-            "booking_id": row.booking_id,
-            "call_id": row.call_id,
-            "topic": row.topic,
-            "state": "pending",
-            "due_at": clock.at(),
-            "created_at": clock.at(),
-            "updated_at": clock.at(),
-        }
-        for row in sources
-    ]
-    new: list[str] = []
-    for row in rows:
-        statement = insert(connection, message).values(**row).on_conflict_do_nothing()
-        # Told by what comes back: not every driver counts the rows of an INSERT.
-        new += connection.execute(statement.returning(message.c.id)).scalars().all()
-    return new
-
-
-def _sources(message_ids: Sequence[str]) -> Select[Any]:
-    topic = case(
-        (and_(message.c.topic == "", message.c.kind == "sms"), "confirmation"),
-        else_=message.c.topic,
-    )
-    return select(
-        message.c.id, message.c.booking_id, message.c.call_id, topic.label("topic")
-    ).where(message.c.id.in_(message_ids), _may_go_again())
-
-
-def _id_of(message_id: str) -> str:
-    """Made from the replaced message's id, so that two processes at once write the same row."""
-    return hashlib.blake2b(f"{_RESENDS}{message_id}".encode(), digest_size=16).hexdigest()
+    statement = select(message.c.id).where(message.c.id.in_(message_ids), _may_go_again())
+    found = connection.execute(statement).scalars().all()
+    return [one for one in found if follow(connection, clock, RESEND, one)]
 
 
 # ---------------------------------------------------------------- what it costs

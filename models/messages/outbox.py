@@ -20,7 +20,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     String,
     Update,
     and_,
@@ -43,10 +42,11 @@ from models.messages.tables import message, phone_line
 from models.prepared import Prepared
 from models.rows import columns_of, from_row, values_of
 
-# Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
 # Ids in one statement.
-_AT_ONCE = 1000
+_MOST_IDS = 1000
+_AT_ONCE = timedelta()
 _UNSENT = ("pending", "sending")
+# Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
 # `dropped` comes before `sent`: what a report says of a message that we thought better of is the
 # truth, for it had left.
 STATE_RANK = {
@@ -61,15 +61,22 @@ STATE_RANK = {
 FAILING = ("failed", "undelivered")
 # The kind of a row that looks, a moment later, at what became of one that failed.
 FOLLOW_UP = "follow_up"
-_FOLLOWS = "follows:"
 # The kind of a row that an operator had sent again, in the place of one that failed.
 RESEND = "resend"
-_RESENDS = "resend:"
+# How their dedupe keys begin, before the id of the message that failed.
+FOLLOWS = {FOLLOW_UP: "follows:", RESEND: "resend:"}
 # Reports of one message may contradict each other, and come in any order: what follows from them
 # waits until they are all there.
 SETTLE = timedelta(minutes=1)
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
+
+
+def followed(kind: str, dedupe_key: str) -> str | None:
+    """The message whose failure a row looks at, or in whose place it goes; None for all others."""
+    begins = FOLLOWS.get(kind)
+    is_there = begins is not None and dedupe_key.startswith(begins)
+    return dedupe_key.removeprefix(begins or "") if is_there else None
 
 
 @dataclass(frozen=True)
@@ -115,9 +122,7 @@ class ClaimedMessage:
     @property
     def follows(self) -> str | None:
         """The message whose failure this one looks at, or in whose place it goes."""
-        if self.kind == RESEND:
-            return self.dedupe_key.removeprefix(_RESENDS)
-        return self.dedupe_key.removeprefix(_FOLLOWS) if self.kind == FOLLOW_UP else None
+        return followed(self.kind, self.dedupe_key)
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,15 @@ class StoredMessage:
     error_code: str | None
     updated_at: datetime
     sent_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Another try `after` so long. `ambiguous`: not before it was looked up at the provider."""
+
+    after: timedelta
+    code: str
+    ambiguous: bool = False
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
@@ -186,46 +200,32 @@ def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: in
 
     So a confirmation that was just written does not wait behind ten thousand reminders.
     """
-    first, last = _looking(clock, tuple(kinds), limit)
-    found = [row.id for row in first.rows(connection)]
+    found = _due_ids(clock, tuple(kinds), limit, latest=False).rows(connection)
     if len(found) < limit:
-        return found
-    latest = [row.id for row in last.rows(connection)]
-    return list(dict.fromkeys([*latest, *found]))[:limit]
+        return [row.id for row in found]
+    # Half as many of what became due last.
+    latest = _due_ids(clock, tuple(kinds), max(1, limit // 2), latest=True).rows(connection)
+    return list(dict.fromkeys(row.id for row in [*latest, *found]))[:limit]
 
 
 @lru_cache
-def _looking(clock: Clock, kinds: tuple[str, ...], limit: int) -> tuple[Prepared, Prepared]:
-    """What became due first, and half as many of what became due last."""
+def _due_ids(clock: Clock, kinds: tuple[str, ...], limit: int, *, latest: bool) -> Prepared:
+    """What became due first, or `latest`."""
+
+    def in_order(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+        return moment.desc() if latest else moment
+
     # Each kind by itself, so that the index gives them in order and no more is read.
-    first = [
-        _due_of(kind, clock, message.c.due_at, limit).subquery(f"oldest_{number}")
-        for number, kind in enumerate(kinds)
-    ]
-    half = max(1, limit // 2)
-    last = [
-        _due_of(kind, clock, message.c.due_at.desc(), half).subquery(f"newest_{number}")
-        for number, kind in enumerate(kinds)
-    ]
-    return (
-        Prepared(_ids(first, descending=False, limit=limit)),
-        Prepared(_ids(last, descending=True, limit=half)),
-    )
-
-
-def _due_of(kind: str, clock: Clock, order: Any, limit: int) -> Select[tuple[str, datetime]]:
-    return (
+    each = [
         select(message.c.id, message.c.due_at)
         .where(message.c.kind == kind, _is_due(clock))
-        .order_by(order)
+        .order_by(in_order(message.c.due_at))
         .limit(limit)
-    )
-
-
-def _ids(each: Sequence[Any], *, descending: bool, limit: int) -> Select[tuple[str]]:
+        .subquery(f"kind_{number}")
+        for number, kind in enumerate(kinds)
+    ]
     together = union_all(*(select(one.c.id, one.c.due_at) for one in each)).subquery()
-    order = together.c.due_at.desc() if descending else together.c.due_at
-    return select(together.c.id).order_by(order).limit(limit)
+    return Prepared(select(together.c.id).order_by(in_order(together.c.due_at)).limit(limit))
 
 
 def claim(
@@ -424,21 +424,13 @@ def keep(connection: Connection, clock: Clock, claimed: ClaimedMessage, lease: t
     return _write(connection, clock, claimed, lease_until=clock.at(lease))
 
 
-def put_back(
-    connection: Connection,
-    clock: Clock,
-    claimed: ClaimedMessage,
-    *,
-    after: timedelta,
-    error_code: str,
-    ambiguous: bool,
-) -> None:
-    """Try again `after` a while; an ambiguous one stays in `sending` so that it is looked up."""
-    values: dict[str, Any] = {"error_code": error_code}
-    if ambiguous:
-        values["lease_until"] = clock.at(after)
+def put_back(connection: Connection, clock: Clock, claimed: ClaimedMessage, again: Retry) -> None:
+    """Try again later; an ambiguous message stays in `sending` so that it is looked up."""
+    values: dict[str, Any] = {"error_code": again.code}
+    if again.ambiguous:
+        values["lease_until"] = clock.at(again.after)
     else:
-        values |= {"state": "pending", "due_at": clock.at(after), "lease_until": None}
+        values |= {"state": "pending", "due_at": clock.at(again.after), "lease_until": None}
     _write(connection, clock, claimed, **values)
 
 
@@ -489,7 +481,7 @@ def move_state(
     )
     moved = connection.execute(statement).rowcount == 1
     if state in FAILING:
-        _follow_up(connection, clock, message_id)
+        follow(connection, clock, FOLLOW_UP, message_id, after=SETTLE)
     return moved
 
 
@@ -497,27 +489,41 @@ def _before(state: str) -> list[str]:
     return [name for name, rank in STATE_RANK.items() if rank < STATE_RANK[state]]
 
 
-def _follow_up(connection: Connection, clock: Clock, message_id: str) -> None:
-    """Leave the row that looks at what became of a message; once for each."""
+def follow(
+    connection: Connection,
+    clock: Clock,
+    kind: str,
+    message_id: str,
+    *,
+    after: timedelta = _AT_ONCE,
+) -> bool:
+    """Leave the row of a kind of `FOLLOWS` for a message, due `after` a while; once for each."""
+    key = f"{FOLLOWS[kind]}{message_id}"
     # Its id comes from the one it follows, so that two processes at once write the same row.
-    row_id = hashlib.blake2b(f"{_FOLLOWS}{message_id}".encode(), digest_size=16).hexdigest()
-    moment = clock.at(SETTLE)
+    row_id = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    moment = clock.at(after)
+    # Finished texts of an earlier version have no topic.
+    topic = case(
+        (and_(message.c.topic == "", message.c.kind == "sms"), "confirmation"),
+        else_=message.c.topic,
+    )
     names = ["id", "kind", "dedupe_key", "booking_id", "call_id", "topic", "state"]
     names += ["due_at", "created_at", "updated_at"]
     values = select(
         literal(row_id, String),
-        literal(FOLLOW_UP, String),
-        literal(f"{_FOLLOWS}{message_id}", String),
+        literal(kind, String),
+        literal(key, String),
         message.c.booking_id,
         message.c.call_id,
-        message.c.topic,
+        topic,
         literal("pending", String),
         moment,
         moment,
         clock.at(),
     ).where(message.c.id == message_id)
-    new = insert(connection, message).from_select(names, values)
-    connection.execute(new.on_conflict_do_nothing())
+    new = insert(connection, message).from_select(names, values).on_conflict_do_nothing()
+    # Told by what comes back: not every driver counts the rows of an INSERT.
+    return connection.execute(new.returning(message.c.id)).first() is not None
 
 
 def texts_since(
@@ -575,8 +581,8 @@ def erase_due(
     old = and_(message.c.booking_id.is_(None), message.c.created_at < clock.at(-after))
     erased = connection.execute(_erasing(old)).rowcount
     # A statement has only so many parameters.
-    for start in range(0, len(booking_ids), _AT_ONCE):
-        some = booking_ids[start : start + _AT_ONCE]
+    for start in range(0, len(booking_ids), _MOST_IDS):
+        some = booking_ids[start : start + _MOST_IDS]
         erased += connection.execute(_erasing(message.c.booking_id.in_(some))).rowcount
     return erased
 

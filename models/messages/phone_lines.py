@@ -74,19 +74,14 @@ def note_refusal(
     _put(connection, clock, phone_idx, values | {"refusals": 1}, values | {"refusals": counted})
 
 
-def mark_stopped(connection: Connection, clock: Clock, phone_idx: bytes, *, stopped: bool) -> None:
-    """Whether texts are not wanted there."""
-    _put(connection, clock, phone_idx, {"stopped_at": clock.at() if stopped else None})
+def mark(connection: Connection, clock: Clock, phone_idx: bytes, **said: bool) -> None:
+    """Note what a person there said.
 
-
-def mark_wrong(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
-    """Note that a person there says that it is not the number of the person written to."""
-    _put(connection, clock, phone_idx, {"wrong_at": clock.at()})
-
-
-def mark_right(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
-    """Note that it is the number of the person written to after all."""
-    _put(connection, clock, phone_idx, {"wrong_at": None})
+    `stopped`: whether texts are not wanted. `wrong`: whether it is the number of another person
+    than the one written to.
+    """
+    values = {f"{what}_at": clock.at() if yes else None for what, yes in said.items()}
+    _put(connection, clock, phone_idx, values)
 
 
 def _put(

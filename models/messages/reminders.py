@@ -32,7 +32,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert_for, insert_new
 from models.messages.tables import message, reminder_plan
-from models.rows import columns_of, values_of
+from models.rows import values_of
 from models.slots.tables import place
 
 _COLUMNS = (
@@ -55,17 +55,6 @@ class ReminderDay:
     day: date
     begins: datetime
     ends: datetime
-
-
-@dataclass(frozen=True)
-class RemindedAppointment:
-    """An appointment that a reminder is about; moments are UTC."""
-
-    booking_id: str
-    dose: int
-    centre_id: str
-    start_at: datetime
-    state: str
 
 
 def zones(connection: Connection) -> list[str]:
@@ -194,12 +183,10 @@ def _write(connection: Connection, day: ReminderDay, rows: Select[Any]) -> int:
     return written
 
 
-def told(connection: Connection, appointment_id: int) -> RemindedAppointment | None:
-    """The appointment of a reminder as it is now."""
-    columns = columns_of(RemindedAppointment, appointment)
-    statement = select(*columns).where(appointment.c.id == appointment_id)
-    row = connection.execute(statement).one_or_none()
-    return RemindedAppointment(*row) if row else None
+def dose_of(connection: Connection, appointment_id: int) -> int | None:
+    """Which dose the appointment of a reminder is; None where it is no more."""
+    statement = select(appointment.c.dose).where(appointment.c.id == appointment_id)
+    return connection.execute(statement).scalar_one_or_none()
 
 
 def cannot_be(connection: Connection, booking_id: str) -> set[int]:

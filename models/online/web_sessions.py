@@ -2,6 +2,10 @@
 
 The number counts answers and is the duplicate check. An answer takes the number that its page was
 made for. A second answer with the same number changes nothing.
+
+A code to finish a web session by telephone is six digits, known here by its keyed hash alone. It is
+unique among web sessions, and never one that a call was told and that still counts
+(`models.call.resume`).
 """
 
 from __future__ import annotations
@@ -9,9 +13,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 
+from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert
@@ -25,6 +42,8 @@ from models.slots.tables import place
 PARTNER_WAITS = "partner_waits"
 
 _LOOK_BACK = timedelta(hours=2)
+# How the id of a web session begins; that of a call never does.
+VISIT = "W"
 
 
 @dataclass(frozen=True)
@@ -40,9 +59,13 @@ class WebSessionRow:
     outcome: str
     language: str
     body: str
-    created_at: datetime
     seen_at: datetime
     kept_until: datetime | None
+
+
+def is_web_session(holder: str) -> bool:
+    """Whether this is the id of a web session, where it may be a call's."""
+    return holder.startswith(VISIT)
 
 
 def add(
@@ -88,19 +111,12 @@ def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> W
 
 @lru_cache
 def _load(clock: Clock) -> Prepared:
-    held = (
-        select(func.min(place.c.hold_expires_at))
-        .where(
-            place.c.held_by == bindparam("the_visit"),
-            is_held(clock),
-        )
-        .scalar_subquery()
+    held = select(func.min(place.c.hold_expires_at)).where(
+        place.c.held_by == bindparam("the_visit"), is_held(clock)
     )
-    return Prepared(
-        select(*columns_of(WebSessionRow, visit), visit.c.body_enc, held.label("kept_until")).where(
-            visit.c.id == bindparam("the_visit")
-        )
-    )
+    kept_until = held.scalar_subquery().label("kept_until")
+    columns = (*columns_of(WebSessionRow, visit), visit.c.body_enc, kept_until)
+    return Prepared(select(*columns).where(visit.c.id == bindparam("the_visit")))
 
 
 def others_that_hold(connection: Connection, clock: Clock, visit_id: str) -> int:
@@ -111,10 +127,7 @@ def others_that_hold(connection: Connection, clock: Clock, visit_id: str) -> int
 @lru_cache
 def _others_that_hold(clock: Clock) -> Prepared:
     other = visit.alias("other")
-    holds = exists().where(
-        place.c.held_by == other.c.id,
-        is_held(clock),
-    )
+    holds = exists().where(place.c.held_by == other.c.id, is_held(clock))
     return Prepared(
         select(func.count().label("visits"))
         .select_from(visit.join(other, other.c.place_idx == visit.c.place_idx))
@@ -133,88 +146,55 @@ def claim(connection: Connection, clock: Clock, visit_id: str, number: int) -> b
     return _claim(clock).count(connection, {"the_visit": visit_id, "the_number": number}) == 1
 
 
+def _next_number(clock: Clock) -> Update:
+    this = (visit.c.id == bindparam("the_visit"), visit.c.number == bindparam("the_number"))
+    statement = update(visit).where(*this, visit.c.outcome == "")
+    return statement.values(number=visit.c.number + 1, seen_at=clock.at())
+
+
 @lru_cache
 def _claim(clock: Clock) -> Prepared:
-    return Prepared(
-        update(visit)
-        .where(
-            visit.c.id == bindparam("the_visit"),
-            visit.c.number == bindparam("the_number"),
-            visit.c.outcome == "",
-        )
-        .values(number=visit.c.number + 1, seen_at=clock.at())
-    )
+    return Prepared(_next_number(clock))
 
 
-def complete(
-    connection: Connection,
-    vault: Vault,
-    visit_id: str,
-    *,
-    step: str,
-    outcome: str,
-    body: str,
-) -> None:
-    """Write what a claimed answer led to, in the transaction that claimed it."""
-    values = {
-        "the_visit": visit_id,
-        "the_step": step,
-        "the_outcome": outcome,
-        "the_body": _seal(vault, visit_id, body),
-    }
-    _COMPLETE.count(connection, values)
-
-
-_COMPLETE = Prepared(
-    update(visit)
-    .where(visit.c.id == bindparam("the_visit"))
-    .values(
-        step=bindparam("the_step"),
-        outcome=bindparam("the_outcome"),
-        body_enc=bindparam("the_body"),
-    )
-)
-
-
-def record(
+def write(
     connection: Connection,
     clock: Clock,
     vault: Vault,
     visit_id: str,
-    number: int,
+    number: int | None,
     *,
     step: str,
     outcome: str,
     body: str,
 ) -> bool:
-    """Store an answer without effects in one statement; False when a copy of it came first."""
+    """Store what an answer led to; False when a copy of it came first.
+
+    `number` is that of an answer without effects, in one statement; None: it was claimed in this
+    transaction.
+    """
     values = {
         "the_visit": visit_id,
-        "the_number": number,
         "the_step": step,
         "the_outcome": outcome,
         "the_body": _seal(vault, visit_id, body),
     }
-    return _record(clock).count(connection, values) == 1
+    if number is None:
+        return _COMPLETE.count(connection, values) == 1
+    return _record(clock).count(connection, values | {"the_number": number}) == 1
+
+
+_LED_TO: dict[str, BindParameter[Any]] = {
+    "step": bindparam("the_step"),
+    "outcome": bindparam("the_outcome"),
+    "body_enc": bindparam("the_body"),
+}
+_COMPLETE = Prepared(update(visit).where(visit.c.id == bindparam("the_visit")).values(**_LED_TO))
 
 
 @lru_cache
 def _record(clock: Clock) -> Prepared:
-    return Prepared(
-        update(visit)
-        .where(
-            visit.c.id == bindparam("the_visit"),
-            visit.c.number == bindparam("the_number"),
-            visit.c.outcome == "",
-        )
-        .values(
-            number=visit.c.number + 1,
-            seen_at=clock.at(),
-            step=bindparam("the_step"),
-            outcome=bindparam("the_outcome"),
-            body_enc=bindparam("the_body"),
-        )
-    )
+    return Prepared(_next_number(clock).values(**_LED_TO))
 
 
 def end(connection: Connection, clock: Clock, visit_id: str, outcome: str) -> bool:
@@ -247,3 +227,50 @@ def _seal(vault: Vault, visit_id: str, body: str) -> bytes:
 
 def _where(visit_id: str) -> str:
     return f"visit.body:{visit_id}"
+
+
+# ------------------------------------------------------------------ codes to go on by telephone
+
+
+def set_code(
+    connection: Connection, clock: Clock, code_idx: bytes, visit_id: str, lasts: timedelta
+) -> bool:
+    """Give an open web session this code, in the place of its last; False for one in use."""
+    connection.execute(
+        update(visit)
+        .where(visit.c.code_idx == code_idx, visit.c.code_until <= clock.at())
+        .values(code_idx=None, code_until=None)
+    )
+    calls = select(resume_code.c.call_id).where(
+        resume_code.c.code_idx == code_idx, resume_code.c.expires_at > clock.at()
+    )
+    statement = (
+        update(visit)
+        .where(visit.c.id == visit_id, visit.c.outcome == "", ~calls.exists())
+        .values(code_idx=code_idx, code_until=clock.at(lasts))
+    )
+    try:
+        with connection.begin_nested():
+            return connection.execute(statement).rowcount == 1
+    except IntegrityError:
+        return False
+
+
+def web_session_of_code(connection: Connection, clock: Clock, code_idx: bytes) -> str | None:
+    """The web session that a code is for, while it counts."""
+    statement = select(visit.c.id).where(
+        visit.c.code_idx == code_idx, visit.c.code_until > clock.at()
+    )
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def take_code(connection: Connection, visit_id: str) -> bytes | None:
+    """Take the code of a web session, for the call that goes on; the session has none then."""
+    found = connection.execute(
+        select(visit.c.code_idx).where(visit.c.id == visit_id)
+    ).scalar_one_or_none()
+    if found is not None:
+        connection.execute(
+            update(visit).where(visit.c.id == visit_id).values(code_idx=None, code_until=None)
+        )
+    return found

@@ -16,8 +16,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Integer,
-    Select,
     and_,
     case,
     cast,
@@ -38,10 +36,9 @@ from models.clock import Clock, local_midnight
 from models.database import Database
 from models.desk.tables import agent_case
 from models.messages.tables import message
-from models.partners.bookings import GOES_ON
 from models.partners.tables import partner_booking
-from models.slots.places import UNDO
 from models.slots.tables import place, slot
+from models.types import Instant
 from models.waiting_list.tables import waiting_entry
 
 # For each campaign the fewest and the most days between two appointments, both included.
@@ -53,13 +50,24 @@ _ROWS = 1000
 _WORK_MEMORY = "128MB"
 # Written out, not bound: SQLite uses a partial index only for its very words.
 _CONFIRMED: ColumnElement[str] = literal_column("'confirmed'")
-_CANCELLED: ColumnElement[str] = literal_column("'cancelled'")
 _OFFERED: ColumnElement[str] = literal_column("'offered'")
-# Lines of the history that say whether a booking is live; of a cancellation that leaves the first
-# dose, the details say that it was kept.
-_SAYS_STATE = ("booked", "moved", "cancelled", "restored")
-_KEPT_SOME = '%"became":"kept%'
-_TEXT_ORDERED = '%"text":true%'
+# Columns of a row that are moments, by the name that the sentence has for them.
+_MOMENTS = ("at", "cancelled", "other_start", "start", "until")
+# What the appointments of each booking say, live ones and all. `centre` is of the first live dose:
+# a second one may have been moved elsewhere since.
+_SAID = """
+    WITH said AS (
+        SELECT booking_id, count(*) AS number,
+            sum(CASE WHEN state = 'confirmed' THEN 1 ELSE 0 END) AS live,
+            coalesce(
+                min(CASE WHEN state = 'confirmed' AND dose = 1 THEN centre_id END),
+                min(CASE WHEN state = 'confirmed' THEN centre_id END)
+            ) AS centre,
+            max(CASE WHEN state = 'confirmed' THEN start_at END) AS last_live,
+            min(start_at) AS first, max(start_at) AS last
+        FROM appointment GROUP BY booking_id
+    )
+"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Check:
 
     kind: str
     sentence: str
-    statement: Select[Any] | Any
+    statement: Any
 
     def found(self, connection: Connection) -> Iterator[str]:
         """Run it; one sentence for each contradiction, as they come from the database."""
@@ -77,12 +85,6 @@ class Check:
             for row in rows.mappings():
                 values = {name: _told(value) for name, value in row.items()}
                 yield self.sentence.format_map(values)
-
-
-@dataclass(frozen=True)
-class Totals:
-    bookings: int
-    places: int
 
 
 @contextmanager
@@ -97,387 +99,222 @@ def snapshot(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-def totals(connection: Connection) -> Totals:
-    def rows(table: Any) -> int:
-        return connection.execute(select(func.count()).select_from(table)).scalar_one()
-
-    return Totals(bookings=rows(booking), places=rows(place))
+def totals(connection: Connection) -> tuple[int, int]:
+    """How many bookings and how many places there are."""
+    bookings, places = (
+        connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in (booking, place)
+    )
+    return bookings, places
 
 
 def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
     """Every check, in the order in which an error is best understood."""
-    return (
-        _orphans(),
-        *_GIVEN_TWICE,
-        _appointment_without_place(),
-        *_COPIES,
-        _capacity(),
-        _half_hold(),
-        *_HOLDS,
-        _booking_state(),
-        _booking_copies(),
-        _doses(intervals),
-        _history_missing(),
-        _history_state(),
-        _CONFIRMATION_MISSING,
-        _waiting_offer(clock),
-        _PARTNER_ORDER,
-    )
+    return (_orphans(), *_PLACES, _doses(intervals), *_WRITTEN, _waiting_offer(clock), _ORDER)
 
 
-# ---------------------------------------------------------------- rows without what they hang on
+def _check(kind: str, sentence: str, sql: str) -> Check:
+    moments = {name: Instant for name in _MOMENTS if f"{{{name}}}" in sentence}
+    return Check(kind, sentence, text(_SAID + sql).columns(**moments))
 
 
 def _orphans() -> Check:
     """Foreign keys forbid most of these, until one is dropped or half a dump is restored."""
-
-    def missing(what: str, table: Any, key: Any, other: Any, of: str) -> Select[Any]:
-        return (
-            select(
-                literal(what).label("what"),
-                cast(table.c.id, booking.c.id.type).label("id"),
-                literal(of).label("of"),
-                cast(key, booking.c.id.type).label("missing"),
-            )
-            .select_from(table.outerjoin(other, other.c.id == key))
-            .where(key.is_not(None), other.c.id.is_(None))
-        )
-
-    return Check(
-        "orphan",
-        "{what} {id} is of {of} {missing}, which is not there",
-        union_all(
-            missing("slot", slot, slot.c.centre_id, centre, "centre"),
-            missing("place", place, place.c.slot_id, slot, "slot"),
-            missing("place", place, place.c.booking_id, booking, "booking"),
-            missing("booking", booking, booking.c.centre_id, centre, "centre"),
-            missing("appointment", appointment, appointment.c.booking_id, booking, "booking"),
-            missing("appointment", appointment, appointment.c.place_id, place, "place"),
-            missing("history line", history, history.c.booking_id, booking, "booking"),
-            missing("message", message, message.c.booking_id, booking, "booking"),
-            missing(
-                "order at a partner",
-                partner_booking,
-                partner_booking.c.booking_id,
-                booking,
-                "booking",
-            ),
-            missing("case", agent_case, agent_case.c.booking_id, booking, "booking"),
-        ),
+    ids = booking.c.id.type
+    references = (
+        ("slot", slot, slot.c.centre_id, centre),
+        ("place", place, place.c.slot_id, slot),
+        ("place", place, place.c.booking_id, booking),
+        ("booking", booking, booking.c.centre_id, centre),
+        ("appointment", appointment, appointment.c.booking_id, booking),
+        ("appointment", appointment, appointment.c.place_id, place),
+        ("history line", history, history.c.booking_id, booking),
+        ("message", message, message.c.booking_id, booking),
+        ("order at a partner", partner_booking, partner_booking.c.booking_id, booking),
+        ("case", agent_case, agent_case.c.booking_id, booking),
     )
+    missing = (
+        select(
+            literal(what).label("what"),
+            cast(table.c.id, ids).label("id"),
+            literal(of.name).label("of"),
+            cast(key, ids).label("missing"),
+        )
+        .select_from(table.outerjoin(of, of.c.id == key))
+        .where(key.is_not(None), of.c.id.is_(None))
+        for what, table, key, of in references
+    )
+    sentence = "{what} {id} is of {of} {missing}, which is not there"
+    return Check("orphan", sentence, union_all(*missing))
 
 
-# ---------------------------------------------------------------- given twice
-
-
-_GIVEN_TWICE = (
-    Check(
+_PLACES = (
+    _check(
         "place-given-twice",
         "place {place} has {number} live appointments, the first of booking {first} and the last "
         "of booking {last}",
-        select(
-            appointment.c.place_id.label("place"),
-            func.count().label("number"),
-            func.min(appointment.c.booking_id).label("first"),
-            func.max(appointment.c.booking_id).label("last"),
-        )
-        .where(appointment.c.state == _CONFIRMED)
-        .group_by(appointment.c.place_id)
-        .having(func.count() > 1),
+        """
+        SELECT place_id AS place, count(*) AS number,
+            min(booking_id) AS first, max(booking_id) AS last
+        FROM appointment WHERE state = 'confirmed'
+        GROUP BY place_id HAVING count(*) > 1
+        """,
     ),
-    Check(
+    _check(
         "dose-given-twice",
         "booking {booking} has {number} live appointments for dose {dose}",
-        select(
-            appointment.c.booking_id.label("booking"),
-            appointment.c.dose,
-            func.count().label("number"),
-        )
-        .where(appointment.c.state == _CONFIRMED)
-        .group_by(appointment.c.booking_id, appointment.c.dose)
-        .having(func.count() > 1),
+        """
+        SELECT booking_id AS booking, dose, count(*) AS number
+        FROM appointment WHERE state = 'confirmed'
+        GROUP BY booking_id, dose HAVING count(*) > 1
+        """,
     ),
-    # The key itself is not told: two bookings say enough.
-    Check(
+    # The key itself is not told: two bookings say enough. Twice in one booking is told above.
+    _check(
         "person-twice",
         "one person has {number} live appointments for dose {dose}, in bookings {first} to {last}",
-        select(
-            appointment.c.dose,
-            func.count().label("number"),
-            func.min(appointment.c.booking_id).label("first"),
-            func.max(appointment.c.booking_id).label("last"),
-        )
-        .where(appointment.c.state == _CONFIRMED, appointment.c.person_idx.is_not(None))
-        .group_by(appointment.c.person_idx, appointment.c.dose)
-        # Twice in one booking is told above.
-        .having(func.min(appointment.c.booking_id) != func.max(appointment.c.booking_id)),
+        """
+        SELECT dose, count(*) AS number, min(booking_id) AS first, max(booking_id) AS last
+        FROM appointment WHERE state = 'confirmed' AND person_idx IS NOT NULL
+        GROUP BY person_idx, dose HAVING min(booking_id) <> max(booking_id)
+        """,
     ),
-)
-
-
-# ---------------------------------------------------------------- places and appointments
-
-
-def _appointment_without_place() -> Check:
-    other = appointment.alias("other")
-    return Check(
+    # A place given twice can carry but one of its bookings: that is told above.
+    _check(
         "appointment-without-place",
         "appointment {appointment} (booking {booking}, dose {dose}) is on place {place}, which "
         "carries booking {carried}",
-        select(
-            appointment.c.id.label("appointment"),
-            appointment.c.booking_id.label("booking"),
-            appointment.c.dose,
-            appointment.c.place_id.label("place"),
-            place.c.booking_id.label("carried"),
-        )
-        .join(place, place.c.id == appointment.c.place_id)
-        .where(
-            appointment.c.state == _CONFIRMED,
-            place.c.booking_id.is_distinct_from(appointment.c.booking_id),
-            # A place given twice can carry but one of them: told above.
-            ~exists().where(
-                other.c.place_id == appointment.c.place_id,
-                other.c.state == _CONFIRMED,
-                other.c.id != appointment.c.id,
-            ),
-        ),
-    )
-
-
-_COPIES = (
-    Check(
+        """
+        SELECT a.id AS appointment, a.booking_id AS booking, a.dose, p.id AS place,
+            p.booking_id AS carried
+        FROM appointment a JOIN place p ON p.id = a.place_id
+        WHERE a.state = 'confirmed' AND (p.booking_id IS NULL OR p.booking_id <> a.booking_id)
+            AND NOT EXISTS (
+                SELECT 1 FROM appointment other
+                WHERE other.place_id = a.place_id AND other.state = 'confirmed'
+                    AND other.id <> a.id
+            )
+        """,
+    ),
+    _check(
         "place-without-appointment",
         "place {place} carries booking {booking}, which has no live appointment there",
-        select(place.c.id.label("place"), place.c.booking_id.label("booking"))
-        .join(booking, booking.c.id == place.c.booking_id)
-        .outerjoin(
-            appointment,
-            and_(
-                appointment.c.place_id == place.c.id,
-                appointment.c.booking_id == place.c.booking_id,
-                appointment.c.state == _CONFIRMED,
-            ),
-        )
-        .where(place.c.booking_id.is_not(None), appointment.c.id.is_(None)),
+        """
+        SELECT p.id AS place, p.booking_id AS booking
+        FROM place p JOIN booking b ON b.id = p.booking_id
+            LEFT JOIN appointment a ON a.place_id = p.id AND a.booking_id = p.booking_id
+                AND a.state = 'confirmed'
+        WHERE p.booking_id IS NOT NULL AND a.id IS NULL
+        """,
     ),
-    Check(
+    # A place that differs from its slot is reported once, below, and not here.
+    _check(
         "appointment-copy",
         "appointment {appointment} (booking {booking}) is at centre {centre} at {start}, its place "
         "{place} at centre {other_centre} at {other_start}",
-        select(
-            appointment.c.id.label("appointment"),
-            appointment.c.booking_id.label("booking"),
-            appointment.c.centre_id.label("centre"),
-            appointment.c.start_at.label("start"),
-            place.c.id.label("place"),
-            place.c.centre_id.label("other_centre"),
-            place.c.start_at.label("other_start"),
-        )
-        .join(place, place.c.id == appointment.c.place_id)
-        # A place that differs from its slot is reported once, below, and not here.
-        .join(slot, slot.c.id == place.c.slot_id)
-        .where(
-            appointment.c.state == _CONFIRMED,
-            or_(
-                appointment.c.centre_id != slot.c.centre_id,
-                appointment.c.start_at != slot.c.start_at,
-            ),
-        ),
+        """
+        SELECT a.id AS appointment, a.booking_id AS booking, a.centre_id AS centre,
+            a.start_at AS start, p.id AS place, p.centre_id AS other_centre,
+            p.start_at AS other_start
+        FROM appointment a JOIN place p ON p.id = a.place_id JOIN slot s ON s.id = p.slot_id
+        WHERE a.state = 'confirmed' AND (a.centre_id <> s.centre_id OR a.start_at <> s.start_at)
+        """,
     ),
-    Check(
+    _check(
         "place-copy",
         "place {place} is at centre {centre} at {start}, its slot {slot} at centre {other_centre} "
         "at {other_start}",
-        select(
-            place.c.id.label("place"),
-            place.c.centre_id.label("centre"),
-            place.c.start_at.label("start"),
-            slot.c.id.label("slot"),
-            slot.c.centre_id.label("other_centre"),
-            slot.c.start_at.label("other_start"),
-        )
-        .join(slot, slot.c.id == place.c.slot_id)
-        .where(or_(place.c.centre_id != slot.c.centre_id, place.c.start_at != slot.c.start_at)),
+        """
+        SELECT p.id AS place, p.centre_id AS centre, p.start_at AS start, s.id AS slot,
+            s.centre_id AS other_centre, s.start_at AS other_start
+        FROM place p JOIN slot s ON s.id = p.slot_id
+        WHERE p.centre_id <> s.centre_id OR p.start_at <> s.start_at
+        """,
     ),
-)
-
-
-def _capacity() -> Check:
-    numbers = (
-        select(
-            place.c.slot_id,
-            func.count().label("places"),
-            func.min(place.c.number).label("first"),
-            func.max(place.c.number).label("last"),
-            # Tells 1, 1, 3 from 1, 2, 3 without sorting.
-            func.sum(place.c.number).label("sum"),
-        )
-        .group_by(place.c.slot_id)
-        .subquery()
-    )
-    capacity = cast(slot.c.capacity, Integer)
-    return Check(
+    # The sum tells 1, 1, 3 from 1, 2, 3 without sorting. A capacity is a small integer, whose
+    # square need not be one.
+    _check(
         "capacity",
         "slot {slot} has a capacity of {capacity} and {places} places, numbered {first} to {last}",
-        select(
-            slot.c.id.label("slot"),
-            slot.c.capacity,
-            func.coalesce(numbers.c.places, 0).label("places"),
-            numbers.c.first,
-            numbers.c.last,
-        )
-        .outerjoin(numbers, numbers.c.slot_id == slot.c.id)
-        .where(
-            or_(
-                numbers.c.places.is_(None),
-                numbers.c.places != capacity,
-                numbers.c.first != 1,
-                numbers.c.last != capacity,
-                numbers.c.sum * 2 != capacity * (capacity + 1),
-            )
-        ),
-    )
-
-
-def _half_hold() -> Check:
-    columns = (place.c.held_by, place.c.hold_expires_at, place.c.hold_limit_at)
-    there = [case((column.is_not(None), 1), else_=0) for column in columns]
-    return Check(
+        """
+        SELECT s.id AS slot, s.capacity, coalesce(n.places, 0) AS places, n.first, n.last
+        FROM slot s LEFT JOIN (
+            SELECT slot_id, count(*) AS places, min(number) AS first, max(number) AS last,
+                sum(number) AS total
+            FROM place GROUP BY slot_id
+        ) n ON n.slot_id = s.id
+        WHERE n.places IS NULL OR n.places <> s.capacity OR n.first <> 1 OR n.last <> s.capacity
+            OR n.total * 2 <> CAST(s.capacity AS INTEGER) * (CAST(s.capacity AS INTEGER) + 1)
+        """,
+    ),
+    _check(
         "half-hold",
         "place {place} has {there} of the 3 columns of a hold",
-        select(place.c.id.label("place"), sum(there[1:], start=there[0]).label("there")).where(
-            sum(there[1:], start=there[0]).in_((1, 2))
-        ),
-    )
-
-
-_HOLDS = (
-    Check(
+        """
+        SELECT place, there FROM (
+            SELECT id AS place, CASE WHEN held_by IS NULL THEN 0 ELSE 1 END
+                + CASE WHEN hold_expires_at IS NULL THEN 0 ELSE 1 END
+                + CASE WHEN hold_limit_at IS NULL THEN 0 ELSE 1 END AS there
+            FROM place
+        ) AS counted WHERE there IN (1, 2)
+        """,
+    ),
+    _check(
         "booked-and-held",
         "place {place} carries booking {booking} and is held by {holder} until {until}",
-        select(
-            place.c.id.label("place"),
-            place.c.booking_id.label("booking"),
-            place.c.held_by.label("holder"),
-            place.c.hold_expires_at.label("until"),
-        ).where(place.c.booking_id.is_not(None), place.c.held_by.is_not(None)),
+        """
+        SELECT id AS place, booking_id AS booking, held_by AS holder, hold_expires_at AS until
+        FROM place WHERE booking_id IS NOT NULL AND held_by IS NOT NULL
+        """,
     ),
-    # A hold without an owner: of a booking that has cancelled nothing there.
-    Check(
+    # A hold without an owner: of a booking that has cancelled nothing there (see places.UNDO).
+    _check(
         "undo-hold",
         "place {place} is held as {holder} until {until}, and no such booking was cancelled there",
-        select(
-            place.c.id.label("place"),
-            place.c.held_by.label("holder"),
-            place.c.hold_expires_at.label("until"),
-        )
-        .select_from(place)
-        .outerjoin(
-            appointment,
-            and_(
-                appointment.c.booking_id == func.substr(place.c.held_by, len(UNDO) + 1),
-                appointment.c.place_id == place.c.id,
-                appointment.c.state == _CANCELLED,
-            ),
-        )
-        .where(
-            place.c.held_by.is_not(None),
-            place.c.held_by.like(f"{UNDO}%"),
-            appointment.c.id.is_(None),
-        ),
+        """
+        SELECT p.id AS place, p.held_by AS holder, p.hold_expires_at AS until
+        FROM place p LEFT JOIN appointment a ON a.place_id = p.id
+            AND a.booking_id = substr(p.held_by, length('undo:') + 1) AND a.state = 'cancelled'
+        WHERE p.held_by IS NOT NULL AND p.held_by LIKE 'undo:%' AND a.id IS NULL
+        """,
     ),
-)
-
-
-# ---------------------------------------------------------------- bookings
-
-
-def _of_bookings() -> Any:
-    """What the appointments of each booking say, live ones and all."""
-    live = appointment.c.state == _CONFIRMED
-    return (
-        select(
-            appointment.c.booking_id,
-            func.sum(case((live, 1), else_=0)).label("live"),
-            func.count().label("number"),
-            # Of the first live dose: a second one may have been moved elsewhere since.
-            func.coalesce(
-                func.min(case((and_(live, appointment.c.dose == 1), appointment.c.centre_id))),
-                func.min(case((live, appointment.c.centre_id))),
-            ).label("centre"),
-            func.max(case((live, appointment.c.start_at))).label("last_live"),
-            func.min(appointment.c.start_at).label("first"),
-            func.max(appointment.c.start_at).label("last"),
-        )
-        .group_by(appointment.c.booking_id)
-        .subquery("said")
-    )
-
-
-def _booking_state() -> Check:
-    said = _of_bookings()
-    live = func.coalesce(said.c.live, 0)
-    return Check(
+    _check(
         "booking-state",
         "booking {booking} is {state}, with {live} live of {number} appointments, cancelled at "
         "{cancelled}",
-        select(
-            booking.c.id.label("booking"),
-            booking.c.state,
-            live.label("live"),
-            func.coalesce(said.c.number, 0).label("number"),
-            booking.c.cancelled_at.label("cancelled"),
-        )
-        .outerjoin(said, said.c.booking_id == booking.c.id)
-        .where(
-            or_(
-                said.c.booking_id.is_(None),
-                booking.c.state.not_in(("confirmed", "cancelled")),
-                and_(
-                    booking.c.state == "confirmed",
-                    or_(live == 0, booking.c.cancelled_at.is_not(None)),
-                ),
-                and_(
-                    booking.c.state == "cancelled", or_(live > 0, booking.c.cancelled_at.is_(None))
-                ),
-            )
-        ),
-    )
-
-
-def _booking_copies() -> Check:
-    """A cancelled booking keeps where and when it was: there only the bounds can be told."""
-    said = _of_bookings()
-    last = booking.c.last_start_at
-    return Check(
+        """
+        SELECT b.id AS booking, b.state, coalesce(said.live, 0) AS live,
+            coalesce(said.number, 0) AS number, b.cancelled_at AS cancelled
+        FROM booking b LEFT JOIN said ON said.booking_id = b.id
+        WHERE said.booking_id IS NULL OR b.state NOT IN ('confirmed', 'cancelled')
+            OR b.state = 'confirmed' AND (said.live = 0 OR b.cancelled_at IS NOT NULL)
+            OR b.state = 'cancelled' AND (said.live > 0 OR b.cancelled_at IS NULL)
+        """,
+    ),
+    # A cancelled booking keeps where and when it was: there only the bounds can be told.
+    _check(
         "booking-copy",
         "booking {booking} says centre {centre} and last start {start}, its appointments say "
         "{other_centre} and {other_start}",
-        select(
-            booking.c.id.label("booking"),
-            booking.c.centre_id.label("centre"),
-            last.label("start"),
-            func.coalesce(said.c.centre, booking.c.centre_id).label("other_centre"),
-            func.coalesce(said.c.last_live, said.c.last).label("other_start"),
-        )
-        .join(said, said.c.booking_id == booking.c.id)
-        .where(
-            or_(
-                booking.c.centre_id != said.c.centre,
-                last != said.c.last_live,
-                and_(said.c.last_live.is_(None), or_(last < said.c.first, last > said.c.last)),
-            )
-        ),
-    )
+        """
+        SELECT b.id AS booking, b.centre_id AS centre, b.last_start_at AS start,
+            coalesce(said.centre, b.centre_id) AS other_centre,
+            coalesce(said.last_live, said.last) AS other_start
+        FROM booking b JOIN said ON said.booking_id = b.id
+        WHERE b.centre_id <> said.centre OR b.last_start_at <> said.last_live
+            OR said.last_live IS NULL
+                AND (b.last_start_at < said.first OR b.last_start_at > said.last)
+        """,
+    ),
+)
 
 
 def _doses(intervals: Intervals) -> Check:
     """A second dose comes after a first one, at the same centre, within the campaign's interval.
 
     Where a centre closed between the two, the second was moved to another one by a supervisor. Days
-    are counted by the centre's calendar. Of a campaign that is not known any more, only the
-    order can be told.
+    are counted by the centre's calendar. Of a campaign that is not known any more, only the order
+    can be told.
     """
     first, second = appointment.alias("first"), appointment.alias("second")
     moved = exists().where(
@@ -538,77 +375,52 @@ def _doses(intervals: Intervals) -> Check:
     )
 
 
-# ---------------------------------------------------------------- what was written down
-
-
-def _history_missing() -> Check:
-    booked = history.alias("booked")
-    keyless = appointment.alias("keyless")
-    return Check(
+_WRITTEN = (
+    # An erased booking says no more whether it had a phone. The release before wrote no history: a
+    # booking that it made while this one was being deployed has a phone, and no person key.
+    _check(
         "history-missing",
         "booking {booking} is live, and no line of the history says that it was booked",
-        select(booking.c.id.label("booking"))
-        .outerjoin(booked, and_(booked.c.booking_id == booking.c.id, booked.c.what == "booked"))
-        .where(
-            booking.c.state == "confirmed",
-            booked.c.id.is_(None),
-            # An erased booking says no more whether it had a phone.
-            booking.c.erased_at.is_(None),
-            # The release before wrote no history. A booking that it made while this one was being
-            # deployed has a phone, and no person key.
-            ~exists().where(
-                keyless.c.booking_id == booking.c.id,
-                keyless.c.person_idx.is_(None),
-                booking.c.phone_idx.is_not(None),
-            ),
-        ),
-    )
-
-
-def _history_state() -> Check:
-    """Against the appointments: a state that they contradict is told above."""
-    last = (
-        select(history.c.booking_id, func.max(history.c.id).label("id"))
-        .where(history.c.what.in_(_SAYS_STATE))
-        .group_by(history.c.booking_id)
-        .subquery("last")
-    )
-    said = _of_bookings()
-    ended = and_(history.c.what == "cancelled", history.c.details.not_like(_KEPT_SOME))
-    return Check(
+        """
+        SELECT b.id AS booking
+        FROM booking b LEFT JOIN history h ON h.booking_id = b.id AND h.what = 'booked'
+        WHERE b.state = 'confirmed' AND h.id IS NULL AND b.erased_at IS NULL
+            AND NOT EXISTS (
+                SELECT 1 FROM appointment keyless
+                WHERE keyless.booking_id = b.id AND keyless.person_idx IS NULL
+                    AND b.phone_idx IS NOT NULL
+            )
+        """,
+    ),
+    # Against the appointments: a state that they contradict is told above. Of a cancellation that
+    # leaves the first dose, the details say that it was kept.
+    _check(
         "history-state",
         "booking {booking} has {live} live appointments, and its last line of the history (id "
         "{line}, {at}) says {what}",
-        select(
-            said.c.booking_id.label("booking"),
-            said.c.live,
-            history.c.id.label("line"),
-            history.c.at,
-            history.c.what,
-        )
-        .select_from(last)
-        .join(history, history.c.id == last.c.id)
-        .join(said, said.c.booking_id == last.c.booking_id)
-        .where(or_(and_(said.c.live > 0, ended), and_(said.c.live == 0, ~ended))),
-    )
-
-
-# Whether a text was ordered stands in the history: numbers would have to be decrypted.
-_CONFIRMATION_MISSING = Check(
-    "confirmation-missing",
-    "booking {booking} was made with a text to be sent, which is not in the outbox",
-    select(booking.c.id.label("booking"))
-    .join(history, history.c.booking_id == booking.c.id)
-    .outerjoin(
-        message,
-        message.c.dedupe_key == literal("confirmation:") + booking.c.id + literal(":1"),
-    )
-    .where(
-        # An erased message has given up its key.
-        booking.c.erased_at.is_(None),
-        history.c.what == "booked",
-        history.c.details.like(_TEXT_ORDERED),
-        message.c.id.is_(None),
+        """
+        SELECT said.booking_id AS booking, said.live, h.id AS line, h.at, h.what
+        FROM (
+            SELECT booking_id, max(id) AS id FROM history
+            WHERE what IN ('booked', 'moved', 'cancelled', 'restored') GROUP BY booking_id
+        ) newest
+            JOIN history h ON h.id = newest.id JOIN said ON said.booking_id = newest.booking_id
+        WHERE (said.live > 0)
+            = (h.what = 'cancelled' AND h.details NOT LIKE '%"became":"kept%')
+        """,
+    ),
+    # Whether a text was ordered stands in the history: numbers would have to be decrypted. An
+    # erased message has given up its key.
+    _check(
+        "confirmation-missing",
+        "booking {booking} was made with a text to be sent, which is not in the outbox",
+        r"""
+        SELECT b.id AS booking
+        FROM booking b JOIN history h ON h.booking_id = b.id
+            LEFT JOIN message m ON m.dedupe_key = 'confirmation:' || b.id || '\:1'
+        WHERE b.erased_at IS NULL AND h.what = 'booked' AND h.details LIKE '%"text"\:true%'
+            AND m.id IS NULL
+        """,
     ),
 )
 
@@ -638,18 +450,15 @@ def _waiting_offer(clock: Clock) -> Check:
 
 
 # A person waits for a partner's answer, and no message in the outbox asks the partner.
-_PARTNER_ORDER = Check(
+_ORDER = _check(
     "partner-order",
     "order {order} at a partner is {state}, and no message in the outbox asks for it",
-    select(partner_booking.c.id.label("order"), partner_booking.c.state)
-    .outerjoin(
-        message,
-        and_(
-            message.c.dedupe_key == literal("partner:") + partner_booking.c.id,
-            message.c.state.in_(("pending", "sending")),
-        ),
-    )
-    .where(partner_booking.c.state.in_(GOES_ON), message.c.id.is_(None)),
+    """
+    SELECT o.id AS "order", o.state
+    FROM partner_booking o LEFT JOIN message m
+        ON m.dedupe_key = 'partner:' || o.id AND m.state IN ('pending', 'sending')
+    WHERE o.state IN ('asked', 'unsure') AND m.id IS NULL
+    """,
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.partners.rows import PartnerCentreRow
 from models.partners.tables import partner_booking, partner_centre, partner_slot
-from models.rows import from_row, values_of
+from models.rows import from_row
 from models.slots.tables import place, slot
 
 KELDOC: Final = "keldoc"
@@ -86,19 +86,6 @@ class OrderedPerson:
     for_other: bool = False
     who: str = "caller"
     call_id: str | None = None
-
-
-@dataclass(frozen=True)
-class NewOrder:
-    """An order to be written down; it is `asked` then."""
-
-    id: str
-    key: str
-    platform: str
-    centre_id: str
-    channel: str
-    campaign: str
-    visitor: OrderedPerson
 
 
 @dataclass(frozen=True)
@@ -189,14 +176,29 @@ def centre_told(connection: Connection, centre_id: str) -> PartnerCentreRow | No
 # ------------------------------------------------------------------ orders
 
 
-def add(connection: Connection, clock: Clock, vault: Vault, new: NewOrder) -> bool:
-    """Write an order down; False when its key is there: another copy of the form waits for it."""
-    visitor = asdict(new.visitor) | {"born": new.visitor.born.isoformat()}
-    body = json.dumps({"campaign": new.campaign, "visitor": visitor}, ensure_ascii=False)
-    values = values_of(new, partner_booking) | {
+def add(
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    order_id: str,
+    *,
+    campaign: str,
+    visitor: OrderedPerson,
+    **columns: str,
+) -> bool:
+    """Write an order down, as `asked`; False when its key is there already.
+
+    Another copy of the form waits for it. `columns` are key, centre_id and channel.
+    """
+    person = {one.name: getattr(visitor, one.name) for one in fields(OrderedPerson)}
+    person["born"] = visitor.born.isoformat()
+    body = json.dumps({"campaign": campaign, "visitor": person}, ensure_ascii=False)
+    values = columns | {
+        "id": order_id,
+        "platform": KELDOC,
         "state": ASKED,
-        "holder": holder_of(new.id),
-        "order_enc": vault.seal_text(body, _where(new.id)),
+        "holder": holder_of(order_id),
+        "order_enc": vault.seal_text(body, _where(order_id)),
     }
     return insert_new(connection, clock, partner_booking, values, "created_at", "updated_at")
 
@@ -286,9 +288,9 @@ def _opened(row: Any, vault: Vault) -> OrderRow:
     if body:
         kept = json.loads(body)
         campaign = kept["campaign"]
-        fields = kept["visitor"]
-        fields |= {"born": date.fromisoformat(fields["born"]), "groups": tuple(fields["groups"])}
-        visitor = OrderedPerson(**fields)
+        told = kept["visitor"]
+        told |= {"born": date.fromisoformat(told["born"]), "groups": tuple(told["groups"])}
+        visitor = OrderedPerson(**told)
     return from_row(
         OrderRow,
         row,
@@ -343,7 +345,9 @@ def free_slots(
             partner_slot.c.partner_centre_id.in_(partner_centre_ids),
             partner_slot.c.start_at > after,
             partner_slot.c.start_at < before,
-            exists().where(place.c.slot_id == slot.c.id, *_free(clock)),
+            exists().where(
+                place.c.slot_id == slot.c.id, place.c.blocked == false(), nobodys(clock)
+            ),
         )
         .order_by(slot.c.start_at, slot.c.id)
     )
@@ -360,9 +364,7 @@ def free_slots(
     }
 
 
-def _free(clock: Clock) -> tuple[ColumnElement[bool], ...]:
-    return (
-        place.c.booking_id.is_(None),
-        place.c.blocked == false(),
-        or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at()),
-    )
+def nobodys(clock: Clock) -> ColumnElement[bool]:
+    """An SQL expression: whether a place has neither a booking nor a holder."""
+    held_no_more = or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at())
+    return and_(place.c.booking_id.is_(None), held_no_more)

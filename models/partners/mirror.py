@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, false, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, false, func, select, true, update
 
 from models.clock import Clock
 from models.dialects import insert
@@ -32,26 +32,25 @@ class Mirrored:
     blocked: int = 0
 
 
-def block(connection: Connection, clock: Clock, place_ids: Collection[int]) -> int:
-    """Block places without a holder or booking; gives how many. A later reading may open them."""
-    if not place_ids:
-        return 0
-    statement = (
-        update(place)
-        .where(place.c.id.in_(place_ids), place.c.blocked == false(), _nobodys(clock))
-        .values(blocked=True)
-    )
-    return connection.execute(statement).rowcount
+def block(
+    connection: Connection, clock: Clock, place_ids: Collection[int], *, blocked: bool = True
+) -> int:
+    """Block places without a holder or booking, or open them again; gives how many."""
+    which = place.c.id.in_(place_ids)
+    return _block(connection, clock, which, blocked=blocked) if place_ids else 0
 
 
 def block_all(connection: Connection, clock: Clock, centre_id: str) -> int:
     """Block all places of a centre without a holder or booking; gives how many."""
-    statement = (
-        update(place)
-        .where(place.c.centre_id == centre_id, place.c.blocked == false(), _nobodys(clock))
-        .values(blocked=True)
-    )
-    return connection.execute(statement).rowcount
+    return _block(connection, clock, place.c.centre_id == centre_id, blocked=True)
+
+
+def _block(
+    connection: Connection, clock: Clock, which: ColumnElement[bool], *, blocked: bool
+) -> int:
+    before = false() if blocked else true()
+    statement = update(place).where(which, place.c.blocked == before, orders.nobodys(clock))
+    return connection.execute(statement.values(blocked=blocked)).rowcount
 
 
 def mirror(
@@ -83,7 +82,7 @@ def mirror(
             done.blocked += block(connection, clock, rows.open[wanted:])
         elif wanted > len(rows.open):
             again = rows.blocked[: wanted - len(rows.open)]
-            done.opened += _unblock(connection, clock, again)
+            done.opened += block(connection, clock, again, blocked=False)
             missing = wanted - len(rows.open) - len(again)
             if missing:
                 done.opened += _open(connection, centre_id, start, rows.count, missing)
@@ -102,13 +101,6 @@ class _Rows:
 
 
 _NOWHERE: Final = _Rows(0, (), (), 0, 0)
-
-
-def _nobodys(clock: Clock) -> Any:
-    return and_(
-        place.c.booking_id.is_(None),
-        or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at()),
-    )
 
 
 def _touched(connection: Connection, centre_id: str, asked_at: datetime) -> set[int]:
@@ -132,7 +124,7 @@ def _places(
             place.c.start_at,
             place.c.blocked,
             place.c.booking_id.is_not(None).label("booked"),
-            and_(place.c.booking_id.is_(None), ~_nobodys(clock)).label("held"),
+            and_(place.c.booking_id.is_(None), ~orders.nobodys(clock)).label("held"),
         )
         .where(
             place.c.centre_id == centre_id,
@@ -154,17 +146,6 @@ def _places(
         )
         for start, rows in by_start.items()
     }
-
-
-def _unblock(connection: Connection, clock: Clock, place_ids: Collection[int]) -> int:
-    if not place_ids:
-        return 0
-    statement = (
-        update(place)
-        .where(place.c.id.in_(place_ids), place.c.blocked == true(), _nobodys(clock))
-        .values(blocked=False)
-    )
-    return connection.execute(statement).rowcount
 
 
 def _open(connection: Connection, centre_id: str, start: datetime, count: int, missing: int) -> int:

@@ -77,8 +77,9 @@ class PartnerSlot:
 class PartnerNear:
     """A partner's centre with free slots, `kilometres` away as the crow flies.
 
-    `free` counts the moments from `next_at` (UTC) on; `read_at` is how old all of it is.
-    `centre_id` is the centre of ours that it is known to be.
+    `free` counts the moments from `next_at` (UTC) on; `read_at` is how old all of it is. `phone` is
+    E.164 or a short number, empty for none. `centre_id` is the centre of ours that it is known to
+    be, empty for none. `time_zone` is the centre's.
     """
 
     id: str
@@ -94,7 +95,7 @@ class PartnerNear:
     link: str
     phone: str
     phone_only: bool
-    centre_id: str | None
+    centre_id: str
     time_zone: str = geography.DEFAULT_TIME_ZONE
 
 
@@ -202,6 +203,7 @@ def _near(row: Any, latitude: float, longitude: float) -> PartnerNear:
         kilometres=geography.distance_km(latitude, longitude, row.latitude, row.longitude),
         next_at=row.first_at,
         free=row.moments,
+        centre_id=row.centre_id or "",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,39 +63,12 @@ class OldPromise:
 # ---------------------------------------------------------------- promises
 
 
-def live_of(connection: Connection, phone_idx: bytes) -> str | None:
-    """The id of the live promise to a number."""
-    statement = select(queue_entry.c.id).where(
-        queue_entry.c.phone_idx == phone_idx,
-        queue_entry.c.kind == _CALLBACK,
-        queue_entry.c.state.in_(queues.LIVE),
-    )
-    return connection.execute(statement.limit(1)).scalar_one_or_none()
-
-
 def any_for(connection: Connection, phone_idx: bytes, reason: str) -> bool:
     """Whether this number was ever promised a call for that reason, as long as it is remembered."""
     statement = select(queue_entry.c.id).where(
         queue_entry.c.phone_idx == phone_idx, queue_entry.c.reason == reason
     )
     return connection.execute(statement.limit(1)).first() is not None
-
-
-def refresh(
-    connection: Connection,
-    clock: Clock,
-    entry_id: str,
-    *,
-    expected_at: datetime | None = None,
-    **values: Any,
-) -> bool:
-    """Promise anew what a promise that waits is to carry, in these columns; its place stays.
-
-    When it was promised for first (`expected_at`, UTC) stays, too.
-    """
-    if expected_at is not None:
-        values["expected_at"] = func.coalesce(queue_entry.c.expected_at, expected_at)
-    return _change(connection, clock, entry_id, ("waiting",), {"promised_at": clock.at(), **values})
 
 
 def load(
@@ -107,6 +80,22 @@ def load(
     """
     found = queues.load(connection, vault, entry_id, lock=lock, strict=True)
     return found if found is not None and found.kind == _CALLBACK else None
+
+
+def of_try(
+    connection: Connection, vault: Vault, try_id: str, *, lock: bool = False
+) -> QueueEntry | None:
+    """The promise that a try is of; as `load`."""
+    statement = select(leg.c.entry_id).where(leg.c.id == try_id, leg.c.kind == _CALLBACK)
+    entry_id = connection.execute(statement).scalar_one_or_none()
+    return load(connection, vault, entry_id, lock=lock) if entry_id else None
+
+
+def change(
+    connection: Connection, clock: Clock, entry_id: str, states: Collection[str], **values: Any
+) -> bool:
+    """Change columns of a promise that is in one of these states; False when it is not."""
+    return queues.change(connection, clock, entry_id, states, if_kind=_CALLBACK, **values)
 
 
 def next_for_machine(connection: Connection, clock: Clock) -> str | None:
@@ -125,16 +114,7 @@ def next_for_machine(connection: Connection, clock: Clock) -> str | None:
     if found is None:
         return None
     values = {"state": "reserved", "reserved_at": clock.at()}
-    return found if _change(connection, clock, found, ("waiting",), values) else None
-
-
-def count_try(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """One more call to it, before the provider is asked: a call that may have rung has rung."""
-    values = {
-        "tries": queue_entry.c.tries + 1,
-        "last_try_at": clock.at(),
-    }
-    return _change(connection, clock, entry_id, ("reserved",), values)
+    return found if change(connection, clock, found, ("waiting",), **values) else None
 
 
 def take_try_back(connection: Connection, clock: Clock, entry_id: str) -> None:
@@ -154,25 +134,6 @@ def take_try_back(connection: Connection, clock: Clock, entry_id: str) -> None:
     )
 
 
-def wait_again(connection: Connection, clock: Clock, entry_id: str, due_at: datetime) -> bool:
-    """Reserved becomes waiting, at the same place, not before `due_at` (UTC).
-
-    One that waits already, for its agent was lost while it rang, is rung no sooner either.
-    """
-    values = {
-        "state": "waiting",
-        "staff_id": None,
-        "reserved_at": None,
-        "due_at": due_at,
-    }
-    return _change(connection, clock, entry_id, ("waiting", "reserved"), values)
-
-
-def put_aside(connection: Connection, clock: Clock, entry_id: str, after: timedelta) -> bool:
-    """One that waits, and with which something is wrong, is not due before `after`."""
-    return _change(connection, clock, entry_id, ("waiting",), {"due_at": clock.at(after)})
-
-
 def answered(connection: Connection, clock: Clock, entry_id: str, call_id: str, state: str) -> bool:
     """A person is there: reserved becomes talking with an agent, or done where none is needed."""
     values: dict[str, Any] = {
@@ -182,7 +143,7 @@ def answered(connection: Connection, clock: Clock, entry_id: str, call_id: str, 
     }
     if state in OVER:
         values |= {"ended_at": clock.at(), "outcome": "machine"}
-    return _change(connection, clock, entry_id, ("reserved",), values)
+    return change(connection, clock, entry_id, ("reserved",), **values)
 
 
 def end(
@@ -201,7 +162,7 @@ def end(
         "staff_id": None,
         "ended_at": clock.at(),
     }
-    return _change(connection, clock, entry_id, only, values)
+    return change(connection, clock, entry_id, only, **values)
 
 
 def take_lost_place(
@@ -229,7 +190,7 @@ def take_lost_place(
         .with_for_update(skip_locked=True)
     )
     found = connection.execute(statement).scalar_one_or_none()
-    if found is None or not _change(connection, clock, found, ("lost",), {"outcome": CAME_BACK}):
+    if found is None or not change(connection, clock, found, ("lost",), outcome=CAME_BACK):
         return None
     return queues.load(connection, vault, found)
 
@@ -237,12 +198,6 @@ def take_lost_place(
 def displace(connection: Connection, clock: Clock, entry_id: str) -> bool:
     """End a message's place in favour of the person's own promise; it is taken anew later."""
     return end(connection, clock, entry_id, "left", DISPLACED)
-
-
-def message_of(connection: Connection, entry_id: str) -> str | None:
-    """The message that a place delivers; None for a caller's own place."""
-    statement = select(queue_entry.c.message_id).where(queue_entry.c.id == entry_id)
-    return connection.execute(statement).scalar_one_or_none()
 
 
 def booked_since(connection: Connection, promise: QueueEntry) -> bool:
@@ -274,12 +229,8 @@ def served_since(connection: Connection, promise: QueueEntry) -> bool:
     Conversations before the promise do not count: they may be with another person of a shared
     number.
     """
-    return (
-        connection.execute(
-            select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _served())
-        ).one_or_none()
-        is not None
-    )
+    statement = select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _served())
+    return connection.execute(statement).first() is not None
 
 
 def _served() -> ColumnElement[bool]:
@@ -320,15 +271,14 @@ def on_the_line(
     return connection.execute(in_menu.limit(1)).first() is not None
 
 
-def withdraw_served(connection: Connection, clock: Clock) -> int:
-    """End promises to numbers with which an agent has spoken since; gives how many."""
-    return queues.end_all(connection, clock, "served", *_WAITS, _served())
+def withdraw(connection: Connection, clock: Clock, unless_booked: Collection[str]) -> int:
+    """End promises to numbers with which an agent has spoken since; gives how many.
 
-
-def withdraw_booked(connection: Connection, clock: Clock, reasons: Collection[str]) -> int:
-    """End promises made for these reasons whose number was booked since; gives how many."""
-    which = (*_WAITS, queue_entry.c.reason.in_(reasons), _booked())
-    return queues.end_all(connection, clock, "booked", *which)
+    Those made for the reasons `unless_booked` end if the number was booked since, too.
+    """
+    booked = (*_WAITS, queue_entry.c.reason.in_(unless_booked), _booked())
+    ended = queues.end_all(connection, clock, "booked", *booked)
+    return ended + queues.end_all(connection, clock, "served", *_WAITS, _served())
 
 
 def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) -> int:
@@ -379,11 +329,6 @@ def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -
     return connection.execute(statement).rowcount
 
 
-def told_late(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """The caller was told that the callback is late; when it will come is not known any more."""
-    return _change(connection, clock, entry_id, ("waiting",), {"expected_at": None})
-
-
 def waiting(connection: Connection, clock: Clock) -> tuple[int, datetime | None]:
     """How many promises are not kept yet, and since when the oldest that is due waits (UTC)."""
     due = queue_entry.c.due_at <= clock.at()
@@ -397,16 +342,6 @@ def waiting(connection: Connection, clock: Clock) -> tuple[int, datetime | None]
     )
     row = connection.execute(statement).one()
     return row[0], row[1]
-
-
-def _change(
-    connection: Connection,
-    clock: Clock,
-    entry_id: str,
-    states: Collection[str],
-    values: Mapping[str, Any],
-) -> bool:
-    return queues.change(connection, clock, entry_id, states, if_kind=_CALLBACK, **values)
 
 
 # ---------------------------------------------------------------- tries
@@ -475,27 +410,24 @@ def machines_dialling(connection: Connection) -> int:
     return connection.execute(statement).scalar_one()
 
 
+_RESERVED = (queue_entry.c.state == "reserved", queue_entry.c.kind == _CALLBACK)
+_TRY_OF = (leg.c.entry_id == queue_entry.c.id, leg.c.kind == _CALLBACK)
+_TRIED = exists().where(*_TRY_OF, leg.c.created_at >= queue_entry.c.reserved_at)
+_TRYING = exists().where(*_TRY_OF, leg.c.state != "ended")
+
+
 def stranded(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
     """Promises that are reserved and whose try is over, or was never begun by the machine.
 
     An agent who is on the way to one has no try so far.
     """
-    theirs = (leg.c.entry_id == queue_entry.c.id, leg.c.kind == _CALLBACK)
-    trying = exists().where(*theirs, leg.c.state != "ended")
-    tried = exists().where(*theirs, leg.c.created_at >= queue_entry.c.reserved_at)
-    return queues.ids_of(
-        connection,
-        queue_entry.c.state == "reserved",
-        queue_entry.c.kind == _CALLBACK,
-        queue_entry.c.reserved_at < clock.at(-older_than),
-        ~trying,
-        or_(queue_entry.c.mode == "machine", tried),
-    )
+    over = or_(queue_entry.c.mode == "machine", _TRIED)
+    long_ago = queue_entry.c.reserved_at < clock.at(-older_than)
+    return queues.ids_of(connection, *_RESERVED, long_ago, ~_TRYING, over)
 
 
 def undialled(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
     """Promises whose agent has been there for so long and that no try is made of."""
-    theirs = (leg.c.entry_id == queue_entry.c.id, leg.c.kind == _CALLBACK)
     there = exists().where(
         leg.c.entry_id == queue_entry.c.id,
         leg.c.kind == "agent",
@@ -503,14 +435,7 @@ def undialled(connection: Connection, clock: Clock, older_than: timedelta) -> li
         leg.c.state == "joined",
         leg.c.updated_at < clock.at(-older_than),
     )
-    return queues.ids_of(
-        connection,
-        queue_entry.c.state == "reserved",
-        queue_entry.c.kind == _CALLBACK,
-        there,
-        ~exists().where(*theirs, leg.c.state != "ended"),
-        ~exists().where(*theirs, leg.c.created_at >= queue_entry.c.reserved_at),
-    )
+    return queues.ids_of(connection, *_RESERVED, there, ~_TRYING, ~_TRIED)
 
 
 # ---------------------------------------------------------------- as they were kept before

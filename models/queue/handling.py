@@ -18,15 +18,6 @@ from models.queue.tables import IN_LINE, agent_queue, agent_queue_member, queue_
 
 
 @dataclass(frozen=True)
-class Handled:
-    """A person who was served: from when their agent was reserved until all was noted."""
-
-    language: str
-    began_at: datetime
-    ended_at: datetime
-
-
-@dataclass(frozen=True)
 class AtWork:
     """An agent who serves the queue; `busy_since` is None for a ready one. Moments are UTC."""
 
@@ -35,39 +26,28 @@ class AtWork:
     busy_since: datetime | None
 
 
-def handled(connection: Connection, clock: Clock, within: timedelta) -> list[Handled]:
-    """The people whom an agent served and finished with in the last `within`."""
-    rows = _handled(clock, within).rows(connection)
-    return [Handled(row.language, row.reserved_at, row.updated_at) for row in rows]
+def handled(connection: Connection, clock: Clock, within: timedelta) -> dict[str, list[float]]:
+    """Seconds that agents took for each person they served in the last `within`, by language.
 
-
-@lru_cache
-def _handled(clock: Clock, within: timedelta) -> Prepared:
-    return Prepared(
-        select(queue_entry.c.language, queue_entry.c.reserved_at, queue_entry.c.updated_at).where(
-            # Its index is on this column: no caller waits for longer than two days.
-            queue_entry.c.created_at > clock.at(-within - timedelta(days=2)),
-            queue_entry.c.state == "done",
-            queue_entry.c.updated_at > clock.at(-within),
-            queue_entry.c.answered_at.is_not(None),
-            queue_entry.c.reserved_at.is_not(None),
-            queue_entry.c.staff_id.is_not(None),
-        )
+    From when the agent was reserved until all was noted.
+    """
+    statement = select(
+        queue_entry.c.language, queue_entry.c.reserved_at, queue_entry.c.updated_at
+    ).where(
+        # Its index is on this column: no caller waits for longer than two days.
+        queue_entry.c.created_at > clock.at(-within - timedelta(days=2)),
+        queue_entry.c.state == "done",
+        queue_entry.c.updated_at > clock.at(-within),
+        queue_entry.c.answered_at.is_not(None),
+        queue_entry.c.reserved_at.is_not(None),
+        queue_entry.c.staff_id.is_not(None),
     )
+    return _seconds(connection, statement)
 
 
 def in_vain(connection: Connection, clock: Clock, within: timedelta) -> dict[str, list[float]]:
     """Seconds that agents waited lately for each number that did not answer, by language."""
-    seconds: dict[str, list[float]] = {}
-    for row in _in_vain(clock, within).rows(connection):
-        took = (row.ended_at - row.created_at).total_seconds()
-        seconds.setdefault(row.language, []).append(took)
-    return seconds
-
-
-@lru_cache
-def _in_vain(clock: Clock, within: timedelta) -> Prepared:
-    return Prepared(
+    statement = (
         select(queue_entry.c.language, leg.c.created_at, leg.c.ended_at)
         .join(queue_entry, queue_entry.c.id == leg.c.entry_id)
         .where(
@@ -77,29 +57,26 @@ def _in_vain(clock: Clock, within: timedelta) -> Prepared:
             leg.c.outcome != "reached",
         )
     )
+    return _seconds(connection, statement)
+
+
+def _seconds(connection: Connection, spans: Select[Any]) -> dict[str, list[float]]:
+    """How long each took of rows of a language, a beginning and an end."""
+    seconds: dict[str, list[float]] = {}
+    for language, began_at, ended_at in connection.execute(spans):
+        seconds.setdefault(language, []).append((ended_at - began_at).total_seconds())
+    return seconds
 
 
 def at_work(connection: Connection, clock: Clock) -> list[AtWork]:
     """Agents who answer callers, now or when they are done with one."""
+    memberships = select(agent_queue_member.c.staff_id, agent_queue.c.language).join(
+        agent_queue, agent_queue.c.id == agent_queue_member.c.queue_id
+    )
     members: dict[str, set[str]] = {}
-    for row in connection.execute(_MEMBERS):
-        members.setdefault(row.staff_id, set()).add(row.language)
-    found = []
-    for row in connection.execute(_at_work(clock)):
-        spoken = members.get(row.staff_id) or set(row.languages.split())
-        busy = None if row.state == "ready" else row.reserved_at or row.since
-        found.append(AtWork(row.staff_id, tuple(sorted(spoken)), busy))
-    return found
-
-
-_MEMBERS = select(agent_queue_member.c.staff_id, agent_queue.c.language).join(
-    agent_queue, agent_queue.c.id == agent_queue_member.c.queue_id
-)
-
-
-@lru_cache
-def _at_work(clock: Clock) -> Select[Any]:
-    return (
+    for staff_id, language in connection.execute(memberships):
+        members.setdefault(staff_id, set()).add(language)
+    statement = (
         select(
             agent.c.staff_id,
             agent.c.state,
@@ -111,6 +88,12 @@ def _at_work(clock: Clock) -> Select[Any]:
         .outerjoin(queue_entry, queue_entry.c.id == agent.c.entry_id)
         .where(staff.c.disabled_at.is_(None), queues.at_work(clock))
     )
+    found = []
+    for row in connection.execute(statement):
+        spoken = members.get(row.staff_id) or set(row.languages.split())
+        busy = None if row.state == "ready" else row.reserved_at or row.since
+        found.append(AtWork(row.staff_id, tuple(sorted(spoken)), busy))
+    return found
 
 
 def agents_known(connection: Connection, language: str) -> int:
@@ -124,14 +107,12 @@ def agents_known(connection: Connection, language: str) -> int:
 
 def waiting(connection: Connection) -> dict[str, int]:
     """How many wait for an agent, on the line or for a call, by language."""
-    return {row.language: row.count for row in _WAITING.rows(connection)}
-
-
-_WAITING = Prepared(
-    select(queue_entry.c.language, func.count().label("count"))
-    .where(IN_LINE, queue_entry.c.mode == "agent")
-    .group_by(queue_entry.c.language)
-)
+    statement = (
+        select(queue_entry.c.language, func.count())
+        .where(IN_LINE, queue_entry.c.mode == "agent")
+        .group_by(queue_entry.c.language)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 @dataclass(frozen=True)

@@ -239,12 +239,11 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
 
 
 @dataclass(frozen=True)
-class NewQueueEntry:
-    """A person who joins the queue. `joined_at` None is now; so is `due_at`. Moments are UTC.
+class _Place:
+    """What is stored of a person in the queue. `number` is E.164, empty without one.
 
-    Of a promise, `promised_at` is when it was made; None is now. `number` is E.164 or empty.
-    `known` is what they gave and where they stopped. `overflow_at` and `expected_at` as in
-    models.queue.tables.
+    `known` is what they gave and where they stopped. Moments are UTC; `overflow_at` and
+    `expected_at` as in models.queue.tables.
     """
 
     id: str
@@ -255,60 +254,49 @@ class NewQueueEntry:
     origin_call_id: str | None = None
     departement: str | None = None
     number: str = ""
-    known: Mapping[str, Any] = field(default_factory=dict)
+    known: Mapping[str, Any] = field(default_factory=dict, repr=False)
     reason: str = ""
+    # Whether an agent or the machine speaks: "agent" or "machine".
     mode: str = "agent"
     state: str = "waiting"
-    joined_at: datetime | None = None
     overflow_at: datetime | None = None
-    due_at: datetime | None = None
     expected_at: datetime | None = None
     staff_id: str | None = None
-    promised_at: datetime | None = None
     outcome: str = ""
     # The message that this call delivers, and how often that was tried before.
     message_id: str | None = None
     tries: int = 0
 
 
-@dataclass(frozen=True)
-class QueueEntry:
-    """A place in the queue. `number` is E.164, empty without one; moments are UTC."""
+@dataclass(frozen=True, kw_only=True)
+class NewQueueEntry(_Place):
+    """A person who joins the queue. `joined_at` None is now; so is `due_at`.
 
-    id: str
-    queue_id: str
-    kind: str
-    state: str
-    call_id: str | None
-    origin_call_id: str | None
-    language: str
-    departement: str | None
-    number: str
-    known: Mapping[str, Any] = field(repr=False)
-    reason: str
+    Of a promise, `promised_at` is when it was made; None is now.
+    """
+
+    joined_at: datetime | None = None
+    due_at: datetime | None = None
+    promised_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueEntry(_Place):
+    """A place in the queue, as stored."""
+
     joined_at: datetime
-    overflow_at: datetime | None
     due_at: datetime
-    expected_at: datetime | None
     told_seconds: int | None
     told_at: datetime | None
-    staff_id: str | None
     reserved_at: datetime | None
     answered_at: datetime | None
     held_at: datetime | None
     conference_sid: str | None
     ended_at: datetime | None
-    outcome: str
     wrapup_code: str
-    tries: int
-    last_try_at: datetime | None
     version: int
     created_at: datetime
     updated_at: datetime
-    # Whether an agent or the machine speaks: "agent" or "machine".
-    mode: str = "agent"
-    # The message that it delivers.
-    message_id: str | None = None
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
@@ -340,14 +328,6 @@ def sealed_number(vault: Vault, entry_id: str, number: str) -> dict[str, Any]:
 def sealed_note(vault: Vault, entry_id: str, note: str) -> dict[str, Any]:
     """The column of an agent's note, for `move` and `change`."""
     return {"note_enc": vault.seal_text(note or None, f"queue_entry.note:{entry_id}")}
-
-
-def note_of(connection: Connection, vault: Vault, entry_id: str) -> str:
-    """What an agent noted about an entry; empty for nothing."""
-    sealed = connection.execute(
-        select(queue_entry.c.note_enc).where(queue_entry.c.id == entry_id)
-    ).scalar_one_or_none()
-    return vault.open_text(sealed, f"queue_entry.note:{entry_id}") or ""
 
 
 def load(
@@ -543,10 +523,7 @@ class QueueCandidate:
     """A person that an agent may take, in the order of the queue."""
 
     id: str
-    queue_id: str
     kind: str
-    call_id: str | None
-    language: str
     joined_at: datetime
 
 
@@ -581,19 +558,6 @@ def candidates(
     return [QueueCandidate(*row) for row in connection.execute(statement)]
 
 
-def in_states(
-    connection: Connection, vault: Vault, states: Collection[str], *, limit: int = 1000
-) -> list[QueueEntry]:
-    """Entries in these states, the oldest place first."""
-    statement = (
-        select(queue_entry)
-        .where(queue_entry.c.state.in_(states))
-        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
-        .limit(limit)
-    )
-    return [_opened(vault, row) for row in connection.execute(statement)]
-
-
 # ------------------------------------------------------------------ one who waits
 
 
@@ -609,46 +573,31 @@ class QueuePosition:
     kind: str
     state: str
     joined_at: datetime
-    overflow_at: datetime | None
     language: str
-    reason: str
     outcome: str
     rings: bool
-    told_seconds: int | None
     queue: CallQueue
     ahead: int
     agents: int
 
 
-def queue_position(connection: Connection, clock: Clock, entry_id: str) -> QueuePosition | None:
-    """Where an entry stands; one statement."""
-    return _queue_position_from(_queue_position(clock, by_call=False), connection, entry_id)
-
-
-def queue_position_of_call(
-    connection: Connection, clock: Clock, call_id: str, lease: timedelta | None = None
+def queue_position(
+    connection: Connection,
+    clock: Clock,
+    which: str,
+    *,
+    by_call: bool = False,
+    lease: timedelta | None = None,
 ) -> QueuePosition | None:
-    """Where the live entry of a call stands; one statement.
+    """Where an entry stands, by its id, or by the call whose live one it is; one statement.
 
     With a `lease` it renews what the call holds, too (on SQLite, which cannot write where it reads,
     by another one).
     """
     if lease and connection.dialect.name == "sqlite":
-        _renewal(clock, lease).count(connection, {"the_holder": call_id})
+        _renewal(clock, lease).count(connection, {"the_holder": which})
         lease = None
-    return _queue_position_from(
-        _queue_position(clock, by_call=True, lease=lease), connection, call_id
-    )
-
-
-@lru_cache
-def _renewal(clock: Clock, lease: timedelta) -> Prepared:
-    return Prepared(renewal(clock, lease))
-
-
-def _queue_position_from(
-    statement: Prepared, connection: Connection, which: str
-) -> QueuePosition | None:
+    statement = _queue_position(clock, by_call=by_call, lease=lease)
     rows = statement.rows(connection, {"which": which, "the_holder": which})
     if not rows:
         return None
@@ -664,7 +613,12 @@ def _queue_position_from(
 
 
 @lru_cache
-def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = None) -> Prepared:
+def _renewal(clock: Clock, lease: timedelta) -> Prepared:
+    return Prepared(renewal(clock, lease))
+
+
+@lru_cache
+def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None) -> Prepared:
     before, national = queue_entry.alias("before"), agent_queue.alias("national")
     older = tuple_(before.c.joined_at, before.c.id) < tuple_(
         queue_entry.c.joined_at, queue_entry.c.id
@@ -700,12 +654,9 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = No
             queue_entry.c.kind,
             queue_entry.c.state.label("entry_state"),
             queue_entry.c.joined_at,
-            queue_entry.c.overflow_at,
             queue_entry.c.language.label("entry_language"),
-            queue_entry.c.reason,
             queue_entry.c.outcome,
             queue_entry.c.phone_idx,
-            queue_entry.c.told_seconds,
             *_QUEUE,
             ahead.label("ahead"),
             _agents_of(clock).label("agents"),

@@ -47,15 +47,6 @@ def displaced(connection: Connection, *, limit: int) -> list[str]:
     return list(connection.execute(statement).scalars())
 
 
-def taken_anew(connection: Connection, clock: Clock, entry_id: str) -> None:
-    """There is another place for the same message."""
-    connection.execute(
-        update(queue_entry)
-        .where(queue_entry.c.id == entry_id)
-        .values(outcome=ANEW, updated_at=clock.at())
-    )
-
-
 def agent_spoke(connection: Connection, entry_id: str) -> bool:
     """Whether an agent spoke with the person who was rung for this place, in one of its calls."""
     calls = select(leg.c.provider_sid).where(

@@ -81,6 +81,7 @@ class Shape:
     """What a statement depends on; everything else is a bound value."""
 
     windows: int
+    each: bool = False
     skips: bool = False
     shared: bool = False
     apart: Apart | None = None
@@ -93,10 +94,11 @@ class SlotQuery:
     """Free places that start in any of the windows, not of these slots.
 
     With `apart` only those with another free place at the same centre so many days later; without
-    a `share`, all places.
+    a `share`, all places. With `each` there is one window for each centre that is asked.
     """
 
     windows: tuple[Window, ...]
+    each: bool = False
     skip_slots: tuple[int, ...] = ()
     share: Share | None = None
     apart: Apart | None = None
@@ -107,6 +109,7 @@ class SlotQuery:
     def shape(self) -> Shape:
         return Shape(
             len(self.windows),
+            self.each,
             bool(self.skip_slots),
             self.share is not None,
             self.apart,
@@ -123,11 +126,11 @@ class SlotQuery:
 
     @property
     def values(self) -> dict[str, Any]:
-        values: dict[str, Any] = {
-            "earliest": min(start for start, _ in self.windows),
-            "latest": max(end for _, end in self.windows),
-        }
-        if len(self.windows) > 1:
+        values: dict[str, Any] = {}
+        if not self.each:
+            values["earliest"] = min(start for start, _ in self.windows)
+            values["latest"] = max(end for _, end in self.windows)
+        if self.each or len(self.windows) > 1:
             for number, (start, end) in enumerate(self.windows):
                 values |= {f"from_{number}": start, f"until_{number}": end}
         if self.skip_slots:
@@ -278,7 +281,7 @@ def _hold(  # noqa: PLR0917
         here: BindParameter[str] = bindparam(f"centre_{number}")
         # Uncorrelated, so that it is read once and not for each place.
         zone = select(centre.c.time_zone).where(centre.c.id == here).scalar_subquery()
-        wished = and_(pick.c.centre_id == here, _wished(clock, pick, shape, zone))
+        wished = and_(pick.c.centre_id == here, _wished(clock, pick, shape, zone, number))
         picks.append(_is_first(pick, wished, patient=patient))
     return Prepared(_taking(clock, or_(*picks), lease, longest))
 
@@ -296,51 +299,6 @@ def _is_first(pick: Any, wished: ColumnElement[bool], *, patient: bool) -> Colum
     # It must be a scalar that is evaluated once. `IN (SELECT … LIMIT 1)` is not: PostgreSQL may run
     # such a subquery for every row and take a place each time.
     return place.c.id == first.scalar_subquery()
-
-
-def hold_each(
-    connection: Connection,
-    clock: Clock,
-    holder: str,
-    wanted: Sequence[tuple[str, Window]],
-    *,
-    share: Share | None,
-    lease: timedelta,
-    longest: timedelta,
-    patient: bool = False,
-) -> list[HeldPlace]:
-    """Hold the earliest free place in each of these windows, each at a centre of its own.
-
-    `patient` as for `hold`.
-    """
-    values: dict[str, Any] = {"the_holder": holder, **share_values(share)}
-    for number, (centre_id, (start, end)) in enumerate(wanted):
-        values |= {f"centre_{number}": centre_id, f"from_{number}": start, f"until_{number}": end}
-    statement = _hold_each(clock, lease, longest, len(wanted), share is not None, patient)
-    return _held(connection, statement, values, patient=patient)
-
-
-@lru_cache
-def _hold_each(  # noqa: PLR0917
-    clock: Clock,
-    lease: timedelta,
-    longest: timedelta,
-    count: int,
-    shared: bool,  # noqa: FBT001
-    patient: bool,  # noqa: FBT001
-) -> Prepared:
-    picks = []
-    for number in range(count):
-        pick = place.alias(f"pick{number}")
-        wished = and_(
-            pick.c.centre_id == bindparam(f"centre_{number}"),
-            pick.c.start_at >= bindparam(f"from_{number}"),
-            pick.c.start_at < bindparam(f"until_{number}"),
-            is_free(clock, pick),
-            *([_in_share(pick)] if shared else ()),
-        )
-        picks.append(_is_first(pick, wished, patient=patient))
-    return Prepared(_taking(clock, or_(*picks), lease, longest))
 
 
 def hold_slot(
@@ -363,6 +321,14 @@ def hold_slot(
     return [HeldPlace(*row) for row in connection.execute(statement, values)]
 
 
+def _hold_of(clock: Clock, holder: Any, lease: timedelta, longest: timedelta) -> dict[str, Any]:
+    return {
+        "held_by": holder,
+        "hold_expires_at": clock.at(lease),
+        "hold_limit_at": clock.at(longest),
+    }
+
+
 def _is_over(holder: Any) -> Exists:
     """A call that ended holds nothing any more, even if a webhook of it comes late."""
     return exists().where(call.c.id == holder, call.c.ended_at.is_not(None))
@@ -374,11 +340,7 @@ def _taking(
     return (
         update(place)
         .where(which, is_free(clock), ~_is_over(bindparam("the_holder")))
-        .values(
-            held_by=bindparam("the_holder"),
-            hold_expires_at=clock.at(lease),
-            hold_limit_at=clock.at(longest),
-        )
+        .values(**_hold_of(clock, bindparam("the_holder"), lease, longest))
         .returning(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at)
     )
 
@@ -463,12 +425,7 @@ def unbook_and_hold(
             place.c.id.in_(place_ids),
             place.c.blocked == false(),
         )
-        .values(
-            booking_id=None,
-            held_by=keeper,
-            hold_expires_at=clock.at(window),
-            hold_limit_at=clock.at(window),
-        )
+        .values(booking_id=None, **_hold_of(clock, keeper, window, window))
         .returning(place.c.id)
     )
     return frozenset(connection.execute(statement).scalars())
@@ -487,7 +444,7 @@ def keep(
     statement = (
         update(place)
         .where(place.c.held_by == holder, place.c.id.in_(place_ids), is_held(clock))
-        .values(held_by=keeper, hold_expires_at=clock.at(window), hold_limit_at=clock.at(window))
+        .values(**_hold_of(clock, keeper, window, window))
     )
     return connection.execute(statement).rowcount
 
@@ -512,7 +469,7 @@ def hand_over(
             place.c.blocked == false(),
             ~_is_over(to),
         )
-        .values(held_by=to, hold_expires_at=clock.at(lease), hold_limit_at=clock.at(longest))
+        .values(**_hold_of(clock, to, lease, longest))
     )
     return connection.execute(statement).rowcount
 
@@ -521,33 +478,30 @@ _RELEASE = Prepared(
     update(place)
     .where(place.c.held_by == bindparam("the_holder"), place.c.booking_id.is_(None))
     .values(**_NOBODY)
+    .returning(place.c.id)
 )
 
 
-def release_some(connection: Connection, holder: str, place_ids: Sequence[int]) -> int:
-    """Give back these places of what `holder` holds."""
-    return len(_let_go(connection, place.c.held_by == holder, place.c.id.in_(place_ids)))
+def release(
+    connection: Connection,
+    holder: str,
+    place_ids: Sequence[int] | None = None,
+    *,
+    found_by: str = "",
+) -> list[int]:
+    """Give back what `holder` holds and has not booked, or these places of it; gives which.
 
-
-def release_kept(connection: Connection, keeper: str, holder: str) -> int:
-    """Free what `keeper` keeps, for `holder` to find; nothing for a call that is over itself."""
-    return len(_let_go(connection, place.c.held_by == keeper, ~_is_over(literal(holder))))
-
-
-def release(connection: Connection, holder: str) -> int:
-    """Give back everything that `holder` holds and has not booked."""
-    return _RELEASE.count(connection, {"the_holder": holder})
-
-
-def give_up(connection: Connection, holder: str) -> list[int]:
-    """Give back everything that `holder` holds and has not booked; gives which places."""
-    return sorted(_let_go(connection, place.c.held_by == holder))
-
-
-def _let_go(connection: Connection, *which: ColumnElement[bool]) -> list[int]:
-    """Release held places that are not booked; gives which."""
-    statement = update(place).where(*which, place.c.booking_id.is_(None)).values(**_NOBODY)
-    return list(connection.execute(statement.returning(place.c.id)).scalars())
+    `found_by` is the call that is to find them: for one that is over itself nothing is given back.
+    """
+    if place_ids is None and not found_by:
+        return sorted(row.id for row in _RELEASE.rows(connection, {"the_holder": holder}))
+    which = [place.c.held_by == holder, place.c.booking_id.is_(None)]
+    if place_ids is not None:
+        which.append(place.c.id.in_(place_ids))
+    if found_by:
+        which.append(~_is_over(literal(found_by)))
+    statement = update(place).where(*which).values(**_NOBODY).returning(place.c.id)
+    return sorted(connection.execute(statement).scalars())
 
 
 def block_free(connection: Connection, clock: Clock, place_id: int) -> bool:
@@ -599,27 +553,29 @@ def count_held(connection: Connection, clock: Clock) -> int:
 
 
 def _wished(
-    clock: Clock, table: Any, shape: Shape, zone: ColumnElement[str] | None = None
+    clock: Clock,
+    table: Any,
+    shape: Shape,
+    zone: ColumnElement[str] | None = None,
+    number: int = 0,
 ) -> ColumnElement[bool]:
-    """`zone` is the centre's time zone; a second appointment is looked for by its calendar."""
-    # The outer bounds first, for they are what the index can seek.
-    conditions = [
-        is_free(clock, table),
-        table.c.start_at >= bindparam("earliest"),
-        table.c.start_at < bindparam("latest"),
-    ]
-    if shape.windows > 1:
-        conditions.append(
-            or_(
-                *(
-                    and_(
-                        table.c.start_at >= bindparam(f"from_{number}"),
-                        table.c.start_at < bindparam(f"until_{number}"),
-                    )
-                    for number in range(shape.windows)
-                )
-            )
-        )
+    """What is wished of the centre of this number.
+
+    `zone` is its time zone; a second appointment is looked for by its calendar.
+    """
+
+    def within(opens: str, closes: str) -> ColumnElement[bool]:
+        return and_(table.c.start_at >= bindparam(opens), table.c.start_at < bindparam(closes))
+
+    conditions = [is_free(clock, table)]
+    if shape.each:
+        conditions.append(within(f"from_{number}", f"until_{number}"))
+    else:
+        # The outer bounds first, for they are what the index can seek.
+        conditions.append(within("earliest", "latest"))
+        if shape.windows > 1:
+            windows = (within(f"from_{one}", f"until_{one}") for one in range(shape.windows))
+            conditions.append(or_(*windows))
     if shape.skips:
         conditions.append(table.c.slot_id.not_in(bindparam("skip_slots", expanding=True)))
     if shape.shared:

@@ -19,7 +19,7 @@ from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
 from models.rows import columns_of, from_row
-from models.slots.places import is_held
+from models.slots.places import Window, is_free, is_held
 from models.slots.tables import place, slot
 from models.types import Instant
 
@@ -70,11 +70,17 @@ class OpenedSlots:
 
 @dataclass(frozen=True)
 class SlotCount:
-    """How the places of a slot are taken. A hold that has run out counts as free."""
+    """How the places of a slot are taken; `start_at` is UTC.
 
+    A hold that has run out counts as none, and a place that is booked as nothing else. `free` are
+    those that anybody may have now.
+    """
+
+    slot_id: int
     start_at: datetime
     capacity: int
     booked: int
+    free: int
     held: int
     blocked: int
 
@@ -89,7 +95,7 @@ def open_slots(
     """Open what is not there yet, in one transaction; doing it again changes nothing."""
     opened = OpenedSlots()
     with database.transaction() as connection:
-        new: list[int] | None = None if on_new is None else []
+        new: list[int] = []
         for some in wanted:
             if some.starts:
                 opened.add(_open(connection, some, new))
@@ -98,8 +104,8 @@ def open_slots(
     return opened
 
 
-def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> OpenedSlots:
-    """Open some; `new` gets the ids of the places that came, unless it is None."""
+def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSlots:
+    """Open some; `new` gets the ids of the places that came."""
     mine = and_(
         slot.c.centre_id == some.centre_id,
         slot.c.start_at.between(some.starts[0], some.starts[-1]),
@@ -130,7 +136,7 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> O
             )
             .values(capacity=some.capacity)
         )
-    places = 0
+    before_these = len(new)
     for number in range(1, some.capacity + 1) if missing or smaller else ():
         # SQLite needs the WHERE here, or takes ON CONFLICT for the condition of a join.
         source = select(
@@ -147,19 +153,13 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> O
                 ["slot_id", "number", "centre_id", "start_at", "lot", "released_at"], source
             )
             .on_conflict_do_nothing(index_elements=["slot_id", "number"])
+            .returning(place.c.id)
         )
-        if new is not None:
-            ids = connection.execute(statement.returning(place.c.id)).scalars().all()
-            new += ids
-            places += len(ids)
-            continue
-        # Without this SQLAlchemy does not ask how many rows an INSERT wrote.
-        counted = {"preserve_rowcount": True}
-        places += connection.execute(statement, execution_options=counted).rowcount
+        new += connection.execute(statement).scalars()
     return OpenedSlots(
         slots=len(missing),
         already=len(some.starts) - len(missing),
-        places=places,
+        places=len(new) - before_these,
         larger=sum(before.get(start, 0) > some.capacity for start in some.starts),
     )
 
@@ -175,15 +175,19 @@ def last_starts(database: Database, until: datetime) -> dict[str, datetime]:
         return {row.centre_id: row.last for row in connection.execute(statement)}
 
 
-def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
-    """Every slot of a centre, by start. A place that is booked counts as nothing else."""
+def counts(
+    connection: Connection, clock: Clock, centre_id: str, window: Window | None = None
+) -> list[SlotCount]:
+    """The slots of a centre, or those that start in a window of time, by their start."""
     booked = place.c.booking_id.is_not(None)
     held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
     statement = (
         select(
+            slot.c.id,
             slot.c.start_at,
             slot.c.capacity,
             func.count().filter(booked),
+            func.count().filter(is_free(clock)),
             func.count().filter(held, ~place.c.blocked),
             func.count().filter(~booked, place.c.blocked),
         )
@@ -192,16 +196,9 @@ def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
         .group_by(slot.c.id, slot.c.start_at, slot.c.capacity)
         .order_by(slot.c.start_at)
     )
-    with database.statement() as connection:
-        return [SlotCount(*row) for row in connection.execute(statement)]
-
-
-def time_zone_of(database: Database, centre_id: str) -> str | None:
-    """IANA name of a centre's time zone; None where there is no such centre."""
-    with database.statement() as connection:
-        return connection.execute(
-            select(centre.c.time_zone).where(centre.c.id == centre_id)
-        ).scalar_one_or_none()
+    if window is not None:
+        statement = statement.where(slot.c.start_at >= window[0], slot.c.start_at < window[1])
+    return [SlotCount(*row) for row in connection.execute(statement)]
 
 
 @dataclass(frozen=True)

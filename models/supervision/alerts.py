@@ -63,12 +63,6 @@ def raised(connection: Connection) -> list[Alert]:
     return [Alert(*row) for row in connection.execute(statement)]
 
 
-def latest(connection: Connection, most: int) -> list[Alert]:
-    """The newest, whether they last or not."""
-    statement = select(*_COLUMNS).order_by(alert.c.began_at.desc(), alert.c.id).limit(most)
-    return [Alert(*row) for row in connection.execute(statement)]
-
-
 def untold(connection: Connection, since: datetime, most: int) -> list[Alert]:
     """Those whose beginning, or end, was not sent to the outside listener yet; oldest first.
 

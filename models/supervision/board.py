@@ -1,13 +1,10 @@
 """What the supervisors' board counts, one statement for each thing, each by an index.
 
-Two kinds of statement: `…_since` gives the newest rows themselves, `…_between` counts a closed
-span of time. Spans are half open: from `since`, up to `until` and without it. Nothing of a caller
-leaves here but the provider's id of a call.
+Spans are half open: from `since`, up to `until` and without it. Nothing of a caller leaves here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +17,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
 )
 from sqlalchemy.exc import DBAPIError
 
@@ -39,34 +35,12 @@ from models.rows import columns_of, from_row
 # makes are in the same table, but in no agent's queue.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
-# Calls in one statement.
-_AT_ONCE = 400
 # Milliseconds. Less than what makes PostgreSQL stop a vacuum that blocks another transaction.
 _LOCK_PATIENCE_MS = 50
 _SUMMARIES = ("ix_turn_at", "ix_call_started_at")
 
 
 # ---------------------------------------------------------------- turns
-
-
-@dataclass(frozen=True, slots=True)
-class TurnSeen:
-    """A turn without its words: where the call is after it, and what it came to."""
-
-    call_id: str
-    number: int
-    at: datetime
-    step: str
-    outcome: str
-
-
-_TURN = columns_of(TurnSeen, turn)
-
-
-def turns_since(connection: Connection, since: datetime) -> list[TurnSeen]:
-    """Turns from then on, in the order in which a call had them."""
-    statement = select(*_TURN).where(turn.c.at >= since).order_by(turn.c.call_id, turn.c.number)
-    return [TurnSeen(*row) for row in connection.execute(statement)]
 
 
 def moves_between(
@@ -93,31 +67,6 @@ def moves_between(
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
 
 
-def steps_of(connection: Connection, turns: Collection[tuple[str, int]]) -> dict[str, str]:
-    """The step of these turns (call, number), by call."""
-    wanted = list(turns)
-    found: dict[str, str] = {}
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
-        statement = select(turn.c.call_id, turn.c.step).where(
-            tuple_(turn.c.call_id, turn.c.number).in_(some)
-        )
-        found.update((row[0], row[1]) for row in connection.execute(statement))
-    return found
-
-
-def newest_of(connection: Connection, call_ids: Collection[str]) -> dict[str, TurnSeen]:
-    """The newest turn of these calls."""
-    wanted = list(call_ids)
-    found: dict[str, TurnSeen] = {}
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
-        statement = select(*_TURN).where(call.c.id.in_(some), _is_newest())
-        statement = statement.select_from(call.join(turn, turn.c.call_id == call.c.id))
-        found.update((row[0], TurnSeen(*row)) for row in connection.execute(statement))
-    return found
-
-
 def _is_newest() -> ColumnElement[bool]:
     later = turn.alias("later")
     newest = select(func.max(later.c.number)).where(later.c.call_id == call.c.id).scalar_subquery()
@@ -127,20 +76,15 @@ def _is_newest() -> ColumnElement[bool]:
 # ---------------------------------------------------------------- calls
 
 
-def live_calls(connection: Connection, started: datetime, heard: datetime) -> list[TurnSeen]:
-    """Calls that go on: begun since `started`, heard of since `heard`, no end told."""
+def live_by_step(connection: Connection, started: datetime, heard: datetime) -> dict[str, int]:
+    """Calls that go on by step: begun since `started`, heard of since `heard`."""
     statement = (
-        select(*_TURN)
+        select(turn.c.step, func.count())
         .select_from(call.join(turn, turn.c.call_id == call.c.id))
         .where(call.c.started_at >= started, call.c.ended_at.is_(None), _is_newest())
         .where(turn.c.at >= heard)
+        .group_by(turn.c.step)
     )
-    return [TurnSeen(*row) for row in connection.execute(statement)]
-
-
-def ends_since(connection: Connection, since: datetime) -> dict[str, datetime]:
-    """Calls that ended from then on, and when."""
-    statement = select(call.c.id, call.c.ended_at).where(call.c.ended_at >= since)
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
@@ -158,22 +102,14 @@ def ends_between(connection: Connection, since: datetime, until: datetime) -> di
 # ---------------------------------------------------------------- bookings
 
 
-def bookings_since(connection: Connection, since: datetime) -> dict[str, tuple[datetime, str]]:
-    """Bookings made from then on, whatever became of them: when, and by which channel."""
-    statement = select(booking.c.id, booking.c.created_at, booking.c.channel).where(
-        booking.c.created_at >= since
+def bookings_between(
+    connection: Connection, since: datetime, until: datetime
+) -> list[tuple[datetime, str]]:
+    """Bookings of a span, whatever became of them: when (UTC), and by which channel."""
+    statement = select(booking.c.created_at, booking.c.channel).where(
+        booking.c.created_at >= since, booking.c.created_at < until
     )
-    return {row[0]: (row[1], row[2]) for row in connection.execute(statement)}
-
-
-def bookings_between(connection: Connection, since: datetime, until: datetime) -> dict[str, int]:
-    """How many bookings of a span, by channel."""
-    statement = (
-        select(booking.c.channel, func.count())
-        .where(booking.c.created_at >= since, booking.c.created_at < until)
-        .group_by(booking.c.channel)
-    )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
 # ---------------------------------------------------------------- the line of people
@@ -183,7 +119,6 @@ def bookings_between(connection: Connection, since: datetime, until: datetime) -
 class AnsweredEntry:
     """A person an agent has spoken with. `told_seconds` were told at `told_at`. UTC."""
 
-    id: str
     queue_id: str
     kind: str
     joined_at: datetime
@@ -193,44 +128,36 @@ class AnsweredEntry:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class AbandonedEntry:
-    """A caller who waited on the line and left it unanswered. UTC."""
-
-    id: str
-    queue_id: str
-    joined_at: datetime
-    ended_at: datetime
-    outcome: str
-
-
-_ANSWERED = columns_of(AnsweredEntry, queue_entry)
-_LEFT = columns_of(AbandonedEntry, queue_entry)
-
-
 def answered_between(
-    connection: Connection, since: datetime, until: datetime | None = None
+    connection: Connection, since: datetime, until: datetime
 ) -> list[AnsweredEntry]:
-    """The entries that agents answered in a span, or from then on."""
-    statement = select(*_ANSWERED).where(queue_entry.c.answered_at >= since)
-    if until is not None:
-        statement = statement.where(queue_entry.c.answered_at < until)
+    """The entries that agents answered in a span."""
+    statement = select(*columns_of(AnsweredEntry, queue_entry)).where(
+        queue_entry.c.answered_at >= since, queue_entry.c.answered_at < until
+    )
     return [AnsweredEntry(*row) for row in connection.execute(statement)]
 
 
 def left_between(
-    connection: Connection, since: datetime, until: datetime | None = None
-) -> list[AbandonedEntry]:
-    """Callers who left the queue in a span, or from then on; callbacks do not wait on the line."""
-    statement = select(*_LEFT).where(
-        queue_entry.c.ended_at >= since,
-        queue_entry.c.state == "left",
-        queue_entry.c.kind == "call",
-        queue_entry.c.answered_at.is_(None),
+    connection: Connection, since: datetime, until: datetime
+) -> list[tuple[str, str, int]]:
+    """Callers who left the queue unanswered in a span: queue, outcome, and how many.
+
+    Callbacks do not wait on the line.
+    """
+    columns = (queue_entry.c.queue_id, queue_entry.c.outcome)
+    statement = (
+        select(*columns, func.count())
+        .where(
+            queue_entry.c.ended_at >= since,
+            queue_entry.c.ended_at < until,
+            queue_entry.c.state == "left",
+            queue_entry.c.kind == "call",
+            queue_entry.c.answered_at.is_(None),
+        )
+        .group_by(*columns)
     )
-    if until is not None:
-        statement = statement.where(queue_entry.c.ended_at < until)
-    return [AbandonedEntry(*row) for row in connection.execute(statement)]
+    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,11 +194,11 @@ class EntrySeen:
     """One place in the queue, or one conversation. `since` is its place (UTC)."""
 
     id: str
-    queue_id: str
+    queue: str
     kind: str
     state: str
     since: datetime
-    staff_id: str | None
+    staff: str | None
 
 
 _ENTRY = tuple(
@@ -293,7 +220,7 @@ def entries(connection: Connection, most: int) -> list[EntrySeen]:
 class OwedCallbacks:
     """Callbacks that are owed: how many, of these overdue, and the latest hour promised (UTC)."""
 
-    count: int
+    promised: int
     overdue: int
     first: datetime | None
     last: datetime | None

@@ -54,24 +54,26 @@ class OfferOutcome(StrEnum):
     GONE = "gone"  # the place went, or its campaign
 
 
-@dataclass(frozen=True)
-class NewOffer:
-    """An offer of a slot to an entry, as the entry is; `id` is that of the message about it."""
+def add(
+    connection: Connection,
+    clock: Clock,
+    entry: WaitingListEntry,
+    *,
+    offer_id: str,
+    slot_id: int,
+    tells_at: datetime | None,
+) -> None:
+    """Note an offer of a slot to an entry, as the entry is; its id is that of its message.
 
-    id: str
-    entry: WaitingListEntry
-    slot_id: int
-
-
-def add(connection: Connection, clock: Clock, new: NewOffer, tells_at: datetime | None) -> None:
-    """Note an offer of now. `tells_at` (UTC): its time counts from then; None: from now."""
+    `tells_at` (UTC): its time counts from then; None: from now.
+    """
     values: dict[str, Any] = {
-        "id": new.id,
-        "entry_id": new.entry.id,
-        "campaign": new.entry.campaign,
-        "class_rank": new.entry.class_rank,
-        "waits_since": new.entry.created_at,
-        "slot_id": new.slot_id,
+        "id": offer_id,
+        "entry_id": entry.id,
+        "campaign": entry.campaign,
+        "class_rank": entry.class_rank,
+        "waits_since": entry.created_at,
+        "slot_id": slot_id,
         "outcome": "",
     }
     if tells_at is None:
@@ -163,35 +165,19 @@ def was_told(connection: Connection, entry_id: str) -> bool:
 TOO_LATE = "late"
 
 
-def untellable(connection: Connection, *, limit: int) -> list[tuple[str, str]]:
-    """Entries, with their campaigns, whose offer waits for an answer that cannot come.
+def untellable(
+    connection: Connection, *, limit: int = 1, only: str | None = None
+) -> list[tuple[str, str, str]]:
+    """Entries, with their campaigns, whose offer waits for an answer that cannot come, and why.
 
-    The message with the offer was dropped, or a person at that number has said since that the
-    number is not that of the person who waits.
+    The message with the offer was dropped (its code), or a person at that number has said since
+    that the number is not that of the person who waits ("wrong"). With `only` this entry alone,
+    which is locked then: none where another transaction has it.
     """
-    statement = (
-        _untellable(waiting_entry.c.id, waiting_entry.c.campaign)
-        .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
-        .limit(limit)
-    )
-    return [(row.id, row.campaign) for row in connection.execute(statement)]
-
-
-def why_untellable(connection: Connection, entry_id: str) -> str | None:
-    """Why an entry is one of these; locks it, and skips one that another transaction locked."""
-    statement = (
-        _untellable(func.coalesce(message.c.error_code, "wrong"))
-        .where(waiting_entry.c.id == entry_id)
-        .with_for_update(of=waiting_entry, skip_locked=True)
-    )
-    row = connection.execute(statement).first()
-    return None if row is None else row[0]
-
-
-def _untellable(*columns: ColumnElement[Any]) -> Select[Any]:
+    why = func.coalesce(message.c.error_code, "wrong").label("why")
     wrong = phone_line.c.wrong_at >= waiting_offer.c.offered_at
-    return (
-        select(*columns)
+    statement = (
+        select(waiting_entry.c.id, waiting_entry.c.campaign, why)
         .select_from(waiting_entry)
         .join(
             waiting_offer,
@@ -202,7 +188,13 @@ def _untellable(*columns: ColumnElement[Any]) -> Select[Any]:
         .join(message, message.c.id == waiting_offer.c.id)
         .outerjoin(phone_line, phone_line.c.phone_idx == waiting_entry.c.phone_idx)
         .where(_offered(), or_(message.c.state == "dropped", wrong))
+        .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
+        .limit(limit)
     )
+    if only is not None:
+        statement = statement.where(waiting_entry.c.id == only)
+        statement = statement.with_for_update(of=waiting_entry, skip_locked=True)
+    return [(row.id, row.campaign, row.why) for row in connection.execute(statement)]
 
 
 def is_over(connection: Connection, message_id: str) -> bool:
@@ -247,26 +239,17 @@ def _offered() -> ColumnElement[bool]:
 # ---------------------------------------------------------------- figures
 
 
-@dataclass(frozen=True)
-class OfferCounts:
-    """Offers of all campaigns. `seconds` are those that each answer took, from when it was told.
+def counts(
+    connection: Connection, clock: Clock, since: datetime
+) -> tuple[int, int, dict[str, int], list[float]]:
+    """Offers of all campaigns: how many are out, and how many of these wait for their hour.
 
-    `out` wait for an answer now; `untold` of them wait for the hour at which they may be told. What
-    ended counts from a moment on.
+    Then what became of those that ended since a moment (UTC), and the seconds that each answer
+    took, from when the offer was told.
     """
-
-    out: int
-    untold: int
-    ended: dict[str, int]
-    seconds: tuple[float, ...]
-
-
-def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts:
-    """What is offered now, and what became of the offers that ended since a moment (UTC)."""
-    is_now = and_(waiting_offer.c.ended_at.is_(None))
     out, untold = connection.execute(
         select(func.count(), func.count().filter(waiting_offer.c.tells_at > clock.at())).where(
-            is_now
+            waiting_offer.c.ended_at.is_(None)
         )
     ).one()
     ended = connection.execute(
@@ -280,8 +263,8 @@ def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts
             waiting_offer.c.outcome.in_((OfferOutcome.TAKEN, OfferOutcome.REFUSED)),
         )
     )
-    seconds = tuple(max((row[1] - row[0]).total_seconds(), 0.0) for row in answered)
-    return OfferCounts(out, untold, {row[0]: row[1] for row in ended}, seconds)
+    seconds = [max((row[1] - row[0]).total_seconds(), 0.0) for row in answered]
+    return out, untold, {row[0]: row[1] for row in ended}, seconds
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.bookings import person_idx
+from models.booking.bookings import opened, person_idx
 from models.booking.tables import appointment, booking
 from models.centres.geography import EARTH_RADIUS_KM, distance_km
 from models.centres.tables import centre
@@ -472,10 +472,8 @@ def _count(connection: Connection, *conditions: Any) -> int:
 # ---------------------------------------------------------------- what becomes of an entry
 
 
-def set_offered(
-    connection: Connection, clock: Clock, entry_id: str, lasts: timedelta
-) -> tuple[int, datetime]:
-    """A place is held for it from now on; gives the number of the offer and its end (UTC).
+def set_offered(connection: Connection, clock: Clock, entry_id: str, lasts: timedelta) -> datetime:
+    """A place is held for it from now on; gives the end of the offer (UTC).
 
     `lasts` counts from now, whenever they can be told.
 
@@ -490,36 +488,33 @@ def set_offered(
             offered_until=clock.at(lasts),
             updated_at=clock.at(),
         )
-        .returning(waiting_entry.c.offers, waiting_entry.c.offered_until)
+        .returning(waiting_entry.c.offered_until)
     )
-    row = connection.execute(statement).one()
-    return row.offers, row.offered_until
+    until: datetime = connection.execute(statement).scalar_one()
+    return until
 
 
-def set_waiting(
-    connection: Connection, clock: Clock, entry_id: str, *, behind: bool = False
-) -> None:
-    """It waits again: at its old position, or `behind` all others of its class."""
-    values: dict[str, Any] = {"state": "waiting", "offered_until": None, "updated_at": clock.at()}
+def settle(
+    connection: Connection, clock: Clock, entry_id: str, state: str, *, behind: bool = False
+) -> bool:
+    """It waits again or is over, as `taken` or `gone`; False when it was over before.
+
+    It waits at its old position, or `behind` all others of its class.
+    """
+    values: dict[str, Any] = {"state": state, "offered_until": None, "updated_at": clock.at()}
     if behind:
         values["created_at"] = clock.at()
-    connection.execute(
-        update(waiting_entry).where(_LIVE, waiting_entry.c.id == entry_id).values(**values)
-    )
-
-
-def end(connection: Connection, clock: Clock, entry_id: str, state: str) -> bool:
-    """It is over, as `taken` or `gone`; False when it was before."""
-    statement = (
-        update(waiting_entry)
-        .where(_LIVE, waiting_entry.c.id == entry_id)
-        .values(state=state, offered_until=None, updated_at=clock.at())
-    )
+    statement = update(waiting_entry).where(_LIVE, waiting_entry.c.id == entry_id).values(**values)
     return connection.execute(statement).rowcount == 1
 
 
-def lapsed(connection: Connection, clock: Clock, *, limit: int) -> list[tuple[str, str]]:
-    """Entries, with their campaigns, whose offer has run out, the longest ago first."""
+def lapsed(
+    connection: Connection, clock: Clock, *, limit: int = 1, only: str | None = None
+) -> list[tuple[str, str]]:
+    """Entries, with their campaigns, whose offer has run out, the longest ago first.
+
+    With `only` this entry alone, which is locked then: none where another transaction has it.
+    """
     statement = (
         select(waiting_entry.c.id, waiting_entry.c.campaign)
         .where(
@@ -529,21 +524,10 @@ def lapsed(connection: Connection, clock: Clock, *, limit: int) -> list[tuple[st
         .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
         .limit(limit)
     )
+    if only is not None:
+        statement = statement.where(waiting_entry.c.id == only)
+        statement = statement.with_for_update(skip_locked=True)
     return [(row.id, row.campaign) for row in connection.execute(statement)]
-
-
-def is_lapsed(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """Whether its offer has run out; locks it, and skips one that another transaction locked."""
-    statement = (
-        select(waiting_entry.c.id)
-        .where(
-            waiting_entry.c.id == entry_id,
-            waiting_entry.c.state == _OFFERED,
-            waiting_entry.c.offered_until <= clock.at(),
-        )
-        .with_for_update(skip_locked=True)
-    )
-    return connection.execute(statement).one_or_none() is not None
 
 
 def is_booked(connection: Connection, entry_id: str) -> bool:
@@ -570,7 +554,7 @@ def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | N
         booking.c.idempotency_key == bindparam("the_key", f"{holder_of(entry_id)}:1")
     )
     row = connection.execute(statement).one_or_none()
-    return vault.open_text(row.reference_enc, f"booking.reference:{row.id}") if row else None
+    return opened(vault, row, "reference") if row else None
 
 
 def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest: timedelta) -> int:

@@ -26,6 +26,7 @@ from models.database import Connection
 from services.accounts import passwords, second_factor
 from services.accounts.known_device import Device
 from services.accounts.staff import fold, record_act
+from services.attempts import ip_of
 from services.store import Store
 from services.telemetry import SIGN_INS
 
@@ -220,9 +221,8 @@ class SignIn:
             account = rows.by_login(connection, store.vault, login)
         if account is not None and not self._usable(account):
             account = None
-        if not passwords.fits(password, account.password_hash if account else None):
-            account = None
-        if account is None:
+        fits = passwords.fits(password, account.password_hash if account else None)
+        if account is None or not fits:
             SIGN_INS.labels("wrong").inc()
             raise WrongCredentials
         outdated = passwords.is_outdated(account.password_hash)
@@ -270,7 +270,7 @@ class SignIn:
             raise WrongCredentials
         with store.database.transaction() as connection:
             attempts.succeed(connection, tries)
-            rows.proved(connection, store.clock, token)
+            rows.touch(connection, store.clock, token, proved=True)
 
     def offered_secret(self, token: str) -> str:
         """The second factor that a session may take."""
@@ -395,10 +395,7 @@ class SignIn:
 
 def network(address: str) -> str:
     """The network an address counts for: itself, or its IPv6 /64, of which one customer has all."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 4 or found.ipv4_mapped:  # noqa: PLR2004
-        return str(getattr(found, "ipv4_mapped", None) or found)
+    found = ip_of(address)
+    if found is None or found.version == 4:  # noqa: PLR2004
+        return str(found or address)
     return str(ipaddress.ip_network((found, 64), strict=False))

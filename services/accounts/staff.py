@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,12 +104,9 @@ def add(
         )
     if not 0 < len(name) <= LONGEST_NAME:
         raise StaffRefused(f"a name has 1 to {LONGEST_NAME} letters")
-    if role not in ROLES:
-        raise StaffRefused(f"{role!r} is no role: {', '.join(ROLES)}")
+    _check_role(role, centre_id)
     if not languages or not all(_LANGUAGE.fullmatch(language) for language in languages):
         raise StaffRefused("languages are codes of two letters, such as fr and en")
-    if centre_id is not None and role != "secretary":
-        raise StaffRefused("only a secretary belongs to a centre")
     if not demonstration:
         passwords.check(password, login=login, name=name)
     new = Staff(store.chance.identifier(), login, name, role, tuple(languages), centre_id)
@@ -140,32 +137,49 @@ def find(connection: Connection, store: Store, login: str) -> Staff:
     return found.staff
 
 
-def change_role(
-    store: Store, login: str, role: str, *, centre_id: str | None = None, by: str = OPERATOR
-) -> None:
-    """Raises StaffRefused. Their sessions end."""
+def _check_role(role: str, centre_id: str | None) -> None:
+    """Raises StaffRefused."""
     if role not in ROLES:
         raise StaffRefused(f"{role!r} is no role: {', '.join(ROLES)}")
     if centre_id is not None and role != "secretary":
         raise StaffRefused("only a secretary belongs to a centre")
+
+
+def _change(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    staff_id: str,
+    by: str,
+    what: str,
+    columns: Mapping[str, Any],
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Change an account under lock, end its sessions and record the act."""
+    rows.by_id(connection, store.vault, staff_id, lock=True)
+    rows.change(connection, store.clock, staff_id, **columns)
+    rows.end_sessions(connection, store.clock, staff_id)
+    record_act(connection, store, by, what, staff_id, details=details)
+
+
+def change_role(
+    store: Store, login: str, role: str, *, centre_id: str | None = None, by: str = OPERATOR
+) -> None:
+    """Raises StaffRefused. Their sessions end."""
+    _check_role(role, centre_id)
     with store.database.transaction() as connection:
         who = find(connection, store, login)
-        rows.by_id(connection, store.vault, who.id, lock=True)
-        rows.change(connection, store.clock, who.id, role=role, centre_id=centre_id)
-        rows.end_sessions(connection, store.clock, who.id)
         details = {"from": who.role, "to": role}
-        record_act(connection, store, by, "staff_role", who.id, details=details)
+        columns = {"role": role, "centre_id": centre_id}
+        _change(connection, store, who.id, by, "staff_role", columns, details)
 
 
 def disable(store: Store, login: str, *, disabled: bool = True, by: str = OPERATOR) -> None:
     """Close an account, or open it again. Raises StaffRefused. Its sessions end."""
     with store.database.transaction() as connection:
         who = find(connection, store, login)
-        rows.by_id(connection, store.vault, who.id, lock=True)
-        rows.disable(connection, store.clock, who.id, disabled=disabled)
-        rows.end_sessions(connection, store.clock, who.id)
         what = "staff_disabled" if disabled else "staff_enabled"
-        record_act(connection, store, by, what, who.id)
+        columns = {"disabled_at": store.clock.at() if disabled else None}
+        _change(connection, store, who.id, by, what, columns)
 
 
 def give_password(store: Store, login: str, password: str, *, by: str = OPERATOR) -> None:
@@ -179,11 +193,8 @@ def give_password(store: Store, login: str, password: str, *, by: str = OPERATOR
     passwords.check(password, login=who.login, name=who.name)
     hashed = passwords.hash_of(password)
     with store.database.transaction() as connection:
-        rows.by_id(connection, store.vault, who.id, lock=True)
         columns = {"password_hash": hashed, "password_temporary": True, "demonstration": False}
-        rows.change(connection, store.clock, who.id, **columns)
-        rows.end_sessions(connection, store.clock, who.id)
-        record_act(connection, store, by, "staff_password", who.id)
+        _change(connection, store, who.id, by, "staff_password", columns)
 
 
 def give_second_factor(
@@ -197,11 +208,9 @@ def give_second_factor(
     secret = None if forget else second_factor.new_secret()
     with store.database.transaction() as connection:
         who = find(connection, store, login)
-        rows.by_id(connection, store.vault, who.id, lock=True)
         rows.change_secret(connection, store.clock, store.vault, who.id, secret)
-        rows.end_sessions(connection, store.clock, who.id)
         what = "staff_totp_forgotten" if forget else "staff_totp"
-        record_act(connection, store, by, what, who.id)
+        _change(connection, store, who.id, by, what, {})
     return second_factor.address(secret, who.login) if secret else ""
 
 
@@ -263,20 +272,9 @@ def make_demonstration(store: Store) -> list[str]:
     """Accounts with a public password: never in production. Gives the new logins."""
     made = []
     for login, name, role, languages in _DEMONSTRATION:
-        with store.database.statement() as connection:
-            if rows.by_login(connection, store.vault, login) is not None:
-                continue
-        new = add(
-            store,
-            login=login,
-            name=name,
-            role=role,
-            languages=languages,
-            password=DEMONSTRATION_PASSWORD,
-            centre_id=_demonstration_centre(store) if role == "secretary" else None,
-            temporary=False,
-            demonstration=True,
-        )
+        new = _add_for_demonstration(store, login, name, role, languages)
+        if new is None:
+            continue
         if role in STRONG_ROLES:
             with store.database.transaction() as connection:
                 secret = DEMONSTRATION_SECRET
@@ -301,20 +299,28 @@ def make_crowd(store: Store, count: int) -> list[str]:
     """Agents played by a program, `crowd1` on; gives the logins of `count`, made now or before."""
     logins = [f"crowd{number}" for number in range(1, count + 1)]
     for number, login in enumerate(logins, 1):
-        with store.database.statement() as connection:
-            if rows.by_login(connection, store.vault, login) is not None:
-                continue
-        add(
-            store,
-            login=login,
-            name=f"Agent simulé {number}",
-            role="agent",
-            languages=("fr", "en"),
-            password=DEMONSTRATION_PASSWORD,
-            temporary=False,
-            demonstration=True,
-        )
+        _add_for_demonstration(store, login, f"Agent simulé {number}", "agent", ("fr", "en"))
     return logins
+
+
+def _add_for_demonstration(
+    store: Store, login: str, name: str, role: str, languages: Collection[str]
+) -> Staff | None:
+    """An account with the public password; None where its login is there already."""
+    with store.database.statement() as connection:
+        if rows.by_login(connection, store.vault, login) is not None:
+            return None
+    return add(
+        store,
+        login=login,
+        name=name,
+        role=role,
+        languages=languages,
+        password=DEMONSTRATION_PASSWORD,
+        centre_id=_demonstration_centre(store) if role == "secretary" else None,
+        temporary=False,
+        demonstration=True,
+    )
 
 
 def demonstration_accounts(store: Store) -> list[str]:

@@ -156,14 +156,8 @@ class AdmissionController:
         room = self._opened(before, loads, now, moment)
         room = replace(room, at=moment, details=self._told(before, loads))
         if not room.active:
-            return replace(
-                room,
-                waiting=0,
-                ranks=(),
-                people=(),
-                speed=0,
-                rate=_rate(before.rate, _carried(room, loads)),
-            )
+            rate = round(min(before.rate, _carried(room, loads)), 2) if before.rate else 0.0
+            return replace(room, waiting=0, ranks=(), people=(), speed=0, rate=rate)
         room = self._rate(room, before, loads, moment)
         there = crowd(room.opening, room.frontier // MILLI)
         present = Present.of(loads.present, room.opening)
@@ -320,7 +314,8 @@ def _advanced(room: Room, told: OpeningCrowd, since: float, moment: float, loads
         speed = MILLI
         empty_since = room.empty_since or moment
     else:
-        speed = _speed(there, frontier, room.rate, newest)
+        # How far it goes on in the next second, for workers that look in between.
+        speed = there.advance(frontier, room.rate, newest)[0] - frontier
         empty_since = 0.0
     return replace(
         room,
@@ -340,16 +335,6 @@ def _first(room: Room, loads: Loads) -> tuple[int, int]:
     if opening == room.opening and rank:
         ranks.append(rank)
     return room.opening, min(ranks, default=0)
-
-
-def _speed(there: OpeningCrowd, frontier: int, rate: float, newest: int) -> int:
-    """How far the frontier goes on in the next second, for workers that look in between."""
-    then, _let_in = there.advance(frontier, rate, newest)
-    return then - frontier
-
-
-def _rate(rate: float, carried: float) -> float:
-    return round(min(rate, carried), 2) if rate else 0.0
 
 
 def _crowd(connection: Connection, opening: int, bucket: int) -> OpeningCrowd:

@@ -16,9 +16,8 @@ import time
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 # Seconds between two looks.
 LOOK_EVERY: Final = 0.25
@@ -62,22 +61,6 @@ class Level(IntEnum):
     WEB = 1
     SCREENS = 2
     CALLS = 3
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a worker saw in the time since it was last asked; seconds, and shares of one."""
-
-    level: int
-    p95: float
-    full: float
-    late: float
-    # How long a request waits at most for its turn, by the number of open connections.
-    queue: float
-    steps: int
-    # Of web requests that reached the application: how many, and the time of a processor each.
-    web: int
-    web_cpu: float
 
 
 class LoadShedder:
@@ -290,17 +273,21 @@ class LoadShedder:
         seconds = sorted(one for _, one in self._steps.copy())
         return seconds[int(len(seconds) * _P95)] if seconds else 0.0
 
-    def measured(self) -> Measured:
-        """What was measured since the last call of this."""
+    def measured(self) -> dict[str, Any]:
+        """What was measured since the last call of this: seconds, and shares of one.
+
+        `queue` is how long a request waits at most for its turn, by the number of open connections;
+        `web` and `web_cpu` are of web requests that reached the application: how many, and the time
+        of a processor each.
+        """
         (steps, web, cpu), self._sums = self._sums, [0, 0, 0.0]
-        each = cpu / web if web else 0.0
-        return Measured(
-            level=int(self.level),
-            p95=self._p95,
-            full=self._full,
-            late=self._late,
-            queue=self._behind,
-            steps=int(steps),
-            web=int(web),
-            web_cpu=each,
-        )
+        return {
+            "level": int(self.level),
+            "p95": self._p95,
+            "full": self._full,
+            "late": self._late,
+            "queue": self._behind,
+            "steps": steps,
+            "web": web,
+            "web_cpu": cpu / web if web else 0.0,
+        }

@@ -14,7 +14,6 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import struct
 import threading
@@ -25,6 +24,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
+
+from services.attempts import ip_of
 
 # The snapshot (models.supervision.snapshots) that one process writes and every worker reads.
 NAME: Final = "room"
@@ -115,13 +116,10 @@ class Tickets:
 
 def place_of(address: str) -> bytes:
     """What counts as one place: an IPv4 address, the /56 of an IPv6 one, else the text itself."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
+    found = ip_of(address)
+    if found is None:
         return address.encode("utf-8", "replace")[:64]
-    if isinstance(found, ipaddress.IPv6Address):
-        return found.ipv4_mapped.packed if found.ipv4_mapped else found.packed[:7]
-    return found.packed
+    return found.packed if found.version == 4 else found.packed[:7]  # noqa: PLR2004
 
 
 # ---------------------------------------------------------------- ranks

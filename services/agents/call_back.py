@@ -9,7 +9,7 @@ mobile, one text. After the last try the promise is lost, and the person is told
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -24,18 +24,17 @@ from models.agents import agents
 from models.agents.agents import NewLeg
 from models.call import turns
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
-from models.queue import callbacks, queues, voice
+from models.queue import callbacks, voice
 from models.queue.queues import QueueEntry
 from prompts.catalogue import load
 from services.agents import connect_agent, provider_commands
-from services.agents.provider_commands import CommandKind, NewCommand
+from services.agents.command_store import CommandKind, ring
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.notices import Reason
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.ports import CallControl, WakeUp
 from services.queue import voice_messages
 from services.queue.promise_callback import (
@@ -48,11 +47,9 @@ from services.store import Store
 from services.telemetry import CALLBACKS
 from services.waiting_list import offer_notices
 
-# How long it rings, in seconds: four or five rings, before most answering machines begin.
-RING_SECONDS = 25
 MOST_TRIES = 3
 # A caller who was silent, or was cut off and may ring again, is rung once.
-TRIES = {Reason.SILENT: 1, Reason.CUT: 1}
+TRIES: Mapping[str, int] = {Reason.SILENT: 1, Reason.CUT: 1}
 MOST_MACHINES = 2
 AFTER_FIRST = timedelta(minutes=15)
 AFTER_SECOND = timedelta(hours=2)
@@ -72,7 +69,6 @@ LONGEST = timedelta(days=7)
 # never fewer than these. The other half is for agents' calls.
 LEAST_MACHINES = 4
 _AT_ONCE = 50
-CALLBACK_PATH, STATUS_PATH = "/voice/callback", "/voice/callback-status"
 # The outcome of a try that a person answered; of one in which they wanted no more calls.
 REACHED, REFUSED = "reached", "refused"
 # The provider's words for the end of a call, and the outcome of a try for each.
@@ -83,7 +79,6 @@ _OUTCOMES = {
     "canceled": "failed",
     "failed": "failed",
 }
-_DONE_RINGING = {"completed", "busy", "no-answer", "canceled", "failed"}
 
 log = structlog.get_logger()
 
@@ -122,7 +117,8 @@ class CallBack:
                 # A message that cannot be told must not keep the others from being told.
                 log.error("call not begun", entry=taken[0], error=type(error).__name__)
                 with store.database.transaction() as connection:
-                    callbacks.put_aside(connection, store.clock, taken[0], ON_THE_LINE)
+                    later = store.clock.at(ON_THE_LINE)
+                    callbacks.change(connection, store.clock, taken[0], ("waiting",), due_at=later)
                 asked = None
             if not taken:
                 break
@@ -159,26 +155,11 @@ class CallBack:
             _let_wait(connection, store, promise, allowed)
             return None
         made = store.chance.identifier()
-        callbacks.count_try(connection, store.clock, promise.id)
+        # Before the provider is asked: a call that may have rung has rung.
+        tried = {"tries": promise.tries + 1, "last_try_at": store.clock.at()}
+        callbacks.change(connection, store.clock, promise.id, ("reserved",), **tried)
         leg = NewLeg(made, "callback", promise.id, promise.number, staff_id=promise.staff_id)
-        agents.add_leg(connection, store.clock, store.vault, leg)
-        return provider_commands.add(
-            connection,
-            store,
-            NewCommand(
-                CommandKind.DIAL_CALLBACK,
-                f"dial:{made}",
-                staff_id=promise.staff_id,
-                entry_id=promise.id,
-                leg_id=made,
-                arguments={
-                    "path": CALLBACK_PATH,
-                    "status_path": STATUS_PATH,
-                    "ring_seconds": RING_SECONDS,
-                },
-                at_once=promise.staff_id is not None,
-            ),
-        )
+        return ring(connection, store, leg, at_once=promise.staff_id is not None)
 
     def _is_over(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
         """Whether the promise is not needed any more, or its number cannot be rung; then ended."""
@@ -213,7 +194,7 @@ class CallBack:
         if seconds is not None:
             with store.database.transaction() as connection:
                 voice.add_seconds(connection, store.clock, try_id, call_sid, seconds)
-        if status not in _DONE_RINGING:
+        if status not in _OUTCOMES:
             states = {"initiated": "ringing", "queued": "asked", "ringing": "ringing"}
             with store.database.transaction() as connection:
                 if callbacks.is_try_of(connection, store.clock, try_id, call_sid):
@@ -224,10 +205,7 @@ class CallBack:
 
     def _over(self, store: Store, try_id: str, outcome: str, call_sid: str = "") -> str:
         def end(connection: Connection) -> tuple[bool, str | None]:
-            known = agents.get_leg(connection, store.vault, try_id)
-            if known is None or known.kind != "callback" or known.entry_id is None:
-                return False, None
-            promise = callbacks.load(connection, store.vault, known.entry_id, lock=True)
+            promise = callbacks.of_try(connection, store.vault, try_id, lock=True)
             if call_sid and not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
                 # Over already; or the second of two calls, where the provider was asked twice.
                 return False, None
@@ -253,8 +231,7 @@ class CallBack:
         if promise.message_id:
             return self._not_told(connection, store, promise)
         machines = callbacks.tries_with(connection, promise.id, "machine")
-        allowed = TRIES.get(Reason(promise.reason), MOST_TRIES) if is_ours(promise) else MOST_TRIES
-        if promise.tries >= allowed or machines >= MOST_MACHINES:
+        if promise.tries >= TRIES.get(promise.reason, MOST_TRIES) or machines >= MOST_MACHINES:
             self._end(connection, store, promise, "lost", outcome)
             return self._write(connection, store, promise, "callback_lost")
         due = self._try_again(connection, store, promise)
@@ -313,22 +290,22 @@ class CallBack:
         is_mobile = kind_of(promise.number) is CallerKind.MOBILE
         if not is_mobile or not texts.wanted(self.campaign(), text):
             return None
-        body = texts.callback(
+        body = texts.filled(
             load(promise.language),
             text,
             due=(due or store.clock.now()).astimezone(ZoneInfo(self.campaign().zone)),
             number=self.national_number,
         )
-        message = NewMessage(
-            id=store.chance.identifier(),
-            kind="sms",
-            dedupe_key=f"{text}:{promise.id}",
-            recipient=promise.number,
-            payload={"body": body},
+        return write_message(
+            connection,
+            store,
+            "sms",
+            promise.number,
+            {"body": body},
+            key=f"{text}:{promise.id}",
             call_id=promise.origin_call_id,
             topic=Topic.CALLBACK,
         )
-        return message.id if outbox.add(connection, store.clock, store.vault, message) else None
 
     # ------------------------------------------------------------ the call is answered
 
@@ -339,10 +316,7 @@ class CallBack:
 
         None where it is not wanted any more.
         """
-        leg = agents.get_leg(connection, store.vault, try_id)
-        if leg is None or leg.kind != "callback" or leg.entry_id is None:
-            return None
-        promise = callbacks.load(connection, store.vault, leg.entry_id)
+        promise = callbacks.of_try(connection, store.vault, try_id)
         if promise is None or not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
             return None
         agents.move_leg(connection, store.clock, try_id, "answered")
@@ -415,7 +389,10 @@ class CallBack:
             for entry_id in callbacks.overdue(connection, store.clock, LATE_BY, limit=_AT_ONCE):
                 promise = callbacks.load(connection, store.vault, entry_id, lock=True)
                 if promise is not None:
-                    callbacks.told_late(connection, store.clock, promise.id)
+                    # When it will come is not known any more.
+                    callbacks.change(
+                        connection, store.clock, entry_id, ("waiting",), expected_at=None
+                    )
                     told += bool(self._write(connection, store, promise, "callback_late"))
                     CALLBACKS.labels("late").inc()
         return told
@@ -430,10 +407,7 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     The try is over with it. From here on this call belongs to its caller: it is not hung up with
     the agent's line.
     """
-    leg = agents.get_leg(connection, store.vault, try_id)
-    if leg is None or leg.entry_id is None:
-        return RungPerson.OVER
-    promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
+    promise = callbacks.of_try(connection, store.vault, try_id, lock=True)
     if promise is not None and promise.message_id:
         is_there = voice_messages.is_there(connection, store, promise, try_id, call_id)
         return RungPerson.MACHINE if is_there else RungPerson.OVER
@@ -461,10 +435,7 @@ def _agent_has_them(connection: Connection, store: Store, promise: QueueEntry) -
 
 def refused(connection: Connection, store: Store, try_id: str) -> None:
     """The person who picked up wants no call, in their call's transaction."""
-    leg = agents.get_leg(connection, store.vault, try_id)
-    if leg is None or leg.entry_id is None:
-        return
-    promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
+    promise = callbacks.of_try(connection, store.vault, try_id, lock=True)
     agents.move_leg(connection, store.clock, try_id, "ended", outcome=REFUSED)
     if promise is not None and promise.message_id:
         if voice_messages.refused(connection, store, promise):
@@ -502,7 +473,12 @@ def _given(connection: Connection, store: Store, promise: QueueEntry) -> Session
 
 
 def _let_wait(connection: Connection, store: Store, promise: QueueEntry, due: datetime) -> None:
-    callbacks.wait_again(connection, store.clock, promise.id, due)
+    """At the same place, not before `due` (UTC).
+
+    A promise that waits already, for its agent was lost while it rang, is rung no sooner either.
+    """
+    waits = {"state": "waiting", "staff_id": None, "reserved_at": None, "due_at": due}
+    callbacks.change(connection, store.clock, promise.id, ("waiting", "reserved"), **waits)
     _free(connection, store, promise)
 
 
@@ -510,15 +486,13 @@ def _free(connection: Connection, store: Store, promise: QueueEntry) -> None:
     """The agent who waited for an answer is free again, and their line is hung up."""
     if promise.staff_id is None:
         return
-    entry = queues.load(connection, store.vault, promise.id)
-    if entry is not None:
-        connect_agent.hang_up_legs(connection, store, entry, kinds=("agent", "supervisor", "third"))
+    connect_agent.hang_up_legs(connection, store, promise)
     connect_agent.free_agent(connection, store, promise.staff_id, promise.id)
 
 
 def machines_at_once(calls_per_second: float) -> int:
     """How many calls may ring at once for the machine's promises; 0 calls a second counts as 1."""
-    return max(LEAST_MACHINES, int((calls_per_second or 1.0) * RING_SECONDS / 2))
+    return max(LEAST_MACHINES, int((calls_per_second or 1.0) * provider_commands.RING_SECONDS / 2))
 
 
 def kind_of(number: str) -> CallerKind | None:
@@ -527,8 +501,3 @@ def kind_of(number: str) -> CallerKind | None:
         return telephone(number)[1]
     except NotUnderstood:
         return None
-
-
-def is_ours(promise: QueueEntry) -> bool:
-    """Whether its reason is one of ours, and not a step at which a caller asked for an agent."""
-    return promise.reason in set(Reason)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from models.agents import agents
-from models.agents.agents import NewCommand
+from models.agents.agents import NewCommand, NewLeg
 from models.database import Connection
 from services.store import Store
 
@@ -26,16 +26,22 @@ class CommandKind(StrEnum):
     HANG_UP = "hang_up"
     HOLD = "hold"
     UNHOLD = "unhold"
-    MUTE = "mute"
     COACH = "coach"
-    END_CONFERENCE = "end_conference"
 
 
+# What rings a leg, by the leg's kind.
+_RINGS = {
+    "agent": CommandKind.RING_AGENT,
+    "third": CommandKind.RING_THIRD,
+    "supervisor": CommandKind.RING_SUPERVISOR,
+    "callback": CommandKind.DIAL_CALLBACK,
+}
+# Where the provider asks what a person hears who picked up, and where it tells of the line.
 RING_PATHS = {
-    CommandKind.RING_AGENT: "/voice/agent",
-    CommandKind.RING_THIRD: "/voice/third",
-    CommandKind.RING_SUPERVISOR: "/voice/supervisor",
-    CommandKind.DIAL_CALLBACK: "/voice/callback",
+    CommandKind.RING_AGENT: ("/voice/agent", "/voice/leg"),
+    CommandKind.RING_THIRD: ("/voice/third", "/voice/leg"),
+    CommandKind.RING_SUPERVISOR: ("/voice/supervisor", "/voice/leg"),
+    CommandKind.DIAL_CALLBACK: ("/voice/callback", "/voice/callback-status"),
 }
 
 
@@ -43,3 +49,17 @@ def add(connection: Connection, store: Store, new: NewCommand) -> str:
     """Store a provider command in the given transaction; returns its id, or that of its key."""
     made = store.chance.identifier()
     return agents.add_command(connection, store.clock, store.vault, made, new, DESKS_TURN)
+
+
+def ring(connection: Connection, store: Store, new: NewLeg, *, at_once: bool = False) -> str:
+    """Store a line and the command that rings it, as `add` does; returns the command's id."""
+    agents.add_leg(connection, store.clock, store.vault, new)
+    rings = NewCommand(
+        _RINGS[new.kind],
+        f"ring:{new.id}",
+        staff_id=new.staff_id,
+        entry_id=new.entry_id,
+        leg_id=new.id,
+        at_once=at_once,
+    )
+    return add(connection, store, rings)

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
 from flows.session import Session
 from flows.steps.line import QUEUE
+from flows.world import AfterAgent, BackFromAgent
 from models.agents import agents
 from models.agents.agents import ClaimedCommand, Leg, NewCommand
 from models.call import turns
@@ -42,39 +42,24 @@ DIAL_AGAIN_AFTER = timedelta(minutes=15)
 _NO_LINE = {True: "no_line", False: ""}
 
 
-class How(StrEnum):
-    """Why a caller's conversation with an agent is over, as the caller's side needs it."""
-
-    FINISHED = "finished"  # goodbye
-    HANDED_BACK = "handed_back"  # the machine goes on at `step`
-    LOST = "lost"  # the agent's line broke: the caller waits on, in front
-    STILL = "still"  # it is not over: the caller belongs into the conference
-
-
-@dataclass(frozen=True)
-class NextTurn:
-    """What the caller's next turn is to do."""
-
-    how: How
-    entry_id: str = ""
-    step: str = ""
-
-
-def after_agent(connection: Connection, store: Store, call_id: str) -> NextTurn:
-    """What happened to the newest entry of this call."""
+def after_agent(connection: Connection, store: Store, call_id: str) -> BackFromAgent:
+    """Why a caller is back, by the newest entry of this call."""
     entry = queues.last_of_call(connection, store.vault, call_id)
+    what, step = AfterAgent.FINISHED, ""
     if entry is None:
-        return NextTurn(How.FINISHED)
+        return BackFromAgent(what)
     if entry.state == "talking":
-        return NextTurn(How.STILL, entry.id)
-    if entry.state in queues.LIVE:
-        return NextTurn(How.LOST, entry.id)
-    if entry.outcome.startswith(BACK):
-        return NextTurn(How.HANDED_BACK, entry.id, entry.outcome.removeprefix(BACK))
-    if entry.state == "left" and entry.outcome == entries.TO_MACHINE:
+        what = AfterAgent.STILL
+    elif entry.state in queues.LIVE:
+        # The agent's line broke.
+        is_call = entry.kind == queues.CALL
+        what = AfterAgent.LOST_AGENT if is_call else AfterAgent.PROMISED
+    elif entry.outcome.startswith(BACK):
+        what, step = AfterAgent.HANDED_BACK, entry.outcome.removeprefix(BACK)
+    elif entry.state == "left" and entry.outcome == entries.TO_MACHINE:
         # They chose the machine while an agent was on the way who never came.
-        return NextTurn(How.HANDED_BACK, entry.id)
-    return NextTurn(How.FINISHED, entry.id)
+        what = AfterAgent.HANDED_BACK
+    return BackFromAgent(what, step, conference=entry.id, queue=entry.queue_id)
 
 
 # ------------------------------------------------------------------ a line was answered
@@ -114,34 +99,48 @@ def picked_up(store: Store, leg_id: str, call_sid: str) -> Leg | None:
     return leg if leg and leg.state != "ended" and leg.provider_sid == call_sid else None
 
 
-def agent_enters(
+# In which states of its entry a line may still enter the conversation.
+_WANTED = {
+    "agent": {"reserved", "talking"},
+    "third": {"talking", "wrapup", "done"},
+    "supervisor": {"talking"},
+}
+
+
+def enters(
     store: Store, leg_id: str, call_sid: str, bring: Bring, dial: DialCallback | None = None
 ) -> Entering | None:
-    """An agent answered their line: the conversation begins, or a callback is dialled.
+    """An agent, a third person of a transfer or a supervisor is there, on the line that we rang.
 
-    None when the entry is not theirs any more. A copy of this gets the same answer.
+    With an agent the conversation begins, or a callback is dialled. None when the line is not
+    wanted any more, or the entry is another agent's. A copy of this gets the same answer.
     """
     with suppress(_NotTheirs), store.database.transaction() as connection:
         # The turn before the entry, as the caller's own turns do it: or two of them might wait for
         # each other.
         taken = _claim_turn(connection, store, leg_id)
         leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
-        if leg.staff_id is None or entry.staff_id != leg.staff_id:
+        if entry.state not in _WANTED.get(leg.kind, ()):
             raise _NotTheirs
-        if entry.state not in {"reserved", "talking"}:
+        if leg.kind == "agent" and (leg.staff_id is None or entry.staff_id != leg.staff_id):
             raise _NotTheirs
-        entering = Entering(entry.id, entry.language)
-        if leg.state == "joined":
+        coached, muted = "", False
+        if leg.kind == "supervisor":
+            coached, muted = heard_by_whom(connection, store, leg, entry)
+        entering = Entering(entry.id, entry.language, muted=muted, coached_sid=coached)
+        if not agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid):
             return entering
-        agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
+        if leg.kind == "third" and leg.staff_id is not None:
+            agents.talks(connection, store.clock, leg.staff_id, entry.id, of_entry=entry.id)
         # A person rung for an earlier agent may have picked up before this agent did.
-        if entry.state == "reserved" and entry.kind == queues.CALLBACK:
-            if dial is not None:
-                dial(connection, store, entry)
-        elif entry.state == "reserved":
-            if taken is None or taken.call_id != entry.call_id:
+        elif leg.kind == "agent" and entry.state == "reserved":
+            if entry.kind == queues.CALLBACK:
+                if dial is not None:
+                    dial(connection, store, entry)
+            elif taken is None or taken.call_id != entry.call_id:
                 raise _NotTheirs
-            _begin_talk(connection, store, entry, leg.staff_id, taken, bring)
+            else:
+                _begin_talk(connection, store, entry, taken, bring)
         return entering
     return None
 
@@ -166,7 +165,9 @@ def _claim_turn(connection: Connection, store: Store, leg_id: str) -> _Claimed |
     it is, and the call is taken after it.
     """
     leg = agents.get_leg(connection, store.vault, leg_id)
-    if leg is None or leg.entry_id is None or leg.state in {"joined", "ended"}:
+    if leg is None or leg.kind != "agent" or leg.entry_id is None:
+        return None
+    if leg.state in {"joined", "ended"}:
         return None
     entry = queues.load(connection, store.vault, leg.entry_id)
     if entry is None or entry.state != "reserved" or entry.kind != queues.CALL:
@@ -181,15 +182,11 @@ def _claim_turn(connection: Connection, store: Store, leg_id: str) -> _Claimed |
     raise RuntimeError("the call's turns are quicker than we")
 
 
-def _begin_talk(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    entry: QueueEntry,
-    staff_id: str,
-    taken: _Claimed,
-    bring: Bring,
+def _begin_talk(
+    connection: Connection, store: Store, entry: QueueEntry, taken: _Claimed, bring: Bring
 ) -> None:
     """The entry talks, its call's next turn says so, and a command brings the caller there."""
+    staff_id = entry.staff_id or ""
     agents.answered(connection, store.clock, entry.id, staff_id)
     agents.talks(connection, store.clock, staff_id, entry.id)
     in_menu = entry.reason == TAKEN and taken.before.step != QUEUE
@@ -216,31 +213,6 @@ def _begin_talk(  # noqa: PLR0917
         at_once=True,
     )
     add(connection, store, wish)
-
-
-def third_enters(store: Store, leg_id: str, call_sid: str) -> Entering | None:
-    """The third person of a transfer answered; None when they are not wanted any more."""
-    with suppress(_NotTheirs), store.database.transaction() as connection:
-        leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
-        if entry.state not in {"talking", "wrapup", "done"}:
-            return None
-        agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
-        if leg.staff_id is not None:
-            agents.talks(connection, store.clock, leg.staff_id, entry.id, of_entry=entry.id)
-        return Entering(entry.id, entry.language)
-    return None
-
-
-def supervisor_enters(store: Store, leg_id: str, call_sid: str) -> Entering | None:
-    """A supervisor's line is answered; None when the conversation is over."""
-    with suppress(_NotTheirs), store.database.transaction() as connection:
-        leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
-        if entry.state != "talking":
-            return None
-        agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
-        coached, muted = heard_by_whom(connection, store, leg, entry)
-        return Entering(entry.id, entry.language, muted=muted, coached_sid=coached)
-    return None
 
 
 def heard_by_whom(
@@ -353,7 +325,11 @@ def _left(connection: Connection, store: Store, leg: Leg, entry: QueueEntry) -> 
     if leg.kind != "third":
         return
     if leg.staff_id is not None:
-        release_colleague(connection, store, leg, entry.id)
+        # Of a colleague who was asked in; one who did not answer pauses.
+        if leg.state == "joined":
+            free_agent(connection, store, leg.staff_id, entry.id)
+        else:
+            _pause_for(connection, store, leg.staff_id, entry.id, "no_answer")
     if entry.state in {"wrapup", "done"} and not _with(connection, store, entry):
         # A transferred caller, who is alone now.
         return_caller(connection, store, entry)
@@ -450,16 +426,6 @@ def free_agent(connection: Connection, store: Store, staff_id: str, entry_id: st
     )
 
 
-def release_colleague(connection: Connection, store: Store, leg: Leg, entry_id: str) -> None:
-    """Free a colleague who was asked into a conversation; one who did not answer pauses."""
-    if leg.staff_id is None:
-        return
-    if leg.state == "joined":
-        free_agent(connection, store, leg.staff_id, entry_id)
-    else:
-        _pause_for(connection, store, leg.staff_id, entry_id, "no_answer")
-
-
 def close_talk(
     connection: Connection, store: Store, entry: QueueEntry, staff_id: str, outcome: str
 ) -> list[str]:
@@ -467,9 +433,8 @@ def close_talk(
 
     Returns the commands' ids, the caller's first; none when the conversation was over already.
     """
-    if not agents.end_talk(connection, store.clock, entry.id, "wrapup", outcome):
+    if not agents.end_talk(connection, store.clock, entry.id, staff_id, outcome):
         return []
-    agents.move(connection, store.clock, staff_id, ("talking",), "wrapup", entry_id=entry.id)
     asked = return_caller(connection, store, entry, at_once=False)
     return [*asked, *hang_up_legs(connection, store, entry, at_once=False)]
 
@@ -520,27 +485,15 @@ def hang_up_legs(
     for leg in agents.legs_of(connection, store.vault, entry.id, kinds):
         if leg.id == but:
             continue
-        agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
         if leg.kind == "third" and leg.staff_id is not None and leg.staff_id != entry.staff_id:
             free_agent(connection, store, leg.staff_id, entry.id)
         asked.append(hang_up_leg(connection, store, leg, at_once=at_once))
     return asked
 
 
-def hang_up_theirs(
-    connection: Connection, store: Store, entry: QueueEntry, staff_id: str
-) -> list[str]:
-    """End one agent's lines in a conversation that is over; returns the commands' ids."""
-    asked = []
-    for leg in agents.legs_of(connection, store.vault, entry.id, ("agent", "third")):
-        if leg.staff_id == staff_id:
-            agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
-            asked.append(hang_up_leg(connection, store, leg))
-    return asked
-
-
 def hang_up_leg(connection: Connection, store: Store, leg: Leg, *, at_once: bool = False) -> str:
-    """Store the provider command that ends one line; returns its id."""
+    """End one line, and store the provider command that does; returns its id."""
+    agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
     new = NewCommand(
         CommandKind.HANG_UP,
         f"hang_up:{leg.id}",
@@ -571,14 +524,9 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
         return give_back(connection, store, entry, entry.staff_id, "")
     if entry.state != "talking":
         return False
-    agents.end_talk(connection, store.clock, entry.id, "wrapup", HUNG_UP)
-    agents.move(connection, store.clock, entry.staff_id, ("talking",), "wrapup", entry_id=entry.id)
-    agents.settle(
-        connection,
-        store.clock,
-        entry.id,
-        (CommandKind.BRING_CALLER, CommandKind.HOLD, CommandKind.UNHOLD),
-    )
+    agents.end_talk(connection, store.clock, entry.id, entry.staff_id, HUNG_UP)
+    needless = (CommandKind.BRING_CALLER, CommandKind.HOLD, CommandKind.UNHOLD)
+    agents.settle(connection, store.clock, entry.id, needless)
     others = agents.legs_of(connection, store.vault, entry.id, ("third",))
     if not any(other.state == "joined" and other.staff_id != entry.staff_id for other in others):
         hang_up_legs(connection, store, entry)

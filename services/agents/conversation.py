@@ -8,16 +8,17 @@ from __future__ import annotations
 from flows.session import Session
 from flows.steps.my_appointment import MY_APPOINTMENT
 from models.agents import agents
-from models.agents.agents import Leg
+from models.agents.agents import Leg, NewCommand
 from models.call import turns
 from models.database import Connection
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from services.accounts.staff import record_act
 from services.agents import provider_commands
+from services.agents.command_store import CommandKind, add
 from services.agents.connect_agent import BACK, FINISHED, close_talk, hang_up_legs
 from services.agents.presence import end_wrapup
-from services.agents.provider_commands import CommandKind, CommandResult, NewCommand, no
+from services.agents.provider_commands import CommandResult, no
 from services.ports import CallControl
 from services.store import Store
 
@@ -106,7 +107,7 @@ def set_hold(connection: Connection, store: Store, entry: QueueEntry, *, on: boo
     kind = CommandKind.HOLD if on else CommandKind.UNHOLD
     key = f"{kind}:{entry.id}:{store.chance.identifier()[:12]}"
     new = NewCommand(kind, key, staff_id=entry.staff_id, entry_id=entry.id)
-    return [provider_commands.add(connection, store, new)]
+    return [add(connection, store, new)]
 
 
 # ------------------------------------------------------------------ back to the machine

@@ -16,6 +16,7 @@ from models.agents import agents
 from models.agents.agents import Agent, Leg, Pending
 from models.database import Connection
 from models.queue import queues
+from models.queue.queues import QueueEntry
 from models.supervision import settings
 from services.agents import connect_agent
 from services.agents.provider_commands import CommandResult, no
@@ -47,22 +48,20 @@ log = structlog.get_logger()
 class Current:
     """All that a page needs to come back to where its agent is. Moments are UTC."""
 
-    agent: Agent
+    # None for an account that was never ready.
+    agent: Agent | None
     # The entry that rings, is talked with or is wrapped up; the page reads its file itself.
-    entry_id: str | None = None
-    entry_state: str = ""
-    entry_kind: str = ""
-    # Empty, or how the conversation ended: see services.agents.connect_agent.
-    outcome: str = ""
-    call_id: str | None = None
-    # Whether the entry is this agent's own: a colleague who was asked in is there, too.
-    is_mine: bool = False
-    on_hold_since: datetime | None = None
+    entry: QueueEntry | None = None
     wrapup_until: datetime | None = None
     # Every line of this entry that is not over: ours, a third person's, a supervisor's.
     legs: tuple[Leg, ...] = ()
     # What was asked of the provider and is not done, or could not be (with the provider's code).
     pending: tuple[Pending, ...] = ()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the entry is this agent's own: a colleague who was asked in is there, too."""
+        return bool(self.agent and self.entry and self.entry.staff_id == self.agent.staff_id)
 
     @property
     def third(self) -> Leg | None:
@@ -112,22 +111,17 @@ def set_voice(store: Store, staff_id: str, voice: str) -> CommandResult:
 
 def pause(store: Store, staff_id: str, reason: str) -> CommandResult:
     """Pause at once, or after this call (`later`). Why not: `reason`."""
-    if reason not in PAUSES:
-        return no("reason")
-    return _stop(store, staff_id, "paused", reason)
+    return stop(store, staff_id, reason) if reason in PAUSES else no("reason")
 
 
-def offline(store: Store, staff_id: str) -> CommandResult:
-    """Go home: at once, or after this call (`later`)."""
-    return _stop(store, staff_id, OFFLINE, "")
-
-
-def _stop(store: Store, staff_id: str, state: str, reason: str) -> CommandResult:
+def stop(store: Store, staff_id: str, wished: str) -> CommandResult:
+    """Pause for a reason, or go home (OFFLINE): at once, or after this call (`later`)."""
+    state, reason = (OFFLINE, "") if wished == OFFLINE else ("paused", wished)
     with store.database.transaction() as connection:
         agents.begin(connection, store.clock, staff_id)
         if agents.move(connection, store.clock, staff_id, _FREE, state, reason=reason):
             return CommandResult(done=True)
-        agents.set_later(connection, staff_id, reason or state)
+        agents.set_later(connection, staff_id, wished)
         return CommandResult(done=True, later=True)
 
 
@@ -145,30 +139,17 @@ def current(store: Store, staff_id: str) -> Current:
     """Where this agent is; one statement for an agent without a caller, four for one with."""
     with store.database.statement() as connection:
         agent = agents.get(connection, staff_id)
-        if agent is None:
-            now = store.clock.now()
-            return Current(Agent(staff_id, OFFLINE, now, "", None, None, BROWSER, now, 0))
         entry = None
-        if agent.entry_id is not None:
+        if agent is not None and agent.entry_id is not None:
             entry = queues.load(connection, store.vault, agent.entry_id)
-        if entry is None:
+        if agent is None or entry is None:
             return Current(agent)
         until = None
         if agent.state == "wrapup":
             until = agent.since + wrapup_time(connection)
-        return Current(
-            agent,
-            entry_id=entry.id,
-            entry_state=entry.state,
-            entry_kind=entry.kind,
-            outcome=entry.outcome,
-            call_id=entry.call_id,
-            is_mine=entry.staff_id == staff_id,
-            on_hold_since=entry.held_at,
-            wrapup_until=until,
-            legs=tuple(agents.legs_of(connection, store.vault, entry.id)),
-            pending=tuple(agents.pending_of(connection, entry.id)),
-        )
+        legs = agents.legs_of(connection, store.vault, entry.id)
+        pending = agents.pending_of(connection, entry.id)
+        return Current(agent, entry, until, tuple(legs), tuple(pending))
 
 
 def wrapup_time(connection: Connection) -> timedelta:
@@ -223,7 +204,9 @@ def _free_stranded(
     if (staff_id, entry_id) not in still:
         return False
     if entry is not None:
-        connect_agent.hang_up_theirs(connection, store, entry, staff_id)
+        for leg in agents.legs_of(connection, store.vault, entry.id, ("agent", "third")):
+            if leg.staff_id == staff_id:
+                connect_agent.hang_up_leg(connection, store, leg)
     log.warning("agent freed of an entry that is over", staff=staff_id, entry=entry_id)
     return connect_agent.free_agent(connection, store, staff_id, entry_id)
 

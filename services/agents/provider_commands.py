@@ -10,14 +10,12 @@ before it is tried again. A command that is not wanted any more when its turn co
 without asking the provider.
 
 Kinds, with their arguments:
-  ring_agent, ring_third, ring_supervisor, dial_callback      a leg; path, ring_seconds
+  ring_agent, ring_third, ring_supervisor, dial_callback      a leg
   bring_caller                                                 an entry; call_sid, path
   redirect                                                     call_sid, path
   hang_up                                                      a leg, or call_sid
   hold, unhold                                                 an entry
-  mute                                                         conference_sid, call_sid, muted
   coach                                                        a leg of a supervisor
-  end_conference                                               conference_sid
 """
 
 from __future__ import annotations
@@ -27,9 +25,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from models.agents import agents, call_rate
 from models.agents.agents import ClaimedCommand, Leg, NewCommand
+from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueEntry
 from services.agents import connect_agent
@@ -48,35 +48,16 @@ BUCKET = "calls"
 # Permits that pile up while no call is begun; the provider takes a handful at once.
 LEAST_BURST, MOST_BURST = 1.0, 5.0
 
-__all__ = [
-    "CommandKind",
-    "CommandResult",
-    "NewCommand",
-    "Result",
-    "add",
-    "carry_out",
-    "carry_out_all",
-    "no",
-    "sweep",
-    "take_permit",
-]
-
-
 # After so long a command is of no use. A ring may be held up by the account's rate of calls.
 TOO_LATE = {
-    CommandKind.RING_AGENT: timedelta(seconds=60),
-    CommandKind.RING_THIRD: timedelta(seconds=60),
-    CommandKind.RING_SUPERVISOR: timedelta(seconds=60),
-    CommandKind.DIAL_CALLBACK: timedelta(seconds=60),
-    CommandKind.BRING_CALLER: timedelta(seconds=60),
-    CommandKind.HOLD: timedelta(seconds=15),
-    CommandKind.MUTE: timedelta(seconds=15),
-    CommandKind.COACH: timedelta(seconds=15),
+    **dict.fromkeys((*RING_PATHS, CommandKind.BRING_CALLER), timedelta(seconds=60)),
+    **dict.fromkeys((CommandKind.HOLD, CommandKind.COACH), timedelta(seconds=15)),
 }
 # Why such a command failed: a word among the provider's codes.
 TOO_OLD = "too_late"
 # A command that ends something is carried out even if late.
 _AT_LAST = timedelta(minutes=10)
+# Four or five rings, before most answering machines begin.
 RING_SECONDS = 25
 
 
@@ -191,8 +172,12 @@ class _Task:
     def keep(self) -> None:
         """Before a second question: prolong the lease. Raises _TakenOver."""
         with self.store.database.transaction() as connection:
-            if not agents.keep(connection, self.store.clock, self.claimed, LEASE):
+            if not self.write(connection, lease_until=self.store.clock.at(LEASE)):
                 raise _TakenOver
+
+    def write(self, connection: Connection, **values: Any) -> bool:
+        """Change the command's row; False when another process has taken it over."""
+        return agents.change_claimed(connection, self.store.clock, self.claimed, **values)
 
 
 class _Moot(Exception):
@@ -227,21 +212,19 @@ def _carry_out(task: _Task) -> Result:
 
 def _end(task: _Task, code: str | None) -> Result:
     with task.store.database.transaction() as connection:
-        ended = agents.finish(connection, task.store.clock, task.claimed, "done", code)
+        ended = task.write(connection, state="done", error_code=code, lease_until=None)
     return Result.DONE if ended else Result.NOT_OURS
 
 
 def _again(task: _Task, after: timedelta, code: str, *, ambiguous: bool = False) -> Result:
+    """Try again after a while; an ambiguous command stays in `doing`, so that it is looked up.
+
+    It stays ambiguous, too: a provider that is busy at the look-up tells nothing.
+    """
+    state = "doing" if ambiguous or task.claimed.ambiguous else "pending"
+    again_at = task.store.clock.at(after)
     with task.store.database.transaction() as connection:
-        agents.put_back(
-            connection,
-            task.store.clock,
-            task.claimed,
-            after=after,
-            error_code=code[:12],
-            # An ambiguous command stays so: a provider that is busy at the look-up tells nothing.
-            ambiguous=ambiguous or task.claimed.ambiguous,
-        )
+        task.write(connection, state=state, error_code=code[:12], lease_until=again_at)
     return Result.LATER
 
 
@@ -252,7 +235,7 @@ def _fail(task: _Task, code: str) -> Result:
         if task.claimed.entry_id:
             # The entry first: transactions that settle its commands lock it first, too.
             queues.load(connection, store.vault, task.claimed.entry_id, lock=True)
-        if not agents.finish(connection, store.clock, task.claimed, "failed", code[:12]):
+        if not task.write(connection, state="failed", error_code=code[:12], lease_until=None):
             return Result.NOT_OURS
         gone = code in GONE
         asked = code != TOO_OLD or task.claimed.ambiguous
@@ -287,24 +270,18 @@ def _ring(task: _Task) -> None:
             wait = take_permit(store, control.calls_per_second)
         if wait:
             raise Busy("rate", wait)
-        arguments = task.claimed.arguments
-        sid = control.ring(
-            leg.to,
-            f"{arguments.get('path') or RING_PATHS[task.kind]}?leg={leg.id}",
-            status_path=f"{arguments.get('status_path') or '/voice/leg'}?leg={leg.id}",
-            ring_seconds=int(arguments.get("ring_seconds", RING_SECONDS)),
-        )
+        path, status_path = (f"{one}?leg={leg.id}" for one in RING_PATHS[task.kind])
+        sid = control.ring(leg.to, path, status_path=status_path, ring_seconds=RING_SECONDS)
     with store.database.transaction() as connection:
         # Given up while it was being rung: the transaction that ended the leg had no call id yet.
         now = agents.get_leg(connection, store.vault, leg.id, lock=True)
         agents.move_leg(connection, store.clock, leg.id, "ringing", provider_sid=sid)
         if now is not None and now.state == "ended" and not now.provider_sid:
-            arguments = {"call_sid": sid}
             given_up = NewCommand(
                 CommandKind.HANG_UP,
                 f"hang_up:{sid}",
                 leg_id=leg.id,
-                arguments=arguments,
+                arguments={"call_sid": sid},
                 at_once=True,
             )
             add(connection, store, given_up)
@@ -390,12 +367,6 @@ def _hold(task: _Task) -> None:
         _unless_gone(lambda: ask(conference, call, on=False))
 
 
-def _mute(task: _Task) -> None:
-    arguments = task.claimed.arguments
-    conference, call = arguments["conference_sid"], arguments["call_sid"]
-    task.control.mute(conference, call, muted=bool(arguments["muted"]))
-
-
 def _coach(task: _Task) -> None:
     leg, entry = task.leg(), task.entry()
     if leg.state == "ended" or not leg.provider_sid or not entry.conference_sid:
@@ -403,11 +374,6 @@ def _coach(task: _Task) -> None:
     with task.store.database.statement() as connection:
         coached, muted = connect_agent.heard_by_whom(connection, task.store, leg, entry)
     task.control.coach(entry.conference_sid, leg.provider_sid, coached_sid=coached, muted=muted)
-
-
-def _end_conference(task: _Task) -> None:
-    conference = task.claimed.arguments["conference_sid"]
-    _unless_gone(lambda: task.control.end_conference(conference))
 
 
 def _unless_gone(ask: Callable[[], None]) -> None:
@@ -421,16 +387,11 @@ def _unless_gone(ask: Callable[[], None]) -> None:
 
 
 _DO: dict[CommandKind, Callable[[_Task], None]] = {
-    CommandKind.RING_AGENT: _ring,
-    CommandKind.RING_THIRD: _ring,
-    CommandKind.RING_SUPERVISOR: _ring,
-    CommandKind.DIAL_CALLBACK: _ring,
+    **dict.fromkeys(RING_PATHS, _ring),
     CommandKind.BRING_CALLER: _bring,
     CommandKind.REDIRECT: _redirect,
     CommandKind.HANG_UP: _hang_up,
     CommandKind.HOLD: _hold,
     CommandKind.UNHOLD: _hold,
-    CommandKind.MUTE: _mute,
     CommandKind.COACH: _coach,
-    CommandKind.END_CONFERENCE: _end_conference,
 }

@@ -20,7 +20,7 @@ from models.database import Connection
 from models.queue import queues
 from models.queue.queues import QueueCandidate
 from services.agents import connect_agent, provider_commands
-from services.agents.provider_commands import CommandKind, NewCommand
+from services.agents.command_store import CommandKind, ring
 from services.ports import CallControl
 from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
@@ -81,11 +81,8 @@ _Group = tuple[frozenset[str], frozenset[str]]
 def _waiting(
     connection: Connection, store: Store, free: Sequence[FreeAgent]
 ) -> dict[_Group, list[QueueCandidate]]:
-    """For each kind of agent who is ready, as many of those who wait as there are such agents."""
-    groups: dict[_Group, int] = {}
-    for one in free:
-        group = (one.queues, one.overflow_languages)
-        groups[group] = groups.get(group, 0) + 1
+    """For each kind of agent who is ready, as many of those who wait as agents are ready."""
+    groups = {(one.queues, one.overflow_languages) for one in free}
     return {
         group: queues.candidates(
             connection, store.clock, sorted(group[0]), sorted(group[1]), limit=len(free)
@@ -134,7 +131,8 @@ def reserve_entry(
         # Otherwise the next caller would be reserved for an agent who cannot be rung.
         agents.move(connection, store.clock, staff_id, ("ready",), "paused", reason="no_line")
         return None
-    if not agents.reserve(connection, store.clock, entry_id, staff_id):
+    given = {"staff_id": staff_id, "reserved_at": store.clock.at()}
+    if not queues.move(connection, store.clock, entry_id, ("waiting",), "reserved", **given):
         return None
     return ring_agent(connection, store, staff_id, entry_id, ("ready",))
 
@@ -160,16 +158,9 @@ def ring_agent(
         return None
     leg_id = store.chance.identifier()
     new = NewLeg(leg_id, kind, entry_id, to, staff_id)
-    agents.add_leg(connection, store.clock, store.vault, new)
-    rings = NewCommand(
-        CommandKind.RING_AGENT if kind == "agent" else CommandKind.RING_THIRD,
-        f"ring:{leg_id}",
-        staff_id=staff_id,
-        entry_id=entry_id,
-        leg_id=leg_id,
-        at_once=kind == "agent",
+    return Reserved(
+        staff_id, entry_id, leg_id, ring(connection, store, new, at_once=kind == "agent")
     )
-    return Reserved(staff_id, entry_id, leg_id, provider_commands.add(connection, store, rings))
 
 
 def line_of(connection: Connection, store: Store, staff_id: str) -> str | None:

@@ -21,7 +21,7 @@ from services.agents.reserve import Reserved, line_of, reserve_entry, ring_agent
 from services.agents.struggling import struggles
 from services.ports import CallControl
 from services.queue.entries import number_of, what_is_known
-from services.queue.promise_callback import national_queue
+from services.queue.promise_callback import queue_for
 from services.store import Store
 
 TAKEN_OVER = "taken_over"
@@ -74,7 +74,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
     entry_id = store.chance.identifier()
     new = NewQueueEntry(
         id=entry_id,
-        queue_id=national_queue(connection, session.language).id,
+        queue_id=queue_for(connection, session.language).id,
         kind=queues.CALL,
         language=session.language,
         call_id=call_id,

@@ -16,8 +16,9 @@ from models.queue.queues import QueueEntry
 from services.accounts.staff import record_act
 from services.agents import connect_agent, provider_commands
 from services.agents.call_back import kind_of
+from services.agents.command_store import ring
 from services.agents.conversation import set_hold, talk_of, third_of
-from services.agents.provider_commands import CommandKind, CommandResult, NewCommand, no
+from services.agents.provider_commands import CommandResult, no
 from services.agents.reserve import ring_agent
 from services.ports import CallControl
 from services.store import Store
@@ -64,17 +65,8 @@ def to_number(
         if isinstance(entry, CommandResult):
             return entry
         leg_id = store.chance.identifier()
-        leg = NewLeg(leg_id, "third", entry.id, number)
-        agents.add_leg(connection, store.clock, store.vault, leg)
-        rings = NewCommand(
-            CommandKind.RING_THIRD,
-            f"ring:{leg_id}",
-            staff_id=staff_id,
-            entry_id=entry.id,
-            leg_id=leg_id,
-        )
-        asked = [*set_hold(connection, store, entry, on=True)]
-        asked.append(provider_commands.add(connection, store, rings))
+        rung = ring(connection, store, NewLeg(leg_id, "third", entry.id, number))
+        asked = [*set_hold(connection, store, entry, on=True), rung]
         # Which number stays sealed with the leg.
         record_act(connection, store, staff_id, BEGUN, entry.id, details={"leg": leg_id})
     return provider_commands.carry_out_all(store, control, asked, made=leg_id)
@@ -119,16 +111,8 @@ def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -
             )
             connect_agent.free_agent(connection, store, staff_id, entry.id)
         else:
-            agents.end_talk(connection, clock, entry.id, "wrapup", connect_agent.TRANSFERRED)
-            agents.move(connection, clock, staff_id, ("talking",), "wrapup", entry_id=entry.id)
-        asked += connect_agent.hang_up_legs(
-            connection,
-            store,
-            entry,
-            kinds=("agent", "third", "supervisor"),
-            but=third.id,
-            at_once=False,
-        )
+            agents.end_talk(connection, clock, entry.id, staff_id, connect_agent.TRANSFERRED)
+        asked += connect_agent.hang_up_legs(connection, store, entry, but=third.id, at_once=False)
         to = {"to": third.staff_id} if third.staff_id else {"leg": third.id}
         record_act(connection, store, staff_id, DONE, entry.id, details=to)
     return provider_commands.carry_out_all(store, control, asked)

@@ -24,8 +24,9 @@ from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
 from models.booking import bookings, changes, history
-from models.booking.changes import Address, BookedAppointment, BookingDetails, ChangedMeanwhile
+from models.booking.changes import BookedAppointment, BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.partners.bookings import is_mirrored
 from services.booking.partner_message import follow
@@ -36,9 +37,9 @@ from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_da
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import (
     UNDO_WITHIN,
+    give_back_holds,
     give_back_places,
     keep_for_undo,
-    pass_on_holds,
     undoing,
 )
 from services.store import Store
@@ -174,9 +175,7 @@ class Unchanged:
 
 
 class _Refused(Exception):
-    def __init__(self, why: WhyNot) -> None:
-        super().__init__(why)
-        self.why = why
+    """Its argument is a WhyNot."""
 
 
 def cancel(
@@ -310,7 +309,7 @@ def _change(  # noqa: PLR0917 (what all three changes share)
             act(one)
             return made(one.version, one.told(), one.finish(made.message))
     except _Refused as refused:
-        return Unchanged(refused.why)
+        return Unchanged(refused.args[0])
     except ChangedMeanwhile:
         return Unchanged(made.meanwhile)
 
@@ -365,8 +364,7 @@ class _OneChange:
         self, allocator: Allocate, where: Mapping[int, BookedAppointment]
     ) -> dict[int, tuple[int, str, datetime]]:
         """Book these places, or others of their slots; gives for each dose what was booked."""
-        chosen = [Chosen(each.place_id, each.slot_id, each.start_at) for each in where.values()]
-        place_ids = allocator.book(chosen, self.file.id)
+        place_ids = allocator.book(list(where.values()), self.file.id)
         if place_ids is None:
             raise _Refused(WhyNot.GONE)
         return {
@@ -390,7 +388,7 @@ class _OneChange:
 
     def _kept_before(self) -> list[int]:
         """Places of an earlier cancellation, which nobody can take back after this change."""
-        return pass_on_holds(self.connection, undoing(self.file.id))
+        return give_back_holds(self.connection, undoing(self.file.id))
 
     def _offer(self, freed: list[int]) -> None:
         if self.campaign is not None:
@@ -417,7 +415,7 @@ class _OneChange:
         file = self.file
         if file.number is None:
             return None
-        where = changes.addresses(self.connection, {one.centre_id for one in self._told.values()})
+        where = centre_states(self.connection, {one.centre_id for one in self._told.values()})
         payload = {
             "what": self.what,
             # Whoever did it themselves waits for it with the telephone in the hand.
@@ -463,13 +461,11 @@ class _Target:
                 )
         if not self._moving:
             raise _Refused(WhyNot.ALREADY_THERE)
+        self._one = one
         self._allocator = allocator
-        self._file = one.file
         self._asked = to
-        self._before = one.live
         self._after = one.live | self._moving
-        self._connection = one.connection
-        self._addresses = changes.addresses(
+        self._centres = centre_states(
             one.connection, {each.centre_id for each in self._after.values()}
         )
 
@@ -494,26 +490,26 @@ class _Target:
 
     def _is_offered(self, centre_id: str) -> bool:
         if self._allocator.holder.channel is not Channel.SUPERVISOR:
-            return self._addresses[centre_id].bookable
+            return self._centres[centre_id].bookable
         # A supervisor may move a booking to any centre except a mirrored one: its slots belong to
         # the partner.
-        return not is_mirrored(self._connection, centre_id)
+        return not is_mirrored(self._one.connection, centre_id)
 
     def _old_enough(self, there: BookedAppointment) -> bool:
         # What groups were certified is not kept: whoever was let in at an age still is.
-        born = self._file.born
+        born = self._one.file.born
         if born is None:
             return True
-        zone = ZoneInfo(self._addresses[there.centre_id].time_zone)
+        zone = ZoneInfo(self._centres[there.centre_id].time_zone)
         day, before = (
-            one.start_at.astimezone(zone).date() for one in (there, self._before[there.dose])
+            one.start_at.astimezone(zone).date() for one in (there, self._one.live[there.dose])
         )
         if _age_on(born, day) >= _age_on(born, before):
             return True
         return self._allocator.campaign.eligible_on(born, day) is not None
 
     def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self._addresses[self._after[FIRST].centre_id].time_zone)
+        return ZoneInfo(self._centres[self._after[FIRST].centre_id].time_zone)
 
     def _why_not_together(self) -> WhyNot | None:
         first, second = self._after[FIRST], self._after[SECOND]
@@ -572,24 +568,18 @@ def _nobody_else(one: _OneChange) -> None:
 
 
 def _to_json(one: DoseChange) -> dict[str, Any]:
-    fields = asdict(one)
-    fields["start_at"] = one.start_at.isoformat()
-    fields["was_at"] = one.was_at.isoformat() if one.was_at else None
-    return fields
+    was_at = one.was_at.isoformat() if one.was_at else None
+    return asdict(one) | {"start_at": one.start_at.isoformat(), "was_at": was_at}
 
 
 def _from_json(fields: Mapping[str, Any]) -> DoseChange:
-    was_at = fields["was_at"]
-    return DoseChange(
-        fields["dose"],
-        Became(fields["became"]),
-        fields["centre_id"],
-        datetime.fromisoformat(fields["start_at"]),
-        datetime.fromisoformat(was_at) if was_at else None,
-    )
+    was_at = datetime.fromisoformat(fields["was_at"]) if fields["was_at"] else None
+    start_at = datetime.fromisoformat(fields["start_at"])
+    known = {"became": Became(fields["became"]), "start_at": start_at, "was_at": was_at}
+    return DoseChange(**{**fields, **known})
 
 
-def dose_for_text(one: DoseChange, where: Address) -> dict[str, Any]:
+def dose_for_text(one: DoseChange, where: CentreState) -> dict[str, Any]:
     """What a text about this dose needs; moments carry the centre's own zone."""
     zone = ZoneInfo(where.time_zone)
     return {
@@ -598,7 +588,7 @@ def dose_for_text(one: DoseChange, where: Address) -> dict[str, Any]:
         "start": one.start_at.astimezone(zone).isoformat(),
         "was": one.was_at.astimezone(zone).isoformat() if one.was_at else None,
         "time_zone": where.time_zone,
-        "centre_id": where.centre_id,
+        "centre_id": where.id,
         "name": where.name,
         "street": where.street,
         "postcode": where.postcode,

@@ -7,10 +7,13 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer
+from flows.world import Unbooked
 from models.booking import bookings, changes, history
 from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
+from models.centres.centres import centre_states
 from models.database import Connection
+from models.rows import from_row
 from prompts.catalogue import Catalogue
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
@@ -68,20 +71,9 @@ class Booked:
     message_id: str | None
 
 
-@dataclass(frozen=True)
-class NotBooked:
-    """`person_needed`: somebody must look at it, and only they hear why; else the slot is gone.
-
-    Whoever has an appointment already, and whoever rings from a number with too many of them, are
-    told the same: nobody learns from us who is booked.
-    """
-
-    person_needed: bool = False
-
-
 def confirm_booking(
     work: Work, request: Request, *, catalogue: Catalogue, national_number: str
-) -> Booked | NotBooked:
+) -> Booked | Unbooked:
     """Book all doses or none, in the caller's transaction; `catalogue` is of what they speak.
 
     A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
@@ -100,34 +92,29 @@ def confirm_booking(
         # As for a repeat: what cannot be booked is not kept from others either.
         give_back_holds(work.connection, request.holder.id)
         text_again()
-        return NotBooked(person_needed=True)
+        return Unbooked.PERSON
     allocator = Allocate(work, request.holder)
     offer, chosen = request.offer, chosen_of(request.offer)
     place_ids = allocator.book(chosen, booking_id)
     if place_ids is None:
-        return NotBooked()
+        return Unbooked.GONE
     starts = [one.start_at for one in chosen]
-    new = NewBooking(
+    new = from_row(
+        NewBooking,
+        request,
         id=booking_id,
         idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",
         channel=request.holder.channel,
         campaign=work.campaign.name,
         centre_id=offer.centre_id,
-        call_id=request.call_id,
-        born=request.born,
-        number=request.number,
-        postcode=request.postcode,
         doses=tuple(zip(place_ids, starts, strict=True)),
-        rank=request.rank,
-        name=request.name,
         language=catalogue.language,
-        calls=request.calls,
     )
     reference = _store(work.connection, work.store, new)
     if reference is None:
         give_back_places(work.connection, booking_id)
         text_again()
-        return NotBooked(person_needed=True)
+        return Unbooked.PERSON
     history.add(
         work.connection,
         clock,
@@ -153,7 +140,7 @@ def confirm_booking(
     body = texts.confirmation(
         Writer(catalogue, reference, national_number, link),
         starts=[start.astimezone(zone) for start in starts],
-        where=MessagePlace(offer.street, offer.name, offer.postcode, offer.town),
+        where=MessagePlace.of(offer),
     )
     message_id = write_message(
         work.connection,
@@ -216,7 +203,7 @@ def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: s
     if file is None or not file.live or not takes_texts(file.number):
         return
     first = file.live[0]
-    where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
+    where = centre_states(work.connection, [first.centre_id])[first.centre_id]
     body = text_of_booking(
         work.store, catalogue, file.live, where, reference=file.reference, number=number
     )

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from flows.world import NotMine
 from models.booking import changes
-from models.booking.changes import Address, BookingDetails
+from models.booking.changes import BookingDetails
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
-from services.attempts import before_look_up, count_try
+from services.attempts import Tries, before_look_up, count_try
 from services.booking.change_booking import undoable
 from services.store import Store
 
@@ -25,15 +27,8 @@ class FoundBooking:
     """A booking, where its appointments are, and whether a cancellation can be taken back now."""
 
     file: BookingDetails
-    centres: Mapping[str, Address]
+    centres: Mapping[str, CentreState]
     undo: bool
-
-
-@dataclass(frozen=True)
-class NotFound:
-    """Nothing is told. `person`: no other try is left here, an agent can still look."""
-
-    person: bool
 
 
 def find_booking(
@@ -44,7 +39,7 @@ def find_booking(
     born: date,
     caller: str,
     call_id: str,
-) -> FoundBooking | NotFound:
+) -> FoundBooking | NotMine:
     """Look up a booking for a caller, in their transaction, and count the try.
 
     `reference` is ten digits; `caller` is E.164 or empty. After three wrong tries in a call, or
@@ -53,11 +48,7 @@ def find_booking(
     tries = before_look_up(connection, store, reference=reference, caller=caller, call_id=call_id)
     booking_id = changes.id_by_reference(connection, store.vault, reference)
     found = _read(connection, store, booking_id)
-    right = is_born(found.file.born, born)
-    count_try(connection, store, tries, right=right)
-    if right and tries.open:
-        return found
-    return NotFound(person=right or not tries.again)
+    return _answer(connection, store, tries, [found], born)
 
 
 def find_rung(  # noqa: PLR0917
@@ -68,7 +59,7 @@ def find_rung(  # noqa: PLR0917
     born: date,
     caller: str,
     call_id: str,
-) -> FoundBooking | NotFound:
+) -> FoundBooking | NotMine:
     """The booking that a number is rung about, by its birth date, and count the try.
 
     A line may be shared: of `others`, which are to be told of on the same line, the one of this
@@ -78,14 +69,19 @@ def find_rung(  # noqa: PLR0917
     tries = before_look_up(
         connection, store, reference=own.file.reference, caller=caller, call_id=call_id
     )
-    found = None
-    for one in (own, *(_read(connection, store, other) for other in others)):
-        if is_born(one.file.born, born) and found is None:
-            found = one
-    count_try(connection, store, tries, right=found is not None)
-    if found is not None and tries.open:
-        return found
-    return NotFound(person=found is not None or not tries.again)
+    known = [own, *(_read(connection, store, other) for other in others)]
+    return _answer(connection, store, tries, known, born)
+
+
+def _answer(
+    connection: Connection, store: Store, tries: Tries, known: Sequence[FoundBooking], born: date
+) -> FoundBooking | NotMine:
+    """The first of these bookings with this birth date, if a try is left; the try is counted."""
+    right = [one for one in known if is_born(one.file.born, born)]
+    count_try(connection, store, tries, right=bool(right))
+    if right and tries.open:
+        return right[0]
+    return NotMine.PERSON if right or not tries.again else NotMine.TRY_AGAIN
 
 
 def is_born(known: date | None, born: date) -> bool:
@@ -104,6 +100,6 @@ def _read(connection: Connection, store: Store, booking_id: str | None) -> Found
     centres = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
     return FoundBooking(
         file=file,
-        centres=changes.addresses(connection, centres),
+        centres=centre_states(connection, centres),
         undo=undoable(connection, store, file),
     )

@@ -10,6 +10,7 @@ from flows.session import CallerBooking, MineState, Moving, Offer
 from flows.world import NotChanged
 from models.booking import changes
 from models.booking.changes import BookedAppointment
+from models.centres.centres import centre_states
 from models.slots.places import Window
 from services.booking.change_booking import FIRST, SECOND, Unchanged, WhyNot
 from services.booking.find_booking import FoundBooking
@@ -43,12 +44,12 @@ def why_not(unchanged: Unchanged) -> NotChanged:
 def told(found: FoundBooking, now: datetime, campaign: str) -> CallerBooking:
     """What the caller may hear of their booking. `campaign` is the one that is open."""
     file = found.file
-    ahead = [one for one in file.live if one.start_at > now]
+    ahead = file.ahead(now)
     state = MineState.AHEAD if ahead else MineState.PAST if file.live else MineState.CANCELLED
     shown: Sequence[BookedAppointment] = ahead or file.live or file.appointments
     starts = {one.dose: one.start_at.isoformat() for one in shown}
     where = found.centres[shown[0].centre_id]
-    elsewhere = {one.centre_id for one in shown} - {where.centre_id}
+    elsewhere = {one.centre_id for one in shown} - {where.id}
     second = found.centres[elsewhere.pop()] if elsewhere else None
     return CallerBooking(
         id=file.id,
@@ -95,6 +96,6 @@ def room_for_second(work: Work, booking_id: str) -> tuple[str, Window] | None:
     if FIRST not in doses or SECOND not in doses:
         return None
     first = doses[FIRST]
-    where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
+    where = centre_states(work.connection, [first.centre_id])[first.centre_id]
     zone = ZoneInfo(where.time_zone)
     return first.centre_id, second_days(work.campaign, first.start_at, zone)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from models.booking import changes
-from models.booking.changes import NOBODY, Address, BookedAppointment, BookingDetails
+from models.booking.changes import NOBODY, BookedAppointment, BookingDetails
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.messages import outbox
 from prompts.catalogue import Catalogue
@@ -24,9 +25,7 @@ ONE_IN = timedelta(minutes=10)
 _KEY = "appointment:"
 # Of none: the link to it takes as long to make.
 _NO_REFERENCE = "0" * 10
-_NOWHERE = Address(
-    "nowhere", "Salle", "1 rue Haute", "75001", "Paris", "Europe/Paris", bookable=True
-)
+_NOWHERE = CentreState("nowhere", "Salle", "1 rue Haute", "75001", "Paris", "Europe/Paris")
 _NEVER = BookedAppointment(1, 0, 0, "nowhere", datetime(2100, 1, 1, tzinfo=UTC), "confirmed")
 
 
@@ -83,10 +82,9 @@ def text_or_not(
     of a booking with nothing ahead, and the second of a `key` within ONE_IN. Gives the message's
     id, of none where it was taken back.
     """
-    now = store.clock.now()
-    ahead = [one for one in file.live if one.start_at > now]
+    ahead = file.ahead(store.clock.now())
     shown = ahead or [_NEVER]
-    centres = changes.addresses(connection, {one.centre_id for one in shown})
+    centres = centre_states(connection, {one.centre_id for one in shown})
     recent = outbox.any_since(connection, store.clock, store.vault, to, key, ONE_IN)
     body = text_of_booking(
         store,

@@ -45,5 +45,5 @@ def verify_store(
             if count > limit:
                 say(f"{check.kind}: {count - limit} more")
             contradictions += count
-        totals = verify.totals(connection)
-    return Verified(totals.bookings, totals.places, contradictions)
+        bookings, places = verify.totals(connection)
+    return Verified(bookings, places, contradictions)

@@ -7,7 +7,7 @@ from datetime import datetime
 from flows.session import Session
 from flows.world import Unbooked
 from models.database import Connection
-from services.booking.confirm_booking import Booked, NotBooked
+from services.booking.confirm_booking import Booked
 from services.call.take_turn import Turn
 from services.service import Service
 from services.slots.allocate import Channel, Holder
@@ -45,10 +45,10 @@ class CallContext:
         """What this turn's effects are made with. Raises AlreadyAnswered."""
         return Work(self.transaction(), self.store, self.campaign)
 
-    def told(self, booked: Booked | NotBooked) -> str | Unbooked:
+    def told(self, booked: Booked | Unbooked) -> str | Unbooked:
         """What a conversation hears of a booking: its reference, or why there is none."""
-        if isinstance(booked, NotBooked):
-            return Unbooked.PERSON if booked.person_needed else Unbooked.GONE
+        if isinstance(booked, Unbooked):
+            return booked
         if booked.message_id:
             self.messages.append(booked.message_id)
         return booked.reference

@@ -22,7 +22,7 @@ from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.ports import WakeUp
 from services.queue import entries
-from services.queue.promise_callback import promise_callback
+from services.queue.promise_callback import promise
 from services.slots.give_back import give_back_holds, keep_for_return, returning
 from services.store import Store
 from services.work import Work
@@ -100,7 +100,7 @@ def _remind(work: Work, call_id: str, session: Session, national_number: str) ->
     """One row in the outbox, once for each number and day; gives the id of a text to be sent."""
     if session.caller_kind == CallerKind.LANDLINE:
         known = {"reason": UNFINISHED, **session.known}
-        promise_callback(work.connection, work.store, session.caller, call_id, known)
+        promise(work.connection, work.store, session.caller, call_id, known)
         return None
     is_wanted = texts.wanted(work.campaign, UNFINISHED)
     if session.caller_kind != CallerKind.MOBILE or not national_number or not is_wanted:

@@ -15,7 +15,7 @@ from services.call.context import CallContext
 from services.messages.phone_capabilities import ContactWay, way_of
 from services.queue import voice_messages
 from services.slots.offer import offer_at
-from services.waiting_list import entries, kept_places
+from services.waiting_list import entries
 from services.waiting_list.entries import EntryState
 from services.work import Work
 
@@ -24,7 +24,7 @@ class KeptPlaces(CallContext):
     """For `services.call.world`."""
 
     def kept_place(self, born: date) -> KeptOffer | None:
-        found = kept_places.find(
+        found = entries.find_kept(
             self.transaction(),
             self.store,
             number=self.session.caller,

@@ -12,7 +12,7 @@ from models.booking import bookings, changes
 from prompts.catalogue import load
 from services import attempts
 from services.booking.change_booking import By, Changed, Unchanged, cancel, move, undo_cancel
-from services.booking.find_booking import NotFound, find_booking, find_rung, read_booking
+from services.booking.find_booking import find_booking, find_rung, read_booking
 from services.booking.my_bookings import places_of, told, why_not
 from services.booking.text_booking import text_booking
 from services.call.context import CallContext
@@ -36,8 +36,8 @@ class MyAppointments(CallContext):
             caller=self.session.caller,
             call_id=self.turn.call_id,
         )
-        if isinstance(found, NotFound):
-            return NotMine.PERSON if found.person else NotMine.TRY_AGAIN
+        if isinstance(found, NotMine):
+            return found
         return told(found, self.now(), self.campaign.name)
 
     def text_booking(self, born: date) -> bool:
@@ -101,14 +101,13 @@ class MyAppointments(CallContext):
 
     def calls_about(self, offer: Offer) -> ReminderHours:
         starts = [offer.local_start, *([offer.local_second] if offer.local_second else [])]
-        found = calls_about(
+        return calls_about(
             self.campaign,
             starts,
             ZoneInfo(offer.time_zone),
             self.session.caller,
             self.now(),
         )
-        return ReminderHours(found.evening, found.before)
 
     def wish_calls(self, references: tuple[str, ...]) -> None:
         bookings.wish_calls(self.transaction(), self.store.vault, references)
@@ -126,8 +125,8 @@ class MyAppointments(CallContext):
             caller=self.session.caller,
             call_id=self.turn.call_id,
         )
-        if isinstance(found, NotFound):
-            return NotMine.PERSON if found.person else NotMine.TRY_AGAIN
+        if isinstance(found, NotMine):
+            return found
         if rung is not None and found.file.id == booking_id:
             voice_messages.heard(connection, store, rung_for, self.turn.call_id)
         elif rung is not None:

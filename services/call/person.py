@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Session
 from flows.world import (
-    AfterAgent,
     AfterQueue,
     BackFromAgent,
     NoPerson,
@@ -19,21 +18,14 @@ from models.queue import callbacks, queues
 from models.queue.queues import QueueStatus
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services.agents import connect_agent
-from services.agents.connect_agent import How
 from services.call.context import CallContext
-from services.campaign.opening_hours import OpeningHours, hours_of
+from services.campaign.opening_hours import OpeningHours
 from services.queue import entries
 from services.queue.entries import QueueCaller, WaitEstimate
 from services.queue.wait_estimate import Throughput, wait_seconds
 
 # These are no reasons to turn away who has a place already.
 _FOR_NEWCOMERS = frozenset({NoPerson.TOO_LONG, NoPerson.FULL})
-_HOW = {
-    How.FINISHED: AfterAgent.FINISHED,
-    How.HANDED_BACK: AfterAgent.HANDED_BACK,
-    How.LOST: AfterAgent.LOST_AGENT,
-    How.STILL: AfterAgent.STILL,
-}
 
 
 class CallerInQueue(CallContext):
@@ -85,9 +77,7 @@ class CallerInQueue(CallContext):
         place = queues.queue_position(connection, self.store.clock, line)
         at = estimate.callback_at
         if place is not None:
-            at = entries.place_promise(
-                place.ahead, self._hours, self.now(), estimate, joined_at=place.joined_at
-            )
+            at = entries.place_promise(place, estimate, self._hours, self.now())
         return entries.promise(connection, self.store, line, number=number, at=at)
 
     def callback_at(self) -> datetime | None:
@@ -103,22 +93,11 @@ class CallerInQueue(CallContext):
         return entries.after_queue(self.reading(), self.store, self.session.line, self.turn.call_id)
 
     def after_agent(self) -> BackFromAgent:
-        connection, store = self.reading(), self.store
-        after = connect_agent.after_agent(connection, store, self.turn.call_id)
-        place = queues.load(connection, store.vault, after.entry_id) if after.entry_id else None
-        what = _HOW[after.how]
-        if after.how is How.LOST and place and place.kind == queues.CALLBACK:
-            what = AfterAgent.PROMISED
-        return BackFromAgent(
-            what,
-            step=after.step,
-            conference=after.entry_id,
-            queue=place.queue_id if place else "",
-        )
+        return connect_agent.after_agent(self.reading(), self.store, self.turn.call_id)
 
     @property
     def _hours(self) -> OpeningHours:
-        return hours_of(self.campaign)
+        return self.campaign.hours
 
     @property
     def _zone(self) -> ZoneInfo:

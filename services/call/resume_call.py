@@ -20,7 +20,7 @@ from models import attempts
 from models.attempts import EVERYBODY, Subject
 from models.call import resume
 from models.database import Connection
-from models.online import codes, web_sessions
+from models.online import web_sessions
 from models.online.web_sessions import PARTNER_WAITS, WebSessionRow
 from services.attempts import subject, tried
 from services.campaign.campaign import Campaign
@@ -90,7 +90,7 @@ def of_code(connection: Connection, store: Store, code: str) -> str | None:
     """The call, or the visit to the site, that a code is for; whoever asks counts the try."""
     index = _code_idx(store, code)
     found = resume.call_of_code(connection, store.clock, index)
-    return found or codes.web_session_of_code(connection, store.clock, index)
+    return found or web_sessions.web_session_of_code(connection, store.clock, index)
 
 
 def new_web_session_code(work: Work, visit_id: str) -> str:
@@ -104,7 +104,9 @@ def new_web_session_code(work: Work, visit_id: str) -> str:
     for _ in range(_NEW_CODE_TRIES):
         code = work.store.chance.code()
         index = _code_idx(work.store, code)
-        if codes.set_code(work.connection, work.store.clock, index, visit_id, VISIT_CODE_LIVES):
+        if web_sessions.set_code(
+            work.connection, work.store.clock, index, visit_id, VISIT_CODE_LIVES
+        ):
             keep_for_code(work, visit_id, chosen_places(session))
             return code
     return ""
@@ -115,7 +117,7 @@ def new_code(connection: Connection, store: Store, call_id: str) -> str:
     for _ in range(_NEW_CODE_TRIES):
         code = store.chance.code()
         index = _code_idx(store, code)
-        if codes.web_session_of_code(connection, store.clock, index):
+        if web_sessions.web_session_of_code(connection, store.clock, index):
             # Told on a page to somebody else.
             continue
         if resume.add_code(connection, store.clock, index, call_id, CODE_LIVES):
@@ -130,7 +132,7 @@ def take_up(work: Work, call_id: str, earlier_id: str, *, into_call: bool = True
     the name that `call_id` is. None when there is nothing left to go on from, or somebody was
     quicker.
     """
-    if codes.is_web_session(earlier_id):
+    if web_sessions.is_web_session(earlier_id):
         session = _close_web_session(work.connection, work.store, earlier_id)
     else:
         session = _close_call(work, earlier_id)
@@ -151,10 +153,10 @@ def take_up(work: Work, call_id: str, earlier_id: str, *, into_call: bool = True
 def _pass_code(connection: Connection, store: Store, earlier_id: str, call_id: str) -> bool:
     """Should this line be cut, too, the same code is good for it; whether it is a visit's."""
     clock = store.clock
-    if not codes.is_web_session(earlier_id):
+    if not web_sessions.is_web_session(earlier_id):
         resume.pass_codes(connection, clock, earlier_id, call_id, CODE_LIVES)
         return False
-    code_idx = codes.take_code(connection, earlier_id)
+    code_idx = web_sessions.take_code(connection, earlier_id)
     return code_idx is not None and resume.add_code(
         connection, clock, code_idx, call_id, CODE_LIVES
     )
@@ -163,7 +165,7 @@ def _pass_code(connection: Connection, store: Store, earlier_id: str, call_id: s
 def give_web_session_code(connection: Connection, store: Store, visit_id: str, code: str) -> bool:
     """Let a code that is free be the one of a visit."""
     index = _code_idx(store, code)
-    return codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES)
+    return web_sessions.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES)
 
 
 def _close_call(work: Work, earlier_id: str) -> Session | None:
@@ -199,7 +201,7 @@ def _close_web_session(connection: Connection, store: Store, visit_id: str) -> S
 def left(work: Work, earlier_id: str) -> Session | None:
     """What a call that is over, or a visit that is not, was left with."""
     within = _within(work.campaign)
-    if codes.is_web_session(earlier_id):
+    if web_sessions.is_web_session(earlier_id):
         row = web_sessions.load(work.connection, work.store.clock, work.store.vault, earlier_id)
         if row is None or row.outcome or row.seen_at < work.store.clock.now() - within:
             return None

@@ -44,12 +44,7 @@ from services.centres.find_town import main_town_postcodes, town_of, towns_named
 from services.centres.named_centre import named_centre
 from services.messages.notices import Reason
 from services.messages.promises import Promise, promise_news
-from services.partners.near import (
-    OLDEST_ON_THE_PHONE,
-    PartnerOffer,
-    near_place,
-    ordinary,
-)
+from services.partners.near import OLDEST_ON_THE_PHONE, PartnerOffer, near_place, ordinary
 from services.queue.entries import what_is_known
 from services.queue.promise_callback import promise
 from services.slots.give_back import returning

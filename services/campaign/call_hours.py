@@ -11,8 +11,8 @@ from datetime import datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from services.campaign.campaign import AgentsHours, Campaign
-from services.campaign.opening_hours import USUAL, OpeningHours, hours_of
+from services.campaign.campaign import Campaign
+from services.campaign.opening_hours import USUAL, OpeningHours
 
 # French numbers whose clocks are not those of Paris.
 _ZONES = {
@@ -36,16 +36,15 @@ def next_call_at(
 
     Far away where there is no such moment for weeks. The moment is aware, and so is the answer.
     """
-    agents = hours_of(campaign).agents
+    calls, hours = campaign.hours.calls, calling_hours(campaign.hours)
     if machine:
-        agents = AgentsHours(USUAL.zone, (*[(agents.calls,)] * 6, ()), agents.calls)
-    hours = calling_hours(OpeningHours(agents))
+        hours = OpeningHours(USUAL.zone_name, (*[(calls,)] * 6, ()), calls)
     found = moment
     for _ in range(_LOOKS):
         opens = hours.next_opening(found)
         if opens is None:
             return moment + timedelta(days=1)
-        there = awake(number, opens, *agents.calls)
+        there = awake(number, opens, *calls)
         if there == opens:
             # The moment itself stays what it was, to the letter.
             return moment if opens == moment else opens
@@ -65,16 +64,16 @@ def next_text_at(campaign: Campaign, number: str, moment: datetime) -> datetime:
 @lru_cache
 def calling_hours(hours: OpeningHours) -> OpeningHours:
     """The part of the agents' hours in which a person may be rung."""
-    earliest, latest = hours.agents.calls
+    earliest, latest = hours.calls
     clipped = tuple(
         tuple(
             (max(start, earliest), min(end, latest))
             for start, end in day
             if max(start, earliest) < min(end, latest)
         )
-        for day in hours.agents.weekdays
+        for day in hours.weekdays
     )
-    return OpeningHours(AgentsHours(hours.agents.zone, clipped, hours.agents.calls))
+    return OpeningHours(hours.zone_name, clipped, hours.calls)
 
 
 def awake(number: str, moment: datetime, earliest: int, latest: int) -> datetime:

@@ -9,6 +9,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
+from services.campaign.opening_hours import USUAL, OpeningHours
 
 
 class BadCampaign(Exception):
@@ -62,25 +63,6 @@ class CampaignOpening:
 
 
 @dataclass(frozen=True)
-class AgentsHours:
-    """When agents answer, by the clock of `zone`.
-
-    `weekdays` are seven, from Monday on, each with its intervals in minutes after midnight; an
-    interval's end is not in it. `calls`: also within these hours, people may be rung.
-    """
-
-    zone: str
-    weekdays: tuple[tuple[tuple[int, int], ...], ...]
-    calls: tuple[int, int] = (8 * 60, 20 * 60)
-
-    def open_at(self, moment: datetime) -> bool:
-        """Whether agents answer at an aware moment."""
-        local = moment.astimezone(ZoneInfo(self.zone))
-        minute = local.hour * 60 + local.minute
-        return any(start <= minute < end for start, end in self.weekdays[local.weekday()])
-
-
-@dataclass(frozen=True)
 class Reminder:
     """When people are reminded: so many days before, at a minute after midnight there.
 
@@ -129,7 +111,7 @@ class Campaign:
     zone: str = "Europe/Paris"
     # Which classes of people may book beside those of `minimum_age`.
     eligible: tuple[Eligible, ...] = ()
-    agents_hours: AgentsHours | None = None
+    agents_hours: OpeningHours | None = None
     # Names of the written messages that it uses, of those in `prompts/`; empty: all.
     texts: tuple[str, ...] = ()
     # Minutes after midnight, by the clock of the number, in which a text leaves that may wait.
@@ -141,6 +123,11 @@ class Campaign:
     evening_call: int | None = 18 * 60
     # Texts that a number gets in 24 hours, beside what its bookings cannot do without.
     texts_per_number: int = 6
+
+    @property
+    def hours(self) -> OpeningHours:
+        """The hours in which agents answer."""
+        return self.agents_hours or USUAL
 
     @cached_property
     def classes(self) -> tuple[Eligible, ...]:

@@ -12,7 +12,6 @@ import threading
 import time
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,14 +66,6 @@ def choose(campaigns: Sequence[Campaign], now: datetime) -> Campaign:
     if coming:
         return min(coming, key=lambda one: (one.opens_at or _EARLIEST, one.name))
     return max(campaigns, key=lambda one: (one.closes_at or _LATEST, one.name))
-
-
-@dataclass(frozen=True)
-class _Known:
-    """The campaigns read, and the state of the files they came from."""
-
-    stamps: Mapping[Path, Stamp]
-    files: Mapping[Path, Campaign]
 
 
 class Campaigns:
@@ -149,14 +140,16 @@ class _Files:
             raise BadCampaign(
                 f"{source}: no campaign lies in this folder; put a file there that ends in .toml"
             )
-        self._known = _Known(stamps, load_all(sorted(stamps) or [source], texts=texts))
+        # The campaigns read, and what the files they came from looked like.
+        self._files: Mapping[Path, Campaign] = load_all(sorted(stamps) or [source], texts=texts)
+        self._stamps: Mapping[Path, Stamp] = stamps
         self._seen: Mapping[Path, Stamp] = stamps
         self._next_look = ticks() + LOOK_SECONDS
         self._looking = threading.Lock()
 
     @property
     def campaigns(self) -> list[Campaign]:
-        return list(self._known.files.values())
+        return list(self._files.values())
 
     def changed(self) -> list[Campaign] | None:
         """The campaigns, when they have changed."""
@@ -177,32 +170,32 @@ class _Files:
     def _look(self) -> list[Campaign] | None:
         stamps = _stamps(self._source)
         settled, self._seen = stamps == self._seen, stamps
-        if stamps == self._known.stamps or not settled:
+        if stamps == self._stamps or not settled:
             return None
-        files, problems = self._read(stamps)
+        self._files, problems = self._read(stamps)
         # A faulty file is not read again until it changes.
-        self._known = _Known(stamps, files)
+        self._stamps = stamps
         if problems:
             log.warning("campaigns kept", problems=problems)
         else:
-            log.info("campaigns read", names=sorted(one.name for one in files.values()))
+            log.info("campaigns read", names=sorted(one.name for one in self._files.values()))
         return self.campaigns
 
     def _read(self, stamps: Mapping[Path, Stamp]) -> tuple[Mapping[Path, Campaign], list[str]]:
-        before = self._known
+        before = self._files
         if not stamps:
-            return before.files, [f"{self._source}: it is gone; put it back, or name another one"]
+            return before, [f"{self._source}: it is gone; put it back, or name another one"]
         same = {
-            path: before.files[path]
+            path: before[path]
             for path, stamp in stamps.items()
-            if path in before.files and before.stamps.get(path) == stamp
+            if path in before and self._stamps.get(path) == stamp
         }
         files, problems = _load_some((p for p in stamps if p not in same), same, self._texts)
         for path in sorted(stamps):
-            old = before.files.get(path)
+            old = before.get(path)
             if path not in files and old is not None and old.name not in _names(files):
                 files[path] = old
-        return files or before.files, problems
+        return files or before, problems
 
 
 def _load_some(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-import unicodedata
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,9 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from services.campaign.campaign import AgentsHours, BadCampaign, Campaign, Eligible, Reminder
+from flows.understanding.vocabulary import plain
+from services.campaign.campaign import BadCampaign, Campaign, Eligible, Reminder
+from services.campaign.opening_hours import OpeningHours
 from services.campaign.toml_lines import Entry, line_of, lines_of
 
 LONGEST_NAME = 40  # the column of a booking that holds it
@@ -403,7 +404,7 @@ _DAY: Any = Field([], description='{} is no list; write ["08:00-12:00", "13:30-1
 
 class _HoursTable(_Table):
     zone: _Zone | None = None
-    calls: _Interval = AgentsHours.calls
+    calls: _Interval = OpeningHours.calls
     monday: list[_Interval] = _DAY
     tuesday: list[_Interval] = _DAY
     wednesday: list[_Interval] = _DAY
@@ -551,7 +552,7 @@ class _CampaignTable(_Table):
         hours = self.agents_hours
         if hours:
             weekdays = tuple(tuple(getattr(hours, day)) for day in _WEEKDAYS)
-            fields["agents_hours"] = AgentsHours(hours.zone or self.zone, weekdays, hours.calls)
+            fields["agents_hours"] = OpeningHours(hours.zone or self.zone, weekdays, hours.calls)
         return Campaign(**fields)
 
 
@@ -631,12 +632,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 def says_illness(name: str) -> bool:
     """Whether the name of a group tells of an illness or another medical reason."""
-    plain = "".join(
-        letter
-        for letter in unicodedata.normalize("NFKD", name.casefold())
-        if not unicodedata.combining(letter)
-    )
-    return _ILLNESS.search(re.sub(r"[\W_]+", " ", plain)) is not None
+    return _ILLNESS.search(plain(name)) is not None
 
 
 def _plain(value: object) -> str:

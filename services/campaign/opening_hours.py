@@ -9,36 +9,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from services.campaign.campaign import AgentsHours, Campaign
 from services.campaign.public_holidays import public_holidays
 
-_WEEKDAY = ((8 * 60, 20 * 60),)
-USUAL = AgentsHours("Europe/Paris", (*[_WEEKDAY] * 6, ()))
 # With a closure longer than this there is no next opening that could be told.
 _LOOK_AHEAD = timedelta(days=40)
 
 
 @dataclass(frozen=True)
 class OpeningHours:
-    """Opening hours of one campaign."""
+    """When agents answer, by the clock of `zone_name` (IANA).
 
-    agents: AgentsHours = USUAL
+    `weekdays` are seven, from Monday on, each with its intervals in minutes after midnight; an
+    interval's end is not in it. `calls`: also within these hours, people may be rung.
+    """
+
+    zone_name: str
+    weekdays: tuple[tuple[tuple[int, int], ...], ...]
+    calls: tuple[int, int] = (8 * 60, 20 * 60)
 
     @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.agents.zone)
+        return ZoneInfo(self.zone_name)
+
+    def open_at(self, moment: datetime) -> bool:
+        """Whether agents answer at an aware moment of a day that is no holiday."""
+        local = moment.astimezone(self.zone)
+        minute = local.hour * 60 + local.minute
+        return any(start <= minute < end for start, end in self.weekdays[local.weekday()])
 
     def is_open(self, now: datetime) -> bool:
         """Whether people answer at a moment."""
-        return self.agents.open_at(now) and not self.is_holiday(now)
+        return self.open_at(now) and not self.is_holiday(now)
 
     def is_holiday(self, now: datetime) -> bool:
         """Whether that day is a public holiday on which there would be hours otherwise."""
         day = now.astimezone(self.zone).date()
-        return bool(self.agents.weekdays[day.weekday()]) and _is_holiday(day)
+        return bool(self.weekdays[day.weekday()]) and _is_holiday(day)
 
     def next_opening(self, now: datetime) -> datetime | None:
         """The moment itself where it is open, else when it opens; None when not for weeks."""
@@ -68,7 +76,7 @@ class OpeningHours:
         day, until = first.astimezone(self.zone).date(), last.astimezone(self.zone).date()
         while day <= until:
             if not _is_holiday(day):
-                for start, end in self.agents.weekdays[day.weekday()]:
+                for start, end in self.weekdays[day.weekday()]:
                     ends = self._at(day, end)
                     if ends > first:
                         yield self._at(day, start), ends
@@ -85,14 +93,7 @@ def _is_holiday(day: date) -> bool:
     return day in public_holidays(day.year)
 
 
-@lru_cache
-def _hours(agents: AgentsHours) -> OpeningHours:
-    return OpeningHours(agents)
-
-
-def hours_of(campaign: Campaign) -> OpeningHours:
-    """The hours in which agents answer for a campaign."""
-    return _hours(campaign.agents_hours or USUAL)
+USUAL = OpeningHours("Europe/Paris", (*[((8 * 60, 20 * 60),)] * 6, ()))
 
 
 def tomorrow_evening(hours: OpeningHours, now: datetime) -> datetime | None:

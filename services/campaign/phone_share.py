@@ -7,7 +7,6 @@ call never reads it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from models.database import Connection
@@ -18,15 +17,11 @@ SETTING: Final = "phone_share"
 MOST: Final = 100
 
 
-def raised_floor(of_campaign: int, settings: Mapping[str, Any]) -> int:
-    """Per cent of each centre's places, of these settings of the board."""
-    return _raised(of_campaign, settings.get(SETTING))
+def raised_floor(of_campaign: int, given: Any) -> int:
+    """Per cent of each centre's places, with what the board's setting gives; None: nothing."""
+    return max(of_campaign, min(int(given), MOST)) if given is not None else of_campaign
 
 
 def phone_floor(connection: Connection, campaign: Campaign) -> int:
     """The same of now; one look by a key."""
-    return _raised(campaign.phone_share, board_settings.value(connection, SETTING))
-
-
-def _raised(of_campaign: int, given: Any) -> int:
-    return max(of_campaign, min(int(given), MOST)) if given is not None else of_campaign
+    return raised_floor(campaign.phone_share, board_settings.value(connection, SETTING))

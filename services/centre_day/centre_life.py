@@ -24,13 +24,13 @@ from __future__ import annotations
 import time
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from models.booking import history
@@ -38,12 +38,11 @@ from models.booking.history import Change
 from models.centre_day import operations
 from models.centre_day.operations import (
     CentreFreeSlot,
-    CentreState,
     Operation,
     PlaceState,
     Ranges,
-    SlotState,
 )
+from models.centres.centres import CentreState, centre_state
 from models.database import Connection
 from models.partners.bookings import is_mirrored
 from services.booking.change_booking import MOST_WHY
@@ -51,10 +50,10 @@ from services.campaign.campaigns import Campaigns
 from services.centre_day.move_people import MoveOutcome, MovePeople
 from services.centre_day.other_place import Stock
 from services.centres.directory import Directory
-from services.centres.import_centres import Progress, Watch, no_watch
+from services.centres.import_centres import Watch, no_watch
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import MOST_DAYS, MOST_PLACES
 from services.store import Store
-from services.waiting_list.entries import SlotReleaseNotifier
 
 OPERATOR: Final = "operator"
 IMPORT: Final = "import"
@@ -89,12 +88,6 @@ _SAID = {
 }
 
 
-class _Lock(Protocol):
-    def __call__(
-        self, connection: Connection, place_ids: Collection[int], *, wait: bool
-    ) -> list[int]: ...
-
-
 class LifeRefused(Exception):
     """One sentence: why nothing was changed."""
 
@@ -113,13 +106,32 @@ class LifeReport:
     opened: int = 0
     fates: dict[str, MoveOutcome] = field(default_factory=dict)
 
+    @property
+    def people(self) -> int:
+        return len(self.fates)
+
+    @property
+    def moved(self) -> int:
+        return self._count[MoveOutcome.MOVED]
+
+    @property
+    def cases(self) -> int:
+        return self._count[MoveOutcome.CASE]
+
+    @property
+    def back(self) -> int:
+        return self._count[MoveOutcome.BACK]
+
+    @property
+    def _count(self) -> Counter[MoveOutcome]:
+        return Counter(self.fates.values())
+
     def last_line(self) -> str:
         if self.nothing_to_do:
             return f"operation {self.operation_id} is undone already; nothing is changed"
-        count = Counter(self.fates.values())
-        fates = [f"{count[fate]} {words}" for fate, words in _SAID.items() if count[fate]]
+        fates = [f"{self._count[fate]} {said}" for fate, said in _SAID.items() if self._count[fate]]
         told = (
-            f"{', '.join([f'{len(self.fates)} booked', *fates])}; "
+            f"{', '.join([f'{self.people} booked', *fates])}; "
             f"{self.blocked} places blocked, {self.opened} opened"
         )
         if self.dry_run:
@@ -183,7 +195,7 @@ class CentreLife:
             if wish.dry_run:
                 return self._would(asked, self._open_places(asked))
             begun = begun or self._begin(asked)
-            operations.close_centre(connection, self.store.clock, centre_id)
+            operations.set_closed(connection, self.store.clock, centre_id, closed=True)
         return self._carry_out(begun.id, wish.watch)
 
     def close_day(
@@ -275,9 +287,8 @@ class CentreLife:
                 if begun is None:
                     self._slot_to_move(asked, places, after)
                 # Places of its own, so nobody can be in the way.
-                people = self._imagined(asked, places)
-                people.to_slot = CentreFreeSlot(0, centre.id, before, len(places))
-                return self._count(asked, people, len(places), len(places))
+                there = CentreFreeSlot(0, centre.id, before, len(places))
+                return self._would(asked, places, opened=len(places), to_slot=there)
             begun = begun or self._begin_hour(asked, places, after)
         return self._carry_out(begun.id, wish.watch)
 
@@ -299,7 +310,7 @@ class CentreLife:
                 asked = _Asked(connection, found.kind, centre, self._from_now(), wish)
                 return self._would_undo(asked, found, report)
             found.details["undoing"] = True
-            operations.save_details(connection, found.id, found.details)
+            operations.save_details(connection, found)
         self._take_back(centre, found, report, wish.watch)
         return report
 
@@ -340,14 +351,14 @@ class CentreLife:
         with self.store.database.statement() as connection:
             found = []
             for one in operations.in_force(connection, kinds=(OperationKind.CENTRE,)):
-                centre = operations.centre_state(connection, one.centre_id)
+                centre = centre_state(connection, one.centre_id)
                 if one.who == IMPORT and centre is not None and not centre.closed:
                     found.append(one)
             return found
 
     def _still(self, connection: Connection, one: Operation) -> bool:
         """Whether the centre is what made the operation needful."""
-        centre = operations.centre_state(connection, one.centre_id)
+        centre = centre_state(connection, one.centre_id)
         if centre is None:
             return False
         return centre.closed if one.kind == OperationKind.CENTRE else centre.booking_mode != "ours"
@@ -384,7 +395,7 @@ class CentreLife:
     ) -> CentreState:
         """A centre, locked for what is asked for. Raises LifeRefused."""
         lock = wish is not None and not wish.dry_run
-        found = operations.centre_state(connection, centre_id, lock=lock)
+        found = centre_state(connection, centre_id, lock=lock)
         if found is None:
             raise LifeRefused(f"there is no centre {centre_id}")
         return found
@@ -415,8 +426,7 @@ class CentreLife:
     def _open_places(self, asked: _Asked) -> list[PlaceState]:
         """Places that are not blocked, booked ones too."""
         slots = operations.slots_in(asked.connection, asked.centre.id, *asked.span)
-        ids = [slot.id for slot in slots]
-        found = operations.places_of(asked.connection, self.store.clock, ids)
+        found = operations.places_of(asked.connection, self.store.clock, slots)
         return [one for one in found if not one.blocked]
 
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
@@ -464,9 +474,7 @@ class CentreLife:
         operations.add(asked.connection, clock, new)
         return new
 
-    def _slot_to_move(
-        self, asked: _Asked, places: Sequence[PlaceState], after: datetime
-    ) -> SlotState:
+    def _slot_to_move(self, asked: _Asked, places: Sequence[PlaceState], after: datetime) -> int:
         """The slot of these open places; and nothing is at the other hour."""
         connection, centre, before = asked.connection, asked.centre, asked.span[0]
         if before == after:
@@ -478,7 +486,7 @@ class CentreLife:
         if not found or not places:
             raise LifeRefused(f"centre {centre.id} has no slot with open places at that hour")
         there = operations.slots_in(connection, centre.id, after, after + _MOMENT)
-        others = operations.places_of(connection, self.store.clock, [one.id for one in there])
+        others = operations.places_of(connection, self.store.clock, there)
         if any(not other.blocked or other.booked for other in others):
             raise LifeRefused(
                 f"centre {centre.id} has a slot at the new hour already: "
@@ -491,18 +499,9 @@ class CentreLife:
     ) -> Operation:
         connection, source = asked.connection, self._slot_to_move(asked, places, after)
         target = operations.add_slot(connection, asked.centre.id, after, len(places))
-        opened = self._add_places(connection, target, len(places), like=source.id, blocked=True)
+        opened = operations.add_places(connection, target, len(places), like=source, blocked=True)
         ids = operations.with_ids([], opened)
-        return self._begin(asked, opened=ids, slots=[source.id, target])
-
-    def _add_places(
-        self, connection: Connection, slot_id: int, count: int, *, like: int, blocked: bool
-    ) -> list[int]:
-        # Not to be had before the others of their slot are.
-        released_at = operations.latest_release(connection, like)
-        return operations.add_places(
-            connection, slot_id, count, blocked=blocked, released_at=released_at
-        )
+        return self._begin(asked, opened=ids, slots=[source, target])
 
     # ------------------------------------------------------------ carrying out
 
@@ -522,11 +521,11 @@ class CentreLife:
         people.only_cases = begun.kind == OperationKind.NOT_OURS
         fates = self._settle_people(begun, people, watch)
         if begun.kind == OperationKind.HOUR:
-            self._unblock(begun.details["opened"])
+            self._set_blocked(begun.details["opened"], blocked=False)
         with self.store.database.transaction() as connection:
             done = self._found(connection, begun.id, lock=True)
             done.details["done"] = True
-            operations.save_details(connection, done.id, done.details)
+            operations.save_details(connection, done)
         return LifeReport(
             begun.kind,
             begun.centre_id,
@@ -573,41 +572,41 @@ class CentreLife:
                     limit=1 if wait else BATCH_PLACES,
                     wait=wait,
                 )
-                self._note_blocked(connection, current, found)
+                self._block(connection, current, found)
             if not found and wait:
                 return
             # Whoever waits holds nothing else, or two might wait for one another.
             wait = not found
 
-    def _note_blocked(self, connection: Connection, current: Operation, ids: list[int]) -> None:
+    def _block(self, connection: Connection, current: Operation, ids: list[int]) -> None:
+        """Block places that are locked, and note them."""
         if ids:
             operations.set_blocked(connection, ids, blocked=True)
-            current.details["blocked"] = operations.with_ids(current.details["blocked"], ids)
-            operations.save_details(connection, current.id, current.details)
+            self._note(connection, current, "blocked", ids)
+
+    def _note(self, connection: Connection, current: Operation, what: str, ids: list[int]) -> None:
+        current.details[what] = operations.with_ids(current.details[what], ids)
+        operations.save_details(connection, current)
 
     def _adjust(self, begun: Operation) -> None:
         """Cut or add places, a slot in each transaction."""
         with self.store.database.statement() as connection:
             slots = operations.slots_in(connection, begun.centre_id, *_span_of(begun))
-        for slot in slots:
+        for slot_id in slots:
             with self.store.database.transaction() as connection:
                 current = self._found(connection, begun.id, lock=True)
-                operations.lock_slot(connection, slot.id)
-                places = operations.places_of(connection, self.store.clock, [slot.id], lock=True)
+                operations.lock_slot(connection, slot_id)
+                places = operations.places_of(connection, self.store.clock, [slot_id], lock=True)
                 surplus, blocked, missing = _difference(
                     places, current.details["wants"]["capacity"]
                 )
-                self._note_blocked(connection, current, [each.id for each in surplus])
+                self._block(connection, current, [each.id for each in surplus])
                 more = [each.id for each in blocked]
                 operations.set_blocked(connection, more, blocked=False)
                 if missing:
-                    more += self._add_places(
-                        connection, slot.id, missing, like=slot.id, blocked=False
-                    )
+                    more += operations.add_places(connection, slot_id, missing, like=slot_id)
                 if more:
-                    opened = operations.with_ids(current.details["opened"], more)
-                    current.details["opened"] = opened
-                    operations.save_details(connection, current.id, current.details)
+                    self._note(connection, current, "opened", more)
                     self._waiting.offer(connection, more)
 
     def _settle_people(
@@ -630,7 +629,7 @@ class CentreLife:
                 new = [one for one in found if one not in set(listed)]
                 if new:
                     current.details["bookings"] = listed + new
-                    operations.save_details(connection, current.id, current.details)
+                    operations.save_details(connection, current)
             if people.undo:
                 # The others were brought back before, or have what became of them written down.
                 todo = [one for one in found if one not in fates]
@@ -639,20 +638,10 @@ class CentreLife:
             if not todo:
                 return fates
             with watch("bookings", len(todo)) as progress:
-                fates |= self._one_by_one(todo, people.settle, progress)
-
-    def _one_by_one(
-        self,
-        booking_ids: Collection[str],
-        settle: Callable[[Connection, str], MoveOutcome],
-        progress: Progress,
-    ) -> dict[str, MoveOutcome]:
-        fates = {}
-        for booking_id in booking_ids:
-            with self.store.database.transaction() as connection:
-                fates[booking_id] = settle(connection, booking_id)
-            progress(1)
-        return fates
+                for booking_id in todo:
+                    with self.store.database.transaction() as connection:
+                        fates[booking_id] = people.settle(connection, booking_id)
+                    progress(1)
 
     # ------------------------------------------------------------ taking back
 
@@ -663,15 +652,18 @@ class CentreLife:
         people = self._people(centre, found, blocked)
         people.undo = True
         with watch("bookings", len(found.details["bookings"])) as progress:
-            report.fates = self._one_by_one(found.details["bookings"], people.bring_back, progress)
+            for booking_id in found.details["bookings"]:
+                with self.store.database.transaction() as connection:
+                    report.fates[booking_id] = people.bring_back(connection, booking_id)
+                progress(1)
         if opened:
             report.fates |= self._close_again(centre, found, watch)
         with self.store.database.transaction() as connection:
             if found.kind == OperationKind.CENTRE:
-                operations.reopen_centre(connection, self.store.clock, centre.id)
+                operations.set_closed(connection, self.store.clock, centre.id, closed=False)
             elif found.kind == OperationKind.NOT_OURS:
                 operations.make_ours(connection, self.store.clock, centre.id)
-        self._unblock(blocked)
+        self._set_blocked(blocked, blocked=False)
         with self.store.database.transaction() as connection:
             operations.set_undone(connection, self.store.clock, found.id)
         report.blocked, report.opened = _size(opened), _size(blocked)
@@ -682,10 +674,7 @@ class CentreLife:
         """Block what the operation had opened; whoever was booked there since goes elsewhere."""
         opened = found.details["opened"]
 
-        def block(connection: Connection, ids: list[int]) -> None:
-            operations.set_blocked(connection, ids, blocked=True)
-
-        self._in_batches(opened, operations.lock_unblocked, block)
+        self._set_blocked(opened, blocked=True)
         people = self._people(centre, found, opened)
         people.undo = True
         if found.kind == OperationKind.HOUR:
@@ -694,48 +683,51 @@ class CentreLife:
             people.opens = found.details["blocked"]
         return self._settle_people(found, people, watch)
 
-    def _unblock(self, ranges: Ranges) -> None:
-        """Open places for all, those who wait for one first."""
+    def _set_blocked(self, ranges: Ranges, *, blocked: bool) -> None:
+        """Block places, or open them for all, those who wait for one first.
 
-        def unblock(connection: Connection, ids: list[int]) -> None:
-            operations.set_blocked(connection, ids, blocked=False)
-            self._waiting.offer(connection, operations.unbooked(connection, ids))
-
-        self._in_batches(ranges, operations.lock_blocked, unblock)
-
-    def _in_batches(
-        self, ranges: Ranges, lock: _Lock, work: Callable[[Connection, list[int]], None]
-    ) -> None:
-        """Lock places and write them, some in each transaction, passing over what is in use.
-
-        Those come last, one by one: whoever waits holds nothing else.
+        Some in each transaction, passing over what is in use. Those come last, one by one: whoever
+        waits holds nothing else.
         """
+
+        def write(ids: list[int], *, wait: bool) -> list[int]:
+            with self.store.database.transaction() as connection:
+                found = operations.set_blocked(connection, ids, blocked=blocked, wait=wait)
+                if not blocked:
+                    self._waiting.offer(connection, operations.unbooked(connection, found))
+                return found
+
         ids = list(operations.ids_in(ranges))
         left: list[int] = []
         for start in range(0, len(ids), BATCH_PLACES):
             some = ids[start : start + BATCH_PLACES]
-            with self.store.database.transaction() as connection:
-                found = lock(connection, some, wait=False)
-                work(connection, found)
-            left += sorted(set(some) - set(found))
+            left += sorted(set(some) - set(write(some, wait=False)))
         for one in left:
-            with self.store.database.transaction() as connection:
-                work(connection, lock(connection, [one], wait=True))
+            write([one], wait=True)
 
     # ------------------------------------------------------------ dry runs
 
-    def _would(self, asked: _Asked, places: Sequence[PlaceState], *, opened: int = 0) -> LifeReport:
+    def _would(
+        self,
+        asked: _Asked,
+        places: Sequence[PlaceState],
+        *,
+        opened: int = 0,
+        to_slot: CentreFreeSlot | None = None,
+    ) -> LifeReport:
         """Block these places, and what becomes of the people, without writing anything."""
-        people = self._imagined(asked, places)
+        now = self.store.clock.now()
+        imagined = Operation("", asked.kind, asked.centre.id, "", "", now, None, {})
+        ranges = operations.with_ids([], [place.id for place in places])
+        people = self._people(asked.centre, imagined, ranges)
+        people.to_slot = to_slot
         people.stock.hidden = Counter(
             place.slot_id for place in places if not place.booked and not place.held
         )
         return self._count(asked, people, len(places), opened)
 
-    def _would_set_capacity(
-        self, asked: _Asked, slots: Sequence[SlotState], capacity: int
-    ) -> LifeReport:
-        by_slot: dict[int, list[PlaceState]] = {slot.id: [] for slot in slots}
+    def _would_set_capacity(self, asked: _Asked, slots: Sequence[int], capacity: int) -> LifeReport:
+        by_slot: dict[int, list[PlaceState]] = {slot_id: [] for slot_id in slots}
         for place in operations.places_of(asked.connection, self.store.clock, list(by_slot)):
             by_slot[place.slot_id].append(place)
         surplus: list[PlaceState] = []
@@ -751,7 +743,7 @@ class CentreLife:
         people = self._people(asked.centre, found, found.details["opened"])
         people.undo = True
         for booking_id in found.details["bookings"]:
-            report.fates[booking_id] = people.would_go_back(connection, booking_id)
+            report.fates[booking_id] = people.bring_back(connection, booking_id, dry_run=True)
         if found.kind == OperationKind.HOUR:
             people.to_slot = self._slot(found, 0)
         since = self._count(asked, people, 0, 0).fates
@@ -760,19 +752,13 @@ class CentreLife:
         report.opened = _size(found.details["blocked"])
         return report
 
-    def _imagined(self, asked: _Asked, places: Sequence[PlaceState]) -> MovePeople:
-        now = self.store.clock.now()
-        imagined = Operation("", asked.kind, asked.centre.id, "", "", now, None, {})
-        ranges = operations.with_ids([], [place.id for place in places])
-        return self._people(asked.centre, imagined, ranges)
-
     def _count(self, asked: _Asked, people: MovePeople, blocked: int, opened: int) -> LifeReport:
         centre_id, connection = asked.centre.id, asked.connection
         report = LifeReport(asked.kind, centre_id, dry_run=True, blocked=blocked, opened=opened)
         for booking_id, place_id in operations.booked_at(connection, centre_id, *asked.span):
             mine = operations.holds_id(people.from_places, place_id)
             if mine and booking_id not in report.fates:
-                report.fates[booking_id] = people.would(connection, booking_id)
+                report.fates[booking_id] = people.settle(connection, booking_id, dry_run=True)
         return report
 
 

@@ -15,22 +15,22 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from models.booking import changes, history
-from models.booking.changes import BookedAppointment, BookingDetails
+from models.booking.changes import BookedAppointment, BookingDetails, Doses
 from models.booking.history import Change
 from models.centre_day import operations
-from models.centre_day.operations import CentreFreeSlot, CentreState, Operation, Ranges
+from models.centre_day.operations import CentreFreeSlot, Operation, Ranges
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
-from models.desk.cases import NewCase
 from models.partners.bookings import is_mirrored
 from services.booking.change_booking import MOST_WHY, Became, DoseChange, dose_for_text
 from services.booking.partner_message import follow
 from services.campaign.campaigns import Campaigns
-from services.centre_day.other_place import Plan, Stock, Uprooted, other_places
+from services.centre_day.other_place import OtherPlaces, Plan, Stock
 from services.centres.directory import Directory
 from services.messages.topics import Topic
-from services.messages.write_message import write_message
-from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.messages.write_message import open_case, write_message
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
 from services.store import Store
@@ -57,10 +57,6 @@ class MoveOutcome(StrEnum):
 
 class _Gone(Exception):
     """A place is not to be had any more; what was done for it is rolled back."""
-
-
-# The place, the centre and the start (UTC) of each dose that was booked anew.
-_Taken = dict[int, tuple[int, str, datetime]]
 
 
 @dataclass
@@ -91,44 +87,39 @@ class MovePeople:
 
     # -------------------------------------------------------- away
 
-    def settle(self, connection: Connection, booking_id: str) -> MoveOutcome:
-        """Move a booking or make it a case; what was done before is only told again."""
-        file = changes.load(connection, self.store.vault, booking_id, lock=True)
+    def settle(
+        self, connection: Connection, booking_id: str, *, dry_run: bool = False
+    ) -> MoveOutcome:
+        """Move a booking or make it a case; what was done before is only told again.
+
+        A dry run writes nothing and goes by what is free in `stock`.
+        """
+        file = changes.load(connection, self.store.vault, booking_id, lock=not dry_run)
         if file is None:
             return MoveOutcome.LEFT
-        done = {one.what for one in self._lines(connection, booking_id, undo=self.undo)}
+        lines = [] if dry_run else self._lines(connection, booking_id, undo=self.undo)
+        done = {one.what for one in lines}
         if "case" in done:
             return MoveOutcome.CASE
-        goes = self.goes(file)
+        goes = self._goes(file)
         if not goes:
             return MoveOutcome.MOVED if "moved" in done else MoveOutcome.LEFT
         work = self._work(connection, file)
         # Whoever cannot be told would go to where the booking was: somebody must be there.
         if work is not None and file.number is not None and not self.only_cases:
+            if dry_run:
+                plan = self._plan(work, file, goes)
+                self.stock.take(plan or {})
+                return MoveOutcome.MOVED if plan else MoveOutcome.CASE
             taken = self._take(work, file, goes)
             if taken is not None:
                 self._move(work, file, taken, goes=goes, fate=MoveOutcome.MOVED)
                 return MoveOutcome.MOVED
-        self._make_case(connection, file, goes)
+        if not dry_run:
+            self._make_case(connection, file, goes)
         return MoveOutcome.CASE
 
-    def would(self, connection: Connection, booking_id: str) -> MoveOutcome:
-        """What `settle` would do, by what is free in `stock`; nothing is written."""
-        file = changes.load(connection, self.store.vault, booking_id)
-        goes = self.goes(file) if file else {}
-        if file is None or not goes:
-            return MoveOutcome.LEFT
-        work = self._work(connection, file)
-        if work is None or file.number is None or self.only_cases:
-            return MoveOutcome.CASE
-        plan = self._plan(work, file, goes)
-        if plan is None:
-            return MoveOutcome.CASE
-        for one in plan.values():
-            self.stock.take(one.slot_id)
-        return MoveOutcome.MOVED
-
-    def goes(self, file: BookingDetails) -> dict[int, BookedAppointment]:
+    def _goes(self, file: BookingDetails) -> dict[int, BookedAppointment]:
         """The doses that cannot stay, by dose: none that has begun."""
         now = self.store.clock.now()
         return {
@@ -147,14 +138,15 @@ class MovePeople:
     ) -> Plan | None:
         if self.to_slot is not None:
             return dict.fromkeys(goes, self.to_slot) if len(goes) == 1 else None
-        uprooted = Uprooted(
+        return OtherPlaces(
+            work,
+            self.stock,
             near=self._centres_near(work, file.postcode),
             zone=ZoneInfo(self.centre.time_zone),
             born=file.born,
             goes=goes,
             stays={one.dose: one for one in file.live if one.dose not in goes},
-        )
-        return other_places(work, self.stock, uprooted)
+        ).find()
 
     def _centres_near(self, work: Work, postcode: str | None) -> list[str]:
         """The centre itself, then those in reach of the person's postcode, nearest first."""
@@ -177,7 +169,7 @@ class MovePeople:
 
     def _take(
         self, work: Work, file: BookingDetails, goes: Mapping[int, BookedAppointment]
-    ) -> _Taken | None:
+    ) -> Doses | None:
         """Book other places beside the old ones; None when there are none."""
         allocator = Allocate(work, self._holder)
         looked_again = False
@@ -199,12 +191,11 @@ class MovePeople:
                 if self.to_slot is not None:
                     break
                 continue
-            for one in plan.values():
-                self.stock.take(one.slot_id)
+            self.stock.take(plan)
             return taken
         return None
 
-    def _book(self, allocator: Allocate, booking_id: str, plan: Plan) -> _Taken:
+    def _book(self, allocator: Allocate, booking_id: str, plan: Plan) -> Doses:
         """Hold a place of each slot, then book them together. Raises _Gone."""
         held = {}
         for dose, one in sorted(plan.items()):
@@ -213,8 +204,7 @@ class MovePeople:
                 self.stock.is_gone(one.slot_id)
                 raise _Gone
             held[dose] = found
-        chosen = [Chosen(one.place_id, one.slot_id, one.start_at) for one in held.values()]
-        place_ids = allocator.book(chosen, booking_id)
+        place_ids = allocator.book(list(held.values()), booking_id)
         # It gives all of a booking's places back when it fails, the old ones too.
         if place_ids is None:
             raise _Gone
@@ -230,15 +220,14 @@ class MovePeople:
         """
         for one in operations.places_of(connection, self.store.clock, [slot_id]):
             mine = one.blocked and not one.booked and operations.holds_id(opens, one.id)
-            if mine and operations.lock_blocked(connection, [one.id], wait=False):
-                operations.set_blocked(connection, [one.id], blocked=False)
+            if mine and operations.set_blocked(connection, [one.id], blocked=False):
                 return
 
     def _move(
         self,
         work: Work,
         file: BookingDetails,
-        to: _Taken,
+        to: Doses,
         *,
         goes: Collection[int],
         fate: MoveOutcome,
@@ -257,75 +246,62 @@ class MovePeople:
             "to": [[dose, *to[dose][:2], to[dose][2].isoformat()] for dose in sorted(to)],
         }
         self._note(connection, file.id, "moved", fate, details)
-        became = dict.fromkeys(before, Became.KEPT)
-        for dose in to:
-            became[dose] = Became.MOVED if dose in goes else Became.MOVED_WITH_FIRST
-        there = {
-            dose: to.get(dose, (one.place_id, one.centre_id, one.start_at))
-            for dose, one in before.items()
-        }
-        self._tell(connection, file, "booking_changed", f"booking_changed:{file.id}:{version}", {
+        key = f"booking_changed:{file.id}:{version}"
+        told = {
             "what": "moved",
             "version": version,
-            "doses": self._doses(connection, file, there, became),
-        })  # fmt: skip
+            "doses": self._doses(connection, file, to, goes),
+        }
+        self._tell(connection, file, "booking_changed", key, told)
 
     def _make_case(
         self, connection: Connection, file: BookingDetails, goes: Mapping[int, BookedAppointment]
     ) -> None:
-        new = NewCase(
-            id=self.store.chance.identifier(),
-            kind=self.operation.kind,
-            why=self._why,
-            booking_id=file.id,
-            operation_id=self.operation.id,
-        )
-        cases.add(connection, self.store.clock, new)
+        about = {"booking_id": file.id, "operation_id": self.operation.id}
+        case_id = open_case(connection, self.store, self.operation.kind, self._why, **about)
         details = {
             "version": file.version,
-            "case": new.id,
+            "case": case_id,
             "from": [_where(one) for one in goes.values()],
         }
         self._note(connection, file.id, "case", MoveOutcome.CASE, details)
-        told = {"what": "case", "case": new.id, "goes": list(goes)}
-        self._tell_as_it_is(connection, file, "case", f"case:{new.id}", told)
+        told = {"what": "case", "case": case_id, "goes": list(goes)}
+        self._tell(connection, file, "case", f"case:{case_id}", told)
 
     # -------------------------------------------------------- and back
 
-    def bring_back(self, connection: Connection, booking_id: str) -> MoveOutcome:
-        """Put a booking back to where the operation found it, and close its case."""
-        file = changes.load(connection, self.store.vault, booking_id, lock=True)
-        if file is None:
-            return MoveOutcome.LEFT
-        done = self._lines(connection, booking_id, undo=True)
+    def bring_back(
+        self, connection: Connection, booking_id: str, *, dry_run: bool = False
+    ) -> MoveOutcome:
+        """Put a booking back to where the operation found it, and close its case.
+
+        A dry run writes nothing.
+        """
+        file = changes.load(connection, self.store.vault, booking_id, lock=not dry_run)
+        done = [] if dry_run else self._lines(connection, booking_id, undo=True)
         if done:
             return MoveOutcome(done[-1].details["fate"])
         made = self._lines(connection, booking_id, undo=False)
-        if not made:
-            return MoveOutcome.LEFT
-        if made[-1].what == "case":
-            return self._close_case(connection, file, made[-1].details)
-        if not file.live or file.version != made[-1].details["version"]:
-            return MoveOutcome.CHANGED
-        return self._go_back(connection, file, made[-1].details["from"])
-
-    def would_go_back(self, connection: Connection, booking_id: str) -> MoveOutcome:
-        """What `bring_back` would do; nothing is written."""
-        file = changes.load(connection, self.store.vault, booking_id)
-        made = self._lines(connection, booking_id, undo=False)
         if file is None or not made:
             return MoveOutcome.LEFT
+        newest = made[-1].details
         if made[-1].what == "case":
-            return MoveOutcome.CASE_CLOSED
-        if not file.live or file.version != made[-1].details["version"]:
+            case_closed = MoveOutcome.CASE_CLOSED
+            return case_closed if dry_run else self._close_case(connection, file, newest)
+        if not file.live or file.version != newest["version"]:
             return MoveOutcome.CHANGED
+        if not dry_run:
+            return self._go_back(connection, file, newest["from"])
+        places = [place_id for _, place_id, *_ in newest["from"]]
+        free = len(operations.unbooked(connection, places)) == len(places)
+        may = free and self._may_go_back(connection, newest["from"])
+        return MoveOutcome.BACK if may else MoveOutcome.STAYS
+
+    def _may_go_back(self, connection: Connection, old: Sequence[tuple[Any, ...]]) -> bool:
+        # What its partner had was taken away when they left.
         now = self.store.clock.now()
-        old = made[-1].details["from"]
-        places = [place_id for _, place_id, *_ in old]
-        free = operations.unbooked(connection, places)
         ahead = all(datetime.fromisoformat(start) > now for *_, start in old)
-        may = ahead and not is_mirrored(connection, self.centre.id)
-        return MoveOutcome.BACK if may and len(free) == len(places) else MoveOutcome.STAYS
+        return ahead and not is_mirrored(connection, self.centre.id)
 
     def _go_back(
         self, connection: Connection, file: BookingDetails, old: Sequence[tuple[Any, ...]]
@@ -336,24 +312,21 @@ class MovePeople:
             details = {"version": file.version}
             self._note(connection, file.id, "kept", MoveOutcome.STAYS, details)
             key = f"kept:{self.operation.id}:{file.id}"
-            self._tell_as_it_is(connection, file, "booking_changed", key, {"what": "kept"})
+            self._tell(connection, file, "booking_changed", key, {"what": "kept"})
             return MoveOutcome.STAYS
         self._move(work, file, taken, goes=taken, fate=MoveOutcome.BACK)
         return MoveOutcome.BACK
 
     def _old_places(
         self, work: Work, file: BookingDetails, old: Sequence[tuple[Any, ...]]
-    ) -> _Taken | None:
+    ) -> Doses | None:
         """Book the times that the operation took from somebody, all or none."""
+        if not self._may_go_back(work.connection, old):
+            return None
         plan = {
             dose: CentreFreeSlot(slot_id, centre_id, datetime.fromisoformat(start), 1)
             for dose, _, slot_id, centre_id, start in old
         }
-        if any(one.start_at <= self.store.clock.now() for one in plan.values()):
-            return None
-        if is_mirrored(work.connection, self.centre.id):
-            # What its partner had was taken away when they left.
-            return None
         allocator = Allocate(work, self._holder)
         try:
             with work.connection.begin_nested():
@@ -375,7 +348,7 @@ class MovePeople:
         self._note(connection, file.id, "case_closed", MoveOutcome.CASE_CLOSED, closed)
         if file.live and file.version == details["version"]:
             key = f"kept:{details['case']}"
-            self._tell_as_it_is(connection, file, "booking_changed", key, {"what": "kept"})
+            self._tell(connection, file, "booking_changed", key, {"what": "kept"})
         return MoveOutcome.CASE_CLOSED
 
     # -------------------------------------------------------- lines and messages
@@ -408,19 +381,6 @@ class MovePeople:
         line = Change(self.operation.who, Channel.SUPERVISOR, what, self._why, details)
         history.add(connection, self.store.clock, booking_id, line)
 
-    def _tell_as_it_is(
-        self,
-        connection: Connection,
-        file: BookingDetails,
-        kind: str,
-        key: str,
-        payload: dict[str, Any],
-    ) -> None:
-        there = {one.dose: (one.place_id, one.centre_id, one.start_at) for one in file.live}
-        doses = self._doses(connection, file, there, dict.fromkeys(there, Became.KEPT))
-        payload = {"version": file.version, "doses": doses, **payload}
-        self._tell(connection, file, kind, key, payload)
-
     def _tell(
         self,
         connection: Connection,
@@ -429,6 +389,7 @@ class MovePeople:
         key: str,
         payload: dict[str, Any],
     ) -> None:
+        """Write the message; its `payload` is beside the booking as it is."""
         if file.number is None:
             return
         payload = {
@@ -436,6 +397,8 @@ class MovePeople:
             "operation": self.operation.id,
             "kind": self._told_kind(),
             **({"undo": True} if self.undo else {}),
+            "version": file.version,
+            **({} if "doses" in payload else {"doses": self._doses(connection, file, {}, ())}),
             **payload,
         }
         to, topic = file.number, Topic.CLOSED
@@ -454,18 +417,20 @@ class MovePeople:
         self,
         connection: Connection,
         file: BookingDetails,
-        there: Mapping[int, tuple[int, str, datetime]],
-        became: Mapping[int, Became],
+        to: Doses,
+        goes: Collection[int],
     ) -> list[dict[str, Any]]:
         """Each dose as `change_booking` tells of it; moments carry the centre's zone."""
-        was = {one.dose: one.start_at for one in file.live}
-        where = changes.addresses(connection, {centre_id for _, centre_id, _ in there.values()})
         told = []
-        for dose, (_, centre_id, start) in sorted(there.items()):
-            before = was[dose] if start != was[dose] else None
-            change = DoseChange(dose, became[dose], centre_id, start, before)
-            told.append(dose_for_text(change, where[centre_id]))
-        return told
+        for one in file.live:
+            _, centre_id, start = to.get(one.dose, (one.place_id, one.centre_id, one.start_at))
+            became = Became.KEPT
+            if one.dose in to:
+                became = Became.MOVED if one.dose in goes else Became.MOVED_WITH_FIRST
+            before = one.start_at if start != one.start_at else None
+            told.append(DoseChange(one.dose, became, centre_id, start, before))
+        where = centre_states(connection, {one.centre_id for one in told})
+        return [dose_for_text(one, where[one.centre_id]) for one in told]
 
 
 def _where(one: BookedAppointment) -> list[Any]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -63,8 +64,8 @@ class Stock:
             if one.free > self._taken[one.slot_id] + self.hidden.get(one.slot_id, 0):
                 yield one
 
-    def take(self, slot_id: int) -> None:
-        self._taken[slot_id] += 1
+    def take(self, plan: Plan) -> None:
+        self._taken.update(one.slot_id for one in plan.values())
 
     def is_gone(self, slot_id: int) -> None:
         """Somebody was quicker: nothing is free there any more."""
@@ -81,64 +82,63 @@ class Stock:
 
 
 @dataclass(frozen=True)
-class Uprooted:
-    """A booking with doses that cannot stay.
+class OtherPlaces:
+    """The search for one booking: `goes` are its doses that cannot stay.
 
     `stays` are its other live doses, past ones too. `near` are centres in the order in which they
     shall be asked, and `zone` is theirs.
     """
 
+    work: Work
+    stock: Stock
     near: Sequence[str]
     zone: ZoneInfo
     born: date | None
     goes: Mapping[int, BookedAppointment]
-    stays: Mapping[int, BookedAppointment] = field(default_factory=dict)
+    stays: Mapping[int, BookedAppointment]
 
+    def find(self) -> Plan | None:
+        """A slot for each dose that must move; None where there is nothing in reach.
 
-def other_places(work: Work, stock: Stock, one: Uprooted) -> Plan | None:
-    """A slot for each dose that must move; None where there is nothing in reach.
-
-    A dose moves alone where the other one stays at the same centre and within the campaign's
-    interval, or has been given; else both go to one centre.
-    """
-    search = _Search(work, stock, one)
-    for same_week in (True, False):
-        for centre_id in one.near:
-            found = search.at(centre_id, same_week=same_week)
-            if found is not None:
-                return found
-    return None
-
-
-class _Search:
-    def __init__(self, work: Work, stock: Stock, one: Uprooted) -> None:
-        self._connection = work.connection
-        self._stock = stock
-        self._one = one
-        self._now = work.store.clock.now()
-        campaign = work.campaign
-        self._lead = campaign.lead
-        self._least, self._most = campaign.second_after_days
-        self._last_first = self._now + timedelta(days=campaign.horizon_days)
+        A dose moves alone where the other one stays at the same centre and within the campaign's
+        interval, or has been given; else both go to one centre.
+        """
         # One picture of a centre serves first and second doses.
-        midnight = datetime.combine(self._now.date(), time.min, tzinfo=UTC)
-        self._until = midnight + timedelta(days=campaign.horizon_days + self._most + 2)
-        self._ahead = {dose: each for dose, each in one.stays.items() if each.start_at > self._now}
-        self._both = {**self._ahead, **one.goes}
+        days = self.work.campaign.horizon_days + self.work.campaign.second_after_days[1] + 2
+        until = datetime.combine(self._now.date(), time.min, tzinfo=UTC) + timedelta(days=days)
+        for same_week in (True, False):
+            for centre_id in self.near:
+                free = list(self.stock.at(self.work.connection, centre_id, until))
+                found = self._at(centre_id, free, same_week=same_week) if free else None
+                if found is not None:
+                    return found
+        return None
 
-    def at(self, centre_id: str, *, same_week: bool) -> Plan | None:
+    @cached_property
+    def _now(self) -> datetime:
+        return self.work.store.clock.now()
+
+    @cached_property
+    def _last_first(self) -> datetime:
+        return self._now + timedelta(days=self.work.campaign.horizon_days)
+
+    @cached_property
+    def _ahead(self) -> dict[int, BookedAppointment]:
+        return {dose: each for dose, each in self.stays.items() if each.start_at > self._now}
+
+    def _at(
+        self, centre_id: str, free: Sequence[CentreFreeSlot], *, same_week: bool
+    ) -> Plan | None:
         """What this centre has."""
-        free = list(self._stock.at(self._connection, centre_id, self._until))
-        if not free:
-            return None
-        if len(self._one.goes) == 1:
-            ((dose, was),) = self._one.goes.items()
+        if len(self.goes) == 1:
+            ((dose, was),) = self.goes.items()
             if all(each.centre_id == centre_id for each in self._ahead.values()):
                 alone = self._alone(free, dose, was, same_week=same_week)
                 if alone is not None:
                     return {dose: alone}
-        if FIRST in self._both and SECOND in self._both:
-            return self._pair(free, same_week=same_week)
+        both = {**self._ahead, **self.goes}
+        if FIRST in both and SECOND in both:
+            return self._pair(free, both[FIRST], both[SECOND], same_week=same_week)
         return None
 
     def _alone(
@@ -147,14 +147,20 @@ class _Search:
         fitting = [
             one
             for one in self._suiting(free, was, same_week=same_week)
-            if all(self._fit(dose, one.start_at, other) for other in self._one.stays.values())
+            if all(self._fit(dose, one.start_at, other) for other in self.stays.values())
             # A second dose is where its first one wants it, however far that is.
             and (dose == SECOND or one.start_at < max(self._last_first, was.start_at))
         ]
         return min(fitting, key=lambda one: abs(one.start_at - was.start_at), default=None)
 
-    def _pair(self, free: Sequence[CentreFreeSlot], *, same_week: bool) -> Plan | None:
-        first_was, second_was = self._both[FIRST], self._both[SECOND]
+    def _pair(
+        self,
+        free: Sequence[CentreFreeSlot],
+        first_was: BookedAppointment,
+        second_was: BookedAppointment,
+        *,
+        same_week: bool,
+    ) -> Plan | None:
         firsts = sorted(
             (
                 one
@@ -166,11 +172,12 @@ class _Search:
         by_day: dict[date, list[CentreFreeSlot]] = {}
         for one in free:
             by_day.setdefault(self._day(one.start_at), []).append(one)
+        least, most = self.work.campaign.second_after_days
         for first in firsts:
             day = self._day(first.start_at)
             seconds = [
                 one
-                for days in range(self._least, self._most + 1)
+                for days in range(least, most + 1)
                 for one in by_day.get(day + timedelta(days=days), ())
             ]
             if seconds:
@@ -184,14 +191,14 @@ class _Search:
         self, free: Sequence[CentreFreeSlot], was: BookedAppointment, *, same_week: bool
     ) -> Iterator[CentreFreeSlot]:
         earliest = max(
-            self._now + self._lead,
+            self._now + self.work.campaign.lead,
             min(was.start_at, self._now + NOTICE),
             self._as_old(was),
         )
         day = self._day(was.start_at)
         monday = day - timedelta(days=day.weekday())
         begins, ends = (
-            datetime.combine(one, time.min, tzinfo=self._one.zone)
+            datetime.combine(one, time.min, tzinfo=self.zone)
             for one in (monday, monday + timedelta(days=7))
         )
         for one in free:
@@ -200,19 +207,19 @@ class _Search:
 
     def _as_old(self, was: BookedAppointment) -> datetime:
         """From when the person is as old as on the day booked: age is what let them book."""
-        born = self._one.born
-        if born is None:
+        if self.born is None:
             return self._now
         day = self._day(was.start_at)
-        reached = birthday(born, day.year - born.year)
+        reached = birthday(self.born, day.year - self.born.year)
         if reached > day:
-            reached = birthday(born, day.year - born.year - 1)
-        return datetime.combine(reached, time.min, tzinfo=self._one.zone).astimezone(UTC)
+            reached = birthday(self.born, day.year - self.born.year - 1)
+        return datetime.combine(reached, time.min, tzinfo=self.zone).astimezone(UTC)
 
     def _fit(self, dose: int, start: datetime, other: BookedAppointment) -> bool:
         """Whether a dose on this moment is within the interval of the other dose."""
+        least, most = self.work.campaign.second_after_days
         days = (self._day(start) - self._day(other.start_at)).days
-        return self._least <= (days if dose > other.dose else -days) <= self._most
+        return least <= (days if dose > other.dose else -days) <= most
 
     def _day(self, moment: datetime) -> date:
-        return moment.astimezone(self._one.zone).date()
+        return moment.astimezone(self.zone).date()

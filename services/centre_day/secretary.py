@@ -16,19 +16,22 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from flows.world import Unbooked
 from models.accounts import staff
 from models.accounts.staff import Staff
-from models.booking import changes
 from models.centre_day import attendance, operations
-from models.centre_day.attendance import Comes, Hour, Mark
-from models.centre_day.operations import CentreState, Operation, centre_state, our_centres
+from models.centre_day.attendance import Comes, Mark
+from models.centre_day.operations import Operation
+from models.centres.centres import CentreState, centre_state, our_centres
 from models.database import Connection
 from models.desk import desk as rows
+from models.slots import slots
 from models.slots.places import HeldPlace, Window
+from models.slots.slots import SlotCount
 from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
-from services.booking.confirm_booking import Booked, NotBooked
+from services.booking.confirm_booking import Booked
 from services.desk.booking import (
     BookingRefused,
     DeskOrder,
@@ -161,7 +164,7 @@ class Whole:
     """A day as its page shows it; who is being rung is of today alone."""
 
     people: list[Comes]
-    hours: list[Hour]
+    hours: list[SlotCount]
     ringing: list[NextToRing]
     closed: list[Operation]
 
@@ -181,7 +184,7 @@ def read_day(at: AtCentre) -> Whole:
         at.record(connection, READ_LIST, day=at.day.day.isoformat())
         return Whole(
             attendance.day(connection, store.vault, centre_id, window),
-            attendance.hours(connection, store.clock, centre_id, window),
+            slots.counts(connection, store.clock, centre_id, window),
             being_rung(connection, at) if is_today else [],
             [
                 one
@@ -196,11 +199,11 @@ def read_marks(at: AtCentre) -> tuple[dict[str, str], DayCounts]:
     store, centre_id, window = at.store, at.day.centre.id, at.day.window
     with store.database.statement() as connection:
         marks = attendance.marks(connection, centre_id, window)
-        hours = attendance.hours(connection, store.clock, centre_id, window)
+        hours = slots.counts(connection, store.clock, centre_id, window)
     return marks, counts(list(marks.values()), hours, store.clock.now())
 
 
-def counts(states: Sequence[str], hours: Sequence[Hour], now: datetime) -> DayCounts:
+def counts(states: Sequence[str], hours: Sequence[SlotCount], now: datetime) -> DayCounts:
     """Counts of a day, from what is said of each appointment and from its slots."""
     said = Counter(states)
     return DayCounts(
@@ -319,16 +322,17 @@ def _book_one(
         if second is None:
             return BookingRefused(Refusal.NOT_OFFERED)
         places.append(second.place_id)
-    where = changes.addresses(connection, [at.day.centre.id])[at.day.centre.id]
     person = PersonToBook(walk_in.born, tuple(places), name=walk_in.name)
-    order = DeskOrder((person,), where.postcode, walk_in.number, walk_in.nonce, walk_in.groups)
+    order = DeskOrder(
+        (person,), at.day.centre.postcode, walk_in.number, walk_in.nonce, walk_in.groups
+    )
     return book(DeskWork(connection, at.store, at.service, desk), order)
 
 
 def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
     """Hold a place of today: one that is free, or one made of what an absent person left."""
     centre_id, window, clock = at.day.centre.id, at.day.window, at.store.clock
-    found = attendance.hours(connection, clock, centre_id, window)
+    found = slots.counts(connection, clock, centre_id, window)
     for hour in attendance.earliest_free(found, clock.now())[:MOST_TRIES]:
         held = allocator.hold_slot(hour.slot_id)
         if held is not None:
@@ -337,7 +341,6 @@ def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> Held
     if absent is None:
         return None
     booking_id, dose, slot_id = absent
-    operations.lock_slot(connection, slot_id)
     (made,) = operations.add_places(connection, slot_id, 1)
     attendance.set_given(connection, booking_id, dose, made)
     return allocator.hold_slot(slot_id)
@@ -346,12 +349,11 @@ def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> Held
 def _hold_extra(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
     """Make a place beside those of the hour of now and hold it; None on a day without any hour."""
     clock = at.store.clock
-    found = attendance.hours(connection, clock, at.day.centre.id, at.day.window)
+    found = slots.counts(connection, clock, at.day.centre.id, at.day.window)
     if not found:
         return None
     begun = [one for one in found if one.start_at <= clock.now()]
     hour = begun[-1] if begun else found[0]
-    operations.lock_slot(connection, hour.slot_id)
     operations.add_places(connection, hour.slot_id, 1)
     at.record(connection, EXTRA, slot=hour.slot_id)
     return allocator.hold_slot(hour.slot_id)
@@ -427,7 +429,7 @@ def _ring(
         return None
     if candidate.booked:
         # Their person booked otherwise; nobody else would notice.
-        waiting.end(connection, store.clock, entry.id, entries.EntryState.TAKEN)
+        waiting.settle(connection, store.clock, entry.id, entries.EntryState.TAKEN)
         return None
     holder = waiting.holder_of(entry.id)
     ringing = replace(work.campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
@@ -438,7 +440,7 @@ def _ring(
     if entry.doses > 1 and not allocator.hold_second(first.start_at, at.day.centre.id, at.day.zone):
         give_back_holds(connection, holder)
         return None
-    _, until = waiting.set_offered(connection, store.clock, entry.id, RING_FOR)
+    until = waiting.set_offered(connection, store.clock, entry.id, RING_FOR)
     at.record(connection, RUNG, entry.id, centre=at.day.centre.id)
     return NextToRing(entry.id, entry.born, entry.number, first.start_at, until, at.who.id)
 
@@ -462,7 +464,7 @@ def being_rung(connection: Connection, at: AtCentre) -> list[NextToRing]:
 
 def answered(
     connection: Connection, at: AtCentre, entry_id: str, answer: RingAnswer
-) -> Booked | NotBooked | None:
+) -> Booked | Unbooked | None:
     """What came of ringing somebody, in the caller's transaction.
 
     None where nobody of this name is being rung by this centre, and for whoever does not come.
@@ -487,7 +489,7 @@ def answered(
     if answer is RingAnswer.REFUSES:
         entries.decline(Work(connection, store, campaign), entry_id)
         return None
-    waiting.set_waiting(connection, store.clock, entry_id)
+    waiting.settle(connection, store.clock, entry_id, entries.EntryState.WAITING)
     offers.forget(connection, store.clock, entry_id)
     give_back_holds(connection, waiting.holder_of(entry_id))
     return None

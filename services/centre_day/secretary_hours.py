@@ -6,7 +6,6 @@ it is looked at first, and what was looked at must still be so when it is done.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import time
 from typing import TYPE_CHECKING, Final
@@ -16,11 +15,11 @@ from models.slots import slots
 from models.slots.slots import OpenedSlots
 from services.booking.change_booking import MOST_WHY
 from services.centre_day.secretary import DAY_CLOSED, AtCentre
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
-from services.waiting_list.entries import SlotReleaseNotifier
 
 if TYPE_CHECKING:
-    from services.centre_day.centre_life import CentreLife
+    from services.centre_day.centre_life import CentreLife, LifeReport
 
 OPENED: Final = "hours_opened"
 CLOSED: Final = "hours_closed"
@@ -42,17 +41,6 @@ class DayHours:
     @property
     def span(self) -> tuple[time, time] | None:
         return None if self.start is None or self.end is None else (self.start, self.end)
-
-
-@dataclass(frozen=True)
-class Closing:
-    """What closing does, or would do: to how many people, of whom so many find another place."""
-
-    people: int
-    moved: int
-    cases: int
-    places: int
-    operation_id: str = ""
 
 
 def open_hours(at: AtCentre, hours: DayHours, every: int, capacity: int) -> OpenedSlots:
@@ -83,12 +71,12 @@ def open_hours(at: AtCentre, hours: DayHours, every: int, capacity: int) -> Open
     return opened
 
 
-def look_at_closing(at: AtCentre, hours: DayHours) -> Closing:
+def look_at_closing(at: AtCentre, hours: DayHours) -> LifeReport:
     """What closing these hours would do; nothing happens. Raises HoursRefused."""
     return _close(at, hours, why="dry run", dry_run=True)
 
 
-def close_hours(at: AtCentre, hours: DayHours, *, why: str, people: int) -> Closing:
+def close_hours(at: AtCentre, hours: DayHours, *, why: str, people: int) -> LifeReport:
     """Close these hours. Raises HoursRefused.
 
     `people` is how many it was said to concern: where that is not so any more, nothing is done.
@@ -114,7 +102,6 @@ def close_hours(at: AtCentre, hours: DayHours, *, why: str, people: int) -> Clos
 def reopen(at: AtCentre, operation_id: str) -> int:
     """Open again what was closed; gives how many are back. Raises HoursRefused."""
     from services.centre_day.centre_life import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
-    from services.centre_day.move_people import MoveOutcome  # noqa: PLC0415
 
     with at.store.database.statement() as connection:
         found = operations.find(connection, operation_id)
@@ -124,33 +111,23 @@ def reopen(at: AtCentre, operation_id: str) -> int:
         report = _life(at).undo(operation_id, OperationRequest(why="reopened", who=at.who.id))
     except LifeRefused as refused:
         raise HoursRefused("later") from refused
-    back = Counter(report.fates.values())[MoveOutcome.BACK]
     with at.store.database.transaction() as connection:
         at.record(connection, REOPENED, operation=operation_id, people=len(report.fates))
-    return back
+    return report.back
 
 
-def _close(at: AtCentre, hours: DayHours, *, why: str, dry_run: bool) -> Closing:
+def _close(at: AtCentre, hours: DayHours, *, why: str, dry_run: bool) -> LifeReport:
     from services.centre_day.centre_life import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
-    from services.centre_day.move_people import MoveOutcome  # noqa: PLC0415
 
     span = hours.span
     if span is not None and span[0] >= span[1]:
         raise HoursRefused("hours")
     wish = OperationRequest(why=why, who=at.who.id, dry_run=dry_run)
     try:
-        report = _life(at).close_day(at.day.centre.id, at.day.day, wish, hours=span)
+        return _life(at).close_day(at.day.centre.id, at.day.day, wish, hours=span)
     except LifeRefused as refused:
         # Its sentences are for operators: here it is that nothing is left there to close.
         raise HoursRefused("nothing") from refused
-    fates = Counter(report.fates.values())
-    return Closing(
-        people=len(report.fates),
-        moved=fates[MoveOutcome.MOVED],
-        cases=fates[MoveOutcome.CASE],
-        places=report.blocked,
-        operation_id=report.operation_id,
-    )
 
 
 def _life(at: AtCentre) -> CentreLife:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -44,6 +44,10 @@ Watch = Callable[[str, int], AbstractContextManager[Progress]]
 def no_watch(_what: str, _total: int) -> AbstractContextManager[Progress]:
     """For callers that show nothing."""
     return nullcontext(no_progress)
+
+
+# What is stored of one thing, by column.
+Row = dict[str, object]
 
 
 class FileRefused(Exception):
@@ -86,30 +90,57 @@ class RefusedRow:
     id: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class CentreFeed:
-    """A whole file, read and checked. `rows` counts its rows, good and bad."""
+    """A whole file, read and checked."""
 
-    rows: int
-    records: Sequence[CentreRecord]
-    refused: Sequence[RefusedRow] = ()
+    refused: list[RefusedRow]
+    records: list[CentreRecord] = field(default_factory=list)
     hours_not_told: int = 0
     hours_not_understood: int = 0
     phones_unusable: int = 0
 
+    @property
+    def rows(self) -> int:
+        """How many rows it has, good and bad."""
+        return len(self.records) + len(self.refused)
+
 
 @dataclass
-class CentreReport:
-    """What an import did. `closed` centres count as `updated` only where the file names them."""
+class ImportReport:
+    """What an import did: `read` and `refused` count rows of the file, the others what it wrote."""
 
     read: int
+    refused: Sequence[RefusedRow] = ()
     new: int = 0
     updated: int = 0
     unchanged: int = 0
+
+    def changed(
+        self,
+        rows: Iterable[Row],
+        key: str,
+        known: Mapping[str, object],
+        told: Callable[[Row], object],
+    ) -> Iterator[Row]:
+        """Those rows of which something else is known by their key; counts all of them."""
+        for row in rows:
+            before = known.get(str(row[key]))
+            if before == told(row):
+                self.unchanged += 1
+                continue
+            self.new += before is None
+            self.updated += before is not None
+            yield row
+
+
+@dataclass
+class CentreReport(ImportReport):
+    """`closed` centres count as `updated` only where the file names them."""
+
     closed: int = 0
     placed: int = 0
     without_position: int = 0
-    refused: Sequence[RefusedRow] = field(default_factory=tuple)
 
     def last_line(self) -> str:
         return (
@@ -142,7 +173,9 @@ def import_centres(
     if not feed.records:
         raise FileRefused("the file holds no usable centre")
     known = centres.known(database, OFFICIAL_SOURCE)
-    by_hand = operations.closed_by_hand(database)
+    with database.statement() as connection:
+        closings = operations.in_force(connection, kinds=("centre_closed",))
+    by_hand = {one.centre_id for one in closings if one.who != "import"}
     named = {record.id for record in feed.records} | {row.id for row in feed.refused}
     open_ids = {centre_id for centre_id, (_, closed) in known.items() if not closed}
     gone = sorted(open_ids - named)
@@ -152,22 +185,16 @@ def import_centres(
             f"the file would close {closing} of the {len(open_ids)} open centres, more than "
             f"{CLOSING_LIMIT:.0%}; if that is meant, say --allow-closing"
         )
-    changed = []
-    for record in feed.records:
-        row = _row(record)
-        # What an operator has closed, a file does not open.
-        row["closed"] = record.closed or record.id in by_hand
-        before = known.get(record.id)
-        if before is None:
-            report.new += 1
-        elif before != (row["fingerprint"], row["closed"]):
-            report.updated += 1
-        else:
-            report.unchanged += 1
-            continue
-        changed.append(row)
+    # What an operator has closed, a file does not open.
+    rows = [_row(one) | {"closed": one.closed or one.id in by_hand} for one in feed.records]
+
+    def told(row: Row) -> object:
+        return row["fingerprint"], row["closed"]
+
+    changed = list(report.changed(rows, "id", known, told))
     progress(report.unchanged)
-    for batch in _batches(changed):
+    for start in range(0, len(changed), BATCH_ROWS):
+        batch = changed[start : start + BATCH_ROWS]
         centres.save(database, clock, batch)
         progress(len(batch))
     centres.close(database, clock, gone)
@@ -175,7 +202,7 @@ def import_centres(
     return report
 
 
-def _row(record: CentreRecord) -> dict[str, object]:
+def _row(record: CentreRecord) -> Row:
     departement = geography.departement(record.insee, record.postcode)
     hours = {str(day): list(map(list, record.hours[day])) for day in sorted(record.hours)}
     row = {
@@ -191,8 +218,3 @@ def _row(record: CentreRecord) -> dict[str, object]:
     told = {**row, "opens_on": str(record.opens_on), "closes_on": str(record.closes_on)}
     row["fingerprint"] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     return row
-
-
-def _batches(rows: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
-    for start in range(0, len(rows), BATCH_ROWS):
-        yield rows[start : start + BATCH_ROWS]

@@ -16,7 +16,14 @@ from typing import Final
 
 from models.centres import geography, postcodes
 from models.database import Database
-from services.centres.import_centres import FileRefused, Progress, RefusedRow, no_progress
+from services.centres.import_centres import (
+    FileRefused,
+    ImportReport,
+    Progress,
+    RefusedRow,
+    Row,
+    no_progress,
+)
 
 BATCH_ROWS: Final = 500
 Position = tuple[float, float]
@@ -35,6 +42,12 @@ class TownRow:
     longitude: float | None
     inhabitants: int = 0
 
+    @property
+    def position(self) -> Position | None:
+        if self.latitude is None or self.longitude is None:
+            return None
+        return self.latitude, self.longitude
+
 
 @dataclass(frozen=True)
 class PostcodeFeed:
@@ -46,16 +59,11 @@ class PostcodeFeed:
 
 
 @dataclass
-class PostcodeReport:
-    """What an import did. `read` and `refused` count rows of the file, the others postcodes."""
+class PostcodeReport(ImportReport):
+    """`codes` are the postcodes of the file."""
 
-    read: int
-    codes: int
-    new: int = 0
-    updated: int = 0
-    unchanged: int = 0
+    codes: int = 0
     removed: int = 0
-    refused: Sequence[RefusedRow] = ()
 
     def last_line(self) -> str:
         return (
@@ -77,33 +85,28 @@ def import_postcodes(
     rows = _rows(feed)
     report = PostcodeReport(read=feed.rows, codes=len(rows), refused=feed.refused)
     known = postcodes.known(database)
-    changed = []
-    for row in rows:
-        before = known.pop(str(row["code"]), None)
-        if before is None:
-            report.new += 1
-        elif before != row["fingerprint"]:
-            report.updated += 1
-        else:
-            report.unchanged += 1
-            continue
-        changed.append(row)
+    changed = list(report.changed(rows, "code", known, lambda row: row["fingerprint"]))
     progress(report.unchanged)
     for start in range(0, len(changed), BATCH_ROWS):
         batch = changed[start : start + BATCH_ROWS]
         postcodes.save(database, batch)
         progress(len(batch))
-    postcodes.remove(database, sorted(known))
-    report.removed = len(known)
+    gone = sorted(known.keys() - {str(row["code"]) for row in rows})
+    postcodes.remove(database, gone)
+    report.removed = len(gone)
     return report
 
 
-def _rows(feed: PostcodeFeed) -> list[dict[str, object]]:
+def _rows(feed: PostcodeFeed) -> list[Row]:
     by_code: dict[str, list[TownRow]] = {}
     for town in feed.towns:
         by_code.setdefault(town.code, []).append(town)
     ordered = {code: main_first(towns) for code, towns in sorted(by_code.items())}
-    positions = {code: _position(towns) for code, towns in ordered.items()}
+    # Where the main town is, or the middle of the others where its position is not known.
+    positions = {
+        code: towns[0].position or mean_position([one.position for one in towns if one.position])
+        for code, towns in ordered.items()
+    }
     departements = {
         code: geography.departement(towns[0].insee, code) for code, towns in ordered.items()
     }
@@ -117,7 +120,7 @@ def _rows(feed: PostcodeFeed) -> list[dict[str, object]]:
         position = positions[code] or mean_position(inside.get(departement, []))
         if departement == geography.MONACO:
             position = _MONACO
-        row: dict[str, object] = {
+        row: Row = {
             "code": code,
             "main_town": towns[0].name,
             "towns": json.dumps([_town(town) for town in towns], ensure_ascii=False),
@@ -133,12 +136,12 @@ def _rows(feed: PostcodeFeed) -> list[dict[str, object]]:
 
 def main_first(towns: Sequence[TownRow]) -> list[TownRow]:
     """Put the town with most inhabitants first (ties: nearest the middle), the others by name."""
-    middle = mean_position([_of(town) for town in towns if town.latitude is not None])
+    middle = mean_position([town.position for town in towns if town.position])
 
     def rank(town: TownRow) -> tuple[int, float, str, str]:
         away = float("inf")
-        if middle and town.latitude is not None:
-            away = geography.distance_km(*_of(town), *middle)
+        if middle and town.position:
+            away = geography.distance_km(*town.position, *middle)
         return -town.inhabitants, away, town.name, town.insee
 
     main = min(towns, key=rank)
@@ -154,19 +157,6 @@ def mean_position(positions: Sequence[Position]) -> Position | None:
         round(fmean(latitude for latitude, _ in positions), 5),
         round(fmean(longitude for _, longitude in positions), 5),
     )
-
-
-def _position(towns: Sequence[TownRow]) -> Position | None:
-    """Where the main town is, or the middle of the others where its position is not known."""
-    if towns[0].latitude is not None:
-        return _of(towns[0])
-    return mean_position([_of(town) for town in towns if town.latitude is not None])
-
-
-def _of(town: TownRow) -> Position:
-    if town.latitude is None or town.longitude is None:
-        raise ValueError(f"{town.name} has no position")
-    return town.latitude, town.longitude
 
 
 def _town(town: TownRow) -> dict[str, object]:

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Moving, Offer
 from flows.understanding import birthday
-from flows.world import Town, WaitingListRequest
+from flows.world import Town, Unbooked, WaitingListRequest
 from models.booking import bookings, changes
+from models.centres.centres import centre_states
 from models.database import Connection
 from models.desk import desk as rows
 from prompts.catalogue import load
@@ -31,7 +32,7 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.booking.confirm_booking import NotBooked, Request, confirm_booking
+from services.booking.confirm_booking import Request, confirm_booking
 from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import doses_of
 from services.campaign.campaign import Campaign
@@ -191,8 +192,8 @@ def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: s
         catalogue=load(at.desk.language),
         national_number=at.service.national_number,
     )
-    if isinstance(booked, NotBooked):
-        if not booked.person_needed:
+    if isinstance(booked, Unbooked):
+        if booked is Unbooked.GONE:
             raise _NotMade(BookingRefused(Refusal.GONE, number))
         known = known_booking(at.work, person.born, order.number)
         raise _NotMade(BookingRefused(Refusal.KNOWN, number, known or ""))
@@ -206,12 +207,8 @@ def _chosen(connection: Connection, campaign: Campaign, person: PersonToBook, nu
     if len(places) != len(person.places) or len(places) != campaign.doses:
         raise not_offered
     found = [places[place] for place in person.places]
-    where = changes.addresses(connection, [found[0].centre_id]).get(found[0].centre_id)
-    if (
-        where is None
-        or not where.bookable
-        or any(one.centre_id != where.centre_id for one in found)
-    ):
+    where = centre_states(connection, [found[0].centre_id]).get(found[0].centre_id)
+    if where is None or not where.bookable or any(one.centre_id != where.id for one in found):
         raise not_offered
     if len(found) > 1:
         zone = ZoneInfo(where.time_zone)

@@ -42,7 +42,7 @@ class CallerAnswer:
     """One answer of the caller. `step` is the question it was given to; `at` is UTC.
 
     `kind`: keys, words, silence or ring. `right` is False where we did not understand; `choice` is
-    the key of a menu, for the words of what it stands for. `led_to` is the question after it.
+    the key of a menu, for the words of what it stands for.
     """
 
     at: datetime
@@ -52,7 +52,6 @@ class CallerAnswer:
     choice: str
     right: bool
     outcome: str
-    led_to: str
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,7 @@ def read_caller_profile(
     calls = list(dict.fromkeys(one for one in (entry.origin_call_id, entry.call_id) if one))
     turns = [turn for call in calls for turn in rows.turns_of(connection, store.vault, call)]
     session = session_of(turns)
-    known = CallerDetails() if session is None else _given(session)
-    if session is None:
-        known = _remembered(entry.known)
+    known = _given(entry.known, session)
     line = store.vault.index("phone", entry.number or None)
     known_of = _Known(connection, store, entry, calls, session, line)
     bookings = known_of.bookings()
@@ -176,7 +173,6 @@ def heard_in(turns: Sequence[TurnRow]) -> list[CallerAnswer]:
                 choice=said if kind == "keys" and len(said) == 1 else "",
                 right=turn.outcome not in _MISSED,
                 outcome=turn.outcome,
-                led_to=turn.step,
             )
         )
     return found
@@ -197,26 +193,14 @@ def _written(step: str, said: str) -> str:
     return said
 
 
-def _given(session: Session) -> CallerDetails:
-    return CallerDetails(
-        whom=session.whom,
-        born=session.born,
-        postcode=session.postcode,
-        town=session.town,
-        groups=session.groups,
-        number=session.number,
-        number_answered=session.number_answered,
-        partner=session.own_platform,
-        partner_centre=_at(session.own_name, session.own_town) if session.own_platform else "",
-    )
-
-
 def _at(name: str, town: str) -> str:
     return ", ".join(one for one in (name, town) if one)
 
 
-def _remembered(known: Mapping[str, Any]) -> CallerDetails:
-    """The same from what outlives the turns: see Session.known."""
+def _given(remembered: Mapping[str, Any], session: Session | None) -> CallerDetails:
+    """From the session, or from what outlives the turns: see Session.known."""
+    known = session.known if session else remembered
+    answered = session.number_answered if session else bool(known.get("text_to"))
     return CallerDetails(
         whom=str(known.get("for_whom", "")),
         born=str(known.get("born", "")),
@@ -224,7 +208,7 @@ def _remembered(known: Mapping[str, Any]) -> CallerDetails:
         town=str(known.get("town", "")),
         groups=tuple(str(known.get("groups", "")).split()),
         number=str(known.get("text_to", "")),
-        number_answered=bool(known.get("text_to")),
+        number_answered=answered,
         partner=str(known.get("partner", "")),
         partner_centre=_at(
             str(known.get("partner_centre", "")), str(known.get("partner_town", ""))

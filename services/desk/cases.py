@@ -6,7 +6,7 @@ does about it, and that it is settled, is a line of the history of what staff di
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,14 +66,17 @@ def waiting(connection: Connection) -> Cases:
     """What is to be settled, oldest first."""
     found = cases.waiting(connection, limit=SHOWN)
     total = sum(cases.count_open(connection).values())
+    return Cases(tuple(_open(connection, found)), total)
+
+
+def _open(connection: Connection, found: Sequence[Case]) -> list[Open]:
     acts = staff_rows.newest_acts(connection, RUNG, [one.id for one in found])
     names = staff_rows.names_of(connection, {one.act.staff_id for one in acts.values()})
-    return Cases(tuple(_open(one, acts, names) for one in found), total)
+    return [_shown(one, acts.get(one.id), names) for one in found]
 
 
-def _open(case: Case, acts: Mapping[str, RecordedAct], names: Mapping[str, str]) -> Open:
+def _shown(case: Case, rung: RecordedAct | None, names: Mapping[str, str]) -> Open:
     topic, _, code = case.why.partition(" ") if case.kind == "undelivered" else ("", "", "")
-    rung = acts.get(case.id)
     return Open(
         id=case.id,
         kind=case.kind,
@@ -107,9 +110,7 @@ def open_case(
     case = cases.get(connection, case_id)
     if case is None or case.closed_at is not None:
         return None
-    acts = staff_rows.newest_acts(connection, RUNG, [case.id])
-    names = staff_rows.names_of(connection, {one.act.staff_id for one in acts.values()})
-    shown = _open(case, acts, names)
+    (shown,) = _open(connection, [case])
     if case.booking_id is None:
         return OpenedCase(shown, None)
     if read:

@@ -93,7 +93,9 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
     if not code:
         return BookingRefused(Refusal.UNKNOWN)
     link = at.store.links.of_code(code, at.store.clock.now() + RESUME_WITHIN)
-    body = texts.finish(load(at.desk.language), number=at.service.national_number, link=link)
+    body = texts.filled(
+        load(at.desk.language), "finish", number=at.service.national_number, link=link
+    )
     message_id = write_message(
         at.connection,
         at.store,

@@ -81,7 +81,7 @@ def told(
     ]
     # Newest first, and what did not arrive before all else.
     shown.sort(key=lambda one: (one.open, one.at), reverse=True)
-    zones = {one.centre_id: one.time_zone for one in found.centres.values()}
+    zones = {one.id: one.time_zone for one in found.centres.values()}
     texted = any(one.topic in messages.CONFIRMATIONS for one in there)
     campaign = service.campaigns.by_name(file.campaign)
     ahead = ahead_of(campaign, file, zones, now, texted=texted)

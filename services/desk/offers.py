@@ -26,7 +26,7 @@ from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder, second_days
-from services.slots.give_back import give_back_holds, give_back_some, returning, take_back
+from services.slots.give_back import give_back_holds, returning, take_back
 from services.slots.offer import offer_at
 from services.store import Store
 from services.work import Work
@@ -279,7 +279,7 @@ def _same_slot(at: DeskWork, offer: Offer) -> Offer | None:
         return replace(offer, place_id=first.place_id)
     second = allocator.hold_slot(offer.second_slot_id)
     if second is None:
-        give_back_some(at.connection, at.desk.holder_id, [first.place_id])
+        give_back_holds(at.connection, at.desk.holder_id, [first.place_id])
         return None
     return replace(offer, place_id=first.place_id, second_place_id=second.place_id)
 
@@ -303,7 +303,7 @@ def keep(at: DeskWork) -> None:
 
 def let_go(connection: Connection, desk: Desk) -> int:
     """The caller is served: whatever was held besides is free at once."""
-    return give_back_holds(connection, desk.holder_id)
+    return len(give_back_holds(connection, desk.holder_id))
 
 
 def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> list[OnDesk]:

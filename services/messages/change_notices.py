@@ -16,7 +16,7 @@ from models.messages.outbox import ClaimedMessage
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.messages import texts
-from services.messages.notices import APPOINTMENT, CallPlan, ReadyNotice, Render
+from services.messages.notices import CallPlan, ReadyNotice, Render, appointment_call
 from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.topics import Topic, topic_of_change
 from services.store import Store
@@ -48,11 +48,12 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         if payload.get("asked") and way_of(connection, store, file.number) is not ContactWay.TEXT:
             # A person who made the change heard of it then, and is not rung to be told again.
             return None
+        topic = topic_of_change(payload["what"], by_us=by_us)
         return ReadyNotice(
             file.number,
             # A person whom we moved is told by a call if the campaign does without this text.
             _text(store, file, payload, national_number) if wanted else "",
-            _call(file, topic_of_change(payload["what"], by_us=by_us), moments),
+            appointment_call(file, topic, until=max(moments)),
             any_hour=bool(payload.get("asked")),
             latest=min(moments) - NOTICE,
         )
@@ -75,14 +76,8 @@ def call_about(
     file = changes.load(connection, store.vault, booking_id)
     if file is None:
         return None
-    now = store.clock.now()
-    ahead = [one.start_at for one in file.live if one.start_at > now]
-    return _call(file, topic, ahead) if ahead else None
-
-
-def _call(file: BookingDetails, topic: Topic, moments: list[datetime]) -> CallPlan:
-    known = {"booking_id": file.id, "topic": str(topic)}
-    return CallPlan(APPOINTMENT, file.language, known, until=max(moments))
+    ahead = [one.start_at for one in file.ahead(store.clock.now())]
+    return appointment_call(file, topic, until=max(ahead)) if ahead else None
 
 
 def _ahead(payload: Mapping[str, Any], now: datetime) -> list[datetime]:

@@ -16,12 +16,10 @@ import structlog
 
 from models.crypto import CannotOpen
 from models.database import Connection
-from models.desk import cases
-from models.desk.cases import NewCase
 from models.messages import outbox
 from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, ClaimedMessage
 from models.waiting_list.offers import TOO_LATE
-from services.campaign.call_hours import next_call_at
+from services.campaign.call_hours import next_call_at, next_text_at
 from services.campaign.campaign import Campaign
 from services.messages import delivery_failures
 from services.messages.change_notices import call_about
@@ -30,17 +28,18 @@ from services.messages.notices import PARTNER, Arrange, CallPlan, Later, ReadyNo
 from services.messages.phone_capabilities import (
     REFUSAL,
     PhoneCapabilities,
+    PhoneKind,
     given_anew,
     line_from,
     line_of,
     look_up_line,
-    tried_again,
+    remember_kind,
 )
 from services.messages.retry_plan import LONGEST_RETRY, next_try
-from services.messages.route import ByCall, ByText, DeliverLater, Drop, choose
 from services.messages.sms_parts import parts
 from services.messages.spend import SpendBreaker
 from services.messages.topics import MANNERS, Manner, Topic
+from services.messages.write_message import open_case
 from services.ports import Busy, LineTypes, Messenger, NoAnswer, ProviderRefused
 from services.store import Store
 from services.telemetry import MESSAGES
@@ -275,36 +274,46 @@ class _Delivery:
                 return self._go(connection, became, manner)
 
     def _go(self, connection: Connection, ready: ReadyNotice, manner: Manner) -> _ToSend | str:
+        """The way of a message: by text, by call, later, or not at all."""
         known = ready.recipient == self.claimed.recipient
         self.claimed = replace(self.claimed, recipient=ready.recipient)
         line = self._line() if known else line_of(connection, self.store, ready.recipient)
+        if line.wrong or line.kind is PhoneKind.NONE:
+            return self._reach_no_one(connection, manner, "wrong" if line.wrong else "no way")
+        if not (ready.text and line.text) or (ready.by_call_first and ready.call):
+            # A person who wants no texts is rung only about what they must know or asked for.
+            if line.stopped and not (manner.case or manner.wished):
+                return self._reach_no_one(connection, manner, "stopped")
+            return self._by_call(connection, ready, manner, "no way")
         campaign = self.means.campaign() if self.means.campaign else None
-        way = choose(
-            ready,
-            manner,
-            line,
-            now=self.store.clock.now(),
-            campaign=campaign,
-            texts=lambda: self._texts(connection),
-            is_spent=lambda: self.means.breaker.is_open(connection, self.store),
-        )
-        match way:
-            case DeliverLater():
-                return self._put_off(connection, way.until, "hours")
-            case Drop():
-                log.info("message dropped", message=self.claimed.id, why=way.why)
-                return self._drop(connection, way.why)
-            case ForSomebody():
-                return self._leave_to_somebody(connection, way.why)
-            case ByCall():
-                return self._call(connection, way.plan)
-            case ByText():
-                return self._write(connection, ready)
+        opens = _opens(ready, manner, self.store.clock.now(), campaign)
+        if opens is not None:
+            return self._put_off(connection, opens, "hours")
+        over = self._over(connection, campaign) if manner.capped else ""
+        if over:
+            return self._by_call(connection, ready, manner, over)
+        return self._write(connection, ready)
 
-    def _texts(self, connection: Connection) -> int:
+    def _over(self, connection: Connection, campaign: Campaign | None) -> str:
+        """The limit that a text would go beyond; empty for none."""
         store = self.store
         index = store.vault.index("phone", self.claimed.recipient) or b""
-        return outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
+        if campaign is not None:
+            texts = outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
+            if texts >= campaign.texts_per_number:
+                return "cap"
+        return "spend" if self.means.breaker.is_open(connection, store) else ""
+
+    def _by_call(self, connection: Connection, ready: ReadyNotice, manner: Manner, why: str) -> str:
+        if manner.by_call and ready.call is not None:
+            return self._call(connection, ready.call)
+        return self._reach_no_one(connection, manner, why)
+
+    def _reach_no_one(self, connection: Connection, manner: Manner, why: str) -> str:
+        if manner.case:
+            return self._leave_to_somebody(connection, why)
+        log.info("message dropped", message=self.claimed.id, why=why)
+        return self._drop(connection, why)
 
     def _line(self) -> PhoneCapabilities:
         claimed = self.claimed
@@ -362,14 +371,9 @@ class _Delivery:
         if not outbox.drop(connection, store.clock, claimed, "case"):
             return "taken over"
         root = delivery_failures.root_of(connection, store, claimed)
-        new = NewCase(
-            id=store.chance.identifier(),
-            kind=UNDELIVERED,
-            why=f"{topic_of(claimed)} {why}",
-            booking_id=claimed.booking_id,
-            message_id=root.id if root else claimed.id,
-        )
-        cases.add(connection, store.clock, new)
+        why, message_id = f"{topic_of(claimed)} {why}", root.id if root else claimed.id
+        about = {"booking_id": claimed.booking_id, "message_id": message_id}
+        open_case(connection, store, UNDELIVERED, why, **about)
         return "case"
 
     # ------------------------------------------------------------ what came of it
@@ -382,7 +386,8 @@ class _Delivery:
             if known is not None and known.wrong and not self._line().wrong:
                 given_anew(connection, store, self.claimed.recipient)
             if known is not None and known.source == REFUSAL and known.kind and self._line().text:
-                tried_again(connection, store, self.claimed.recipient)
+                # Until the next refusal the number is what its plan says.
+                remember_kind(connection, store, self.claimed.recipient, None, REFUSAL)
         return word
 
     def _again(self, error: ProviderRefused | Busy | NoAnswer) -> str:
@@ -393,14 +398,7 @@ class _Delivery:
                 code = "no answer" if isinstance(error, NoAnswer) else error.code
                 outbox.move_state(connection, store.clock, claimed.id, "failed", error_code=code)
                 return "refused" if isinstance(error, ProviderRefused) else "given up"
-            outbox.put_back(
-                connection,
-                store.clock,
-                claimed,
-                after=again.after,
-                error_code=again.code,
-                ambiguous=again.ambiguous,
-            )
+            outbox.put_back(connection, store.clock, claimed, again)
         if isinstance(error, ProviderRefused):
             log.error("texts are refused for what we are", code=error.code)
         return "no answer" if again.ambiguous else "busy"
@@ -418,14 +416,7 @@ class _Delivery:
                 return self._leave_to_somebody(connection, "error")
             if again is None:
                 return self._drop(connection, "error")
-            outbox.put_back(
-                connection,
-                store.clock,
-                claimed,
-                after=again.after,
-                error_code="error",
-                ambiguous=True,
-            )
+            outbox.put_back(connection, store.clock, claimed, replace(again, code="error"))
         return "error"
 
 
@@ -439,6 +430,17 @@ def _put_aside(store: Store, message_id: str) -> str:
 
 class _TakenOver(Exception):
     """Another relay has this message now; what was begun for it is undone."""
+
+
+def _opens(
+    ready: ReadyNotice, manner: Manner, now: datetime, campaign: Campaign | None
+) -> datetime | None:
+    """When a text may leave that may wait; None: now."""
+    if campaign is None or manner.any_hour or ready.any_hour:
+        return None
+    opens = next_text_at(campaign, ready.recipient, now)
+    too_late = ready.latest is not None and opens > ready.latest
+    return None if opens <= now or too_late else opens
 
 
 def _in(store: Store, after: timedelta) -> datetime:

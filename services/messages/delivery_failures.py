@@ -1,8 +1,9 @@
-"""What follows a message that did not come to its person: once more, a call, or a case.
+"""What the provider reports of a message, and what follows where it did not come to its person.
 
-A row that follows one up is written with the failure (models.messages.outbox.move_state) and looks
-at it a minute later, when reports that contradict each other have all come: what is done depends on
-where they left the message, and not on which came first.
+Once more, a call, or a case. A late or repeated report never moves a message back. A row that
+follows one up is written with the failure (models.messages.outbox.move_state) and looks at it a
+minute later, when reports that contradict each other have all come: what is done depends on where
+they left the message, and not on which came first.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from models.messages.outbox import FAILING, ClaimedMessage, StoredMessage
 from services.messages import phone_capabilities
 from services.messages.notices import Later, ReadyNotice
 from services.messages.retry_plan import ONE_MORE_AFTER, ErrorMeaning, fate
+from services.messages.sms_parts import parts
 from services.messages.topics import Manner
 from services.store import Store
 
@@ -28,6 +30,48 @@ class ForSomebody:
     """No message can reach that person: a case for an agent. `why` is a code."""
 
     why: str
+
+
+def record_delivery(
+    store: Store,
+    provider_sid: str,
+    state: str,
+    *,
+    message_id: str | None = None,
+    error_code: str | None = None,
+) -> bool:
+    """Advance a message to `state` (a key of outbox.STATE_RANK); False if nothing moved.
+
+    `message_id` comes with the address that we gave when sending: a report may be quicker than the
+    provider's answer to us, or stand in for an answer that was lost.
+    """
+
+    def record(connection: Connection) -> bool:
+        found = message_id or outbox.find_by_sid(connection, provider_sid)
+        if found is None:
+            return False
+        moved = outbox.move_state(
+            connection,
+            store.clock,
+            found,
+            state,
+            provider_sid=provider_sid,
+            error_code=error_code,
+        )
+        if moved:
+            _count(connection, store, found)
+        return moved
+
+    # The provider does not tell it twice.
+    return store.database.retried(record)
+
+
+def _count(connection: Connection, store: Store, message_id: str) -> None:
+    """Whose answer was lost has its parts counted by this report; of all others that is done."""
+    stored = outbox.load(connection, store.vault, message_id)
+    body = stored.claimed.payload.get("body") if stored and stored.way is None else None
+    if body:
+        outbox.note_parts(connection, message_id, parts(str(body)))
 
 
 Outcome = ReadyNotice | Later | ForSomebody | None

@@ -21,16 +21,15 @@ from models.attempts import Subject, wait_for_others
 from models.booking import changes, history
 from models.booking.history import Change
 from models.database import Connection
-from models.desk import cases
-from models.desk.cases import NewCase
 from models.messages import incoming, phone_lines
 from models.messages.incoming import Before
 from prompts.catalogue import languages, load
 from services.attempts import count_text
 from services.campaign.campaign import Campaign
 from services.messages import phone_capabilities, sms_parts, texts
-from services.messages.texts import text_of_booking
+from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
+from services.messages.write_message import open_case
 from services.store import Store
 from services.vocabulary import vocabulary
 
@@ -180,14 +179,8 @@ class _OneText:
         phone_capabilities.mark_wrong(connection, self.store, self.number)
         booked: list[str | None] = [*self._ahead(connection)]
         for booking_id in booked or [None]:
-            new = NewCase(
-                id=self.store.chance.identifier(),
-                kind=WRONG_NUMBER,
-                why=_WHY_WRONG,
-                booking_id=booking_id,
-                message_id=self.row_id,
-            )
-            cases.add(connection, self.store.clock, new)
+            about = {"booking_id": booking_id, "message_id": self.row_id}
+            open_case(connection, self.store, WRONG_NUMBER, _WHY_WRONG, **about)
         return () if known is not None and known.stopped else self._said("wrong")
 
     def _where(self, connection: Connection) -> tuple[str, ...]:
@@ -200,7 +193,8 @@ class _OneText:
         booking_id = incoming.told_last(connection, self.store.vault, self.number)
         if booking_id is None or booking_id not in self._ahead(connection):
             return self._said("nothing")
-        if self._is_off(connection, booking_id):
+        _, cannot_take_place = changes.version_of(connection, booking_id)
+        if cannot_take_place:
             # To come is what they must not do.
             return (self._written(connection, booking_id),)
         line = Change("caller", "text", history.SAID_YES)
@@ -210,24 +204,10 @@ class _OneText:
 
     def _written(self, connection: Connection, booking_id: str) -> str:
         file = changes.load(connection, self.store.vault, booking_id)
-        now = self.store.clock.now()
-        ahead = [one for one in file.live if one.start_at > now] if file else []
-        if file is None or not ahead:
+        if file is None:
             return ""
-        where = changes.addresses(connection, [ahead[0].centre_id])[ahead[0].centre_id]
-        return text_of_booking(
-            self.store,
-            load(self.language),
-            ahead,
-            where,
-            reference=file.reference,
-            number=self.national_number,
-        )
-
-    def _is_off(self, connection: Connection, booking_id: str) -> bool:
-        """Whether an appointment of theirs cannot take place."""
-        _, off = changes.version_of(connection, booking_id)
-        return bool(off)
+        words = load(self.language)
+        return text_of_what_comes(connection, self.store, file, words, self.national_number)
 
     # ------------------------------------------------------------ what is answered
 
@@ -249,7 +229,8 @@ class _OneText:
         return answer if texts.wanted(self.campaign, "reply") else ()
 
     def _said(self, name: str) -> tuple[str, ...]:
-        return (texts.reply(load(self.language), name, number=self.national_number),)
+        words = load(self.language)
+        return (texts.filled(words, f"reply_{name}", number=self.national_number),)
 
     def _note(self, connection: Connection, answer: tuple[str, ...]) -> None:
         if not incoming.add(

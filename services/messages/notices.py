@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from models.booking.changes import BookingDetails
 from models.database import Connection
 from models.messages.outbox import ClaimedMessage
 from services.store import Store
@@ -51,6 +52,12 @@ class CallPlan:
     known: Mapping[str, Any] = field(default_factory=dict)
     due_at: datetime | None = None
     until: datetime | None = None
+
+
+def appointment_call(file: BookingDetails, topic: str, *, until: datetime) -> CallPlan:
+    """A call about a booking, of no use after `until` (UTC)."""
+    known = {"booking_id": file.id, "topic": str(topic)}
+    return CallPlan(APPOINTMENT, file.language, known, until=until)
 
 
 @dataclass(frozen=True)

@@ -73,11 +73,8 @@ class PhoneCapabilities:
         """The way to reach the number's owner; a call where texts are not wanted."""
         if self.wrong or self.kind is PhoneKind.NONE:
             return ContactWay.NONE
-        return (
-            ContactWay.TEXT
-            if self.kind is PhoneKind.MOBILE and not self.stopped
-            else ContactWay.CALL
-        )
+        texts = self.kind is PhoneKind.MOBILE and not self.stopped
+        return ContactWay.TEXT if texts else ContactWay.CALL
 
 
 def kind_of_number(number: str | None) -> PhoneKind:
@@ -141,13 +138,8 @@ def line_of(connection: Connection, store: Store, number: str | None) -> PhoneCa
     """The line of a number (E.164), with what is remembered of it: one statement."""
     if not number:
         return PhoneCapabilities(PhoneKind.NONE)
-    remembered = remembered_of(connection, store, number)
+    remembered = phone_lines.get(connection, _index(store, number))
     return line_from(number, remembered, now=store.clock.now())
-
-
-def remembered_of(connection: Connection, store: Store, number: str) -> Remembered | None:
-    """What is remembered of a number (E.164)."""
-    return phone_lines.get(connection, _index(store, number))
 
 
 def way_of(connection: Connection, store: Store, number: str | None) -> ContactWay:
@@ -157,23 +149,22 @@ def way_of(connection: Connection, store: Store, number: str | None) -> ContactW
 
 def stop_texts(connection: Connection, store: Store, number: str) -> None:
     """The owner of this number (E.164) wants no more texts."""
-    phone_lines.mark_stopped(connection, store.clock, _index(store, number), stopped=True)
+    phone_lines.mark(connection, store.clock, _index(store, number), stopped=True)
 
 
 def allow_texts(connection: Connection, store: Store, number: str) -> None:
     """The owner wants texts again, and so is the person we write to."""
-    phone_lines.mark_right(connection, store.clock, _index(store, number))
-    phone_lines.mark_stopped(connection, store.clock, _index(store, number), stopped=False)
+    phone_lines.mark(connection, store.clock, _index(store, number), stopped=False, wrong=False)
 
 
 def given_anew(connection: Connection, store: Store, number: str) -> None:
     """A caller gave this number (E.164) for a booking; the doubt about its owner is cleared."""
-    phone_lines.mark_right(connection, store.clock, _index(store, number))
+    phone_lines.mark(connection, store.clock, _index(store, number), wrong=False)
 
 
 def mark_wrong(connection: Connection, store: Store, number: str) -> None:
     """A person says that this number (E.164) is theirs and not that of the person we write to."""
-    phone_lines.mark_wrong(connection, store.clock, _index(store, number))
+    phone_lines.mark(connection, store.clock, _index(store, number), wrong=True)
 
 
 def remember_kind(
@@ -192,11 +183,6 @@ def remember_refusal(
     index = _index(store, number)
     kind = str(PhoneKind.LANDLINE)
     phone_lines.note_refusal(connection, store.clock, index, kind, sent_at=sent_at)
-
-
-def tried_again(connection: Connection, store: Store, number: str) -> None:
-    """A text left in spite of a refusal: the number is what its plan says, until the next one."""
-    phone_lines.note_kind(connection, store.clock, _index(store, number), "", source=REFUSAL)
 
 
 def _index(store: Store, number: str) -> bytes:
@@ -224,7 +210,7 @@ def look_up_line(
         return known
     with store.database.transaction() as connection:
         remember_kind(connection, store, number, PhoneKind(kind) if kind else None, "lookup")
-        return remembered_of(connection, store, number)
+        return phone_lines.get(connection, _index(store, number))
 
 
 def _is_fresh(store: Store, known: Remembered | None) -> bool:

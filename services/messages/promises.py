@@ -13,8 +13,8 @@ from typing import Any
 from flows.world import News
 from models.database import Connection
 from models.messages import outbox
-from models.messages.outbox import NewMessage
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.store import Store
 
 # News that waits for one number. Any caller can type a number, and its owner must not be flooded. A
@@ -53,22 +53,24 @@ def promise_news(
     key = store.vault.index("promise", about) or b""
     if outbox.count_pending(connection, store.vault, KIND, promise.number) >= MOST_NEWS:
         return False
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind=KIND,
-        dedupe_key=f"{'text' if promise.by_text else 'call'}:{key.hex()}",
-        recipient=promise.number,
+    payload = {
+        **promise.known,
+        "reason": str(promise.news),
+        "news": str(promise.news),
         # The campaign may open later than announced; the delivery finds which one was meant.
-        payload={
-            **promise.known,
-            "reason": str(promise.news),
-            "news": str(promise.news),
-            "campaign": promise.campaign,
-            "language": promise.language,
-            "by_text": promise.by_text,
-        },
+        "campaign": promise.campaign,
+        "language": promise.language,
+        "by_text": promise.by_text,
+    }
+    written = write_message(
+        connection,
+        store,
+        KIND,
+        promise.number,
+        payload,
+        key=f"{'text' if promise.by_text else 'call'}:{key.hex()}",
+        topic=Topic.NEWS,
         call_id=call_id,
         due_at=promise.at,
-        topic=Topic.NEWS,
     )
-    return outbox.add(connection, store.clock, store.vault, message)
+    return written is not None

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from flows.world import ReminderHours
 from models.booking import changes
 from models.booking.changes import BookedAppointment, BookingDetails
+from models.centres.centres import centre_states
 from models.database import Connection
 from models.messages import reminders
 from models.messages.outbox import ClaimedMessage
@@ -22,7 +24,7 @@ from prompts.catalogue import load
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
-from services.messages.notices import APPOINTMENT, CallPlan, ReadyNotice, Render
+from services.messages.notices import ReadyNotice, Render, appointment_call
 from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
 from services.store import Store
@@ -133,21 +135,21 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
     ) -> ReadyNotice | None:
         """None for what is cancelled, closed, erased, on another day by now, or has begun."""
         _, appointment_id, _, day = claimed.dedupe_key.split(":")
-        found = reminders.told(connection, int(appointment_id))
+        dose = reminders.dose_of(connection, int(appointment_id))
         file = _file(connection, store, claimed)
-        if found is None or file is None:
+        ahead = _ahead(connection, store, file) if file else []
+        mine = next((one for one in ahead if one.dose == dose), None)
+        if file is None or mine is None:
             return None
-        ahead = _ahead(connection, store, file)
-        mine = next((one for one in ahead if one.dose == found.dose), None)
-        if mine is None:
-            return None
-        where = changes.addresses(connection, [mine.centre_id])[mine.centre_id]
+        where = centre_states(connection, [mine.centre_id])[mine.centre_id]
         zone = ZoneInfo(where.time_zone)
         local = mine.start_at.astimezone(zone)
         if local.date() != date.fromisoformat(day):
             return None
         if file.calls:
-            return ReadyNotice(file.number or "", call=_call(file, Topic.REMINDER, mine.start_at))
+            until = mine.start_at - TOO_LATE
+            call = appointment_call(file, Topic.REMINDER, until=until)
+            return ReadyNotice(file.number or "", call=call)
         if not texts.wanted(campaign_of(file.campaign), REMINDER):
             return None
         tomorrow = local.date() - store.clock.now().astimezone(zone).date() == timedelta(days=1)
@@ -168,7 +170,8 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
         ahead = _ahead(connection, store, file) if file else []
         if file is None or not ahead or not file.calls:
             return None
-        return ReadyNotice(file.number or "", call=_call(file, Topic.EVENING, ahead[0].start_at))
+        call = appointment_call(file, Topic.EVENING, until=ahead[0].start_at - TOO_LATE)
+        return ReadyNotice(file.number or "", call=call)
 
     return {REMINDER: reminder, EVENING: evening}
 
@@ -181,13 +184,8 @@ def _file(connection: Connection, store: Store, claimed: ClaimedMessage) -> Book
 
 def _ahead(connection: Connection, store: Store, file: BookingDetails) -> list[BookedAppointment]:
     """What is still to come, without appointments that were reported as impossible."""
-    now, gone = store.clock.now(), reminders.cannot_be(connection, file.id)
-    return [one for one in file.live if one.start_at > now and one.dose not in gone]
-
-
-def _call(file: BookingDetails, topic: Topic, start_at: datetime) -> CallPlan:
-    known = {"booking_id": file.id, "topic": str(topic)}
-    return CallPlan(APPOINTMENT, file.language, known, until=start_at - TOO_LATE)
+    gone = reminders.cannot_be(connection, file.id)
+    return [one for one in file.ahead(store.clock.now()) if one.dose not in gone]
 
 
 # ---------------------------------------------------------------- what is still to come
@@ -233,20 +231,9 @@ def ahead_of(
 # ---------------------------------------------------------------- what is offered
 
 
-@dataclass(frozen=True)
-class ReminderCalls:
-    """When a person would be rung about a new booking, by the centre's clock.
-
-    In the `evening` and `before` the appointment; None where there is no such call.
-    """
-
-    evening: datetime | None
-    before: datetime | None
-
-
 def calls_about(
     campaign: Campaign, starts: Sequence[datetime], zone: ZoneInfo, number: str, now: datetime
-) -> ReminderCalls:
+) -> ReminderHours:
     """What a campaign does for a person who asks to be rung at `number` (E.164).
 
     `starts` are their appointments' (aware). Calls keep to the hours of calls, and none is made
@@ -277,4 +264,4 @@ def calls_about(
 
     before_first = before(first)
     alone = evening is None and before_first is None
-    return ReminderCalls(evening, before(last) if alone else before_first)
+    return ReminderHours(evening, before(last) if alone else before_first)

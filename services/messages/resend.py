@@ -21,7 +21,7 @@ from services.messages import delivery_failures
 from services.messages.change_notices import call_about
 from services.messages.deliver_message import SMS, VOICE, as_written
 from services.messages.notices import Later, ReadyNotice, Render
-from services.messages.texts import text_of_booking
+from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -71,19 +71,9 @@ def _confirmation(
     recipient = root.recipient or (file.number if file else None)
     if file is None or not recipient or root.topic not in CONFIRMATIONS:
         return None
-    ahead = [one for one in file.live if one.start_at > store.clock.now()]
-    if not ahead:
+    text = text_of_what_comes(connection, store, file, load(file.language), national_number)
+    if not text:
         return None
-    centre_id = ahead[0].centre_id
-    where = changes.addresses(connection, [centre_id])[centre_id]
-    text = text_of_booking(
-        store,
-        load(file.language),
-        ahead,
-        where,
-        reference=file.reference,
-        number=national_number,
-    )
     topic = Topic(root.topic) if root.topic else Topic.CONFIRMATION
     return ReadyNotice(recipient, text, call_about(connection, store, file.id, topic))
 

@@ -8,7 +8,6 @@ a row of the database, and no thread sleeps.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from typing import Final
 
 from tenacity import Future, RetryCallState, Retrying, stop_after_attempt, wait_exponential
 
+from models.messages.outbox import Retry
 from services.ports import Busy, NoAnswer, ProviderRefused
 
 
@@ -75,15 +75,6 @@ _STOP = stop_after_attempt(MOST_ATTEMPTS)
 _NO_LOOP = Retrying()
 
 
-@dataclass(frozen=True)
-class Again:
-    """Another try `after` so long. `ambiguous`: not before it was looked up at the provider."""
-
-    after: timedelta
-    code: str
-    ambiguous: bool
-
-
 def fate(code: str | None) -> ErrorMeaning:
     """What an error of the provider means for the text that met it."""
     return FATES.get(code or "", ErrorMeaning.DEAD_END)
@@ -91,7 +82,7 @@ def fate(code: str | None) -> ErrorMeaning:
 
 def next_try(
     error: ProviderRefused | Busy | NoAnswer, attempts: int, *, ambiguous: bool = False
-) -> Again | None:
+) -> Retry | None:
     """What follows a try that failed, the `attempts`th; None where there is no further one.
 
     `ambiguous`: an earlier try may have reached the provider, and that has not been settled. A busy
@@ -107,7 +98,7 @@ def next_try(
     if isinstance(error, Busy) and error.after:
         # It said itself when it will take more.
         after = max(error.after, SHORTEST_RETRY)
-    return Again(after, code, ambiguous or isinstance(error, NoAnswer))
+    return Retry(after, code, ambiguous or isinstance(error, NoAnswer))
 
 
 def _state(error: Exception, attempts: int) -> RetryCallState:

@@ -17,7 +17,10 @@ from datetime import datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from models.booking.changes import Address, BookedAppointment
+from flows.session import Offer
+from models.booking.changes import BookedAppointment, BookingDetails
+from models.centres.centres import CentreState, centre_states
+from models.database import Connection
 from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
@@ -68,7 +71,7 @@ class MessagePlace:
     town: str
 
     @classmethod
-    def of(cls, where: Address | HeldAppointment) -> Self:
+    def of(cls, where: CentreState | HeldAppointment | Offer) -> Self:
         """Where a centre is."""
         return cls(where.street, where.name, where.postcode, where.town)
 
@@ -164,7 +167,7 @@ def text_of_booking(
     store: Store,
     catalogue: Catalogue,
     told: Sequence[BookedAppointment],
-    where: Address,
+    where: CentreState,
     *,
     reference: str,
     number: str,
@@ -183,6 +186,17 @@ def text_of_booking(
         return case(writer, doses=doses, kind="centre_closed" if where.closed else "")
     starts = [one.start_at.astimezone(zone) for one in told]
     return confirmation(writer, starts=starts, where=place, asked=asked)
+
+
+def text_of_what_comes(
+    connection: Connection, store: Store, file: BookingDetails, catalogue: Catalogue, number: str
+) -> str:
+    """The same for all of a booking that lies ahead; empty where nothing does."""
+    ahead = file.ahead(store.clock.now())
+    if not ahead:
+        return ""
+    where = centre_states(connection, [ahead[0].centre_id])[ahead[0].centre_id]
+    return text_of_booking(store, catalogue, ahead, where, reference=file.reference, number=number)
 
 
 def evening(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) -> str:
@@ -214,21 +228,31 @@ def reminder(
 # ---------------------------------------------------------------- what became of it
 
 
-def changed(writer: Writer, *, doses: Sequence[Dose]) -> str:
-    """Moved by the person who comes. `doses`: all that are live, the moved ones with their `was`.
+def moved(
+    writer: Writer, *, doses: Sequence[Dose], kind: str | None = None, back: bool = False
+) -> str:
+    """Moved by the person who comes or, with a `kind`, by us.
 
-    Raises ValueError where none has moved.
+    `doses`: all that are live, the moved ones with their `was`. `kind` is a
+    centre_day.centre_life.Kind; `back`: to where it was before that. Raises ValueError where none
+    has moved.
     """
-    return _moved(writer, "changed", doses, {})
-
-
-def closed(writer: Writer, *, doses: Sequence[Dose], kind: str, back: bool = False) -> str:
-    """Moved by us. `kind` is a centre_day.centre_life.Kind; `back`: to where it was before that.
-
-    `doses` as for `changed`. Raises ValueError where none has moved.
-    """
-    reason = _reason(writer.catalogue, kind, back=back)
-    return _moved(writer, "closed", doses, {"reason": reason})
+    gone = [dose for dose in doses if dose.was is not None]
+    if not gone:
+        raise ValueError("none of these appointments has moved")
+    given = {**_starts(doses), "was": gone[0].was, "was_second": gone[-1].was}
+    name = "changed"
+    if kind is not None:
+        name, given["reason"] = "closed", _reason(writer.catalogue, kind, back=back)
+    where = {"address": gone[0].where}
+    if len(doses) == 1:
+        return writer.write((name,), given, where)
+    if len(gone) == 1:
+        which = "second" if gone[0] is doses[-1] else "first"
+        return writer.write((f"{name}_{which}",), given, where)
+    if gone[0].where == gone[-1].where:
+        return writer.write((f"{name}_both",), given, where)
+    return writer.write((f"{name}_apart",), given, {**where, "address2": gone[-1].where})
 
 
 def case(writer: Writer, *, doses: Sequence[Dose], kind: str, gone: Collection[int] = ()) -> str:
@@ -287,11 +311,9 @@ def of_change(
             return case(writer, doses=doses, kind=payload["kind"], gone=payload.get("goes", ()))
         case "kept":
             return kept(writer, doses=doses)
-        case "moved" if "operation" in payload:
-            back = bool(payload.get("undo"))
-            return closed(writer, doses=doses, kind=payload["kind"], back=back)
         case "moved":
-            return changed(writer, doses=doses)
+            kind = payload["kind"] if "operation" in payload else None
+            return moved(writer, doses=doses, kind=kind, back=bool(payload.get("undo")))
     raise KeyError(payload["what"])
 
 
@@ -316,11 +338,10 @@ def unfinished(
     catalogue: Catalogue, *, town: str, until: datetime, number: str, link: str = ""
 ) -> str:
     """What is still to be done, and until when the chosen place is kept, in one part."""
-    values = {"until": until, "number": written_number(number), "link": link}
     key = "unfinished_link" if link else "unfinished"
 
     def written(where: str) -> str:
-        return to_gsm(catalogue.text(key, {**values, "town": where}))
+        return filled(catalogue, key, number=number, town=where, until=until, link=link)
 
     text = written(town)
     if parts(text) <= 1:
@@ -328,51 +349,16 @@ def unfinished(
     return written(_shortened(to_gsm(town), septets(text) - _ROOM[1]))
 
 
-def finish(catalogue: Catalogue, *, number: str, link: str) -> str:
-    """Where to go on with a booking that was begun with an agent here."""
-    return to_gsm(catalogue.text("finish", {"number": written_number(number), "link": link}))
+def filled(catalogue: Catalogue, key: str, *, number: str, **values: Any) -> str:
+    """A text about no place, by its key: "finish", "reply_stop", "callback_late", a News.
 
-
-def news(catalogue: Catalogue, name: str, *, number: str) -> str:
-    """What was promised for later: `name` is a flows.world.News."""
-    return to_gsm(catalogue.text(name, {"number": written_number(number)}))
-
-
-def callback(catalogue: Catalogue, name: str, *, due: datetime, number: str) -> str:
-    """About a promise to ring back: callback_missed, callback_lost, callback_late.
-
-    `due` is when the next call is made, by the clock of the person who is rung.
+    Its `values` are `link` for "finish" and, about a promise to ring back, `due`: when the next
+    call is made, by the clock of the person who is rung.
     """
-    return to_gsm(catalogue.text(name, {"number": written_number(number), "due": due}))
-
-
-def reply(catalogue: Catalogue, name: str, *, number: str) -> str:
-    """To a text that came in: `name` is "cancel", "stop" …, a key of `[text]` after "reply_"."""
-    return to_gsm(catalogue.text(f"reply_{name}", {"number": written_number(number)}))
+    return to_gsm(catalogue.text(key, {**values, "number": written_number(number)}))
 
 
 # ---------------------------------------------------------------- how
-
-
-def _moved(writer: Writer, name: str, doses: Sequence[Dose], values: Mapping[str, Any]) -> str:
-    moved = [dose for dose in doses if dose.was is not None]
-    if not moved:
-        raise ValueError("none of these appointments has moved")
-    given = {
-        **values,
-        **_starts(doses),
-        "was": moved[0].was,
-        "was_second": moved[-1].was,
-    }
-    if len(doses) == 1:
-        return writer.write((name,), given, {"address": moved[0].where})
-    if len(moved) == 1:
-        key = f"{name}_second" if moved[0] is doses[-1] else f"{name}_first"
-        return writer.write((key,), given, {"address": moved[0].where})
-    if moved[0].where == moved[-1].where:
-        return writer.write((f"{name}_both",), given, {"address": moved[0].where})
-    where = {"address": moved[0].where, "address2": moved[-1].where}
-    return writer.write((f"{name}_apart",), given, where)
 
 
 def _reason(catalogue: Catalogue, kind: str, *, back: bool) -> str:

@@ -1,4 +1,4 @@
-"""Put a message into the outbox, in the transaction of what it tells of."""
+"""Put a message into the outbox, or a case before an agent, in the transaction of what it is of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from models.database import Connection
+from models.desk import cases
+from models.desk.cases import NewCase
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from services.store import Store
@@ -28,3 +30,12 @@ def write_message(
     message_id = store.chance.identifier()
     new = NewMessage(message_id, kind, key, recipient, payload, booking_id, call_id, due_at, topic)
     return message_id if outbox.add(connection, store.clock, store.vault, new) else None
+
+
+def open_case(
+    connection: Connection, store: Store, kind: str, why: str, **about: str | None
+) -> str:
+    """A case of models.desk.cases.NewCase; `about` are its other ids. Gives its own."""
+    new = NewCase(store.chance.identifier(), kind, why, **about)
+    cases.add(connection, store.clock, new)
+    return new.id

@@ -336,9 +336,7 @@ def confirm(visit: WebSession, world: WebWorld) -> WebSession:
         return _follow(visit, world, moved)
     booked = moved.session
     made = Done(booked.reference, offer, session.number, _rung(visit, world, booked), session.born)
-    done = (*visit.done, made)
-    after = replace(visit.at(booked.moved("ready")), done=done)
-    return after if booked.is_first_of_two else replace(after, outcome=WebSessionOutcome.BOOKED)
+    return visit.after_booking(booked, made)
 
 
 def _rung(visit: WebSession, world: WebWorld, booked: Session) -> str:

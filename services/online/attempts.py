@@ -11,7 +11,7 @@ import ipaddress
 from models import attempts
 from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.database import Connection
-from services.attempts import LOOK_BACK, TRIES_A_DAY, Tries, subject, tried
+from services.attempts import LOOK_BACK, TRIES_A_DAY, Tries, ip_of, subject, tried
 from services.store import Store
 
 # A place may be a whole town behind one address of its telephone company.
@@ -30,7 +30,7 @@ _LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK
 
 def place_of(address: str) -> str:
     """What of an address is one place: an IPv4 address, or the /56 that a home has of IPv6."""
-    found = _parsed(address)
+    found = ip_of(address)
     if found is None:
         return "nowhere"
     bits = _IPV4_BITS if found.version == 4 else _IPV6_BITS  # noqa: PLR2004
@@ -42,20 +42,10 @@ def place_outside(address: str) -> str:
 
     Everybody comes from there then, and what limits one place would close the site.
     """
-    found = _parsed(address)
+    found = ip_of(address)
     if found is None or found.is_loopback or any(found in network for network in _OURS):
         return ""
     return place_of(address)
-
-
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        return found.ipv4_mapped
-    return found
 
 
 def before_try(connection: Connection, store: Store, *, what: str, place: str) -> Tries:

@@ -23,7 +23,7 @@ from models.booking import changes
 from models.booking.changes import NOBODY
 from models.call import resume
 from models.database import Connection
-from models.online import codes
+from models.online.web_sessions import is_web_session
 from prompts.catalogue import load as words_of
 from services.attempts import count_try
 from services.booking.find_booking import is_born, read_booking
@@ -133,7 +133,7 @@ def open_unfinished(work: Work, code: str, born: date, place: str) -> WebSession
     count_try(connection, store, tries, right=right)
     if not earlier_id or session is None or not right or not tries.open:
         return None
-    if codes.is_web_session(earlier_id):
+    if is_web_session(earlier_id):
         return web_sessions.read(connection, store, earlier_id)
     return _from_call(work, code, earlier_id)
 

@@ -11,30 +11,25 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from flows.session import Offer, Whom
+from models.centres.centres import CentreState
 from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
 from models.slots.places import HeldPlace
 from services.online.answers import NotTaken, typed_number
-from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
+from services.online.web_sessions import Done, WebSession, WebWorld
 from services.partners import booking
-from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, OrderStage, OrderState, PartnerOrder, Why
-from services.partners.offers import Moment, PartnerOffer
-from services.service import Service
+from services.partners.near import Moment, PartnerOffer, near
 from services.slots.offer import offer_at
 from services.store import Store
 
 # Pages that no telephone has: the visit stays at its question meanwhile.
 NAME, WAITS = "partner_name", PARTNER_WAITS
 _WISH, _ORDER = "partner", "partner_order"
-
-
-def near(
-    connection: Connection, store: Store, service: Service, visit: WebSession
-) -> tuple[PartnerOffer, ...]:
-    """What partners have near, beside ours."""
-    return partner_offers.near(connection, store, service, visit.session)
+_STORED_OFFER = TypeAdapter(Offer)
 
 
 def wished(visit: WebSession) -> dict[str, Any]:
@@ -46,9 +41,7 @@ def wished(visit: WebSession) -> dict[str, Any]:
 def choose(visit: WebSession, world: WebWorld, choice: str) -> WebSession:
     """`choice` is a centre of a partner and our slot there, as its form has it."""
     partner_id, _, slot = choice.rpartition("/")
-    offers = partner_offers.near(
-        world.turn.reading(), world.turn.store, world.service, visit.session
-    )
+    offers = near(world.turn.reading(), world.turn.store, world.service, visit.session)
     found = [
         (offer, moment)
         for offer in offers
@@ -68,12 +61,15 @@ def _kept(offer: PartnerOffer, moment: Moment) -> dict[str, Any]:
     second = None
     if moment.second_start_at is not None:
         second = replace(first, slot_id=moment.second_slot_id, start_at=moment.second_start_at)
-    return asdict(offer_at(offer, first, second, kilometres=offer.kilometres))
+    where = CentreState(
+        offer.centre_id, offer.name, offer.street, offer.postcode, offer.town, offer.time_zone
+    )
+    return asdict(offer_at(where, first, second, kilometres=offer.kilometres))
 
 
 def offer_of(visit: WebSession) -> Offer:
     """What was chosen, as an offer. Nothing is held for it yet."""
-    return Offer.from_dict(wished(visit))
+    return _STORED_OFFER.validate_python(wished(visit))
 
 
 def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) -> WebSession:
@@ -129,10 +125,8 @@ def settle(visit: WebSession, world: WebWorld) -> WebSession:
         return visit.at(fresh, notice="partner_refused")
     session = visit.session
     made = Done(found.reference, offer_of(visit), session.number, born=session.born)
-    done = (*visit.done, made)
     world.let_go()
     booked = session.but(
         reference=found.reference, offers=(), offered=(), chosen=-1, adjacent=(), trail=()
     )
-    after = replace(visit.at(booked.moved("ready")), done=done)
-    return after if booked.is_first_of_two else replace(after, outcome=WebSessionOutcome.BOOKED)
+    return visit.after_booking(booked, made)

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from flows.session import Offer, Session
 from flows.world import Search
 from models.call import turns
@@ -72,12 +74,8 @@ class Done:
     # ISO 8601; which of two this is.
     born: str = ""
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Done:
-        """Read what was stored."""
-        offer = Offer.from_dict(values["offer"])
-        known = {name: values.get(name, "") for name in ("number", "rings", "born")}
-        return cls(values["reference"], offer, **known)
+
+_STORED_DONE = TypeAdapter(tuple[Done, ...])
 
 
 @dataclass(frozen=True)
@@ -115,6 +113,13 @@ class WebSession:
     def at(self, session: Session, *, notice: str = "", **values: Any) -> WebSession:
         """The same with another session; the last notice was said."""
         return replace(self, session=session, notice=notice, values=values, page="")
+
+    def after_booking(self, session: Session, made: Done) -> WebSession:
+        """The same once a person is booked; over unless it is the first of two."""
+        after = replace(self.at(session.moved("ready")), done=(*self.done, made))
+        if session.is_first_of_two:
+            return after
+        return replace(after, outcome=WebSessionOutcome.BOOKED)
 
     def with_typed(self, **fields: str) -> WebSession:
         return replace(self, typed={**self.typed, **fields})
@@ -157,14 +162,11 @@ class WebSessionTurn(Turn):
         if lease is not None:
             turns.renew(self.transaction(), store.clock, self.call_id, lease)
         stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
-        if self._transaction is not None:
-            web_sessions.complete(self._transaction, store.vault, self.call_id, **stored)
-            self._give_back()
-            return
-        connection = self._connection()
+        number = None if self._transaction is not None else self.number
+        connection = self._transaction or self._connection()
         with store.database.one_writer():
-            recorded = web_sessions.record(
-                connection, store.clock, store.vault, self.call_id, self.number, **stored
+            recorded = web_sessions.write(
+                connection, store.clock, store.vault, self.call_id, number, **stored
             )
         self._give_back()
         if not recorded:
@@ -412,7 +414,7 @@ def _web_session(row: WebSessionRow) -> WebSession:
         session=Session.from_json(values["session"]),
         outcome=row.outcome,
         typed=values.get("typed", {}),
-        done=tuple(Done.from_dict(one) for one in values.get("done", ())),
+        done=_STORED_DONE.validate_python(values.get("done", ())),
         notice=values.get("notice", ""),
         values=values.get("values", {}),
         kept_until=row.kept_until,

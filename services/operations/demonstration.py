@@ -5,14 +5,18 @@ Run at each start: what is there stays, and slots are topped up to the horizon.
 
 from __future__ import annotations
 
+import json
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from models.centres import centres, postcodes
+from models.centres import centres, directory, postcodes
 from models.centres.centres import CentreHours
+from models.centres.directory import PostcodeArea
+from models.centres.geography import distance_km, time_zone
 from models.clock import Clock
 from models.database import Database
 from models.slots import slots
@@ -25,13 +29,20 @@ from services.centres.import_centres import (
     no_watch,
 )
 from services.centres.import_postcodes import PostcodeFeed, PostcodeReport, import_postcodes
-from services.operations.demonstration_places import NAME, add_where_missing
 from services.slots.open_slots import OpenReport, Span, open_spans
 
 # First doses of the coming week and second doses 21 to 28 days after them.
 HORIZON_DAYS: Final = 35
 EVERY_MINUTES: Final = 30
 CAPACITY: Final = 2
+# The demonstration promises free slots in reach of every main town. In the file of January 2021
+# some of them have none (Caen, Rouen, Mamoudzou …): there a hall that says what it is takes their
+# place.
+SOURCE = "demonstration"
+NAME = "Salle de démonstration"
+# A main town whose nearest centre is farther than this gets a hall of its own.
+NEAR_KILOMETRES = 30.0
+_HOURS = {str(weekday): [["09:00", "12:00"], ["14:00", "17:00"]] for weekday in range(5)}
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,7 @@ def prepare(
         centre_report = import_centres(database, clock, read_centres(), allow_closing=refresh)
     centres.take_over(database, clock, clock.now().date())
     everyone = centres.hours_of(database)
-    added = add_where_missing(
+    added = _add_where_missing(
         database, main_towns, clock.now(), frozenset(one.id for one in everyone if one.hours)
     )
     if added:
@@ -132,3 +143,51 @@ def _missing(database: Database, clock: Clock, everyone: list[CentreHours]) -> l
         ):
             spans.append(Span(one, first, last))
     return spans
+
+
+def _add_where_missing(
+    database: Database, main_towns: Sequence[str], now: datetime, with_hours: frozenset[str]
+) -> list[str]:
+    """Add halls near the postcodes that have no centre with hours; gives the ids of the new ones.
+
+    `with_hours` are the ids of centres that have slots to give. Safe to repeat: a hall that is
+    there counts as a centre like any other.
+    """
+    with database.statement() as connection:
+        there = [c for c in directory.bookable_centres(connection) if c.id in with_hours]
+        towns = [directory.find_postcode(connection, code) for code in main_towns]
+    rows = []
+    for town in towns:
+        if town is None or town.latitude is None or town.longitude is None:
+            continue
+        near = any(
+            c.territory == town.territory
+            and distance_km(town.latitude, town.longitude, c.latitude, c.longitude)
+            <= NEAR_KILOMETRES
+            for c in there
+        )
+        if not near:
+            rows.append(_row(town, now))
+    centres.insert_new(database, rows)
+    return [str(row["id"]) for row in rows]
+
+
+def _row(town: PostcodeArea, now: datetime) -> dict[str, object]:
+    return {
+        "id": f"demo-{town.departement}",
+        "name": NAME,
+        "street": "1 place de la Mairie",
+        "postcode": town.code,
+        "town": town.main_town,
+        "departement": town.departement,
+        "territory": town.territory,
+        "latitude": town.latitude,
+        "longitude": town.longitude,
+        "time_zone": time_zone(town.departement),
+        "booking_mode": "ours",
+        "hours": json.dumps(_HOURS),
+        "source": SOURCE,
+        "fingerprint": SOURCE,
+        "created_at": now,
+        "updated_at": now,
+    }

@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from typing import Final
 
 from models.accounts import staff as staff_rows
-from models.booking import changes
-from models.centre_day import attendance, operations
+from models.centres.centres import centre_state
 from models.database import Connection
 from models.desk import desk as rows
+from models.slots import slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centre_day.secretary import CentreDay, day_of, today_of
@@ -42,7 +42,7 @@ def add_people(store: Store, service: Service, count: int) -> int:
         known = LOGIN in staff_rows.for_demonstration(connection)
         account = staff_rows.by_login(connection, store.vault, LOGIN) if known else None
         centre_id = account.staff.centre_id if account else None
-        centre = operations.centre_state(connection, centre_id) if centre_id else None
+        centre = centre_state(connection, centre_id) if centre_id else None
     if centre is None:
         return 0
     first = today_of(centre, store.clock.now())
@@ -64,12 +64,12 @@ def _fill(
     if rows.bookings_of_keys(connection, [f"{holder.id}:1"]):
         return 0
     now = store.clock.now()
-    hours = attendance.hours(connection, store.clock, day.centre.id, day.window)
-    slots = [one.slot_id for one in hours for _ in range(one.free) if one.start_at > now]
+    hours = slots.counts(connection, store.clock, day.centre.id, day.window)
+    free = [one.slot_id for one in hours for _ in range(one.free) if one.start_at > now]
     # Some are left free, for visitors who try it out.
-    if not slots:
+    if not free:
         return None
-    chosen = slots[: min(count, len(slots) * 2 // 3)]
+    chosen = free[: min(count, len(free) * 2 // 3)]
     return sum(
         _book(connection, store, service, holder, day, slot_id, number)
         for number, slot_id in enumerate(chosen, 1)
@@ -96,12 +96,11 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
         if second is None:
             return 0
         places.append(second)
-    where = changes.addresses(connection, [day.centre.id])[day.centre.id]
     request = Request(
         holder=holder,
-        offer=offer_at(where, *places),
+        offer=offer_at(day.centre, *places),
         born=date(1939 + number % 6, 1 + number % 12, 1 + (number * 7) % 28),
-        postcode=where.postcode,
+        postcode=day.centre.postcode,
         number=None,
         text_to=None,
         # Names are taken by agents and the web alone: not all bookings have one.

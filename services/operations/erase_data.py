@@ -64,11 +64,12 @@ def erase_data(store: Store) -> dict[str, int]:
     """
     done: dict[str, int] = {}
     failed: list[str] = []
-    for name, step in _STEPS.items():
+    for name, (erase, after) in STEPS.items():
         try:
             with store.database.transaction() as connection:
                 unhurried(connection)
-                done |= step(connection, store.clock)
+                found = erase(connection, store.clock, after)
+                done |= found if isinstance(found, dict) else {name: found}
         except Exception as error:  # noqa: BLE001 (the next step is another table's)
             log.error("erasing failed", step=name, error=type(error).__name__)
             failed.append(name)
@@ -77,63 +78,45 @@ def erase_data(store: Store) -> dict[str, int]:
     return done
 
 
-def _bookings(connection: Connection, clock: Clock) -> dict[str, int]:
+def _bookings(connection: Connection, clock: Clock, after: timedelta) -> dict[str, int]:
     # With its booking, a message loses its text in the same transaction.
-    erased = bookings.erase_due(connection, clock, AFTER_APPOINTMENT)
-    messages = outbox.erase_due(connection, clock, erased, AFTER_APPOINTMENT)
+    erased = bookings.erase_due(connection, clock, after)
+    messages = outbox.erase_due(connection, clock, erased, after)
     return {"bookings": len(erased), "messages": messages}
 
 
-def _people_in_line(connection: Connection, clock: Clock) -> dict[str, int]:
-    callbacks.end_forgotten(connection, clock, AFTER_PLACE)
-    return {"people in line": queues.erase(connection, clock, AFTER_PLACE)}
+def _people_in_line(connection: Connection, clock: Clock, after: timedelta) -> int:
+    callbacks.end_forgotten(connection, clock, after)
+    return queues.erase(connection, clock, after)
 
 
-def _web_sessions(connection: Connection, clock: Clock) -> dict[str, int]:
-    erased = web_sessions.erase_bodies(connection, clock, AFTER_CALL)
-    return {"visits": erased, "old visits": web_sessions.delete_old(connection, clock, TURNS_KEPT)}
+def _waiting(connection: Connection, clock: Clock, after: timedelta) -> int:
+    return waiting.erase_due(connection, clock, ended=after, oldest=LONGEST_WAIT)
 
 
-def _orders(connection: Connection, clock: Clock) -> dict[str, int]:
-    return {
-        "orders at partners": partner_bookings.erase(connection, clock, AFTER_CALL),
-        "ids of partners": partner_bookings.erase_ids(connection, clock, AFTER_APPOINTMENT),
-    }
-
-
-def _waiting(connection: Connection, clock: Clock) -> dict[str, int]:
-    return {"waiting": waiting.erase_due(connection, clock, ended=AFTER_CALL, oldest=LONGEST_WAIT)}
-
-
-def _signing_in(connection: Connection, clock: Clock) -> dict[str, int]:
-    return {
-        "tries": attempts.erase_old(connection, clock, KEPT),
-        "sessions": staff.forget_sessions(connection, clock, SESSIONS_KEPT),
-    }
-
-
-def _calling_again(connection: Connection, clock: Clock) -> dict[str, int]:
-    return {
-        "resume codes": resume.forget_codes(connection, clock, KEPT),
-        "paces": pace.forget(connection, clock, PACE_KEPT),
-    }
-
-
-_Step = Callable[[Connection, Clock], dict[str, int]]
-# Each is a transaction of its own; in this order, for turns point at calls.
-_STEPS: dict[str, _Step] = {
-    "bookings": _bookings,
-    "turns": lambda to, clock: {"turns": turns.erase_bodies(to, clock, AFTER_CALL)},
-    "calls": lambda to, clock: {"calls": calls.erase_callers(to, clock, AFTER_CALL)},
-    "visits": _web_sessions,
-    "orders at partners": _orders,
-    "waiting": _waiting,
-    "people in line": _people_in_line,
-    "old turns": lambda to, clock: {"old turns": turns.delete_old(to, clock, TURNS_KEPT)},
-    "signing in": _signing_in,
-    "acts": lambda to, clock: {"acts": staff.forget_acts(to, clock, ACTS_KEPT)},
-    "calling again": _calling_again,
-    "lines": lambda to, clock: {"lines": phone_lines.forget(to, clock, LINES_KEPT)},
-    "attendance": lambda to, clock: {"attendance": attendance.forget(to, clock, AFTER_APPOINTMENT)},
-    "offers": lambda to, clock: {"offers": offers.delete_old(to, clock, OFFERS_KEPT)},
+_Erase = (
+    Callable[[Connection, Clock, timedelta], int]
+    | Callable[[Connection, Clock, timedelta], dict[str, int]]
+)
+# What erases a kind, and after how long. Each is a transaction of its own; in this order, for turns
+# point at calls.
+STEPS: dict[str, tuple[_Erase, timedelta]] = {
+    "bookings": (_bookings, AFTER_APPOINTMENT),
+    "turns": (turns.erase_bodies, AFTER_CALL),
+    "calls": (calls.erase_callers, AFTER_CALL),
+    "visits": (web_sessions.erase_bodies, AFTER_CALL),
+    "old visits": (web_sessions.delete_old, TURNS_KEPT),
+    "orders at partners": (partner_bookings.erase, AFTER_CALL),
+    "ids of partners": (partner_bookings.erase_ids, AFTER_APPOINTMENT),
+    "waiting": (_waiting, AFTER_CALL),
+    "people in line": (_people_in_line, AFTER_PLACE),
+    "old turns": (turns.delete_old, TURNS_KEPT),
+    "tries": (attempts.erase_old, KEPT),
+    "sessions": (staff.forget_sessions, SESSIONS_KEPT),
+    "acts": (staff.forget_acts, ACTS_KEPT),
+    "resume codes": (resume.forget_codes, KEPT),
+    "paces": (pace.forget, PACE_KEPT),
+    "lines": (phone_lines.forget, LINES_KEPT),
+    "attendance": (attendance.forget, AFTER_APPOINTMENT),
+    "offers": (offers.delete_old, OFFERS_KEPT),
 }

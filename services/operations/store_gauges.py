@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from models.clock import Clock
 from models.messages import outbox
 from models.queue import callbacks
 from models.slots import places
@@ -24,31 +26,38 @@ class StoreCollector(Collector):
         self._store = store
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        store = self._store
+        store, clock = self._store, self._store.clock
         waiting = GaugeMetricFamily("allo_outbox_waiting", "Messages not sent yet", labels=["kind"])
         age = GaugeMetricFamily(
             "allo_outbox_age_seconds", "Age of the oldest message not sent yet", labels=["kind"]
         )
-        promised = GaugeMetricFamily("allo_callbacks_waiting", "Promises to ring, not kept yet")
-        longest = GaugeMetricFamily(
-            "allo_callbacks_age_seconds", "Age of the oldest promise whose number may be rung now"
-        )
-        held = GaugeMetricFamily("allo_places_held", "Places held at this moment")
-        room = GaugeMetricFamily("allo_room_waiting", "People in the waiting room of the web")
-        rate = GaugeMetricFamily("allo_room_rate", "People that it lets in, a second")
         with store.database.statement() as connection:
             for kind in KINDS:
-                count, oldest = outbox.oldest_unsent(connection, store.clock, (kind,))
-                seconds = (store.clock.now() - oldest).total_seconds() if oldest else 0.0
+                count, oldest = outbox.oldest_unsent(connection, clock, (kind,))
                 waiting.add_metric([kind], count)
-                age.add_metric([kind], max(seconds, 0.0))
-            count, oldest = callbacks.waiting(connection, store.clock)
-            promised.add_metric([], count)
-            seconds = (store.clock.now() - oldest).total_seconds() if oldest else 0.0
-            longest.add_metric([], max(seconds, 0.0))
-            held.add_metric([], places.count_held(connection, store.clock))
+                age.add_metric([kind], _age(clock, oldest))
+            promised, oldest = callbacks.waiting(connection, clock)
+            held = places.count_held(connection, clock)
             found = snapshots.get(connection, NAME)
-            told = read_room(found.body, found.at) if found and found.body else Room()
-            room.add_metric([], told.waiting)
-            rate.add_metric([], told.rate if told.active else 0.0)
-        yield from (waiting, age, promised, longest, held, room, rate)
+        room = read_room(found.body, found.at) if found and found.body else Room()
+        yield from (waiting, age)
+        for name, words, value in (
+            ("allo_callbacks_waiting", "Promises to ring, not kept yet", promised),
+            (
+                "allo_callbacks_age_seconds",
+                "Age of the oldest promise whose number may be rung now",
+                _age(clock, oldest),
+            ),
+            ("allo_places_held", "Places held at this moment", held),
+            ("allo_room_waiting", "People in the waiting room of the web", room.waiting),
+            (
+                "allo_room_rate",
+                "People that it lets in, a second",
+                room.rate if room.active else 0.0,
+            ),
+        ):
+            yield GaugeMetricFamily(name, words, value=value)
+
+
+def _age(clock: Clock, since: datetime | None) -> float:
+    return max((clock.now() - since).total_seconds(), 0.0) if since else 0.0

@@ -8,15 +8,15 @@ is the booking made here, with its reference and its text. The person is not tol
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from models.booking import bookings, changes
-from models.booking.changes import Address
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.partners import bookings as rows
-from models.partners.bookings import DoseThere, NewOrder, OrderedPerson, OrderRow
+from models.partners.bookings import DoseThere, OrderedPerson, OrderRow
 from services.booking.partner_message import send
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
@@ -54,8 +54,8 @@ class OrderStage(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True)
-class PartnerOrder:
+@dataclass(frozen=True, kw_only=True)
+class PartnerOrder(OrderedPerson):
     """One person's appointment at a centre that is booked at its partner.
 
     `key` names the form: the same key twice is one order (at most 80 letters). `holder` is the
@@ -67,18 +67,7 @@ class PartnerOrder:
     holder: Holder
     centre_id: str
     slot_id: int
-    first_name: str
-    last_name: str
-    born: date
-    postcode: str
     second_slot_id: int = 0
-    number: str = ""
-    text: bool = True
-    language: str = "fr"
-    groups: tuple[str, ...] = ()
-    for_other: bool = False
-    who: str = "caller"
-    call_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,40 +142,26 @@ def ask(
 def _ask(
     connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
 ) -> PlacedOrder:
-    order = replace(
-        order,
-        first_name=_name(order.first_name),
-        last_name=_name(order.last_name),
-    )
-    if not (order.first_name and order.last_name):
+    first, last = _name(order.first_name), _name(order.last_name)
+    order = replace(order, first_name=first, last_name=last)
+    if not (first and last):
         raise _NotAsked(Why.NO_NAME)
     if _is_booked(connection, store, campaign, order):
         raise _NotAsked(Why.PERSON_NEEDED)
     where, starts = _where(connection, store, campaign, order)
     order_id = store.chance.identifier()
-    new = NewOrder(
-        id=order_id,
-        key=order.key,
-        platform=rows.KELDOC,
-        centre_id=where.centre_id,
-        channel=order.holder.channel,
-        campaign=campaign.name,
-        visitor=OrderedPerson(
-            first_name=order.first_name,
-            last_name=order.last_name,
-            born=order.born,
-            postcode=order.postcode,
-            number=order.number,
-            text=order.text,
-            language=order.language,
-            groups=order.groups,
-            for_other=order.for_other,
-            who=order.who,
-            call_id=order.call_id,
-        ),
-    )
     # First, so that a copy of the form waits here until this one is there, or is not.
-    if not rows.add(connection, store.clock, store.vault, new):
+    if not rows.add(
+        connection,
+        store.clock,
+        store.vault,
+        order_id,
+        campaign=campaign.name,
+        visitor=order,
+        key=order.key,
+        centre_id=where.id,
+        channel=order.holder.channel,
+    ):
         raise _NotAsked(Why.GONE)
     doses = _hold(connection, store, campaign, order, starts, order_id)
     rows.change(connection, store.clock, order_id, seen=(rows.ASKED,), doses=doses)
@@ -223,7 +198,7 @@ def state_of(connection: Connection, store: Store, order_id: str) -> OrderState 
     row = rows.load(connection, store.vault, order_id)
     if row is None:
         return None
-    where = changes.addresses(connection, [row.centre_id]).get(row.centre_id)
+    where = centre_states(connection, [row.centre_id]).get(row.centre_id)
     zone = ZoneInfo(where.time_zone if where else "Europe/Paris")
     reference = ""
     if row.booking_id:
@@ -275,12 +250,12 @@ def _is_booked(
 
 def _where(
     connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
-) -> tuple[Address, list[tuple[int, datetime]]]:
+) -> tuple[CentreState, list[tuple[int, datetime]]]:
     """The centre, and slot and start of each dose. Raises _NotAsked."""
     slot_ids = [one for one in (order.slot_id, order.second_slot_id) if one]
     if len(slot_ids) != campaign.doses:
         raise _NotAsked(Why.NOT_OFFERED)
-    where = changes.addresses(connection, [order.centre_id]).get(order.centre_id)
+    where = centre_states(connection, [order.centre_id]).get(order.centre_id)
     found = changes.slot_starts(connection, slot_ids)
     there = [(one, found[one][1]) for one in slot_ids if one in found]
     away = any(found[one][0] != order.centre_id for one in found)

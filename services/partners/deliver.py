@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import threading
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,12 +21,12 @@ import structlog
 
 from models.booking import changes
 from models.call import turns
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
 from models.desk import desk as desk_rows
-from models.desk.cases import NewCase
 from models.messages import outbox
-from models.messages.outbox import ClaimedMessage, NewMessage
+from models.messages.outbox import ClaimedMessage, Retry
 from models.partners import bookings as rows
 from models.partners import mirror
 from models.partners.bookings import (
@@ -40,6 +41,7 @@ from models.partners.bookings import (
     UNDONE,
     UNSURE,
     DoseThere,
+    OrderedPerson,
     OrderRow,
 )
 from models.slots.places import HeldPlace
@@ -50,16 +52,10 @@ from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.retry_plan import next_try
 from services.messages.topics import Topic
+from services.messages.write_message import open_case, write_message
 from services.partners.booking import LEASE as HOLD_LEASE
 from services.partners.booking import for_partner
-from services.ports import (
-    Busy,
-    NoAnswer,
-    PartnerBooker,
-    PartnerPatient,
-    PartnerTime,
-    ProviderRefused,
-)
+from services.ports import Busy, NoAnswer, PartnerBooker, PartnerTime, ProviderRefused
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.give_back import UNDO_GRACE, give_back_holds, undoing
@@ -83,7 +79,10 @@ _TURN: Final = timedelta(seconds=2)
 _NEVER: Final = frozenset({"400", "404", "409", "410", "422"})
 # What a case is called that an operator must look at: keys, quota, what we send.
 CASE: Final = "partner"
-_WHO: Final = "system"
+# After some hours without an answer an operator should know.
+_SOMEBODY_LOOKS: Final = 60
+# Waits do not grow beyond that of this try, however many there were.
+_MOST_PACE: Final = 8
 
 log = structlog.get_logger()
 
@@ -110,8 +109,7 @@ class OrderProcessor:
         if not self._at_once.acquire(blocking=False):
             return self._later(claimed, now + _TURN)
         try:
-            order_id = str(claimed.payload.get("order", ""))
-            done = _Attempt(self._store, self._service, self._booker, claimed, order_id).run()
+            done = _Attempt(self._store, self._service, self._booker, claimed).run()
         except _TakenOver:
             return "taken over"
         finally:
@@ -143,107 +141,83 @@ class _Attempt:
     service: Service
     booker: PartnerBooker | None
     claimed: ClaimedMessage
-    order_id: str
+    order: OrderRow = field(init=False)
 
     def run(self) -> str:
         store = self.store
         with store.database.transaction() as connection:
-            order = rows.load(connection, store.vault, self.order_id)
+            order_id = str(self.claimed.payload.get("order", ""))
+            order = rows.load(connection, store.vault, order_id)
             if order is None or order.state in {REFUSED, UNDONE}:
                 return self._done(connection, "needless")
             if order.state in GOES_ON:
                 # Our places stay held while the partner is being asked.
                 turns.renew(connection, store.clock, order.holder, HOLD_LEASE)
+        self.order = order
         try:
-            if order.state in GOES_ON:
-                return self._go_on(order)
-            return self._take_back(order)
+            return self._go_on() if order.state in GOES_ON else self._take_back()
         except ProviderRefused as refused:
-            return self._ours(order, refused.code)
+            return self._ours(refused.code)
         except (Busy, NoAnswer) as error:
-            return self._again(order, error)
+            return self._again(error)
 
     # ------------------------------------------------------------ asking for it
 
-    def _go_on(self, order: OrderRow) -> str:
+    def _go_on(self) -> str:
+        order = self.order
         if self.store.clock.now() - order.created_at > DEADLINE:
-            return self._give_up(order, NO_ANSWER)
-        where = self._where(order)
+            return self._give_up(NO_ANSWER)
+        with self.store.database.statement() as connection:
+            where = centre_states(connection, [order.centre_id]).get(order.centre_id)
         if where is None or order.visitor is None:
-            return self._give_up(order, CLOSED)
-        booker = self._booker(order)
+            return self._give_up(CLOSED)
+        booker = self._booker()
         try:
-            patient = order.patient or self._register(order, booker)
+            patient = order.patient or self._register(booker, order.visitor)
             doses = list(order.doses)
             for number, one in enumerate(doses):
-                doses[number] = self._prepared(order, booker, patient, one)
-                self._save(order, doses)
+                doses[number] = self._prepared(booker, patient, one)
+                self._keep(doses=doses)
             for number, one in enumerate(doses):
                 if one.confirmed:
                     continue
-                doses[number] = self._confirmed(order, booker, patient, one)
+                doses[number] = self._confirmed(booker, patient, one)
                 if number + 1 < len(doses):
-                    self._save(order, doses)
+                    self._keep(doses=doses)
         except _None as none:
-            return self._give_up(order, GONE, none.dose)
-        return self._book(order, doses)
+            return self._give_up(GONE, none.dose)
+        return self._book(doses, order.visitor, where)
 
-    def _register(self, order: OrderRow, booker: PartnerBooker) -> str:
-        visitor = order.visitor
-        assert visitor is not None  # noqa: S101 (an order that goes on is not erased)
+    def _register(self, booker: PartnerBooker, visitor: OrderedPerson) -> str:
         self._keep()
-        patient = booker.register(
-            order.centre_id,
-            PartnerPatient(
-                visitor.first_name,
-                visitor.last_name,
-                visitor.born,
-                visitor.postcode,
-                visitor.number,
-            ),
-        )
-        self._change(order, patient_ref=patient)
+        patient = booker.register(self.order.centre_id, visitor)
+        self._keep(patient_ref=patient)
         return patient
 
-    def _prepared(
-        self, order: OrderRow, booker: PartnerBooker, patient: str, one: DoseThere
-    ) -> DoseThere:
+    def _prepared(self, booker: PartnerBooker, patient: str, one: DoseThere) -> DoseThere:
         if one.appointment:
             return one
-        time = _time(order, one)
         self._keep()
-        agenda = booker.free_agenda(time)
+        agenda = booker.free_agenda(self._time(one))
         if not agenda:
             raise _None(one.dose)
         self._keep()
-        try:
-            appointment = booker.prepare(time, agenda, patient)
-        except ProviderRefused as refused:
-            if refused.code in _NEVER:
-                raise _None(one.dose) from refused
-            raise
+        with _none_of(one):
+            appointment = booker.prepare(self._time(one), agenda, patient)
         return replace(one, agenda=agenda, appointment=appointment)
 
-    def _confirmed(
-        self, order: OrderRow, booker: PartnerBooker, patient: str, one: DoseThere
-    ) -> DoseThere:
+    def _confirmed(self, booker: PartnerBooker, patient: str, one: DoseThere) -> DoseThere:
         self._keep()
-        try:
-            booker.confirm(_time(order, one), one.agenda, patient, one.appointment)
-        except ProviderRefused as refused:
-            if refused.code in _NEVER:
-                raise _None(one.dose) from refused
-            raise
+        with _none_of(one):
+            booker.confirm(self._time(one), one.agenda, patient, one.appointment)
         return replace(one, confirmed=True)
 
-    def _book(self, order: OrderRow, doses: Sequence[DoseThere]) -> str:
+    def _book(self, doses: Sequence[DoseThere], visitor: OrderedPerson, where: CentreState) -> str:
         """The partner has all of it: ours, in the transaction that notes so; else it goes back."""
-        store = self.store
+        store, order = self.store, self.order
         with store.database.transaction() as connection:
-            now = rows.load(connection, store.vault, order.id, lock=True)
-            if now is None or now.state not in GOES_ON:
-                raise _TakenOver
-            booked = self._confirm_ours(connection, order)
+            self._still_goes_on(connection)
+            booked = self._confirm_ours(connection, visitor, where)
             if isinstance(booked, Booked):
                 key = f"{order.holder}:1"
                 rows.change(
@@ -258,14 +232,13 @@ class _Attempt:
                 )
                 BOOKINGS.labels(order.channel).inc()
                 return self._done(connection, "booked")
-        return self._give_up(order, NOT_OURS)
+        return self._give_up(NOT_OURS)
 
-    def _confirm_ours(self, connection: Connection, order: OrderRow) -> Booked | object:
-        visitor, where = order.visitor, self._address(connection, order)
-        assert visitor is not None  # noqa: S101 (see _register)
-        assert where is not None  # noqa: S101 (an order is for a centre)
+    def _confirm_ours(
+        self, connection: Connection, visitor: OrderedPerson, where: CentreState
+    ) -> Booked | object:
+        order, number = self.order, visitor.number
         campaign = self.service.campaigns.by_name(order.campaign) or self.service.campaign
-        number = visitor.number
         places = [
             HeldPlace(one.place_id, one.slot_id, order.centre_id, one.start_at)
             for one in order.doses
@@ -292,202 +265,163 @@ class _Attempt:
 
     # ------------------------------------------------------------ nothing comes of it
 
-    def _give_up(self, order: OrderRow, why: str, dose: int = 0) -> str:
+    def _give_up(self, why: str, dose: int = 0) -> str:
         """Give our side back and tell the person; what the partner has is taken away after that."""
         store = self.store
         with store.database.transaction() as connection:
-            now = rows.load(connection, store.vault, order.id, lock=True)
-            if now is None or now.state not in GOES_ON:
-                raise _TakenOver
-            give_back_holds(connection, order.holder)
+            now = self._still_goes_on(connection)
+            give_back_holds(connection, now.holder)
             gone = [one.place_id for one in now.doses if one.dose == dose]
             mirror.block(connection, store.clock, gone)
             there = any(one.appointment for one in now.doses)
             state = UNDOING if there else REFUSED
-            rows.change(connection, store.clock, order.id, seen=GOES_ON, state=state, error=why)
+            rows.change(connection, store.clock, now.id, seen=GOES_ON, state=state, error=why)
             self._tell(connection, now)
             if not there:
                 return self._done(connection, "refused")
-        try:
-            return self._take_back(replace(now, state=UNDOING))
-        except ProviderRefused as refused:
-            return self._ours(order, refused.code)
-        except (Busy, NoAnswer) as error:
-            return self._again(replace(now, state=UNDOING), error)
+        self.order = replace(now, state=UNDOING)
+        return self._take_back()
 
     def _tell(self, connection: Connection, order: OrderRow) -> None:
         """Text the result to a visitor who left a mobile: they may have closed the page."""
-        store, visitor = self.store, order.visitor
+        visitor = order.visitor
         if visitor is None or not visitor.text or not takes_texts(visitor.number):
             return
-        body = texts.reply(load(visitor.language), "not_taken", number=self.service.national_number)
-        message = NewMessage(
-            id=store.chance.identifier(),
-            kind="sms",
-            dedupe_key=f"not_taken:{order.id}",
-            recipient=visitor.number,
-            payload={"body": body},
-            topic=Topic.REPLY,
+        body = texts.filled(
+            load(visitor.language), "reply_not_taken", number=self.service.national_number
         )
-        outbox.add(connection, store.clock, store.vault, message)
+        key, payload = f"not_taken:{order.id}", {"body": body}
+        write_message(
+            connection, self.store, "sms", visitor.number, payload, key=key, topic=Topic.REPLY
+        )
 
     # ------------------------------------------------------------ taking back
 
-    def _take_back(self, order: OrderRow) -> str:
+    def _take_back(self) -> str:
         """Take away what the partner has and should not: of an order, or of a booking since."""
-        if order.state == BOOKED and self._may_come_back(order):
-            return self._look_again()
-        doses_to_cancel = self._doses_to_cancel(order)
-        doses = list(order.doses)
+        store, order = self.store, self.order
+        if order.state == BOOKED and self._may_come_back():
+            with store.database.transaction() as connection:
+                later = store.clock.now() + UNDO_GRACE
+                outbox.put_off(connection, store.clock, self.claimed, later, "undoable")
+            return "put off"
+        doses_to_cancel = self._doses_to_cancel()
+        doses, seen = list(order.doses), (BOOKED, UNDOING)
         for number, one in enumerate(doses):
             if one.dose not in doses_to_cancel:
                 continue
             self._keep()
-            self._booker(order).cancel(order.centre_id, one.appointment)
+            self._booker().cancel(order.centre_id, one.appointment)
             doses[number] = replace(one, removed=True)
-            self._change(order, seen=(BOOKED, UNDOING), doses=doses)
-        store = self.store
+            self._keep(seen, doses=doses)
         with store.database.transaction() as connection:
             if all(dose.removed or not dose.appointment for dose in doses):
-                seen = (BOOKED, UNDOING)
                 rows.change(connection, store.clock, order.id, seen=seen, state=UNDONE)
             return self._done(connection, "undone" if doses_to_cancel else "needless")
 
-    def _may_come_back(self, order: OrderRow) -> bool:
+    def _may_come_back(self) -> bool:
         """Whether it was cancelled so lately that this may be taken back, once more perhaps.
 
         The news of an earlier change may come in the middle of that.
         """
-        store, booking_id = self.store, order.booking_id
+        store, booking_id = self.store, self.order.booking_id
         with store.database.statement() as connection:
             if desk_rows.held_by(connection, store.clock, [undoing(booking_id)]):
                 return True
             file = changes.load(connection, store.vault, booking_id)
             return file is not None and undoable(connection, store, file)
 
-    def _look_again(self) -> str:
-        store = self.store
-        with store.database.transaction() as connection:
-            later = store.clock.now() + UNDO_GRACE
-            outbox.put_off(connection, store.clock, self.claimed, later, "undoable")
-        return "put off"
-
-    def _doses_to_cancel(self, order: OrderRow) -> set[int]:
+    def _doses_to_cancel(self) -> set[int]:
+        order = self.order
         there = {one.dose: one for one in order.doses if one.appointment and not one.removed}
         if order.state != BOOKED:
             return set(there)
         with self.store.database.statement() as connection:
             file = changes.load(connection, self.store.vault, order.booking_id)
-        live = {
-            one.dose: (one.centre_id, one.start_at)
-            for one in (file.appointments if file else ())
-            if one.state == "confirmed"
-        }
+        live = {one.dose: (one.centre_id, one.start_at) for one in (file.live if file else ())}
         return {
             dose for dose, one in there.items() if live.get(dose) != (order.centre_id, one.start_at)
         }
 
     # ------------------------------------------------------------ what went wrong
 
-    def _ours(self, order: OrderRow, code: str) -> str:
+    def _ours(self, code: str) -> str:
         """Keys, quota, what we send: an operator hears of it once, and it is tried again."""
-        store = self.store
-        log.error("a partner refuses us", order=order.id, code=code)
-        with store.database.transaction() as connection:
-            self._add_case(connection, order, code)
-            rows.change(connection, store.clock, order.id, seen=GOES_ON, error=code)
-            outbox.put_back(
-                connection,
-                store.clock,
-                self.claimed,
-                after=OURS_AGAIN,
-                error_code=code,
-                ambiguous=False,
-            )
+        log.error("a partner refuses us", order=self.order.id, code=code)
+        with self.store.database.transaction() as connection:
+            self._add_case(connection, code)
+            self._put_back(connection, OURS_AGAIN, code, error=code)
         return "refused to us"
 
-    def _again(self, order: OrderRow, error: Busy | NoAnswer) -> str:
-        store = self.store
+    def _again(self, error: Busy | NoAnswer) -> str:
+        is_silent = isinstance(error, NoAnswer)
         code = "no answer" if isinstance(error, NoAnswer) else error.code
-        if self.claimed.attempts == _SOMEBODY_LOOKS:
-            self._open_case(order, "no answer")
         plan = next_try(error, min(self.claimed.attempts, _MOST_PACE))
-        with store.database.transaction() as connection:
-            if order.state in GOES_ON and isinstance(error, NoAnswer):
-                rows.change(connection, store.clock, order.id, seen=GOES_ON, state=UNSURE)
-            outbox.put_back(
-                connection,
-                store.clock,
-                self.claimed,
-                after=plan.after if plan else OURS_AGAIN,
-                error_code=code,
-                ambiguous=False,
-            )
-        return NOTHING_CAME if isinstance(error, NoAnswer) else "busy"
+        with self.store.database.transaction() as connection:
+            if self.claimed.attempts == _SOMEBODY_LOOKS:
+                self._add_case(connection, "no answer")
+            changed = {"state": UNSURE} if is_silent and self.order.state in GOES_ON else {}
+            self._put_back(connection, plan.after if plan else OURS_AGAIN, code, **changed)
+        return NOTHING_CAME if is_silent else "busy"
 
-    def _add_case(self, connection: Connection, order: OrderRow, code: str) -> None:
+    def _put_back(
+        self, connection: Connection, after: timedelta, code: str, **changed: str
+    ) -> None:
+        """Try again `after` a while, and note what `changed` about an order that goes on."""
+        clock = self.store.clock
+        if changed:
+            rows.change(connection, clock, self.order.id, seen=GOES_ON, **changed)
+        outbox.put_back(connection, clock, self.claimed, Retry(after, code))
+
+    def _add_case(self, connection: Connection, code: str) -> None:
         """One for each message and code, however often it is tried."""
-        store, why = self.store, f"{order.platform} {code}"
+        store, order = self.store, self.order
+        why = f"{order.platform} {code}"
         known = cases.of_message(connection, self.claimed.id)
         if any(one.why == why and one.closed_at is None for one in known):
             return
-        new = NewCase(
-            id=store.chance.identifier(),
-            kind=CASE,
-            why=why,
-            booking_id=order.booking_id or None,
-            message_id=self.claimed.id,
-        )
-        cases.add(connection, store.clock, new)
-
-    def _open_case(self, order: OrderRow, code: str) -> None:
-        with self.store.database.transaction() as connection:
-            self._add_case(connection, order, code)
+        about = {"booking_id": order.booking_id or None, "message_id": self.claimed.id}
+        open_case(connection, store, CASE, why, **about)
 
     # ------------------------------------------------------------ small things
 
-    def _booker(self, order: OrderRow) -> PartnerBooker:
+    def _booker(self) -> PartnerBooker:
         """Raises Refused where there are no keys for that centre (any more)."""
-        if self.booker is None or not self.booker.knows(order.centre_id):
+        if self.booker is None or not self.booker.knows(self.order.centre_id):
             raise ProviderRefused("no keys")
         return self.booker
 
-    def _keep(self) -> None:
-        store = self.store
-        with store.database.transaction() as connection:
-            if not outbox.keep(connection, store.clock, self.claimed, LEASE):
-                raise _TakenOver
+    def _time(self, one: DoseThere) -> PartnerTime:
+        return PartnerTime(self.order.centre_id, one.dose, one.start_at)
 
-    def _save(self, order: OrderRow, doses: Sequence[DoseThere]) -> None:
-        self._change(order, doses=list(doses))
+    def _still_goes_on(self, connection: Connection) -> OrderRow:
+        """The order as it is now, locked. Raises _TakenOver where it goes on no more."""
+        now = rows.load(connection, self.store.vault, self.order.id, lock=True)
+        if now is None or now.state not in GOES_ON:
+            raise _TakenOver
+        return now
 
-    def _change(self, order: OrderRow, seen: Sequence[str] = GOES_ON, **values: object) -> None:
-        store = self.store
-        with store.database.transaction() as connection:
+    def _keep(self, seen: Sequence[str] = GOES_ON, **values: object) -> None:
+        """Keep the claim, and write what changed. Raises _TakenOver."""
+        clock = self.store.clock
+        with self.store.database.transaction() as connection:
             # An answer that came after another process took over must not be stored.
-            if not outbox.keep(connection, store.clock, self.claimed, LEASE):
+            if not outbox.keep(connection, clock, self.claimed, LEASE):
                 raise _TakenOver
-            if not rows.change(connection, store.clock, order.id, seen=seen, **values):
+            if values and not rows.change(connection, clock, self.order.id, seen=seen, **values):
                 raise _TakenOver
 
     def _done(self, connection: Connection, word: str) -> str:
         outbox.drop(connection, self.store.clock, self.claimed, "done")
         return word
 
-    def _where(self, order: OrderRow) -> changes.Address | None:
-        with self.store.database.statement() as connection:
-            return self._address(connection, order)
 
-    @staticmethod
-    def _address(connection: Connection, order: OrderRow) -> changes.Address | None:
-        return changes.addresses(connection, [order.centre_id]).get(order.centre_id)
-
-
-# After some hours without an answer an operator should know.
-_SOMEBODY_LOOKS: Final = 60
-# Waits do not grow beyond that of this try, however many there were.
-_MOST_PACE: Final = 8
-
-
-def _time(order: OrderRow, one: DoseThere) -> PartnerTime:
-    return PartnerTime(order.centre_id, one.dose, one.start_at)
+@contextmanager
+def _none_of(one: DoseThere) -> Iterator[None]:
+    """Raises _None where the partner says that this appointment can never be made."""
+    try:
+        yield
+    except ProviderRefused as refused:
+        if refused.code in _NEVER:
+            raise _None(one.dose) from refused
+        raise

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from typing import Final
 
 from rapidfuzz import fuzz
 
+from flows.understanding.vocabulary import plain
 from models.centres import geography
 from models.database import Connection
 from models.partners import rows
@@ -153,15 +153,6 @@ class Matcher:
         ]
 
 
-def match(
-    connection: Connection, matcher: Matcher, told: PartnerCentreRow, gid: str = ""
-) -> CentreMatch:
-    """Find what a stored partner's centre is and write it, unless a person has settled it."""
-    found = matcher.find(told, gid)
-    rows.set_match(connection, told.id, found.centre_id, found.matched, found.candidates)
-    return found
-
-
 def settle(connection: Connection, partner_centre_id: str, centre_id: str | None) -> bool:
     """A person says what it is (None: no centre of ours), for ever; False if there is none such."""
     return rows.set_match(connection, partner_centre_id, centre_id, PERSON)
@@ -169,7 +160,7 @@ def settle(connection: Connection, partner_centre_id: str, centre_id: str | None
 
 def likeness(one: str, other: str) -> int:
     """How alike two names of centres are, 0 to 100; words that nearly all have count little."""
-    first, second = _plain(one), _plain(other)
+    first, second = plain(one), plain(other)
     told, known = _COMMON.sub(" ", first).split(), _COMMON.sub(" ", second).split()
     if not told or not known:
         return round(fuzz.token_sort_ratio(first, second) * 0.8)
@@ -216,9 +207,3 @@ def _kilometres(told: PartnerCentreRow, one: OurCentre) -> float:
 def _cell(latitude: float, longitude: float) -> tuple[int, int]:
     """About a kilometre each way, so that nine of them hold everything near."""
     return math.floor(latitude * _CELLS_A_DEGREE), math.floor(longitude * _CELLS_A_DEGREE)
-
-
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(one for one in decomposed if not unicodedata.combining(one))
-    return " ".join(re.findall(r"[a-z0-9]+", letters))

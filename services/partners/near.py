@@ -12,14 +12,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from flows.session import Session
 from flows.understanding import NotUnderstood, telephone
 from models.database import Connection
 from models.partners import bookings as rows
 from models.partners import rows as partner_rows
 from models.partners.bookings import MirroredSlot
 from models.partners.rows import PartnerNear
+from models.rows import from_row
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
+from services.service import Service
 from services.store import Store
 
 MOST_CENTRES = 3
@@ -51,37 +54,43 @@ class Moment:
     second_start_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class PartnerOffer:
-    """A partner's centre with something free. Moments are UTC; `time_zone` is the centre's.
+@dataclass(frozen=True, kw_only=True)
+class PartnerOffer(PartnerNear):
+    """A partner's centre with something free, and how to take it.
 
-    `platform` is the partner's name in the store. `free` counts what the partner showed at
-    `read_at`, `minutes_old` ago. `phone` is E.164 or a short number, empty for none. `centre_id`
-    is the centre of ours that it is, empty where that is not known. `moments` only with
+    `free` counts what the partner showed at `read_at`, `minutes_old` ago. `moments` only with
     `BookingWay.HERE`.
     """
 
-    id: str
-    platform: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    kilometres: float
-    time_zone: str
-    next_at: datetime
-    free: int
-    read_at: datetime
     minutes_old: int
     way: BookingWay
-    link: str = ""
-    phone: str = ""
-    centre_id: str = ""
     moments: tuple[Moment, ...] = ()
 
     @property
     def bookable_here(self) -> bool:
         return self.way is BookingWay.HERE
+
+
+def near(
+    connection: Connection, store: Store, service: Service, session: Session
+) -> tuple[PartnerOffer, ...]:
+    """Partners' centres near the session's place, for pages and desks: see `near_place`.
+
+    Empty where the place is not known yet.
+    """
+    campaign = service.campaign
+    if not session.territory:
+        return ()
+    return near_place(
+        connection,
+        store,
+        campaign,
+        (session.latitude, session.longitude),
+        session.territory,
+        born=session.born_on if session.born else None,
+        groups=session.groups,
+        kilometres=session.within or campaign.radius_kilometres,
+    )
 
 
 def near_place(
@@ -102,7 +111,7 @@ def near_place(
     `born` None: for any person who may book. Two statements at most; none of them locks.
     """
     now = store.clock.now()
-    first_day = _first_day(campaign, born, groups, now)
+    first_day = eligibility(campaign, born, groups, now).first_day if born else None
     age = _age(born, now) if born else None
     found = partner_rows.near(
         connection, *place, territory, kilometres, _begins(first_day, now, campaign), age=age
@@ -123,23 +132,12 @@ def ordinary(phone: str) -> str:
 
 def _offer(one: PartnerNear, now: datetime, moments: tuple[Moment, ...]) -> PartnerOffer:
     way = BookingWay.PHONE if one.phone_only or not one.link else BookingWay.SITE
-    return PartnerOffer(
-        id=one.id,
-        platform=one.platform,
-        name=one.name,
-        street=one.street,
-        postcode=one.postcode,
-        town=one.town,
-        kilometres=one.kilometres,
-        time_zone=one.time_zone,
+    return from_row(
+        PartnerOffer,
+        one,
         next_at=moments[0].start_at if moments else one.next_at,
-        free=one.free,
-        read_at=one.read_at,
         minutes_old=max(0, int((now - one.read_at).total_seconds() // 60)),
         way=BookingWay.HERE if moments else way,
-        link=one.link,
-        phone=one.phone,
-        centre_id=one.centre_id or "",
         moments=moments,
     )
 
@@ -229,12 +227,6 @@ def _spread(moments: list[Moment]) -> list[Moment]:
     left = [moment for moment in moments if moment not in soonest and moment not in others]
     chosen = (soonest + others + left)[:MOST_MOMENTS]
     return sorted(chosen, key=lambda one: one.start_at)
-
-
-def _first_day(
-    campaign: Campaign, born: date | None, groups: tuple[str, ...], now: datetime
-) -> date | None:
-    return eligibility(campaign, born, groups, now).first_day if born else None
 
 
 def _begins(first_day: date | None, now: datetime, campaign: Campaign) -> datetime:

@@ -1,24 +1,36 @@
 """Store what partners told: one centre at a time, all of its slots or none.
 
-A reading that fails changes nothing but the age of what is known.
+A reading that fails changes nothing but the age of what is known. Of a centre that is booked from
+here, places of ours are kept in step with the partner's agendas, in the same transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from models.clock import Clock
 from models.database import Connection, Database
-from models.partners import rows
+from models.partners import bookings, mirror, rows
+from models.partners.mirror import Mirrored
 from models.partners.rows import PartnerCentreRow, PartnerSlot
-from services.partners import match
-from services.partners.match import Matcher
+from services.partners.match import PERSON, Matcher
+from services.store import Store
 
 # A centre has some hundred slots a day. Writing many more would block other writers, for slots that
 # no caller needs.
 MOST_SLOTS: Final = 2000
+
+
+@dataclass(frozen=True)
+class FreeMoment:
+    """A moment (UTC) that is free in so many agendas; `doses` of none: for any dose."""
+
+    start_at: datetime
+    agendas: int
+    doses: frozenset[int] = frozenset()
 
 
 def replace(
@@ -42,7 +54,8 @@ def replace(
     def work(connection: Connection) -> None:
         rows.replace_centre(connection, read_at, told, ahead)
         if matcher:
-            match.match(connection, matcher, told, gid)
+            found = matcher.find(told, gid)
+            rows.set_match(connection, told.id, found.centre_id, found.matched, found.candidates)
 
     database.retried(work)
 
@@ -54,3 +67,54 @@ def gone(database: Database, clock: Clock, platform: str, page: str) -> int:
         for one in ids:
             rows.mark_gone(connection, clock, one)
     return len(ids)
+
+
+def mirror_partner(
+    store: Store,
+    centre_id: str,
+    shown: Sequence[FreeMoment],
+    *,
+    since: datetime,
+    until: datetime,
+    asked_at: datetime,
+) -> Mirrored | None:
+    """Put what a partner showed of a centre at `asked_at` in the place of what was known (UTC).
+
+    `shown` is all that is free from `since` to `until`. None where there is no such centre of ours,
+    or it is not booked at a partner.
+    """
+
+    def work(connection: Connection) -> Mirrored | None:
+        told = bookings.centre_told(connection, centre_id)
+        if told is None:
+            return None
+        slots = [
+            PartnerSlot(one.start_at, dose) for one in shown for dose in (sorted(one.doses) or (0,))
+        ]
+        rows.replace_centre(connection, asked_at, told, slots)
+        rows.set_match(connection, told.id, centre_id, PERSON)
+        free = {one.start_at: one.agendas for one in shown}
+        return mirror.mirror(
+            connection,
+            store.clock,
+            centre_id,
+            free,
+            since=since,
+            until=until,
+            asked_at=asked_at,
+        )
+
+    return store.database.retried(work)
+
+
+def forget_others(store: Store, centre_ids: Collection[str]) -> int:
+    """Centres that are configured no more are booked from here no more; gives how many.
+
+    What is booked stays booked.
+    """
+    with store.database.transaction() as connection:
+        others = [one for one in bookings.mirrored(connection) if one not in centre_ids]
+        for one in others:
+            rows.mark_gone(connection, store.clock, f"{bookings.MIRROR}{one}")
+            mirror.block_all(connection, store.clock, one)
+    return len(others)

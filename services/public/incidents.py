@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from models.database import Connection
 from models.public import incidents
@@ -45,13 +45,7 @@ def keep_up(connection: Connection, store: Store, found: Collection[Found]) -> i
     begun = sorted(set(found) - running.keys())
     ended = [one for what, one in running.items() if what not in found]
     for kind, subject in begun:
-        incidents.begin(
-            connection,
-            store.clock,
-            store.chance.identifier(),
-            kind=kind,
-            text=subject,
-        )
+        _begin(connection, store, kind=kind, text=subject)
     for one in ended:
         incidents.end(connection, store.clock, one.id)
     return len(begun) + len(ended)
@@ -72,14 +66,7 @@ def record_outage(store: Store, began_at: datetime, ended_at: datetime) -> bool:
                 first, last = min(one.began_at, began_at), max(one.ended_at, ended_at)
                 incidents.stretch(connection, one.id, first, last)
                 return True
-        incidents.begin(
-            connection,
-            store.clock,
-            store.chance.identifier(),
-            kind=STORE,
-            began_at=began_at,
-            ended_at=ended_at,
-        )
+        _begin(connection, store, kind=STORE, began_at=began_at, ended_at=ended_at)
     return True
 
 
@@ -88,17 +75,14 @@ def tell(store: Store, text: str, translations: Mapping[str, str], who: str) -> 
 
     `text` is French; `translations` has it by the code of other languages.
     """
-    incident_id = store.chance.identifier()
     with store.database.transaction() as connection:
-        incidents.begin(
-            connection,
-            store.clock,
-            incident_id,
-            kind=TOLD,
-            text=text,
-            translations=translations,
-            who=who,
-        )
+        return _begin(connection, store, kind=TOLD, text=text, translations=translations, who=who)
+
+
+def _begin(connection: Connection, store: Store, **told: Any) -> str:
+    """Write one with these columns; gives its id."""
+    incident_id = store.chance.identifier()
+    incidents.begin(connection, store.clock, incident_id, **told)
     return incident_id
 
 

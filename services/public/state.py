@@ -22,7 +22,6 @@ from models.supervision import snapshots
 from models.supervision.snapshots import Snapshot
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services.campaign.campaign import Campaign
-from services.campaign.opening_hours import hours_of
 from services.centres.towns import departement_name
 from services.public import incidents
 from services.public.incidents import OUTAGE_LEAST
@@ -173,7 +172,7 @@ def _incidents(body: Mapping[str, Any], known: Known, now: datetime) -> list[dic
 def _telephone(
     campaign: Campaign, number: str, body: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    hours = hours_of(campaign)
+    hours = campaign.hours
     line = body.get("telephone", {}).get(COUNTRY_LANGUAGE, {})
     return {
         "number": number,

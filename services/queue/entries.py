@@ -20,11 +20,20 @@ from flows.session import CallerKind, Session
 from flows.world import AfterQueue, NoPerson, Unavailable
 from models.database import Connection
 from models.queue import callbacks, handling, queues
-from models.queue.queues import CALL, CALLBACK, CallQueue, NewQueueEntry, QueueEntry, QueueStatus
+from models.queue.queues import (
+    CALL,
+    CALLBACK,
+    CallQueue,
+    NewQueueEntry,
+    QueueEntry,
+    QueuePosition,
+    QueueStatus,
+)
 from services.campaign.campaign import Campaign
-from services.campaign.opening_hours import OpeningHours, hours_of
+from services.campaign.opening_hours import OpeningHours
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
+from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
 from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER
 from services.queue.wait_estimate import (
     Throughput,
@@ -113,7 +122,7 @@ class WaitEstimates:
     def read(
         self, connection: Connection, store: Store, campaign: Campaign, language: str
     ) -> WaitEstimate:
-        hours, ticks = hours_of(campaign), self._ticks()
+        hours, ticks = campaign.hours, self._ticks()
         known = self._known.get((language, hours))
         if known and ticks - known[0] < self._fresh:
             return known[1]
@@ -336,7 +345,7 @@ def promise(
     joined_at = entry.joined_at
     other = queues.promise_to(connection, vault, number, lock=True)
     if other is not None and other.id != entry.id:
-        if callbacks.message_of(connection, other.id):
+        if other.message_id:
             # The message of that promise is read to the caller after they have talked to an agent.
             callbacks.displace(connection, clock, other.id)
         elif other.state == "talking":
@@ -389,7 +398,7 @@ def cut(connection: Connection, store: Store, call_id: str) -> None:
 class WaitAnnouncement:
     """What a waiting caller may be told; `promise_at` (aware): when they could be rung."""
 
-    place: queues.QueuePosition
+    place: QueuePosition
     wait_seconds: int | None
     promise_at: datetime | None
 
@@ -409,12 +418,13 @@ def listen(
     lease = campaign.hold_lease if renews else None
     with store.database.statement() as connection:
         with store.database.together(connection) if lease else nullcontext():
-            place = queues.queue_position_of_call(connection, store.clock, call_id, lease)
+            place = queues.queue_position(
+                connection, store.clock, call_id, by_call=True, lease=lease
+            )
         if place is None:
             return None
         estimate = wait_estimates.read(connection, store, campaign, place.language)
-    hours, now = hours_of(campaign), store.clock.now()
-    at = place_promise(place.ahead, hours, now, estimate, joined_at=place.joined_at)
+    at = place_promise(place, estimate, campaign.hours, store.clock.now())
     return WaitAnnouncement(place, wait_seconds(place.ahead, estimate.pace), at)
 
 
@@ -427,12 +437,11 @@ def wish_callback(
     caller no longer has counts as done, so that a copy of this request has no second effect.
     """
     with store.database.transaction() as connection:
-        place = queues.queue_position_of_call(connection, store.clock, call_id)
+        place = queues.queue_position(connection, store.clock, call_id, by_call=True)
         if place is None or place.entry_id != place_id:
             return True
         estimate = wait_estimates.read(connection, store, campaign, place.language)
-        hours, now = hours_of(campaign), store.clock.now()
-        at = place_promise(place.ahead, hours, now, estimate, joined_at=place.joined_at)
+        at = place_promise(place, estimate, campaign.hours, store.clock.now())
         if at is None:
             return False
         if place.rings:
@@ -443,7 +452,7 @@ def wish_callback(
 def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
     """The caller chose to go on with the machine; False, and a copy, as in `wish_callback`."""
     with store.database.transaction() as connection:
-        place = queues.queue_position_of_call(connection, store.clock, call_id)
+        place = queues.queue_position(connection, store.clock, call_id, by_call=True)
         if place is None or place.entry_id != place_id:
             return True
         return leave(connection, store, place_id)
@@ -453,6 +462,32 @@ def expire_kept(store: Store, campaign: Campaign) -> int:
     """End places whose callers did not come back within the campaign's resume window."""
     with store.database.transaction() as connection:
         return queues.expire_kept(connection, store.clock, campaign.resume_window)
+
+
+def make_queues(
+    store: Store, control: CallControl, *, anew: bool = False
+) -> tuple[list[str], list[str]]:
+    """Make the provider's queues that are not made, with their size; gives (made, not made).
+
+    By REST: a queue that a document names into being would hold a hundred or a thousand, as the
+    provider likes. `anew`: set the size of all.
+
+    Raises nothing for what a provider or a network can do: callers are held without it, too, for
+    they are taken by their call where the queue's id is not known.
+    """
+    with store.database.statement() as connection:
+        wanted = [one for one in queues.all_queues(connection) if anew or one.provider_sid is None]
+    made, failed = [], []
+    for one in wanted:
+        try:
+            sid = control.make_queue(one.id, one.max_size)
+        except (ProviderRefused, Busy, NoAnswer):
+            failed.append(one.id)
+            continue
+        with store.database.transaction() as connection:
+            queues.set_queue(connection, store.clock, one.id, provider_sid=sid)
+        made.append(one.id)
+    return made, failed
 
 
 # ------------------------------------------------------------------ a place as it is
@@ -475,19 +510,19 @@ def after_queue(connection: Connection, store: Store, entry_id: str, call_id: st
 
 
 def place_promise(
-    ahead: int, hours: OpeningHours, now: datetime, estimate: WaitEstimate, *, joined_at: datetime
+    place: QueuePosition, estimate: WaitEstimate, hours: OpeningHours, now: datetime
 ) -> datetime | None:
     """When a caller with this place is rung if they are promised it now (UTC or aware).
 
-    The `ahead` callers who are due come first, and so do those with an older place who are rung
+    The callers who are due and `ahead` come first, and so do those with an older place who are rung
     later. None: not until tomorrow evening, so that it must not be promised.
     """
     pace = estimate.pace
     usual = pace.usual or pace.agents
     if not usual:
         return estimate.callback_at
-    later = [due for due, joined in estimate.later if joined < joined_at]
-    return when(ahead, pace, hours, now, usual=usual, later=later)
+    later = [due for due, joined in estimate.later if joined < place.joined_at]
+    return when(place.ahead, pace, hours, now, usual=usual, later=later)
 
 
 def number_of(session: Session) -> str:

@@ -7,14 +7,14 @@ asked for (silence, a call cut before its confirmation) the machine calls, and n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.queues import CALLBACK, CallQueue, NewQueueEntry
+from models.queue.queues import CALLBACK, CallQueue, NewQueueEntry, QueueEntry
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.store import Store
@@ -41,17 +41,6 @@ class PromiseResult:
     entry_id: str | None
 
 
-def promise_callback(
-    connection: Connection, store: Store, number: str, call_id: str | None, known: dict[str, Any]
-) -> bool:
-    """Store the promise in the caller's transaction; False when one is already kept.
-
-    `number` is E.164. `known` is what the caller has given already, so that it is not asked again;
-    its `reason` is silent, unfinished, or where in the call an agent was asked for.
-    """
-    return promise(connection, store, number, call_id, known).is_new
-
-
 def promise(
     connection: Connection,
     store: Store,
@@ -62,18 +51,22 @@ def promise(
     expected_at: datetime | None = None,
     departement: str | None = None,
 ) -> PromiseResult:
-    """The same, with its entry; `expected_at` (UTC) is the time that the caller was told.
+    """Store a promise to ring `number` (E.164) in the caller's transaction.
 
-    A caller who gave no sign of life is promised one call ever, as long as we remember them.
+    `known` is what the caller has given already, so that it is not asked again; its `reason` is
+    silent, unfinished, or where in the call an agent was asked for. `expected_at` (UTC) is the time
+    that the caller was told. A caller who gave no sign of life is promised one call ever, as long
+    as we remember them.
     """
     reason = _reason(known)
     index = store.vault.index("phone", number) or b""
     if reason is Reason.SILENT and callbacks.any_for(connection, index, reason):
-        return PromiseResult(is_new=False, entry_id=callbacks.live_of(connection, index))
+        kept = queues.promise_to(connection, store.vault, number)
+        return PromiseResult(is_new=False, entry_id=kept.id if kept else None)
     language = str(known.get("language", "fr"))
     mode, due_at = _mode(reason), store.clock.now() + RING_AFTER
     # The machine rings in all regions, so it needs no regional queue.
-    queue = _queue_for(connection, language, departement if mode == AGENT else None)
+    queue = queue_for(connection, language, departement if mode == AGENT else None)
     overflow = timedelta(minutes=queue.overflow_minutes)
     new = NewQueueEntry(
         id=store.chance.identifier(),
@@ -97,13 +90,13 @@ def promise(
                 _give_old_place(connection, store, new)
             _note_told(connection, store, new.id, expected_at)
             return PromiseResult(is_new=True, entry_id=new.id)
-        kept = callbacks.live_of(connection, index)
-        if kept is not None and callbacks.message_of(connection, kept):
+        kept = queues.promise_to(connection, store.vault, number, lock=True)
+        if kept is not None and kept.message_id:
             # The message that was to be told there waits until this caller has been rung.
-            callbacks.displace(connection, store.clock, kept)
+            callbacks.displace(connection, store.clock, kept.id)
         elif kept is not None:
             _say_anew(connection, store, kept, new)
-            return PromiseResult(is_new=False, entry_id=kept)
+            return PromiseResult(is_new=False, entry_id=kept.id)
     raise RuntimeError("a promise is in the way of another and cannot be found")
 
 
@@ -119,7 +112,7 @@ def _give_old_place(connection: Connection, store: Store, new: NewQueueEntry) ->
     queues.change(connection, store.clock, new.id, ("waiting",), **place)
 
 
-def _say_anew(connection: Connection, store: Store, kept: str, new: NewQueueEntry) -> None:
+def _say_anew(connection: Connection, store: Store, kept: QueueEntry, new: NewQueueEntry) -> None:
     # What the caller said last replaces the earlier data, unless this time they were silent.
     tells = bool(new.known.get("born"))
     # A caller who asks for an agent is not called by the machine; a silent one asked for nothing.
@@ -128,10 +121,12 @@ def _say_anew(connection: Connection, store: Store, kept: str, new: NewQueueEntr
         return
     said: dict[str, Any] = {"reason": new.reason, "mode": new.mode} if asks else {}
     if tells:
-        said |= queues.sealed_known(store.vault, kept, new.known)
+        said |= queues.sealed_known(store.vault, kept.id, new.known)
         said |= {"origin_call_id": new.origin_call_id} if new.origin_call_id else {}
-    callbacks.refresh(connection, store.clock, kept, expected_at=new.expected_at, **said)
-    _note_told(connection, store, kept, new.expected_at)
+    # Its place stays, and when it was promised for first.
+    said |= {"promised_at": store.clock.at(), "expected_at": kept.expected_at or new.expected_at}
+    callbacks.change(connection, store.clock, kept.id, ("waiting",), **said)
+    _note_told(connection, store, kept.id, new.expected_at)
 
 
 def _note_told(
@@ -152,25 +147,22 @@ def _mode(reason: Reason) -> str:
     return MACHINE if reason in BY_MACHINE else AGENT
 
 
-def _queue_for(connection: Connection, language: str, departement: str | None) -> CallQueue:
-    """The queue of the caller's region, if there is one that is not closed; else the national."""
-    national, regions = national_queue(connection, language), regions_of(departement)
-    if not regions:
-        return national
+def queue_for(connection: Connection, language: str, departement: str | None = None) -> CallQueue:
+    """The queue of the caller's region, if there is one that is not closed; else the national.
+
+    That of French where the language has no national queue.
+    """
+    known, regions = queues.all_queues(connection), regions_of(departement)
+    nationals = {one.language: one for one in known if not one.region}
+    national = nationals.get(language) or nationals["fr"]
     theirs = (
         one
-        for one in queues.all_queues(connection)
+        for one in known
         if one.language == national.language
         and one.region.casefold() in regions
         and one.state != "closed"
     )
     return next(theirs, national)
-
-
-def national_queue(connection: Connection, language: str) -> CallQueue:
-    """The national queue of a language; French where it has none."""
-    national = {one.language: one for one in queues.all_queues(connection) if not one.region}
-    return national.get(language) or national["fr"]
 
 
 # ---------------------------------------------------------------- promises of earlier versions
@@ -187,7 +179,7 @@ def adopt_old_promises(store: Store) -> int:
             if not callbacks.old_promise_taken(connection, store.clock, old.id) or not old.number:
                 continue
             language = str(old.known.get("language", "fr"))
-            queue, reason = national_queue(connection, language), _reason(old.known)
+            queue, reason = queue_for(connection, language), _reason(old.known)
             queues.add(
                 connection,
                 store.clock,
@@ -211,8 +203,5 @@ def adopt_old_promises(store: Store) -> int:
 
 def end_where_needless(store: Store) -> int:
     """End promises to people who have booked or talked to an agent meanwhile; gives how many."""
-    reasons: Collection[str] = UNLESS_BOOKED
     with store.database.transaction() as connection:
-        return callbacks.withdraw_booked(
-            connection, store.clock, reasons
-        ) + callbacks.withdraw_served(connection, store.clock)
+        return callbacks.withdraw(connection, store.clock, UNLESS_BOOKED)

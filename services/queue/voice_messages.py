@@ -24,7 +24,7 @@ from models.queue import callbacks, queues, voice
 from models.queue.queues import CALLBACK, NewQueueEntry, QueueEntry
 from services.messages.notices import CallPlan, Reason
 from services.messages.topics import Topic
-from services.queue.promise_callback import MACHINE, RING_AFTER, national_queue
+from services.queue.promise_callback import MACHINE, RING_AFTER, queue_for
 from services.store import Store
 
 # The outcomes of an entry that delivers a message.
@@ -51,7 +51,7 @@ def arrange(connection: Connection, store: Store, claimed: ClaimedMessage, plan:
     known = {**plan.known, "until": plan.until.isoformat() if plan.until else ""}
     new = NewQueueEntry(
         id=store.chance.identifier(),
-        queue_id=national_queue(connection, plan.language).id,
+        queue_id=queue_for(connection, plan.language).id,
         number=claimed.recipient,
         language=plan.language,
         reason=plan.reason,
@@ -68,10 +68,7 @@ def rung(
     connection: Connection, store: Store, try_id: str, *, lock: bool = False
 ) -> QueueEntry | None:
     """The entry whose message this try is to tell; None for a call of another kind."""
-    leg = agents.get_leg(connection, store.vault, try_id)
-    if leg is None or leg.entry_id is None:
-        return None
-    entry = callbacks.load(connection, store.vault, leg.entry_id, lock=lock)
+    entry = callbacks.of_try(connection, store.vault, try_id, lock=lock)
     return entry if entry is not None and entry.message_id else None
 
 
@@ -198,6 +195,7 @@ def resume_displaced(store: Store) -> int:
                 tries=entry.tries,
             )
             if queues.add(connection, store.clock, store.vault, new):
-                voice.taken_anew(connection, store.clock, entry_id)
+                # There is another place for the same message.
+                queues.change(connection, store.clock, entry_id, ("left",), outcome=voice.ANEW)
                 done += 1
     return done

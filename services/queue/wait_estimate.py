@@ -89,16 +89,11 @@ def write_throughput(store: Store, calls_per_second: float = 1.0) -> int:
         there = handling.at_work(connection, clock)
         waiting = handling.waiting(connection)
         before = _stored(connection)
-    languages = {one.language for one in done} | set(waiting) | set(before)
+    languages = set(done) | set(waiting) | set(before)
     languages.update(name for one in there for name in one.languages)
     body = {}
     for language in sorted(languages):
-        seconds = [
-            (one.ended_at - one.began_at).total_seconds()
-            for one in done
-            if one.language == language
-        ]
-        vain = in_vain.get(language, [])
+        seconds, vain = done.get(language, []), in_vain.get(language, [])
         mean = _blended(sum(seconds) + sum(vain), len(seconds))
         each = _blended(sum(seconds) + sum(vain), len(seconds) + len(vain))
         again = len(vain) / (len(seconds) + len(vain) + PRIOR_WEIGHT)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from models.booking.changes import BookedAppointment
 from models.slots import places
 from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
 from services.campaign.campaign import Campaign
@@ -88,7 +89,13 @@ class Allocate:
 
         `zone` is that of the centres, where they have one and the same.
         """
-        return SlotQuery(windows, skip_slots, self.share(), self._apart, zone.key if zone else "")
+        return SlotQuery(
+            windows,
+            skip_slots=skip_slots,
+            share=self.share(),
+            apart=self._apart,
+            zone=zone.key if zone else "",
+        )
 
     def share(self) -> Share | None:
         """Which places the holder may have; None means all.
@@ -127,16 +134,7 @@ class Allocate:
         A first one whose second was just taken by somebody else is given back at once. `zone` is
         that of the centres.
         """
-        held = places.hold(
-            self.connection,
-            self.store.clock,
-            self.holder.id,
-            centre_ids,
-            wish,
-            lease=self.campaign.hold_lease,
-            longest=self.campaign.hold_longest,
-            patient=patient,
-        )
+        held = self._hold(centre_ids, wish, patient=patient)
         if self._apart is None:
             return [Pair(one) for one in held]
         return self._with_second(held, zone, patient=patient)
@@ -159,7 +157,9 @@ class Allocate:
         )
         return held[0] if held else None
 
-    def book(self, chosen: Sequence[Chosen], booking_id: str) -> tuple[int, ...] | None:
+    def book(
+        self, chosen: Sequence[Chosen | HeldPlace | BookedAppointment], booking_id: str
+    ) -> tuple[int, ...] | None:
         """Book all of these places or none; what else the holder holds is given back.
 
         Gives the places in the order of `chosen`: where a hold ran out, another place of the same
@@ -187,7 +187,7 @@ class Allocate:
         seconds = self._seconds(starts, zone, patient=patient)
         alone = [first.place_id for first in firsts if first.centre_id not in seconds]
         if alone:
-            places.release_some(self.connection, self.holder.id, alone)
+            places.release(self.connection, self.holder.id, alone)
         return [
             Pair(first, seconds[first.centre_id]) for first in firsts if first.centre_id in seconds
         ]
@@ -199,25 +199,31 @@ class Allocate:
         found: dict[str, HeldPlace] = {}
         least, most = self.campaign.second_after_days
         for same_hour in (True, False):
-            wanted = [
-                (centre_id, second_window(start, zone, least, most, same_hour=same_hour))
+            windows = {
+                centre_id: second_window(start, zone, least, most, same_hour=same_hour)
                 for centre_id, start in firsts.items()
                 if centre_id not in found
-            ]
-            if not wanted:
+            }
+            if not windows:
                 break
-            held = places.hold_each(
-                self.connection,
-                self.store.clock,
-                self.holder.id,
-                wanted,
-                share=self.share(),
-                lease=self.campaign.hold_lease,
-                longest=self.campaign.hold_longest,
-                patient=patient,
-            )
+            wish = SlotQuery(tuple(windows.values()), each=True, share=self.share())
+            held = self._hold(list(windows), wish, patient=patient)
             found |= {one.centre_id: one for one in held}
         return found
+
+    def _hold(
+        self, centre_ids: Sequence[str], wish: SlotQuery, *, patient: bool
+    ) -> list[HeldPlace]:
+        return places.hold(
+            self.connection,
+            self.store.clock,
+            self.holder.id,
+            centre_ids,
+            wish,
+            lease=self.campaign.hold_lease,
+            longest=self.campaign.hold_longest,
+            patient=patient,
+        )
 
 
 def second_days(campaign: Campaign, first: datetime, zone: ZoneInfo) -> Window:

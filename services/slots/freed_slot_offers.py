@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum, auto
 from itertools import groupby
@@ -29,14 +29,13 @@ from models.booking import changes
 from models.database import Connection
 from models.slots import places
 from models.waiting_list import offers, waiting
-from models.waiting_list.offers import NewOffer
 from models.waiting_list.waiting import Freed, WaitingListEntry
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Holder, Pair
-from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
+from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, undoing
 from services.store import Store
 from services.work import Work
 
@@ -69,11 +68,28 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
     for _, some in groupby(
         sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
     ):
-        queue = _Queue(
-            work.connection, work.store, work.campaign, tried=[but_not] if but_not else []
-        )
-        offered += queue.offer(list(some))
+        offered += _Queue(work, [but_not] if but_not else []).offer(list(some))
     return offered
+
+
+@dataclass(frozen=True)
+class SlotReleaseNotifier:
+    """Those who wait, of all campaigns: for who opens slots."""
+
+    store: Store
+    campaigns: Callable[[], Sequence[Campaign]]
+
+    def anybody(self) -> bool:
+        """Whether somebody waits at this moment."""
+        with self.store.database.statement() as connection:
+            return waiting.anybody(connection)
+
+    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
+        """Offer new places, in the caller's transaction: campaigns in the order they opened."""
+        return sum(
+            offer_freed(Work(connection, self.store, campaign), place_ids)
+            for campaign in self.campaigns()
+        )
 
 
 def free_cancelled(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
@@ -111,7 +127,7 @@ def free_places_of(
 
     `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
     """
-    freed = pass_on_holds(connection, undoing(booking_id))
+    freed = give_back_holds(connection, undoing(booking_id))
     if campaign is not None:
         offer_freed(Work(connection, store, campaign), freed)
 
@@ -156,11 +172,13 @@ class _When:
 class _Queue:
     """Those who wait for places of one centre."""
 
-    connection: Connection
-    store: Store
-    campaign: Campaign
+    work: Work
     # Entries that have an offer by now, or are not to have one.
-    tried: list[str] = field(default_factory=list)
+    tried: list[str]
+
+    def __post_init__(self) -> None:
+        self.connection, self.store = self.work.connection, self.work.store
+        self.campaign = self.work.campaign
 
     def offer(self, places: list[Freed]) -> int:
         """Offer these, by their start; all of them are at one centre."""
@@ -207,7 +225,7 @@ class _Queue:
                     continue
                 if candidate.booked:
                     # Their person booked otherwise; nobody else would notice.
-                    waiting.end(self.connection, self.store.clock, entry.id, "taken")
+                    waiting.settle(self.connection, self.store.clock, entry.id, "taken")
                     continue
                 came = self._offer_to(entry, one)
                 if came is _Came.OFFERED:
@@ -242,7 +260,6 @@ class _Queue:
         if pair is None:
             theirs = entry.not_before is not None or asked
             return _Came.NOT_TO_THEM if entry.doses > 1 and theirs else _Came.TO_NOBODY
-        clock = self.store.clock
         payload = {
             "entry": entry.id,
             "campaign": entry.campaign,
@@ -272,9 +289,11 @@ class _Queue:
             # They were asked about this very hour before.
             give_back_holds(self.connection, holder)
             return _Came.NOT_TO_THEM
+        clock, slot_id = self.store.clock, pair.first.slot_id
         waiting.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
-        new = NewOffer(message_id, entry, pair.first.slot_id)
-        offers.add(self.connection, clock, new, due_at)
+        offers.add(
+            self.connection, clock, entry, offer_id=message_id, slot_id=slot_id, tells_at=due_at
+        )
         return _Came.OFFERED
 
     def _hold(

@@ -19,24 +19,18 @@ UNDO_GRACE = timedelta(minutes=2)
 PASSED_ON_BEFORE = UNDO_GRACE / 2
 
 
-def give_back_holds(connection: Connection, holder: str) -> int:
-    """Free everything that a call, a web session or a desk holds; gives how many places."""
-    return places.release(connection, holder)
+def give_back_holds(
+    connection: Connection,
+    holder: str,
+    place_ids: Sequence[int] | None = None,
+    *,
+    found_by: str = "",
+) -> list[int]:
+    """Free what a call, a web session or a desk holds, or these places of it; gives which.
 
-
-def give_back_kept(connection: Connection, keeper: str, holder: str) -> int:
-    """Free what was kept for a caller who rings again; a late turn of a dead call frees nothing."""
-    return places.release_kept(connection, keeper, holder)
-
-
-def give_back_some(connection: Connection, holder: str, place_ids: Sequence[int]) -> int:
-    """Free these of the places that somebody holds; gives how many."""
-    return places.release_some(connection, holder, place_ids)
-
-
-def pass_on_holds(connection: Connection, holder: str) -> list[int]:
-    """Free what somebody was offered and did not take; gives the places, for the next to have."""
-    return places.give_up(connection, holder)
+    `found_by` is the call that searches among them: a late turn of a dead call frees nothing.
+    """
+    return places.release(connection, holder, place_ids, found_by=found_by)
 
 
 def keep_for_return(work: Work, holder: str, place_ids: Sequence[int], *, keeper: str) -> int:
@@ -82,7 +76,7 @@ def take_back(work: Work, holders: Sequence[str], place_ids: Sequence[int], *, h
     )
     if had == len(place_ids):
         return True
-    places.release_some(work.connection, holder, place_ids)
+    places.release(work.connection, holder, place_ids)
     return False
 
 
@@ -92,13 +86,8 @@ def returning(vault: Vault, caller: str, call_id: str, *, someone_else: bool = F
     A line has one set, and one more for somebody else who spoke there after the first was cut. A
     withheld number (empty) is found again by the code that was told in the call. 40 letters.
     """
-    if not caller:
-        return f"resume:{_told(vault.index('call', call_id))}"
-    return f"{'other' if someone_else else 'resume'}:{_told(vault.index('phone', caller))}"
-
-
-def _told(index: bytes | None) -> str:
-    return (index or b"").hex()
+    index = vault.index("phone", caller) if caller else vault.index("call", call_id)
+    return f"{'other' if caller and someone_else else 'resume'}:{(index or b'').hex()}"
 
 
 def give_back_places(

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from models.slots.places import HeldPlace, SlotQuery, Window
 from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Holder, Pair
-from services.slots.give_back import give_back_holds, give_back_kept, give_back_some
+from services.slots.give_back import give_back_holds
 from services.work import Work
 
 MOST_OFFERS = 3
@@ -76,7 +76,7 @@ def hold_slots(work: Work, holder: Holder, wanted: HoldRequest) -> list[HeldSlot
         give_back_holds(work.connection, holder.id)
     if wanted.returning:
         # Kept since the line was cut: whoever rings again searches among it, too.
-        give_back_kept(work.connection, wanted.returning, holder.id)
+        give_back_holds(work.connection, wanted.returning, found_by=holder.id)
     horizon = work.store.clock.now() + timedelta(days=work.campaign.horizon_days)
     if wanted.not_after is not None:
         horizon = min(horizon, wanted.not_after)
@@ -104,7 +104,7 @@ def hold_adjacent(
     it. `instead_of` are places that were held so before: they are given back first.
     """
     if instead_of:
-        give_back_some(work.connection, holder.id, instead_of)
+        give_back_holds(work.connection, holder.id, instead_of)
     allocator = Allocate(work, holder)
     not_before = max(start - WITHIN, work.store.clock.now() + work.campaign.lead)
     for opens, closes in ((start, start + WITHIN + _INCLUSIVE), (not_before, start)):

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
 
 from flows.session import Offer
+from models.booking.changes import BookedAppointment
+from models.centres.centres import CentreState
+from models.centres.directory import BookableCentre
+from models.slots.places import HeldPlace
+from models.slots.slots import HeldAppointment
 from services.slots.allocate import Chosen
 
-
-class Where(Protocol):
-    """A centre as its own read shapes have it (models.centres, models.booking and others)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def street(self) -> str: ...
-    @property
-    def postcode(self) -> str: ...
-    @property
-    def town(self) -> str: ...
-    @property
-    def time_zone(self) -> str: ...
-
-
-class Place(Protocol):
-    """A place that is held, or that may be; `start_at` is UTC."""
-
-    @property
-    def place_id(self) -> int: ...
-    @property
-    def slot_id(self) -> int: ...
-    @property
-    def centre_id(self) -> str: ...
-    @property
-    def start_at(self) -> datetime: ...
+# A centre, and a place that is held or that may be, as their own read shapes have them.
+Where = CentreState | BookableCentre | HeldAppointment | Offer
+Place = HeldPlace | HeldAppointment | BookedAppointment
 
 
 def offer_at(

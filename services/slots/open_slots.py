@@ -17,15 +17,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from models.centres import centres
 from models.centres.centres import CentreHours
 from models.clock import Clock
-from models.database import Connection, Database
+from models.database import Database
 from models.slots import slots
 from services.centres.import_centres import Watch, no_watch
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 
 Interval = tuple[str, str]
 
@@ -39,23 +40,7 @@ HEADER: Final = ("start", "capacity", "booked", "held", "blocked")
 
 
 class SlotsRefused(Exception):
-    """One sentence: why no slot was opened."""
-
-
-class UnknownCentre(Exception):
-    """One sentence: there is no such centre."""
-
-
-class ReleaseOffers(Protocol):
-    """Those who wait, of all campaigns."""
-
-    def anybody(self) -> bool:
-        """Whether somebody waits at this moment."""
-        ...
-
-    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
-        """Offer new places to them, in the caller's transaction; gives how many were."""
-        ...
+    """One sentence: why no slot was opened, or none can be listed."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +90,7 @@ def open_slots(
     every: int,
     capacity: int,
     watch: Watch = no_watch,
-    offers: ReleaseOffers | None = None,
+    offers: SlotReleaseNotifier | None = None,
 ) -> OpenReport:
     """Open slots from day `first` on, for `days` days, one each `every` minutes.
 
@@ -145,7 +130,7 @@ def open_spans(
     every: int,
     capacity: int,
     watch: Watch = no_watch,
-    offers: ReleaseOffers | None = None,
+    offers: SlotReleaseNotifier | None = None,
 ) -> OpenReport:
     """As open_slots(), with days of its own for each centre. `watch` counts centres.
 
@@ -179,15 +164,17 @@ def list_slots(
 ) -> Iterator[tuple[str, int, int, int, int]]:
     """Rows in the order of HEADER, by start. Starts are ISO 8601 in the centre's own time zone.
 
-    Raises UnknownCentre.
+    Raises SlotsRefused for an unknown centre.
     """
-    name = slots.time_zone_of(database, centre_id)
-    if name is None:
-        raise UnknownCentre(f"there is no centre {centre_id}")
-    zone = ZoneInfo(name)
+    with database.statement() as connection:
+        centre = centres.centre_state(connection, centre_id)
+        found = slots.counts(connection, clock, centre_id)
+    if centre is None:
+        raise SlotsRefused(f"there is no centre {centre_id}")
+    zone = ZoneInfo(centre.time_zone)
     return (
         (row.start_at.astimezone(zone).isoformat(), row.capacity, row.booked, row.held, row.blocked)
-        for row in slots.count(database, clock, centre_id)
+        for row in found
     )
 
 

@@ -21,30 +21,19 @@ from services.store import Store
 from services.supervision.board import iso
 from services.supervision.counts import BoardFigures
 
-# Seconds, people, per cent, times as much as yesterday, texts, people, seconds.
-DEFAULTS: Final[Mapping[str, float]] = MappingProxyType(
-    {
-        "longest_wait": 600,
-        "queue_length": 100,
-        "abandoned_rate": 10,
-        "step_failure": 2,
-        "texts_missing": 20,
-        "agents_at_work": 0,
-        "snapshot_age": 5,
-    }
-)
-# What a supervisor may set, by name.
-RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
-    {
-        "longest_wait": (30, 7200),
-        "queue_length": (1, 5000),
-        "abandoned_rate": (1, 100),
-        "step_failure": (1.1, 20),
-        "texts_missing": (1, 10_000),
-        "agents_at_work": (0, 500),
-        "snapshot_age": (3, 300),
-    }
-)
+# The usual one, and the least and the most that a supervisor may set: seconds, people, per cent,
+# times as much as yesterday, texts, people, seconds.
+_THRESHOLDS: Final[Mapping[str, tuple[float, float, float]]] = {
+    "longest_wait": (600, 30, 7200),
+    "queue_length": (100, 1, 5000),
+    "abandoned_rate": (10, 1, 100),
+    "step_failure": (2, 1.1, 20),
+    "texts_missing": (20, 1, 10_000),
+    "agents_at_work": (0, 0, 500),
+    "snapshot_age": (5, 3, 300),
+}
+DEFAULTS: Final = MappingProxyType({name: one[0] for name, one in _THRESHOLDS.items()})
+RANGES: Final = MappingProxyType({name: one[1:] for name, one in _THRESHOLDS.items()})
 SETTING: Final = "threshold."
 # An alert is over below this part of its threshold.
 EASED: Final = 0.8
@@ -126,14 +115,16 @@ def _failed(counts: Mapping[tuple[str, str], float], step: str) -> float:
     return counts.get(("missed", step), 0) + counts.get(("silent", step), 0)
 
 
-def apply(connection: Connection, store: Store, judged: list[ThresholdReading]) -> int:
-    """Raise and end what is to be, in the caller's transaction; gives how many changed."""
-    lasting = {one.name for one in alerts.raised(connection)}
+def apply(
+    connection: Connection, store: Store, judged: list[ThresholdReading], lasting: set[str]
+) -> int:
+    """Raise and end what is to be, in the caller's transaction; gives how many changed.
+
+    `lasting`: the names of the alerts that are raised.
+    """
     changed = 0
     values = {one.name: one for one in judged}
-    for name in lasting:
-        if name in _JUDGED_ELSEWHERE:
-            continue
+    for name in lasting - _JUDGED_ELSEWHERE:
         if name not in values or values[name].eased:
             changed += alerts.end(connection, store.clock, name)
     for one in judged:

@@ -12,18 +12,19 @@ import statistics
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flows.questions import Part
 from flows.steps import STEPS
-from models.queue.queues import CallQueue
+from models.messages.messages import TopicBacklog
+from models.queue.queues import AT_WORK, CallQueue
 from models.supervision.alerts import Alert
 from models.supervision.board import AgentSeen, EntrySeen, OwedCallbacks, QueueCounts, Texts
 from services.queue.wait_estimate import Throughput
 from services.supervision.counts import GOODBYE, MINUTE, ZONE, BoardFigures
-from services.supervision.messages import MessageFacts
+from services.waiting_list.offer_figures import OfferFigures
 
 MINUTES_SHOWN: Final = 60
 ROUNDED: Final = timedelta(minutes=5)
@@ -32,13 +33,27 @@ GOOD_LEVEL: Final = 90
 BAD_LEVEL: Final = 60
 # Where a caller is with people, not with the machine.
 WITH_PEOPLE: Final = frozenset({"queue", "with_agent"})
-AT_WORK: Final = frozenset({"ready", "reserved", "talking", "wrapup"})
 
 OTHER: Final = "other"
 # The steps of the menu in groups that are told at a glance.
 _GROUP_OF = {name: str(step.part) for name, step in STEPS.items()}
 _ORDER = {step: number for number, step in enumerate(STEPS)}
 _FUNNEL = ("entered", "missed", "silent", "repeated", "hung_up")
+
+
+@dataclass(frozen=True)
+class MessageFacts:
+    """Waiting and come to nothing by topic, open cases by kind, offers, and parts in 24 hours.
+
+    `parts` is None where no limit is set (`parts_a_day` 0).
+    """
+
+    waiting: Sequence[TopicBacklog]
+    missing: Mapping[str, int]
+    cases: Mapping[str, int]
+    offers: OfferFigures
+    parts: int | None
+    parts_a_day: int
 
 
 @dataclass(frozen=True)
@@ -80,17 +95,7 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "line": line(facts),
         "service": service(facts.seen),
         "agents": agents(facts.agents, facts.members),
-        "entries": [
-            {
-                "id": entry.id,
-                "queue": entry.queue_id,
-                "kind": entry.kind,
-                "state": entry.state,
-                "since": iso(entry.since),
-                "staff": entry.staff_id,
-            }
-            for entry in facts.entries
-        ],
+        "entries": [_shown(entry) for entry in facts.entries],
         "callbacks": callbacks(facts),
         "told": told(facts.seen.errors),
         "bookings": bookings(facts.seen, facts.now),
@@ -100,12 +105,8 @@ def put_together(facts: Facts) -> dict[str, Any]:
             "days": facts.horizon.days,
         },
         "texts": {
-            "failed": facts.texts.failed,
-            "undelivered": facts.texts.undelivered,
-            "unclear": facts.texts.unclear,
+            **_shown(facts.texts),
             "missing": facts.texts.failed + facts.texts.undelivered + facts.texts.unclear,
-            "unsent": facts.texts.unsent,
-            "oldest": iso(facts.texts.oldest),
         },
         "messages": messages(facts.messages),
         "cases": dict(sorted(facts.messages.cases.items())),
@@ -154,6 +155,12 @@ def messages(facts: MessageFacts) -> list[dict[str, Any]]:
 def iso(moment: datetime | None) -> str | None:
     """A moment as everywhere on the board: UTC, to the second."""
     return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _shown(facts: Any) -> dict[str, Any]:
+    """A dataclass, by the names of its fields, with its moments as on the board."""
+    values = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    return {name: iso(it) if isinstance(it, datetime) else it for name, it in values.items()}
 
 
 def _total(counts: Mapping[tuple[str, str], float], name: str) -> float:
@@ -316,15 +323,12 @@ def agents(seen: Sequence[AgentSeen], members: Mapping[str, Sequence[str]]) -> d
 def callbacks(facts: Facts) -> dict[str, Any]:
     """What is owed, until when it was promised, and when it will really be done at this pace."""
     rung_by = None
-    if facts.rung_by is not None and facts.promised.count:
+    if facts.rung_by is not None and facts.promised.promised:
         # Rounded up: the same text from one second to the next.
         rung_by = facts.rung_by.astimezone(UTC) + ROUNDED - timedelta(microseconds=1)
         rung_by -= (rung_by - datetime.min.replace(tzinfo=UTC)) % ROUNDED
     return {
-        "promised": facts.promised.count,
-        "overdue": facts.promised.overdue,
-        "first": iso(facts.promised.first),
-        "last": iso(facts.promised.last),
+        **_shown(facts.promised),
         "rung_by": iso(rung_by),
         "rate": round(sum(one.rate_per_minute for one in facts.paces.values()), 1),
     }

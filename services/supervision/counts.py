@@ -1,9 +1,9 @@
 """Counts of the day for the supervisors' board, kept in one process and true to the store.
 
-What is older than a minute is counted by the store itself, minute by minute, once; only the newest
-minute or two are added up here, row by row as they come. So what is shown equals a recount, without
-one each second. A quarter of an hour is counted again, whole, when it is over, and kept as tallies:
-from these a new process starts, and yesterday is compared.
+What is older than a minute is counted by the store once, and the newest minute each second. So what
+is shown equals a recount, without one of all the day each second. A quarter of an hour is counted
+again, whole, when it is over, and kept as tallies: from these a new process starts, and yesterday
+is compared.
 
 Days are those of Paris. `SETTLED_AFTER` is longer than any transaction may take: a row that is
 older is there or will never be.
@@ -12,15 +12,15 @@ older is there or will never be.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from models.database import Connection
 from models.supervision import board, tallies
-from models.supervision.board import AbandonedEntry, AnsweredEntry, TurnSeen
+from models.supervision.board import AnsweredEntry
 from models.supervision.tallies import QUARTER
 from services.store import Store
 
@@ -28,11 +28,7 @@ ZONE: Final = ZoneInfo("Europe/Paris")
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
 SETTLED_AFTER: Final = timedelta(minutes=1)
-# Rows are stamped before they are committed: most within the second, all within a few. So most
-# reads look back a little, and each fifth one far enough for all.
-OVERLAP: Final = timedelta(seconds=2)
-WIDE_OVERLAP: Final = timedelta(seconds=10)
-WIDE_EVERY: Final = 5
+SETTLED_EVERY: Final = timedelta(seconds=10)
 # A call of which nothing was heard for so long is over, whatever became of the news of its end.
 SILENT_AFTER: Final = timedelta(minutes=10)
 LONGEST_CALL: Final = timedelta(hours=6)
@@ -51,14 +47,19 @@ Counts = Counter[tuple[str, str]]
 _COUNTED_OUTCOMES = frozenset({"missed", "silent", "repeated", "back"})
 
 
+def begins(day: date) -> datetime:
+    """The midnight (UTC) with which a day of Paris begins."""
+    return datetime.combine(day, time.min, tzinfo=ZONE).astimezone(UTC)
+
+
 def day_begins(moment: datetime) -> datetime:
     """The midnight (UTC) with which a moment's day in Paris begins."""
-    return _midnight(moment, 0)
+    return begins(moment.astimezone(ZONE).date())
 
 
 def day_before(moment: datetime) -> datetime:
     """The midnight (UTC) with which the day before a moment's day begins."""
-    return _midnight(moment, -1)
+    return begins(moment.astimezone(ZONE).date() - timedelta(days=1))
 
 
 def same_time_yesterday(moment: datetime) -> datetime:
@@ -66,11 +67,6 @@ def same_time_yesterday(moment: datetime) -> datetime:
     local = moment.astimezone(ZONE)
     day = local.date() - timedelta(days=1)
     return datetime.combine(day, local.time(), tzinfo=ZONE).astimezone(UTC)
-
-
-def _midnight(moment: datetime, days: int) -> datetime:
-    day = moment.astimezone(ZONE).date() + timedelta(days=days)
-    return datetime.combine(day, time.min, tzinfo=ZONE).astimezone(UTC)
 
 
 def _down(moment: datetime, to: timedelta) -> datetime:
@@ -86,7 +82,7 @@ def quarter_of(moment: datetime) -> datetime:
 # ---------------------------------------------------------------- what counts as what
 
 
-def _count_move(counts: Counts, before: str, step: str, outcome: str, number: int = 1) -> None:
+def _count_move(counts: Counts, before: str, step: str, outcome: str, number: int) -> None:
     """Add turns that led from one step to another; `before` is empty for an answered ring."""
     if not before:
         counts["calls", ""] += number
@@ -95,14 +91,6 @@ def _count_move(counts: Counts, before: str, step: str, outcome: str, number: in
     if outcome in _COUNTED_OUTCOMES and before:
         # What went wrong is the question's that was asked, wherever it led.
         counts[outcome, before] += number
-
-
-def _count_end(counts: Counts, step: str, number: int = 1) -> None:
-    """Add calls that ended at a step."""
-    if step == GOODBYE:
-        counts["finished", ""] += number
-    else:
-        counts["hung_up", step] += number
 
 
 def _count_answered(counts: Counts, one: AnsweredEntry) -> None:
@@ -119,11 +107,6 @@ def _count_answered(counts: Counts, one: AnsweredEntry) -> None:
         counts["in_time", one.queue_id] += 1
 
 
-def _count_left(counts: Counts, one: AbandonedEntry) -> None:
-    name = "turned_back" if one.outcome in NOT_ABANDONED else "abandoned"
-    counts[name, one.queue_id] += 1
-
-
 def _error_of(one: AnsweredEntry) -> float | None:
     """How wrong the wait was that was told first, as a part of the one that it was."""
     if one.told_seconds is None or one.told_at is None or one.kind != "call":
@@ -132,29 +115,45 @@ def _error_of(one: AnsweredEntry) -> float | None:
     return abs(one.told_seconds - was) / max(was, 1.0)
 
 
-def count_span(connection: Connection, since: datetime, until: datetime) -> Counts:
+@dataclass(frozen=True)
+class SpanCounts:
+    """What the store counts of a span of time, and those rows of which more than that is shown."""
+
+    counts: Counts
+    # When each was booked (UTC), and by which channel.
+    booked: Sequence[tuple[datetime, str]]
+    answered: Sequence[AnsweredEntry]
+
+    def errors(self) -> list[float]:
+        """How wrong each wait was that was told first, as a part of the one that it was."""
+        return [error for row in self.answered if (error := _error_of(row)) is not None]
+
+
+def count_span(connection: Connection, since: datetime, until: datetime) -> SpanCounts:
     """Count a span by the store alone."""
     counts: Counts = Counter()
     for move in board.moves_between(connection, since, until):
         _count_move(counts, *move)
     for step, number in board.ends_between(connection, since, until).items():
-        _count_end(counts, step, number)
-    for channel, number in board.bookings_between(connection, since, until).items():
-        counts["booked", channel] += number
-    for answered in board.answered_between(connection, since, until):
-        _count_answered(counts, answered)
-    for left in board.left_between(connection, since, until):
-        _count_left(counts, left)
+        counts[("finished", "") if step == GOODBYE else ("hung_up", step)] += number
+    booked = board.bookings_between(connection, since, until)
+    for _at, channel in booked:
+        counts["booked", channel] += 1
+    answered = board.answered_between(connection, since, until)
+    for row in answered:
+        _count_answered(counts, row)
+    for queue, outcome, number in board.left_between(connection, since, until):
+        counts["turned_back" if outcome in NOT_ABANDONED else "abandoned", queue] += number
     undelivered = board.undelivered_between(connection, since, until)
     if undelivered:
         counts["undelivered", ""] += undelivered
-    return counts
+    return SpanCounts(counts, booked, answered)
 
 
 def count_quarter(connection: Connection, quarter: datetime) -> Counts:
     """The same of a quarter that is over, and how long each queue was at its end."""
     end = quarter + QUARTER
-    counts = count_span(connection, quarter, end)
+    counts = count_span(connection, quarter, end).counts
     for queue, length in board.length_at(connection, end, LONGEST_PROMISE).items():
         counts["length", queue] += length
     return counts
@@ -177,27 +176,7 @@ def _write_quarter(store: Store, quarter: datetime) -> Counts:
     return counts
 
 
-# ---------------------------------------------------------------- the newest minutes
-
-
-@dataclass
-class _Newest:
-    """Rows that are not settled yet."""
-
-    turns: dict[tuple[str, int], tuple[datetime, str, str, str]] = field(default_factory=dict)
-    ends: dict[str, datetime] = field(default_factory=dict)
-    booked: dict[str, tuple[datetime, str]] = field(default_factory=dict)
-    answered: dict[str, AnsweredEntry] = field(default_factory=dict)
-    left: dict[str, AbandonedEntry] = field(default_factory=dict)
-
-    def drop_before(self, moment: datetime) -> None:
-        self.turns = {key: row for key, row in self.turns.items() if row[0] >= moment}
-        self.ends = {key: at for key, at in self.ends.items() if at >= moment}
-        self.booked = {key: row for key, row in self.booked.items() if row[0] >= moment}
-        self.answered = {
-            key: row for key, row in self.answered.items() if row.answered_at >= moment
-        }
-        self.left = {key: row for key, row in self.left.items() if row.ended_at >= moment}
+# ---------------------------------------------------------------- the running counts
 
 
 @dataclass(frozen=True)
@@ -224,21 +203,15 @@ class Counting:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._started = False
+        # All before it is counted.
         self._cut = datetime.min.replace(tzinfo=UTC)
         self._day = self._cut
-        self._last_at = self._cut
         self._quarters: dict[datetime, Counts] = {}
-        self._settled: Counts = Counter()
-        self._newest = _Newest()
-        # Of the newest turns of today.
-        self._turned: Counts = Counter()
-        self._steps: dict[str, TurnSeen] = {}
         self._minutes: dict[datetime, Counter[str]] = {}
-        self._errors: dict[str, tuple[datetime, float]] = {}
+        self._errors: list[float] = []
         self._yesterday: dict[tuple[str, str], float] | None = None
         self._hour_yesterday: dict[tuple[str, str], float] | None = None
         self._backlog: list[datetime] = []
-        self._reads = 0
         # Quarters that began while this process ran, and are not kept yet.
         self._unwritten: set[datetime] = set()
 
@@ -251,15 +224,12 @@ class Counting:
         """Count what has come. `now` is the store's (UTC)."""
         if not self._started:
             self._start(now)
-        target = _down(now - SETTLED_AFTER, MINUTE)
-        self._read(now)
+        if day_begins(now) != self._day:
+            self._day, self._errors = day_begins(now), []
+            self._compare(now)
+        target = _down(now - SETTLED_AFTER, SETTLED_EVERY)
         if target > self._cut:
             self._settle(now, target)
-        if day_begins(now) != self._day:
-            self._day = day_begins(now)
-            self._compare(now)
-            self._errors = {key: row for key, row in self._errors.items() if row[0] >= self._day}
-            self._add_up()
         if self._backlog:
             _write_quarter(self._store, self._backlog.pop())
             if not self._backlog:
@@ -269,7 +239,7 @@ class Counting:
     # At the start
 
     def _start(self, now: datetime) -> None:
-        self._cut = self._last_at = _down(now - SETTLED_AFTER, MINUTE)
+        self._cut = _down(now - SETTLED_AFTER, SETTLED_EVERY)
         self._day = day_begins(now)
         running = quarter_of(self._cut)
         yesterday = day_before(now)
@@ -279,17 +249,10 @@ class Counting:
             for one in tallies.between(connection, oldest, running):
                 counts = self._quarters.setdefault(one.at, Counter())
                 counts[one.name, one.label] += round(one.value)
-            self._quarters[running] = count_span(connection, running, self._cut)
-            self._unwritten.add(running)
-            booked = board.bookings_since(connection, self._cut - HOUR)
-            answered = board.answered_between(connection, self._day)
-            self._sync(connection, now)
-        for at, channel in booked.values():
-            if at < self._cut:
-                self._minutes.setdefault(_down(at, MINUTE), Counter())[channel] += 1
-        for row in answered:
-            if row.answered_at < self._cut:
-                self._judge(row)
+            booked = board.bookings_between(connection, self._cut - HOUR, running)
+            answered = board.answered_between(connection, self._day, running)
+            self._keep(running, SpanCounts(Counter(), booked, answered))
+            self._keep(running, count_span(connection, running, self._cut))
         quarter = yesterday
         while quarter < running:
             if quarter not in written:
@@ -301,94 +264,25 @@ class Counting:
             quarter += QUARTER
         self._started = True
         self._compare(now)
-        self._add_up()
 
-    def _sync(self, connection: Connection, now: datetime) -> None:
-        """Which calls go on, by the store."""
-        live = board.live_calls(connection, now - LONGEST_CALL, now - SILENT_AFTER)
-        kept = {
-            call_id: self._steps[call_id] for call_id in self._newest.ends if call_id in self._steps
-        }
-        self._steps = kept | {one.call_id: one for one in live}
+    def _keep(self, quarter: datetime, span: SpanCounts) -> None:
+        """Add a span that is settled to its quarter."""
+        self._unwritten.add(quarter)
+        self._quarters.setdefault(quarter, Counter()).update(span.counts)
+        _add_minutes(self._minutes, span)
+        if quarter >= self._day:
+            self._errors += span.errors()
 
-    # Each second
-
-    def _read(self, now: datetime) -> None:
-        self._reads += 1
-        overlap = OVERLAP if self._reads % WIDE_EVERY else WIDE_OVERLAP
-        since = max(self._cut, self._last_at - overlap)
-        newest = self._newest
-        with self._store.database.statement() as connection:
-            turns = board.turns_since(connection, since)
-            self._take_turns(connection, turns)
-            ends = board.ends_since(connection, since)
-            unknown = [
-                call_id
-                for call_id in ends
-                if call_id not in newest.ends and call_id not in self._steps
-            ]
-            if unknown:
-                self._steps |= board.newest_of(connection, unknown)
-            newest.ends |= ends
-            newest.booked |= board.bookings_since(connection, since)
-            newest.answered |= {row.id: row for row in board.answered_between(connection, since)}
-            newest.left |= {row.id: row for row in board.left_between(connection, since)}
-        moments = [self._last_at, *(turn.at for turn in turns), *ends.values()]
-        self._last_at = min(max(moments), now)
-
-    def _take_turns(self, connection: Connection, turns: list[TurnSeen]) -> None:
-        known = self._newest.turns
-        fresh = [turn for turn in turns if (turn.call_id, turn.number) not in known]
-        lacking = [
-            (one.call_id, one.number - 1)
-            for one in fresh
-            if one.number and not self._knows(one.call_id, one.number - 1)
-        ]
-        among = {(one.call_id, one.number) for one in fresh}
-        looked_up = board.steps_of(connection, [key for key in lacking if key not in among])
-        for one in fresh:
-            before = ""
-            if one.number:
-                before = self._step_of(one.call_id, one.number - 1) or looked_up.get(
-                    one.call_id, ""
-                )
-            known[one.call_id, one.number] = (one.at, before, one.step, one.outcome)
-            if one.at >= self._day:
-                _count_move(self._turned, before, one.step, one.outcome)
-            last = self._steps.get(one.call_id)
-            if last is None or last.number <= one.number:
-                self._steps[one.call_id] = one
-
-    def _knows(self, call_id: str, number: int) -> bool:
-        return bool(self._step_of(call_id, number))
-
-    def _step_of(self, call_id: str, number: int) -> str:
-        row = self._newest.turns.get((call_id, number))
-        if row is not None:
-            return row[2]
-        last = self._steps.get(call_id)
-        return last.step if last is not None and last.number == number else ""
-
-    # Each minute
+    # Each ten seconds
 
     def _settle(self, now: datetime, target: datetime) -> None:
-        """Take the store's own count of all minutes up to `target`, and forget their rows."""
+        """Take the store's count of what came up to `target`."""
         with self._store.database.statement() as connection:
             while self._cut < target:
-                minute, self._cut = self._cut, self._cut + MINUTE
-                counts = count_span(connection, minute, self._cut)
-                quarter = quarter_of(minute)
-                self._unwritten.add(quarter)
-                self._quarters.setdefault(quarter, Counter()).update(counts)
-                booked = {
-                    label: number for (name, label), number in counts.items() if name == "booked"
-                }
-                if booked:
-                    self._minutes[minute] = Counter(booked)
-                for row in board.answered_between(connection, minute, self._cut):
-                    self._judge(row)
-            self._newest.drop_before(self._cut)
-            self._sync(connection, now)
+                quarter = quarter_of(self._cut)
+                until = min(target, quarter + QUARTER)
+                self._keep(quarter, count_span(connection, self._cut, until))
+                self._cut = until
         running = quarter_of(self._cut)
         for quarter in sorted(one for one in self._unwritten if one < running):
             self._quarters[quarter] = _write_quarter(self._store, quarter)
@@ -399,12 +293,6 @@ class Counting:
             one: counts for one, counts in self._minutes.items() if one >= self._cut - HOUR
         }
         self._compare(now)
-        self._add_up()
-
-    def _judge(self, row: AnsweredEntry) -> None:
-        error = _error_of(row)
-        if error is not None:
-            self._errors[row.id] = (row.answered_at, error)
 
     def _compare(self, now: datetime) -> None:
         """Read yesterday until the same time by the clock; the running quarter in proportion."""
@@ -421,66 +309,35 @@ class Counting:
                 found[key] = found.get(key, 0.0) + value * part
         self._yesterday, self._hour_yesterday = found, hour
 
-    def _add_up(self) -> None:
-        self._settled = Counter()
-        for quarter, counts in self._quarters.items():
-            if quarter >= self._day:
-                self._settled.update(counts)
-        self._turned = Counter()
-        for at, before, step, outcome in self._newest.turns.values():
-            if at >= self._day:
-                _count_move(self._turned, before, step, outcome)
-
     # What is shown
 
     def _seen(self, now: datetime) -> BoardFigures:
-        today = self._settled + self._turned
-        minutes = {minute: Counter(counts) for minute, counts in self._minutes.items()}
-        for at, channel in self._newest.booked.values():
-            minutes.setdefault(_down(at, MINUTE), Counter())[channel] += 1
-        self._add_newest(today)
-        hour = self._turned.copy()
+        # The store's clock may be ahead of ours.
+        until = now + MINUTE
+        with self._store.database.statement() as connection:
+            newest = of_today = count_span(connection, self._cut, until)
+            if self._cut < self._day:
+                of_today = count_span(connection, self._day, until)
+            live = board.live_by_step(connection, now - LONGEST_CALL, now - SILENT_AFTER)
+        today, hour = of_today.counts.copy(), newest.counts.copy()
         for quarter, counts in self._quarters.items():
+            if quarter >= self._day:
+                today.update(counts)
             if quarter > quarter_of(now) - HOUR:
                 hour.update(counts)
+        minutes = {minute: counts.copy() for minute, counts in self._minutes.items()}
+        _add_minutes(minutes, newest)
         return BoardFigures(
             today=today,
             yesterday=self._yesterday,
             hour=hour,
             hour_yesterday=self._hour_yesterday,
-            live=Counter(one.step for one in self._live(now)),
+            live=live,
             minutes=minutes,
-            errors=tuple(self._errors_of_today()),
+            errors=(*self._errors, *of_today.errors()),
         )
 
-    def _add_newest(self, today: Counts) -> None:
-        """Add what is not settled, but for turns, which are added up as they come."""
-        newest, day = self._newest, self._day
-        for call_id, at in newest.ends.items():
-            last = self._steps.get(call_id)
-            if at >= day and last is not None:
-                _count_end(today, last.step)
-        for at, channel in newest.booked.values():
-            if at >= day:
-                today["booked", channel] += 1
-        for answered in newest.answered.values():
-            if answered.answered_at >= day:
-                _count_answered(today, answered)
-        for left in newest.left.values():
-            if left.ended_at >= day:
-                _count_left(today, left)
 
-    def _live(self, now: datetime) -> Iterator[TurnSeen]:
-        heard = now - SILENT_AFTER
-        ended = self._newest.ends
-        for call_id, one in self._steps.items():
-            if call_id not in ended and one.at >= heard:
-                yield one
-
-    def _errors_of_today(self) -> Iterator[float]:
-        for _at, error in self._errors.values():
-            yield error
-        for row in self._newest.answered.values():
-            newest = _error_of(row) if row.answered_at >= self._day else None
-            if newest is not None:
-                yield newest
+def _add_minutes(minutes: dict[datetime, Counter[str]], span: SpanCounts) -> None:
+    for at, channel in span.booked:
+        minutes.setdefault(_down(at, MINUTE), Counter())[channel] += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from models.accounts import staff as staff_rows
@@ -17,7 +17,7 @@ from models.database import Connection
 from models.supervision import tallies
 from models.supervision.tallies import QUARTER, TallyCount
 from services.supervision.board import iso
-from services.supervision.counts import ZONE
+from services.supervision.counts import ZONE, begins
 
 DAYS_SHOWN: Final = 14
 # What the charts of a day show: the sum over all labels.
@@ -32,11 +32,6 @@ _DAY: Final = (
     "taken_over",
     "undelivered",
 )
-
-
-def begins(day: date) -> datetime:
-    """The midnight (UTC) with which a day of Paris begins."""
-    return datetime.combine(day, time.min, tzinfo=ZONE).astimezone(UTC)
 
 
 def ends(day: date) -> datetime:

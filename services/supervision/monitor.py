@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from models.agents import agents
-from models.agents.agents import NewLeg
+from models.agents.agents import NewCommand, NewLeg
 from models.queue import queues
 from services.accounts.staff import record_act
 from services.agents import provider_commands
+from services.agents.command_store import CommandKind, add, ring
 from services.agents.connect_agent import hang_up_leg
-from services.agents.provider_commands import CommandKind, CommandResult, NewCommand, no
+from services.agents.provider_commands import CommandResult, no
 from services.agents.reserve import line_of
 from services.ports import CallControl
 from services.store import Store
@@ -37,20 +38,17 @@ def listen_in(
         if entry.staff_id == staff_id or (there and there.entry_id != entry_id):
             return no("busy")
         record_act(connection, store, staff_id, mode, entry_id, "", {"agent": entry.staff_id})
+        leg_id = there.id if there else store.chance.identifier()
         if there:
-            agents.set_mode(connection, store.clock, there.id, mode)
-            leg_id, kind = there.id, CommandKind.COACH
+            agents.set_mode(connection, store.clock, leg_id, mode)
             key = f"coach:{leg_id}:{store.chance.identifier()[:12]}"
+            new = NewCommand(
+                CommandKind.COACH, key, staff_id=staff_id, entry_id=entry_id, leg_id=leg_id
+            )
+            asked = add(connection, store, new)
         else:
-            leg_id, kind = store.chance.identifier(), CommandKind.RING_SUPERVISOR
-            key = f"ring:{leg_id}"
             leg = NewLeg(leg_id, "supervisor", entry_id, to, staff_id, mode)
-            agents.add_leg(connection, store.clock, store.vault, leg)
-        asked = provider_commands.add(
-            connection,
-            store,
-            NewCommand(kind, key, staff_id=staff_id, entry_id=entry_id, leg_id=leg_id),
-        )
+            asked = ring(connection, store, leg)
     return provider_commands.carry_out_all(store, control, [asked], made=leg_id)
 
 
@@ -60,7 +58,6 @@ def leave(store: Store, control: CallControl, staff_id: str) -> CommandResult:
         leg = agents.leg_of_staff(connection, store.vault, staff_id, "supervisor")
         if leg is None:
             return no("nobody")
-        agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
         asked = hang_up_leg(connection, store, leg)
         record_act(connection, store, staff_id, "left", leg.entry_id or "")
     return provider_commands.carry_out_all(store, control, [asked])

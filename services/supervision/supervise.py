@@ -7,7 +7,7 @@ long as no supervisor has set it again since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -204,38 +204,16 @@ def pause_agents(store: Store, who: Staff, staff_ids: Sequence[str], reason: str
     """At once, or after their call; gives how many. Raises Refused."""
     if reason not in presence.PAUSES:
         raise ActRefused("value")
-    return _each(
-        store,
-        who,
-        staff_ids,
-        what="agent_paused",
-        after=reason,
-        do=lambda one: presence.pause(store, one, reason),
-    )
+    return _stop(store, who, staff_ids, "agent_paused", reason)
 
 
 def sign_out_agents(store: Store, who: Staff, staff_ids: Sequence[str]) -> int:
     """Offline at once, or after their call; their page stays signed in. Raises Refused."""
-    return _each(
-        store,
-        who,
-        staff_ids,
-        what="agent_signed_out",
-        after=presence.OFFLINE,
-        do=lambda one: presence.offline(store, one),
-    )
+    return _stop(store, who, staff_ids, "agent_signed_out", presence.OFFLINE)
 
 
-def _each(
-    store: Store,
-    who: Staff,
-    staff_ids: Sequence[str],
-    *,
-    what: str,
-    after: str,
-    do: Callable[[str], provider_commands.CommandResult],
-) -> int:
-    """Do something to agents one by one, each with its line in the history first."""
+def _stop(store: Store, who: Staff, staff_ids: Sequence[str], what: str, wished: str) -> int:
+    """Stop agents one by one, each with its line in the history first."""
     before: dict[str, str] = {}
     with store.database.transaction() as connection:
         for staff_id in sorted(set(staff_ids)):
@@ -244,9 +222,9 @@ def _each(
             if now is None:
                 raise ActRefused("agent")
             before[staff_id] = now.state
-            _record(connection, store, who, what, staff_id, (now.state, after))
+            _record(connection, store, who, what, staff_id, (now.state, wished))
     for staff_id in before:
-        do(staff_id)
+        presence.stop(store, staff_id, wished)
     return len(before)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-import structlog
-
+from models.database import Connection
+from models.desk import cases
+from models.messages import messages, outbox
+from models.public.centres import free_by_centre
 from models.queue import queues
 from models.queue.queues import CallQueue
 from models.supervision import alerts, board, snapshots, tallies
@@ -16,15 +18,15 @@ from models.supervision import settings as board_settings
 from models.supervision.board import QueueCounts
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.campaign.opening_hours import OpeningHours, hours_of
-from services.campaign.phone_share import raised_floor
+from services.campaign.opening_hours import OpeningHours
+from services.campaign.phone_share import SETTING, raised_floor
+from services.messages.spend import DAY
 from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
-from services.supervision.board import Facts, put_together
+from services.supervision.board import Facts, MessageFacts, put_together
 from services.supervision.counts import Counting
-from services.supervision.messages import MessageCounts
-from services.supervision.places import FreePlaces
+from services.waiting_list.offer_figures import offer_figures
 
 NAME: Final = "board"
 ENTRIES_SHOWN: Final = 40
@@ -32,8 +34,13 @@ SUMMARISED_EVERY: Final = timedelta(seconds=10)
 # A quarter of a year by quarters of an hour.
 TALLIES_KEPT: Final = timedelta(days=92)
 FORGOTTEN_EVERY: Final = timedelta(hours=6)
-
-log = structlog.get_logger()
+# Messages, cases and offers: no figures by the second, and a morning's reminders are many rows.
+COUNTED_EVERY: Final = timedelta(seconds=5)
+# A day's texts are added up less often: the limit is no matter of seconds.
+SPENT_EVERY: Final = timedelta(seconds=30)
+# Times that the board is written, some 15 seconds: each département's places are counted once.
+REFRESHED_WITHIN: Final = 25
+LISTED_FOR: Final = timedelta(minutes=10)
 
 
 class WriteBoard:
@@ -56,14 +63,17 @@ class WriteBoard:
         horizon = timedelta(days=campaign.horizon_days)
         seen = self._counting.refresh(now)
         places = self._places.refresh(now, now + horizon)
-        messages = self._messages.refresh(now, self._counting.day, campaign)
+        told = self._messages.refresh(now, self._counting.day, campaign)
         with store.database.statement() as connection:
             settings = board_settings.read(connection)
             limits = board_alerts.thresholds(settings)
             all_queues = queues.all_queues(connection)
             lasting = alerts.raised(connection)
             line = board.in_line(connection)
-            paces = {one: read_throughput(connection, one) for one in _languages(all_queues)}
+            paces = {
+                one: read_throughput(connection, one)
+                for one in sorted({one.language for one in all_queues})
+            }
             before = snapshots.get(connection, NAME) if self._first else None
             facts = Facts(
                 now=now,
@@ -79,14 +89,14 @@ class WriteBoard:
                 agents=board.agents(connection),
                 members=queues.memberships(connection),
                 texts=board.texts(connection, store.clock, self._counting.day),
-                messages=messages,
+                messages=told,
                 places=places,
                 paces=paces,
-                rung_by=_rung_by(all_queues, line, paces, hours_of(campaign), now),
+                rung_by=_rung_by(all_queues, line, paces, campaign.hours, now),
                 alerts=lasting,
                 thresholds=limits,
                 campaign=campaign.name,
-                floor=raised_floor(campaign.phone_share, settings),
+                floor=raised_floor(campaign.phone_share, settings.get(SETTING)),
                 floor_of_campaign=campaign.phone_share,
                 horizon=horizon,
             )
@@ -95,20 +105,9 @@ class WriteBoard:
         if before is not None:
             judged += _was_frozen((now - before.at).total_seconds(), limits["snapshot_age"])
         self._first = False
-        return self._store_all(body, judged, {one.name for one in lasting})
-
-    def _store_all(
-        self, body: dict[str, Any], judged: list[board_alerts.ThresholdReading], lasting: set[str]
-    ) -> int:
-        store = self._store
-        named = {one.name: one for one in judged}
-        news = any(one.beyond and one.name not in lasting for one in judged) or any(
-            name not in named or named[name].eased for name in lasting
-        )
-        changed = 0
         with store.database.transaction() as connection:
-            if news:
-                changed = board_alerts.apply(connection, store, judged)
+            names = {one.name for one in lasting}
+            changed = board_alerts.apply(connection, store, judged, names)
             snapshots.put(connection, store.clock, NAME, body)
         return changed
 
@@ -125,8 +124,76 @@ class WriteBoard:
                 tallies.forget(connection, self._store.clock, TALLIES_KEPT)
 
 
-def _languages(all_queues: Sequence[CallQueue]) -> list[str]:
-    return sorted({all_queue.language for all_queue in all_queues})
+class MessageCounts:
+    """Messages, cases and offers of freed places. Not for several threads."""
+
+    def __init__(self, store: Store, parts_a_day: int = 0) -> None:
+        self._store = store
+        self._parts_a_day = parts_a_day
+        self._parts: tuple[datetime, int] | None = None
+        self._kept: tuple[datetime, MessageFacts] | None = None
+
+    def refresh(self, now: datetime, day: datetime, campaign: Campaign) -> MessageFacts:
+        """The figures of now, or of a few seconds ago; `day` (UTC) is when today began."""
+        if self._kept is not None and timedelta() <= now - self._kept[0] < COUNTED_EVERY:
+            return self._kept[1]
+        store = self._store
+        with store.database.statement() as connection:
+            if self._parts_a_day and (
+                self._parts is None or not timedelta() <= now - self._parts[0] < SPENT_EVERY
+            ):
+                self._parts = now, outbox.parts_since(connection, store.clock, DAY)
+            found = MessageFacts(
+                waiting=messages.waiting_by_topic(connection, store.clock),
+                missing=messages.missing_by_topic(connection, day),
+                cases=cases.count_open(connection),
+                offers=offer_figures(connection, store, campaign),
+                parts=self._parts[1] if self._parts else None,
+                parts_a_day=self._parts_a_day,
+            )
+        self._kept = now, found
+        return found
+
+
+class FreePlaces:
+    """Free places by département, a few départements at a time. Not for several threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listed_until: datetime | None = None
+        self._all: list[str] = []
+        self._next = 0
+        self._free: dict[str, int] = {}
+
+    def refresh(self, now: datetime, until: datetime) -> dict[str, int]:
+        """Count the next few, places before `until` (UTC); gives what is known of all."""
+        with self._store.database.statement() as connection:
+            if self._listed_until is None or now >= self._listed_until:
+                first = self._listed_until is None
+                self._listed_until = now + LISTED_FOR
+                self._all = board.departements(connection)
+                self._free = {one: self._free[one] for one in self._all if one in self._free}
+                self._next = 0
+                if first and self._all:
+                    # The first count covers all, so that no supervisor sees an empty map.
+                    self._free = self._count(connection, self._all, until)
+                    return self._free
+            if self._all:
+                each = -(-len(self._all) // REFRESHED_WITHIN)
+                some = self._all[self._next : self._next + each]
+                self._free |= self._count(connection, some, until)
+                self._next = self._next + each if self._next + each < len(self._all) else 0
+        return self._free
+
+    def _count(
+        self, connection: Connection, some: Sequence[str], until: datetime
+    ) -> dict[str, int]:
+        """Free places of these départements, for all channels together."""
+        free = dict.fromkeys(some, 0)
+        found = free_by_centre(connection, self._store.clock, some, until, share=None)
+        for centre in found.values():
+            free[centre.departement] += centre.all
+        return free
 
 
 def _rung_by(
@@ -154,7 +221,7 @@ def _rung_by(
 
 def _is_open(queue: CallQueue, campaign: Campaign, store: Store) -> bool:
     if queue.state == queues.HOURS:
-        return hours_of(campaign).is_open(store.clock.now())
+        return campaign.hours.is_open(store.clock.now())
     return queue.state == "open"
 
 

@@ -17,17 +17,20 @@ from enum import StrEnum
 
 import structlog
 
+from flows.world import Unbooked
+from models import attempts
 from models.database import Connection
 from models.slots.slots import HeldAppointment
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import OfferOutcome
 from models.waiting_list.waiting import Waiter, WaitingListEntry
 from prompts.catalogue import Catalogue
-from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.attempts import TRIES_A_CALL, TRIES_A_DAY, subject, tried
+from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
 from services.slots.freed_slot_offers import free_cancelled, offer_freed
-from services.slots.give_back import pass_on_holds
+from services.slots.give_back import give_back_holds
 from services.slots.offer import offer_at
 from services.store import Store
 from services.work import Work
@@ -114,6 +117,31 @@ def find(work: Work, *, born: date, number: str, rank: int = 1) -> str | None:
     )
 
 
+def find_kept(
+    connection: Connection, store: Store, *, number: str, born: date, call_id: str
+) -> WaitingListEntry | None:
+    """Whom something is kept for at this number (E.164), in the caller's transaction.
+
+    The number that rings and the birth date prove it together, and neither of them alone: a number
+    may be forged and birth dates guessed. A stranger learns nothing by trying: what is told after
+    too many tries is told where nobody waits, too.
+
+    Of several (twins share a line and a birth date) the one whose offer ends first. The try is
+    counted: after three wrong ones in a call, or five in a day from a number, a right one finds
+    nothing either.
+    """
+    subjects = (
+        subject(store, "kept_call", "call", call_id),
+        subject(store, "kept_caller", "phone", number),
+    )
+    in_call, in_day = tried(connection, store, subjects)
+    found = offers.of_line(connection, store.vault, number, born.isoformat())
+    attempts.add(connection, store.clock, subjects, good=bool(found))
+    if in_call >= TRIES_A_CALL or in_day >= TRIES_A_DAY or not found:
+        return None
+    return found[0]
+
+
 def position(connection: Connection, store: Store, entry_id: str) -> WaitingListPosition | None:
     """Where an entry stands; None for one that is unknown or long over. Writes nothing."""
     entry = waiting.load(connection, store.vault, entry_id)
@@ -135,8 +163,7 @@ def leave(work: Work, entry_id: str) -> bool:
     entry = _lock_live(work.connection, work.store, entry_id)
     if entry is None:
         return False
-    waiting.end(work.connection, work.store.clock, entry_id, EntryState.GONE)
-    offers.end(work.connection, work.store.clock, entry_id, OfferOutcome.LEFT)
+    _settle(work.connection, work.store, entry_id, EntryState.GONE, OfferOutcome.LEFT)
     _pass_on(work.connection, work.store, work.campaign, entry_id)
     return True
 
@@ -152,7 +179,7 @@ def accept(
     who: str = "caller",
     call_id: str | None = None,
     chosen: Sequence[int] = (),
-) -> Booked | NotBooked:
+) -> Booked | Unbooked:
     """Book what is held for an entry, in the caller's transaction; again, it gives the same.
 
     An offer that ran out is still theirs until it is passed on. `text_to` is where the confirmation
@@ -162,17 +189,17 @@ def accept(
     """
     entry = waiting.load(work.connection, work.store.vault, entry_id, lock=True)
     if entry is None or entry.state in (EntryState.WAITING, EntryState.GONE):
-        return NotBooked()
+        return Unbooked.GONE
     if entry.state == EntryState.TAKEN:
         reference = waiting.reference_of(work.connection, work.store.vault, entry_id)
-        return NotBooked() if reference is None else Booked(reference, None)
+        return Unbooked.GONE if reference is None else Booked(reference, None)
     held = waiting.offered_to(work.connection, work.store.clock, entry_id)
     if _is_another(held, chosen):
-        return NotBooked()
+        return Unbooked.GONE
     if len(held) != entry.doses:
         # A dead scheduler: the hold ran out, and the place may be somebody else's.
         _gone(work, entry)
-        return NotBooked()
+        return Unbooked.GONE
     request = Request(
         holder=Holder(channel, waiting.holder_of(entry_id)),
         offer=offer_at(held[0], *held),
@@ -186,8 +213,7 @@ def accept(
     )
     booked = confirm_booking(work, request, catalogue=catalogue, national_number=national_number)
     if isinstance(booked, Booked):
-        waiting.end(work.connection, work.store.clock, entry_id, EntryState.TAKEN)
-        offers.end(work.connection, work.store.clock, entry_id, OfferOutcome.TAKEN)
+        _settle(work.connection, work.store, entry_id, EntryState.TAKEN, OfferOutcome.TAKEN)
     else:
         _not_booked(work, entry, held)
     return booked
@@ -201,8 +227,7 @@ def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[HeldAppointm
     """
     also = [one.place_id for one in held]
     if waiting.is_booked(work.connection, entry.id):
-        waiting.end(work.connection, work.store.clock, entry.id, EntryState.TAKEN)
-        offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.BOOKED)
+        _settle(work.connection, work.store, entry.id, EntryState.TAKEN, OfferOutcome.BOOKED)
         _pass_on(work.connection, work.store, work.campaign, entry.id, also)
     else:
         _gone(work, entry, also)
@@ -222,29 +247,10 @@ def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
         return False
     if _is_another(waiting.offered_to(work.connection, work.store.clock, entry_id), chosen):
         return False
-    waiting.set_waiting(work.connection, work.store.clock, entry.id, behind=entry.offers > 1)
-    offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.REFUSED)
+    state, behind = EntryState.WAITING, entry.offers > 1
+    _settle(work.connection, work.store, entry.id, state, OfferOutcome.REFUSED, behind=behind)
     _pass_on(work.connection, work.store, work.campaign, entry.id)
     return True
-
-
-@dataclass(frozen=True)
-class SlotReleaseNotifier:
-    """Those who wait, of all campaigns: for who opens slots (see slots.open_slots.Offers)."""
-
-    store: Store
-    campaigns: Callable[[], Sequence[Campaign]]
-
-    def anybody(self) -> bool:
-        with self.store.database.statement() as connection:
-            return waiting.anybody(connection)
-
-    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
-        """Offer new places, in the caller's transaction: campaigns in the order they opened."""
-        return sum(
-            offer_freed(Work(connection, self.store, campaign), place_ids)
-            for campaign in self.campaigns()
-        )
 
 
 def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
@@ -261,7 +267,7 @@ def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
             lost = offers.untellable(connection, limit=AT_ONCE)
         passed = sum(
             _pass_on_alone(store, campaign_of(name), entry_id)
-            for entry_id, name in dict.fromkeys((*over, *lost))
+            for entry_id, name in dict.fromkeys((*over, *(one[:2] for one in lost)))
         )
         done += passed
         if max(len(over), len(lost)) < AT_ONCE or not passed:
@@ -279,34 +285,28 @@ def _pass_on_alone(store: Store, campaign: Campaign | None, entry_id: str) -> bo
 
 def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
     with store.database.transaction() as connection:
-        lapsed = waiting.is_lapsed(connection, store.clock, entry_id)
-        lost = None if lapsed else offers.why_untellable(connection, entry_id)
-        if not lapsed and lost is None:
+        lapsed = waiting.lapsed(connection, store.clock, only=entry_id)
+        lost = [] if lapsed else offers.untellable(connection, only=entry_id)
+        if not lapsed and not lost:
             return False
         entry = waiting.load(connection, store.vault, entry_id)
-        clock, outcome = store.clock, OfferOutcome.LAPSED
+        state, outcome = EntryState.WAITING, OfferOutcome.LAPSED
         if waiting.is_booked(connection, entry_id):
-            outcome = OfferOutcome.BOOKED
-            waiting.end(connection, clock, entry_id, EntryState.TAKEN)
+            state, outcome = EntryState.TAKEN, OfferOutcome.BOOKED
         elif entry is None or campaign is None:
-            outcome = OfferOutcome.GONE
-            waiting.end(connection, clock, entry_id, EntryState.GONE)
-        elif lost == offers.TOO_LATE:
+            state, outcome = EntryState.GONE, OfferOutcome.GONE
+        elif lost and lost[0][2] == offers.TOO_LATE:
             # No fault of theirs; and they are not asked about the same hour again, or two such
             # people would have it by turns.
             outcome = OfferOutcome.UNTOLD
-            waiting.set_waiting(connection, clock, entry_id)
             offers.uncount(connection, entry_id)
-        elif lost is None and not offers.was_told(connection, entry_id):
+        elif lapsed and not offers.was_told(connection, entry_id):
             # Nobody could answer: they are asked again, and may be about the same hour.
             outcome = OfferOutcome.UNTOLD
-            waiting.set_waiting(connection, clock, entry_id)
-            offers.forget(connection, clock, entry_id)
+            offers.forget(connection, store.clock, entry_id)
         elif entry.offers > 1:
-            waiting.end(connection, clock, entry_id, EntryState.GONE)
-        else:
-            waiting.set_waiting(connection, clock, entry_id)
-        offers.end(connection, clock, entry_id, outcome)
+            state = EntryState.GONE
+        _settle(connection, store, entry_id, state, outcome)
         freed = _pass_on(connection, store, campaign, entry_id)
         if outcome is OfferOutcome.UNTOLD and campaign is not None:
             # What nobody behind them wants is theirs before it is everybody's.
@@ -316,9 +316,22 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
 
 def _gone(work: Work, entry: WaitingListEntry, also: Sequence[int] = ()) -> None:
     """The place is not to be had any more, which is no fault of theirs."""
-    waiting.set_waiting(work.connection, work.store.clock, entry.id)
-    offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.GONE)
+    _settle(work.connection, work.store, entry.id, EntryState.WAITING, OfferOutcome.GONE)
     _pass_on(work.connection, work.store, work.campaign, entry.id, also)
+
+
+def _settle(
+    connection: Connection,
+    store: Store,
+    entry_id: str,
+    state: EntryState,
+    outcome: OfferOutcome,
+    *,
+    behind: bool = False,
+) -> None:
+    """What an entry is from now on, and what became of its offer."""
+    waiting.settle(connection, store.clock, entry_id, state, behind=behind)
+    offers.end(connection, store.clock, entry_id, outcome)
 
 
 def _pass_on(
@@ -329,7 +342,7 @@ def _pass_on(
     also: Sequence[int] = (),
 ) -> list[int]:
     """Give what an entry holds to those behind it; nobody sees it free in between."""
-    freed = sorted({*pass_on_holds(connection, waiting.holder_of(entry_id)), *also})
+    freed = sorted({*give_back_holds(connection, waiting.holder_of(entry_id)), *also})
     if campaign is not None:
         offer_freed(Work(connection, store, campaign), freed, but_not=entry_id)
     return freed

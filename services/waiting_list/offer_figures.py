@@ -48,16 +48,16 @@ class Inversion:
 
 def offer_figures(connection: Connection, store: Store, campaign: Campaign) -> OfferFigures:
     """Of all campaigns; a day is one of this campaign's zone. Three statements."""
-    found = offers.counts(connection, store.clock, _midnight(store, campaign))
-    ended = found.ended
+    midnight = _midnight(store, campaign)
+    out, untold, ended, seconds = offers.counts(connection, store.clock, midnight)
     return OfferFigures(
-        out=found.out,
-        untold=found.untold,
+        out=out,
+        untold=untold,
         taken=ended.get(OfferOutcome.TAKEN, 0),
         refused=ended.get(OfferOutcome.REFUSED, 0),
         lapsed=ended.get(OfferOutcome.LAPSED, 0),
         unreached=ended.get(OfferOutcome.UNTOLD, 0),
-        median_minutes=round(median(found.seconds) / 60, 1) if found.seconds else None,
+        median_minutes=round(median(seconds) / 60, 1) if seconds else None,
     )
 
 

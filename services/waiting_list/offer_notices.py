@@ -113,7 +113,7 @@ class OfferNotices:
         language = str(told.get("language") or "fr")
         text = ""
         if texts.wanted(campaign, str(news)):
-            text = texts.news(load(language), str(news), number=self.number)
+            text = texts.filled(load(language), str(news), number=self.number)
         call = CallPlan(str(Reason.NEWS), language, {"news": str(news)})
         # Who asked for a call is called; who asked for a text is where texts do not go.
         return ReadyNotice(claimed.recipient, text, call, by_call_first=not told.get("by_text"))

@@ -20,6 +20,7 @@ from typing import Final, TextIO
 from exchange.settings import Settings
 from exchange.sip import extra
 from exchange.sip.settings import BadFile, load
+from simulator import tongues
 from simulator.call import (
     BOOKED,
     NOT_BOOKED,
@@ -47,9 +48,6 @@ QUIET_S: Final = 1.5
 LONGEST_S: Final = 600.0
 MOST_GROUPS: Final = 100
 SECONDS: Final = re.compile(r"\d{1,3}(\.\d+)?")
-REFERENCE: Final = re.compile(
-    r"\bréférence\b\D{0,5}(\d{10})\b|\breference\b\D{0,5}(\d{10})\b", re.IGNORECASE
-)
 NO_EXTRA: Final = "the packages for telephones are not installed; `make sip` installs them"
 
 EXAMPLES: Final = f"""examples:
@@ -159,8 +157,8 @@ def server(typed: str | None) -> tuple[str, int]:
 def reference_in(texts: list[str]) -> str | None:
     """Return the ten digits after the word reference in the first text that has them."""
     for text in texts:
-        if found := REFERENCE.search(text):
-            return found[1] or found[2]
+        if found := tongues.reference().search(text):
+            return re.sub(r"\D", "", found["digits"])
     return None
 
 

@@ -75,15 +75,17 @@ class HandsetCall:
     ours: str
     theirs: str
     target: str
-    # The request that began it, for CANCEL and for the answers to it.
-    invite: SipRequest
     source: Address | None = None
-    number: int = 1
-    status: int = 0
+    # Of our last request.
+    number: int = 0
     # Seconds on the loop's clock.
     rang_at: float | None = None
     answered_at: float | None = None
     how: str = ""
+    # The request that began it, for CANCEL and for the answers to it.
+    invite: SipRequest = field(init=False)
+    # Our ACK, as it went.
+    ack: bytes = b""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -97,32 +99,18 @@ class HandsetCall:
         """End it with BYE and wait until that is answered; once is enough."""
         if not self.ended.is_set():
             self.end("we hung up")
-            await self._asked("BYE")
+            self.number += 1
+            with contextlib.suppress(NotAnswered):
+                await self.handset.ask(self.request("BYE"))
 
     async def cancel(self) -> None:
         """Give up a call of ours that was not answered yet."""
         if self.answered_at is None and not self.ended.is_set():
-            cancel = self.handset.request(
-                "CANCEL",
-                self.invite.uri,
-                source=self.ours,
-                to=self.theirs,
-                call_id=self.call_id,
-                number=self.number,
-            )
+            cancel = self.request("CANCEL")
             # The very branch of what it cancels (RFC 3261, 9.1).
             cancel.set_header("Via", self.invite.get_header("Via") or "")
             with contextlib.suppress(NotAnswered):
                 await self.handset.ask(cancel)
-
-    async def info(self, body: str, kind: str = "application/dtmf-relay") -> int:
-        """Send SIP INFO, as telephones do for keys; returns the status of the answer."""
-        return await self._asked("INFO", kind, body)
-
-    async def offer_again(self, direction: str) -> int:
-        """Send a re-INVITE: `sendonly` and `inactive` hold the call, `sendrecv` takes it back."""
-        body = self.handset.offer(self.stream, direction)
-        return await self._asked("INVITE", "application/sdp", body)
 
     # A call that comes in
 
@@ -181,9 +169,9 @@ class HandsetCall:
             self.stream.close()
             self.handset.forget(self)
 
-    async def _asked(self, method: str, kind: str = "", body: str = "") -> int:
-        self.number += 1
-        request = self.handset.request(
+    def request(self, method: str) -> SipRequest:
+        """Return a request of this call."""
+        return self.handset.request(
             method,
             self.target,
             source=self.ours,
@@ -191,28 +179,14 @@ class HandsetCall:
             call_id=self.call_id,
             number=self.number,
         )
-        if kind:
-            request.set_header("Content-Type", kind)
-            request.text = body
-        try:
-            answer = await self.handset.ask(request)
-        except NotAnswered as nothing:
-            return nothing.status
-        if method == "INVITE" and answer.status_code == OK:
-            self.handset.acknowledge(self, answer)
-        return answer.status_code
 
     def _answer(self, status: int, sdp: str = "") -> None:
-        answer = self.handset.answer_to(self.invite, status, tag=_tag(self.ours))
-        if sdp:
-            answer.set_header("Contact", f"<{self.handset.own_uri}>")
-            answer.set_header("Content-Type", "application/sdp")
-            answer.text = sdp
         if self.source is not None:
-            self.handset.reply(self.invite, answer, self.source)
+            tag = _tag(self.ours)
+            self.handset.reply(self.invite, status, self.source, tag=tag, sdp=sdp)
 
 
-class Handset:
+class Handset(asyncio.DatagramProtocol):
     """A telephone at a UDP port of its own that knows one service, `server`.
 
     `user` stands before the `@`, in From and when it registers; `password` is for digest. Whoever
@@ -242,7 +216,6 @@ class Handset:
         self._transport: asyncio.DatagramTransport | None = None
         self._asked: dict[str, _Asked] = {}
         self._replies: OrderedDict[str, bytes] = OrderedDict()
-        self._acks: OrderedDict[str, bytes] = OrderedDict()
         self._calls: dict[str, HandsetCall] = {}
         self._rung: asyncio.Queue[HandsetCall] = asyncio.Queue(MOST_CALLS)
         self._numbers = 0
@@ -251,7 +224,7 @@ class Handset:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Wire(self._take), local_addr=(self._host, 0)
+            lambda: self, local_addr=(self._host, 0)
         )
         return self
 
@@ -287,12 +260,7 @@ class Handset:
 
     async def register(self, expires: int = 300) -> int:
         """Register, or with 0 no longer be registered; returns the status of the last answer."""
-        request = self._registers(expires)
-        answer = await self.ask(request)
-        if answer.status_code in CHALLENGES:
-            request = self._registers(expires)
-            if self._proves(request, answer):
-                answer = await self.ask(request)
+        answer = await self._proved(lambda: self._registers(expires))
         return answer.status_code
 
     async def call(
@@ -309,20 +277,23 @@ class Handset:
         host, port = self.server
         uri = f"sip:{to}@{host}:{port}"
         ours = f"<sip:{sender or self.user}@{host}>;tag={_token()}"
-        stream = Stream(self._host, self.ticker, law=self._law, keys_type=self._keys_type)
-        invite = self._invite(uri, ours, _token(), 1, stream)
-        call = HandsetCall(self, stream, invite.call_id or "", ours, f"<{uri}>", uri, invite)
+        call = HandsetCall(self, self._stream(), _token(), ours, f"<{uri}>", uri)
         self._calls[call.call_id] = call
         if began is not None:
             began(call)
+
+        def invite() -> SipRequest:
+            call.number += 1
+            call.invite = call.request("INVITE")
+            _add_sdp(call.invite, self.offer(call.stream))
+            return call.invite
+
         try:
-            answer = await self._answered(call)
+            answer = _accepted(await self._proved(invite))
             call.theirs = answer.get_header("To") or call.theirs
-            contacts = answer.contact
-            if contacts:
-                found = re.search(r"<([^>]+)>", answer.get_header("Contact") or "")
-                call.target = found[1] if found else call.target
-            self.acknowledge(call, answer)
+            call.target = _contact(answer) or call.target
+            call.ack = bytes(call.request("ACK"))
+            self._send(call.ack, self.server)
             call.answered_at = asyncio.get_running_loop().time()
             call.connect(answer.text)
         except BaseException:
@@ -335,7 +306,7 @@ class Handset:
     async def is_rung(self) -> HandsetCall:
         return await self._rung.get()
 
-    def offer(self, stream: Stream, direction: str = "sendrecv") -> str:
+    def offer(self, stream: Stream) -> str:
         """Return the SDP of a stream: G.711, the law preferred first, and keys."""
         laws = sorted(PAYLOAD, key=lambda law: law != stream.law)
         forms = " ".join(str(PAYLOAD[law]) for law in laws)
@@ -345,7 +316,7 @@ class Handset:
             f"c=IN IP4 {self._host}\r\nt=0 0\r\n"
             f"m=audio {stream.port} RTP/AVP {forms} {stream.keys_type}\r\n{maps}"
             f"a=rtpmap:{stream.keys_type} telephone-event/8000\r\n"
-            f"a=fmtp:{stream.keys_type} 0-15\r\na=ptime:20\r\na={direction}\r\n"
+            f"a=fmtp:{stream.keys_type} 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
         )
 
     # Messages
@@ -385,7 +356,7 @@ class Handset:
         rings = asked.request.method == "INVITE"
         while not asked.answer.done():
             if not (rings and asked.heard):
-                self._send(asked.request, self.server)
+                self._send(bytes(asked.request), self.server)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(asked.answer), wait)
             waited, wait = waited + wait, 2 * wait if rings else min(2 * wait, T2)
@@ -393,51 +364,45 @@ class Handset:
                 raise NotAnswered(TIMED_OUT, "nothing was heard")
         return asked.answer.result()
 
-    def acknowledge(self, call: HandsetCall, answer: SipResponse) -> None:
-        """Send ACK for a 200 to an INVITE, and again whenever that 200 comes again."""
-        number = answer.cseq.seq if answer.cseq else call.number
-        ack = self.request(
-            "ACK",
-            call.target,
-            source=call.ours,
-            to=answer.get_header("To") or call.theirs,
-            call_id=call.call_id,
-            number=number,
-        )
-        _remember(self._acks, f"{call.call_id} {number}", bytes(ack))
-        self._send(ack, self.server)
+    def reply(
+        self, request: SipRequest, status: int, to: Address, *, tag: str = "", sdp: str = ""
+    ) -> None:
+        """Answer a request with what is taken over from it (RFC 3261, 8.2.6).
 
-    def answer_to(self, request: SipRequest, status: int, *, tag: str = "") -> SipResponse:
-        """Return an answer with what it takes over from the request (RFC 3261, 8.2.6)."""
+        The same request, come once more, gets the same answer.
+        """
         answer = SipResponse(status_code=status, reason_phrase=REASONS.get(status, "Refused"))
         for via in request.get_header_values("Via"):
             answer.add_header("Via", via)
         for name in ("From", "Call-ID", "CSeq"):
             answer.set_header(name, request.get_header(name) or "")
-        to = request.get_header("To") or ""
-        answer.set_header("To", to if "tag=" in to or not tag else f"{to};tag={tag}")
-        return answer
-
-    def reply(self, request: SipRequest, answer: SipResponse, to: Address) -> None:
-        """Send an answer; the same request, come once more, gets it again."""
-        _remember(self._replies, _key(request), bytes(answer))
-        self._send(answer, to)
+        theirs = request.get_header("To") or ""
+        answer.set_header("To", theirs if "tag=" in theirs or not tag else f"{theirs};tag={tag}")
+        if sdp:
+            answer.set_header("Contact", f"<{self.own_uri}>")
+            _add_sdp(answer, sdp)
+        self._replies[_key(request)] = bytes(answer)
+        while len(self._replies) > MOST_ANSWERS:
+            self._replies.popitem(last=False)
+        self._send(bytes(answer), to)
 
     def forget(self, call: HandsetCall) -> None:
         self._calls.pop(call.call_id, None)
 
-    async def _answered(self, call: HandsetCall) -> SipResponse:
-        """Return the 200 to a call's INVITE, proving who we are where that is asked for."""
-        answer = await self.ask(call.invite)
-        if answer.status_code in CHALLENGES:
-            call.number += 1
-            again = self._invite(call.invite.uri, call.ours, call.call_id, call.number, call.stream)
-            if self._proves(again, answer):
-                call.invite = again
+    def _stream(self) -> Stream:
+        return Stream(self._host, self.ticker, law=self._law, keys_type=self._keys_type)
+
+    async def _proved(self, make: Callable[[], SipRequest]) -> SipResponse:
+        """Return the answer to a request, proving who we are where that is asked for."""
+        answer = await self.ask(make())
+        if answer.status_code in CHALLENGES and self._login is not None:
+            again = make()
+            proof = answer_challenge(
+                self._login, answer, answer.status_code, again.method, again.uri
+            )
+            if proof is not None:
+                again.set_header(*proof)
                 answer = await self.ask(again)
-        call.status = answer.status_code
-        if answer.status_code != OK:
-            raise NotAnswered(answer.status_code, answer.reason_phrase)
         return answer
 
     def _registers(self, expires: int) -> SipRequest:
@@ -455,28 +420,10 @@ class Handset:
         request.set_header("Expires", str(expires))
         return request
 
-    def _invite(self, uri: str, ours: str, call_id: str, number: int, stream: Stream) -> SipRequest:
-        invite = self.request(
-            "INVITE", uri, source=ours, to=f"<{uri}>", call_id=call_id, number=number
-        )
-        invite.set_header("Content-Type", "application/sdp")
-        invite.text = self.offer(stream)
-        return invite
-
-    def _proves(self, request: SipRequest, challenge: SipResponse) -> bool:
-        if self._login is None:
-            return False
-        proof = answer_challenge(
-            self._login, challenge, challenge.status_code, request.method, request.uri
-        )
-        if proof is None:
-            return False
-        request.set_header(*proof)
-        return True
-
     # What comes in
 
-    def _take(self, data: bytes, source: Address) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        """Take a message that came."""
         try:
             message = SipMessage.parse(data)
         except ValueError:
@@ -484,21 +431,20 @@ class Handset:
         if isinstance(message, SipResponse):
             self._hears(message)
         elif kept := self._replies.get(_key(message)):
-            if self._transport is not None:
-                self._transport.sendto(kept, source)
+            self._send(kept, addr)
         else:
-            self._asks_us(message, source)
+            self._asks_us(message, addr)
 
     def _hears(self, answer: SipResponse) -> None:
         asked = self._asked.get(_key(answer))
+        call = self._calls.get(answer.call_id or "")
         if asked is None:
-            number = answer.cseq.seq if answer.cseq else 0
-            ack = self._acks.get(f"{answer.call_id} {number}")
-            if ack and answer.status_code == OK and self._transport is not None:
-                self._transport.sendto(ack, self.server)
+            # Our ACK was lost, so the answer to INVITE comes once more.
+            is_ours = call is not None and _key(answer) == _key(call.invite)
+            if call is not None and is_ours and answer.status_code == OK:
+                self._send(call.ack, self.server)
             return
         asked.heard = True
-        call = self._calls.get(answer.call_id or "")
         if answer.status_code >= FINAL:
             if asked.request.method == "INVITE" and answer.status_code > OK:
                 self._acknowledge_refusal(asked.request, answer)
@@ -514,7 +460,7 @@ class Handset:
         ack.set_header("To", answer.get_header("To") or "")
         number = invite.cseq.seq if invite.cseq else 1
         ack.set_header("CSeq", f"{number} ACK")
-        self._send(ack, self.server)
+        self._send(bytes(ack), self.server)
 
     def _asks_us(self, request: SipRequest, source: Address) -> None:
         call = self._calls.get(request.call_id or "")
@@ -522,58 +468,42 @@ class Handset:
             case "ACK":
                 if call is not None:
                     call.acknowledged.set()
-            case "INVITE" if call is not None:
-                self._is_offered_again(call, request, source)
-            case "INVITE":
+            case "INVITE" if call is None:
                 self._is_rung(request, source)
             case "CANCEL" if call is not None and call.answered_at is None:
-                self.reply(request, self.answer_to(request, OK), source)
+                self.reply(request, OK, source)
                 call.refuse(TERMINATED)
                 call.how = "cancelled"
             case "BYE" if call is not None:
-                self.reply(request, self.answer_to(request, OK), source)
+                self.reply(request, OK, source)
                 call.end("they hung up")
             case "OPTIONS":
-                self.reply(request, self.answer_to(request, OK, tag=_token()), source)
+                self.reply(request, OK, source, tag=_token())
             case "BYE" | "CANCEL" | "INFO":
-                self.reply(request, self.answer_to(request, GONE, tag=_token()), source)
+                self.reply(request, GONE, source, tag=_token())
             case _:
-                self.reply(request, self.answer_to(request, 405, tag=_token()), source)
+                self.reply(request, 405, source, tag=_token())
 
     def _is_rung(self, invite: SipRequest, source: Address) -> None:
-        call_id = invite.call_id or _token()
-        found = re.search(r"<([^>]+)>", invite.get_header("Contact") or "")
         if len(self._calls) >= MOST_CALLS or self._rung.full():
-            self.reply(invite, self.answer_to(invite, BUSY, tag=_token()), source)
+            self.reply(invite, BUSY, source, tag=_token())
             return
         call = HandsetCall(
             self,
-            Stream(self._host, self.ticker, law=self._law, keys_type=self._keys_type),
-            call_id,
+            self._stream(),
+            invite.call_id or _token(),
             f"{invite.get_header('To')};tag={_token()}",
             invite.get_header("From") or "",
-            found[1] if found else "sip:{}:{}".format(*self.server),
-            invite,
+            _contact(invite) or "sip:{}:{}".format(*self.server),
             source,
         )
-        self._calls[call_id] = call
+        call.invite = invite
+        self._calls[call.call_id] = call
         self._rung.put_nowait(call)
 
-    def _is_offered_again(self, call: HandsetCall, invite: SipRequest, source: Address) -> None:
-        answer = self.answer_to(invite, OK)
-        try:
-            call.connect(invite.text)
-        except NotAnswered as problem:
-            self.reply(invite, self.answer_to(invite, problem.status), source)
-            return
-        answer.set_header("Contact", f"<{self.own_uri}>")
-        answer.set_header("Content-Type", "application/sdp")
-        answer.text = self.offer(call.stream)
-        self.reply(invite, answer, source)
-
-    def _send(self, message: SipMessage, to: Address) -> None:
+    def _send(self, message: bytes, to: Address) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(bytes(message), to)
+            self._transport.sendto(message, to)
 
 
 @dataclass
@@ -583,14 +513,6 @@ class _Asked:
     request: SipRequest
     answer: asyncio.Future[SipResponse]
     heard: bool = False
-
-
-class _Wire(asyncio.DatagramProtocol):
-    def __init__(self, take: Callable[[bytes, Address], None]) -> None:
-        self._take = take
-
-    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        self._take(data, addr)
 
 
 def _token() -> str:
@@ -610,7 +532,19 @@ def _tag(header: str) -> str:
     return found[1] if found else ""
 
 
-def _remember(kept: OrderedDict[str, bytes], key: str, value: bytes) -> None:
-    kept[key] = value
-    while len(kept) > MOST_ANSWERS:
-        kept.popitem(last=False)
+def _accepted(answer: SipResponse) -> SipResponse:
+    """Return a 200; raises NotAnswered for any other answer."""
+    if answer.status_code != OK:
+        raise NotAnswered(answer.status_code, answer.reason_phrase)
+    return answer
+
+
+def _contact(message: SipMessage) -> str:
+    """Where later requests go; "" where the message does not say it."""
+    found = re.search(r"<([^>]+)>", message.get_header("Contact") or "")
+    return found[1] if found else ""
+
+
+def _add_sdp(message: SipMessage, sdp: str) -> None:
+    message.set_header("Content-Type", "application/sdp")
+    message.text = sdp

@@ -79,15 +79,12 @@ class Traffic:
     lost: int = 0
     late: int = 0
     gap_s: float = 0.0
-    first_at: float | None = None
     _highest: int | None = None
     _last_at: float | None = None
 
     def came(self, sequence: int, at: float) -> None:
         """Count a packet; `at` in seconds of the wall's clock."""
         self.packets += 1
-        if self.first_at is None:
-            self.first_at = at
         if self._last_at is not None:
             self.gap_s = max(self.gap_s, at - self._last_at)
         self._last_at = at

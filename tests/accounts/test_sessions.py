@@ -17,7 +17,7 @@ from services.accounts import staff as accounts
 from services.accounts.sign_in import MOMENT, SignIn
 from tests.support.forms import FORM, PASSWORD, SESSION, Browser, code_of, has_code
 from tests.support.house import BASE, House, StaffClient
-from web.staff_only import roles
+from web.marks import roles
 
 
 def thief(made: House, token: str) -> Browser:

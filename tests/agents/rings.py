@@ -17,7 +17,7 @@ from exchange.transport import WsgiTransport
 from flows.session import Session
 from models.agents import agents
 from models.agents.tables import intent, leg
-from models.queue import callbacks
+from models.queue import queues
 from models.queue.tables import queue_entry
 from services.agents import connect_agent, presence, provider_commands, reserve
 from services.agents.call_back import CallBack
@@ -109,15 +109,9 @@ class FakeControl:
 
     def hold(self, conference_sid: str, call_sid: str, *, on: bool, path: str = "") -> None: ...
 
-    def mute(self, conference_sid: str, call_sid: str, *, muted: bool) -> None: ...
-
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None: ...
-
-    def remove(self, conference_sid: str, call_sid: str) -> None: ...
-
-    def end_conference(self, conference_sid: str) -> None: ...
 
     def to(self, number: str) -> list[Ring]:
         """The calls to a number, or to client:<id>."""
@@ -200,7 +194,7 @@ class Office:
         """The newest ring of an agent is answered; what they are to do next is in the store."""
         ring = self.control.to(f"client:{staff_id}")[-1]
         connect_agent.picked_up(self.store, ring.leg, ring.sid)
-        entering = connect_agent.agent_enters(
+        entering = connect_agent.enters(
             self.store, ring.leg, ring.sid, _brought, self.call_back.dial
         )
         assert entering is not None
@@ -247,9 +241,9 @@ class Office:
     def entry_of(self, number: str) -> str:
         """The live promise to a number."""
         with self.store.database.statement() as connection:
-            found = callbacks.live_of(connection, self.store.vault.index("phone", number) or b"")
+            found = queues.promise_to(connection, self.store.vault, number)
         assert found
-        return found
+        return found.id
 
     def staff_ids(self) -> list[str]:
         """Everybody who is ready."""

@@ -19,7 +19,7 @@ from models.queue.tables import queue_entry
 from services.agents import presence
 from services.agents.call_back import CallBack
 from services.centres.directory import Directory
-from services.queue.provider_queues import make_queues
+from services.queue.entries import make_queues
 from services.service import Service
 from tests.support.floor import Floor
 from tests.support.house import CAMPAIGN, House

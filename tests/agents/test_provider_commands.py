@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from flows import steps as conversation
+from flows.world import AfterAgent
 from models.agents import agents
+from models.agents.agents import NewCommand
 from models.queue import queues
 from services.accounts.staff import read_acts
-from services.agents import connect_agent, presence, provider_commands, transfer
+from services.agents import command_store, connect_agent, presence, provider_commands, transfer
 from services.agents import conversation as talk
-from services.agents.provider_commands import CommandKind, NewCommand, Result
+from services.agents.command_store import CommandKind
+from services.agents.provider_commands import Result
 from services.supervision import monitor
 from tests.support.control import Ask
 from tests.support.floor import Floor, a_call, brought
@@ -37,7 +40,7 @@ def add(
 ) -> str:
     more.setdefault("arguments", {"call_sid": a_call(), "path": "/voice/turn?n=1"})
     with floor.house.database.transaction() as connection:
-        return provider_commands.add(connection, floor.store, NewCommand(kind, key, **more))
+        return command_store.add(connection, floor.store, NewCommand(kind, key, **more))
 
 
 def states(floor: Floor) -> list[tuple[str, str, str | None]]:
@@ -329,7 +332,7 @@ def test_the_agent_hangs_up(floor: Floor) -> None:
     with floor.house.database.statement() as connection:
         call_id = floor.entry(entry_id).call_id or ""
         after = connect_agent.after_agent(connection, floor.store, call_id)
-    assert after.how is connect_agent.How.FINISHED
+    assert after.what is AfterAgent.FINISHED
 
 
 def test_the_agents_line_breaks(floor: Floor) -> None:
@@ -344,7 +347,7 @@ def test_the_agents_line_breaks(floor: Floor) -> None:
     assert floor.control.asked[-1].path == "/voice/turn?n=1&returned=1"
     with floor.house.database.statement() as connection:
         after = connect_agent.after_agent(connection, floor.store, entry.call_id or "")
-    assert after.how is connect_agent.How.LOST
+    assert after.what is AfterAgent.LOST_AGENT
     other = floor.agent()
     assert floor.reserves() == 1
     assert floor.entry(entry_id).staff_id == other
@@ -355,10 +358,12 @@ def test_a_page_that_is_closed_in_a_conversation_changes_nothing(floor: Floor) -
     floor.later(minutes=10)
     presence.forget_closed_pages(floor.store)
     now = presence.current(floor.store, who)
-    assert (now.agent.state, now.entry_id, now.entry_state) == ("talking", entry_id, "talking")
+    assert now.agent
+    assert now.entry
+    assert (now.agent.state, now.entry.id, now.entry.state) == ("talking", entry_id, "talking")
     assert now.is_mine
     assert [leg.kind for leg in now.legs] == ["agent"]
-    assert now.call_id == floor.entry(entry_id).call_id
+    assert now.entry.call_id == floor.entry(entry_id).call_id
 
 
 def test_a_pause_wished_for_in_a_conversation_comes_after_it(floor: Floor) -> None:
@@ -416,7 +421,7 @@ def test_a_second_call_of_one_line_is_nobodys(floor: Floor) -> None:
     leg = floor.leg_of(who)
     other = a_call()
     assert connect_agent.picked_up(floor.store, leg.id, other) is None
-    assert connect_agent.agent_enters(floor.store, leg.id, other, brought) is None
+    assert connect_agent.enters(floor.store, leg.id, other, brought) is None
     assert connect_agent.leg_told(floor.store, leg.id, other, "completed") is None
     assert floor.entry(entry_id).state == "talking"
 
@@ -445,7 +450,7 @@ def test_handing_back_names_the_step(floor: Floor) -> None:
     with floor.house.database.statement() as connection:
         call_id = floor.entry(entry_id).call_id or ""
         after = connect_agent.after_agent(connection, floor.store, call_id)
-    assert (after.how, after.step) == (connect_agent.How.HANDED_BACK, "my_reference")
+    assert (after.what, after.step) == (AfterAgent.HANDED_BACK, "my_reference")
     assert floor.state(who).state == "wrapup"
 
 
@@ -458,7 +463,7 @@ def third(floor: Floor, entry_id: str) -> Any:
 
 def third_is_there(floor: Floor, entry_id: str) -> None:
     theirs = third(floor, entry_id)
-    assert connect_agent.third_enters(floor.store, theirs.id, theirs.provider_sid) is not None
+    assert connect_agent.enters(floor.store, theirs.id, theirs.provider_sid, brought) is not None
 
 
 def test_a_warm_transfer_to_a_colleague(floor: Floor) -> None:
@@ -538,7 +543,6 @@ def test_a_caller_who_hangs_up_on_hold_leaves_agent_and_third_in_their_sentence(
     floor.caller_hangs_up(entry_id)
     floor.sweeps()
     assert floor.control.of("hang_up") == []
-    assert floor.control.of("end_conference") == []
     assert floor.state(who).state == "wrapup"
     assert talk.hang_up(floor.store, floor.control, *floor.mine(who)).done
     assert len(floor.control.of("hang_up")) == 2
@@ -572,7 +576,7 @@ def test_a_supervisor_listens_and_the_agent_sees_it(floor: Floor) -> None:
     assert asked.done
     assert presence.current(floor.store, who).heard_by == ()
     leg = next(one for one in floor.legs(entry_id) if one.kind == "supervisor")
-    entering = connect_agent.supervisor_enters(floor.store, leg.id, leg.provider_sid or "")
+    entering = connect_agent.enters(floor.store, leg.id, leg.provider_sid or "", brought)
     assert entering is not None
     assert (entering.muted, entering.coached_sid) == (True, "")
     assert presence.current(floor.store, who).heard_by == ((boss, "listen"),)

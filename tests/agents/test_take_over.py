@@ -42,7 +42,7 @@ def enters(floor: Floor, who: str) -> connect_agent.Entering | None:
     """The agent's line is answered, with the turn that the service would write."""
     leg = floor.leg_of(who)
     bring = agent_lines.bring(Addresses(BASE))
-    return connect_agent.agent_enters(floor.store, leg.id, leg.provider_sid or "", bring)
+    return connect_agent.enters(floor.store, leg.id, leg.provider_sid or "", bring)
 
 
 def newest(house: House, call_id: str) -> turns.StoredTurn:

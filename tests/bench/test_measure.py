@@ -30,12 +30,14 @@ def test_figures_that_people_at_work_did_not_give_are_named_and_the_others_count
 class Screen:
     """A connection of a board that is refused, then answered, and then closed."""
 
+    broken = 0
+
     def __init__(self, *answers: tuple[int, str]) -> None:
         self._answers: Iterator[tuple[int, str]] = iter(answers)
 
-    async def ask(self, request: bytes) -> tuple[int, dict[str, str], str]:
+    async def send(self, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
         for status, body in self._answers:
-            return status, {}, body
+            return status, {}, body.encode()
         raise asyncio.CancelledError
 
 

@@ -35,13 +35,15 @@ STORE = {
     "agent_action_p99_ms": 90.0,
     "board_update_ms": 1700.0,
     "outbox_ratio": 0.9,
-    "reminder_plan_ratio": 0.45,
     "web_bookings_per_second": 40.0,
     "peer_bookings_per_second": 50.0,
     "web_ratio_floor_a": 0.1,
     "web_ratio_peer": 0.8,
     "web_client_share": 0.1,
-    "search_growth_ratio": 0.95,
+    "turn_p99_ms": 20.0,
+    "call_p99_ms": 80.0,
+    "web_worker_mib": 120.0,
+    "web_worker_mib_after_screens": 140.0,
 }
 GROWTH = {
     "search_growth_10m": 1.1,
@@ -78,10 +80,7 @@ def outcome(kind: str, facts: dict[str, str], **rates: float) -> Measurement:
         store={f"{name}_{kind}": value for name, value in STORE.items()}
         | (GROWTH | TELEPHONES if kind == "postgres" else {}),
         rates={name: [value - 1, value, value + 1] for name, value in rates.items()},
-        p99_ms={"turn": 20.0, "call": 80.0},
         wrk_share=0.08,
-        worker_mib=120.0,
-        worker_mib_after_screens=140.0,
         webhooks_of_a_call=12,
         facts=facts,
     )
@@ -117,8 +116,8 @@ def test_the_bars_of_the_store_count_too():
     found["known_unknown_gap_ms_postgres"] = 5.0
     assert [one.split()[0] for one in report.missed(found)] == [
         "allocate_ratio_sqlite",
-        "search_growth_10m",
         "known_unknown_gap_ms_postgres",
+        "search_growth_10m",
     ]
 
 
@@ -126,60 +125,59 @@ def test_a_figure_that_could_not_be_had_is_a_missed_bar():
     found = results()
     found["turn_ratio_sqlite"] = None
     assert report.missed(found)
-    assert "—" in report.render(found, "By hand.")
+    assert "—" in report.render(found)
 
 
 def test_void_runs_are_told():
     found = results()
     found["void"] = "sqlite: call_rate in round 2: 3 answers were not 200"
     assert report.missed(found) == [f"void: {found['void']}"]
-    assert "3 answers were not 200" in report.render(found, "")
+    assert "3 answers were not 200" in report.render(found)
 
 
 def test_what_is_kept_by_hand_survives(tmp_path):
     file, page = tmp_path / "results.json", tmp_path / "performance.md"
     report.write(results(), file, page)
-    assert report.HAND_EMPTY.strip() in page.read_text("utf-8")
-    written = page.read_text("utf-8").replace(
-        report.HAND_EMPTY.strip(), "## Where it goes\n\nThere."
-    )
-    page.write_text(written, "utf-8")
-    report.write(results(), file, page)
-    assert page.read_text("utf-8").count("## Where it goes\n\nThere.") == 1
-    assert report.HAND_EMPTY.strip() not in page.read_text("utf-8")
+    by_hand = "# Performance\n\n{}\n## Where it goes\n\nThere.\n"
+    page.write_text(by_hand.format(page.read_text("utf-8")), "utf-8")
+    report.write(results(turn_rate=1100.0), file, page)
+    written = report.with_figures("", report.render(json.loads(file.read_text("utf-8"))))
+    assert "| **lone turn ÷ floor (b)** | 0.55 | 0.6 |" in written
+    assert page.read_text("utf-8") == by_hand.format(written)
     assert json.loads(file.read_text("utf-8"))["runs"] == 5
 
 
-@pytest.mark.parametrize("page", ["", "no markers", report.HAND_BEGINS + "\nhalf a page"])
-def test_a_page_without_both_markers_gets_the_empty_part(page):
-    assert report.by_hand(page) == report.HAND_EMPTY
+@pytest.mark.parametrize("page", ["", "no marks\n", report.BEGINS + "\nhalf a page\n"])
+def test_a_page_without_both_marks_is_kept_and_gets_the_figures_at_its_end(page):
+    figures = f"{report.BEGINS}\n\nFigures.\n\n{report.ENDS}\n"
+    assert report.with_figures(page, "Figures.\n") == page + figures
 
 
 def test_the_bars_of_people_at_work_count_and_one_that_was_not_measured_is_missed():
     found = results()
     found["queue_webhook_p99_ms_sqlite"], found["board_update_ms_postgres"] = 150.0, 2000.0
-    found["web_worker_mib_after_screens"] = 151.0
+    found["web_worker_mib_after_screens_sqlite"] = 151.0
     del found["agent_action_p99_ms_postgres"]
     assert {one.split()[0] for one in report.missed(found)} == {
         "queue_webhook_p99_ms_sqlite",
         "board_update_ms_postgres",
-        "web_worker_mib_after_screens",
+        "web_worker_mib_after_screens_sqlite",
         "agent_action_p99_ms_postgres",
     }
-    assert "—" in report.render(found, "")
+    assert "—" in report.render(found)
 
 
 def test_the_bars_of_telephones_count_where_they_were_measured():
     found = results()
     found["sip_calls_right"], found["sip_max_gap_ms"] = 99.0, 60.0
     assert {one.split()[0] for one in report.missed(found)} == {"sip_calls_right", "sip_max_gap_ms"}
-    assert "| 99 | 100 |" in report.render(found, "")
+    assert "| 99 | ≥ 100 |" in report.render(found)
 
 
 def test_telephones_that_were_left_out_are_told_and_no_fault():
     found = {name: value for name, value in results().items() if not name.startswith("sip_")}
     assert report.missed(found) == []
-    assert "were left out" in report.render(found, "")
+    assert "were left out" in report.render(found)
     assert "telephones" not in report.summary(found)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from sqlalchemy import func, select, update
 
+from flows.world import Unbooked
 from models.booking import changes, history
 from models.booking.changes import BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
@@ -38,7 +39,7 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.booking.confirm_booking import Booked, NotBooked, confirm_booking
+from services.booking.confirm_booking import Booked, confirm_booking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
@@ -792,7 +793,7 @@ def test_with_the_lock_off_two_moves_lose_a_place(
 # ---------------------------------------------------------------- a repeat of a person
 
 
-def asks_again(house: House, holder: str = "CA-2", **changes_: Any) -> Booked | NotBooked:
+def asks_again(house: House, holder: str = "CA-2", **changes_: Any) -> Booked | Unbooked:
     held = holds(house, holder, campaign=house.campaign)[0]
     request = replace(request_for(held, holder), number=MOBILE, **changes_)
     with house.database.transaction() as connection:
@@ -808,8 +809,8 @@ def test_whoever_forgot_is_told_by_text_and_a_stranger_nothing(town: House):
     file = books(town)
     assert town.messages("sms") == []
 
-    assert asks_again(town) == NotBooked(person_needed=True)
-    assert asks_again(town, "CA-3") == NotBooked(person_needed=True)
+    assert asks_again(town) == Unbooked.PERSON
+    assert asks_again(town, "CA-3") == Unbooked.PERSON
 
     (text,) = town.messages("sms")  # once a day
     assert text.booking_id == file.id
@@ -825,7 +826,7 @@ def test_whoever_forgot_is_told_by_text_and_a_stranger_nothing(town: House):
 def test_also_where_the_number_has_as_many_bookings_as_it_may(town: House):
     file = books(town)
     asks_again(town, rank=2)
-    assert asks_again(town, "CA-3") == NotBooked(person_needed=True)
+    assert asks_again(town, "CA-3") == Unbooked.PERSON
     (text,) = town.messages("sms")
     assert text.booking_id == file.id
 
@@ -841,7 +842,7 @@ def test_a_landline_gets_no_text(town: House):
             catalogue=load("fr"),
             national_number="+33974750001",
         )
-    assert again == NotBooked(person_needed=True)
+    assert again == Unbooked.PERSON
     assert town.messages("sms") == []
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from sqlalchemy import func, select
 
+from flows.world import Unbooked
 from models.booking.tables import appointment, booking, history
 from models.call.tables import call, turn
 from models.messages.tables import message
 from models.slots.tables import place
-from services.booking.confirm_booking import Booked, NotBooked
+from services.booking.confirm_booking import Booked
 from services.slots.allocate import Channel, Holder
 from tests.support.house import (
     LANDLINE,
@@ -30,7 +31,7 @@ from tests.support.rows import change, clock_of, holds, orders, request_for, row
 
 BORN = date(1942, 3, 12)
 CHANNELS = (Channel.PHONE, Channel.WEB, Channel.PARTNER, Channel.AGENT)
-PERSON_NEEDED = NotBooked(person_needed=True)
+PERSON_NEEDED = Unbooked.PERSON
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def asks(
     born: date = BORN,
     number: str | None = MOBILE,
     **more: Any,
-) -> Booked | NotBooked:
+) -> Booked | Unbooked:
     """Somebody looks for a slot on a channel and confirms it for a person."""
     held = holds(service, holder, channel=channel)[0]
     request = replace(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
+from models.centres.centres import centre_state
 from models.waiting_list.waiting import Waiter
 from services.accounts.staff import make_demonstration
 from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
@@ -80,19 +81,19 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
 
 def _filled(made: House, service: Service, people: int) -> AtCentre:
     # Beside the only place that needs them.
-    from models.centre_day import attendance, operations  # noqa: PLC0415
+    from models.slots import slots  # noqa: PLC0415
     from services.operations.demonstration_people import _book  # noqa: PLC0415
     from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     store: Store = made.store
     with made.database.transaction() as connection:
-        centre = operations.centre_state(connection, "1")
+        centre = centre_state(connection, "1")
         assert centre is not None
         day = day_of(centre, FIRST.date())
-        hours = attendance.hours(connection, store.clock, "1", day.window)
-        slots = [one.slot_id for one in hours for _ in range(one.free)]
+        hours = slots.counts(connection, store.clock, "1", day.window)
+        free = [one.slot_id for one in hours for _ in range(one.free)]
         holder = Holder(Channel.PHONE, "stage")
-        for number, slot_id in enumerate(slots[:people], 1):
+        for number, slot_id in enumerate(free[:people], 1):
             _book(connection, store, service, holder, day, slot_id, number)
         for number in (1, 2):
             waiter = Waiter(

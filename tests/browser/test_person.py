@@ -151,7 +151,7 @@ def rings(simulator: Any, number: str) -> CallRecord:
         number,
         simulator.clock.now(),
         url=f"{PUBLIC}/voice/back",
-        status_callback=f"{PUBLIC}/voice/status",
+        status_url=f"{PUBLIC}/voice/status",
         status_events=("initiated", "ringing", "answered", "completed"),
     )
     simulator.calls.add(record)

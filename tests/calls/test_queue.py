@@ -40,7 +40,7 @@ from models.queue.queues import QueueEntry
 from models.queue.tables import queue_entry
 from services.agents import provider_commands, reserve
 from services.centres.directory import Directory
-from services.queue.provider_queues import make_queues
+from services.queue.entries import make_queues
 from services.service import Service
 from simulator import tongues
 from simulator.agents import Agent, Answer, Manners
@@ -80,19 +80,15 @@ class Browser:
     def __init__(self, app: Flask) -> None:
         self._client = Client(app)
 
-    def get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        return self._open("GET", path, headers)
-
-    def post(self, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        return self._open("POST", path, {"Origin": BASE, **headers}, dict(form))
-
-    def _open(self, method: str, path: str, headers: Mapping[str, str], data: Any = None) -> Answer:
+    def __call__(
+        self, path: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> Answer:
         answer = self._client.open(
             path,
-            method=method,
+            method="GET" if form is None else "POST",
             base_url=BASE,
-            headers=dict(headers),
-            data=data,
+            headers=dict(headers) if form is None else {"Origin": BASE, **headers},
+            data=None if form is None else dict(form),
             follow_redirects=True,
         )
         found = {name.lower(): value for name, value in answer.headers.items()}

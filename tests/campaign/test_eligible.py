@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.campaign.campaign import AgentsHours, CampaignOpening, Eligible
+from services.campaign.campaign import CampaignOpening, Eligible
+from services.campaign.opening_hours import OpeningHours
 from tests.support.house import campaign_with
 
 OPENS = datetime(2021, 1, 14, 7, tzinfo=UTC)
@@ -102,7 +103,7 @@ def test_no_turn_comes_after_the_campaign_closes():
 
 def test_agents_answer_by_the_clock_of_their_zone():
     morning = ((8 * 60, 12 * 60),)
-    hours = AgentsHours("Europe/Paris", (morning, (), (), (), (), (), ((0, 24 * 60),)))
+    hours = OpeningHours("Europe/Paris", (morning, (), (), (), (), (), ((0, 24 * 60),)))
     # Mondays: eight o'clock is seven in winter's UTC and six in summer's.
     assert not hours.open_at(datetime(2021, 1, 18, 6, 59, tzinfo=UTC))
     assert hours.open_at(datetime(2021, 1, 18, 7, 0, tzinfo=UTC))

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from services.campaign import file
-from services.campaign.campaign import REMINDERS, AgentsHours, BadCampaign, Eligible, Reminder
+from services.campaign.campaign import REMINDERS, BadCampaign, Eligible, Reminder
 from services.campaign.file import entries_of, load, says_illness
+from services.campaign.opening_hours import OpeningHours
 from services.messages.texts import text_names
 from tests.campaign.files import DEMONSTRATION, EXAMPLE, small
 from tests.support.keeper import ROOT
@@ -555,7 +556,7 @@ def test_the_example_means_what_it_says():
     )
     week = ((8 * 60, 19 * 60),)
     saturday = ((8 * 60, 12 * 60), (13 * 60 + 30, 18 * 60))
-    assert example.agents_hours == AgentsHours(
+    assert example.agents_hours == OpeningHours(
         "Europe/Paris", (week, week, week, week, week, saturday, ())
     )
     assert example.texts[0] == "confirmation"

@@ -10,14 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.campaign.campaign import AgentsHours
-from services.campaign.opening_hours import OpeningHours, hours_of, tomorrow_evening
+from services.campaign.opening_hours import OpeningHours, tomorrow_evening
 from services.campaign.public_holidays import HOLIDAYS, from_library, public_holidays
 from tests.campaign.open_minutes import open_minutes_between
 from tests.support.house import CAMPAIGN, campaign_with
 
 PARIS = ZoneInfo("Europe/Paris")
-USUAL = hours_of(CAMPAIGN)
+USUAL = CAMPAIGN.hours
 
 
 def at(text: str) -> datetime:
@@ -72,7 +71,7 @@ def test_it_closes_when_the_interval_ends():
 
 def test_hours_of_a_campaign_have_a_zone_and_may_end_at_midnight():
     days = (((8 * 60, 12 * 60), (14 * 60, 24 * 60)), *[()] * 6)
-    hours = hours_of(campaign_with(agents_hours=AgentsHours("Indian/Reunion", days)))
+    hours = campaign_with(agents_hours=OpeningHours("Indian/Reunion", days)).hours
     monday = datetime(2026, 11, 23, 13, tzinfo=ZoneInfo("Indian/Reunion"))
     assert not hours.is_open(monday)
     opens = hours.next_opening(monday)
@@ -82,7 +81,7 @@ def test_hours_of_a_campaign_have_a_zone_and_may_end_at_midnight():
 
 
 def test_nobody_is_told_an_opening_that_never_comes():
-    hours = OpeningHours(AgentsHours("Europe/Paris", ((),) * 7))
+    hours = OpeningHours("Europe/Paris", ((),) * 7)
     assert hours.next_opening(at("2026-11-25T12:00")) is None
     assert tomorrow_evening(hours, at("2026-11-25T12:00")) is None
 
@@ -127,7 +126,7 @@ def test_a_web_worker_does_not_load_the_library():
     """It takes 11 MiB there."""
     code = (
         "import sys, datetime; from services.campaign.opening_hours import USUAL, OpeningHours;"
-        "OpeningHours(USUAL).is_open(datetime.datetime(2026, 12, 25, tzinfo=datetime.UTC));"
+        "USUAL.is_open(datetime.datetime(2026, 12, 25, tzinfo=datetime.UTC));"
         "import ivr.waiting, ivr.voice; sys.exit('holidays' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import select, update
 
 from models.booking.tables import appointment
-from models.centre_day import attendance, operations
+from models.centre_day import attendance
+from models.centres.centres import centre_state
 from models.queue import queues
+from models.slots import slots
 from models.slots.tables import place
 from models.waiting_list import waiting
 from models.waiting_list.tables import waiting_entry
@@ -49,7 +51,7 @@ def service_of(made: House) -> Service:
 
 def at_centre(made: House, centre_id: str = "1", **who: Any) -> AtCentre:
     with made.database.statement() as connection:
-        centre = operations.centre_state(connection, centre_id)
+        centre = centre_state(connection, centre_id)
     assert centre is not None
     day = secretary.day_of(centre, secretary.today_of(centre, made.clock.now()))
     return AtCentre(
@@ -88,7 +90,7 @@ def book(at: AtCentre, born: date = BORN, **more: Any) -> Made | BookingRefused:
 def count(at: AtCentre) -> secretary.DayCounts:
     with at.store.database.statement() as connection:
         marks = attendance.marks(connection, at.day.centre.id, at.day.window)
-        hours = attendance.hours(connection, at.store.clock, at.day.centre.id, at.day.window)
+        hours = slots.counts(connection, at.store.clock, at.day.centre.id, at.day.window)
     return secretary.counts(list(marks.values()), hours, at.store.clock.now())
 
 
@@ -307,7 +309,7 @@ def test_hours_are_opened_and_closed_with_a_look_first(service: House):
     # Only those hours; a look changes nothing.
     nine = DayHours(time(9), time(10))
     found = secretary_hours.look_at_closing(tomorrow, nine)
-    assert (found.people, found.moved, found.places) == (1, 1, 1)
+    assert (found.people, found.moved, found.blocked) == (1, 1, 1)
     with pytest.raises(HoursRefused, match="changed"):
         secretary_hours.close_hours(tomorrow, nine, why="panne", people=0)
     with pytest.raises(HoursRefused, match="why"):
@@ -320,7 +322,7 @@ def test_hours_are_opened_and_closed_with_a_look_first(service: House):
     with pytest.raises(HoursRefused, match="nothing"):
         secretary_hours.look_at_closing(tomorrow, nine)
     with service.database.statement() as connection:
-        day = attendance.hours(connection, service.clock, "1", tomorrow.day.window)
+        day = slots.counts(connection, service.clock, "1", tomorrow.day.window)
     assert [(one.start_at, one.blocked) for one in day if one.blocked] == [(MORNING, 1)]
     (closed,) = secretary.read_day(tomorrow).closed
     # Nobody of another centre opens it again.

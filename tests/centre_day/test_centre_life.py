@@ -24,8 +24,9 @@ from commands import operations as operations_commands
 from commands import slots as slots_commands
 from models.all_tables import metadata
 from models.booking import changes, history
-from models.booking.changes import Address, BookingDetails
+from models.booking.changes import BookingDetails
 from models.centre_day.operations import holds_id, ids_in, with_ids
+from models.centres.centres import CentreState
 from models.centres.tables import centre
 from models.desk import cases
 from models.slots.tables import place, slot
@@ -89,7 +90,7 @@ def slot_at(house: House, gid: str, start: datetime) -> int:
     return int(rows_of(house.database, statement)[0].id)
 
 
-ANYWHERE = Address("1", "", "", "", "", "Europe/Paris", bookable=True)
+ANYWHERE = CentreState("1", "", "", "", "", "Europe/Paris")
 _NUMBERS = iter(range(10_000_000, 99_999_999))
 
 

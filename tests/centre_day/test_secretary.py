@@ -167,7 +167,7 @@ def test_closing_with_people_booked_is_looked_at_and_asks_for_the_password_again
     with made.database.transaction() as connection:
         kept = client.get_cookie(client.cookie)
         assert kept is not None
-        staff_rows.proved(connection, made.clock, kept.value)
+        staff_rows.touch(connection, made.clock, kept.value, proved=True)
     assert "Fermer : 1 personnes concernées" in client.get(where).text
     changed = client.post("/centre/fermer", data=form | {"people": "2"})
     assert "dit=hours_changed" in changed.headers["Location"]

@@ -26,12 +26,13 @@ from typing import IO
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from flows.world import Unbooked
 from models.booking.tables import appointment, booking
 from models.clock import DatabaseClock
 from models.crypto import Vault
 from models.database import Database
 from prompts.catalogue import load
-from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centres.directory import Directory, NearbyCentre
 from services.slots.allocate import Channel, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
@@ -186,8 +187,8 @@ class Worker:
                 catalogue=self.catalogue,
                 national_number="+33974750001",
             )
-            if isinstance(booked, NotBooked):
-                assert not booked.person_needed, key
+            if isinstance(booked, Unbooked):
+                assert booked is Unbooked.GONE, key
                 return None
             assert isinstance(booked, Booked)
             try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from flows.steps import STEPS
 from models.agents import agents as agent_rows
@@ -19,6 +19,7 @@ from models.centres.tables import centre
 from models.desk import desk as rows
 from models.queue import queues
 from models.queue.queues import NewQueueEntry
+from models.queue.tables import queue_entry
 from models.supervision import snapshots
 from prompts.screens import LANGUAGES, screen
 from services.accounts.staff import read_acts
@@ -627,7 +628,9 @@ def test_hanging_up_needs_a_code_before_the_next_caller(busy):
     assert busy.state()["state"] == "ready"
     assert busy.made.held() == 0
     with busy.made.database.statement() as connection:
-        assert queues.note_of(connection, busy.made.store.vault, ENTRY) == "Rappeler le matin"
+        noted = connection.execute(select(queue_entry.c.note_enc)).scalar_one()
+    opened = busy.made.store.vault.open_text(noted, f"queue_entry.note:{ENTRY}")
+    assert opened == "Rappeler le matin"
 
 
 def test_a_number_that_costs_or_is_abroad_is_not_rung(busy):

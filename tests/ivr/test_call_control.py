@@ -115,11 +115,6 @@ EVERY: list[tuple[Callable[[TwilioCallControl], Any], str, dict[str, list[str]]]
         {"Hold": ["false"]},
     ),
     (
-        lambda c: c.mute(CONFERENCE, CALL, muted=True),
-        f"POST /Conferences/{CONFERENCE}/Participants/{CALL}.json",
-        {"Muted": ["true"]},
-    ),
-    (
         lambda c: c.coach(CONFERENCE, CALL, coached_sid="CA" + "4" * 32, muted=False),
         f"POST /Conferences/{CONFERENCE}/Participants/{CALL}.json",
         {"Coaching": ["true"], "CallSidToCoach": ["CA" + "4" * 32], "Muted": ["false"]},
@@ -128,16 +123,6 @@ EVERY: list[tuple[Callable[[TwilioCallControl], Any], str, dict[str, list[str]]]
         lambda c: c.coach(CONFERENCE, CALL, muted=True),
         f"POST /Conferences/{CONFERENCE}/Participants/{CALL}.json",
         {"Coaching": ["false"], "Muted": ["true"]},
-    ),
-    (
-        lambda c: c.remove(CONFERENCE, CALL),
-        f"DELETE /Conferences/{CONFERENCE}/Participants/{CALL}.json",
-        {},
-    ),
-    (
-        lambda c: c.end_conference(CONFERENCE),
-        f"POST /Conferences/{CONFERENCE}.json",
-        {"Status": ["completed"]},
     ),
 ]
 

@@ -14,8 +14,7 @@ from ivr.twiml import Addresses
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from models.supervision import snapshots
-from services.agents.connect_agent import agent_enters
-from services.campaign.opening_hours import hours_of
+from services.agents.connect_agent import enters
 from services.queue import entries, wait_estimate
 from tests.ivr.line import Document, Line
 from tests.support.floor import Floor, a_call
@@ -230,7 +229,7 @@ def test_what_was_chosen_is_kept_while_its_caller_waits(floor: Floor):
         assert (
             entries.why_closed(
                 queues.queue_statuses(connection, floor.house.clock, "fr")[0],
-                hours_of(floor.house.campaign),
+                floor.house.campaign.hours,
                 floor.house.clock.now(),
                 wait_estimate.Throughput(),
             )
@@ -410,7 +409,7 @@ def test_without_the_database_there_is_music_and_another_try(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the store is away")
 
-    monkeypatch.setattr(queues, "queue_position_of_call", broken)
+    monkeypatch.setattr(queues, "queue_position", broken)
     document = line.listens()
     assert document.names == ["Say", "Play", "Redirect"]
     pressed = line.presses(listened, "1")
@@ -452,9 +451,7 @@ def test_the_provider_going_on_either_way_finds_the_conference(floor: Floor):
     line = waits(floor)
     floor.reserves()
     (leg,) = floor.legs(place_of(floor, line).id)
-    entering = agent_enters(
-        floor.store, leg.id, leg.provider_sid or a_call(), bring(Addresses(BASE))
-    )
+    entering = enters(floor.store, leg.id, leg.provider_sid or a_call(), bring(Addresses(BASE)))
     assert entering is not None
     by_queue = line.leaves("redirected")
     by_address = line.hear(f"{BASE}/voice/turn?n=2&again=1")

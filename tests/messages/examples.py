@@ -67,21 +67,21 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
 
     yield "confirmation", book(texts.confirmation, (START,))
     yield "confirmation_both", book(texts.confirmation, both)
-    yield "changed", tell(texts.changed, moved)
-    yield "changed_both", tell(texts.changed, moved, moved_two)
-    yield "changed_apart", tell(texts.changed, moved, apart)
-    yield "changed_first", tell(texts.changed, moved, two)
-    yield "changed_second", tell(texts.changed, one, moved_two)
+    yield "changed", tell(texts.moved, moved)
+    yield "changed_both", tell(texts.moved, moved, moved_two)
+    yield "changed_apart", tell(texts.moved, moved, apart)
+    yield "changed_first", tell(texts.moved, moved, two)
+    yield "changed_second", tell(texts.moved, one, moved_two)
     yield "restored", tell(texts.restored, replace(one, became="restored"))
     back, back_two = (replace(each, became="restored") for each in (one, two))
     yield "restored_both", tell(texts.restored, back, back_two)
     yield "restored_second", tell(texts.restored, replace(one, became="kept"), back_two)
     day = {"kind": "day_closed"}
-    yield "closed", tell(texts.closed, moved, **day)
-    yield "closed_both", tell(texts.closed, moved, moved_two, **day)
-    yield "closed_apart", tell(texts.closed, moved, apart, **day)
-    yield "closed_first", tell(texts.closed, moved, two, **day)
-    yield "closed_second", tell(texts.closed, one, moved_two, **day)
+    yield "closed", tell(texts.moved, moved, **day)
+    yield "closed_both", tell(texts.moved, moved, moved_two, **day)
+    yield "closed_apart", tell(texts.moved, moved, apart, **day)
+    yield "closed_first", tell(texts.moved, moved, two, **day)
+    yield "closed_second", tell(texts.moved, one, moved_two, **day)
     yield "kept", tell(texts.kept, one)
     yield "kept_both", tell(texts.kept, one, two)
     yield "reminder", remind()
@@ -108,11 +108,11 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
     yield "closed_case", tell(texts.case, one, kind="centre_closed")
     yield "closed_case_both", tell(texts.case, one, two, kind="day_closed")
     for name in ("opening", "turn"):
-        yield name, lambda catalogue, name=name: texts.news(catalogue, name, number=NUMBER)  # type: ignore[misc]
+        yield name, lambda catalogue, name=name: texts.filled(catalogue, name, number=NUMBER)  # type: ignore[misc]
     for name in ("callback_missed", "callback_lost", "callback_late"):
         yield (
             name,
-            lambda catalogue, name=name: texts.callback(  # type: ignore[misc]
+            lambda catalogue, name=name: texts.filled(  # type: ignore[misc]
                 catalogue, name, due=START, number=NUMBER
             ),
         )
@@ -120,11 +120,10 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
         "unfinished",
         lambda catalogue: texts.unfinished(catalogue, town=town, until=UNTIL, number=NUMBER),
     )
-    yield "finish", lambda catalogue: texts.finish(catalogue, number=NUMBER, link=LINK)
+    yield "finish", lambda catalogue: texts.filled(catalogue, "finish", number=NUMBER, link=LINK)
     for key in sorted(load("fr").texts):
         if key.startswith("reply_"):
-            name = key.removeprefix("reply_")
-            yield key, lambda catalogue, name=name: texts.reply(catalogue, name, number=NUMBER)  # type: ignore[misc]
+            yield key, lambda catalogue, key=key: texts.filled(catalogue, key, number=NUMBER)  # type: ignore[misc]
 
 
 def table() -> str:

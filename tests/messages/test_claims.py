@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import update
 
 from models.messages import outbox
-from models.messages.outbox import STATE_RANK
+from models.messages.outbox import STATE_RANK, Retry
 from models.messages.tables import message
 from services.messages.deliver_message import LEASE
-from services.messages.record_delivery import record_delivery
+from services.messages.delivery_failures import record_delivery
 
 RELAYS = 16
 REPORTS = ("queued", "sent", "delivered", "undelivered", "failed")
@@ -196,14 +196,8 @@ def test_a_late_put_back_does_not_wake_a_text_whose_end_is_known(quiet_office, r
     record_delivery(office.house.store, SID, report, message_id=message_id)
     for ambiguous in (True, False):
         with office.house.database.transaction() as connection:
-            outbox.put_back(
-                connection,
-                office.house.clock,
-                claimed,
-                after=timedelta(0),
-                error_code="x",
-                ambiguous=ambiguous,
-            )
+            again = Retry(timedelta(0), "x", ambiguous)
+            outbox.put_back(connection, office.house.clock, claimed, again)
     assert office.state(message_id) == report
 
 

@@ -17,8 +17,8 @@ from models.messages import outbox
 from models.messages.tables import message, phone_line
 from models.queue.tables import queue_entry
 from services.messages import phone_capabilities
+from services.messages.delivery_failures import record_delivery
 from services.messages.phone_capabilities import ContactWay
-from services.messages.record_delivery import record_delivery
 from services.messages.topics import MANNERS, Topic
 from tests.messages.test_reminders import PARIS, cancels, moves
 from tests.support.house import MOBILE, House, mornings

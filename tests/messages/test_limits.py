@@ -15,7 +15,7 @@ from models.booking.tables import booking
 from models.clock import FixedClock
 from models.queue.tables import queue_entry
 from models.supervision import alerts
-from services.campaign.campaign import AgentsHours
+from services.campaign.opening_hours import OpeningHours
 from services.messages import spend
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.spend import SpendBreaker
@@ -31,7 +31,7 @@ REUNION, GUADELOUPE = "+262692123456", "+590690123456"
 
 @pytest.fixture
 def service(database_url: str) -> Iterator[House]:
-    hours = AgentsHours("Europe/Paris", (((0, 1440),),) * 7, (0, 1440))
+    hours = OpeningHours("Europe/Paris", (((0, 1440),),) * 7, (0, 1440))
     with house(
         database_url, campaign=campaign_with(texts_per_number=3, agents_hours=hours)
     ) as made:
@@ -195,7 +195,8 @@ def test_the_dispatcher_leaves_that_alert_alone(whole_office: Office, provider: 
     whole_office.delivers(whole_office.writes(topic=Topic.CONFIRMATION))
     assert spend.watch(store, 1) == 1
     with whole_office.house.database.transaction() as connection:
-        assert board_alerts.apply(connection, store, []) == 0
+        lasting = {one.name for one in alerts.raised(connection)}
+        assert board_alerts.apply(connection, store, [], lasting) == 0
         assert [one.name for one in alerts.raised(connection)] == ["texts_spent"]
 
 

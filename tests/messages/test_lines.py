@@ -13,10 +13,11 @@ import pytest
 
 from ivr.lookup import TwilioLineTypes
 from models.messages import outbox
+from models.messages.outbox import Retry
 from services.messages import phone_capabilities, retry_plan
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.phone_capabilities import ContactWay, PhoneKind
-from services.messages.retry_plan import FATES, Again, ErrorMeaning, next_try
+from services.messages.retry_plan import FATES, ErrorMeaning, next_try
 from services.messages.topics import MANNERS, Topic
 from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House
@@ -229,10 +230,10 @@ def test_waits_double_up_to_five_minutes_and_end_after_a_day():
 
 
 def test_a_header_says_when_and_never_sooner_than_a_second():
-    assert next_try(Busy("20429", timedelta(seconds=17)), 9) == Again(
+    assert next_try(Busy("20429", timedelta(seconds=17)), 9) == Retry(
         timedelta(seconds=17), "20429", ambiguous=False
     )
-    assert next_try(Busy("20429", timedelta(microseconds=1)), 1) == Again(
+    assert next_try(Busy("20429", timedelta(microseconds=1)), 1) == Retry(
         timedelta(seconds=1), "20429", ambiguous=False
     )
 

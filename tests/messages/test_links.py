@@ -80,8 +80,8 @@ def test_other_texts_have_it_where_it_takes_no_part_more():
     for language in languages():
         catalogue = load(language)
         for make, doses in (
-            (texts.changed, (moved,)),
-            (texts.changed, (moved, two)),
+            (texts.moved, (moved,)),
+            (texts.moved, (moved, two)),
             (texts.cancelled, (gone,)),
             (texts.restored, (replace(one, became="restored"),)),
             (texts.kept, (one,)),
@@ -100,7 +100,7 @@ def test_what_is_to_be_finished_has_its_link_and_the_number_in_one_part():
     for language in languages():
         catalogue = load(language)
         text = texts.unfinished(catalogue, town=longest, until=UNTIL, number=NUMBER, link=link)
-        for told in (text, texts.finish(catalogue, number=NUMBER, link=link)):
+        for told in (text, texts.filled(catalogue, "finish", number=NUMBER, link=link)):
             assert parts(told) == 1, told
             assert link in told
             assert WRITTEN_NUMBER in told

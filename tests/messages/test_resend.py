@@ -17,7 +17,7 @@ from models.messages.tables import message
 from models.queue.tables import queue_entry
 from services.booking.change_booking import By, cancel
 from services.messages.deliver_message import VOICE
-from services.messages.record_delivery import record_delivery
+from services.messages.delivery_failures import record_delivery
 from services.messages.topics import Topic
 from services.slots.allocate import Channel
 from tests.messages.test_delivery_failures import books, calls, open_cases

@@ -255,24 +255,24 @@ def test_a_move_of_one_dose_says_that_the_other_stays():
 
 def test_doses_that_move_to_two_places_are_told_with_both():
     one, two = Dose(1, START, HALL, was=WAS), Dose(2, SECOND, GYM, was=SECOND_WAS)
-    text = texts.changed(Writer(load("fr"), **ABOUT), doses=(one, two))
+    text = texts.moved(Writer(load("fr"), **ABOUT), doses=(one, two))
     assert "Le premier : mer. 30/09 à 10h45, 12 rue de la Paix, 75011 Paris 11e." in text
     assert "Le second : mer. 21/10 à 12h45, 30 route de Rennes, 35500 Vitré." in text
 
 
 def test_nothing_that_moved_makes_no_text():
     with pytest.raises(ValueError, match="none of these appointments has moved"):
-        texts.changed(Writer(load("fr"), **ABOUT), doses=(Dose(1, START, HALL),))
+        texts.moved(Writer(load("fr"), **ABOUT), doses=(Dose(1, START, HALL),))
 
 
 @pytest.mark.parametrize("kind", list(OperationKind))
 def test_whoever_is_moved_by_us_hears_why_in_plain_words(kind: OperationKind):
     doses = (Dose(1, START, HALL, was=WAS),)
     for language in languages():
-        text = texts.closed(Writer(load(language), **ABOUT), doses=doses, kind=kind, back=False)
+        text = texts.moved(Writer(load(language), **ABOUT), doses=doses, kind=kind, back=False)
         assert re.match(r"[A-Z][^.]+\. (Votre nouveau|Your new|Su nueva)", text), text
         assert not re.search("operation|capacity|_", text)
-    back = texts.closed(Writer(load("fr"), **ABOUT), doses=doses, kind=kind, back=True)
+    back = texts.moved(Writer(load("fr"), **ABOUT), doses=doses, kind=kind, back=True)
     assert back.startswith("Votre ancienne date est de nouveau possible. ")
 
 

@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from flows.world import NotMine
 from models.attempts import attempt
 from models.booking import changes
 from models.booking.tables import booking
 from services import attempts
 from services.attempts import MOST_WRONG_BORNE, TRIES_A_CALL, TRIES_A_DAY, changes_need_a_person
-from services.booking.find_booking import FoundBooking, NotFound, find_booking
+from services.booking.find_booking import FoundBooking, find_booking
 from services.operations.erase_data import erase_data
 from tests.booking.test_changes import books
 from tests.support.house import LANDLINE, MOBILE, House, a_mobile, mornings
@@ -41,7 +42,7 @@ def looks(
     *,
     caller: str = MOBILE,
     call_id: str = "CA-1",
-) -> FoundBooking | NotFound:
+) -> FoundBooking | NotMine:
     with house.database.transaction() as connection:
         return find_booking(
             connection,
@@ -66,7 +67,7 @@ def test_what_was_wrong_makes_no_difference(booked: tuple[House, str], wrong: st
     house, reference = booked
     asked: Any = (UNKNOWN, BORN) if wrong == "reference" else (reference, OTHER)
     tries = [looks(house, *asked) for _ in range(TRIES_A_CALL)]
-    assert tries == [NotFound(person=False), NotFound(person=False), NotFound(person=True)]
+    assert tries == [NotMine.TRY_AGAIN, NotMine.TRY_AGAIN, NotMine.PERSON]
 
 
 def test_known_and_unknown_send_the_same_statements(booked: tuple[House, str]):
@@ -88,7 +89,7 @@ def test_after_three_wrong_ones_a_right_one_finds_nothing_in_this_call(
     house, reference = booked
     for _ in range(TRIES_A_CALL):
         looks(house, UNKNOWN, caller="")
-    assert looks(house, reference, caller="") == NotFound(person=True)
+    assert looks(house, reference, caller="") == NotMine.PERSON
     assert isinstance(looks(house, reference, caller="", call_id="CA-2"), FoundBooking)
 
 
@@ -102,7 +103,7 @@ def test_five_wrong_ones_a_day_close_a_number(booked: tuple[House, str]):
     house, reference = booked
     for number in range(TRIES_A_DAY):
         looks(house, f"000000000{number}", call_id=f"CA-{number}")
-    assert looks(house, reference, call_id="CA-9") == NotFound(person=True)
+    assert looks(house, reference, call_id="CA-9") == NotMine.PERSON
     # Not the reference: from another line it is found.
     assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-10"), FoundBooking)
     clock_of(house).advance(DAY)
@@ -113,7 +114,7 @@ def test_five_wrong_ones_a_day_close_a_reference_and_not_for_agents(booked: tupl
     house, reference = booked
     for number in range(TRIES_A_DAY):
         looks(house, reference, OTHER, caller=a_mobile(number), call_id=f"CA-{number}")
-    assert looks(house, reference, caller=LANDLINE, call_id="CA-9") == NotFound(person=True)
+    assert looks(house, reference, caller=LANDLINE, call_id="CA-9") == NotMine.PERSON
     with house.database.statement() as connection:
         assert changes.find_by_reference(connection, house.store.vault, reference) is not None
     # Whoever is right while it is closed does not close it for longer.
@@ -133,7 +134,7 @@ def test_lines_that_try_at_once_have_no_more_tries_than_one_after_the_other(
 ):
     house, reference = booked
 
-    def guesses(number: int) -> FoundBooking | NotFound:
+    def guesses(number: int) -> FoundBooking | NotMine:
         born = BORN if number >= TRIES_A_DAY else OTHER
         return looks(house, reference, born, caller=a_mobile(number), call_id=f"CA-{number}")
 
@@ -141,8 +142,8 @@ def test_lines_that_try_at_once_have_no_more_tries_than_one_after_the_other(
         wrong = list(threads.map(guesses, range(TRIES_A_DAY)))
         right = list(threads.map(guesses, range(TRIES_A_DAY, 3 * TRIES_A_DAY)))
     # Exactly one of the five was the last.
-    assert wrong.count(NotFound(person=True)) == 1
-    assert right == [NotFound(person=True)] * (2 * TRIES_A_DAY)
+    assert wrong.count(NotMine.PERSON) == 1
+    assert right == [NotMine.PERSON] * (2 * TRIES_A_DAY)
 
 
 def test_counts_are_lost_with_nothing_but_the_database(booked: tuple[House, str]):
@@ -151,7 +152,7 @@ def test_counts_are_lost_with_nothing_but_the_database(booked: tuple[House, str]
     for _ in range(TRIES_A_CALL):
         looks(house, UNKNOWN)
     house.app = house.application()
-    assert looks(house, reference) == NotFound(person=True)
+    assert looks(house, reference) == NotMine.PERSON
 
 
 def test_nothing_is_looked_up_where_nothing_can_be_counted(

@@ -14,9 +14,9 @@ from models.clock import FixedClock
 from models.messages.tables import message
 from models.queue.tables import queue_entry
 from models.slots.tables import place
-from services.messages.record_delivery import record_delivery
-from services.operations.erase_data import NotAllErased, erase_data
-from services.queue.promise_callback import promise_callback
+from services.messages.delivery_failures import record_delivery
+from services.operations.erase_data import STEPS, NotAllErased, erase_data
+from services.queue.promise_callback import promise
 from tests.support.house import MOBILE, House, house, mornings
 from tests.support.rows import clock_of, rows_of
 
@@ -100,7 +100,7 @@ def test_what_was_cut_off_in_the_middle_is_finished_the_next_time(
         with pytest.raises(NotAllErased, match=r"^bookings$"):
             erase_data(booked.store)
     with monkeypatch.context() as broken:
-        broken.setattr("models.call.turns.erase_bodies", _dies)
+        broken.setitem(STEPS, "turns", (_dies, DAY))
         with pytest.raises(NotAllErased, match=r"^turns$"):
             erase_data(booked.store)
     erase_data(booked.store)
@@ -181,14 +181,14 @@ def test_a_number_that_was_erased_leaves_no_trace_and_may_be_promised_again(serv
     """A promise of long ago neither names anybody nor stands in the way of a new one."""
     store = service.store
     with service.database.transaction() as connection:
-        assert promise_callback(connection, store, MOBILE, None, {})
+        assert promise(connection, store, MOBILE, None, {}).is_new
     clock_of(service).advance(200 * DAY)
     erase_data(store)
     (row,) = rows_of(service.database, select(queue_entry))
     assert (row.phone_enc, row.phone_idx, row.known_enc) == (None, None, None)
     assert row.state == "lost"
     with service.database.transaction() as connection:
-        assert promise_callback(connection, store, MOBILE, None, {})
+        assert promise(connection, store, MOBILE, None, {}).is_new
 
 
 def statistics(service: House) -> list[object]:
@@ -240,7 +240,7 @@ def test_what_was_missed_for_days_may_take_longer_than_a_webhook(
     if service.database.is_sqlite:
         erase_data(service.store)
         return
-    monkeypatch.setattr("models.online.web_sessions.erase_bodies", looks)
+    monkeypatch.setitem(STEPS, "visits", (looks, DAY))
     erase_data(service.store)
     with service.database.transaction() as connection:
         looks(connection)

@@ -233,7 +233,7 @@ def test_a_person_settles_a_match_for_ever(database):
     assert run("match", "doctolib:40:practice-701", "none").exit_code == 0
     clock.advance(timedelta(hours=1))
     rounds(feed)
-    assert near(database)[0].centre_id is None
+    assert near(database)[0].centre_id == ""
     assert len(run("matches").stdout.splitlines()) == 1
     listed = run("list").stdout.splitlines()
     assert listed[1].startswith("doctolib,2,2,2021-05-01T10:00:00Z,2021-05-01T10:00:00Z,,")

@@ -18,18 +18,19 @@ import requests
 from exchange.clock import VirtualClock
 from exchange.settings import Settings
 from jobs.partner_mirror import make_keldoc
+from models.partners.bookings import OrderedPerson
 from partners.partners_file import BadPartnersFile, read_partners_file
 from partners.platforms.keldoc.booking import (
     ACCEPT,
     BookedCentre,
-    FreeTime,
     Keldoc,
     KeldocAccount,
     authorization,
     cut,
     merged,
 )
-from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, ProviderRefused
+from services.partners.slots import FreeMoment
+from services.ports import Busy, NoAnswer, PartnerTime, ProviderRefused
 from simulator.app import create_app
 from simulator.keldoc import KEY, SECRET, Diary, Open
 from tests.support.house import ACCOUNT, TOKEN
@@ -37,7 +38,7 @@ from tests.support.keldoc import AGENDA, FIRST, SECOND, listening
 
 NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 START = NOW + timedelta(days=1)
-JEANNE = PartnerPatient("Jeanne", "Martin", date(1942, 3, 12), "75011")
+JEANNE = OrderedPerson("Jeanne", "Martin", date(1942, 3, 12), "75011")
 TIME = PartnerTime("k1", 1, START)
 
 
@@ -153,7 +154,7 @@ def test_what_is_as_described_is_answered_so(base: str, diary: Diary):
 def test_our_client_keeps_to_it(base: str, diary: Diary):
     keldoc = client(base)
     assert keldoc.free_times("k1", NOW.date(), NOW.date() + timedelta(days=90)) == [
-        FreeTime(START + timedelta(minutes=10 * n), 1, frozenset()) for n in range(3)
+        FreeMoment(START + timedelta(minutes=10 * n), 1, frozenset()) for n in range(3)
     ]
     patient = keldoc.register("k1", JEANNE)
     agenda = keldoc.free_agenda(TIME)

@@ -15,7 +15,7 @@ from flows.session import Session
 from models.partners import rows
 from models.partners.rows import PartnerCentreRow, PartnerSlot
 from services.partners.booking import PlacedOrder
-from services.partners.offers import BookingWay, Moment, PartnerOffer, near
+from services.partners.near import BookingWay, Moment, PartnerOffer, near
 from tests.desk.test_desk import Desk
 from tests.support.house import MOBILE, NOON, POSTCODES, House, campaign_with, house, mornings
 from tests.support.keldoc import CENTRE, FIRST, MORNING, SECOND, Beside, beside

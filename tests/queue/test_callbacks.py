@@ -22,10 +22,10 @@ from models.queue.queues import NewQueueEntry
 from models.queue.tables import queue_entry
 from services.agents import call_back
 from services.campaign.call_hours import next_call_at
-from services.campaign.campaign import AgentsHours
+from services.campaign.opening_hours import OpeningHours
 from services.operations.erase_data import AFTER_PLACE, erase_data
 from services.ports import Busy, NoAnswer, ProviderRefused
-from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise_callback
+from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise
 from tests.agents.rings import Office, Ring
 from tests.booking.test_changes import books
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, NOON, House, a_mobile, mornings
@@ -102,11 +102,11 @@ def test_who_asks_for_a_person_after_silence_is_rung_by_one(office: Office):
 def test_who_is_silent_is_promised_one_call_ever(office: Office):
     store = office.store
     with store.database.transaction() as connection:
-        assert promise_callback(connection, store, MOBILE, None, {"reason": "silent"})
+        assert promise(connection, store, MOBILE, None, {"reason": "silent"}).is_new
     change(store.database, update(queue_entry).values(state="lost", ended_at=NOON))
     with store.database.transaction() as connection:
-        assert not promise_callback(connection, store, MOBILE, None, {"reason": "silent"})
-        assert promise_callback(connection, store, MOBILE, None, {"reason": "welcome"})
+        assert not promise(connection, store, MOBILE, None, {"reason": "silent"}).is_new
+        assert promise(connection, store, MOBILE, None, {"reason": "welcome"}).is_new
 
 
 def test_two_who_promise_at_once_make_one(office: Office):
@@ -114,7 +114,7 @@ def test_two_who_promise_at_once_make_one(office: Office):
 
     def ask(_number: int) -> bool:
         with store.database.transaction() as connection:
-            return promise_callback(connection, store, MOBILE, None, {"reason": "welcome"})
+            return promise(connection, store, MOBILE, None, {"reason": "welcome"}).is_new
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(ask, range(16))).count(True) == 1
@@ -409,7 +409,7 @@ def test_nobody_is_rung_at_an_hour_that_is_not_decent(moment: str, allowed: str,
 
 
 def agents_at(*weekdays: tuple[tuple[int, int], ...]) -> Any:
-    hours = AgentsHours("Europe/Paris", weekdays)
+    hours = OpeningHours("Europe/Paris", weekdays)
     return replace(CAMPAIGN, agents_hours=hours)
 
 
@@ -429,7 +429,7 @@ def test_agents_who_work_at_night_and_on_sundays_ring_nobody_at_night(office: Of
 
 
 def test_a_campaign_may_say_between_which_hours_people_are_rung(office: Office):
-    hours = AgentsHours("Europe/Paris", (((0, 24 * 60),),) * 7, calls=(9 * 60 + 30, 24 * 60))
+    hours = OpeningHours("Europe/Paris", (((0, 24 * 60),),) * 7, calls=(9 * 60 + 30, 24 * 60))
     campaign = replace(CAMPAIGN, agents_hours=hours)
     for machine in (True, False):
         night = WEDNESDAY_MORNING.replace(hour=5)

@@ -9,14 +9,13 @@ import pytest
 
 from sqlalchemy import update
 
+from flows.world import AfterAgent
 from models.agents import agents
 from models.call import calls
 from models.queue import queues
 from models.queue.tables import queue_entry
 from services.agents import connect_agent
 from services.agents.call_back import ON_THE_LINE, STRANDED_FOR
-from services.agents.connect_agent import How
-from services.campaign.opening_hours import hours_of
 from services.ports import Busy, NoAnswer
 from services.queue.promise_callback import RING_AFTER, promise
 from services.queue.wait_estimate import can_promise, write_throughput
@@ -67,9 +66,7 @@ def test_whoever_asks_at_night_comes_after_those_who_asked_before(office: Office
     office.agent()
     write_throughput(office.store)
     with office.store.database.statement() as connection:
-        at = can_promise(
-            connection, office.store, hours_of(CAMPAIGN), clock_of(office.house).moment
-        )
+        at = can_promise(connection, office.store, CAMPAIGN.hours, clock_of(office.house).moment)
     assert at is not None
     # Thirty of five minutes each, by one or two agents.
     assert at.astimezone(PARIS).hour >= 9
@@ -234,7 +231,7 @@ def test_who_left_the_line_for_the_machine_is_not_hung_up_on(service: House):
             connection, service.clock, entry_id, ("waiting",), "left", outcome="machine"
         )
         after = connect_agent.after_agent(connection, floor.store, call_id)
-    assert after.how is How.HANDED_BACK
+    assert after.what is AfterAgent.HANDED_BACK
 
 
 def test_an_agent_who_cannot_be_rung_keeps_nobody_at_the_front(service: House):

@@ -16,7 +16,8 @@ import pytest
 from flows.world import AfterQueue, NoPerson
 from models.queue import queues
 from models.queue.queues import CallQueue, NewQueueEntry, QueueEntry, QueuePosition, QueueStatus
-from services.campaign.opening_hours import USUAL, OpeningHours
+from models.queue.tables import queue_entry
+from services.campaign.opening_hours import USUAL
 from services.queue import entries
 from services.queue.entries import QueueCaller
 from services.queue.wait_estimate import Throughput
@@ -72,7 +73,8 @@ class Line:
 
     def live(self) -> list[QueueEntry]:
         with self.house.database.statement() as connection:
-            return queues.in_states(connection, self.store.vault, LIVE)
+            ids = queues.ids_of(connection, queue_entry.c.state.in_(LIVE))
+        return sorted(map(self.entry, ids), key=lambda one: (one.joined_at, one.id))
 
     def standing(self, entry_id: str) -> QueuePosition:
         with self.house.database.statement() as connection:
@@ -390,7 +392,7 @@ BUSY = Throughput(agents=1, share=1.0, mean=300.0)
     ],
 )
 def test_why_nobody_is_let_in(door: QueueStatus, at: datetime, why: NoPerson | None):
-    found = entries.why_closed(door, OpeningHours(USUAL), at, BUSY)
+    found = entries.why_closed(door, USUAL, at, BUSY)
     assert (found and found.why) == why
 
 

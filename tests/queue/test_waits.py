@@ -18,7 +18,7 @@ import random
 import sys
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from statistics import median, quantiles
@@ -32,10 +32,11 @@ from models.agents import agents
 from models.agents.tables import leg
 from models.queue import handling, queues
 from models.queue.handling import PUTS_DOWN
+from models.queue.queues import QueuePosition
 from models.queue.tables import queue_entry
 from models.supervision import snapshots
 from services.agents import call_back, presence
-from services.campaign.opening_hours import hours_of, tomorrow_evening
+from services.campaign.opening_hours import tomorrow_evening
 from services.queue.entries import QueueCaller, WaitEstimates, join, place_promise
 from services.queue.promise_callback import promise
 from services.queue.wait_estimate import (
@@ -54,7 +55,7 @@ from tests.support.house import CAMPAIGN, NOON, House, a_mobile
 from tests.support.rows import clock_of, rows_of
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-HOURS = hours_of(CAMPAIGN)
+HOURS = CAMPAIGN.hours
 # Within which share of what happened a told time is right.
 RIGHT = 0.2
 # In minutes: nobody can know how long those who are talked with just now will take.
@@ -144,7 +145,7 @@ class Day:
 
     def goes_home(self) -> None:
         for staff_id in self.staff:
-            presence.offline(self.store, staff_id)
+            presence.stop(self.store, staff_id, presence.OFFLINE)
         self.office.call_back.look_after(self.store)
 
     def comes_in(self) -> None:
@@ -530,9 +531,15 @@ def test_a_place_on_the_line_counts_who_is_put_off_until_the_morning(service: Ho
     forget_throughput()
     with service.database.statement() as connection:
         estimate = WaitEstimates(fresh_seconds=0).read(connection, service.store, CAMPAIGN, "fr")
-    assert place_promise(0, HOURS, now, estimate, joined_at=now) == MORNING + 30 * MINUTE
+        queue = queues.find_queue(connection, "fr")
+    assert queue
+    place = QueuePosition(
+        "E", "call", "waiting", now, "fr", "", rings=True, queue=queue, ahead=0, agents=1
+    )
+    assert place_promise(place, estimate, HOURS, now) == MORNING + 30 * MINUTE
     # Whose place is older is not behind those who came later.
-    assert place_promise(0, HOURS, now, estimate, joined_at=NOON - HOUR) == MORNING
+    older = replace(place, joined_at=NOON - HOUR)
+    assert place_promise(older, estimate, HOURS, now) == MORNING
 
 
 def test_what_a_person_takes_is_known_at_night_too(service: House):

@@ -618,8 +618,8 @@ def test_rule_14_each_value_is_read_back_and_agreed_to_before_it_is_used(
 def used(world: FakeWorld) -> bool:
     """Whether anything was searched, booked, changed or promised."""
     done: tuple[list[Any], ...] = (
-        world.searches, world.orders, world.promises, world.waits, world.news, world.taken_up,
-        world.asked_for, world.changed,
+        world.searches, world.orders, world.promises, world.waits, world.news, world.asked_for,
+        world.changed,
     )  # fmt: skip
     return any(done)
 

@@ -35,7 +35,10 @@ class House:
 
     # The pages
 
-    def get(self, path, headers):
+    def __call__(self, path: str, headers: Any, form: Any) -> Answer:
+        return self.get(path, headers) if form is None else self.post(path, form, headers)
+
+    def get(self, path: str, headers: Any) -> Answer:
         if self.down:
             raise Unreachable("down")
         if path == "/connexion":
@@ -54,7 +57,7 @@ class House:
             return Answer(304, path)
         return Answer(200, path, json.dumps({"state": self.state}), {"etag": self.state})
 
-    def post(self, path, form, headers):
+    def post(self, path: str, form: Any, headers: Any) -> Answer:
         self.posts.append((self.seconds, path, dict(form)))
         if path == "/connexion":
             assert form["csrf_token"] == f"login-{self.tokens}"
@@ -100,9 +103,6 @@ class House:
     def accept(self):
         assert self.ringing
         self.ringing, self.state, self.talks_from = False, "talking", self.seconds
-
-    def hang_up(self):
-        self.ringing = False
 
     # What happens
 

@@ -494,18 +494,23 @@ class Server:
         count = dict.fromkeys(map(str, Fate), 0)
         self.count = {**count, "booked": 3, "agent": 2, "waiting": 1}
 
-    def begin(self, wanted):
+    def __call__(self, method: str, wanted: Any) -> dict[str, Any]:
+        if method == "DELETE":
+            return self.stop()
+        return self.state() if method == "GET" else self.begin(wanted)
+
+    def begin(self, wanted: Any) -> dict[str, Any]:
         self.wanted = wanted
         return self.shown()
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         self.asked.append("state")
         if len(self.asked) == self.interrupt_at:
             raise KeyboardInterrupt
         self.looks -= 1
         return self.shown()
 
-    def stop(self):
+    def stop(self) -> dict[str, Any]:
         self.asked.append("stop")
         self.looks = 1
         return self.shown()

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from flows.session import Session
-from models.online import codes
+from models.online import web_sessions as web_session_rows
 from models.slots.tables import place
 from services.call import resume_call
 from services.centre_day import secretary
@@ -64,7 +64,7 @@ def test_the_code_of_a_visit_is_never_told_to_a_call(database_url: str):
                 Work(connection, made.store, made.campaign), call_id, visit_id
             )
             assert resume_call.of_code(connection, made.store, "123456") == call_id
-            assert codes.take_code(connection, visit_id) is None
+            assert web_session_rows.take_code(connection, visit_id) is None
 
 
 def test_what_is_being_asked_for_at_a_partner_is_nobody_elses_to_go_on_with(service: House):

@@ -15,9 +15,8 @@ from tests.support.keeper import ROOT
 # Of models.slots.places, what changes who holds or has a place.
 WRITERS = frozenset(
     {
-        "hold", "hold_each", "hold_slot", "renewal", "book", "unbook", "unbook_and_hold", "keep",
-        "release", "release_some", "give_up", "forget_ended", "hand_over", "release_kept",
-        "block_free",
+        "hold", "hold_slot", "renewal", "book", "unbook", "unbook_and_hold", "keep",
+        "release", "forget_ended", "hand_over", "block_free",
     }
 )  # fmt: skip
 # Those that no other table has.

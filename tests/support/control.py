@@ -108,16 +108,7 @@ class FakeControl:
     def hold(self, conference_sid: str, call_sid: str, *, on: bool, path: str = "") -> None:
         self._ask(Ask("hold" if on else "unhold", call_sid, path, {"conference": conference_sid}))
 
-    def mute(self, conference_sid: str, call_sid: str, *, muted: bool) -> None:
-        self._ask(Ask("mute", call_sid, more={"muted": muted}))
-
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:
         self._ask(Ask("coach", call_sid, more={"coached": coached_sid, "muted": muted}))
-
-    def remove(self, conference_sid: str, call_sid: str) -> None:
-        self._ask(Ask("remove", call_sid))
-
-    def end_conference(self, conference_sid: str) -> None:
-        self._ask(Ask("end_conference", more={"conference": conference_sid}))

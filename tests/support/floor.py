@@ -124,9 +124,7 @@ class Floor:
     def answers(self, staff_id: str) -> Entering | None:
         """The agent takes up the receiver."""
         theirs = self.leg_of(staff_id)
-        return connect_agent.agent_enters(
-            self.store, theirs.id, theirs.provider_sid or a_call(), brought
-        )
+        return connect_agent.enters(self.store, theirs.id, theirs.provider_sid or a_call(), brought)
 
     def told(self, staff_id: str, status: str) -> None:
         """The provider tells of an agent's line."""

@@ -16,6 +16,7 @@ from typing import Any
 from psycopg.pq import Trace
 from sqlalchemy import event, func, select, text
 
+from flows.world import Unbooked
 from models.booking import bookings
 from models.booking.tables import appointment
 from models.centres.tables import centre, postcode
@@ -24,7 +25,7 @@ from models.database import Database
 from models.slots import slots
 from models.slots.tables import place
 from prompts.catalogue import load
-from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory, NearbyCentre
 from services.queue.entries import WaitEstimates
@@ -176,7 +177,7 @@ def confirms_as(house: House, channel: Channel, holder: str, held: HeldSlot) -> 
     return found if isinstance(found, Booked) else None
 
 
-def orders(house: House, request: Request) -> Booked | NotBooked:
+def orders(house: House, request: Request) -> Booked | Unbooked:
     """The use case of a confirmation, in a transaction of its own."""
     with house.database.transaction() as connection:
         return confirm_booking(

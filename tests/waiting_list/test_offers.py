@@ -16,12 +16,12 @@ import pytest
 
 from sqlalchemy import select, update
 
-from flows.world import News
+from flows.world import News, Unbooked
 from models.messages import outbox
 from models.messages.tables import message
 from models.slots.tables import place, slot
 from models.waiting_list.tables import waiting_entry, waiting_offer
-from services.booking.confirm_booking import Booked, NotBooked
+from services.booking.confirm_booking import Booked
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.messages import phone_capabilities
@@ -391,7 +391,7 @@ def test_what_cannot_be_booked_goes_to_the_next_and_not_to_everybody(service: Ho
     first, second = joins(service, 1), joins(service, 2)
     cancels(service, books(service, 900, [freed]))
     done = accepts(service, first, campaign=campaign, channel=Channel.PHONE)
-    assert done == NotBooked(person_needed=True)
+    assert done == Unbooked.PERSON
     assert holder(service, freed) == second
     assert holds(service, "CA-quick") == []
     # It was no refusal of theirs, and no offer that they let go.
@@ -404,7 +404,7 @@ def test_a_place_that_was_blocked_meanwhile_is_nobodys_fault(service: House):
     first, second = joins(service, 1), joins(service, 2)
     cancels(service, booking_id)
     change(service.database, update(place).where(place.c.id == one).values(blocked=True))
-    assert accepts(service, first) == NotBooked()
+    assert accepts(service, first) == Unbooked.GONE
     assert (stands(service, first).state, stands(service, first).ahead) == (EntryState.WAITING, 0)
     assert stands(service, second).state == EntryState.WAITING
     assert outcomes(service, first) == ["gone"]

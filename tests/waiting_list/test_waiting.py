@@ -17,7 +17,8 @@ import pytest
 
 from sqlalchemy import func, select, update
 
-from jobs import scheduler
+from flows.world import Unbooked
+from jobs import scheduler, timed
 from models.booking import bookings
 from models.booking.tables import appointment
 from models.messages.tables import message
@@ -27,14 +28,20 @@ from models.waiting_list.tables import waiting_entry
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking.change_booking import By, Moved, Unchanged, cancel, move
-from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
-from services.slots.freed_slot_offers import GRACE, free_places_of, offer_freed, offer_lasts
+from services.slots.freed_slot_offers import (
+    GRACE,
+    SlotReleaseNotifier,
+    free_places_of,
+    offer_freed,
+    offer_lasts,
+)
 from services.slots.open_slots import open_slots
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import EntryState, NoPhone, NoPlace, SlotReleaseNotifier
+from services.waiting_list.entries import EntryState, NoPhone, NoPlace
 from services.work import Work
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import (
@@ -158,7 +165,7 @@ def stands(house: House, entry_id: str) -> waiting_list.WaitingListPosition:
 
 def accepts(
     house: House, entry_id: str, *, campaign: Campaign = CAMPAIGN, **options: Any
-) -> Booked | NotBooked:
+) -> Booked | Unbooked:
     with house.database.transaction() as connection:
         return waiting_list.accept(
             Work(connection, house.store, campaign),
@@ -554,7 +561,7 @@ def test_who_accepts_after_it_was_passed_on_hears_that_it_is_gone(service: House
     cancels(service, booking)
     clock_of(service).advance(OFFER)
     advances(service)
-    assert accepts(service, first) == NotBooked()
+    assert accepts(service, first) == Unbooked.GONE
     assert holder(service, one) == second
     assert stands(service, first).state == EntryState.WAITING
 
@@ -568,7 +575,7 @@ def test_with_a_dead_scheduler_the_place_is_everybodys_after_the_grace(service: 
     clock_of(service).advance(MINUTE)
     (quick,) = holds(service, "CA-quick")
     assert quick.place.place_id == place_ids(service)[0]
-    assert accepts(service, first) == NotBooked()
+    assert accepts(service, first) == Unbooked.GONE
     assert stands(service, first).state == EntryState.WAITING
     # Back to life, it takes nothing away from anybody.
     assert advances(service) == 0
@@ -598,7 +605,7 @@ def test_the_scheduler_does_it(service: House):
     clock_of(service).advance(OFFER)
     tasks = scheduler.tasks(service.store, None, {"tests": CAMPAIGN}.get)  # type: ignore[arg-type]
     (task,) = [task for task in tasks if task.name == "waiting"]
-    scheduler.run_once(task)
+    timed.run_once(task)
     assert holder(service, one) == second
 
 
@@ -677,14 +684,14 @@ def test_an_entry_is_found_by_its_person(service: House):
     assert (found, nobody) == (entry, None)
 
 
-def books_otherwise(house: House, person: int) -> Booked | NotBooked:
+def books_otherwise(house: House, person: int) -> Booked | Unbooked:
     """The same person books by telephone."""
     (held,) = holds(house, f"CA-{person}")[:1]
     request = replace(request_for(held, f"CA-{person}"), born=BORN, number=number_of(person))
     return confirms_request(house, request)
 
 
-def confirms_request(house: House, request: Request) -> Booked | NotBooked:
+def confirms_request(house: House, request: Request) -> Booked | Unbooked:
     with house.database.transaction() as connection:
         return confirm_booking(
             Work(connection, house.store, house.campaign),
@@ -716,7 +723,7 @@ def test_who_booked_otherwise_during_the_offer_is_taken_and_the_next_gets_it(
     service.opens_centre("2", starts=mornings(1))
     assert isinstance(books_otherwise(service, 1), Booked)
     if ending == "accepts":
-        assert accepts(service, first) == NotBooked(person_needed=True)
+        assert accepts(service, first) == Unbooked.PERSON
     else:
         clock_of(service).advance(OFFER)
         advances(service)

@@ -12,7 +12,7 @@ from services.accounts import staff as accounts
 from tests.support.forms import PASSWORD, Browser
 from tests.support.house import House
 from web import pages
-from web.staff_only import public, roles
+from web.marks import public, roles
 
 # Attributes and elements that a policy without 'unsafe-inline' would stop.
 INLINE = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)(?![^>]*json)|javascript:")

@@ -14,8 +14,7 @@ from werkzeug.routing import Rule
 
 from models.accounts.staff import ROLES
 from tests.support.house import BASE, House
-from web.marks import SIGNED, undeclared, who_may
-from web.staff_only import public, roles
+from web.marks import SIGNED, public, roles, undeclared, who_may
 
 PUBLIC = "public"
 # The provider's alone: whoever has no signature of it gets 403, staff too.

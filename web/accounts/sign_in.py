@@ -26,8 +26,9 @@ from services.accounts.sign_in import (
 from services.accounts.staff import ROLES, Staff, StaffSession
 from services.store import Store
 from web.browser_session import Cookies
+from web.marks import public, roles
 from web.pages import leads, words
-from web.staff_only import address, current, is_fetch, public, roles, staff_session, to_proof, token
+from web.staff_only import address, current, is_fetch, staff_session, to_proof, token
 
 # Where the missing step of a session is done.
 _STEPS = {
@@ -68,7 +69,12 @@ def blueprint(store: Store, sign_in: SignIn, cookies: Cookies) -> Blueprint:
         ("POST", "/supervision/mur", views.open_wall),
     ):
         pages.add_url_rule(path, view.__name__, view, methods=[method])
+    pages.register_error_handler(_NotHere, lambda _error: _to_start())
     return pages
+
+
+class _NotHere(Exception):
+    """The session that asks is not at this step: the way begins anew."""
 
 
 class _Views:
@@ -105,32 +111,26 @@ class _Views:
 
     @public
     def code_form(self) -> ResponseReturnValue:
-        return self._code_page() if _lacking("code") else _to_start()
+        return self._code_page()
 
     @public
     def give_code(self) -> ResponseReturnValue:
-        found = _lacking("code")
-        if found is None:
-            return _to_start()
-        code = request.form.get("code", "")
+        found, code = _lacking("code"), request.form.get("code", "")
         return self._attempt(
             lambda: self._sign_in.give_code(found, token(), code, self._origin()), self._code_page
         )
 
     def _code_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
-        found = _lacking("code")
-        hint = self._sign_in.demonstration_code(found) if found else ""
+        hint = self._sign_in.demonstration_code(_lacking("code"))
         return _page("accounts/code.html", status, problem=problem, hint=hint)
 
     @public
     def enrol_form(self) -> ResponseReturnValue:
-        return self._enrol_page() if _enrolling() else _to_start()
+        return self._enrol_page()
 
     @public
     def enrol(self) -> ResponseReturnValue:
         found = _enrolling()
-        if found is None:
-            return _to_start()
         code, password = request.form.get("code", ""), request.form.get("password", "")
         if needs(found) == "":
             # In for a while already: the password was not given a moment ago.
@@ -152,14 +152,13 @@ class _Views:
 
     def _enrol_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
         found = _enrolling()
-        login = found.staff.login if found else ""
         secret = self._sign_in.offered_secret(token())
         return _page(
             "accounts/enrol.html",
             status,
             problem=problem,
-            asks_password=found is not None and needs(found) == "",
-            picture=Markup(second_factor.picture(secret, login)),  # noqa: S704 (made here)
+            asks_password=needs(found) == "",
+            picture=Markup(second_factor.picture(secret, found.staff.login)),  # noqa: S704 (made here)
             groups=[secret[at : at + _GROUP] for at in range(0, len(secret), _GROUP)],
         )
 
@@ -167,13 +166,11 @@ class _Views:
 
     @public
     def password_form(self) -> ResponseReturnValue:
-        return self._password_page() if _changing() else _to_start()
+        return self._password_page()
 
     @public
     def change_password(self) -> ResponseReturnValue:
-        found = _changing()
-        if found is None:
-            return _to_start()
+        found = _lacking("password", "")
         new = request.form.get("new", "")
         if new != request.form.get("again", ""):
             return self._password_page("password_twice", HTTPStatus.BAD_REQUEST)
@@ -186,9 +183,8 @@ class _Views:
         )
 
     def _password_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
-        found = _changing()
-        login = found.staff.login if found else ""
-        first = bool(_lacking("password"))
+        found = _lacking("password", "")
+        first, login = needs(found) == "password", found.staff.login
         return _page("accounts/password.html", status, problem=problem, first=first, login=login)
 
     # Out
@@ -239,11 +235,8 @@ class _Views:
     @roles("supervisor", "operator")
     def open_wall(self) -> ResponseReturnValue:
         """Make this browser a screen on a wall: its session belongs to no staff member any more."""
-        found = staff_session()
-        if found is None:
-            return _to_start()
         try:
-            begun = self._sign_in.open_wall(found, token())
+            begun = self._sign_in.open_wall(_lacking(""), token())
         except Unproved:
             return to_proof("/supervision?mur=1")
         except WrongCredentials:
@@ -337,24 +330,26 @@ def _page(template: str, status: int, **values: object) -> ResponseReturnValue:
     return render_template(template, wanted=_wanted(), **values), status
 
 
-def _lacking(step: str) -> StaffSession | None:
-    """The session that asks, if this is what it lacks next."""
-    found = staff_session()
-    return found if found and needs(found) == step else None
+def _lacking(*steps: str) -> StaffSession:
+    """The session that asks, if one of these is what it lacks next; "": it lacks nothing.
 
-
-def _enrolling() -> StaffSession | None:
-    """The session of a user who must enrol a second factor, or is signed in and has none."""
+    Raises _NotHere.
+    """
     found = staff_session()
-    if found is None or found.has_totp or needs(found) not in {"enrol", ""}:
-        return None
+    if found is None or needs(found) not in steps:
+        raise _NotHere
     return found
 
 
-def _changing() -> StaffSession | None:
-    """The session of a user who must choose a password, or is signed in."""
-    found = staff_session()
-    return found if found and needs(found) in {"password", ""} else None
+def _enrolling() -> StaffSession:
+    """The session of a user who must enrol a second factor, or is signed in and has none.
+
+    Raises _NotHere.
+    """
+    found = _lacking("enrol", "")
+    if found.has_totp:
+        raise _NotHere
+    return found
 
 
 def _to_start() -> ResponseReturnValue:

@@ -33,7 +33,7 @@ from web.admission.parts import Environ, GateParts, LedgerTally, Wsgi, briefly, 
 from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
-from web.online.booking_cookie import WebSessionCookie
+from web.online.cookies import WebSessionCookie
 from web.tickets import ROOM, VISIT, WAITED
 
 # Older than this (seconds) by the proxy in front, and the client has gone away.

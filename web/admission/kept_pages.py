@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from werkzeug.test import run_wsgi_app
+
 from services.admission.load_shedder import LoadShedder
 from web.admission import kept_answers
 from web.admission.crowd import CrowdAnswers
 from web.admission.kept_answers import CachedAnswer, KeptAnswers
-from web.admission.parts import Environ, LedgerTally, Wsgi, language_of
+from web.admission.parts import Environ, Headers, LedgerTally, Wsgi, language_of
 from web.admission.waiting_room import START
 from web.online.asked_centre import NOTHING, asked_in
 
@@ -84,11 +86,6 @@ class PagesForAll:
         environ: Environ,
         start_response: Any,
     ) -> Iterable[bytes]:
-        got: list[Any] = []
-
-        def started(status: str, headers: Any, _error: Any = None) -> None:
-            got[:] = status, headers
-
         if not self._load_shedder.web_begins(goes_on=False):
             if old is not None and self.ticks() < old.usable_until:
                 return self._from_memory(old, environ, start_response)
@@ -96,8 +93,7 @@ class PagesForAll:
         # Whole, whatever this browser has: others have not.
         whole = {name: value for name, value in environ.items() if name not in _CONDITIONS}
         whole["REQUEST_METHOD"] = "GET"
-        body = self._whole(whole, started)
-        status, headers = got
+        body, status, headers = self._whole(whole)
         now = self.ticks()
         new = memory.put(key, status, headers, body, now)
         if new is not None:
@@ -107,16 +103,11 @@ class PagesForAll:
         start_response(status, headers)
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
 
-    def _whole(self, environ: Environ, start_response: Any) -> bytes:
+    def _whole(self, environ: Environ) -> tuple[bytes, str, Headers]:
         with self._load_shedder.turn:
             began, cpu = self.ticks(), time.thread_time()
             try:
-                answer = self.app(environ, start_response)
-                try:
-                    return b"".join(answer)
-                finally:
-                    close = getattr(answer, "close", None)
-                    if close:
-                        close()
+                body, status, headers = run_wsgi_app(self.app, environ, buffered=True)
             finally:
                 self._load_shedder.web_done(self.ticks() - began, time.thread_time() - cpu)
+        return b"".join(body), status, list(headers)

@@ -11,7 +11,6 @@ import threading
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, Final
 
 import structlog
@@ -100,7 +99,7 @@ class Ledger:
 
     def load(self, counts: Counter[tuple[str, str]], since: float) -> dict[str, Any]:
         """What was measured in `since` seconds, as `admission_controller.Loads` reads it."""
-        measured = asdict(self._load_shedder.measured())
+        measured = self._load_shedder.measured()
         for name in ("steps", "web"):
             measured[name] /= since
         measured["away"] = counts["away", "start"] / since

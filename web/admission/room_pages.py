@@ -8,17 +8,17 @@ visitor to the next; replacing them is all that is left to do when a visitor com
 from __future__ import annotations
 
 import html
-import io
 import json
 import math
 import re
-import sys
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urljoin
+
+from werkzeug.test import create_environ, run_wsgi_app
 
 from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import screen
@@ -72,7 +72,7 @@ class RoomPages:
 
     def __init__(self, app: Wsgi, public_base_url: str) -> None:
         self._app = app
-        self._scheme, _, self._host = public_base_url.partition("://")
+        self._root = urljoin(public_base_url, "/")
         self._made: dict[tuple[str, str, int], RoomPageTemplate] = {}
 
     def page(self, kind: str, language: str, opening: int = 0) -> RoomPageTemplate:
@@ -87,41 +87,15 @@ class RoomPages:
         return made
 
     def _make(self, kind: str, language: str, opening: int) -> RoomPageTemplate:
-        got: list[Any] = []
-
-        def start_response(status: str, headers: Headers, _error: Any = None) -> None:
-            got[:] = status, headers
-
-        environ = {
-            "REQUEST_METHOD": "GET",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": ROOM,
-            "QUERY_STRING": "" if language == COUNTRY_LANGUAGE else f"lang={language}",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "HTTP_HOST": self._host,
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": self._scheme,
-            "wsgi.input": io.BytesIO(),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-            ASKED: RoomPageRequest(kind, opening),
-        }
-        answer = self._app(environ, start_response)
-        try:
-            body = b"".join(answer)
-        finally:
-            close = getattr(answer, "close", None)
-            if close:
-                close()
-        if not got or not got[0].startswith("200"):
+        query = "" if language == COUNTRY_LANGUAGE else f"lang={language}"
+        environ = create_environ(ROOM, self._root, query)
+        environ[ASKED] = RoomPageRequest(kind, opening)
+        body, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+        if not status.startswith("200"):
             raise NotMade(kind)
-        headers = [one for one in got[1] if one[0].lower() not in _OF_ONE]
-        parts = [_SPLIT.get(one, one) for one in _MARKS.split(body) if one]
-        return RoomPageTemplate(headers, tuple(parts))
+        kept = [one for one in headers if one[0].lower() not in _OF_ONE]
+        parts = [_SPLIT.get(one, one) for one in _MARKS.split(b"".join(body)) if one]
+        return RoomPageTemplate(kept, tuple(parts))
 
 
 # ---------------------------------------------------------------- what differs

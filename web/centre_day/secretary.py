@@ -43,8 +43,9 @@ from services.service import Service
 from services.store import Store
 from web.desk.desk_page import new_nonce
 from web.desk.forms import birth
+from web.marks import roles
 from web.pages import words
-from web.staff_only import UNPROVED, current, is_fetch, is_proved, roles, to_proof
+from web.staff_only import UNPROVED, current, is_fetch, is_proved, to_proof
 from web.written import Written
 
 # Days ahead and behind that a page may be asked for.
@@ -99,9 +100,8 @@ class _Views:
     @roles("secretary", "supervisor")
     def page(self) -> ResponseReturnValue:
         at = self._asked()
-        return self._choice() if at is None else self._day_page(at)
-
-    def _choice(self) -> str:
+        if at is not None:
+            return self._day_page(at)
         with self._store.database.statement() as connection:
             found = secretary.our_centres(connection)
         return render_template("centre_day/choice.html", centres=found)

@@ -10,7 +10,7 @@ import re
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
@@ -64,16 +64,16 @@ from services.desk.search import (
     search,
 )
 from services.messages.phone_capabilities import takes_texts
-from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, OrderState, PartnerOrder, ask, is_of, state_of
-from services.partners.offers import PartnerOffer
+from services.partners.near import PartnerOffer, near
 from services.telemetry import BOOKINGS
 from services.work import Work
 from web.desk import forms
 from web.desk.desk_page import DeskPage, new_nonce, told_of
 from web.desk.forms import BookingForm, Understood
+from web.marks import roles
 from web.pages import words
-from web.staff_only import current, roles
+from web.staff_only import current
 from web.written import DeskWords
 
 FORM = "form"
@@ -120,6 +120,8 @@ class Panel:
 class DeskAct(AtDesk):
     """One act of an agent at the desk, in one transaction. Its public methods are views.
 
+    A view that gives nothing is answered by the panel.
+
     `panel` is what the answer shows, `understood` what the form means. The worker is woken for
     `messages` (their ids) once the transaction is committed. Raises OtherCall.
     """
@@ -149,7 +151,7 @@ class DeskAct(AtDesk):
         form = BookingForm()
         if file is not None:
             kept = draft_of(file.entry).get(FORM)
-            form = forms.from_draft(kept) if isinstance(kept, dict) else _given(file)
+            form = forms.DRAFT.validate_python(kept) if isinstance(kept, dict) else _given(file)
         panel = self._show(form)
         self._show_offers()
         self._show_heard()
@@ -187,6 +189,8 @@ class DeskAct(AtDesk):
         panel = self._show(forms.typed(request.form))
         self._understand()
         meant = self.understood
+        # Until the act has something better to show.
+        panel.focus = "wrong"
         panel.wrong, panel.number = meant.wrong, meant.number
         panel.takes_texts = takes_texts(meant.number)
         panel.born = tuple(one.isoformat() for one in meant.born)
@@ -221,11 +225,11 @@ class DeskAct(AtDesk):
         return town
 
     def _remember_form(self) -> None:
-        self.remember(**{FORM: forms.as_draft(self.panel.form)})
+        self.remember(**{FORM: asdict(self.panel.form)})
 
     # ------------------------------------------------------------ find and choose
 
-    def offers(self) -> Any:
+    def offers(self) -> None:
         """Find slots and hold them for this desk."""
         panel = self._read_form()
         town = self._where()
@@ -233,9 +237,7 @@ class DeskAct(AtDesk):
             self._find(town)
         else:
             self._show_offers()
-        panel.focus = panel.focus or "wrong"
         self._remember_form()
-        return self._answer()
 
     def _find(self, town: Town) -> None:
         panel, form, meant = self.panel, self.panel.form, self.understood
@@ -286,7 +288,7 @@ class DeskAct(AtDesk):
         except TooManyProfiles:
             self.panel.notice = words()["desk.search.too_many"]
 
-    def choose(self) -> Any:
+    def choose(self) -> None:
         """One of the offers, to be read back; for two people, a place beside it is held."""
         panel = self._read_form()
         self._where()
@@ -295,8 +297,7 @@ class DeskAct(AtDesk):
         if chosen is None:
             panel.wrong = (*panel.wrong, "choice")
         if panel.wrong or chosen is None:
-            panel.focus = "wrong"
-            return self._answer()
+            return
         panel.read_back, panel.focus = (chosen,), "read_back"
         if panel.form.two:
             adjacent = hold_for_second(self, chosen)
@@ -304,18 +305,16 @@ class DeskAct(AtDesk):
             panel.read_back = (chosen, adjacent) if adjacent is not None else ()
             panel.focus = "read_back" if adjacent else "offers"
         self._remember_form()
-        return self._answer()
 
     def _chosen(self, choice: str) -> Offer | None:
         wanted = forms.places(choice)
         return next((one.offer for one in self.panel.offers if one.offer.places == wanted), None)
 
-    def go_on(self) -> Any:
+    def go_on(self) -> None:
         """Take the caller's own places over, and show them."""
         self.take_places_over()
         self.look_again()
         self.show_kept(self.caller_profile()).focus = "offers"
-        return self._answer()
 
     def keep(self) -> Any:
         """The page is open: what it shows stays held."""
@@ -324,21 +323,19 @@ class DeskAct(AtDesk):
 
     # ------------------------------------------------------------ book
 
-    def reserve(self) -> Any:
+    def reserve(self) -> None:
         """Book what was read back, for one or two."""
         panel = self._read_form()
         choices = [forms.places(one) for one in request.form.getlist("places")]
         if panel.wrong or not all(choices) or len(choices) != len(self.understood.born):
             panel.wrong = panel.wrong or ("choice",)
-            panel.focus = "wrong"
             self._show_offers()
-            return self._answer()
+            return
         made = self._try(book, self._order(choices))
         if isinstance(made, Made):
             self._show_booked(made)
         else:
             self._show_not_booked(made)
-        return self._answer()
 
     def _order(self, choices: list[tuple[int, ...]]) -> DeskOrder:
         form, meant = self.panel.form, self.understood
@@ -367,26 +364,23 @@ class DeskAct(AtDesk):
         if self.entry is not None:
             before = draft_of(self.entry).get(BOOKED, [])
             booked = list(dict.fromkeys([*before, *made.booking_ids]))
-            self.remember(**{BOOKED: booked, FORM: forms.as_draft(panel.form)})
+            self.remember(**{BOOKED: booked, FORM: asdict(panel.form)})
         if not made.repeated:
             BOOKINGS.labels("agent").inc(len(made.booking_ids))
 
     def _show_not_booked(self, refused: BookingRefused | None) -> None:
-        panel = self.panel
-        panel.focus = "wrong"
         if refused is None:
-            panel.wrong = ("nonce",)
+            self.panel.wrong = ("nonce",)
         else:
-            panel.notice = in_words(refused)
+            self.panel.notice = in_words(refused)
             if refused.booking_id:
                 self._open_known(refused.booking_id)
         self._show_offers()
 
-    def wait(self) -> Any:
+    def wait(self) -> None:
         """Put those who come on the waiting list."""
         panel = self._read_form()
         town = self._where()
-        panel.focus = "wrong"
         if not panel.wrong and town is not None:
             people = self.understood.born
             sentences = []
@@ -403,11 +397,10 @@ class DeskAct(AtDesk):
             panel.notice = " ".join(dict.fromkeys(sentences))
         self._remember_form()
         self._show_offers()
-        return self._answer()
 
     # ------------------------------------------------------------ change what there is
 
-    def start_moving(self) -> Any:
+    def start_moving(self) -> None:
         """Look for other places for a booking; or, without one, stop doing so."""
         booking_id = "" if "stop" in request.form else request.form.get("booking_id", "")
         form = self.show_kept(self.caller_profile()).form
@@ -426,9 +419,8 @@ class DeskAct(AtDesk):
         else:
             self.panel.focus = "form"
         self._remember_form()
-        return self._answer()
 
-    def move(self) -> Any:
+    def move(self) -> None:
         """Move a booking to what was read back."""
         panel = self._read_form()
         form, found = panel.form, panel.moving
@@ -452,9 +444,7 @@ class DeskAct(AtDesk):
             panel.focus = "done"
         else:
             self._show_offers()
-            panel.focus = "wrong"
         self._remember_form()
-        return self._answer()
 
     def cancel(self) -> Any:
         """Cancel a booking, or its second appointment."""
@@ -519,7 +509,7 @@ class DeskAct(AtDesk):
 
     # ------------------------------------------------------------ from and to other channels
 
-    def by_code(self) -> Any:
+    def by_code(self) -> None:
         """Go on with what was begun on the site, or in a call that was cut, by its six digits."""
         code = "".join(one for one in request.form.get("code", "") if one.isdecimal())
         self.show_kept(self.caller_profile()).focus = "wrong"
@@ -529,7 +519,6 @@ class DeskAct(AtDesk):
             self.panel.notice = words()["desk.code.need"]
         else:
             self._take_up(code)
-        return self._answer()
 
     def _take_up(self, code: str) -> None:
         try:
@@ -547,11 +536,10 @@ class DeskAct(AtDesk):
         panel.notice = words()["desk.code.taken"]
         panel.focus = "offers" if panel.offers else "wrong"
 
-    def link(self) -> Any:
+    def link(self) -> None:
         """Write a link to finish on the site, with what is in the form and was chosen."""
         panel = self._read_form()
         town = self._where() if panel.form.place else None
-        panel.focus = "wrong"
         self._show_offers()
         if not panel.wrong:
             chosen = (request.form.getlist("places") or [""])[0]
@@ -566,7 +554,6 @@ class DeskAct(AtDesk):
             self._do(elsewhere.send_link, "desk.link.sent", begun, nonce=nonce)
             self._show_offers()
         self._remember_form()
-        return self._answer()
 
     # ------------------------------------------------------------ at a partner
 
@@ -584,13 +571,12 @@ class DeskAct(AtDesk):
             territory=town.territory,
             within=meant.within,
         )
-        panel.partners = partner_offers.near(self.connection, self.store, self.service, session)
+        panel.partners = near(self.connection, self.store, self.service, session)
 
-    def ask_partner(self) -> Any:
+    def ask_partner(self) -> None:
         """Ask a partner for an appointment; the page says what it answers."""
         panel = self._read_form()
         self._show_offers()
-        panel.focus = "wrong"
         slots = forms.places(request.form.get("slots", ""))
         nonce = request.form.get("partner_nonce", "")
         if not panel.wrong and not (slots and self.understood.born and is_nonce(nonce)):
@@ -605,7 +591,6 @@ class DeskAct(AtDesk):
                 panel.focus = "partner"
                 self.messages += [done.message_id] if done.message_id else []
         self._remember_form()
-        return self._answer()
 
     def _partner_order(self, slots: tuple[int, ...], nonce: str) -> PartnerOrder:
         form, meant, desk = self.panel.form, self.understood, self.desk
@@ -640,7 +625,7 @@ class DeskAct(AtDesk):
         if not request.headers.get("HX-Request"):
             panel = self.show_kept(self.caller_profile())
             panel.partner_order, panel.focus = found, "partner"
-            return self._answer()
+            return None
         card = self.read_booking(found.booking_id) if found.booking_id else None
         return self._render("desk/partner.html", order=found, found=card, notice="")
 
@@ -676,8 +661,9 @@ class DeskAct(AtDesk):
         self.messages += [message_id] if message_id else []
         return outcome
 
-    def _answer(self) -> Any:
-        return self._render("desk/booking.html", self.panel)
+    def answer(self, shown: Any) -> Any:
+        """What a view gave, or else the panel."""
+        return self._render("desk/booking.html", self.panel) if shown is None else shown
 
     def _render(self, part: str, panel: Panel | None = None, **more: Any) -> Any:
         """A part for a script, else the whole page with it."""
@@ -739,7 +725,7 @@ def add_acts(
         @roles("agent", "supervisor")
         def view() -> Any:
             with kind.opened(page, forms.about(request.form) if for_caller else None) as opened:
-                return act(opened)
+                return opened.answer(act(opened))
 
         return view
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
+from pydantic import TypeAdapter
 from werkzeug.datastructures import MultiDict
 
 from flows.session import Moving
@@ -75,15 +75,8 @@ def about(form: MultiDict[str, str]) -> str:
     return form.get("entry", "")[:_LONGEST_ID]
 
 
-def as_draft(form: BookingForm) -> dict[str, Any]:
-    """The fields kept as a draft, in case the agent's page is lost."""
-    return {name: getattr(form, name) for name in (*_PLAIN, "groups")}
-
-
-def from_draft(draft: Mapping[str, Any]) -> BookingForm:
-    """The form as it was kept. Fields of a later version are ignored."""
-    kept = {name: draft[name] for name in (*_PLAIN, "groups") if name in draft}
-    return BookingForm(**kept)
+# A form as it was kept, in case the agent's page is lost. Fields of a later version are ignored.
+DRAFT = TypeAdapter(BookingForm)
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ from web.desk import caller, cases, forms
 from web.desk.caller import DeskAct
 from web.desk.desk_page import DeskPage, answer, wants_json
 from web.desk.state import entry_of
+from web.marks import roles
 from web.pages import words
-from web.staff_only import current, roles
+from web.staff_only import current
 from web.written import DeskWords
 
 _MOST_WORDS = 3
@@ -112,7 +113,7 @@ class CallPages:
 
     @roles("agent", "supervisor")
     def absent(self) -> Any:
-        asked = presence.offline(self.store, current().id)
+        asked = presence.stop(self.store, current().id, presence.OFFLINE)
         if asked.later:
             return answer(CommandResult(done=True), "later")
         return answer(asked, "offline")

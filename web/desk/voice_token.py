@@ -9,8 +9,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, url_for
 
+from web.marks import roles
 from web.pages import setting, words
-from web.staff_only import current, roles
+from web.staff_only import current
 
 TOKEN_PATH = "/poste/jeton"  # noqa: S105 - a path
 

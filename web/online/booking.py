@@ -32,7 +32,7 @@ from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_outside
 from services.online.web_sessions import Act, WebSession, WebSessionOutcome
-from services.partners.offers import PartnerOffer
+from services.partners.near import PartnerOffer, near
 from services.ports import WakeUp
 from services.public.centres import PublicCentre, PublicCentres
 from services.service import Service
@@ -41,9 +41,9 @@ from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
-from web.online.booking_cookie import WebSessionCookie
 from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
+from web.online.cookies import WebSessionCookie
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
@@ -316,7 +316,7 @@ class BookingPages:
     def _partners(self, web_session: WebSession) -> tuple[PartnerOffer, ...]:
         """What partners have near, beside ours."""
         with self.store.database.statement() as connection:
-            return partner.near(connection, self.store, self.service, web_session)
+            return near(connection, self.store, self.service, web_session.session)
 
     def _settled(self, web_session: WebSession) -> WebSession:
         """The web session after what a partner said meanwhile, if it did."""

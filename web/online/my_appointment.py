@@ -33,9 +33,8 @@ from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.booking import field, number_in, page_of
-from web.online.booking_cookie import WebSessionCookie
 from web.online.calendar_file import calendar_file
-from web.online.my_cookie import MyCookie
+from web.online.cookies import MyCookie, WebSessionCookie
 from web.online.my_view import MyView
 from web.pages import language, to, words
 from web.staff_only import address

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,7 +11,6 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from flows.world import Town
-from models.database import Connection
 from services.centres.directory import PostcodeArea
 from services.centres.find_town import find_towns
 from services.centres.towns import areas, departement_name
@@ -40,54 +38,65 @@ _BAD_REQUEST: Final = 400
 def blueprint(store: Store, service: Service, known: PublicCentres) -> Blueprint:
     """/centres and below."""
     pages = Blueprint("centres", __name__)
+    views = _CentrePages(store, service, known)
+    for method, path, view in (
+        ("GET", "/centres", views.all_of_them),
+        ("POST", "/centres", views.search),
+        ("GET", "/centres/dep/<string:code>", views.departement),
+        ("GET", "/centres/<string:centre_id>", views.centre),
+    ):
+        pages.add_url_rule(path, view.__name__, view, methods=[method])
+    return pages
 
-    @pages.get("/centres")
+
+@dataclass(frozen=True)
+class _CentrePages:
+    store: Store
+    service: Service
+    known: PublicCentres
+
     @public
     @cacheable()
-    def all_of_them() -> ResponseReturnValue:
-        return _front(known, store.clock.now())
+    def all_of_them(self) -> ResponseReturnValue:
+        return self._front()
 
-    @pages.post("/centres")
     @public_form
-    def search() -> ResponseReturnValue:
+    def search(self) -> ResponseReturnValue:
         speak_by_address()
         where = " ".join(request.form.get("where", "")[:_MOST_LETTERS].split())
-        now = store.clock.now()
         if not where:
-            return _front(known, now, problem=words()["public.centres.empty"]), _BAD_REQUEST
-        with store.database.statement() as connection:
-            towns = find_towns(connection, service.directory, where, language())
+            return self._front(problem=words()["public.centres.empty"]), _BAD_REQUEST
+        directory = self.service.directory
+        with self.store.database.statement() as connection:
+            towns = find_towns(connection, directory, where, language())
             if len(towns) > 1:
                 return render_template(
                     "public/which_town.html", towns=towns, where=where, say=say()
                 )
-            at = _position(connection, service, towns)
+            at = directory.postcode(connection, towns[0].postcode) if towns else None
         if at is None:
             problem = words().text("public.centres.unknown", where=plain(where))
-            return _front(known, now, where=where, problem=problem), _BAD_REQUEST
-        return _near(known, service, at, town=towns[0], where=where, now=now)
+            return self._front(where=where, problem=problem), _BAD_REQUEST
+        return self._near(at, town=towns[0], where=where)
 
-    @pages.get("/centres/dep/<string:code>")
     @public
     @cacheable()
-    def departement(code: str) -> ResponseReturnValue:
-        name = departement_name(code)
-        if not name:
+    def departement(self, code: str) -> ResponseReturnValue:
+        if not departement_name(code):
             abort(404)
-        return _departement(known, code, name, store.clock.now(), service.platforms)
+        return self._departement(code)
 
-    @pages.get("/centres/<string:centre_id>")
     @public
     @cacheable()
-    def centre(centre_id: str) -> ResponseReturnValue:
-        one = known.all().get(centre_id)
+    def centre(self, centre_id: str) -> ResponseReturnValue:
+        one = self.known.all().get(centre_id)
         if one is None:
             abort(404)
-        now = store.clock.now()
+        now = self.store.clock.now()
         today = today_at(one, now)
         return render_template(
             "public/centre.html",
-            one=row_of(one, known.next_free(), service.platforms),
+            one=row_of(one, self.known.next_free(), self.service.platforms),
             hours=say().week(week_of(one)),
             opens_on=one.opens_on if one.opens_on and one.opens_on > today else None,
             closes_on=one.closes_on,
@@ -96,78 +105,57 @@ def blueprint(store: Store, service: Service, known: PublicCentres) -> Blueprint
             now=now,
         )
 
-    return pages
+    def _front(self, *, where: str = "", problem: str = "") -> str:
+        counts = self.known.departements(self.store.clock.now().date())
+        departements = [
+            {"code": area.code, "name": area.name, "count": counts[area.code]}
+            for area in areas()
+            if area.code in counts
+        ]
+        return render_template(
+            "public/centres.html",
+            departements=departements,
+            where=where,
+            problem=problem,
+            say=say(),
+        )
+
+    def _departement(self, code: str) -> str:
+        name, now = departement_name(code), self.store.clock.now()
+        free, platforms = self.known.next_free(), self.service.platforms
+        found = self.known.departement(code, now.date())
+        rows = [row_of(one, free, platforms) for one in found]
+        return render_template(
+            "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
+        )
+
+    def _near(self, at: PostcodeArea, *, town: Town, where: str) -> str:
+        if at.latitude is None or at.longitude is None:
+            # A code without any position: what its département has, in no order of distance.
+            return self._departement(at.departement)
+        now, free = self.store.clock.now(), self.known.next_free()
+        kilometres = self.service.campaign.radius_kilometres
+        near = self.known.near(at.latitude, at.longitude, at.territory, kilometres, now.date())
+        rows = [
+            row_of(one.centre, free, self.service.platforms) | {"kilometres": one.kilometres}
+            for one in near
+        ]
+        return render_template(
+            "public/near.html",
+            town=town,
+            rows=rows,
+            most=MOST_SHOWN,
+            kilometres=round(kilometres),
+            where=where,
+            say=say(),
+            now=now,
+        )
 
 
 def remembered(store: Store, service: Service) -> PublicCentres:
     """The centres that a worker remembers; none with the memory of centres switched off."""
     fresh = FRESH_SECONDS if service.directory.centres_fresh_seconds > 0 else 0.0
     return PublicCentres(store, fresh_seconds=fresh)
-
-
-def _front(known: PublicCentres, now: datetime, *, where: str = "", problem: str = "") -> str:
-    counts = known.departements(now.date())
-    departements = [
-        {"code": area.code, "name": area.name, "count": counts[area.code]}
-        for area in areas()
-        if area.code in counts
-    ]
-    return render_template(
-        "public/centres.html",
-        departements=departements,
-        where=where,
-        problem=problem,
-        say=say(),
-    )
-
-
-def _departement(
-    known: PublicCentres, code: str, name: str, now: datetime, platforms: Mapping[str, str]
-) -> str:
-    free = known.next_free()
-    rows = [row_of(one, free, platforms) for one in known.departement(code, now.date())]
-    return render_template(
-        "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
-    )
-
-
-def _position(
-    connection: Connection, service: Service, towns: tuple[Town, ...]
-) -> PostcodeArea | None:
-    if not towns:
-        return None
-    return service.directory.postcode(connection, towns[0].postcode)
-
-
-def _near(
-    known: PublicCentres,
-    service: Service,
-    at: PostcodeArea,
-    *,
-    town: Town,
-    where: str,
-    now: datetime,
-) -> str:
-    if at.latitude is None or at.longitude is None:
-        # A code without any position: what its département has, in no order of distance.
-        name = departement_name(at.departement)
-        return _departement(known, at.departement, name, now, service.platforms)
-    free = known.next_free()
-    kilometres = service.campaign.radius_kilometres
-    near = known.near(at.latitude, at.longitude, at.territory, kilometres, now.date())
-    rows = [
-        row_of(one.centre, free, service.platforms) | {"kilometres": one.kilometres} for one in near
-    ]
-    return render_template(
-        "public/near.html",
-        town=town,
-        rows=rows,
-        most=MOST_SHOWN,
-        kilometres=round(kilometres),
-        where=where,
-        say=say(),
-        now=now,
-    )
 
 
 def row_of(

@@ -15,7 +15,6 @@ from werkzeug.exceptions import HTTPException
 
 from prompts.screens import LANGUAGES
 from services.campaign.campaign import Campaign
-from services.campaign.opening_hours import hours_of
 from services.public.state import booking_told
 from services.service import Service
 from services.store import Store
@@ -69,7 +68,7 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
             booking=booking_told(campaign, now),
             age=campaign.minimum_age_at(now),
             others=_lets_others_in(campaign),
-            hours=say().hours(hours_of(campaign)),
+            hours=say().hours(campaign.hours),
         )
 
     @pages.get("/confidentialite")

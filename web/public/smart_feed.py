@@ -18,7 +18,7 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from services.public.smart_feed import MANIFEST, NAMES, PATH
-from web.staff_only import public
+from web.marks import public
 
 # The job writes each minute; a client that asks more often gets what is there.
 FRESH_SECONDS: Final = 30

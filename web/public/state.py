@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask import Blueprint, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
-from services.campaign.opening_hours import OpeningHours, hours_of
+from services.campaign.opening_hours import OpeningHours
 from services.public.state import Latest, put_together
 from services.service import Service
 from services.store import Store
@@ -35,7 +35,7 @@ def blueprint(store: Store, service: Service, latest: Latest | None = None) -> B
         return render_template(
             "public/state.html",
             state=told(),
-            always=_is_always(hours_of(service.campaign)),
+            always=_is_always(service.campaign.hours),
             platforms=service.platforms,
             say=say(),
         )
@@ -50,4 +50,4 @@ def blueprint(store: Store, service: Service, latest: Latest | None = None) -> B
 
 
 def _is_always(hours: OpeningHours) -> bool:
-    return all(day == ((0, 24 * 60),) for day in hours.agents.weekdays)
+    return all(day == ((0, 24 * 60),) for day in hours.weekdays)

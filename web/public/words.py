@@ -117,7 +117,7 @@ class Sayings(Written):
 
     def hours(self, hours: OpeningHours) -> list[str]:
         """When people answer, a line for days that are alike, as "du lundi au samedi, de 8 h …"."""
-        return self._week([tuple(day) for day in hours.agents.weekdays])
+        return self._week([tuple(day) for day in hours.weekdays])
 
     def week(self, week: Sequence[tuple[int, Sequence[tuple[str, str]]]]) -> list[str]:
         """The same of hours that are written "09:00"."""

@@ -13,7 +13,7 @@ import json
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -38,8 +38,9 @@ from services.supervision.counts import ZONE
 from services.supervision.snapshots import SnapshotRead, Snapshots
 from services.supervision.supervise import ActRefused
 from services.supervision.write_board import NAME
+from web.marks import roles
 from web.pages import words
-from web.staff_only import UNPROVED, current, is_fetch, is_proved, roles, staff_session, to_proof
+from web.staff_only import UNPROVED, current, is_fetch, is_proved, staff_session, to_proof
 from web.supervision.tiles import tiles
 
 LONGEST_EXPORT: Final = 31
@@ -49,6 +50,7 @@ HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MOST_CHOSEN: Final = 500
+_SPOKEN: Final = ("board", "desk.step", "desk.pause", "desk.topic")
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
 
@@ -111,7 +113,8 @@ class _Reading:
             wall=wall,
             until=(found.began_at + LONGEST) if found and hangs else None,
             may_act=current().role == "supervisor" and not wall,
-            spoken=_spoken(),
+            # Every word that the page's script needs.
+            spoken={part.removeprefix("desk."): words().part(part) for part in _SPOKEN},
             tiles=tiles(),
             pauses=PAUSES,
             thresholds=DEFAULTS,
@@ -144,17 +147,12 @@ class _Reading:
         return self._told(shown, made[1], f"{tag}-wall")
 
     def _told(self, shown: SnapshotRead, body: str, tag: str) -> ResponseReturnValue:
+        """With how old it is, and what time it is here: a screen's own clock may be wrong."""
         response = Response(body, mimetype="application/json")
         response.set_etag(tag)
-        for name, value in self._moment(shown).items():
-            response.headers[name] = value
+        response.headers["X-Board-Age"] = f"{shown.age(self._snapshots.ticks()):.1f}"
+        response.headers["X-Board-Now"] = iso(self.store.clock.now()) or ""
         return response.make_conditional(request)
-
-    def _moment(self, shown: SnapshotRead) -> dict[str, str]:
-        """How old it is, and what time it is here: a screen's own clock may be wrong."""
-        age = shown.age(self._snapshots.ticks())
-        now = self.store.clock.now()
-        return {"X-Board-Age": f"{age:.1f}", "X-Board-Now": iso(now) or ""}
 
     @roles("supervisor", "operator", poll=True, wall=True)
     def history(self) -> ResponseReturnValue:
@@ -168,8 +166,11 @@ class _Reading:
                     "yesterday": board_history.of_day(connection, day - timedelta(days=1)),
                     "days": board_history.days(connection, day),
                 }
-            self._history = {**_newest(self._history, ticks), day: (ticks, found)}
-            known = self._history[day]
+            known = ticks, found
+            fresh = {
+                one: row for one, row in self._history.items() if ticks - row[0] <= HISTORY_FRESH
+            }
+            self._history = {**fresh, day: known}
         response = jsonify(known[1])
         response.add_etag()
         return response.make_conditional(request)
@@ -179,7 +180,8 @@ class _Reading:
         before = request.args.get("avant", type=int)
         found = read_acts(self.store, limit=ACTS_ON_A_PAGE, before=before)
         with self.store.database.statement() as connection:
-            names = names_of(connection, _people(found))
+            people = {who for one in found for who in (one.act.staff_id, one.act.subject)}
+            names = names_of(connection, people)
         return render_template(
             "supervision/acts.html",
             acts=[_written(one, names, reasons=current().role == "supervisor") for one in found],
@@ -259,9 +261,6 @@ class _Acting:
     @roles("supervisor")
     def queues(self) -> ResponseReturnValue:
         store, who, form = self.store, current(), request.form
-        if not is_proved():
-            # The change affects callers who ring or wait.
-            return _refused(UNPROVED, "board.page")
         chosen = _chosen("queue")
         do: dict[str, Callable[[], int]] = {
             "state": lambda: supervise.set_state(store, who, chosen, form.get("state", "")),
@@ -270,20 +269,20 @@ class _Acting:
             ),
             "overflow": lambda: supervise.set_overflow(store, who, chosen, _number("minutes")),
         }
-        return self._do(do.get(form.get("what", "")))
+        # The change affects callers who ring or wait.
+        return self._do(do.get(form.get("what", "")), by_password=True)
 
     @roles("supervisor")
     def agents(self) -> ResponseReturnValue:
         store, who, form = self.store, current(), request.form
         chosen = _chosen("agent")
-        if len(set(chosen)) > supervise.MANY and not is_proved():
-            return _refused(UNPROVED, "board.page")
         do: dict[str, Callable[[], int]] = {
             "queues": lambda: supervise.move_agents(store, who, chosen, _chosen("queue")),
             "pause": lambda: supervise.pause_agents(store, who, chosen, form.get("reason", "")),
             "sign_out": lambda: supervise.sign_out_agents(store, who, chosen),
         }
-        return self._do(do.get(form.get("what", "")))
+        many = len(set(chosen)) > supervise.MANY
+        return self._do(do.get(form.get("what", "")), by_password=many)
 
     @roles("supervisor")
     def give(self) -> ResponseReturnValue:
@@ -308,15 +307,12 @@ class _Acting:
 
     @roles("supervisor")
     def floor(self) -> ResponseReturnValue:
-        if not is_proved():
-            return _refused(UNPROVED, "board.page")
-
         def do() -> int:
             campaign = self.campaigns.current()
             percent = _number("percent") if request.form.get("percent", "").strip() else None
             return supervise.set_floor(self.store, current(), campaign, percent)
 
-        return self._do(do)
+        return self._do(do, by_password=True)
 
     @roles("supervisor")
     def threshold(self) -> ResponseReturnValue:
@@ -338,20 +334,27 @@ class _Acting:
 
     @roles("supervisor")
     def undo(self) -> ResponseReturnValue:
-        if not is_proved():
-            # It sets what an act on many may have set.
-            return _refused(UNPROVED, "board.acts")
         return self._do(
-            lambda: supervise.undo(self.store, current(), _number("act")), back="board.acts"
+            lambda: supervise.undo(self.store, current(), _number("act")),
+            back="board.acts",
+            # It sets what an act on many may have set.
+            by_password=True,
         )
 
     def _do(
-        self, do: Callable[[], int | None] | None, *, back: str = "board.page"
+        self,
+        do: Callable[[], int | None] | None,
+        *,
+        back: str = "board.page",
+        by_password: bool = False,
     ) -> ResponseReturnValue:
         """Do it, and say how many changed and by which numbers it can be taken back.
 
-        An act that does not count what it changes changes one.
+        An act that does not count what it changes changes one. `by_password`: only for a supervisor
+        who gave it a moment ago.
         """
+        if by_password and not is_proved():
+            return _refused(UNPROVED, back)
         if do is None:
             return _refused("value", back)
         before = max((one.number for one in read_acts(self.store, limit=1)), default=0)
@@ -438,27 +441,6 @@ def _today(store: Store) -> date:
 # ---------------------------------------------------------------- views
 
 
-def _newest(
-    history: Mapping[date, tuple[float, dict[str, Any]]], ticks: float
-) -> dict[date, tuple[float, dict[str, Any]]]:
-    return {day: row for day, row in history.items() if ticks - row[0] <= HISTORY_FRESH}
-
-
-def _spoken() -> dict[str, Any]:
-    """Every word that the page's script needs."""
-    spoken = words()
-    return {
-        "board": spoken.part("board"),
-        "step": spoken.part("desk.step"),
-        "pause": spoken.part("desk.pause"),
-        "topic": spoken.part("desk.topic"),
-    }
-
-
-def _people(acts: Sequence[RecordedAct]) -> set[str]:
-    return {act.act.staff_id for act in acts} | {act.act.subject for act in acts}
-
-
 def _change(details: Mapping[str, Any]) -> tuple[str, str]:
     """Before and after, as words; of other acts, all that is noted."""
     if "after" in details or "before" in details:
@@ -474,37 +456,25 @@ def _told(value: Any) -> str:
     return str(value)
 
 
-@dataclass(frozen=True)
-class _Line:
-    """An act as the page shows it."""
+def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> dict[str, Any]:
+    """An act as the page shows it.
 
-    number: int
-    at: datetime
-    who: str
-    what: str
-    subject: str
-    before: str
-    after: str
-    why: str
-    can_be_undone: bool
-
-
-def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> _Line:
-    """`reasons`: what was typed for a search is shown, too: to those who answer for agents."""
+    `reasons`: what was typed for a search is shown, too: to those who answer for agents.
+    """
     act, spoken = one.act, words()
     before, after = _change(act.details)
     what = f"board.act.{act.what}"
-    return _Line(
-        one.number,
-        one.at.astimezone(ZONE),
-        names.get(act.staff_id, act.staff_id),
-        spoken[what] if what in spoken else act.what.replace("_", " "),
-        names.get(act.subject, act.subject),
-        before,
-        after,
-        act.why if reasons or act.what not in LOOKS else "",
-        can_be_undone=act.what in supervise.CAN_BE_UNDONE,
-    )
+    return {
+        "number": one.number,
+        "at": one.at.astimezone(ZONE),
+        "who": names.get(act.staff_id, act.staff_id),
+        "what": spoken[what] if what in spoken else act.what.replace("_", " "),
+        "subject": names.get(act.subject, act.subject),
+        "before": before,
+        "after": after,
+        "why": act.why if reasons or act.what not in LOOKS else "",
+        "can_be_undone": act.what in supervise.CAN_BE_UNDONE,
+    }
 
 
 def _csv(rows: Iterator[Sequence[object]]) -> Iterator[bytes]:

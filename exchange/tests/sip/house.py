@@ -20,9 +20,13 @@ from exchange.interpreter import Call
 from exchange.orders import Lines, Order, Seat
 from exchange.settings import Settings
 from exchange.sip.calls import Calls
-from exchange.sip.leg import LEAD_S, SipLeg, Studio
-from exchange.sip.parts import Law, Line, Media, Sound
+from exchange.sip.leg import LEAD_S, SipLeg, Studio, Time
+from exchange.sip.line import RtpLine
+from exchange.sip.mixer import Mixer
+from exchange.sip.parts import Law, Media, Sound
 from exchange.sip.settings import Account, Plan
+from exchange.sip.sounds import Sounds
+from exchange.sip.voice import Voice
 from exchange.switchboard import spawn
 from exchange.transport import Outgoing, Reply, Transport
 from exchange.twiml import CHARACTERS_PER_SECOND, Piece
@@ -37,7 +41,7 @@ LISTENS_S = 300.0
 CHAIN = 3
 
 
-class TestTime:
+class TestTime(Time):
     """Time for all calls of a house; see `leg.Time`. It goes by in `pass_by` only."""
 
     __test__ = False
@@ -141,8 +145,8 @@ class Played:
     seconds: float
 
 
-class FakeLine:
-    """A `parts.Line` whose sound goes nowhere. `played` is all that anybody would have heard."""
+class FakeLine(RtpLine):
+    """A line whose sound goes nowhere. `played` is all that anybody would have heard."""
 
     law: Law = "PCMU"
     port = 20000
@@ -157,10 +161,10 @@ class FakeLine:
         self._queue: list[Played] = []
 
     def connect(self, media: Media) -> None:
-        """See `Line`."""
+        """See `RtpLine`."""
 
     def play(self, sound: Sound) -> None:
-        """See `Line`."""
+        """See `RtpLine`."""
         last = self._queue[-1] if self._queue else None
         begins = max(self._time.now(), last.at + last.seconds if last else 0)
         text = sound.text if isinstance(sound, Spoken) else ""
@@ -168,7 +172,7 @@ class FakeLine:
         self._time.at(begins + sound.seconds, self._look)
 
     def stop(self) -> None:
-        """See `Line`."""
+        """See `RtpLine`."""
         now = self._time.now()
         self._keep()
         for cut in self._queue[:1]:
@@ -180,7 +184,7 @@ class FakeLine:
 
     @property
     def playing(self) -> bool:
-        """See `Line`."""
+        """See `RtpLine`."""
         self._keep()
         return bool(self._queue)
 
@@ -191,17 +195,17 @@ class FakeLine:
         return [*self.played, *(one for one in self._queue if one.at <= self._time.now())]
 
     def listen(self, taken: Callable[[bytes], None] | None) -> None:
-        """See `Line`."""
+        """See `RtpLine`."""
         self.taken = taken
 
     def attend(self, wanted: bool) -> None:  # noqa: FBT001 - as it is
-        """See `mixer.MixedLine`."""
+        """See `RtpLine`."""
 
     def mix(self, coded: bytes | None) -> None:
-        """See `mixer.MixedLine`."""
+        """See `RtpLine`."""
 
     def close(self) -> None:
-        """See `Line`."""
+        """See `RtpLine`."""
         self.closed = True
 
     def _look(self) -> None:
@@ -214,14 +218,14 @@ class FakeLine:
             self.played.append(self._queue.pop(0))
 
 
-class FakeVoice:
+class FakeVoice(Voice):
     """Says everything as long as the exchange thinks that it takes. `waits` is at every piece."""
 
     def __init__(self) -> None:
         self.said: list[tuple[str, str, float]] = []
 
     def say(self, pieces: Sequence[Piece], language: str) -> Iterator[Sound]:
-        """See `leg.Voice`."""
+        """See `Voice`."""
         for piece in pieces:
             if piece.pause_s:
                 yield Sound.silent(piece.pause_s)
@@ -231,19 +235,19 @@ class FakeVoice:
             yield Spoken(Sound.silent(seconds).ulaw, piece.text)
 
 
-class FakeSounds:
+class FakeSounds(Sounds):
     """Recordings by URL; each lasts as long as is said there, in seconds."""
 
     def __init__(self, recordings: dict[str, float]) -> None:
         self._recordings = recordings
 
     def of(self, url: str) -> Sound | None:
-        """See `leg.Sounds`."""
+        """See `Sounds`."""
         seconds = self._recordings.get(url)
         return None if seconds is None else Spoken(Sound.silent(seconds).ulaw, url)
 
 
-class FakeMixer:
+class FakeMixer(Mixer):
     """Takes note of who sits where. `log` is all that was told, in order."""
 
     def __init__(self) -> None:
@@ -252,7 +256,7 @@ class FakeMixer:
         self.log: list[Seat | None] = []
 
     def seat(self, call_sid: str, line: Any, seat: Seat | None, music: Sound | None = None) -> None:
-        """See `leg.Mixer`. `music` is kept as what it is of."""
+        """See `Mixer`. `music` is kept as what it is of."""
         self.music[call_sid] = music.text if isinstance(music, Spoken) else ""
         self.log.append(seat)
         if seat is None:
@@ -262,22 +266,22 @@ class FakeMixer:
 
 
 class FakeTelephone:
-    """A `parts.Telephone` that a test holds to its ear. `log` is what was done to it, in order."""
+    """A `leg.Telephone` that a test holds to its ear. `log` is what was done to it, in order."""
 
     def __init__(self, line: FakeLine, caller: str, called: str, account: str = "") -> None:
-        self.line: Line = line
+        self.line: RtpLine = line
         self.sound = line
         self.caller, self.called, self.account = caller, called, account
         self.log: list[str] = []
         self.there = True
 
     @property
-    def ear(self) -> object:
+    def ear(self) -> Any:
         """Who is told."""
         return self.sound.ear
 
     @ear.setter
-    def ear(self, ear: object) -> None:
+    def ear(self, ear: Any) -> None:
         self.sound.ear = ear
 
     def rings(self) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache
 from operator import mul
+from typing import Any, cast
 
 from exchange.sip.line import RtpLine, everybody
 from exchange.sip.parts import FRAME, FRAME_S, RATE, Media, Sound
@@ -35,7 +36,7 @@ class Air:
 
 
 class Ether:
-    """A socket in it; see `ports.Datagrams`."""
+    """A socket in it, as far as a line needs one."""
 
     def __init__(self, air: Air, host: str, port: int) -> None:
         self.air, self.name, self.closed = air, (host, port), False
@@ -65,7 +66,7 @@ class Ether:
 
 
 class Timers:
-    """Time that moves only when told; see `ticker.Timers`."""
+    """Time that moves only when told, as far as a ticker needs a loop."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -130,7 +131,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.air, self.timers = Air(), Timers()
-        self.ticker = Ticker(self.timers)
+        self.ticker = Ticker(cast(Any, self.timers))
         self.chance = random.Random(7)  # noqa: S311
         self.peers: list[RtpPeer] = []
         self.began = self.timers.now
@@ -151,7 +152,7 @@ class Stage:
         self._port += 2
         ear = ear or Caller()
         ear.stage = self
-        sockets = self.air.bound(host, self._port), self.air.bound(host, self._port + 1)
+        sockets: Any = self.air.bound(host, self._port), self.air.bound(host, self._port + 1)
         return RtpLine(
             ear,
             sockets,

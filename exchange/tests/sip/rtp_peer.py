@@ -11,12 +11,12 @@ import socket
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiortp.dtmf import DTMF_EVENTS, DtmfEvent
 from aiortp.packet import RtpPacket
 
 from exchange.sip.parts import FRAME_S, RATE, Sound
-from exchange.sip.ports import Datagrams
 
 PAYLOADS = {"PCMU": 0, "PCMA": 8}
 
@@ -73,7 +73,7 @@ class RtpPeer:
         host="127.0.0.1",
         to: tuple[str, int] | None = None,
         ssrc=0x5EED,
-        datagrams: Datagrams | None = None,
+        datagrams: Any = None,
     ) -> None:
         self.network = network or Network()
         self.law, self.keys, self.to, self.ssrc = law, keys, to, ssrc
@@ -83,7 +83,7 @@ class RtpPeer:
         self.base = 0xFFFFFF00
         self._timetable: list[tuple[float, int, bytes]] = []
         self._numbers = 0
-        self._socket: Datagrams = datagrams or bound(host)
+        self._socket = datagrams or bound(host)
 
     @property
     def host(self) -> str:

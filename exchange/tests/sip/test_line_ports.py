@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from exchange.sip.line import RtpLine, open_line
-from exchange.sip.parts import Line, Media
+from exchange.sip.parts import Media
 from exchange.sip.ports import NoPort, open_pair
 from exchange.sip.ticker import Ticker
 from exchange.tests.sip.line_stage import Caller, Stage, tone
@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 
 @pytest.fixture
 def ticker():
-    made = Ticker(Stage().timers)
+    made = Stage().ticker
     yield made
     made.close()
 
@@ -54,7 +54,7 @@ def free_pairs():
 
 
 def test_a_line_is_what_calls_take_for_one(ticker):
-    line: Line = opened(ticker)
+    line = opened(ticker)
     line.close()
 
 

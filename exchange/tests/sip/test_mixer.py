@@ -282,8 +282,9 @@ def test_what_it_costs_grows_with_the_participants_only(room, monkeypatch):
 
 
 def test_a_line_that_has_no_part_in_mixing_is_refused(room):
-    with pytest.raises(TypeError):
+    with pytest.raises(AttributeError):
         room.mixer.seat("CA1", Caller(), A_SEAT)  # type: ignore[arg-type]
+    assert room.mixer.empty
 
 
 def test_frames_are_of_20_ms(room):

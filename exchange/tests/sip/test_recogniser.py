@@ -11,9 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from exchange.sip import whisper as understanding
-from exchange.sip.listening import BEFORE_FRAMES, MOST_WAITING, Endpoints, Listener, Understood
-from exchange.sip.whisper import NoRecogniser, Whisper, recogniser_of
+from exchange.sip import listening
+from exchange.sip.listening import (
+    BEFORE_FRAMES,
+    MOST_WAITING,
+    Endpoints,
+    Listener,
+    NoRecogniser,
+    recogniser_of,
+)
+from exchange.sip.whisper import Understood, Whisper
 from exchange.tests.sip.tones import tone
 
 FRAME = 320
@@ -64,7 +71,7 @@ def ends_at(endpoints: Endpoints, pcm_frames: Iterable[bytes]) -> float | None:
     return None
 
 
-class Scribe:
+class Scribe(Whisper):
     """Understands whatever it is told to; `waits` holds it back."""
 
     def __init__(self, *answers: Understood | None, waits: bool = False) -> None:
@@ -307,7 +314,7 @@ def test_what_is_installed_is_started_with_its_model(monkeypatch):
             asked.append(model)
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(understanding, "Whisper", Fake)
+    monkeypatch.setattr(listening, "Whisper", Fake)
     for setting in ("whisper", "whisper:/models/mine"):
         listener = recogniser_of(setting)
         assert listener is not None
@@ -317,7 +324,7 @@ def test_what_is_installed_is_started_with_its_model(monkeypatch):
 
 def test_the_room_does_not_need_what_the_recogniser_needs():
     # Only the process that understands imports it.
-    room = Path(understanding.__file__).parent
+    room = Path(listening.__file__).parent
     importing = [
         file.name for file in room.glob("*.py") if "import faster_whisper" in file.read_text()
     ]

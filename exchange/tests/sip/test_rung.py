@@ -13,7 +13,7 @@ import pytest
 from exchange.orders import Drop, Mailbox, Ring
 from exchange.sip.rung import GRACE_S, Rung
 from exchange.sip.settings import Account
-from exchange.sip.wire_parts import Contact, NotAllowed, Peer, Progress, TrunkNumber
+from exchange.sip.wire_parts import Contact, NotAllowed, Peer, Progress
 from exchange.subscribers import Taken
 from exchange.tests.sip.sip_client import PATIENCE_S
 from exchange.tests.sip.wire_stage import TRUNK, MovedTimes, NotingEar, plan
@@ -336,7 +336,7 @@ async def test_no_more_ring_than_there_may_be_calls() -> None:
 async def test_numbers_out_there_go_over_the_trunk_as_far_as_that_may_be() -> None:
     exchange = Exchange(trunk=TRUNK)
     (telephone,) = await exchange.rings(OUTSIDE)
-    assert telephone.to == TrunkNumber(OUTSIDE)
+    assert telephone.to == OUTSIDE
     exchange.lines.on_stop_ringing("CA1")
     # Dear ones do not, whatever the simulator says.
     assert await exchange.rings("+33899123456", "CA2") == []

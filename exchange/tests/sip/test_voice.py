@@ -132,7 +132,7 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first(cabin):
     voice = cabin.voice(most_bytes=3 * (OVERHEAD + 11_000))
     for text in ("Un.", "Deux.", "Trois.", "Un.", "Quatre.", "Un.", "Deux."):
         said(voice, text)
-        assert voice.size <= 3 * (OVERHEAD + 11_000)
+        assert voice._kept._bytes <= 3 * (OVERHEAD + 11_000)
     assert [text for *_, text in cabin.asked] == ["Un.", "Deux.", "Trois.", "Quatre.", "Deux."]
 
 
@@ -180,7 +180,7 @@ def test_a_worker_that_is_lost_is_replaced_and_asked_again(cabin, fault):
     voice = cabin.voice(fault, patience_s=3.0 if "hangs" in fault else 20.0)
     assert said(voice, "Bonjour.").seconds == 1 + AFTER_SENTENCE_S
     assert [text for *_, text in cabin.asked] == ["Bonjour.", "Bonjour."]
-    assert len(voice.pids) == 1
+    assert len(voice._idle) == 1
 
 
 def test_after_two_losses_espeak_speaks_and_workers_rest_for_a_while(cabin):
@@ -218,7 +218,7 @@ def test_without_the_package_espeak_speaks_from_the_beginning(cabin, monkeypatch
     with caplog.at_level(logging.WARNING), Voice() as voice:
         assert said(voice, "Bonjour.").seconds > 1
         said(voice, "Au revoir.")
-        assert not voice.pids
+        assert not voice._idle
     assert [record.getMessage() for record in caplog.records] == [
         "voice: py-nanotts is not installed",
         "voice: espeak-ng speaks",
@@ -242,16 +242,16 @@ def test_no_more_workers_are_started_than_may_speak_at_once(cabin):
     for one in threads:
         one.join(20)
     assert len(cabin.asked) == 20
-    assert 1 <= len(voice.pids) <= 2
+    assert 1 <= len(voice._idle) <= 2
 
 
 def test_closing_ends_the_workers_and_what_is_said_afterwards_is_silent(cabin):
     voice = cabin.voice()
     voice.start()
     said(voice, "Bonjour.")
-    (pid,) = voice.pids
+    (worker,) = voice._idle
     voice.close()
-    assert not Path(f"/proc/{pid}").exists()
+    assert not Path(f"/proc/{worker.pid}").exists()
     assert set(said(voice, "Au revoir.").ulaw) == {0xFF}
     assert len(cabin.asked) == 1
 

@@ -10,12 +10,12 @@ import pytest
 
 from exchange.sip.parts import Media
 from exchange.sip.wire_outbound import Outbound
-from exchange.sip.wire_parts import Contact, NotAllowed, Peer, Progress, Timers, TrunkNumber
+from exchange.sip.wire_parts import Contact, NotAllowed, Peer, Progress, Timers
 from exchange.tests.sip.sip_client import PATIENCE_S, SDP, Message, SipClient
 from exchange.tests.sip.wire_stage import PASSWORD, TRUNK, Stage, media_of, on_stage, plan
 
 T = Timers()
-NUMBER = TrunkNumber("+33142685300")
+NUMBER = "+33142685300"
 
 
 async def told(progress: "asyncio.Queue[Progress]") -> Progress:
@@ -538,7 +538,7 @@ async def test_the_trunk_may_ask_twice_who_calls_and_again_who_hangs_up(stage: S
 async def test_other_numbers_are_not_called(stage: Stage, number: str):
     trunk = await trunk_of(stage)
     with pytest.raises(NotAllowed):
-        await stage.rings(TrunkNumber(number))
+        await stage.rings(number)
     await trunk.hears_nothing()
     assert not stage.lines
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any, Concatenate, ParamSpec
 
+from exchange.sip.line import RtpLine
 from exchange.sip.parts import Ear, Law, Media, Sound
 from exchange.sip.settings import Account, Plan, Trunk
 from exchange.sip.wire import Wire
 from exchange.sip.wire_inbound import Inbound
 from exchange.sip.wire_outbound import Outbound
-from exchange.sip.wire_parts import Contact, Limits, Progress, TrunkNumber
+from exchange.sip.wire_parts import Contact, Limits, Progress, Times
 from exchange.tests.sip.sip_client import PATIENCE_S, Dialling, Message, SipClient
 
 PASSWORD = "a-password-of-a-test"
@@ -36,7 +37,7 @@ class _Due:
         self.cancelled = True
 
 
-class MovedTimes:
+class MovedTimes(Times):
     """Time goes by when the test says so."""
 
     def __init__(self) -> None:
@@ -67,16 +68,16 @@ class MovedTimes:
         return sum(not due.cancelled for due in self._due)
 
 
-class NotingLine:
-    """See `Line`; its port is nobody's."""
+class NotingLine(RtpLine):
+    """A line whose port is nobody's."""
 
     law: Law = "PCMU"
+    playing = False
 
     def __init__(self, ear: Ear, port: int) -> None:
         self.ear, self.port = ear, port
         self.media: list[Media] = []
         self.closed = False
-        self.playing = False
 
     def connect(self, media: Media) -> None:
         assert not self.closed
@@ -230,7 +231,7 @@ class Stage:
         return client, contact
 
     async def rings(
-        self, to: Contact | TrunkNumber, sender: str = "+33612345678"
+        self, to: Contact | str, sender: str = "+33612345678"
     ) -> tuple[Outbound, NotingEar, asyncio.Queue[Progress]]:
         """Call somebody."""
         ear, progress = NotingEar(), asyncio.Queue[Progress]()

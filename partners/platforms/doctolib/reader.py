@@ -103,13 +103,7 @@ def _availabilities(payload: Mapping[str, Any], context: Context) -> Reading:
         notes.append(f"total says {total}, which counts otherwise")
     if incomplete:
         notes.append(f"{incomplete} {_SECOND_MISSING}")
-    return Reading(
-        FREE,
-        found.slots(),
-        tuple(found.left_out),
-        tuple(notes),
-        repeated=found.repeated,
-    )
+    return found.reading(FREE, notes)
 
 
 def _hints(payload: Mapping[str, Any]) -> Iterator[str]:

@@ -36,7 +36,6 @@ from partners.walking import (
     asked,
     expected,
     found,
-    joined,
     part_of_page,
     without_query,
 )
@@ -105,12 +104,7 @@ def _page(plan: ReadingPlan, page: str, links: Sequence[LinkToRead]) -> Part:
             id=f"{reader.PLATFORM}:{profile}:{own}" if profile else place.id,
             link=f"{link}?pid={own}" if len(places) > 1 else link,
         )
-        yield found(
-            told,
-            slots,
-            left_out,
-            gids.get(own, "") or alone,
-        )
+        yield found(told, slots, left_out, gids.get(own, "") or alone)
 
 
 def _place(plan: ReadingPlan, context: Context, booking: Reading, place: PartnerCentreRow) -> Part:
@@ -128,7 +122,7 @@ def _place(plan: ReadingPlan, context: Context, booking: Reading, place: Partner
             ("start_date", plan.today.isoformat()),
             ("visit_motive_ids", motive.id),
             # The answer depends on their order: the booking page's.
-            ("agenda_ids", joined(agendas)),
+            ("agenda_ids", "-".join(agendas)),
             ("practice_ids", practice),
             ("insurance_sector", "public"),
             ("destroy_temporary", "true"),

@@ -27,8 +27,10 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import ConnectTimeout, RequestException
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from models.partners.bookings import OrderedPerson
 from partners.in_time import in_time
-from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, ProviderRefused
+from services.partners.slots import FreeMoment
+from services.ports import Busy, NoAnswer, PartnerTime, ProviderRefused
 
 CONTENT_TYPE: Final = "application/json"
 ACCEPT: Final = "application/vnd.keldoc-v1+json"
@@ -72,15 +74,6 @@ class BookedCentre:
         return self.motives[min(dose, len(self.motives)) - 1]
 
 
-@dataclass(frozen=True)
-class FreeTime:
-    """A moment (UTC) that is free in so many agendas, and for which doses; none told: any."""
-
-    start_at: datetime
-    agendas: int
-    doses: frozenset[int]
-
-
 def authorization(key: str, secret: str, moment: str) -> str:
     """The header that proves our identity, for a Date header of `moment`."""
     message = f"{moment},{CONTENT_TYPE}".encode()
@@ -114,7 +107,7 @@ class Keldoc:
         """See the port."""
         return centre_id in self.centres
 
-    def register(self, centre_id: str, patient: PartnerPatient) -> str:
+    def register(self, centre_id: str, patient: OrderedPerson) -> str:
         """See the port."""
         body = {
             "first_name": patient.first_name,
@@ -122,8 +115,8 @@ class Keldoc:
             "birth_date": patient.born.isoformat(),
             "zipcode": patient.postcode,
         }
-        if patient.phone:
-            body["phone"] = patient.phone
+        if patient.number:
+            body["phone"] = patient.number
         return _id_of(self._request("POST", "/patients", body=body))
 
     def free_agenda(self, time: PartnerTime) -> str:
@@ -177,7 +170,7 @@ class Keldoc:
 
     # ------------------------------------------------------------ the mirror
 
-    def free_times(self, centre_id: str, first: date, last: date) -> list[FreeTime]:
+    def free_times(self, centre_id: str, first: date, last: date) -> list[FreeMoment]:
         """What is free at a centre from one day (of Paris) to another, both included; in order.
 
         Raises as the port.
@@ -195,7 +188,7 @@ class Keldoc:
                     told.setdefault(start, set()).add(dose)
         any_dose = len(set(centre.motives)) == 1
         return [
-            FreeTime(start, len(those), frozenset() if any_dose else frozenset(told[start]))
+            FreeMoment(start, len(those), frozenset() if any_dose else frozenset(told[start]))
             for start, those in sorted(agendas.items())
         ]
 

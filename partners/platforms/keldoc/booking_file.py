@@ -17,8 +17,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
+from partners.links import address_of
 from partners.partner import Mistake
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def mistakes(booking: Any) -> Iterator[Mistake]:
         return
     for key in booking.keys() - {"base", "centres"}:
         yield (key,), f"{key} is not known: there are base, centres"
-    if not _is_address(booking.get("base", BASE)):
+    base = booking.get("base", BASE)
+    if address_of(base) is None or base.endswith("/"):
         yield ("base",), f"base is an address like {BASE}, without a slash at its end"
     centres = booking.get("centres", [])
     if not isinstance(centres, list) or not centres:
@@ -68,14 +69,6 @@ def _is_ids(value: Any, most: int, *, once: bool = True) -> bool:
         return False
     whole = all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in value)
     return whole and (not once or len(set(value)) == len(value))
-
-
-def _is_address(value: Any) -> bool:
-    if not isinstance(value, str) or value.endswith("/"):
-        return False
-    parts = urlsplit(value)
-    here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
-    return bool(parts.netloc) and (parts.scheme == "https" or here)
 
 
 def read_booking(path: Path) -> tuple[str, tuple[BookedCentre, ...]] | None:

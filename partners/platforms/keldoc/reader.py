@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from models.partners.rows import PartnerCentreRow
@@ -133,7 +132,7 @@ def _timetable(payload: Mapping[str, Any], context: Context) -> Reading:
             found.take(
                 told, f"{where}[{number}]", context, context.the_centre(), context.the_motive()
             )
-    return Reading("a timetable", found.slots(), tuple(found.left_out), repeated=found.repeated)
+    return found.reading("a timetable")
 
 
 def _ranges(rows: list[Any], context: Context) -> Reading:
@@ -154,12 +153,7 @@ def _ranges(rows: list[Any], context: Context) -> Reading:
             found.leave_out(where, "it is for other motives than the one that was asked for")
         for motive in motives:
             found.take(told, where, context, context.the_centre(), motive)
-    return Reading(
-        "ranges of available time, of which the beginnings are given",
-        found.slots(),
-        tuple(found.left_out),
-        repeated=found.repeated,
-    )
+    return found.reading("ranges of available time, of which the beginnings are given")
 
 
 def _motives_of(fields: Mapping[str, Any], context: Context) -> list[Motive | None]:
@@ -230,11 +224,6 @@ def phone_of(payload: object) -> str:
     """The number of a timetable that is by telephone only, in E.164; "" for all others."""
     told = text_of(inside(payload, "phone_number")) or text_of(inside(payload, "num"))
     return next(iter(read_phones(told)), "")
-
-
-def with_phone(centre: PartnerCentreRow, phone: str, *, alone: bool) -> PartnerCentreRow:
-    """The centre with its telephone; `alone` where nothing is booked there in another way."""
-    return replace(centre, phone=phone, phone_only=alone)
 
 
 def vaccination_specialties(payload: object) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -26,7 +27,6 @@ from partners.walking import (
     expected,
     found,
     part_of_page,
-    with_link,
     without_query,
 )
 
@@ -70,15 +70,12 @@ def _page(plan: ReadingPlan, wanted: LinkToRead, page: str, place: str) -> Part:
         for cabinet in chosen:
             slots, left_out, by_phone = yield from _cabinet(plan, base, cabinet)
             one_of_several = place or len(cabinets) > 1
-            told = with_link(
-                cabinet, f"{link}?cabinet={own_id(cabinet)}" if one_of_several else link
+            told = replace(
+                cabinet, link=f"{link}?cabinet={own_id(cabinet)}" if one_of_several else link
             )
-            yield found(
-                _reached(told, by_phone, has_slots=bool(slots)),
-                slots,
-                left_out,
-                wanted.gid if len(chosen) == 1 else "",
-            )
+            if by_phone:
+                told = replace(told, phone=by_phone, phone_only=not slots)
+            yield found(told, slots, left_out, wanted.gid if len(chosen) == 1 else "")
 
 
 def _cabinet(plan: ReadingPlan, base: str, cabinet: PartnerCentreRow) -> Part:
@@ -124,9 +121,3 @@ def _says_all(plan: ReadingPlan, payload: Any) -> bool:
         return True
     next_day = text_of(inside(payload, "date"))[:10]
     return next_day > (plan.today + timedelta(days=plan.days - 1)).isoformat()
-
-
-def _reached(centre: PartnerCentreRow, by_phone: str, *, has_slots: bool) -> PartnerCentreRow:
-    if not by_phone:
-        return centre
-    return reader.with_phone(centre, by_phone, alone=not has_slots)

@@ -74,15 +74,8 @@ def _items(items: list[Any], total: object, context: Context) -> Reading:
     if isinstance(total, int) and total != len(items):
         notes.append(f"a page of {len(items)}; all pages have {total}")
     kind = _kind(has_slots=bool(slots), has_centres=bool(centres), has_reasons=bool(motives))
-    return Reading(
-        kind,
-        found.slots(),
-        tuple(found.left_out),
-        tuple(notes),
-        tuple(centres.values()),
-        tuple(motives.values()),
-        repeated=found.repeated,
-    )
+    told = {"centres": tuple(centres.values()), "motives": tuple(motives.values())}
+    return found.reading(kind, notes, **told)
 
 
 def _take_centre(
@@ -116,7 +109,7 @@ def _closest(payload: Mapping[str, Any], context: Context) -> Reading:
     elif text_of(payload.get("firstPhysicalStartDateTime")):
         first = shortened(text_of(payload["firstPhysicalStartDateTime"]))
         notes.append(f"the first is at {first}, without a slot that could be booked")
-    return Reading("the closest availability", found.slots(), tuple(found.left_out), tuple(notes))
+    return found.reading("the closest availability", notes)
 
 
 def _slot(item: Mapping[str, Any], where: str, context: Context, found: Collector) -> None:

@@ -1,0 +1,91 @@
+"""Which web session a browser is on: signed cookies that name it, and a token for its forms.
+
+The token is tied to the web session, so that a page of an earlier one never answers for another.
+Another person may use a computer in a library soon: no cookie outlives the browser, or some time
+after the last page.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from datetime import datetime, timedelta
+
+from flask import Request
+from itsdangerous import BadData, BadSignature, Signer, URLSafeTimedSerializer
+from werkzeug import Response
+
+BOOKING_LIVES = timedelta(hours=2)
+MINE_LIVES = timedelta(minutes=20)
+
+
+class SignedWebSession:
+    """A cookie of one name. Over https that name keeps other hosts from writing it."""
+
+    def __init__(self, name: str, key: str, *, https: bool) -> None:
+        self.name = f"{'__Host-' if https else ''}{name}"
+        self._https = https
+        self._forms = Signer(key, salt=f"{name}-form")
+
+    def put(self, response: Response, signed: str) -> None:
+        """Give it to the browser, until that is closed."""
+        response.set_cookie(
+            self.name, signed, secure=self._https, httponly=True, samesite="Lax", path="/"
+        )
+
+    def forget(self, response: Response) -> None:
+        response.delete_cookie(
+            self.name, secure=self._https, httponly=True, samesite="Lax", path="/"
+        )
+
+    def token(self, visit_id: str) -> str:
+        """The token that the forms of a web session carry."""
+        return self._forms.get_signature(visit_id).decode()
+
+    def is_token(self, token: str, visit_id: str) -> bool:
+        return hmac.compare_digest(token.encode(), self.token(visit_id).encode())
+
+
+class WebSessionCookie(SignedWebSession):
+    """Of a booking."""
+
+    def __init__(self, key: str, *, https: bool) -> None:
+        super().__init__("allo-visit", key, https=https)
+        self._signer = URLSafeTimedSerializer(key, salt="allo-visit")
+
+    def read(self, request: Request) -> str:
+        """The id of the browser's web session; empty where it has none, or one of too long ago."""
+        signed = request.cookies.get(self.name, "")
+        if not signed:
+            return ""
+        try:
+            found = self._signer.loads(signed, max_age=int(BOOKING_LIVES.total_seconds()))
+        except BadData:
+            return ""
+        return found if isinstance(found, str) else ""
+
+    def write(self, response: Response, visit_id: str) -> None:
+        self.put(response, self._signer.dumps(visit_id))
+
+
+class MyCookie(SignedWebSession):
+    """Of an appointment that a browser has open, by the clock that is given."""
+
+    def __init__(self, key: str, *, https: bool) -> None:
+        super().__init__("allo-mine", key, https=https)
+        self._signer = Signer(key, salt="allo-mine")
+
+    def read(self, request: Request, now: datetime) -> str:
+        """The id of the web session; empty where there is none, or it was left for too long."""
+        try:
+            told = self._signer.unsign(request.cookies.get(self.name, "")).decode()
+        except (BadSignature, UnicodeDecodeError):
+            return ""
+        visit_id, _, seen = told.partition(".")
+        if not seen.isdecimal() or now.timestamp() - int(seen) > MINE_LIVES.total_seconds():
+            return ""
+        return visit_id
+
+    def write(self, response: Response, visit_id: str, now: datetime) -> None:
+        told = f"{visit_id}.{int(now.timestamp())}"
+        self.put(response, self._signer.sign(told).decode())
