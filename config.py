@@ -18,6 +18,8 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from production_settings import refusals
+
 ROOT = Path(__file__).resolve().parent
 VAR = ROOT / "var"
 
@@ -26,6 +28,17 @@ DEVELOPMENT_ACCOUNT_SID = "AC00000000000000000000000000000001"
 DEVELOPMENT_AUTH_TOKEN = "development-auth-token-not-secret"  # noqa: S105
 DEVELOPMENT_SECRET = "development-secret-key-not-secret"  # noqa: S105
 DEVELOPMENT_NUMBER = "+33974750001"
+DEVELOPMENT_DATA_KEY = base64.b64encode(
+    hashlib.sha256(DEVELOPMENT_SECRET.encode()).digest()
+).decode()
+_KNOWN = frozenset(
+    {
+        DEVELOPMENT_ACCOUNT_SID,
+        DEVELOPMENT_AUTH_TOKEN,
+        DEVELOPMENT_SECRET,
+        DEVELOPMENT_DATA_KEY,
+    }
+)
 
 _REQUIRED_IN_PRODUCTION = (
     "database_url",
@@ -91,6 +104,8 @@ class Settings(BaseSettings):
     campaign: str = ""
     # Where alerts of the board are POSTed to as JSON; empty: nowhere.
     alert_webhook_url: str = ""
+    # Its host, where that is a private one: else production refuses it.
+    alert_webhook_private_host: str = ""
     # Where somebody writes who found a hole in the service (an URI, mailto: or https:); empty: the
     # national number. It stands in /.well-known/security.txt.
     security_contact: str = ""
@@ -114,6 +129,9 @@ class Settings(BaseSettings):
     web_inlet_most: float = Field(default=0.0, ge=0, le=10_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     prometheus_multiproc_dir: str = ""
+    # Who may read /metrics and the details of /readyz in production: "Authorization: Bearer …".
+    # Empty: programs of this machine alone.
+    metrics_token: str = ""
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -129,13 +147,6 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"ENVIRONMENT is production and these settings are missing: {names}"
                 )
-            if self.secret_key == DEVELOPMENT_SECRET or (
-                self.twilio_auth_token == DEVELOPMENT_AUTH_TOKEN
-            ):
-                raise ValueError(
-                    "ENVIRONMENT is production but SECRET_KEY or TWILIO_AUTH_TOKEN is"
-                    " the one of development"
-                )
         if self.simulator_port is None:
             self.simulator_port = self.port + 10
         defaults = {
@@ -143,9 +154,7 @@ class Settings(BaseSettings):
             "redis_url": f"unix://{VAR / 'redis.sock'}",
             "public_base_url": f"http://127.0.0.1:{self.port}",
             "secret_key": DEVELOPMENT_SECRET,
-            "data_keys": base64.b64encode(
-                hashlib.sha256(DEVELOPMENT_SECRET.encode()).digest()
-            ).decode(),
+            "data_keys": DEVELOPMENT_DATA_KEY,
             "twilio_account_sid": DEVELOPMENT_ACCOUNT_SID,
             "twilio_auth_token": DEVELOPMENT_AUTH_TOKEN,
             "twilio_api_base_url": (
@@ -167,6 +176,10 @@ class Settings(BaseSettings):
         self._check_caller_id()
         self._check_reply_number()
         self.vault_keys()
+        if self.environment == "production":
+            unfit = refusals(self, self.model_fields_set, known=_KNOWN)
+            if unfit:
+                raise ValueError("\n".join(f"{sentence}." for sentence in unfit))
         return self
 
     def _check_caller_id(self) -> None:

@@ -137,7 +137,15 @@ def make_app(parts: Parts) -> Flask:
         ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number),
         web.desk.pages.blueprint(desk),
         web.supervision.board.blueprint(store, parts.service.campaigns, control),
-        web.operations.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir),
+        web.operations.health.blueprint(
+            store,
+            multiprocess_dir=settings.prometheus_multiproc_dir,
+            readers=web.operations.health.MetricsReaders(
+                settings.metrics_token,
+                everybody=settings.environment == "development",
+                behind_proxy=settings.proxy_hops > 0,
+            ),
+        ),
         # The web channel: pages for citizens, and what stands before them.
         web.public.smart_feed.blueprint(Path(settings.feed_folder)),
         web.public.pages.blueprint(store, parts.service, contact=settings.security_contact),

@@ -10,10 +10,11 @@ import fcntl
 import os
 import socket
 import sqlite3
+import stat
 import threading
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,7 +105,7 @@ class Database:
         options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 4}
         if self.is_sqlite:
             if parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+                _make_private(Path(parsed.database))
             options["connect_args"] = {
                 "timeout": SQLITE_BUSY_TIMEOUT_MS / 1000,
                 "check_same_thread": False,
@@ -372,6 +373,19 @@ def _refuse_haste(connection: Any, _record: Any) -> None:
         f"PostgreSQL has {name} = off, so a crash would lose bookings that callers were told of;"
         f" remedy: {remedy}"
     )
+
+
+def _make_private(file: Path) -> None:
+    """Make a SQLite file, and its folder, where there is none; other users may not read it.
+
+    The files that SQLite writes beside it get the same rights.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Another user's file stays as it is: they may have given it to us to read.
+    with suppress(PermissionError):
+        file.touch(mode=0o600)
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            file.chmod(0o600)
 
 
 def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import base64
 
+from collections.abc import Iterator
+
 import pytest
 
 import wiring
 
 from services.accounts import staff as accounts
-from tests.support.house import House
+from tests.support.house import House, house
 from tests.support.keeper import ROOT
 
 
 @pytest.fixture
-def production(made: House, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> House:
+def production(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """A house, and the environment of a service in production on its database."""
     settings = {
         "ENVIRONMENT": "production",
-        "DATABASE_URL": sqlite_url,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "DATABASE_URL": postgres_url,
+        "REDIS_URL": "redis://:secret@127.0.0.1:1/0",
         "PUBLIC_BASE_URL": "https://allo.example",
-        "SECRET_KEY": "a-secret-of-the-tests",
+        "SECRET_KEY": "a-secret-of-the-tests-0123456789-abcdef",
         "DATA_KEYS": base64.b64encode(bytes(range(32))).decode(),
         "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000002",
-        "TWILIO_AUTH_TOKEN": "a-token-of-the-tests",
+        "TWILIO_AUTH_TOKEN": "a-token-of-the-tests-0123456789-abcdef",
+        "SMS_PARTS_PER_DAY": "1000",
+        "SECURITY_CONTACT": "mailto:security@allo.example",
+        "PROXY_HOPS": "0",
         "NATIONAL_NUMBER": "+33974750001",
         "OUTBOUND_CALLER_ID": "+33974750001",
         "SMS_SENDER": "AlloRDV",
@@ -32,7 +37,8 @@ def production(made: House, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) ->
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    return made
+    with house(postgres_url) as made:
+        yield made
 
 
 def test_it_says_so_and_names_the_remedy(production: House, capsys: pytest.CaptureFixture[str]):

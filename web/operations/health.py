@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
+import ipaddress
+
+from dataclasses import dataclass
+
 import structlog
 
-from flask import Blueprint, Response
+from flask import Blueprint, Request, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
@@ -16,7 +21,34 @@ from web.marks import public
 log = structlog.get_logger()
 
 
-def blueprint(store: Store, *, multiprocess_dir: str) -> Blueprint:
+@dataclass(frozen=True)
+class MetricsReaders:
+    """Who may read the measures: how many calls come, and what fails, is nobody else's.
+
+    With a `token` those who send it ("Authorization: Bearer …"). Without one the programs of this
+    machine, which a request cannot prove that came by a proxy.
+    """
+
+    token: str = ""
+    everybody: bool = False
+    behind_proxy: bool = False
+
+    def may_read(self, asked: Request) -> bool:
+        """Whether this request is one of theirs."""
+        if self.everybody:
+            return True
+        if self.token:
+            given = asked.headers.get("Authorization", "")
+            return hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode())
+        if self.behind_proxy or "X-Forwarded-For" in asked.headers:
+            return False
+        try:
+            return ipaddress.ip_address(asked.remote_addr or "").is_loopback
+        except ValueError:
+            return False
+
+
+def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -> Blueprint:
     """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process."""
     health = Blueprint("health", __name__)
 
@@ -38,6 +70,8 @@ def blueprint(store: Store, *, multiprocess_dir: str) -> Blueprint:
     @health.get("/metrics")
     @public
     def metrics() -> Response:
+        if not readers.may_read(request):
+            return _text("METRICS_TOKEN says who reads this\n", 403)
         if multiprocess_dir:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=multiprocess_dir)  # type: ignore[no-untyped-call]

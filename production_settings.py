@@ -1,0 +1,244 @@
+"""What settings must be in production; each refusal is one sentence that names the setting.
+
+`config` calls it, and nothing else does. It opens no connection: what a server says of itself (its
+durability, its accounts) is looked at when the service starts.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Final, Protocol
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+# A secret has so many letters, and so many different ones: 32 random bytes in base64 have 25 to 40.
+SECRET_LETTERS: Final = 32
+DIFFERENT_LETTERS: Final = 10
+# And so many different bytes has a random key of 32: the chance of fewer is one in ten million.
+DIFFERENT_BYTES: Final = 20
+HOW_TO_MAKE_ONE: Final = "`head -c 32 /dev/urandom | base64` makes one"
+# What libpq calls an encrypted connection.
+_TLS: Final = frozenset({"require", "verify-ca", "verify-full"})
+_SID: Final = re.compile(r"AC[0-9a-f]{32}")
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_SHORT: Final = re.compile(r"[1-9][0-9]{2,5}")
+# A sender in letters: at most 11 of GSM's plain ones, and not digits alone (the provider's rule).
+_LETTERS: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
+_CONTACT: Final = re.compile(r"mailto:[^@\s]+@[^@\s]+\.[^@\s]+|https://[^\s/]+\.[^\s]+")
+_NAMES_AT_HOME: Final = (".local", ".localhost", ".internal", ".lan", ".home", ".intranet")
+
+
+class Given(Protocol):
+    """The settings that are looked at here; see docs/operations.md."""
+
+    database_url: str
+    redis_url: str
+    public_base_url: str
+    secret_key: str
+    twilio_account_sid: str
+    twilio_auth_token: str
+    twilio_auth_token_previous: str
+    twilio_api_base_url: str
+    twilio_api_key_sid: str
+    twilio_api_key_secret: str
+    national_number: str
+    sms_sender: str
+    sms_parts_per_day: int
+    alert_webhook_url: str
+    alert_webhook_private_host: str
+    security_contact: str
+    keldoc_key: str
+    keldoc_secret: str
+
+    def vault_keys(self) -> list[bytes]: ...
+
+
+def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> list[str]:
+    """Why these settings are not fit for production; empty where they are.
+
+    `said`: names of the settings that were given at all. `known`: values that stand in this source,
+    of which none may be a secret or an account.
+    """
+    checks: tuple[Callable[[], Iterator[str]], ...] = (
+        lambda: _address(given.public_base_url),
+        lambda: _secrets(given, known),
+        lambda: _data_keys(given.vault_keys(), known),
+        lambda: _provider(given, known),
+        lambda: _numbers(given),
+        lambda: _database(given.database_url),
+        lambda: _redis(given.redis_url),
+        lambda: _alerts(given.alert_webhook_url, given.alert_webhook_private_host),
+        lambda: _rest(given, said),
+    )
+    return [sentence for check in checks for sentence in check()]
+
+
+# ---------------------------------------------------------------- addresses and secrets
+
+
+def _address(url: str) -> Iterator[str]:
+    parts = _split(url)
+    if parts is None or parts.scheme != "https" or not parts.hostname:
+        yield "PUBLIC_BASE_URL must begin with https:// and name a host"
+    elif parts.username is not None or parts.query or parts.fragment:
+        yield "PUBLIC_BASE_URL must be an address alone: no name, password, ? or # in it"
+    elif _is_private(parts.hostname):
+        yield "PUBLIC_BASE_URL names a host that the provider and callers cannot reach"
+
+
+def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:
+    secrets = {
+        "SECRET_KEY": given.secret_key,
+        "TWILIO_AUTH_TOKEN": given.twilio_auth_token,
+        "TWILIO_AUTH_TOKEN_PREVIOUS": given.twilio_auth_token_previous,
+    }
+    for name, secret in secrets.items():
+        if not secret:
+            continue
+        if secret in known:
+            yield f"{name} is a value that everybody knows: it stands in the source"
+        elif len(secret) < SECRET_LETTERS or len(set(secret)) < DIFFERENT_LETTERS:
+            remedy = HOW_TO_MAKE_ONE if name == "SECRET_KEY" else "take the provider's own"
+            yield f"{name} must be random and have at least {SECRET_LETTERS} letters; {remedy}"
+    if given.secret_key and given.secret_key in {
+        given.twilio_auth_token,
+        given.twilio_auth_token_previous,
+    }:
+        yield "SECRET_KEY must not be the provider's token, which others know"
+
+
+def _data_keys(keys: list[bytes], known: Collection[str]) -> Iterator[str]:
+    if any(base64.b64encode(key).decode() in known for key in keys):
+        yield "DATA_KEYS holds the key of development, which everybody knows"
+    elif any(len(set(key)) < DIFFERENT_BYTES for key in keys):
+        yield f"DATA_KEYS holds a key that is not random; {HOW_TO_MAKE_ONE}"
+    if len(set(keys)) < len(keys):
+        yield "DATA_KEYS holds the same key twice"
+
+
+# ---------------------------------------------------------------- the provider, and numbers
+
+
+def _provider(given: Given, known: Collection[str]) -> Iterator[str]:
+    if given.twilio_account_sid in known:
+        yield "TWILIO_ACCOUNT_SID is the made-up one of development"
+    elif not _SID.fullmatch(given.twilio_account_sid):
+        yield "TWILIO_ACCOUNT_SID must be AC and 32 digits or letters from a to f"
+    parts = _split(given.twilio_api_base_url)
+    if (
+        parts is None
+        or not parts.hostname
+        or not (
+            parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
+        )
+    ):
+        yield "TWILIO_API_BASE_URL must begin with https://, for the account's password goes there"
+    if bool(given.twilio_api_key_sid) != bool(given.twilio_api_key_secret):
+        yield "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET must be given both, or neither"
+    if bool(given.keldoc_key) != bool(given.keldoc_secret):
+        yield "KELDOC_KEY and KELDOC_SECRET must be given both, or neither"
+
+
+def _numbers(given: Given) -> Iterator[str]:
+    number = given.national_number
+    if not _E164.fullmatch(number) and not _SHORT.fullmatch(number):
+        yield (
+            "NATIONAL_NUMBER must be in international form, as +33974750001, or a short number of"
+            " three to six digits"
+        )
+    sender = given.sms_sender
+    if not (_LETTERS.fullmatch(sender) or _E164.fullmatch(sender) or _SHORT.fullmatch(sender)):
+        yield (
+            "SMS_SENDER must be at most 11 letters and digits, a number in international form, or a"
+            " short number"
+        )
+
+
+# ---------------------------------------------------------------- the servers behind
+
+
+def _database(url: str) -> Iterator[str]:
+    parts = _split(url)
+    if parts is None or parts.scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+        yield "DATABASE_URL must be a PostgreSQL: postgresql://…"
+        return
+    query = parse_qs(parts.query)
+    host = query.get("host", [parts.hostname or ""])[-1]
+    mode = query.get("sslmode", [""])[-1]
+    # Without a host the driver takes the socket of this machine.
+    if host and not host.startswith("/") and mode not in _TLS:
+        yield (
+            "DATABASE_URL must end in ?sslmode=require (verify-full is better), or name the folder"
+            " of a local socket: ?host=/run/postgresql"
+        )
+
+
+def _redis(url: str) -> Iterator[str]:
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"redis", "rediss", "unix"}:
+        yield "REDIS_URL must begin with rediss://, redis:// or unix://"
+    elif parts.scheme == "redis" and not parts.password:
+        yield "REDIS_URL must have a password, TLS (rediss://) or a local socket (unix://)"
+
+
+def _alerts(url: str, private_host: str) -> Iterator[str]:
+    if not url:
+        return
+    parts = _split(url)
+    if parts is None or parts.scheme != "https" or not parts.hostname:
+        yield "ALERT_WEBHOOK_URL must begin with https:// and name a host"
+    elif _is_private(parts.hostname) and parts.hostname != private_host.lower():
+        yield (
+            "ALERT_WEBHOOK_URL names a private address; if it is meant,"
+            f" ALERT_WEBHOOK_PRIVATE_HOST={parts.hostname} allows it"
+        )
+
+
+def _rest(given: Given, said: Collection[str]) -> Iterator[str]:
+    if "proxy_hops" not in said:
+        yield (
+            "PROXY_HOPS must say how many proxies stand in front: 0 where none does, else all who"
+            " come count as one"
+        )
+    if given.sms_parts_per_day <= 0:
+        yield "SMS_PARTS_PER_DAY must be more than 0: without a budget a stranger spends yours"
+    if not _CONTACT.fullmatch(given.security_contact):
+        yield (
+            "SECURITY_CONTACT must say where a hole in the service is reported: mailto:… or https://…"
+        )
+
+
+# ---------------------------------------------------------------- of addresses
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of an address; None for what is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname
+    except ValueError:
+        return None
+    return parts
+
+
+def _ip(host: str) -> Any:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    found = _ip(host)
+    return host == "localhost" or (found is not None and found.is_loopback)
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host is in this machine or this house: by its address, else by its name."""
+    found = _ip(host)
+    if found is not None:
+        return not found.is_global
+    return "." not in host or host.endswith(_NAMES_AT_HOME)

@@ -1,0 +1,151 @@
+"""Settings that are not fit for production: each is refused by its name, and a fit set starts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+
+import config
+
+KEY = base64.b64encode(hashlib.sha256(b"a key of the tests").digest()).decode()
+OTHER_KEY = base64.b64encode(hashlib.sha256(b"another key of the tests").digest()).decode()
+SECRET = hashlib.sha256(b"a secret of the tests").hexdigest()
+TOKEN = hashlib.sha256(b"a token of the tests").hexdigest()[:32]
+FIT = {
+    "ENVIRONMENT": "production",
+    "DATABASE_URL": "postgresql://allo:secret@db.allo.example/allo?sslmode=verify-full",
+    "REDIS_URL": "rediss://:secret@redis.allo.example/0",
+    "PUBLIC_BASE_URL": "https://allo.example.fr",
+    "SECRET_KEY": SECRET,
+    "DATA_KEYS": KEY,
+    "TWILIO_ACCOUNT_SID": "AC0123456789abcdef0123456789abcdef",
+    "TWILIO_AUTH_TOKEN": TOKEN,
+    "NATIONAL_NUMBER": "+33974751234",
+    "OUTBOUND_CALLER_ID": "+33974751234",
+    "SMS_SENDER": "AlloRDV",
+    "SMS_PARTS_PER_DAY": "20000",
+    "SECURITY_CONTACT": "mailto:securite@allo.example.fr",
+    "PROXY_HOPS": "1",
+    "CAMPAIGN": "campaigns/demonstration.toml",
+}
+# What is said otherwise, None: not at all; and the setting that the refusal begins with.
+UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
+    ({"PUBLIC_BASE_URL": "http://allo.example.fr"}, "PUBLIC_BASE_URL"),
+    ({"PUBLIC_BASE_URL": "https://user:password@allo.example.fr"}, "PUBLIC_BASE_URL"),
+    ({"PUBLIC_BASE_URL": "https://allo.example.fr?x=1"}, "PUBLIC_BASE_URL"),
+    ({"PUBLIC_BASE_URL": "https://192.168.1.4"}, "PUBLIC_BASE_URL"),
+    ({"PUBLIC_BASE_URL": "https://localhost:8000"}, "PUBLIC_BASE_URL"),
+    ({"PUBLIC_BASE_URL": "https://[::1"}, "PUBLIC_BASE_URL"),
+    ({"SECRET_KEY": "x"}, "SECRET_KEY"),
+    ({"SECRET_KEY": "short"}, "SECRET_KEY"),
+    ({"SECRET_KEY": "abcabcabcabcabcabcabcabcabcabcabcabc"}, "SECRET_KEY"),
+    ({"SECRET_KEY": config.DEVELOPMENT_SECRET}, "SECRET_KEY"),
+    ({"SECRET_KEY": TOKEN}, "SECRET_KEY"),
+    ({"DATA_KEYS": base64.b64encode(bytes(32)).decode()}, "DATA_KEYS"),
+    ({"DATA_KEYS": config.DEVELOPMENT_DATA_KEY}, "DATA_KEYS"),
+    ({"DATA_KEYS": f"{config.DEVELOPMENT_DATA_KEY},{KEY}"}, "DATA_KEYS"),
+    ({"DATA_KEYS": f"{KEY},{KEY}"}, "DATA_KEYS"),
+    ({"DATA_KEYS": base64.b64encode(b"0123456789" * 3 + b"01").decode()}, "DATA_KEYS"),
+    ({"DATA_KEYS": base64.b64encode(b"too short").decode()}, "DATA_KEYS"),
+    ({"TWILIO_AUTH_TOKEN": config.DEVELOPMENT_AUTH_TOKEN}, "TWILIO_AUTH_TOKEN"),
+    ({"TWILIO_AUTH_TOKEN": "0" * 32}, "TWILIO_AUTH_TOKEN"),
+    ({"TWILIO_AUTH_TOKEN_PREVIOUS": config.DEVELOPMENT_AUTH_TOKEN}, "TWILIO_AUTH_TOKEN_PREVIOUS"),
+    ({"TWILIO_AUTH_TOKEN_PREVIOUS": "old"}, "TWILIO_AUTH_TOKEN_PREVIOUS"),
+    ({"TWILIO_ACCOUNT_SID": "foo"}, "TWILIO_ACCOUNT_SID"),
+    ({"TWILIO_ACCOUNT_SID": config.DEVELOPMENT_ACCOUNT_SID}, "TWILIO_ACCOUNT_SID"),
+    ({"TWILIO_API_BASE_URL": "http://twilio.example.fr"}, "TWILIO_API_BASE_URL"),
+    ({"TWILIO_API_KEY_SID": "SK1"}, "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET"),
+    ({"KELDOC_SECRET": "x"}, "KELDOC_KEY and KELDOC_SECRET"),
+    ({"NATIONAL_NUMBER": "0974"}, "NATIONAL_NUMBER"),
+    ({"NATIONAL_NUMBER": "0 974 75 12 34"}, "NATIONAL_NUMBER"),
+    ({"OUTBOUND_CALLER_ID": "+33612345678"}, "OUTBOUND_CALLER_ID"),
+    ({"SMS_SENDER": "AlloRendezVousFrance"}, "SMS_SENDER"),
+    ({"SMS_SENDER": "1234567"}, "SMS_SENDER"),
+    ({"SMS_SENDER": "Allô"}, "SMS_SENDER"),
+    ({"DATABASE_URL": "sqlite:////var/lib/allo.sqlite3"}, "DATABASE_URL"),
+    ({"DATABASE_URL": "postgresql://allo@db.example.fr/allo"}, "DATABASE_URL"),
+    ({"DATABASE_URL": "postgresql://allo@db.example.fr/allo?sslmode=disable"}, "DATABASE_URL"),
+    ({"DATABASE_URL": "postgresql://allo@db.example.fr/allo?sslmode=prefer"}, "DATABASE_URL"),
+    ({"REDIS_URL": "redis://redis.example.fr/0"}, "REDIS_URL"),
+    ({"REDIS_URL": "http://redis.example.fr"}, "REDIS_URL"),
+    ({"ALERT_WEBHOOK_URL": "file:///etc/passwd"}, "ALERT_WEBHOOK_URL"),
+    ({"ALERT_WEBHOOK_URL": "http://alerts.example.fr/x"}, "ALERT_WEBHOOK_URL"),
+    ({"ALERT_WEBHOOK_URL": "https://169.254.169.254/latest"}, "ALERT_WEBHOOK_URL"),
+    ({"ALERT_WEBHOOK_URL": "https://chat.internal/x"}, "ALERT_WEBHOOK_URL"),
+    ({"PROXY_HOPS": None}, "PROXY_HOPS"),
+    ({"SMS_PARTS_PER_DAY": "0"}, "SMS_PARTS_PER_DAY"),
+    ({"SMS_PARTS_PER_DAY": None}, "SMS_PARTS_PER_DAY"),
+    ({"SECURITY_CONTACT": None}, "SECURITY_CONTACT"),
+    ({"SECURITY_CONTACT": "me"}, "SECURITY_CONTACT"),
+)
+
+
+def environment(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None]) -> None:
+    # The names that a machine may have for other programs, too.
+    for name in config.Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in (FIT | changed).items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None]) -> list[str]:
+    """The sentences with which these settings are refused."""
+    environment(monkeypatch, changed)
+    with pytest.raises(config.BadSettings) as caught:
+        config.load(_env_file=None)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(("changed", "named"), UNFIT, ids=lambda value: str(value)[:60])
+def test_what_is_not_fit_is_refused_in_one_sentence_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None], named: str
+):
+    (sentence,) = refused(monkeypatch, changed)
+    assert sentence.startswith(f"{named} ")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"DATABASE_URL": "postgresql:///allo?host=/run/postgresql"},
+        {"DATABASE_URL": "postgresql+psycopg:///allo"},
+        {"DATABASE_URL": "postgresql://allo@db.example.fr/allo?sslmode=require"},
+        {"DATA_KEYS": f"{OTHER_KEY},{KEY}", "TWILIO_AUTH_TOKEN_PREVIOUS": SECRET[:40]},
+        {"REDIS_URL": "unix:///run/redis.sock"},
+        {"REDIS_URL": "redis://:secret@10.0.0.3/0"},
+        {"ALERT_WEBHOOK_URL": "https://alerts.example.fr/x"},
+        {
+            "ALERT_WEBHOOK_URL": "https://chat.internal/x",
+            "ALERT_WEBHOOK_PRIVATE_HOST": "chat.internal",
+        },
+        {"NATIONAL_NUMBER": "3966", "SMS_SENDER": "36180", "PROXY_HOPS": "0"},
+        {"SECURITY_CONTACT": "https://allo.example.fr/securite"},
+        {"TWILIO_API_BASE_URL": "http://127.0.0.1:8010"},
+    ],
+    ids=str,
+)
+def test_what_is_fit_starts(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None]):
+    environment(monkeypatch, changed)
+    assert config.load(_env_file=None).environment == "production"
+
+
+def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch):
+    wrong = {"SECRET_KEY": "x", "PROXY_HOPS": None, "REDIS_URL": "redis://redis.example.fr"}
+    named = [sentence.split()[0] for sentence in refused(monkeypatch, wrong)]
+    assert named == ["SECRET_KEY", "REDIS_URL", "PROXY_HOPS"]
+
+
+def test_no_refusal_repeats_a_secret(monkeypatch: pytest.MonkeyPatch):
+    wrong = {"SECRET_KEY": "my-own-secret", "TWILIO_AUTH_TOKEN_PREVIOUS": "my-own-token"}
+    assert "my-own" not in "".join(refused(monkeypatch, wrong))
+
+
+def test_in_development_nothing_of_it_is_asked(monkeypatch: pytest.MonkeyPatch):
+    environment(monkeypatch, {})
+    for name in FIT:
+        monkeypatch.delenv(name)
+    assert config.load(_env_file=None).environment == "development"
