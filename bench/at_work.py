@@ -262,8 +262,6 @@ class WorkdayHouse:
 
     def stop(self) -> WorkdayFigures:
         self._counts = False
-        if self._http.broken:
-            self.seen.bad["connections broke"] = self._http.broken
         return self.seen
 
     def begin(self, what: Coroutine[Any, Any, None]) -> None:
