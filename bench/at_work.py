@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from twilio.request_validator import RequestValidator
 
@@ -34,7 +34,7 @@ from bench import traffic
 from bench.helpers import PATIENCE_SECONDS, helper, tell, word
 from bench.servers import CannotMeasure
 from bench.timing import p99
-from bench.wire import BAD, Connections, request
+from bench.visitors import read
 from launcher.ports import HOST
 
 WAITING = 200
@@ -56,6 +56,7 @@ SIGN_INS = 12
 REASONS = ("lunch", "training")
 # The key of whoever is offered a call back and stays.
 STAYS = "3"
+_BROKEN = 400
 _CSRF = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
 ACTION = re.compile(r'<Gather [^>]*?action="([^"]+)"')
 WAIT_URL = re.compile(r'waitUrl="([^"]+)"')
@@ -162,15 +163,61 @@ def next_target(pattern: re.Pattern[str], document: str) -> str:
     return target(found.group(1)) if found else ""
 
 
+# ---------------------------------------------------------------- connections
+
+
+class _Http:
+    """Connections that are kept open, as many as are in use at once."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(self, request: bytes) -> tuple[int, dict[str, str], str]:
+        """Status, headers with names in lower case, body. One that was closed meanwhile is new."""
+        while True:
+            known = bool(self._free)
+            pair = self._free.pop() if known else await self._open()
+            try:
+                answer = await exchange(*pair, request)
+            except (OSError, asyncio.IncompleteReadError):
+                pair[1].close()
+                if not known:
+                    raise
+                continue
+            self._free.append(pair)
+            return answer
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(HOST, self._port)
+
+
+async def exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> tuple[int, dict[str, str], str]:
+    writer.write(request)
+    await writer.drain()
+    status, headers, body = await read(reader)
+    return status, {name: values[-1] for name, values in headers.items()}, body.decode()
+
+
 def get(path: str, cookie: str, tag: str = "", accept: str = "application/json") -> bytes:
     """Return the request of a page that is open; `tag`: of the state that it shows."""
-    headers = {"Host": HOST, "Accept": accept, "Sec-Fetch-Mode": "cors", "Cookie": cookie}
-    return request(path, {**headers, "If-None-Match": tag})
+    known = f"If-None-Match: {tag}\r\n" if tag else ""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: {accept}\r\n"
+        f"Sec-Fetch-Mode: cors\r\nCookie: {cookie}\r\n{known}\r\n"
+    ).encode()
 
 
 def _post(path: str, cookie: str, token: str, form: Mapping[str, str]) -> bytes:
-    headers = {"Host": HOST, "Accept": "application/json", "HX-Request": "true", "Cookie": cookie}
-    return request(path, {**headers, "X-CSRFToken": token, "Sec-Fetch-Site": "same-origin"}, form)
+    body = urlencode(form)
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/json\r\n"
+        f"HX-Request: true\r\nX-CSRFToken: {token}\r\nSec-Fetch-Site: same-origin\r\n"
+        f"Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
 
 
 # ---------------------------------------------------------------- everybody
@@ -183,8 +230,7 @@ class WorkdayHouse:
         self._stage = stage
         self.is_full = asyncio.Event()
         self._validator = RequestValidator(traffic.TOKEN)
-        # As many as the provider and the proxy keep open.
-        self._http = Connections(stage.service, 64)
+        self._http = _Http(stage.service)
         self.seen, self._counts = WorkdayFigures(), False
         self._tasks: set[asyncio.Task[None]] = set()
         # By call: where its caller, or whoever we rang, is sent next.
@@ -216,8 +262,6 @@ class WorkdayHouse:
 
     def stop(self) -> WorkdayFigures:
         self._counts = False
-        if self._http.broken:
-            self.seen.bad["connections broke"] = self._http.broken
         return self.seen
 
     def begin(self, what: Coroutine[Any, Any, None]) -> None:
@@ -230,13 +274,6 @@ class WorkdayHouse:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._bad(repr(task.exception())[:80])
-
-    async def _ask(self, sent: bytes, what: str) -> tuple[int, dict[str, list[str]], str]:
-        """Status, headers and body; what is refused, or not answered, is a fault."""
-        status, headers, body = await self._http.send(sent)
-        if not 0 < status < BAD:
-            self._bad(f"{what} {status}")
-        return status, headers, body.decode()
 
     def _bad(self, what: str) -> None:
         self.seen.bad[what] = self.seen.bad.get(what, 0) + 1
@@ -257,23 +294,23 @@ class WorkdayHouse:
     async def _sign_ins(self) -> None:
         """A login that nobody has costs the same hash as any."""
         for number in range(SIGN_INS):
-            page_of = get("/connexion", "", accept="text/html")
-            _, headers, page = await self._ask(page_of, "/connexion")
-            cookie = headers.get("set-cookie", [""])[-1].partition(";")[0]
+            _, headers, page = await self._http.ask(get("/connexion", "", accept="text/html"))
+            cookie = headers.get("set-cookie", "").partition(";")[0]
             found = _CSRF.search(page)
             form = {"login": f"nobody{number}", "password": "none of anybody"}
-            token = found.group(1) if found else ""
-            await self._http.send(_post("/connexion", cookie, token, form))
+            await self._http.ask(_post("/connexion", cookie, found.group(1) if found else "", form))
 
     # Webhooks
 
     async def _webhook(self, path: str, call_id: str, **fields: str) -> str:
         form = {**self._stage.form, "CallSid": call_id, **fields}
-        sent = traffic.request(self._validator, path, form)
+        request = traffic.request(self._validator, path, form)
         began = time.monotonic()
-        _, _, document = await self._ask(sent, path.partition("?")[0])
+        status, _, document = await self._http.ask(request)
         if self._counts:
             self.seen.webhooks.append((time.monotonic() - began) * 1000)
+        if status >= _BROKEN:
+            self._bad(f"{path.partition('?')[0]} {status}")
         return document
 
     # Callers
@@ -342,7 +379,7 @@ class WorkdayHouse:
         token = await self._token(cookie)
         # Whose page was not open for a while is at home; whoever is rung by now is refused.
         form = {"voice": "browser", "entry": ""}
-        await self._http.send(_post("/poste/pret", cookie, token, form))
+        await self._http.ask(_post("/poste/pret", cookie, token, form))
         while True:
             rung = await self._rung[staff_id].get()
             await asyncio.sleep(REACTION)
@@ -360,31 +397,34 @@ class WorkdayHouse:
             for path, what in _ACTS:
                 await self._act(path, cookie, token, {**what, "entry": entry})
                 # As the page does when something has changed.
-                await self._http.send(get("/poste/travail", cookie, accept="text/html"))
+                await self._http.ask(get("/poste/travail", cookie, accept="text/html"))
                 await asyncio.sleep(ACT_EVERY)
             self._talking -= 1
             self.seen.talks += self._counts
 
     async def _token(self, cookie: str) -> str:
-        _, _, page = await self._http.send(get("/poste", cookie, accept="text/html"))
-        found = _CSRF.search(page.decode())
+        _, _, page = await self._http.ask(get("/poste", cookie, accept="text/html"))
+        found = _CSRF.search(page)
         if not found:
             self._bad("a desk without a token")
         return found.group(1) if found else ""
 
     async def _state(self, cookie: str) -> dict[str, Any]:
         while True:
-            status, _, body = await self._ask(get("/poste/etat", cookie), "/poste/etat")
-            if 0 < status < BAD:
+            status, _, body = await self._http.ask(get("/poste/etat", cookie))
+            if status < _BROKEN:
                 found: dict[str, Any] = json.loads(body)
                 return found
+            self._bad(f"/poste/etat {status}")
             await asyncio.sleep(BOARD_EVERY)
 
     async def _act(self, path: str, cookie: str, token: str, form: Mapping[str, str]) -> None:
         began = time.monotonic()
-        await self._ask(_post(path, cookie, token, form), path)
+        status, _, _ = await self._http.ask(_post(path, cookie, token, form))
         if self._counts:
             self.seen.acts.append((time.monotonic() - began) * 1000)
+        if status >= _BROKEN:
+            self._bad(f"{path} {status}")
 
     # Boards
 
@@ -400,19 +440,20 @@ class WorkdayHouse:
             self._event_at, self._expected = time.monotonic(), REASONS[number % 2]
             self._missing = set(range(len(self._stage.boards))) if self._counts else set()
             form = {"reason": self._expected, "entry": ""}
-            await self._http.send(_post("/poste/pause", cookie, token, form))
+            await self._http.ask(_post("/poste/pause", cookie, token, form))
             await asyncio.sleep(EVENT_EVERY)
 
     async def _board(self, number: int, cookie: str) -> None:
         await asyncio.sleep(number / len(self._stage.boards) * BOARD_EVERY)
         tag, reason = "", ""
         while True:
-            asked = get("/supervision/etat", cookie, tag)
-            status, headers, body = await self._ask(asked, "/supervision/etat")
-            # Where screens give way to the telephone it asks again, and its answer is no state.
-            if 0 < status < BAD and body:
+            status, headers, body = await self._http.ask(get("/supervision/etat", cookie, tag))
+            if status >= _BROKEN:
+                # Where screens give way to the telephone it asks again, and its answer is no state.
+                self._bad(f"/supervision/etat {status}")
+            elif body:
                 reason = self._reason(json.loads(body))
-            tag = headers.get("etag", [tag])[-1]
+            tag = headers.get("etag", tag)
             if number in self._missing and reason == self._expected:
                 self._missing.discard(number)
                 self.seen.boards.append((time.monotonic() - self._event_at) * 1000)

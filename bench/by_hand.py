@@ -7,7 +7,6 @@ transactions; what the service seals and hashes comes ready made. A test compare
 from __future__ import annotations
 
 import itertools
-import re
 import sqlite3
 
 from collections.abc import Callable, Iterator
@@ -79,7 +78,7 @@ class ByHand:
         sqlite = url.get_backend_name() == "sqlite"
         self._close, driver = _open_sqlite(url) if sqlite else _open_postgresql(url)
         self._execute, self._transaction = driver.execute, driver.transaction
-        self._is_sqlite = sqlite
+        self._to_moment = _as_text if sqlite else _as_moment
         words = driver.words
         for name in ("pick", "place"):
             words[f"{name}_is_free"] = FREE.format(t=name, **words)
@@ -98,8 +97,8 @@ class ByHand:
         values: dict[str, Any] = {
             "holder": holder,
             "centre": centre_id,
-            "earliest": self._moment(now),
-            "latest": self._moment(now + timedelta(days=400)),
+            "earliest": self._to_moment(now),
+            "latest": self._to_moment(now + timedelta(days=400)),
         }
         with self._transaction():
             held = execute(self._hold, values).fetchone()
@@ -124,16 +123,28 @@ class ByHand:
                 execute(insert, values)
         return True
 
-    def _moment(self, at: datetime) -> datetime | str:
-        return at.strftime("%Y-%m-%d %H:%M:%S.%f") if self._is_sqlite else at
-
 
 def driver_sql(sql: str, *, sqlite: bool) -> str:
-    """`:name` as the driver has it; a colon of PostgreSQL's own never comes in these statements.
+    """`:name` as the driver has it; a colon of PostgreSQL's own never comes in these statements."""
+    if sqlite:
+        return sql
+    words = sql.replace("%", "%%").split(":")
+    return words[0] + "".join(_named(word) for word in words[1:])
 
-    A colon without a name is one of the JSON in the history line.
-    """
-    return sql if sqlite else re.sub(r":([a-z]\w*)", r"%(\1)s", sql.replace("%", "%%"))
+
+def _named(word: str) -> str:
+    length = next((n for n, c in enumerate(word) if not (c.isalnum() or c == "_")), len(word))
+    name, rest = word[:length], word[length:]
+    # What is no name is a colon of the JSON in the history line.
+    return f"%({name})s{rest}" if name and not name[0].isdigit() else f":{word}"
+
+
+def _as_text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _as_moment(moment: datetime) -> datetime:
+    return moment
 
 
 def _open_postgresql(url: URL) -> tuple[Callable[[], None], _Driver]:

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from flask import Flask, Response, request
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, make_url
 from twilio.request_validator import RequestValidator
 
 import config
@@ -50,25 +50,25 @@ def create_b() -> Flask:
 
 def fill(database_url: str) -> None:
     """Make the table of floor (b) anew, with `ROWS` rows, in the database of the service."""
-    engine = create_engine(driver_url(database_url))
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS floor"))
-        table = "CREATE TABLE floor (id INTEGER PRIMARY KEY, turn INTEGER, state TEXT)"
-        connection.execute(text(table))
-        rows = (
-            "WITH RECURSIVE made (id) AS"
-            " (SELECT 0 UNION ALL SELECT id + 1 FROM made WHERE id < :last)"
-            " INSERT INTO floor SELECT id, 0, :state FROM made"
-        )
-        connection.execute(text(rows), {"last": ROWS - 1, "state": STATE})
-    engine.dispose()
-
-
-def driver_url(database_url: str) -> URL:
-    """Return the same address as SQLAlchemy wants it."""
     url = make_url(database_url)
-    is_sqlite = url.get_backend_name() == "sqlite"
-    return url if is_sqlite else url.set(drivername="postgresql+psycopg")
+    rows = ((number, 0, STATE) for number in range(ROWS))
+    if url.get_backend_name() == "sqlite":
+        with _sqlite(url) as database:
+            database.execute("DROP TABLE IF EXISTS floor")
+            database.execute(
+                "CREATE TABLE floor (id INTEGER PRIMARY KEY, turn INTEGER, state TEXT)"
+            )
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("INSERT INTO floor VALUES (?, ?, ?)", rows)
+            database.execute("COMMIT")
+        database.close()
+        return
+    with psycopg.connect(libpq(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS floor")
+        cursor.execute("CREATE TABLE floor (id bigint PRIMARY KEY, turn smallint, state text)")
+        with cursor.copy("COPY floor FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def libpq(url: URL) -> str:

@@ -17,8 +17,8 @@ from datetime import timedelta
 from sqlalchemy import text
 from twilio.rest import Client
 
-from bench import servers, timing, traffic
-from bench.servers import CannotMeasure
+from bench import timing, traffic
+from bench.servers import CannotMeasure, free_port, responds, running, store_of, wait_until
 from bench.timing import Growth
 from exchange.transport import local_session
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
@@ -119,7 +119,7 @@ def _write(store: Store, count: int) -> list[str]:
 @contextlib.contextmanager
 def _provider() -> Iterator[str]:
     """The provider's stand-in in a process of its own, which tells nobody what became of texts."""
-    port = servers.free_port()
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     environment = {
         **inherited(),
@@ -127,9 +127,8 @@ def _provider() -> Iterator[str]:
         "TWILIO_AUTH_TOKEN": traffic.TOKEN,
     }
     command = (sys.executable, "-m", "simulator", "--port", str(port))
-    with servers.running(*command, environment=environment) as process:
-        silent = "the provider's stand-in did not start"
-        servers.wait_until(lambda: servers.responds(port), process, silent)
+    with running(*command, environment=environment) as process:
+        wait_until(lambda: responds(port), process, "the provider's stand-in did not start")
         with local_session((traffic.ACCOUNT, traffic.TOKEN)) as session:
             session.post(
                 f"{base}/_faults",
@@ -144,7 +143,7 @@ def _provider() -> Iterator[str]:
 
 def growth(few_url: str, many_url: str) -> Growth:
     """Ask each of two databases of PostgreSQL that are filled, in slices one after the other."""
-    few, many = servers.store_of(few_url), servers.store_of(many_url)
+    few, many = store_of(few_url), store_of(many_url)
     try:
         return timing.growth(
             lambda _: _ask(few), lambda _: _ask(many), asked=ASKED, warm=WARM, each=50
@@ -177,7 +176,8 @@ def fill(url: str, count: int) -> None:
     and the log that would bring the table back after a crash.
     """
     upgrade(url)
-    with servers.opened(url) as database, database.statement() as connection:
+    database = Database(url, pool_size=1)
+    with database.statement() as connection:
         run = connection.exec_driver_sql
         run("SET statement_timeout = 0")
         run("SET maintenance_work_mem = '512MB'")
@@ -215,3 +215,4 @@ def fill(url: str, count: int) -> None:
         )
         run("VACUUM ANALYZE message")
         run("CHECKPOINT")
+    database.dispose()

@@ -8,36 +8,43 @@ import statistics
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import config
 
-from bench import load, servers, wire
+from bench import load, servers, traffic
 from bench.load import CONNECTIONS, Script
 from bench.servers import CannotMeasure, House
 from bench.timing import Say
-from bench.visitors import HOST as NAME
-from bench.visitors import ROOM
 from launcher.ports import HOST
 
 ROUNDS, SECONDS = 3, 3.0
 # Long enough before an opening that nobody is let in meanwhile, late enough for the room.
 OPENS_IN = timedelta(minutes=20)
+ROOM = "/salle"
 # What the constant answer is, in the folder of counters.
 CONSTANT = "constant-answer.html"
 
 
+@dataclass(frozen=True)
+class RoomOpening(House):
+    """The same house with a campaign that opens soon."""
+
+    def environment(self, name: str) -> dict[str, str]:
+        file = self.folder / "opening.toml"
+        opens_at = (datetime.now(UTC) + OPENS_IN).replace(microsecond=0)
+        text = servers.CAMPAIGN.read_text("utf-8")
+        line = f"opens_at = {opens_at.isoformat()}\n"
+        file.write_text(re.sub(r"(?m)^title = ", f"{line}title = ", text, count=1), "utf-8")
+        return super().environment(name) | {"CAMPAIGN": str(file)}
+
+
 def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
     """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
-    opens_at = (datetime.now(UTC) + OPENS_IN).replace(microsecond=0)
-    text = servers.CAMPAIGN.read_text("utf-8")
-    file = house.folder / "opening.toml"
-    line = f"opens_at = {opens_at.isoformat()}\n"
-    file.write_text(re.sub(r"(?m)^title = ", f"{line}title = ", text, count=1), "utf-8")
-    opening = replace(house, more={"CAMPAIGN": str(file)})
+    opening = RoomOpening(house.folder, house.kind, house.database_url, house.redis_url)
     void: list[str] = []
     rates: dict[str, list[float]] = {"room": [], "constant": []}
     with ExitStack() as stack:
@@ -47,8 +54,10 @@ def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
         folder = made["PROMETHEUS_MULTIPROC_DIR"]
         (house.folder / folder / CONSTANT).write_bytes(page)
         same = stack.enter_context(servers.web(opening, "constant", "bench.room:create_constant"))
-        headers = {"Host": NAME, "Cookie": cookie, "Accept": "text/html"}
-        request = wire.request(ROOM, headers)
+        request = (
+            f"GET {ROOM} HTTP/1.1\r\nHost: allo.example\r\nCookie: {cookie}\r\n"
+            "Accept: text/html\r\n\r\n"
+        ).encode("ascii")
         script = Script.write(house.folder / "room", [[request]] * CONNECTIONS)
         for number in range(ROUNDS + 1):
             for name, web in (("room", room), ("constant", same)):
@@ -76,7 +85,7 @@ def _page(port: int) -> tuple[bytes, str]:
     """What somebody sees who waits, and the cookie of their ticket."""
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
-        connection.request("GET", ROOM, headers={"Host": NAME})
+        connection.request("GET", ROOM, headers={"Host": traffic.BASE.removeprefix("https://")})
         answer = connection.getresponse()
         page = answer.read()
         cookie = answer.getheader("Set-Cookie", "").partition(";")[0]

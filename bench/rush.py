@@ -23,7 +23,6 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,7 @@ from bench.helpers import outcome_of
 from bench.load import Script
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
-from bench.visitors import BOOKED, Visitor, VisitorIdentity, people
-from bench.wire import Connections
+from bench.visitors import BOOKED, Connections, Visitor, VisitorIdentity, people
 from exchange.transport import HttpTransport
 from launcher import environment
 from launcher.ports import HOST
@@ -179,9 +177,18 @@ def _forget_who_waits(url: str) -> None:
         connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
 
 
-def _behind_a_proxy(house: House, room: str = "auto") -> House:
+@dataclass(frozen=True)
+class _Proxied(House):
     """Visitors come over one proxy, which says where each is from."""
-    return replace(house, more={"PROXY_HOPS": "1", "WEB_ROOM": room})
+
+    room: str = "auto"
+
+    def environment(self, name: str) -> dict[str, str]:
+        return super().environment(name) | {"PROXY_HOPS": "1", "WEB_ROOM": self.room}
+
+
+def _behind_a_proxy(house: House, room: str = "auto") -> House:
+    return _Proxied(house.folder, house.kind, house.database_url, house.redis_url, room)
 
 
 def _stops_and_starts(server: OwnServer) -> None:
@@ -307,10 +314,6 @@ def _figures(seen: RushObservations, capacity: float, seconds: float) -> dict[st
 # ---------------------------------------------------------------- the rush
 
 
-# One person's part in it.
-Story = Callable[[], Coroutine[Any, Any, None]]
-
-
 class _Rush:
     def __init__(self, plan: RushPlan) -> None:
         self._plan = plan
@@ -339,7 +342,9 @@ class _Rush:
         self._seen.bad |= {"connections broke": self._web.broken} if self._web.broken else {}
         return self._seen
 
-    async def _arrive(self, rate: float, stories: Sequence[Story]) -> None:
+    async def _arrive(
+        self, rate: float, stories: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+    ) -> None:
         """Each when they are due, whatever became of those before."""
         started = []
         for number, story in enumerate(stories):
@@ -350,15 +355,18 @@ class _Rush:
             started.append(asyncio.create_task(story()))
         await asyncio.gather(*started)
 
-    def _visits(self) -> list[Story]:
+    def _visits(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         plan = self._plan
-        some = people(plan.postcodes, plan.seed)[: int(plan.visitors * plan.comes) + 1]
-        return [partial(self._visit, person) for person in some]
+        count = int(plan.visitors * plan.comes) + 1
+        found: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        for one in people(plan.postcodes, plan.seed)[:count]:
+            there = self._chance.randrange(100) < FROM_THERE
+            person = replace(one, postcode=THERE) if there else one
+            found.append(lambda person=person: self._visit(person))  # type: ignore[misc]
+        return found
 
     async def _visit(self, person: VisitorIdentity) -> None:
         seen, plan = self._seen, self._plan
-        if self._chance.randrange(100) < FROM_THERE:
-            person = replace(person, postcode=THERE)
         seen.came.append((self._now(), 1))
         until = self._began + plan.comes + plan.stays
         visitor = Visitor(
@@ -370,13 +378,14 @@ class _Rush:
         if end == BOOKED:
             seen.web.append((self._now(), 1))
 
-    def _rings(self) -> list[Story]:
+    def _rings(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        found: list[Callable[[], Coroutine[Any, Any, None]]] = []
         file = Path(self._plan.calls)
-        parts = (
-            file.with_name(f"{file.name}.{number}").read_bytes()
-            for number in range(int(self._plan.callers * self._plan.comes) + 1)
-        )
-        return [partial(self._call, part.split(b"\0")[:-1]) for part in parts]
+        for number in range(int(self._plan.callers * self._plan.comes) + 1):
+            part = file.with_name(f"{file.name}.{number}").read_bytes()
+            webhooks = part.split(b"\0")[:-1]
+            found.append(lambda webhooks=webhooks: self._call(webhooks))  # type: ignore[misc]
+        return found
 
     async def _call(self, webhooks: Sequence[bytes]) -> None:
         """All its keys, each after what is said; the last one is the status at the end."""

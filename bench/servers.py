@@ -17,7 +17,7 @@ import time
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -70,7 +70,8 @@ class Web:
 
     def workers(self) -> list[int]:
         """Process ids of the workers, which are the children of the server."""
-        return [pid for pid in descendants(self.process.pid) if _is_worker(pid)]
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text("ascii").split() if _is_worker(int(pid))]
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,14 @@ class House:
     kind: str
     database_url: str
     redis_url: str
-    # Settings that are otherwise here than in the other houses.
-    more: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, name: str) -> dict[str, str]:
         """Every setting, as `make run` writes them out; the same for the service and the floors."""
         metrics = self.folder / f"metrics-{self.kind}-{name}"
         metrics.mkdir(exist_ok=True)
-        env = environment(self.database_url, self.redis_url)
-        return env | {"PROMETHEUS_MULTIPROC_DIR": str(metrics), **self.more}
+        return environment(self.database_url, self.redis_url) | {
+            "PROMETHEUS_MULTIPROC_DIR": str(metrics)
+        }
 
 
 def settings(database_url: str, redis_url: str) -> config.Settings:
@@ -123,15 +123,6 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
     made = settings(database_url, redis_url)
     env = exports(made, redis_url=redis_url, base=inherited())
     return {name: value for name, value in env.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the ids of a process's children, and of theirs."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            found += [int(one) for one in (task / "children").read_text("ascii").split()]
-    return found + [further for one in found for further in descendants(one)]
 
 
 def resident_mib(pid: int) -> float:

@@ -26,7 +26,7 @@ from urllib.parse import parse_qs
 
 from bench import traffic
 from bench.helpers import helper
-from bench.servers import descendants, free_port, resident_mib, running, wait_until
+from bench.servers import free_port, resident_mib, running, wait_until
 from bench.timing import Say
 from exchange.sip import extra
 from launcher.environment import inherited
@@ -61,7 +61,7 @@ def measure(folder: Path, say: Say) -> tuple[dict[str, float], list[str]]:
         before, began = _cpu_seconds(process.pid), time.monotonic()
         time.sleep(STEADY_S)
         used = (_cpu_seconds(process.pid) - before) / (time.monotonic() - began)
-        mib = [resident_mib(pid) for pid in (process.pid, *descendants(process.pid))]
+        mib = [resident_mib(pid) for pid in (process.pid, *_children(process.pid))]
         told |= callers.ask("end")
     right = sum(service.typed[sender] == keys for sender, keys in told["keys"].items())
     found = {
@@ -195,3 +195,11 @@ def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     # utime and stime of proc(5), counted from the third field on.
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += [int(one) for one in (task / "children").read_text("ascii").split()]
+    return found + [further for one in found for further in _children(one)]

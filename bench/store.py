@@ -25,7 +25,7 @@ from sqlalchemy import make_url, text
 from bench import messages, timing
 from bench.by_hand import ByHand
 from bench.helpers import helper, tell
-from bench.servers import CannotMeasure, opened, settle, store_of
+from bench.servers import CannotMeasure, store_of
 from bench.timing import Growth
 from models.centres.centres import CentreState, insert_new
 from models.database import Database
@@ -75,8 +75,10 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     hours = [first + timedelta(hours=number) for number in range(starts)]
     for one in ids:
         open_slots(database, [SlotsToOpen(one, hours, capacity)])
+    if not database.is_sqlite:
+        with database.statement() as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
     database.dispose()
-    settle(url)
     return ids
 
 
@@ -221,9 +223,14 @@ def grown(new: Callable[[str], str]) -> dict[str, float]:
     slots, texts = (new("few"), new("many")), (new("short"), new("long"))
     # On two cores in little more than the time of one; what is measured comes after.
     with ThreadPoolExecutor() as pool:
-        filled = pool.map(_fill_many, slots, (FEW, MANY))
-        list(pool.map(messages.fill, texts, (messages.FEW, messages.MANY)))
-        list(filled)
+        filled = [
+            *map(pool.submit, itertools.repeat(_fill_many), slots, (FEW, MANY)),
+            *map(
+                pool.submit, itertools.repeat(messages.fill), texts, (messages.FEW, messages.MANY)
+            ),
+        ]
+    for one in filled:
+        one.result()
     search, outbox = growth(*slots), messages.growth(*texts)
     return {
         "search_growth_10m": round(search.ratio, 3),
@@ -248,7 +255,8 @@ def _fill_many(url: str, count: int) -> None:
     """Slots of one place by INSERT … SELECT; indexes are made afterwards, as a restore would."""
     fill(url, GROWTH_CENTRES, 1, 1)
     a_day = max(count // (GROWTH_CENTRES * 100), 1)
-    with opened(url) as database, database.statement() as connection:
+    database = Database(url, pool_size=1)
+    with database.statement() as connection:
         connection.exec_driver_sql("SET statement_timeout = 0")
         connection.exec_driver_sql("SET synchronous_commit = off")
         connection.exec_driver_sql("SET maintenance_work_mem = '512MB'")
@@ -282,6 +290,7 @@ def _fill_many(url: str, count: int) -> None:
             connection.exec_driver_sql(index.made)
         connection.exec_driver_sql("VACUUM ANALYZE")
         connection.exec_driver_sql("CHECKPOINT")
+    database.dispose()
 
 
 class _Undo(Exception):

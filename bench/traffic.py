@@ -12,10 +12,10 @@ import random
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote_plus
 
 from twilio.request_validator import RequestValidator
 
-from bench import wire
 from exchange.interpreter import Call, Gather
 from exchange.transport import Transport
 
@@ -104,14 +104,17 @@ def callers(postcodes: Sequence[str], seed: int) -> Iterator[TrafficCaller]:
 
 def request(validator: RequestValidator, target: str, form: Mapping[str, str]) -> bytes:
     """Return a webhook as a whole HTTP request, ready for the wire, as the provider signs it."""
-    headers = {
-        "Host": BASE.removeprefix("https://"),
-        "User-Agent": "TwilioProxy/1.1",
-        "Accept": "*/*",
-        "I-Twilio-Idempotency-Token": "5f1a3a6e-8c0b-4a86-93d2-0f8d9f7f1f52",
-        "X-Twilio-Signature": validator.compute_signature(BASE + target, form),
-    }
-    return wire.request(target, headers, form)
+    body = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in form.items())
+    return (
+        f"POST {target} HTTP/1.1\r\n"
+        "Host: allo.example\r\n"
+        "User-Agent: TwilioProxy/1.1\r\n"
+        "Accept: */*\r\n"
+        "I-Twilio-Idempotency-Token: 5f1a3a6e-8c0b-4a86-93d2-0f8d9f7f1f52\r\n"
+        f"X-Twilio-Signature: {validator.compute_signature(BASE + target, form)}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode("ascii")
 
 
 class Signer:

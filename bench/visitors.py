@@ -17,22 +17,26 @@ import re
 import sys
 import time
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from bench import traffic
 from bench.helpers import outcome_of
-from bench.wire import BAD, Connections, request
+from launcher import ports
 
 START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
 HOST = traffic.BASE.removeprefix("https://")
+# Seconds: an answer that takes longer is none.
+LONGEST = 20.0
 # Of all answers, as many may have been "later": who is told so waits, which is in the figures.
 MOST_TURNED_AWAY = 0.01
 # A visit has a dozen pages; one that goes on and on has lost its way.
 MOST_PAGES = 60
-SEE_OTHER, BUSY = 303, 503
+SEE_OTHER, BAD, BUSY = 303, 400, 503
 # Connections for each of some visitors at a time.
 SPREAD = 8
 _HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
@@ -67,6 +71,76 @@ class PageAnswer:
     retry_after: float = 0.0
 
 
+@dataclass
+class Connections:
+    """Connections that are kept open, as those of a proxy in front are: one request on each."""
+
+    port: int
+    most: int
+    broken: int = 0
+    _free: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+
+    def __post_init__(self) -> None:
+        for _ in range(self.most):
+            self._free.put_nowait(None)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[list[Any]]:
+        """A list with a reader and a writer; whoever empties it has broken them."""
+        kept = await self._free.get()
+        pair: list[Any] = list(kept or ())
+        try:
+            if not pair:
+                pair = list(await asyncio.open_connection(ports.HOST, self.port))
+            yield pair
+        except BaseException:
+            if pair:
+                pair[1].close()
+            pair = []
+            raise
+        finally:
+            self._free.put_nowait(tuple(pair) or None)
+
+    async def send(self, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
+        """Status, headers and body; 0 where there was no answer."""
+        for attempt in range(2):
+            try:
+                async with asyncio.timeout(LONGEST), self.one() as pair:
+                    pair[1].write(request)
+                    found = await read(pair[0])
+                    if "close" in found[1].get("connection", ()):
+                        pair[1].close()
+                        pair.clear()
+                    return found
+            except (OSError, asyncio.IncompleteReadError, ValueError):
+                # One that lay idle may have been closed meanwhile; nothing was done then.
+                if attempt:
+                    break
+            except TimeoutError:
+                break
+        self.broken += 1
+        return 0, {}, b""
+
+
+async def read(reader: asyncio.StreamReader) -> tuple[int, dict[str, list[str]], bytes]:
+    """Return status, headers by their names in lower case, and body of an answer."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers: dict[str, list[str]] = {}
+    for line in head[1:]:
+        name, colon, value = line.partition(": ")
+        if colon:
+            headers.setdefault(name.lower(), []).append(value)
+    status = int(head[0].split(" ", 2)[1])
+    if "chunked" in headers.get("transfer-encoding", ()):
+        body = b""
+        while size := int(await reader.readline(), 16):
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+        await reader.readexactly(2)
+        return status, headers, body
+    return status, headers, await reader.readexactly(int(headers.get("content-length", ["0"])[0]))
+
+
 class Visitor:
     """One person with a browser. `think` gives the seconds between a page and its form."""
 
@@ -81,15 +155,25 @@ class Visitor:
         self.turned_away = 0
 
     async def ask(self, path: str, form: Mapping[str, str] | None = None) -> PageAnswer:
-        asked = {
-            "Host": HOST,
-            "Accept": "text/html",
-            "Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items()),
-            "X-Forwarded-For": self._person.address,
-            "Origin": "" if form is None else traffic.BASE,
-        }
+        body = "" if form is None else urlencode(form)
+        lines = [
+            f"{'GET' if form is None else 'POST'} {path} HTTP/1.1",
+            f"Host: {HOST}",
+            "Accept: text/html",
+        ]
+        if self._cookies:
+            lines.append("Cookie: " + "; ".join(f"{k}={v}" for k, v in self._cookies.items()))
+        if self._person.address:
+            lines.append(f"X-Forwarded-For: {self._person.address}")
+        if form is not None:
+            lines += [
+                f"Origin: {traffic.BASE}",
+                "Content-Type: application/x-www-form-urlencoded",
+                f"Content-Length: {len(body)}",
+            ]
         began = time.monotonic()
-        status, headers, found = await self._connections.send(request(path, asked, form))
+        request = ("\r\n".join(lines) + "\r\n\r\n" + body).encode("ascii")
+        status, headers, found = await self._connections.send(request)
         for cookie in headers.get("set-cookie", ()):
             name, _, value = cookie.partition(";")[0].partition("=")
             self._cookies[name] = value

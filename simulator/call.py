@@ -364,8 +364,8 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="do not print the call itself")
 
 
-def make_leg(options: argparse.Namespace, printer: Printer) -> tuple[Leg, str]:
-    """Return the leg that the arguments ask for, and its number; raises Unusable."""
+def make_leg(options: argparse.Namespace, printer: Printer) -> tuple[Leg, str, bool]:
+    """Return the leg that the arguments ask for, its number, and whether a person is at it."""
     sender = number("--from", options.sender or SENDER)
     given = _given(options)
     if options.person is not None:
@@ -375,18 +375,25 @@ def make_leg(options: argparse.Namespace, printer: Printer) -> tuple[Leg, str]:
             raise Unusable("--person mixed is for a crowd: add --crowd COUNT.")
         own = sender if options.sender else ""
         person = somebody(options.person, _seed(options, printer), sender=own, given=given)
-        return person, person.sender
+        return person, person.sender, False
     if options.answers is not None:
-        return AnswersLeg(given, sender), sender
+        return AnswersLeg(given, sender), sender, False
     if options.keys is not None:
         groups = [group.strip() for group in options.keys.split(",")]
         wrong = [group for group in groups if set(group) - set("0123456789*#")]
         if wrong:
             raise Unusable(f"--keys: {wrong[0]!r} holds something that is no key.")
-        return KeysLeg(groups), sender
+        return KeysLeg(groups), sender, False
     if not sys.stdin.isatty():
         raise Unusable("give --keys, --answers or --person, or call from a terminal.")
-    return TerminalLeg(printer=printer), sender
+    return TerminalLeg(printer=printer), sender, True
+
+
+def _in_language(leg: Leg, options: argparse.Namespace) -> Leg:
+    """The leg, after the key of the language that was asked for; a call begins in French."""
+    if options.language in {"", tongues.COUNTRY}:
+        return leg
+    return LanguageLeg(leg, options.language)
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
@@ -427,6 +434,13 @@ def _settings(options: argparse.Namespace) -> Settings:
     if options.service:
         return settings.model_copy(update={"service_url": options.service})
     return settings
+
+
+def _lines(options: argparse.Namespace, settings: Settings) -> RemoteSwitchboard:
+    """Return the simulator's switchboard, where the call waits and talks with others."""
+    base = options.simulator or settings.simulator_base
+    transport = HttpTransport(settings.service_base, settings.public_base)
+    return RemoteSwitchboard(base, settings, transport)
 
 
 def _dialler(
@@ -493,24 +507,19 @@ def _crowd(options: argparse.Namespace, out: TextIO) -> int:
 def _call(options: argparse.Namespace, out: TextIO) -> int:
     settings = _settings(options)
     printer = Printer(out, options.quiet)
-    leg, sender = make_leg(options, printer)
-    by_hand = isinstance(leg, TerminalLeg)
+    leg, sender, by_hand = make_leg(options, printer)
     recipient = number("--to", options.recipient or settings.national_number)
-    base = (options.simulator or settings.simulator_base).rstrip("/")
-    sms = Sms(base, settings)
+    sms = Sms((options.simulator or settings.simulator_base).rstrip("/"), settings)
     typed = leg.answers_given.get("phone", "") if isinstance(leg, AnswersLeg) else ""
     mobile = to_e164(typed) or sender
     known = sms.known(mobile)
-    transport = HttpTransport(settings.service_base, settings.public_base)
-    # Others wait and talk at the simulator; without it a call waits alone in a queue.
-    lines = RemoteSwitchboard(base, settings, transport) if known is not None else None
+    # Without the simulator a call can still be made, and waits alone in a queue.
+    lines = _lines(options, settings) if known is not None else None
     make = _dialler(options, settings, printer, lines)
     call = make(sender, WallClock() if by_hand else VirtualClock())
     printer.line(f"{sender} calls {recipient}")
     try:
-        # A call begins in the country's language; another one is chosen at the first menu.
-        foreign = options.language not in {"", tongues.COUNTRY}
-        acting = LanguageLeg(leg, options.language) if foreign else leg
+        acting = _in_language(leg, options)
         drive(call, acting if by_hand else Reported(acting, printer, options.wait))
     except KeyboardInterrupt:
         call.hang_up()

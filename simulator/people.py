@@ -447,7 +447,21 @@ class Landline(Person):
         return re.search(r"\br[ée]f[ée]rence\b", call.since_input, re.IGNORECASE) is not None
 
 
-TEMPERAMENTS: Mapping[str, type[Person]] = {kind.name: kind for kind in Person.__subclasses__()}
+TEMPERAMENTS: Mapping[str, type[Person]] = {
+    kind.name: kind
+    for kind in (
+        Hurried,
+        Silent,
+        Slow,
+        WrongTwice,
+        AsksAgain,
+        PressesEverything,
+        Talks,
+        Television,
+        Couple,
+        Landline,
+    )
+}
 
 
 def born(chance: Random) -> str:

@@ -16,14 +16,12 @@ from typing import Any
 from flask import Flask, redirect, render_template_string, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from sqlalchemy import ForeignKey, String, create_engine, select
+from sqlalchemy import ForeignKey, String, create_engine, make_url, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from wtforms import IntegerField, RadioField, StringField
 from wtforms.validators import DataRequired, Length, NumberRange, Regexp
 
 import config
-
-from bench.floors import driver_url
 
 SLOTS, CAPACITY, PAGE = 2000, 1000, 3
 _BASE = """<!doctype html><html lang="fr"><head><meta charset="utf-8"><title>{{ title }}</title>
@@ -100,7 +98,7 @@ FORMS: dict[str, tuple[Any, str]] = {
 
 def fill(database_url: str) -> None:
     """Make its tables anew, with slots in every département."""
-    engine = create_engine(driver_url(database_url))
+    engine = create_engine(_driver(database_url))
     Base.metadata.drop_all(engine)
     Base.metadata.create_all(engine)
     first = datetime(2030, 1, 1, 8)  # noqa: DTZ001 (as such an application has it)
@@ -118,11 +116,18 @@ def fill(database_url: str) -> None:
     engine.dispose()
 
 
+def _driver(database_url: str) -> str:
+    url = make_url(database_url)
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
 def create_app() -> Flask:
     settings = config.load()
     app = Flask(__name__)
     app.secret_key = settings.secret_key or "peer"
-    engine = create_engine(driver_url(settings.database_url), pool_size=16, max_overflow=0)
+    engine = create_engine(_driver(settings.database_url), pool_size=16, max_overflow=0)
     app.extensions["peer_engine"] = engine
     make = sessionmaker(engine, expire_on_commit=False)
 

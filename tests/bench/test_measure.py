@@ -35,9 +35,9 @@ class Screen:
     def __init__(self, *answers: tuple[int, str]) -> None:
         self._answers: Iterator[tuple[int, str]] = iter(answers)
 
-    async def send(self, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
+    async def ask(self, request: bytes) -> tuple[int, dict[str, str], str]:
         for status, body in self._answers:
-            return status, {}, body.encode()
+            return status, {}, body
         raise asyncio.CancelledError
 
 

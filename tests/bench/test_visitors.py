@@ -19,8 +19,7 @@ import config
 
 from bench import rush, rush_picture, visitors
 from bench.peers import form_handler
-from bench.visitors import BOOKED, NOTHING, Visitor, VisitorFigures, VisitorIdentity
-from bench.wire import Connections
+from bench.visitors import BOOKED, NOTHING, Connections, Visitor, VisitorFigures, VisitorIdentity
 from tests.support.house import BASE, house, mornings
 
 PERSON = VisitorIdentity("12031942", "75011", "0612345678", "10.0.0.1")

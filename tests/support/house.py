@@ -10,7 +10,7 @@ import itertools
 import json
 import secrets
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,8 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf.csrf import generate_csrf
+from jinja2 import TemplateRuntimeError, Undefined, UndefinedError
+from jinja2.utils import missing
 from sqlalchemy import func, select
 from werkzeug.datastructures import Headers
 
@@ -119,6 +121,21 @@ class WokenUp:
         self.messages.append(message_id)
 
 
+class NoSuchAttribute(Undefined):
+    """A page may ask for a name that it was not given, but no object for what it never has."""
+
+    def __init__(
+        self,
+        hint: str | None = None,
+        obj: Any = missing,
+        name: str | None = None,
+        exc: type[TemplateRuntimeError] = UndefinedError,
+    ) -> None:
+        super().__init__(hint, obj, name, exc)
+        if obj is not missing and not isinstance(obj, Mapping):
+            raise AttributeError(f"a template asks {type(obj).__name__} for {name!r}")
+
+
 class House:
     """One service on one database. `clock` stands still until a test moves it."""
 
@@ -169,7 +186,9 @@ class House:
         service = Service(
             directory, self.campaign, self.settings.national_number, platforms=lambda: NAMES
         )
-        return make_app(Parts(self.settings, self.store, service, self.woken))
+        made = make_app(Parts(self.settings, self.store, service, self.woken))
+        made.jinja_env.undefined = NoSuchAttribute
+        return made
 
     def close(self) -> None:
         self.database.dispose()
