@@ -21,6 +21,9 @@ from twilio.request_validator import RequestValidator
 
 import config
 
+from bench.driven import by_threads
+from web.admission.whole_requests import WholeRequests
+
 ROWS = 100_000
 # As long as the session of a call halfway through.
 STATE = "x" * 400
@@ -46,6 +49,16 @@ def create_a() -> Flask:
 def create_b() -> Flask:
     """Floor (b): floor (a) with one SELECT and one UPDATE by primary key."""
     return _app("floor_b", _touch(make_url(config.load().database_url)))
+
+
+def serve_a() -> WholeRequests:
+    """Floor (a) for a server."""
+    return by_threads(create_a())
+
+
+def serve_b() -> WholeRequests:
+    """Floor (b) for a server."""
+    return by_threads(create_b())
 
 
 def fill(database_url: str) -> None:

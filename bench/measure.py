@@ -180,9 +180,9 @@ def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, say: Say
         webs = {
             name: stack.enter_context(servers.web(house, name, factory))
             for name, factory in (
-                ("floor_a", "bench.floors:create_a"),
-                ("floor_b", "bench.floors:create_b"),
-                ("service", "wiring:create_app"),
+                ("floor_a", "bench.floors:serve_a"),
+                ("floor_b", "bench.floors:serve_b"),
+                ("service", "wiring:create_server"),
             )
         }
         one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)

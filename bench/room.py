@@ -16,6 +16,7 @@ from typing import Any
 import config
 
 from bench import load, servers, traffic
+from bench.driven import by_the_loop
 from bench.load import CONNECTIONS, Script
 from bench.servers import CannotMeasure, House
 from bench.timing import Say
@@ -48,7 +49,7 @@ def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
     void: list[str] = []
     rates: dict[str, list[float]] = {"room": [], "constant": []}
     with ExitStack() as stack:
-        room = stack.enter_context(servers.web(opening, "room", "wiring:create_app"))
+        room = stack.enter_context(servers.web(opening, "room", "wiring:create_server"))
         page, cookie = _page(room.port)
         made = opening.environment("constant")
         folder = made["PROMETHEUS_MULTIPROC_DIR"]
@@ -97,7 +98,7 @@ def _page(port: int) -> tuple[bytes, str]:
 
 
 def create_constant() -> Any:
-    """A bare WSGI application with a constant answer: what a server can do at all."""
+    """A constant answer, driven as the service is: what a server can do at all."""
     page = (Path(config.load().prometheus_multiproc_dir) / CONSTANT).read_bytes()
     headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(page)))]
 
@@ -105,4 +106,4 @@ def create_constant() -> Any:
         start_response("200 OK", headers)
         return [page]
 
-    return answer
+    return by_the_loop(answer)

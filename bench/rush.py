@@ -47,7 +47,7 @@ from models.supervision.tables import snapshot
 from services.admission import waiting_room
 from tests.support.postgres import OwnServer, own_server
 
-CREATE_APP = "wiring:create_app"
+CREATE_APP = "wiring:create_server"
 TIMES, WEB_FOR_ONE_CALL = 10, 50
 # Seconds: people come, then those who wait give up, then it is looked at whether it is over.
 COMES, STAYS, AFTER = 20.0, 10.0, 75.0

@@ -272,9 +272,9 @@ def web(house: House, name: str, factory: str) -> Iterator[Web]:
     port = free_port()
     env = house.environment(name) | {"SERVICE_PORT": str(port)}
     log = house.folder / f"{house.kind}-{name}.log"
-    line = web_line().replace("wiring:create_app", factory)
+    line = web_line().replace("wiring:create_server", factory)
     if factory not in line:
-        raise CannotMeasure("the web line of Procfile.dev does not start wiring:create_app")
+        raise CannotMeasure("the web line of Procfile.dev does not start wiring:create_server")
     with running("/bin/sh", "-c", f"exec {line}", environment=env, log=log) as process:
         server = Web(name, port, process, log)
         _wait_until_served(server)

@@ -23,6 +23,9 @@ from wtforms.validators import DataRequired, Length, NumberRange, Regexp
 
 import config
 
+from bench.driven import by_threads
+from web.admission.whole_requests import WholeRequests
+
 SLOTS, CAPACITY, PAGE = 2000, 1000, 3
 _BASE = """<!doctype html><html lang="fr"><head><meta charset="utf-8"><title>{{ title }}</title>
 <link rel="stylesheet" href="/static/style.css"></head><body><header><a href="/">Rendez-vous</a>
@@ -187,3 +190,8 @@ def _store(rows: Session, visit: PeerVisit | None, slug: str, form: FlaskForm) -
         assert slot is not None  # noqa: S101 - one that was offered
         slot.free -= 1
         visit.reference = f"{secrets.randbelow(10**10):010d}"
+
+
+def create_server() -> WholeRequests:
+    """The same for a server."""
+    return by_threads(create_app())
