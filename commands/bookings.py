@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from commands import operator
 from commands.terminal import print_csv
 from models.booking import bookings, changes, history
 from models.booking.changes import BookingDetails
@@ -89,6 +90,8 @@ def _add_looking(group: click.Group, store: Store) -> None:
         """
         with store.database.transaction() as connection:
             found = bookings.export(connection, store.vault, with_people=with_people)
+            if with_people:
+                operator.record_reading(connection, store, "people_exported", "bookings")
             print_csv(COLUMNS + PEOPLE if with_people else COLUMNS, map(_exported, found))
 
     @group.command("show", epilog="Example: flask bookings show 4521000001")
@@ -99,8 +102,10 @@ def _add_looking(group: click.Group, store: Store) -> None:
 
         Appointments are told by the centre's own clock, everything else in UTC.
         """
-        with store.database.statement() as connection:
+        with store.database.transaction() as connection:
             file = _found(connection, store, reference)
+            if with_people:
+                operator.record_reading(connection, store, "person_shown", file.id)
             centres = centre_states(connection, {one.centre_id for one in file.appointments})
             lines = history.of_booking(connection, file.id)
         for line in _told(file, centres, with_people=with_people):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import click
 
 from services.centres.import_centres import Progress, no_progress
+from services.csv_cells import cell
 
 
 @contextmanager
@@ -38,9 +39,12 @@ def progress_bar(what: str, total: int) -> Iterator[Progress]:
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table as CSV on standard output, each row as soon as it is there."""
+    """Print a table as CSV on standard output, each row as soon as it is there.
+
+    No text in it is a formula to a spreadsheet: a number +33… has an apostrophe in front.
+    """
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows(map(cell, row) for row in rows)
     # What is told on standard error afterwards comes after it.
     sys.stdout.flush()

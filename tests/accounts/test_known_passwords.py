@@ -35,9 +35,9 @@ def production(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[H
         "SMS_SENDER": "AlloRDV",
         "CAMPAIGN": str(ROOT / "campaigns" / "demonstration.toml"),
     }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
     with house(postgres_url) as made:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
         yield made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from commands import operator
+from models.accounts.tables import staff_act
 from models.booking import changes
 from models.booking.changes import BookingDetails
 from models.booking.tables import booking
@@ -91,10 +94,37 @@ def test_people_are_told_on_demand_and_at_the_end(town: House, booked: BookingDe
     books(town, "desk-1", number=LANDLINE, name="Durand, Jeanne")
     rows = list(csv.DictReader(io.StringIO(run(town, "export", "--with-people"))))
     assert ",".join(rows[0]) == f"{HEADER},born,phone,name,postcode"
-    assert {row["phone"] for row in rows} == {MOBILE, LANDLINE}
+    # No spreadsheet takes a number for a formula.
+    assert {row["phone"] for row in rows} == {f"'{MOBILE}", f"'{LANDLINE}"}
     assert {row["name"] for row in rows} == {"", "Durand, Jeanne"}
     assert {(row["born"], row["postcode"]) for row in rows} == {("1942-03-12", "75011")}
     assert MOBILE not in run(town, "export")
+
+
+def test_a_name_that_was_typed_as_a_formula_is_none(town: House):
+    books(town, "desk-1", number=LANDLINE, name='=HYPERLINK("https://x.example")')
+    (row, *_) = csv.DictReader(io.StringIO(run(town, "export", "--with-people")))
+    assert row["name"] == '\'=HYPERLINK("https://x.example")'
+
+
+def test_who_reads_people_at_the_command_line_is_in_the_history_of_acts(
+    town: House, booked: BookingDetails
+):
+    run(town, "export")
+    run(town, "show", booked.reference)
+    assert acts_of(town) == []
+    run(town, "export", "--with-people")
+    run(town, "show", booked.reference, "--with-people")
+    shown, exported = acts_of(town)
+    assert (exported.what, exported.staff_id) == ("people_exported", "operator")
+    assert (shown.what, shown.subject) == ("person_shown", booked.id)
+    assert json.loads(shown.details) == {"by": operator.name()}
+
+
+def acts_of(town: House) -> list[Any]:
+    """The newest first; `staff_act` is all that is kept of who read what."""
+    with town.database.statement() as connection:
+        return list(connection.execute(select(staff_act).order_by(staff_act.c.id.desc())))
 
 
 def test_each_dose_is_exported_with_its_own_centre(town: House, booked: BookingDetails):

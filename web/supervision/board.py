@@ -27,6 +27,7 @@ from services.accounts.staff import READ_FILE, RecordedAct, names_of, read_acts,
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
+from services.csv_cells import cell
 from services.desk.search import SEARCHED, TOO_MANY
 from services.ports import CallControl
 from services.store import Store
@@ -48,7 +49,6 @@ ACTS_ON_A_PAGE: Final = 100
 # Seconds. Quarters change four times an hour.
 HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MOST_CHOSEN: Final = 500
 _SPOKEN: Final = ("board", "desk.step", "desk.pause", "desk.topic")
 # Acts whose reason was typed by an agent.
@@ -482,11 +482,5 @@ def _csv(rows: Iterator[Sequence[object]]) -> Iterator[bytes]:
     yield "\ufeff".encode()
     for row in rows:
         text = io.StringIO()
-        csv.writer(text, delimiter=";", lineterminator="\r\n").writerow(map(_cell, row))
+        csv.writer(text, delimiter=";", lineterminator="\r\n").writerow(map(cell, row))
         yield text.getvalue().encode()
-
-
-def _cell(value: object) -> str:
-    """A cell's text, escaped so that no spreadsheet reads text typed by users as a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULAS) else text
