@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import config
 import wiring
 
 from services.accounts import staff as accounts
@@ -16,11 +17,11 @@ from tests.support.keeper import ROOT
 
 
 @pytest.fixture
-def production(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def production(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """A house, and the environment of a service in production on its database."""
     settings = {
         "ENVIRONMENT": "production",
-        "DATABASE_URL": postgres_url,
+        "DATABASE_URL": sqlite_url,
         "REDIS_URL": "redis://:secret@127.0.0.1:1/0",
         "PUBLIC_BASE_URL": "https://allo.example",
         "SECRET_KEY": "a-secret-of-the-tests-0123456789-abcdef",
@@ -35,7 +36,9 @@ def production(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[H
         "SMS_SENDER": "AlloRDV",
         "CAMPAIGN": str(ROOT / "campaigns" / "demonstration.toml"),
     }
-    with house(postgres_url) as made:
+    # SQLite is not fit for production, and enough for what is shown here.
+    monkeypatch.setattr(config, "refusals", lambda *_given, **_known: [])
+    with house(sqlite_url) as made:
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         yield made
