@@ -62,6 +62,7 @@ from services.admission.load_shedder import LoadShedder
 from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
+from services.operations.check_keys import WrongKeys
 from services.ports import WakeUp
 from services.service import Service
 from services.store import Store
@@ -70,7 +71,7 @@ from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
 from web.online.cookies import MyCookie, WebSessionCookie
 from wiring_delivery import make_delivery_dependencies
-from wiring_parts import Parts, make_control, make_parts
+from wiring_parts import Parts, make_control, make_parts, refuse_wrong_keys
 
 log = structlog.get_logger()
 
@@ -238,10 +239,12 @@ def create_app() -> Flask:
         if settings.environment == "production" and not parts.store.database.answers_durably():
             # Callers are spoken to without it, and each connection is looked at when it is made.
             log.warning("the store does not answer")
-        if settings.environment == "production" and not _is_command():
-            _refuse_known_passwords(parts.store)
+        if not _is_command():
+            refuse_wrong_keys(parts.store)
+            if settings.environment == "production":
+                _refuse_known_passwords(parts.store)
         return _served(make_app(parts))
-    except (config.BadSettings, BadCampaign, NotDurable) as error:
+    except (config.BadSettings, BadCampaign, NotDurable, WrongKeys) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
 

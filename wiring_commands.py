@@ -39,6 +39,7 @@ from jobs.timed import Task
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
+from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
@@ -46,7 +47,7 @@ from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
-from wiring_parts import Parts, make_control, make_ports
+from wiring_parts import Parts, make_control, make_ports, refuse_wrong_keys
 
 # Seconds.
 PACE_EVERY = 1
@@ -62,10 +63,18 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
     """Add every command to `flask`."""
     settings, store, campaigns = parts.settings, parts.store, parts.service.campaigns
 
+    def keys_fit() -> None:
+        try:
+            refuse_wrong_keys(store)
+        except WrongKeys as error:
+            raise click.ClickException(str(error)) from None
+
     def ports() -> Ports:
+        keys_fit()
         return make_ports(settings, store, parts.service)
 
     def control() -> CallControl:
+        keys_fit()
         return parts.control or make_control(settings)
 
     life = CentreLife(store, campaigns)

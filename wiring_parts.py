@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
+
 import config
 
 from ivr.call_control import TwilioCallControl
@@ -12,15 +14,18 @@ from ivr.conversation import LANGUAGE
 from jobs.queues import RedisWakeUp
 from jobs.tasks import Ports
 from models.crypto import Vault
-from models.database import Database
+from models.database import STORE_ERRORS, Database
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.messages.texts import text_names
+from services.operations.check_keys import check_keys
 from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.short_links import Links
 from services.store import Store
 from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -86,3 +91,15 @@ def make_ports(settings: config.Settings, store: Store, service: Service) -> Por
         partner=make_order_processor(settings, store, service),
     )
     return Ports(store, messenger, dependencies)
+
+
+def refuse_wrong_keys(store: Store) -> None:
+    """Raises WrongKeys. A store that does not answer is asked again by /readyz."""
+    try:
+        check_keys(store)
+    except STORE_ERRORS as error:
+        log.warning("keys not compared", error=type(error).__name__)
+    finally:
+        # A server that forks after this must not share a connection among its workers.
+        for engine in store.database.engines:
+            engine.dispose()

@@ -13,6 +13,7 @@ import models.centres.tables
 import models.desk.tables
 import models.messages.tables
 import models.online.tables
+import models.operations.key_canary
 import models.partners.tables
 import models.public.tables
 import models.queue.tables

@@ -44,8 +44,15 @@ class Vault:
         self._index_key = _derive(keys[0], b"index")
         self._random_bytes = random_bytes
 
-    def seal(self, value: bytes, where: str) -> bytes:
-        number = len(self._ciphers) - 1
+    @property
+    def keys(self) -> int:
+        """How many data keys there are."""
+        return len(self._ciphers)
+
+    def seal(self, value: bytes, where: str, *, number: int | None = None) -> bytes:
+        """With the newest key, or with that of this number."""
+        if number is None:
+            number = len(self._ciphers) - 1
         nonce = self._random_bytes(_NONCE_BYTES)
         sealed = self._ciphers[number].encrypt(nonce, value, where.encode())
         return bytes([number]) + nonce + sealed

@@ -22,6 +22,7 @@ import time
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from flask import Request
 
@@ -62,6 +63,8 @@ class Gate:
         self.app, self.parts = app, parts
         self.load_shedder = load_shedder
         self.hops = parts.hops
+        # Over https there is one name: what a client writes leads no answer elsewhere.
+        self._host = urlsplit(parts.public_base_url).netloc if parts.https else ""
         self._ticks = load_shedder.ticks
         self.tally = LedgerTally()
         self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)
@@ -103,6 +106,8 @@ class Gate:
     # ------------------------------------------------------------ which is which
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if self._host:
+            environ["HTTP_HOST"] = self._host
         if not self._is_open:
             return self.app(environ, start_response)
         if not self._has_threads:

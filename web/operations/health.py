@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
 
+from services.operations.check_keys import WrongKeys, check_keys
 from services.operations.store_gauges import StoreCollector
 from services.store import Store
 from web.marks import public
@@ -51,6 +52,7 @@ class MetricsReaders:
 def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -> Blueprint:
     """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process."""
     health = Blueprint("health", __name__)
+    compared: list[bool] = []
 
     @health.get("/healthz")
     @public
@@ -61,7 +63,13 @@ def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -
     @public
     def readyz() -> Response:
         try:
+            # Once they fit, they do: settings are read once.
+            if not compared and check_keys(store):
+                compared.append(True)
             store.database.ping()
+        except WrongKeys as error:
+            log.error("not ready", error=str(error))
+            return _text("the keys do not fit the store\n", 503)
         except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
             log.warning("not ready", error=type(error).__name__)
             return _text("the store does not answer\n", 503)
