@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 
+from collections.abc import Mapping
+
 import pytest
 
 import config
@@ -82,16 +84,16 @@ UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
 )
 
 
-def environment(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None]) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, changed: Mapping[str, str | None]) -> None:
     # The names that a machine may have for other programs, too.
     for name in config.Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in (FIT | changed).items():
+    for name, value in {**FIT, **changed}.items():
         if value is not None:
             monkeypatch.setenv(name, value)
 
 
-def refused(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None]) -> list[str]:
+def refused(monkeypatch: pytest.MonkeyPatch, changed: Mapping[str, str | None]) -> list[str]:
     """The sentences with which these settings are refused."""
     environment(monkeypatch, changed)
     with pytest.raises(config.BadSettings) as caught:
@@ -101,7 +103,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None]) -> 
 
 @pytest.mark.parametrize(("changed", "named"), UNFIT, ids=lambda value: str(value)[:60])
 def test_what_is_not_fit_is_refused_in_one_sentence_that_names_it(
-    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None], named: str
+    monkeypatch: pytest.MonkeyPatch, changed: Mapping[str, str | None], named: str
 ):
     (sentence,) = refused(monkeypatch, changed)
     assert sentence.startswith(f"{named} ")
@@ -128,7 +130,7 @@ def test_what_is_not_fit_is_refused_in_one_sentence_that_names_it(
     ],
     ids=str,
 )
-def test_what_is_fit_starts(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None]):
+def test_what_is_fit_starts(monkeypatch: pytest.MonkeyPatch, changed: Mapping[str, str | None]):
     environment(monkeypatch, changed)
     assert config.load(_env_file=None).environment == "production"
 
