@@ -154,7 +154,8 @@ class Caller:
 
     When the groups are used up it listens on until the other side ends the call; if it `leaves`, it
     hangs up itself at the end of the next prompt. After `longest_s` it does in any case. `told` is
-    called with a line for people.
+    called with a line for people. `answered`: how many documents the service has answered in this
+    call; where it is known, what still sounds of the prompt before is not taken for the next one.
     """
 
     def __init__(
@@ -165,7 +166,9 @@ class Caller:
         longest_s: float,
         leaves: bool = False,
         told: Callable[[str], None] | None = None,
+        answered: Callable[[], int] | None = None,
     ) -> None:
+        self._answered, self._given = answered, 0
         self._left = list(groups)
         self._listening = Listening(quiet_s)
         self._longest_s = longest_s
@@ -223,6 +226,8 @@ class Caller:
         self._rung.recording.hears(self._now_s, timestamp, Sound.of_pcm(pcm))
         if self._rung.first_sound_s is None and is_loud(pcm):
             self._rung.first_sound_s = self._now_s
+        if self._answered is not None and self._answered() <= self._given:
+            return
         ended = self._listening.hears(pcm)
         if not self._listening.spoken:
             self._began_s = None
@@ -249,6 +254,7 @@ class Caller:
                 self._done.set()
             return
         group = self._left.pop(0)
+        self._given += 1
         doing = f"presses {group.keys}" if group.keys else "lets it pass"
         self._says(f"{self._now_s:6.1f} s  {doing}")
         # What comes from now on is the next prompt.
