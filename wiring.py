@@ -182,6 +182,7 @@ def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> N
             threads=settings.web_threads,
             hops=settings.proxy_hops,
             mode=settings.web_room,
+            one_host=settings.environment == "production",
         ),
         load_shedder,
     )

@@ -63,8 +63,8 @@ class Gate:
         self.app, self.parts = app, parts
         self.load_shedder = load_shedder
         self.hops = parts.hops
-        # Over https there is one name: what a client writes leads no answer elsewhere.
-        self._host = urlsplit(parts.public_base_url).netloc if parts.https else ""
+        # What a client writes into Host leads no answer elsewhere.
+        self._host = urlsplit(parts.public_base_url).netloc if parts.one_host else ""
         self._ticks = load_shedder.ticks
         self.tally = LedgerTally()
         self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)

@@ -39,6 +39,9 @@ class GateParts:
     hops: int = 0
     # "never": visitors begin web sessions as they come.
     mode: str = "auto"
+    # Whether every request is for `public_base_url`, whatever its Host says; a developer may write
+    # localhost, or come by a tunnel.
+    one_host: bool = False
 
     @property
     def https(self) -> bool:
