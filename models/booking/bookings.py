@@ -25,9 +25,6 @@ _APPOINTMENT = (
     "booking_id", "dose", "place_id", "centre_id", "start_at", "state", "person_idx",
 )  # fmt: skip
 
-# Channels on which nobody looks at who asks.
-UNAIDED = frozenset({"phone", "web", "partner"})
-
 
 @dataclass(frozen=True)
 class NewBooking:
@@ -91,28 +88,12 @@ class Added(Enum):
 
 
 def person_idx(
-    vault: Vault,
-    campaign: str,
-    born: date,
-    number: str | None,
-    rank: int,
-    *,
-    channel: str = "",
-    postcode: str | None = None,
+    vault: Vault, campaign: str, born: date, number: str | None, rank: int
 ) -> bytes | None:
-    """The key of a person on all channels; None where nothing tells one person from another.
-
-    Without a phone a birth date is not enough. Where nobody looks at who asks (`channel`), it is
-    one together with the `postcode`: else one script books a centre under one birth date, and a
-    birth date and postcode together have a tenth of an eligible person.
-    """
-    if number is not None:
-        told = number
-    elif channel in UNAIDED and postcode:
-        told = f"postcode:{postcode}"
-    else:
+    """The key of a person on all channels; None without a phone, for a birth date is not enough."""
+    if number is None:
         return None
-    return vault.index("person", f"{campaign}|{born.isoformat()}|{told}|{rank}")
+    return vault.index("person", f"{campaign}|{born.isoformat()}|{number}|{rank}")
 
 
 def add(
@@ -133,15 +114,7 @@ def add(
     }
     if not insert_new(connection, clock, booking, values, "created_at"):
         return Added.TAKEN
-    person = person_idx(
-        vault,
-        new.campaign,
-        new.born,
-        new.number,
-        new.rank,
-        channel=new.channel,
-        postcode=new.postcode,
-    )
+    person = person_idx(vault, new.campaign, new.born, new.number, new.rank)
     for dose, (place_id, start) in enumerate(new.doses, start=1):
         row = (new.id, dose, place_id, new.centre_id, start, "confirmed", person)
         statement = _new_appointment(connection.dialect.name)

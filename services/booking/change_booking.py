@@ -559,17 +559,9 @@ def _cancelled_last(
 
 def _nobody_else(one: _OneChange) -> None:
     file = one.file
-    if file.born is None:
+    if file.born is None or file.number is None:
         return
-    person = bookings.person_idx(
-        one.store.vault,
-        file.campaign,
-        file.born,
-        file.number,
-        file.rank,
-        channel=file.channel,
-        postcode=file.postcode,
-    )
+    person = bookings.person_idx(one.store.vault, file.campaign, file.born, file.number, file.rank)
     # The first dose may be live in this very booking, and then only the second comes back.
     if person and bookings.find_person(one.connection, person) not in {None, file.id}:
         raise _Refused(WhyNot.BOOKED_AGAIN)

@@ -82,14 +82,7 @@ def confirm_booking(
     booking_id = work.store.chance.identifier()
     clock = work.store.clock
     if request.rank == 1:
-        rank = rank_of(
-            work,
-            request.born,
-            request.number,
-            for_other=request.for_other,
-            channel=request.holder.channel,
-            postcode=request.postcode,
-        )
+        rank = rank_of(work, request.born, request.number, for_other=request.for_other)
         request = replace(request, rank=rank)
 
     def text_again() -> None:
@@ -163,26 +156,10 @@ def confirm_booking(
     return Booked(reference, message_id)
 
 
-def rank_of(
-    work: Work,
-    born: date,
-    number: str | None,
-    *,
-    for_other: bool,
-    channel: str = "",
-    postcode: str = "",
-) -> int:
+def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
     """2 for somebody else of a birth date that is booked on this phone already; else 1."""
     person = (
-        bookings.person_idx(
-            work.store.vault,
-            work.campaign.name,
-            born,
-            number,
-            1,
-            channel=channel,
-            postcode=postcode,
-        )
+        bookings.person_idx(work.store.vault, work.campaign.name, born, number, 1)
         if for_other
         else None
     )
@@ -219,13 +196,7 @@ def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: s
     An honest caller who forgot learns so by text; whoever asks for somebody else learns nothing.
     """
     person = bookings.person_idx(
-        work.store.vault,
-        work.campaign.name,
-        request.born,
-        request.number,
-        request.rank,
-        channel=request.holder.channel,
-        postcode=request.postcode,
+        work.store.vault, work.campaign.name, request.born, request.number, request.rank
     )
     booking_id = bookings.find_person(work.connection, person) if person else None
     file = changes.load(work.connection, work.store.vault, booking_id) if booking_id else None

@@ -244,15 +244,7 @@ def _is_booked(
         if live >= campaign.per_number:
             return True
     rank = 2 if order.for_other else 1
-    person = bookings.person_idx(
-        store.vault,
-        campaign.name,
-        order.born,
-        order.number or None,
-        rank,
-        channel=order.holder.channel,
-        postcode=order.postcode,
-    )
+    person = bookings.person_idx(store.vault, campaign.name, order.born, order.number or None, rank)
     return person is not None and bookings.find_person(connection, person) is not None
 
 

@@ -511,13 +511,6 @@ def test_not_for_a_person_who_has_another_appointment_by_now(town: House):
     cancels(town, file)
     books(town, "CA-2", not_before=mornings(1, first=5)[0] - timedelta(hours=2))
     assert takes_back(town, file) == Unchanged(WhyNot.BOOKED_AGAIN)
-
-
-def test_who_booked_again_without_a_phone_does_not_come_back_either(town: House):
-    file = books(town, number=None)
-    cancels(town, file)
-    books(town, "CA-2", number=None)
-    assert takes_back(town, file) == Unchanged(WhyNot.BOOKED_AGAIN)
     agrees(town)
 
 
@@ -762,13 +755,7 @@ def test_a_cancellation_taken_back_against_a_new_caller(town: House):
         cancels(town, file)
         back, newcomer = at_once(
             partial(takes_back, town, file),
-            partial(
-                books,
-                town,
-                f"CA-new-{number}",
-                number=None,
-                born=date(1942, 3, 12) + timedelta(days=number),
-            ),
+            partial(books, town, f"CA-new-{number}", number=None),
         )
         assert isinstance(back, Restored)
         assert len(newcomer.live) == 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import partial
 from typing import Any
 
 import pytest
@@ -160,29 +159,15 @@ def test_the_second_twin_is_booked_once_as_well(roomy: House):
     assert isinstance(asks(roomy, "a third one", rank=3), Booked)
 
 
-@pytest.mark.parametrize("channel", [Channel.PHONE, Channel.WEB])
-def test_without_a_phone_a_birth_date_and_a_postcode_have_one_booking(
-    roomy: House, channel: Channel
-):
-    """A withheld line, or the site without a mobile: one script may not book a whole centre."""
-    without = partial(asks, roomy, channel=channel, number=None)
-    assert isinstance(without("one"), Booked)
-    assert without("again") == PERSON_NEEDED
-    # The spouse, a neighbour of another postcode, and the twin whom the caller rings for.
-    assert isinstance(without("spouse", born=BORN.replace(year=1943)), Booked)
-    assert isinstance(without("elsewhere", postcode="35500"), Booked)
-    assert isinstance(without("twin", for_other=True), Booked)
-    assert without("no third twin", for_other=True) == PERSON_NEEDED
-
-
-def test_an_agent_books_people_without_a_phone_as_they_come(roomy: House):
-    """They look at who asks: two of a birth date may live in one street."""
+def test_without_a_phone_a_birth_date_is_not_enough_to_refuse_anybody(roomy: House):
     for number in range(3):
-        booked = asks(roomy, f"desk-{number}", channel=Channel.AGENT, number=None)
-        assert isinstance(booked, Booked)
-    assert not rows_of(
-        roomy.database,
-        select(appointment.c.person_idx).where(appointment.c.person_idx.is_not(None)),
+        assert isinstance(asks(roomy, f"CA-{number}", number=None), Booked)
+    assert (
+        rows_of(
+            roomy.database,
+            select(appointment.c.person_idx).where(appointment.c.person_idx.is_not(None)),
+        )
+        == []
     )
 
 

@@ -59,17 +59,7 @@ from services.slots.offer import chosen_of
 from services.waiting_list.entries import advance
 from services.work import Work
 from tests.support.house import House, campaign_with, mornings
-from tests.support.rows import (
-    change,
-    clock_of,
-    doubles,
-    holds,
-    near,
-    orders,
-    request_for,
-    request_of,
-    rows_of,
-)
+from tests.support.rows import change, clock_of, doubles, holds, near, orders, request_for, rows_of
 
 CALLERS = ("CA-a", "CA-b", "CA-c", "CA-d")
 CENTRES = ("1", "2")
@@ -158,15 +148,7 @@ class Places(RuleBasedStateMachine):
 
     def confirms(self, caller: str, held: HeldSlot) -> bool:
         before = self.booked_places()
-        # A caller may book for one person after the other.
-        number = str(next(self.numbers))
-        whom = request_of(held, number)
-        request = replace(
-            request_for(held, caller),
-            idempotency_suffix=number,
-            born=whom.born,
-            postcode=whom.postcode,
-        )
+        request = replace(request_for(held, caller), idempotency_suffix=str(next(self.numbers)))
         booked = isinstance(orders(self.house, request), Booked)
         # All doses or none.
         assert self.booked_places() == before + self.doses * booked
