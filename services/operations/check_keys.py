@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from models.crypto import CannotOpen, Vault
 from models.operations import key_canary
 from models.operations.key_canary import Canary
@@ -22,15 +24,24 @@ def check_keys(store: Store) -> bool:
     and as the store does. The first start after the migration is believed.
     """
     vault = store.vault
-    with store.database.transaction() as connection:
+    with store.database.statement() as connection:
         if not key_canary.is_there(connection):
             return False
         kept = key_canary.read(connection)
-        for canary in kept:
-            _compare(vault, canary)
-        for number in range(len(kept), vault.keys):
-            key_canary.add(connection, _made(vault, number))
+    _compare_all(vault, kept)
+    if len(kept) < vault.keys:
+        with store.database.transaction() as connection:
+            for number in range(len(kept), vault.keys):
+                key_canary.add(connection, _made(vault, number))
+            # Another process with other keys may have been quicker.
+            _compare_all(vault, key_canary.read(connection))
     return True
+
+
+def _compare_all(vault: Vault, kept: Sequence[Canary]) -> None:
+    """Raises WrongKeys."""
+    for canary in kept:
+        _compare(vault, canary)
 
 
 def _compare(vault: Vault, kept: Canary) -> None:
