@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from production_settings import refusals
+from production_settings import E164, refusals
 
 ROOT = Path(__file__).resolve().parent
 VAR = ROOT / "var"
@@ -56,7 +56,6 @@ _REQUIRED_IN_PRODUCTION = (
 
 
 _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 # Country codes of French numbers beyond the mainland.
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
 
@@ -118,7 +117,7 @@ class Settings(BaseSettings):
     keldoc_secret: str = ""
     # Where the feed of free slots for others lies; web servers of one service share it.
     feed_folder: str = ""
-    # Threads of a web worker that answer requests; the web lines of the Procfiles read it, too.
+    # Threads of a web worker that answer requests.
     web_threads: int = Field(default=6, ge=2, le=64)
     # So many threads more, in which answers of visits that have begun wait for their turn.
     web_queue: int = Field(default=26, ge=0, le=64)
@@ -188,7 +187,7 @@ class Settings(BaseSettings):
         Source: the French numbering plan (decision 2018-0881 of Arcep, as changed in 2022).
         """
         number = self.outbound_caller_id
-        if not _E164.fullmatch(number):
+        if not E164.fullmatch(number):
             raise ValueError(
                 "OUTBOUND_CALLER_ID must be a number in international form, as +33974750001"
             )
@@ -203,7 +202,7 @@ class Settings(BaseSettings):
         number = self.sms_reply_number
         if not number:
             return
-        if not _E164.fullmatch(number) and not _SHORT_NUMBER.fullmatch(number):
+        if not E164.fullmatch(number) and not _SHORT_NUMBER.fullmatch(number):
             raise ValueError(
                 "SMS_REPLY_NUMBER must be a number in international form, as +33974750001,"
                 " or a short one of five digits"

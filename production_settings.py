@@ -23,7 +23,7 @@ HOW_TO_MAKE_ONE: Final = "`head -c 32 /dev/urandom | base64` makes one"
 # What libpq calls an encrypted connection.
 _TLS: Final = frozenset({"require", "verify-ca", "verify-full"})
 _SID: Final = re.compile(r"AC[0-9a-f]{32}")
-_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _SHORT: Final = re.compile(r"[1-9][0-9]{2,5}")
 # A sender in letters: at most 11 of GSM's plain ones, and not digits alone (the provider's rule).
 _LETTERS: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
@@ -144,13 +144,13 @@ def _provider(given: Given, known: Collection[str]) -> Iterator[str]:
 
 def _numbers(given: Given) -> Iterator[str]:
     number = given.national_number
-    if not _E164.fullmatch(number) and not _SHORT.fullmatch(number):
+    if not E164.fullmatch(number) and not _SHORT.fullmatch(number):
         yield (
             "NATIONAL_NUMBER must be in international form, as +33974750001, or a short number of"
             " three to six digits"
         )
     sender = given.sms_sender
-    if not (_LETTERS.fullmatch(sender) or _E164.fullmatch(sender) or _SHORT.fullmatch(sender)):
+    if not (_LETTERS.fullmatch(sender) or E164.fullmatch(sender) or _SHORT.fullmatch(sender)):
         yield (
             "SMS_SENDER must be at most 11 letters and digits, a number in international form, or a"
             " short number"

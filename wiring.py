@@ -71,7 +71,7 @@ from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
 from web.online.cookies import MyCookie, WebSessionCookie
 from wiring_delivery import make_delivery_dependencies
-from wiring_parts import Parts, make_control, make_parts, refuse_wrong_keys
+from wiring_parts import Parts, let_go_of_connections, make_control, make_parts, refuse_wrong_keys
 
 log = structlog.get_logger()
 
@@ -227,8 +227,7 @@ def create_server() -> WholeRequests:
     """What a server's worker drives: the application behind its gate, each request read whole."""
     app = create_app()
     gate: web.admission.gate.Gate = app.extensions["allo_gate"]
-    settings = config.load()
-    return WholeRequests(app.wsgi_app, settings.web_threads + settings.web_queue, gate.at_once)
+    return WholeRequests(app.wsgi_app, gate.load_shedder.all_threads, gate.at_once)
 
 
 def create_app() -> Flask:
@@ -271,9 +270,7 @@ def _refuse_known_passwords(store: Store) -> None:
         log.warning("accounts not looked at", error=type(error).__name__)
         return
     finally:
-        # A server that forks after this must not share a connection among its workers.
-        for engine in store.database.engines:
-            engine.dispose()
+        let_go_of_connections(store)
     if known:
         raise config.BadSettings(
             f"ENVIRONMENT is production and everybody knows the password of {', '.join(known)}:"

@@ -100,6 +100,10 @@ def refuse_wrong_keys(store: Store) -> None:
     except STORE_ERRORS as error:
         log.warning("keys not compared", error=type(error).__name__)
     finally:
-        # A server that forks after this must not share a connection among its workers.
-        for engine in store.database.engines:
-            engine.dispose()
+        let_go_of_connections(store)
+
+
+def let_go_of_connections(store: Store) -> None:
+    """A server that forks after this must not share a connection among its workers."""
+    for engine in store.database.engines:
+        engine.dispose()

@@ -202,6 +202,11 @@ class LoadShedder:
     # What other code asks
 
     @property
+    def all_threads(self) -> int:
+        """How many threads a worker needs: those that work, and those that wait for their turn."""
+        return self._threads + self._places
+
+    @property
     def waiting(self) -> int:
         """How many requests of running web sessions wait for their turn."""
         return self._waiting

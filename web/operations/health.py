@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
 
+from services.attempts import ip_of
 from services.operations.check_keys import WrongKeys, check_keys
 from services.operations.store_gauges import StoreCollector
 from services.store import Store
@@ -43,10 +43,8 @@ class MetricsReaders:
             return hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode())
         if self.behind_proxy or "X-Forwarded-For" in asked.headers:
             return False
-        try:
-            return ipaddress.ip_address(asked.remote_addr or "").is_loopback
-        except ValueError:
-            return False
+        found = ip_of(asked.remote_addr or "")
+        return found is not None and found.is_loopback
 
 
 def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -> Blueprint:
