@@ -86,9 +86,10 @@ def test_a_prompt_is_heard_whole_and_one_that_a_key_stops_up_to_there(place: Tow
     heard = same(rung.recording.theirs.ulaw)
     *stopped, postcode = [sentences(voice, one) for one in place.documents[:5]]
     at = 0
-    for first, *_ in stopped:
+    for first, *_, last in stopped:
         at = heard.index(first[:BEGINS], at)
-        assert first not in heard
+        # Not the first sentence: of a short one, a busy machine may send all before the key comes.
+        assert last not in heard
     for sentence in postcode:
         at = heard.index(sentence, at) + len(sentence)
     assert (rung.ended, rung.prompts) == ("we hung up", 1)
