@@ -24,7 +24,7 @@ from prompts.screens import LANGUAGES, Screen, named_languages, screen
 from services.accounts.staff import Staff
 from web.marks import SIGNED, who_may
 
-LANGUAGE_COOKIE = "allo-lang"
+_LANGUAGE_COOKIE = "allo-lang"
 _COUNTRY = ZoneInfo("Europe/Paris")
 _A_YEAR = 365 * 24 * 3600
 _POLICY = {
@@ -132,10 +132,10 @@ def _add_headers(response: Response) -> Response:
         [f"microphone={microphone}", *(f"{name}=()" for name in _NOT_USED)]
     )
     if setting().https:
-        headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}"
+        headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}; includeSubDomains"
     if request.args.get("lang") in LANGUAGES and not g.get("language"):
         response.set_cookie(
-            LANGUAGE_COOKIE,
+            language_cookie(),
             request.args["lang"],
             max_age=_A_YEAR,
             secure=setting().https,
@@ -167,11 +167,16 @@ def stay_in_address(fields: Mapping[str, str]) -> None:
     g.address_fields = fields
 
 
+def language_cookie() -> str:
+    """Its name; over https one that no other host can write."""
+    return f"__Host-{_LANGUAGE_COOKIE}" if setting().https else _LANGUAGE_COOKIE
+
+
 def language() -> str:
     """The language of this answer: asked for, remembered, or the browser's; French first."""
     if g.get("language"):
         return str(g.language)
-    for code in (request.args.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+    for code in (request.args.get("lang"), request.cookies.get(language_cookie())):
         if code in LANGUAGES:
             return code
     return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]

@@ -93,7 +93,7 @@ def test_pages_may_be_kept_by_anyone_and_are_the_same_for_everybody(site: House)
         assert "Set-Cookie" not in plain.headers, path
         assert "Vary" not in plain.headers, path
         # Whoever asks, whatever their browser remembers or prefers.
-        others = {"Accept-Language": "en", "Cookie": "allo-lang=en; __Host-allo=stolen"}
+        others = {"Accept-Language": "en", "Cookie": "__Host-allo-lang=en; __Host-allo=stolen"}
         assert site.app.test_client().get(path, headers=others).data == plain.data, path
         mine = signed_in.get(path)
         assert mine.data == plain.data, path

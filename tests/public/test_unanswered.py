@@ -57,7 +57,7 @@ def test_every_page_says_so_in_the_persons_language_and_goes_on_afterwards(
             (LINK, BORN),
         ):
             ticks[0] += AGAIN
-            visitor.client.delete_cookie("allo-lang", domain="allo.example")
+            visitor.client.delete_cookie("__Host-allo-lang", domain="allo.example")
             visitor.sends(path, **form)
             assert visitor.status == 503, path
             assert visitor.answer is not None

@@ -248,6 +248,8 @@ class _Views:
     def _out(self) -> ResponseReturnValue:
         answer = redirect(url_for("sign_in.form"))
         self._cookies.sign_out(answer)
+        # Our scripts keep nothing there; the provider's library of the desk's telephone might.
+        answer.headers["Clear-Site-Data"] = '"storage"'
         return answer
 
     # One's own account
