@@ -21,6 +21,7 @@ import commands.deploy
 import commands.messages
 import commands.operations
 import commands.partners
+import commands.person
 import commands.processes
 import commands.prompts
 import commands.public
@@ -41,6 +42,7 @@ from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
+from services.operations.person_rights import ProviderRecords
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
@@ -95,6 +97,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.messages.make(store),
         commands.operations.make(life),
         commands.partners.make(store.database, store.clock, settings.partners),
+        commands.person.make(store, campaigns.by_name, lambda: _provider_records(parts)),
         commands.centres.make_postcodes(store.database),
         commands.processes.make_dispatcher(
             store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
@@ -113,6 +116,15 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.understand.make(store.clock),
     ):
         group.add_command(command)
+
+
+def _provider_records(_parts: Parts) -> ProviderRecords | None:
+    """What deletes messages and calls at the provider; there is none so far.
+
+    Until there is, its records wait in `person_request` by their sealed ids, and
+    `flask person finish` says how many.
+    """
+    return None
 
 
 def _make_feed(parts: Parts) -> SmartFeed:

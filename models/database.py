@@ -13,8 +13,9 @@ import sqlite3
 import stat
 import threading
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +52,18 @@ _REMEDIES = {
     "command line": "start the server without it",
 }
 _REMEDY = "ALTER SYSTEM SET {name} = on, then SELECT pg_reload_conf()"
+
+
+@dataclass(frozen=True)
+class Scrubbed:
+    """What `Database.scrub` did.
+
+    `log_emptied`: no older bytes are in the log beside the file, which only SQLite can say.
+    `not_owned` are tables that the role may not look after.
+    """
+
+    log_emptied: bool
+    not_owned: tuple[str, ...] = ()
 
 
 class NotDurable(Exception):
@@ -257,6 +270,37 @@ class Database:
         if not self.is_sqlite:
             with self.statement() as connection:
                 connection.execute(text("ANALYZE centre, postcode, slot, place"))
+
+    def scrub(self, tables: Sequence[str], *, rewrite: bool = False) -> Scrubbed:
+        """Let the bytes of rows that were erased go, as far as the database can.
+
+        SQLite writes its whole file anew and empties the log beside it. PostgreSQL makes room of
+        what no transaction sees any more; those bytes stay in the files until something is written
+        over them, unless `rewrite` writes these tables and their indexes anew, which holds up
+        everybody who uses them meanwhile. It needs the tables' owner. Safe to repeat.
+        """
+        if self.is_sqlite:
+            with self.one_writer(), self.statement() as connection:
+                connection.execute(text("VACUUM"))
+                busy = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
+            return Scrubbed(log_emptied=not busy)
+        owned = text(
+            "SELECT relname FROM pg_class WHERE oid = to_regclass(:name)"
+            " AND pg_has_role(relowner, 'USAGE')"
+        )
+        others = []
+        with self.statement() as connection:
+            connection.execute(text("SET statement_timeout = 0"))
+            try:
+                for table in tables:
+                    if connection.execute(owned, {"name": table}).one_or_none() is None:
+                        others.append(table)
+                        continue
+                    how = "FULL" if rewrite else "INDEX_CLEANUP ON"
+                    connection.execute(text(f"VACUUM ({how}) {table}"))
+            finally:
+                connection.execute(text("SET statement_timeout = 4000"))
+        return Scrubbed(log_emptied=False, not_owned=tuple(others))
 
     def set_free(self, thread: int) -> None:
         """Cut off what a thread waits for: it gets the error of a connection that broke.

@@ -587,6 +587,14 @@ def erase_due(
     return erased
 
 
+def erase_some(connection: Connection, ids: Sequence[str]) -> None:
+    """Erase recipients and texts of these messages, and what the provider calls them."""
+    for start in range(0, len(ids), _MOST_IDS):
+        some = message.c.id.in_(ids[start : start + _MOST_IDS])
+        connection.execute(_erasing(some))
+        connection.execute(update(message).where(some).values(provider_sid=None))
+
+
 def _erasing(which: ColumnElement[bool]) -> Update:
     return (
         update(message)

@@ -32,6 +32,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
+from models.messages.tables import message
 from models.partners.rows import PartnerCentreRow
 from models.partners.tables import partner_booking, partner_centre, partner_slot
 from models.rows import from_row
@@ -40,6 +41,8 @@ from models.slots.tables import place, slot
 KELDOC: Final = "keldoc"
 ASKED, UNSURE, BOOKED = "asked", "unsure", "booked"
 REFUSED, UNDOING, UNDONE = "refused", "undoing", "undone"
+# The kind of message that asks a partner; its key begins with it and the order's id.
+_MESSAGE: Final = "partner"
 # Nothing is settled yet.
 GOES_ON: Final = (ASKED, UNSURE)
 # Why nothing came of it, in `error`.
@@ -265,6 +268,17 @@ def erase(connection: Connection, clock: Clock, after: timedelta) -> int:
     return connection.execute(statement).rowcount
 
 
+def nothing_to_ask() -> ColumnElement[bool]:
+    """An SQL expression: whether the partner needs not be asked anything more about an order."""
+    order = partner_booking.c
+    unsent = exists().where(
+        message.c.kind == _MESSAGE,
+        message.c.state.in_(("pending", "sending")),
+        message.c.dedupe_key.startswith(literal(f"{_MESSAGE}:", String) + order.id),
+    )
+    return and_(order.state.not_in((*GOES_ON, UNDOING)), ~unsent)
+
+
 def erase_ids(connection: Connection, clock: Clock, after: timedelta) -> int:
     """Erase what the partner calls people and appointments, with our booking or after so long."""
     order = partner_booking.c
@@ -272,6 +286,7 @@ def erase_ids(connection: Connection, clock: Clock, after: timedelta) -> int:
         update(partner_booking)
         .where(
             or_(order.patient_ref != "", order.appointment_refs != "[]"),
+            nothing_to_ask(),
             or_(
                 exists().where(booking.c.id == order.booking_id, booking.c.erased_at.is_not(None)),
                 and_(order.state.in_((REFUSED, UNDONE)), order.updated_at < clock.at(-after)),

@@ -20,6 +20,7 @@ from models.clock import Clock
 from models.database import Connection, unhurried
 from models.messages import outbox, phone_lines
 from models.online import web_sessions
+from models.operations import person_requests
 from models.partners import bookings as partner_bookings
 from models.queue import callbacks, queues
 from models.waiting_list import offers, waiting
@@ -48,6 +49,10 @@ PACE_KEPT = timedelta(days=396)
 LINES_KEPT = timedelta(days=365)
 # What became of offers of freed places, without names; it tells how fair a season was.
 OFFERS_KEPT = timedelta(days=365)
+# A supervisor has so long to decide what a person asked; the law gives a month (GDPR, article 12).
+UNDECIDED = timedelta(days=30)
+# That somebody asked to be told or erased, and when it was done: a complaint may ask for it.
+REQUESTS_KEPT = timedelta(days=365)
 
 log = structlog.get_logger()
 
@@ -94,6 +99,10 @@ def _waiting(connection: Connection, clock: Clock, after: timedelta) -> int:
     return waiting.erase_due(connection, clock, ended=after, oldest=LONGEST_WAIT)
 
 
+def _requests(connection: Connection, clock: Clock, after: timedelta) -> int:
+    return person_requests.forget(connection, clock, undecided=UNDECIDED, done=after)
+
+
 _Erase = (
     Callable[[Connection, Clock, timedelta], int]
     | Callable[[Connection, Clock, timedelta], dict[str, int]]
@@ -119,4 +128,5 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "lines": (phone_lines.forget, LINES_KEPT),
     "attendance": (attendance.forget, AFTER_APPOINTMENT),
     "offers": (offers.delete_old, OFFERS_KEPT),
+    "requests of people": (_requests, REQUESTS_KEPT),
 }

@@ -7,17 +7,17 @@ import json
 import subprocess
 import sys
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
 import pytest
 
 from launcher.environment import inherited
-from prompts.catalogue import in_twos, national, spaced
+from prompts.catalogue import in_twos, spaced
 from tests.support.keeper import ROOT
+from tests.support.leaks import leaks, ways_to_write
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,7 @@ class Traces:
     @property
     def numbers(self) -> list[str]:
         """Each number as it may be written."""
-        written = []
-        for number in self.found["numbers"]:
-            dialled = national(number)
-            pairs = in_twos(dialled)
-            written += [number, number[1:], number[3:], dialled, spaced(dialled), pairs]
-            written += [pairs.replace(",", ""), pairs.replace(", ", "."), f"0033{number[3:]}"]
-        return written
+        return [form for number in self.found["numbers"] for form in ways_to_write(number)]
 
     @property
     def references(self) -> list[str]:
@@ -50,26 +44,6 @@ class Traces:
     @property
     def secrets(self) -> list[str]:
         return [*self.numbers, *self.found["dates"], *self.references]
-
-
-def encoded(secret: str) -> Iterator[bytes]:
-    """The secret as it may stand in bytes."""
-    raw = secret.encode()
-    yield raw
-    yield quote(secret).encode()
-    yield quote_plus(secret, safe="").encode()
-    yield json.dumps(secret)[1:-1].encode()
-    yield raw.hex().encode()
-    yield secret.encode("utf-16-le")
-    # Inside longer base64 its letters depend on what stands before it: three cases.
-    for before in range(3):
-        inner = base64.b64encode(b"x" * before + raw).decode()
-        sure = inner[(before * 8 + 5) // 6 : len(b"x" * before + raw) * 8 // 6]
-        yield sure.encode()
-
-
-def leaks(haystack: bytes, secrets: list[str]) -> list[str]:
-    return sorted({secret for secret in secrets for form in encoded(secret) if form in haystack})
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,9 @@ def test_every_cookie_over_https_has_the_prefix(made: House):
     browser.signs_in("camille")
     browser.goes("/rendez-vous")
     browser.client.post("/rendez-vous", data={"whom": "self"}, headers={"Origin": BASE})
-    names = {cookie.key for cookie in browser.client._cookies.values()}
+    kept = browser.client._cookies
+    assert kept is not None
+    names = {cookie.key for cookie in kept.values()}
     assert {"__Host-allo", "__Host-allo-lang", "__Host-allo-visit"} <= names
     assert [name for name in names if not name.startswith("__Host-")] == []
 

@@ -1,0 +1,641 @@
+"""All rows about one person, in every table: found, read and erased.
+
+A person is a birth date and a number, or a reference; a number may be shared by a couple or a home.
+What names a birth date is told apart by it. What has the number alone (calls, the pace of a line,
+its texts) is the person's where nobody else is known on that number, and stays where somebody is.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, or_, select, update
+
+from models.accounts.tables import staff, staff_act
+from models.agents.tables import intent, leg
+from models.attempts import attempt
+from models.booking.tables import appointment, booking, history
+from models.call.tables import call, caller_pace, resume_code, turn
+from models.call.turns import Body
+from models.centre_day.tables import attendance
+from models.clock import Clock
+from models.crypto import CannotOpen, Vault
+from models.desk.tables import agent_case
+from models.messages import outbox
+from models.messages.tables import message, phone_line
+from models.online.tables import visit
+from models.partners.bookings import nothing_to_ask
+from models.partners.tables import partner_booking
+from models.queue.queues import LIVE, end_all
+from models.queue.tables import queue_entry
+from models.slots.tables import place
+from models.waiting_list.tables import waiting_entry, waiting_offer
+
+# A statement has only so many parameters.
+_AT_ONCE = 500
+# An entry of the queue that an agent has at this moment.
+_BUSY = ("reserved", "talking", "wrapup")
+# What the key of a message is once its person is erased; see `models.messages.outbox`.
+_KEY = "erased:"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a person proved: a birth date, a number (E.164), ten digits of a reference.
+
+    Number or reference may be empty.
+    """
+
+    born: date
+    number: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A booking, or an entry of the waiting list, that may be of the person who is meant."""
+
+    id: str
+    rank: int
+    number: str
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Where a person is: the keys of rows by table.
+
+    `line` is the keyed hash of their number where nobody else is known on it. `mixed` are calls in
+    which somebody else gave a birth date, too. `hashes` are all keyed hashes of this person.
+    """
+
+    bookings: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    mixed: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    visits: tuple[str, ...] = ()
+    orders: tuple[str, ...] = ()
+    line: bytes | None = None
+    hashes: tuple[bytes, ...] = ()
+    shared: bool = False
+    # Whether the birth date stands in any of these rows: a number alone proves nobody.
+    proved: bool = False
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The ids that acts of staff name."""
+        return (*self.bookings, *self.calls, *self.entries, *self.waiting, *self.orders)
+
+
+# ---------------------------------------------------------------- who is meant
+
+
+def bookings_of(connection: Connection, vault: Vault, given: Given) -> list[Candidate]:
+    """Bookings of a birth date with this number or reference, oldest first."""
+    ways: list[ColumnElement[bool]] = []
+    if given.reference:
+        ways.append(booking.c.reference_idx == vault.index("reference", given.reference))
+    if given.number:
+        ways.append(booking.c.phone_idx == vault.index("phone", given.number))
+    born = booking.c.dob_idx == vault.index("dob", given.born.isoformat())
+    statement = select(booking).where(born, or_(*ways)).order_by(booking.c.created_at, booking.c.id)
+    return [
+        Candidate(
+            row.id,
+            row.rank,
+            vault.open_text(row.phone_enc, f"booking.phone:{row.id}") or "",
+            vault.open_text(row.reference_enc, f"booking.reference:{row.id}") or "",
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def waiting_of(connection: Connection, vault: Vault, given: Given) -> list[Candidate]:
+    """Entries of the waiting list of a birth date on this number."""
+    if not given.number:
+        return []
+    line = waiting_entry.c.phone_idx == vault.index("phone", given.number)
+    found = []
+    for row in connection.execute(select(waiting_entry).where(line)):
+        person = _person(vault, row)
+        if person.get("born") == given.born.isoformat():
+            found.append(Candidate(row.id, int(person.get("rank", 1)), given.number))
+    return found
+
+
+def find(  # noqa: PLR0917 (each is one thing that was found before)
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    given: Given,
+    booked: Sequence[Candidate],
+    waits: Sequence[Candidate],
+    kept: timedelta,
+) -> Trail:
+    """Every row of a person whose bookings and entries of the waiting list these are.
+
+    `kept` is how long bodies of calls and web sessions are kept: what is older is not looked into.
+    """
+    look = _Look(connection, clock, vault, given, kept)
+    ids = tuple(one.id for one in booked)
+    waiting = tuple(one.id for one in waits)
+    look.others(ids, waiting)
+    began = look.calls_of_bookings(ids)
+    entries = look.entries(began)
+    calls, mixed = look.calls([*began, *look.calls_of_entries(entries)])
+    visits = look.visits(began)
+    return Trail(
+        bookings=ids,
+        calls=calls,
+        mixed=mixed,
+        entries=entries,
+        messages=look.messages(ids, calls, waiting),
+        waiting=waiting,
+        visits=visits,
+        orders=look.orders(ids),
+        line=look.line if look.line and not look.shared else None,
+        hashes=look.hashes(booked, calls),
+        shared=look.shared,
+        proved=bool(ids or waiting or visits) or look.is_named,
+    )
+
+
+def with_new_messages(connection: Connection, vault: Vault, given: Given, trail: Trail) -> Trail:
+    """The same with messages that were written since it was found, as by a cancellation."""
+    line = vault.index("phone", given.number or None)
+    theirs = _messages(trail.bookings, trail.calls, trail.waiting, trail.shared, line)
+    found = connection.execute(select(message.c.id).where(theirs)).scalars()
+    return replace(trail, messages=tuple(found))
+
+
+def _messages(
+    ids: Collection[str],
+    calls: Collection[str],
+    waiting: Collection[str],
+    shared: bool,  # noqa: FBT001
+    line: bytes | None,
+) -> ColumnElement[bool]:
+    nobodys = message.c.booking_id.is_(None)
+    offered = select(waiting_offer.c.id).where(waiting_offer.c.entry_id.in_(waiting))
+    theirs = [
+        message.c.booking_id.in_(ids),
+        and_(nobodys, message.c.call_id.is_not(None), message.c.call_id.in_(calls)),
+        message.c.id.in_(offered),
+    ]
+    if line is not None and not shared:
+        theirs.append(message.c.recipient_idx == line)
+    return or_(*theirs)
+
+
+class _Look:
+    """One look for one person."""
+
+    def __init__(
+        self, connection: Connection, clock: Clock, vault: Vault, given: Given, kept: timedelta
+    ) -> None:
+        self._connection = connection
+        self._vault = vault
+        self._given = given
+        self._born = given.born.isoformat()
+        self._since = clock.at(-kept)
+        self.line = vault.index("phone", given.number or None)
+        self.shared = False
+        # Whether the birth date was given in a call, or for a place in a queue.
+        self.is_named = False
+
+    def _all(self, statement: Any) -> Sequence[Row[Any]]:
+        return self._connection.execute(statement).all()
+
+    def others(self, ids: Collection[str], waiting: Collection[str]) -> None:
+        """Find out whether somebody else is known on the number."""
+        if self.line is None:
+            return
+        booked = select(booking.c.id).where(
+            booking.c.phone_idx == self.line, booking.c.id.not_in(ids)
+        )
+        waits = select(waiting_entry.c.id).where(
+            waiting_entry.c.phone_idx == self.line, waiting_entry.c.id.not_in(waiting)
+        )
+        self.shared = bool(self._all(booked.limit(1)) or self._all(waits.limit(1)))
+        if not self.shared:
+            self.shared = any(
+                self._known(row).get("born", self._born) != self._born
+                for row in self._all(
+                    select(queue_entry).where(queue_entry.c.phone_idx == self.line)
+                )
+            )
+
+    def calls_of_bookings(self, ids: Collection[str]) -> list[str]:
+        statement = select(booking.c.call_id).where(
+            booking.c.id.in_(ids), booking.c.call_id.is_not(None)
+        )
+        return [row.call_id for row in self._all(statement)]
+
+    def entries(self, began: Collection[str]) -> tuple[str, ...]:
+        entry = queue_entry.c
+        theirs = or_(entry.call_id.in_(began), entry.origin_call_id.in_(began))
+        if self.line is not None:
+            theirs = or_(theirs, entry.phone_idx == self.line)
+        found = []
+        for row in self._all(select(queue_entry).where(theirs)):
+            born = self._known(row).get("born", "")
+            self.is_named = self.is_named or born == self._born
+            if born == self._born or (not born and not self.shared):
+                found.append(row.id)
+        return tuple(found)
+
+    def calls_of_entries(self, entries: Collection[str]) -> list[str]:
+        entry = queue_entry.c
+        statement = select(entry.call_id, entry.origin_call_id).where(entry.id.in_(entries))
+        return [one for row in self._all(statement) for one in row if one]
+
+    def calls(self, known: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The person's calls, and those of them in which somebody else spoke, too."""
+        withheld = and_(call.c.caller_idx.is_(None), call.c.started_at > self._since)
+        theirs = or_(call.c.id.in_(known), withheld)
+        if self.line is not None:
+            theirs = or_(theirs, call.c.caller_idx == self.line)
+        found, mixed = [], []
+        for row in self._all(select(call).where(theirs)):
+            births, numbers = self._said(row.id)
+            of_line = self.line is not None and row.caller_idx == self.line
+            mine = self._born in births
+            if row.caller_idx is None and row.id not in known:
+                mine = mine and bool(self._given.number) and self._given.number in numbers
+            elif of_line and not self.shared:
+                self.is_named = self.is_named or mine
+                mine = True
+            if mine or row.id in known:
+                found.append(row.id)
+                if births - {self._born}:
+                    mixed.append(row.id)
+        return tuple(found), tuple(mixed)
+
+    def _said(self, call_id: str) -> tuple[set[str], set[str]]:
+        """Birth dates and numbers that a call's sessions hold, while they are kept."""
+        births: set[str] = set()
+        numbers: set[str] = set()
+        statement = select(turn).where(turn.c.call_id == call_id, turn.c.body_enc.is_not(None))
+        for row in self._all(statement):
+            body = _body(self._vault, row)
+            if body is not None and body.session:
+                told = json.loads(body.session)
+                births |= {told.get("born", ""), told.get("first_born", "")} - {""}
+                numbers |= {told.get("number", ""), told.get("caller", "")} - {""}
+        return births, numbers
+
+    def messages(
+        self, ids: Collection[str], calls: Collection[str], waiting: Collection[str]
+    ) -> tuple[str, ...]:
+        theirs = _messages(ids, calls, waiting, self.shared, self.line)
+        return tuple(row.id for row in self._all(select(message.c.id).where(theirs)))
+
+    def visits(self, began: Collection[str]) -> tuple[str, ...]:
+        """Web sessions have no look-up by person: those that are kept are opened."""
+        kept = self._all(select(visit).where(visit.c.body_enc.is_not(None)))
+        return tuple(
+            row.id
+            for row in kept
+            if row.id in began or self._is_mine(self._opened(row.body_enc, f"visit.body:{row.id}"))
+        )
+
+    def _is_mine(self, body: str) -> bool:
+        told = json.loads(body) if body else {}
+        births, numbers = set(_under(told, "born")), set(_under(told, "number"))
+        births |= set(_under(told, "first_born"))
+        return self._born in births and bool(self._given.number) and self._given.number in numbers
+
+    def orders(self, ids: Collection[str]) -> tuple[str, ...]:
+        order = partner_booking.c
+        statement = select(partner_booking).where(
+            or_(order.booking_id.in_(ids), order.order_enc.is_not(None))
+        )
+        found = []
+        for row in self._all(statement):
+            told = self._opened(row.order_enc, f"partner_booking.order:{row.id}")
+            who = json.loads(told)["visitor"] if told else {}
+            same = who.get("born") == self._born and who.get("number") == self._given.number != ""
+            if row.booking_id in ids or same:
+                found.append(row.id)
+        return tuple(found)
+
+    def hashes(self, booked: Sequence[Candidate], calls: Collection[str]) -> tuple[bytes, ...]:
+        """Every keyed hash that leads to this person, and to nobody else."""
+        index = self._vault.index
+        found = [index("reference", one.reference) for one in booked if one.reference]
+        found += [index("call", one) for one in calls]
+        if not self.shared:
+            found.append(self.line)
+        return tuple(one for one in found if one)
+
+    def _known(self, row: Row[Any]) -> dict[str, Any]:
+        told = self._opened(row.known_enc, f"queue_entry.known:{row.id}")
+        known: dict[str, Any] = json.loads(told) if told else {}
+        return known
+
+    def _opened(self, sealed: bytes | None, where: str) -> str:
+        try:
+            return self._vault.open_text(sealed, where) or ""
+        except CannotOpen:
+            return ""
+
+
+def _person(vault: Vault, row: Row[Any]) -> dict[str, Any]:
+    told = vault.open_text(row.person_enc, f"waiting_entry.person:{row.id}")
+    person: dict[str, Any] = json.loads(told) if told else {}
+    return person
+
+
+def _body(vault: Vault, row: Row[Any]) -> Body | None:
+    try:
+        return Body.open(row.body_enc, vault, row.call_id, row.number) if row.body_enc else None
+    except CannotOpen:
+        return None
+
+
+def _under(told: Any, name: str) -> Iterator[str]:
+    """Every text under a name, however deep."""
+    if isinstance(told, Mapping):
+        for one, value in told.items():
+            if one == name and isinstance(value, str):
+                yield value
+            else:
+                yield from _under(value, name)
+    elif isinstance(told, list):
+        for value in told:
+            yield from _under(value, name)
+
+
+def is_on_the_line(connection: Connection, clock: Clock, trail: Trail, silence: timedelta) -> bool:
+    """Whether the person is in a call now: with an agent, or answering within `silence`."""
+    entry = queue_entry.c
+    busy = select(entry.id).where(entry.id.in_(trail.entries), entry.state.in_(_BUSY)).limit(1)
+    speaks = (
+        select(call.c.id)
+        .join(turn, turn.c.call_id == call.c.id)
+        .where(
+            call.c.id.in_(trail.calls), call.c.ended_at.is_(None), turn.c.at > clock.at(-silence)
+        )
+        .limit(1)
+    )
+    return bool(connection.execute(busy).all() or connection.execute(speaks).all())
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A table with rows about people, as an export tells it.
+
+    `which` gives the condition for a person's rows. `left_out` are columns that tell nothing of a
+    person: keys of ours, and hashes.
+    """
+
+    table: Table
+    which: Callable[[Trail], ColumnElement[bool] | None]
+    order: str
+    left_out: frozenset[str] = field(default_factory=frozenset)
+
+
+def _in(column: Any, name: str) -> Callable[[Trail], ColumnElement[bool] | None]:
+    def which(trail: Trail) -> ColumnElement[bool] | None:
+        ids = getattr(trail, name)
+        return column.in_(ids) if ids else None
+
+    return which
+
+
+def _of_line(column: Any) -> Callable[[Trail], ColumnElement[bool] | None]:
+    return lambda trail: None if trail.line is None else column == trail.line
+
+
+def _attempts(trail: Trail) -> ColumnElement[bool] | None:
+    return attempt.c.subject_idx.in_(trail.hashes) if trail.hashes else None
+
+
+def _acts(trail: Trail) -> ColumnElement[bool] | None:
+    return staff_act.c.subject.in_(trail.subjects) if trail.subjects else None
+
+
+# Every table that a person is in, in the order of an export.
+KINDS: tuple[Kind, ...] = (
+    Kind(booking, _in(booking.c.id, "bookings"), "created_at", frozenset({"idempotency_key"})),
+    Kind(appointment, _in(appointment.c.booking_id, "bookings"), "start_at"),
+    Kind(history, _in(history.c.booking_id, "bookings"), "id"),
+    Kind(attendance, _in(attendance.c.booking_id, "bookings"), "start_at"),
+    Kind(agent_case, _in(agent_case.c.booking_id, "bookings"), "created_at"),
+    Kind(message, _in(message.c.id, "messages"), "created_at", frozenset({"dedupe_key"})),
+    Kind(call, _in(call.c.id, "calls"), "started_at"),
+    Kind(turn, _in(turn.c.call_id, "calls"), "at"),
+    Kind(resume_code, _in(resume_code.c.call_id, "calls"), "expires_at"),
+    Kind(queue_entry, _in(queue_entry.c.id, "entries"), "created_at"),
+    Kind(leg, _in(leg.c.entry_id, "entries"), "created_at"),
+    Kind(intent, _in(intent.c.entry_id, "entries"), "created_at"),
+    Kind(waiting_entry, _in(waiting_entry.c.id, "waiting"), "created_at"),
+    Kind(waiting_offer, _in(waiting_offer.c.entry_id, "waiting"), "offered_at"),
+    Kind(visit, _in(visit.c.id, "visits"), "created_at"),
+    Kind(partner_booking, _in(partner_booking.c.id, "orders"), "created_at", frozenset({"key"})),
+    Kind(phone_line, _of_line(phone_line.c.phone_idx), "updated_at"),
+    Kind(caller_pace, _of_line(caller_pace.c.caller_idx), "at"),
+    Kind(attempt, _attempts, "at"),
+    Kind(staff_act, _acts, "id"),
+)
+_ROLE = "role"
+
+
+def count(connection: Connection, trail: Trail) -> dict[str, int]:
+    """How many rows of each kind there are; kinds without any are left out."""
+    return {name: len(rows) for name, rows in _rows(connection, trail).items() if rows}
+
+
+def read(connection: Connection, vault: Vault, trail: Trail) -> dict[str, list[dict[str, Any]]]:
+    """All that is kept about a person, by table: columns by name, opened; hashes are left out.
+
+    Of a call in which somebody else spoke as well, what was heard is left out (GDPR, article 15.4).
+    Staff are told by their role: who they are is nobody's datum but theirs (CJEU, C-579/21).
+    """
+    found_roles = connection.execute(select(staff.c.id, staff.c.role))
+    roles = {row.id: row.role for row in found_roles}
+    found: dict[str, list[dict[str, Any]]] = {}
+    rows = _rows(connection, trail)
+    for kind in KINDS:
+        name = kind.table.name
+        told = [_told(vault, kind, row, trail, roles) for row in rows[name]]
+        if told:
+            found[name] = told
+    return found
+
+
+def _rows(connection: Connection, trail: Trail) -> dict[str, Sequence[Row[Any]]]:
+    found: dict[str, Sequence[Row[Any]]] = {}
+    for kind in KINDS:
+        which = kind.which(trail)
+        statement = select(kind.table).order_by(kind.table.c[kind.order])
+        found[kind.table.name] = (
+            [] if which is None else connection.execute(statement.where(which)).all()
+        )
+    return found
+
+
+def _told(
+    vault: Vault, kind: Kind, row: Row[Any], trail: Trail, roles: Mapping[str, str]
+) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for column in kind.table.columns:
+        value = getattr(row, column.name)
+        if value is None or column.name.endswith("_idx") or column.name in kind.left_out:
+            continue
+        if column.name.endswith("_enc"):
+            told |= _unsealed(vault, kind.table, row, column.name, trail)
+        elif column.name in {"staff_id", "who"}:
+            told[_ROLE if column.name == "staff_id" else "who"] = roles.get(value, value)
+        else:
+            told[column.name] = value
+    return told
+
+
+def _unsealed(
+    vault: Vault, table: Table, row: Row[Any], column: str, trail: Trail
+) -> dict[str, Any]:
+    name = column.removesuffix("_enc")
+    if table is turn:
+        body = _body(vault, row)
+        if row.call_id in trail.mixed:
+            return {"heard": None, "left_out": "somebody else spoke in this call, too"}
+        if body is None:
+            return {}
+        return {"heard": body.heard, "session": _json(body.session), "answer": body.answer}
+    try:
+        text = vault.open_text(getattr(row, column), f"{table.name}.{name}:{row.id}")
+    except CannotOpen:
+        return {name: None, "left_out": "it does not open with the keys of today"}
+    return {name: _json(text or "")}
+
+
+def _json(text: str) -> Any:
+    """What a text says; a number or a date stays the text that it is."""
+    if not text.startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+# ---------------------------------------------------------------- erasing
+
+
+def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:
+    """What the provider has of this person, by its own ids: texts, and calls."""
+    texts = select(message.c.provider_sid).where(
+        message.c.id.in_(trail.messages), message.c.provider_sid.is_not(None)
+    )
+    legs = select(leg.c.provider_sid).where(
+        leg.c.entry_id.in_(trail.entries), leg.c.provider_sid.is_not(None)
+    )
+    sids = list(connection.execute(texts).scalars())
+    rung = list(connection.execute(legs).scalars())
+    # A message that was a call has a call's id.
+    calls = {*trail.calls, *rung, *(one for one in sids if one.startswith("CA"))}
+    calls = {one for one in calls if one.startswith("CA")}
+    return {
+        "messages": sorted(one for one in sids if not one.startswith("CA")),
+        "calls": sorted(calls),
+    }
+
+
+def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
+    """Erase a person from all tables but those that are only added to; safe to repeat.
+
+    Lines of `history` and `staff_act` stay: they hold ids and moments, which lead nowhere then.
+    """
+    for table, column, ids, values in _blanks(clock):
+        found = getattr(trail, ids)
+        for start in range(0, len(found), _AT_ONCE):
+            some = table.c[column].in_(found[start : start + _AT_ONCE])
+            connection.execute(update(table).where(some).values(**values))
+    outbox.erase_some(connection, trail.messages)
+    now = clock.at()
+    connection.execute(
+        update(agent_case)
+        .where(agent_case.c.booking_id.in_(trail.bookings), agent_case.c.closed_at.is_(None))
+        .values(closed_at=now)
+    )
+    for which in (
+        resume_code.c.call_id.in_(trail.calls),
+        attendance.c.booking_id.in_(trail.bookings),
+        attempt.c.subject_idx.in_(trail.hashes),
+        *(
+            (phone_line.c.phone_idx == trail.line, caller_pace.c.caller_idx == trail.line)
+            if trail.line is not None
+            else ()
+        ),
+    ):
+        table = which.left.table
+        connection.execute(delete(table).where(which))
+
+
+def _blanks(clock: Clock) -> Iterator[tuple[Table, str, str, dict[str, Any]]]:
+    """Tables, by which column and ids of a trail their rows are found, and what is written."""
+    personal = ("reference", "dob", "phone")
+    nothing: dict[str, Any] = {f"{one}_{kind}": None for one in personal for kind in ("enc", "idx")}
+    key = {"idempotency_key": _KEY + booking.c.id}
+    yield (
+        booking,
+        "id",
+        "bookings",
+        {**nothing, **key, "name_enc": None, "postcode": None, "call_id": None}
+        | {"erased_at": clock.at()},
+    )
+    yield appointment, "booking_id", "bookings", {"person_idx": None}
+    yield call, "id", "calls", {"caller_enc": None, "caller_idx": None}
+    yield turn, "call_id", "calls", {"body_enc": None}
+    entry = {"known_enc": None, "phone_enc": None, "phone_idx": None, "note_enc": None}
+    yield queue_entry, "id", "entries", entry
+    yield leg, "entry_id", "entries", {"to_enc": None, "provider_sid": None}
+    yield intent, "entry_id", "entries", {"arguments_enc": None}
+    who = {"person_enc": None, "person_idx": None, "phone_enc": None, "phone_idx": None}
+    where = {"latitude": None, "longitude": None, "band": None, "territory": None}
+    yield waiting_entry, "id", "waiting", who | where
+    body = {"body_enc": None, "code_idx": None, "code_until": None, "place_idx": None}
+    yield visit, "id", "visits", body
+    # What the partner calls its appointments is needed until they are cancelled there.
+    yield partner_booking, "id", "orders", {"order_enc": None}
+
+
+def forget_at_partners(connection: Connection, trail: Trail) -> None:
+    """Erase what partners call the person, but for appointments that are to be cancelled there.
+
+    Those go with the hourly erasure, once the partner was told.
+    """
+    theirs = partner_booking.c.id.in_(trail.orders)
+    connection.execute(
+        update(partner_booking)
+        .where(theirs, nothing_to_ask())
+        .values(patient_ref="", appointment_refs="[]")
+    )
+
+
+def end_entries(connection: Connection, clock: Clock, trail: Trail) -> None:
+    """Take the person out of the queue, and withdraw what they were promised."""
+    if trail.entries:
+        entry = queue_entry.c
+        live = (entry.id.in_(trail.entries), entry.state.in_(LIVE))
+        end_all(connection, clock, "erased", *live)
+
+
+def holders_of(connection: Connection, trail: Trail) -> list[str]:
+    """The names under which this person holds places that are not booked."""
+    names = [*trail.calls, *trail.visits]
+    if trail.line is not None:
+        names += [f"{kind}:{trail.line.hex()}" for kind in ("resume", "other")]
+    statement = select(place.c.held_by).where(place.c.held_by.in_(names)).distinct()
+    return list(connection.execute(statement).scalars())

@@ -1,0 +1,417 @@
+"""What a person may ask: to be told all that is kept about them, and to have it erased.
+
+Source: GDPR, articles 12, 15, 17 and 20. A person is known by what they prove: a birth date with
+the number that they gave, or with a reference. Nothing is told or erased by a number alone.
+
+Erasing has two parts. All rows of ours go in one transaction, with the appointments that are ahead;
+the request then names what is left: records at the provider, and the bytes of old rows. That part
+can be cut off anywhere and is done again by `finish`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import structlog
+
+from models.booking import changes
+from models.database import Connection, Scrubbed, unhurried
+from models.operations import people, person_requests
+from models.operations.people import Given, Trail
+from models.operations.person_requests import PersonRequest
+from models.slots import places
+from models.waiting_list import waiting
+from services.accounts.staff import record_act
+from services.booking.change_booking import By, Unchanged, cancel
+from services.campaign.campaign import Campaign
+from services.operations.erase_data import AFTER_CALL
+from services.slots.allocate import Channel
+from services.store import Store
+from services.waiting_list.entries import leave
+from services.work import Work
+
+__all__ = ["Given", "PersonRequest"]
+
+# How a person asked: on the line, by letter or e-mail, at a counter; or an authority for them.
+REASONS: Final = ("line", "post", "counter", "authority")
+# A call whose caller answered so lately goes on.
+SILENCE: Final = timedelta(minutes=3)
+EXPORTED, ASKED_FOR, ERASED, NOT_ERASED = (
+    "person_exported", "person_erase_asked", "person_erased", "person_not_erased",
+)  # fmt: skip
+# Tables whose old bytes go; all that a person has rows in, and the requests themselves.
+TABLES: Final = (
+    *(kind.table.name for kind in people.KINDS if kind.table.name not in {"history", "staff_act"}),
+    "place",
+    "person_request",
+)
+_WHY: Final = "erasure asked for"
+
+CampaignOf = Callable[[str], Campaign | None]
+log = structlog.get_logger()
+
+
+class NobodyFound(Exception):
+    """Nothing is kept under this birth date with this number or reference."""
+
+
+class SeveralPeople(Exception):
+    """Two people of one birth date share the number: a reference says which is meant."""
+
+
+class OnTheLine(Exception):
+    """The person is in a call at this moment, which would begin anew: after it."""
+
+
+class DecidedBefore(Exception):
+    """The request was decided meanwhile, or its time ran out."""
+
+
+class ProviderRecords(Protocol):
+    """What the provider keeps of messages and calls, by its own ids.
+
+    Both are safe to repeat: what is gone already is no error. They raise services.ports.NoAnswer
+    where the provider does not answer.
+    """
+
+    def delete_message(self, sid: str) -> None: ...
+
+    def delete_call(self, sid: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who was found. `number` is E.164, empty where none is known."""
+
+    given: Given
+    trail: Trail
+
+    @property
+    def number(self) -> str:
+        return self.given.number
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What erasing would do. `ahead` are appointments (UTC) that would be cancelled and freed.
+
+    `counts` are rows by table. `shared`: somebody else is known on the number, so that what has the
+    number alone stays.
+    """
+
+    counts: Mapping[str, int]
+    ahead: Sequence[datetime]
+    shared: bool
+    on_the_line: bool
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that is kept, by table, and the request under which it was told."""
+
+    request_id: str
+    given: Given
+    at: datetime
+    kept: Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is left of an erasure; nothing where `done`.
+
+    `at_provider` are records there that were not deleted: no deletion is wired, or no answer came.
+    """
+
+    done: bool
+    at_provider: int = 0
+    scrubbed: Scrubbed = field(default_factory=lambda: Scrubbed(log_emptied=False))
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a staff id, or the word for the command line; `name` is for the register."""
+
+    staff_id: str
+    name: str = ""
+
+    @property
+    def written(self) -> str:
+        return f"{self.staff_id} {self.name}".strip()[:60]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"by": self.name} if self.name else {}
+
+
+# ---------------------------------------------------------------- who is meant
+
+
+def identify(connection: Connection, store: Store, given: Given) -> Person:
+    """The person who proved these. Raises NobodyFound, SeveralPeople."""
+    vault = store.vault
+    if not given.number and not given.reference:
+        raise NobodyFound
+    booked = people.bookings_of(connection, vault, given)
+    if given.reference:
+        named = [one for one in booked if one.reference == given.reference]
+        if not named or given.number not in {"", named[0].number}:
+            raise NobodyFound
+        given = Given(given.born, named[0].number, given.reference)
+        # All of theirs, and not what is booked under this reference alone.
+        booked = people.bookings_of(connection, vault, given)
+        rank = named[0].rank
+        booked = [one for one in booked if one.rank == rank or one.reference == given.reference]
+        waits = [one for one in people.waiting_of(connection, vault, given) if one.rank == rank]
+    else:
+        waits = people.waiting_of(connection, vault, given)
+        if len({one.rank for one in (*booked, *waits)}) > 1:
+            raise SeveralPeople
+    trail = people.find(connection, store.clock, vault, given, booked, waits, AFTER_CALL)
+    if not trail.proved:
+        raise NobodyFound
+    return Person(given, trail)
+
+
+# ---------------------------------------------------------------- told
+
+
+def export(store: Store, given: Given, *, by: Actor, reason: str) -> Told:
+    """All that is kept about a person, in one moment, written down as a request that was done.
+
+    Raises NobodyFound, SeveralPeople.
+    """
+    request_id = store.chance.identifier()
+    with store.database.transaction() as connection:
+        unhurried(connection)
+        person = identify(connection, store, given)
+        kept = people.read(connection, store.vault, person.trail)
+        counts = {name: len(rows) for name, rows in kept.items()}
+        _ask(connection, store, request_id, person_requests.EXPORT, None, by=by, reason=reason)
+        _decide(connection, store, request_id, person_requests.DONE, by, counts=counts)
+        _act(connection, store, by, EXPORTED, request_id, reason=reason, rows=sum(counts.values()))
+    return Told(request_id, person.given, store.clock.now(), kept)
+
+
+# ---------------------------------------------------------------- erased
+
+
+def plan(store: Store, given: Given) -> Plan:
+    """What erasing would do; nothing is changed. Raises NobodyFound, SeveralPeople."""
+    with store.database.transaction() as connection:
+        unhurried(connection)
+        person = identify(connection, store, given)
+        return _plan(connection, store, person)
+
+
+def _plan(connection: Connection, store: Store, person: Person) -> Plan:
+    trail, now = person.trail, store.clock.now()
+    ahead = [
+        one.start_at
+        for booking_id in trail.bookings
+        for one in changes.load_as_any(connection, store.vault, booking_id).ahead(now)
+    ]
+    busy = people.is_on_the_line(connection, store.clock, trail, SILENCE)
+    counts = people.count(connection, trail)
+    return Plan(counts, sorted(ahead), trail.shared, busy)
+
+
+def ask(store: Store, given: Given, *, by: Actor, reason: str) -> str:
+    """Ask a supervisor to have a person erased; gives the request's id.
+
+    Raises NobodyFound, SeveralPeople.
+    """
+    request_id = store.chance.identifier()
+    with store.database.transaction() as connection:
+        unhurried(connection)
+        person = identify(connection, store, given)
+        kind = person_requests.ERASE
+        _ask(connection, store, request_id, kind, person.given, by=by, reason=reason)
+        _act(connection, store, by, ASKED_FOR, request_id, reason=reason)
+    return request_id
+
+
+def refuse(store: Store, request_id: str, *, by: Actor) -> None:
+    """Nothing is erased, and who asked is forgotten. Raises DecidedBefore."""
+    with store.database.transaction() as connection:
+        _decide(connection, store, request_id, person_requests.REFUSED, by)
+        _act(connection, store, by, NOT_ERASED, request_id)
+
+
+def erase(store: Store, campaign_of: CampaignOf, given: Given, *, by: Actor, reason: str) -> str:
+    """Erase a person from every table, in one transaction; gives the id of a new request.
+
+    Appointments that are ahead are cancelled, and their places go to others once a cancellation
+    cannot be taken back. What is left is `finish`'s. Raises NobodyFound, SeveralPeople, OnTheLine.
+    """
+    request_id = store.chance.identifier()
+    with store.database.transaction() as connection:
+        unhurried(connection)
+        kind = person_requests.ERASE
+        _ask(connection, store, request_id, kind, None, by=by, reason=reason)
+        _erase(connection, store, campaign_of, request_id, given, by, reason)
+    return request_id
+
+
+def erase_asked(store: Store, campaign_of: CampaignOf, request_id: str, *, by: Actor) -> None:
+    """Erase the person of a request that was asked for, like `erase`.
+
+    Raises NobodyFound, SeveralPeople, OnTheLine, DecidedBefore.
+    """
+    with store.database.transaction() as connection:
+        unhurried(connection)
+        found = person_requests.load(connection, store.vault, request_id, lock=True)
+        if found is None or found.given is None or found.state != person_requests.ASKED:
+            raise DecidedBefore
+        _erase(connection, store, campaign_of, request_id, found.given, by, found.reason)
+
+
+def _erase(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    campaign_of: CampaignOf,
+    request_id: str,
+    given: Given,
+    by: Actor,
+    reason: str,
+) -> None:
+    person = identify(connection, store, given)
+    trail = person.trail
+    if people.is_on_the_line(connection, store.clock, trail, SILENCE):
+        raise OnTheLine
+    counts = people.count(connection, trail)
+    _let_go(connection, store, campaign_of, trail, by)
+    left: dict[str, Sequence[str]] = dict(people.provider_ids(connection, trail))
+    # Cancelling has written a message to the person, who is not told any more.
+    trail = people.with_new_messages(connection, store.vault, person.given, trail)
+    people.erase(connection, store.clock, trail)
+    people.forget_at_partners(connection, trail)
+    state = person_requests.ERASED
+    _decide(connection, store, request_id, state, by, counts=counts, left=left)
+    rows = sum(counts.values())
+    _act(connection, store, by, ERASED, request_id, reason=reason, rows=rows)
+    log.info("person erased", request=request_id, rows=rows)
+
+
+def _let_go(
+    connection: Connection, store: Store, campaign_of: CampaignOf, trail: Trail, by: Actor
+) -> None:
+    """End what goes on for the person: appointments ahead, places in lines, what is held."""
+    now = store.clock.now()
+    change = By(who=by.staff_id, channel=Channel.SUPERVISOR, why=_WHY)
+    for booking_id in trail.bookings:
+        file = changes.load_as_any(connection, store.vault, booking_id)
+        doses = [one.dose for one in file.ahead(now)]
+        if doses:
+            done = cancel(
+                connection, store, campaign_of(file.campaign), booking_id, doses, by=change
+            )
+            if isinstance(done, Unchanged):
+                raise DecidedBefore
+    for entry_id in trail.waiting:
+        entry = waiting.load(connection, store.vault, entry_id)
+        campaign = campaign_of(entry.campaign) if entry else None
+        if campaign is not None:
+            leave(Work(connection, store, campaign), entry_id)
+        else:
+            waiting.settle(connection, store.clock, entry_id, "gone")
+    people.end_entries(connection, store.clock, trail)
+    for holder in people.holders_of(connection, trail):
+        places.release(connection, holder)
+
+
+def finish(
+    store: Store, request_id: str, provider: ProviderRecords | None, *, rewrite: bool = False
+) -> Finished:
+    """Do what an erasure left: at the provider, and in the bytes of the database.
+
+    May be cut off anywhere and is repeated as often as one likes. `rewrite`: see Database.scrub.
+    Raises DecidedBefore where there is no such erasure.
+    """
+    with store.database.statement() as connection:
+        found = person_requests.load(connection, store.vault, request_id)
+    if found is None or found.state not in {person_requests.ERASED, person_requests.DONE}:
+        raise DecidedBefore
+    left = _forget_at_provider(store, found, provider)
+    scrubbed = store.database.scrub(TABLES, rewrite=rewrite)
+    done = not left and not scrubbed.not_owned
+    if done:
+        with store.database.transaction() as connection:
+            person_requests.finish(connection, store.clock, request_id)
+    return Finished(done=done, at_provider=left, scrubbed=scrubbed)
+
+
+def _forget_at_provider(
+    store: Store, found: PersonRequest, provider: ProviderRecords | None
+) -> int:
+    """Delete what the provider keeps, one record after another; gives how many are left.
+
+    Without a deletion that is wired, they stay in the request, by their sealed ids.
+    """
+    left = {kind: list(ids) for kind, ids in found.left.items()}
+    if provider is None:
+        return sum(map(len, left.values()))
+    ways = {"messages": provider.delete_message, "calls": provider.delete_call}
+    for kind, delete in ways.items():
+        for sid in tuple(left.get(kind, ())):
+            try:
+                delete(sid)
+            except Exception as error:  # noqa: BLE001 (the next time; the others go on)
+                log.warning("not deleted at the provider", kind=kind, error=type(error).__name__)
+                continue
+            left[kind].remove(sid)
+            with store.database.transaction() as connection:
+                person_requests.keep_left(connection, store.clock, store.vault, found.id, left)
+    return sum(map(len, left.values()))
+
+
+def open_requests(store: Store) -> list[PersonRequest]:
+    """Requests that wait for a supervisor, or for `finish`."""
+    with store.database.statement() as connection:
+        return person_requests.open_ones(connection, store.vault)
+
+
+# ---------------------------------------------------------------- written down
+
+
+def _ask(
+    connection: Connection,
+    store: Store,
+    request_id: str,
+    kind: str,
+    given: Given | None,
+    *,
+    by: Actor,
+    reason: str,
+) -> None:
+    if reason not in REASONS:
+        raise ValueError(reason)
+    person_requests.add(
+        connection,
+        store.clock,
+        store.vault,
+        request_id,
+        kind,
+        given,
+        reason=reason,
+        by=by.written,
+    )
+
+
+def _decide(
+    connection: Connection, store: Store, request_id: str, state: str, by: Actor, **what: Any
+) -> None:
+    decided = person_requests.decide(
+        connection, store.clock, store.vault, request_id, state, by=by.written, **what
+    )
+    if not decided:
+        raise DecidedBefore
+
+
+def _act(
+    connection: Connection, store: Store, by: Actor, what: str, request_id: str, **details: Any
+) -> None:
+    """In the history of acts; the subject is the request, which leads to nobody once it is done."""
+    record_act(connection, store, by.staff_id, what, request_id, details=details | by.details)
