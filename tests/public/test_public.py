@@ -306,3 +306,24 @@ def test_waits_moments_and_numbers_read_as_people_say_them(site: House):
         ]
         speak("en")
         assert Sayings(words()).wait(595) == "about 10 minutes"
+
+
+@pytest.mark.parametrize(
+    ("language", "month", "free"),
+    [
+        ("fr", "en un mois au plus", "gratuit"),
+        ("en", "within a month at most", "free"),
+        ("es", "en un mes como máximo", "gratis"),
+    ],
+)
+def test_the_page_on_data_says_whom_to_ask_within_which_time_and_where_to_complain(
+    made: House, language: str, month: str, free: str
+):
+    page = made.app.test_client().get(f"/confidentialite?lang={language}").text
+    assert month in page
+    assert free in page
+    # Whom to ask, and where to complain.
+    assert "tel:+33974750001" in page
+    assert "www.cnil.fr" in page
+    for kept in ("24", "30", "180", "13"):
+        assert kept in page
