@@ -33,6 +33,7 @@ import web.admission.waiting_room
 import web.centre_day.secretary
 import web.desk.desk_page
 import web.desk.pages
+import web.desk.person
 import web.desk.voice_token
 import web.marks
 import web.online.booking
@@ -137,6 +138,7 @@ def make_app(parts: Parts) -> Flask:
         web.operations.recordings.blueprint(),
         ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number),
         web.desk.pages.blueprint(desk),
+        web.desk.person.blueprint(store, parts.service.campaigns.by_name),
         web.supervision.board.blueprint(store, parts.service.campaigns, control),
         web.operations.health.blueprint(
             store,

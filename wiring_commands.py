@@ -42,7 +42,7 @@ from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
-from services.operations.person_rights import ProviderRecords
+from services.operations.person_rights import ProviderRecords, finish_all
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
@@ -55,6 +55,7 @@ from wiring_parts import Parts, make_control, make_ports, refuse_wrong_keys
 PACE_EVERY = 1
 STATE_EVERY = 5
 ADMISSION_EVERY = 1
+PERSONS_EVERY = 3600
 ALERTS_EVERY = 1
 # A screen that asks each second shows an event within two: this, a worker's memory of it
 # (services.supervision.snapshots), and the second.
@@ -140,7 +141,9 @@ def _slow_tasks(parts: Parts) -> list[Task]:
     keldoc = partner_mirror.make_keldoc(
         settings.partners, settings.keldoc_key, settings.keldoc_secret
     )
+    provider = _provider_records(parts)
     return [
+        Task("person requests", PERSONS_EVERY, lambda: finish_all(store, provider)),
         *feed_tasks(_make_feed(parts)),
         *partner_feeds.feed_tasks(parts.settings.partners, store.database, store.clock),
         *partner_mirror.mirror_tasks(store, keldoc, parts.service.campaigns.current),

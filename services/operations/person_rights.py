@@ -24,9 +24,10 @@ from models.operations.people import Given, Trail
 from models.operations.person_requests import PersonRequest
 from models.slots import places
 from models.waiting_list import waiting
-from services.accounts.staff import record_act
+from services.accounts.staff import Staff, record_act
 from services.booking.change_booking import By, Unchanged, cancel
 from services.campaign.campaign import Campaign
+from services.desk.search import TooManyProfiles, count
 from services.operations.erase_data import AFTER_CALL
 from services.slots.allocate import Channel
 from services.store import Store
@@ -39,8 +40,11 @@ __all__ = ["Given", "PersonRequest"]
 REASONS: Final = ("line", "post", "counter", "authority")
 # A call whose caller answered so lately goes on.
 SILENCE: Final = timedelta(minutes=3)
-EXPORTED, ASKED_FOR, ERASED, NOT_ERASED = (
-    "person_exported", "person_erase_asked", "person_erased", "person_not_erased",
+# After an erasure at the desk the scheduler looks after the bytes of the database for so long.
+SCRUB_WITHIN: Final = timedelta(hours=3)
+LOOKED, EXPORTED, ASKED_FOR, ERASED, NOT_ERASED = (
+    "person_looked_for", "person_exported", "person_erase_asked", "person_erased",
+    "person_not_erased",
 )  # fmt: skip
 # Tables whose old bytes go; all that a person has rows in, and the requests themselves.
 TABLES: Final = (
@@ -49,6 +53,8 @@ TABLES: Final = (
     "person_request",
 )
 _WHY: Final = "erasure asked for"
+# The reason of a look, in the history of acts.
+_RIGHTS: Final = "rights of a person"
 
 CampaignOf = Callable[[str], Campaign | None]
 log = structlog.get_logger()
@@ -218,6 +224,36 @@ def _plan(connection: Connection, store: Store, person: Person) -> Plan:
     return Plan(counts, sorted(ahead), trail.shared, busy)
 
 
+def look(store: Store, staff: Staff, given: Given, *, by: Actor, reason: str) -> Plan:
+    """How much is kept of a person, for a member of staff: it is written down, found or not.
+
+    It counts with the files of an hour, or guessing would cost nothing. Raises NobodyFound,
+    SeveralPeople, services.desk.search.TooManyProfiles.
+    """
+    count_look(store, staff)
+    with store.database.transaction() as connection:
+        _act(connection, store, by, LOOKED, "", reason=reason)
+    return plan(store, given)
+
+
+def count_look(store: Store, staff: Staff) -> None:
+    """Count one file of an hour before it is read. Raises services.desk.search.TooManyProfiles."""
+    refused = None
+    with store.database.transaction() as connection:
+        try:
+            count(connection, store, staff, 1, why=_RIGHTS)
+        except TooManyProfiles as many:
+            # What was written of one file too many stays.
+            refused = many
+    if refused is not None:
+        raise refused
+
+
+def asked(store: Store) -> list[PersonRequest]:
+    """Requests that wait for a supervisor, oldest first."""
+    return [one for one in open_requests(store) if one.state == person_requests.ASKED]
+
+
 def ask(store: Store, given: Given, *, by: Actor, reason: str) -> str:
     """Ask a supervisor to have a person erased; gives the request's id.
 
@@ -365,6 +401,22 @@ def _forget_at_provider(
             with store.database.transaction() as connection:
                 person_requests.keep_left(connection, store.clock, store.vault, found.id, left)
     return sum(map(len, left.values()))
+
+
+def finish_all(store: Store, provider: ProviderRecords | None) -> int:
+    """Do what erasures left, for all of them; gives how many are done now. Safe to repeat.
+
+    The bytes of the database are looked after in the hours after an erasure, and not for ever where
+    only the provider's records are left.
+    """
+    waiting = [one for one in open_requests(store) if one.state == person_requests.ERASED]
+    since = store.clock.now() - SCRUB_WITHIN
+    done = 0
+    for one in waiting:
+        lately = one.decided_at is not None and one.decided_at > since
+        if lately or provider is not None:
+            done += finish(store, one.id, provider).done
+    return done
 
 
 def open_requests(store: Store) -> list[PersonRequest]:

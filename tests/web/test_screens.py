@@ -93,7 +93,8 @@ ACT = re.compile(r"""(?:record_act|_record)\([^()]*?,\s*["'](\w+)["']\s*,|what=[
 ALSO = (
     "read_file", "searched", "search_limit", "texted", "listen", "whisper", "join",
     "staff_disabled", "staff_enabled", "staff_totp", "staff_totp_forgotten", "undone",
-    "took_up", "sent_link",
+    "took_up", "sent_link", "person_looked_for", "person_exported", "person_erase_asked",
+    "person_erased", "person_not_erased",
 )  # fmt: skip
 
 
@@ -103,6 +104,7 @@ def test_every_act_of_staff_has_words():
     for path in [
         ROOT / "services/accounts/staff.py",
         ROOT / "services/accounts/sign_in.py",
+        ROOT / "services/operations/person_rights.py",
         ROOT / "services/supervision/supervise.py",
         ROOT / "web/supervision/board.py",
     ]:
