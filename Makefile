@@ -140,11 +140,24 @@ format: setup-dev ## let ruff write the layout and the simple fixes
 bench: setup-dev ## the measurements: bench/results.json and docs/performance.md
 	@exec $(RUN) -m bench $(ARGS)
 
+.PHONY: sbom
+sbom: setup-dev ## the bill of materials of a release, CycloneDX: var/sbom.cdx.json
+	@$(RUN) -m tests.support.sbom $(ARGS)
+
+.PHONY: audit
+audit: setup-dev ## known holes in libraries; ends with 3 where no advisory source can be reached
+	@cmp -s requirements-audit.txt var/audit/installed || { \
+		rm -rf var/audit && mkdir -p var && $(RUN) -m venv var/audit && \
+		var/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-audit.txt && \
+		cp requirements-audit.txt var/audit/installed; }
+	@$(RUN) -m tests.support.audit var/audit/bin/pip-audit
+
 .PHONY: lock
 lock: setup-dev ## write requirements*.txt anew from requirements*.in (ARGS=--upgrade for newer versions)
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements.in -o requirements.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-dev.in -o requirements-dev.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-sip.in -o requirements-sip.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-audit.in -o requirements-audit.txt
 
 .PHONY: clean-var
 clean-var: ## forget the data of this copy: bookings, calls, counters (stop it first)

@@ -113,7 +113,7 @@ def _fetch(root: Path, work: Path, *, checks: bool) -> None:
     if not checks:
         arguments.append("--omit=dev")
     said = ""
-    for npm in _npms():
+    for npm in npms():
         try:
             ran = subprocess.run(  # noqa: S603 (its path and our arguments)
                 [*npm, *arguments],
@@ -135,7 +135,7 @@ def _fetch(root: Path, work: Path, *, checks: bool) -> None:
     )
 
 
-def _npms() -> Iterator[Sequence[str]]:
+def npms() -> Iterator[Sequence[str]]:
     """The machine's own npm, then the one that came with our packages."""
     found = shutil.which("npm")
     if found and shutil.which("node"):

@@ -36,7 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("package.json", "package-lock.json", ".npmrc"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
     has_npm(folder)
-    monkeypatch.setattr(assets, "_npms", lambda: iter([[str(folder / "bin" / "npm")]]))
+    monkeypatch.setattr(assets, "npms", lambda: iter([[str(folder / "bin" / "npm")]]))
     return folder
 
 
@@ -99,14 +99,14 @@ def test_a_package_without_the_file_is_no_success(machine: Path):
 
 
 def test_without_any_npm_one_sentence_says_so(machine: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(assets, "_npms", lambda: iter(()))
+    monkeypatch.setattr(assets, "npms", lambda: iter(()))
     with pytest.raises(assets.CannotInstall):
         assets.install(machine, machine / "var")
 
 
 def test_the_npm_of_our_packages_works_without_one_on_the_machine(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
-    (program,) = assets._npms()
+    (program,) = assets.npms()
     ran = subprocess.run(  # noqa: S603
         [*program, "--version"], capture_output=True, text=True, check=True
     )
