@@ -29,6 +29,7 @@ from models.all_tables import metadata
 from models.booking.tables import booking
 from models.call import pace
 from models.crypto import Vault
+from models.database import Database
 from models.messages import phone_lines
 from models.messages.tables import message
 from models.operations import people
@@ -62,7 +63,7 @@ from tests.messages.test_rq import everything_in
 from tests.online.visitors import Visitor
 from tests.support.house import BASE, CountingChance, House, house, mornings
 from tests.support.leaks import leaks, ways_to_write
-from tests.support.rows import booked_places, clock_of, rows_of
+from tests.support.rows import booked_places, clock_of, execute, rows_of
 
 # One that the numbering plan knows, and a name that nobody in the data has.
 NUMBER = "+33658941273"
@@ -361,6 +362,27 @@ def test_postgresql_needs_to_write_tables_anew_for_the_last_bytes(postgres_url: 
         person_rights.finish(town.store, request_id, Records(), rewrite=True)
         left = stored(town)
         assert [one for one in traces if one in left] == []
+
+
+def test_a_role_that_owns_nothing_is_told_which_tables_are_left(postgres_url: str):
+    """VACUUM is the owner's; PostgreSQL itself only warns, and does nothing."""
+    with a_town(postgres_url) as town:
+        books_by_telephone(town)
+        request_id = erases(town)
+        role = f"guest_{make_url(postgres_url).database}"
+        execute(town.database, f"CREATE ROLE {role} LOGIN PASSWORD 'guest'")
+        execute(town.database, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        guest = make_url(postgres_url).set(username=role, password="guest")
+        database = Database(guest.render_as_string(hide_password=False))
+        try:
+            store = replace(town.store, database=database)
+            left = person_rights.finish(store, request_id, Records())
+        finally:
+            database.dispose()
+            execute(town.database, f"DROP OWNED BY {role}; DROP ROLE {role}")
+        assert "booking" in left.scrubbed.not_owned
+        assert not left.done
+        assert person_rights.finish(town.store, request_id, Records()).done
 
 
 def test_what_a_calls_silence_held_is_given_back(town: House):
