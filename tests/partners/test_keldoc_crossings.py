@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import select, update
 
@@ -20,9 +20,12 @@ from services.booking.change_booking import (
 )
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.centre_day.move_people import MoveOutcome
+from services.operations import person_rights
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.give_back import UNDO_WITHIN
 from tests.partners.test_keldoc_orders import asked, keldoc, on_both, stage
+from tests.support.house import MOBILE
 from tests.support.keldoc import CENTRE, MORNING, Beside, Meanwhile
 
 __all__ = ["keldoc", "on_both"]
@@ -154,6 +157,28 @@ def test_of_an_order_nothing_is_left_in_the_end(keldoc: Beside):
     erase_data(keldoc.house.store)
     assert (keldoc.kept(order).patient, keldoc.kept(order).doses) == ("", ())
     assert stage(keldoc, order).starts == ()
+
+
+def test_who_is_erased_is_cancelled_there_before_the_partners_ids_go(on_both: Beside):
+    """Or the partner would keep an appointment of somebody whom nobody knows any more."""
+    keldoc = on_both
+    booked(keldoc)
+    with keldoc.house.database.statement() as connection:
+        order = str(connection.execute(select(partner_booking.c.id)).scalar_one())
+    store = keldoc.house.store
+    given = person_rights.Given(date(1942, 3, 12), MOBILE)
+    by = person_rights.Actor("operator")
+    campaign = keldoc.house.campaign
+    person_rights.erase(store, lambda _: campaign, given, by=by, reason="post")
+    # The hourly erasure comes round before the partner is told.
+    erase_data(store)
+    assert keldoc.kept(order).visitor is None
+    assert keldoc.kept(order).patient
+
+    assert keldoc.delivers(UNDO_WITHIN + timedelta(minutes=5)) == ["undone"]
+    assert keldoc.diary.confirmed() == []
+    erase_data(store)
+    assert (keldoc.kept(order).patient, keldoc.kept(order).doses) == ("", ())
 
 
 def _another_slot(one: Beside) -> int:
