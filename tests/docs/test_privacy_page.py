@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from models.all_tables import metadata
+from models.operations.people import KINDS
 from services.operations.erase_data import STEPS
 from tests.support.keeper import ROOT
 
@@ -84,6 +85,15 @@ def test_each_table_is_one_with_people_or_without(rows: list[Row]):
     with_people = {table for row in rows for table, _ in row.columns}
     assert with_people & without == set()
     assert with_people | without == set(metadata.tables)
+
+
+def test_each_table_with_somebodys_columns_is_told_and_erased_on_request():
+    """A new table is of nobody's right to know until it is one of these."""
+    told = {kind.table.name for kind in KINDS}
+    of_staff = {"staff", "staff_session", "key_canary"}
+    # Who asks is in it, and the erasing empties it itself.
+    asking = {"person_request"}
+    assert {table for table, _ in sealed()} - told == of_staff | asking
 
 
 def test_no_column_says_why_somebody_may_come():
