@@ -233,7 +233,7 @@ class _Reading:
         # on the page: a downloaded file has no expiry and no record of its readers.
         yield ("number", "at_utc", "staff_id", "what", "subject", "before", "after")
         with self.store.database.statement() as connection:
-            found = list(board_history.acts_of(connection, export))
+            found = list(board_history.acts_of(connection, self.store, export))
         for one in found:
             act = one.act
             before, after = _change(act.details)
