@@ -43,8 +43,10 @@ def service_url(postgres_server: PostgresServer, postgres_url: str) -> Iterator[
         server.execute(
             sql.SQL("CREATE ROLE {account} LOGIN PASSWORD 'x' IN ROLE {role}").format(**names)
         )
-    yield make_url(postgres_url).set(username=account, password="x").render_as_string(
-        hide_password=False
+    yield (
+        make_url(postgres_url)
+        .set(username=account, password="x")
+        .render_as_string(hide_password=False)
     )
     with psycopg.connect(owner, autocommit=True) as server:
         server.execute(sql.SQL("DROP OWNED BY {role}").format(**names))
@@ -89,8 +91,10 @@ def test_the_service_works_with_it(service: House, postgres_url: str):
         "DROP TRIGGER {trigger} ON {table}",
         "CREATE TABLE beside (id int)",
         "SET session_replication_role = replica",
-        "CREATE OR REPLACE FUNCTION {table}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RETURN NEW; END $$",
+        (
+            "CREATE OR REPLACE FUNCTION {table}_is_append_only() RETURNS trigger "
+            "LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
+        ),
     ],
 )
 def test_it_cannot_touch_what_is_recorded(service: House, statement: str, table: str):
@@ -105,7 +109,7 @@ def test_it_cannot_change_a_column_of_what_is_recorded(service: House, table: st
     recorded(service)
     for column in metadata.tables[table].columns:
         with pytest.raises(InsufficientPrivilege):
-            as_role(service, f"UPDATE {table} SET {column.name} = {column.name}")
+            as_role(service, f"UPDATE {table} SET {column.name} = {column.name}")  # noqa: S608
 
 
 def test_it_cannot_delete_the_reason_of_an_act_that_is_there(service: House):
@@ -123,15 +127,23 @@ def recorded(service: House) -> None:
     """A line in each table: a trigger of rows refuses nothing where there is no row."""
     with service.database.transaction() as connection:
         for statement in (
-            "INSERT INTO history (booking_id, at, who, channel, what, why, details)"
-            " VALUES ('B1', now(), 'caller', 'phone', 'booked', '', '{}')",
-            "INSERT INTO trace_cut (chain, position, chained, at, key_name, proof)"
-            " VALUES ('staff_act', 9, '', now(), '', '')",
-            "INSERT INTO trace_anchor (chain, position, chained, at, way)"
-            " VALUES ('history', 1, '', now(), 'file')",
+            (
+                "INSERT INTO history (booking_id, at, who, channel, what, why, details)"
+                " VALUES ('B1', now(), 'caller', 'phone', 'booked', '', '{}')"
+            ),
+            (
+                "INSERT INTO trace_cut (chain, position, chained, at, key_name, proof)"
+                " VALUES ('staff_act', 9, '', now(), '', '')"
+            ),
+            (
+                "INSERT INTO trace_anchor (chain, position, chained, at, way)"
+                " VALUES ('history', 1, '', now(), 'file')"
+            ),
             # By the clock on the wall, as the triggers look at it.
-            "INSERT INTO trace_link (chain, position, row_id, at, linked_at, digest, chained,"
-            " key_name) VALUES ('staff_act', 10, 1, now(), now(), '', '', '')",
+            (
+                "INSERT INTO trace_link (chain, position, row_id, at, linked_at, digest, chained,"
+                " key_name) VALUES ('staff_act', 10, 1, now(), now(), '', '', '')"
+            ),
         ):
             connection.execute(text(statement))
         record_act(connection, service.store, "anna", "searched", "", "rappelle")
@@ -148,5 +160,3 @@ def as_role(service: House, statement: str) -> None:
     url = driver_url(service.database.url.render_as_string(hide_password=False))
     with psycopg.connect(url) as connection:
         connection.execute(statement)
-
-

@@ -19,6 +19,9 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
+import wiring_commands
+
+from jobs.traces import trace_tasks
 from models.accounts import staff as staff_rows
 from models.booking import history as lines
 from models.booking.history import Change
@@ -27,6 +30,7 @@ from models.database import Connection, Database
 from models.operations import traces, verify
 from models.operations.traces import ACTS, HISTORY, Anchor, trace_link
 from services.accounts.staff import record_act
+from services.centres.directory import Directory
 from services.operations import traces as chaining
 from services.operations.anchor_traces import (
     EVERY,
@@ -42,8 +46,10 @@ from services.operations.anchor_traces import (
 from services.operations.erase_data import ACTS_KEPT, erase_data
 from services.operations.traces import LINKS_KEPT, Chainer, TraceKeys
 from services.operations.verify_traces import LATEST, verify_traces
+from services.service import Service
 from tests.support.house import NOON, House
 from tests.support.rows import clock_of, execute, on_the_wire, rows_of
+from wiring_parts import Parts
 
 SECRET = "a secret of the tests for traces"
 DAY = timedelta(days=1)
@@ -661,6 +667,17 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, line: str):
     file.write_text(f"2026-11-25T08:00:00+00:00 history 1 00ff\n{line}\n")
     with pytest.raises(BadAnchors, match=r"line 2 of .* is no anchor"):
         read_anchors(file)
+
+
+def test_the_scheduler_chains_and_anchors(service: House, chainer: Chainer, tmp_path: Path):
+    happened(service, "B1")
+    chain, anchor = trace_tasks(chainer, str(tmp_path / "anchors"), "")
+    assert (chain.every, anchor.every) == (5, 60)
+    assert (chain.do(), anchor.do()) == (1, 2)
+    assert [one.position for one in read_anchors(tmp_path / "anchors")] == [2, 1]
+    made = Service(Directory(service.database), service.campaign, "+33974750001")
+    parts = Parts(service.settings, service.store, made, service.woken)
+    assert {"chain", "anchor"} <= {task.name for task in wiring_commands._slow_tasks(parts)}
 
 
 # ---------------------------------------------------------------- the command
