@@ -62,8 +62,11 @@ def make(
         calls are served. What is named are ids and numbers, never a person.
         """
         with refusals(BadAnchors):
-            anchors = read_anchors(file) if file else []
-        verified = verify_store(store, campaigns(), limit=limit, say=click.echo)
+            if file:
+                read_anchors(file)
+            verified = verify_store(store, campaigns(), limit=limit, say=click.echo)
+            # Anew: the recount may have taken minutes, and anchors go on leaving.
+            anchors = read_anchors(file) if file else None
         broken = verify_traces(chainer, anchors, limit=limit, say=click.echo)
         verified = replace(verified, contradictions=verified.contradictions + broken)
         click.echo(verified.last_line())

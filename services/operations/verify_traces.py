@@ -12,12 +12,16 @@ from typing import Final
 from models.database import Connection
 from models.operations import traces, verify
 from models.operations.traces import CHAINS, MARK, Anchor, Line, Link
+from services.operations.anchor_traces import FILE
 from services.operations.erase_data import ACTS_KEPT
 from services.operations.traces import Chainer
 
 # A line is committed at most so long after the moment that it bears. One that turns up behind
 # younger ones was written later than it says.
 LATEST: Final = timedelta(minutes=10)
+
+# An anchor may be noted in the database, and leave behind the reading of the file.
+JUST_NOW: Final = timedelta(minutes=1)
 
 
 @dataclass
@@ -57,7 +61,7 @@ class Traced:
 
 def verify_traces(
     chainer: Chainer,
-    anchors: Sequence[Anchor],
+    anchors: Sequence[Anchor] | None,
     *,
     limit: int,
     say: Callable[[str], None],
@@ -65,14 +69,18 @@ def verify_traces(
     """Compare all of one state of the store; gives how many contradictions there are.
 
     `say` hears of the first `limit` of each chain, in the order of the chain, and how far it
-    reaches. Nothing that is said is personal. `anchors` are those that were kept outside.
+    reaches. Nothing that is said is personal. `anchors` are those of the file outside; None: there
+    is no such file here.
     """
     total = 0
     with verify.snapshot(chainer.store.database) as connection:
         now = traces.now(connection, chainer.store.clock)
         for chain in CHAINS:
-            of_chain = [one for one in anchors if one.chain == chain]
-            traced = _Walk(chainer, Traced(chain, limit), now, of_chain).through(connection)
+            of_chain = [one for one in anchors or () if one.chain == chain]
+            walk = _Walk(chainer, Traced(chain, limit), now, of_chain)
+            traced = walk.through(connection)
+            if anchors is not None:
+                walk.compare_file(connection)
             for sentence in traced.broken:
                 say(f"traces: {sentence}")
             if traced.contradictions > limit:
@@ -194,6 +202,20 @@ class _Walk:
                     f"{self._chain} ends at position {self._traced.position}, and at"
                     f" {_told(anchors[0].at)} it was anchored at {position}: its end was taken away"
                 )
+
+    def compare_file(self, connection: Connection) -> None:
+        """Whether the file has the newest anchor that was written to it."""
+        last = traces.last_anchor(connection, self._chain, FILE)
+        # One that leaves at this moment may be noted already, and not have been in the file.
+        if last is None or last > self._now - JUST_NOW:
+            return
+        times = [one.at for anchors in self._anchors.values() for one in anchors]
+        if not times or max(times) < last:
+            newest = f"its newest is of {_told(max(times))}" if times else "it has none"
+            self._break(
+                f"the file of anchors lacks that of {self._chain} of {_told(last)}: {newest}; if"
+                " another is meant, --anchors names it"
+            )
 
 
 def _by_position(anchors: Sequence[Anchor]) -> dict[int, list[Anchor]]:

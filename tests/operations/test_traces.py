@@ -80,7 +80,7 @@ def acted(house: House, *subjects: str, why: str = "Mme Durand a rappelé") -> N
 def told(chainer: Chainer, anchors: list[Anchor] | None = None) -> list[str]:
     """What is said of the chains, without how far they reach."""
     said: list[str] = []
-    count = verify_traces(chainer, anchors or [], limit=20, say=said.append)
+    count = verify_traces(chainer, anchors, limit=20, say=said.append)
     words = ("is chained", "is not chained", "wait to be linked", "was anchored last")
     broken = [one for one in said if not any(word in one for word in words)]
     assert count == len(broken)
@@ -582,6 +582,13 @@ def test_an_anchor_is_written_each_hour(service: House, chained: Chainer, tmp_pa
     assert [one["position"] for one in listener.news] == [4, 4, 5, 5]
     assert listener.news[0]["digest"] == found[0].chained.hex()
     assert told(chained, found) == []
+    # Lines of the file itself that are taken away are missed, too.
+    clock_of(service).advance(2 * MINUTE)
+    assert told(chained, found[:3])[-1] == (
+        "the file of anchors lacks that of staff_act of 2026-11-25T09:06:00+00:00: its newest is of"
+        " 2026-11-25T08:06:00+00:00; if another is meant, --anchors names it"
+    )
+    assert "it has none" in told(chained, [])[0]
 
 
 def test_an_anchor_that_cannot_leave_is_tried_again_and_holds_up_no_other(
