@@ -105,6 +105,13 @@ class Settings(BaseSettings):
     alert_webhook_url: str = ""
     # Its host, where that is a private one: else production refuses it.
     alert_webhook_private_host: str = ""
+    # Secrets that the chain of what is recorded is made with, oldest first, separated by commas.
+    # The last one links, all of them verify. Empty: SECRET_KEY.
+    traces_secret: str = ""
+    # Where the end of that chain is told each hour: a file that is only added to, and an address
+    # that gets a POST of JSON. Empty: not there.
+    traces_anchor_file: str = ""
+    traces_anchor_webhook_url: str = ""
     # Where somebody writes who found a hole in the service (an URI, mailto: or https:); empty: the
     # national number. It stands in /.well-known/security.txt.
     security_contact: str = ""
@@ -166,6 +173,8 @@ class Settings(BaseSettings):
             "sms_sender": "AlloRDV",
             "campaign": str(ROOT / "campaigns" / "demonstration.toml"),
             "feed_folder": str(VAR / "feed"),
+            "traces_secret": self.secret_key or DEVELOPMENT_SECRET,
+            "traces_anchor_file": self._anchor_file(),
         }
         for name, default in defaults.items():
             if not getattr(self, name):
@@ -175,6 +184,7 @@ class Settings(BaseSettings):
         self._check_caller_id()
         self._check_reply_number()
         self.vault_keys()
+        self.trace_secrets()
         if self.environment == "production":
             unfit = refusals(self, self.model_fields_set, known=_KNOWN)
             if unfit:
@@ -212,6 +222,27 @@ class Settings(BaseSettings):
                 "SMS_REPLY_NUMBER is a French mobile number (06 or 07): automatic systems may not"
                 " write with one"
             )
+
+    def _anchor_file(self) -> str:
+        """Beside a SQLite file; in production in the folder of this copy; else none.
+
+        A database of PostgreSQL that a test or a measurement makes is another one the next day.
+        """
+        path = self.database_url.removeprefix("sqlite:///")
+        if not self.database_url:
+            return str(VAR / "allo.sqlite3.anchors")
+        if path != self.database_url and path and path != ":memory:":
+            return f"{path}.anchors"
+        return str(VAR / "anchors") if self.environment == "production" else ""
+
+    def trace_secrets(self) -> list[str]:
+        """The secrets of the chain, oldest first. Raises ValueError about TRACES_SECRET."""
+        if self.traces_secret == self.secret_key:
+            return [self.secret_key]
+        secrets = [part.strip() for part in self.traces_secret.split(",")]
+        if not all(secrets):
+            raise ValueError("TRACES_SECRET must hold a secret, or several with commas")
+        return secrets
 
     def vault_keys(self) -> list[bytes]:
         """The data keys as bytes. Raises ValueError with a sentence about DATA_KEYS."""

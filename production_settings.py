@@ -49,11 +49,14 @@ class Given(Protocol):
     sms_parts_per_day: int
     alert_webhook_url: str
     alert_webhook_private_host: str
+    traces_anchor_webhook_url: str
     security_contact: str
     keldoc_key: str
     keldoc_secret: str
 
     def vault_keys(self) -> list[bytes]: ...
+
+    def trace_secrets(self) -> list[str]: ...
 
 
 def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> list[str]:
@@ -70,7 +73,14 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
         lambda: _numbers(given),
         lambda: _database(given.database_url),
         lambda: _redis(given.redis_url),
-        lambda: _alerts(given.alert_webhook_url, given.alert_webhook_private_host),
+        lambda: _told_to(
+            "ALERT_WEBHOOK_URL", given.alert_webhook_url, given.alert_webhook_private_host
+        ),
+        lambda: _told_to(
+            "TRACES_ANCHOR_WEBHOOK_URL",
+            given.traces_anchor_webhook_url,
+            given.alert_webhook_private_host,
+        ),
         lambda: _rest(given, said),
     )
     return [sentence for check in checks for sentence in check()]
@@ -95,13 +105,19 @@ def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:
         "TWILIO_AUTH_TOKEN": given.twilio_auth_token,
         "TWILIO_AUTH_TOKEN_PREVIOUS": given.twilio_auth_token_previous,
     }
-    for name, secret in secrets.items():
+    said = [
+        *secrets.items(),
+        # SECRET_KEY stands in where none is given, and is looked at once.
+        *(("TRACES_SECRET", one) for one in given.trace_secrets() if one != given.secret_key),
+    ]
+    for name, secret in said:
         if not secret:
             continue
         if secret in known:
             yield f"{name} is a value that everybody knows: it stands in the source"
         elif len(secret) < SECRET_LETTERS or len(set(secret)) < DIFFERENT_LETTERS:
-            remedy = HOW_TO_MAKE_ONE if name == "SECRET_KEY" else "take the provider's own"
+            ours = name in {"SECRET_KEY", "TRACES_SECRET"}
+            remedy = HOW_TO_MAKE_ONE if ours else "take the provider's own"
             yield f"{name} must be random and have at least {SECRET_LETTERS} letters; {remedy}"
     if given.secret_key and given.secret_key in {
         given.twilio_auth_token,
@@ -184,15 +200,15 @@ def _redis(url: str) -> Iterator[str]:
         yield "REDIS_URL must have a password, TLS (rediss://) or a local socket (unix://)"
 
 
-def _alerts(url: str, private_host: str) -> Iterator[str]:
+def _told_to(name: str, url: str, private_host: str) -> Iterator[str]:
     if not url:
         return
     parts = _split(url)
     if parts is None or parts.scheme != "https" or not parts.hostname:
-        yield "ALERT_WEBHOOK_URL must begin with https:// and name a host"
+        yield f"{name} must begin with https:// and name a host"
     elif _is_private(parts.hostname) and parts.hostname != private_host.lower():
         yield (
-            "ALERT_WEBHOOK_URL names a private address; if it is meant,"
+            f"{name} names a private address; if it is meant,"
             f" ALERT_WEBHOOK_PRIVATE_HOST={parts.hostname} allows it"
         )
 

@@ -37,6 +37,7 @@ from jobs.alert_listener import HttpListener, TellAlerts
 from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
+from jobs.traces import trace_tasks
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
@@ -49,7 +50,7 @@ from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
-from wiring_parts import Parts, make_control, make_ports, refuse_wrong_keys
+from wiring_parts import Parts, make_chainer, make_control, make_ports, refuse_wrong_keys
 
 # Seconds.
 PACE_EVERY = 1
@@ -88,7 +89,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.campaign.make(),
         commands.centres.make(store.database, store.clock, life),
         commands.store.make_data(store),
-        commands.store.make_migrate(settings.database_url),
+        commands.store.make_migrate(settings.database_url, store.vault),
         commands.store.make_demo(
             store.database, store.clock, lambda count: add_people(store, parts.service, count)
         ),
@@ -113,7 +114,9 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
             store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
         ),
         commands.staff.make(store, production=settings.environment == "production"),
-        commands.store.make(store, campaigns.all),
+        commands.store.make(
+            store, campaigns.all, make_chainer(settings, store), settings.traces_anchor_file
+        ),
         commands.understand.make(store.clock),
     ):
         group.add_command(command)
@@ -136,7 +139,7 @@ def _make_feed(parts: Parts) -> SmartFeed:
 
 
 def _slow_tasks(parts: Parts) -> list[Task]:
-    """What else the scheduler does, each in a thread of its own: our feed, and partners' slots."""
+    """What else the scheduler does, each in a thread of its own: feed, partners' slots, traces."""
     settings, store = parts.settings, parts.store
     keldoc = partner_mirror.make_keldoc(
         settings.partners, settings.keldoc_key, settings.keldoc_secret
@@ -147,6 +150,11 @@ def _slow_tasks(parts: Parts) -> list[Task]:
         *feed_tasks(_make_feed(parts)),
         *partner_feeds.feed_tasks(parts.settings.partners, store.database, store.clock),
         *partner_mirror.mirror_tasks(store, keldoc, parts.service.campaigns.current),
+        *trace_tasks(
+            make_chainer(settings, store),
+            settings.traces_anchor_file,
+            settings.traces_anchor_webhook_url,
+        ),
     ]
 
 

@@ -19,6 +19,7 @@ from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.messages.texts import text_names
 from services.operations.check_keys import check_keys
+from services.operations.traces import Chainer, TraceKeys
 from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.short_links import Links
@@ -59,6 +60,11 @@ def _platforms() -> Mapping[str, str]:
     from jobs.partner_files import NAMES  # noqa: PLC0415 (readers: loaded where one is named)
 
     return NAMES
+
+
+def make_chainer(settings: config.Settings, store: Store) -> Chainer:
+    """What chains the lines that are recorded, and compares them."""
+    return Chainer(store, TraceKeys(settings.trace_secrets()))
 
 
 def make_control(settings: config.Settings) -> CallControl:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from commands import operator
+from commands.operator import Seen
 from commands.terminal import print_csv
 from models.booking import bookings, changes, history
 from models.booking.changes import BookingDetails
@@ -82,30 +83,31 @@ def make(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.G
 def _add_looking(group: click.Group, store: Store) -> None:
     @group.command("export", epilog="Example: flask bookings export > bookings.csv")
     @click.option("--with-people", is_flag=True, help="Add who comes: birth date, phone, name.")
-    def export(*, with_people: bool) -> None:
-        """Every appointment as CSV on standard output.
+    @operator.reads_people(store)
+    def export(seen: Seen, *, with_people: bool) -> None:
+        """Every appointment as CSV on standard output; that it was read is recorded.
 
         `start` carries the centre's own time zone, `created_at` is UTC. A reference is empty once
         it has been erased.
         """
         with store.database.transaction() as connection:
             found = bookings.export(connection, store.vault, with_people=with_people)
-            if with_people:
-                operator.record_reading(connection, store, "people_exported", "bookings")
+            what = "people_exported" if with_people else "bookings_exported"
+            seen(connection, what, "bookings")
             print_csv(COLUMNS + PEOPLE if with_people else COLUMNS, map(_exported, found))
 
     @group.command("show", epilog="Example: flask bookings show 4521000001")
     @click.argument("reference")
     @click.option("--with-people", is_flag=True, help="Add who comes: birth date, phone, name.")
-    def show(*, reference: str, with_people: bool) -> None:
-        """Everything about one booking, with its history.
+    @operator.reads_people(store)
+    def show(seen: Seen, *, reference: str, with_people: bool) -> None:
+        """Everything about one booking, with its history; that it was read is recorded.
 
         Appointments are told by the centre's own clock, everything else in UTC.
         """
         with store.database.transaction() as connection:
             file = _found(connection, store, reference)
-            if with_people:
-                operator.record_reading(connection, store, "person_shown", file.id)
+            seen(connection, "person_shown" if with_people else "booking_shown", file.id)
             centres = centre_states(connection, {one.centre_id for one in file.appointments})
             lines = history.of_booking(connection, file.id)
         for line in _told(file, centres, with_people=with_people):
@@ -122,11 +124,13 @@ def _add_changing(
     @click.argument("reference")
     @click.option("--dose", type=_DOSE, help="Only this one. The second goes with the first.")
     @click.option("--why", required=True, help="For the history; nothing about the person.")
-    def cancel_(*, reference: str, dose: int | None, why: str) -> None:
+    @operator.reads_people(store)
+    def cancel_(seen: Seen, *, reference: str, dose: int | None, why: str) -> None:
         """Cancel a booking, or one dose of it."""
         by = _by(why)
         with store.database.transaction() as connection:
             file = _found(connection, store, reference)
+            seen(connection, "booking_changed", file.id)
             campaign = campaign_of(file.campaign)
             doses = None if dose is None else [dose]
             _tell(cancel(connection, store, campaign, file.id, doses, by=by))
@@ -134,11 +138,13 @@ def _add_changing(
     @group.command("restore", epilog='Example: flask bookings restore 4521000001 --why "mistaken"')
     @click.argument("reference")
     @click.option("--why", required=True, help="For the history; nothing about the person.")
-    def restore(*, reference: str, why: str) -> None:
+    @operator.reads_people(store)
+    def restore(seen: Seen, *, reference: str, why: str) -> None:
         """Take a cancellation back, within ten minutes: so long its places are kept."""
         by = _by(why)
         with store.database.transaction() as connection:
             file = _found(connection, store, reference)
+            seen(connection, "booking_changed", file.id)
             campaign = _campaign(campaign_of, file)
             _tell(undo_cancel(connection, store, campaign, _holder(store), file.id, by=by))
 
@@ -151,7 +157,9 @@ def _add_changing(
     @click.option("--second", type=_MOMENT, help="The same for the second dose.")
     @click.option("--centre", "centre_id", metavar="GID", help="Another centre.")
     @click.option("--why", required=True, help="For the history; nothing about the person.")
+    @operator.reads_people(store)
     def move_(
+        seen: Seen,
         *,
         reference: str,
         first: datetime | None,
@@ -166,6 +174,7 @@ def _add_changing(
         by = _by(why)
         with store.database.transaction() as connection:
             file = _found(connection, store, reference)
+            seen(connection, "booking_changed", file.id)
             campaign = _campaign(campaign_of, file)
             to = {
                 dose: _slot(connection, centre_id or file.centre_id, moment)

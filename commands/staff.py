@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 
 import click
 
+from commands import operator
+from commands.operator import Seen
 from commands.terminal import refusals
 from models.accounts.staff import ROLES
 from services.accounts import passwords
@@ -202,8 +204,12 @@ def _add_looking(group: click.Group, store: Store) -> None:
     @click.option("--login", help="Only of this person.")
     @click.option("--subject", help="Only about this id.")
     @click.option("--last", type=click.IntRange(1, 10_000), default=50, show_default=True)
-    def acts(*, login: str | None, subject: str | None, last: int) -> None:
-        """The newest acts: moment (UTC), who, what, about which id, why. Nobody can change them."""
+    @operator.reads_people(store)
+    def acts(seen: Seen, *, login: str | None, subject: str | None, last: int) -> None:
+        """The newest acts: moment (UTC), who, what, about which id, why. Nobody can change them.
+
+        Reasons tell of people, so that they were read is an act too.
+        """
         with _refusals():
             names = {one.staff.id: one.staff.login for one in accounts.lines(store)}
             staff_id = None
@@ -211,6 +217,8 @@ def _add_looking(group: click.Group, store: Store) -> None:
                 with store.database.statement() as connection:
                     staff_id = accounts.find(connection, store, login).id
         found = accounts.read_acts(store, limit=last, staff_id=staff_id, subject=subject)
+        with store.database.transaction() as connection:
+            seen(connection, "acts_shown", "acts")
         for one in found:
             at, act = one.at.isoformat(timespec="seconds"), one.act
             who = names.get(act.staff_id, act.staff_id)

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from commands.terminal import progress_bar, refusals
 from jobs import feeds
 from models.clock import Clock
+from models.crypto import Vault
 from models.database import Database
 from models.migrations import runner
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
 from services.centres.import_centres import FileRefused
+from services.operations.anchor_traces import BadAnchors, read_anchors
 from services.operations.demonstration import prepare
 from services.operations.erase_data import NotAllErased, erase_data
+from services.operations.traces import Chainer
+from services.operations.verify_traces import verify_traces
 from services.store import Store
 
 
-def make(store: Store, campaigns: Callable[[], Iterable[Campaign]]) -> click.Group:
-    """The group `store`; `campaigns` gives those that are known, for their intervals."""
+def make(
+    store: Store, campaigns: Callable[[], Iterable[Campaign]], chainer: Chainer, anchor_file: str
+) -> click.Group:
+    """The group `store`; `campaigns` gives those that are known, for their intervals.
+
+    `chainer` knows the secrets of the traces; `anchor_file` is where anchors are, empty: nowhere.
+    """
 
     @click.group("store")
     def group() -> None:
@@ -34,14 +45,30 @@ def make(store: Store, campaigns: Callable[[], Iterable[Campaign]]) -> click.Gro
         show_default=True,
         help="How many contradictions of each kind are named; all are counted.",
     )
+    @click.option(
+        "--anchors",
+        "file",
+        type=click.Path(path_type=Path),
+        default=anchor_file or None,
+        help="The file of anchors, if not that of TRACES_ANCHOR_FILE.",
+    )
     @click.pass_context
-    def verify(context: click.Context, limit: int) -> None:
+    def verify(context: click.Context, limit: int, file: Path | None) -> None:
         """Recount everything and name what contradicts itself; exit status 1 if anything does.
 
-        Nothing is changed and nobody is held up: it may run while calls are served. What is named
-        are ids and numbers, never a person.
+        Then compare the history of bookings and the acts of staff with the chain of what was
+        recorded, and the chain with the anchors outside: the first line that is missing, changed or
+        new in the past is named first. Nothing is changed and nobody is held up: it may run while
+        calls are served. What is named are ids and numbers, never a person.
         """
-        verified = verify_store(store, campaigns(), limit=limit, say=click.echo)
+        with refusals(BadAnchors):
+            if file:
+                read_anchors(file)
+            verified = verify_store(store, campaigns(), limit=limit, say=click.echo)
+            # Anew: the recount may have taken minutes, and anchors go on leaving.
+            anchors = read_anchors(file) if file else None
+        broken = verify_traces(chainer, anchors, limit=limit, say=click.echo)
+        verified = replace(verified, contradictions=verified.contradictions + broken)
         click.echo(verified.last_line())
         if verified.contradictions:
             context.exit(1)
@@ -71,8 +98,8 @@ def make_data(store: Store) -> click.Group:
     return group
 
 
-def make_migrate(database_url: str) -> click.Command:
-    """The command `migrate`."""
+def make_migrate(database_url: str, vault: Vault | None = None) -> click.Command:
+    """The command `migrate`; `vault` seals what earlier versions left in clear."""
 
     @click.command("migrate", epilog="Example: flask migrate")
     def migrate() -> None:
@@ -81,8 +108,8 @@ def make_migrate(database_url: str) -> click.Command:
         It does not wait long for anybody: when a table is kept busy, it gives up with exit status 1
         and leaves the calls alone.
         """
-        with refusals(runner.SchemaBusy, runner.SchemaUnknown):
-            before, after = runner.upgrade(database_url)
+        with refusals(runner.SchemaBusy, runner.SchemaUnknown, runner.NoKeys):
+            before, after = runner.upgrade(database_url, vault=vault)
         if before == after:
             click.echo(f"The database is at {after} already.")
         else:

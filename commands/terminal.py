@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 import click
 
 from services.centres.import_centres import Progress, no_progress
-from services.csv_cells import cell
+from services.csv_cells import write_rows
 
 
 @contextmanager
@@ -43,8 +43,6 @@ def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
     No text in it is a formula to a spreadsheet: a number +33… has an apostrophe in front.
     """
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(map(cell, row) for row in rows)
+    write_rows(sys.stdout, chain([columns], rows))
     # What is told on standard error afterwards comes after it.
     sys.stdout.flush()

@@ -26,10 +26,13 @@ log = structlog.get_logger()
 
 
 class HttpListener:
-    """POSTs JSON to an address. It follows no redirect, and keeps no answer."""
+    """POSTs JSON to an address. It follows no redirect, and keeps no answer.
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    `what` is told there, for the log of what was not.
+    """
+
+    def __init__(self, address: str, what: str = "alert") -> None:
+        self._address, self._what = address, what
         self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(TIMEOUT_SECONDS))
 
     def tell(self, news: dict[str, Any]) -> bool:
@@ -40,10 +43,10 @@ class HttpListener:
             )
         except urllib3.exceptions.HTTPError as error:
             # Not its text: the address may carry a secret.
-            log.warning("alert not told", error=type(error).__name__)
+            log.warning("not told", what=self._what, error=type(error).__name__)
             return False
         if answer.status not in _TAKEN:
-            log.warning("alert not told", status=answer.status)
+            log.warning("not told", what=self._what, status=answer.status)
             return False
         return True
 

@@ -15,6 +15,7 @@ import models.messages.tables
 import models.online.tables
 import models.operations.key_canary
 import models.operations.tables
+import models.operations.traces
 import models.partners.tables
 import models.public.tables
 import models.queue.tables

@@ -1,9 +1,30 @@
-"""Cells of a CSV that a person may open in a spreadsheet."""
+"""CSV that a person may open in a spreadsheet: the only place that writes any."""
 
 from __future__ import annotations
 
-# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+import csv
+
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection); the wide ones are
+# those of Japanese keyboards, which some read as the narrow ones.
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+class Written(Protocol):
+    """Where rows go."""
+
+    def write(self, text: str, /) -> object: ...
+
+
+def write_rows(
+    file: Written, rows: Iterable[Iterable[object]], *, delimiter: str = ",", end: str = "\n"
+) -> None:
+    """Write rows as CSV, each as soon as it is there; no text in them is a formula."""
+    writer = csv.writer(file, delimiter=delimiter, lineterminator=end)
+    for row in rows:
+        writer.writerow([cell(value) for value in row])
 
 
 def cell(value: object) -> object:

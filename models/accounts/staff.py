@@ -14,9 +14,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    func,
+    select,
+    update,
+)
 
-from models.accounts.tables import ROLES, staff, staff_act
+from models.accounts.tables import ROLES, act_reason, staff, staff_act
 from models.accounts.tables import staff_session as session
 from models.agents.tables import agent
 from models.clock import Clock, DatabaseClock
@@ -378,22 +388,36 @@ def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> i
 # ---------------------------------------------------------------- acts
 
 
-def add_act(connection: Connection, clock: Clock, act: Act) -> None:
-    """Write one line, in the transaction of the act itself. The database forbids changes."""
-    connection.execute(
-        staff_act.insert().values(
-            at=clock.at(),
-            staff_id=act.staff_id,
-            what=act.what,
-            subject=act.subject,
-            why=act.why,
-            details=json.dumps(act.details, separators=(",", ":")),
-        )
-    )
+def add_act(connection: Connection, clock: Clock, vault: Vault, act: Act) -> None:
+    """Write one line, in the transaction of the act itself. The database forbids changes.
+
+    A reason is sealed, for staff type there what the person on the line says.
+    """
+    values = {
+        "at": clock.at(),
+        "staff_id": act.staff_id,
+        "what": act.what,
+        "subject": act.subject,
+        "details": json.dumps(act.details, separators=(",", ":")),
+    }
+    if not act.why:
+        connection.execute(staff_act.insert().values(values).inline())
+        return
+    number = connection.execute(
+        staff_act.insert().values(values).returning(staff_act.c.id)
+    ).scalar_one()
+    sealed = vault.seal_text(act.why, reason_place(number))
+    connection.execute(act_reason.insert().values(id=number, why_enc=sealed))
+
+
+def reason_place(number: int) -> str:
+    """Where the reason of the act with this number lives, for the vault."""
+    return f"act_reason.why:{number}"
 
 
 def acts(
     connection: Connection,
+    vault: Vault,
     *,
     limit: int,
     staff_id: str | None = None,
@@ -403,9 +427,14 @@ def acts(
 ) -> list[RecordedAct]:
     """The newest acts, newest first; `before` is the number of the last of the page before.
 
-    `after`: only those that have a higher number.
+    `after`: only those that have a higher number. Raises models.crypto.CannotOpen.
     """
-    statement = select(staff_act).order_by(staff_act.c.id.desc()).limit(limit)
+    statement = (
+        select(staff_act, act_reason.c.why_enc)
+        .outerjoin(act_reason, act_reason.c.id == staff_act.c.id)
+        .order_by(staff_act.c.id.desc())
+        .limit(limit)
+    )
     if staff_id is not None:
         statement = statement.where(staff_act.c.staff_id == staff_id)
     if subject is not None:
@@ -414,18 +443,21 @@ def acts(
         statement = statement.where(staff_act.c.id < before)
     if after is not None:
         statement = statement.where(staff_act.c.id > after)
-    return [_written(row) for row in connection.execute(statement)]
+    return [
+        _written(row, vault.open_text(row.why_enc, reason_place(row.id)) or "")
+        for row in connection.execute(statement)
+    ]
 
 
-def _written(row: Any) -> RecordedAct:
-    act = Act(row.staff_id, row.what, row.subject, row.why, json.loads(row.details))
+def _written(row: Any, why: str) -> RecordedAct:
+    act = Act(row.staff_id, row.what, row.subject, why, json.loads(row.details))
     return RecordedAct(row.id, row.at, act)
 
 
 def newest_acts(
     connection: Connection, what: str, subjects: Collection[str]
 ) -> dict[str, RecordedAct]:
-    """The newest act of a kind on each of these, by what it was done to."""
+    """The newest act of a kind on each of these, by what it was done to; without the reasons."""
     if not subjects:
         return {}
     statement = (
@@ -433,13 +465,21 @@ def newest_acts(
         .where(staff_act.c.subject.in_(subjects), staff_act.c.what == what)
         .order_by(staff_act.c.id)
     )
-    return {row.subject: _written(row) for row in connection.execute(statement)}
+    return {row.subject: _written(row, "") for row in connection.execute(statement)}
 
 
 def forget_acts(connection: Connection, clock: Clock, after: timedelta) -> int:
-    """Delete acts that are older; gives how many. The database itself refuses younger ones.
+    """Delete acts that are older, with their reasons; gives how many acts.
 
-    Its own clock must say so as well: what a clock that runs ahead takes for old stays for now.
+    The database itself refuses younger ones. Its own clock must say so as well: what a clock that
+    runs ahead takes for old stays for now.
     """
     old = [staff_act.c.at < one.at(-after) for one in (clock, DatabaseClock())]
-    return connection.execute(delete(staff_act).where(*old)).rowcount
+    if connection.dialect.name == "sqlite":
+        # It would give the number of the newest line again, once that is gone.
+        newest = select(func.max(staff_act.c.id)).scalar_subquery()
+        old.append(staff_act.c.id < newest)
+    forgotten = connection.execute(delete(staff_act).where(*old)).rowcount
+    of_an_act = exists().where(staff_act.c.id == act_reason.c.id)
+    connection.execute(delete(act_reason).where(~of_an_act))
+    return forgotten

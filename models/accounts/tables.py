@@ -68,8 +68,17 @@ staff_act = Table(
     must("staff_id", String(32), "or a word: system, operator"),
     must("what", String(24)),
     must("subject", String(60), "id of a call, booking, queue, staff"),
-    must("why", String(120)),
     must("details", Text, "JSON of ids and words; nothing personal"),
     index("ix_staff_act_at", "at"),
     index("ix_staff_act_subject", "subject"),
+)
+
+# Why an act was done, where a reason was given: staff type numbers and birth dates there. It is a
+# table of its own, for a line of `staff_act` never changes, and sealed bytes change when the data
+# key does. It refers to no row by a foreign key: that would need the right to change `staff_act`.
+act_reason = Table(
+    "act_reason",
+    metadata,
+    key("id", RowId, "of the act", autoincrement=False),
+    must("why_enc", LargeBinary),
 )

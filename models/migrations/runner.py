@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from models.crypto import Vault
 from models.database import Database
 
 # A migration that waits for a lock makes every call behind it wait: give up and try again.
@@ -32,36 +33,46 @@ class SchemaBusy(Exception):
     """One sentence: why the migration could not go on, and what to do."""
 
 
+class NoKeys(Exception):
+    """One sentence: a migration seals or opens personal values, and was given no data keys."""
+
+
 class SchemaUnknown(Exception):
     """One sentence: the database is where none of our migrations begins or ends, and what to do."""
 
 
-def _config(connection: Connection | None = None) -> Config:
+def _config(connection: Connection | None = None, vault: Vault | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     if connection is not None:
         config.attributes["connection"] = connection
+    config.attributes["vault"] = vault
     return config
 
 
-def upgrade(url: str, revision: str = "head") -> tuple[str | None, str | None]:
+def upgrade(
+    url: str, revision: str = "head", *, vault: Vault | None = None
+) -> tuple[str | None, str | None]:
     """Migrate the database at `url`; gives the revisions before and after.
 
-    Safe to repeat after it was cut off. Raises SchemaBusy when a lock is not to be had,
-    SchemaUnknown when another version of the code migrated the database, and SQLAlchemy's
-    OperationalError when the database cannot be reached.
+    `vault` seals what lay in clear; an empty database needs none. Safe to repeat after it was cut
+    off. Raises SchemaBusy when a lock is not to be had, SchemaUnknown when another version of the
+    code migrated the database, NoKeys where there is something to seal and no vault, and
+    SQLAlchemy's OperationalError when the database cannot be reached.
     """
-    return _run(url, lambda config: command.upgrade(config, revision))
+    return _run(url, lambda config: command.upgrade(config, revision), vault)
 
 
-def downgrade(url: str, revision: str) -> tuple[str | None, str | None]:
+def downgrade(
+    url: str, revision: str, *, vault: Vault | None = None
+) -> tuple[str | None, str | None]:
     """Take migrations back down to `revision` ("base" for an empty database).
 
-    Raises SchemaBusy when a lock is not to be had; that migration is undone not at all, then.
-    Raises SchemaUnknown as upgrade() does.
+    `vault` opens what must lie in clear again. Raises SchemaBusy when a lock is not to be had; that
+    migration is undone not at all, then. Raises SchemaUnknown and NoKeys as upgrade() does.
     """
-    return _run(url, lambda config: command.downgrade(config, revision))
+    return _run(url, lambda config: command.downgrade(config, revision), vault)
 
 
 def newest() -> str | None:
@@ -69,13 +80,15 @@ def newest() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def _run(url: str, action: Callable[[Config], None]) -> tuple[str | None, str | None]:
+def _run(
+    url: str, action: Callable[[Config], None], vault: Vault | None
+) -> tuple[str | None, str | None]:
     database = Database(url)
     try:
         with database.engine.connect() as connection:
             before = _revision(connection)
             _must_be_known(before)
-            action(_config(connection))
+            action(_config(connection, vault))
             return before, _revision(connection)
     except OperationalError as error:
         if _is_busy(error):

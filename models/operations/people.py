@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, or_, select, update
 
-from models.accounts.tables import staff, staff_act
+from models.accounts.tables import act_reason, staff, staff_act
 from models.agents.tables import intent, leg
 from models.attempts import attempt
 from models.booking.tables import appointment, booking, history
@@ -425,6 +425,11 @@ def _acts(trail: Trail) -> ColumnElement[bool] | None:
     return staff_act.c.subject.in_(trail.subjects) if trail.subjects else None
 
 
+def _reasons(trail: Trail) -> ColumnElement[bool] | None:
+    acts = _acts(trail)
+    return None if acts is None else act_reason.c.id.in_(select(staff_act.c.id).where(acts))
+
+
 # Every table that a person is in, in the order of an export.
 KINDS: tuple[Kind, ...] = (
     Kind(booking, _in(booking.c.id, "bookings"), "created_at", frozenset({"idempotency_key"})),
@@ -447,6 +452,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(caller_pace, _of_line(caller_pace.c.caller_idx), "at"),
     Kind(attempt, _attempts, "at"),
     Kind(staff_act, _acts, "id"),
+    Kind(act_reason, _reasons, "id"),
 )
 _ROLE = "role"
 
@@ -555,7 +561,8 @@ def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:
 def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     """Erase a person from all tables but those that are only added to; safe to repeat.
 
-    Lines of `history` and `staff_act` stay: they hold ids and moments, which lead nowhere then.
+    Lines of `history` and `staff_act` stay: they hold ids and moments, which lead nowhere then. So do
+    the reasons that staff typed, sealed, as long as their acts.
     """
     for table, column, ids, values in _blanks(clock):
         found = getattr(trail, ids)

@@ -349,10 +349,11 @@ def record_act(  # noqa: PLR0917 (written at every act: the order is the sentenc
 ) -> None:
     """One line of the history, in the transaction of the act: all or nothing.
 
-    `what` has at most 24 letters; `subject` is an id; `why` and `details` hold nothing personal.
+    `what` has at most 24 letters; `subject` is an id; `details` hold nothing personal. `why` is
+    sealed: people type numbers and birth dates there.
     """
     act = Act(staff_id, what, subject, why[:LONGEST_WHY], details or {})
-    rows.add_act(connection, store.clock, act)
+    rows.add_act(connection, store.clock, store.vault, act)
 
 
 def read_file(
@@ -382,6 +383,7 @@ def read_acts(
     with store.database.statement() as connection:
         return rows.acts(
             connection,
+            store.vault,
             limit=limit,
             staff_id=staff_id,
             subject=subject,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
@@ -10,6 +10,8 @@ from prometheus_client.registry import Collector
 
 from models.clock import Clock
 from models.messages import outbox
+from models.operations import traces
+from models.operations.traces import CHAINS
 from models.queue import callbacks
 from models.slots import places
 from models.supervision import snapshots
@@ -39,8 +41,11 @@ class StoreCollector(Collector):
             promised, oldest = callbacks.waiting(connection, clock)
             held = places.count_held(connection, clock)
             found = snapshots.get(connection, NAME)
+            unlinked = [traces.waiting(connection, chain) for chain in CHAINS]
+            anchored = [traces.last_anchor(connection, chain) for chain in CHAINS]
         room = read_room(found.body, found.at) if found and found.body else Room()
         yield from (waiting, age)
+        yield from _of_chains(clock, unlinked, anchored)
         for name, words, value in (
             ("allo_callbacks_waiting", "Promises to ring, not kept yet", promised),
             (
@@ -57,6 +62,23 @@ class StoreCollector(Collector):
             ),
         ):
             yield GaugeMetricFamily(name, words, value=value)
+
+
+def _of_chains(
+    clock: Clock, unlinked: Sequence[int], anchored: Sequence[datetime | None]
+) -> Iterator[GaugeMetricFamily]:
+    """What is recorded and not linked yet; how long ago an anchor left, where one ever did."""
+    lines = GaugeMetricFamily(
+        "allo_traces_unlinked", "Lines recorded and not chained yet", labels=["chain"]
+    )
+    ages = GaugeMetricFamily(
+        "allo_trace_anchor_age_seconds", "Since the end of the chain left", labels=["chain"]
+    )
+    for chain, count, at in zip(CHAINS, unlinked, anchored, strict=True):
+        lines.add_metric([chain], count)
+        if at is not None:
+            ages.add_metric([chain], _age(clock, at))
+    yield from (lines, ages)
 
 
 def _age(clock: Clock, since: datetime | None) -> float:

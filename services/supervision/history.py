@@ -16,6 +16,7 @@ from models.accounts.staff import RecordedAct
 from models.database import Connection
 from models.supervision import tallies
 from models.supervision.tallies import QUARTER, TallyCount
+from services.store import Store
 from services.supervision.board import iso
 from services.supervision.counts import ZONE, begins
 
@@ -102,11 +103,13 @@ def quarters(connection: Connection, day: date) -> list[TallyCount]:
     return list(tallies.between(connection, begins(day), ends(day)))
 
 
-def acts_of(connection: Connection, export: Export, *, page: int = 500) -> Iterator[RecordedAct]:
+def acts_of(
+    connection: Connection, store: Store, export: Export, *, page: int = 500
+) -> Iterator[RecordedAct]:
     """Every act of these days, newest first, read in portions."""
     since, until, before = begins(export.first), ends(export.last), None
     while True:
-        some = staff_rows.acts(connection, limit=page, before=before)
+        some = staff_rows.acts(connection, store.vault, limit=page, before=before)
         for one in some:
             if one.at < since:
                 return

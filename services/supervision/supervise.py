@@ -331,7 +331,7 @@ def undo(store: Store, who: Staff, number: int) -> None:
     Why not: `gone` (no such act), `not_undoable`, `changed` (it was set again since).
     """
     with store.database.transaction() as connection:
-        found = _written(connection, number)
+        found = _written(connection, store, number)
         act = found.act
         if act.what not in CAN_BE_UNDONE:
             raise ActRefused("not_undoable")
@@ -343,8 +343,8 @@ def undo(store: Store, who: Staff, number: int) -> None:
         record_act(connection, store, who.id, UNDONE, act.subject, act.what, details)
 
 
-def _written(connection: Connection, number: int) -> RecordedAct:
-    for one in staff_rows.acts(connection, limit=1, before=number + 1):
+def _written(connection: Connection, store: Store, number: int) -> RecordedAct:
+    for one in staff_rows.acts(connection, store.vault, limit=1, before=number + 1):
         if one.number == number:
             return one
     raise ActRefused("gone")

@@ -24,7 +24,19 @@ def acted(service: House, subject: str, ago: timedelta) -> None:
     """An act of so long ago, by the clock on the wall: the database looks at that one."""
     with service.database.transaction() as connection:
         clock = FixedClock(datetime.now(UTC) - ago)
-        rows.add_act(connection, clock, Act("anna", "read_file", subject, "Mme Durand a rappelé"))
+        act = Act("anna", "read_file", subject, "Mme Durand a rappelé")
+        rows.add_act(connection, clock, service.store.vault, act)
+
+
+def changes(service: House, change: object) -> None:
+    """Change the acts with every right that the migration took from the role.
+
+    Then the trigger alone refuses, whoever the role of the tests is.
+    """
+    with service.database.transaction() as connection:
+        if not service.database.is_sqlite:
+            connection.execute(text("GRANT UPDATE, TRUNCATE ON staff_act TO CURRENT_USER"))
+        connection.execute(change)  # type: ignore[call-overload]
 
 
 def kept(service: House) -> list[str]:
@@ -33,18 +45,15 @@ def kept(service: House) -> list[str]:
 
 @pytest.mark.parametrize(
     "change",
-    [update(staff_act).values(why=""), delete(staff_act), text("TRUNCATE staff_act")],
+    [update(staff_act).values(what=""), delete(staff_act), text("TRUNCATE staff_act")],
     ids=["update", "delete", "truncate"],
 )
 def test_an_act_is_neither_changed_nor_taken_away(service: House, change: object):
     if service.database.is_sqlite and "TRUNCATE" in str(change):
         pytest.skip("SQLite has no such word")
     acted(service, "yesterday", DAY)
-    with (
-        pytest.raises(DBAPIError, match=r"append only|permission denied"),
-        service.database.transaction() as connection,
-    ):
-        connection.execute(change)  # type: ignore[call-overload]
+    with pytest.raises(DBAPIError, match="staff_act is append only"):
+        changes(service, change)
     assert kept(service) == ["yesterday"]
 
 
@@ -54,7 +63,7 @@ def test_an_old_act_is_not_changed_either(service: House):
         pytest.raises(DBAPIError, match=r"append only|permission denied"),
         service.database.transaction() as connection,
     ):
-        connection.execute(update(staff_act).values(why=""))
+        connection.execute(update(staff_act).values(what=""))
 
 
 def test_acts_are_forgotten_after_a_year_and_no_earlier(service: House):

@@ -112,13 +112,19 @@ def test_who_reads_people_at_the_command_line_is_in_the_history_of_acts(
 ):
     run(town, "export")
     run(town, "show", booked.reference)
-    assert acts_of(town) == []
     run(town, "export", "--with-people")
     run(town, "show", booked.reference, "--with-people")
-    shown, exported = acts_of(town)
-    assert (exported.what, exported.staff_id) == ("people_exported", "operator")
-    assert (shown.what, shown.subject) == ("person_shown", booked.id)
-    assert json.loads(shown.details) == {"by": operator.name()}
+    run(town, "cancel", booked.reference, "--why", "ill")
+    acts = acts_of(town)[::-1]
+    assert [(one.what, one.subject) for one in acts] == [
+        ("bookings_exported", "bookings"),
+        ("booking_shown", booked.id),
+        ("people_exported", "bookings"),
+        ("person_shown", booked.id),
+        ("booking_changed", booked.id),
+    ]
+    assert {one.staff_id for one in acts} == {"operator"}
+    assert [json.loads(one.details) for one in acts] == [{"by": operator.name()}] * len(acts)
 
 
 def acts_of(town: House) -> list[Any]:

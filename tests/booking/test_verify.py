@@ -45,11 +45,13 @@ def two_doses(database_url: str) -> Iterator[House]:
 
 
 def verified(service: House, *options: str) -> tuple[int, list[str]]:
-    """Exit status and lines of the command."""
+    """Exit status and lines of the command, without those about the chain (test_traces.py)."""
     result = service.app.test_cli_runner().invoke(args=["store", "verify", *options])
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert result.stderr == ""
-    return result.exit_code, result.stdout.splitlines()
+    return result.exit_code, [
+        line for line in result.stdout.splitlines() if not line.startswith("traces: ")
+    ]
 
 
 def behind_the_back(database: Database, *statements: str) -> None:

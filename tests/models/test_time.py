@@ -199,7 +199,8 @@ def test_two_doses_across_a_change_of_clocks(
         assert [start.date() for start in starts] == [first, first + timedelta(days=apart)]
         assert {(start.hour, start.minute) for start in starts} == {(hour, minute)}
         result = service.app.test_cli_runner().invoke(args=["store", "verify"])
-        assert result.stdout.splitlines() == ["1 bookings, 4 places, 0 contradictions"]
+        assert result.stdout.splitlines()[-1] == "1 bookings, 4 places, 0 contradictions"
+        assert result.exit_code == 0
 
 
 def test_a_second_dose_that_only_hours_would_allow_is_not_offered(database_url: str):

@@ -7,7 +7,6 @@ an act concerns can be asked first. Nothing of a caller is here but ids.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 
@@ -27,7 +26,7 @@ from services.accounts.staff import READ_FILE, RecordedAct, names_of, read_acts,
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
-from services.csv_cells import cell
+from services.csv_cells import write_rows
 from services.desk.search import SEARCHED, TOO_MANY
 from services.ports import CallControl
 from services.store import Store
@@ -233,7 +232,7 @@ class _Reading:
         # on the page: a downloaded file has no expiry and no record of its readers.
         yield ("number", "at_utc", "staff_id", "what", "subject", "before", "after")
         with self.store.database.statement() as connection:
-            found = list(board_history.acts_of(connection, export))
+            found = list(board_history.acts_of(connection, self.store, export))
         for one in found:
             act = one.act
             before, after = _change(act.details)
@@ -482,5 +481,5 @@ def _csv(rows: Iterator[Sequence[object]]) -> Iterator[bytes]:
     yield "\ufeff".encode()
     for row in rows:
         text = io.StringIO()
-        csv.writer(text, delimiter=";", lineterminator="\r\n").writerow(map(cell, row))
+        write_rows(text, [row], delimiter=";", end="\r\n")
         yield text.getvalue().encode()

@@ -1,0 +1,129 @@
+"""What staff type as a reason lies sealed: numbers and birth dates are among it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from models.accounts.tables import act_reason
+from models.all_tables import metadata
+from models.crypto import Vault
+from models.database import Database
+from models.migrations.runner import NoKeys, downgrade, upgrade
+from services.accounts.staff import read_acts, record_act
+from services.operations.erase_data import ACTS_KEPT, erase_data
+from services.store import Store
+from tests.support.house import House
+from tests.support.rows import clock_of, execute, rows_of
+
+TYPED = "Mme Durand, 0612345678, née le 12/03/1942, rappelle"
+VAULT = Vault([bytes(range(32))])
+AS_BEFORE = (
+    "INSERT INTO staff_act (at, staff_id, what, subject, why, details) VALUES "
+    "('2026-11-20 08:00:00.000000+00:00', 'anna', 'searched', '', :why, '{}')"
+)
+
+
+def everything(database: Database) -> str:
+    """Every value of every table, as one text."""
+    return "\n".join(
+        repr(tuple(row))
+        for table in metadata.tables.values()
+        for row in rows_of(database, table.select())
+    )
+
+
+def searched(house: House, why: str) -> None:
+    with house.database.transaction() as connection:
+        record_act(connection, house.store, "anna", "searched", "", why, {"by": "person"})
+
+
+def reasons(store: Store) -> list[str]:
+    return [one.act.why for one in read_acts(store)]
+
+
+def test_a_typed_reason_is_read_by_who_has_the_key_alone(service: House):
+    searched(service, TYPED)
+    searched(service, "")
+    assert reasons(service.store) == ["", TYPED]
+    assert len(rows_of(service.database, select(act_reason))) == 1
+    for part in ("Durand", "0612345678", "12/03/1942"):
+        assert part not in everything(service.database)
+
+
+def test_a_reason_moved_to_another_act_does_not_open(service: House):
+    searched(service, TYPED)
+    searched(service, "another person")
+    first = "SELECT why_enc FROM act_reason WHERE id = 1"
+    execute(service.database, f"UPDATE act_reason SET why_enc = ({first}) WHERE id = 2")  # noqa: S608
+    with pytest.raises(Exception, match=r"act_reason\.why:2"):
+        read_acts(service.store)
+
+
+def test_a_reason_stays_as_long_as_its_act(service: House):
+    searched(service, TYPED)
+    with pytest.raises(DBAPIError, match="act_reason is append only"):
+        execute(service.database, "DELETE FROM act_reason")
+    clock_of(service).advance(3 * ACTS_KEPT)
+    erase_data(service.store)
+    # The database's own clock says that the act is young.
+    assert reasons(service.store) == [TYPED]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Database]]:
+    """A database of the version before, with two acts, of which one has a reason in clear."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'before.sqlite3'}"
+    else:
+        url = request.getfixturevalue("postgres_server").create()
+    upgrade(url, "0009")
+    database = Database(url)
+    with database.transaction() as connection:
+        for why in (TYPED, ""):
+            connection.execute(text(AS_BEFORE), {"why": why})
+    yield url, database
+    database.dispose()
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres_server").drop(url)
+
+
+def test_the_migration_seals_what_lay_in_clear(before: tuple[str, Database]):
+    url, database = before
+    database.renew()
+    upgrade(url, "0015", vault=VAULT)
+    assert reasons(Store(database, VAULT)) == ["", TYPED]
+    assert bytes_of(database, "staff_act").count(b"0612345678") == 0
+    database.renew()
+    downgrade(url, "0009", vault=VAULT)
+    found = rows_of(database, text("SELECT why FROM staff_act ORDER BY id"))
+    assert [row.why for row in found] == [TYPED, ""]
+    with pytest.raises(DBAPIError, match="append only"):
+        execute(database, "UPDATE staff_act SET why = 'x'")
+
+
+def bytes_of(database: Database, table: str) -> bytes:
+    """The file of a table on PostgreSQL; SQLite keeps what it no longer uses until it is needed."""
+    if database.is_sqlite:
+        return b""
+    with database.transaction() as connection:
+        connection.execute(text("CHECKPOINT"))
+        path = "SELECT pg_read_binary_file(pg_relation_filepath(:table))"
+        found: Any = connection.execute(text(path), {"table": table}).scalar_one()
+    return bytes(found)
+
+
+def test_without_keys_the_migration_leaves_all_as_it_was(before: tuple[str, Database]):
+    url, database = before
+    database.renew()
+    with pytest.raises(NoKeys, match="no data keys are given"):
+        upgrade(url, "0015")
+    found = rows_of(database, text("SELECT why FROM staff_act ORDER BY id"))
+    assert [row.why for row in found] == [TYPED, ""]
+    upgrade(url, "0015", vault=VAULT)
