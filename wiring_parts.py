@@ -44,7 +44,9 @@ def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.campaign.BadCampaign."""
     database = Database(settings.database_url, durable=settings.environment == "production")
     links = Links(settings.public_base_url, settings.secret_key)
-    store = Store(database, Vault(settings.vault_keys()), links=links)
+    store = Store(
+        database, Vault(settings.vault_keys(), index_key=settings.look_up_key()), links=links
+    )
     service = Service(
         directory=Directory(store.database),
         campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
