@@ -18,6 +18,7 @@ import commands.calls
 import commands.campaign
 import commands.centres
 import commands.deploy
+import commands.keys
 import commands.messages
 import commands.operations
 import commands.partners
@@ -92,6 +93,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.deploy.make(settings.public_base_url),
         commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
         commands.public.make_incidents(store),
+        commands.keys.make(store, config.change_file),
         commands.messages.make(store),
         commands.operations.make(life),
         commands.partners.make(store.database, store.clock, settings.partners),
