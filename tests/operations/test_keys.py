@@ -355,7 +355,7 @@ def told(service: House) -> SealedTable:
     table = history.to_metadata(MetaData())
     table.append_column(Column("told_enc", Sealed))
     with service.database.transaction() as connection:
-        row: dict[str, Any] = {column.name: "" for column in table.c if column.name not in {"id", "at"}}
+        row: dict[str, Any] = {column.name: "" for column in table.c}
         row |= {"id": 7, "at": NOON, "details": "{}"}
         row["told_enc"] = service.store.vault.seal(b"why", "history.told:7")
         connection.execute(table.insert(), [row])
