@@ -42,19 +42,22 @@ from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
+from services.operations.erase_at_provider import erase_at_provider
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
-from wiring_parts import Parts, make_control, make_ports, refuse_wrong_keys
+from wiring_parts import Parts, make_control, make_ports, make_records, refuse_wrong_keys
 
 # Seconds.
 PACE_EVERY = 1
 STATE_EVERY = 5
 ADMISSION_EVERY = 1
 ALERTS_EVERY = 1
+# What was erased each hour is deleted at the provider in small portions.
+PROVIDER_EVERY = 60
 # A screen that asks each second shows an event within two: this, a worker's memory of it
 # (services.supervision.snapshots), and the second.
 BOARD_EVERY = 0.6
@@ -130,7 +133,9 @@ def _slow_tasks(parts: Parts) -> list[Task]:
     keldoc = partner_mirror.make_keldoc(
         settings.partners, settings.keldoc_key, settings.keldoc_secret
     )
+    records = make_records(settings)
     return [
+        Task("provider", PROVIDER_EVERY, lambda: erase_at_provider(store, records)),
         *feed_tasks(_make_feed(parts)),
         *partner_feeds.feed_tasks(parts.settings.partners, store.database, store.clock),
         *partner_mirror.mirror_tasks(store, keldoc, parts.service.campaigns.current),

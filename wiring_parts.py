@@ -19,7 +19,7 @@ from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.messages.texts import text_names
 from services.operations.check_keys import check_keys
-from services.ports import CallControl, WakeUp
+from services.ports import CallControl, ProviderRecords, WakeUp
 from services.service import Service
 from services.short_links import Links
 from services.store import Store
@@ -93,6 +93,17 @@ def make_ports(settings: config.Settings, store: Store, service: Service) -> Por
         partner=make_order_processor(settings, store, service),
     )
     return Ports(store, messenger, dependencies)
+
+
+def make_records(settings: config.Settings) -> ProviderRecords:
+    """What deletes at the provider. Its REST client is loaded here and in no web worker."""
+    from ivr.records import TwilioRecords  # noqa: PLC0415 (see above)
+
+    return TwilioRecords(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+    )
 
 
 def refuse_wrong_keys(store: Store) -> None:

@@ -14,6 +14,7 @@ import models.desk.tables
 import models.messages.tables
 import models.online.tables
 import models.operations.key_canary
+import models.operations.provider_records
 import models.partners.tables
 import models.public.tables
 import models.queue.tables

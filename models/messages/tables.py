@@ -39,6 +39,12 @@ message = Table(
     index("ix_message_unsent", "kind", "due_at", where="state IN ('pending', 'sending')"),
     index("ix_message_undelivered", "updated_at", where="state IN ('failed', 'undelivered')"),
     index("ix_message_provider_sid", "provider_sid"),
+    # Erased, and to be deleted at the provider: none but for a moment.
+    index(
+        "ix_message_kept_at_provider",
+        "id",
+        where="recipient_enc IS NULL AND provider_sid IS NOT NULL",
+    ),
     index("ix_message_recipient_idx", "recipient_idx"),
     index("ix_message_booking_id", "booking_id"),
     index("ix_message_sent_at", "sent_at"),

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from models.clock import Clock
 from models.messages import outbox
+from models.operations import provider_records
 from models.queue import callbacks
 from models.slots import places
 from models.supervision import snapshots
@@ -38,6 +39,7 @@ class StoreCollector(Collector):
                 age.add_metric([kind], _age(clock, oldest))
             promised, oldest = callbacks.waiting(connection, clock)
             held = places.count_held(connection, clock)
+            kept = provider_records.waiting(connection)
             found = snapshots.get(connection, NAME)
         room = read_room(found.body, found.at) if found and found.body else Room()
         yield from (waiting, age)
@@ -47,6 +49,11 @@ class StoreCollector(Collector):
                 "allo_callbacks_age_seconds",
                 "Age of the oldest promise whose number may be rung now",
                 _age(clock, oldest),
+            ),
+            (
+                "allo_provider_records_waiting",
+                "Texts and calls of erased people that the provider has not deleted yet",
+                kept,
             ),
             ("allo_places_held", "Places held at this moment", held),
             ("allo_room_waiting", "People in the waiting room of the web", room.waiting),

@@ -1,10 +1,10 @@
-"""The life of each data key, and sealed columns of append-only tables that can be sealed anew."""
+"""The life of each data key, sealing append-only tables anew, and what a provider must delete."""
 
 import sqlalchemy as sa
 
 from alembic import op
 
-from models.migrations.steps import is_sqlite
+from models.migrations.steps import add_index, drop_index, is_sqlite
 
 revision = "0014"
 down_revision = "0009"
@@ -25,6 +25,9 @@ _COLUMNS = (
     ),
     ("next_idx", sa.LargeBinary(), "by the index key that look-ups are being rewritten for"),
 )
+# Erased messages that the provider still has.
+_KEPT_SIDS = "ix_message_kept_at_provider"
+_IS_KEPT = "recipient_enc IS NULL AND provider_sid IS NOT NULL"
 _ACTS_KEPT = "365 days"
 _OLD_ACTS_MAY_GO = (
     "IF TG_OP = 'DELETE' THEN "
@@ -55,6 +58,31 @@ def upgrade() -> None:
         op.add_column("key_canary", sa.Column(name, kind, nullable=True, comment=comment))
     now = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'" if is_sqlite() else "now()"
     op.execute(f"UPDATE key_canary SET used_at = {now}")  # noqa: S608
+    op.create_table(
+        "provider_record",
+        sa.Column(
+            "sid", sa.String(40), nullable=False, comment="the provider's id of a text or a call"
+        ),
+        sa.Column(
+            "due_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="is asked to be deleted from then on",
+        ),
+        sa.Column("tries", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "error_code",
+            sa.String(12),
+            server_default="",
+            nullable=False,
+            comment="the provider's, of the last try",
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("sid", name=op.f("pk_provider_record")),
+    )
+    op.create_index("ix_provider_record_due_at", "provider_record", ["due_at"])
+    op.execute("UPDATE booking SET call_id = NULL WHERE erased_at IS NOT NULL")
+    add_index(_KEPT_SIDS, "message", ["id"], where=_IS_KEPT)
     if is_sqlite():
         return
     op.execute(_ONLY_RESEALED)
@@ -63,7 +91,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget what became of the keys: one that was retired is missed again."""
+    """Forget what became of the keys: one that was retired is missed again.
+
+    What the provider has not deleted yet, it keeps.
+    """
+    drop_index(_KEPT_SIDS, "message")
+    op.drop_table("provider_record")
     for name, _, _ in reversed(_COLUMNS):
         op.drop_column("key_canary", name)
     if is_sqlite():
