@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
 import re
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +57,9 @@ _REQUIRED_IN_PRODUCTION = (
 )
 
 
+# A sealed value names its key in one byte.
+_MOST_KEYS = 256
+_KEY_NUMBER = re.compile(r"[1-9][0-9]{0,2}")
 _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 # Country codes of French numbers beyond the mainland.
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
@@ -76,8 +81,11 @@ class Settings(BaseSettings):
     redis_url: str = ""
     public_base_url: str = ""
     secret_key: str = ""
-    # Base64 of 32 bytes each, oldest first, separated by commas; the last one seals.
+    # Base64 of 32 bytes each, oldest first, separated by commas; the last one seals. "2:" before
+    # one says its number; those without are 1, 2, 3 in their order.
     data_keys: str = ""
+    # Base64 of 32 bytes: makes look-up hashes. Empty: what the data key of lowest number gives.
+    index_key: str = ""
     twilio_account_sid: str = ""
     twilio_auth_token: str = ""
     # The token before the last rotation, still accepted on webhooks.
@@ -185,6 +193,7 @@ class Settings(BaseSettings):
         self._check_reply_number()
         self.vault_keys()
         self.trace_secrets()
+        self.look_up_key()
         if self.environment == "production":
             unfit = refusals(self, self.model_fields_set, known=_KNOWN)
             if unfit:
@@ -244,18 +253,74 @@ class Settings(BaseSettings):
             raise ValueError("TRACES_SECRET must hold a secret, or several with commas")
         return secrets
 
-    def vault_keys(self) -> list[bytes]:
-        """The data keys as bytes. Raises ValueError with a sentence about DATA_KEYS."""
-        keys = []
+    def vault_keys(self) -> dict[int, bytes]:
+        """The data keys as bytes by their numbers, from 0. Raises ValueError about DATA_KEYS."""
+        keys: dict[int, bytes] = {}
+        unnumbered = 0
         for part in self.data_keys.split(","):
-            try:
-                key = base64.b64decode(part.strip(), validate=True)
-            except binascii.Error:
-                key = b""
-            if len(key) != 32:  # noqa: PLR2004
+            said, colon, encoded = part.strip().rpartition(":")
+            if not colon:
+                unnumbered += 1
+                said = str(unnumbered)
+            key = _bytes_of_key(encoded)
+            if key is None:
                 raise ValueError("DATA_KEYS must hold base64 of 32 bytes, or several with commas")
-            keys.append(key)
+            if not _KEY_NUMBER.fullmatch(said) or int(said) > _MOST_KEYS:
+                raise ValueError(
+                    f"DATA_KEYS must number its keys from 1 to {_MOST_KEYS}, as in 2:…"
+                )
+            if int(said) - 1 in keys:
+                raise ValueError(f"DATA_KEYS holds two keys of the number {int(said)}")
+            if key in keys.values():
+                raise ValueError("DATA_KEYS holds the same key twice")
+            keys[int(said) - 1] = key
         return keys
+
+    def look_up_key(self) -> bytes | None:
+        """The index key as bytes; None where there is none. Raises ValueError about INDEX_KEY."""
+        if not self.index_key:
+            return None
+        key = _bytes_of_key(self.index_key)
+        if key is None:
+            raise ValueError("INDEX_KEY must be base64 of 32 bytes")
+        if key in self.vault_keys().values():
+            raise ValueError("INDEX_KEY is one of DATA_KEYS: it must be another key")
+        return key
+
+
+def _bytes_of_key(encoded: str) -> bytes | None:
+    try:
+        key = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == 32 else None  # noqa: PLR2004
+
+
+def change_file(name: str, change: Callable[[str], str], *, folder: Path = ROOT) -> Path | None:
+    """Change the value of a setting where `.env` has it; None where it comes from elsewhere.
+
+    The file is written anew beside the old one and takes its place whole; others may not read it.
+    """
+    file = folder / ".env"
+    if not file.is_file():
+        return None
+    lines = file.read_text("utf-8").splitlines()
+    found = [number for number, line in enumerate(lines) if _names(line, name)]
+    # The last one counts. Flask's command puts what the file says into the environment, too.
+    value = lines[found[-1]].partition("=")[2].strip().strip("\"'") if found else ""
+    if not found or os.environ.get(name, value) != value:  # noqa: TID251 (this is config.py)
+        return None
+    lines[found[-1]] = f"{name}={change(value)}"
+    fresh = file.with_name(".env.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600, exist_ok=False)
+    fresh.write_text("\n".join(lines) + "\n", "utf-8")
+    fresh.replace(file)
+    return file
+
+
+def _names(line: str, name: str) -> bool:
+    return line.partition("=")[0].removeprefix("export ").strip() == name
 
 
 def _is_french_mobile(number: str) -> bool:

@@ -54,7 +54,9 @@ class Given(Protocol):
     keldoc_key: str
     keldoc_secret: str
 
-    def vault_keys(self) -> list[bytes]: ...
+    def vault_keys(self) -> dict[int, bytes]: ...
+
+    def look_up_key(self) -> bytes | None: ...
 
     def trace_secrets(self) -> list[str]: ...
 
@@ -68,7 +70,8 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
     checks: tuple[Callable[[], Iterator[str]], ...] = (
         lambda: _address(given.public_base_url),
         lambda: _secrets(given, known),
-        lambda: _data_keys(given.vault_keys(), known),
+        lambda: _data_keys(list(given.vault_keys().values()), known),
+        lambda: _index_key(given.look_up_key(), given.secret_key, known),
         lambda: _provider(given, known),
         lambda: _numbers(given),
         lambda: _database(given.database_url),
@@ -131,8 +134,18 @@ def _data_keys(keys: list[bytes], known: Collection[str]) -> Iterator[str]:
         yield "DATA_KEYS holds the key of development, which everybody knows"
     elif any(len(set(key)) < DIFFERENT_BYTES for key in keys):
         yield f"DATA_KEYS holds a key that is not random; {HOW_TO_MAKE_ONE}"
-    if len(set(keys)) < len(keys):
-        yield "DATA_KEYS holds the same key twice"
+
+
+def _index_key(key: bytes | None, secret: str, known: Collection[str]) -> Iterator[str]:
+    if key is None:
+        return
+    encoded = base64.b64encode(key).decode()
+    if encoded in known:
+        yield "INDEX_KEY is the key of development, which everybody knows"
+    elif len(set(key)) < DIFFERENT_BYTES:
+        yield f"INDEX_KEY is not random; {HOW_TO_MAKE_ONE}"
+    elif encoded == secret:
+        yield "INDEX_KEY must not be SECRET_KEY, which has another purpose"
 
 
 # ---------------------------------------------------------------- the provider, and numbers

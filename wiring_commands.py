@@ -18,6 +18,7 @@ import commands.calls
 import commands.campaign
 import commands.centres
 import commands.deploy
+import commands.keys
 import commands.messages
 import commands.operations
 import commands.partners
@@ -43,14 +44,22 @@ from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
-from services.operations.person_rights import ProviderRecords, finish_all
+from services.operations.erase_at_provider import erase_at_provider
+from services.operations.person_rights import finish_all
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
-from wiring_parts import Parts, make_chainer, make_control, make_ports, refuse_wrong_keys
+from wiring_parts import (
+    Parts,
+    make_chainer,
+    make_control,
+    make_ports,
+    make_records,
+    refuse_wrong_keys,
+)
 
 # Seconds.
 PACE_EVERY = 1
@@ -58,6 +67,8 @@ STATE_EVERY = 5
 ADMISSION_EVERY = 1
 PERSONS_EVERY = 3600
 ALERTS_EVERY = 1
+# What was erased each hour is deleted at the provider in small portions.
+PROVIDER_EVERY = 60
 # A screen that asks each second shows an event within two: this, a worker's memory of it
 # (services.supervision.snapshots), and the second.
 BOARD_EVERY = 0.6
@@ -96,10 +107,11 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.deploy.make(settings.public_base_url),
         commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
         commands.public.make_incidents(store),
+        commands.keys.make(store, config.change_file),
         commands.messages.make(store),
         commands.operations.make(life),
         commands.partners.make(store.database, store.clock, settings.partners),
-        commands.person.make(store, campaigns.by_name, lambda: _provider_records(parts)),
+        commands.person.make(store, campaigns.by_name, lambda: make_records(settings)),
         commands.centres.make_postcodes(store.database),
         commands.processes.make_dispatcher(
             store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
@@ -122,15 +134,6 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         group.add_command(command)
 
 
-def _provider_records(_parts: Parts) -> ProviderRecords | None:
-    """What deletes messages and calls at the provider; there is none so far.
-
-    Until there is, its records wait in `person_request` by their sealed ids, and
-    `flask person finish` says how many.
-    """
-    return None
-
-
 def _make_feed(parts: Parts) -> SmartFeed:
     settings = parts.settings
     publisher = Publisher(settings.public_base_url, settings.national_number)
@@ -144,9 +147,10 @@ def _slow_tasks(parts: Parts) -> list[Task]:
     keldoc = partner_mirror.make_keldoc(
         settings.partners, settings.keldoc_key, settings.keldoc_secret
     )
-    provider = _provider_records(parts)
+    records = make_records(settings)
     return [
-        Task("person requests", PERSONS_EVERY, lambda: finish_all(store, provider)),
+        Task("person requests", PERSONS_EVERY, lambda: finish_all(store, records)),
+        Task("provider", PROVIDER_EVERY, lambda: erase_at_provider(store, records)),
         *feed_tasks(_make_feed(parts)),
         *partner_feeds.feed_tasks(parts.settings.partners, store.database, store.clock),
         *partner_mirror.mirror_tasks(store, keldoc, parts.service.campaigns.current),

@@ -20,7 +20,7 @@ from services.centres.directory import Directory
 from services.messages.texts import text_names
 from services.operations.check_keys import check_keys
 from services.operations.traces import Chainer, TraceKeys
-from services.ports import CallControl, WakeUp
+from services.ports import CallControl, ProviderRecords, WakeUp
 from services.service import Service
 from services.short_links import Links
 from services.store import Store
@@ -45,7 +45,9 @@ def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.campaign.BadCampaign."""
     database = Database(settings.database_url, durable=settings.environment == "production")
     links = Links(settings.public_base_url, settings.secret_key)
-    store = Store(database, Vault(settings.vault_keys()), links=links)
+    store = Store(
+        database, Vault(settings.vault_keys(), index_key=settings.look_up_key()), links=links
+    )
     service = Service(
         directory=Directory(store.database),
         campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
@@ -97,6 +99,17 @@ def make_ports(settings: config.Settings, store: Store, service: Service) -> Por
         partner=make_order_processor(settings, store, service),
     )
     return Ports(store, messenger, dependencies)
+
+
+def make_records(settings: config.Settings) -> ProviderRecords:
+    """What deletes at the provider. Its REST client is loaded here and in no web worker."""
+    from ivr.records import TwilioRecords  # noqa: PLC0415 (see above)
+
+    return TwilioRecords(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+    )
 
 
 def refuse_wrong_keys(store: Store) -> None:

@@ -78,7 +78,8 @@ class Hired:
 def hire(house: House, boards: int, desks: int) -> list[Hired]:
     """Make those who look at screens, each signed in; agents are ready."""
     made = servers.settings(house.database_url, house.redis_url)
-    store = Store(Database(house.database_url, pool_size=2), Vault(made.vault_keys()))
+    vault = Vault(made.vault_keys(), index_key=made.look_up_key())
+    store = Store(Database(house.database_url, pool_size=2), vault)
     hired = []
     for number in range(boards + desks):
         is_board = number < boards

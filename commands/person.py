@@ -27,9 +27,9 @@ from services.operations.person_rights import (
     NobodyFound,
     OnTheLine,
     Plan,
-    ProviderRecords,
     SeveralPeople,
 )
+from services.ports import ProviderRecords
 from services.store import REFERENCE_DIGITS, Store
 
 # Records at the provider are left, or tables that this role may not look after: run `finish` again.
@@ -50,9 +50,9 @@ _ASKS = (
 
 
 def make(
-    store: Store, campaign_of: CampaignOf, provider: Callable[[], ProviderRecords | None]
+    store: Store, campaign_of: CampaignOf, provider: Callable[[], ProviderRecords]
 ) -> click.Group:
-    """The group `person`; `provider` gives what deletes records at the provider, if anything."""
+    """The group `person`; `provider` gives what deletes records at the provider."""
 
     @click.group("person")
     def group() -> None:
@@ -104,7 +104,7 @@ def _add_erase(
     group: click.Group,
     store: Store,
     campaign_of: CampaignOf,
-    provider: Callable[[], ProviderRecords | None],
+    provider: Callable[[], ProviderRecords],
 ) -> None:
     @group.command("erase", epilog="Example: flask person erase --reason post --dry-run")
     @click.option("--reason", type=_REASON, required=True, help="How they asked.")
@@ -139,9 +139,7 @@ def _add_erase(
     erase.help = f"{erase.help}\n\n{_ASKS}"
 
 
-def _add_finish(
-    group: click.Group, store: Store, provider: Callable[[], ProviderRecords | None]
-) -> None:
+def _add_finish(group: click.Group, store: Store, provider: Callable[[], ProviderRecords]) -> None:
     @group.command("finish", epilog="Example: flask person finish 0f3a…")
     @click.argument("request_id", metavar="REQUEST", required=False)
     @click.option("--rewrite", is_flag=True, help="PostgreSQL: write the tables anew (locks them).")

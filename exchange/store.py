@@ -34,6 +34,11 @@ class Store(Generic[R]):
         with self._lock:
             return self._records.get(sid)
 
+    def remove(self, sid: str) -> None:
+        """Forget it; one that is gone already stays so."""
+        with self._lock:
+            self._records.pop(sid, None)
+
     def newest_first(self) -> list[R]:
         """Return all records, the last one made first."""
         with self._lock:

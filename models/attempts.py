@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, LargeBinary, String, Table, delete, func, select, update
+from sqlalchemy import Boolean, Connection, String, Table, delete, func, select, update
 
 from models.clock import Clock
 from models.dialects import insert, one_after_another
 from models.tables import RowId, index, key, metadata, must
-from models.types import Instant
+from models.types import Instant, LookUp, LookUpWay
 
 # Look-ups that were tried, for limits that count without Redis as well.
 attempt = Table(
@@ -26,7 +26,7 @@ attempt = Table(
     must("kind", String(16)),
     must(
         "subject_idx",
-        LargeBinary,
+        LookUp(way=LookUpWay.LAPSES),
         "keyed hash of whom it counts for; empty: for everybody together",
     ),
     must("at", Instant),

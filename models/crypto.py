@@ -2,7 +2,7 @@
 
 Sealed bytes are: key number (1 byte), nonce (12 bytes), ciphertext and tag. The associated data
 is the place where the value lives ("booking.phone:<id>"), so that a ciphertext copied into another
-row does not open. Look-up indexes are HMAC-SHA256 under a second key derived from the first.
+row does not open. Look-up indexes are HMAC-SHA256 under a key of their own, the index key.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _NONCE_BYTES = 12
 KEY_BYTES = 32
+# A key's number is one byte of what it sealed.
+MOST_KEYS = 256
 INDEX_BYTES = 16
 
 
@@ -30,42 +32,77 @@ class CannotOpen(Exception):
 class Vault:
     """Seals and opens personal values.
 
-    `keys` are 32-byte data keys, oldest first; the last one seals, all of them open. The index key
-    comes from the first, for an index must stay the same when a new data key is added.
-    `random_bytes` gives nonces (a cryptographic source; tests may give their own).
+    `keys` are 32-byte data keys by their numbers, or a list that counts from 0. The one that was
+    put in last seals, all of them open. `index_key` makes look-up indexes; None: a key derived from
+    the data key with the lowest number, as installations without an index key began. `random_bytes`
+    gives nonces (a cryptographic source; tests may give their own).
     """
 
     def __init__(
-        self, keys: list[bytes], *, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        keys: Sequence[bytes] | Mapping[int, bytes],
+        *,
+        index_key: bytes | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        if not keys or any(len(key) != KEY_BYTES for key in keys):
+        numbered = dict(keys) if isinstance(keys, Mapping) else dict(enumerate(keys))
+        if not numbered or any(len(key) != KEY_BYTES for key in numbered.values()):
             raise ValueError(f"a data key has {KEY_BYTES} bytes")
-        self._ciphers = [AESGCM(_derive(key, b"seal")) for key in keys]
-        self._index_key = _derive(keys[0], b"index")
+        if index_key is not None and len(index_key) != KEY_BYTES:
+            raise ValueError(f"an index key has {KEY_BYTES} bytes")
+        if not all(0 <= number < MOST_KEYS for number in numbered):
+            raise ValueError(f"data keys are numbered from 0 to {MOST_KEYS - 1}")
+        self._ciphers = {number: _cipher(key) for number, key in numbered.items()}
+        self._keys = numbered
+        self._given_index_key = index_key
+        self._index_key = index_key or derived_index_key(numbered[min(numbered)])
         self._random_bytes = random_bytes
+        self.seals_with = list(numbered)[-1]
 
     @property
-    def keys(self) -> int:
-        """How many data keys there are."""
-        return len(self._ciphers)
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the data keys, that of the one which seals last."""
+        return tuple(self._ciphers)
+
+    @property
+    def has_index_key(self) -> bool:
+        """Whether an index key was given; else it is derived from the data key of lowest number."""
+        return self._given_index_key is not None
+
+    def plus(self, number: int, key: bytes) -> Vault:
+        """The same with one data key more, which seals; look-up indexes stay as they are."""
+        keys = {**self._keys, number: key}
+        return Vault(keys, index_key=self._index_key, random_bytes=self._random_bytes)
+
+    @property
+    def index_key(self) -> bytes:
+        """What makes look-up indexes, given or derived: for the operator who keeps it apart."""
+        return self._index_key
 
     def seal(self, value: bytes, where: str, *, number: int | None = None) -> bytes:
-        """With the newest key, or with that of this number."""
+        """With the key that seals, or with that of this number."""
         if number is None:
-            number = len(self._ciphers) - 1
+            number = self.seals_with
         nonce = self._random_bytes(_NONCE_BYTES)
         sealed = self._ciphers[number].encrypt(nonce, value, where.encode())
         return bytes([number]) + nonce + sealed
 
     def open(self, sealed: bytes, where: str) -> bytes:
         """Raises CannotOpen."""
-        if len(sealed) <= 1 + _NONCE_BYTES or sealed[0] >= len(self._ciphers):
+        cipher = self._ciphers.get(sealed[0]) if sealed else None
+        if cipher is None:
             raise CannotOpen(where)
-        number, nonce = sealed[0], sealed[1 : 1 + _NONCE_BYTES]
+        return _opened(cipher, sealed, where)
+
+    def index_key_opens(self, sealed: bytes, where: str) -> bool:
+        """Whether it was the given index key, used as a data key, that sealed this."""
+        if self._given_index_key is None:
+            return False
         try:
-            return self._ciphers[number].decrypt(nonce, sealed[1 + _NONCE_BYTES :], where.encode())
-        except InvalidTag:
-            raise CannotOpen(where) from None
+            _opened(_cipher(self._given_index_key), sealed, where)
+        except CannotOpen:
+            return False
+        return True
 
     def seal_text(self, value: str | None, where: str) -> bytes | None:
         return None if value is None else self.seal(value.encode(), where)
@@ -79,6 +116,26 @@ class Vault:
             return None
         message = f"{kind}:{value}".encode()
         return hmac.digest(self._index_key, message, hashlib.sha256)[:INDEX_BYTES]
+
+
+def derived_index_key(data_key: bytes) -> bytes:
+    """What makes look-up indexes where no index key is given."""
+    return _derive(data_key, b"index")
+
+
+def _opened(cipher: AESGCM, sealed: bytes, where: str) -> bytes:
+    """Raises CannotOpen."""
+    nonce, rest = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+    if not rest:
+        raise CannotOpen(where)
+    try:
+        return cipher.decrypt(nonce, rest, where.encode())
+    except InvalidTag:
+        raise CannotOpen(where) from None
+
+
+def _cipher(data_key: bytes) -> AESGCM:
+    return AESGCM(_derive(data_key, b"seal"))
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """What all tables have in common: the MetaData they are on, and short words for their columns.
 
 The tables are in `models/<domain>/tables.py`. Personal columns end in `_enc` (AES-256-GCM, key
-outside the database) and are found by their neighbour in `_idx` (keyed hash). Moments are UTC.
+outside the database; of the type Sealed) and are found by their neighbour in `_idx` (keyed hash; of
+the type LookUp). Moments are UTC.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ metadata = MetaData(
 
 # SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
 RowId = BigInteger().with_variant(Integer, "sqlite")
+
+# In a table's `info`: triggers of the migrations refuse to change its rows.
+APPEND_ONLY = "append_only"
 
 _Kind = TypeEngine[Any] | type[TypeEngine[Any]]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -32,3 +33,39 @@ class Instant(TypeDecorator[datetime]):
             return None
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class Sealed(LargeBinary):
+    """A personal value, sealed by `models.crypto.Vault`; the name of its column ends in `_enc`.
+
+    The place that it is sealed for is "table.column:key" without that ending; several columns of a
+    primary key stand there with colons in between. `flask keys` finds such columns by this type.
+    """
+
+
+class LookUpWay(Enum):
+    """How a keyed hash is made anew when the index key changes."""
+
+    VALUE = "from the sealed value beside it"
+    PERSON = "from the birth date, number and rank of a person in a campaign"
+    FOLLOWS = "it has no value beside it, and changes with those of the same number"
+    LAPSES = "it lives for minutes or days, and is not found any more"
+
+
+class LookUp(LargeBinary):
+    """A keyed hash, by which a sealed value is found (`Vault.index`).
+
+    `kind` is what the vault calls the value, `of` the sealed column that it is a hash of. Without
+    these, `way` says what becomes of it when the index key changes.
+    """
+
+    def __init__(
+        self,
+        kind: str | None = None,
+        of: str | None = None,
+        *,
+        way: LookUpWay = LookUpWay.VALUE,
+        length: int | None = None,
+    ) -> None:
+        super().__init__(length)
+        self.kind, self.of, self.way = kind, of, way

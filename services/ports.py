@@ -45,6 +45,17 @@ class Messenger(Protocol):
         ...
 
 
+class ProviderRecords(Protocol):
+    """Deletes what the provider keeps of a text or a call. Never called inside a webhook."""
+
+    def delete(self, sid: str) -> None:
+        """Have it deleted, by the provider's id; one that is gone is fine.
+
+        Raises Refused (as for a call that has not ended), Busy, NoAnswer.
+        """
+        ...
+
+
 class LineTypes(Protocol):
     """Knows what a line is, whatever its number says: ported, sold on. Never inside a webhook."""
 

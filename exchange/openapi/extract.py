@@ -20,9 +20,9 @@ TWIML_EXTRACT = HERE.parent / "twiml_schema.json"
 ACCOUNT = "/2010-04-01/Accounts/{AccountSid}"
 KEPT_OPERATIONS = {
     f"{ACCOUNT}/Messages.json": ("post", "get"),
-    f"{ACCOUNT}/Messages/{{Sid}}.json": ("get",),
+    f"{ACCOUNT}/Messages/{{Sid}}.json": ("get", "delete"),
     f"{ACCOUNT}/Calls.json": ("post", "get"),
-    f"{ACCOUNT}/Calls/{{Sid}}.json": ("get", "post"),
+    f"{ACCOUNT}/Calls/{{Sid}}.json": ("get", "post", "delete"),
     f"{ACCOUNT}/Queues.json": ("post", "get"),
     f"{ACCOUNT}/Queues/{{Sid}}.json": ("get", "post", "delete"),
     f"{ACCOUNT}/Queues/{{QueueSid}}/Members.json": ("get",),

@@ -19,6 +19,7 @@ from exchange.rest.devices import blueprint as devices
 from exchange.rest.far_phones import add_far_phones
 from exchange.rest.lookup import add_lookup
 from exchange.rest.paths import (
+    INCOMPLETE,
     Refused,
     answer,
     between,
@@ -35,6 +36,8 @@ from exchange.settings import Settings
 from exchange.transport import HttpTransport, Transport
 
 MAX_BODY = 1600
+# Twilio deletes a message once it has left, and refuses before.
+UNFINISHED = {"accepted", "queued", "sending"}
 STATUS_CALLBACK_THREADS = 8
 # Makes the paths that are added to the server; called once, before the first request.
 Extension = Callable[[Simulator], Blueprint]
@@ -134,6 +137,16 @@ def _add_messages(app: Flask, simulator: Simulator) -> None:
     @at("GET", "/Messages/<Sid>.json")
     def fetch_message(Sid: str) -> Response:  # noqa: N803
         return jsonify(known(simulator.messages.get(Sid)).resource())
+
+    @at("DELETE", "/Messages/<Sid>.json")
+    def delete_message(Sid: str) -> Response:  # noqa: N803
+        message = known(simulator.messages.get(Sid))
+        simulator.check()
+        simulator.take_fault()
+        if message.status in UNFINISHED:
+            raise Refused(20009, INCOMPLETE, HTTPStatus.CONFLICT)
+        simulator.messages.remove(Sid)
+        return Response(status=HTTPStatus.NO_CONTENT)
 
 
 def _message(simulator: Simulator) -> Message:

@@ -13,6 +13,7 @@ from exchange.interpreter import Call
 from exchange.numbers import is_valid
 from exchange.orders import NoSeat, Party, QueueRefused, Wish
 from exchange.rest.paths import (
+    INCOMPLETE,
     Refused,
     answer,
     between,
@@ -33,7 +34,7 @@ DIRECTIONS = {"inbound", "outbound-api", "outbound-dial"}
 CALL_EVENTS = {"initiated", "ringing", "answered", "completed"}
 
 
-def add_calls(app: Flask, simulator: Simulator) -> None:
+def add_calls(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - routes
     at = simulator.paths(app)
 
     @at("POST", "/Calls.json")
@@ -84,6 +85,16 @@ def add_calls(app: Flask, simulator: Simulator) -> None:
                 raise Refused(21220, "Call is not in-progress. Cannot redirect.")
             record.date_updated = simulator.clock.now()
         return answer(record.resource(), fault)
+
+    @at("DELETE", "/Calls/<Sid>.json")
+    def delete_call(Sid: str) -> Response:  # noqa: N803
+        record = known(simulator.calls.get(Sid))
+        simulator.check()
+        simulator.take_fault()
+        if record.status not in FINAL:
+            raise Refused(20009, INCOMPLETE, HTTPStatus.CONFLICT)
+        simulator.calls.remove(Sid)
+        return Response(status=HTTPStatus.NO_CONTENT)
 
 
 def _report_to(simulator: Simulator, record: CallRecord, callback: str) -> None:

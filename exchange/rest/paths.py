@@ -23,6 +23,8 @@ ACCOUNT = f"/{API_VERSION}/Accounts/<AccountSid>"
 MIDNIGHT = clock_time(0)
 MAX_TWIML = 4000
 DEFAULT_PAGE_SIZE = 50
+# Of a record that is asked to be deleted too early (error 20009).
+INCOMPLETE = "Cannot delete this resource before it is complete"
 
 
 class Refused(Exception):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, LargeBinary, String, Table, Text
 
-from models.tables import RowId, index, key, may, metadata, must
-from models.types import Instant
+from models.tables import APPEND_ONLY, RowId, index, key, may, metadata, must
+from models.types import Instant, Sealed
 
 ROLES = ("agent", "supervisor", "secretary", "operator")
 
@@ -24,9 +24,9 @@ staff = Table(
         default=False,
     ),
     must("demonstration", Boolean, "its password is in the README", default=False),
-    may("totp_enc", LargeBinary, "secret of the second factor; null: none yet"),
+    may("totp_enc", Sealed, "secret of the second factor; null: none yet"),
     must("totp_step", BigInteger, "last used", default=0),
-    may("phone_enc", LargeBinary, "their own telephone, E.164"),
+    may("phone_enc", Sealed, "their own telephone, E.164"),
     must("languages", String(20), "by spaces", default="fr"),
     may("centre_id", String(40), "of a secretary; null: all centres"),
     must(
@@ -71,6 +71,7 @@ staff_act = Table(
     must("details", Text, "JSON of ids and words; nothing personal"),
     index("ix_staff_act_at", "at"),
     index("ix_staff_act_subject", "subject"),
+    info={APPEND_ONLY: True},
 )
 
 # Why an act was done, where a reason was given: staff type numbers and birth dates there. It is a
@@ -80,5 +81,5 @@ act_reason = Table(
     "act_reason",
     metadata,
     key("id", RowId, "of the act", autoincrement=False),
-    must("why_enc", LargeBinary),
+    must("why_enc", Sealed),
 )

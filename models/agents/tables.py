@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Float, Integer, LargeBinary, SmallInteger, String, Table
+from sqlalchemy import Float, Integer, SmallInteger, String, Table
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, Sealed
 
 # What an agent does at this moment.
 agent = Table(
@@ -33,7 +33,7 @@ leg = Table(
     may("provider_sid", String(40), unique=True),
     must("state", String(10), "asked, ringing, answered, joined, ended"),
     must("mode", String(10), "listen, whisper, join", default=""),
-    may("to_enc", LargeBinary),
+    may("to_enc", Sealed),
     must("outcome", String(20), default=""),
     must("created_at", Instant),
     must("updated_at", Instant),
@@ -53,7 +53,7 @@ intent = Table(
     may("staff_id", String(32)),
     may("entry_id", String(32)),
     may("leg_id", String(32)),
-    may("arguments_enc", LargeBinary, "JSON"),
+    may("arguments_enc", Sealed, "JSON"),
     must("state", String(8), "pending, doing, done, failed"),
     must("attempts", SmallInteger, default=0),
     may("lease_until", Instant),

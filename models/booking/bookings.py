@@ -231,7 +231,7 @@ def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[st
     statement = (
         update(booking)
         .where(booking.c.last_start_at < clock.at(-after), booking.c.erased_at.is_(None))
-        .values(**nothing, name_enc=None, postcode=None, erased_at=clock.at())
+        .values(**nothing, name_enc=None, postcode=None, call_id=None, erased_at=clock.at())
         .returning(booking.c.id)
     )
     erased = list(connection.execute(statement).scalars())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, LargeBinary, SmallInteger, String, Table, Text
+from sqlalchemy import Boolean, SmallInteger, String, Table, Text
 
-from models.tables import RowId, index, key, may, metadata, must
-from models.types import Instant
+from models.tables import APPEND_ONLY, RowId, index, key, may, metadata, must
+from models.types import Instant, LookUp, LookUpWay, Sealed
 
 _LIVE = "state = 'confirmed'"
 
@@ -14,21 +14,21 @@ booking = Table(
     metadata,
     key("id", String(32)),
     must("idempotency_key", String(64), unique=True),
-    may("reference_enc", LargeBinary),
-    may("reference_idx", LargeBinary, unique=True),
+    may("reference_enc", Sealed),
+    may("reference_idx", LookUp("reference", "reference_enc"), unique=True),
     must("channel", String(8)),
     must("campaign", String(40)),
     must("centre_id", String(40), refers="centre.id"),
     must("state", String(10)),
     may("call_id", String(40)),
-    may("dob_enc", LargeBinary),
-    may("dob_idx", LargeBinary),
-    may("phone_enc", LargeBinary),
-    may("phone_idx", LargeBinary),
+    may("dob_enc", Sealed),
+    may("dob_idx", LookUp("dob", "dob_enc")),
+    may("phone_enc", Sealed),
+    may("phone_idx", LookUp("phone", "phone_enc")),
     may("postcode", String(5)),
     must("rank", SmallInteger, "2: a second person of one birth date on one phone", default=1),
     must("version", SmallInteger, "counts changes; each has one message of its own", default=1),
-    may("name_enc", LargeBinary, "taken by agents and the web only"),
+    may("name_enc", Sealed, "taken by agents and the web only"),
     must("created_at", Instant),
     may("cancelled_at", Instant),
     must("last_start_at", Instant, "retention counts from here"),
@@ -58,7 +58,7 @@ appointment = Table(
     must("state", String(10)),
     may(
         "person_idx",
-        LargeBinary,
+        LookUp(way=LookUpWay.PERSON),
         "keyed hash of campaign, birth date, phone and rank; null without a phone",
     ),
     # Law 1: whatever the code does, one place never carries two live appointments.
@@ -90,4 +90,5 @@ history = Table(
     must("why", String(80)),
     must("details", Text, "JSON of ids and moments; nothing personal"),
     index("ix_history_booking_id", "booking_id"),
+    info={APPEND_ONLY: True},
 )

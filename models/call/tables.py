@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, LargeBinary, SmallInteger, String, Table
+from sqlalchemy import Boolean, SmallInteger, String, Table
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, LookUp, LookUpWay, Sealed
 
 call = Table(
     "call",
     metadata,
     key("id", String(40), "the provider's id of the call"),
-    may("caller_enc", LargeBinary, "null: withheld, or erased"),
-    may("caller_idx", LargeBinary),
+    may("caller_enc", Sealed, "null: withheld, or erased"),
+    may("caller_idx", LookUp("phone", "caller_enc")),
     must("status", String(16)),
     must("status_rank", SmallInteger),
     must("started_at", Instant),
@@ -33,7 +33,7 @@ turn = Table(
     must("outcome", String(16)),
     may(
         "body_enc",
-        LargeBinary,
+        Sealed,
         "what was heard, the session after it, the answer; erased after 24 h",
     ),
     # Rows come in the order of time and are looked up by it once an hour: a summary of pages will
@@ -45,7 +45,7 @@ turn = Table(
 caller_pace = Table(
     "caller_pace",
     metadata,
-    key("caller_idx", LargeBinary),
+    key("caller_idx", LookUp(way=LookUpWay.FOLLOWS)),
     must("slow", Boolean),
     must("at", Instant, "of the last call that said so"),
 )
@@ -54,7 +54,7 @@ caller_pace = Table(
 resume_code = Table(
     "resume_code",
     metadata,
-    key("code_idx", LargeBinary),
+    key("code_idx", LookUp(way=LookUpWay.LAPSES)),
     must("call_id", String(40), refers="call.id", index=True),
     must("expires_at", Instant),
 )

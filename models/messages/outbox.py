@@ -603,6 +603,7 @@ def _erasing(which: ColumnElement[bool]) -> Update:
             recipient_enc=None,
             recipient_idx=None,
             payload_enc=None,
+            call_id=None,
             # What was not delivered by now cannot be any more, and no longer stands in the way of
             # a new message to the same person.
             dedupe_key=literal("erased:") + message.c.id,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Date, Integer, LargeBinary, SmallInteger, String, Table
+from sqlalchemy import Date, Integer, SmallInteger, String, Table
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, LookUp, LookUpWay, Sealed
 
 message = Table(
     "message",
@@ -15,9 +15,9 @@ message = Table(
     must("dedupe_key", String(80), unique=True),
     may("booking_id", String(32)),
     may("call_id", String(40)),
-    may("recipient_enc", LargeBinary),
-    may("recipient_idx", LargeBinary),
-    may("payload_enc", LargeBinary, "JSON: what the kind needs to be delivered"),
+    may("recipient_enc", Sealed),
+    may("recipient_idx", LookUp("phone", "recipient_enc")),
+    may("payload_enc", Sealed, "JSON: what the kind needs to be delivered"),
     must("state", String(12)),
     must("attempts", SmallInteger, default=0),
     must("due_at", Instant),
@@ -39,6 +39,12 @@ message = Table(
     index("ix_message_unsent", "kind", "due_at", where="state IN ('pending', 'sending')"),
     index("ix_message_undelivered", "updated_at", where="state IN ('failed', 'undelivered')"),
     index("ix_message_provider_sid", "provider_sid"),
+    # Erased, and to be deleted at the provider: none but for a moment.
+    index(
+        "ix_message_kept_at_provider",
+        "id",
+        where="recipient_enc IS NULL AND provider_sid IS NOT NULL",
+    ),
     index("ix_message_recipient_idx", "recipient_idx"),
     index("ix_message_booking_id", "booking_id"),
     index("ix_message_sent_at", "sent_at"),
@@ -48,7 +54,7 @@ message = Table(
 phone_line = Table(
     "phone_line",
     metadata,
-    key("phone_idx", LargeBinary),
+    key("phone_idx", LookUp(way=LookUpWay.FOLLOWS)),
     must("kind", String(10), "mobile, landline, voip, none; empty: as its number says"),
     must("source", String(8), "lookup, refusal, sms"),
     may("looked_up_at", Instant),

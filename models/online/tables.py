@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, LargeBinary, String, Table
+from sqlalchemy import Integer, String, Table
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, LookUp, LookUpWay, Sealed
 
 # A web session of the public site: the step that a visitor is at, and what they have given. Its id
 # is the holder of its places; the number is the duplicate check, as in `turn`.
@@ -17,10 +17,14 @@ visit = Table(
     must("step", String(24), "the question that is asked now"),
     must("outcome", String(16), "booked, waiting, taken_up, ended; empty: goes on", default=""),
     must("language", String(2), default="fr"),
-    may("body_enc", LargeBinary, "the session and what was typed; erased after 24 h"),
-    may("code_idx", LargeBinary, "to finish it by telephone", unique=True),
+    may("body_enc", Sealed, "the session and what was typed; erased after 24 h"),
+    may("code_idx", LookUp(way=LookUpWay.LAPSES), "to finish it by telephone", unique=True),
     may("code_until", Instant),
-    may("place_idx", LargeBinary, "where it was begun (services.online.attempts.place_of)"),
+    may(
+        "place_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "where it was begun (services.online.attempts.place_of)",
+    ),
     must("created_at", Instant),
     must("seen_at", Instant),
     index("ix_visit_seen_at", "seen_at"),

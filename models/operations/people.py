@@ -561,8 +561,8 @@ def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:
 def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     """Erase a person from all tables but those that are only added to; safe to repeat.
 
-    Lines of `history` and `staff_act` stay: they hold ids and moments, which lead nowhere then. So do
-    the reasons that staff typed, sealed, as long as their acts.
+    Lines of `history` and `staff_act` stay: they hold ids and moments, which lead nowhere then. The
+    reasons that staff typed stay too, sealed, as long as their acts.
     """
     for table, column, ids, values in _blanks(clock):
         found = getattr(trail, ids)

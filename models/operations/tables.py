@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import LargeBinary, String, Table, Text
+from sqlalchemy import String, Table, Text
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, Sealed
 
 # One row for each request. Who it is about is in it only as long as something is to be done.
 person_request = Table(
@@ -19,8 +19,8 @@ person_request = Table(
     must("asked_at", Instant),
     must("decided_by", String(60), "like asked_by", default=""),
     may("decided_at", Instant),
-    may("person_enc", LargeBinary, "JSON: birth date, number, reference; null once it is decided"),
-    may("provider_enc", LargeBinary, "JSON: ids of messages and calls to delete at the provider"),
+    may("person_enc", Sealed, "JSON: birth date, number, reference; null once it is decided"),
+    may("provider_enc", Sealed, "JSON: ids of messages and calls to delete at the provider"),
     must("counts", Text, "JSON: rows of each kind; nothing personal", default="{}"),
     may("done_at", Instant),
     must("updated_at", Instant),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Float, Integer, LargeBinary, SmallInteger, String, Table, Text
+from sqlalchemy import Boolean, Float, Integer, SmallInteger, String, Table, Text
 
 from models.tables import RowId, index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, Sealed
 
 # How reading a partner goes: a failure changes nothing but the age of its data.
 partner_feed = Table(
@@ -72,7 +72,7 @@ partner_booking = Table(
     must("channel", String(8)),
     must("holder", String(40), "the name that its places are held under"),
     may("booking_id", String(32), "ours, once both sides have it"),
-    may("order_enc", LargeBinary, "JSON: who comes, and how to reach them"),
+    may("order_enc", Sealed, "JSON: who comes, and how to reach them"),
     must("patient_ref", String(40), default=""),
     must("appointment_refs", Text, "JSON, by dose", default="[]"),
     must("error", String(20), default=""),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, LargeBinary, SmallInteger, String, Table, Text, text
+from sqlalchemy import Integer, SmallInteger, String, Table, Text, text
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, LookUp, Sealed
 
 _IN_LINE = "state = 'waiting'"
 _LIVE = "state IN ('waiting', 'kept', 'reserved', 'talking')"
@@ -56,9 +56,9 @@ queue_entry = Table(
     may("origin_call_id", String(40), "the call that holds what was said and typed"),
     must("language", String(5)),
     may("departement", String(3)),
-    may("phone_enc", LargeBinary),
-    may("phone_idx", LargeBinary),
-    may("known_enc", LargeBinary, "JSON: what was given, beyond the life of turns"),
+    may("phone_enc", Sealed),
+    may("phone_idx", LookUp("phone", "phone_enc")),
+    may("known_enc", Sealed, "JSON: what was given, beyond the life of turns"),
     must("reason", String(40), default=""),
     must(
         "mode",
@@ -80,7 +80,7 @@ queue_entry = Table(
     may("ended_at", Instant),
     must("outcome", String(20), default=""),
     must("wrapup_code", String(24), default=""),
-    may("note_enc", LargeBinary),
+    may("note_enc", Sealed),
     must("tries", SmallInteger, default=0),
     may("last_try_at", Instant),
     must("version", Integer, default=1),

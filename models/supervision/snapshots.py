@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, null, select, update
+from sqlalchemy import Connection, bindparam, case, func, null, select, update
 
 from models.clock import Clock
 from models.dialects import upsert
@@ -62,3 +62,9 @@ def get(connection: Connection, name: str, known_tag: str = "") -> Snapshot | No
     """The newest one of a name; without its body if a screen has that already (`known_tag`)."""
     found = _GET.rows(connection, {"the_name": name, "known_tag": known_tag})
     return Snapshot(name, *found[0]) if found else None
+
+
+def newest_at(connection: Connection) -> datetime | None:
+    """When the process that writes them wrote one last (UTC); None: it never did."""
+    found: datetime | None = connection.execute(select(func.max(snapshot.c.at))).scalar_one()
+    return found

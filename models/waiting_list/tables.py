@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Float, LargeBinary, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Float, SmallInteger, String, Table
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, LookUp, LookUpWay, Sealed
 
 _WAITS = "state IN ('waiting', 'offered')"
 _OFFERED = "state = 'offered'"
@@ -25,10 +25,10 @@ waiting_entry = Table(
     may("kilometres", Float),
     must("doses", SmallInteger, default=1),
     may("not_before", Instant),
-    may("person_enc", LargeBinary, "JSON: birth date, rank, language"),
-    may("person_idx", LargeBinary),
-    may("phone_enc", LargeBinary),
-    may("phone_idx", LargeBinary),
+    may("person_enc", Sealed, "JSON: birth date, rank, language"),
+    may("person_idx", LookUp(way=LookUpWay.PERSON)),
+    may("phone_enc", Sealed),
+    may("phone_idx", LookUp("phone", "phone_enc")),
     must("offers", SmallInteger, default=0),
     may("offered_until", Instant),
     must("created_at", Instant),

@@ -1,5 +1,8 @@
 """Erase personal data that is due, and only that: what remains are counts.
 
+What the provider keeps of them is put down, to be deleted there by the scheduler
+(`services.operations.erase_at_provider`).
+
 Periods: appointments three months after the last one (Conseil d'État, order of 12 March 2021,
 n° 450163, the precedent for vaccination bookings); drafts and what was said in a call 24 hours.
 """
@@ -20,7 +23,7 @@ from models.clock import Clock
 from models.database import Connection, unhurried
 from models.messages import outbox, phone_lines
 from models.online import web_sessions
-from models.operations import person_requests
+from models.operations import person_requests, provider_records
 from models.partners import bookings as partner_bookings
 from models.queue import callbacks, queues
 from models.waiting_list import offers, waiting
@@ -90,6 +93,12 @@ def _bookings(connection: Connection, clock: Clock, after: timedelta) -> dict[st
     return {"bookings": len(erased), "messages": messages}
 
 
+def _calls(connection: Connection, clock: Clock, after: timedelta) -> int:
+    # Asked for in the same transaction: afterwards nothing tells which of them had a number.
+    provider_records.take_calls(connection, clock, after)
+    return calls.erase_callers(connection, clock, after)
+
+
 def _people_in_line(connection: Connection, clock: Clock, after: timedelta) -> int:
     callbacks.end_forgotten(connection, clock, after)
     return queues.erase(connection, clock, after)
@@ -111,14 +120,16 @@ _Erase = (
 # point at calls.
 STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "bookings": (_bookings, AFTER_APPOINTMENT),
+    "texts at the provider": (provider_records.take_messages, AFTER_APPOINTMENT),
     "turns": (turns.erase_bodies, AFTER_CALL),
-    "calls": (calls.erase_callers, AFTER_CALL),
+    "calls": (_calls, AFTER_CALL),
     "visits": (web_sessions.erase_bodies, AFTER_CALL),
     "old visits": (web_sessions.delete_old, TURNS_KEPT),
     "orders at partners": (partner_bookings.erase, AFTER_CALL),
     "ids of partners": (partner_bookings.erase_ids, AFTER_APPOINTMENT),
     "waiting": (_waiting, AFTER_CALL),
     "people in line": (_people_in_line, AFTER_PLACE),
+    "lines that were rung": (provider_records.take_lines, AFTER_PLACE),
     "old turns": (turns.delete_old, TURNS_KEPT),
     "tries": (attempts.erase_old, KEPT),
     "sessions": (staff.forget_sessions, SESSIONS_KEPT),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -29,6 +29,7 @@ from services.booking.change_booking import By, Unchanged, cancel
 from services.campaign.campaign import Campaign
 from services.desk.search import TooManyProfiles, count
 from services.operations.erase_data import AFTER_CALL
+from services.ports import ProviderRecords
 from services.slots.allocate import Channel
 from services.store import Store
 from services.waiting_list.entries import leave
@@ -76,18 +77,6 @@ class DecidedBefore(Exception):
     """The request was decided meanwhile, or its time ran out."""
 
 
-class ProviderRecords(Protocol):
-    """What the provider keeps of messages and calls, by its own ids.
-
-    Both are safe to repeat: what is gone already is no error. They raise services.ports.NoAnswer
-    where the provider does not answer.
-    """
-
-    def delete_message(self, sid: str) -> None: ...
-
-    def delete_call(self, sid: str) -> None: ...
-
-
 @dataclass(frozen=True)
 class Person:
     """Who was found. `number` is E.164, empty where none is known."""
@@ -128,7 +117,7 @@ class Told:
 class Finished:
     """What is left of an erasure; nothing where `done`.
 
-    `at_provider` are records there that were not deleted: no deletion is wired, or no answer came.
+    `at_provider` are records there that were not deleted: it refused, or no answer came.
     """
 
     done: bool
@@ -359,7 +348,7 @@ def _let_go(
 
 
 def finish(
-    store: Store, request_id: str, provider: ProviderRecords | None, *, rewrite: bool = False
+    store: Store, request_id: str, provider: ProviderRecords, *, rewrite: bool = False
 ) -> Finished:
     """Do what an erasure left: at the provider, and in the bytes of the database.
 
@@ -379,31 +368,23 @@ def finish(
     return Finished(done=done, at_provider=left, scrubbed=scrubbed)
 
 
-def _forget_at_provider(
-    store: Store, found: PersonRequest, provider: ProviderRecords | None
-) -> int:
-    """Delete what the provider keeps, one record after another; gives how many are left.
-
-    Without a deletion that is wired, they stay in the request, by their sealed ids.
-    """
+def _forget_at_provider(store: Store, found: PersonRequest, provider: ProviderRecords) -> int:
+    """Delete what the provider keeps, one record after another; gives how many are left."""
     left = {kind: list(ids) for kind, ids in found.left.items()}
-    if provider is None:
-        return sum(map(len, left.values()))
-    ways = {"messages": provider.delete_message, "calls": provider.delete_call}
-    for kind, delete in ways.items():
-        for sid in tuple(left.get(kind, ())):
+    for kind, ids in left.items():
+        for sid in tuple(ids):
             try:
-                delete(sid)
+                provider.delete(sid)
             except Exception as error:  # noqa: BLE001 (the next time; the others go on)
                 log.warning("not deleted at the provider", kind=kind, error=type(error).__name__)
                 continue
-            left[kind].remove(sid)
+            ids.remove(sid)
             with store.database.transaction() as connection:
                 person_requests.keep_left(connection, store.clock, store.vault, found.id, left)
     return sum(map(len, left.values()))
 
 
-def finish_all(store: Store, provider: ProviderRecords | None) -> int:
+def finish_all(store: Store, provider: ProviderRecords) -> int:
     """Do what erasures left, for all of them; gives how many are done now. Safe to repeat.
 
     The bytes of the database are looked after in the hours after an erasure, and not for ever where
@@ -413,9 +394,12 @@ def finish_all(store: Store, provider: ProviderRecords | None) -> int:
     since = store.clock.now() - SCRUB_WITHIN
     done = 0
     for one in waiting:
-        lately = one.decided_at is not None and one.decided_at > since
-        if lately or provider is not None:
+        if one.decided_at is not None and one.decided_at > since:
             done += finish(store, one.id, provider).done
+        elif not _forget_at_provider(store, one, provider):
+            done += 1
+            with store.database.transaction() as connection:
+                person_requests.finish(connection, store.clock, one.id)
     return done
 
 

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from models.clock import Clock
 from models.messages import outbox
-from models.operations import traces
+from models.operations import provider_records, traces
 from models.operations.traces import CHAINS
 from models.queue import callbacks
 from models.slots import places
@@ -40,6 +40,7 @@ class StoreCollector(Collector):
                 age.add_metric([kind], _age(clock, oldest))
             promised, oldest = callbacks.waiting(connection, clock)
             held = places.count_held(connection, clock)
+            kept = provider_records.waiting(connection)
             found = snapshots.get(connection, NAME)
             unlinked = [traces.waiting(connection, chain) for chain in CHAINS]
             anchored = [traces.last_anchor(connection, chain) for chain in CHAINS]
@@ -52,6 +53,11 @@ class StoreCollector(Collector):
                 "allo_callbacks_age_seconds",
                 "Age of the oldest promise whose number may be rung now",
                 _age(clock, oldest),
+            ),
+            (
+                "allo_provider_records_waiting",
+                "Texts and calls of erased people that the provider has not deleted yet",
+                kept,
             ),
             ("allo_places_held", "Places held at this moment", held),
             ("allo_room_waiting", "People in the waiting room of the web", room.waiting),

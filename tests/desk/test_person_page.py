@@ -17,6 +17,7 @@ from models.booking.tables import booking
 from models.operations.tables import person_request
 from services.desk.search import MOST_FILES
 from services.operations.person_rights import finish_all
+from services.ports import ProviderRefused
 from tests.support.house import MOBILE, House, mornings
 from tests.support.leaks import leaks, ways_to_write
 from tests.support.rows import clock_of, rows_of
@@ -81,12 +82,19 @@ def test_a_person_is_told_and_erased_by_two_people(booked: House):
         *("person_looked_for", "person_exported", "person_exported"),
         *("person_erase_asked", "person_erased"),
     ]
-    # The scheduler does the rest; the provider's records wait for what deletes them.
-    assert finish_all(booked.store, None) == 0
+    # The scheduler does the rest; what the provider does not delete waits.
+    assert finish_all(booked.store, Refuses()) == 0
     assert state(booked)[-1] == "erased"
     nothing = agent.post(PATH, data=PROOF)
     assert nothing.status_code == 422
     assert "Rien n’est gardé" in nothing.text
+
+
+class Refuses:
+    """A provider that deletes nothing."""
+
+    def delete(self, sid: str) -> None:
+        raise ProviderRefused("20009")
 
 
 def test_nothing_of_the_person_is_in_an_address_a_cookie_or_a_cache(booked: House):

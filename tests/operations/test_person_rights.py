@@ -54,6 +54,7 @@ from services.operations.person_rights import (
     OnTheLine,
     SeveralPeople,
 )
+from services.ports import NoAnswer
 from services.public.smart_feed import Publisher, SmartFeed
 from services.slots.allocate import Channel
 from services.waiting_list.entries import join
@@ -128,19 +129,13 @@ class Texts:
 class Records:
     """What the provider keeps, and whether it answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answers: bool = True) -> None:
         self.gone: list[str] = []
-        self.answers = True
+        self.answers = answers
 
-    def delete_message(self, sid: str) -> None:
-        self._delete(sid)
-
-    def delete_call(self, sid: str) -> None:
-        self._delete(sid)
-
-    def _delete(self, sid: str) -> None:
+    def delete(self, sid: str) -> None:
         if not self.answers:
-            raise RuntimeError("no answer")
+            raise NoAnswer("no answer")
         self.gone.append(sid)
 
 
@@ -511,12 +506,9 @@ def test_again_it_finds_nobody_and_what_was_left_is_finished(town: House):
     with pytest.raises(NobodyFound):
         erases(town)
 
-    # Nothing that deletes at the provider is there: the ids wait, sealed.
-    left = person_rights.finish(town.store, request_id, None)
+    provider = Records(answers=False)
+    left = person_rights.finish(town.store, request_id, provider)
     assert (left.done, left.at_provider) == (False, 2)
-    provider = Records()
-    provider.answers = False
-    assert person_rights.finish(town.store, request_id, provider).at_provider == 2
     provider.answers = True
     assert person_rights.finish(town.store, request_id, provider).done
     assert sorted(one[:2] for one in provider.gone) == ["CA", "SM"]
@@ -604,7 +596,9 @@ def test_a_call_in_which_somebody_else_spoke_does_not_tell_what_they_said(town: 
 
 
 def run(made: House, *arguments: str, typed: str, provider: Records | None = None):
-    group = person_command.make(made.store, campaign_of(made), lambda: provider)
+    group = person_command.make(
+        made.store, campaign_of(made), lambda: provider or Records(answers=False)
+    )
     return CliRunner().invoke(group, list(arguments), input=typed)
 
 
@@ -613,7 +607,7 @@ PROOF = "12/03/1942\n06 58 94 12 73\n\n"
 
 def test_the_commands_read_the_person_and_take_nothing_of_them_as_an_argument(town: House):
     books_by_telephone(town)
-    group = person_command.make(town.store, campaign_of(town), lambda: None)
+    group = person_command.make(town.store, campaign_of(town), Records)
     taken = {name: [one.name for one in each.params] for name, each in group.commands.items()}
     assert taken == {
         "export": ["reason", "folder", "language"],

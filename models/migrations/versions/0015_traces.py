@@ -15,7 +15,7 @@ from models.migrations.runner import NoKeys
 from models.migrations.steps import is_sqlite
 
 revision = "0015"
-down_revision = "0009"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,114 @@
+"""What the provider keeps of a person and is to delete: ids of its records, until they are gone.
+
+An id comes here in the transaction that takes it, or the number beside it, out of our own rows: so
+none is lost in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, SmallInteger, String, Table, delete, func, null, select, update
+
+from models.agents.tables import leg
+from models.call.tables import call
+from models.clock import Clock
+from models.dialects import insert
+from models.messages.tables import message
+from models.tables import index, key, metadata, must
+from models.types import Instant
+
+provider_record = Table(
+    "provider_record",
+    metadata,
+    key("sid", String(40), "the provider's id of a text or a call"),
+    must("due_at", Instant, "is asked to be deleted from then on"),
+    must("tries", SmallInteger, default=0),
+    must("error_code", String(12), "the provider's, of the last try", default=""),
+    must("created_at", Instant),
+    index("ix_provider_record_due_at", "due_at"),
+)
+
+# Rows of one statement.
+_AT_ONCE = 500
+
+
+def take_messages(connection: Connection, clock: Clock, _after: timedelta) -> int:
+    """Put down what the provider calls messages that are erased, and forget it with them."""
+    erased = (message.c.recipient_enc.is_(None), message.c.provider_sid.is_not(None))
+    taken = 0
+    while True:
+        chosen = select(message.c.id, message.c.provider_sid).where(*erased).limit(_AT_ONCE)
+        found = connection.execute(chosen).all()
+        if not found:
+            return taken
+        _put(connection, clock, [sid for _, sid in found])
+        ids = message.c.id.in_([one for one, _ in found])
+        connection.execute(update(message).where(ids).values(provider_sid=null()))
+        taken += len(found)
+
+
+def take_calls(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Put down calls whose number is erased next: those that began longer ago than `after`."""
+    old = (call.c.started_at < clock.at(-after), call.c.caller_enc.is_not(None))
+    found = list(connection.execute(select(call.c.id).where(*old)).scalars())
+    for start in range(0, len(found), _AT_ONCE):
+        _put(connection, clock, found[start : start + _AT_ONCE])
+    return len(found)
+
+
+def take_lines(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Erase whom we rang longer ago than `after`, and put their calls down."""
+    statement = (
+        update(leg)
+        .where(leg.c.created_at < clock.at(-after), leg.c.to_enc.is_not(None))
+        .values(to_enc=None)
+        .returning(leg.c.provider_sid)
+    )
+    found = [sid for sid in connection.execute(statement).scalars() if sid]
+    for start in range(0, len(found), _AT_ONCE):
+        _put(connection, clock, found[start : start + _AT_ONCE])
+    return len(found)
+
+
+def due(connection: Connection, clock: Clock, *, limit: int) -> list[str]:
+    """Ids of what is to be deleted now, what has waited longest first."""
+    statement = (
+        select(provider_record.c.sid)
+        .where(provider_record.c.due_at <= clock.at())
+        .order_by(provider_record.c.due_at, provider_record.c.sid)
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def gone(connection: Connection, sid: str) -> None:
+    """The provider has it no more, and we have not either."""
+    connection.execute(delete(provider_record).where(provider_record.c.sid == sid))
+
+
+def put_off(
+    connection: Connection, clock: Clock, sid: str, after: timedelta, error_code: str
+) -> None:
+    """It was not deleted: it is asked for again after this time."""
+    statement = update(provider_record).where(provider_record.c.sid == sid)
+    connection.execute(
+        statement.values(
+            due_at=clock.at(after), tries=provider_record.c.tries + 1, error_code=error_code[:12]
+        )
+    )
+
+
+def waiting(connection: Connection) -> int:
+    """How many records the provider still has that it should not."""
+    return connection.execute(select(func.count()).select_from(provider_record)).scalar_one()
+
+
+def _put(connection: Connection, clock: Clock, sids: Sequence[str]) -> None:
+    statement = insert(connection, provider_record).on_conflict_do_nothing()
+    rows = [
+        {"sid": sid, "due_at": clock.at(), "created_at": clock.at()} for sid in dict.fromkeys(sids)
+    ]
+    if rows:
+        connection.execute(statement.values(rows))
