@@ -22,7 +22,7 @@ from services.operations.check_keys import check_keys
 from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.short_links import Links
-from services.store import Store
+from services.store import ReachLimits, Store
 from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.campaign.BadCampaign."""
     database = Database(settings.database_url, durable=settings.environment == "production")
     links = Links(settings.public_base_url, settings.secret_key)
-    store = Store(database, Vault(settings.vault_keys()), links=links)
+    store = Store(database, Vault(settings.vault_keys()), links=links, reach=reach_limits(settings))
     service = Service(
         directory=Directory(store.database),
         campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
@@ -53,6 +53,18 @@ def make_parts(settings: config.Settings) -> Parts:
         platforms=_platforms,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
+
+
+def reach_limits(settings: config.Settings) -> ReachLimits:
+    """How much is booked without a proof that a number is reached."""
+    return ReachLimits(
+        per_address=settings.unproved_per_address,
+        per_birth_date=settings.unproved_per_birth_date,
+        per_number=settings.unproved_per_number,
+        codes_per_address=settings.codes_per_address,
+        codes_per_number=settings.codes_per_number,
+        without_number=settings.bookings_without_number,
+    )
 
 
 def _platforms() -> Mapping[str, str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, LargeBinary, String, Table
+from sqlalchemy import Integer, LargeBinary, SmallInteger, String, Table
 
-from models.tables import index, key, may, metadata, must
+from models.tables import RowId, index, key, may, metadata, must
 from models.types import Instant
 
 # A web session of the public site: the step that a visitor is at, and what they have given. Its id
@@ -25,4 +25,23 @@ visit = Table(
     must("seen_at", Instant),
     index("ix_visit_seen_at", "seen_at"),
     index("ix_visit_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
+)
+
+# A code that was texted to a number, to be typed back by the visitor who gave the number.
+reach_code = Table(
+    "reach_code",
+    metadata,
+    key("id", RowId),
+    must("visit_id", String(40)),
+    must("phone_idx", LargeBinary),
+    may("place_idx", LargeBinary, "keyed hash of the client address that asked for it"),
+    must("code_idx", LargeBinary, "keyed hash of web session, number and code"),
+    must("tries", SmallInteger, "how often a code was typed back", default=0),
+    must("sent_at", Instant),
+    must("expires_at", Instant),
+    may("proved_at", Instant, "when it was typed back"),
+    index("ix_reach_code_visit_id", "visit_id"),
+    index("ix_reach_code_phone_idx", "phone_idx", "sent_at"),
+    index("ix_reach_code_place_idx", "place_idx", "sent_at", where="place_idx IS NOT NULL"),
+    index("ix_reach_code_sent_at", "sent_at"),
 )
