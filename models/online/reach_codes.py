@@ -1,6 +1,8 @@
-"""Codes that were texted to a number and are typed back: each row is one text.
+"""Codes that are texted to a number and typed back: each row is one text.
 
 A code is known by a keyed hash of web session, number and code, so that it is good for these alone.
+A row without one waits until another code of its address was typed back; the number is sealed in
+it meanwhile.
 """
 
 from __future__ import annotations
@@ -9,18 +11,23 @@ import hmac
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, case, delete, func, or_, select, update
 
 from models.clock import Clock
-from models.online.tables import reach_code
+from models.crypto import Vault
+from models.online.tables import reach_code, visit
 
 DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class CodeCounts:
-    """Codes of the last 24 hours: all of a number; of a place those that are out, and came back."""
+    """Codes of the last 24 hours: all of a number; of a place those that are out, and came back.
+
+    `back` counts each number once.
+    """
 
     number: int
     out: int
@@ -28,26 +35,41 @@ class CodeCounts:
 
 
 @dataclass(frozen=True)
-class SentCodes:
-    """What was texted for one number of one web session, and how often a code was typed back."""
+class AskedCodes:
+    """What was asked for one number of one web session, and how often a code was typed back.
 
-    sent: int
+    `waiting` is the row of a code that was not sent yet; 0 for none.
+    """
+
+    asked: int
     tries: int
-    # Whether the newest may still be typed back.
+    # Whether the newest may be typed back, once it is sent.
     counts: bool
+    waiting: int
+
+
+@dataclass(frozen=True)
+class WaitingCode:
+    """A code that may be sent now. `number` is E.164."""
+
+    id: int
+    visit_id: str
+    number: str
+    language: str
 
 
 def counts(connection: Connection, clock: Clock, phone: bytes, place: bytes | None) -> CodeCounts:
     """Count what the limits look at, in one statement."""
-    late = reach_code.c.sent_at > clock.at(-DAY)
+    late = reach_code.c.asked_at > clock.at(-DAY)
     from_here = (reach_code.c.place_idx == place, late)
-    all_codes = select(func.count()).select_from(reach_code)
-    back = select(func.count(reach_code.c.phone_idx.distinct()))
+    sent = (reach_code.c.sent_at.is_not(None), reach_code.c.proved_at.is_(None))
+    codes = select(func.count()).select_from(reach_code)
+    numbers = select(func.count(reach_code.c.phone_idx.distinct()))
     row = connection.execute(
         select(
-            all_codes.where(reach_code.c.phone_idx == phone, late).scalar_subquery(),
-            all_codes.where(*from_here, reach_code.c.proved_at.is_(None)).scalar_subquery(),
-            back.where(*from_here, reach_code.c.proved_at.is_not(None)).scalar_subquery(),
+            codes.where(reach_code.c.phone_idx == phone, late).scalar_subquery(),
+            codes.where(*from_here, *sent).scalar_subquery(),
+            numbers.where(*from_here, reach_code.c.proved_at.is_not(None)).scalar_subquery(),
         )
     ).one()
     return CodeCounts(*row)
@@ -56,36 +78,84 @@ def counts(connection: Connection, clock: Clock, phone: bytes, place: bytes | No
 def add(
     connection: Connection,
     clock: Clock,
+    vault: Vault,
     *,
     visit_id: str,
-    phone: bytes,
+    number: str,
+    language: str,
     place: bytes | None,
-    code: bytes,
     lasts: timedelta,
-) -> None:
-    """Note a code that leaves."""
+) -> int:
+    """Note a code that is asked for, and not sent yet; gives its row."""
+    statement = reach_code.insert().values(
+        visit_id=visit_id,
+        phone_idx=vault.index("phone", number),
+        phone_enc=vault.seal_text(number, _where(visit_id)),
+        language=language,
+        place_idx=place,
+        asked_at=clock.at(),
+        expires_at=clock.at(lasts),
+    )
+    found: int = connection.execute(statement.returning(reach_code.c.id)).scalar_one()
+    return found
+
+
+def send(connection: Connection, clock: Clock, code_id: int, code: bytes, lasts: timedelta) -> None:
+    """The code leaves now: its keyed hash is kept, and the number is not."""
     connection.execute(
-        reach_code.insert().values(
-            visit_id=visit_id,
-            phone_idx=phone,
-            place_idx=place,
-            code_idx=code,
-            sent_at=clock.at(),
-            expires_at=clock.at(lasts),
-        )
+        update(reach_code)
+        .where(reach_code.c.id == code_id)
+        .values(code_idx=code, phone_enc=None, sent_at=clock.at(), expires_at=clock.at(lasts))
     )
 
 
-def sent(connection: Connection, clock: Clock, visit_id: str, phone: bytes) -> SentCodes:
-    """What was texted so far for this number of this web session."""
+def waiting(
+    connection: Connection, clock: Clock, vault: Vault, place: bytes, most: int
+) -> list[WaitingCode]:
+    """The oldest codes of a place that wait, of web sessions that go on."""
+    statement = (
+        select(
+            reach_code.c.id,
+            reach_code.c.visit_id,
+            reach_code.c.phone_enc,
+            reach_code.c.language,
+        )
+        .join(visit, visit.c.id == reach_code.c.visit_id)
+        .where(
+            reach_code.c.place_idx == place,
+            reach_code.c.sent_at.is_(None),
+            reach_code.c.phone_enc.is_not(None),
+            reach_code.c.expires_at > clock.at(),
+            visit.c.outcome == "",
+        )
+        .order_by(reach_code.c.asked_at, reach_code.c.id)
+        .limit(most)
+    )
+    return [
+        WaitingCode(
+            row.id,
+            row.visit_id,
+            vault.open_text(row.phone_enc, _where(row.visit_id)) or "",
+            row.language,
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def asked(connection: Connection, clock: Clock, visit_id: str, phone: bytes) -> AskedCodes:
+    """What was asked so far for this number of this web session."""
+    live = reach_code.c.expires_at > clock.at()
     row = connection.execute(
         select(
-            func.count(),
-            func.coalesce(func.sum(reach_code.c.tries), 0),
-            func.coalesce(func.max(reach_code.c.expires_at) > clock.at(), False),
-        ).where(reach_code.c.visit_id == visit_id, reach_code.c.phone_idx == phone)
+            func.count().label("asked"),
+            func.coalesce(func.sum(reach_code.c.tries), 0).label("tries"),
+            func.count(case((live, 1))).label("live"),
+            func.max(case((live & reach_code.c.sent_at.is_(None), reach_code.c.id), else_=0)).label(
+                "waiting"
+            ),
+        ).where(*_of(visit_id, phone))
     ).one()
-    return SentCodes(row[0], int(row[1]), bool(row[2]))
+    return AskedCodes(row.asked, int(row.tries), row.live > 0, row.waiting or 0)
 
 
 def check(
@@ -96,7 +166,7 @@ def check(
     After `most` tries the right one is wrong, too. The caller has claimed the web session's answer,
     so no two tries of it run at once.
     """
-    this = (reach_code.c.visit_id == visit_id, reach_code.c.phone_idx == phone)
+    this = _of(visit_id, phone)
     tries = select(func.coalesce(func.sum(reach_code.c.tries), 0)).where(*this).scalar_subquery()
     newest = select(func.max(reach_code.c.id)).where(*this).scalar_subquery()
     tried = (
@@ -110,11 +180,22 @@ def check(
     if not hmac.compare_digest(bytes(found or b""), code):
         return False
     proved = update(reach_code).where(*this, reach_code.c.proved_at.is_(None))
-    connection.execute(proved.values(proved_at=clock.at()))
+    connection.execute(proved.values(proved_at=clock.at(), phone_enc=None))
     return True
 
 
 def forget(connection: Connection, clock: Clock, after: timedelta) -> int:
-    """Forget codes that no limit counts any more; gives how many."""
-    statement = delete(reach_code).where(reach_code.c.sent_at < clock.at(-after))
+    """Forget codes that no limit counts any more, and numbers that wait in vain; gives how many."""
+    over = or_(reach_code.c.expires_at < clock.at(), reach_code.c.sent_at.is_not(None))
+    in_vain = update(reach_code).where(reach_code.c.phone_enc.is_not(None), over)
+    connection.execute(in_vain.values(phone_enc=None))
+    statement = delete(reach_code).where(reach_code.c.asked_at < clock.at(-after))
     return connection.execute(statement).rowcount
+
+
+def _of(visit_id: str, phone: bytes) -> tuple[Any, Any]:
+    return reach_code.c.visit_id == visit_id, reach_code.c.phone_idx == phone
+
+
+def _where(visit_id: str) -> str:
+    return f"reach_code.phone:{visit_id}"

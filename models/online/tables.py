@@ -27,21 +27,24 @@ visit = Table(
     index("ix_visit_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
 )
 
-# A code that was texted to a number, to be typed back by the visitor who gave the number.
+# A code that is texted to a number, to be typed back by the visitor who gave the number.
 reach_code = Table(
     "reach_code",
     metadata,
     key("id", RowId),
     must("visit_id", String(40)),
     must("phone_idx", LargeBinary),
+    may("phone_enc", LargeBinary, "the number, as long as the code waits to be sent"),
+    must("language", String(2), default="fr"),
     may("place_idx", LargeBinary, "keyed hash of the client address that asked for it"),
-    must("code_idx", LargeBinary, "keyed hash of web session, number and code"),
+    may("code_idx", LargeBinary, "keyed hash of web session, number and code; null: not sent yet"),
     must("tries", SmallInteger, "how often a code was typed back", default=0),
-    must("sent_at", Instant),
+    must("asked_at", Instant),
+    may("sent_at", Instant, "null: others of its address are out and were not typed back"),
     must("expires_at", Instant),
     may("proved_at", Instant, "when it was typed back"),
     index("ix_reach_code_visit_id", "visit_id"),
-    index("ix_reach_code_phone_idx", "phone_idx", "sent_at"),
-    index("ix_reach_code_place_idx", "place_idx", "sent_at", where="place_idx IS NOT NULL"),
-    index("ix_reach_code_sent_at", "sent_at"),
+    index("ix_reach_code_phone_idx", "phone_idx", "asked_at"),
+    index("ix_reach_code_place_idx", "place_idx", "asked_at", where="place_idx IS NOT NULL"),
+    index("ix_reach_code_asked_at", "asked_at"),
 )

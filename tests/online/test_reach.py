@@ -214,9 +214,53 @@ def test_families_go_on_where_a_script_gave_up(site: House):
 def test_an_address_has_a_code_more_for_each_four_that_came_back(site: House):
     site.opens_centre("2", starts=mornings(30), capacity=40)
     assert families(site, 6) == 6
-    for number in range(100, 104):
+    before = codes(site)
+    for number in range(100, 108):
         assert is_at(comes(site, a_mobile(number), born=somebody(number)), "code")
-    assert is_at(comes(site, a_mobile(105), born=somebody(105)), "par-telephone")
+    assert codes(site) - before == 4
+
+
+def codes(one: House) -> int:
+    """How many codes were texted so far."""
+    return len([row for row in one.messages("sms") if row.topic == "code"])
+
+
+def test_who_finds_all_codes_of_an_address_out_gets_theirs_when_one_comes_back(site: House):
+    """Many families at once: each is asked at once, and none is sent away."""
+    scripted(site, 2)
+    visitors = {
+        a_mobile(number): comes(site, a_mobile(number), born=somebody(number))
+        for number in range(10, 22)
+    }
+    assert codes(site) == 3
+    waits = visitors[a_mobile(13)]
+    waits.reads("peut mettre quelques minutes")
+    # Asked once more it is no other code, and nothing leaves.
+    waits.presses("/rendez-vous/code", wish="again").reads("peut mettre quelques minutes")
+    assert codes(site) == 3
+    for number, visitor in visitors.items():
+        types(visitor, code_to(site, number))
+        assert is_at(visitor, "fait"), (number, visitor.path)
+    assert len(site.bookings()) == 14
+    assert all(message.id in site.woken.messages for message in site.messages("sms"))
+
+
+def test_a_code_that_waits_leaves_for_nobody_who_is_gone(site: House):
+    scripted(site, 2)
+    first, *_, last = (
+        comes(site, a_mobile(number), born=somebody(number)) for number in range(10, 14)
+    )
+    last.sends("/rendez-vous/terminer", **last.hidden)
+    types(first, code_to(site, a_mobile(10)))
+    assert is_at(first, "fait")
+    assert codes(site) == 3
+    erase_data(site.store)
+    clock_of(site).advance(prove_number.CODE_LIVES + timedelta(seconds=1))
+    erase_data(site.store)
+    with site.database.statement() as connection:
+        assert not connection.execute(
+            select(reach_code).where(reach_code.c.phone_enc.is_not(None))
+        ).all()
 
 
 def test_an_address_is_a_whole_house_of_ipv6_and_a_forged_header_is_no_address(site: House):
@@ -523,12 +567,18 @@ def test_the_owner_of_a_number_is_led_to_what_was_booked_for_their_birth_date(si
     assert len(site.bookings()) == 1
     again = [row for row in site.messages("sms") if row.topic == "again"]
     assert len(again) == 1
-    # The usual proof: the reference of that text, and the birth date.
+    # The usual proof: the reference of that text, and the birth date. They cancel it.
     (booked,) = site.bookings()
     assert booked.reference in site.text_of(again[0])
-    owner = site.phone(a_mobile(50)).goes_to("welcome")
-    owner.answers("3", booked.reference, "1", somebody(5).strftime("%d%m%Y"), "1")
+    caller.hangs_up()
+    owner = site.phone(a_mobile(50)).dials()
+    if owner.step != "welcome":
+        # The line is asked first whether it goes on with the call before.
+        owner.answers("2")
+    owner.answers("2", booked.reference, "1", somebody(5).strftime("%d%m%Y"), "1")
     assert owner.step == "my_menu"
+    owner.answers("3", "1")
+    assert [one.state for one in site.bookings()] == ["cancelled"]
 
 
 def test_a_withheld_line_books_once_without_a_number(site: House):

@@ -40,6 +40,13 @@ def upgrade() -> None:
         sa.Column("visit_id", sa.String(40), nullable=False),
         sa.Column("phone_idx", sa.LargeBinary(), nullable=False),
         sa.Column(
+            "phone_enc",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="the number, as long as the code waits to be sent",
+        ),
+        sa.Column("language", sa.String(2), server_default="fr", nullable=False),
+        sa.Column(
             "place_idx",
             sa.LargeBinary(),
             nullable=True,
@@ -48,8 +55,8 @@ def upgrade() -> None:
         sa.Column(
             "code_idx",
             sa.LargeBinary(),
-            nullable=False,
-            comment="keyed hash of web session, number and code",
+            nullable=True,
+            comment="keyed hash of web session, number and code; null: not sent yet",
         ),
         sa.Column(
             "tries",
@@ -58,7 +65,13 @@ def upgrade() -> None:
             nullable=False,
             comment="how often a code was typed back",
         ),
-        sa.Column("sent_at", MOMENT, nullable=False),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column(
+            "sent_at",
+            MOMENT,
+            nullable=True,
+            comment="null: others of its address are out and were not typed back",
+        ),
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.Column("proved_at", MOMENT, nullable=True, comment="when it was typed back"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reach_code")),
@@ -66,9 +79,9 @@ def upgrade() -> None:
     )
     for name, columns, where in (
         ("ix_reach_code_visit_id", ["visit_id"], None),
-        ("ix_reach_code_phone_idx", ["phone_idx", "sent_at"], None),
-        ("ix_reach_code_place_idx", ["place_idx", "sent_at"], "place_idx IS NOT NULL"),
-        ("ix_reach_code_sent_at", ["sent_at"], None),
+        ("ix_reach_code_phone_idx", ["phone_idx", "asked_at"], None),
+        ("ix_reach_code_place_idx", ["place_idx", "asked_at"], "place_idx IS NOT NULL"),
+        ("ix_reach_code_asked_at", ["asked_at"], None),
     ):
         condition = None if where is None else sa.text(where)
         op.create_index(
