@@ -349,6 +349,24 @@ def test_two_people_of_one_visit_have_a_text_each(site: House):
     assert len(site.messages("sms")) == 2
 
 
+def test_a_number_with_all_the_bookings_that_it_may_have_is_proved_before_it_is_refused(
+    database_url: str,
+):
+    """Strangers cannot use it up, and its owner has the limit of the campaign."""
+    campaign = campaign_with(few_places=1, per_number=1)
+    with house(database_url, campaign=campaign, reach=ReachLimits()) as one:
+        one.opens_centre("1", starts=mornings(20), capacity=4)
+        comes(one, a_mobile(50), born=somebody(1), address="192.0.2.1")
+        owner = comes(one, a_mobile(50), born=somebody(2), address="192.0.2.2")
+        assert is_at(owner, "code")
+        types(owner, code_to(one, a_mobile(50)))
+        assert is_at(owner, "fait")
+        again = comes(one, a_mobile(50), born=somebody(3), address="192.0.2.3")
+        types(again, code_to(one, a_mobile(50)))
+        assert is_at(again, "par-telephone")
+        assert len(one.bookings()) == 2
+
+
 # ---------------------------------------------------------------- the code
 
 
