@@ -801,8 +801,8 @@ def test_with_the_lock_off_two_moves_lose_a_place(
 
 def asks_again(house: House, holder: str = "CA-2", **changes_: Any) -> Booked | Unbooked:
     held = holds(house, holder, campaign=house.campaign)[0]
-    changes_ = {"number": MOBILE, "reach": CALLED_FROM_IT} | changes_
-    request = replace(request_for(held, holder), **changes_)
+    given: dict[str, Any] = {"number": MOBILE, "reach": CALLED_FROM_IT, **changes_}
+    request = replace(request_for(held, holder), **given)
     with house.database.transaction() as connection:
         return confirm_booking(
             Work(connection, house.store, house.campaign),
