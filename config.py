@@ -106,6 +106,16 @@ class Settings(BaseSettings):
     # Parts of texts that may leave in 24 hours; 0 for any number. Beyond it, what can be told by a
     # call is; the first confirmation of a booking always leaves.
     sms_parts_per_day: int = Field(default=0, ge=0)
+    # Bookings of 24 hours whose number nobody proved to be reached, from a client address, for a
+    # birth date and on a number: the next one needs a code that is texted to it. 0: any number.
+    unproved_per_address: int = Field(default=2, ge=0)
+    unproved_per_birth_date: int = Field(default=2, ge=0)
+    unproved_per_number: int = Field(default=2, ge=0)
+    # Such codes of 24 hours: from an address that were not typed back, and to a number. 0: any.
+    codes_per_address: int = Field(default=3, ge=0)
+    codes_per_number: int = Field(default=3, ge=0)
+    # Live bookings without any number, of an address, or of a birth date and a postcode; 0: any.
+    bookings_without_number: int = Field(default=1, ge=0)
     # Whether the provider is asked what a line is before its first text (Lookup v2, which costs).
     twilio_lookup: bool = False
     campaign: str = ""

@@ -47,6 +47,12 @@ class Given(Protocol):
     national_number: str
     sms_sender: str
     sms_parts_per_day: int
+    unproved_per_address: int
+    unproved_per_birth_date: int
+    unproved_per_number: int
+    codes_per_address: int
+    codes_per_number: int
+    bookings_without_number: int
     alert_webhook_url: str
     alert_webhook_private_host: str
     traces_anchor_webhook_url: str
@@ -234,10 +240,26 @@ def _rest(given: Given, said: Collection[str]) -> Iterator[str]:
         )
     if given.sms_parts_per_day <= 0:
         yield "SMS_PARTS_PER_DAY must be more than 0: without a budget a stranger spends yours"
+    yield from _limits(given)
     if not _CONTACT.fullmatch(given.security_contact):
         yield (
             "SECURITY_CONTACT must say where a hole in the service is reported: mailto:… or https://…"
         )
+
+
+def _limits(given: Given) -> Iterator[str]:
+    """0 is no limit, which measurements and tests ask for."""
+    limits = {
+        "UNPROVED_PER_ADDRESS": given.unproved_per_address,
+        "UNPROVED_PER_BIRTH_DATE": given.unproved_per_birth_date,
+        "UNPROVED_PER_NUMBER": given.unproved_per_number,
+        "CODES_PER_ADDRESS": given.codes_per_address,
+        "CODES_PER_NUMBER": given.codes_per_number,
+        "BOOKINGS_WITHOUT_NUMBER": given.bookings_without_number,
+    }
+    for name, limit in limits.items():
+        if limit <= 0:
+            yield f"{name} must be more than 0: without a limit one script books a whole centre"
 
 
 # ---------------------------------------------------------------- of addresses

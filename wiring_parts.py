@@ -23,7 +23,7 @@ from services.operations.traces import Chainer, TraceKeys
 from services.ports import CallControl, ProviderRecords, WakeUp
 from services.service import Service
 from services.short_links import Links
-from services.store import Store
+from services.store import ReachLimits, Store
 from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
 
 log = structlog.get_logger()
@@ -46,7 +46,10 @@ def make_parts(settings: config.Settings) -> Parts:
     database = Database(settings.database_url, durable=settings.environment == "production")
     links = Links(settings.public_base_url, settings.secret_key)
     store = Store(
-        database, Vault(settings.vault_keys(), index_key=settings.look_up_key()), links=links
+        database,
+        Vault(settings.vault_keys(), index_key=settings.look_up_key()),
+        links=links,
+        reach=reach_limits(settings),
     )
     service = Service(
         directory=Directory(store.database),
@@ -56,6 +59,18 @@ def make_parts(settings: config.Settings) -> Parts:
         platforms=_platforms,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
+
+
+def reach_limits(settings: config.Settings) -> ReachLimits:
+    """How much is booked without a proof that a number is reached."""
+    return ReachLimits(
+        per_address=settings.unproved_per_address,
+        per_birth_date=settings.unproved_per_birth_date,
+        per_number=settings.unproved_per_number,
+        codes_per_address=settings.codes_per_address,
+        codes_per_number=settings.codes_per_number,
+        without_number=settings.bookings_without_number,
+    )
 
 
 def _platforms() -> Mapping[str, str]:

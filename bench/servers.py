@@ -36,7 +36,7 @@ from launcher.processes import signal_group
 from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from models.crypto import Vault
 from models.database import Database
-from services.store import Store
+from services.store import NO_LIMITS, Store
 from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
 
@@ -103,6 +103,11 @@ def settings(database_url: str, redis_url: str) -> config.Settings:
         twilio_account_sid=traffic.ACCOUNT,
         campaign=str(CAMPAIGN),
         log_level="INFO",
+        # All visitors of a measurement come from one address, and type back no code.
+        unproved_per_address=0,
+        unproved_per_birth_date=0,
+        unproved_per_number=0,
+        bookings_without_number=0,
         # Agents are rung as fast as they become free, by a provider that is ours.
         twilio_api_base_url=f"http://{HOST}:{provider_port()}",
         calls_per_second=100.0,
@@ -188,7 +193,7 @@ def opened(database_url: str) -> Iterator[Database]:
 
 def store_of(database_url: str) -> Store:
     """The service's store on a database, with a key of the bench's own."""
-    return Store(Database(database_url, pool_size=2), Vault([bytes(range(32))]))
+    return Store(Database(database_url, pool_size=2), Vault([bytes(range(32))]), reach=NO_LIMITS)
 
 
 def settle(database_url: str) -> None:

@@ -27,12 +27,14 @@ from bench.by_hand import ByHand
 from bench.helpers import helper, tell
 from bench.servers import CannotMeasure, store_of
 from bench.timing import Growth
+from models.booking.reach import Proof
 from models.centres.centres import CentreState, insert_new
 from models.database import Database
 from models.migrations.runner import upgrade
 from models.slots.slots import SlotsToOpen, open_slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Holder
@@ -142,6 +144,8 @@ class ServiceBookings:
             number=f"+336{number % 10**8:08d}",
             text_to=f"+336{number % 10**8:08d}",
             call_id=call_id,
+            # As of a call that comes from this number.
+            reach=Reach(Proof.LINE),
         )
         with store.database.transaction() as connection:
             booked = confirm_booking(

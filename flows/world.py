@@ -166,6 +166,8 @@ class Unbooked(Enum):
     # An agent must look at it. Only the agent learns why: a person who has an appointment already,
     # and a caller from a number with too many of them, are told the same.
     PERSON = auto()
+    # Too much was booked lately without a proof that a number is reached. What was chosen is held.
+    NOT_PROVED = auto()
 
 
 @dataclass(frozen=True)

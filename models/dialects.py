@@ -70,7 +70,12 @@ def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:
     if connection.dialect.name == "sqlite":
         # It has one writer at a time.
         return
-    # Locks are taken in one order, or two transactions would wait for each other. Two numbers, as
-    # no other lock of ours has; the second is a signed one.
-    for key in sorted({zlib.crc32(key) for key in keys}):
-        connection.execute(select(func.pg_advisory_xact_lock(_OF_KEYS, key - 2**31)))
+    # Locks are taken in one order, or two transactions would wait for each other; one statement
+    # takes them from left to right. Two numbers, as no other lock of ours has; the second is a
+    # signed one.
+    locks = [
+        func.pg_advisory_xact_lock(_OF_KEYS, key - 2**31).label(f"lock_{number}")
+        for number, key in enumerate(sorted({zlib.crc32(key) for key in keys}))
+    ]
+    if locks:
+        connection.execute(select(*locks))

@@ -46,6 +46,27 @@ class CryptographicChance:
 
 
 @dataclass(frozen=True)
+class ReachLimits:
+    """How many bookings may be made in 24 hours without a proof that their number is reached.
+
+    `per_address` is for a client address or a telephone line that books on other numbers. A
+    booking beyond one of the first three needs a code that is texted to its number. `codes` are
+    such texts: to a number, and from an address as long as they are not typed back.
+    `without_number` are live bookings without any number. 0 of anything is no limit.
+    """
+
+    per_address: int = 2
+    per_birth_date: int = 2
+    per_number: int = 2
+    codes_per_address: int = 3
+    codes_per_number: int = 3
+    without_number: int = 1
+
+
+NO_LIMITS = ReachLimits(0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
 class Store:
     database: Database
     vault: Vault
@@ -53,6 +74,7 @@ class Store:
     chance: Chance = field(default_factory=CryptographicChance)
     # Addresses of pages in texts; None: texts have none.
     links: Links | None = None
+    reach: ReachLimits = field(default_factory=ReachLimits)
 
     def link_of(self, reference: str, starts: Iterable[datetime]) -> str:
         """Where a booking can be seen and changed; empty where there are no pages."""

@@ -21,6 +21,11 @@ FAILURES = Counter("allo_failures_total", "Telephone webhooks that failed inside
 REFUSED = Counter("allo_refused_total", "Requests refused for their signature", ["reason"])
 UNREAD = Counter("allo_unread_total", "Requests closed because they did not come whole", ["reason"])
 BOOKINGS = Counter("allo_bookings_total", "Confirmed bookings", ["channel"])
+REACH = Counter(
+    "allo_reach_total",
+    "Bookings beyond a limit, whose number is not proved, and what followed",
+    ["result"],
+)
 PROMISES = Counter("allo_promises_total", "Promises to call back")
 CALLBACKS = Counter(
     "allo_callbacks_total",

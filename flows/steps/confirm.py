@@ -64,10 +64,15 @@ class Confirm(Patient):
             second_person=session.second_person,
         )
         reference = world.confirm(order)
+        lines: tuple[Line, ...] = ()
+        if reference is Unbooked.NOT_PROVED and session.number:
+            # A number that was typed, and may be a stranger's: the caller hears everything instead.
+            session, lines = session.but(number=""), (Line("not_texted"),)
+            reference = world.confirm(replace(order, number=""))
         if reference is Unbooked.GONE:
             # Gone in the meantime: the caller hears another, not an error.
             return search_nearest(session, world, lines=(Line(in_words_for(offer, "just_taken")),))
-        if reference is Unbooked.PERSON:
+        if reference in {Unbooked.PERSON, Unbooked.NOT_PROVED}:
             # No way on from there: the same answers would only come to the same end.
             looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
             return Go(looked_at, "person", (Line("person_needed"),), remember=False)
@@ -77,4 +82,4 @@ class Confirm(Patient):
             session = session.but(adjacent=world.hold_adjacent(offer, ()))
         # From here nothing leads back: what is booked is booked.
         booked = session.but(reference=reference, trail=(), person_reason="")
-        return Go(booked, "ready", outcome=TurnOutcome.BOOKED, remember=False)
+        return Go(booked, "ready", lines, outcome=TurnOutcome.BOOKED, remember=False)

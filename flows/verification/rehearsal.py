@@ -226,6 +226,8 @@ class RehearsedWorld:
     # What a search finds that leaves out what was read before; None: the same.
     found_anew: tuple[Offer, ...] | None = None
     reference: str | Unbooked = REFERENCE
+    # Whether a number that was typed is not taken without a proof.
+    proof_wanted: bool = False
     promises_new: bool = True
     # Whether a second person finds an adjacent place.
     adjacent: bool = True
@@ -372,6 +374,8 @@ class RehearsedWorld:
 
     def confirm(self, order: BookingOrder) -> str | Unbooked:
         self.orders.append(order)
+        if self.proof_wanted and order.number:
+            return Unbooked.NOT_PROVED
         return self.reference
 
     def calls_about(self, offer: Offer) -> ReminderHours:

@@ -147,6 +147,8 @@ def scenarios(make: Make) -> Scenarios:
         "taken, others": partial(make, reference=Unbooked.GONE),
         "taken, nothing": partial(make, reference=Unbooked.GONE, found=()),
         "a person needed": partial(make, reference=Unbooked.PERSON),
+        "a number not proved": partial(make, proof_wanted=True),
+        "nothing proved": partial(make, reference=Unbooked.NOT_PROVED),
         "pairs": partial(two_doses, make),
         "two pairs": partial(two_doses, make, offers(2, second=True)),
         "one pair": partial(two_doses, make, offers(1, second=True)),

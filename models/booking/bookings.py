@@ -32,7 +32,8 @@ class NewBooking:
 
     `rank` is 2 for a second person of the same birth date on the same phone, whom the caller named
     as another person. `name` is taken by agents and on the web only. `language` is what they spoke;
-    `calls`: they want to be rung the same evening, and before the appointment.
+    `calls`: they want to be rung the same evening, and before the appointment. `reach` says what
+    proved the number, and `place_idx` is set where nothing did (`models.booking.reach`).
     """
 
     id: str
@@ -49,6 +50,8 @@ class NewBooking:
     name: str | None = None
     language: str = "fr"
     calls: bool = False
+    reach: str = ""
+    place_idx: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -231,7 +234,14 @@ def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[st
     statement = (
         update(booking)
         .where(booking.c.last_start_at < clock.at(-after), booking.c.erased_at.is_(None))
-        .values(**nothing, name_enc=None, postcode=None, call_id=None, erased_at=clock.at())
+        .values(
+            **nothing,
+            name_enc=None,
+            postcode=None,
+            call_id=None,
+            place_idx=None,
+            erased_at=clock.at(),
+        )
         .returning(booking.c.id)
     )
     erased = list(connection.execute(statement).scalars())

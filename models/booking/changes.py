@@ -85,6 +85,8 @@ class BookingDetails:
     language: str = "fr"
     # Whether its person wants to be rung: the same evening, and before the appointment.
     calls: bool = False
+    # What proved its number (`models.booking.reach`); None: of an earlier version.
+    reach: str | None = None
 
     @property
     def live(self) -> tuple[BookedAppointment, ...]:

@@ -40,10 +40,22 @@ booking = Table(
         "wants to be rung: the same evening, and before the appointment",
         default=False,
     ),
+    may(
+        "reach",
+        String(8),
+        "what proved its number: line, code, agent; empty: nothing; null: of an earlier version",
+    ),
+    may(
+        "place_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "keyed hash of the client address or the line that booked on a number without a proof",
+    ),
     index("ix_booking_dob_idx", "dob_idx"),
     index("ix_booking_phone_idx", "phone_idx"),
     index("ix_booking_last_start_at", "last_start_at"),
     index("ix_booking_created_at", "created_at"),
+    index("ix_booking_unproved_dob", "dob_idx", "created_at", where="reach = ''"),
+    index("ix_booking_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
 )
 
 appointment = Table(

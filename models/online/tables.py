@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, String, Table
+from sqlalchemy import Integer, SmallInteger, String, Table
 
-from models.tables import index, key, may, metadata, must
+from models.tables import RowId, index, key, may, metadata, must
 from models.types import Instant, LookUp, LookUpWay, Sealed
 
 # A web session of the public site: the step that a visitor is at, and what they have given. Its id
@@ -29,4 +29,34 @@ visit = Table(
     must("seen_at", Instant),
     index("ix_visit_seen_at", "seen_at"),
     index("ix_visit_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
+)
+
+# A code that is texted to a number, to be typed back by the visitor who gave the number.
+reach_code = Table(
+    "reach_code",
+    metadata,
+    key("id", RowId),
+    must("visit_id", String(40)),
+    must("phone_idx", LookUp(way=LookUpWay.LAPSES)),
+    may("phone_enc", Sealed, "the number, as long as the code waits to be sent"),
+    must("language", String(2), default="fr"),
+    may(
+        "place_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "keyed hash of the client address that asked for it",
+    ),
+    may(
+        "code_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "keyed hash of web session, number and code; null: not sent yet",
+    ),
+    must("tries", SmallInteger, "how often a code was typed back", default=0),
+    must("asked_at", Instant),
+    may("sent_at", Instant, "null: others of its address are out and were not typed back"),
+    must("expires_at", Instant),
+    may("proved_at", Instant, "when it was typed back"),
+    index("ix_reach_code_visit_id", "visit_id"),
+    index("ix_reach_code_phone_idx", "phone_idx", "asked_at"),
+    index("ix_reach_code_place_idx", "place_idx", "asked_at", where="place_idx IS NOT NULL"),
+    index("ix_reach_code_asked_at", "asked_at"),
 )

@@ -28,7 +28,7 @@ from models.crypto import CannotOpen, Vault
 from models.desk.tables import agent_case
 from models.messages import outbox
 from models.messages.tables import message, phone_line
-from models.online.tables import visit
+from models.online.tables import reach_code, visit
 from models.partners.bookings import nothing_to_ask
 from models.partners.tables import partner_booking
 from models.queue.queues import LIVE, end_all
@@ -421,6 +421,15 @@ def _attempts(trail: Trail) -> ColumnElement[bool] | None:
     return attempt.c.subject_idx.in_(trail.hashes) if trail.hashes else None
 
 
+def _codes(trail: Trail) -> ColumnElement[bool] | None:
+    ways: list[ColumnElement[bool]] = []
+    if trail.visits:
+        ways.append(reach_code.c.visit_id.in_(trail.visits))
+    if trail.line is not None:
+        ways.append(reach_code.c.phone_idx == trail.line)
+    return or_(*ways) if ways else None
+
+
 def _acts(trail: Trail) -> ColumnElement[bool] | None:
     return staff_act.c.subject.in_(trail.subjects) if trail.subjects else None
 
@@ -447,6 +456,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(waiting_entry, _in(waiting_entry.c.id, "waiting"), "created_at"),
     Kind(waiting_offer, _in(waiting_offer.c.entry_id, "waiting"), "offered_at"),
     Kind(visit, _in(visit.c.id, "visits"), "created_at"),
+    Kind(reach_code, _codes, "asked_at"),
     Kind(partner_booking, _in(partner_booking.c.id, "orders"), "created_at", frozenset({"key"})),
     Kind(phone_line, _of_line(phone_line.c.phone_idx), "updated_at"),
     Kind(caller_pace, _of_line(caller_pace.c.caller_idx), "at"),
@@ -580,8 +590,13 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
         resume_code.c.call_id.in_(trail.calls),
         attendance.c.booking_id.in_(trail.bookings),
         attempt.c.subject_idx.in_(trail.hashes),
+        reach_code.c.visit_id.in_(trail.visits),
         *(
-            (phone_line.c.phone_idx == trail.line, caller_pace.c.caller_idx == trail.line)
+            (
+                reach_code.c.phone_idx == trail.line,
+                phone_line.c.phone_idx == trail.line,
+                caller_pace.c.caller_idx == trail.line,
+            )
             if trail.line is not None
             else ()
         ),
@@ -599,7 +614,7 @@ def _blanks(clock: Clock) -> Iterator[tuple[Table, str, str, dict[str, Any]]]:
         booking,
         "id",
         "bookings",
-        {**nothing, **key, "name_enc": None, "postcode": None, "call_id": None}
+        {**nothing, **key, "name_enc": None, "postcode": None, "call_id": None, "place_idx": None}
         | {"erased_at": clock.at()},
     )
     yield appointment, "booking_id", "bookings", {"person_idx": None}

@@ -11,16 +11,19 @@ from flows.world import Unbooked
 from models.booking import bookings, changes, history
 from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
+from models.booking.reach import Proof
 from models.centres.centres import centre_states
 from models.database import Connection
 from models.rows import from_row
 from prompts.catalogue import Catalogue
+from services.booking import reach
+from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.texts import MessagePlace, Writer, text_of_booking
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
-from services.slots.allocate import Allocate, Channel, Holder
+from services.slots.allocate import Allocate, Holder
 from services.slots.give_back import give_back_holds, give_back_places
 from services.slots.offer import chosen_of
 from services.store import Store
@@ -28,8 +31,6 @@ from services.work import Work
 
 # Two references are the same once in 10**10 bookings; three in a row is a broken source.
 REFERENCE_TRIES = 3
-# Where nobody looks at who asks, a number has only so many bookings.
-_LIMITED = frozenset({Channel.PHONE, Channel.WEB, Channel.PARTNER})
 
 
 class NoReference(Exception):
@@ -63,12 +64,21 @@ class Request:
     calls: bool = False
     # A desk books many; which of the holder's bookings this is, so that a copy of it is none.
     idempotency_suffix: str = "1"
+    reach: Reach = NOTHING_KNOWN
+
+    @property
+    def asking(self) -> Asking:
+        """What the limits of bookings without a proof look at."""
+        return Asking(self.holder, self.who, self.born, self.postcode, self.number, self.reach)
 
 
 @dataclass(frozen=True)
 class Booked:
+    """`untexted`: no text went to the number, for it had one today and nobody proved it."""
+
     reference: str
     message_id: str | None
+    untexted: bool = False
 
 
 def confirm_booking(
@@ -77,7 +87,8 @@ def confirm_booking(
     """Book all doses or none, in the caller's transaction; `catalogue` is of what they speak.
 
     A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
-    Raises NoReference.
+    Beyond the limits of `services.booking.reach` nothing is booked, and the hold stays. Raises
+    NoReference.
     """
     booking_id = work.store.chance.identifier()
     clock = work.store.clock
@@ -88,7 +99,12 @@ def confirm_booking(
     def text_again() -> None:
         _text_again(work, request, catalogue=catalogue, number=national_number)
 
-    if _too_many(work, request):
+    asking = request.asking
+    verdict = reach.verdict(work, asking)
+    if verdict is Verdict.NOT_PROVED:
+        # What was chosen is held on, until there is a proof.
+        return Unbooked.NOT_PROVED
+    if verdict is Verdict.TOO_MANY:
         # As for a repeat: what cannot be booked is not kept from others either.
         give_back_holds(work.connection, request.holder.id)
         text_again()
@@ -109,12 +125,16 @@ def confirm_booking(
         centre_id=offer.centre_id,
         doses=tuple(zip(place_ids, starts, strict=True)),
         language=catalogue.language,
+        reach=asking.proof,
+        place_idx=reach.place_idx(work, asking),
     )
     reference = _store(work.connection, work.store, new)
     if reference is None:
         give_back_places(work.connection, booking_id)
         text_again()
         return Unbooked.PERSON
+    untexted = verdict is Verdict.NO_TEXT and request.text_to is not None
+    text_to = None if untexted else request.text_to
     history.add(
         work.connection,
         clock,
@@ -127,14 +147,14 @@ def confirm_booking(
                 "places": list(place_ids),
                 "starts": [start.isoformat() for start in starts],
                 # `flask store verify` asks the outbox for it.
-                "text": request.text_to is not None,
+                "text": text_to is not None,
                 **({"for": "other"} if request.for_other else {}),
                 **({"groups": list(request.groups)} if request.groups else {}),
             },
         ),
     )
-    if request.text_to is None:
-        return Booked(reference, None)
+    if text_to is None:
+        return Booked(reference, None, untexted=untexted)
     zone = ZoneInfo(offer.time_zone)
     link = work.store.link_of(reference, starts)
     body = texts.confirmation(
@@ -146,7 +166,7 @@ def confirm_booking(
         work.connection,
         work.store,
         "sms",
-        request.text_to,
+        text_to,
         {"body": body},
         key=f"confirmation:{booking_id}:1",
         topic=Topic.CONFIRMATION,
@@ -168,16 +188,6 @@ def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> i
     return 2
 
 
-def _too_many(work: Work, request: Request) -> bool:
-    # A care home has one line for all: there, a person books.
-    if request.number is None or request.holder.channel not in _LIMITED:
-        return False
-    live = bookings.count_of_number(
-        work.connection, work.store.vault, work.campaign.name, request.number
-    )
-    return live >= work.campaign.per_number
-
-
 def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
     """Store it and give its reference; None for a person who is booked already."""
     for _ in range(REFERENCE_TRIES):
@@ -193,7 +203,8 @@ def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
 def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: str) -> None:
     """Remind a person of the booking that is there, once a day, at the number on its file.
 
-    An honest caller who forgot learns so by text; whoever asks for somebody else learns nothing.
+    An honest caller who forgot learns so by text; whoever asks for somebody else learns nothing. A
+    number that was only typed, for that booking and now, gets no text more.
     """
     person = bookings.person_idx(
         work.store.vault, work.campaign.name, request.born, request.number, request.rank
@@ -201,6 +212,8 @@ def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: s
     booking_id = bookings.find_person(work.connection, person) if person else None
     file = changes.load(work.connection, work.store.vault, booking_id) if booking_id else None
     if file is None or not file.live or not takes_texts(file.number):
+        return
+    if file.reach == Proof.NONE and request.asking.proof is Proof.NONE:
         return
     first = file.live[0]
     where = centre_states(work.connection, [first.centre_id])[first.centre_id]

@@ -25,6 +25,8 @@ class CallContext:
         self.store = turn.store
         self.session = session
         self.messages: list[str] = []
+        # Whether what was booked last has no text, though its number may get some.
+        self.untexted = False
         # Whether the holder may hold something already.
         self.holds = bool(session.offers)
         self.holder = Holder(Channel.PHONE, turn.call_id)
@@ -49,6 +51,7 @@ class CallContext:
         """What a conversation hears of a booking: its reference, or why there is none."""
         if isinstance(booked, Unbooked):
             return booked
+        self.untexted = booked.untexted
         if booked.message_id:
             self.messages.append(booked.message_id)
         return booked.reference

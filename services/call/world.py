@@ -26,6 +26,7 @@ from flows.world import (
     Unbooked,
     WaitingListRequest,
 )
+from models.booking.reach import Proof
 from models.call import pace
 from models.centres.directory import BookableCentre
 from models.centres.geography import distance_km
@@ -34,6 +35,7 @@ from prompts.catalogue import languages, load
 from services.agents import call_back
 from services.booking.confirm_booking import Request, confirm_booking, rank_of
 from services.booking.my_bookings import room_for_second
+from services.booking.reach import Reach
 from services.call.kept_place import KeptPlaces
 from services.call.my_appointment import MyAppointments
 from services.call.person import CallerInQueue
@@ -284,19 +286,31 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             self.renew()
             pace.remember(self.transaction(), store.clock, line, slow=slow)
 
+    def reach_of(self, number: str | None) -> Reach:
+        """Whether a number is proved: the provider signs where a call comes from.
+
+        It says nothing of who is calling. A withheld line proves nothing.
+        """
+        line = self.session.caller
+        if line and number == line:
+            return Reach(Proof.LINE)
+        return Reach(place=line)
+
     def confirm(self, order: BookingOrder) -> str | Unbooked:
+        number = order.number or self.session.caller or None
         request = Request(
             holder=self.holder,
             offer=order.offer,
             born=order.born,
             postcode=order.postcode,
-            number=order.number or self.session.caller or None,
+            number=number,
             text_to=order.number or None,
             call_id=self.of_call,
             for_other=order.for_other,
             groups=order.groups,
             # Two people of one call: a copy of the first one's booking is none of the second's.
             idempotency_suffix="2" if order.second_person else "1",
+            reach=self.reach_of(number),
         )
         booked = confirm_booking(
             self.work(),

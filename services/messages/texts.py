@@ -31,6 +31,7 @@ from services.store import Store
 # What a campaign may leave out, each with all keys of `[text]` that begin with it.
 NAMES = (
     "confirmation",
+    "code",
     "changed",
     "cancelled",
     "restored",
@@ -48,8 +49,8 @@ NAMES = (
     "finish",
     "reply",
 )
-# A person who has booked has it in writing, whatever a campaign lists.
-ALWAYS = frozenset({"confirmation"})
+# Whatever a campaign lists: who has booked has it in writing, and who is asked for a code gets it.
+ALWAYS = frozenset({"confirmation", "code"})
 # Keys of `[text]` that are pieces of others.
 PIECE = "part_"
 
@@ -352,8 +353,8 @@ def unfinished(
 def filled(catalogue: Catalogue, key: str, *, number: str, **values: Any) -> str:
     """A text about no place, by its key: "finish", "reply_stop", "callback_late", a News.
 
-    Its `values` are `link` for "finish" and, about a promise to ring back, `due`: when the next
-    call is made, by the clock of the person who is rung.
+    Its `values` are `link` for "finish", `code` for "code" and, about a promise to ring back,
+    `due`: when the next call is made, by the clock of the person who is rung.
     """
     return to_gsm(catalogue.text(key, {**values, "number": written_number(number)}))
 

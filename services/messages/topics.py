@@ -14,6 +14,7 @@ class Topic(StrEnum):
     """What a message tells of."""
 
     CONFIRMATION = "confirmation"  # the first of a booking
+    CODE = "code"  # to be typed back on the site, which proves that its number is reached
     AGAIN = "again"  # the same once more, because it was asked for
     CHANGE = "change"  # moved, by either side
     CANCELLATION = "cancellation"
@@ -48,6 +49,7 @@ class Manner:
 
 MANNERS: dict[Topic, Manner] = {
     Topic.CONFIRMATION: Manner(any_hour=True, capped=False, by_call=True, case=True),
+    Topic.CODE: Manner(any_hour=True, capped=True, by_call=False, case=False),
     Topic.AGAIN: Manner(any_hour=True, capped=True, by_call=False, case=False),
     Topic.CHANGE: Manner(any_hour=False, capped=False, by_call=True, case=True),
     Topic.CANCELLATION: Manner(any_hour=False, capped=False, by_call=True, case=True),

@@ -44,7 +44,14 @@ from flows.understanding.dates import dates
 from flows.understanding.digits import phone
 from flows.world import Town
 from services.campaign.campaign import Campaign
-from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
+from services.online import prove_number
+from services.online.web_sessions import (
+    Done,
+    NotProved,
+    WebSession,
+    WebSessionOutcome,
+    WebWorld,
+)
 
 WHOM = {"self": Whom.SELF, "other": Whom.OTHER, "two": Whom.TWO}
 # The centre and the slot that somebody came for, beside what they typed.
@@ -331,12 +338,31 @@ def reach(
 def confirm(visit: WebSession, world: WebWorld) -> WebSession:
     session = visit.session
     offer = session.choice
-    moved = Confirm().take(session, "1", world)
+    try:
+        moved = Confirm().take(session, "1", world)
+    except NotProved:
+        return prove_number.ask(visit, world)
     if not isinstance(moved, Go) or moved.step != "ready":
         return _follow(visit, world, moved)
     booked = moved.session
-    made = Done(booked.reference, offer, session.number, _rung(visit, world, booked), session.born)
+    texted = "" if world.untexted else session.number
+    made = Done(booked.reference, offer, texted, _rung(visit, world, booked), session.born)
     return visit.after_booking(booked, made)
+
+
+def prove(visit: WebSession, world: WebWorld, wish: str, code: str) -> WebSession:
+    """The code that was texted, or the wish for another one; with the right one it is booked."""
+    if visit.step != prove_number.NAME:
+        raise NotTaken("code", "choose")
+    if wish == "again":
+        return prove_number.again(visit, world)
+    if wish == "telephone":
+        return prove_number.by_telephone(visit)
+    try:
+        proved = prove_number.check(visit, world, code)
+    except prove_number.CodeIncomplete:
+        raise NotTaken("code", "code_incomplete") from None
+    return confirm(proved, world) if proved else prove_number.wrong(visit, world)
 
 
 def _rung(visit: WebSession, world: WebWorld, booked: Session) -> str:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from flows.session import Offer, Whom
+from models import attempts
+from models.attempts import Subject
 from models.centres.centres import CentreState
 from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
 from models.slots.places import HeldPlace
+from services.attempts import subject, tried
 from services.online.answers import NotTaken, typed_number
 from services.online.web_sessions import Done, WebSession, WebWorld
 from services.partners import booking
@@ -98,14 +102,38 @@ def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) 
         for_other=session.whom == Whom.OTHER or session.second_person,
     )
     turn = world.turn
+    subjects = _subjects(world, order)
+    if _is_beyond(world, subjects):
+        # What cannot be proved here is finished with a person.
+        return visit.at(session.moved("person"))
     asked = booking.ask(turn.transaction(), turn.store, world.service, order)
     if isinstance(asked, NotAsked):
         if asked.why is Why.PERSON_NEEDED:
             return visit.at(session.moved("person"))
         return visit.at(session, notice="just_taken")
+    attempts.add(turn.transaction(), turn.store.clock, list(subjects), good=True)
     world.messages.append(asked.message_id)
     kept = session.but(number=known, number_answered=True)
     return replace(visit.at(kept), page=WAITS).with_typed(**{_ORDER: asked.id})
+
+
+def _subjects(world: WebWorld, order: PartnerOrder) -> dict[Subject, int]:
+    """What an order counts for, and how often it may in a day: its number is proved by nothing."""
+    store, limits = world.store, world.store.reach
+    given = (
+        ("order_place", "reach place", world.place, limits.per_address),
+        ("order_born", "dob", order.born.isoformat(), limits.per_birth_date),
+        ("order_number", "phone", order.number, limits.per_number),
+    )
+    return {subject(store, kind, what, value): limit for kind, what, value, limit in given if value}
+
+
+def _is_beyond(world: WebWorld, subjects: Mapping[Subject, int]) -> bool:
+    """Whether one of them had too many orders today; no other transaction counts meanwhile."""
+    counts = tried(world.transaction(), world.store, list(subjects), failed=False)
+    return any(
+        limit and count >= limit for count, limit in zip(counts, subjects.values(), strict=True)
+    )
 
 
 def state(connection: Connection, store: Store, visit: WebSession) -> OrderState | None:

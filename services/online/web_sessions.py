@@ -20,12 +20,14 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from flows.session import Offer, Session
-from flows.world import Search
+from flows.world import BookingOrder, Search, Unbooked
+from models.booking.reach import Proof
 from models.call import turns
 from models.database import Connection
 from models.online import web_sessions
 from models.online.web_sessions import WebSessionRow
 from models.slots import slots
+from services.booking.reach import Reach
 from services.call.take_turn import AlreadyAnswered, Turn
 from services.call.world import CallWorld, near_search
 from services.campaign.campaign import Campaign
@@ -48,6 +50,10 @@ FIRST_STEP = "for_whom"
 
 class TooManyHere(Exception):
     """One place holds so much that it gets nothing more until some of that is booked or free."""
+
+
+class NotProved(Exception):
+    """Nothing was booked, for the number is not proved; what was chosen is held on."""
 
 
 class WebSessionOutcome:
@@ -101,6 +107,8 @@ class WebSession:
     page: str = ""
     # What the last answer was, so that a copy of it is known from another answer that came late.
     last: str = ""
+    # The number (E.164) to which a code was texted that was typed back here; empty for none.
+    proved: str = ""
 
     @property
     def step(self) -> str:
@@ -176,8 +184,21 @@ class WebSessionTurn(Turn):
 class WebWorld(CallWorld):
     """What a call may ask of the outside, asked by somebody on the site."""
 
-    def __init__(self, service: Service, turn: WebSessionTurn, session: Session) -> None:
+    def __init__(
+        self,
+        service: Service,
+        turn: WebSessionTurn,
+        session: Session,
+        *,
+        place: str = "",
+        proved: str = "",
+    ) -> None:
+        """`place` is where the answer comes from (`services.online.attempts.place_of`).
+
+        `proved` is the number whose code was typed back.
+        """
         super().__init__(service, turn, session)
+        self.place, self.proved = place, proved
         self.campaign = for_web(self.campaign)
         self.holder = Holder(Channel.WEB, self.turn.call_id)
         self.of_call = None
@@ -190,6 +211,19 @@ class WebWorld(CallWorld):
     def new_resume_code(self) -> str:
         """Empty: whoever goes on by telephone asks for a code of the visit's own."""
         return ""
+
+    def reach_of(self, number: str | None) -> Reach:
+        """A number that is typed here proves nothing but by its code."""
+        if number and number == self.proved:
+            return Reach(Proof.CODE)
+        return Reach(place=self.place)
+
+    def confirm(self, order: BookingOrder) -> str | Unbooked:
+        """As everywhere. Raises NotProved where a proof of the number is wanted first."""
+        booked = super().confirm(order)
+        if booked is Unbooked.NOT_PROVED:
+            raise NotProved
+        return booked
 
     def let_go(self) -> None:
         """Give back all that this visit holds (changes)."""
@@ -332,12 +366,19 @@ def read(connection: Connection, store: Store, visit_id: str) -> WebSession | No
 
 
 def answer(  # noqa: PLR0917
-    store: Store, service: Service, visit: WebSession, number: int, act: Act, said: str = ""
+    store: Store,
+    service: Service,
+    visit: WebSession,
+    number: int,
+    act: Act,
+    said: str = "",
+    *,
+    place: str = "",
 ) -> WebAnswer:
     """Act on a visit as it was read just now, once for each `number`.
 
-    `said` is the answer word for word: the same once more is a copy. Whatever `act` raises leaves
-    everything as it was.
+    `said` is the answer word for word: the same once more is a copy. `place` is where it comes
+    from (`services.online.attempts.place_of`). Whatever `act` raises leaves everything as it was.
     """
     heard = hashlib.sha256(said.encode()).hexdigest()[:_HEARD_LETTERS]
     if number != visit.number or visit.is_over:
@@ -345,7 +386,7 @@ def answer(  # noqa: PLR0917
     turn = WebSessionTurn(store, visit.id, number)
     try:
         with turn:
-            world = WebWorld(service, turn, visit.session)
+            world = WebWorld(service, turn, visit.session, place=place, proved=visit.proved)
             after = replace(act(visit, world), last=heard)
             turn.settle(after, world.campaign.hold_lease if _holds_on(visit, after) else None)
     except AlreadyAnswered:
@@ -396,6 +437,8 @@ def _body(visit: WebSession) -> str:
     values: dict[str, Any] = {"session": visit.session.to_json(), "last": visit.last}
     if visit.page:
         values["page"] = visit.page
+    if visit.proved:
+        values["proved"] = visit.proved
     if visit.typed:
         values["typed"] = dict(visit.typed)
     if visit.done:
@@ -420,4 +463,5 @@ def _web_session(row: WebSessionRow) -> WebSession:
         kept_until=row.kept_until,
         page=values.get("page", ""),
         last=values.get("last", ""),
+        proved=values.get("proved", ""),
     )

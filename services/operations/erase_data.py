@@ -16,13 +16,13 @@ import structlog
 
 from models import attempts
 from models.accounts import staff
-from models.booking import bookings
+from models.booking import bookings, reach
 from models.call import calls, pace, resume, turns
 from models.centre_day import attendance
 from models.clock import Clock
 from models.database import Connection, unhurried
 from models.messages import outbox, phone_lines
-from models.online import web_sessions
+from models.online import reach_codes, web_sessions
 from models.operations import person_requests, provider_records
 from models.partners import bookings as partner_bookings
 from models.queue import callbacks, queues
@@ -135,6 +135,8 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "sessions": (staff.forget_sessions, SESSIONS_KEPT),
     "acts": (staff.forget_acts, ACTS_KEPT),
     "resume codes": (resume.forget_codes, KEPT),
+    "codes typed back": (reach_codes.forget, KEPT),
+    "where bookings came from": (reach.forget_places, KEPT),
     "paces": (pace.forget, PACE_KEPT),
     "lines": (phone_lines.forget, LINES_KEPT),
     "attendance": (attendance.forget, AFTER_APPOINTMENT),

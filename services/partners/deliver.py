@@ -48,6 +48,7 @@ from models.slots.places import HeldPlace
 from prompts.catalogue import load
 from services.booking.change_booking import undoable
 from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.booking.reach import Reach
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.retry_plan import next_try
@@ -255,6 +256,8 @@ class _Attempt:
             groups=visitor.groups,
             name=f"{visitor.first_name} {visitor.last_name}",
             who=visitor.who,
+            # The partner has it by now; the limits were looked at before it was asked there.
+            reach=Reach(is_settled=True),
         )
         return confirm_booking(
             Work(connection, self.store, for_partner(campaign)),

@@ -14,7 +14,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from flows.world import News
-from models.booking import bookings
+from models.booking import reach
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import ClaimedMessage
@@ -108,7 +108,9 @@ class OfferNotices:
             found = eligibility(campaign, date.fromisoformat(str(told["born"])), groups, now)
             if found.first_day is None:
                 return Later(found.tell_at) if found.tell_at and found.tell_at > now else None
-        if bookings.count_of_number(connection, store.vault, campaign.name, claimed.recipient):
+        # What a stranger booked on their number does not keep the news from them.
+        phone = store.vault.index("phone", claimed.recipient) or b""
+        if reach.count_proved(connection, phone, campaign.name):
             return None
         language = str(told.get("language") or "fr")
         text = ""

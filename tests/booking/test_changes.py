@@ -20,6 +20,7 @@ from flows.world import Unbooked
 from models.booking import changes, history
 from models.booking.changes import BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
+from models.booking.reach import Proof
 from models.booking.tables import appointment, booking
 from models.centres.tables import centre
 from models.messages.tables import message
@@ -40,6 +41,7 @@ from services.booking.change_booking import (
     undo_cancel,
 )
 from services.booking.confirm_booking import Booked, confirm_booking
+from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
@@ -72,6 +74,10 @@ def town(service: House) -> House:
     return service
 
 
+# Their call comes from the number that is booked.
+CALLED_FROM_IT = Reach(Proof.LINE)
+
+
 def books(
     house: House,
     holder: str = "CA-1",
@@ -82,7 +88,7 @@ def books(
 ) -> BookingDetails:
     """Somebody searches and books the first offer of the nearest centre."""
     held = holds(house, holder, campaign=house.campaign, **options)[0]
-    request = replace(request_for(held, holder), number=number, born=born)
+    request = replace(request_for(held, holder), number=number, born=born, reach=CALLED_FROM_IT)
     with house.database.transaction() as connection:
         booked = confirm_booking(
             Work(connection, house.store, house.campaign),
@@ -795,7 +801,8 @@ def test_with_the_lock_off_two_moves_lose_a_place(
 
 def asks_again(house: House, holder: str = "CA-2", **changes_: Any) -> Booked | Unbooked:
     held = holds(house, holder, campaign=house.campaign)[0]
-    request = replace(request_for(held, holder), number=MOBILE, **changes_)
+    given: dict[str, Any] = {"number": MOBILE, "reach": CALLED_FROM_IT, **changes_}
+    request = replace(request_for(held, holder), **given)
     with house.database.transaction() as connection:
         return confirm_booking(
             Work(connection, house.store, house.campaign),

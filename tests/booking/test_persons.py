@@ -12,11 +12,13 @@ import pytest
 from sqlalchemy import func, select
 
 from flows.world import Unbooked
+from models.booking.reach import Proof
 from models.booking.tables import appointment, booking, history
 from models.call.tables import call, turn
 from models.messages.tables import message
 from models.slots.tables import place
 from services.booking.confirm_booking import Booked
+from services.booking.reach import Reach
 from services.slots.allocate import Channel, Holder
 from tests.support.house import (
     LANDLINE,
@@ -59,6 +61,9 @@ def asks(
         born=born,
         number=number,
         call_id=None,
+        # Called from, or proved by a code: what a number without a proof meets is in
+        # tests/online/test_reach.py.
+        reach=Reach(Proof.LINE),
         **more,
     )
     return orders(service, request)

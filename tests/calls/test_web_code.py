@@ -24,6 +24,7 @@ from services.call import resume_call
 from services.call.resume_call import CODE_TRIES, VISIT_CODE_LIVES
 from services.online import web_sessions
 from services.online.web_sessions import for_web
+from services.store import ReachLimits
 from services.work import Work
 from tests.online.visitors import BORN, OTHER_DAY, Visitor, link_in, text_to
 from tests.support.house import (
@@ -45,7 +46,7 @@ CODE_PAGE = "/rendez-vous/telephone"
 
 @pytest.fixture
 def made(database_url: str) -> Iterator[House]:
-    with house(database_url, links=True) as one:
+    with house(database_url, links=True, reach=ReachLimits()) as one:
         for gid in ("1", "2", "3"):
             one.opens_centre(gid, kilometres=int(gid), starts=mornings(5), capacity=2)
         yield one

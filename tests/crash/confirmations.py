@@ -27,12 +27,14 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from flows.world import Unbooked
+from models.booking.reach import Proof
 from models.booking.tables import appointment, booking
 from models.clock import DatabaseClock
 from models.crypto import Vault
 from models.database import Database
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.booking.reach import Reach
 from services.centres.directory import Directory, NearbyCentre
 from services.slots.allocate import Channel, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
@@ -211,6 +213,7 @@ def request_of(key: str, holder: Holder, one: HeldSlot) -> Request:
         number=number,
         text_to=number,
         call_id=key,
+        reach=Reach(Proof.LINE),
     )
 
 

@@ -121,6 +121,7 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
         lambda catalogue: texts.unfinished(catalogue, town=town, until=UNTIL, number=NUMBER),
     )
     yield "finish", lambda catalogue: texts.filled(catalogue, "finish", number=NUMBER, link=LINK)
+    yield "code", lambda catalogue: texts.filled(catalogue, "code", number=NUMBER, code="204061")
     for key in sorted(load("fr").texts):
         if key.startswith("reply_"):
             yield key, lambda catalogue, key=key: texts.filled(catalogue, key, number=NUMBER)  # type: ignore[misc]

@@ -15,7 +15,7 @@ from models.booking.tables import booking
 from models.crypto import Vault
 from models.database import Database
 from models.messages.tables import message
-from models.online import web_sessions
+from models.online import reach_codes, web_sessions
 from models.operations import person_requests, reseal
 from models.operations.people import Given
 from models.partners import bookings as orders
@@ -130,6 +130,16 @@ def fill(house: House) -> None:
         )
         web_sessions.add(
             connection, clock, vault, f"W{chance.identifier()}", step="", language="fr", body="{}"
+        )
+        reach_codes.add(
+            connection,
+            clock,
+            vault,
+            visit_id="W1",
+            number=MOBILE,
+            language="fr",
+            place=None,
+            lasts=timedelta(minutes=10),
         )
         waiter = waiting.Waiter(BORN, MOBILE, "75011", centre_id="1")
         waiting.add(connection, clock, vault, chance.identifier(), "tests", 1, waiter)

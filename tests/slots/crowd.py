@@ -35,7 +35,7 @@ from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.slots.offer import offer_at
-from services.store import Store
+from services.store import NO_LIMITS, Store
 from services.work import Work
 from tests.support.house import CAMPAIGN, POSTCODES
 
@@ -93,7 +93,7 @@ class Member:
     def __init__(self, plan: Plan, number: int) -> None:
         self.plan = plan
         self.chance = random.Random(plan.seed * 1000 + number)  # noqa: S311 (must repeat itself)
-        self.store = Store(Database(plan.url), Vault(KEYS), DatabaseClock())
+        self.store = Store(Database(plan.url), Vault(KEYS), DatabaseClock(), reach=NO_LIMITS)
         self.catalogue = load("fr")
         *_, latitude, longitude = POSTCODES["75011"]
         with self.store.database.statement() as connection:

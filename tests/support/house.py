@@ -53,7 +53,7 @@ from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.service import Service
 from services.short_links import Links
-from services.store import Store
+from services.store import NO_LIMITS, ReachLimits, Store
 from tests.support.shared_work import share_statements, share_url_builders
 from wiring import make_app
 from wiring_parts import Parts
@@ -147,6 +147,7 @@ class House:
         campaign: Campaign = CAMPAIGN,
         chance: Any = None,
         links: bool = False,
+        reach: ReachLimits = NO_LIMITS,
     ) -> None:
         self.clock = clock or FixedClock(NOON)
         self.database = Database(url)
@@ -158,6 +159,8 @@ class House:
             chance or CountingChance(),
             # Most tests read texts as they are without a site.
             Links(BASE, "a-secret-of-the-tests") if links else None,
+            # Most tests book many people from one address; the limits have tests of their own.
+            reach,
         )
         self.woken = WokenUp()
         self.settings = config.Settings(

@@ -28,9 +28,9 @@ from flows.session import Session
 from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE
 from services.call import resume_call
-from services.online import answers, partner, web_sessions
+from services.online import answers, partner, prove_number, web_sessions
 from services.online.answers import NotTaken, may_show
-from services.online.attempts import place_outside
+from services.online.attempts import place_of, place_outside
 from services.online.web_sessions import Act, WebSession, WebSessionOutcome
 from services.partners.near import PartnerOffer, near
 from services.ports import WakeUp
@@ -49,12 +49,13 @@ from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
 from web.written import Written
 
-# The address of each question, by its name on the telephone; the last three are asked here alone.
+# The address of each question, by its name on the telephone; the last four are asked here alone.
 SLUGS: Final = {
     **{one.name: one.page for one in STEPS.values() if one.page and one.part is not Part.MINE},
     "told": "note",
     partner.NAME: "coordonnees",
     partner.WAITS: "demande",
+    prove_number.NAME: "code",
 }
 _STEPS: Final = {slug: step for step, slug in SLUGS.items()}
 START = "/rendez-vous"
@@ -82,6 +83,7 @@ _ACTS: Final[dict[str, tuple[Callable[..., WebSession], tuple[str, ...]]]] = {
     partner.NAME: (partner.ask, ("first_name", "last_name", "number")),
     partner.WAITS: (partner.settle, ()),
     "confirm": (answers.confirm, ()),
+    prove_number.NAME: (answers.prove, ("wish", "code")),
     "ready": (answers.second, ()),
 }
 
@@ -295,7 +297,15 @@ class BookingPages:
         web_session = replace(web_session, session=web_session.session.but(language=language()))
         said = repr((step, sorted(form.items())))
         try:
-            led = web_sessions.answer(self.store, self.service, web_session, number, act, said)
+            led = web_sessions.answer(
+                self.store,
+                self.service,
+                web_session,
+                number,
+                act,
+                said,
+                place=place_of(address()),
+            )
         except NotTaken as wrong:
             return self._shows(web_session, step, wrong=wrong, form=form)
         except web_sessions.TooManyHere:

@@ -14,6 +14,7 @@ from prompts.screens import Screen
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.online.partner import offer_of
+from services.online.prove_number import BY_TELEPHONE
 from services.online.web_sessions import WebSession
 from services.service import Service
 from web.online.calendar_file import Appointment
@@ -99,6 +100,11 @@ class BookingViews(HeldOffers):
             and self.web_session.kept_until is None
             and not self.web_session.is_over
         )
+
+    @property
+    def by_telephone(self) -> bool:
+        """Whether what was chosen is to be finished by telephone."""
+        return self.web_session.page == BY_TELEPHONE
 
     # ------------------------------------------------------------ people
 

@@ -1,0 +1,212 @@
+"""What was booked without a proof that its number is reached: the counts that the limits look at.
+
+`booking.reach` says what proved a number. A booking of a public channel without a proof has an
+empty one, and `place_idx` for the client address, or the line, that it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from models.booking.tables import booking
+from models.clock import Clock
+from models.prepared import Prepared
+
+DAY = timedelta(hours=24)
+
+
+class Proof(StrEnum):
+    """What proved that a booking's number is reached."""
+
+    NONE = ""
+    LINE = "line"  # the call came from it, or was made to it
+    CODE = "code"  # a code that was texted to it was typed back
+    AGENT = "agent"  # a member of staff, or the service itself, looked at who asks
+
+
+@dataclass(frozen=True)
+class UnprovedCounts:
+    """What there is beside a booking that is asked for without a proof.
+
+    `live` are those of the number, whatever proved them. The others are of the last 24 hours and
+    without a proof, of number, birth date and place; `others` are of the number, and of other web
+    sessions and calls.
+    """
+
+    live: int
+    number: int
+    others: int
+    born: int
+    place: int
+
+
+def lock_keys(*, phone: bytes | None, born: bytes | None, place: bytes | None) -> list[bytes]:
+    """For `models.dialects.one_after_another`: two that race for one limit wait for each other."""
+    named = {b"reach number": phone, b"reach born": born, b"reach place": place}
+    return [name + idx for name, idx in named.items() if idx]
+
+
+def count_proved(connection: Connection, phone: bytes, campaign: str) -> int:
+    """How many live bookings of a campaign a number has whose owner was there."""
+    values = {"the_number": phone, "the_campaign": campaign}
+    live: int = _PROVED_OF_NUMBER.rows(connection, values)[0].live
+    return live
+
+
+_OF_NUMBER = (
+    booking.c.phone_idx == bindparam("the_number"),
+    booking.c.campaign == bindparam("the_campaign"),
+    booking.c.state == "confirmed",
+)
+# Made in this very web session or call.
+_OWN = or_(
+    booking.c.idempotency_key == bindparam("the_first"),
+    booking.c.idempotency_key == bindparam("the_second"),
+)
+# Of an earlier version it is not known, and it counts as it did there.
+_PROVED_OF_NUMBER = Prepared(
+    select(func.count().label("live")).where(
+        *_OF_NUMBER, or_(booking.c.reach.is_(None), booking.c.reach != "")
+    )
+)
+
+
+def unproved(
+    connection: Connection,
+    clock: Clock,
+    *,
+    campaign: str,
+    phone: bytes | None,
+    born: bytes | None,
+    place: bytes | None,
+    holder: str,
+) -> UnprovedCounts:
+    """Count for a booking that gives a number without a proof, in one statement."""
+    values = {
+        "the_number": phone,
+        "the_campaign": campaign,
+        "the_born": born,
+        "the_place": place,
+        "the_first": f"{holder}:1",
+        "the_second": f"{holder}:2",
+    }
+    (row,) = _unproved(clock).rows(connection, values)
+    return UnprovedCounts(row.live, row.number, row.others, row.born, row.place)
+
+
+@lru_cache
+def _unproved(clock: Clock) -> Prepared:
+    late = (booking.c.reach == "", booking.c.created_at > clock.at(-DAY))
+    of_number = booking.c.phone_idx == bindparam("the_number")
+    return Prepared(
+        select(
+            _count(*_OF_NUMBER).label("live"),
+            _count(of_number, *late).label("number"),
+            _count(of_number, *late, ~_OWN).label("others"),
+            _count(booking.c.dob_idx == bindparam("the_born"), *late).label("born"),
+            _count(
+                booking.c.place_idx == bindparam("the_place"),
+                booking.c.phone_idx.is_not(None),
+                *late,
+            ).label("place"),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class NumberlessCounts:
+    """Live bookings without any number, of this place, and of this birth date and postcode.
+
+    Those of this very web session or call are left out: a couple comes together. `recent` are those
+    of the birth date in the last 24 hours, with or without a number.
+    """
+
+    place: int
+    person: int
+    recent: int
+
+
+def numberless(
+    connection: Connection,
+    clock: Clock,
+    *,
+    campaign: str,
+    born: bytes | None,
+    postcode: str,
+    place: bytes | None,
+    holder: str,
+) -> NumberlessCounts:
+    """Count for a booking that has no number at all, in one statement."""
+    values = {
+        "the_campaign": campaign,
+        "the_born": born,
+        "the_postcode": postcode,
+        "the_place": place,
+        "the_first": f"{holder}:1",
+        "the_second": f"{holder}:2",
+    }
+    (row,) = _numberless(clock).rows(connection, values)
+    return NumberlessCounts(row.place, row.person, row.recent)
+
+
+@lru_cache
+def _numberless(clock: Clock) -> Prepared:
+    born = booking.c.dob_idx == bindparam("the_born")
+    live = (
+        booking.c.reach == "",
+        booking.c.phone_idx.is_(None),
+        booking.c.campaign == bindparam("the_campaign"),
+        booking.c.state == "confirmed",
+        booking.c.last_start_at > clock.at(),
+        ~_OWN,
+    )
+    here = booking.c.postcode == bindparam("the_postcode")
+    return Prepared(
+        select(
+            _count(booking.c.place_idx == bindparam("the_place"), *live).label("place"),
+            _count(born, here, *live).label("person"),
+            _count(born, booking.c.reach == "", booking.c.created_at > clock.at(-DAY)).label(
+                "recent"
+            ),
+        )
+    )
+
+
+def _count(*which: ColumnElement[bool]) -> ScalarSelect[Any]:
+    return select(func.count()).select_from(booking).where(*which).scalar_subquery()
+
+
+def forget_places(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Forget where bookings came from that no limit counts any more; gives how many.
+
+    One without a number is counted as long as it lies ahead.
+    """
+    statement = (
+        update(booking)
+        .where(
+            booking.c.place_idx.is_not(None),
+            booking.c.created_at < clock.at(-after),
+            or_(
+                booking.c.phone_idx.is_not(None),
+                booking.c.state != "confirmed",
+                booking.c.last_start_at < clock.at(),
+            ),
+        )
+        .values(place_idx=None)
+    )
+    return connection.execute(statement).rowcount

@@ -1,0 +1,172 @@
+"""Whether a booking may be made without a proof that its number is reached.
+
+A number that a visitor types may be a stranger's. Within small limits
+(`services.store.ReachLimits`) it is taken as given, so that nothing changes for an honest visitor;
+beyond them it is proved: by a code that is texted to it, or by a call from it. Staff are never
+limited, for they look at who asks. Nothing told to a visitor says which limit was reached.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, auto
+
+from models.booking import bookings
+from models.booking import reach as rows
+from models.booking.reach import Proof
+from models.dialects import one_after_another
+from services.slots.allocate import Channel, Holder
+from services.work import Work
+
+# Where nobody looks at who asks.
+_UNAIDED = frozenset({Channel.PHONE, Channel.WEB})
+# What is booked for a person of the waiting list is booked from the number that was told of it.
+_FROM_ITS_NUMBER = frozenset({Channel.WAITING})
+CALLER = "caller"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What is known of how a booking's number is reached.
+
+    `place` is the client address (`services.online.attempts.place_of`) or the line (E.164) that
+    asks, empty for none. `is_settled`: the limits were looked at when it was asked for; it is
+    booked at a partner by now.
+    """
+
+    proof: Proof = Proof.NONE
+    place: str = ""
+    is_settled: bool = False
+
+
+NOTHING_KNOWN = Reach()
+
+
+class Verdict(Enum):
+    """What a request without or with a proof may do."""
+
+    FREE = auto()
+    # Booked, but its number had a text of another visitor's booking today.
+    NO_TEXT = auto()
+    # Not before the number is proved.
+    NOT_PROVED = auto()
+    # An agent must look at it.
+    TOO_MANY = auto()
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What the limits look at of a booking that is asked for. `number` is E.164 or None."""
+
+    holder: Holder
+    who: str
+    born: date
+    postcode: str
+    number: str | None
+    reach: Reach
+
+    @property
+    def proof(self) -> Proof:
+        """What proves the number, by the channel and by who asks where that is enough."""
+        if self.who != CALLER:
+            return Proof.AGENT
+        if self.holder.channel in _FROM_ITS_NUMBER:
+            return Proof.LINE
+        if self.holder.channel in _UNAIDED:
+            return self.reach.proof
+        return Proof.AGENT
+
+
+def place_idx(work: Work, asking: Asking) -> bytes | None:
+    """The keyed hash of where a booking without a proof comes from; None for one with a proof."""
+    place = asking.reach.place
+    if asking.proof is not Proof.NONE or not place:
+        return None
+    return work.store.vault.index("reach place", place)
+
+
+def verdict(work: Work, asking: Asking) -> Verdict:
+    """Look at the limits, in the transaction of the booking.
+
+    Where there is no proof, others that ask for the same number, birth date or place wait until
+    this transaction ends.
+    """
+    channel, proof = asking.holder.channel, asking.proof
+    is_public = channel in _UNAIDED and asking.who == CALLER
+    if not is_public and channel is not Channel.PARTNER:
+        return Verdict.FREE
+    if is_public and proof is Proof.NONE and not asking.reach.is_settled:
+        return _without_number(work, asking) if asking.number is None else _typed(work, asking)
+    if asking.number is None:
+        return Verdict.FREE
+    live = live_of_number(work, asking.number, proof)
+    # A care home has one line for all: there, an agent books.
+    return Verdict.TOO_MANY if live >= work.campaign.per_number else Verdict.FREE
+
+
+def live_of_number(work: Work, number: str, proof: Proof) -> int:
+    """How many live bookings of a number (E.164) count against a booking with this proof.
+
+    What strangers booked on a number is none of its owner's.
+    """
+    vault, campaign = work.store.vault, work.campaign.name
+    if proof is Proof.NONE:
+        return bookings.count_of_number(work.connection, vault, campaign, number)
+    return rows.count_proved(work.connection, vault.index("phone", number) or b"", campaign)
+
+
+def _typed(work: Work, asking: Asking) -> Verdict:
+    limits, vault = work.store.reach, work.store.vault
+    phone = vault.index("phone", asking.number)
+    born = vault.index("dob", asking.born.isoformat())
+    place = place_idx(work, asking)
+    one_after_another(work.connection, rows.lock_keys(phone=phone, born=born, place=place))
+    found = rows.unproved(
+        work.connection,
+        work.store.clock,
+        campaign=work.campaign.name,
+        phone=phone,
+        born=born,
+        place=place,
+        holder=asking.holder.id,
+    )
+    # Who proves to be the owner of the number goes on: see `live_of_number`.
+    if found.live >= work.campaign.per_number or any(
+        _is_used_up(count, limit)
+        for count, limit in (
+            (found.number, limits.per_number),
+            (found.born, limits.per_birth_date),
+            (found.place, limits.per_address),
+        )
+    ):
+        return Verdict.NOT_PROVED
+    if not (limits.per_number and found.others):
+        return Verdict.FREE
+    # A caller hears everything, and can be booked without that number.
+    return Verdict.NO_TEXT if asking.holder.channel is Channel.WEB else Verdict.NOT_PROVED
+
+
+def _without_number(work: Work, asking: Asking) -> Verdict:
+    limits, vault = work.store.reach, work.store.vault
+    born = vault.index("dob", asking.born.isoformat())
+    place = place_idx(work, asking)
+    one_after_another(work.connection, rows.lock_keys(phone=None, born=born, place=place))
+    found = rows.numberless(
+        work.connection,
+        work.store.clock,
+        campaign=work.campaign.name,
+        born=born,
+        postcode=asking.postcode,
+        place=place,
+        holder=asking.holder.id,
+    )
+    if _is_used_up(max(found.place, found.person), limits.without_number) or _is_used_up(
+        found.recent, limits.per_birth_date
+    ):
+        return Verdict.NOT_PROVED
+    return Verdict.FREE
+
+
+def _is_used_up(count: int, limit: int) -> bool:
+    return bool(limit) and count >= limit
