@@ -47,9 +47,10 @@ NAMES = (
     "unfinished",
     "finish",
     "reply",
+    "already",
 )
-# A person who has booked has it in writing, whatever a campaign lists.
-ALWAYS = frozenset({"confirmation"})
+# A person who has booked has it in writing, whatever a campaign lists; so has one who forgot.
+ALWAYS = frozenset({"confirmation", "already"})
 # Keys of `[text]` that are pieces of others.
 PIECE = "part_"
 
@@ -160,6 +161,14 @@ def confirmation(
         most=_MOST_PARTS if asked and writer.link else 1,
         brief=(f"confirmation_brief{both}",),
         linked=asked,
+    )
+
+
+def already(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) -> str:
+    """What was booked before, and that nothing else was: for a person who asked for it again."""
+    both = "_both" if len(starts) > 1 else ""
+    return writer.write(
+        (f"already{both}",), {"start": starts[0], "second": starts[-1]}, {"address": where}
     )
 
 
