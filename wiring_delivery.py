@@ -7,6 +7,7 @@ from collections.abc import Callable
 import config
 
 from models.messages.outbox import ClaimedMessage
+from services.booking import stand_in
 from services.messages import change_notices, reminders, resend
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.notices import Render
@@ -26,6 +27,7 @@ def make_notices(service: Service) -> dict[str, Render]:
         **change_notices.renders(campaigns.by_name, number),
         **reminders.renders(campaigns.by_name, number),
         **OfferNotices(campaigns.by_name, number).renders(),
+        **stand_in.renders(number),
     }
     return {**first, **resend.renders(first, number)}
 

@@ -105,6 +105,8 @@ class CallerBooking:
     off: tuple[int, ...] = ()
     # Told only where we ring about the appointment, for a person who did not note it.
     reference: str = ""
+    # Whether the line that rings is the one on file.
+    own_line: bool = False
 
     @property
     def starts(self) -> tuple[datetime, ...]:
@@ -144,6 +146,8 @@ class Proving(StrEnum):
     TEXT = "text"
     # Of a person whom we ring about it.
     RUNG = "rung"
+    # A code to go on with, where many wrong ones were tried lately.
+    CODE = "code"
 
 
 # Fields that are stored by another name: calls of the version before go on, in both directions.

@@ -163,8 +163,8 @@ class Unbooked(Enum):
 
     # The slot went meanwhile: another is offered.
     GONE = auto()
-    # An agent must look at it. Only the agent learns why: a person who has an appointment already,
-    # and a caller from a number with too many of them, are told the same.
+    # An agent must look at it: the number has as many bookings as it may. A person who is booked
+    # already is told as anybody is (docs/decisions/0029).
     PERSON = auto()
     # Too much was booked lately without a proof that a number is reached. What was chosen is held.
     NOT_PROVED = auto()
@@ -182,6 +182,12 @@ class Earlier:
     town: str = ""
     zone: str = ""
     until: datetime | None = None
+
+
+class CodeNeeds(Enum):
+    """What is to be told besides a code, right or wrong."""
+
+    BIRTH_DATE = auto()
 
 
 @dataclass(frozen=True)
@@ -401,8 +407,8 @@ class Bookings(Protocol):
     def booking_now(self, booking_id: str) -> CallerBooking | None:
         """What a booking that was proved to be the caller's is by now."""
 
-    def changes_need_a_person(self) -> bool:
-        """Whether changes need an agent for the moment: a caller may be guessing references."""
+    def changes_need_a_person(self, mine: CallerBooking, *, cancelling: bool) -> bool:
+        """Whether that needs an agent for the moment: somebody guesses, or too many cancel."""
 
     def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
         """Cancel these appointments; the second goes with the first (changes)."""
@@ -501,10 +507,11 @@ class CutCalls(Protocol):
     def new_resume_code(self) -> str:
         """Six digits to go on from this call with, should the line be cut (changes)."""
 
-    def earlier_by_code(self, code: str) -> Earlier | None:
+    def earlier_by_code(self, code: str, born: date | None = None) -> Earlier | CodeNeeds | None:
         """The call that a code is for (changes: each try counts).
 
-        None for a wrong one, after three tries of a call, and for an hour after many wrong ones.
+        None for a wrong one, and after too many of a call, a line or a code. While many wrong ones
+        are tried, the birth date that was given in that call is needed as well.
         """
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from flows.engine import PERSON_STEPS, advance
 from flows.session import Session
 from flows.speech import FAILED, RING, Heard, Input, Speech, TurnOutcome
+from flows.steps.common import offer_to_resume
 from flows.steps.line import LINE_STEPS, QUEUE, WITH_AGENT
-from flows.steps.resume import offer_to_resume
 from ivr.caller import read_caller
 from ivr.twiml import Addresses, render
 from prompts.catalogue import load

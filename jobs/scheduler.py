@@ -17,12 +17,14 @@ from jobs import timed
 from jobs.timed import Task
 from models.messages import outbox
 from models.slots import places
+from services.booking import stand_in
 from services.campaign.campaign import Campaign
 from services.messages import reminders, spend
 from services.messages.deliver_message import KINDS, DeliveryDependencies, deliver_message
 from services.operations.erase_data import erase_data
 from services.ports import Messenger
 from services.store import Store
+from services.supervision.cancel_freeze import WatchCancellations
 from services.waiting_list.entries import advance
 
 # Seconds. With the lease of 25 a message is late by 45 at most when its worker dies.
@@ -31,6 +33,8 @@ TIDY_EVERY = 5
 WAITING_EVERY = 3
 SPEND_EVERY = 60
 REMIND_EVERY = 60
+STAND_INS_EVERY = 60
+CANCELLATIONS_EVERY = 30
 ERASE_EVERY = 3600
 _AT_ONCE = 200
 _SENDERS = 8
@@ -90,6 +94,8 @@ def tasks(
         Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means)),
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, parts_a_day)),
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
+        Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
+        Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),
         Task("tidy", TIDY_EVERY, lambda: tidy(store)),

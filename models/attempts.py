@@ -59,9 +59,11 @@ def wait_for_others(connection: Connection, subjects: Sequence[Subject]) -> None
     one_after_another(connection, [subject.kind.encode() + subject.idx for subject in subjects])
 
 
-def counts(connection: Connection, clock: Clock, asked: Sequence[AttemptCountQuery]) -> list[int]:
-    """How many tries there were, in the order asked; one statement."""
-    columns = [
+def counts(
+    connection: Connection, clock: Clock, asked: Sequence[AttemptCountQuery], *also: Any
+) -> list[int]:
+    """How many tries there were, in the order asked, and the values `also` asked; one statement."""
+    columns: list[Any] = [
         select(func.count())
         .select_from(attempt)
         .where(
@@ -73,7 +75,7 @@ def counts(connection: Connection, clock: Clock, asked: Sequence[AttemptCountQue
         .scalar_subquery()
         for one in asked
     ]
-    return list(connection.execute(select(*columns)).one())
+    return list(connection.execute(select(*columns, *also)).one())
 
 
 def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:

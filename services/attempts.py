@@ -15,6 +15,7 @@ import structlog
 
 from models import attempts
 from models.attempts import EVERYBODY, AttemptCountQuery, Subject
+from models.booking import freezes
 from models.database import Connection
 from services.store import Store
 
@@ -107,9 +108,24 @@ def count_try(connection: Connection, store: Store, tries: Tries, *, right: bool
         log.error("alert", alert=tries.alert, wrong=wrong, of=everything)
 
 
-def changes_need_a_person(connection: Connection, store: Store) -> bool:
-    """Whether look-ups look guessed: cancelling and moving by telephone then wait for an agent."""
-    return too_many(*attempts.counts(connection, store.clock, _LATELY))
+@dataclass(frozen=True)
+class Caution:
+    """What changes by machine cost for the moment.
+
+    `guessed`: look-ups look guessed, and from another line than the booking's only an agent changes
+    it. `frozen`: too many were cancelled, and only an agent cancels.
+    """
+
+    guessed: bool
+    frozen: bool
+
+
+def caution(connection: Connection, store: Store) -> Caution:
+    """What a change by telephone has to look at first; one statement."""
+    wrong, everything, frozen = attempts.counts(
+        connection, store.clock, _LATELY, freezes.lasts(store.clock)
+    )
+    return Caution(too_many(wrong, everything), bool(frozen))
 
 
 def count_text(connection: Connection, store: Store, *, caller: str, call_id: str) -> bool:

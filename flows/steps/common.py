@@ -9,7 +9,7 @@ from flows.questions import Go, Miss, Move, Part, Question
 from flows.session import Offer, Session
 from flows.speech import Line, Listen
 from flows.understanding.words import choice
-from flows.world import World
+from flows.world import Earlier, World
 
 NO_SUCH_KEY = Miss("reason.key")
 
@@ -34,6 +34,17 @@ def moments(offer: Offer) -> dict[str, datetime]:
     if offer.local_second is None:
         return {"start": offer.local_start}
     return {"start": offer.local_start, "second": offer.local_second}
+
+
+def offer_to_resume(session: Session, earlier: Earlier) -> Session:
+    """A call that rings, or gave a code: it may go on from an earlier one."""
+    return session.but(
+        language=earlier.language or session.language,
+        earlier=earlier.call_id,
+        kept_town=earlier.town if earlier.until else "",
+        kept_until=earlier.until.isoformat() if earlier.until else "",
+        kept_zone=earlier.zone if earlier.until else "",
+    )
 
 
 class Step(ABC):

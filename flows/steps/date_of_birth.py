@@ -160,7 +160,7 @@ class DateOfBirthCheck(Patient):
             return Go(session, "date_of_birth", remember=False)
         if pressed != "1":
             return NO_SUCH_KEY
-        if session.is_offered and session.proving != Proving.REFERENCE:
+        if session.is_offered and session.proving not in {Proving.REFERENCE, Proving.CODE}:
             told = tell_kept_place(session, world)
             if told is not None:
                 return told

@@ -9,11 +9,11 @@ from __future__ import annotations
 from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, menu
 from flows.session import CallerBooking, CallerKind, MineState, Proving, Session, Whom
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.common import NO_SUCH_KEY, Patient, offer_to_resume
 from flows.understanding import is_digits
 from flows.understanding.digits import digits
 from flows.understanding.words import choice
-from flows.world import NotMine, World
+from flows.world import Earlier, NotMine, World
 
 # The first step, and the reason of the promise where an agent must look at it.
 MY_APPOINTMENT = "my_reference"
@@ -84,8 +84,9 @@ def _birth_date(session: Session) -> Go:
 
 def prove(session: Session, world: World) -> Move:
     """The birth date was agreed to: look the appointment up, or have it written."""
-    if session.proving == Proving.RUNG:
-        return _tell_whom_we_rang(session, world)
+    otherwise = {Proving.CODE: _go_on_by_code, Proving.RUNG: _tell_whom_we_rang}
+    if session.proving in otherwise:
+        return otherwise[Proving(session.proving)](session, world)
     if session.proving == Proving.TEXT:
         if not world.text_booking(session.born_on):
             return to_somebody(session)
@@ -98,6 +99,16 @@ def prove(session: Session, world: World) -> Move:
         told = Line("my_not_found", wording=session.lookup_count)
         return Go(again, MY_APPOINTMENT, (told,), remember=False)
     return show(session.but(reference=session.asked), found)
+
+
+def _go_on_by_code(session: Session, world: World) -> Move:
+    """Whichever of the two was wrong, it is said in the same words, and the call begins anew."""
+    found = world.earlier_by_code(session.asked, session.born_on)
+    fresh = session.but(proving=Proving.NOTHING, asked="", born="", trail=())
+    if not isinstance(found, Earlier):
+        return Go(fresh, "welcome", (Line("without_code"),), remember=False)
+    going_on = offer_to_resume(fresh, found).but(language=session.language)
+    return Go(going_on, "resume", remember=False)
 
 
 def _tell_whom_we_rang(session: Session, world: World) -> Move:

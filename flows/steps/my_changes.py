@@ -115,7 +115,10 @@ class MyMenu(Patient):
 
 def _change(session: Session, pressed: str, world: World) -> Go:
     """Move it or cancel it, where that can be done from here."""
-    if world.changes_need_a_person() or (pressed == "2" and not _mine(session).movable):
+    mine = _mine(session)
+    if world.changes_need_a_person(mine, cancelling=pressed == "3"):
+        return to_somebody(session)
+    if pressed == "2" and not mine.movable:
         return to_somebody(session)
     return _begin_move(session, world) if pressed == "2" else _begin_cancel(session)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
 from flows.session import Session
+from flows.speech import Line
 from flows.steps.calls import after_reference, may_be_rung
 from flows.steps.common import NO_SUCH_KEY, Step, in_words_for, moments
 from flows.steps.for_whom import second_person
@@ -24,10 +25,15 @@ class Ready(Step):
         return menu(in_words_for(session.choice, "ready"))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        return Go(session, "reference", remember=False) if pressed == "1" else NO_SUCH_KEY
+        return self._to_reference(session) if pressed == "1" else NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:
-        return Go(session, "reference", remember=False)
+        return self._to_reference(session)
+
+    def _to_reference(self, session: Session) -> Go:
+        # To a caller whom no text reaches, it is said what is true of a person who had forgotten.
+        told = () if session.number else (Line("first_counts"),)
+        return Go(session, "reference", told, remember=False)
 
 
 class Reference(Step):

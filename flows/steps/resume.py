@@ -17,7 +17,7 @@ from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import QUEUE
 from flows.steps.offers import AFTER_SEARCH, search_nearest
 from flows.steps.untold import UNTOLD, is_untold
-from flows.world import Earlier, TakenUp, World
+from flows.world import TakenUp, World
 
 # These read to the caller what was typed: the question before them is put instead.
 ENTRY_OF = {
@@ -58,17 +58,6 @@ def is_worth_resuming(session: Session) -> bool:
     if session.step in _PERSON and session.resume and session.resume not in GOES_ON:
         return False
     return bool(session.born or session.year or session.postcode or session.whom)
-
-
-def offer_to_resume(session: Session, earlier: Earlier) -> Session:
-    """A call that rings, or gave a code: it may go on from an earlier one."""
-    return session.but(
-        language=earlier.language or session.language,
-        earlier=earlier.call_id,
-        kept_town=earlier.town if earlier.until else "",
-        kept_until=earlier.until.isoformat() if earlier.until else "",
-        kept_zone=earlier.zone if earlier.until else "",
-    )
 
 
 class Resume(Step):

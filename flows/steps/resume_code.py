@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part
-from flows.session import CallerKind, Session
+from flows.session import CallerKind, Proving, Session
 from flows.speech import Line
-from flows.steps.common import Step
-from flows.steps.resume import offer_to_resume
+from flows.steps.common import Step, offer_to_resume
 from flows.understanding import is_digits
-from flows.world import World
+from flows.world import CodeNeeds, Earlier, World
 
 CODE_DIGITS = 6
 
@@ -27,7 +26,11 @@ class ResumeCode(Step):
         if not is_digits(pressed) or len(pressed) != CODE_DIGITS:
             return Miss("reason.code_incomplete")
         earlier = world.earlier_by_code(pressed)
-        if earlier is None:
+        if earlier is CodeNeeds.BIRTH_DATE:
+            # Nothing that was given in this call for something else is taken for it.
+            asked = session.but(proving=Proving.CODE, asked=pressed, born="")
+            return Go(asked, "date_of_birth", remember=False)
+        if not isinstance(earlier, Earlier):
             return Miss("reason.code")
         return Go(
             offer_to_resume(session, earlier).but(language=session.language),

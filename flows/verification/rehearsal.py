@@ -24,6 +24,7 @@ from flows.world import (
     AfterQueue,
     BackFromAgent,
     BookingOrder,
+    CodeNeeds,
     Earlier,
     Eligibility,
     Far,
@@ -256,6 +257,8 @@ class RehearsedWorld:
     not_changed: NotChanged | None = None
     texts: bool = True
     guarded: bool = False
+    # Whether many wrong codes were tried lately.
+    codes_guessed: bool = False
     # What is kept for a person of the waiting list.
     kept: KeptOffer | None = None
     waits_on: bool = True
@@ -404,7 +407,7 @@ class RehearsedWorld:
     def booking_now(self, booking_id: str) -> CallerBooking | None:
         return self.mine if isinstance(self.mine, CallerBooking) else None
 
-    def changes_need_a_person(self) -> bool:
+    def changes_need_a_person(self, mine: CallerBooking, *, cancelling: bool) -> bool:
         self.looks.append("changes_need_a_person")
         return self.guarded
 
@@ -466,7 +469,9 @@ class RehearsedWorld:
     def new_resume_code(self) -> str:
         return CODE
 
-    def earlier_by_code(self, code: str) -> Earlier | None:
+    def earlier_by_code(self, code: str, born: date | None = None) -> Earlier | CodeNeeds | None:
+        if self.codes_guessed and born is None:
+            return CodeNeeds.BIRTH_DATE
         return earlier(self) if code == CODE else None
 
     def remember_pace(self, *, slow: bool) -> None:

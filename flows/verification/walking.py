@@ -34,10 +34,10 @@ from flows.speech import (
 from flows.steps import HELD
 from flows.steps.called_back import ABOUT_SOMETHING
 from flows.steps.called_back import STEP as CALLED_BACK
+from flows.steps.common import offer_to_resume
 from flows.steps.kept_place import KEPT_PLACE
 from flows.steps.my_changes import MY_FACTS
 from flows.steps.offers import SECOND_COMES_WITH_IT
-from flows.steps.resume import offer_to_resume
 from flows.verification.rehearsal import (
     CODE,
     FAR,
@@ -186,6 +186,7 @@ def scenarios(make: Make) -> Scenarios:
             make, cut=cut_call("ready", reference=REFERENCE), mine=my_booking()
         ),
         "cut, taken up elsewhere": partial(make, cut=None),
+        "cut, codes are guessed": partial(make, cut=cut_call(), codes_guessed=True),
         "cut at a pair": partial(two_doses, make, cut=cut_call(found=PAIRS)),
     }
 

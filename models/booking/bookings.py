@@ -9,7 +9,18 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from models.booking.tables import appointment, booking
 from models.centres.tables import centre
@@ -21,6 +32,11 @@ from models.rows import from_row, values_of
 
 # Ids in one statement.
 _AT_ONCE = 1000
+# A booking that was answered like one and not made, for its person had one already: it has no
+# place and counts as none. `STOOD_DOWN` is such a one that was cancelled.
+STAND_IN = "stand_in"
+STOOD_DOWN = "stood_down"
+STAND_INS = (STAND_IN, STOOD_DOWN)
 _APPOINTMENT = (
     "booking_id", "dose", "place_id", "centre_id", "start_at", "state", "person_idx",
 )  # fmt: skip
@@ -34,6 +50,7 @@ class NewBooking:
     as another person. `name` is taken by agents and on the web only. `language` is what they spoke;
     `calls`: they want to be rung the same evening, and before the appointment. `reach` says what
     proved the number, and `place_idx` is set where nothing did (`models.booking.reach`).
+    `stand_in`: it is none, and its places stay free.
     """
 
     id: str
@@ -52,6 +69,12 @@ class NewBooking:
     calls: bool = False
     reach: str = ""
     place_idx: bytes | None = None
+    stand_in: bool = False
+
+    @property
+    def state(self) -> str:
+        """The state that it begins in."""
+        return STAND_IN if self.stand_in else "confirmed"
 
 
 @dataclass(frozen=True)
@@ -107,7 +130,7 @@ def add(
     values = values_of(new, booking) | {
         "reference_enc": vault.seal_text(reference, _where("reference", new.id)),
         "reference_idx": vault.index("reference", reference),
-        "state": "confirmed",
+        "state": new.state,
         "dob_enc": vault.seal_text(born, _where("dob", new.id)),
         "dob_idx": vault.index("dob", born),
         "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
@@ -118,8 +141,11 @@ def add(
     if not insert_new(connection, clock, booking, values, "created_at"):
         return Added.TAKEN
     person = person_idx(vault, new.campaign, new.born, new.number, new.rank)
+    if new.stand_in:
+        # The person's key is that of the booking which is there.
+        person = None
     for dose, (place_id, start) in enumerate(new.doses, start=1):
-        row = (new.id, dose, place_id, new.centre_id, start, "confirmed", person)
+        row = (new.id, dose, place_id, new.centre_id, start, new.state, person)
         statement = _new_appointment(connection.dialect.name)
         if not statement.count(connection, dict(zip(_APPOINTMENT, row, strict=True))):
             connection.execute(delete(appointment).where(appointment.c.booking_id == new.id))
@@ -138,13 +164,61 @@ def _new_appointment(dialect: str) -> Prepared:
     return Prepared(statement.inline(), _APPOINTMENT)
 
 
-_LIVE_OF_NUMBER = Prepared(
-    select(func.count().label("live")).where(
-        booking.c.phone_idx == bindparam("the_number"),
-        booking.c.campaign == bindparam("the_campaign"),
-        booking.c.state == "confirmed",
+def _live_of_number(*which: ColumnElement[bool]) -> ScalarSelect[Any]:
+    return (
+        select(func.count())
+        .where(
+            booking.c.phone_idx == bindparam("the_number"),
+            booking.c.campaign == bindparam("the_campaign"),
+            booking.c.state == "confirmed",
+            *which,
+        )
+        .scalar_subquery()
+    )
+
+
+_OF_NUMBER = _live_of_number()
+# Of an earlier version it is not known what proved it, and it counts as it did there.
+_PROVED_OF_NUMBER = _live_of_number(or_(booking.c.reach.is_(None), booking.c.reach != ""))
+_OF_PERSON = (
+    select(appointment.c.booking_id)
+    .where(appointment.c.person_idx == bindparam("the_person"), appointment.c.state == "confirmed")
+    .limit(1)
+    .scalar_subquery()
+)
+_LIVE_OF_NUMBER = Prepared(select(_OF_NUMBER.label("live")))
+_KNOWN = Prepared(
+    select(
+        _OF_NUMBER.label("live"),
+        _PROVED_OF_NUMBER.label("proved"),
+        _OF_PERSON.label("booking_id"),
     )
 )
+
+
+@dataclass(frozen=True)
+class Known:
+    """What there is of a campaign: live bookings of a number, and the person's, if any.
+
+    `proved` are those of the number whose owner was there.
+    """
+
+    live: int = 0
+    proved: int = 0
+    booking_id: str | None = None
+
+
+def known(
+    connection: Connection, vault: Vault, campaign: str, number: str, person: bytes | None
+) -> Known:
+    """What is booked on a number (E.164), and by a person (`person_idx`) on it; one statement."""
+    values = {
+        "the_number": vault.index("phone", number),
+        "the_campaign": campaign,
+        "the_person": person,
+    }
+    (row,) = _KNOWN.rows(connection, values)
+    return Known(row.live, row.proved, row.booking_id)
 
 
 def count_of_number(connection: Connection, vault: Vault, campaign: str, number: str) -> int:
@@ -204,6 +278,7 @@ def export(
         )
         .join(appointment, appointment.c.booking_id == booking.c.id)
         .join(centre, centre.c.id == appointment.c.centre_id)
+        .where(booking.c.state.not_in(STAND_INS))
         .order_by(booking.c.created_at, booking.c.id, appointment.c.dose)
         .execution_options(yield_per=1000)
     )

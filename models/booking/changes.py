@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from models.booking.bookings import opened
+from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN, opened
 from models.booking.tables import appointment, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
@@ -35,6 +35,10 @@ from models.crypto import Vault
 from models.rows import columns_of, from_row
 from models.slots.tables import place, slot
 
+# What a person may come for, as they were told, and what it becomes when it is cancelled. A
+# stand-in changes like a booking, for nobody is to tell one from the other.
+_LIVE = ("confirmed", STAND_IN)
+_OFF = ("cancelled", STOOD_DOWN)
 # For each dose: the place, its centre, and when it starts (UTC).
 Doses = Mapping[int, tuple[int, str, datetime]]
 
@@ -45,7 +49,7 @@ class ChangedMeanwhile(Exception):
 
 @dataclass(frozen=True)
 class BookedAppointment:
-    """One dose. `state` is "confirmed" or "cancelled"; `start_at` is UTC.
+    """One dose. `state` is "confirmed", "cancelled", STAND_IN or STOOD_DOWN; `start_at` is UTC.
 
     `blocked`: its place was withdrawn by an operation on its centre, day or hour.
     """
@@ -91,7 +95,12 @@ class BookingDetails:
     @property
     def live(self) -> tuple[BookedAppointment, ...]:
         """The appointments that are not cancelled, in the order of the doses."""
-        return tuple(one for one in self.appointments if one.state == "confirmed")
+        return tuple(one for one in self.appointments if one.state in _LIVE)
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether it is none, and its person has another (models.booking.bookings.STAND_IN)."""
+        return self.state in STAND_INS
 
     def ahead(self, now: datetime) -> list[BookedAppointment]:
         """Those of them that begin after a moment (UTC)."""
@@ -139,7 +148,7 @@ def version_of(connection: Connection, booking_id: str) -> tuple[int | None, tup
     off = or_(
         centre.c.closed_at.is_not(None), and_(place.c.blocked, centre.c.booking_mode == "ours")
     )
-    theirs = and_(appointment.c.booking_id == booking.c.id, appointment.c.state == "confirmed")
+    theirs = and_(appointment.c.booking_id == booking.c.id, appointment.c.state.in_(_LIVE))
     statement = (
         select(booking.c.version, appointment.c.dose, off.label("is_off"))
         .select_from(booking)
@@ -234,7 +243,7 @@ def move_appointments(connection: Connection, clock: Clock, booking_id: str, to:
     Gives the booking's new version. Raises ChangedMeanwhile when one of the doses is not live.
     """
     for dose, where in to.items():
-        _write_one(connection, _of(booking_id, dose, "confirmed").values(_there(where)))
+        _write_one(connection, _of(booking_id, dose, _LIVE).values(_there(where)))
     return _count_up(connection, clock, booking_id)
 
 
@@ -246,7 +255,7 @@ def cancel_appointments(
     Gives the booking's new version. Raises ChangedMeanwhile when one of the doses is not live.
     """
     for dose in sorted(doses):
-        _write_one(connection, _of(booking_id, dose, "confirmed").values(state="cancelled"))
+        _write_one(connection, _of(booking_id, dose, _LIVE).values(state=_other(_LIVE, _OFF)))
     return _count_up(connection, clock, booking_id)
 
 
@@ -259,7 +268,7 @@ def restore_appointments(connection: Connection, clock: Clock, booking_id: str, 
     try:
         with connection.begin_nested():
             for dose, where in to.items():
-                again = _of(booking_id, dose, "cancelled").values(state="confirmed")
+                again = _of(booking_id, dose, _OFF).values(state=_other(_OFF, _LIVE))
                 _write_one(connection, again.values(_there(where)))
     except IntegrityError as error:
         # A place given twice must go on raising.
@@ -269,12 +278,17 @@ def restore_appointments(connection: Connection, clock: Clock, booking_id: str, 
     return _count_up(connection, clock, booking_id)
 
 
-def _of(booking_id: str, dose: int, state: str) -> Update:
+def _of(booking_id: str, dose: int, states: tuple[str, str]) -> Update:
     return update(appointment).where(
         appointment.c.booking_id == booking_id,
         appointment.c.dose == dose,
-        appointment.c.state == state,
+        appointment.c.state.in_(states),
     )
+
+
+def _other(states: tuple[str, str], become: tuple[str, str]) -> Any:
+    """What an appointment in one of these states becomes: a booking's, or a stand-in's."""
+    return case((appointment.c.state == states[1], become[1]), else_=become[0])
 
 
 def _there(where: tuple[int, str, datetime]) -> dict[str, Any]:
@@ -288,7 +302,7 @@ def _write_one(connection: Connection, statement: Update) -> None:
 
 def _count_up(connection: Connection, clock: Clock, booking_id: str) -> int:
     """Let the booking say what its appointments are now; gives its new version."""
-    live = and_(appointment.c.booking_id == booking_id, appointment.c.state == "confirmed")
+    live = and_(appointment.c.booking_id == booking_id, appointment.c.state.in_(_LIVE))
     centre_id = (
         select(appointment.c.centre_id)
         .where(live)
@@ -302,7 +316,12 @@ def _count_up(connection: Connection, clock: Clock, booking_id: str) -> int:
         update(booking)
         .where(booking.c.id == booking_id)
         .values(
-            state=case((any_live, "confirmed"), else_="cancelled"),
+            state=case(
+                (and_(any_live, booking.c.state.in_(STAND_INS)), STAND_IN),
+                (any_live, "confirmed"),
+                (booking.c.state.in_(STAND_INS), STOOD_DOWN),
+                else_="cancelled",
+            ),
             # A booking without a live appointment keeps where and when it was.
             centre_id=func.coalesce(centre_id, booking.c.centre_id),
             last_start_at=func.coalesce(last, booking.c.last_start_at),
@@ -335,6 +354,20 @@ def campaigns_of(connection: Connection, booking_ids: Collection[str]) -> dict[s
     """The campaign of each booking; unknown ids are left out."""
     statement = select(booking.c.id, booking.c.campaign).where(booking.c.id.in_(booking_ids))
     return {row.id: row.campaign for row in connection.execute(statement)} if booking_ids else {}
+
+
+def stand_ins(
+    connection: Connection, clock: Clock, within: timedelta, *, without: str, limit: int
+) -> list[str]:
+    """Stand-ins of the last `within` whose history has no line of that word; oldest first."""
+    line = exists().where(history.c.booking_id == booking.c.id, history.c.what == without)
+    statement = (
+        select(booking.c.id)
+        .where(booking.c.state == STAND_IN, booking.c.created_at > clock.at(-within), ~line)
+        .order_by(booking.c.created_at, booking.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def is_recent(connection: Connection, clock: Clock, booking_id: str, within: timedelta) -> bool:

@@ -20,8 +20,10 @@ from models.booking.tables import history
 from models.clock import Clock
 from models.prepared import Prepared
 
-# A person wrote that they will come: the one line that is no change.
+# A person wrote that they will come, or was told what a stand-in stands for: lines of no change.
 SAID_YES = "said_yes"
+TOLD = "told"
+NO_CHANGES = frozenset({SAID_YES, TOLD})
 _GIVEN = ("booking_id", "who", "channel", "what", "why", "details")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, SmallInteger, String, Table, Text
+from sqlalchemy import Boolean, Integer, SmallInteger, String, Table, Text
 
 from models.tables import APPEND_ONLY, RowId, index, key, may, metadata, must
 from models.types import Instant, LookUp, LookUpWay, Sealed
@@ -56,6 +56,8 @@ booking = Table(
     index("ix_booking_created_at", "created_at"),
     index("ix_booking_unproved_dob", "dob_idx", "created_at", where="reach = ''"),
     index("ix_booking_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
+    # Few: their persons are told beside the bookings.
+    index("ix_booking_stand_in", "created_at", where="state = 'stand_in'"),
 )
 
 appointment = Table(
@@ -102,5 +104,20 @@ history = Table(
     must("why", String(80)),
     must("details", Text, "JSON of ids and moments; nothing personal"),
     index("ix_history_booking_id", "booking_id"),
+    # A spike of cancellations is looked for each minute.
+    index("ix_history_cancelled", "at", where="what = 'cancelled'"),
     info={APPEND_ONLY: True},
+)
+
+# While one lasts, only agents cancel: too many were cancelled by machine.
+cancel_freeze = Table(
+    "cancel_freeze",
+    metadata,
+    key("id", String(32)),
+    must("began_at", Instant),
+    must("until_at", Instant, "put off while the spike goes on"),
+    must("cancelled", Integer, "in the ten minutes before it"),
+    may("lifted_at", Instant),
+    may("lifted_by", String(32), "a staff id"),
+    index("ix_cancel_freeze_until_at", "until_at"),
 )

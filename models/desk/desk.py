@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, false, func, or_, select, upd
 
 from models.accounts.tables import staff, staff_act
 from models.agents.tables import agent, leg
+from models.booking.bookings import STAND_INS
 from models.booking.tables import booking
 from models.call.tables import call, turn
 from models.call.turns import Body
@@ -137,6 +138,8 @@ def bookings_of_person(connection: Connection, vault: Vault, number: str, born: 
         .where(
             booking.c.phone_idx == vault.index("phone", number),
             booking.c.dob_idx == vault.index("dob", born.isoformat()),
+            # The booking behind a stand-in is there as well.
+            booking.c.state.not_in(STAND_INS),
         )
         .order_by(
             (booking.c.state == "confirmed").desc(), booking.c.created_at.desc(), booking.c.id

@@ -286,12 +286,15 @@ _PLACES = (
         SELECT b.id AS booking, b.state, coalesce(said.live, 0) AS live,
             coalesce(said.number, 0) AS number, b.cancelled_at AS cancelled
         FROM booking b LEFT JOIN said ON said.booking_id = b.id
-        WHERE said.booking_id IS NULL OR b.state NOT IN ('confirmed', 'cancelled')
+        WHERE said.booking_id IS NULL
+            OR b.state NOT IN ('confirmed', 'cancelled', 'stand_in', 'stood_down')
+            OR b.state IN ('stand_in', 'stood_down') AND said.live > 0
             OR b.state = 'confirmed' AND (said.live = 0 OR b.cancelled_at IS NOT NULL)
             OR b.state = 'cancelled' AND (said.live > 0 OR b.cancelled_at IS NULL)
         """,
     ),
-    # A cancelled booking keeps where and when it was: there only the bounds can be told.
+    # A cancelled booking keeps where and when it was: there only the bounds can be told. So does a
+    # stand-in, which has no live appointment.
     _check(
         "booking-copy",
         "booking {booking} says centre {centre} and last start {start}, its appointments say "
@@ -405,6 +408,7 @@ _WRITTEN = (
             WHERE what IN ('booked', 'moved', 'cancelled', 'restored') GROUP BY booking_id
         ) newest
             JOIN history h ON h.id = newest.id JOIN said ON said.booking_id = newest.booking_id
+            JOIN booking b ON b.id = newest.booking_id AND b.state IN ('confirmed', 'cancelled')
         WHERE (said.live > 0)
             = (h.what = 'cancelled' AND h.details NOT LIKE '%"became":"kept%')
         """,

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models.accounts.tables import staff
 from models.agents.tables import agent
+from models.booking.bookings import STAND_INS
 from models.booking.tables import booking
 from models.call.tables import call, turn
 from models.centres.tables import centre
@@ -107,7 +108,9 @@ def bookings_between(
 ) -> list[tuple[datetime, str]]:
     """Bookings of a span, whatever became of them: when (UTC), and by which channel."""
     statement = select(booking.c.created_at, booking.c.channel).where(
-        booking.c.created_at >= since, booking.c.created_at < until
+        booking.c.created_at >= since,
+        booking.c.created_at < until,
+        booking.c.state.not_in(STAND_INS),
     )
     return [(row[0], row[1]) for row in connection.execute(statement)]
 

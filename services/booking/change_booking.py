@@ -23,17 +23,18 @@ from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
-from models.booking import bookings, changes, history
+from models.booking import bookings, changes, freezes, history
 from models.booking.changes import BookedAppointment, BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.partners.bookings import is_mirrored
+from services.booking import stand_in
 from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign
 from services.messages.topics import topic_of_change
 from services.messages.write_message import write_message
-from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_days
+from services.slots.allocate import MACHINES, Allocate, Channel, Chosen, Holder, second_days
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import (
     UNDO_WITHIN,
@@ -91,6 +92,8 @@ class WhyNot(StrEnum):
     TOO_LATE = "too_late"
     # Restoring: the person has another appointment by now.
     BOOKED_AGAIN = "booked_again"
+    # Only an agent cancels for the moment: too many were cancelled by machine.
+    FROZEN = "frozen"
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,8 @@ def cancel(
     """
 
     def act(one: _OneChange) -> None:
+        if by.channel in MACHINES and freezes.is_on(connection, store.clock):
+            raise _Refused(WhyNot.FROZEN)
         asked = one.live_and_ahead(doses)
         with_first = FIRST in asked
         gone = [dose for dose in one.live if with_first or dose in asked]
@@ -364,7 +369,11 @@ class _OneChange:
         self, allocator: Allocate, where: Mapping[int, BookedAppointment]
     ) -> dict[int, tuple[int, str, datetime]]:
         """Book these places, or others of their slots; gives for each dose what was booked."""
-        place_ids = allocator.book(list(where.values()), self.file.id)
+        has_none = self.file.is_stand_in
+        if has_none and self.what == Restored.what:
+            # Nothing was kept for it, and it needs no place.
+            return {one.dose: (one.place_id, one.centre_id, one.start_at) for one in where.values()}
+        place_ids = allocator.book(list(where.values()), self.file.id, stand_in=has_none)
         if place_ids is None:
             raise _Refused(WhyNot.GONE)
         return {
@@ -383,6 +392,9 @@ class _OneChange:
         """Give places back, but to nobody else for the next minutes."""
         self._places["freed"] = place_ids
         kept_before = self._kept_before()
+        if self.file.is_stand_in:
+            # It had none of them.
+            place_ids = []
         blocked = keep_for_undo(self.connection, self.store, self.file.id, place_ids)
         self._offer(kept_before + blocked)
 
@@ -415,6 +427,9 @@ class _OneChange:
         file = self.file
         if file.number is None:
             return None
+        if file.is_stand_in:
+            booking_id = stand_in.behind(self.connection, self.store, file)
+            return stand_in.tell(self.connection, self.store, file.number, booking_id)
         where = centre_states(self.connection, {one.centre_id for one in self._told.values()})
         payload = {
             "what": self.what,
@@ -538,7 +553,7 @@ def _cancelled_last(
     lines = [
         one
         for one in history.of_booking(connection, file.id)
-        if one.change.what != history.SAID_YES
+        if one.change.what not in history.NO_CHANGES
     ]
     # Asked in any case: see `undoable`.
     recent = changes.is_recent(connection, store.clock, file.id, UNDO_WITHIN)
@@ -563,7 +578,9 @@ def _nobody_else(one: _OneChange) -> None:
         return
     person = bookings.person_idx(one.store.vault, file.campaign, file.born, file.number, file.rank)
     # The first dose may be live in this very booking, and then only the second comes back.
-    if person and bookings.find_person(one.connection, person) not in {None, file.id}:
+    found = person and bookings.find_person(one.connection, person)
+    # A stand-in's person has another booking in any case, and nobody is to learn that.
+    if found not in {None, file.id} and not file.is_stand_in:
         raise _Refused(WhyNot.BOOKED_AGAIN)
 
 

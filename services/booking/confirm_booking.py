@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer
 from flows.world import Unbooked
-from models.booking import bookings, changes, history
-from models.booking.bookings import Added, NewBooking
+from models.booking import bookings, history
+from models.booking.bookings import STAND_IN, Added, Known, NewBooking
 from models.booking.history import Change
-from models.booking.reach import Proof
-from models.centres.centres import centre_states
 from models.database import Connection
 from models.rows import from_row
 from prompts.catalogue import Catalogue
-from services.booking import reach
+from services.booking import reach, stand_in
 from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
-from services.messages.texts import MessagePlace, Writer, text_of_booking
+from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
-from services.slots.allocate import Allocate, Holder
+from services.slots.allocate import STAFF, Allocate, Holder
 from services.slots.give_back import give_back_holds, give_back_places
 from services.slots.offer import chosen_of
 from services.store import Store
@@ -74,10 +72,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Booked:
-    """`untexted`: no text went to the number, for it had one today and nobody proved it."""
+    """What was booked. `message_id`: of the text that leaves; None where none does.
+
+    `stand_in`: nothing was, for the person has a booking; whoever asked is told as if it were.
+    `untexted`: no text went to the number, for it had one today and nobody proved it.
+    """
 
     reference: str
     message_id: str | None
+    stand_in: bool = False
     untexted: bool = False
 
 
@@ -87,31 +90,56 @@ def confirm_booking(
     """Book all doses or none, in the caller's transaction; `catalogue` is of what they speak.
 
     A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
-    Beyond the limits of `services.booking.reach` nothing is booked, and the hold stays. Raises
-    NoReference.
+    A person who is booked already gets a stand-in (services.booking.stand_in), by as many
+    statements of the same kinds. Beyond the limits of `services.booking.reach` nothing is booked,
+    and the hold stays. Raises NoReference.
     """
     booking_id = work.store.chance.identifier()
-    clock = work.store.clock
     if request.rank == 1:
         rank = rank_of(work, request.born, request.number, for_other=request.for_other)
         request = replace(request, rank=rank)
-
-    def text_again() -> None:
-        _text_again(work, request, catalogue=catalogue, number=national_number)
-
-    asking = request.asking
-    verdict = reach.verdict(work, asking)
+    there = _known(work, request)
+    verdict = reach.verdict(work, request.asking, there)
     if verdict is Verdict.NOT_PROVED:
         # What was chosen is held on, until there is a proof.
         return Unbooked.NOT_PROVED
     if verdict is Verdict.TOO_MANY:
         # As for a repeat: what cannot be booked is not kept from others either.
         give_back_holds(work.connection, request.holder.id)
-        text_again()
+        _tell_if_known(work, request, there.booking_id)
         return Unbooked.PERSON
+    if there.booking_id is not None and request.holder.channel in STAFF:
+        give_back_holds(work.connection, request.holder.id)
+        return _known_at_a_desk(work, request, there)
+    untexted = verdict is Verdict.NO_TEXT and request.text_to is not None
+    if untexted:
+        request = replace(request, text_to=None)
+    made = _make(work, request, there, booking_id, language=catalogue.language)
+    if isinstance(made, Unbooked):
+        return made
+    told = _write(work, request, made, catalogue=catalogue, national_number=national_number)
+    return Booked(made.reference, told, made.stand_in, untexted)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A booking, or a stand-in for the one that is there (`known`)."""
+
+    id: str
+    reference: str
+    starts: list[datetime]
+    stand_in: bool
+    known: str | None
+
+
+def _make(
+    work: Work, request: Request, there: Known, booking_id: str, *, language: str
+) -> _Made | Unbooked:
+    """Take the places and store it, with its line of history."""
+    offer, chosen, asking = request.offer, chosen_of(request.offer), request.asking
+    stands_in = there.booking_id is not None
     allocator = Allocate(work, request.holder)
-    offer, chosen = request.offer, chosen_of(request.offer)
-    place_ids = allocator.book(chosen, booking_id)
+    place_ids = allocator.book(chosen, booking_id, stand_in=stands_in)
     if place_ids is None:
         return Unbooked.GONE
     starts = [one.start_at for one in chosen]
@@ -124,56 +152,73 @@ def confirm_booking(
         campaign=work.campaign.name,
         centre_id=offer.centre_id,
         doses=tuple(zip(place_ids, starts, strict=True)),
-        language=catalogue.language,
+        language=language,
         reach=asking.proof,
         place_idx=reach.place_idx(work, asking),
+        stand_in=stands_in,
     )
     reference = _store(work.connection, work.store, new)
     if reference is None:
+        # The person was booked by another transaction since it was looked.
         give_back_places(work.connection, booking_id)
-        text_again()
-        return Unbooked.PERSON
-    untexted = verdict is Verdict.NO_TEXT and request.text_to is not None
-    text_to = None if untexted else request.text_to
+        there, stands_in = _known(work, request), True
+        if request.holder.channel in STAFF:
+            return _known_at_a_desk(work, request, there)
+        reference = _store(work.connection, work.store, replace(new, stand_in=True))
+        if reference is None:
+            raise NoReference
     history.add(
         work.connection,
-        clock,
+        work.store.clock,
         booking_id,
         Change(
             who=request.who,
             channel=request.holder.channel,
-            what="booked",
+            what=STAND_IN if stands_in else "booked",
             details={
                 "places": list(place_ids),
                 "starts": [start.isoformat() for start in starts],
                 # `flask store verify` asks the outbox for it.
-                "text": text_to is not None,
+                "text": request.text_to is not None,
                 **({"for": "other"} if request.for_other else {}),
                 **({"groups": list(request.groups)} if request.groups else {}),
             },
         ),
     )
-    if text_to is None:
-        return Booked(reference, None, untexted=untexted)
+    return _Made(booking_id, reference, starts, stands_in, there.booking_id)
+
+
+def _write(
+    work: Work, request: Request, made: _Made, *, catalogue: Catalogue, national_number: str
+) -> str | None:
+    """Put its text into the outbox; gives the message's id, None where none was wished."""
+    if request.text_to is None:
+        return None
+    offer = request.offer
     zone = ZoneInfo(offer.time_zone)
-    link = work.store.link_of(reference, starts)
+    link = work.store.link_of(made.reference, made.starts)
+    # Written for a stand-in, too, where it is thrown away: it takes as long.
     body = texts.confirmation(
-        Writer(catalogue, reference, national_number, link),
-        starts=[start.astimezone(zone) for start in starts],
+        Writer(catalogue, made.reference, national_number, link),
+        starts=[start.astimezone(zone) for start in made.starts],
         where=MessagePlace.of(offer),
     )
-    message_id = write_message(
+    if made.stand_in:
+        number = request.number or request.text_to
+        return stand_in.tell(
+            work.connection, work.store, number, made.known, call_id=request.call_id
+        )
+    return write_message(
         work.connection,
         work.store,
         "sms",
-        text_to,
+        request.text_to,
         {"body": body},
-        key=f"confirmation:{booking_id}:1",
+        key=f"confirmation:{made.id}:1",
         topic=Topic.CONFIRMATION,
-        booking_id=booking_id,
+        booking_id=made.id,
         call_id=request.call_id,
     )
-    return Booked(reference, message_id)
 
 
 def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
@@ -188,6 +233,34 @@ def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> i
     return 2
 
 
+def _known(work: Work, request: Request) -> Known:
+    """What is booked on the number already, and for the person; nothing where there is none."""
+    if request.number is None:
+        return Known()
+    vault, campaign = work.store.vault, work.campaign.name
+    person = bookings.person_idx(vault, campaign, request.born, request.number, request.rank)
+    return bookings.known(work.connection, vault, campaign, request.number, person)
+
+
+def _known_at_a_desk(work: Work, request: Request, there: Known) -> Unbooked:
+    """Staff see who is booked; the person has it in writing once more."""
+    if request.number is not None and takes_texts(request.number):
+        stand_in.tell(work.connection, work.store, request.number, there.booking_id)
+    return Unbooked.PERSON
+
+
+def _tell_if_known(work: Work, request: Request, booking_id: str | None) -> None:
+    """Write to a person who is booked already; for another person the same, and take it back."""
+    if request.number is None or not takes_texts(request.number):
+        return
+    savepoint = work.connection.begin_nested()
+    stand_in.tell(work.connection, work.store, request.number, booking_id)
+    if booking_id is None:
+        savepoint.rollback()
+    else:
+        savepoint.commit()
+
+
 def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
     """Store it and give its reference; None for a person who is booked already."""
     for _ in range(REFERENCE_TRIES):
@@ -198,36 +271,3 @@ def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
         if added is Added.REPEATED:
             return None
     raise NoReference
-
-
-def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: str) -> None:
-    """Remind a person of the booking that is there, once a day, at the number on its file.
-
-    An honest caller who forgot learns so by text; whoever asks for somebody else learns nothing. A
-    number that was only typed, for that booking and now, gets no text more.
-    """
-    person = bookings.person_idx(
-        work.store.vault, work.campaign.name, request.born, request.number, request.rank
-    )
-    booking_id = bookings.find_person(work.connection, person) if person else None
-    file = changes.load(work.connection, work.store.vault, booking_id) if booking_id else None
-    if file is None or not file.live or not takes_texts(file.number):
-        return
-    if file.reach == Proof.NONE and request.asking.proof is Proof.NONE:
-        return
-    first = file.live[0]
-    where = centre_states(work.connection, [first.centre_id])[first.centre_id]
-    body = text_of_booking(
-        work.store, catalogue, file.live, where, reference=file.reference, number=number
-    )
-    today = work.store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
-    write_message(
-        work.connection,
-        work.store,
-        "sms",
-        file.number or "",
-        {"body": body},
-        key=f"again:{file.id}:{today.isoformat()}",
-        topic=Topic.AGAIN,
-        booking_id=file.id,
-    )

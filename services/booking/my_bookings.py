@@ -33,6 +33,7 @@ _WHY = {
     WhyNot.TOO_LATE: NotChanged.TOO_LATE,
     WhyNot.BOOKED_AGAIN: NotChanged.BOOKED_AGAIN,
     WhyNot.UNKNOWN: NotChanged.PERSON,
+    WhyNot.FROZEN: NotChanged.PERSON,
     WhyNot.OTHER_CAMPAIGN: NotChanged.PERSON,
 }
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
 
-from models.booking import bookings
 from models.booking import reach as rows
+from models.booking.bookings import Known
 from models.booking.reach import Proof
 from models.dialects import one_after_another
 from services.slots.allocate import Channel, Holder
@@ -86,8 +86,8 @@ def place_idx(work: Work, asking: Asking) -> bytes | None:
     return work.store.vault.index("reach place", place)
 
 
-def verdict(work: Work, asking: Asking) -> Verdict:
-    """Look at the limits, in the transaction of the booking.
+def verdict(work: Work, asking: Asking, there: Known) -> Verdict:
+    """Look at the limits, in the transaction of the booking; `there` is what its number has.
 
     Where there is no proof, others that ask for the same number, birth date or place wait until
     this transaction ends.
@@ -100,20 +100,10 @@ def verdict(work: Work, asking: Asking) -> Verdict:
         return _without_number(work, asking) if asking.number is None else _typed(work, asking)
     if asking.number is None:
         return Verdict.FREE
-    live = live_of_number(work, asking.number, proof)
+    # What strangers booked on a number is none of its owner's.
+    live = there.live if proof is Proof.NONE else there.proved
     # A care home has one line for all: there, an agent books.
     return Verdict.TOO_MANY if live >= work.campaign.per_number else Verdict.FREE
-
-
-def live_of_number(work: Work, number: str, proof: Proof) -> int:
-    """How many live bookings of a number (E.164) count against a booking with this proof.
-
-    What strangers booked on a number is none of its owner's.
-    """
-    vault, campaign = work.store.vault, work.campaign.name
-    if proof is Proof.NONE:
-        return bookings.count_of_number(work.connection, vault, campaign, number)
-    return rows.count_proved(work.connection, vault.index("phone", number) or b"", campaign)
 
 
 def _typed(work: Work, asking: Asking) -> Verdict:
@@ -131,7 +121,7 @@ def _typed(work: Work, asking: Asking) -> Verdict:
         place=place,
         holder=asking.holder.id,
     )
-    # Who proves to be the owner of the number goes on: see `live_of_number`.
+    # Who proves to be the owner of the number goes on: `verdict` counts what was proved.
     if found.live >= work.campaign.per_number or any(
         _is_used_up(count, limit)
         for count, limit in (

@@ -12,7 +12,7 @@ from models.booking import bookings, changes
 from prompts.catalogue import load
 from services import attempts
 from services.booking.change_booking import By, Changed, Unchanged, cancel, move, undo_cancel
-from services.booking.find_booking import find_booking, find_rung, read_booking
+from services.booking.find_booking import FoundBooking, find_booking, find_rung, read_booking
 from services.booking.my_bookings import places_of, told, why_not
 from services.booking.text_booking import text_booking
 from services.call.context import CallContext
@@ -38,7 +38,12 @@ class MyAppointments(CallContext):
         )
         if isinstance(found, NotMine):
             return found
-        return told(found, self.now(), self.campaign.name)
+        return self._shown(found)
+
+    def _shown(self, found: FoundBooking) -> CallerBooking:
+        mine = told(found, self.now(), self.campaign.name)
+        caller = self.session.caller
+        return replace(mine, own_line=bool(caller) and caller == found.file.number)
 
     def text_booking(self, born: date) -> bool:
         asked = text_booking(
@@ -58,26 +63,25 @@ class MyAppointments(CallContext):
 
     def booking_now(self, booking_id: str) -> CallerBooking | None:
         found = read_booking(self.reading(), self.store, booking_id)
-        return told(found, self.now(), self.campaign.name) if found else None
+        return self._shown(found) if found else None
 
-    def changes_need_a_person(self) -> bool:
+    def changes_need_a_person(self, mine: CallerBooking, *, cancelling: bool) -> bool:
         if self.holder.channel is Channel.WEB:
-            # Whoever is there came by a link that was written to the number on file.
+            # Whoever is there came by a link that was written to the number on file. A freeze is
+            # met at the last question.
             return False
-        return attempts.changes_need_a_person(self.reading(), self.store)
+        now = attempts.caution(self.reading(), self.store)
+        # Nobody guesses a reference, a birth date and the number that belongs to them.
+        return (now.guessed and not mine.own_line) or (now.frozen and cancelling)
 
     def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
         connection = self.transaction()
-        if self.changes_need_a_person():
-            return NotChanged.PERSON
         campaign = self._campaign_of(mine)
         done = cancel(connection, self.store, campaign, mine.id, doses, by=self._by(mine))
         return _refusal(done)
 
     def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
         connection = self.transaction()
-        if self.changes_need_a_person():
-            return NotChanged.PERSON
         done = move(
             connection,
             self.store,
@@ -131,8 +135,7 @@ class MyAppointments(CallContext):
             voice_messages.heard(connection, store, rung_for, self.turn.call_id)
         elif rung is not None:
             voice_messages.heard_beside(connection, store, found.file.id)
-        mine = told(found, store.clock.now(), self.campaign.name)
-        return replace(mine, reference=found.file.reference)
+        return replace(self._shown(found), reference=found.file.reference)
 
     def _campaign_of(self, mine: CallerBooking) -> Campaign | None:
         """The booking's own, which need not be the one of now."""

@@ -6,18 +6,21 @@ other. Whoever takes it up ends it first, so that the site and the telephone nev
 
 from __future__ import annotations
 
+import hmac
 import json
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import date, timedelta
+
+import structlog
 
 from flows.engine import ENDED
 from flows.session import Session
 from flows.steps.resume import is_about_a_booking, is_worth_resuming
 from flows.steps.untold import is_untold
-from flows.world import Earlier, TakenUp
+from flows.world import CodeNeeds, Earlier, TakenUp
 from models import attempts
-from models.attempts import EVERYBODY, Subject
+from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.call import resume
 from models.database import Connection
 from models.online import web_sessions
@@ -40,13 +43,18 @@ VISIT_CODE_LIVES = RESUME_WITHIN
 # How a visit ends that somebody went on with elsewhere.
 TAKEN_UP = "taken_up"
 CODE_TRIES = 3
-# So many wrong codes within the hour, from whomever, and none is taken for the rest of it.
+# Of a line that shows its number, and for one code, from whichever line.
+CODE_TRIES_A_DAY = 5
+# After so many wrong codes in so long, from whomever, a code alone is not enough; it never is
+# refused for what others tried.
 WRONG_CODES = 20
-CODES_CLOSED = timedelta(hours=1)
+CODES_DEAR_FOR = timedelta(days=1)
 # Two codes are the same once in a million; three in a row means that they are used up.
 _NEW_CODE_TRIES = 3
-_TRIES = "resume"
+_TRIES, _TRIES_BY, _TRIES_FOR = "resume", "resume_line", "resume_code"
 _BY_ALL = Subject(_TRIES, EVERYBODY)
+
+log = structlog.get_logger()
 
 
 def find_earlier(work: Work, call_id: str, caller: str) -> Earlier | None:
@@ -66,24 +74,49 @@ def find_earlier(work: Work, call_id: str, caller: str) -> Earlier | None:
     return None
 
 
-def find_by_code(work: Work, call_id: str, code: str) -> Earlier | None:
+def find_by_code(
+    work: Work, call_id: str, code: str, *, caller: str = "", born: date | None = None
+) -> Earlier | CodeNeeds | None:
     """The call that a code is for, in the caller's transaction; a try is counted.
 
-    None for a wrong code, for one that ran out, after CODE_TRIES wrong ones of this call, and while
-    WRONG_CODES were tried by all calls.
+    `caller` is E.164, empty for a withheld number. None for a wrong code, for one that ran out, and
+    after CODE_TRIES wrong ones of this call or CODE_TRIES_A_DAY of this line or for this code.
+    After WRONG_CODES of all within CODES_DEAR_FOR, a code counts only with the birth date that was
+    given in its call: BIRTH_DATE, for a right and a wrong one, where it is not there (`born`).
     """
-    subjects = (subject(work.store, _TRIES, "call", call_id), _BY_ALL)
-    by_this, by_all = tried(work.connection, work.store, subjects, within=CODES_CLOSED)
-    if by_this >= CODE_TRIES or by_all >= WRONG_CODES:
+    store = work.store
+    limits = {
+        subject(store, _TRIES, "call", call_id): CODE_TRIES,
+        subject(store, _TRIES_FOR, "resume code", code): CODE_TRIES_A_DAY,
+    }
+    if caller:
+        limits[subject(store, _TRIES_BY, "phone", caller)] = CODE_TRIES_A_DAY
+    subjects = tuple(limits)
+    *wrong, by_all = tried(
+        work.connection, store, subjects, AttemptCountQuery(_BY_ALL, CODES_DEAR_FOR)
+    )
+    if any(one >= limit for one, limit in zip(wrong, limits.values(), strict=True)):
         return None
+    is_dear = by_all >= WRONG_CODES
+    if is_dear and born is None:
+        return CodeNeeds.BIRTH_DATE
     found = None
-    earlier_id = of_code(work.connection, work.store, code)
+    earlier_id = of_code(work.connection, store, code)
     if earlier_id and earlier_id != call_id:
         session = left(work, earlier_id)
-        if session and is_worth_resuming(session):
-            found = _earlier(work.connection, work.store, earlier_id, session)
-    attempts.add(work.connection, work.store.clock, subjects, good=found is not None)
+        right = session is not None and (not is_dear or _is_born(session, born))
+        if session and right and is_worth_resuming(session):
+            found = _earlier(work.connection, store, earlier_id, session)
+    attempts.add(work.connection, store.clock, (*subjects, _BY_ALL), good=found is not None)
+    if found is None and by_all + 1 == WRONG_CODES:
+        log.error("alert", alert="wrong resume codes", wrong=WRONG_CODES)
     return found
+
+
+def _is_born(session: Session, born: date | None) -> bool:
+    """Whether that date was given there; where none was, nobody proves to be its caller."""
+    known = born.isoformat() if born and session.born else "-"
+    return hmac.compare_digest(session.born, known)
 
 
 def of_code(connection: Connection, store: Store, code: str) -> str | None:

@@ -12,6 +12,7 @@ from flows.session import Offer
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import (
     BookingOrder,
+    CodeNeeds,
     Earlier,
     Eligibility,
     Far,
@@ -276,8 +277,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         self.renew()
         return new_code(self.transaction(), self.store, self.turn.call_id)
 
-    def earlier_by_code(self, code: str) -> Earlier | None:
-        return find_by_code(self.work(), self.turn.call_id, code)
+    def earlier_by_code(self, code: str, born: date | None = None) -> Earlier | CodeNeeds | None:
+        caller = self.session.caller
+        return find_by_code(self.work(), self.turn.call_id, code, caller=caller, born=born)
 
     def remember_pace(self, *, slow: bool) -> None:
         store = self.store

@@ -22,6 +22,7 @@ from models.desk.desk import Contact, TurnRow
 from models.queue.queues import QueueEntry
 from services.agents.call_back import kind_of
 from services.booking.find_booking import FoundBooking, read_booking
+from services.booking.stand_in import behind
 from services.call.resume_call import chosen_places, holders_of
 from services.store import Store
 
@@ -288,8 +289,19 @@ class _Known:
         ids += draft_of(self.entry).get(BOOKED, [])
         if self.session is not None and self.session.mine is not None:
             ids.append(self.session.mine.id)
-        found = (read_booking(self.connection, self.store, one) for one in dict.fromkeys(ids))
-        return tuple(one for one in found if one is not None)
+        found = [read_booking(self.connection, self.store, one) for one in dict.fromkeys(ids)]
+        # In the place of a stand-in, the booking that there is.
+        real = [
+            behind(self.connection, self.store, one.file) if one.file.is_stand_in else one.file.id
+            for one in found
+            if one is not None
+        ]
+        known = {one.file.id: one for one in found if one is not None}
+        files = (
+            known.get(one) or read_booking(self.connection, self.store, one)
+            for one in dict.fromkeys(filter(None, real))
+        )
+        return tuple(one for one in files if one is not None)
 
     def contacts(self) -> tuple[Contact, ...]:
         if self.line is None:

@@ -17,6 +17,7 @@ from models.desk import desk as rows
 from services.accounts.staff import read_file, record_act
 from services.attempts import subject, tried
 from services.booking.find_booking import FoundBooking, read_booking
+from services.booking.stand_in import behind
 from services.store import Store
 
 SHORTEST_REASON = 5
@@ -69,8 +70,12 @@ def search(
     if sum(letter.isalpha() for letter in reason) < SHORTEST_REASON:
         raise NoReason
     if isinstance(by, ByReference):
-        found = changes.id_by_reference(connection, store.vault, by.reference)
-        ids = [found] if found else []
+        found = changes.find_by_reference(connection, store.vault, by.reference)
+        ids = [found.id] if found else []
+        if found is not None and found.is_stand_in:
+            # Staff see the booking that there is.
+            real = behind(connection, store, found)
+            ids = [real] if real else []
         way = "reference"
     else:
         ids = rows.bookings_of_person(connection, store.vault, by.number, by.born)

@@ -57,6 +57,7 @@ KINDS = (
     "reminder",
     "evening",
     "callback",
+    "booked_already",
     VOICE,
     RESEND,
     FOLLOW_UP,

@@ -48,9 +48,11 @@ NAMES = (
     "unfinished",
     "finish",
     "reply",
+    "already",
 )
-# Whatever a campaign lists: who has booked has it in writing, and who is asked for a code gets it.
-ALWAYS = frozenset({"confirmation", "code"})
+# Whatever a campaign lists: who has booked has it in writing, who is asked for a code gets it, and
+# who forgot is told.
+ALWAYS = frozenset({"confirmation", "code", "already"})
 # Keys of `[text]` that are pieces of others.
 PIECE = "part_"
 
@@ -161,6 +163,14 @@ def confirmation(
         most=_MOST_PARTS if asked and writer.link else 1,
         brief=(f"confirmation_brief{both}",),
         linked=asked,
+    )
+
+
+def already(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) -> str:
+    """What was booked before, and that nothing else was: for a person who asked for it again."""
+    both = "_both" if len(starts) > 1 else ""
+    return writer.write(
+        (f"already{both}",), {"start": starts[0], "second": starts[-1]}, {"address": where}
     )
 
 

@@ -26,6 +26,7 @@ from models.database import Connection
 from models.online.web_sessions import is_web_session
 from prompts.catalogue import load as words_of
 from services.attempts import count_try
+from services.booking import stand_in
 from services.booking.find_booking import is_born, read_booking
 from services.booking.my_bookings import told
 from services.booking.text_booking import text_or_not
@@ -74,6 +75,11 @@ def write_to_them(  # noqa: PLR0917
     file = changes.load_as_any(connection, store.vault, booking_id)
     right = file.id != NOBODY.id and is_born(file.born, born)
     count_try(connection, store, tries, right=right)
+    if right and file.is_stand_in:
+        # What is true of it, and no more often than that is written otherwise.
+        return stand_in.tell(
+            connection, store, file.number or _NO_NUMBER, stand_in.behind(connection, store, file)
+        )
     number = file.number or _NO_NUMBER
     can_be_written_to = takes_texts(number) and number == file.number
     return text_or_not(

@@ -21,7 +21,7 @@ from services.booking.partner_message import send
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Holder, second_window
+from services.slots.allocate import STAFF, Allocate, Channel, Holder, second_window
 from services.store import Store
 from services.work import Work
 
@@ -238,11 +238,17 @@ def _name(typed: str) -> str:
 def _is_booked(
     connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
 ) -> bool:
-    """Whether our booking would not be made, for this person or this number has one already."""
+    """Whether our booking would not be made, for this number has too many, or the person has one.
+
+    The latter is for staff alone: a visitor goes on to the same end as any other, and what the
+    partner gave for it is taken back (services.partners.deliver).
+    """
     if order.number and order.holder.channel is Channel.WEB:
         live = bookings.count_of_number(connection, store.vault, campaign.name, order.number)
         if live >= campaign.per_number:
             return True
+    if order.holder.channel not in STAFF:
+        return False
     rank = 2 if order.for_other else 1
     person = bookings.person_idx(store.vault, campaign.name, order.born, order.number or None, rank)
     return person is not None and bookings.find_person(connection, person) is not None

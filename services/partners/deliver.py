@@ -226,11 +226,16 @@ class _Attempt:
                     store.clock,
                     order.id,
                     seen=GOES_ON,
-                    state=BOOKED,
+                    # What the partner has for a stand-in is taken away, once it was told.
+                    state=UNDOING if booked.stand_in else BOOKED,
                     error="",
                     doses=doses,
                     booking_id=desk_rows.bookings_of_keys(connection, [key])[key],
                 )
+                if booked.stand_in:
+                    now = store.clock.now()
+                    outbox.put_off(connection, store.clock, self.claimed, now, "stand-in")
+                    return "stand-in"
                 BOOKINGS.labels(order.channel).inc()
                 return self._done(connection, "booked")
         return self._give_up(NOT_OURS)

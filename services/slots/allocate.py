@@ -32,6 +32,10 @@ class Channel(StrEnum):
     SUPERVISOR = "supervisor"
 
 
+# Where no person of ours looks at what is asked for.
+MACHINES = frozenset({Channel.PHONE, Channel.WEB})
+# Staff, who have the file before them.
+STAFF = frozenset({Channel.AGENT, Channel.SUPERVISOR})
 # The telephone's share is for those who have nothing else: a caller, or an agent for a caller.
 _WITHOUT_SHARE = frozenset({Channel.WEB, Channel.PARTNER})
 
@@ -158,21 +162,28 @@ class Allocate:
         return held[0] if held else None
 
     def book(
-        self, chosen: Sequence[Chosen | HeldPlace | BookedAppointment], booking_id: str
+        self,
+        chosen: Sequence[Chosen | HeldPlace | BookedAppointment],
+        booking_id: str,
+        *,
+        stand_in: bool = False,
     ) -> tuple[int, ...] | None:
         """Book all of these places or none; what else the holder holds is given back.
+
+        `stand_in`: none is booked, all are free at once, and by the statements nobody can tell.
 
         Gives the places in the order of `chosen`: where a hold ran out, another place of the same
         slot may be in its stead. None when a slot has none left: nothing is booked then.
         """
         wanted = {one.place_id: one.place_id for one in chosen}
-        booked = self._book(list(wanted), booking_id)
+        take = self._give_up if stand_in else self._book
+        booked = take(list(wanted), booking_id)
         for one in chosen:
             if one.place_id in booked:
                 continue
             # A hold that ran out is never confirmed; but the same slot may have another place.
             again = self.hold_slot(one.slot_id)
-            if again is None or not self._book([again.place_id], booking_id):
+            if again is None or not take([again.place_id], booking_id):
                 places.unbook(self.connection, booking_id)
                 return None
             wanted[one.place_id] = again.place_id
@@ -180,6 +191,9 @@ class Allocate:
 
     def _book(self, place_ids: list[int], booking_id: str) -> frozenset[int]:
         return places.book(self.connection, self.store.clock, self.holder.id, place_ids, booking_id)
+
+    def _give_up(self, place_ids: list[int], _booking_id: str) -> frozenset[int]:
+        return places.give_up(self.connection, self.store.clock, self.holder.id, place_ids)
 
     def _with_second(self, firsts: list[HeldPlace], zone: ZoneInfo, *, patient: bool) -> list[Pair]:
         # One UPDATE holds a second at each centre, so no centre may come twice; it never does.

@@ -18,6 +18,7 @@ from models.supervision import alerts
 from models.supervision.alerts import Alert
 from services.messages import spend
 from services.store import Store
+from services.supervision import cancel_freeze
 from services.supervision.board import iso
 from services.supervision.counts import BoardFigures
 
@@ -41,8 +42,8 @@ EASED: Final = 0.8
 ENOUGH: Final = 20
 # For a step with hardly any failures yesterday, this rate (a part of 1) is taken for usual.
 USUAL_FAILURE: Final = 0.05
-# The scheduler raises and ends it.
-_JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT})
+# The scheduler raises and ends them.
+_JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT, cancel_freeze.ALERT})
 # Changes older than this are not told any more.
 NEWS_FOR: Final = timedelta(hours=6)
 _AT_ONCE = 20

@@ -14,6 +14,7 @@ from typing import Any, Final
 from models.accounts import staff as staff_rows
 from models.accounts.staff import RecordedAct, Staff
 from models.agents import agents
+from models.booking import freezes
 from models.database import Connection
 from models.queue import queues
 from models.queue.queues import STATES, CallQueue
@@ -25,6 +26,7 @@ from services.campaign.campaign import Campaign
 from services.ports import CallControl
 from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
+from services.supervision import cancel_freeze
 from services.supervision.alerts import DEFAULTS, RANGES, SETTING
 
 __all__ = ["STATES"]
@@ -33,6 +35,8 @@ LONGEST_ANNOUNCEMENT: Final = 200
 LONGEST_OVERFLOW: Final = 120
 # An act on more than this many is asked about twice.
 MANY: Final = 1
+# A reason has so many letters at least; spaces and signs are none.
+SHORTEST_REASON: Final = 5
 
 # Acts that set something, by their word in the history, and so can be taken back.
 QUEUE_STATE: Final = "queue_state"
@@ -43,6 +47,7 @@ AGENT_QUEUES: Final = "agent_queues"
 FLOOR: Final = "phone_floor"
 THRESHOLD: Final = "threshold"
 UNDONE: Final = "undone"
+FREEZE_LIFTED: Final = "freeze_lifted"
 _COLUMNS: Final = {
     QUEUE_STATE: "state",
     ANNOUNCEMENT: "announcement",
@@ -60,6 +65,7 @@ ACTS: Final = (
     "agent_signed_out",
     "agent_paused",
     "alert_seen",
+    FREEZE_LIFTED,
     "listen",
     "whisper",
     "join",
@@ -305,6 +311,22 @@ def see_alert(store: Store, who: Staff, alert_id: str) -> bool:
             return False
         record_act(connection, store, who.id, "alert_seen", alert_id)
     return True
+
+
+def lift_freeze(store: Store, who: Staff, reason: str) -> None:
+    """Let callers and visitors cancel by themselves again. Raises ActRefused.
+
+    Why not: `reason` (it says too little), `no_freeze` (none lasts). The reason names no person.
+    """
+    reason = " ".join(reason.split())
+    if sum(letter.isalpha() for letter in reason) < SHORTEST_REASON:
+        raise ActRefused("reason")
+    with store.database.transaction() as connection:
+        freeze_id = freezes.lift(connection, store.clock, who.id)
+        if freeze_id is None:
+            raise ActRefused("no_freeze")
+        alerts.end(connection, store.clock, cancel_freeze.ALERT)
+        record_act(connection, store, who.id, FREEZE_LIFTED, freeze_id, reason)
 
 
 # ---------------------------------------------------------------- looking first, taking back

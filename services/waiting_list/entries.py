@@ -212,7 +212,7 @@ def accept(
         who=who,
     )
     booked = confirm_booking(work, request, catalogue=catalogue, national_number=national_number)
-    if isinstance(booked, Booked):
+    if isinstance(booked, Booked) and not booked.stand_in:
         _settle(work.connection, work.store, entry_id, EntryState.TAKEN, OfferOutcome.TAKEN)
     else:
         _not_booked(work, entry, held)

@@ -20,10 +20,12 @@ from services.call.end_call import record_call_status
 from services.call.resume_call import (
     CODE_LIVES,
     CODE_TRIES,
+    CODE_TRIES_A_DAY,
+    CODES_DEAR_FOR,
     RESUME_WITHIN,
     WRONG_CODES,
+    find_by_code,
     find_earlier,
-    new_code,
     take_up,
 )
 from services.messages import texts
@@ -342,30 +344,79 @@ def test_three_wrong_codes_end_the_tries_of_a_call_and_the_right_one_sounds_no_o
     assert caller.step == "welcome"
     # Once more from the welcome: three were three, and nobody learns that this one was right.
     caller.presses("4").presses(code).hears_text("Je ne peux rien reprendre avec ce code")
-    assert count(town, attempt) == 2 * CODE_TRIES
+    # Of each: for the call, for the code, and for all.
+    assert count(town, attempt) == 3 * CODE_TRIES
     other = gives(town, code)
     assert other.step == "resume"
 
 
-def test_twenty_wrong_ones_close_it_for_the_hour_for_everybody(town: House):
+def somebody_guesses(town: House, wrong: int = WRONG_CODES) -> None:
+    """So many wrong codes, three in a call, from a line that shows no number."""
+    for number in range(wrong):
+        with town.database.transaction() as connection:
+            work = Work(connection, town.store, town.campaign)
+            assert find_by_code(work, f"CX-{number // CODE_TRIES}", f"{number:06d}") is None
+
+
+def test_seven_calls_of_a_guesser_close_no_code_for_the_others(town: House):
+    """They cost who has a code its birth date, which who guesses would have to guess as well."""
     first, code = chosen_without_number(town)
     first.hangs_up()
-    callers = -(-WRONG_CODES // CODE_TRIES)
-    for number in range(callers):
-        caller = gives(town, f"{number:06d}")
-        for _ in range(CODE_TRIES - 1):
-            caller.presses("999999")
-    asked = gives(town, code)
-    asked.hears_text("Je ne peux rien reprendre avec ce code")
-    assert asked.step == "resume_code"
-    # What is refused is not counted, or it would never open again.
-    before = count(town, attempt)
-    asked.presses("999999")
-    assert count(town, attempt) == before
-    clock_of(town).advance(timedelta(hours=1))
-    with town.database.transaction() as connection:
-        code = new_code(connection, town.store, asked.sid)
-    assert code
+    somebody_guesses(town)
+    asked = gives(town, code).hears_text("date de naissance")
+    asked.presses("12031942").presses("1")
+    assert asked.step == "resume"
+    asked.presses("1")
+    assert asked.step == "reach_number" or asked.step.startswith("reach")
+
+
+def test_while_somebody_guesses_wrong_codes_sound_like_right_ones(town: House):
+    first, code = chosen_without_number(town)
+    first.hangs_up()
+    somebody_guesses(town)
+    heard = []
+    for given, born in ((code, "13031942"), ("999999", "12031942")):
+        caller = gives(town, given)
+        caller.presses(born).presses("1").hears_text("Continuons sans ce code")
+        assert caller.step == "welcome"
+        heard.append(caller.documents[-1])
+    assert heard[0] == heard[1]
+
+
+def test_a_day_later_a_code_alone_is_enough_again(town: House):
+    somebody_guesses(town)
+    clock_of(town).advance(CODES_DEAR_FOR)
+    first, code = chosen_without_number(town)
+    first.hangs_up()
+    assert gives(town, code).step == "resume"
+
+
+def test_birth_dates_for_one_code_come_to_an_end(town: House):
+    """Whoever has heard somebody's code has five tries at their birth date, in all calls."""
+    first, code = chosen_without_number(town)
+    first.hangs_up()
+    somebody_guesses(town)
+    for day in range(CODE_TRIES_A_DAY):
+        caller = gives(town, code)
+        caller.presses(f"{day + 13}031942").presses("1")
+    caller = gives(town, code)
+    caller.hears_text("Je ne peux rien reprendre avec ce code")
+
+
+# What a guesser may have in a day: so many lines at once, each a call of three tries in so many
+# seconds, the whole day. So many calls that were cut are kept at a time in a rush, and the birth
+# dates of those who ring are spread over thirty years at the least.
+LINES, SECONDS_A_CALL, KEPT_AT_A_TIME, BIRTH_DATES = 100, 20, 100, 30 * 365
+CODES = 10**6
+
+
+def test_guessing_codes_stays_hopeless():
+    """docs/decisions/0029: one success in eighty days, and it is a half-finished booking."""
+    cheap = WRONG_CODES * (timedelta(days=1) / CODES_DEAR_FOR) * KEPT_AT_A_TIME / CODES
+    guesses = LINES * CODE_TRIES * timedelta(days=1).total_seconds() / SECONDS_A_CALL
+    dear = guesses * KEPT_AT_A_TIME / CODES / BIRTH_DATES
+    assert cheap < 0.005
+    assert dear < 0.02
 
 
 def test_no_code_is_stored_in_the_open(town: House):

@@ -204,12 +204,13 @@ def test_who_asks_for_their_appointment_without_a_reference_hears_it(town: House
     caller.presses(BORN).presses("1").hears_text("Une place vous est gardée")
 
 
-def test_who_booked_otherwise_needs_a_person_and_the_next_has_it(town: House):
+def test_who_booked_otherwise_is_told_like_anybody_and_the_next_has_it(town: House):
     one, (first, second) = freed(town, 1, 2)
     caller = proves(town).hears_text("gardée")
     town.opens_centre("2", kilometres=3.0, starts=mornings(1))
     books_otherwise(town, 1)
-    caller.presses("1").hears_text("une personne le fera avec vous")
+    # The telephone tells nobody who is booked: docs/decisions/0029.
+    caller.presses("1").hears_text("Votre rendez-vous est confirmé")
     assert holder(town, one) == second
     assert stands(town, first).state == EntryState.TAKEN
 

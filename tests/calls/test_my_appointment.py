@@ -449,20 +449,30 @@ def test_after_five_wrong_ones_in_a_day_a_reference_is_closed_to_telephones(serv
         assert changes.find_by_reference(connection, service.store.vault, reference) is not None
 
 
-def test_while_somebody_guesses_hearing_goes_on_and_changing_needs_a_person(service: House):
-    reference = booked(service)
-    hearing = gives(service, reference).hears_text("Votre rendez-vous")
-    at_the_yes = gives(service, reference, number=LANDLINE).presses("3")
+def somebody_guesses(service: House) -> None:
     for number in range(MOST_WRONG_BORNE + 1):
         looks(service, f"{number:010d}", caller="", call_id=f"CX-{number}")
 
-    at_the_yes.presses("1").hears_text("une personne le fera avec vous")
+
+def test_while_somebody_guesses_other_lines_hear_and_change_with_a_person(service: House):
+    reference = booked(service)
+    hearing = gives(service, reference, number=LANDLINE).hears_text("Votre rendez-vous")
+    somebody_guesses(service)
+
     for key in ("2", "3"):
         hearing.presses(key).hears_text("une personne le fera avec vous")
         # Back to what can still be done here.
         hearing.presses("3").hears_text("Votre rendez-vous")
-    gives(service, reference).hears_text("Votre rendez-vous")
+    gives(service, reference, number=WITHHELD).hears_text("Votre rendez-vous")
     assert states(service) == [(1, "confirmed")]
 
     clock_of(service).advance(timedelta(minutes=5))
     hearing.presses("3").presses("1").hears_text("Ce rendez-vous est annulé")
+
+
+def test_while_somebody_guesses_the_line_on_file_changes_by_itself(service: House):
+    """Guesses of one caller close nothing for the others: who guesses has not their number."""
+    reference = booked(service)
+    somebody_guesses(service)
+    gives(service, reference).presses("3").presses("1").hears_text("Ce rendez-vous est annulé")
+    assert states(service) == [(1, "cancelled")]

@@ -8,7 +8,7 @@ from typing import Self
 from flows.engine import advance
 from flows.session import CallerKind, Session
 from flows.speech import RING, SILENCE, Input, Line, Speech, keys, spoken
-from flows.steps.resume import offer_to_resume
+from flows.steps.common import offer_to_resume
 from flows.verification.rehearsal import earlier
 from flows.verification.walking import WalkTurn
 from tests.flows.fake_world import FakeWorld, ringing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.session import CallerKind, MineState
-from flows.steps.resume import offer_to_resume
+from flows.steps.common import offer_to_resume
 from flows.verification.rehearsal import cut_call, earlier, my_booking
 from flows.world import Unbooked
 from tests.flows.fake_world import REFERENCE, FakeWorld, closed, ringing

@@ -67,6 +67,8 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
 
     yield "confirmation", book(texts.confirmation, (START,))
     yield "confirmation_both", book(texts.confirmation, both)
+    yield "already", book(texts.already, (START,))
+    yield "already_both", book(texts.already, both)
     yield "changed", tell(texts.moved, moved)
     yield "changed_both", tell(texts.moved, moved, moved_two)
     yield "changed_apart", tell(texts.moved, moved, apart)

@@ -524,7 +524,32 @@ def test_what_is_not_asked_for(keldoc: Beside):
     keldoc.opens(MORNING + timedelta(hours=1))
     keldoc.mirrors()
     later = keldoc.slot(MORNING + timedelta(hours=1))
-    assert keldoc.asks(key="W1:2", slot_id=later) == NotAsked(Why.PERSON_NEEDED)
+    staff = Holder(Channel.AGENT, "desk-1")
+    assert keldoc.asks(key="W1:2", slot_id=later, holder=staff) == NotAsked(Why.PERSON_NEEDED)
+
+
+def test_who_is_booked_already_is_told_like_anybody_and_has_nothing_twice(keldoc: Beside):
+    """A visitor learns nothing of it, and the partner's appointment is theirs for a moment only."""
+    asked(keldoc)
+    assert keldoc.delivers() == ["booked"]
+    keldoc.opens(MORNING + timedelta(hours=1))
+    keldoc.mirrors()
+    later = keldoc.slot(MORNING + timedelta(hours=1))
+    again = keldoc.asks(key="W2:1", slot_id=later, holder=Holder(Channel.WEB, "W2"))
+    assert isinstance(again, PlacedOrder)
+    assert stage(keldoc, again.id).stage is OrderStage.ASKED
+
+    assert keldoc.delivers() == ["stand-in"]
+
+    told = stage(keldoc, again.id)
+    assert told.stage is OrderStage.BOOKED
+    assert len(told.reference) == 10
+    assert keldoc.delivers() == ["undone"]
+    assert stage(keldoc, again.id).stage is OrderStage.BOOKED
+    (there,) = keldoc.diary.confirmed()
+    assert there.start_at == MORNING
+    live = [one for one in keldoc.house.bookings() if one.start_at == MORNING]
+    assert len(live) == 1
 
 
 # ------------------------------------------------------------------ in step with their agendas

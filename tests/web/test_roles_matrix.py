@@ -93,6 +93,7 @@ VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
     ("POST", "/supervision/plancher"): SUPERVISOR,
     ("POST", "/supervision/seuil"): SUPERVISOR,
     ("POST", "/supervision/alerte"): SUPERVISOR,
+    ("POST", "/supervision/gel"): SUPERVISOR,
     ("POST", "/supervision/annuler"): SUPERVISOR,
     ("GET", "/centre"): CENTRE,
     ("GET", "/centre/etat"): CENTRE,

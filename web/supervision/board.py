@@ -49,6 +49,7 @@ ACTS_ON_A_PAGE: Final = 100
 HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
 _MOST_CHOSEN: Final = 500
+_LONGEST_REASON: Final = 80
 _SPOKEN: Final = ("board", "desk.step", "desk.pause", "desk.topic")
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
@@ -78,6 +79,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/plancher", acting.floor),
         ("/seuil", acting.threshold),
         ("/alerte", acting.alert),
+        ("/gel", acting.freeze),
         ("/annuler", acting.undo),
     ):
         board.add_url_rule(path, act.__name__, act, methods=["POST"])
@@ -330,6 +332,14 @@ class _Acting:
     def alert(self) -> ResponseReturnValue:
         alert_id = request.form.get("alert", "")
         return self._do(lambda: int(supervise.see_alert(self.store, current(), alert_id)))
+
+    @roles("supervisor")
+    def freeze(self) -> ResponseReturnValue:
+        """Lift a freeze of cancelling by machine."""
+        reason = request.form.get("reason", "")[:_LONGEST_REASON]
+        return self._do(
+            lambda: supervise.lift_freeze(self.store, current(), reason), by_password=True
+        )
 
     @roles("supervisor")
     def undo(self) -> ResponseReturnValue:
