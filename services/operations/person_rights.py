@@ -22,7 +22,6 @@ from models.database import Connection, Scrubbed, unhurried
 from models.operations import people, person_requests
 from models.operations.people import Given, Trail
 from models.operations.person_requests import PersonRequest
-from models.slots import places
 from models.waiting_list import waiting
 from services.accounts.staff import Staff, record_act
 from services.booking.change_booking import By, Unchanged, cancel
@@ -31,6 +30,7 @@ from services.desk.search import TooManyProfiles, count
 from services.operations.erase_data import AFTER_CALL
 from services.ports import ProviderRecords
 from services.slots.allocate import Channel
+from services.slots.give_back import give_back_holds
 from services.store import Store
 from services.waiting_list.entries import leave
 from services.work import Work
@@ -344,7 +344,7 @@ def _let_go(
             waiting.settle(connection, store.clock, entry_id, "gone")
     people.end_entries(connection, store.clock, trail)
     for holder in people.holders_of(connection, trail):
-        places.release(connection, holder)
+        give_back_holds(connection, holder)
 
 
 def finish(

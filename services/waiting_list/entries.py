@@ -19,6 +19,7 @@ import structlog
 
 from flows.world import Unbooked
 from models import attempts
+from models.booking.reach import Proof
 from models.database import Connection
 from models.slots.slots import HeldAppointment
 from models.waiting_list import offers, waiting
@@ -27,6 +28,7 @@ from models.waiting_list.waiting import Waiter, WaitingListEntry
 from prompts.catalogue import Catalogue
 from services.attempts import TRIES_A_CALL, TRIES_A_DAY, subject, tried
 from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
 from services.slots.freed_slot_offers import free_cancelled, offer_freed
@@ -210,6 +212,8 @@ def accept(
         call_id=call_id,
         rank=entry.rank,
         who=who,
+        # It was told on this number, and whoever was told accepts.
+        reach=Reach(Proof.LINE),
     )
     booked = confirm_booking(work, request, catalogue=catalogue, national_number=national_number)
     if isinstance(booked, Booked) and not booked.stand_in:

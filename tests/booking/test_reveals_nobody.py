@@ -22,6 +22,7 @@ from flows.world import NotMine, Unbooked
 from models.booking import bookings, changes
 from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN
 from models.booking.changes import BookingDetails
+from models.booking.reach import Proof
 from models.booking.tables import appointment, booking
 from models.desk import cases
 from models.slots.tables import place
@@ -38,6 +39,7 @@ from services.booking.change_booking import (
 from services.booking.confirm_booking import Booked
 from services.booking.find_booking import FoundBooking, find_booking
 from services.booking.my_bookings import told
+from services.booking.reach import Reach
 from services.booking.verify_store import verify_store
 from services.messages.notices import ReadyNotice
 from services.slots.allocate import Channel, Chosen, Holder
@@ -86,6 +88,7 @@ def asks(
         number=number,
         text_to=number if by_text else None,
         call_id=None,
+        reach=Reach(Proof.LINE),
         **more,
     )
     return orders(town, request)

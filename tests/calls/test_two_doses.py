@@ -91,8 +91,8 @@ def test_booked_already_and_too_many_on_a_number_sound_the_same(database_url: st
     with house(database_url, campaign=campaign_with(per_number=2)) as service:
         service.opens_centre("1", kilometres=0.4, starts=mornings(20), capacity=9)
         service.phone(MOBILE).books(born="12031942")
-        booked_already = refused(service, "12031942")
         service.phone(MOBILE).books(born="13031942")
+        booked_already = refused(service, "12031942")
         too_many = refused(service, "14031942")
         assert booked_already == too_many
         assert "rien n'est encore pris" in too_many

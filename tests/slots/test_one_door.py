@@ -15,7 +15,7 @@ from tests.support.keeper import ROOT
 # Of models.slots.places, what changes who holds or has a place.
 WRITERS = frozenset(
     {
-        "hold", "hold_slot", "renewal", "book", "unbook", "unbook_and_hold", "keep",
+        "hold", "hold_slot", "renewal", "book", "give_up", "unbook", "unbook_and_hold", "keep",
         "release", "forget_ended", "hand_over", "block_free",
     }
 )  # fmt: skip

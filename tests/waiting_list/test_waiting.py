@@ -20,6 +20,7 @@ from sqlalchemy import func, select, update
 from flows.world import Unbooked
 from jobs import scheduler, timed
 from models.booking import bookings
+from models.booking.reach import Proof
 from models.booking.tables import appointment
 from models.messages.tables import message
 from models.slots.tables import place
@@ -115,6 +116,7 @@ def books(
             number=number_of(person),
             postcode="75011",
             doses=tuple((row.id, row.start_at) for row in rows),
+            reach=Proof.LINE,
         )
         reference = house.store.chance.reference()
         added = bookings.add(connection, house.clock, house.store.vault, new, reference)
