@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 
 import click
 
+from commands import operator
 from commands.terminal import refusals
 from models.accounts.staff import ROLES
 from services.accounts import passwords
@@ -61,8 +62,8 @@ def _add_making(group: click.Group, store: Store, *, production: bool) -> None:
         """Make an account.
 
         Without --password-stdin a password is made up and printed, to be changed at the first
-        sign-in. Supervisors, secretaries and operators need an authenticator: their first sign-in
-        shows a picture for it, unless --totp prints one here.
+        sign-in. Everybody needs a second factor: the first sign-in asks for it before it shows
+        anything else, unless --totp prints one here.
         """
         given = _from_stdin() if password_stdin else ""
         with _refusals():
@@ -142,7 +143,7 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
     def password(*, login: str, password_stdin: bool) -> None:
         """Give somebody a password, to be changed at their next sign-in. They are signed out.
 
-        Their second factor stays: see `flask staff totp`.
+        Their second factor stays, and is asked for: see `flask staff lost`.
         """
         given = _from_stdin() if password_stdin else accounts.new_password()
         with _refusals():
@@ -151,17 +152,38 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
         if not password_stdin:
             click.echo(f"password, to be changed at the next sign-in: {given}")
 
-    @group.command(epilog="Example: flask staff totp camille --forget")
+    @group.command(epilog="Example: flask staff totp camille")
     @click.argument("login")
-    @click.option("--forget", is_flag=True, help="Take it away: the next sign-in makes a new one.")
-    def totp(*, login: str, forget: bool) -> None:
-        """Give somebody another second factor, for a lost device. They are signed out."""
+    def totp(*, login: str) -> None:
+        """Give somebody who has no second factor one now, and print it. They are signed out."""
         with _refusals():
-            address = accounts.give_second_factor(store, login, forget=forget)
-        if forget:
-            click.echo(f"{accounts.fold(login)} has no second factor")
-        else:
-            _show_second_factor(address)
+            address = accounts.give_second_factor(store, login)
+        _show_second_factor(address)
+
+    @group.command(
+        epilog='Example: flask staff lost camille --with maxence --why "telephone stolen"'
+    )
+    @click.argument("login")
+    @click.option(
+        "--with",
+        "second",
+        required=True,
+        metavar="LOGIN",
+        help="A supervisor or operator who knows that the owner asks; not you, not the owner.",
+    )
+    @click.option("--why", required=True, metavar="TEXT", help="Kept in the history.")
+    def lost(*, login: str, second: str, why: str) -> None:
+        """Take somebody's lost second factor away, with all passkeys and recovery codes.
+
+        It takes two people, and both names are kept. Every session of the owner ends; their next
+        sign-in, with the password that they have, takes another second factor before anything else
+        is shown.
+        """
+        with _refusals():
+            accounts.take_factor_away(
+                store, login, second=second, operator=operator.name(), why=why
+            )
+        click.echo(f"{accounts.fold(login)} has no second factor")
 
     @group.command(epilog="Example: flask staff signout camille")
     @click.argument("login")

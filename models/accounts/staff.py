@@ -26,10 +26,8 @@ from models.prepared import Prepared
 from models.queue.tables import agent_queue, agent_queue_member
 from models.rows import columns_of, from_row, values_of
 
-__all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
+__all__ = ["IN_CALL", "ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 
-# Roles whose sessions begin with a second factor.
-STRONG_ROLES = frozenset({"supervisor", "secretary", "operator"})
 # States of an agent who has a caller.
 IN_CALL = frozenset({"reserved", "talking"})
 
@@ -75,7 +73,7 @@ class StaffAccount:
 class StaffSession:
     """A session that is not over, as far as the store can tell; limits of time are not looked at.
 
-    `strong`: the second factor was given. `has_totp`: the account has one. `proved_at`: when the
+    `strong`: a second factor was given. `has_factor`: the account has one. `proved_at`: when the
     password was given last. `wall`: of a screen on a wall, whose owner may be anywhere.
     """
 
@@ -83,7 +81,7 @@ class StaffSession:
     began_at: datetime
     seen_at: datetime
     strong: bool
-    has_totp: bool
+    has_factor: bool
     password_temporary: bool
     demonstration: bool
     in_call: bool
@@ -275,7 +273,7 @@ _VISIT = Prepared(
         session.c.strong_at,
         func.coalesce(session.c.proved_at, session.c.created_at).label("proved_at"),
         session.c.wall,
-        staff.c.totp_enc.is_not(None).label("has_totp"),
+        staff.c.totp_enc.is_not(None).label("has_factor"),
         staff.c.password_temporary,
         staff.c.demonstration,
         agent.c.state,

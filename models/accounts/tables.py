@@ -58,6 +58,16 @@ staff_session = Table(
     may("proved_at", Instant, "when the password was given again; null: when it began"),
 )
 
+# For whoever has lost every other second factor; shown once, when they are made.
+staff_recovery = Table(
+    "staff_recovery",
+    metadata,
+    key("staff_id", String(32), refers="staff.id"),
+    key("code_idx", LargeBinary, "keyed hash of a code and its owner; the code is kept nowhere"),
+    must("created_at", Instant),
+    may("used_at", Instant),
+)
+
 # Append only, like `history`: what staff did and whose file they read. A trigger lets a line be
 # deleted once it is a year old, and refuses every other change.
 staff_act = Table(

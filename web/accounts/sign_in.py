@@ -55,12 +55,15 @@ def blueprint(store: Store, sign_in: SignIn, cookies: Cookies) -> Blueprint:
         ("POST", "/connexion", views.enter),
         ("GET", "/connexion/code", views.code_form),
         ("POST", "/connexion/code", views.give_code),
+        ("POST", "/connexion/secours", views.give_recovery_code),
         ("GET", "/connexion/inscription", views.enrol_form),
         ("POST", "/connexion/inscription", views.enrol),
         ("GET", "/connexion/mot-de-passe", views.password_form),
         ("POST", "/connexion/mot-de-passe", views.change_password),
         ("POST", "/deconnexion", views.sign_out),
         ("GET", "/compte", views.account),
+        ("GET", "/compte/secours", views.recovery_form),
+        ("POST", "/compte/secours", views.recovery),
         ("POST", "/compte/telephone", views.phone),
         ("POST", "/compte/partout", views.everywhere),
         ("POST", "/compte/fin", views.end_one),
@@ -120,6 +123,17 @@ class _Views:
             lambda: self._sign_in.give_code(found, token(), code, self._origin()), self._code_page
         )
 
+    @public
+    def give_recovery_code(self) -> ResponseReturnValue:
+        """In place of the second factor, once."""
+        found, code = _lacking("code"), request.form.get("code", "")[:_LONGEST_NAME]
+        return self._attempt(
+            lambda: self._sign_in.give_recovery_code(found, token(), code, self._origin()),
+            lambda problem, status: self._code_page(
+                "wrong_recovery" if problem == "wrong" else problem, status
+            ),
+        )
+
     def _code_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
         hint = self._sign_in.demonstration_code(_lacking("code"))
         return _page("accounts/code.html", status, problem=problem, hint=hint)
@@ -138,7 +152,9 @@ class _Views:
             if wrong:
                 return self._enrol_page(*wrong)
         return self._attempt(
-            lambda: self._sign_in.enrol(found, token(), code, self._origin()), self._enrol_page
+            lambda: self._sign_in.enrol(found, token(), code, self._origin()),
+            self._enrol_page,
+            enrolled=True,
         )
 
     def _unproved(self, found: StaffSession, password: str) -> tuple[str, int] | None:
@@ -161,6 +177,22 @@ class _Views:
             picture=Markup(second_factor.picture(secret, found.staff.login)),  # noqa: S704 (made here)
             groups=[secret[at : at + _GROUP] for at in range(0, len(secret), _GROUP)],
         )
+
+    # Recovery codes
+
+    @roles(*ROLES)
+    def recovery_form(self) -> ResponseReturnValue:
+        """What recovery codes are for; they are made, and shown once, when their owner asks."""
+        left = self._sign_in.recovery_codes_left(current())
+        return _page("accounts/recovery.html", 200, codes=[], left=left)
+
+    @roles(*ROLES)
+    def recovery(self) -> ResponseReturnValue:
+        try:
+            codes = self._sign_in.new_recovery_codes(_lacking(""))
+        except Unproved:
+            return to_proof(url_for("sign_in.recovery_form", next=_wanted() or None))
+        return _page("accounts/recovery.html", 200, codes=codes, left=len(codes))
 
     # Another password
 
@@ -279,7 +311,8 @@ class _Views:
             problem=problem,
             phone=request.form.get("phone", phone or ""),
             sessions=self._sign_in.sessions(who, token()),
-            second=found is not None and found.has_totp,
+            second=found is not None and found.has_factor,
+            codes_left=self._sign_in.recovery_codes_left(who),
         )
 
     # What steps share
@@ -289,23 +322,31 @@ class _Views:
         today = self._store.clock.now().date()
         return Origin(address(), known_device.read(self._store.vault, cookie, today))
 
-    def _attempt(self, act: Callable[[], BegunSession], again: Again) -> ResponseReturnValue:
+    def _attempt(
+        self, act: Callable[[], BegunSession], again: Again, *, enrolled: bool = False
+    ) -> ResponseReturnValue:
         """Do a step, or show its form again with what was wrong."""
         try:
             begun = act()
         except _REFUSALS as refused:
             return again(*_problem(refused))
-        return self._go_on(begun)
+        return self._go_on(begun, enrolled=enrolled)
 
-    def _go_on(self, begun: BegunSession) -> ResponseReturnValue:
-        """To the step that is missing, or to the page that the user asked for."""
+    def _go_on(self, begun: BegunSession, *, enrolled: bool = False) -> ResponseReturnValue:
+        """To the step that is missing, or to the page that the user asked for.
+
+        `enrolled`: a second factor was just taken; recovery codes come first, where there are none.
+        """
         store, wanted = self._store, _wanted()
         fresh = self._sign_in.visit(begun.token)
         step = needs(fresh) if fresh else ""
         if step:
             answer: Response = redirect(url_for(_STEPS[step], next=wanted or None))
         else:
-            answer = redirect(_home(begun.staff, wanted))
+            home = _home(begun.staff, wanted)
+            if enrolled and not self._sign_in.recovery_codes_left(begun.staff):
+                home = url_for("sign_in.recovery_form", next=home)
+            answer = redirect(home)
             # Not before the last step: a password alone makes no device known.
             device = self._origin().device or known_device.Device(store.chance.identifier())
             known = device.learns(store.vault, begun.staff.login)
@@ -347,7 +388,7 @@ def _enrolling() -> StaffSession:
     Raises _NotHere.
     """
     found = _lacking("enrol", "")
-    if found.has_totp:
+    if found.has_factor:
         raise _NotHere
     return found
 
