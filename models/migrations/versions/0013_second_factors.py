@@ -1,8 +1,10 @@
-"""A second factor for everybody who works here: recovery codes."""
+"""A second factor for everybody who works here: passkeys and recovery codes."""
 
 import sqlalchemy as sa
 
 from alembic import op
+
+from models.migrations.steps import add_column
 
 revision = "0013"
 down_revision = "0009"
@@ -14,6 +16,46 @@ INSTANT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Make the tables; whoever has no second factor takes one at the next request."""
+    add_column(
+        "staff_session",
+        sa.Column(
+            "challenge",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="for a passkey, once: what for (a letter), and random bytes",
+        ),
+    )
+    add_column("staff_session", sa.Column("challenge_at", INSTANT, nullable=True))
+    op.create_table(
+        "staff_passkey",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("staff_id", sa.String(32), nullable=False),
+        sa.Column(
+            "credential_id", sa.LargeBinary(), nullable=False, comment="as the key calls itself"
+        ),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False, comment="COSE"),
+        sa.Column(
+            "sign_count",
+            sa.BigInteger(),
+            nullable=False,
+            comment="how often the key says it was used; 0: it does not count",
+        ),
+        sa.Column(
+            "transports",
+            sa.String(80),
+            nullable=False,
+            comment="ways to reach the key, by spaces",
+        ),
+        sa.Column("name", sa.String(40), nullable=False, comment="as its owner calls it"),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("used_at", INSTANT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_passkey")),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_staff_passkey_staff_id_staff")
+        ),
+        sa.UniqueConstraint("credential_id", name=op.f("uq_staff_passkey_credential_id")),
+    )
+    op.create_index(op.f("ix_staff_passkey_staff_id"), "staff_passkey", ["staff_id"])
     op.create_table(
         "staff_recovery",
         sa.Column("staff_id", sa.String(32), nullable=False),
@@ -35,3 +77,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Secrets of authenticators stay; agents need none again."""
     op.drop_table("staff_recovery")
+    op.drop_table("staff_passkey")
+    op.drop_column("staff_session", "challenge_at")
+    op.drop_column("staff_session", "challenge")
