@@ -31,8 +31,9 @@ TAKEN, HEARD, CHOSEN = "taken", "heard", "chosen_slot"
 # So long a file that was shown counts as read, and may be worked on; then it is read anew, which is
 # written down anew.
 FILE_OPEN = timedelta(hours=1)
+TALKING = "talking"
 # An agent has an entry in these.
-WITH_ENTRY = frozenset({"reserved", "talking", "wrapup"})
+WITH_ENTRY = frozenset({"reserved", TALKING, "wrapup"})
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ class AtDesk(DeskWork):
     @property
     def entry(self) -> QueueEntry | None:
         return self.agent_session.entry
+
+    @property
+    def is_on_line(self) -> bool:
+        """Whether the agent has a caller to talk with: the person is the reason by being there."""
+        return self.entry is not None and self.agent_session.state == TALKING
 
     def look_again(self) -> None:
         """Read the agent's session once more, after this transaction changed it."""

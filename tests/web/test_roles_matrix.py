@@ -148,6 +148,7 @@ VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
     ("POST", "/poste/cas/rappeler"): DESK,
     ("POST", "/poste/cas/clore"): DESK,
     ("POST", "/poste/chercher"): DESK,
+    ("POST", "/poste/chercher/ouvrir"): DESK,
     ("POST", "/poste/code"): DESK,
     ("POST", "/poste/lien"): DESK,
     ("GET", "/mon-rendez-vous"): PUBLIC,

@@ -472,9 +472,15 @@ def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> di
         "subject": names.get(act.subject, act.subject),
         "before": before,
         "after": after,
-        "why": act.why if reasons or act.what not in LOOKS else "",
+        "why": _reason(act.why) if reasons or act.what not in LOOKS else "",
         "can_be_undone": act.what in supervise.CAN_BE_UNDONE,
     }
+
+
+def _reason(why: str) -> str:
+    """Why somebody acted, in words where it is one of a list."""
+    spoken, key = words(), f"desk.search.why.{why}"
+    return spoken[key] if key in spoken else why  # noqa: SIM401 (a screen is no mapping)
 
 
 def _csv(rows: Iterator[Sequence[object]]) -> Iterator[bytes]:
