@@ -15,6 +15,7 @@ from models.booking.changes import BookingDetails
 from models.booking.history import HistoryLine
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
+from services.accounts.staff import OPERATOR
 from services.booking.change_booking import (
     FIRST,
     MOST_WHY,
@@ -29,6 +30,7 @@ from services.booking.change_booking import (
     undo_cancel,
 )
 from services.campaign.campaign import Campaign
+from services.desk.watched import note_opened
 from services.slots.allocate import Channel, Chosen, Holder
 from services.store import Store
 
@@ -106,6 +108,7 @@ def _add_looking(group: click.Group, store: Store) -> None:
             file = _found(connection, store, reference)
             if with_people:
                 operator.record_reading(connection, store, "person_shown", file.id)
+                note_opened(connection, store, OPERATOR, file)
             centres = centre_states(connection, {one.centre_id for one in file.appointments})
             lines = history.of_booking(connection, file.id)
         for line in _told(file, centres, with_people=with_people):

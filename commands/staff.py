@@ -6,6 +6,7 @@ import json
 import sys
 
 from contextlib import AbstractContextManager
+from datetime import date
 
 import click
 
@@ -14,6 +15,7 @@ from commands.terminal import refusals
 from models.accounts.staff import ROLES
 from services.accounts import passwords
 from services.accounts import staff as accounts
+from services.desk import watched
 from services.store import Store
 
 # The most agents whom `make crowd` may put at desks.
@@ -31,6 +33,7 @@ def make(store: Store, *, production: bool) -> click.Group:
     _add_changing(group, store)
     _add_signing_in(group, store)
     _add_looking(group, store)
+    _add_watching(group, store)
     return group
 
 
@@ -238,6 +241,40 @@ def _add_looking(group: click.Group, store: Store) -> None:
             who = names.get(act.staff_id, act.staff_id)
             click.echo(f"{at} {who} {act.what} {act.subject} {act.why}".rstrip())
         click.echo(f"{len(found)} acts")
+
+
+def _add_watching(group: click.Group, store: Store) -> None:
+    @group.command(epilog="Example: flask staff watch")
+    def watch() -> None:
+        """Watch a name: whoever opens its file is told to supervisors at once.
+
+        The name and the birth date are asked for, or read from standard input (two lines): the
+        arguments of a command can be read by others on the machine. They are kept as keyed hashes.
+        """
+        name = click.prompt("Name", err=True)
+        born = click.prompt("Born (YYYY-MM-DD)", err=True)
+        try:
+            watch_id = watched.watch(store, name, date.fromisoformat(born), by=accounts.OPERATOR)
+        except ValueError:
+            raise click.ClickException("a birth date is written like 1942-03-12") from None
+        except watched.NoName:
+            raise click.ClickException("a name has a word of four letters or more") from None
+        click.echo(watch_id)
+
+    @group.command(epilog="Example: flask staff unwatch 0f3a…")
+    @click.argument("watch_id", metavar="ID")
+    def unwatch(*, watch_id: str) -> None:
+        """Watch a name no longer."""
+        if not watched.unwatch(store, watch_id):
+            raise click.ClickException(f"no watched name has the id {watch_id}")
+
+    @group.command("watched", epilog="Example: flask staff watched")
+    def watched_() -> None:
+        """The watched names: id, since when (UTC), by whom. The names are not kept."""
+        found = watched.everyone(store)
+        for one in found:
+            click.echo(f"{one.id} {one.at.isoformat(timespec='seconds')} {one.who}")
+        click.echo(f"{len(found)} watched names")
 
 
 def _refusals() -> AbstractContextManager[None]:

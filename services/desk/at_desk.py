@@ -17,6 +17,7 @@ from services.accounts.staff import READ_FILE, read_file
 from services.booking.find_booking import FoundBooking, read_booking
 from services.desk.caller_profile import CallerProfile, draft_of, read_caller_profile
 from services.desk.offers import Desk, DeskWork, hand_to_call, let_go, take_over
+from services.desk.watched import note_opened
 from services.service import Service
 from services.store import Store
 
@@ -122,19 +123,27 @@ class AtDesk(DeskWork):
         """The file of the caller an agent has; that it was read is written down, once."""
         if self.entry is None:
             return None
-        if not self.has_read(self.entry.id):
+        first = not self.has_read(self.entry.id)
+        if first:
             read_file(self.connection, self.store, self.staff, self.entry.id, why=CALL)
-        return read_caller_profile(
+        profile = read_caller_profile(
             self.connection, self.store, self.entry, desk_holder=self.desk.holder_id
         )
+        for found in profile.bookings if first else ():
+            note_opened(self.connection, self.store, self.staff.id, found.file)
+        return profile
 
     def read_booking(self, booking_id: str) -> FoundBooking | None:
         """A booking, and that this agent reads it: the call is the reason, or one was given."""
-        if not self.has_read(booking_id):
+        first = not self.has_read(booking_id)
+        if first:
             why = CALL if self.entry else ""
             details = {"entry": self.entry.id} if self.entry else {}
             read_file(self.connection, self.store, self.staff, booking_id, why=why, **details)
-        return read_booking(self.connection, self.store, booking_id)
+        found = read_booking(self.connection, self.store, booking_id)
+        if first and found is not None:
+            note_opened(self.connection, self.store, self.staff.id, found.file)
+        return found
 
     # ------------------------------------------------------------ what is kept with the entry
 

@@ -8,8 +8,6 @@ told. An agent who has a caller on the line is never stopped.
 
 from __future__ import annotations
 
-import unicodedata
-
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -21,6 +19,7 @@ from models.supervision import alerts
 from services.accounts.staff import read_file, record_act
 from services.attempts import subject, tried
 from services.booking.find_booking import FoundBooking, read_booking
+from services.desk.watched import note_opened, words_of
 from services.store import Store
 
 REFERENCE_DIGITS = 10
@@ -77,7 +76,7 @@ class Criteria:
 
     def fit(self, found: FoundBooking) -> bool:
         """Whether the name is that of the booking, in any order and without accents."""
-        return not self.name or _words(self.name) <= _words(found.file.name or "")
+        return not self.name or words_of(self.name) <= words_of(found.file.name or "")
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,9 @@ def open_found(
         return None
     count(connection, store, staff, 1, why=reason, stops=not on_line)
     read_file(connection, store, staff, booking_id, why=reason)
-    return read_booking(connection, store, booking_id)
+    found = read_booking(connection, store, booking_id)
+    note_opened(connection, store, staff.id, found.file if found else None)
+    return found
 
 
 def count(
@@ -190,12 +191,3 @@ def _masked(found: FoundBooking) -> Masked:
         file.channel,
         bool(file.live),
     )
-
-
-def _words(text: str) -> frozenset[str]:
-    """The words of a name without accents and case."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(
-        one if one.isalnum() else " " for one in apart if not unicodedata.combining(one)
-    )
-    return frozenset(plain.split())

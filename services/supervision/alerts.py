@@ -42,7 +42,7 @@ ENOUGH: Final = 20
 # For a step with hardly any failures yesterday, this rate (a part of 1) is taken for usual.
 USUAL_FAILURE: Final = 0.05
 # What happened once, and lasts until a supervisor looks after it.
-HAPPENED: Final = frozenset({"search_limit"})
+HAPPENED: Final = frozenset({"search_limit", "watched_file"})
 # The scheduler raises and ends the first.
 _JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT}) | HAPPENED
 # Changes older than this are not told any more.

@@ -28,6 +28,7 @@ from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
 from services.csv_cells import cell
+from services.desk import watched
 from services.desk.search import SEARCHED, TOO_MANY
 from services.ports import CallControl
 from services.store import Store
@@ -39,6 +40,7 @@ from services.supervision.counts import ZONE
 from services.supervision.snapshots import SnapshotRead, Snapshots
 from services.supervision.supervise import ActRefused
 from services.supervision.write_board import NAME
+from web.desk.forms import birth
 from web.marks import roles
 from web.pages import words
 from web.staff_only import UNPROVED, current, is_fetch, is_proved, staff_session, to_proof
@@ -50,6 +52,9 @@ ACTS_ON_A_PAGE: Final = 100
 HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
 _MOST_CHOSEN: Final = 500
+_LONGEST_BORN: Final = 12
+_LONGEST_NAME: Final = 80
+_LONGEST_ID: Final = 32
 _SPOKEN: Final = ("board", "desk.step", "desk.pause", "desk.topic")
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
@@ -67,6 +72,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/historique", reading.history),
         ("/actes", reading.acts),
         ("/export.csv", reading.export),
+        ("/noms", reading.watched_names),
     ):
         board.add_url_rule(path, view.__name__, view, methods=["GET"])
     for path, act in (
@@ -80,6 +86,8 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/seuil", acting.threshold),
         ("/alerte", acting.alert),
         ("/annuler", acting.undo),
+        ("/noms", acting.watch_name),
+        ("/noms/retirer", acting.unwatch_name),
     ):
         board.add_url_rule(path, act.__name__, act, methods=["POST"])
     return board
@@ -188,6 +196,11 @@ class _Reading:
             older=found[-1].number if len(found) == ACTS_ON_A_PAGE else None,
             may_act=current().role == "supervisor",
         )
+
+    @roles("supervisor")
+    def watched_names(self) -> str:
+        """Names whose files raise an alert when they are opened; none can be read here."""
+        return _watched_page(self.store)
 
     @roles("supervisor", "operator")
     def export(self) -> ResponseReturnValue:
@@ -341,6 +354,27 @@ class _Acting:
             by_password=True,
         )
 
+    @roles("supervisor")
+    def watch_name(self) -> ResponseReturnValue:
+        """Watch a name from now on."""
+        form = request.form
+        born = birth(form.get("born", "")[:_LONGEST_BORN], _today(self.store))
+        if born is None:
+            return _watched_page(self.store, "born"), HTTPStatus.BAD_REQUEST
+        try:
+            watched.watch(self.store, form.get("name", "")[:_LONGEST_NAME], born, by=current().id)
+        except watched.NoName:
+            return _watched_page(self.store, "name"), HTTPStatus.BAD_REQUEST
+        return redirect(url_for("board.watched_names"), HTTPStatus.SEE_OTHER)
+
+    @roles("supervisor")
+    def unwatch_name(self) -> ResponseReturnValue:
+        """Watch a name no longer; it has its line in the history."""
+        if not is_proved():
+            return to_proof(url_for("board.watched_names"))
+        watched.unwatch(self.store, request.form.get("watch", "")[:_LONGEST_ID], by=current().id)
+        return redirect(url_for("board.watched_names"), HTTPStatus.SEE_OTHER)
+
     def _do(
         self,
         do: Callable[[], int | None] | None,
@@ -475,6 +509,13 @@ def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> di
         "why": _reason(act.why) if reasons or act.what not in LOOKS else "",
         "can_be_undone": act.what in supervise.CAN_BE_UNDONE,
     }
+
+
+def _watched_page(store: Store, problem: str = "") -> str:
+    found = watched.everyone(store)
+    with store.database.statement() as connection:
+        names = names_of(connection, {one.who for one in found})
+    return render_template("supervision/watched.html", watched=found, names=names, problem=problem)
 
 
 def _reason(why: str) -> str:

@@ -1,4 +1,4 @@
-"""A second factor for everybody who works here: passkeys and recovery codes."""
+"""Second factors for everybody who works here, and names whose files are watched."""
 
 import sqlalchemy as sa
 
@@ -57,6 +57,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_staff_passkey_staff_id"), "staff_passkey", ["staff_id"])
     op.create_table(
+        "watched_name",
+        sa.Column("watch_id", sa.String(32), nullable=False),
+        sa.Column(
+            "name_idx",
+            sa.LargeBinary(),
+            nullable=False,
+            comment="keyed hash of one word of a name and the birth date",
+        ),
+        sa.Column("who", sa.String(32), nullable=False, comment="a staff id, or a word: operator"),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("watch_id", "name_idx", name=op.f("pk_watched_name")),
+    )
+    op.create_index("ix_watched_name_name_idx", "watched_name", ["name_idx"])
+    op.create_table(
         "staff_recovery",
         sa.Column("staff_id", sa.String(32), nullable=False),
         sa.Column(
@@ -76,6 +90,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Secrets of authenticators stay; agents need none again."""
+    op.drop_table("watched_name")
     op.drop_table("staff_recovery")
     op.drop_table("staff_passkey")
     op.drop_column("staff_session", "challenge_at")
