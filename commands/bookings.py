@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import click
 
 from commands import operator
-from commands.terminal import print_csv
+from commands.terminal import print_csv, refusals
 from models.booking import bookings, changes, history
 from models.booking.changes import BookingDetails
 from models.booking.history import HistoryLine
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
+from services.accounts import four_eyes
 from services.accounts.staff import OPERATOR
 from services.booking.change_booking import (
     FIRST,
@@ -88,13 +89,23 @@ def _add_looking(group: click.Group, store: Store) -> None:
         """Every appointment as CSV on standard output.
 
         `start` carries the centre's own time zone, `created_at` is UTC. A reference is empty once
-        it has been erased.
+        it has been erased. With people it waits for a supervisor who confirms it, each time.
         """
+        if with_people:
+            _for_two(store)
         with store.database.transaction() as connection:
             found = bookings.export(connection, store.vault, with_people=with_people)
             if with_people:
                 operator.record_reading(connection, store, "people_exported", "bookings")
             print_csv(COLUMNS + PEOPLE if with_people else COLUMNS, map(_exported, found))
+
+    def _for_two(store: Store) -> None:
+        with store.database.statement() as connection:
+            people = bookings.count(connection)
+        by = four_eyes.account(operator.name())
+        wish = four_eyes.Wish(four_eyes.EXPORT, "bookings", people, by)
+        with refusals(four_eyes.SecondNeeded):
+            four_eyes.demand(store, wish)
 
     @group.command("show", epilog="Example: flask bookings show 4521000001")
     @click.argument("reference")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
 
 from models.tables import RowId, index, key, may, metadata, must
 from models.types import Instant
@@ -99,4 +108,21 @@ staff_act = Table(
     must("details", Text, "JSON of ids and words; nothing personal"),
     index("ix_staff_act_at", "at"),
     index("ix_staff_act_subject", "subject"),
+)
+
+# An act that concerns many people, until a second person has confirmed it and the first does it.
+approval = Table(
+    "approval",
+    metadata,
+    key("id", String(32)),
+    must("kind", String(24)),
+    must("subject", String(80), "ids and words of what is to be done; nothing personal"),
+    must("people", Integer, "how many a dry run said it touches"),
+    must("asked_by", String(60), "a staff id, or the account at the command line"),
+    must("asked_at", Instant),
+    must("until", Instant),
+    may("given_by", String(32), "the second person, a staff id"),
+    may("given_at", Instant),
+    may("used_at", Instant),
+    index("ix_approval_until", "until"),
 )

@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 
 from models import attempts
-from models.accounts import staff
+from models.accounts import approvals, staff
 from models.booking import bookings
 from models.call import calls, pace, resume, turns
 from models.centre_day import attendance
@@ -114,6 +114,7 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "tries": (attempts.erase_old, KEPT),
     "sessions": (staff.forget_sessions, SESSIONS_KEPT),
     "acts": (staff.forget_acts, ACTS_KEPT),
+    "acts for two": (approvals.forget, SESSIONS_KEPT),
     "resume codes": (resume.forget_codes, KEPT),
     "paces": (pace.forget, PACE_KEPT),
     "lines": (phone_lines.forget, LINES_KEPT),

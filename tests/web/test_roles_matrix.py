@@ -98,6 +98,8 @@ VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
     ("POST", "/supervision/seuil"): SUPERVISOR,
     ("POST", "/supervision/alerte"): SUPERVISOR,
     ("POST", "/supervision/annuler"): SUPERVISOR,
+    ("GET", "/supervision/accords"): SUPERVISOR,
+    ("POST", "/supervision/accords"): SUPERVISOR,
     ("GET", "/supervision/noms"): SUPERVISOR,
     ("POST", "/supervision/noms"): SUPERVISOR,
     ("POST", "/supervision/noms/retirer"): SUPERVISOR,

@@ -93,6 +93,7 @@ ACT = re.compile(r"""(?:record_act|_record)\([^()]*?,\s*["'](\w+)["']\s*,|what=[
 ALSO = (
     "read_file", "searched", "search_limit", "texted", "listen", "whisper", "join",
     "staff_disabled", "staff_enabled", "staff_totp", "staff_totp_forgotten", "undone",
+    "approval_asked", "approval_given", "approval_used",
     "name_watched", "name_unwatched", "watched_file",
     "staff_factor_lost", "staff_passkey", "staff_passkey_gone",
     "staff_recovery_made", "staff_recovery_used",

@@ -22,6 +22,7 @@ from flask.typing import ResponseReturnValue
 
 from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import LANGUAGES
+from services.accounts import four_eyes
 from services.accounts.sign_in import LONGEST
 from services.accounts.staff import READ_FILE, RecordedAct, names_of, read_acts, record_act
 from services.agents.presence import PAUSES
@@ -73,6 +74,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/actes", reading.acts),
         ("/export.csv", reading.export),
         ("/noms", reading.watched_names),
+        ("/accords", reading.approvals),
     ):
         board.add_url_rule(path, view.__name__, view, methods=["GET"])
     for path, act in (
@@ -86,6 +88,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/seuil", acting.threshold),
         ("/alerte", acting.alert),
         ("/annuler", acting.undo),
+        ("/accords", acting.approve),
         ("/noms", acting.watch_name),
         ("/noms/retirer", acting.unwatch_name),
     ):
@@ -196,6 +199,11 @@ class _Reading:
             older=found[-1].number if len(found) == ACTS_ON_A_PAGE else None,
             may_act=current().role == "supervisor",
         )
+
+    @roles("supervisor")
+    def approvals(self) -> str:
+        """What concerns many people and waits for a second person."""
+        return _approvals_page(self.store)
 
     @roles("supervisor")
     def watched_names(self) -> str:
@@ -355,6 +363,20 @@ class _Acting:
         )
 
     @roles("supervisor")
+    def approve(self) -> ResponseReturnValue:
+        """Confirm what somebody else wants to do."""
+        if not is_proved():
+            return to_proof(url_for("board.approvals"))
+        approval_id = request.form.get("approval", "")[:_LONGEST_ID]
+        try:
+            given = four_eyes.give(self.store, current(), approval_id)
+        except four_eyes.NotYours:
+            return _approvals_page(self.store, "own"), HTTPStatus.CONFLICT
+        if not given:
+            return _approvals_page(self.store, "late"), HTTPStatus.CONFLICT
+        return _approvals_page(self.store, done=True)
+
+    @roles("supervisor")
     def watch_name(self) -> ResponseReturnValue:
         """Watch a name from now on."""
         form = request.form
@@ -509,6 +531,15 @@ def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> di
         "why": _reason(act.why) if reasons or act.what not in LOOKS else "",
         "can_be_undone": act.what in supervise.CAN_BE_UNDONE,
     }
+
+
+def _approvals_page(store: Store, problem: str = "", *, done: bool = False) -> str:
+    found = four_eyes.waiting(store)
+    with store.database.statement() as connection:
+        names = names_of(connection, {one.asked_by for one in found})
+    return render_template(
+        "supervision/approvals.html", waiting=found, names=names, problem=problem, done=done
+    )
 
 
 def _watched_page(store: Store, problem: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Second factors for everybody who works here, and names whose files are watched."""
+"""Second factors for everybody, names whose files are watched, and acts that two confirm."""
 
 import sqlalchemy as sa
 
@@ -57,6 +57,38 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_staff_passkey_staff_id"), "staff_passkey", ["staff_id"])
     op.create_table(
+        "approval",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("kind", sa.String(24), nullable=False),
+        sa.Column(
+            "subject",
+            sa.String(80),
+            nullable=False,
+            comment="ids and words of what is to be done; nothing personal",
+        ),
+        sa.Column(
+            "people",
+            sa.Integer(),
+            nullable=False,
+            comment="how many a dry run said it touches",
+        ),
+        sa.Column(
+            "asked_by",
+            sa.String(60),
+            nullable=False,
+            comment="a staff id, or the account at the command line",
+        ),
+        sa.Column("asked_at", INSTANT, nullable=False),
+        sa.Column("until", INSTANT, nullable=False),
+        sa.Column(
+            "given_by", sa.String(32), nullable=True, comment="the second person, a staff id"
+        ),
+        sa.Column("given_at", INSTANT, nullable=True),
+        sa.Column("used_at", INSTANT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval")),
+    )
+    op.create_index("ix_approval_until", "approval", ["until"])
+    op.create_table(
         "watched_name",
         sa.Column("watch_id", sa.String(32), nullable=False),
         sa.Column(
@@ -90,6 +122,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Secrets of authenticators stay; agents need none again."""
+    op.drop_table("approval")
     op.drop_table("watched_name")
     op.drop_table("staff_recovery")
     op.drop_table("staff_passkey")
