@@ -42,6 +42,11 @@ _HOME_OF = {"supervisor": "/supervision", "operator": "/supervision", "secretary
 _REFUSALS = (WrongCredentials, SignInClosed, passwords.TooBusy, passwords.BadPassword)
 _GROUP = 4
 _LONGEST_NAME = 64
+# What the script of a passkey asks for, which follows no redirect.
+_OF_SCRIPT = frozenset(
+    f"sign_in.{name}"
+    for name in ("ask_to_use_passkey", "use_passkey", "ask_to_make_passkey", "take_passkey")
+)
 
 # A form with what was wrong (the end of a key of words), and a status.
 Again = Callable[[str, int], ResponseReturnValue]
@@ -433,8 +438,8 @@ class _Views:
 
 
 def _led(where: str) -> Response:
-    """A person's browser goes there; a script is told where."""
-    return jsonify(next=where) if is_fetch() else redirect(where)
+    """A person's browser goes there; the script of a passkey is told where."""
+    return jsonify(next=where) if request.endpoint in _OF_SCRIPT else redirect(where)
 
 
 def _told_script(problem: str, status: int) -> ResponseReturnValue:
