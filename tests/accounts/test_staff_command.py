@@ -239,3 +239,14 @@ def test_every_command_shows_an_example(made: House):
     for name, command in group.commands.items():
         assert (command.epilog or "").startswith("Example: flask staff"), name
         assert command.help, name
+
+
+def test_accounts_to_try_with_of_an_earlier_version_get_the_secret_that_everybody_knows(
+    made: House,
+):
+    accounts.make_demonstration(made.store)
+    agent = account(made, "agent1")
+    with made.database.transaction() as connection:
+        rows.change_secret(connection, made.clock, made.store.vault, agent.staff.id, None)
+    assert accounts.make_demonstration(made.store) == []
+    assert account(made, "agent1").totp_secret == accounts.DEMONSTRATION_SECRET
