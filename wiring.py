@@ -57,6 +57,7 @@ from ivr.voice_token import VoiceAccount, make_token
 from models.database import NotDurable
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services import logs
+from services.accounts.passkeys import Passkeys, PasskeySite
 from services.accounts.sign_in import SignIn
 from services.accounts.staff import demonstration_accounts
 from services.admission.load_shedder import LoadShedder
@@ -208,7 +209,8 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
     web.staff_only.register(app, sign_in, cookies, hops=settings.proxy_hops)
     files = frozenset(commands.assets.FILES)
     app.register_blueprint(web.operations.assets.blueprint(config.VAR / "static", files))
-    app.register_blueprint(web.accounts.sign_in.blueprint(store, sign_in, cookies))
+    passkeys = Passkeys(store, sign_in, PasskeySite.of(settings.public_base_url))
+    app.register_blueprint(web.accounts.sign_in.blueprint(store, sign_in, passkeys, cookies))
     voice = VoiceAccount(
         settings.twilio_account_sid,
         settings.twilio_api_key_sid,

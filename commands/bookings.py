@@ -10,12 +10,14 @@ import click
 
 from commands import operator
 from commands.operator import Seen
-from commands.terminal import print_csv
+from commands.terminal import print_csv, refusals
 from models.booking import bookings, changes, history
 from models.booking.changes import BookingDetails
 from models.booking.history import HistoryLine
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
+from services.accounts import four_eyes
+from services.accounts.staff import OPERATOR
 from services.booking.change_booking import (
     FIRST,
     MOST_WHY,
@@ -30,6 +32,7 @@ from services.booking.change_booking import (
     undo_cancel,
 )
 from services.campaign.campaign import Campaign
+from services.desk.watched import note_opened
 from services.slots.allocate import Channel, Chosen, Holder
 from services.store import Store
 
@@ -88,13 +91,23 @@ def _add_looking(group: click.Group, store: Store) -> None:
         """Every appointment as CSV on standard output; that it was read is recorded.
 
         `start` carries the centre's own time zone, `created_at` is UTC. A reference is empty once
-        it has been erased.
+        it has been erased. With people it waits for a supervisor who confirms it, each time.
         """
+        if with_people:
+            _for_two(store)
         with store.database.transaction() as connection:
             found = bookings.export(connection, store.vault, with_people=with_people)
             what = "people_exported" if with_people else "bookings_exported"
             seen(connection, what, "bookings")
             print_csv(COLUMNS + PEOPLE if with_people else COLUMNS, map(_exported, found))
+
+    def _for_two(store: Store) -> None:
+        with store.database.statement() as connection:
+            people = bookings.count(connection)
+        by = four_eyes.account(operator.name())
+        wish = four_eyes.Wish(four_eyes.EXPORT, "bookings", people, by)
+        with refusals(four_eyes.SecondNeeded):
+            four_eyes.demand(store, wish)
 
     @group.command("show", epilog="Example: flask bookings show 4521000001")
     @click.argument("reference")
@@ -108,6 +121,8 @@ def _add_looking(group: click.Group, store: Store) -> None:
         with store.database.transaction() as connection:
             file = _found(connection, store, reference)
             seen(connection, "person_shown" if with_people else "booking_shown", file.id)
+            if with_people:
+                note_opened(connection, store, OPERATOR, file)
             centres = centre_states(connection, {one.centre_id for one in file.appointments})
             lines = history.of_booking(connection, file.id)
         for line in _told(file, centres, with_people=with_people):

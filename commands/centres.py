@@ -57,7 +57,7 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
 
     @centres.command(epilog="Example: flask centres close 21 --why 'the hall is flooded'")
     @click.argument("centre_id", metavar="GID")
-    @changes_centre
+    @changes_centre(life)
     def close(carry_out: CarryOut, *, centre_id: str) -> None:
         """Close a centre; whoever is booked is moved or becomes a case for an agent.
 

@@ -67,7 +67,13 @@ def make(life: CentreLife) -> click.Group:
         nothing.
         """
         wish = OperationRequest("", dry_run=dry_run, watch=progress_bar)
-        carry_out(lambda each: life.undo(operation_id, each), wish, yes=yes)
+        carry_out(
+            life,
+            lambda each: life.undo(operation_id, each),
+            wish,
+            yes=yes,
+            about=f"undo {operation_id}",
+        )
 
     return group
 

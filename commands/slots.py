@@ -109,7 +109,7 @@ def _add_changing(group: click.Group, life: CentreLife) -> None:
     )
     @click.option("--centre", "centre_id", required=True, metavar="GID")
     @click.option("--day", required=True, metavar="YYYY-MM-DD", help="The centre's own day.")
-    @changes_centre
+    @changes_centre(life)
     def close_day(carry_out: CarryOut, *, centre_id: str, day: str) -> None:
         """Close a centre for a day; whoever is booked is moved or becomes a case for an agent.
 
@@ -126,7 +126,7 @@ def _add_changing(group: click.Group, life: CentreLife) -> None:
     @click.option("--from", "first", required=True, metavar="YYYY-MM-DD", help="First day.")
     @click.option("--to", "last", required=True, metavar="YYYY-MM-DD", help="Last day.")
     @click.option("--capacity", required=True, type=int, help="Places of each slot; 0 for none.")
-    @changes_centre
+    @changes_centre(life)
     def capacity_(
         carry_out: CarryOut, *, centre_id: str, first: str, last: str, capacity: int
     ) -> None:
@@ -148,7 +148,7 @@ def _add_changing(group: click.Group, life: CentreLife) -> None:
     @click.option("--day", required=True, metavar="YYYY-MM-DD", help="The centre's own day.")
     @click.option("--from", "start", required=True, metavar="HH:MM", help="By its own clock.")
     @click.option("--to", required=True, metavar="HH:MM", help="By its own clock.")
-    @changes_centre
+    @changes_centre(life)
     def move_hour(carry_out: CarryOut, *, centre_id: str, day: str, start: str, to: str) -> None:
         """Move a slot with the people in it to another hour of the same day."""
         carry_out(

@@ -6,6 +6,7 @@ import json
 import sys
 
 from contextlib import AbstractContextManager
+from datetime import date
 
 import click
 
@@ -15,6 +16,7 @@ from commands.terminal import refusals
 from models.accounts.staff import ROLES
 from services.accounts import passwords
 from services.accounts import staff as accounts
+from services.desk import watched
 from services.store import Store
 
 # The most agents whom `make crowd` may put at desks.
@@ -32,6 +34,7 @@ def make(store: Store, *, production: bool) -> click.Group:
     _add_changing(group, store)
     _add_signing_in(group, store)
     _add_looking(group, store)
+    _add_watching(group, store)
     return group
 
 
@@ -63,8 +66,8 @@ def _add_making(group: click.Group, store: Store, *, production: bool) -> None:
         """Make an account.
 
         Without --password-stdin a password is made up and printed, to be changed at the first
-        sign-in. Supervisors, secretaries and operators need an authenticator: their first sign-in
-        shows a picture for it, unless --totp prints one here.
+        sign-in. Everybody needs a second factor: the first sign-in asks for it before it shows
+        anything else, unless --totp prints one here.
         """
         given = _from_stdin() if password_stdin else ""
         with _refusals():
@@ -144,7 +147,7 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
     def password(*, login: str, password_stdin: bool) -> None:
         """Give somebody a password, to be changed at their next sign-in. They are signed out.
 
-        Their second factor stays: see `flask staff totp`.
+        Their second factor stays, and is asked for: see `flask staff lost`.
         """
         given = _from_stdin() if password_stdin else accounts.new_password()
         with _refusals():
@@ -153,17 +156,38 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
         if not password_stdin:
             click.echo(f"password, to be changed at the next sign-in: {given}")
 
-    @group.command(epilog="Example: flask staff totp camille --forget")
+    @group.command(epilog="Example: flask staff totp camille")
     @click.argument("login")
-    @click.option("--forget", is_flag=True, help="Take it away: the next sign-in makes a new one.")
-    def totp(*, login: str, forget: bool) -> None:
-        """Give somebody another second factor, for a lost device. They are signed out."""
+    def totp(*, login: str) -> None:
+        """Give somebody who has no second factor one now, and print it. They are signed out."""
         with _refusals():
-            address = accounts.give_second_factor(store, login, forget=forget)
-        if forget:
-            click.echo(f"{accounts.fold(login)} has no second factor")
-        else:
-            _show_second_factor(address)
+            address = accounts.give_second_factor(store, login)
+        _show_second_factor(address)
+
+    @group.command(
+        epilog='Example: flask staff lost camille --with maxence --why "telephone stolen"'
+    )
+    @click.argument("login")
+    @click.option(
+        "--with",
+        "second",
+        required=True,
+        metavar="LOGIN",
+        help="A supervisor or operator who knows that the owner asks; not you, not the owner.",
+    )
+    @click.option("--why", required=True, metavar="TEXT", help="Kept in the history.")
+    def lost(*, login: str, second: str, why: str) -> None:
+        """Take somebody's lost second factor away, with all passkeys and recovery codes.
+
+        It takes two people, and both names are kept. Every session of the owner ends; their next
+        sign-in, with the password that they have, takes another second factor before anything else
+        is shown.
+        """
+        with _refusals():
+            accounts.take_factor_away(
+                store, login, second=second, operator=operator.name(), why=why
+            )
+        click.echo(f"{accounts.fold(login)} has no second factor")
 
     @group.command(epilog="Example: flask staff signout camille")
     @click.argument("login")
@@ -224,6 +248,40 @@ def _add_looking(group: click.Group, store: Store) -> None:
             who = names.get(act.staff_id, act.staff_id)
             click.echo(f"{at} {who} {act.what} {act.subject} {act.why}".rstrip())
         click.echo(f"{len(found)} acts")
+
+
+def _add_watching(group: click.Group, store: Store) -> None:
+    @group.command(epilog="Example: flask staff watch")
+    def watch() -> None:
+        """Watch a name: whoever opens its file is told to supervisors at once.
+
+        The name and the birth date are asked for, or read from standard input (two lines): the
+        arguments of a command can be read by others on the machine. They are kept as keyed hashes.
+        """
+        name = click.prompt("Name", err=True)
+        born = click.prompt("Born (YYYY-MM-DD)", err=True)
+        try:
+            watch_id = watched.watch(store, name, date.fromisoformat(born), by=accounts.OPERATOR)
+        except ValueError:
+            raise click.ClickException("a birth date is written like 1942-03-12") from None
+        except watched.NoName:
+            raise click.ClickException("a name has a word of four letters or more") from None
+        click.echo(watch_id)
+
+    @group.command(epilog="Example: flask staff unwatch 0f3a…")
+    @click.argument("watch_id", metavar="ID")
+    def unwatch(*, watch_id: str) -> None:
+        """Watch a name no longer."""
+        if not watched.unwatch(store, watch_id):
+            raise click.ClickException(f"no watched name has the id {watch_id}")
+
+    @group.command("watched", epilog="Example: flask staff watched")
+    def watched_() -> None:
+        """The watched names: id, since when (UTC), by whom. The names are not kept."""
+        found = watched.everyone(store)
+        for one in found:
+            click.echo(f"{one.id} {one.at.isoformat(timespec='seconds')} {one.who}")
+        click.echo(f"{len(found)} watched names")
 
 
 def _refusals() -> AbstractContextManager[None]:

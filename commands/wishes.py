@@ -11,8 +11,17 @@ from typing import Any
 
 import click
 
+from commands import operator
 from commands.terminal import progress_bar, refusals
-from services.centre_day.centre_life import OPERATOR, LifeRefused, LifeReport, OperationRequest
+from services.accounts import four_eyes
+from services.centre_day.centre_life import (
+    OPERATOR,
+    CentreLife,
+    LifeRefused,
+    LifeReport,
+    OperationKind,
+    OperationRequest,
+)
 
 Command = Callable[..., Any]
 
@@ -33,12 +42,18 @@ def yes_option(command: Command) -> Command:
 CarryOut = Callable[[Callable[[OperationRequest], LifeReport]], None]
 
 
-def changes_centre(command: Command) -> Command:
+def changes_centre(life: CentreLife) -> Callable[[Command], Command]:
+    """A decorator of commands that change a centre: see `_changes_centre`."""
+    return functools.partial(_changes_centre, life)
+
+
+def _changes_centre(life: CentreLife, command: Command) -> Command:
     """Add `--why`, `--who`, `--dry-run` and `--yes`; the command is called with a CarryOut."""
 
     def with_wish(*, why: str, who: str, dry_run: bool, yes: bool, **options: object) -> None:
         wish = OperationRequest(why, who, dry_run, progress_bar)
-        command(functools.partial(carry_out, wish=wish, yes=yes), **options)
+        about = " ".join(str(one) for one in options.values())
+        command(functools.partial(carry_out, life, wish=wish, yes=yes, about=about), **options)
 
     changing: Command = functools.update_wrapper(with_wish, command)
     for option in (
@@ -57,22 +72,47 @@ def changes_centre(command: Command) -> Command:
 
 
 def carry_out(
-    operation: Callable[[OperationRequest], LifeReport], wish: OperationRequest, *, yes: bool
+    life: CentreLife,
+    operation: Callable[[OperationRequest], LifeReport],
+    wish: OperationRequest,
+    *,
+    yes: bool,
+    about: str,
 ) -> None:
     """Do it and print what was done; a refusal is one sentence and exit status 1.
 
     Where people are booked it says first how many and what would become of them. It then asks the
-    operator, unless it is told `yes`. Any answer but yes changes nothing (exit status 1).
+    operator, unless it is told `yes`. Any answer but yes changes nothing (exit status 1). A centre
+    that closes, and an act that moves many people, wait for a second person, `yes` or not.
     """
-    with refusals(LifeRefused):
-        if not (yes or wish.dry_run):
-            _ask(operation(replace(wish, dry_run=True)))
+    with refusals(LifeRefused, four_eyes.SecondNeeded):
+        if not wish.dry_run:
+            preview = operation(replace(wish, dry_run=True))
+            if not yes:
+                _ask(preview)
+            _for_two(life, preview, about)
         report = operation(wish)
     if report.dry_run:
         # What was done is told by `flask operations show`; this leaves nothing to be shown.
         for booking_id, fate in report.fates.items():
             click.echo(f"{booking_id} {fate}")
     click.echo(report.last_line())
+
+
+def _for_two(life: CentreLife, preview: LifeReport, about: str) -> None:
+    """`about` tells the act from others of its kind. Raises four_eyes.SecondNeeded."""
+    closes = preview.kind == OperationKind.CENTRE and not preview.operation_id
+    if not closes and preview.people <= four_eyes.MANY:
+        return
+    newest = life.newest(limit=1, centre_id=preview.centre_id)
+    stopped = [one for one in newest if not one.details["done"] and one.undone_at is None]
+    if closes and stopped and stopped[0].kind == preview.kind:
+        # It goes on: two people have begun it.
+        return
+    kind = four_eyes.CENTRE if closes else four_eyes.MOVED
+    subject = f"{preview.kind} {about}"[: four_eyes.LONGEST_SUBJECT]
+    by = four_eyes.account(operator.name())
+    four_eyes.demand(life.store, four_eyes.Wish(kind, subject, preview.people, by))
 
 
 def _ask(preview: LifeReport) -> None:

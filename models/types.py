@@ -49,7 +49,7 @@ class LookUpWay(Enum):
     VALUE = "from the sealed value beside it"
     PERSON = "from the birth date, number and rank of a person in a campaign"
     FOLLOWS = "it has no value beside it, and changes with those of the same number"
-    LAPSES = "it lives for minutes or days, and is not found any more"
+    LAPSES = "it cannot be made anew, and is not found any more: most live for minutes or days"
 
 
 class LookUp(LargeBinary):

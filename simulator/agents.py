@@ -23,6 +23,7 @@ from exchange.transport import local_session
 
 # Where the service has its pages, and what its desk is told.
 SIGN_IN, SIGN_OUT, DESK, STATE = "/connexion", "/deconnexion", "/poste", "/poste/etat"
+CODE = "/connexion/code"
 READY, PAUSE, WRAP_UP, HANG_UP, OFF = (
     "/poste/pret",
     "/poste/pause",
@@ -50,6 +51,8 @@ TOKEN = re.compile(
     r"<meta\b[^>]*\bname=\"csrf-token\"[^>]*\bcontent=\"(?P<meta>[^\"]+)\""
     r"|<input\b[^>]*\bname=\"csrf_token\"[^>]*\bvalue=\"(?P<field>[^\"]+)\""
 )
+# The code of an account for demonstration, which the page that asks for it shows.
+SHOWN_CODE = re.compile(r"\bid=\"demonstration-code\">(?P<code>[0-9]{6})<")
 IDENTITY = re.compile(
     r"\bdata-device-identity=\"(?P<attribute>[^\"]+)\"|\"identity\"\s*:\s*\"(?P<json>[^\"]+)\""
 )
@@ -142,6 +145,10 @@ class DeskPage:
         token = _token(self._web(SIGN_IN, {}, None).text)
         form = {"login": login, "password": password, "csrf_token": token}
         answer = self._web(SIGN_IN, {}, form)
+        shown = SHOWN_CODE.search(answer.text)
+        if answer.path == CODE and shown:
+            form = {"code": shown["code"], "csrf_token": _token(answer.text)}
+            answer = self._web(CODE, {}, form)
         if answer.status != HTTPStatus.OK or answer.path.startswith(SIGN_IN):
             raise Refused(f"{login} was not let in: {answer.status} at {answer.path}")
         self.open()

@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from models.accounts.factors import is_owner
 from models.accounts.tables import ROLES, act_reason, staff, staff_act
 from models.accounts.tables import staff_session as session
 from models.agents.tables import agent
@@ -36,10 +37,8 @@ from models.prepared import Prepared
 from models.queue.tables import agent_queue, agent_queue_member
 from models.rows import columns_of, from_row, values_of
 
-__all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
+__all__ = ["IN_CALL", "ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 
-# Roles whose sessions begin with a second factor.
-STRONG_ROLES = frozenset({"supervisor", "secretary", "operator"})
 # States of an agent who has a caller.
 IN_CALL = frozenset({"reserved", "talking"})
 
@@ -85,14 +84,16 @@ class StaffAccount:
 class StaffSession:
     """A session that is not over, as far as the store can tell; limits of time are not looked at.
 
-    `strong`: the second factor was given. `has_totp`: the account has one. `proved_at`: when the
-    password was given last. `wall`: of a screen on a wall, whose owner may be anywhere.
+    `strong`: a second factor was given. `has_factor`: the account has one, `has_totp`: by an
+    authenticator. `proved_at`: when the password was given last. `wall`: of a screen on a wall,
+    whose owner may be anywhere.
     """
 
     staff: Staff
     began_at: datetime
     seen_at: datetime
     strong: bool
+    has_factor: bool
     has_totp: bool
     password_temporary: bool
     demonstration: bool
@@ -160,8 +161,9 @@ def add(connection: Connection, clock: Clock, new: Staff, password_hash: str, **
 
 def everybody(connection: Connection) -> list[tuple[Staff, bool, bool]]:
     """All accounts by login, each with: is disabled, has a second factor."""
-    rows = connection.execute(select(staff).order_by(staff.c.login))
-    return [(_staff(row), row.disabled_at is not None, row.totp_enc is not None) for row in rows]
+    statement = select(staff, is_owner().label("has_factor")).order_by(staff.c.login)
+    rows = connection.execute(statement)
+    return [(_staff(row), row.disabled_at is not None, bool(row.has_factor)) for row in rows]
 
 
 def by_login(connection: Connection, vault: Vault, login: str) -> StaffAccount | None:
@@ -285,6 +287,7 @@ _VISIT = Prepared(
         session.c.strong_at,
         func.coalesce(session.c.proved_at, session.c.created_at).label("proved_at"),
         session.c.wall,
+        is_owner().label("has_factor"),
         staff.c.totp_enc.is_not(None).label("has_totp"),
         staff.c.password_temporary,
         staff.c.demonstration,
@@ -322,6 +325,26 @@ def touch(connection: Connection, clock: Clock, token: str, *, proved: bool = Fa
     moments = ("seen_at", "proved_at") if proved else ("seen_at",)
     statement = update(session).where(session.c.token_idx == hash_of(token))
     connection.execute(statement.values(dict.fromkeys(moments, clock.at())))
+
+
+def put_challenge(connection: Connection, clock: Clock, token: str, challenge: bytes) -> None:
+    """Keep what a passkey is to sign for this session, in place of what was asked before."""
+    statement = update(session).where(session.c.token_idx == hash_of(token))
+    connection.execute(statement.values(challenge=challenge, challenge_at=clock.at()))
+
+
+def take_challenge(
+    connection: Connection, clock: Clock, token: str, within: timedelta
+) -> bytes | None:
+    """What was asked of a passkey in the last `within`; of two who ask for it, one gets it."""
+    mine = session.c.token_idx == hash_of(token)
+    asked = select(session.c.challenge).where(mine, session.c.challenge_at > clock.at(-within))
+    found: bytes | None = connection.execute(asked).scalar_one_or_none()
+    if found is None:
+        return None
+    statement = update(session).where(mine, session.c.challenge == found)
+    taken = connection.execute(statement.values(challenge=None, challenge_at=None)).rowcount == 1
+    return found if taken else None
 
 
 def end_session(connection: Connection, clock: Clock, token: str) -> bool:

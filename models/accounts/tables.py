@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
 
 from models.tables import APPEND_ONLY, RowId, index, key, may, metadata, must
-from models.types import Instant, Sealed
+from models.types import Instant, LookUp, LookUpWay, Sealed
 
 ROLES = ("agent", "supervisor", "secretary", "operator")
 
@@ -56,6 +65,37 @@ staff_session = Table(
         default=False,
     ),
     may("proved_at", Instant, "when the password was given again; null: when it began"),
+    may("challenge", LargeBinary, "for a passkey, once: what for (a letter), and random bytes"),
+    may("challenge_at", Instant),
+)
+
+# What a key says of itself is public; without it, nothing here signs in anybody.
+staff_passkey = Table(
+    "staff_passkey",
+    metadata,
+    key("id", String(32)),
+    must("staff_id", String(32), refers="staff.id", index=True),
+    must("credential_id", LargeBinary, "as the key calls itself", unique=True),
+    must("public_key", LargeBinary, "COSE"),
+    must("sign_count", BigInteger, "how often the key says it was used; 0: it does not count"),
+    must("transports", String(80), "ways to reach the key, by spaces"),
+    must("name", String(40), "as its owner calls it"),
+    must("created_at", Instant),
+    may("used_at", Instant),
+)
+
+# For whoever has lost every other second factor; shown once, when they are made.
+staff_recovery = Table(
+    "staff_recovery",
+    metadata,
+    key("staff_id", String(32), refers="staff.id"),
+    key(
+        "code_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "keyed hash of a code and its owner; the code is kept nowhere",
+    ),
+    must("created_at", Instant),
+    may("used_at", Instant),
 )
 
 # Append only, like `history`: what staff did and whose file they read. A trigger lets a line be
@@ -82,4 +122,21 @@ act_reason = Table(
     metadata,
     key("id", RowId, "of the act", autoincrement=False),
     must("why_enc", Sealed),
+)
+
+# An act that concerns many people, until a second person has confirmed it and the first does it.
+approval = Table(
+    "approval",
+    metadata,
+    key("id", String(32)),
+    must("kind", String(24)),
+    must("subject", String(80), "ids and words of what is to be done; nothing personal"),
+    must("people", Integer, "how many a dry run said it touches"),
+    must("asked_by", String(60), "a staff id, or the account at the command line"),
+    must("asked_at", Instant),
+    must("until", Instant),
+    may("given_by", String(32), "the second person, a staff id"),
+    may("given_at", Instant),
+    may("used_at", Instant),
+    index("ix_approval_until", "until"),
 )

@@ -254,6 +254,12 @@ def wish_no_calls(connection: Connection, booking_id: str) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
+def count(connection: Connection) -> int:
+    """How many bookings there are of people who are not erased."""
+    statement = select(func.count()).select_from(booking).where(booking.c.erased_at.is_(None))
+    return int(connection.execute(statement).scalar_one())
+
+
 def export(
     connection: Connection, vault: Vault, *, with_people: bool = False
 ) -> Iterator[BookingRow]:

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Row, bindparam, false, func, or_, select, upd
 
 from models.accounts.tables import staff, staff_act
 from models.agents.tables import agent, leg
-from models.booking.bookings import STAND_INS
 from models.booking.tables import booking
 from models.call.tables import call, turn
 from models.call.turns import Body
@@ -131,16 +130,32 @@ def bookings_of_keys(connection: Connection, keys: Collection[str]) -> dict[str,
     return {row.idempotency_key: row.id for row in connection.execute(statement)}
 
 
-def bookings_of_person(connection: Connection, vault: Vault, number: str, born: date) -> list[str]:
-    """Bookings of a number (E.164) and a birth date, those that are ahead first, then newest."""
+def find_bookings(
+    connection: Connection,
+    vault: Vault,
+    *,
+    reference: str = "",
+    number: str = "",
+    born: date | None = None,
+    postcode: str = "",
+) -> list[str]:
+    """Bookings that all of what is given fits, those that are ahead first, then newest.
+
+    `number` is E.164. None where nothing is given by which one may be found.
+    """
+    known = {
+        booking.c.reference_idx: vault.index("reference", reference or None),
+        booking.c.phone_idx: vault.index("phone", number or None),
+        booking.c.dob_idx: vault.index("dob", born.isoformat() if born else None),
+    }
+    conditions = [column == index for column, index in known.items() if index is not None]
+    if not conditions:
+        return []
+    if postcode:
+        conditions.append(booking.c.postcode == postcode)
     statement = (
         select(booking.c.id)
-        .where(
-            booking.c.phone_idx == vault.index("phone", number),
-            booking.c.dob_idx == vault.index("dob", born.isoformat()),
-            # The booking behind a stand-in is there as well.
-            booking.c.state.not_in(STAND_INS),
-        )
+        .where(*conditions)
         .order_by(
             (booking.c.state == "confirmed").desc(), booking.c.created_at.desc(), booking.c.id
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import String, Table
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, LookUp, LookUpWay
 
 # What no process can settle by itself: an agent looks at it.
 agent_case = Table(
@@ -21,4 +21,20 @@ agent_case = Table(
     may("message_id", String(32)),
     index("ix_agent_case_open", "created_at", where="closed_at IS NULL"),
     index("ix_agent_case_booking_id", "booking_id"),
+)
+
+# Names whose files raise an alert when they are opened; a row for each word of a name. Neither the
+# name nor the birth date is kept.
+watched_name = Table(
+    "watched_name",
+    metadata,
+    key("watch_id", String(32)),
+    key(
+        "name_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "keyed hash of one word of a name and the birth date",
+    ),
+    must("who", String(32), "a staff id, or a word: operator"),
+    must("at", Instant),
+    index("ix_watched_name_name_idx", "name_idx"),
 )

@@ -5,6 +5,7 @@ A unique index ensures that at most one alert of a name is raised at a time.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,6 +46,32 @@ def begin(
     """Raise one; False where it is raised already."""
     values = {"id": alert_id, "name": name, "value": value, "threshold": threshold}
     return insert_new(connection, clock, alert, values, "began_at")
+
+
+def happened(
+    connection: Connection,
+    clock: Clock,
+    alert_id: str,
+    *,
+    name: str,
+    value: float,
+    threshold: float,
+) -> None:
+    """Something that lasts no time: raised until somebody looks after it; once more adds one."""
+    if begin(connection, clock, alert_id, name=name, value=value, threshold=threshold):
+        return
+    lasts = (alert.c.name == name, alert.c.ended_at.is_(None))
+    connection.execute(update(alert).where(*lasts).values(value=alert.c.value + 1))
+
+
+def end_seen(connection: Connection, clock: Clock, names: Collection[str]) -> int:
+    """End those of these names that somebody looks after; gives how many."""
+    statement = (
+        update(alert)
+        .where(alert.c.name.in_(names), alert.c.seen_by.is_not(None), alert.c.ended_at.is_(None))
+        .values(ended_at=clock.at())
+    )
+    return connection.execute(statement).rowcount
 
 
 def end(connection: Connection, clock: Clock, name: str) -> bool:

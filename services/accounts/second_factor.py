@@ -1,18 +1,29 @@
-"""The second factor: six digits that an authenticator makes of a secret and the time (RFC 6238)."""
+"""The second factor: six digits that an authenticator makes of a secret and the time (RFC 6238).
+
+And recovery codes, for whoever has lost the authenticator and every passkey: each is good once.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 
 from base64 import b32encode
 from datetime import datetime
+
+from models.crypto import Vault
 
 STEP_SECONDS = 30
 # Clocks of telephones are not exact: the step before and the one after are taken, too.
 _AROUND = (0, -1, 1)
 _SECRET_BYTES = 20
 ISSUER = "Allo rendez-vous"
+RECOVERY_CODES = 8
+# Of these letters, none of which is taken for another: 79 bits in a code.
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_RECOVERY_LETTERS = 16
+_GROUP = 4
 
 
 def new_secret() -> str:
@@ -54,11 +65,6 @@ def code_at(secret: str, moment: datetime) -> str:
     return _code(secret, _step(moment))
 
 
-def next_code(secret: str, moment: datetime, *, after: int) -> str:
-    """The code of a moment (UTC), or the first one of a step later than `after`."""
-    return _code(secret, max(_step(moment), after + 1))
-
-
 def step_of(secret: str, code: str, moment: datetime) -> int | None:
     """Which time step around a moment (UTC) a code is of; None when it is of none."""
     digits = "".join(code.split())
@@ -67,6 +73,25 @@ def step_of(secret: str, code: str, moment: datetime) -> int | None:
         if hmac.compare_digest(_code(secret, step).encode(), digits.encode()):
             return step
     return None
+
+
+def new_recovery_codes() -> list[str]:
+    """RECOVERY_CODES codes, as they are shown: four groups of four letters."""
+    return [_grouped() for _ in range(RECOVERY_CODES)]
+
+
+def _grouped() -> str:
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(_RECOVERY_LETTERS))
+    return "-".join(letters[at : at + _GROUP] for at in range(0, _RECOVERY_LETTERS, _GROUP))
+
+
+def recovery_index(vault: Vault, staff_id: str, code: str) -> bytes:
+    """What is kept of a recovery code: a keyed hash of it and its owner.
+
+    People type it in any case, with or without what stands between its groups.
+    """
+    letters = "".join(one for one in code.casefold() if one.isalnum())[:_RECOVERY_LETTERS]
+    return vault.index("recovery", f"{staff_id}:{letters}") or b""
 
 
 def _step(moment: datetime) -> int:

@@ -19,8 +19,9 @@ from datetime import timedelta
 import structlog
 
 from models import attempts
+from models.accounts import factors
 from models.accounts import staff as rows
-from models.accounts.staff import STRONG_ROLES, Staff, StaffAccount, StaffSession, StaffSessionView
+from models.accounts.staff import Staff, StaffAccount, StaffSession, StaffSessionView
 from models.attempts import AttemptCountQuery, Subject
 from models.database import Connection
 from services.accounts import passwords, second_factor
@@ -88,14 +89,15 @@ class BegunSession:
 
 
 def needs(visit: StaffSession) -> str:
-    """The step missing before a user is signed in: "code", "password", "enrol" or ""."""
-    if visit.has_totp and not visit.strong:
+    """The step missing before a user is signed in: "code", "password", "enrol" or "".
+
+    Whatever the role, nothing else is shown to a session without a second factor.
+    """
+    if visit.has_factor and not visit.strong:
         return "code"
     if visit.password_temporary:
         return "password"
-    if visit.staff.role in STRONG_ROLES and not visit.strong:
-        return "enrol"
-    return ""
+    return "" if visit.strong else "enrol"
 
 
 class SignIn:
@@ -216,7 +218,7 @@ class SignIn:
         """
         store = self._store
         login = fold(login)[:_LONGEST_LOGIN]
-        tries = self._count("sign_in", login, origin)
+        tries = self.count("sign_in", login, origin)
         with store.database.statement() as connection:
             account = rows.by_login(connection, store.vault, login)
         if account is not None and not self._usable(account):
@@ -242,19 +244,66 @@ class SignIn:
     def give_code(self, visit: StaffSession, token: str, code: str, origin: Origin) -> BegunSession:
         """The second factor; a code is taken once. The session gets a new token.
 
-        Raises Wrong, Closed.
+        An account for demonstration may give its code again: everybody knows its secret, and
+        several people try it within half a minute. Raises Wrong, Closed.
         """
         store, staff = self._store, visit.staff
-        tries = self._count("code", staff.login, origin)
+        tries = self.count("code", staff.login, origin)
         with store.database.transaction() as connection:
             account = rows.by_id(connection, store.vault, staff.id, lock=True)
             secret = account.totp_secret if account else None
             step = secret and second_factor.step_of(secret, code, store.clock.now())
-            if not step or not rows.use_step(connection, staff.id, step):
+            again = self._demonstration and visit.demonstration
+            if not step or not (rows.use_step(connection, staff.id, step) or again):
                 SIGN_INS.labels("wrong_code").inc()
                 raise WrongCredentials
             attempts.succeed(connection, tries)
-            return self._renew(connection, staff, token, strong=True)
+            return self.renew(connection, staff, token, strong=True)
+
+    def give_recovery_code(
+        self, visit: StaffSession, token: str, code: str, origin: Origin
+    ) -> BegunSession:
+        """A recovery code in place of the second factor, once. The session gets a new token.
+
+        It takes no factor away: its owner adds another, and has this one go. Raises Wrong, Closed.
+        """
+        store, staff = self._store, visit.staff
+        tries = self.count("code", staff.login, origin)
+        index = second_factor.recovery_index(store.vault, staff.id, code)
+        with store.database.transaction() as connection:
+            rows.by_id(connection, store.vault, staff.id, lock=True)
+            if not factors.use_code(connection, store.clock, staff.id, index):
+                SIGN_INS.labels("wrong_code").inc()
+                raise WrongCredentials
+            attempts.succeed(connection, tries)
+            left = factors.codes_left(connection, staff.id)
+            record_act(
+                connection, store, staff.id, "staff_recovery_used", staff.id, details={"left": left}
+            )
+            return self.renew(connection, staff, token, strong=True)
+
+    def new_recovery_codes(self, visit: StaffSession) -> list[str]:
+        """Recovery codes in place of all that there were; nobody can show them a second time.
+
+        Raises Unproved, and Wrong where the session has no second factor yet.
+        """
+        if needs(visit):
+            raise WrongCredentials
+        if not self.is_proved(visit):
+            raise Unproved
+        store, staff = self._store, visit.staff
+        codes = second_factor.new_recovery_codes()
+        indexes = [second_factor.recovery_index(store.vault, staff.id, one) for one in codes]
+        with store.database.transaction() as connection:
+            rows.by_id(connection, store.vault, staff.id, lock=True)
+            factors.replace_codes(connection, store.clock, staff.id, indexes)
+            record_act(connection, store, staff.id, "staff_recovery_made", staff.id)
+        return codes
+
+    def recovery_codes_left(self, staff: Staff) -> int:
+        """How many recovery codes a staff member has not used."""
+        with self._store.database.statement() as connection:
+            return factors.codes_left(connection, staff.id)
 
     def prove(self, visit: StaffSession, token: str, password: str, origin: Origin) -> None:
         """Check the session owner's password, before an act that would outlast the session.
@@ -263,7 +312,7 @@ class SignIn:
         passwords.TooBusy. Source: OWASP ASVS 5.0, 7.5.1.
         """
         store, staff = self._store, visit.staff
-        tries = self._count("sign_in", staff.login, origin)
+        tries = self.count("sign_in", staff.login, origin)
         with store.database.statement() as connection:
             account = rows.by_id(connection, store.vault, staff.id)
         if account is None or not passwords.fits(password, account.password_hash):
@@ -282,7 +331,7 @@ class SignIn:
         Raises Wrong (also where there is one already: only an operator takes it away), Closed.
         """
         store, staff = self._store, visit.staff
-        tries = self._count("code", staff.login, origin)
+        tries = self.count("code", staff.login, origin)
         secret = self.offered_secret(token)
         with store.database.transaction() as connection:
             account = rows.by_id(connection, store.vault, staff.id, lock=True)
@@ -293,7 +342,7 @@ class SignIn:
             rows.change_secret(connection, store.clock, store.vault, staff.id, secret)
             rows.use_step(connection, staff.id, step)
             record_act(connection, store, staff.id, "staff_totp", staff.id)
-            return self._renew(connection, staff, token, strong=True)
+            return self.renew(connection, staff, token, strong=True)
 
     def change_password(
         self, visit: StaffSession, token: str, *, old: str | None, new: str, origin: Origin
@@ -305,7 +354,7 @@ class SignIn:
         """
         store, staff = self._store, visit.staff
         passwords.check(new, login=staff.login, name=staff.name)
-        tries = self._count("sign_in", staff.login, origin)
+        tries = self.count("sign_in", staff.login, origin)
         with store.database.statement() as connection:
             account = rows.by_id(connection, store.vault, staff.id)
         if account is None:
@@ -320,7 +369,7 @@ class SignIn:
         with store.database.transaction() as connection:
             self._lock_unchanged(connection, account)
             attempts.succeed(connection, tries)
-            begun = self._renew(connection, staff, token, strong=visit.strong, alone=True)
+            begun = self.renew(connection, staff, token, strong=visit.strong, alone=True)
             columns = {"password_temporary": False, "demonstration": False}
             rows.change(connection, store.clock, staff.id, password_hash=hashed, **columns)
             record_act(connection, store, staff.id, "staff_password", staff.id)
@@ -335,10 +384,7 @@ class SignIn:
             account = rows.by_id(connection, store.vault, visit.staff.id)
         if account is None or account.totp_secret is None:
             return ""
-        # The one of now may be used up already; the next is taken, too.
-        return second_factor.next_code(
-            account.totp_secret, store.clock.now(), after=account.totp_step
-        )
+        return second_factor.code_at(account.totp_secret, store.clock.now())
 
     # Inside
 
@@ -358,7 +404,7 @@ class SignIn:
         rows.begin_session(connection, clock, token, staff.id, strong=strong, wall=wall)
         return token
 
-    def _renew(
+    def renew(
         self, connection: Connection, staff: Staff, token: str, *, strong: bool, alone: bool = False
     ) -> BegunSession:
         """End a session and begin its successor. Raises Wrong when it was over already."""
@@ -368,7 +414,7 @@ class SignIn:
             rows.end_sessions(connection, self._store.clock, staff.id)
         return BegunSession(self._new_session(connection, staff, strong=strong), staff)
 
-    def _count(self, kind: str, login: str, origin: Origin) -> list[int]:
+    def count(self, kind: str, login: str, origin: Origin) -> list[int]:
         """Count a try as wrong; gives what `attempts.succeed` takes back. Raises Closed."""
         store = self._store
         index = store.vault.index

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.understanding import NotUnderstood, telephone
+from models.accounts import factors
 from models.accounts import staff as rows
 from models.accounts.staff import (
     ROLES,
-    STRONG_ROLES,
     Act,
     RecordedAct,
     Staff,
@@ -39,6 +39,8 @@ OPERATOR = "operator"
 LONGEST_NAME = 80
 LONGEST_WHY = 120
 READ_FILE = "read_file"
+# Roles of those who may answer for what one person alone must not do.
+WITNESSES = frozenset({"supervisor", "operator"})
 DEMONSTRATION_PASSWORD = "poste-demonstration-1"  # noqa: S105 (for a machine that talks to itself)
 # 20 bytes in base 32; public, like the password.
 DEMONSTRATION_SECRET = "POSTEDEMONSTRATIONALLORENDEZVOUS"  # noqa: S105
@@ -197,21 +199,60 @@ def give_password(store: Store, login: str, password: str, *, by: str = OPERATOR
         _change(connection, store, who.id, by, "staff_password", columns)
 
 
-def give_second_factor(
-    store: Store, login: str, *, forget: bool = False, by: str = OPERATOR
-) -> str:
-    """A new second factor, as the address for an authenticator; their sessions end.
+def give_second_factor(store: Store, login: str, *, by: str = OPERATOR) -> str:
+    """A first second factor, as the address for an authenticator; their sessions end.
 
-    With `forget` there is none (""), and the next sign-in asks for one where the role needs it.
-    Raises StaffRefused.
+    Raises StaffRefused where there is one: no operator alone replaces it.
     """
-    secret = None if forget else second_factor.new_secret()
+    secret = second_factor.new_secret()
     with store.database.transaction() as connection:
         who = find(connection, store, login)
+        rows.by_id(connection, store.vault, who.id, lock=True)
+        if factors.has_any(connection, who.id):
+            raise StaffRefused(
+                f"{who.login} has a second factor; where it is lost: flask staff lost {who.login}"
+            )
         rows.change_secret(connection, store.clock, store.vault, who.id, secret)
-        what = "staff_totp_forgotten" if forget else "staff_totp"
-        _change(connection, store, who.id, by, what, {})
-    return second_factor.address(secret, who.login) if secret else ""
+        _change(connection, store, who.id, by, "staff_totp", {})
+    return second_factor.address(secret, who.login)
+
+
+def take_factor_away(store: Store, login: str, *, second: str, operator: str, why: str) -> None:
+    """Take away a lost second factor, by two people; its owner takes another at the next sign-in.
+
+    `operator` is the account at the command line, `second` the login of a supervisor or operator
+    who knows that the owner asks. Passkeys and recovery codes go too, and every session ends. The
+    password stays. Raises StaffRefused.
+    """
+    why = " ".join(why.split())
+    if not 0 < len(why) <= LONGEST_WHY:
+        raise StaffRefused(f"say why in 1 to {LONGEST_WHY} letters: it is kept, and nobody's data")
+    with store.database.transaction() as connection:
+        who = find(connection, store, login)
+        witness = _second_person(connection, store, second, who, operator)
+        if not factors.has_any(connection, who.id):
+            raise StaffRefused(f"{who.login} has no second factor")
+        rows.change_secret(connection, store.clock, store.vault, who.id, None)
+        factors.forget(connection, who.id)
+        rows.change(connection, store.clock, who.id)
+        rows.end_sessions(connection, store.clock, who.id)
+        details = {"by": operator, "second": witness.id}
+        record_act(connection, store, OPERATOR, "staff_factor_lost", who.id, why, details)
+
+
+def _second_person(
+    connection: Connection, store: Store, login: str, about: Staff, operator: str
+) -> Staff:
+    """Who else answers for an act; neither whom it is about nor the operator who does it.
+
+    Raises StaffRefused.
+    """
+    found = rows.by_login(connection, store.vault, fold(login))
+    if found is None or found.disabled or found.staff.role not in WITNESSES:
+        raise StaffRefused(f"{fold(login)!r} is no supervisor or operator with an open account")
+    if found.staff.id == about.id or found.staff.login == fold(operator):
+        raise StaffRefused(f"{found.staff.login} cannot be the second person: another one must")
+    return found.staff
 
 
 def sign_out_everywhere(store: Store, staff_id: str, *, by: str) -> int:
@@ -270,17 +311,11 @@ def phone_of(connection: Connection, store: Store, staff_id: str) -> str | None:
 
 def make_demonstration(store: Store) -> list[str]:
     """Accounts with a public password: never in production. Gives the new logins."""
-    made = []
-    for login, name, role, languages in _DEMONSTRATION:
-        new = _add_for_demonstration(store, login, name, role, languages)
-        if new is None:
-            continue
-        if role in STRONG_ROLES:
-            with store.database.transaction() as connection:
-                secret = DEMONSTRATION_SECRET
-                rows.change_secret(connection, store.clock, store.vault, new.id, secret)
-        made.append(login)
-    return made
+    return [
+        login
+        for login, name, role, languages in _DEMONSTRATION
+        if _add_for_demonstration(store, login, name, role, languages)
+    ]
 
 
 def _demonstration_centre(store: Store) -> str | None:
@@ -305,22 +340,30 @@ def make_crowd(store: Store, count: int) -> list[str]:
 
 def _add_for_demonstration(
     store: Store, login: str, name: str, role: str, languages: Collection[str]
-) -> Staff | None:
-    """An account with the public password; None where its login is there already."""
+) -> bool:
+    """An account with the public password and secret; False where its login is there already."""
     with store.database.statement() as connection:
-        if rows.by_login(connection, store.vault, login) is not None:
-            return None
-    return add(
-        store,
-        login=login,
-        name=name,
-        role=role,
-        languages=languages,
-        password=DEMONSTRATION_PASSWORD,
-        centre_id=_demonstration_centre(store) if role == "secretary" else None,
-        temporary=False,
-        demonstration=True,
-    )
+        there = rows.by_login(connection, store.vault, login)
+    new = there is None
+    if there is None:
+        add(
+            store,
+            login=login,
+            name=name,
+            role=role,
+            languages=languages,
+            password=DEMONSTRATION_PASSWORD,
+            centre_id=_demonstration_centre(store) if role == "secretary" else None,
+            temporary=False,
+            demonstration=True,
+        )
+    with store.database.transaction() as connection:
+        account = rows.by_login(connection, store.vault, login)
+        # One that was made by an earlier version has no secret yet.
+        if account and account.demonstration and not factors.has_any(connection, account.staff.id):
+            secret = DEMONSTRATION_SECRET
+            rows.change_secret(connection, store.clock, store.vault, account.staff.id, secret)
+    return new
 
 
 def demonstration_accounts(store: Store) -> list[str]:

@@ -17,6 +17,7 @@ from services.accounts.staff import READ_FILE, read_file
 from services.booking.find_booking import FoundBooking, read_booking
 from services.desk.caller_profile import CallerProfile, draft_of, read_caller_profile
 from services.desk.offers import Desk, DeskWork, hand_to_call, let_go, take_over
+from services.desk.watched import note_opened
 from services.service import Service
 from services.store import Store
 
@@ -31,8 +32,9 @@ TAKEN, HEARD, CHOSEN = "taken", "heard", "chosen_slot"
 # So long a file that was shown counts as read, and may be worked on; then it is read anew, which is
 # written down anew.
 FILE_OPEN = timedelta(hours=1)
+TALKING = "talking"
 # An agent has an entry in these.
-WITH_ENTRY = frozenset({"reserved", "talking", "wrapup"})
+WITH_ENTRY = frozenset({"reserved", TALKING, "wrapup"})
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ class AtDesk(DeskWork):
     def entry(self) -> QueueEntry | None:
         return self.agent_session.entry
 
+    @property
+    def is_on_line(self) -> bool:
+        """Whether the agent has a caller to talk with: the person is the reason by being there."""
+        return self.entry is not None and self.agent_session.state == TALKING
+
     def look_again(self) -> None:
         """Read the agent's session once more, after this transaction changed it."""
         self.agent_session = agent_session_of(self.connection, self.store, self.staff)
@@ -116,19 +123,27 @@ class AtDesk(DeskWork):
         """The file of the caller an agent has; that it was read is written down, once."""
         if self.entry is None:
             return None
-        if not self.has_read(self.entry.id):
+        first = not self.has_read(self.entry.id)
+        if first:
             read_file(self.connection, self.store, self.staff, self.entry.id, why=CALL)
-        return read_caller_profile(
+        profile = read_caller_profile(
             self.connection, self.store, self.entry, desk_holder=self.desk.holder_id
         )
+        for found in profile.bookings if first else ():
+            note_opened(self.connection, self.store, self.staff.id, found.file)
+        return profile
 
     def read_booking(self, booking_id: str) -> FoundBooking | None:
         """A booking, and that this agent reads it: the call is the reason, or one was given."""
-        if not self.has_read(booking_id):
+        first = not self.has_read(booking_id)
+        if first:
             why = CALL if self.entry else ""
             details = {"entry": self.entry.id} if self.entry else {}
             read_file(self.connection, self.store, self.staff, booking_id, why=why, **details)
-        return read_booking(self.connection, self.store, booking_id)
+        found = read_booking(self.connection, self.store, booking_id)
+        if first and found is not None:
+            note_opened(self.connection, self.store, self.staff.id, found.file)
+        return found
 
     # ------------------------------------------------------------ what is kept with the entry
 

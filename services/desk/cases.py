@@ -22,6 +22,7 @@ from services.booking.find_booking import FoundBooking, read_booking
 from services.desk.booking import BookingRefused, Refusal
 from services.desk.caller_profile import BOOKED
 from services.desk.search import count
+from services.desk.watched import note_opened
 from services.messages import phone_capabilities
 from services.messages.notices import Reason
 from services.messages.phone_capabilities import PhoneKind
@@ -117,6 +118,8 @@ def open_case(
         count(connection, store, staff, 1, why=f"case {case.kind}")
         read_file(connection, store, staff, case.booking_id, why=f"case {case.kind}", case=case.id)
     found = read_booking(connection, store, case.booking_id)
+    if read:
+        note_opened(connection, store, staff.id, found.file if found else None)
     number = found.file.number if found else None
     may_ring = phone_capabilities.kind_of_number(number) is not PhoneKind.NONE
     return OpenedCase(shown, found, may_ring)

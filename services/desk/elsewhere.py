@@ -35,14 +35,14 @@ _WHY = "code"
 _KEY = "desk-link:"
 
 
-def take_up(at: DeskWork, staff: Staff, code: str) -> Session | None:
+def take_up(at: DeskWork, staff: Staff, code: str, *, on_line: bool) -> Session | None:
     """What a code is for, with its places under the desk's name, in the caller's transaction.
 
     None for a wrong code, and where somebody else was quicker. A try counts as a file that is
-    searched for. Raises services.desk.search.TooManyProfiles.
+    searched for; after a call it stops. Raises services.desk.search.TooManyProfiles.
     """
     at.alone()
-    count(at.connection, at.store, staff, 1, why=_WHY)
+    count(at.connection, at.store, staff, 1, why=_WHY, stops=not on_line)
     earlier_id = resume_call.of_code(at.connection, at.store, code)
     if earlier_id is None:
         return None

@@ -1,38 +1,53 @@
-"""Find somebody's bookings without their call as the reason: a reason is typed, and kept.
+"""Find somebody's booking: three things known of them, or the person on the line; then a reason.
 
-Whoever searches is no caller who might guess: nothing is hidden from them, and everything they
-looked at is in the history of what staff did.
+What is found is masked until a reason of a list is chosen; whoever searched for what, and each file
+that was opened, is in the history of what staff did. A file counts, so that nobody reads the
+neighbours: beyond MOST_FILES in an hour a search without a caller is refused, and a supervisor is
+told. An agent who has a caller on the line is never stopped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from models import attempts
 from models.accounts.staff import Staff
-from models.booking import changes
 from models.database import Connection
 from models.desk import desk as rows
+from models.supervision import alerts
 from services.accounts.staff import read_file, record_act
 from services.attempts import subject, tried
 from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.stand_in import behind
+from services.desk.watched import note_opened, words_of
 from services.store import Store
 
-SHORTEST_REASON = 5
 REFERENCE_DIGITS = 10
 SEARCHED = "searched"
+# Without the person on the line, so much is known of whoever is looked for.
+LEAST_CRITERIA = 3
+# Why a file is opened; words for each are below desk.search.why.
+REASONS = ("asked", "rings_back", "message", "centre", "mistake", "complaint")
+# What was found may be opened so long; then it is searched for anew.
+FOUND_FOR = timedelta(hours=1)
 # Files that somebody may open in this time without their caller's own call as the reason. Enough
 # for work, and no way to read the neighbours.
 MOST_FILES = 60
 FILES_WITHIN = timedelta(hours=1)
-TOO_MANY = "search_limit"
+# The act of somebody who reached it, and the board's alert.
+TOO_MANY = ALERT = "search_limit"
 _FILES = "desk_file"
+_SHOWN_DIGITS = 2
 
 
 class NoReason(Exception):
-    """Nothing is looked up without a reason of at least SHORTEST_REASON letters."""
+    """No file is opened without a reason of REASONS."""
+
+
+class TooFewCriteria(Exception):
+    """Too little is known of whoever is looked for."""
 
 
 class TooManyProfiles(Exception):
@@ -40,61 +55,153 @@ class TooManyProfiles(Exception):
 
 
 @dataclass(frozen=True)
-class ByReference:
-    """Ten digits."""
+class Criteria:
+    """What is known of somebody; empty is not known. `number` is E.164."""
 
-    reference: str
+    reference: str = ""
+    number: str = ""
+    born: date | None = None
+    postcode: str = ""
+    name: str = ""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The names of those that are known."""
+        named = ("reference", "number", "born", "postcode", "name")
+        return tuple(one for one in named if getattr(self, one))
+
+    def are_enough(self, *, on_line: bool) -> bool:
+        """Whether so much may be searched by; `on_line`: the agent has a caller."""
+        if on_line and (self.reference or (self.number and self.born)):
+            return True
+        return len(self.given) >= LEAST_CRITERIA
+
+    def fit(self, found: FoundBooking) -> bool:
+        """Whether the name is that of the booking, in any order and without accents."""
+        return not self.name or words_of(self.name) <= words_of(found.file.name or "")
 
 
 @dataclass(frozen=True)
-class ByPerson:
-    """A number (E.164) and a birth date."""
+class Masked:
+    """What tells bookings apart that were found, and nothing more: the ends of their numbers."""
 
-    number: str
-    born: date
+    id: str
+    reference_end: str
+    number_end: str
+    channel: str
+    live: bool
 
 
 def search(
+    connection: Connection, store: Store, staff: Staff, by: Criteria, *, on_line: bool
+) -> tuple[Masked, ...]:
+    """The bookings that everything known fits, masked, in the caller's transaction.
+
+    A search that finds nothing counts as one file: else guessing would cost nothing. Raises
+    TooFewCriteria, TooManyProfiles.
+    """
+    if not by.are_enough(on_line=on_line):
+        raise TooFewCriteria
+    way = "+".join(by.given)
+    _look_at_limit(connection, store, staff, why=way, stops=not on_line)
+    ids = rows.find_bookings(
+        connection,
+        store.vault,
+        reference=by.reference,
+        number=by.number,
+        born=by.born,
+        postcode=by.postcode,
+    )
+    found = [one for one in _read(connection, store, ids) if by.fit(one)]
+    if not found:
+        count(connection, store, staff, 1, why=way, stops=not on_line)
+    for booking_id in [one.file.id for one in found] or [""]:
+        details = {"by": way, "found": len(found)}
+        record_act(connection, store, staff.id, SEARCHED, booking_id, details=details)
+    return tuple(_masked(one) for one in found)
+
+
+def _read(connection: Connection, store: Store, ids: Sequence[str]) -> Iterator[FoundBooking]:
+    """These bookings, each once; for a stand-in the booking that there is."""
+    seen = set[str]()
+    for one in ids:
+        found = read_booking(connection, store, one)
+        if found is not None and found.file.is_stand_in:
+            real = behind(connection, store, found.file)
+            found = read_booking(connection, store, real) if real else None
+        if found is not None and found.file.id not in seen:
+            seen.add(found.file.id)
+            yield found
+
+
+def open_found(
     connection: Connection,
     store: Store,
     staff: Staff,
-    by: ByReference | ByPerson,
+    booking_id: str,
     *,
     reason: str,
-) -> tuple[FoundBooking, ...]:
-    """The bookings that are meant, in the caller's transaction. Raises NoReason, TooManyFiles.
+    on_line: bool,
+) -> FoundBooking | None:
+    """A file that this agent found within FOUND_FOR, for a reason, which is written down.
 
-    A search that finds nothing counts as one file: else guessing would cost nothing.
+    None where they did not find it. Raises NoReason, TooManyProfiles.
     """
-    reason = " ".join(reason.split())
-    if sum(letter.isalpha() for letter in reason) < SHORTEST_REASON:
+    if reason not in REASONS:
         raise NoReason
-    if isinstance(by, ByReference):
-        found = changes.find_by_reference(connection, store.vault, by.reference)
-        ids = [found.id] if found else []
-        if found is not None and found.is_stand_in:
-            # Staff see the booking that there is.
-            real = behind(connection, store, found)
-            ids = [real] if real else []
-        way = "reference"
-    else:
-        ids = rows.bookings_of_person(connection, store.vault, by.number, by.born)
-        way = "person"
-    count(connection, store, staff, max(len(ids), 1), why=reason)
-    if not ids:
-        details = {"by": way, "found": 0}
-        record_act(connection, store, staff.id, SEARCHED, "", reason, details)
-    for one in ids:
-        read_file(connection, store, staff, one, why=reason, by=way)
-    read = (read_booking(connection, store, one) for one in ids)
-    return tuple(one for one in read if one is not None)
+    acted = rows.has_acted(connection, store.clock, staff.id, SEARCHED, booking_id, FOUND_FOR)
+    if not acted:
+        return None
+    count(connection, store, staff, 1, why=reason, stops=not on_line)
+    read_file(connection, store, staff, booking_id, why=reason)
+    found = read_booking(connection, store, booking_id)
+    note_opened(connection, store, staff.id, found.file if found else None)
+    return found
 
 
-def count(connection: Connection, store: Store, staff: Staff, files: int, *, why: str) -> None:
-    """Count files that are searched for, before they are read. Raises TooManyFiles."""
+def count(
+    connection: Connection,
+    store: Store,
+    staff: Staff,
+    files: int,
+    *,
+    why: str,
+    stops: bool = True,
+) -> None:
+    """Count files before they are read; one too many tells a supervisor.
+
+    Raises TooManyProfiles where it `stops`: not while a caller is on the line.
+    """
+    who = _look_at_limit(connection, store, staff, why=why, stops=stops, more=files)
+    attempts.add(connection, store.clock, [who] * files, good=True)
+
+
+def _look_at_limit(
+    connection: Connection, store: Store, staff: Staff, *, why: str, stops: bool, more: int = 1
+) -> attempts.Subject:
+    """Who a file counts for. Raises TooManyProfiles."""
     who = subject(store, _FILES, "staff", staff.id)
     (before,) = tried(connection, store, [who], within=FILES_WITHIN, failed=False)
-    if before + files > MOST_FILES:
-        record_act(connection, store, staff.id, TOO_MANY, "", why, {"files": before})
+    if before + more <= MOST_FILES:
+        return who
+    told = rows.has_acted(connection, store.clock, staff.id, TOO_MANY, staff.id, FILES_WITHIN)
+    if not told:
+        record_act(connection, store, staff.id, TOO_MANY, staff.id, why, {"files": before})
+        alert_id = store.chance.identifier()
+        alerts.happened(
+            connection, store.clock, alert_id, name=ALERT, value=before, threshold=MOST_FILES
+        )
+    if stops:
         raise TooManyProfiles
-    attempts.add(connection, store.clock, [who] * files, good=True)
+    return who
+
+
+def _masked(found: FoundBooking) -> Masked:
+    file = found.file
+    return Masked(
+        file.id,
+        file.reference[-_SHOWN_DIGITS:],
+        (file.number or "")[-_SHOWN_DIGITS:],
+        file.channel,
+        bool(file.live),
+    )

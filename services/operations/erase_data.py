@@ -15,7 +15,7 @@ from datetime import timedelta
 import structlog
 
 from models import attempts
-from models.accounts import staff
+from models.accounts import approvals, staff
 from models.booking import bookings, reach
 from models.call import calls, pace, resume, turns
 from models.centre_day import attendance
@@ -134,6 +134,7 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "tries": (attempts.erase_old, KEPT),
     "sessions": (staff.forget_sessions, SESSIONS_KEPT),
     "acts": (staff.forget_acts, ACTS_KEPT),
+    "acts for two": (approvals.forget, SESSIONS_KEPT),
     "resume codes": (resume.forget_codes, KEPT),
     "codes typed back": (reach_codes.forget, KEPT),
     "where bookings came from": (reach.forget_places, KEPT),

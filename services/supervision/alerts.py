@@ -42,8 +42,10 @@ EASED: Final = 0.8
 ENOUGH: Final = 20
 # For a step with hardly any failures yesterday, this rate (a part of 1) is taken for usual.
 USUAL_FAILURE: Final = 0.05
-# The scheduler raises and ends them.
-_JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT, cancel_freeze.ALERT})
+# What happened once, and lasts until a supervisor looks after it.
+HAPPENED: Final = frozenset({"search_limit", "watched_file"})
+# The scheduler raises and ends the first two.
+_JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT, cancel_freeze.ALERT}) | HAPPENED
 # Changes older than this are not told any more.
 NEWS_FOR: Final = timedelta(hours=6)
 _AT_ONCE = 20
@@ -123,7 +125,7 @@ def apply(
 
     `lasting`: the names of the alerts that are raised.
     """
-    changed = 0
+    changed = alerts.end_seen(connection, store.clock, HAPPENED) if lasting & HAPPENED else 0
     values = {one.name: one for one in judged}
     for name in lasting - _JUDGED_ELSEWHERE:
         if name not in values or values[name].eased:

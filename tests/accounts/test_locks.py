@@ -31,7 +31,7 @@ def camille(made: House) -> Browser:
     """An agent's own browser, which signed in before and is out now."""
     made.employs("agent", login="camille", password=PASSWORD)
     browser = Browser(made.app)
-    browser.signs_in("camille")
+    browser.comes_in(made, "camille")
     browser.goes("/compte")
     browser.sends("/deconnexion")
     return browser
@@ -55,16 +55,16 @@ def test_after_five_wrong_tries_strangers_wait_even_with_the_right_password(
 ):
     assert guesses(made, 7) == [401] * WRONG_FOR_LOGIN + [429] * 2
     stranger = Browser(made.app, address="203.0.113.9")
-    answer = stranger.signs_in("camille")
+    answer = stranger.comes_in(made, "camille")
     assert answer.status_code == 429
     assert "quart d’heure" in answer.text
     made.clock.advance(QUARTER + timedelta(seconds=1))  # type: ignore[attr-defined]
-    assert stranger.signs_in("camille").status_code == 302
+    assert stranger.comes_in(made, "camille").status_code == 302
 
 
 def test_a_thousand_tries_of_a_stranger_do_not_keep_the_agent_out(made: House, camille: Browser):
     assert set(guesses(made, 1000)) == {401, 429}
-    assert camille.signs_in("camille").status_code == 302
+    assert camille.comes_in(made, "camille").status_code == 302
     assert camille.is_in()
 
 
@@ -72,8 +72,8 @@ def test_not_even_from_the_agents_own_address(made: House, camille: Browser):
     """All of a centre may come from one address."""
     for number in range(WRONG_FROM_ADDRESS):
         guesses(made, 1, login=f"login{number}", far=False)
-    assert Browser(made.app).signs_in("camille").status_code == 429
-    assert camille.signs_in("camille").status_code == 302
+    assert Browser(made.app).comes_in(made, "camille").status_code == 429
+    assert camille.comes_in(made, "camille").status_code == 302
 
 
 def test_a_closed_login_is_closed_whether_it_exists_or_not(made: House, camille: Browser):
@@ -99,13 +99,13 @@ def test_the_known_device_has_a_count_of_its_own(made: House, camille: Browser):
     assert statuses == [401] * 10 + [429] * 2
     # Strangers' tries were none of these, and these are none of theirs.
     made.clock.advance(QUARTER + timedelta(seconds=1))  # type: ignore[attr-defined]
-    assert camille.signs_in("camille").status_code == 302
+    assert camille.comes_in(made, "camille").status_code == 302
 
 
 def test_right_ones_are_not_counted_as_wrong(made: House, camille: Browser):
     for _ in range(WRONG_FOR_LOGIN + 3):
         stranger = Browser(made.app, address="203.0.113.9")
-        assert stranger.signs_in("camille").status_code == 302
+        assert stranger.comes_in(made, "camille").status_code == 302
 
 
 def test_a_device_that_is_known_for_one_login_is_a_stranger_for_another(
@@ -122,15 +122,15 @@ def test_a_device_that_is_known_for_one_login_is_a_stranger_for_another(
 
 def test_several_people_share_a_machine(made: House, camille: Browser):
     made.employs("agent", login="dominique", password=PASSWORD)
-    camille.signs_in("dominique")
+    camille.comes_in(made, "dominique")
     camille.goes("/compte")
     camille.sends("/deconnexion")
     guesses(made, 10)
     guesses(made, 10, login="dominique")
-    assert camille.signs_in("camille").status_code == 302
+    assert camille.comes_in(made, "camille").status_code == 302
     camille.goes("/compte")
     camille.sends("/deconnexion")
-    assert camille.signs_in("dominique").status_code == 302
+    assert camille.comes_in(made, "dominique").status_code == 302
 
 
 @pytest.mark.parametrize("change", ["login", "signature", "age"])
@@ -146,7 +146,7 @@ def test_the_mark_of_a_device_cannot_be_made_up(made: House, camille: Browser, c
     guesses(made, 6)
     stranger = Browser(made.app, address="203.0.113.9")
     stranger.plants(DEVICE, cookie)
-    assert stranger.signs_in("camille").status_code == 429
+    assert stranger.comes_in(made, "camille").status_code == 429
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "....", "a.b.c.d", "é.1.2.3", "." * 3000])
@@ -154,7 +154,7 @@ def test_whatever_stands_in_the_cookie_of_a_device_nothing_breaks(made: House, c
     made.employs("agent", login="camille", password=PASSWORD)
     browser = Browser(made.app)
     browser.plants(DEVICE, cookie)
-    assert browser.signs_in("camille").status_code == 302
+    assert browser.comes_in(made, "camille").status_code == 302
 
 
 def test_codes_are_counted_apart_and_guessing_them_stops(made: House):

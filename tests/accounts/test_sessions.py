@@ -37,7 +37,7 @@ def later(made: House, **after: int) -> None:
 def test_a_stolen_session_ends_with_signing_out(made: House):
     made.employs("agent", login="camille", password=PASSWORD)
     browser = Browser(made.app)
-    browser.signs_in("camille")
+    browser.comes_in(made, "camille")
     stolen = thief(made, browser.cookie())
     assert stolen.is_in()
     browser.goes("/compte")
@@ -67,7 +67,7 @@ def test_a_planted_session_is_not_taken_over(made: House):
     for name in (SESSION, FORM):
         browser = Browser(made.app)
         browser.plants(name, "known-to-a-thief")
-        browser.signs_in("camille")
+        browser.comes_in(made, "camille")
         assert browser.is_in()
         assert browser.cookie() not in {"", "known-to-a-thief"}
         assert not thief(made, "known-to-a-thief").is_in()
@@ -84,7 +84,7 @@ def test_the_token_of_a_form_is_no_session(made: House):
 def test_signing_in_again_ends_the_session_that_the_browser_had(made: House):
     made.employs("agent", login="camille", password=PASSWORD)
     browser = Browser(made.app)
-    browser.signs_in("camille")
+    browser.comes_in(made, "camille")
     first = browser.cookie()
     browser.goes("/connexion", query_string={"lang": "fr"})
     browser.goes("/compte")
@@ -106,13 +106,16 @@ CHANGES: dict[str, Callable[[House], object]] = {
     "disabled": lambda made: accounts.disable(made.store, "maxence"),
     "role": lambda made: accounts.change_role(made.store, "maxence", "operator"),
     "password": lambda made: accounts.give_password(made.store, "maxence", PASSWORD),
-    "second factor": lambda made: accounts.give_second_factor(made.store, "maxence"),
+    "second factor": lambda made: accounts.take_factor_away(
+        made.store, "maxence", second="dominique", operator="root", why="lost"
+    ),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_whoever_is_changed_is_out_at_the_next_request(made: House, change: str):
     who = made.employs("supervisor", login="maxence")
+    made.employs("operator", login="dominique")
     browser = made.signs_in("supervisor", staff=who)
     assert browser.get("/compte").status_code == 200
     CHANGES[change](made)
@@ -123,7 +126,7 @@ def test_the_store_has_no_token_and_no_secret_in_the_open(made: House):
     who = made.employs("agent", login="camille", password=PASSWORD)
     secret = has_code(made, who.id)
     browser = Browser(made.app)
-    browser.signs_in("camille")
+    browser.comes_in(made, "camille")
     browser.sends("/connexion/code", code=code_of(made, secret))
     accounts.set_phone(made.store, who.id, "06 12 34 56 78")
     with made.database.statement() as connection:
@@ -299,7 +302,7 @@ def test_a_form_of_before_signing_in_does_nothing_after_it(made: House):
     browser = Browser(made.app)
     browser.goes("/connexion")
     before = browser.token()
-    browser.sends("/connexion", login="camille", password=PASSWORD)
+    browser.comes_in(made, "camille")
     answer = browser.sends("/compte/telephone", phone="0612345678", csrf_token=before)
     assert answer.status_code == 400
     assert "Page trop ancienne" in answer.text

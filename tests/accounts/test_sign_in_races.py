@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -226,3 +227,23 @@ def test_nobody_changes_the_history(service: House, verb: str):
         connection.exec_driver_sql(verb)
     with service.database.statement() as connection:
         assert connection.execute(select(func.count()).select_from(staff_act)).scalar_one() == 1
+
+
+def takes_challenges(service: House) -> list[object]:
+    """What each of several gets who answer to one challenge at once."""
+    who = service.employs("agent", login="camille")
+    with service.database.transaction() as connection:
+        staff.begin_session(connection, service.clock, "the token", who.id, strong=False)
+        staff.put_challenge(connection, service.clock, "the token", b"u" + b"random")
+
+    def take(_number: int) -> bytes | None:
+        with service.database.transaction() as connection:
+            return staff.take_challenge(
+                connection, service.clock, "the token", timedelta(minutes=5)
+            )
+
+    return together(AT_ONCE, take)
+
+
+def test_one_challenge_is_answered_once(service: House):
+    assert [one for one in takes_challenges(service) if one is not None] == [b"urandom"]

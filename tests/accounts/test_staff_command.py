@@ -49,7 +49,7 @@ def test_a_password_from_standard_input_is_not_printed_and_needs_no_change(made:
     assert added.exit_code == 0, added.output
     assert PASSWORD not in added.output
     browser = Browser(made.app)
-    browser.signs_in("camille")
+    browser.comes_in(made, "camille")
     assert browser.is_in()
     assert account(made, "camille").staff.languages == ("fr", "en")
 
@@ -98,6 +98,7 @@ def test_what_is_not_right_is_said_in_a_sentence(
         ["disable", "nobody"],
         ["password", "nobody"],
         ["totp", "nobody"],
+        ["lost", "nobody", "--with", "nobody", "--why", "lost"],
         ["signout", "nobody"],
         ["queues", "nobody"],
         ["acts", "--login", "nobody"],
@@ -141,13 +142,18 @@ def test_roles_passwords_and_accounts_change(made: House):
     assert not account(made, "camille").disabled
 
 
-def test_a_lost_device_is_replaced_or_forgotten(made: House):
+def test_a_second_factor_is_taken_away_by_two_and_replaced_by_none(made: House):
     made.employs("supervisor", login="maxence")
+    made.employs("operator", login="dominique")
     assert "otpauth://" in flask(made, "totp", "maxence").output
     first = account(made, "maxence").totp_secret
-    flask(made, "totp", "maxence")
-    assert account(made, "maxence").totp_secret not in {None, first}
-    flask(made, "totp", "maxence", "--forget")
+    assert first is not None
+    again = flask(made, "totp", "maxence")
+    assert again.exit_code == 1
+    assert "flask staff lost maxence" in again.output
+    assert account(made, "maxence").totp_secret == first
+    lost = flask(made, "lost", "maxence", "--with", "dominique", "--why", "telephone stolen")
+    assert lost.output == "maxence has no second factor\n"
     assert account(made, "maxence").totp_secret is None
 
 
@@ -233,3 +239,14 @@ def test_every_command_shows_an_example(made: House):
     for name, command in group.commands.items():
         assert (command.epilog or "").startswith("Example: flask staff"), name
         assert command.help, name
+
+
+def test_accounts_to_try_with_of_an_earlier_version_get_the_secret_that_everybody_knows(
+    made: House,
+):
+    accounts.make_demonstration(made.store)
+    agent = account(made, "agent1")
+    with made.database.transaction() as connection:
+        rows.change_secret(connection, made.clock, made.store.vault, agent.staff.id, None)
+    assert accounts.make_demonstration(made.store) == []
+    assert account(made, "agent1").totp_secret == accounts.DEMONSTRATION_SECRET

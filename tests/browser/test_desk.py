@@ -397,8 +397,9 @@ def test_without_scripts_the_page_does_what_is_needed(staged: DeskStage, browser
     page = agent.page
     page.click('form[action="/poste/pret"] button')
     expect(page.locator("#told")).to_have_text("Vous êtes prêt.")
-    page.fill("#search-reason", "la personne rappelle")
     page.fill("#search-reference", "1234567890")
+    page.fill("#search-born", "12031942")
+    page.fill("#search-postcode", "75011")
     page.click(".search button")
     expect(page.locator("#results")).to_contain_text("Rien n’est trouvé.")
     page.select_option("#pause-reason", "lunch")

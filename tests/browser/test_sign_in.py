@@ -10,9 +10,16 @@ import pytest
 
 from playwright.sync_api import Browser, Page, expect
 
+from models.accounts import factors
 from services.accounts import staff as accounts
-from services.accounts.second_factor import code_at
+from services.accounts.second_factor import (
+    RECOVERY_CODES,
+    code_at,
+    new_recovery_codes,
+    recovery_index,
+)
 from tests.browser.stage import PATIENCE_MS, served
+from tests.support.forms import code_of, has_code
 from tests.support.house import House, house
 from tests.support.pages import fetched, hindrances
 
@@ -85,7 +92,8 @@ def looks_right(desk: Desk) -> None:
 
 
 def test_an_agent_signs_in_by_keyboard_alone_and_changes_the_password(desk: Desk):
-    desk.house.employs("agent", login=LOGIN, password=PASSWORD, temporary=True)
+    who = desk.house.employs("agent", login=LOGIN, password=PASSWORD, temporary=True)
+    secret = has_code(desk.house, who.id)
     desk.goes("/compte")
     looks_right(desk)
     desk.types(LOGIN, "wrong wrong wrong")
@@ -94,6 +102,9 @@ def test_an_agent_signs_in_by_keyboard_alone_and_changes_the_password(desk: Desk
     # What was typed is still there, and the keyboard is in it.
     desk.page.keyboard.press("Tab")
     desk.types(PASSWORD)
+    assert desk.path().startswith("/connexion/code")
+    looks_right(desk)
+    desk.types(code_of(desk.house, secret))
     assert desk.path().startswith("/connexion/mot-de-passe")
     looks_right(desk)
     desk.page.focus("#new")
@@ -113,7 +124,34 @@ def test_a_supervisor_takes_a_second_factor_from_the_picture(desk: Desk):
     secret = desk.page.inner_text(".secret").replace(" ", "")
 
     desk.types(code_at(secret, desk.house.clock.now()))
+    # Recovery codes come with it, once.
+    assert desk.path().startswith("/compte/secours")
+    looks_right(desk)
+    with desk.page.expect_navigation():
+        desk.page.get_by_role("button", name="Montrer de nouveaux codes").click()
+    expect(desk.page.locator(".recovery-codes code")).to_have_count(RECOVERY_CODES)
+    looks_right(desk)
+    with desk.page.expect_navigation():
+        desk.page.get_by_role("link", name="C’est noté, continuer").click()
     assert desk.path() == "/compte"
+
+
+def test_a_recovery_code_lets_in_whoever_lost_the_device(desk: Desk):
+    who = desk.house.employs("agent", login=LOGIN, password=PASSWORD)
+    has_code(desk.house, who.id)
+    (code, *_) = new_recovery_codes()
+    with desk.house.database.transaction() as connection:
+        index = recovery_index(desk.house.store.vault, who.id, code)
+        factors.replace_codes(connection, desk.house.clock, who.id, [index])
+    desk.goes("/connexion?next=/compte")
+    desk.types(LOGIN, PASSWORD)
+    desk.page.get_by_text("Appareil perdu").click()
+    looks_right(desk)
+    desk.page.fill("#recovery", code)
+    with desk.page.expect_navigation():
+        desk.page.keyboard.press("Enter")
+    assert desk.path() == "/compte"
+    looks_right(desk)
 
 
 def test_the_account_to_try_with_shows_its_code(desk: Desk):
@@ -133,8 +171,10 @@ def test_the_account_to_try_with_shows_its_code(desk: Desk):
 def test_a_script_in_a_name_does_nothing(desk: Desk):
     name = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
     who = desk.house.employs("agent", login=LOGIN, password=PASSWORD, name=name)
+    secret = has_code(desk.house, who.id)
     desk.goes("/connexion?next=/compte")
     desk.types(LOGIN, PASSWORD)
+    desk.types(code_of(desk.house, secret))
     expect(desk.page.get_by_role("heading", level=1)).to_have_text(who.name)
     assert desk.page.title() == "Mon compte · Allô rendez-vous"
     looks_right(desk)

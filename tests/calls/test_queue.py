@@ -34,10 +34,12 @@ from exchange.interpreter import (
 from exchange.settings import Settings
 from exchange.transport import WsgiTransport
 from ivr.call_control import TwilioCallControl
+from models.accounts import staff as staff_rows
 from models.clock import FixedClock
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from models.queue.tables import queue_entry
+from services.accounts.staff import DEMONSTRATION_SECRET
 from services.agents import provider_commands, reserve
 from services.centres.directory import Directory
 from services.queue.entries import make_queues
@@ -168,7 +170,13 @@ class Town:
         return call, caller
 
     def works(self, login: str, manners: Manners = CALM) -> Agent:
-        self.house.employs("agent", login=login, password=PASSWORD)
+        who = self.house.employs("agent", login=login, password=PASSWORD)
+        house = self.house
+        with house.database.transaction() as connection:
+            # An account to try with: the page that asks for its code shows it.
+            secret = DEMONSTRATION_SECRET
+            staff_rows.change_secret(connection, house.clock, house.store.vault, who.id, secret)
+            staff_rows.change(connection, house.clock, who.id, demonstration=True)
         agent = Agent(
             login,
             PASSWORD,

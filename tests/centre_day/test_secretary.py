@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from models.accounts import staff as staff_rows
 from models.centres.tables import centre
+from services.accounts import four_eyes
 from services.accounts import staff as accounts
 from services.accounts.staff import read_acts
 from services.centres.directory import Directory
@@ -194,6 +195,32 @@ def test_closing_with_people_booked_is_looked_at_and_asks_for_the_password_again
         .removeprefix(BASE)
         == "/centre"
     )
+
+
+def test_closing_for_many_waits_for_a_supervisor_and_so_does_reopening(
+    made: House, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(four_eyes, "MANY", 0)
+    made.opens_centre("3", kilometres=2, starts=[MORNING + timedelta(days=2)], capacity=2)
+    made.clock.moment = MORNING - timedelta(hours=12)  # type: ignore[attr-defined]
+    client = made.signs_in("secretary", centre_id="1")
+    form = {"jour": TODAY, "de": "09:00", "a": "12:00", "people": "1", "why": "panne"}
+    alone = client.post("/centre/fermer", data=form)
+    assert "dit=hours_second" in alone.headers["Location"]
+    assert "un superviseur doit confirmer" in client.get(alone.headers["Location"]).text
+    supervisor = made.signs_in("supervisor")
+    assert supervisor.staff is not None
+    (asked,) = four_eyes.waiting(made.store)
+    assert four_eyes.give(made.store, supervisor.staff, asked.id)
+    done = client.post("/centre/fermer", data=form)
+    assert "dit=closed" in done.headers["Location"]
+    page = client.get(done.headers["Location"]).text
+    (operation,) = re.findall(r'name="operation" value="(\w+)"', page)
+    back = {"jour": TODAY, "operation": operation}
+    assert "dit=hours_second" in client.post("/centre/rouvrir", data=back).headers["Location"]
+    (asked,) = four_eyes.waiting(made.store)
+    assert four_eyes.give(made.store, supervisor.staff, asked.id)
+    assert "dit=reopened" in client.post("/centre/rouvrir", data=back).headers["Location"]
 
 
 def test_the_account_to_try_with_is_of_a_centre_that_can_be_filled(made: House):

@@ -20,7 +20,7 @@ from models.desk import desk as rows
 from models.queue import queues
 from models.queue.queues import NewQueueEntry
 from models.queue.tables import queue_entry
-from models.supervision import snapshots
+from models.supervision import alerts, snapshots
 from prompts.screens import LANGUAGES, screen
 from services.accounts.staff import read_acts
 from services.agents.conversation import CODES
@@ -450,53 +450,134 @@ def test_nobody_changes_a_booking_that_they_have_not_been_shown(busy):
 # ---------------------------------------------------------------- search
 
 
-def test_a_search_without_a_reason_finds_nothing(busy):
+KNOWN = {"number": "0612345678", "born": "12 03 1942", "postcode": "75011"}
+MASKED = re.compile(r'name="booking_id" value="(\w+)"')
+
+
+def idle(busy: Desk) -> Desk:
+    """A colleague without a caller."""
+    return Desk(busy.made)
+
+
+def opens(desk: Desk, found: str, **form: str) -> str:
+    """Open the first file that a search found."""
+    booking_id = MASKED.findall(found)[0]
+    return desk.does("/chercher/ouvrir", booking_id=booking_id, **{"reason": "asked", **form})
+
+
+def test_without_a_caller_a_search_needs_three_things_known_of_the_person(busy):
+    booked(busy)
+    other, reference = idle(busy), busy.made.bookings()[0].reference
+    too_few = [
+        {},
+        {"reference": reference},
+        {"reference": reference, "born": "12 03 1942"},
+        {"number": "0612345678", "born": "12 03 1942"},
+        {"postcode": "75011", "name": "Durand"},
+    ]
+    for known in too_few:
+        assert "trois renseignements" in other.does("/chercher", **known), known
+    # Nobody was looked for, and nothing tells whether there is somebody.
+    assert not read_acts(busy.made.store, staff_id=other.staff.id)
+    for known in (KNOWN, {"reference": reference, "born": "12 03 1942", "postcode": "75011"}):
+        assert len(MASKED.findall(other.does("/chercher", **known))) == 1
+    for wrong in ({"postcode": "35000"}, {"born": "13 03 1942"}, {"name": "Durand"}):
+        assert "Rien n’est trouvé." in other.does("/chercher", **KNOWN | wrong), wrong
+
+
+def test_with_the_caller_on_the_line_the_reference_is_enough(busy):
     booked(busy)
     reference = busy.made.bookings()[0].reference
-    other = busy.made.signs_in("agent", app=busy.app)
-    form = {"reference": reference, "reason": "1234 ab"}
-    answer = other.post("/poste/chercher", data=form, headers=HTMX)
-    assert "au moins 5 lettres" in answer.text
-    form["reason"] = "la personne rappelle"
-    answer = other.post("/poste/chercher", data=form, headers=HTMX)
-    assert "12 mars 1942" in answer.text
-    form = {"number": "0612345678", "born": "12 03 1942", "reason": "la personne rappelle"}
-    answer = other.post("/poste/chercher", data=form, headers=HTMX)
-    assert "12 mars 1942" in answer.text
-    why = {one.act.why for one in read_acts(busy.made.store, staff_id=other.staff.id)}
-    assert why == {"la personne rappelle"}
-    # What was found may be changed, by whoever found it.
-    booking_id = re.findall(r'name="booking_id" value="(\w+)"', answer.text)[0]
+    assert MASKED.findall(busy.does("/chercher", reference=reference))
+    two = {"number": "0612345678", "born": "12 03 1942"}
+    assert MASKED.findall(busy.does("/chercher", **two))
+    assert "Donnez la référence" in busy.does("/chercher", born="12 03 1942")
+
+
+def test_what_is_found_is_masked_until_a_reason_is_chosen(busy):
+    booked(busy)
+    (booking,) = busy.made.bookings()
+    other = idle(busy)
+    found = other.does("/chercher", **KNOWN)
+    for secret in (booking.reference, "12 mars", "06 12 34 56 78", "Salle des fêtes", "75011"):
+        assert secret not in found
+    assert f"•••• •••• {booking.reference[-2:]}" in found
+    assert "•••• 78" in found
+    assert "La personne rappelle" in found
+    for reason in ("", "because", "La personne rappelle"):
+        refused = opens(other, found, reason=reason)
+        assert "Choisissez une raison" in refused
+        assert "12 mars" not in refused
+    assert "12 mars 1942" in opens(other, found, reason="rings_back")
+    acts = [one.act for one in read_acts(busy.made.store, staff_id=other.staff.id)]
+    booking_id = MASKED.findall(found)[0]
+    assert [(act.what, act.subject, act.why) for act in acts] == [
+        ("read_file", booking_id, "rings_back"),
+        ("searched", booking_id, ""),
+    ]
+    assert acts[1].details == {"by": "number+born+postcode", "found": 1}
+    # What was opened may be changed, by whoever opened it.
     card = {"booking_id": booking_id, "version": "1", "nonce": "d" * 24}
-    assert other.post("/poste/annuler", data=card, headers=HTMX).status_code == 200
+    assert other.posts("/annuler", HTMX, **card).status_code == 200
     assert busy.made.bookings()[0].state == "cancelled"
 
 
-def test_a_search_for_nothing_says_what_it_needs(desk):
-    assert "Donnez la référence" in desk.does("/chercher", reason="la personne rappelle")
-    part = desk.does("/chercher", reason="la personne rappelle", reference="1234567890")
-    assert "Rien n’est trouvé." in part
+def test_nobody_opens_a_file_that_they_did_not_find(busy):
+    booked(busy)
+    found = idle(busy).does("/chercher", **KNOWN)
+    form = {"booking_id": MASKED.findall(found)[0], "reason": "asked"}
+    other = idle(busy)
+    assert other.posts("/chercher/ouvrir", HTMX, **form).status_code == 404
+    assert other.posts("/chercher/ouvrir", HTMX, booking_id="x'", reason="asked").status_code == 404
+    finder = idle(busy)
+    finder.does("/chercher", **KNOWN)
+    busy.made.clock.advance(timedelta(minutes=30))
+    finder.client.get("/poste")
+    busy.made.clock.advance(timedelta(minutes=30, seconds=1))
+    assert finder.posts("/chercher/ouvrir", HTMX, **form).status_code == 404
+
+
+def raised(busy: Desk) -> list[str]:
+    with busy.made.database.statement() as connection:
+        return [one.name for one in alerts.raised(connection)]
 
 
 def test_sixty_files_an_hour_are_enough_for_work_and_no_way_to_read_the_neighbours(busy):
     booked(busy)
-    form = {"reference": busy.made.bookings()[0].reference, "reason": "la personne rappelle"}
+    other = idle(busy)
+    found = other.does("/chercher", **KNOWN)
     for _ in range(MOST_FILES - 1):
-        assert "12 mars 1942" in busy.does("/chercher", **form)
-    # One that finds nothing counts, too: guessing is not free.
-    assert "Rien n’est trouvé." in busy.does("/chercher", **{**form, "reference": "1234567890"})
-    refused = busy.does("/chercher", **form)
-    assert "12 mars 1942" not in refused
-    assert "Soixante dossiers" in refused
+        assert "12 mars 1942" in opens(other, found)
+    # A search that finds nothing counts, too: guessing is not free.
+    assert "Rien n’est trouvé." in other.does("/chercher", **KNOWN | {"postcode": "35000"})
+    assert raised(busy) == []
+    for refused in (opens(other, found), other.does("/chercher", **KNOWN)):
+        assert "12 mars 1942" not in refused
+        assert not MASKED.findall(refused)
+        assert "Soixante dossiers" in refused
+    # A supervisor is told, once.
     (act,) = [one.act for one in read_acts(busy.made.store) if one.act.what == "search_limit"]
-    assert (act.staff_id, act.why) == (busy.staff.id, "la personne rappelle")
+    assert (act.staff_id, act.subject) == (other.staff.id, other.staff.id)
+    assert raised(busy) == ["search_limit"]
     # A colleague's searches are their own, and an hour later one's own are, too.
-    other = busy.made.signs_in("agent", app=busy.app)
-    assert "12 mars 1942" in other.post("/poste/chercher", data=form, headers=HTMX).text
+    colleague = idle(busy)
+    assert "12 mars 1942" in opens(colleague, colleague.does("/chercher", **KNOWN))
     busy.made.clock.advance(timedelta(minutes=59, seconds=59))
-    assert "Soixante dossiers" in busy.does("/chercher", **form)
+    assert "Soixante dossiers" in other.does("/chercher", **KNOWN)
     busy.made.clock.advance(timedelta(seconds=2))
-    assert "12 mars 1942" in busy.does("/chercher", **form)
+    assert "12 mars 1942" in opens(other, other.does("/chercher", **KNOWN))
+
+
+def test_with_a_caller_on_the_line_no_limit_stops_and_a_supervisor_is_told(busy):
+    booked(busy)
+    reference = busy.made.bookings()[0].reference
+    for _ in range(MOST_FILES + 1):
+        assert "Rien n’est trouvé." in busy.does("/chercher", reference="1234567890")
+    assert raised(busy) == ["search_limit"]
+    assert "12 mars 1942" in opens(busy, busy.does("/chercher", reference=reference))
+    # The call is over: the agent has nobody to ask for.
+    busy.posts("/raccrocher")
+    assert "Soixante dossiers" in busy.does("/chercher", **KNOWN)
 
 
 def test_a_booking_on_another_number_than_the_callers_counts_as_a_search(busy):
@@ -507,23 +588,21 @@ def test_a_booking_on_another_number_than_the_callers_counts_as_a_search(busy):
     other.has(phone, id="f" * 32, number="+33612000001")
     asked = {**FORM, "number": "06 12 00 00 09"}
     for _ in range(MOST_FILES):
-        other.does("/chercher", reason="la personne rappelle", reference="1234567890")
-    part = other.does("/offres", **asked)
-    assert "Soixante dossiers" in part
-    assert 'class="card"' not in part
-    busy.made.clock.advance(timedelta(hours=1, seconds=1))
+        other.does("/chercher", reference="1234567890")
+    assert raised(busy) == []
+    # The caller is served, and a supervisor is told.
     assert 'class="card"' in other.does("/offres", **asked)
+    assert raised(busy) == ["search_limit"]
 
 
 def test_a_file_that_was_shown_long_ago_is_looked_for_again(busy):
     card = booked(busy)
-    other = busy.made.signs_in("agent", app=busy.app)
-    form = {"reference": busy.made.bookings()[0].reference, "reason": "la personne rappelle"}
-    other.post("/poste/chercher", data=form, headers=HTMX)
+    other = idle(busy)
+    opens(other, other.does("/chercher", **KNOWN))
     busy.made.clock.advance(timedelta(minutes=59))
-    assert other.post("/poste/texte", data=card, headers=HTMX).status_code == 200
+    assert other.posts("/texte", HTMX, **card).status_code == 200
     busy.made.clock.advance(timedelta(minutes=2))
-    assert other.post("/poste/annuler", data=card, headers=HTMX).status_code == 404
+    assert other.posts("/annuler", HTMX, **card).status_code == 404
     assert busy.made.bookings()[0].state == "confirmed"
 
 

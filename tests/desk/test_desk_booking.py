@@ -58,7 +58,7 @@ from services.desk.offers import (
     take_over,
     towns,
 )
-from services.desk.search import ByPerson, ByReference, NoReason, search
+from services.desk.search import Criteria, NoReason, TooFewCriteria, open_found, search
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
@@ -623,22 +623,47 @@ def test_what_the_agent_filled_in_is_there_after_a_reload(at):
 # ---------------------------------------------------------------- search
 
 
-def test_a_search_needs_a_reason_and_everything_it_shows_is_written_down(at):
+def test_a_search_is_masked_and_everything_it_opens_is_written_down(at):
     booking_id = booked(at)
     who = Staff("agent-1", "agent1", "Camille", "agent")
-    by = ByReference(file_of(at, booking_id).reference)
+    reference = file_of(at, booking_id).reference
     with at.database.transaction() as connection:
+        with pytest.raises(TooFewCriteria):
+            search(connection, at.store, who, Criteria(reference), on_line=False)
+        (found,) = search(connection, at.store, who, Criteria(reference), on_line=True)
+        assert (found.id, found.reference_end) == (booking_id, reference[-2:])
         with pytest.raises(NoReason):
-            search(connection, at.store, who, by, reason="abc 1")
-        (found,) = search(connection, at.store, who, by, reason="rappelle pour changer")
-        assert found.file.id == booking_id
-        person = ByPerson(MOBILE, BORN)
-        assert len(search(connection, at.store, who, person, reason="rappelle")) == 1
-        assert search(connection, at.store, who, ByPerson(MOBILE, OTHER), reason="rappelle") == ()
+            open_found(connection, at.store, who, booking_id, reason="because", on_line=True)
+        file = open_found(connection, at.store, who, booking_id, reason="asked", on_line=True)
+        assert file is not None
+        assert file.file.id == booking_id
+        person = Criteria(number=MOBILE, born=BORN)
+        assert len(search(connection, at.store, who, person, on_line=True)) == 1
+        person = Criteria(number=MOBILE, born=OTHER)
+        assert search(connection, at.store, who, person, on_line=True) == ()
     acts = [one.act for one in read_acts(at.store)]
-    assert [(act.what, act.subject) for act in acts] == [
-        ("searched", ""),
-        ("read_file", booking_id),
-        ("read_file", booking_id),
+    assert [(act.what, act.subject, act.why) for act in acts] == [
+        ("searched", "", ""),
+        ("searched", booking_id, ""),
+        ("read_file", booking_id, "asked"),
+        ("searched", booking_id, ""),
     ]
-    assert acts[2].why == "rappelle pour changer"
+
+
+@pytest.mark.parametrize(
+    ("typed", "fits"),
+    [
+        ("durand", True),
+        ("DURAND Odette", True),
+        ("Odétte", True),
+        ("Dupont", False),
+        ("Odette Dupont", False),
+    ],
+)
+def test_a_name_fits_in_any_order_and_without_accents(at, typed: str, fits: bool):  # noqa: FBT001
+    booking_id = booked(at)
+    with at.database.statement() as connection:
+        found = read_booking(connection, at.store, booking_id)
+    assert found is not None
+    found = replace(found, file=replace(found.file, name="Mme Odette Durand"))
+    assert Criteria(name=typed).fit(found) is fits

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.accounts.staff import read_acts
-from tests.desk.test_desk import CHOICE, FORM, PLACES, Desk
+from tests.desk.test_desk import CHOICE, FORM, PLACES, Desk, opens
 from tests.online.visitors import OTHER_DAY, Visitor, link_in, text_to
 from tests.support.house import LANDLINE, MOBILE, House, house, mornings
 
@@ -109,9 +109,9 @@ def test_moved_by_telephone_or_cancelled_on_the_site_the_desk_sees_it(desk: Desk
     visitor.presses("/mon-rendez-vous/annuler", wish="yes").reads("est annulé")
     desk.has(made.phone("+33612340003").goes_to("for_whom"), number="+33612340003")
     day = f"{moved.start_at.day}"
-    page = desk.does("/chercher", reason="le demande", reference=on_site.reference)
+    page = opens(desk, desk.does("/chercher", reference=on_site.reference))
     assert day in page
-    page = desk.does("/chercher", reason="le demande", reference=rung.reference)
+    page = opens(desk, desk.does("/chercher", reference=rung.reference))
     assert "annul" in page.lower()
     assert [one.state for one in made.bookings() if one.reference == rung.reference] == [
         "cancelled"

@@ -214,7 +214,7 @@ def test_whoever_opens_a_case_reads_a_file_and_the_case_is_the_reason(idle: Desk
 
 def test_files_of_cases_count_with_what_is_searched_for(idle: Desk):
     for number in range(MOST_FILES):
-        form = {"reference": f"{number:010d}", "reason": "une recherche"}
+        form = {"reference": f"{number:010d}", "born": "12 03 1942", "postcode": "75011"}
         assert idle.posts("/chercher", HTMX, **form).status_code == 200
     assert "Soixante dossiers" in idle.does("/cas/ouvrir", case=CASE)
     assert ("read_file", "case undelivered") not in [(one[0], one[2]) for one in acts(idle.made)]

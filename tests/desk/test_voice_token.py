@@ -14,11 +14,14 @@ from flask.testing import FlaskClient
 
 from prompts.screens import screen
 from services.accounts import staff as accounts
+from tests.support.forms import code_of, has_code
 from tests.support.house import ACCOUNT, House, house
 from web.desk.voice_token import device_page
 from web.pages import setting
 
 SECRET = "a secret of at least 32 letters, or so"
+# Of the authenticator of each, by login.
+secrets: dict[str, str] = {}
 KEYS = {
     "twilio_api_key_sid": "SK" + "2" * 32,
     "twilio_api_key_secret": SECRET,
@@ -31,9 +34,10 @@ PASSWORD = "quatre chevaux et une selle"
 def made(sqlite_url: str) -> Iterator[House]:
     with house(sqlite_url) as one:
         for login, role in (("lucie", "agent"), ("sam", "secretary")):
-            accounts.add(
+            new = accounts.add(
                 one.store, login=login, name=login, role=role, password=PASSWORD, temporary=False
             )
+            secrets[login] = has_code(one, new.id)
         yield one
 
 
@@ -54,6 +58,10 @@ def signed_in(made: House, login: str = "lucie", **settings: object) -> tuple[Fl
     form = csrf(client.get("/connexion", base_url=base).text)
     given = {"login": login, "password": PASSWORD, "csrf_token": form}
     answer = client.post("/connexion", base_url=base, data=given, headers={"Origin": base})
+    assert answer.status_code in {302, 303}, answer.text
+    form = csrf(client.get("/connexion/code", base_url=base).text)
+    given = {"code": code_of(made, secrets[login]), "csrf_token": form}
+    answer = client.post("/connexion/code", base_url=base, data=given, headers={"Origin": base})
     assert answer.status_code in {302, 303}, answer.text
     return client, csrf(client.get("/compte", base_url=base).text)
 

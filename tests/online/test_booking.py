@@ -427,7 +427,7 @@ def test_a_person_who_is_booked_already_is_not_told_so_here(open_house: House):
     Visitor(open_house).comes_to_confirm().sends().is_at("fait")
     again = Visitor(open_house).comes_to_confirm().sends().is_at("fait")
     assert "Référence" in again.page
-    assert [one.state for one in open_house.bookings()] == ["confirmed", "stand_in"]
+    assert len(open_house.bookings()) == 1
 
 
 def test_calendar_of_both_appointments_says_nothing_about_health(two_doses: House):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulator.agents import Agent, Answer, Manners, Unreachable
+from simulator.agents import CODE, Agent, Answer, Manners, Unreachable
 
 CALM = Manners(pauses=0.0, loses_page=0.0, loses_voice=0.0, misses=0.0)
 
@@ -20,7 +20,7 @@ class House:
         self.seconds = 0.0
         self.state = "offline"
         self.then_pause = False
-        self.session = ""
+        self.session = self.code = ""
         self.tokens = 0
         self.posts: list[tuple[float, str, dict[str, str]]] = []
         self.reads = self.unchanged = 0
@@ -59,12 +59,8 @@ class House:
 
     def post(self, path: str, form: Any, headers: Any) -> Answer:
         self.posts.append((self.seconds, path, dict(form)))
-        if path == "/connexion":
-            assert form["csrf_token"] == f"login-{self.tokens}"
-            if form["password"] != "right":
-                return Answer(200, path)
-            self.session = "open"
-            return Answer(200, "/poste")
+        if path in {"/connexion", CODE}:
+            return self.let_in(path, form)
         if not self.session:
             return Answer(401, path)
         assert headers["X-CSRFToken"] == "desk"
@@ -86,6 +82,19 @@ class House:
             case "/deconnexion":
                 self.session, self.state = "", "offline"
         return Answer(200, path)
+
+    def let_in(self, path: str, form: Any) -> Answer:
+        if path == CODE:
+            assert form == {"code": self.code, "csrf_token": "c"}
+        else:
+            assert form["csrf_token"] == f"login-{self.tokens}"
+            if form["password"] != "right":
+                return Answer(200, path)
+            if self.code:
+                shown = f'<b id="demonstration-code">{self.code}</b>'
+                return Answer(200, CODE, f'<meta name="csrf-token" content="c">{shown}')
+        self.session = "open"
+        return Answer(200, "/poste")
 
     # The telephone
 
@@ -138,6 +147,13 @@ def test_an_agent_signs_in_and_says_ready_and_their_telephone_is_there():
     assert house.paths() == ["/connexion", "/poste/pret"]
     assert house.state == "ready"
     assert house.registered == "5af0"
+
+
+def test_an_agent_to_try_with_gives_the_code_that_the_page_shows():
+    house = House()
+    house.code = "204060"
+    runs(house, agent_of(house), 5)
+    assert house.paths() == ["/connexion", "/connexion/code", "/poste/pret"]
 
 
 def test_a_page_that_nothing_changed_for_is_not_read_again():

@@ -14,7 +14,7 @@ import pytest
 
 from jobs.alert_listener import FIRST_PAUSE, HttpListener, TellAlerts
 from models.supervision import alerts
-from services.supervision.alerts import NEWS_FOR, tell_alerts
+from services.supervision.alerts import NEWS_FOR, apply, tell_alerts
 from tests.support.house import House, house
 from tests.support.rows import clock_of
 
@@ -98,6 +98,38 @@ def test_the_same_alert_is_not_raised_twice_at_once(made: House):
             connection, made.clock, "a2", name="longest_wait", value=1, threshold=1
         )
     assert not again
+
+
+def happens(made: House) -> None:
+    with made.database.transaction() as connection:
+        alert_id = made.store.chance.identifier()
+        alerts.happened(
+            connection, made.clock, alert_id, name="search_limit", value=60, threshold=60
+        )
+
+
+def raised(made: House) -> list[alerts.Alert]:
+    with made.database.statement() as connection:
+        return alerts.raised(connection)
+
+
+def test_what_happened_lasts_until_a_supervisor_looks_after_it(made: House):
+    ears = Ears()
+    happens(made)
+    happens(made)
+    (one,) = raised(made)
+    assert (one.name, one.value) == ("search_limit", 61)
+    assert tell_alerts(made.store, ears, BOARD)
+    assert ears.states() == ["raised"]
+    for seen in (False, True):
+        with made.database.transaction() as connection:
+            if seen:
+                assert alerts.seen(connection, one.id, "maxence")
+            apply(connection, made.store, [], {"search_limit"})
+        assert [other.id for other in raised(made)] == ([] if seen else [one.id])
+    # It may happen again.
+    happens(made)
+    assert len(raised(made)) == 1
 
 
 def test_what_is_old_is_no_news(made: House):

@@ -33,7 +33,7 @@ from flows.session import Session
 from flows.world import World  # noqa: F401  (re-exported for tests of steps)
 from jobs.partner_files import NAMES
 from models.accounts import staff as staff_rows
-from models.accounts.staff import STRONG_ROLES, Staff
+from models.accounts.staff import Staff
 from models.booking import bookings
 from models.booking.bookings import BookingRow
 from models.call import turns
@@ -286,9 +286,8 @@ class House:
         token = secrets.token_urlsafe(32)
         with self.database.transaction() as connection:
             staff_rows.begin_session(connection, self.clock, token, staff.id, strong=True)
-            if role in STRONG_ROLES:
-                secret = second_factor.new_secret()
-                staff_rows.change_secret(connection, self.clock, self.store.vault, staff.id, secret)
+            secret = second_factor.new_secret()
+            staff_rows.change_secret(connection, self.clock, self.store.vault, staff.id, secret)
         return StaffClient(app or self.app, staff, token)
 
     # What happened

@@ -9,7 +9,7 @@ import pytest
 from flask import Blueprint, Flask, render_template_string
 
 from services.accounts import staff as accounts
-from tests.support.forms import PASSWORD, Browser
+from tests.support.forms import PASSWORD, Browser, code_of, has_code
 from tests.support.house import House
 from web import pages
 from web.marks import public, roles
@@ -80,7 +80,7 @@ def test_over_http_nothing_promises_https(made: House):
 
 @pytest.mark.parametrize("https", [True, False])
 def test_cookies_stay_with_us(made: House, https: bool):  # noqa: FBT001
-    made.employs("agent", login="camille", password=PASSWORD)
+    secret = has_code(made, made.employs("agent", login="camille", password=PASSWORD).id)
     base = "https://allo.example" if https else "http://127.0.0.1:8000"
     browser = Browser(app_with(made, public_base_url=base))
     page = browser.goes("/connexion", query_string={"lang": "en"})
@@ -88,8 +88,11 @@ def test_cookies_stay_with_us(made: House, https: bool):  # noqa: FBT001
     fields = {"login": "camille", "password": PASSWORD, "csrf_token": browser.token()}
     answer = browser.client.post("/connexion", data=fields, headers={"Origin": base})
     assert answer.status_code == 302
+    browser.goes("/connexion/code")
+    code = {"code": code_of(made, secret), "csrf_token": browser.token()}
+    after = browser.client.post("/connexion/code", data=code, headers={"Origin": base})
     by_name = {
-        line.split("=", 1)[0]: line for line in (*set_before, *answer.headers.getlist("Set-Cookie"))
+        line.split("=", 1)[0]: line for line in (*set_before, *after.headers.getlist("Set-Cookie"))
     }
     prefix = "__Host-" if https else ""
     for name in (f"{prefix}allo", f"{prefix}allo-form", f"{prefix}allo-device"):
@@ -185,7 +188,7 @@ def test_pages_have_nothing_inline(made: House):
     browser, signed_in = Browser(made.app), made.signs_in("agent")
     texts = [
         browser.goes("/connexion").text,
-        browser.signs_in("camille") and browser.page.text,
+        browser.comes_in(made, "camille") and browser.page.text,
         signed_in.get("/compte").text,
         signed_in.get("/connexion/inscription").text,
         signed_in.get("/connexion/mot-de-passe").text,
@@ -232,7 +235,7 @@ def test_a_phone_number_is_shown_to_its_owner_alone(made: House):
 def test_a_number_that_costs_or_is_none_is_refused(made: House, number: str):
     made.employs("agent", login="camille", password=PASSWORD)
     browser = Browser(made.app)
-    browser.signs_in("camille")
+    browser.comes_in(made, "camille")
     browser.goes("/compte")
     answer = browser.sends("/compte/telephone", phone=number, password=PASSWORD)
     assert answer.status_code == 400
@@ -242,7 +245,7 @@ def test_a_number_that_costs_or_is_none_is_refused(made: House, number: str):
 def test_callers_are_not_led_to_the_telephone_of_whoever_found_a_page_open(made: House):
     who = made.employs("agent", login="camille", password=PASSWORD)
     browser = Browser(made.app)
-    browser.signs_in("camille")
+    browser.comes_in(made, "camille")
     for password in ("", "not the password"):
         browser.goes("/compte")
         answer = browser.sends("/compte/telephone", phone="0612345678", password=password)

@@ -95,6 +95,10 @@ ALSO = (
     "staff_disabled", "staff_enabled", "staff_totp", "staff_totp_forgotten", "undone",
     "took_up", "sent_link", "person_looked_for", "person_exported", "person_erase_asked",
     "person_erased", "person_not_erased",
+    "approval_asked", "approval_given", "approval_used",
+    "name_watched", "name_unwatched", "watched_file",
+    "staff_factor_lost", "staff_passkey", "staff_passkey_gone",
+    "staff_recovery_made", "staff_recovery_used",
 )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_trace_is_answered_nowhere(made: House):
 def test_signing_out_empties_what_the_browser_keeps(made: House):
     made.employs("agent", login="camille", password=PASSWORD)
     browser = Browser(made.app)
-    browser.signs_in("camille")
+    browser.comes_in(made, "camille")
     browser.goes("/compte")
     assert browser.sends("/deconnexion").headers["Clear-Site-Data"] == '"storage"'
 

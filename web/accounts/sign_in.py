@@ -14,6 +14,7 @@ from werkzeug import Response
 
 from services.accounts import known_device, passwords, second_factor
 from services.accounts import staff as accounts
+from services.accounts.passkeys import LastFactor, Passkeys
 from services.accounts.sign_in import (
     BegunSession,
     Origin,
@@ -41,26 +42,40 @@ _HOME_OF = {"supervisor": "/supervision", "operator": "/supervision", "secretary
 _REFUSALS = (WrongCredentials, SignInClosed, passwords.TooBusy, passwords.BadPassword)
 _GROUP = 4
 _LONGEST_NAME = 64
+# What the script of a passkey asks for, which follows no redirect.
+_OF_SCRIPT = frozenset(
+    f"sign_in.{name}"
+    for name in ("ask_to_use_passkey", "use_passkey", "ask_to_make_passkey", "take_passkey")
+)
 
 # A form with what was wrong (the end of a key of words), and a status.
 Again = Callable[[str, int], ResponseReturnValue]
 
 
-def blueprint(store: Store, sign_in: SignIn, cookies: Cookies) -> Blueprint:
+def blueprint(store: Store, sign_in: SignIn, passkeys: Passkeys, cookies: Cookies) -> Blueprint:
     """/connexion and what follows it, /deconnexion, /compte."""
     pages = Blueprint("sign_in", __name__)
-    views = _Views(store, sign_in, cookies)
+    views = _Views(store, sign_in, passkeys, cookies)
     for method, path, view in (
         ("GET", "/connexion", views.form),
         ("POST", "/connexion", views.enter),
         ("GET", "/connexion/code", views.code_form),
         ("POST", "/connexion/code", views.give_code),
+        ("POST", "/connexion/secours", views.give_recovery_code),
         ("GET", "/connexion/inscription", views.enrol_form),
         ("POST", "/connexion/inscription", views.enrol),
+        ("POST", "/connexion/cle/defi", views.ask_to_use_passkey),
+        ("POST", "/connexion/cle", views.use_passkey),
+        ("POST", "/connexion/inscription/cle/defi", views.ask_to_make_passkey),
+        ("POST", "/connexion/inscription/cle", views.take_passkey),
         ("GET", "/connexion/mot-de-passe", views.password_form),
         ("POST", "/connexion/mot-de-passe", views.change_password),
         ("POST", "/deconnexion", views.sign_out),
         ("GET", "/compte", views.account),
+        ("GET", "/compte/secours", views.recovery_form),
+        ("POST", "/compte/secours", views.recovery),
+        ("POST", "/compte/cle/nom", views.rename_passkey),
+        ("POST", "/compte/cle/retirer", views.remove_factor),
         ("POST", "/compte/telephone", views.phone),
         ("POST", "/compte/partout", views.everywhere),
         ("POST", "/compte/fin", views.end_one),
@@ -78,9 +93,10 @@ class _NotHere(Exception):
 
 
 class _Views:
-    def __init__(self, store: Store, sign_in: SignIn, cookies: Cookies) -> None:
+    def __init__(self, store: Store, sign_in: SignIn, passkeys: Passkeys, cookies: Cookies) -> None:
         self._store = store
         self._sign_in = sign_in
+        self._passkeys = passkeys
         self._cookies = cookies
 
     # A password
@@ -115,14 +131,32 @@ class _Views:
 
     @public
     def give_code(self) -> ResponseReturnValue:
-        found, code = _lacking("code"), request.form.get("code", "")
+        found, code = _lacking("code"), request.form.get("code", "")[:_LONGEST_NAME]
         return self._attempt(
             lambda: self._sign_in.give_code(found, token(), code, self._origin()), self._code_page
         )
 
+    @public
+    def give_recovery_code(self) -> ResponseReturnValue:
+        """In place of the second factor, once."""
+        found, code = _lacking("code"), request.form.get("code", "")[:_LONGEST_NAME]
+        return self._attempt(
+            lambda: self._sign_in.give_recovery_code(found, token(), code, self._origin()),
+            lambda problem, status: self._code_page(
+                "wrong_recovery" if problem == "wrong" else problem, status
+            ),
+        )
+
     def _code_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
-        hint = self._sign_in.demonstration_code(_lacking("code"))
-        return _page("accounts/code.html", status, problem=problem, hint=hint)
+        found = _lacking("code")
+        return _page(
+            "accounts/code.html",
+            status,
+            problem=problem,
+            hint=self._sign_in.demonstration_code(found),
+            has_totp=found.has_totp,
+            site=self._passkeys.site if self._passkeys.of(found.staff) else None,
+        )
 
     @public
     def enrol_form(self) -> ResponseReturnValue:
@@ -131,6 +165,8 @@ class _Views:
     @public
     def enrol(self) -> ResponseReturnValue:
         found = _enrolling()
+        if found.has_totp:
+            raise _NotHere
         code, password = request.form.get("code", ""), request.form.get("password", "")
         if needs(found) == "":
             # In for a while already: the password was not given a moment ago.
@@ -138,7 +174,9 @@ class _Views:
             if wrong:
                 return self._enrol_page(*wrong)
         return self._attempt(
-            lambda: self._sign_in.enrol(found, token(), code, self._origin()), self._enrol_page
+            lambda: self._sign_in.enrol(found, token(), code, self._origin()),
+            self._enrol_page,
+            enrolled=True,
         )
 
     def _unproved(self, found: StaffSession, password: str) -> tuple[str, int] | None:
@@ -158,9 +196,83 @@ class _Views:
             status,
             problem=problem,
             asks_password=needs(found) == "",
+            has_totp=found.has_totp,
+            site=self._passkeys.site,
             picture=Markup(second_factor.picture(secret, found.staff.login)),  # noqa: S704 (made here)
             groups=[secret[at : at + _GROUP] for at in range(0, len(secret), _GROUP)],
         )
+
+    # Passkeys: a script asks for each, and is told where to go
+
+    @public
+    def ask_to_use_passkey(self) -> ResponseReturnValue:
+        return self._asked(lambda: self._passkeys.ask_to_use(_lacking("code"), token()))
+
+    @public
+    def use_passkey(self) -> ResponseReturnValue:
+        found, answer = _lacking("code"), request.form.get("answer", "")
+        return self._attempt(
+            lambda: self._passkeys.use(found, token(), answer, self._origin()), _told_script
+        )
+
+    @public
+    def ask_to_make_passkey(self) -> ResponseReturnValue:
+        return self._asked(lambda: self._passkeys.ask_to_make(_enrolling(), token()))
+
+    @public
+    def take_passkey(self) -> ResponseReturnValue:
+        found, form = _enrolling(), request.form
+        answer, name = form.get("answer", ""), form.get("name", "")
+        return self._attempt(
+            lambda: self._passkeys.take(found, token(), answer, name), _told_script, enrolled=True
+        )
+
+    def _asked(self, ask: Callable[[], str]) -> ResponseReturnValue:
+        try:
+            return Response(ask(), mimetype="application/json")
+        except _REFUSALS as refused:
+            return _told_script(*_problem(refused))
+        except Unproved:
+            return jsonify(next=self._proof_of_enrolling())
+
+    def _proof_of_enrolling(self) -> str:
+        back = url_for("sign_in.enrol_form", next=_wanted() or None)
+        return url_for("sign_in.proof_form", next=back)
+
+    @roles(*ROLES)
+    def rename_passkey(self) -> ResponseReturnValue:
+        form = request.form
+        self._passkeys.rename(
+            current(), form.get("passkey", "")[:_LONGEST_NAME], form.get("name", "")
+        )
+        return redirect(url_for("sign_in.account"), HTTPStatus.SEE_OTHER)
+
+    @roles(*ROLES)
+    def remove_factor(self) -> ResponseReturnValue:
+        """Take a passkey away, or the authenticator; never the last of both."""
+        try:
+            self._passkeys.remove(_lacking(""), request.form.get("passkey", "")[:_LONGEST_NAME])
+        except Unproved:
+            return to_proof(url_for("sign_in.account"))
+        except LastFactor:
+            return self._account_page("last_factor", HTTPStatus.CONFLICT)
+        return redirect(url_for("sign_in.account"), HTTPStatus.SEE_OTHER)
+
+    # Recovery codes
+
+    @roles(*ROLES)
+    def recovery_form(self) -> ResponseReturnValue:
+        """What recovery codes are for; they are made, and shown once, when their owner asks."""
+        left = self._sign_in.recovery_codes_left(current())
+        return _page("accounts/recovery.html", 200, codes=[], left=left)
+
+    @roles(*ROLES)
+    def recovery(self) -> ResponseReturnValue:
+        try:
+            codes = self._sign_in.new_recovery_codes(_lacking(""))
+        except Unproved:
+            return to_proof(url_for("sign_in.recovery_form", next=_wanted() or None))
+        return _page("accounts/recovery.html", 200, codes=codes, left=len(codes))
 
     # Another password
 
@@ -281,7 +393,9 @@ class _Views:
             problem=problem,
             phone=request.form.get("phone", phone or ""),
             sessions=self._sign_in.sessions(who, token()),
-            second=found is not None and found.has_totp,
+            has_totp=found is not None and found.has_totp,
+            passkeys=self._passkeys.of(who),
+            codes_left=self._sign_in.recovery_codes_left(who),
         )
 
     # What steps share
@@ -291,23 +405,31 @@ class _Views:
         today = self._store.clock.now().date()
         return Origin(address(), known_device.read(self._store.vault, cookie, today))
 
-    def _attempt(self, act: Callable[[], BegunSession], again: Again) -> ResponseReturnValue:
+    def _attempt(
+        self, act: Callable[[], BegunSession], again: Again, *, enrolled: bool = False
+    ) -> ResponseReturnValue:
         """Do a step, or show its form again with what was wrong."""
         try:
             begun = act()
         except _REFUSALS as refused:
             return again(*_problem(refused))
-        return self._go_on(begun)
+        return self._go_on(begun, enrolled=enrolled)
 
-    def _go_on(self, begun: BegunSession) -> ResponseReturnValue:
-        """To the step that is missing, or to the page that the user asked for."""
+    def _go_on(self, begun: BegunSession, *, enrolled: bool = False) -> ResponseReturnValue:
+        """To the step that is missing, or to the page that the user asked for.
+
+        `enrolled`: a second factor was just taken; recovery codes come first, where there are none.
+        """
         store, wanted = self._store, _wanted()
         fresh = self._sign_in.visit(begun.token)
         step = needs(fresh) if fresh else ""
         if step:
-            answer: Response = redirect(url_for(_STEPS[step], next=wanted or None))
+            answer = _led(url_for(_STEPS[step], next=wanted or None))
         else:
-            answer = redirect(_home(begun.staff, wanted))
+            home = _home(begun.staff, wanted)
+            if enrolled and not self._sign_in.recovery_codes_left(begun.staff):
+                home = url_for("sign_in.recovery_form", next=home)
+            answer = _led(home)
             # Not before the last step: a password alone makes no device known.
             device = self._origin().device or known_device.Device(store.chance.identifier())
             known = device.learns(store.vault, begun.staff.login)
@@ -315,6 +437,18 @@ class _Views:
             self._cookies.know(answer, cookie, int(known_device.KEPT.total_seconds()))
         self._cookies.sign_in(answer, begun.token)
         return answer
+
+
+def _led(where: str) -> Response:
+    """A person's browser goes there; the script of a passkey is told where."""
+    return jsonify(next=where) if request.endpoint in _OF_SCRIPT else redirect(where)
+
+
+def _told_script(problem: str, status: int) -> ResponseReturnValue:
+    """What a script shows. Not 401, by which it would know that it is signed out."""
+    key = "wrong_passkey" if problem == "wrong" else problem
+    status = HTTPStatus.CONFLICT if status == HTTPStatus.UNAUTHORIZED else status
+    return jsonify(message=words()[f"sign_in.problem.{key}"]), status
 
 
 def _problem(refused: Exception) -> tuple[str, int]:
@@ -344,18 +478,15 @@ def _lacking(*steps: str) -> StaffSession:
 
 
 def _enrolling() -> StaffSession:
-    """The session of a user who must enrol a second factor, or is signed in and has none.
+    """The session of a user who must take a second factor, or is signed in and may take another.
 
     Raises _NotHere.
     """
-    found = _lacking("enrol", "")
-    if found.has_totp:
-        raise _NotHere
-    return found
+    return _lacking("enrol", "")
 
 
 def _to_start() -> ResponseReturnValue:
-    return redirect(url_for("sign_in.form", next=_wanted() or None))
+    return _led(url_for("sign_in.form", next=_wanted() or None))
 
 
 def _wanted() -> str:

@@ -30,8 +30,6 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from granian import _futures as scheduling
-
 from services.telemetry import UNREAD
 from web.admission.parts import Environ, Headers, Wsgi
 
@@ -309,6 +307,9 @@ def _ask_first(begin: Callable[[Any, Any], bool]) -> None:
     A coroutine costs three more changes of threads: to the loop, to the body and back. The server
     has no setting for it; where its next version has other names, requests go by their coroutines.
     """
+    # The server has loaded it; whoever else makes the application has no use for it.
+    from granian import _futures as scheduling  # noqa: PLC0415
+
     for name in ("_cbsched_schedule", "_cbsched_aioschedule"):
         make = getattr(scheduling, name, None)
         if make is not None:

@@ -302,6 +302,11 @@ class _Views:
             return _unproved(self._closing_url(at))
         try:
             hours = _hours(form)
+            span = "-".join(f"{one:%H:%M}" for one in hours.span or ())
+            subject = f"{secretary.DAY_CLOSED} {at.day.centre.id} {at.day.day} {span}".strip()
+            why = form.get("why", "").strip()
+            if why and not secretary_hours.may_be_done(at, subject, people):
+                return redirect(self._closing_url(at, dit="hours_second"), 303)
             done = secretary_hours.close_hours(at, hours, why=form.get("why", ""), people=people)
         except HoursRefused as refused:
             if str(refused) not in {"changed", "why"}:
@@ -324,7 +329,11 @@ class _Views:
         if not is_proved():
             # People are moved back, and each of them is told.
             return _unproved(url_for("secretary.page", **_where(at), dit="again", _anchor="hours"))
-        back = secretary_hours.reopen(at, request.form.get("operation", "")[:_LONGEST_ID])
+        operation = request.form.get("operation", "")[:_LONGEST_ID]
+        people = secretary_hours.people_of(at, operation)
+        if not secretary_hours.may_be_done(at, f"reopen {operation}", people):
+            return self._back(at, "hours_second", anchor="hours")
+        back = secretary_hours.reopen(at, operation)
         return self._back(at, "reopened", anchor="hours", n=back)
 
     # ------------------------------------------------------------ which centre, which day

@@ -55,12 +55,15 @@ from services.desk.offers import (
     towns,
 )
 from services.desk.search import (
+    REASONS,
     REFERENCE_DIGITS,
-    ByPerson,
-    ByReference,
+    Criteria,
+    Masked,
     NoReason,
+    TooFewCriteria,
     TooManyProfiles,
     count,
+    open_found,
     search,
 )
 from services.messages.phone_capabilities import takes_texts
@@ -81,6 +84,7 @@ TEXTED = "texted"
 CALLED = "had_called"
 _ID = re.compile(r"[0-9a-f]{1,32}")
 _CENTRE_LETTERS = 40
+_POSTCODE_LETTERS = 5
 
 
 @dataclass
@@ -283,7 +287,8 @@ class DeskAct(AtDesk):
         own = self.understood.number == self.desk.number or self.has_read(booking_id)
         try:
             if not own:
-                count(self.connection, self.store, self.staff, 1, why=CALL)
+                stops = not self.is_on_line
+                count(self.connection, self.store, self.staff, 1, why=CALL, stops=stops)
             self.panel.known = self.read_booking(booking_id)
         except TooManyProfiles:
             self.panel.notice = words()["desk.search.too_many"]
@@ -482,30 +487,58 @@ class DeskAct(AtDesk):
     # ------------------------------------------------------------ search
 
     def search(self) -> Any:
-        """Find bookings by reference, or by number and birth date; a reason is typed."""
+        """Find bookings by what is known of somebody; they are masked until a reason is chosen."""
         form = request.form
         reference = "".join(one for one in form.get("reference", "") if one.isdecimal())
-        born = forms.birth(form.get("born", ""), self._today())
         typed = BookingForm(number=form.get("number", ""), born1=form.get("born", ""))
-        number = forms.understand(typed, self._today()).number
-        by: ByReference | ByPerson | None = None
-        if len(reference) == REFERENCE_DIGITS:
-            by = ByReference(reference)
-        elif number and born:
-            by = ByPerson(number, born)
-        found: tuple[FoundBooking, ...] = ()
-        notice = "" if by else "need_what"
-        if by is not None:
-            reason = form.get("reason", "")
-            try:
-                found = search(self.connection, self.store, self.staff, by, reason=reason)
-                notice = "" if found else "nothing"
-            except NoReason:
-                notice = "need_reason"
-            except TooManyProfiles:
-                notice = "too_many"
+        by = Criteria(
+            reference=reference if len(reference) == REFERENCE_DIGITS else "",
+            number=forms.understand(typed, self._today()).number,
+            born=forms.birth(form.get("born", ""), self._today()),
+            postcode="".join(form.get("postcode", "").split())[:_POSTCODE_LETTERS],
+            name=form.get("name", "")[: forms.MOST_LETTERS],
+        )
+        found: tuple[Masked, ...] = ()
+        try:
+            found = search(self.connection, self.store, self.staff, by, on_line=self.is_on_line)
+            notice = "" if found else "nothing"
+        except TooFewCriteria:
+            notice = "need_caller_or_more" if not self.is_on_line else "need_what"
+        except TooManyProfiles:
+            notice = "too_many"
+        return self._render_found(notice, masked=found)
+
+    def open_found(self) -> Any:
+        """Open one of what was found, for a reason."""
+        booking_id, reason = request.form.get("booking_id", ""), request.form.get("reason", "")
+        if not _ID.fullmatch(booking_id):
+            abort(HTTPStatus.NOT_FOUND)
+        try:
+            found = open_found(
+                self.connection,
+                self.store,
+                self.staff,
+                booking_id,
+                reason=reason,
+                on_line=self.is_on_line,
+            )
+        except NoReason:
+            return self._render_found("need_reason")
+        except TooManyProfiles:
+            return self._render_found("too_many")
+        return self._render_found("", results=(found or abort(HTTPStatus.NOT_FOUND),))
+
+    def _render_found(
+        self,
+        notice: str,
+        *,
+        masked: tuple[Masked, ...] = (),
+        results: tuple[FoundBooking, ...] = (),
+    ) -> Any:
         told = words()[f"desk.search.{notice}"] if notice else ""
-        return self._render("desk/results.html", results=found, search_notice=told)
+        return self._render(
+            "desk/results.html", masked=masked, results=results, search_notice=told, reasons=REASONS
+        )
 
     # ------------------------------------------------------------ from and to other channels
 
@@ -522,7 +555,7 @@ class DeskAct(AtDesk):
 
     def _take_up(self, code: str) -> None:
         try:
-            session = elsewhere.take_up(self, self.staff, code)
+            session = elsewhere.take_up(self, self.staff, code, on_line=self.is_on_line)
         except TooManyProfiles:
             self.panel.notice = words()["desk.search.too_many"]
             return
@@ -706,7 +739,12 @@ def add_to(desk: Blueprint, page: DeskPage) -> None:
         "/lien": DeskAct.link,
     }
     add_acts(desk, page, DeskAct, for_caller, for_caller=True)
-    add_acts(desk, page, DeskAct, {"/garder": DeskAct.keep, "/chercher": DeskAct.search})
+    for_nobody = {
+        "/garder": DeskAct.keep,
+        "/chercher": DeskAct.search,
+        "/chercher/ouvrir": DeskAct.open_found,
+    }
+    add_acts(desk, page, DeskAct, for_nobody)
     add_acts(desk, page, DeskAct, {"/partenaire": DeskAct.partner_state}, method="GET")
 
 

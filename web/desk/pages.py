@@ -43,7 +43,7 @@ _LONGEST_SEARCH = 60
 # Acts that concern no caller, and acts that do the same for any caller. All others name their
 # entry: a page is a second late, and would otherwise act on the next caller.
 _FOR_NOBODY = frozenset(
-    {"pret", "pause", "absent", "voix", "repondre", "prendre", "keep", "search"}
+    {"pret", "pause", "absent", "voix", "repondre", "prendre", "keep", "search", "open_found"}
 ) | {"open_case", "ring_person", "close_case"}
 
 

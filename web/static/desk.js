@@ -421,7 +421,7 @@
       focusOn(details.querySelector("input:not([type=hidden]), select, textarea, button") ?? found);
     } else if (letter === "k") focusOn(document.querySelector("#strugglers button") ?? found);
     else if (letter === "s") focusOn(document.querySelector("#cases .cases button, #case-title") ?? found);
-    else if (letter === "z") focusOn($("search-reason") ?? found);
+    else if (letter === "z") focusOn($("search-reference") ?? found);
     else {
       focusOn(found);
       if (found.matches("input")) found.select();

@@ -21,12 +21,14 @@ from flask.typing import ResponseReturnValue
 
 from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import LANGUAGES
+from services.accounts import four_eyes
 from services.accounts.sign_in import LONGEST
 from services.accounts.staff import READ_FILE, RecordedAct, names_of, read_acts, record_act
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
 from services.csv_cells import write_rows
+from services.desk import watched
 from services.desk.search import SEARCHED, TOO_MANY
 from services.ports import CallControl
 from services.store import Store
@@ -38,6 +40,7 @@ from services.supervision.counts import ZONE
 from services.supervision.snapshots import SnapshotRead, Snapshots
 from services.supervision.supervise import ActRefused
 from services.supervision.write_board import NAME
+from web.desk.forms import birth
 from web.marks import roles
 from web.pages import words
 from web.staff_only import UNPROVED, current, is_fetch, is_proved, staff_session, to_proof
@@ -50,6 +53,9 @@ HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
 _MOST_CHOSEN: Final = 500
 _LONGEST_REASON: Final = 80
+_LONGEST_BORN: Final = 12
+_LONGEST_NAME: Final = 80
+_LONGEST_ID: Final = 32
 _SPOKEN: Final = ("board", "desk.step", "desk.pause", "desk.topic")
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
@@ -67,6 +73,8 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/historique", reading.history),
         ("/actes", reading.acts),
         ("/export.csv", reading.export),
+        ("/noms", reading.watched_names),
+        ("/accords", reading.approvals),
     ):
         board.add_url_rule(path, view.__name__, view, methods=["GET"])
     for path, act in (
@@ -81,6 +89,9 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/alerte", acting.alert),
         ("/gel", acting.freeze),
         ("/annuler", acting.undo),
+        ("/accords", acting.approve),
+        ("/noms", acting.watch_name),
+        ("/noms/retirer", acting.unwatch_name),
     ):
         board.add_url_rule(path, act.__name__, act, methods=["POST"])
     return board
@@ -189,6 +200,16 @@ class _Reading:
             older=found[-1].number if len(found) == ACTS_ON_A_PAGE else None,
             may_act=current().role == "supervisor",
         )
+
+    @roles("supervisor")
+    def approvals(self) -> str:
+        """What concerns many people and waits for a second person."""
+        return _approvals_page(self.store)
+
+    @roles("supervisor")
+    def watched_names(self) -> str:
+        """Names whose files raise an alert when they are opened; none can be read here."""
+        return _watched_page(self.store)
 
     @roles("supervisor", "operator")
     def export(self) -> ResponseReturnValue:
@@ -350,6 +371,41 @@ class _Acting:
             by_password=True,
         )
 
+    @roles("supervisor")
+    def approve(self) -> ResponseReturnValue:
+        """Confirm what somebody else wants to do."""
+        if not is_proved():
+            return to_proof(url_for("board.approvals"))
+        approval_id = request.form.get("approval", "")[:_LONGEST_ID]
+        try:
+            given = four_eyes.give(self.store, current(), approval_id)
+        except four_eyes.NotYours:
+            return _approvals_page(self.store, "own"), HTTPStatus.CONFLICT
+        if not given:
+            return _approvals_page(self.store, "late"), HTTPStatus.CONFLICT
+        return _approvals_page(self.store, done=True)
+
+    @roles("supervisor")
+    def watch_name(self) -> ResponseReturnValue:
+        """Watch a name from now on."""
+        form = request.form
+        born = birth(form.get("born", "")[:_LONGEST_BORN], _today(self.store))
+        if born is None:
+            return _watched_page(self.store, "born"), HTTPStatus.BAD_REQUEST
+        try:
+            watched.watch(self.store, form.get("name", "")[:_LONGEST_NAME], born, by=current().id)
+        except watched.NoName:
+            return _watched_page(self.store, "name"), HTTPStatus.BAD_REQUEST
+        return redirect(url_for("board.watched_names"), HTTPStatus.SEE_OTHER)
+
+    @roles("supervisor")
+    def unwatch_name(self) -> ResponseReturnValue:
+        """Watch a name no longer; it has its line in the history."""
+        if not is_proved():
+            return to_proof(url_for("board.watched_names"))
+        watched.unwatch(self.store, request.form.get("watch", "")[:_LONGEST_ID], by=current().id)
+        return redirect(url_for("board.watched_names"), HTTPStatus.SEE_OTHER)
+
     def _do(
         self,
         do: Callable[[], int | None] | None,
@@ -481,9 +537,31 @@ def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> di
         "subject": names.get(act.subject, act.subject),
         "before": before,
         "after": after,
-        "why": act.why if reasons or act.what not in LOOKS else "",
+        "why": _reason(act.why) if reasons or act.what not in LOOKS else "",
         "can_be_undone": act.what in supervise.CAN_BE_UNDONE,
     }
+
+
+def _approvals_page(store: Store, problem: str = "", *, done: bool = False) -> str:
+    found = four_eyes.waiting(store)
+    with store.database.statement() as connection:
+        names = names_of(connection, {one.asked_by for one in found})
+    return render_template(
+        "supervision/approvals.html", waiting=found, names=names, problem=problem, done=done
+    )
+
+
+def _watched_page(store: Store, problem: str = "") -> str:
+    found = watched.everyone(store)
+    with store.database.statement() as connection:
+        names = names_of(connection, {one.who for one in found})
+    return render_template("supervision/watched.html", watched=found, names=names, problem=problem)
+
+
+def _reason(why: str) -> str:
+    """Why somebody acted, in words where it is one of a list."""
+    spoken, key = words(), f"desk.search.why.{why}"
+    return spoken[key] if key in spoken else why  # noqa: SIM401 (a screen is no mapping)
 
 
 def _csv(rows: Iterator[Sequence[object]]) -> Iterator[bytes]:
