@@ -219,8 +219,14 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
 
 def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp) -> CallBack:
     """How promises to ring back are kept, by the campaign of now."""
-    wanted = make_delivery_dependencies(settings, service).still_wanted
-    return CallBack(lambda: service.campaign, service.national_number, wake_up, wanted)
+    means = make_delivery_dependencies(settings, service)
+    return CallBack(
+        lambda: service.campaign,
+        service.national_number,
+        wake_up,
+        means.still_wanted,
+        means.budgets,
+    )
 
 
 def create_server() -> WholeRequests:

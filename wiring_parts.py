@@ -51,6 +51,7 @@ def make_parts(settings: config.Settings) -> Parts:
         national_number=settings.national_number,
         caller_id=settings.outbound_caller_id,
         platforms=_platforms,
+        reply_number=settings.sms_reply_number,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
 

@@ -85,10 +85,9 @@ def tasks(
     means: DeliveryDependencies = _NO_MEANS,
     campaigns: AllCampaigns = tuple,
 ) -> list[Task]:
-    parts_a_day = means.breaker.parts_a_day
     return [
         Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means)),
-        Task("spend", SPEND_EVERY, lambda: spend.watch(store, parts_a_day)),
+        Task("spend", SPEND_EVERY, lambda: spend.watch(store)),
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),

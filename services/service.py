@@ -8,6 +8,7 @@ from functools import cached_property
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.messages.spend import CLOSED_SECONDS, ClosedBudgets
 from services.queue.entries import OUTLOOK_SECONDS, WaitEstimates
 from services.slots.look_beyond import Beyond
 
@@ -22,8 +23,11 @@ class Service:
         national_number: str,
         caller_id: str = "",
         platforms: Callable[[], Mapping[str, str]] = dict,
+        reply_number: str = "",
     ) -> None:
         """`caller_id` is what people see when we ring them; the number to ring where not given.
+
+        `reply_number` is where texts of people come in; empty: nowhere.
 
         `platforms` gives the partners, by their name in the store, as people know them. It is asked
         when one is to be named, for a web worker loads no partner before.
@@ -33,7 +37,12 @@ class Service:
         self.national_number = national_number
         self._platforms = platforms
         self.caller_id = caller_id or national_number
+        self.reply_number = reply_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
+        # Which budgets of texts are spent, so that callers hear at once that no text comes.
+        self.closed_budgets = ClosedBudgets(
+            fresh_seconds=min(CLOSED_SECONDS, directory.centres_fresh_seconds)
+        )
         # With the memory of centres switched off, estimates are not remembered either.
         self.wait_estimates = WaitEstimates(
             fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds)

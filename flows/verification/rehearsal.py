@@ -265,6 +265,8 @@ class RehearsedWorld:
     callback_after: timedelta | None = timedelta()
     place: AfterQueue = AfterQueue.WAITING
     place_promised: bool = True
+    # Whether texts leave, or a budget of the day is spent.
+    texts_leave: bool = True
     agent: BackFromAgent = field(default_factory=lambda: BackFromAgent(AfterAgent.FINISHED))
     asked_for: list[str] = field(default_factory=list)
     changed: list[tuple[str | int, ...]] = field(default_factory=list)
@@ -374,6 +376,9 @@ class RehearsedWorld:
         self.orders.append(order)
         return self.reference
 
+    def text_leaves(self, number: str) -> bool:
+        return self.texts_leave
+
     def calls_about(self, offer: Offer) -> ReminderHours:
         self.looks.append("calls_about")
         return self.calls
@@ -419,6 +424,11 @@ class RehearsedWorld:
     def promise_callback(self, number: str, reason: str) -> bool:
         self.promises.append((number, reason))
         return self.promises_new
+
+    def ask_owner(self, number: str, reason: str) -> bool:
+        if self.place_promised:
+            self.promises.append((number, reason))
+        return self.place_promised
 
     def callback_answered(self, rung_for: str) -> RungPerson:
         self.looks.append("callback_answered")

@@ -151,9 +151,15 @@ def confirm_booking(
         key=f"confirmation:{booking_id}:1",
         topic=Topic.CONFIRMATION,
         booking_id=booking_id,
-        call_id=request.call_id,
+        call_id=_caused_by(request),
     )
     return Booked(reference, message_id)
+
+
+def _caused_by(request: Request) -> str | None:
+    """The call or web session whose client the text counts for."""
+    on_the_web = request.holder.channel is Channel.WEB
+    return request.holder.id if on_the_web else request.call_id
 
 
 def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
@@ -217,4 +223,5 @@ def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: s
         key=f"again:{file.id}:{today.isoformat()}",
         topic=Topic.AGAIN,
         booking_id=file.id,
+        call_id=_caused_by(request),
     )

@@ -74,14 +74,26 @@ class TextReply:
     wish: str = ""
 
 
+# Whether a yes from this number (E.164) is one to a call that was asked for there; it is promised.
+OwnerAgrees = Callable[[Connection, Store, str], bool]
+
+
 class _Copy(Exception):
     """Another request of the same text was quicker; what was done for this one is rolled back."""
 
 
 def take_text(
-    store: Store, campaign: Campaign, written: IncomingText, *, national_number: str
+    store: Store,
+    campaign: Campaign,
+    written: IncomingText,
+    *,
+    national_number: str,
+    agrees: OwnerAgrees | None = None,
 ) -> TextReply:
-    """Do what a text asks for, once, and say what is answered; a copy is answered the same."""
+    """Do what a text asks for, once, and say what is answered; a copy is answered the same.
+
+    `agrees` takes a yes to a call that was asked for at this number.
+    """
     try:
         number, _ = telephone(written.sender)
     except NotUnderstood:
@@ -101,6 +113,7 @@ def take_text(
         before=before,
         language=language,
         national_number=national_number,
+        agrees=agrees,
     )
     try:
         answered = one.answer(meant)
@@ -135,6 +148,7 @@ class _OneText:
     before: Before
     language: str
     national_number: str
+    agrees: OwnerAgrees | None = None
 
     def answer(self, meant: Intent | None) -> tuple[str, ...]:
         """Raises _Copy."""
@@ -190,6 +204,9 @@ class _OneText:
         return tuple(filter(None, written)) or self._said("nothing")
 
     def _yes(self, connection: Connection) -> tuple[str, ...]:
+        if self.agrees is not None and self.agrees(connection, self.store, self.number):
+            # A person who wants no texts is rung, and not thanked by one.
+            return () if self.before.stopped else self._said("call")
         booking_id = incoming.told_last(connection, self.store.vault, self.number)
         if booking_id is None or booking_id not in self._ahead(connection):
             return self._said("nothing")

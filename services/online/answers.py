@@ -335,7 +335,10 @@ def confirm(visit: WebSession, world: WebWorld) -> WebSession:
     if not isinstance(moved, Go) or moved.step != "ready":
         return _follow(visit, world, moved)
     booked = moved.session
-    made = Done(booked.reference, offer, session.number, _rung(visit, world, booked), session.born)
+    rung = _rung(visit, world, booked)
+    made = Done(
+        booked.reference, offer, session.number, rung, session.born, untexted=booked.untexted
+    )
     return visit.after_booking(booked, made)
 
 

@@ -41,8 +41,8 @@ EASED: Final = 0.8
 ENOUGH: Final = 20
 # For a step with hardly any failures yesterday, this rate (a part of 1) is taken for usual.
 USUAL_FAILURE: Final = 0.05
-# The scheduler raises and ends it.
-_JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT})
+# Raised by the process that holds a text or call back, and ended by the scheduler.
+_JUDGED_ELSEWHERE: Final = frozenset(spend.ALERTS.values())
 # Changes older than this are not told any more.
 NEWS_FOR: Final = timedelta(hours=6)
 _AT_ONCE = 20

@@ -15,6 +15,8 @@ from models.accounts import staff as staff_rows
 from models.accounts.staff import RecordedAct, Staff
 from models.agents import agents
 from models.database import Connection
+from models.messages import messages, outbox
+from models.messages.messages import HeldMessage
 from models.queue import queues
 from models.queue.queues import STATES, CallQueue
 from models.supervision import alerts, board, settings
@@ -27,7 +29,7 @@ from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
 from services.supervision.alerts import DEFAULTS, RANGES, SETTING
 
-__all__ = ["STATES"]
+__all__ = ["STATES", "HeldMessage"]
 
 LONGEST_ANNOUNCEMENT: Final = 200
 LONGEST_OVERFLOW: Final = 120
@@ -42,6 +44,7 @@ OVERFLOW: Final = "queue_overflow"
 AGENT_QUEUES: Final = "agent_queues"
 FLOOR: Final = "phone_floor"
 THRESHOLD: Final = "threshold"
+LET_GO: Final = "messages_let_go"
 UNDONE: Final = "undone"
 _COLUMNS: Final = {
     QUEUE_STATE: "state",
@@ -60,6 +63,7 @@ ACTS: Final = (
     "agent_signed_out",
     "agent_paused",
     "alert_seen",
+    LET_GO,
     "listen",
     "whisper",
     "join",
@@ -93,6 +97,27 @@ class ActScope:
     waiting: int = 0
     agents: int = 0
     busy: int = 0
+
+
+# ---------------------------------------------------------------- what budgets hold back
+
+
+def held_messages(store: Store, *, limit: int) -> tuple[list[HeldMessage], int]:
+    """Messages that budgets hold back, the longest held first, and how many there are in all."""
+    with store.database.statement() as connection:
+        return messages.list_held(connection, limit=limit), messages.held(connection).count
+
+
+def let_go(store: Store, who: Staff, message_ids: Sequence[str]) -> int:
+    """Send these all the same; gives how many: one that left or was sent meanwhile is none.
+
+    Each is counted beyond its budgets. One act for each message, with what it is of.
+    """
+    with store.database.transaction() as connection:
+        gone = outbox.let_go(connection, store.clock, list(dict.fromkeys(message_ids)), who.id)
+        for message_id in gone:
+            record_act(connection, store, who.id, LET_GO, message_id)
+    return len(gone)
 
 
 # ---------------------------------------------------------------- queues

@@ -29,6 +29,7 @@ from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
 from services.csv_cells import cell
 from services.desk.search import SEARCHED, TOO_MANY
+from services.messages.deliver_message import OF_THE_DAY
 from services.ports import CallControl
 from services.store import Store
 from services.supervision import history as board_history
@@ -37,7 +38,7 @@ from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board import iso
 from services.supervision.counts import ZONE
 from services.supervision.snapshots import SnapshotRead, Snapshots
-from services.supervision.supervise import ActRefused
+from services.supervision.supervise import ActRefused, HeldMessage
 from services.supervision.write_board import NAME
 from web.marks import roles
 from web.pages import words
@@ -46,6 +47,7 @@ from web.supervision.tiles import tiles
 
 LONGEST_EXPORT: Final = 31
 ACTS_ON_A_PAGE: Final = 100
+HELD_ON_A_PAGE: Final = 200
 # Seconds. Quarters change four times an hour.
 HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
@@ -66,6 +68,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/mur/etat", reading.wall_etat),
         ("/historique", reading.history),
         ("/actes", reading.acts),
+        ("/retenus", reading.held),
         ("/export.csv", reading.export),
     ):
         board.add_url_rule(path, view.__name__, view, methods=["GET"])
@@ -79,6 +82,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/plancher", acting.floor),
         ("/seuil", acting.threshold),
         ("/alerte", acting.alert),
+        ("/retenus", acting.let_go),
         ("/annuler", acting.undo),
     ):
         board.add_url_rule(path, act.__name__, act, methods=["POST"])
@@ -186,6 +190,17 @@ class _Reading:
             "supervision/acts.html",
             acts=[_written(one, names, reasons=current().role == "supervisor") for one in found],
             older=found[-1].number if len(found) == ACTS_ON_A_PAGE else None,
+            may_act=current().role == "supervisor",
+        )
+
+    @roles("supervisor", "operator")
+    def held(self) -> str:
+        """What budgets hold back: no number and no word of a message is here."""
+        found, count = supervise.held_messages(self.store, limit=HELD_ON_A_PAGE)
+        return render_template(
+            "supervision/held.html",
+            held=[_held(one) for one in found],
+            count=count,
             may_act=current().role == "supervisor",
         )
 
@@ -333,6 +348,16 @@ class _Acting:
         return self._do(lambda: int(supervise.see_alert(self.store, current(), alert_id)))
 
     @roles("supervisor")
+    def let_go(self) -> ResponseReturnValue:
+        chosen = _chosen("message")
+        return self._do(
+            lambda: supervise.let_go(self.store, current(), chosen),
+            back="board.held",
+            # It costs money, and one who sits down at an open page must not spend it.
+            by_password=len(set(chosen)) > supervise.MANY,
+        )
+
+    @roles("supervisor")
     def undo(self) -> ResponseReturnValue:
         return self._do(
             lambda: supervise.undo(self.store, current(), _number("act")),
@@ -474,6 +499,20 @@ def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> di
         "after": after,
         "why": act.why if reasons or act.what not in LOOKS else "",
         "can_be_undone": act.what in supervise.CAN_BE_UNDONE,
+    }
+
+
+def _held(one: HeldMessage) -> dict[str, Any]:
+    """A message that is held back, as the page shows it; `due_at` None: it is of no use then."""
+    spoken = words()
+    topic = f"desk.topic.{one.topic}"
+    goes = one.topic not in OF_THE_DAY
+    return {
+        "id": one.id,
+        "held_at": one.held_at.astimezone(ZONE),
+        "topic": spoken[topic] if topic in spoken else one.topic,
+        "why": spoken[f"board.held.of_{one.held_why}"],
+        "due_at": one.due_at.astimezone(ZONE) if goes else None,
     }
 
 
