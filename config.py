@@ -95,10 +95,10 @@ class Settings(BaseSettings):
     sms_sender: str = ""
     # Where texts of people come in, in E.164 or a short number of five digits; empty: nowhere.
     sms_reply_number: str = ""
-    # Budgets of a day, by the calendar of Paris: parts of texts and euros for all together, parts for
-    # each number, client (a visitor's address, a calling line) and prefix of numbers; calls out and
-    # their minutes. 0: by the size of the campaign (services/messages/spend.py). Beyond them a text is
-    # held back and told otherwise, and a call waits.
+    # Budgets of a day, by the calendar of Paris: parts of texts and euros for all together, parts
+    # for each number, client (a visitor's address, a calling line) and prefix of numbers; calls out
+    # and their minutes. 0: by the size of the campaign (services/messages/spend.py). Beyond them a
+    # text is held back and told otherwise, and a call waits.
     sms_parts_per_day: int = Field(default=0, ge=0, le=100_000_000)
     sms_euros_per_day: float = Field(default=0.0, ge=0, le=10_000_000)
     sms_parts_per_number: int = Field(default=20, ge=4, le=1_000_000)
@@ -106,7 +106,8 @@ class Settings(BaseSettings):
     sms_parts_per_prefix: int = Field(default=0, ge=0, le=100_000_000)
     calls_per_day: int = Field(default=0, ge=0, le=100_000_000)
     call_minutes_per_day: int = Field(default=0, ge=0, le=100_000_000)
-    # What the provider asks, in euros: for a part to the mainland, to a number overseas, for a minute.
+    # What the provider asks, in euros: for a part to the mainland, for one to a number overseas,
+    # for a minute of a call.
     sms_euros_per_part: float = Field(default=0.08, gt=0, le=10)
     sms_euros_per_part_overseas: float = Field(default=0.25, gt=0, le=10)
     call_euros_per_minute: float = Field(default=0.06, gt=0, le=10)

@@ -47,6 +47,9 @@ class Given(Protocol):
     national_number: str
     sms_sender: str
     sms_parts_per_day: int
+    sms_parts_per_number: int
+    sms_parts_per_client: int
+    sms_parts_per_prefix: int
     alert_webhook_url: str
     alert_webhook_private_host: str
     security_contact: str
@@ -205,6 +208,15 @@ def _rest(given: Given, said: Collection[str]) -> Iterator[str]:
         )
     if given.sms_parts_per_day <= 0:
         yield "SMS_PARTS_PER_DAY must be more than 0: without a budget a stranger spends yours"
+    else:
+        narrower = {
+            "SMS_PARTS_PER_NUMBER": given.sms_parts_per_number,
+            "SMS_PARTS_PER_CLIENT": given.sms_parts_per_client,
+            "SMS_PARTS_PER_PREFIX": given.sms_parts_per_prefix,
+        }
+        for name, parts in narrower.items():
+            if parts > given.sms_parts_per_day:
+                yield f"{name} is more than SMS_PARTS_PER_DAY: it would hold nothing back"
     if not _CONTACT.fullmatch(given.security_contact):
         yield (
             "SECURITY_CONTACT must say where a hole in the service is reported: mailto:… or https://…"

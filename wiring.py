@@ -135,7 +135,11 @@ def make_app(parts: Parts) -> Flask:
         ivr.callback_lines.blueprint(store, conversation, addresses, call_back),
         ivr.agent_lines.blueprint(store, addresses, dial_callback=call_back.dial),
         web.operations.recordings.blueprint(),
-        ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number),
+        ivr.sms.blueprint(
+            store,
+            parts.service,
+            reply_number=settings.sms_reply_number,
+        ),
         web.desk.pages.blueprint(desk),
         web.supervision.board.blueprint(store, parts.service.campaigns, control),
         web.operations.health.blueprint(

@@ -39,7 +39,12 @@ STATES = {
 log = structlog.get_logger()
 
 
-def blueprint(store: Store, service: Service | None = None, *, reply_number: str = "") -> Blueprint:
+def blueprint(
+    store: Store,
+    service: Service | None = None,
+    *,
+    reply_number: str = "",
+) -> Blueprint:
     """Routes below /sms; the signature check stands in front of them.
 
     `reply_number` is the number of ours that texts may come in on; without one, none is understood.

@@ -29,7 +29,7 @@ from services.waiting_list.entries import advance
 SWEEP_EVERY = 15
 TIDY_EVERY = 5
 WAITING_EVERY = 3
-SPEND_EVERY = 60
+SPEND_EVERY = 20
 REMIND_EVERY = 60
 ERASE_EVERY = 3600
 _AT_ONCE = 200
@@ -87,7 +87,7 @@ def tasks(
 ) -> list[Task]:
     return [
         Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means)),
-        Task("spend", SPEND_EVERY, lambda: spend.watch(store)),
+        Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),

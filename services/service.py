@@ -16,7 +16,7 @@ from services.slots.look_beyond import Beyond
 class Service:
     """What all calls share."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         directory: Directory,
         campaign: Campaign | Campaigns,

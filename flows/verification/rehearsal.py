@@ -277,6 +277,7 @@ class RehearsedWorld:
     searches: list[Search] = field(default_factory=list)
     orders: list[BookingOrder] = field(default_factory=list)
     promises: list[tuple[str, str]] = field(default_factory=list)
+    owners_asked: list[tuple[str, str]] = field(default_factory=list)
     # When we would ring about a new booking, and the bookings whose people asked for it.
     calls: ReminderHours = field(default_factory=lambda: WHEN_WE_RING)
     wishes: list[tuple[str, ...]] = field(default_factory=list)
@@ -427,7 +428,7 @@ class RehearsedWorld:
 
     def ask_owner(self, number: str, reason: str) -> bool:
         if self.place_promised:
-            self.promises.append((number, reason))
+            self.owners_asked.append((number, reason))
         return self.place_promised
 
     def callback_answered(self, rung_for: str) -> RungPerson:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Date,
+    Exists,
     Integer,
     LargeBinary,
     String,
@@ -25,9 +26,12 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
+    false,
     func,
     literal,
     null,
+    or_,
     select,
     true,
     update,
@@ -40,6 +44,7 @@ from models.prepared import Prepared
 from models.rows import columns_of
 
 ALL = b""
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -91,9 +96,7 @@ def take(  # noqa: PLR0917
         return []
     over: list[Limit] = []
     if not whatever:
-        over = [
-            one for one in limits if one.most_units < units or one.most_millieuros < millieuros
-        ]
+        over = [one for one in limits if one.most_units < units or one.most_millieuros < millieuros]
     within = [one for one in limits if one not in over]
     taken: list[Limit] = []
     if within:
@@ -206,6 +209,44 @@ def closed(connection: Connection, day: date) -> frozenset[tuple[str, bytes]]:
     """Of which subjects texts or calls are held back now, each by its kind and itself."""
     rows = _CLOSED_OF_DAY.rows(connection, {"the_day": day})
     return frozenset((row.kind, bytes(row.subject)) for row in rows)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """The budgets of a day that one text counts for, by kind and subject."""
+
+    day: date
+    of: tuple[tuple[str, bytes], ...]
+
+
+NO_BUDGETS = Subjects(date.min, ())
+
+
+def any_closed(subjects: Subjects) -> Exists:
+    """An SQL expression: whether something is held back for any of these."""
+    which = [and_(budget.c.kind == kind, budget.c.subject == one) for kind, one in subjects.of]
+    return exists().where(
+        budget.c.day == subjects.day, budget.c.closed_at.is_not(None), or_(false(), *which)
+    )
+
+
+def units_of(connection: Connection, day: date, kind: str) -> int:
+    """What was counted for all together of a kind."""
+    statement = select(budget.c.units).where(
+        budget.c.day == day, budget.c.kind == kind, budget.c.subject == ALL
+    )
+    return connection.execute(statement).scalar_one_or_none() or 0
+
+
+def close_if_full(connection: Connection, clock: Clock, day: date, one: Limit) -> bool:
+    """Hold back from now on what goes beyond this limit; False where there is room."""
+    full = or_(budget.c.units >= one.most_units, budget.c.millieuros >= one.most_millieuros)
+    statement = (
+        update(budget)
+        .where(*_is(day, one), full, budget.c.closed_at.is_(None))
+        .values(closed_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
 
 
 def of_day(connection: Connection, day: date, *, most: int) -> list[SpentBudget]:

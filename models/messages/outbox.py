@@ -383,8 +383,13 @@ def put_off(
     )
 
 
-def hold(
-    connection: Connection, clock: Clock, vault: Vault, claimed: ClaimedMessage, at: datetime, why: str
+def hold(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    claimed: ClaimedMessage,
+    at: datetime,
+    why: str,
 ) -> bool:
     """A budget of the day (`why`) is spent: it waits until `at` (UTC), or for a supervisor.
 

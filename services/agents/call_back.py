@@ -170,9 +170,7 @@ class CallBack:
         leg = NewLeg(made, "callback", promise.id, promise.number, staff_id=promise.staff_id)
         return ring(connection, store, leg, at_once=promise.staff_id is not None)
 
-    def _is_over_budget(
-        self, connection: Connection, store: Store, promise: QueueEntry
-    ) -> bool:
+    def _is_over_budget(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
         """Count the call; whether it must wait, because the day's budget of calls is spent.
 
         A person whom an agent is to ring is rung all the same: an agent's time is a limit of its

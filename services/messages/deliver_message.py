@@ -2,10 +2,10 @@
 
 The way: a text where the line takes texts, else a call, else a case for an agent. Hours and the cap
 of a number may put a message off or turn it to a call; they never touch the first confirmation of a
-booking (services.messages.topics). Every text passes the budgets of the day (services.messages.spend)
-last of all: what they refuse is told by a call where its person has not heard or seen it yet, else it
-is held back until the next day, or until a supervisor sends it. A message that may have reached the
-provider already is looked up there before anything is sent again.
+booking (services.messages.topics). Last of all, every text passes the budgets of the day
+(services.messages.spend): what they refuse is told by a call where its person has not heard or seen
+it yet, else it is held back until the next day, or until a supervisor sends it. A message that may
+have reached the provider already is looked up there before anything is sent again.
 """
 
 from __future__ import annotations
@@ -307,6 +307,10 @@ class _Delivery:
             if line.stopped and not (manner.case or manner.wished):
                 return self._reach_no_one(connection, manner, "stopped")
             return self._by_call(connection, ready, manner, "no way")
+        return self._text(connection, ready, manner)
+
+    def _text(self, connection: Connection, ready: ReadyNotice, manner: Manner) -> _ToSend | str:
+        """A text, within hours, cap and budgets."""
         campaign = self.means.campaign() if self.means.campaign else None
         opens = _opens(ready, manner, self.store.clock.now(), campaign)
         if opens is not None:

@@ -26,7 +26,7 @@ from models.messages.incoming import Before
 from prompts.catalogue import languages, load
 from services.attempts import count_text
 from services.campaign.campaign import Campaign
-from services.messages import phone_capabilities, sms_parts, texts
+from services.messages import phone_capabilities, sms_parts, spend, texts
 from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
 from services.messages.write_message import open_case
@@ -100,7 +100,14 @@ def take_text(
         # A service, or a number of a land that books nothing here.
         return TextReply((), "unknown_sender")
     with store.database.statement() as connection:
-        before = incoming.look(connection, store.clock, store.vault, written.sid, number)
+        before = incoming.look(
+            connection,
+            store.clock,
+            store.vault,
+            written.sid,
+            number,
+            spend.subjects_of(store, number),
+        )
     if before.answered is not None:
         return TextReply(before.answered, "copy")
     meant, language = understood(written.body, before.language)
@@ -242,6 +249,9 @@ class _OneText:
 
     def _may_leave(self, answer: tuple[str, ...]) -> tuple[str, ...]:
         if self.written.settled or self.before.answers >= MOST_ANSWERS:
+            return ()
+        if self.before.spent:
+            # Tomorrow it would answer nothing. Where to ring in an emergency is told at any price.
             return ()
         return answer if texts.wanted(self.campaign, "reply") else ()
 

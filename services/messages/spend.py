@@ -21,8 +21,9 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from models.database import Connection
-from models.messages import budgets
-from models.messages.budgets import ALL, Limit
+from models.dialects import one_after_another
+from models.messages import budgets, incoming
+from models.messages.budgets import ALL, Limit, Subjects
 from models.slots import slots
 from models.supervision import alerts
 from services.store import Store
@@ -30,6 +31,8 @@ from services.store import Store
 ZONE: Final = ZoneInfo("Europe/Paris")
 NUMBER, CLIENT, PREFIX, DAY = "number", "client", "prefix", "day"
 CALL_PREFIX, CALL_DAY = "call_prefix", "call_day"
+# What answered texts that came in, and was counted for the day.
+REPLIES = "replies"
 # The alert of each budget; a threshold on the board has none of these names.
 ALERTS: Final = {
     DAY: "texts_spent",
@@ -126,7 +129,7 @@ class Budgets:
 
     # ------------------------------------------------------------ texts
 
-    def charge_text(  # noqa: PLR0917
+    def charge_text(
         self,
         connection: Connection,
         store: Store,
@@ -138,8 +141,8 @@ class Budgets:
     ) -> Charge | Over:
         """Count a text to `number` (E.164) in the transaction given, or say what it would pass.
 
-        `client` is the keyed hash of who caused it: a visitor's address, a calling line. `whatever`:
-        a supervisor wants it to leave, and it is counted all the same.
+        `client` is the keyed hash of who caused it: a visitor's address, a calling line.
+        `whatever`: a supervisor wants it to leave, and it is counted all the same.
         """
         limits = self._limits(connection, store)
         cost = self._cost_of_part(number) * parts
@@ -156,6 +159,27 @@ class Budgets:
         """The provider did not take it."""
         budgets.give_back(connection, charge.day, charge.limits, charge.units, charge.millieuros)
 
+    def count_replies(self, store: Store) -> int:
+        """Count what answered texts that came in, which leave with the webhook; gives the parts.
+
+        A webhook has no statement to spare for it, so that it is counted some seconds later.
+        """
+        with store.database.transaction() as connection:
+            one_after_another(connection, [REPLIES.encode()])
+            day, limits = day_of(store), self._limits(connection, store)
+            begins = datetime.combine(day, datetime.min.time(), tzinfo=ZONE)
+            counted = budgets.units_of(connection, day, REPLIES)
+            new = incoming.parts_answered(connection, begins) - counted
+            if new <= 0:
+                return 0
+            of_day = Limit(DAY, ALL, limits.parts, limits.millieuros)
+            asked = [Limit(REPLIES, ALL, _NO_LIMIT, _NO_LIMIT), of_day]
+            cost = self._cost_of_part(_FRANCE) * new
+            _charge(connection, store, asked, new, cost, whatever=True)
+            if budgets.close_if_full(connection, store.clock, day, of_day):
+                _raise_alert(connection, store, of_day)
+        return new
+
     # ------------------------------------------------------------ calls
 
     def charge_call(
@@ -168,9 +192,7 @@ class Budgets:
         limits = self._of_call(connection, store, number)
         return _charge(connection, store, limits, 1, self._minute, whatever=whatever)
 
-    def add_seconds(
-        self, connection: Connection, store: Store, number: str, seconds: int
-    ) -> None:
+    def add_seconds(self, connection: Connection, store: Store, number: str, seconds: int) -> None:
         """Count what a call lasted beyond its first minute, which was counted when it began."""
         more = math.ceil(seconds / _SECONDS) - 1
         if more > 0:
@@ -222,7 +244,7 @@ class Budgets:
         return known[1]
 
 
-def _charge(  # noqa: PLR0917
+def _charge(
     connection: Connection,
     store: Store,
     limits: Sequence[Limit],
@@ -232,24 +254,26 @@ def _charge(  # noqa: PLR0917
     whatever: bool = False,
 ) -> Charge | Over:
     day = day_of(store)
-    over = budgets.take(
-        connection, store.clock, day, limits, units, millieuros, whatever=whatever
-    )
+    over = budgets.take(connection, store.clock, day, limits, units, millieuros, whatever=whatever)
     for one in over:
-        begun = alerts.begin(
-            connection,
-            store.clock,
-            store.chance.identifier(),
-            name=ALERTS[one.kind],
-            value=one.most_units,
-            threshold=one.most_units,
-        )
-        if begun:
-            log.warning("budget spent", budget=one.kind, most=one.most_units)
+        _raise_alert(connection, store, one)
     if over:
         # The widest says most.
         return Over(over[-1].kind)
     return Charge(day, tuple(limits), units, millieuros)
+
+
+def _raise_alert(connection: Connection, store: Store, one: Limit) -> None:
+    begun = alerts.begin(
+        connection,
+        store.clock,
+        store.chance.identifier(),
+        name=ALERTS[one.kind],
+        value=one.most_units,
+        threshold=one.most_units,
+    )
+    if begun:
+        log.warning("budget spent", budget=one.kind, most=one.most_units)
 
 
 def prefix_of(number: str) -> str:
@@ -269,15 +293,25 @@ def next_day(store: Store) -> datetime:
     return datetime.combine(day_of(store) + timedelta(days=1), midnight, tzinfo=ZONE)
 
 
-def watch(store: Store) -> int:
-    """End the alerts of budgets of which nothing is held back any more; gives how many ended."""
+def subjects_of(store: Store, number: str) -> Subjects:
+    """The budgets that a text to `number` (E.164) counts for, whoever caused it."""
+    of_number = store.vault.index("phone", number) or ALL
+    of_prefix = prefix_of(number).encode()
+    return Subjects(day_of(store), ((NUMBER, of_number), (PREFIX, of_prefix), (DAY, ALL)))
+
+
+def watch(store: Store, gate: Budgets | None = None) -> int:
+    """Count answers, and end the alerts of budgets of which nothing is held back any more.
+
+    Gives how many alerts ended.
+    """
+    if gate is not None:
+        gate.count_replies(store)
     with store.database.transaction() as connection:
         shut = {kind for kind, _ in budgets.closed(connection, day_of(store))}
         over = [name for kind, name in ALERTS.items() if kind not in shut]
         lasting = {one.name for one in alerts.raised(connection)}
-        return sum(
-            alerts.end(connection, store.clock, name) for name in over if name in lasting
-        )
+        return sum(alerts.end(connection, store.clock, name) for name in over if name in lasting)
 
 
 # ---------------------------------------------------------------- what a caller is told
@@ -301,10 +335,4 @@ class ClosedBudgets:
         if known is None or not 0 <= (now - known[0]).total_seconds() < self.fresh_seconds:
             known = self._known = now, budgets.closed(connection, day_of(store))
         shut = known[1]
-        return not shut or shut.isdisjoint(
-            {
-                (DAY, ALL),
-                (PREFIX, prefix_of(number).encode()),
-                (NUMBER, store.vault.index("phone", number) or ALL),
-            }
-        )
+        return not shut or shut.isdisjoint(subjects_of(store, number).of)

@@ -56,8 +56,8 @@ def promise(
 
     `known` is what the caller has given already, so that it is not asked again; its `reason` is
     silent, unfinished, or where in the call an agent was asked for. `expected_at` (UTC) is the time
-    that the caller was told; `joined_at` (UTC) the place in the line, None: the last. A caller who gave no sign of life is promised one call ever, as long
-    as we remember them.
+    that the caller was told, `joined_at` (UTC) the place in the line (None: the last). A caller who
+    gave no sign of life is promised one call ever, as long as we remember them.
     """
     reason = _reason(known)
     index = store.vault.index("phone", number) or b""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from models.accounts import staff as staff_rows
 from models.booking.tables import booking
@@ -31,6 +31,7 @@ from services.messages.topics import MANNERS, Topic
 from services.ports import Busy, NoAnswer, ProviderRefused
 from services.slots.allocate import Channel
 from services.supervision import supervise
+from tests.messages.conftest import INBOX, Writer
 from tests.support.house import MOBILE, House, house, mornings
 from tests.support.office import Office, Provider
 from tests.support.rows import clock_of, rows_of
@@ -107,7 +108,7 @@ def other(number: int) -> str:
     ],
     ids=["number", "prefix", "day in parts", "day in euros"],
 )
-def test_beyond_a_budget_even_a_first_confirmation_is_held_and_told(
+def test_beyond_a_budget_even_a_first_confirmation_is_held_and_told(  # noqa: PLR0917
     whole_office: Office,
     provider: Provider,
     limits: dict[str, Any],
@@ -238,43 +239,38 @@ def test_the_size_of_the_campaign_makes_the_budget_where_none_is_set(service: Ho
 # ---------------------------------------------------------------- exactly so much
 
 
-def test_two_relays_at_once_never_go_beyond_it(service: House):
+@pytest.mark.parametrize("guarded", [True, False])
+def test_relays_at_once_never_go_beyond_it(service: House, *, guarded: bool):
     """The limit is a condition of the write; looked at before it, it is passed."""
     day, limits = date(2026, 11, 25), [Limit("day", b"", 50, 2**31 - 1)]
     threads, each = 8, 20
+    together = threading.Barrier(threads, timeout=120)
 
-    def take(whatever: bool, all_there: threading.Barrier) -> int:
-        all_there.wait()
+    def has_room() -> bool:
+        with service.database.statement() as connection:
+            units = connection.execute(select(func.sum(budget.c.units))).scalar() or 0
+        # All have looked before the first writes.
+        together.wait()
+        return bool(units < limits[0].most_units)
+
+    def relay(_number: int) -> int:
+        together.wait()
         taken = 0
         for _ in range(each):
-            if whatever:
-                # The guard off: it is looked, and then written.
-                with service.database.statement() as connection:
-                    rows = connection.execute(select(budget.c.units)).scalars().all()
-                looked = sum(rows)
-                seen.append(looked)
-                both.wait()
-                if looked >= limits[0].most_units:
-                    continue
+            if not guarded and not has_room():
+                continue
             with service.database.transaction() as connection:
                 over = budgets.take(
-                    connection, service.clock, day, limits, 1, 80, whatever=whatever
+                    connection, service.clock, day, limits, 1, 80, whatever=not guarded
                 )
             taken += not over
         return taken
 
-    seen: list[int] = []
-    both = threading.Barrier(threads, timeout=60)
-    for whatever in (False, True):
-        with service.database.transaction() as connection:
-            connection.execute(budget.delete())
-        all_there = threading.Barrier(threads, timeout=60)
-        with ThreadPoolExecutor(threads) as pool:
-            taken = sum(pool.map(lambda _: take(whatever, all_there), range(threads)))
-        (units,) = rows_of(service.database, select(budget.c.units))[0]
-        assert taken == units
-        assert (units > limits[0].most_units) is whatever
-        assert whatever or units == limits[0].most_units
+    with ThreadPoolExecutor(threads) as pool:
+        taken = sum(pool.map(relay, range(threads)))
+    ((units,),) = rows_of(service.database, select(budget.c.units))
+    assert taken == units
+    assert (units == limits[0].most_units) if guarded else (units > limits[0].most_units)
 
 
 class Says:
@@ -301,7 +297,7 @@ class Says:
     ids=["busy", "refused", "no answer"],
 )
 @pytest.mark.parametrize("topic", [Topic.CONFIRMATION, Topic.NEWS])
-def test_what_the_provider_did_not_take_costs_nothing(
+def test_what_the_provider_did_not_take_costs_nothing(  # noqa: PLR0917
     whole_office: Office,
     provider: Provider,
     topic: Topic,
@@ -449,3 +445,31 @@ def test_a_limit_below_a_single_text_holds_it_back(service: House):
     with service.database.transaction() as connection:
         assert made.charge_text(connection, service.store, MOBILE, 2) == Over("day")
         assert budgets.closed(connection, spend.day_of(service.store)) == {("day", b"")}
+
+
+# ---------------------------------------------------------------- answers to texts that come in
+
+
+def test_answers_to_texts_count_and_end_with_the_budget_but_for_the_emergency(service: House):
+    """Two machines that answer each other, or a script with senders that are made up."""
+    service.settings.sms_reply_number = INBOX
+    service.app = service.application()
+    gate = Budgets(replace(PLENTY, parts_a_day=2))
+
+    def writes(number: int, body: str) -> int:
+        writer = Writer(service, service.app, other(number))
+        return len(writer.writes(body, sid=f"SM{number:032x}"))
+
+    assert [writes(number, "stop") for number in range(2)] == [1, 1]
+    # They left with the answer to the webhook, and are counted when the scheduler looks.
+    assert [gate.count_replies(service.store) for _ in range(2)] == [2, 0]
+    with service.database.statement() as connection:
+        assert {one.name for one in alerts.raised(connection)} == {"texts_spent"}
+    assert [writes(number, "annuler") for number in (3, 4)] == [0, 0]
+    assert writes(5, "stop") == 0
+    assert writes(6, "urgence") == 1
+    spend.watch(service.store, gate)
+    of_day = select(budget.c.units).where(budget.c.kind == "day")
+    assert rows_of(service.database, of_day)[0].units == 3
+    # What was asked for is done, answered or not.
+    assert Writer(service, service.app, other(5)).line().stopped_at is not None

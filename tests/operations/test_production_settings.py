@@ -79,6 +79,9 @@ UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
     ({"PROXY_HOPS": None}, "PROXY_HOPS"),
     ({"SMS_PARTS_PER_DAY": "0"}, "SMS_PARTS_PER_DAY"),
     ({"SMS_PARTS_PER_DAY": None}, "SMS_PARTS_PER_DAY"),
+    ({"SMS_PARTS_PER_NUMBER": "20001"}, "SMS_PARTS_PER_NUMBER"),
+    ({"SMS_PARTS_PER_CLIENT": "30000"}, "SMS_PARTS_PER_CLIENT"),
+    ({"SMS_PARTS_PER_PREFIX": "20001"}, "SMS_PARTS_PER_PREFIX"),
     ({"SECURITY_CONTACT": None}, "SECURITY_CONTACT"),
     ({"SECURITY_CONTACT": "me"}, "SECURITY_CONTACT"),
 )

@@ -20,7 +20,6 @@ from tests.support.house import LANDLINE, MOBILE, WITHHELD, House, a_mobile, hou
 from tests.support.rows import clock_of, rows_of
 
 
-
 @pytest.fixture
 def inbox(database_url: str) -> Iterator[House]:
     """A house that texts can be written to, with nobody at the desks."""

@@ -6,7 +6,6 @@ from alembic import op
 
 from models.migrations.steps import add_column, add_index, drop_index
 
-
 Moment = sa.DateTime(timezone=True)
 
 revision = "0011"
@@ -152,9 +151,7 @@ def _tables() -> None:
             sa.Column(
                 "joined_at", Moment, nullable=False, comment="the place in the line that it gets"
             ),
-            sa.Column(
-                "answer_until", Moment, nullable=True, comment="then it is an agent's case"
-            ),
+            sa.Column("answer_until", Moment, nullable=True, comment="then it is an agent's case"),
             sa.Column("created_at", Moment, nullable=False),
             sa.Column("updated_at", Moment, nullable=False),
             sa.PrimaryKeyConstraint("id", name=op.f("pk_callback_request")),
