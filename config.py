@@ -55,6 +55,7 @@ _REQUIRED_IN_PRODUCTION = (
 )
 
 
+_REGION = re.compile(r"[A-Z]{2}")
 _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 # Country codes of French numbers beyond the mainland.
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
@@ -106,6 +107,9 @@ class Settings(BaseSettings):
     sms_parts_per_prefix: int = Field(default=0, ge=0, le=100_000_000)
     calls_per_day: int = Field(default=0, ge=0, le=100_000_000)
     call_minutes_per_day: int = Field(default=0, ge=0, le=100_000_000)
+    # Regions beside France and its overseas whose ordinary numbers get texts and calls: their codes
+    # of ISO 3166 with commas, as BE,LU. Premium, shared-cost and short numbers never do.
+    numbers_also_from: str = ""
     # What the provider asks, in euros: for a part to the mainland, for one to a number overseas,
     # for a minute of a call.
     sms_euros_per_part: float = Field(default=0.08, gt=0, le=10)
@@ -187,6 +191,7 @@ class Settings(BaseSettings):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
         self._check_caller_id()
         self._check_reply_number()
+        self.regions_also_served()
         self.vault_keys()
         if self.environment == "production":
             unfit = refusals(self, self.model_fields_set, known=_KNOWN)
@@ -225,6 +230,16 @@ class Settings(BaseSettings):
                 "SMS_REPLY_NUMBER is a French mobile number (06 or 07): automatic systems may not"
                 " write with one"
             )
+
+    def regions_also_served(self) -> list[str]:
+        """The codes of NUMBERS_ALSO_FROM. Raises ValueError for one that is none."""
+        codes = [code.strip() for code in self.numbers_also_from.split(",") if code.strip()]
+        for code in codes:
+            if not _REGION.fullmatch(code):
+                raise ValueError(
+                    "NUMBERS_ALSO_FROM must hold codes of two capital letters with commas, as BE,LU"
+                )
+        return codes
 
     def vault_keys(self) -> list[bytes]:
         """The data keys as bytes. Raises ValueError with a sentence about DATA_KEYS."""

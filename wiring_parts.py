@@ -9,6 +9,7 @@ import structlog
 
 import config
 
+from flows.understanding import serve_also
 from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE
 from jobs.queues import RedisWakeUp
@@ -43,6 +44,7 @@ class Parts:
 def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.campaign.BadCampaign."""
     database = Database(settings.database_url, durable=settings.environment == "production")
+    serve_also(settings.regions_also_served())
     links = Links(settings.public_base_url, settings.secret_key)
     store = Store(database, Vault(settings.vault_keys()), links=links)
     service = Service(

@@ -258,11 +258,14 @@ class _Delivery:
         """A finished text that needs no further look, within its budgets."""
         if self.means.budgets is None:
             return _ToSend(self.claimed.recipient, body)
-        with self.store.database.transaction() as connection:
+        database = self.store.database
+        # Counted by one statement of its own: no transaction holds the day's row for longer.
+        with database.one_writer(), database.statement() as connection:
             over = self._charge(connection, body)
-            if over is not None:
-                return self._hold(connection, over)
-        return _ToSend(self.claimed.recipient, body)
+        if over is None:
+            return _ToSend(self.claimed.recipient, body)
+        with database.transaction() as connection:
+            return self._hold(connection, over)
 
     def _goes_at_once(self) -> bool:
         """Whether a finished text needs no further look: the common way of a confirmation."""

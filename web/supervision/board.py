@@ -510,7 +510,7 @@ def _held(one: HeldMessage) -> dict[str, Any]:
     return {
         "id": one.id,
         "held_at": one.held_at.astimezone(ZONE),
-        "topic": spoken.get(topic, one.topic),
+        "topic": spoken[topic] if topic in spoken else one.topic,  # noqa: SIM401 (no mapping)
         "why": spoken[f"board.held.of_{one.held_why}"],
         "due_at": one.due_at.astimezone(ZONE) if goes else None,
     }
