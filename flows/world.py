@@ -376,7 +376,7 @@ class Bookings(Protocol):
         """Book all doses or none; gives the reference (changes)."""
 
     def text_leaves(self, number: str) -> bool:
-        """Whether a text to that number leaves today, as far as is known: see the budgets."""
+        """Whether the text about what was booked in this turn leaves today: see the budgets."""
 
     def calls_about(self, offer: Offer) -> ReminderHours:
         """When we would ring the calling number about what was booked there."""

@@ -8,7 +8,6 @@ from functools import cached_property
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
-from services.messages.spend import CLOSED_SECONDS, ClosedBudgets
 from services.queue.entries import OUTLOOK_SECONDS, WaitEstimates
 from services.slots.look_beyond import Beyond
 
@@ -39,10 +38,6 @@ class Service:
         self.caller_id = caller_id or national_number
         self.reply_number = reply_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
-        # Which budgets of texts are spent, so that callers hear at once that no text comes.
-        self.closed_budgets = ClosedBudgets(
-            fresh_seconds=min(CLOSED_SECONDS, directory.centres_fresh_seconds)
-        )
         # With the memory of centres switched off, estimates are not remembered either.
         self.wait_estimates = WaitEstimates(
             fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds)

@@ -9,13 +9,26 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    Connection,
+    Date,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from models.booking.tables import appointment, booking
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
+from models.messages.tables import budget
 from models.prepared import Prepared
 from models.rows import from_row, values_of
 
@@ -149,6 +162,49 @@ def count_of_number(connection: Connection, vault: Vault, campaign: str, number:
     values = {"the_number": vault.index("phone", number), "the_campaign": campaign}
     live: int = _LIVE_OF_NUMBER.rows(connection, values)[0].live
     return live
+
+
+# What is held back for a number today: see models.messages.budgets.
+_SPENT = exists().where(
+    budget.c.day == bindparam("the_day", type_=Date),
+    budget.c.closed_at.is_not(None),
+    or_(
+        budget.c.kind == "day",
+        and_(budget.c.kind == "prefix", budget.c.subject == bindparam("the_prefix")),
+        and_(budget.c.kind == "number", budget.c.subject == bindparam("the_number")),
+    ),
+)
+_NUMBER_NOW = Prepared(
+    select(
+        select(func.count())
+        .select_from(booking)
+        .where(
+            booking.c.phone_idx == bindparam("the_number"),
+            booking.c.campaign == bindparam("the_campaign"),
+            booking.c.state == "confirmed",
+        )
+        .scalar_subquery()
+        .label("live"),
+        _SPENT.label("spent"),
+    )
+)
+
+
+def number_now(  # noqa: PLR0917
+    connection: Connection, vault: Vault, campaign: str, number: str, day: date, prefix: bytes
+) -> tuple[int, bool]:
+    """How many live bookings a number (E.164) has, and whether no text leaves to it on that day.
+
+    One statement: a caller hears at once that no text comes.
+    """
+    values = {
+        "the_number": vault.index("phone", number),
+        "the_campaign": campaign,
+        "the_day": day,
+        "the_prefix": prefix,
+    }
+    found = _NUMBER_NOW.rows(connection, values)[0]
+    return found.live, bool(found.spent)
 
 
 def find_person(connection: Connection, person: bytes) -> str | None:

@@ -17,6 +17,7 @@ from models.rows import from_row
 from prompts.catalogue import Catalogue
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
+from services.messages.spend import day_of, prefix_of
 from services.messages.texts import MessagePlace, Writer, text_of_booking
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
@@ -67,8 +68,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Booked:
+    """`text_leaves`: no budget of texts is spent that holds the confirmation back today."""
+
     reference: str
     message_id: str | None
+    text_leaves: bool = True
 
 
 def confirm_booking(
@@ -88,7 +92,9 @@ def confirm_booking(
     def text_again() -> None:
         _text_again(work, request, catalogue=catalogue, number=national_number)
 
-    if _too_many(work, request):
+    live, spent = _number_now(work, request)
+    # A care home has one line for all: there, a person books.
+    if live >= work.campaign.per_number:
         # As for a repeat: what cannot be booked is not kept from others either.
         give_back_holds(work.connection, request.holder.id)
         text_again()
@@ -153,7 +159,7 @@ def confirm_booking(
         booking_id=booking_id,
         call_id=_caused_by(request),
     )
-    return Booked(reference, message_id)
+    return Booked(reference, message_id, text_leaves=not spent)
 
 
 def _caused_by(request: Request) -> str | None:
@@ -174,14 +180,18 @@ def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> i
     return 2
 
 
-def _too_many(work: Work, request: Request) -> bool:
-    # A care home has one line for all: there, a person books.
+def _number_now(work: Work, request: Request) -> tuple[int, bool]:
+    """Live bookings that count for the number's limit, and whether no text leaves to it today."""
     if request.number is None or request.holder.channel not in _LIMITED:
-        return False
-    live = bookings.count_of_number(
-        work.connection, work.store.vault, work.campaign.name, request.number
+        return 0, False
+    return bookings.number_now(
+        work.connection,
+        work.store.vault,
+        work.campaign.name,
+        request.number,
+        day_of(work.store),
+        prefix_of(request.number).encode(),
     )
-    return live >= work.campaign.per_number
 
 
 def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:

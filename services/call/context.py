@@ -25,6 +25,8 @@ class CallContext:
         self.store = turn.store
         self.session = session
         self.messages: list[str] = []
+        # Whether the text about what was booked in this turn leaves today.
+        self.text_left = True
         # Whether the holder may hold something already.
         self.holds = bool(session.offers)
         self.holder = Holder(Channel.PHONE, turn.call_id)

@@ -33,7 +33,7 @@ from models.queue import queues
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import languages, load
 from services.agents import call_back
-from services.booking.confirm_booking import Request, confirm_booking, rank_of
+from services.booking.confirm_booking import Booked, Request, confirm_booking, rank_of
 from services.booking.my_bookings import room_for_second
 from services.call.kept_place import KeptPlaces
 from services.call.my_appointment import MyAppointments
@@ -307,10 +307,12 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             catalogue=load(self.session.language),
             national_number=self.service.national_number,
         )
+        self.text_left = not isinstance(booked, Booked) or booked.text_leaves
         return self.told(booked)
 
     def text_leaves(self, number: str) -> bool:
-        return self.service.closed_budgets.text_leaves(self.reading(), self.store, number)
+        # As the booking of this very turn found it, with what else it asks of the number.
+        return self.text_left
 
     def callback_answered(self, rung_for: str) -> RungPerson:
         return call_back.answered(self.transaction(), self.store, rung_for, self.turn.call_id)

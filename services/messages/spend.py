@@ -65,8 +65,6 @@ _MILLI: Final = 1000
 # Counts are looked at for the day; afterwards they tell what a season cost.
 KEPT: Final = timedelta(days=92)
 _NO_LIMIT = 2**31 - 1
-# A worker knows what is spent for so long.
-CLOSED_SECONDS: Final = 5.0
 _SECONDS: Final = 60
 
 log = structlog.get_logger()
@@ -312,27 +310,3 @@ def watch(store: Store, gate: Budgets | None = None) -> int:
         over = [name for kind, name in ALERTS.items() if kind not in shut]
         lasting = {one.name for one in alerts.raised(connection)}
         return sum(alerts.end(connection, store.clock, name) for name in over if name in lasting)
-
-
-# ---------------------------------------------------------------- what a caller is told
-
-
-@dataclass
-class ClosedBudgets:
-    """Of which subjects nothing leaves now, as a web worker knows it for some seconds.
-
-    A caller is told at once that no text comes, without a look at each budget: what is closed is
-    one short list, read once in `fresh_seconds` by the store's clock.
-    """
-
-    fresh_seconds: float
-    _known: tuple[datetime, frozenset[tuple[str, bytes]]] | None = None
-
-    def text_leaves(self, connection: Connection, store: Store, number: str) -> bool:
-        """Whether a text to `number` (E.164) leaves today, as far as is known."""
-        now = store.clock.now()
-        known = self._known
-        if known is None or not 0 <= (now - known[0]).total_seconds() < self.fresh_seconds:
-            known = self._known = now, budgets.closed(connection, day_of(store))
-        shut = known[1]
-        return not shut or shut.isdisjoint(subjects_of(store, number).of)

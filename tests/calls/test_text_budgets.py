@@ -16,7 +16,7 @@ from models.database import Connection
 from models.messages import messages
 from models.supervision import alerts, snapshots
 from services.campaign.campaigns import Campaigns
-from services.messages.spend import Budgets, ClosedBudgets
+from services.messages.spend import Budgets
 from services.messages.topics import Topic
 from services.supervision import supervise
 from services.supervision.alerts import tell_alerts
@@ -25,7 +25,7 @@ from tests.calls.telephone import Post
 from tests.messages.test_budgets import PLENTY
 from tests.online.visitors import Visitor
 from tests.support.house import LANDLINE, MOBILE, House, Phone, a_mobile, house, mornings
-from tests.support.rows import clock_of, on_the_wire
+from tests.support.rows import clock_of
 
 BORN = "12031942"
 
@@ -255,21 +255,3 @@ def test_what_a_call_lasted_counts_in_minutes(service: House):
 
 def _is_over(charged: Any) -> bool:
     return not hasattr(charged, "limits")
-
-
-# ---------------------------------------------------------------- what it costs
-
-
-def test_what_is_spent_is_one_look_in_some_seconds_and_none_besides(service: House):
-    known = ClosedBudgets(fresh_seconds=5)
-    store = service.store
-
-    def looks(*numbers: str) -> int:
-        with on_the_wire(service.database) as sent, service.database.statement() as connection:
-            assert all(known.text_leaves(connection, store, number) for number in numbers)
-        return sum("budget" in one for one in sent)
-
-    assert looks(MOBILE) == 1
-    assert looks(*map(a_mobile, range(20))) == 0
-    clock_of(service).advance(timedelta(seconds=6))
-    assert looks(MOBILE) == 1
