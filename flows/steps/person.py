@@ -43,7 +43,8 @@ def _ask_owner(session: Session, world: World, number: str) -> Move:
     """A typed number may be a stranger's: its owner is asked first, else an agent rings."""
     if not session.line and world.callback_at() is None:
         return offer_instead(session, world, ())
-    if not world.ask_owner(number, session.person_reason or session.resume or session.step):
+    asked = world.ask_owner(number, session.person_reason or session.resume or session.step)
+    if session.line and not asked:
         # An agent has them at this moment.
         return to_queue(session, (Line("queue_agent_coming"),))
     said = Line("promise_typed", {"ending": number[-2:]})

@@ -427,8 +427,7 @@ class RehearsedWorld:
         return self.promises_new
 
     def ask_owner(self, number: str, reason: str) -> bool:
-        if self.place_promised:
-            self.owners_asked.append((number, reason))
+        self.owners_asked.append((number, reason))
         return self.place_promised
 
     def callback_answered(self, rung_for: str) -> RungPerson:
