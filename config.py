@@ -60,6 +60,7 @@ _REQUIRED_IN_PRODUCTION = (
 # A sealed value names its key in one byte.
 _MOST_KEYS = 256
 _KEY_NUMBER = re.compile(r"[1-9][0-9]{0,2}")
+_REGION = re.compile(r"[A-Z]{2}")
 _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 # Country codes of French numbers beyond the mainland.
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
@@ -103,9 +104,25 @@ class Settings(BaseSettings):
     sms_sender: str = ""
     # Where texts of people come in, in E.164 or a short number of five digits; empty: nowhere.
     sms_reply_number: str = ""
-    # Parts of texts that may leave in 24 hours; 0 for any number. Beyond it, what can be told by a
-    # call is; the first confirmation of a booking always leaves.
-    sms_parts_per_day: int = Field(default=0, ge=0)
+    # Budgets of a day, by the calendar of Paris: parts of texts and euros for all together, parts
+    # for each number, client (a visitor's address, a calling line) and prefix of numbers; calls out
+    # and their minutes. 0: by the size of the campaign (services/messages/spend.py). Beyond them a
+    # text is held back and told otherwise, and a call waits.
+    sms_parts_per_day: int = Field(default=0, ge=0, le=100_000_000)
+    sms_euros_per_day: float = Field(default=0.0, ge=0, le=10_000_000)
+    sms_parts_per_number: int = Field(default=20, ge=4, le=1_000_000)
+    sms_parts_per_client: int = Field(default=0, ge=0, le=100_000_000)
+    sms_parts_per_prefix: int = Field(default=0, ge=0, le=100_000_000)
+    calls_per_day: int = Field(default=0, ge=0, le=100_000_000)
+    call_minutes_per_day: int = Field(default=0, ge=0, le=100_000_000)
+    # Regions beside France and its overseas whose ordinary numbers get texts and calls: their codes
+    # of ISO 3166 with commas, as BE,LU. Premium, shared-cost and short numbers never do.
+    numbers_also_from: str = ""
+    # What the provider asks, in euros: for a part to the mainland, for one to a number overseas,
+    # for a minute of a call.
+    sms_euros_per_part: float = Field(default=0.08, gt=0, le=10)
+    sms_euros_per_part_overseas: float = Field(default=0.25, gt=0, le=10)
+    call_euros_per_minute: float = Field(default=0.06, gt=0, le=10)
     # Bookings of 24 hours whose number nobody proved to be reached, from a client address, for a
     # birth date and on a number: the next one needs a code that is texted to it. 0: any number.
     unproved_per_address: int = Field(default=2, ge=0)
@@ -201,6 +218,7 @@ class Settings(BaseSettings):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
         self._check_caller_id()
         self._check_reply_number()
+        self.regions_also_served()
         self.vault_keys()
         self.trace_secrets()
         self.look_up_key()
@@ -241,6 +259,16 @@ class Settings(BaseSettings):
                 "SMS_REPLY_NUMBER is a French mobile number (06 or 07): automatic systems may not"
                 " write with one"
             )
+
+    def regions_also_served(self) -> list[str]:
+        """The codes of NUMBERS_ALSO_FROM. Raises ValueError for one that is none."""
+        codes = [code.strip() for code in self.numbers_also_from.split(",") if code.strip()]
+        for code in codes:
+            if not _REGION.fullmatch(code):
+                raise ValueError(
+                    "NUMBERS_ALSO_FROM must hold codes of two capital letters with commas, as BE,LU"
+                )
+        return codes
 
     def _anchor_file(self) -> str:
         """Beside a SQLite file; in production in the folder of this copy; else none.

@@ -53,6 +53,9 @@ class Given(Protocol):
     codes_per_address: int
     codes_per_number: int
     bookings_without_number: int
+    sms_parts_per_number: int
+    sms_parts_per_client: int
+    sms_parts_per_prefix: int
     alert_webhook_url: str
     alert_webhook_private_host: str
     traces_anchor_webhook_url: str
@@ -240,6 +243,15 @@ def _rest(given: Given, said: Collection[str]) -> Iterator[str]:
         )
     if given.sms_parts_per_day <= 0:
         yield "SMS_PARTS_PER_DAY must be more than 0: without a budget a stranger spends yours"
+    else:
+        narrower = {
+            "SMS_PARTS_PER_NUMBER": given.sms_parts_per_number,
+            "SMS_PARTS_PER_CLIENT": given.sms_parts_per_client,
+            "SMS_PARTS_PER_PREFIX": given.sms_parts_per_prefix,
+        }
+        for name, parts in narrower.items():
+            if parts > given.sms_parts_per_day:
+                yield f"{name} is more than SMS_PARTS_PER_DAY: it would hold nothing back"
     yield from _limits(given)
     if not _CONTACT.fullmatch(given.security_contact):
         yield (

@@ -137,7 +137,11 @@ def make_app(parts: Parts) -> Flask:
         ivr.callback_lines.blueprint(store, conversation, addresses, call_back),
         ivr.agent_lines.blueprint(store, addresses, dial_callback=call_back.dial),
         web.operations.recordings.blueprint(),
-        ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number),
+        ivr.sms.blueprint(
+            store,
+            parts.service,
+            reply_number=settings.sms_reply_number,
+        ),
         web.desk.pages.blueprint(desk),
         web.desk.person.blueprint(store, parts.service.campaigns.by_name),
         web.supervision.board.blueprint(store, parts.service.campaigns, control),
@@ -223,8 +227,14 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
 
 def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp) -> CallBack:
     """How promises to ring back are kept, by the campaign of now."""
-    wanted = make_delivery_dependencies(settings, service).still_wanted
-    return CallBack(lambda: service.campaign, service.national_number, wake_up, wanted)
+    means = make_delivery_dependencies(settings, service)
+    return CallBack(
+        lambda: service.campaign,
+        service.national_number,
+        wake_up,
+        means.still_wanted,
+        means.budgets,
+    )
 
 
 def create_server() -> WholeRequests:

@@ -168,7 +168,7 @@ def _more_tasks(parts: Parts) -> list[Task]:
     admission = AdmissionController(
         store, campaigns, most=settings.web_inlet_most, mode=settings.web_room
     )
-    board = WriteBoard(store, campaigns, parts_a_day=settings.sms_parts_per_day)
+    board = WriteBoard(store, campaigns)
     planned = [
         Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
         Task("inlet", ADMISSION_EVERY, admission),

@@ -11,7 +11,7 @@ from services.booking import stand_in
 from services.messages import change_notices, reminders, resend
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.notices import Render
-from services.messages.spend import SpendBreaker
+from services.messages.spend import Budgets, BudgetSettings
 from services.partners.deliver import OrderProcessor
 from services.ports import LineTypes
 from services.queue import voice_messages
@@ -48,8 +48,26 @@ def make_delivery_dependencies(
         arrange=voice_messages.arrange,
         campaign=lambda: service.campaign,
         line_types=line_types,
-        breaker=SpendBreaker(settings.sms_parts_per_day),
+        budgets=make_budgets(settings),
         partner=partner,
+    )
+
+
+def make_budgets(settings: config.Settings) -> Budgets:
+    """What texts and calls may cost in a day, by the operator's settings."""
+    return Budgets(
+        BudgetSettings(
+            parts_a_day=settings.sms_parts_per_day,
+            euros_a_day=settings.sms_euros_per_day,
+            parts_a_number=settings.sms_parts_per_number,
+            parts_a_client=settings.sms_parts_per_client,
+            parts_a_prefix=settings.sms_parts_per_prefix,
+            calls_a_day=settings.calls_per_day,
+            call_minutes_a_day=settings.call_minutes_per_day,
+            euros_a_part=settings.sms_euros_per_part,
+            euros_a_part_overseas=settings.sms_euros_per_part_overseas,
+            euros_a_minute=settings.call_euros_per_minute,
+        )
     )
 
 

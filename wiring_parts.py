@@ -9,6 +9,7 @@ import structlog
 
 import config
 
+from flows.understanding import serve_also
 from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE
 from jobs.queues import RedisWakeUp
@@ -44,6 +45,7 @@ class Parts:
 def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.campaign.BadCampaign."""
     database = Database(settings.database_url, durable=settings.environment == "production")
+    serve_also(settings.regions_also_served())
     links = Links(settings.public_base_url, settings.secret_key)
     store = Store(
         database,
@@ -57,6 +59,7 @@ def make_parts(settings: config.Settings) -> Parts:
         national_number=settings.national_number,
         caller_id=settings.outbound_caller_id,
         platforms=_platforms,
+        reply_number=settings.sms_reply_number,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
 

@@ -18,7 +18,15 @@ from sqlalchemy import text
 from twilio.rest import Client
 
 from bench import timing, traffic
-from bench.servers import CannotMeasure, free_port, responds, running, store_of, wait_until
+from bench.servers import (
+    PLENTY,
+    CannotMeasure,
+    free_port,
+    responds,
+    running,
+    store_of,
+    wait_until,
+)
 from bench.timing import Growth
 from exchange.transport import local_session
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
@@ -31,7 +39,8 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.migrations.runner import upgrade
 from services import logs
-from services.messages.deliver_message import KINDS, LEASE
+from services.messages.deliver_message import KINDS, LEASE, DeliveryDependencies
+from services.messages.spend import Budgets, BudgetSettings
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -68,7 +77,16 @@ def ratio(url: str) -> float:
             public_base_url=traffic.BASE,
             sender=SENDER,
         )
-        give(Ports(store, messenger))
+        # With the gate that every text passes.
+        gate = Budgets(
+            BudgetSettings(
+                parts_a_day=PLENTY,
+                parts_a_number=PLENTY,
+                parts_a_prefix=PLENTY,
+                calls_a_day=PLENTY,
+            )
+        )
+        give(Ports(store, messenger, DeliveryDependencies(budgets=gate)))
         ids: list[str] = []
 
         def by_the_worker() -> float:

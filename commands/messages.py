@@ -36,6 +36,7 @@ def make(store: Store) -> click.Group:
         """
 
     _add_sending(group, store)
+    _add_held(group, store)
     _add_costs(group, store)
     return group
 
@@ -109,6 +110,27 @@ def _add_sending(group: click.Group, store: Store) -> None:
                 written += done
                 progress(looked)
         click.echo(f"{written} messages wait to be sent again")
+
+
+def _add_held(group: click.Group, store: Store) -> None:
+    @group.command("held", epilog="Example: flask messages held --last 500")
+    @click.option(
+        "--last", "limit", type=click.IntRange(1, 100_000), default=50, show_default=True,
+        help="How many lines.",
+    )  # fmt: skip
+    def held(*, limit: int) -> None:
+        """What the day's budgets hold back, the longest held first. Moments are UTC.
+
+        Each line: id, topic, which budget, held since, when it leaves by itself. A supervisor sends
+        one all the same at /supervision/retenus.
+        """
+        with store.database.statement() as connection:
+            found, all_held = messages.list_held(connection, limit=limit), messages.held(connection)
+        for one in found:
+            moments = (one.held_at, one.due_at)
+            told = (at.astimezone(UTC).isoformat(timespec="seconds") for at in moments)
+            click.echo("\t".join((one.id, one.topic or "-", one.held_why, *told)))
+        click.echo(f"{all_held.count} messages are held back")
 
 
 def _add_costs(group: click.Group, store: Store) -> None:

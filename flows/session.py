@@ -235,6 +235,8 @@ class Session:
     chosen: int = -1
     number: str = ""
     number_answered: bool = False
+    # Whether no text leaves to that number today: the reference is told, and a call offered.
+    untexted: bool = False
     typed: str = ""
     reference: str = ""
     # When they would be rung about it, as it was told: in the evening, and before (ISO 8601 by the
@@ -285,6 +287,11 @@ class Session:
     @property
     def born_on(self) -> date:
         return date.fromisoformat(self.born)
+
+    @property
+    def gets_text(self) -> bool:
+        """Whether what is booked is written to a number now."""
+        return bool(self.number) and not self.untexted
 
     @property
     def is_first_of_two(self) -> bool:

@@ -383,6 +383,9 @@ class Bookings(Protocol):
     def confirm(self, order: BookingOrder) -> str | Unbooked:
         """Book all doses or none; gives the reference (changes)."""
 
+    def text_leaves(self, number: str) -> bool:
+        """Whether the text about what was booked in this turn leaves today: see the budgets."""
+
     def calls_about(self, offer: Offer) -> ReminderHours:
         """When we would ring the calling number about what was booked there."""
 
@@ -486,6 +489,12 @@ class Agents(Protocol):
 
     def promise_callback(self, number: str, reason: str) -> bool:
         """Store the promise to ring `number`; False when one is already kept (changes)."""
+
+    def ask_owner(self, number: str, reason: str) -> bool:
+        """Store the wish to be rung at a typed number, once its owner agrees or an agent rings.
+
+        A place in the queue is given up for it (changes). False: an agent has the caller already.
+        """
 
     def callback_answered(self, rung_for: str) -> RungPerson:
         """A person is there, at the number that we rang to keep a promise (changes)."""

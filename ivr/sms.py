@@ -13,6 +13,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 
 from services.messages.delivery_failures import record_delivery
 from services.messages.incoming_text import IncomingText, take_text
+from services.queue.typed_callback import owner_agrees
 from services.service import Service
 from services.store import Store
 from services.telemetry import FAILURES
@@ -38,7 +39,12 @@ STATES = {
 log = structlog.get_logger()
 
 
-def blueprint(store: Store, service: Service | None = None, *, reply_number: str = "") -> Blueprint:
+def blueprint(
+    store: Store,
+    service: Service | None = None,
+    *,
+    reply_number: str = "",
+) -> Blueprint:
     """Routes below /sms; the signature check stands in front of them.
 
     `reply_number` is the number of ours that texts may come in on; without one, none is understood.
@@ -82,7 +88,11 @@ def blueprint(store: Store, service: Service | None = None, *, reply_number: str
         )
         try:
             answer = take_text(
-                store, service.campaign, written, national_number=service.national_number
+                store,
+                service.campaign,
+                written,
+                national_number=service.national_number,
+                agrees=owner_agrees,
             )
         except Exception as error:  # noqa: BLE001 (its text may hold what was written)
             FAILURES.labels(type(error).__name__).inc()

@@ -31,7 +31,7 @@ from services.waiting_list.entries import advance
 SWEEP_EVERY = 15
 TIDY_EVERY = 5
 WAITING_EVERY = 3
-SPEND_EVERY = 60
+SPEND_EVERY = 20
 REMIND_EVERY = 60
 STAND_INS_EVERY = 60
 CANCELLATIONS_EVERY = 30
@@ -89,10 +89,9 @@ def tasks(
     means: DeliveryDependencies = _NO_MEANS,
     campaigns: AllCampaigns = tuple,
 ) -> list[Task]:
-    parts_a_day = means.breaker.parts_a_day
     return [
         Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means)),
-        Task("spend", SPEND_EVERY, lambda: spend.watch(store, parts_a_day)),
+        Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),

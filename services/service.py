@@ -15,15 +15,18 @@ from services.slots.look_beyond import Beyond
 class Service:
     """What all calls share."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         directory: Directory,
         campaign: Campaign | Campaigns,
         national_number: str,
         caller_id: str = "",
         platforms: Callable[[], Mapping[str, str]] = dict,
+        reply_number: str = "",
     ) -> None:
         """`caller_id` is what people see when we ring them; the number to ring where not given.
+
+        `reply_number` is where texts of people come in; empty: nowhere.
 
         `platforms` gives the partners, by their name in the store, as people know them. It is asked
         when one is to be named, for a web worker loads no partner before.
@@ -33,6 +36,7 @@ class Service:
         self.national_number = national_number
         self._platforms = platforms
         self.caller_id = caller_id or national_number
+        self.reply_number = reply_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
         # With the memory of centres switched off, estimates are not remembered either.
         self.wait_estimates = WaitEstimates(

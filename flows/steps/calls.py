@@ -23,7 +23,7 @@ def may_be_rung(session: Session, world: World) -> Session | None:
 
     The moments stay what was said, however long the caller thinks about it.
     """
-    if session.number or not session.caller or session.is_first_of_two:
+    if session.gets_text or not session.caller or session.is_first_of_two:
         return None
     calls = world.calls_about(session.choice)
     at = tuple(one.isoformat() if one else "" for one in (calls.evening, calls.before))

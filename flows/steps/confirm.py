@@ -81,5 +81,7 @@ class Confirm(Patient):
             # it free.
             session = session.but(adjacent=world.hold_adjacent(offer, ()))
         # From here nothing leads back: what is booked is booked.
-        booked = session.but(reference=reference, trail=(), person_reason="")
-        return Go(booked, "ready", lines, outcome=TurnOutcome.BOOKED, remember=False)
+        untexted = bool(session.number) and not world.text_leaves(session.number)
+        booked = session.but(reference=reference, trail=(), person_reason="", untexted=untexted)
+        said = (*lines, Line("no_text_now")) if untexted else lines
+        return Go(booked, "ready", said, outcome=TurnOutcome.BOOKED, remember=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import CallerKind, Session
-from flows.speech import Line
+from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import knock, offer_instead, promised, to_queue
 from flows.steps.no_slot import wait_for_place
@@ -25,6 +25,8 @@ PERSON_KEYS = ("0", "00", "000")
 
 def _promise(session: Session, world: World, number: str) -> Move:
     """Ring back at `number` (E.164): their place in the queue if they have one, else the last."""
+    if number != session.caller or session.caller_kind == CallerKind.NONE:
+        return _ask_owner(session, world, number)
     if session.line:
         if not world.promise_place(number):
             # An agent has them at this moment.
@@ -35,6 +37,18 @@ def _promise(session: Session, world: World, number: str) -> Move:
         return offer_instead(session, world, ())
     world.promise_callback(number, session.person_reason or session.resume or session.step)
     return promised(session, world, number, at)
+
+
+def _ask_owner(session: Session, world: World, number: str) -> Move:
+    """A typed number may be a stranger's: its owner is asked first, else an agent rings."""
+    if not session.line and world.callback_at() is None:
+        return offer_instead(session, world, ())
+    asked = world.ask_owner(number, session.person_reason or session.resume or session.step)
+    if session.line and not asked:
+        # An agent has them at this moment.
+        return to_queue(session, (Line("queue_agent_coming"),))
+    said = Line("promise_typed", {"ending": number[-2:]})
+    return End(session.but(number=number), (said,), TurnOutcome.PROMISED)
 
 
 def _go_on(session: Session, world: World) -> Go:

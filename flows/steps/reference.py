@@ -46,7 +46,7 @@ class Reference(Step):
     silence_leads_on = True
 
     def question(self, session: Session, world: World) -> Question:
-        prompt = "reference_with_text" if session.number else "reference"
+        prompt = "reference_with_text" if session.gets_text else "reference"
         if session.is_first_of_two:
             prompt = "reference_first"
         elif may_be_rung(session, world):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from collections.abc import Iterable
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,16 @@ _ORDINARY = _MOBILES | {
     phonenumbers.PhoneNumberType.FIXED_LINE,
     phonenumbers.PhoneNumberType.VOIP,
 }
+
+
+# Regions beside REGIONS whose ordinary numbers are served, by the operator's wish.
+_also_served: set[str] = set()
+
+
+def serve_also(regions: Iterable[str]) -> None:
+    """Take ordinary numbers of these regions (ISO 3166, "BE"), too; said once, at the start."""
+    _also_served.clear()
+    _also_served.update(regions)
 
 
 class NotUnderstood(Exception):
@@ -104,6 +115,8 @@ def birthday(born: date, age: int) -> date:
 def telephone(typed: str) -> tuple[str, CallerKind]:
     """A French number, mainland or overseas, as E.164 and what it can be used for.
 
+    Or one of a region that is served as well, in international form.
+
     Raises NotUnderstood: number_incomplete, or number_unusable (foreign, short, premium).
     """
     if not _NUMBER.fullmatch(typed):
@@ -116,7 +129,7 @@ def telephone(typed: str) -> tuple[str, CallerKind]:
             continue
         if not phonenumbers.is_valid_number(parsed):
             continue
-        if phonenumbers.region_code_for_number(parsed) not in REGIONS:
+        if phonenumbers.region_code_for_number(parsed) not in {*REGIONS, *_also_served}:
             continue
         kind = phonenumbers.number_type(parsed)
         if kind not in _ORDINARY:

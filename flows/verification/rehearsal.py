@@ -270,6 +270,8 @@ class RehearsedWorld:
     callback_after: timedelta | None = timedelta()
     place: AfterQueue = AfterQueue.WAITING
     place_promised: bool = True
+    # Whether texts leave, or a budget of the day is spent.
+    texts_leave: bool = True
     agent: BackFromAgent = field(default_factory=lambda: BackFromAgent(AfterAgent.FINISHED))
     asked_for: list[str] = field(default_factory=list)
     changed: list[tuple[str | int, ...]] = field(default_factory=list)
@@ -280,6 +282,7 @@ class RehearsedWorld:
     searches: list[Search] = field(default_factory=list)
     orders: list[BookingOrder] = field(default_factory=list)
     promises: list[tuple[str, str]] = field(default_factory=list)
+    owners_asked: list[tuple[str, str]] = field(default_factory=list)
     # When we would ring about a new booking, and the bookings whose people asked for it.
     calls: ReminderHours = field(default_factory=lambda: WHEN_WE_RING)
     wishes: list[tuple[str, ...]] = field(default_factory=list)
@@ -381,6 +384,9 @@ class RehearsedWorld:
             return Unbooked.NOT_PROVED
         return self.reference
 
+    def text_leaves(self, number: str) -> bool:
+        return self.texts_leave
+
     def calls_about(self, offer: Offer) -> ReminderHours:
         self.looks.append("calls_about")
         return self.calls
@@ -426,6 +432,10 @@ class RehearsedWorld:
     def promise_callback(self, number: str, reason: str) -> bool:
         self.promises.append((number, reason))
         return self.promises_new
+
+    def ask_owner(self, number: str, reason: str) -> bool:
+        self.owners_asked.append((number, reason))
+        return self.place_promised
 
     def callback_answered(self, rung_for: str) -> RungPerson:
         self.looks.append("callback_answered")

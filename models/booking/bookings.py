@@ -12,9 +12,12 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Date,
     ScalarSelect,
+    and_,
     bindparam,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -27,6 +30,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
+from models.messages.tables import budget
 from models.prepared import Prepared
 from models.rows import from_row, values_of
 
@@ -186,12 +190,23 @@ _OF_PERSON = (
     .limit(1)
     .scalar_subquery()
 )
+# What is held back for a number today: see models.messages.budgets.
+_SPENT = exists().where(
+    budget.c.day == bindparam("the_day", type_=Date),
+    budget.c.closed_at.is_not(None),
+    or_(
+        budget.c.kind == "day",
+        and_(budget.c.kind == "prefix", budget.c.subject == bindparam("the_prefix")),
+        and_(budget.c.kind == "number", budget.c.subject == bindparam("the_number")),
+    ),
+)
 _LIVE_OF_NUMBER = Prepared(select(_OF_NUMBER.label("live")))
 _KNOWN = Prepared(
     select(
         _OF_NUMBER.label("live"),
         _PROVED_OF_NUMBER.label("proved"),
         _OF_PERSON.label("booking_id"),
+        _SPENT.label("spent"),
     )
 )
 
@@ -200,25 +215,40 @@ _KNOWN = Prepared(
 class Known:
     """What there is of a campaign: live bookings of a number, and the person's, if any.
 
-    `proved` are those of the number whose owner was there.
+    `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
+    that day, for a budget is.
     """
 
     live: int = 0
     proved: int = 0
     booking_id: str | None = None
+    spent: bool = False
 
 
 def known(
-    connection: Connection, vault: Vault, campaign: str, number: str, person: bytes | None
+    connection: Connection,
+    vault: Vault,
+    campaign: str,
+    number: str,
+    person: bytes | None,
+    *,
+    day: date,
+    prefix: bytes,
 ) -> Known:
-    """What is booked on a number (E.164), and by a person (`person_idx`) on it; one statement."""
+    """What is booked on a number (E.164), and by a person (`person_idx`) on it; one statement.
+
+    `day` and `prefix` (`services.messages.spend`) are those of the budgets of texts that are looked
+    at: whoever books hears at once that no text comes.
+    """
     values = {
         "the_number": vault.index("phone", number),
         "the_campaign": campaign,
         "the_person": person,
+        "the_day": day,
+        "the_prefix": prefix,
     }
     (row,) = _KNOWN.rows(connection, values)
-    return Known(row.live, row.proved, row.booking_id)
+    return Known(row.live, row.proved, row.booking_id, bool(row.spent))
 
 
 def count_of_number(connection: Connection, vault: Vault, campaign: str, number: str) -> int:

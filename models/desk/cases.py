@@ -24,6 +24,8 @@ class NewCase:
     operation_id: str | None = None
     # The message that could not be delivered.
     message_id: str | None = None
+    # The call that was asked for at a typed number.
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Case:
     created_at: datetime
     closed_at: datetime | None
     message_id: str | None = None
+    request_id: str | None = None
 
 
 def add(connection: Connection, clock: Clock, new: NewCase) -> None:
@@ -55,6 +58,16 @@ def close(connection: Connection, clock: Clock, case_id: str) -> bool:
         .values(closed_at=clock.at())
     )
     return connection.execute(statement).rowcount == 1
+
+
+def close_of_request(connection: Connection, clock: Clock, request_id: str) -> None:
+    """Close the case of a call that was asked for at a typed number: its owner agreed."""
+    statement = (
+        update(agent_case)
+        .where(agent_case.c.request_id == request_id, agent_case.c.closed_at.is_(None))
+        .values(closed_at=clock.at())
+    )
+    connection.execute(statement)
 
 
 def get(connection: Connection, case_id: str, *, lock: bool = False) -> Case | None:

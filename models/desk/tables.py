@@ -19,6 +19,7 @@ agent_case = Table(
     must("created_at", Instant),
     may("closed_at", Instant),
     may("message_id", String(32)),
+    may("request_id", String(32), "the call that was asked for at a typed number"),
     index("ix_agent_case_open", "created_at", where="closed_at IS NULL"),
     index("ix_agent_case_booking_id", "booking_id"),
 )

@@ -10,7 +10,7 @@ import json
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
@@ -18,6 +18,7 @@ from models.booking.tables import booking
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
+from models.messages.budgets import NO_BUDGETS, Subjects, any_closed
 from models.messages.tables import message, phone_line
 
 KIND = "incoming"
@@ -37,10 +38,22 @@ class Before:
     wrong: bool
     language: str
     answers: int
+    # Whether a budget of texts is spent: then an answer is left out.
+    spent: bool = False
 
 
-def look(connection: Connection, clock: Clock, vault: Vault, sid: str, number: str) -> Before:
-    """One statement. `sid` is the provider's id of the text, `number` (E.164) the writer's."""
+def look(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    sid: str,
+    number: str,
+    budgets: Subjects = NO_BUDGETS,
+) -> Before:
+    """One statement. `sid` is the provider's id of the text, `number` (E.164) the writer's.
+
+    `budgets` are those that an answer counts for.
+    """
     index = vault.index("phone", number)
     language = (
         select(booking.c.language)
@@ -62,7 +75,9 @@ def look(connection: Connection, clock: Clock, vault: Vault, sid: str, number: s
     )
     known, earlier = line.subquery(), before.subquery()
     only = select(
-        answers.scalar_subquery().label("answers"), language.scalar_subquery().label("language")
+        answers.scalar_subquery().label("answers"),
+        language.scalar_subquery().label("language"),
+        any_closed(budgets).label("spent"),
     ).subquery()
     row = connection.execute(
         select(only, known, earlier)
@@ -80,7 +95,16 @@ def look(connection: Connection, clock: Clock, vault: Vault, sid: str, number: s
         row.wrong_at is not None,
         row.language or "",
         row.answers,
+        bool(row.spent),
     )
+
+
+def parts_answered(connection: Connection, since: datetime) -> int:
+    """How many parts of answers left since then (UTC)."""
+    statement = select(func.coalesce(func.sum(message.c.parts), 0)).where(
+        message.c.kind == KIND, message.c.sent_at >= since
+    )
+    return int(connection.execute(statement).scalar_one())
 
 
 def add(  # noqa: PLR0917

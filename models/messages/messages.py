@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from models.clock import Clock
-from models.messages.outbox import FAILING, FOLLOW_UP, FOLLOWS, RESEND, follow, followed
+from models.messages.outbox import FAILING, FOLLOW_UP, FOLLOWS, HELD, RESEND, follow, followed
 from models.messages.tables import message
 from models.rows import columns_of
 
@@ -108,6 +108,52 @@ def pending(connection: Connection, *, topic: str | None, limit: int) -> list[Me
         statement = statement.where(message.c.topic == topic)
     statement = statement.order_by(message.c.due_at, message.c.id).limit(limit)
     return [_row(row) for row in connection.execute(statement)]
+
+
+# To the letter what the index says, and what waits for no supervisor any more left out.
+_HELD = and_(
+    message.c.held_at.is_not(None),
+    message.c.state == "pending",
+    message.c.error_code == HELD,
+    message.c.let_go_by.is_(None),
+)
+
+
+@dataclass(frozen=True)
+class HeldMessages:
+    """How many messages budgets hold back, and since when the oldest is (UTC)."""
+
+    count: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True)
+class HeldMessage:
+    """A message that a budget (`why`: number, client, prefix, day) holds back until `due_at`."""
+
+    id: str
+    topic: str
+    held_at: datetime
+    held_why: str
+    due_at: datetime
+    booking_id: str | None
+
+
+def held(connection: Connection) -> HeldMessages:
+    """What budgets hold back; one look by the index."""
+    row = connection.execute(select(func.count(), func.min(message.c.held_at)).where(_HELD)).one()
+    return HeldMessages(row[0], row[1])
+
+
+def list_held(connection: Connection, *, limit: int) -> list[HeldMessage]:
+    """The same one by one, the longest held first."""
+    statement = (
+        select(*columns_of(HeldMessage, message))
+        .where(_HELD)
+        .order_by(message.c.held_at, message.c.id)
+        .limit(limit)
+    )
+    return [HeldMessage(*row) for row in connection.execute(statement)]
 
 
 def count_pending(connection: Connection, *, topic: str | None) -> dict[str, int]:

@@ -34,11 +34,13 @@ from sqlalchemy import (
     update,
 )
 
+from models.call.tables import call
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert, insert_new
 from models.messages.phone_lines import REMEMBERED, Remembered
 from models.messages.tables import message, phone_line
+from models.online.tables import visit
 from models.prepared import Prepared
 from models.rows import columns_of, from_row, values_of
 
@@ -68,6 +70,8 @@ FOLLOWS = {FOLLOW_UP: "follows:", RESEND: "resend:"}
 # Reports of one message may contradict each other, and come in any order: what follows from them
 # waits until they are all there.
 SETTLE = timedelta(minutes=1)
+# The code of a message that a budget holds back.
+HELD = "budget"
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
 
@@ -118,6 +122,11 @@ class ClaimedMessage:
     dedupe_key: str = ""
     # What is remembered of its recipient's line, if anything is.
     line: Remembered | None = None
+    # The keyed hash of who caused it: a visitor's address or a calling line, where it is known.
+    client: bytes | None = None
+    # A budget held it back since then (UTC); a supervisor sent it all the same.
+    held_at: datetime | None = None
+    let_go_by: str | None = None
 
     @property
     def follows(self) -> str | None:
@@ -242,8 +251,10 @@ def claim(
     (before,) = found
     line = None
     if before.kind is not None:
-        line = Remembered(*before[1:])
-    return replace(_opened(taken[0], vault), ambiguous=before.state == "sending", line=line)
+        line = Remembered(*before[2:])
+    client = bytes(before.client) if before.client else None
+    claimed = _opened(taken[0], vault)
+    return replace(claimed, ambiguous=before.state == "sending", line=line, client=client)
 
 
 _CLAIMED = (
@@ -257,10 +268,13 @@ def _claiming(clock: Clock, lease: timedelta) -> tuple[Prepared, Prepared]:
     look = (
         select(
             message.c.state,
+            func.coalesce(call.c.caller_idx, visit.c.place_idx).label("client"),
             *REMEMBERED,
         )
         .select_from(message)
         .outerjoin(phone_line, phone_line.c.phone_idx == message.c.recipient_idx)
+        .outerjoin(call, call.c.id == message.c.call_id)
+        .outerjoin(visit, visit.c.id == message.c.call_id)
         .where(this, _is_due(clock))
         .with_for_update(skip_locked=True, of=message)
     )
@@ -296,6 +310,7 @@ def _opened(row: Any, vault: Vault) -> ClaimedMessage:
         payload=json.loads(vault.open_text(row.payload_enc, _where("payload", row.id)) or "{}"),
         ambiguous=False,
         line=None,
+        client=None,
     )
 
 
@@ -366,6 +381,54 @@ def put_off(
         attempts=message.c.attempts - 1,
         error_code=why,
     )
+
+
+def hold(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    claimed: ClaimedMessage,
+    at: datetime,
+    why: str,
+) -> bool:
+    """A budget of the day (`why`) is spent: it waits until `at` (UTC), or for a supervisor.
+
+    As for `put_off` its try does not count, and its age counts from then.
+    """
+    return _write(
+        connection,
+        clock,
+        claimed,
+        state="pending",
+        due_at=at,
+        created_at=at,
+        lease_until=None,
+        attempts=message.c.attempts - 1,
+        error_code=HELD,
+        held_at=func.coalesce(message.c.held_at, clock.at()),
+        held_why=why,
+        **_addressed(vault, claimed),
+    )
+
+
+def let_go(
+    connection: Connection, clock: Clock, message_ids: Sequence[str], staff_id: str
+) -> list[str]:
+    """Send what a budget held back all the same, by a supervisor's word; gives the ids of those."""
+    gone: list[str] = []
+    for start in range(0, len(message_ids), _MOST_IDS):
+        statement = (
+            update(message)
+            .where(
+                message.c.id.in_(message_ids[start : start + _MOST_IDS]),
+                message.c.held_at.is_not(None),
+                message.c.state == "pending",
+                message.c.let_go_by.is_(None),
+            )
+            .values(let_go_by=staff_id, due_at=clock.at(), updated_at=clock.at())
+        )
+        gone += connection.execute(statement.returning(message.c.id)).scalars()
+    return gone
 
 
 def _write(connection: Connection, clock: Clock, claimed: ClaimedMessage, **values: Any) -> bool:
@@ -537,14 +600,6 @@ def texts_since(
         message.c.topic.not_in(but),
     )
     return connection.execute(statement).scalar_one()
-
-
-def parts_since(connection: Connection, clock: Clock, within: timedelta) -> int:
-    """How many parts of texts were sent in that time."""
-    statement = select(func.coalesce(func.sum(message.c.parts), 0)).where(
-        message.c.way == "text", message.c.sent_at > clock.at(-within)
-    )
-    return int(connection.execute(statement).scalar_one())
 
 
 def note_parts(connection: Connection, message_id: str, parts: int) -> None:

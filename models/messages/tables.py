@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Date, Integer, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Date, Integer, LargeBinary, SmallInteger, String, Table
 
 from models.tables import index, key, may, metadata, must
 from models.types import Instant, LookUp, LookUpWay, Sealed
@@ -36,6 +36,9 @@ message = Table(
     may("way", String(5), "text or call, once it went"),
     may("parts", SmallInteger, "of a text"),
     may("seconds", Integer, "of calls, as billed"),
+    may("held_at", Instant, "held back since, because a budget of the day was spent"),
+    may("held_why", String(12), "which one: number, client, prefix, day"),
+    may("let_go_by", String(32), "the supervisor who sent it all the same"),
     index("ix_message_unsent", "kind", "due_at", where="state IN ('pending', 'sending')"),
     index("ix_message_undelivered", "updated_at", where="state IN ('failed', 'undelivered')"),
     index("ix_message_provider_sid", "provider_sid"),
@@ -48,6 +51,7 @@ message = Table(
     index("ix_message_recipient_idx", "recipient_idx"),
     index("ix_message_booking_id", "booking_id"),
     index("ix_message_sent_at", "sent_at"),
+    index("ix_message_held", "held_at", where="held_at IS NOT NULL"),
 )
 
 # The phone capabilities of a number, as the provider or a person at that number has told.
@@ -76,4 +80,20 @@ reminder_plan = Table(
     key("day", Date, "of those appointments, by that zone"),
     must("planned_at", Instant),
     must("messages", Integer),
+)
+
+# What texts and calls may cost in a day, and what they have cost.
+budget = Table(
+    "budget",
+    metadata,
+    key("day", Date, "by the calendar of Paris"),
+    key("kind", String(12), "number, client, prefix, day; of calls: call_prefix, call_day"),
+    key("subject", LargeBinary, "keyed hash of a number or client; a prefix; empty for all"),
+    must("units", Integer, "parts of texts, or calls, that were counted"),
+    must("millieuros", BigInteger, "thousandths of a euro"),
+    must("most_units", Integer, "the limit when it was counted last"),
+    must("most_millieuros", BigInteger),
+    must("refused", Integer, "messages or calls that were held back", default=0),
+    may("closed_at", Instant, "when the first was held back since one went last"),
+    index("ix_budget_closed", "day", where="closed_at IS NOT NULL"),
 )

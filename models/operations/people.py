@@ -27,12 +27,12 @@ from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.desk.tables import agent_case
 from models.messages import outbox
-from models.messages.tables import message, phone_line
+from models.messages.tables import budget, message, phone_line
 from models.online.tables import reach_code, visit
 from models.partners.bookings import nothing_to_ask
 from models.partners.tables import partner_booking
 from models.queue.queues import LIVE, end_all
-from models.queue.tables import queue_entry
+from models.queue.tables import callback_request, queue_entry
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry, waiting_offer
 
@@ -421,6 +421,15 @@ def _attempts(trail: Trail) -> ColumnElement[bool] | None:
     return attempt.c.subject_idx.in_(trail.hashes) if trail.hashes else None
 
 
+def _asked_calls(trail: Trail) -> ColumnElement[bool] | None:
+    ways: list[ColumnElement[bool]] = []
+    if trail.calls:
+        ways.append(callback_request.c.call_id.in_(trail.calls))
+    if trail.line is not None:
+        ways.append(callback_request.c.phone_idx == trail.line)
+    return or_(*ways) if ways else None
+
+
 def _codes(trail: Trail) -> ColumnElement[bool] | None:
     ways: list[ColumnElement[bool]] = []
     if trail.visits:
@@ -451,6 +460,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(turn, _in(turn.c.call_id, "calls"), "at"),
     Kind(resume_code, _in(resume_code.c.call_id, "calls"), "expires_at"),
     Kind(queue_entry, _in(queue_entry.c.id, "entries"), "created_at"),
+    Kind(callback_request, _asked_calls, "created_at"),
     Kind(leg, _in(leg.c.entry_id, "entries"), "created_at"),
     Kind(intent, _in(intent.c.entry_id, "entries"), "created_at"),
     Kind(waiting_entry, _in(waiting_entry.c.id, "waiting"), "created_at"),
@@ -579,6 +589,10 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
         for start in range(0, len(found), _AT_ONCE):
             some = table.c[column].in_(found[start : start + _AT_ONCE])
             connection.execute(update(table).where(some).values(**values))
+    asked = _asked_calls(trail)
+    if asked is not None:
+        forgotten = {"phone_enc": None, "phone_idx": None, "known_enc": None}
+        connection.execute(update(callback_request).where(asked).values(**forgotten))
     outbox.erase_some(connection, trail.messages)
     now = clock.at()
     connection.execute(
@@ -596,6 +610,7 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
                 reach_code.c.phone_idx == trail.line,
                 phone_line.c.phone_idx == trail.line,
                 caller_pace.c.caller_idx == trail.line,
+                budget.c.subject == trail.line,
             )
             if trail.line is not None
             else ()

@@ -129,3 +129,24 @@ queue_entry = Table(
         where=_BUSY,
     ),
 )
+
+# A call asked for at a number that was typed, and not yet by who owns it: it is in no queue.
+callback_request = Table(
+    "callback_request",
+    metadata,
+    key("id", String(32)),
+    may("phone_enc", Sealed),
+    may("phone_idx", LookUp("phone", "phone_enc")),
+    may("known_enc", Sealed, "JSON: what was given, as of a queue entry"),
+    must("language", String(5)),
+    may("departement", String(3)),
+    may("call_id", String(40), "the call in which it was asked for"),
+    must("state", String(8), "asked: its owner may say yes by a text; case: an agent rings; over"),
+    must("outcome", String(12), "yes, rung, closed; empty: none yet", default=""),
+    must("joined_at", Instant, "the place in the line that it gets"),
+    may("answer_until", Instant, "then it is an agent's case"),
+    must("created_at", Instant),
+    must("updated_at", Instant),
+    index("ix_callback_request_phone", "phone_idx", "created_at"),
+    index("ix_callback_request_asked", "answer_until", where="state = 'asked'"),
+)

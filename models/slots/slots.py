@@ -237,3 +237,11 @@ def held_appointments(
         .order_by(place.c.start_at, place.c.id)
     )
     return [from_row(HeldAppointment, row) for row in connection.execute(statement)]
+
+
+def places_ahead(connection: Connection, clock: Clock) -> int:
+    """How many people the slots that have not begun can take, booked or not."""
+    statement = select(func.coalesce(func.sum(slot.c.capacity), 0)).where(
+        slot.c.start_at > clock.at()
+    )
+    return int(connection.execute(statement).scalar_one())

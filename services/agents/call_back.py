@@ -33,6 +33,7 @@ from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.notices import Reason
+from services.messages.spend import Budgets, Over, next_day
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.ports import CallControl, WakeUp
@@ -43,6 +44,7 @@ from services.queue.promise_callback import (
     adopt_old_promises,
     end_where_needless,
 )
+from services.queue.typed_callback import give_to_agents
 from services.store import Store
 from services.telemetry import CALLBACKS
 from services.waiting_list import offer_notices
@@ -92,6 +94,8 @@ class CallBack:
     wake_up: WakeUp | None = None
     # Tells whether a message still needs to be told; None: it always does.
     still_wanted: voice_messages.StillWanted | None = None
+    # What calls may cost in a day; None: they are not counted.
+    budgets: Budgets | None = None
 
     # ------------------------------------------------------------ dialling
 
@@ -154,12 +158,33 @@ class CallBack:
         if allowed > now:
             _let_wait(connection, store, promise, allowed)
             return None
+        if self._is_over_budget(connection, store, promise):
+            tomorrow = self._next_call(promise, next_day(store))
+            _let_wait(connection, store, promise, tomorrow)
+            CALLBACKS.labels("budget").inc()
+            return None
         made = store.chance.identifier()
         # Before the provider is asked: a call that may have rung has rung.
         tried = {"tries": promise.tries + 1, "last_try_at": store.clock.at()}
         callbacks.change(connection, store.clock, promise.id, ("reserved",), **tried)
         leg = NewLeg(made, "callback", promise.id, promise.number, staff_id=promise.staff_id)
         return ring(connection, store, leg, at_once=promise.staff_id is not None)
+
+    def _is_over_budget(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
+        """Count the call; whether it must wait, because the day's budget of calls is spent.
+
+        A person whom an agent is to ring is rung all the same: an agent's time is a limit of its
+        own, and the board is told.
+        """
+        if self.budgets is None:
+            return False
+        over = self.budgets.charge_call(connection, store, promise.number)
+        if not isinstance(over, Over):
+            return False
+        if promise.mode == MACHINE:
+            return True
+        self.budgets.charge_call(connection, store, promise.number, whatever=True)
+        return False
 
     def _is_over(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
         """Whether the promise is not needed any more, or its number cannot be rung; then ended."""
@@ -193,7 +218,11 @@ class CallBack:
         """
         if seconds is not None:
             with store.database.transaction() as connection:
-                voice.add_seconds(connection, store.clock, try_id, call_sid, seconds)
+                new = voice.add_seconds(connection, store.clock, try_id, call_sid, seconds)
+                if new and self.budgets is not None:
+                    promise = callbacks.of_try(connection, store.vault, try_id)
+                    number = promise.number if promise else ""
+                    self.budgets.add_seconds(connection, store, number, seconds)
         if status not in _OUTCOMES:
             states = {"initiated": "ringing", "queued": "asked", "ringing": "ringing"}
             with store.database.transaction() as connection:
@@ -360,7 +389,7 @@ class CallBack:
                     self._dial(connection, store, promise)
                     done += 1
         done += adopt_old_promises(store) + end_where_needless(store)
-        done += voice_messages.resume_displaced(store)
+        done += voice_messages.resume_displaced(store) + give_to_agents(store)
         return done + self._put_off(store) + self._tell_late(store)
 
     def _put_off(self, store: Store) -> int:

@@ -18,10 +18,11 @@ from services.booking import reach, stand_in
 from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
+from services.messages.spend import day_of, prefix_of
 from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
-from services.slots.allocate import STAFF, Allocate, Holder
+from services.slots.allocate import STAFF, Allocate, Channel, Holder
 from services.slots.give_back import give_back_holds, give_back_places
 from services.slots.offer import chosen_of
 from services.store import Store
@@ -76,12 +77,14 @@ class Booked:
 
     `stand_in`: nothing was, for the person has a booking; whoever asked is told as if it were.
     `untexted`: no text went to the number, for it had one today and nobody proved it.
+    `text_leaves`: no budget of texts is spent that holds it back today.
     """
 
     reference: str
     message_id: str | None
     stand_in: bool = False
     untexted: bool = False
+    text_leaves: bool = True
 
 
 def confirm_booking(
@@ -118,7 +121,7 @@ def confirm_booking(
     if isinstance(made, Unbooked):
         return made
     told = _write(work, request, made, catalogue=catalogue, national_number=national_number)
-    return Booked(made.reference, told, made.stand_in, untexted)
+    return Booked(made.reference, told, made.stand_in, untexted, text_leaves=not there.spent)
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,7 @@ def _write(
     if made.stand_in:
         number = request.number or request.text_to
         return stand_in.tell(
-            work.connection, work.store, number, made.known, call_id=request.call_id
+            work.connection, work.store, number, made.known, call_id=_caused_by(request)
         )
     return write_message(
         work.connection,
@@ -217,8 +220,14 @@ def _write(
         key=f"confirmation:{made.id}:1",
         topic=Topic.CONFIRMATION,
         booking_id=made.id,
-        call_id=request.call_id,
+        call_id=_caused_by(request),
     )
+
+
+def _caused_by(request: Request) -> str | None:
+    """The call or web session whose client the text counts for."""
+    on_the_web = request.holder.channel is Channel.WEB
+    return request.holder.id if on_the_web else request.call_id
 
 
 def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
@@ -239,13 +248,27 @@ def _known(work: Work, request: Request) -> Known:
         return Known()
     vault, campaign = work.store.vault, work.campaign.name
     person = bookings.person_idx(vault, campaign, request.born, request.number, request.rank)
-    return bookings.known(work.connection, vault, campaign, request.number, person)
+    return bookings.known(
+        work.connection,
+        vault,
+        campaign,
+        request.number,
+        person,
+        day=day_of(work.store),
+        prefix=prefix_of(request.number).encode(),
+    )
 
 
 def _known_at_a_desk(work: Work, request: Request, there: Known) -> Unbooked:
     """Staff see who is booked; the person has it in writing once more."""
     if request.number is not None and takes_texts(request.number):
-        stand_in.tell(work.connection, work.store, request.number, there.booking_id)
+        stand_in.tell(
+            work.connection,
+            work.store,
+            request.number,
+            there.booking_id,
+            call_id=_caused_by(request),
+        )
     return Unbooked.PERSON
 
 
@@ -254,7 +277,9 @@ def _tell_if_known(work: Work, request: Request, booking_id: str | None) -> None
     if request.number is None or not takes_texts(request.number):
         return
     savepoint = work.connection.begin_nested()
-    stand_in.tell(work.connection, work.store, request.number, booking_id)
+    stand_in.tell(
+        work.connection, work.store, request.number, booking_id, call_id=_caused_by(request)
+    )
     if booking_id is None:
         savepoint.rollback()
     else:

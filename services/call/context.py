@@ -27,6 +27,8 @@ class CallContext:
         self.messages: list[str] = []
         # Whether what was booked last has no text, though its number may get some.
         self.untexted = False
+        # Whether the text about what was booked in this turn leaves today.
+        self.text_left = True
         # Whether the holder may hold something already.
         self.holds = bool(session.offers)
         self.holder = Holder(Channel.PHONE, turn.call_id)

@@ -31,10 +31,11 @@ from models.booking.reach import Proof
 from models.call import pace
 from models.centres.directory import BookableCentre
 from models.centres.geography import distance_km
+from models.queue import queues
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import languages, load
 from services.agents import call_back
-from services.booking.confirm_booking import Request, confirm_booking, rank_of
+from services.booking.confirm_booking import Booked, Request, confirm_booking, rank_of
 from services.booking.my_bookings import room_for_second
 from services.booking.reach import Reach
 from services.call.kept_place import KeptPlaces
@@ -48,8 +49,10 @@ from services.centres.named_centre import named_centre
 from services.messages.notices import Reason
 from services.messages.promises import Promise, promise_news
 from services.partners.near import OLDEST_ON_THE_PHONE, PartnerOffer, near_place, ordinary
+from services.queue import entries as places
 from services.queue.entries import what_is_known
 from services.queue.promise_callback import promise
+from services.queue.typed_callback import ReplyPath, TypedNumber, ask_owner
 from services.slots.give_back import returning
 from services.slots.hold_slot import HoldRequest, hold_adjacent, hold_slots
 from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
@@ -320,13 +323,44 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             catalogue=load(self.session.language),
             national_number=self.service.national_number,
         )
+        self.text_left = not isinstance(booked, Booked) or booked.text_leaves
         return self.told(booked)
+
+    def text_leaves(self, number: str) -> bool:
+        # As the booking of this very turn found it, with what else it asks of the number.
+        return self.text_left
 
     def callback_answered(self, rung_for: str) -> RungPerson:
         return call_back.answered(self.transaction(), self.store, rung_for, self.turn.call_id)
 
     def callback_refused(self, rung_for: str) -> None:
         call_back.refused(self.transaction(), self.store, rung_for)
+
+    def ask_owner(self, number: str, reason: str) -> bool:
+        session, store = self.session, self.store
+        connection = self.transaction()
+        joined_at = None
+        if session.line:
+            place = queues.load(connection, store.vault, session.line, lock=True)
+            if place is None or not places.leave(connection, store, session.line, places.TYPED):
+                return False
+            joined_at = place.joined_at
+        message_id = ask_owner(
+            connection,
+            store,
+            TypedNumber(
+                number,
+                {**what_is_known(session), "reason": reason},
+                session.language,
+                self.turn.call_id,
+                departement=self._departement(session),
+                joined_at=joined_at,
+            ),
+            ReplyPath(self.campaign, self.service.reply_number),
+        )
+        if message_id:
+            self.messages.append(message_id)
+        return True
 
     def promise_callback(self, number: str, reason: str) -> bool:
         session = self.session

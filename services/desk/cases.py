@@ -17,6 +17,7 @@ from models.database import Connection
 from models.desk import cases
 from models.desk import desk as rows
 from models.desk.cases import Case
+from models.queue import requests
 from services.accounts.staff import read_file, record_act
 from services.booking.find_booking import FoundBooking, read_booking
 from services.desk.booking import BookingRefused, Refusal
@@ -26,7 +27,9 @@ from services.desk.watched import note_opened
 from services.messages import phone_capabilities
 from services.messages.notices import Reason
 from services.messages.phone_capabilities import PhoneKind
+from services.queue import typed_callback
 from services.queue.promise_callback import promise
+from services.queue.typed_callback import TYPED_CALLBACK
 from services.store import Store
 
 # What came of a case, in a word; words for each are below desk.case.word.
@@ -34,7 +37,9 @@ WORDS = ("reached", "changed", "unreachable", "wrong_number", "needless", "other
 RUNG, CLOSED = "case_callback", "case_closed"
 SHOWN = 20
 # Kinds that speak of a number, and not of an operation on a centre.
-_OF_NUMBERS = frozenset({"undelivered", "wrong_number"})
+_OF_NUMBERS = frozenset({"undelivered", "wrong_number", TYPED_CALLBACK})
+# So many digits of a typed number are shown to agents.
+_ENDING = 4
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ class OpenedCase:
     case: Open
     found: FoundBooking | None
     may_ring: bool = False
+    # The end of a typed number at which a call was asked for.
+    ending: str = ""
 
 
 def open_case(
@@ -112,6 +119,12 @@ def open_case(
     if case is None or case.closed_at is not None:
         return None
     (shown,) = _open(connection, [case])
+    if case.request_id is not None:
+        # Whose number it is, nobody knows yet: there is no file to read.
+        asked = requests.load(connection, store.vault, case.request_id)
+        if asked is None:
+            return OpenedCase(shown, None)
+        return OpenedCase(shown, None, may_ring=True, ending=asked.number[-_ENDING:])
     if case.booking_id is None:
         return OpenedCase(shown, None)
     if read:
@@ -137,6 +150,8 @@ def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bo
     Whoever rings has the booking on their page.
     """
     case = cases.get(connection, case_id, lock=True)
+    if case is not None and case.closed_at is None and case.request_id is not None:
+        return _ring_typed(connection, store, staff, case)
     if case is None or case.closed_at is not None or case.booking_id is None:
         return BookingRefused(Refusal.UNKNOWN)
     found = read_booking(connection, store, case.booking_id)
@@ -159,6 +174,15 @@ def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bo
     return kept.is_new
 
 
+def _ring_typed(connection: Connection, store: Store, staff: Staff, case: Case) -> bool:
+    """An agent rings a number that was typed, whose owner did not answer."""
+    entry_id = typed_callback.agent_rings(connection, store, case.request_id or "")
+    if entry_id is None:
+        return False
+    record_act(connection, store, staff.id, RUNG, case.id, details={"entry": entry_id})
+    return True
+
+
 def close(
     connection: Connection, store: Store, staff: Staff, case_id: str, word: str
 ) -> bool | BookingRefused:
@@ -170,6 +194,8 @@ def close(
         return BookingRefused(Refusal.UNKNOWN)
     if not cases.close(connection, store.clock, case_id):
         return False
+    if case.request_id is not None:
+        typed_callback.agent_closes(connection, store, case.request_id)
     details = {"kind": case.kind, "booking": case.booking_id}
     record_act(connection, store, staff.id, CLOSED, case_id, why=word, details=details)
     return True

@@ -111,6 +111,8 @@ def _goes(one: MessageRow, followed: dict[str, MessageRow]) -> bool:
 
 def _fate(one: MessageRow, now: datetime) -> str:
     call = one.way == "call"
+    if one.state == "pending" and one.error_code == outbox.HELD:
+        return "withheld"
     if one.state == "dropped":
         return "withheld" if one.error_code in _NOT_TOLD else "dropped"
     fates = {

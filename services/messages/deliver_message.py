@@ -1,9 +1,11 @@
 """Deliver one message of the outbox: claim it, make its words, choose its way, note what came.
 
-The way: a text where the line takes texts, else a call, else a case for an agent. Hours, the cap of
-a number and the spend breaker may put a message off or turn it to a call. They never touch the
-first confirmation of a booking (services.messages.topics). A message that may have reached the
-provider already is looked up there before anything is sent again.
+The way: a text where the line takes texts, else a call, else a case for an agent. Hours and the cap
+of a number may put a message off or turn it to a call; they never touch the first confirmation of a
+booking (services.messages.topics). Last of all, every text passes the budgets of the day
+(services.messages.spend): what they refuse is told by a call where its person has not heard or seen
+it yet, else it is held back until the next day, or until a supervisor sends it. A message that may
+have reached the provider already is looked up there before anything is sent again.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, ClaimedMessage
 from models.waiting_list.offers import TOO_LATE
 from services.campaign.call_hours import next_call_at, next_text_at
 from services.campaign.campaign import Campaign
-from services.messages import delivery_failures
+from services.messages import delivery_failures, spend
 from services.messages.change_notices import call_about
 from services.messages.delivery_failures import ForSomebody
 from services.messages.notices import PARTNER, Arrange, CallPlan, Later, ReadyNotice, Render
@@ -37,7 +39,7 @@ from services.messages.phone_capabilities import (
 )
 from services.messages.retry_plan import LONGEST_RETRY, next_try
 from services.messages.sms_parts import parts
-from services.messages.spend import SpendBreaker
+from services.messages.spend import Budgets, Charge, Over
 from services.messages.topics import MANNERS, Manner, Topic
 from services.messages.write_message import open_case
 from services.ports import Busy, LineTypes, Messenger, NoAnswer, ProviderRefused
@@ -84,6 +86,10 @@ LINE_TAKEN = timedelta(minutes=15)
 # The period in which a number's texts are counted.
 _DAY = timedelta(days=1)
 UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
+# What was held back yesterday is of no use today: a reply, news of a call that was to come, a place
+# that was kept for minutes. The others say what is true when they go.
+NO_USE = "of no use"
+OF_THE_DAY = frozenset({Topic.REPLY, Topic.CALLBACK, Topic.UNFINISHED, Topic.CALL_CONSENT})
 # The kind of the case that an undeliverable message leaves.
 UNDELIVERED = "undelivered"
 
@@ -97,6 +103,7 @@ class DeliveryDependencies:
     `notices` say what a message of their kind has become. `arrange` None: nothing is told by call,
     and `campaign` None: no hours and no cap are known (tools, and tests of other things).
     `line_types` None: a line's kind is known only from its number and from earlier deliveries.
+    `budgets` None: nothing is counted, as for tools.
     `partner` processes an order at a partner, and gives a word for the log; None: another process
     does.
     """
@@ -105,7 +112,7 @@ class DeliveryDependencies:
     arrange: Arrange | None = None
     campaign: Callable[[], Campaign] | None = None
     line_types: LineTypes | None = None
-    breaker: SpendBreaker = field(default_factory=SpendBreaker)
+    budgets: Budgets | None = None
     partner: Callable[[ClaimedMessage], str] | None = None
 
     def render(
@@ -183,6 +190,8 @@ class _Delivery:
     messenger: Messenger
     means: DeliveryDependencies
     claimed: ClaimedMessage
+    # What was counted for the text that is to go.
+    charge: Charge | None = None
 
     def deliver(self) -> str:
         try:
@@ -239,12 +248,25 @@ class _Delivery:
         """What is to be sent; or a word for what became of it without that."""
         claimed = self.claimed
         if claimed.kind == SMS and self._goes_at_once():
-            return _ToSend(claimed.recipient, str(claimed.payload["body"]))
+            return self._at_once(str(claimed.payload["body"]))
         try:
             with self.store.database.transaction() as connection:
                 return self._make_in(connection)
         except _TakenOver:
             return "taken over"
+
+    def _at_once(self, body: str) -> _ToSend | str:
+        """A finished text that needs no further look, within its budgets."""
+        if self.means.budgets is None:
+            return _ToSend(self.claimed.recipient, body)
+        database = self.store.database
+        # Counted by one statement of its own: no transaction holds the day's row for longer.
+        with database.one_writer(), database.statement() as connection:
+            over = self._charge(connection, body)
+        if over is None:
+            return _ToSend(self.claimed.recipient, body)
+        with database.transaction() as connection:
+            return self._hold(connection, over)
 
     def _goes_at_once(self) -> bool:
         """Whether a finished text needs no further look: the common way of a confirmation."""
@@ -252,11 +274,14 @@ class _Delivery:
         manner = manner_of(claimed)
         free = manner.any_hour and not manner.capped
         is_new = self.store.clock.now() - claimed.created_at < STALE
-        true = is_new or claimed.booking_id is None
+        # What was held back tells what its booking is by now.
+        true = claimed.held_at is None and (is_new or claimed.booking_id is None)
         return free and true and line.text and bool(claimed.payload.get("body"))
 
     def _make_in(self, connection: Connection) -> _ToSend | str:
         claimed, manner = self.claimed, manner_of(self.claimed)
+        if claimed.held_at and not claimed.let_go_by and topic_of(claimed) in OF_THE_DAY:
+            return self._drop(connection, NO_USE)
         became: delivery_failures.Outcome
         if claimed.kind == FOLLOW_UP:
             became = delivery_failures.look(
@@ -286,24 +311,66 @@ class _Delivery:
             if line.stopped and not (manner.case or manner.wished):
                 return self._reach_no_one(connection, manner, "stopped")
             return self._by_call(connection, ready, manner, "no way")
+        return self._text(connection, ready, manner)
+
+    def _text(self, connection: Connection, ready: ReadyNotice, manner: Manner) -> _ToSend | str:
+        """A text, within hours, cap and budgets."""
         campaign = self.means.campaign() if self.means.campaign else None
         opens = _opens(ready, manner, self.store.clock.now(), campaign)
         if opens is not None:
             return self._put_off(connection, opens, "hours")
-        over = self._over(connection, campaign) if manner.capped else ""
-        if over:
-            return self._by_call(connection, ready, manner, over)
-        return self._write(connection, ready)
+        if manner.capped and not self.claimed.let_go_by and self._is_capped(connection, campaign):
+            return self._by_call(connection, ready, manner, "cap")
+        over = self._charge(connection, ready.text)
+        if over is None:
+            return self._write(connection, ready)
+        # Its person heard or saw what a confirmation says, and what they did themselves.
+        told = topic_of(self.claimed) is Topic.CONFIRMATION or ready.any_hour
+        if manner.by_call and ready.call is not None and not told:
+            return self._call(connection, ready.call)
+        return self._hold(connection, over)
 
-    def _over(self, connection: Connection, campaign: Campaign | None) -> str:
-        """The limit that a text would go beyond; empty for none."""
+    def _is_capped(self, connection: Connection, campaign: Campaign | None) -> bool:
+        """Whether the number had as many texts of capped topics as it gets in a day."""
+        if campaign is None:
+            return False
         store = self.store
         index = store.vault.index("phone", self.claimed.recipient) or b""
-        if campaign is not None:
-            texts = outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
-            if texts >= campaign.texts_per_number:
-                return "cap"
-        return "spend" if self.means.breaker.is_open(connection, store) else ""
+        texts = outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
+        return texts >= campaign.texts_per_number
+
+    # ------------------------------------------------------------ what it may cost
+
+    def _charge(self, connection: Connection, body: str) -> Over | None:
+        """Count the text in the transaction given; the budget that it would pass, if it does."""
+        budgets, claimed = self.means.budgets, self.claimed
+        if budgets is None:
+            return None
+        charged = budgets.charge_text(
+            connection,
+            self.store,
+            claimed.recipient,
+            parts(body),
+            claimed.client,
+            whatever=claimed.let_go_by is not None,
+        )
+        if isinstance(charged, Over):
+            return charged
+        self.charge = charged
+        return None
+
+    def _hold(self, connection: Connection, over: Over) -> str:
+        store, at = self.store, spend.next_day(self.store)
+        if self.means.campaign is not None:
+            at = next_text_at(self.means.campaign(), self.claimed.recipient, at)
+        outbox.hold(connection, store.clock, store.vault, self.claimed, at, over.kind)
+        log.info("message held back", message=self.claimed.id, budget=over.kind)
+        return "held"
+
+    def _give_back(self, connection: Connection) -> None:
+        """The provider did not take it: it costs nothing."""
+        if self.charge is not None and self.means.budgets is not None:
+            self.means.budgets.give_back(connection, self.charge)
 
     def _by_call(self, connection: Connection, ready: ReadyNotice, manner: Manner, why: str) -> str:
         if manner.by_call and ready.call is not None:
@@ -395,6 +462,8 @@ class _Delivery:
         store, claimed = self.store, self.claimed
         again = next_try(error, claimed.attempts, ambiguous=claimed.ambiguous)
         with store.database.transaction() as connection:
+            if not isinstance(error, NoAnswer):
+                self._give_back(connection)
             if again is None:
                 code = "no answer" if isinstance(error, NoAnswer) else error.code
                 outbox.move_state(connection, store.clock, claimed.id, "failed", error_code=code)

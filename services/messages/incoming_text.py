@@ -26,7 +26,7 @@ from models.messages.incoming import Before
 from prompts.catalogue import languages, load
 from services.attempts import count_text
 from services.campaign.campaign import Campaign
-from services.messages import phone_capabilities, sms_parts, texts
+from services.messages import phone_capabilities, sms_parts, spend, texts
 from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
 from services.messages.write_message import open_case
@@ -74,21 +74,40 @@ class TextReply:
     wish: str = ""
 
 
+# Whether a yes from this number (E.164) is one to a call that was asked for there; it is promised.
+OwnerAgrees = Callable[[Connection, Store, str], bool]
+
+
 class _Copy(Exception):
     """Another request of the same text was quicker; what was done for this one is rolled back."""
 
 
 def take_text(
-    store: Store, campaign: Campaign, written: IncomingText, *, national_number: str
+    store: Store,
+    campaign: Campaign,
+    written: IncomingText,
+    *,
+    national_number: str,
+    agrees: OwnerAgrees | None = None,
 ) -> TextReply:
-    """Do what a text asks for, once, and say what is answered; a copy is answered the same."""
+    """Do what a text asks for, once, and say what is answered; a copy is answered the same.
+
+    `agrees` takes a yes to a call that was asked for at this number.
+    """
     try:
         number, _ = telephone(written.sender)
     except NotUnderstood:
         # A service, or a number of a land that books nothing here.
         return TextReply((), "unknown_sender")
     with store.database.statement() as connection:
-        before = incoming.look(connection, store.clock, store.vault, written.sid, number)
+        before = incoming.look(
+            connection,
+            store.clock,
+            store.vault,
+            written.sid,
+            number,
+            spend.subjects_of(store, number),
+        )
     if before.answered is not None:
         return TextReply(before.answered, "copy")
     meant, language = understood(written.body, before.language)
@@ -101,6 +120,7 @@ def take_text(
         before=before,
         language=language,
         national_number=national_number,
+        agrees=agrees,
     )
     try:
         answered = one.answer(meant)
@@ -135,6 +155,7 @@ class _OneText:
     before: Before
     language: str
     national_number: str
+    agrees: OwnerAgrees | None = None
 
     def answer(self, meant: Intent | None) -> tuple[str, ...]:
         """Raises _Copy."""
@@ -190,6 +211,9 @@ class _OneText:
         return tuple(filter(None, written)) or self._said("nothing")
 
     def _yes(self, connection: Connection) -> tuple[str, ...]:
+        if self.agrees is not None and self.agrees(connection, self.store, self.number):
+            # A person who wants no texts is rung, and not thanked by one.
+            return () if self.before.stopped else self._said("call")
         booking_id = incoming.told_last(connection, self.store.vault, self.number)
         if booking_id is None or booking_id not in self._ahead(connection):
             return self._said("nothing")
@@ -225,6 +249,9 @@ class _OneText:
 
     def _may_leave(self, answer: tuple[str, ...]) -> tuple[str, ...]:
         if self.written.settled or self.before.answers >= MOST_ANSWERS:
+            return ()
+        if self.before.spent:
+            # Tomorrow it would answer nothing. Where to ring in an emergency is told at any price.
             return ()
         return answer if texts.wanted(self.campaign, "reply") else ()
 

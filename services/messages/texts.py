@@ -45,6 +45,7 @@ NAMES = (
     "callback_missed",
     "callback_lost",
     "callback_late",
+    "callback_consent",
     "unfinished",
     "finish",
     "reply",

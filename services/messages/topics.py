@@ -1,7 +1,7 @@
 """What a message tells of, and what follows from it for how it may be sent.
 
-The first confirmation of a booking knows no hours, no cap and no breaker: the person who has just
-booked waits for it with the telephone in the hand.
+The first confirmation of a booking knows no hours and no cap: the person who has just booked waits
+for it with the telephone in the hand. The budgets of the day know no exception.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Topic(StrEnum):
     NEWS = "news"  # the opening, or one's turn
     CALLBACK = "callback"  # about a promise to ring back
     REPLY = "reply"  # to a text that came in
+    CALL_CONSENT = "call_consent"  # may we ring this number, which was typed
     VOICE = "voice"  # the appointment, told by call because a staff member asked for that
 
 
@@ -34,8 +35,8 @@ class Topic(StrEnum):
 class Manner:
     """How messages of a topic may go.
 
-    `any_hour`: they leave at night, too. `capped`: they count to what a number gets in a day, and
-    the spend breaker turns them to voice. `by_call`: where no text reaches, a call does. `case`:
+    `any_hour`: they leave at night, too. `capped`: they count to what a number gets in a day.
+    `by_call`: where no text reaches, a call does. `case`:
     where nothing reaches, a case for an agent. `wished`: they asked to be told, so that a person
     who wants no texts is rung.
     """
@@ -62,6 +63,7 @@ MANNERS: dict[Topic, Manner] = {
     Topic.NEWS: Manner(any_hour=False, capped=True, by_call=True, case=False, wished=True),
     Topic.CALLBACK: Manner(any_hour=True, capped=True, by_call=False, case=False),
     Topic.REPLY: Manner(any_hour=True, capped=True, by_call=False, case=False),
+    Topic.CALL_CONSENT: Manner(any_hour=False, capped=True, by_call=False, case=False),
     Topic.VOICE: Manner(any_hour=False, capped=False, by_call=True, case=True),
 }
 

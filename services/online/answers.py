@@ -346,7 +346,8 @@ def confirm(visit: WebSession, world: WebWorld) -> WebSession:
         return _follow(visit, world, moved)
     booked = moved.session
     texted = "" if world.untexted else session.number
-    made = Done(booked.reference, offer, texted, _rung(visit, world, booked), session.born)
+    rung = _rung(visit, world, booked)
+    made = Done(booked.reference, offer, texted, rung, session.born, untexted=booked.untexted)
     return visit.after_booking(booked, made)
 
 

@@ -79,6 +79,8 @@ class Done:
     rings: str = ""
     # ISO 8601; which of two this is.
     born: str = ""
+    # No text leaves there today: a budget of texts is spent.
+    untexted: bool = False
 
 
 _STORED_DONE = TypeAdapter(tuple[Done, ...])

@@ -21,13 +21,14 @@ from models.call import calls, pace, resume, turns
 from models.centre_day import attendance
 from models.clock import Clock
 from models.database import Connection, unhurried
-from models.messages import outbox, phone_lines
+from models.messages import budgets, outbox, phone_lines
 from models.online import reach_codes, web_sessions
 from models.operations import person_requests, provider_records
 from models.partners import bookings as partner_bookings
-from models.queue import callbacks, queues
+from models.queue import callbacks, queues, requests
 from models.waiting_list import offers, waiting
 from services.attempts import KEPT
+from services.messages.spend import KEPT as BUDGETS_KEPT
 from services.store import Store
 
 # Three calendar months may be 89 days (1 February to 1 May), and three months is the latest.
@@ -104,6 +105,10 @@ def _people_in_line(connection: Connection, clock: Clock, after: timedelta) -> i
     return queues.erase(connection, clock, after)
 
 
+def _old_budgets(connection: Connection, clock: Clock, after: timedelta) -> int:
+    return budgets.forget(connection, (clock.now() - after).date())
+
+
 def _waiting(connection: Connection, clock: Clock, after: timedelta) -> int:
     return waiting.erase_due(connection, clock, ended=after, oldest=LONGEST_WAIT)
 
@@ -130,6 +135,8 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "waiting": (_waiting, AFTER_CALL),
     "people in line": (_people_in_line, AFTER_PLACE),
     "lines that were rung": (provider_records.take_lines, AFTER_PLACE),
+    "calls to typed numbers": (requests.erase, AFTER_PLACE),
+    "budgets": (_old_budgets, BUDGETS_KEPT),
     "old turns": (turns.delete_old, TURNS_KEPT),
     "tries": (attempts.erase_old, KEPT),
     "sessions": (staff.forget_sessions, SESSIONS_KEPT),

@@ -50,6 +50,8 @@ __all__ = ["CallQueue"]
 LONGEST_WAIT = timedelta(hours=1)
 # Outcomes of a place that was left.
 TO_MACHINE, MERGED = "machine", "merged"
+# The outcome of a place whose caller typed a number to be rung at (services.queue.typed_callback).
+TYPED = "typed"
 # The outcome of a kept place that waits for its caller to give a number.
 _NUMBER = "number"
 OUTLOOK_SECONDS = 1.0

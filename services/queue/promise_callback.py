@@ -50,13 +50,14 @@ def promise(
     *,
     expected_at: datetime | None = None,
     departement: str | None = None,
+    joined_at: datetime | None = None,
 ) -> PromiseResult:
     """Store a promise to ring `number` (E.164) in the caller's transaction.
 
     `known` is what the caller has given already, so that it is not asked again; its `reason` is
     silent, unfinished, or where in the call an agent was asked for. `expected_at` (UTC) is the time
-    that the caller was told. A caller who gave no sign of life is promised one call ever, as long
-    as we remember them.
+    that the caller was told, `joined_at` (UTC) the place in the line (None: the last). A caller who
+    gave no sign of life is promised one call ever, as long as we remember them.
     """
     reason = _reason(known)
     index = store.vault.index("phone", number) or b""
@@ -80,6 +81,7 @@ def promise(
         known=known,
         due_at=due_at,
         departement=departement,
+        joined_at=joined_at,
         expected_at=expected_at,
         overflow_at=due_at + overflow if queue.region else None,
     )

@@ -44,8 +44,8 @@ ENOUGH: Final = 20
 USUAL_FAILURE: Final = 0.05
 # What happened once, and lasts until a supervisor looks after it.
 HAPPENED: Final = frozenset({"search_limit", "watched_file"})
-# The scheduler raises and ends the first two.
-_JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT, cancel_freeze.ALERT}) | HAPPENED
+# Raised by the process that holds a text or call back, or by the scheduler, which ends them.
+_JUDGED_ELSEWHERE: Final = frozenset(spend.ALERTS.values()) | {cancel_freeze.ALERT} | HAPPENED
 # Changes older than this are not told any more.
 NEWS_FOR: Final = timedelta(hours=6)
 _AT_ONCE = 20

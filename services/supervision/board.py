@@ -18,10 +18,12 @@ from typing import Any, Final
 
 from flows.questions import Part
 from flows.steps import STEPS
-from models.messages.messages import TopicBacklog
+from models.messages.budgets import SpentBudget
+from models.messages.messages import HeldMessages, TopicBacklog
 from models.queue.queues import AT_WORK, CallQueue
 from models.supervision.alerts import Alert
 from models.supervision.board import AgentSeen, EntrySeen, OwedCallbacks, QueueCounts, Texts
+from services.messages.spend import CALL_DAY, CALL_PREFIX, DAY, PREFIX
 from services.queue.wait_estimate import Throughput
 from services.supervision.counts import GOODBYE, MINUTE, ZONE, BoardFigures
 from services.waiting_list.offer_figures import OfferFigures
@@ -43,17 +45,17 @@ _FUNNEL = ("entered", "missed", "silent", "repeated", "hung_up")
 
 @dataclass(frozen=True)
 class MessageFacts:
-    """Waiting and come to nothing by topic, open cases by kind, offers, and parts in 24 hours.
+    """Waiting and come to nothing by topic, open cases by kind, offers, budgets of the day.
 
-    `parts` is None where no limit is set (`parts_a_day` 0).
+    `budgets` are those of all together and those of which something is held back.
     """
 
     waiting: Sequence[TopicBacklog]
     missing: Mapping[str, int]
     cases: Mapping[str, int]
     offers: OfferFigures
-    parts: int | None
-    parts_a_day: int
+    held: HeldMessages
+    budgets: Sequence[SpentBudget]
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,9 @@ def put_together(facts: Facts) -> dict[str, Any]:
             "passed": facts.messages.offers.refused + facts.messages.offers.lapsed,
             "minutes": facts.messages.offers.median_minutes,
         },
-        "spent": None
-        if facts.messages.parts is None
-        else {"parts": facts.messages.parts, "limit": facts.messages.parts_a_day},
+        "spent": _spent(facts.messages.budgets, DAY, "parts"),
+        "calls_spent": _spent(facts.messages.budgets, CALL_DAY, "calls"),
+        "held": held(facts.messages),
         "funnel": funnel(facts.seen),
         "alerts": [
             {
@@ -150,6 +152,36 @@ def messages(facts: MessageFacts) -> list[dict[str, Any]]:
         }
         for topic in topics
     ]
+
+
+def _spent(budgets: Sequence[SpentBudget], kind: str, units: str) -> dict[str, Any] | None:
+    """What all texts, or all calls, of today have cost; None where there was none. In euros."""
+    found = next((one for one in budgets if one.kind == kind), None)
+    if found is None:
+        return None
+    return {
+        units: found.units,
+        "limit": found.most_units,
+        "euros": round(found.millieuros / 1000),
+        "most_euros": round(found.most_millieuros / 1000),
+    }
+
+
+def held(facts: MessageFacts) -> dict[str, Any]:
+    """What budgets hold back: how many texts wait, since when, and which budgets are spent.
+
+    Of a prefix the digits are told, which a hundred thousand numbers share; of a number or a client
+    only how many there are.
+    """
+    shut = [one for one in facts.budgets if one.refused and (one.subject or one.over)]
+    return {
+        "count": facts.held.count,
+        "oldest": iso(facts.held.oldest),
+        "budgets": dict(sorted(Counter(one.kind for one in shut).items())),
+        "prefixes": sorted(
+            {one.subject.decode() for one in shut if one.kind in {PREFIX, CALL_PREFIX}}
+        ),
+    }
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -37,7 +37,7 @@ LONGEST_PROMISE: Final = timedelta(days=2)
 IN_TIME: Final = timedelta(seconds=60)
 # Places that were left for good reason: for the machine, for a promise of the same person, because
 # an appointment was found; and callers in the menu that an agent wanted to take and did not.
-NOT_ABANDONED: Final = frozenset({"machine", "merged", "booked", "not_taken"})
+NOT_ABANDONED: Final = frozenset({"machine", "merged", "booked", "not_taken", "typed"})
 # Taken from the menu by an agent: they never waited.
 TAKEN_OVER: Final = "taken"
 GOODBYE: Final = "ended"

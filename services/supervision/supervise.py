@@ -16,6 +16,8 @@ from models.accounts.staff import RecordedAct, Staff
 from models.agents import agents
 from models.booking import freezes
 from models.database import Connection
+from models.messages import messages, outbox
+from models.messages.messages import HeldMessage
 from models.queue import queues
 from models.queue.queues import STATES, CallQueue
 from models.supervision import alerts, board, settings
@@ -29,7 +31,7 @@ from services.store import Store
 from services.supervision import cancel_freeze
 from services.supervision.alerts import DEFAULTS, RANGES, SETTING
 
-__all__ = ["STATES"]
+__all__ = ["STATES", "HeldMessage"]
 
 LONGEST_ANNOUNCEMENT: Final = 200
 LONGEST_OVERFLOW: Final = 120
@@ -46,6 +48,7 @@ OVERFLOW: Final = "queue_overflow"
 AGENT_QUEUES: Final = "agent_queues"
 FLOOR: Final = "phone_floor"
 THRESHOLD: Final = "threshold"
+LET_GO: Final = "messages_let_go"
 UNDONE: Final = "undone"
 FREEZE_LIFTED: Final = "freeze_lifted"
 _COLUMNS: Final = {
@@ -66,6 +69,7 @@ ACTS: Final = (
     "agent_paused",
     "alert_seen",
     FREEZE_LIFTED,
+    LET_GO,
     "listen",
     "whisper",
     "join",
@@ -99,6 +103,27 @@ class ActScope:
     waiting: int = 0
     agents: int = 0
     busy: int = 0
+
+
+# ---------------------------------------------------------------- what budgets hold back
+
+
+def held_messages(store: Store, *, limit: int) -> tuple[list[HeldMessage], int]:
+    """Messages that budgets hold back, the longest held first, and how many there are in all."""
+    with store.database.statement() as connection:
+        return messages.list_held(connection, limit=limit), messages.held(connection).count
+
+
+def let_go(store: Store, who: Staff, message_ids: Sequence[str]) -> int:
+    """Send these all the same; gives how many: one that left or was sent meanwhile is none.
+
+    Each is counted beyond its budgets. One act for each message, with what it is of.
+    """
+    with store.database.transaction() as connection:
+        gone = outbox.let_go(connection, store.clock, list(dict.fromkeys(message_ids)), who.id)
+        for message_id in gone:
+            record_act(connection, store, who.id, LET_GO, message_id)
+    return len(gone)
 
 
 # ---------------------------------------------------------------- queues

@@ -9,7 +9,7 @@ from typing import Final
 
 from models.database import Connection
 from models.desk import cases
-from models.messages import messages, outbox
+from models.messages import budgets, messages
 from models.public.centres import free_by_centre
 from models.queue import queues
 from models.queue.queues import CallQueue
@@ -20,7 +20,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.phone_share import SETTING, raised_floor
-from services.messages.spend import DAY
+from services.messages.spend import day_of
 from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
@@ -36,8 +36,8 @@ TALLIES_KEPT: Final = timedelta(days=92)
 FORGOTTEN_EVERY: Final = timedelta(hours=6)
 # Messages, cases and offers: no figures by the second, and a morning's reminders are many rows.
 COUNTED_EVERY: Final = timedelta(seconds=5)
-# A day's texts are added up less often: the limit is no matter of seconds.
-SPENT_EVERY: Final = timedelta(seconds=30)
+# Budgets of which something is held back, at most: a flood may close thousands of numbers'.
+BUDGETS_SHOWN: Final = 100
 # Times that the board is written, some 15 seconds: each département's places are counted once.
 REFRESHED_WITHIN: Final = 25
 LISTED_FOR: Final = timedelta(minutes=10)
@@ -46,12 +46,12 @@ LISTED_FOR: Final = timedelta(minutes=10)
 class WriteBoard:
     """The task of the process that writes. Not for several threads."""
 
-    def __init__(self, store: Store, campaigns: Campaigns, *, parts_a_day: int = 0) -> None:
+    def __init__(self, store: Store, campaigns: Campaigns) -> None:
         self._store = store
         self._campaigns = campaigns
         self._counting = Counting(store)
         self._places = FreePlaces(store)
-        self._messages = MessageCounts(store, parts_a_day)
+        self._messages = MessageCounts(store)
         self._summarised = self._forgotten = store.clock.now() - FORGOTTEN_EVERY
         self._first = True
 
@@ -127,10 +127,8 @@ class WriteBoard:
 class MessageCounts:
     """Messages, cases and offers of freed places. Not for several threads."""
 
-    def __init__(self, store: Store, parts_a_day: int = 0) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._parts_a_day = parts_a_day
-        self._parts: tuple[datetime, int] | None = None
         self._kept: tuple[datetime, MessageFacts] | None = None
 
     def refresh(self, now: datetime, day: datetime, campaign: Campaign) -> MessageFacts:
@@ -139,17 +137,13 @@ class MessageCounts:
             return self._kept[1]
         store = self._store
         with store.database.statement() as connection:
-            if self._parts_a_day and (
-                self._parts is None or not timedelta() <= now - self._parts[0] < SPENT_EVERY
-            ):
-                self._parts = now, outbox.parts_since(connection, store.clock, DAY)
             found = MessageFacts(
                 waiting=messages.waiting_by_topic(connection, store.clock),
                 missing=messages.missing_by_topic(connection, day),
                 cases=cases.count_open(connection),
                 offers=offer_figures(connection, store, campaign),
-                parts=self._parts[1] if self._parts else None,
-                parts_a_day=self._parts_a_day,
+                held=messages.held(connection),
+                budgets=budgets.of_day(connection, day_of(store), most=BUDGETS_SHOWN),
             )
         self._kept = now, found
         return found

@@ -370,7 +370,9 @@ def test_two_who_book_the_same_person_at_once_have_one_booking(
     blind = bookings.Known()
     seen_first = bookings.known
     asked = iter([blind])
-    monkeypatch.setattr(bookings, "known", lambda *given: next(asked, None) or seen_first(*given))
+    monkeypatch.setattr(
+        bookings, "known", lambda *given, **more: next(asked, None) or seen_first(*given, **more)
+    )
     asks(town, "one", rank=2)
     asks(town, "one-again")
     asked = iter([blind])

@@ -204,8 +204,9 @@ def test_whoever_has_no_number_gives_one_and_keeps_the_place():
     talk = comes_back(in_line(CallerKind.NONE, place=AfterQueue.NUMBER), "leave")
     assert talk.step == "person_number"
     talk.presses("0612345678", "1")
-    assert talk.world.line[-2] == ("promise", MOBILE)
-    assert talk.said == ["promise"]
+    # It was typed, and may be a stranger's: its owner is asked.
+    assert [number for number, _ in talk.world.owners_asked] == [MOBILE]
+    assert talk.said == ["promise_typed"]
     assert talk.world.promises == []
 
 

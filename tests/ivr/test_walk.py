@@ -136,7 +136,8 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
         promised = turn.speech.outcome is TurnOutcome.PROMISED
         may = {
             **dict.fromkeys(
-                ("promise", "promise_today", "promise_day"), promised and after.number != ""
+                ("promise", "promise_today", "promise_day", "promise_typed"),
+                promised and after.number != "",
             ),
             # Whoever hung up in the queue hears nothing of it.
             "": turn.heard == queued("hangup"),
@@ -180,7 +181,7 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
         "goodbye", "goodbye_booked", "goodbye_booked_both", "goodbye_silent", "goodbye_later",
         "goodbye_calls", "goodbye_calls_both", "kept_place_refused",
         "goodbye_silent_promised", "goodbye_unreachable", "promise", "promise_today",
-        "promise_day", "own_centre_dial", "", *PROMISED_LATER,
+        "promise_day", "promise_typed", "own_centre_dial", "", *PROMISED_LATER,
     }  # fmt: skip
 
 

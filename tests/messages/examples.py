@@ -111,7 +111,7 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
     yield "closed_case_both", tell(texts.case, one, two, kind="day_closed")
     for name in ("opening", "turn"):
         yield name, lambda catalogue, name=name: texts.filled(catalogue, name, number=NUMBER)  # type: ignore[misc]
-    for name in ("callback_missed", "callback_lost", "callback_late"):
+    for name in ("callback_missed", "callback_lost", "callback_late", "callback_consent"):
         yield (
             name,
             lambda catalogue, name=name: texts.filled(  # type: ignore[misc]

@@ -1,11 +1,9 @@
-"""Hours, the cap of a number, the spend breaker: none of them touches a first confirmation."""
+"""Hours and the cap of a number: neither touches a first confirmation (budgets: test_budgets)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -13,12 +11,8 @@ from sqlalchemy import select
 
 from models.booking.tables import booking
 from models.clock import FixedClock
-from models.queue.tables import queue_entry
-from models.supervision import alerts
 from services.campaign.opening_hours import OpeningHours
-from services.messages import spend
 from services.messages.deliver_message import DeliveryDependencies
-from services.messages.spend import SpendBreaker
 from services.messages.topics import MANNERS, Topic
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
 from tests.support.office import Office, Provider
@@ -42,12 +36,6 @@ def at(office: Office, moment: str) -> None:
     clock = office.house.clock
     assert isinstance(clock, FixedClock)
     clock.moment = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-
-
-def with_breaker(office: Office, parts_a_day: int) -> Office:
-    seconds = iter(range(0, 10**6, 60))
-    breaker = SpendBreaker(parts_a_day, ticks=lambda: next(seconds))
-    return replace(office, means=replace(office.means, breaker=breaker))
 
 
 def books(office: Office) -> str:
@@ -139,85 +127,15 @@ def test_the_cap_is_for_capped_topics_alone(whole_office: Office, topic: Topic):
     assert len(sent) == (3 if topic in CAPPED else 5)
 
 
-# ---------------------------------------------------------------- the breaker
-
-
-def test_beyond_a_days_parts_what_can_be_told_by_a_call_is(
-    whole_office: Office, provider: Provider
-):
-    booking_id = books(whole_office)
-    office = with_breaker(whole_office, 10)
-    for number in range(5):
-        # Two parts each.
-        text = office.writes(f"+3361200{number:04d}", body="x" * 200, topic=Topic.CONFIRMATION)
-        assert office.delivers(text) == "sent"
-    assert office.delivers(office.writes(topic=Topic.REMINDER, booking_id=booking_id)) == "call"
-    (call,) = calls(office)
-    assert call.mode == "machine"
-    dropped = office.writes("+33612000009", topic=Topic.AGAIN)
-    assert office.delivers(dropped) == "dropped"
-    assert office.row(dropped).error_code == "spend"
-    # First confirmations leave, whatever they cost, and so does what a booking cannot do without.
-    for topic in (Topic.CONFIRMATION, Topic.CHANGE, Topic.CLOSED):
-        assert office.delivers(office.writes("+33612000008", topic=topic)) == "sent"
-    # A day later it has closed by itself.
-    office.later(hours=24, minutes=1)
-    assert office.delivers(office.writes("+33612000009", topic=Topic.AGAIN)) == "sent"
-
-
-def test_without_a_limit_nothing_is_counted(whole_office: Office, provider: Provider):
-    office = with_breaker(whole_office, 0)
-    for number in range(5):
-        assert office.delivers(office.writes(f"+3361200{number:04d}", topic=Topic.NEWS)) == "sent"
-    assert spend.watch(office.house.store, 0) == 0
-
-
-def test_the_board_is_told_once_and_once_that_it_is_over(whole_office: Office, provider: Provider):
-    office = whole_office
-    store = office.house.store
-    assert spend.watch(store, 2) == 0
-    for number in range(2):
-        office.delivers(office.writes(f"+3361200{number:04d}", topic=Topic.CONFIRMATION))
-    assert [spend.watch(store, 2) for _ in range(3)] == [1, 0, 0]
-    with office.house.database.statement() as connection:
-        (alert,) = alerts.raised(connection)
-    assert (alert.name, alert.value, alert.threshold) == ("texts_spent", 2, 2)
-    office.later(hours=25)
-    assert [spend.watch(store, 2) for _ in range(2)] == [1, 0]
-    with office.house.database.statement() as connection:
-        assert alerts.raised(connection) == []
-
-
-def test_the_dispatcher_leaves_that_alert_alone(whole_office: Office, provider: Provider):
-    from services.supervision import alerts as board_alerts  # noqa: PLC0415
-
-    store = whole_office.house.store
-    whole_office.delivers(whole_office.writes(topic=Topic.CONFIRMATION))
-    assert spend.watch(store, 1) == 1
-    with whole_office.house.database.transaction() as connection:
-        lasting = {one.name for one in alerts.raised(connection)}
-        assert board_alerts.apply(connection, store, [], lasting) == 0
-        assert [one.name for one in alerts.raised(connection)] == ["texts_spent"]
-
-
-def test_a_breaker_that_is_open_does_not_flutter():
-    breaker = SpendBreaker(100)
-    states = []
-    for spent in (90, 100, 99, 81, 79, 99, 100):
-        breaker._judge(spent)
-        states.append(breaker._open)
-    assert states == [False, True, True, True, False, False, True]
-
-
 # ---------------------------------------------------------------- first confirmations
 
 
 def test_nothing_of_it_ever_touches_a_first_confirmation(whole_office: Office, provider: Provider):
-    """At night, beyond every limit, in the middle of a broken day."""
+    """At night, beyond the cap."""
     assert MANNERS[Topic.CONFIRMATION].any_hour
     assert not MANNERS[Topic.CONFIRMATION].capped
     at(whole_office, "2026-11-26T01:30")
-    office = with_breaker(whole_office, 1)
+    office = whole_office
     for _ in range(20):
         text = office.writes(topic=Topic.CONFIRMATION)
         assert office.delivers(text) == "sent"
@@ -225,12 +143,7 @@ def test_nothing_of_it_ever_touches_a_first_confirmation(whole_office: Office, p
     assert len(provider.texts(MOBILE)) == 20
 
 
-def calls(office: Office) -> list[Any]:
-    with office.house.database.statement() as connection:
-        return list(connection.execute(select(queue_entry).where(queue_entry.c.mode == "machine")))
-
-
 def test_means_of_tools_know_no_hours(office: Office, provider: Provider):
     at(office, "2026-11-26T01:30")
-    assert office.means == DeliveryDependencies(breaker=office.means.breaker)
+    assert office.means == DeliveryDependencies()
     assert office.delivers(office.writes(topic=Topic.NEWS)) == "sent"

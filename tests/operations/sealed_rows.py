@@ -19,6 +19,7 @@ from models.online import reach_codes, web_sessions
 from models.operations import person_requests, reseal
 from models.operations.people import Given
 from models.partners import bookings as orders
+from models.queue import requests
 from models.waiting_list import waiting
 from services.accounts.staff import record_act
 from services.queue.promise_callback import promise
@@ -130,6 +131,22 @@ def fill(house: House) -> None:
         )
         web_sessions.add(
             connection, clock, vault, f"W{chance.identifier()}", step="", language="fr", body="{}"
+        )
+        requests.add(
+            connection,
+            clock,
+            vault,
+            requests.CallbackRequest(
+                id=chance.identifier(),
+                number=LANDLINE,
+                known={"born": BORN.isoformat()},
+                language="fr",
+                departement=None,
+                call_id="CA1",
+                state="asked",
+                joined_at=NOON,
+                answer_until=None,
+            ),
         )
         reach_codes.add(
             connection,

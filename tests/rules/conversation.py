@@ -73,7 +73,8 @@ class Goes(Talk):
     def promised(self) -> bool:
         """Whether something was stored that somebody will see to."""
         place = any(done[0] == "promise" for done in self.world.line)
-        return bool(place or self.world.promises or self.world.waits or self.world.news)
+        asked = self.world.promises or self.world.owners_asked
+        return bool(place or asked or self.world.waits or self.world.news)
 
     @property
     def heard(self) -> str:

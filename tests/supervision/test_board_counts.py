@@ -15,6 +15,8 @@ from models.booking.tables import booking
 from models.call.tables import call, turn
 from models.desk import cases
 from models.desk.cases import NewCase
+from models.messages import budgets
+from models.messages.budgets import Limit
 from models.messages.tables import message
 from models.queue.tables import agent_queue, queue_entry
 from models.supervision import snapshots, tallies
@@ -418,7 +420,7 @@ def test_there_are_queues_from_the_start(service: House):
 
 def test_messages_cases_and_offers_are_counted_every_few_seconds(service: House):
     clock = clock_of(service)
-    write = WriteBoard(service.store, Campaigns.fixed(CAMPAIGN, now=clock.now), parts_a_day=1000)
+    write = WriteBoard(service.store, Campaigns.fixed(CAMPAIGN, now=clock.now))
     midnight = day_begins(clock.now())
     rows = [
         ("1", "reminder", "pending", None, clock.now() - timedelta(seconds=30), {}),
@@ -445,6 +447,16 @@ def test_messages_cases_and_offers_are_counted_every_few_seconds(service: House)
         connection.execute(
             message.update().where(message.c.id == "7").values(parts=2, sent_at=clock.now())
         )
+        limits = [Limit("prefix", b"+336123", 3, 10**6), Limit("day", b"", 1000, 80_000)]
+        today = clock.now().date()
+        assert not budgets.take(connection, clock, today, limits, 2, 160)
+        # The prefix has room for one part more, and not for two.
+        assert budgets.take(connection, clock, today, limits, 2, 160) == limits[:1]
+        connection.execute(
+            message.update()
+            .where(message.c.id == "3")
+            .values(held_at=clock.now(), held_why="prefix", error_code="budget")
+        )
         for number in range(3):
             cases.add(connection, clock, NewCase(f"c{number}", "undelivered", "change 30003"))
         cases.add(connection, clock, NewCase("d", "wrong_number", "x"))
@@ -457,7 +469,14 @@ def test_messages_cases_and_offers_are_counted_every_few_seconds(service: House)
     ]
     assert body["cases"] == {"undelivered": 2, "wrong_number": 1}
     assert body["offers"] == {"out": 0, "untold": 0, "taken": 0, "passed": 0, "minutes": None}
-    assert body["spent"] == {"parts": 2, "limit": 1000}
+    assert body["spent"] == {"parts": 2, "limit": 1000, "euros": 0, "most_euros": 80}
+    assert body["calls_spent"] is None
+    assert body["held"] == {
+        "count": 1,
+        "oldest": "2026-11-25T08:00:00Z",
+        "budgets": {"prefix": 1},
+        "prefixes": ["+336123"],
+    }
     # Texts alone are the tile's: neither the call nor yesterday's.
     assert (body["texts"]["failed"], body["texts"]["undelivered"]) == (1, 1)
 
@@ -471,6 +490,6 @@ def test_messages_cases_and_offers_are_counted_every_few_seconds(service: House)
     assert body_of(service)["cases"]["undelivered"] == 1
 
 
-def test_without_a_limit_nobody_adds_up_what_texts_cost(service: House):
+def test_a_day_without_texts_has_cost_nothing(service: House):
     writer(service)()
     assert body_of(service)["spent"] is None

@@ -187,7 +187,11 @@ class House:
         """The web application, made anew: as after a restart of the web server."""
         directory = Directory(self.database, centres_fresh_seconds=0)
         service = Service(
-            directory, self.campaign, self.settings.national_number, platforms=lambda: NAMES
+            directory,
+            self.campaign,
+            self.settings.national_number,
+            platforms=lambda: NAMES,
+            reply_number=self.settings.sms_reply_number,
         )
         made = make_app(Parts(self.settings, self.store, service, self.woken))
         made.jinja_env.undefined = NoSuchAttribute

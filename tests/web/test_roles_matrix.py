@@ -92,6 +92,8 @@ VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
     ("GET", "/supervision/etat"): BOARD,
     ("GET", "/supervision/historique"): BOARD,
     ("GET", "/supervision/actes"): BOARD,
+    ("GET", "/supervision/retenus"): BOARD,
+    ("POST", "/supervision/retenus"): SUPERVISOR,
     ("GET", "/supervision/export.csv"): BOARD,
     ("POST", "/supervision/apercu"): SUPERVISOR,
     ("POST", "/supervision/files"): SUPERVISOR,

@@ -262,16 +262,27 @@ Board.showMenu = () => {
 // A snapshot of an earlier version has none of them.
 Board.openCases = (body) => Object.values(body.cases ?? {}).reduce((sum, count) => sum + count, 0);
 Board.showMessages = () => {
-  const { messages = [], offers, spent } = Board.body;
+  const { messages = [], offers, spent, calls_spent: rung, held } = Board.body;
   const count = Board.openCases(Board.body);
   Board.set(document.getElementById("cases-now"), count ? Board.t("messages.cases", { count: Board.number(count) }) : Board.t("messages.cases_none"));
   const told = offers ? [Board.t("messages.offers", { out: offers.out, taken: offers.taken, passed: offers.passed })] : [];
   if (offers?.minutes !== null && offers?.minutes !== undefined) told.push(Board.t("messages.answer", { minutes: Board.number(offers.minutes) }));
   if (offers?.untold) told.push(Board.t("messages.untold", { count: offers.untold }));
   Board.set(document.getElementById("offers-now"), told.join(" · "));
+  const cost = (one) => ({ count: Board.number(one.parts ?? one.calls), limit: Board.number(one.limit), euros: Board.number(one.euros), most: Board.number(one.most_euros) });
+  const costs = [];
+  if (spent?.most_euros) costs.push(Board.t("messages.spent", cost(spent)));
+  if (rung?.most_euros) costs.push(Board.t("messages.calls_spent", cost(rung)));
   const spend = document.getElementById("spent-now");
-  spend.hidden = !spent;
-  if (spent) Board.set(spend, Board.t("messages.spent", { parts: Board.number(spent.parts), limit: Board.number(spent.limit) }));
+  spend.hidden = !costs.length;
+  Board.set(spend, costs.join(" · "));
+  const shut = Object.entries(held?.budgets ?? {});
+  const back = document.getElementById("held-now");
+  back.hidden = !held?.count && !shut.length;
+  Board.set(document.getElementById("held-count"), Board.t("messages.held", { count: Board.number(held?.count ?? 0) }));
+  const why = shut.map(([kind, count]) => Board.t(`held.${kind}`, { count: Board.number(count) }));
+  if (held?.prefixes?.length) why.push(held.prefixes.join(", "));
+  Board.set(document.getElementById("held-why"), why.join(" · "));
   document.getElementById("messages-empty").hidden = messages.length > 0;
   Board.rows(document.getElementById("message-rows"), messages, (one) => one.topic, (one) => {
     const row = Board.cells(4);

@@ -30,6 +30,7 @@ from services.campaign.campaigns import Campaigns
 from services.csv_cells import write_rows
 from services.desk import watched
 from services.desk.search import SEARCHED, TOO_MANY
+from services.messages.deliver_message import OF_THE_DAY
 from services.ports import CallControl
 from services.store import Store
 from services.supervision import history as board_history
@@ -38,7 +39,7 @@ from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board import iso
 from services.supervision.counts import ZONE
 from services.supervision.snapshots import SnapshotRead, Snapshots
-from services.supervision.supervise import ActRefused
+from services.supervision.supervise import ActRefused, HeldMessage
 from services.supervision.write_board import NAME
 from web.desk.forms import birth
 from web.marks import roles
@@ -48,6 +49,7 @@ from web.supervision.tiles import tiles
 
 LONGEST_EXPORT: Final = 31
 ACTS_ON_A_PAGE: Final = 100
+HELD_ON_A_PAGE: Final = 200
 # Seconds. Quarters change four times an hour.
 HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
@@ -72,6 +74,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/mur/etat", reading.wall_etat),
         ("/historique", reading.history),
         ("/actes", reading.acts),
+        ("/retenus", reading.held),
         ("/export.csv", reading.export),
         ("/noms", reading.watched_names),
         ("/accords", reading.approvals),
@@ -88,6 +91,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
         ("/seuil", acting.threshold),
         ("/alerte", acting.alert),
         ("/gel", acting.freeze),
+        ("/retenus", acting.let_go),
         ("/annuler", acting.undo),
         ("/accords", acting.approve),
         ("/noms", acting.watch_name),
@@ -210,6 +214,17 @@ class _Reading:
     def watched_names(self) -> str:
         """Names whose files raise an alert when they are opened; none can be read here."""
         return _watched_page(self.store)
+
+    @roles("supervisor", "operator")
+    def held(self) -> str:
+        """What budgets hold back: no number and no word of a message is here."""
+        found, count = supervise.held_messages(self.store, limit=HELD_ON_A_PAGE)
+        return render_template(
+            "supervision/held.html",
+            held=[_held(one) for one in found],
+            count=count,
+            may_act=current().role == "supervisor",
+        )
 
     @roles("supervisor", "operator")
     def export(self) -> ResponseReturnValue:
@@ -360,6 +375,16 @@ class _Acting:
         reason = request.form.get("reason", "")[:_LONGEST_REASON]
         return self._do(
             lambda: supervise.lift_freeze(self.store, current(), reason), by_password=True
+        )
+
+    @roles("supervisor")
+    def let_go(self) -> ResponseReturnValue:
+        chosen = _chosen("message")
+        return self._do(
+            lambda: supervise.let_go(self.store, current(), chosen),
+            back="board.held",
+            # It costs money, and one who sits down at an open page must not spend it.
+            by_password=len(set(chosen)) > supervise.MANY,
         )
 
     @roles("supervisor")
@@ -562,6 +587,20 @@ def _reason(why: str) -> str:
     """Why somebody acted, in words where it is one of a list."""
     spoken, key = words(), f"desk.search.why.{why}"
     return spoken[key] if key in spoken else why  # noqa: SIM401 (a screen is no mapping)
+
+
+def _held(one: HeldMessage) -> dict[str, Any]:
+    """A message that is held back, as the page shows it; `due_at` None: it is of no use then."""
+    spoken = words()
+    topic = f"desk.topic.{one.topic}"
+    goes = one.topic not in OF_THE_DAY
+    return {
+        "id": one.id,
+        "held_at": one.held_at.astimezone(ZONE),
+        "topic": spoken[topic] if topic in spoken else one.topic,  # noqa: SIM401 (no mapping)
+        "why": spoken[f"board.held.of_{one.held_why}"],
+        "due_at": one.due_at.astimezone(ZONE) if goes else None,
+    }
 
 
 def _csv(rows: Iterator[Sequence[object]]) -> Iterator[bytes]:
