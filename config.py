@@ -108,6 +108,8 @@ class Settings(BaseSettings):
     codes_per_number: int = Field(default=3, ge=0)
     # Live bookings without any number, of an address, or of a birth date and a postcode; 0: any.
     bookings_without_number: int = Field(default=1, ge=0)
+    # Seconds in which whoever asks for the same offers again gets the same ones; 0: new ones.
+    offers_stay_seconds: float = Field(default=20.0, ge=0, le=300)
     # Whether the provider is asked what a line is before its first text (Lookup v2, which costs).
     twilio_lookup: bool = False
     campaign: str = ""

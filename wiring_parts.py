@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -22,7 +23,7 @@ from services.operations.check_keys import check_keys
 from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.short_links import Links
-from services.store import ReachLimits, Store
+from services.store import PaceLimits, ReachLimits, Store
 from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
 
 log = structlog.get_logger()
@@ -44,7 +45,13 @@ def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.campaign.BadCampaign."""
     database = Database(settings.database_url, durable=settings.environment == "production")
     links = Links(settings.public_base_url, settings.secret_key)
-    store = Store(database, Vault(settings.vault_keys()), links=links, reach=reach_limits(settings))
+    store = Store(
+        database,
+        Vault(settings.vault_keys()),
+        links=links,
+        reach=reach_limits(settings),
+        pace=pace_limits(settings),
+    )
     service = Service(
         directory=Directory(store.database),
         campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
@@ -65,6 +72,11 @@ def reach_limits(settings: config.Settings) -> ReachLimits:
         codes_per_number=settings.codes_per_number,
         without_number=settings.bookings_without_number,
     )
+
+
+def pace_limits(settings: config.Settings) -> PaceLimits:
+    """What keeps being quick from paying."""
+    return PaceLimits(offers_stay=timedelta(seconds=settings.offers_stay_seconds))
 
 
 def _platforms() -> Mapping[str, str]:

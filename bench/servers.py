@@ -108,6 +108,8 @@ def settings(database_url: str, redis_url: str) -> config.Settings:
         unproved_per_birth_date=0,
         unproved_per_number=0,
         bookings_without_number=0,
+        # Nor are they as slow as people.
+        offers_stay_seconds=0,
         # Agents are rung as fast as they become free, by a provider that is ours.
         twilio_api_base_url=f"http://{HOST}:{provider_port()}",
         calls_per_second=100.0,

@@ -17,11 +17,13 @@ from jobs import timed
 from jobs.timed import Task
 from models.messages import outbox
 from models.slots import places
+from models.waiting_list import waiting
 from services.campaign.campaign import Campaign
 from services.messages import reminders, spend
 from services.messages.deliver_message import KINDS, DeliveryDependencies, deliver_message
 from services.operations.erase_data import erase_data
 from services.ports import Messenger
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
 from services.waiting_list.entries import advance
 
@@ -72,10 +74,18 @@ def _deliver(
         return _FAILED
 
 
-def tidy(store: Store) -> int:
-    """Forget holds that ran out, and give back what an ended call still holds."""
+def tidy(store: Store, campaigns: AllCampaigns = tuple) -> int:
+    """Forget holds that ran out, and give back what an ended call still holds.
+
+    What nobody took since is offered to those who wait, for others look for it all the time.
+    """
     with store.database.transaction() as connection:
-        return places.forget_ended(connection, store.clock)
+        freed = places.forget_ended(connection, store.clock)
+        if freed and waiting.anybody(connection):
+            waits = SlotReleaseNotifier(store, campaigns)
+            for start in range(0, len(freed), _AT_ONCE):
+                waits.offer(connection, freed[start : start + _AT_ONCE])
+        return len(freed)
 
 
 def tasks(
@@ -92,7 +102,7 @@ def tasks(
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),
-        Task("tidy", TIDY_EVERY, lambda: tidy(store)),
+        Task("tidy", TIDY_EVERY, lambda: tidy(store, campaigns)),
         Task("erase", ERASE_EVERY, lambda: sum(erase_data(store).values())),
     ]
 

@@ -6,7 +6,7 @@ import secrets
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from models.clock import Clock, DatabaseClock
@@ -67,6 +67,19 @@ NO_LIMITS = ReachLimits(0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
+class PaceLimits:
+    """What keeps being quick from paying; 0 of anything is no limit.
+
+    `offers_stay`: whoever asks for the same offers again within it gets the same ones.
+    """
+
+    offers_stay: timedelta = timedelta(seconds=20)
+
+
+NO_PACE = PaceLimits(timedelta())
+
+
+@dataclass(frozen=True)
 class Store:
     database: Database
     vault: Vault
@@ -75,6 +88,7 @@ class Store:
     # Addresses of pages in texts; None: texts have none.
     links: Links | None = None
     reach: ReachLimits = field(default_factory=ReachLimits)
+    pace: PaceLimits = field(default_factory=PaceLimits)
 
     def link_of(self, reference: str, starts: Iterable[datetime]) -> str:
         """Where a booking can be seen and changed; empty where there are no pages."""

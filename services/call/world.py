@@ -49,8 +49,8 @@ from services.messages.promises import Promise, promise_news
 from services.partners.near import OLDEST_ON_THE_PHONE, PartnerOffer, near_place, ordinary
 from services.queue.entries import what_is_known
 from services.queue.promise_callback import promise
-from services.slots.give_back import returning
-from services.slots.hold_slot import HoldRequest, hold_adjacent, hold_slots
+from services.slots.give_back import give_back_holds, returning
+from services.slots.hold_slot import HoldRequest, hold_adjacent, hold_same_slots, hold_slots
 from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
 from services.slots.offer import offer_at
 from services.vocabulary import vocabulary
@@ -71,6 +71,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             closes_at=campaign.closes_at,
             doses=campaign.doses,
             second_after_days=campaign.second_after_days,
+            offers_stay=self.store.pace.offers_stay,
         )
 
     def our_number(self, *, we_ring: bool = False) -> str:
@@ -109,6 +110,19 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return tuple(
             offer_at(one.near.centre, one.place, one.second, kilometres=one.near.kilometres)
             for one in held
+        )
+
+    def hold_again(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        if not offers:
+            return ()
+        work = self.work()
+        give_back_holds(work.connection, self.holder.id)
+        self.holds = True
+        held = ((offer, hold_same_slots(work, self.holder, offer)) for offer in offers)
+        return tuple(
+            offer_at(offer, *places, kilometres=offer.kilometres)
+            for offer, places in held
+            if places
         )
 
     def _room_for_second(
