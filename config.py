@@ -110,6 +110,10 @@ class Settings(BaseSettings):
     bookings_without_number: int = Field(default=1, ge=0)
     # Seconds in which whoever asks for the same offers again gets the same ones; 0: new ones.
     offers_stay_seconds: float = Field(default=20.0, ge=0, le=300)
+    # Seconds that a person needs for a page of the site, and for the one that books; a form that
+    # comes sooner is asked for once more. 0: it is taken.
+    seconds_per_answer: float = Field(default=1.0, ge=0, le=10)
+    seconds_to_book: float = Field(default=2.0, ge=0, le=10)
     # Whether the provider is asked what a line is before its first text (Lookup v2, which costs).
     twilio_lookup: bool = False
     campaign: str = ""

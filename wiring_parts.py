@@ -76,7 +76,11 @@ def reach_limits(settings: config.Settings) -> ReachLimits:
 
 def pace_limits(settings: config.Settings) -> PaceLimits:
     """What keeps being quick from paying."""
-    return PaceLimits(offers_stay=timedelta(seconds=settings.offers_stay_seconds))
+    return PaceLimits(
+        offers_stay=timedelta(seconds=settings.offers_stay_seconds),
+        answer_after=timedelta(seconds=settings.seconds_per_answer),
+        book_after=timedelta(seconds=settings.seconds_to_book),
+    )
 
 
 def _platforms() -> Mapping[str, str]:

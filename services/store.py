@@ -70,13 +70,17 @@ NO_LIMITS = ReachLimits(0, 0, 0, 0, 0, 0)
 class PaceLimits:
     """What keeps being quick from paying; 0 of anything is no limit.
 
-    `offers_stay`: whoever asks for the same offers again within it gets the same ones.
+    `offers_stay`: whoever asks for the same offers again within it gets the same ones. An answer on
+    the site that comes sooner than `answer_after` after its page could be seen is asked for once
+    more; so is the one that books, before `book_after`.
     """
 
     offers_stay: timedelta = timedelta(seconds=20)
+    answer_after: timedelta = timedelta(seconds=1)
+    book_after: timedelta = timedelta(seconds=2)
 
 
-NO_PACE = PaceLimits(timedelta())
+NO_PACE = PaceLimits(timedelta(), timedelta(), timedelta())
 
 
 @dataclass(frozen=True)

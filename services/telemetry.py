@@ -26,6 +26,9 @@ REACH = Counter(
     "Bookings beyond a limit, whose number is not proved, and what followed",
     ["result"],
 )
+TOO_QUICK = Counter(
+    "allo_too_quick_total", "Answers on the site that came sooner than a person reads", ["step"]
+)
 PROMISES = Counter("allo_promises_total", "Promises to call back")
 CALLBACKS = Counter(
     "allo_callbacks_total",

@@ -51,6 +51,8 @@ class WebSessionRow:
     """A web session as found; `body` is empty once it was erased. Moments are UTC.
 
     `kept_until` is when the first of its places is not held any more; None where it holds none.
+    `seen_at` is when it was answered last, or began; `read_at` when it was read. Both are of the
+    database's clock.
     """
 
     id: str
@@ -60,6 +62,7 @@ class WebSessionRow:
     language: str
     body: str
     seen_at: datetime
+    read_at: datetime
     kept_until: datetime | None
 
 
@@ -115,7 +118,8 @@ def _load(clock: Clock) -> Prepared:
         place.c.held_by == bindparam("the_visit"), is_held(clock)
     )
     kept_until = held.scalar_subquery().label("kept_until")
-    columns = (*columns_of(WebSessionRow, visit), visit.c.body_enc, kept_until)
+    read_at = clock.at().label("read_at")
+    columns = (*columns_of(WebSessionRow, visit), visit.c.body_enc, kept_until, read_at)
     return Prepared(select(*columns).where(visit.c.id == bindparam("the_visit")))
 
 

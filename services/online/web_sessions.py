@@ -46,6 +46,8 @@ HOLDING_AT_A_PLACE = 100
 _ID_LETTERS = 33
 _HEARD_LETTERS = 16
 FIRST_STEP = "for_whom"
+# The page whose answer books; and the one that is only looked at, again and again.
+_BOOKS, _LOOKED_AT = "confirm", frozenset({web_sessions.PARTNER_WAITS})
 
 
 class TooManyHere(Exception):
@@ -109,6 +111,8 @@ class WebSession:
     last: str = ""
     # The number (E.164) to which a code was texted that was typed back here; empty for none.
     proved: str = ""
+    # How long its page could be seen when this was read.
+    seen_for: timedelta = timedelta.max
 
     @property
     def step(self) -> str:
@@ -395,6 +399,17 @@ def answer(  # noqa: PLR0917
     return WebAnswer(after, acted=True, message_ids=tuple(world.messages))
 
 
+def is_too_quick(store: Store, visit: WebSession, number: int, step: str) -> bool:
+    """Whether an answer comes sooner than a person has read its page.
+
+    The page was there at the earliest when the last answer was stored. A copy of an answer is none.
+    """
+    if number != visit.number or visit.is_over or step in _LOOKED_AT:
+        return False
+    pace = store.pace
+    return visit.seen_for < (pace.book_after if step == _BOOKS else pace.answer_after)
+
+
 def _holds_on(before: WebSession, after: WebSession) -> bool:
     """Whether what was held before is held on: what this answer found has its whole time."""
     held = after.session.offers or after.session.adjacent
@@ -464,4 +479,5 @@ def _web_session(row: WebSessionRow) -> WebSession:
         page=values.get("page", ""),
         last=values.get("last", ""),
         proved=values.get("proved", ""),
+        seen_for=row.read_at - row.seen_at,
     )

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from prometheus_client import REGISTRY
+
 from models.slots.tables import place
 from services.store import NO_PACE, PaceLimits
 from tests.online.visitors import BORN, Visitor
@@ -15,7 +17,8 @@ from tests.support.house import MOBILE, House, campaign_with, house, mornings
 from tests.support.rows import change, clock_of
 
 STAY = timedelta(seconds=20)
-LATER = STAY + timedelta(seconds=1)
+SECOND = timedelta(seconds=1)
+LATER = STAY + SECOND
 
 
 @pytest.fixture
@@ -163,4 +166,105 @@ def test_nothing_of_it_is_remembered_where_offers_do_not_stay(database_url: str)
 
 
 def test_a_new_store_has_the_limits_of_production():
-    assert PaceLimits().offers_stay == STAY
+    assert PaceLimits() == PaceLimits(STAY, SECOND, 2 * SECOND)
+
+
+# ---------------------------------------------------------------- a person reads before answering
+
+
+@pytest.fixture
+def slow(database_url: str) -> Iterator[House]:
+    """A site that waits as long as a person needs for a page."""
+    pace = replace(NO_PACE, answer_after=SECOND, book_after=2 * SECOND)
+    with house(database_url, campaign=campaign_with(few_places=1), pace=pace) as one:
+        one.opens_centre("1", starts=mornings(3), capacity=4)
+        yield one
+
+
+def reads_for(one: House, seconds: float) -> None:
+    clock_of(one).advance(seconds * SECOND)
+
+
+def test_a_form_that_comes_quicker_than_a_person_gets_its_page_again_with_what_was_typed(
+    slow: House,
+):
+    before = _counted("date_of_birth")
+    visitor = Visitor(slow).sends("/rendez-vous", whom="self")
+    visitor.presses("/rendez-vous/naissance", **BORN)
+    assert visitor.status == 422
+    visitor.reads("Envoyez cette page encore une fois", 'value="12"', 'value="1942"')
+    assert _counted("date_of_birth") == before + 1
+    # The same page once more, when its time is over.
+    reads_for(slow, 1)
+    visitor.presses("/rendez-vous/naissance", **BORN)
+    assert visitor.path.endswith("commune")
+
+
+def test_whoever_presses_again_and_again_passes_once_the_time_of_the_page_is_over(slow: House):
+    """What comes too soon does not let the time begin anew."""
+    visitor = Visitor(slow).sends("/rendez-vous", whom="self")
+    for _ in range(3):
+        reads_for(slow, 0.3)
+        visitor.presses("/rendez-vous/naissance", **BORN)
+        assert visitor.path.endswith("naissance")
+    reads_for(slow, 0.3)
+    visitor.presses("/rendez-vous/naissance", **BORN)
+    assert visitor.path.endswith("commune")
+
+
+def at_confirm(one: House) -> Visitor:
+    visitor = Visitor(one).sends("/rendez-vous", whom="self")
+    for path, form in (
+        ("naissance", BORN),
+        ("commune", {"where": "75011"}),
+        ("creneaux", {}),
+        ("joindre", {"number": "0612345678"}),
+    ):
+        reads_for(one, 1)
+        chosen = {"place": visitor.places[0]} if path == "creneaux" else {}
+        visitor.presses(f"/rendez-vous/{path}", **form, **chosen)
+    return visitor
+
+
+def test_the_page_that_books_wants_two_seconds_and_holds_the_place_meanwhile(slow: House):
+    visitor = at_confirm(slow)
+    reads_for(slow, 1.5)
+    visitor.presses("/rendez-vous/confirmer")
+    assert visitor.status == 422
+    assert slow.bookings() == []
+    assert slow.held()
+    reads_for(slow, 0.5)
+    visitor.presses("/rendez-vous/confirmer")
+    assert visitor.path.endswith("fait")
+    assert len(slow.bookings()) == 1
+
+
+def test_a_second_press_is_a_copy_and_not_too_quick(slow: House):
+    visitor = at_confirm(slow)
+    reads_for(slow, 2)
+    hidden = visitor.hidden
+    visitor.sends("/rendez-vous/confirmer", **hidden)
+    visitor.sends("/rendez-vous/confirmer", **hidden)
+    assert visitor.path.endswith("fait")
+    assert len(slow.bookings()) == 1
+
+
+def test_a_script_is_as_slow_as_a_person(slow: House):
+    """One that does not wait books nothing, however often it sends."""
+    visitor = Visitor(slow).sends("/rendez-vous", whom="self")
+    for _ in range(30):
+        visitor.presses("/rendez-vous/naissance", **BORN)
+    assert visitor.path.endswith("naissance")
+    assert slow.held() == 0
+
+
+def test_leaving_and_a_code_for_the_telephone_are_never_too_quick(slow: House):
+    visitor = Visitor(slow).sends("/rendez-vous", whom="self")
+    visitor.presses("/rendez-vous/telephone")
+    assert visitor.status == 200
+    visitor.goes("/rendez-vous/naissance").presses("/rendez-vous/terminer")
+    assert visitor.path == "/"
+
+
+def _counted(step: str) -> float:
+    return REGISTRY.get_sample_value("allo_too_quick_total", {"step": step}) or 0.0

@@ -37,6 +37,7 @@ from services.ports import WakeUp
 from services.public.centres import PublicCentre, PublicCentres
 from services.service import Service
 from services.store import Store
+from services.telemetry import TOO_QUICK
 from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
@@ -294,6 +295,9 @@ class BookingPages:
         number, act = number_in(form.get("n", "")), _act(step, form)
         if act is None or (number == web_session.number and not may_show(web_session, step)):
             return self._leads_to(web_session)
+        if web_sessions.is_too_quick(self.store, web_session, number, step):
+            TOO_QUICK.labels(step).inc()
+            return self._shows(web_session, step, wrong=NotTaken("", "too_quick"), form=form)
         web_session = replace(web_session, session=web_session.session.but(language=language()))
         said = repr((step, sorted(form.items())))
         try:
