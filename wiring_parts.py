@@ -23,7 +23,7 @@ from services.operations.check_keys import check_keys
 from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.short_links import Links
-from services.store import PaceLimits, ReachLimits, Store
+from services.store import HoldShares, PaceLimits, ReachLimits, Store
 from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
 
 log = structlog.get_logger()
@@ -51,6 +51,7 @@ def make_parts(settings: config.Settings) -> Parts:
         links=links,
         reach=reach_limits(settings),
         pace=pace_limits(settings),
+        shares=hold_shares(settings),
     )
     service = Service(
         directory=Directory(store.database),
@@ -80,6 +81,15 @@ def pace_limits(settings: config.Settings) -> PaceLimits:
         offers_stay=timedelta(seconds=settings.offers_stay_seconds),
         answer_after=timedelta(seconds=settings.seconds_per_answer),
         book_after=timedelta(seconds=settings.seconds_to_book),
+    )
+
+
+def hold_shares(settings: config.Settings) -> HoldShares:
+    """How many visits may hold places at one time."""
+    return HoldShares(
+        per_address=settings.holds_per_address,
+        per_browser=settings.holds_per_browser,
+        per_number=settings.holds_per_number,
     )
 
 

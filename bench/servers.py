@@ -109,6 +109,7 @@ def settings(database_url: str, redis_url: str) -> config.Settings:
         unproved_per_number=0,
         bookings_without_number=0,
         # Nor are they as slow as people.
+        holds_per_address=0,
         offers_stay_seconds=0,
         seconds_per_answer=0,
         seconds_to_book=0,

@@ -84,6 +84,22 @@ NO_PACE = PaceLimits(timedelta(), timedelta(), timedelta())
 
 
 @dataclass(frozen=True)
+class HoldShares:
+    """How many web sessions may hold places at one time; 0 of anything is no limit.
+
+    Those of a client address are counted together (IPv6 by /56), whatever address it is. Of a
+    browser and of a number that was typed, the newest hold on, and the others give theirs up.
+    """
+
+    per_address: int = 50
+    per_browser: int = 1
+    per_number: int = 1
+
+
+NO_SHARES = HoldShares(0, 0, 0)
+
+
+@dataclass(frozen=True)
 class Store:
     database: Database
     vault: Vault
@@ -93,6 +109,7 @@ class Store:
     links: Links | None = None
     reach: ReachLimits = field(default_factory=ReachLimits)
     pace: PaceLimits = field(default_factory=PaceLimits)
+    shares: HoldShares = field(default_factory=HoldShares)
 
     def link_of(self, reference: str, starts: Iterable[datetime]) -> str:
         """Where a booking can be seen and changed; empty where there are no pages."""

@@ -26,6 +26,11 @@ REACH = Counter(
     "Bookings beyond a limit, whose number is not proved, and what followed",
     ["result"],
 )
+HOLDS_GIVEN_UP = Counter(
+    "allo_holds_given_up_total",
+    "Holds of visits beyond the share of a browser or number; of an address: refused",
+    ["kind"],
+)
 TOO_QUICK = Counter(
     "allo_too_quick_total", "Answers on the site that came sooner than a person reads", ["step"]
 )

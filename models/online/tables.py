@@ -21,9 +21,13 @@ visit = Table(
     may("code_idx", LargeBinary, "to finish it by telephone", unique=True),
     may("code_until", Instant),
     may("place_idx", LargeBinary, "where it was begun (services.online.attempts.place_of)"),
+    may("browser_idx", LargeBinary, "keyed hash of the browser's own cookie"),
+    may("phone_idx", LargeBinary, "keyed hash of the number that was typed last"),
     must("created_at", Instant),
     must("seen_at", Instant),
     index("ix_visit_seen_at", "seen_at"),
+    index("ix_visit_browser_idx", "browser_idx", "seen_at", where="browser_idx IS NOT NULL"),
+    index("ix_visit_phone_idx", "phone_idx", "seen_at", where="phone_idx IS NOT NULL"),
     index("ix_visit_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
 )
 

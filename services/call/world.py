@@ -93,6 +93,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         earliest, latest = _day_begins(search, near), search.not_after
         if search.second_of:
             near, earliest, latest = self._room_for_second(search)
+        self.before_holding()
         held = hold_slots(
             Work(self.transaction(), self.store, campaign),
             self.holder,
@@ -112,9 +113,13 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             for one in held
         )
 
+    def before_holding(self) -> None:
+        """What must be true before this call holds something; a call has one set of holds."""
+
     def hold_again(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
         if not offers:
             return ()
+        self.before_holding()
         work = self.work()
         give_back_holds(work.connection, self.holder.id)
         self.holds = True

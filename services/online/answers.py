@@ -332,6 +332,7 @@ def reach(
             session = session.but(number=given)
         else:
             session = session.but(caller=given, caller_kind=kind)
+        world.number_typed(given)
     return visit.at(session.moved("confirm"))
 
 

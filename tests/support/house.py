@@ -53,7 +53,7 @@ from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.service import Service
 from services.short_links import Links
-from services.store import NO_LIMITS, NO_PACE, PaceLimits, ReachLimits, Store
+from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
 from tests.support.shared_work import share_statements, share_url_builders
 from wiring import make_app
 from wiring_parts import Parts
@@ -149,6 +149,7 @@ class House:
         links: bool = False,
         reach: ReachLimits = NO_LIMITS,
         pace: PaceLimits = NO_PACE,
+        shares: HoldShares = NO_SHARES,
     ) -> None:
         self.clock = clock or FixedClock(NOON)
         self.database = Database(url)
@@ -164,6 +165,7 @@ class House:
             reach,
             # Nor are they slow.
             pace,
+            shares,
         )
         self.woken = WokenUp()
         self.settings = config.Settings(
