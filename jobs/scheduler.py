@@ -18,6 +18,7 @@ from jobs.timed import Task
 from models.messages import outbox
 from models.slots import places
 from models.waiting_list import waiting
+from services.booking.free_unreached import free_unreached
 from services.campaign.campaign import Campaign
 from services.messages import reminders, spend
 from services.messages.deliver_message import KINDS, DeliveryDependencies, deliver_message
@@ -32,6 +33,7 @@ SWEEP_EVERY = 15
 TIDY_EVERY = 5
 WAITING_EVERY = 3
 SPEND_EVERY = 60
+UNREACHED_EVERY = 60
 REMIND_EVERY = 60
 ERASE_EVERY = 3600
 _AT_ONCE = 200
@@ -102,6 +104,7 @@ def tasks(
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),
+        Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store, campaign_of)),
         Task("tidy", TIDY_EVERY, lambda: tidy(store, campaigns)),
         Task("erase", ERASE_EVERY, lambda: sum(erase_data(store).values())),
     ]

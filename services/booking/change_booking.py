@@ -186,10 +186,12 @@ def cancel(
     doses: Collection[int] | None = None,
     *,
     by: By,
+    tell: bool = True,
 ) -> Cancelled | Unchanged:
     """Cancel these doses, or all that have not begun; the second goes with the first.
 
-    `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
+    `tell`: its person is written to; not where nothing reaches them. `campaign` is the booking's;
+    None where it is no more, and nobody waits for a place of it.
     """
 
     def act(one: _OneChange) -> None:
@@ -205,7 +207,7 @@ def cancel(
         one.version = changes.cancel_appointments(connection, store.clock, booking_id, gone)
         one.keep_for_undo([one.live[dose].place_id for dose in gone])
 
-    return _change(connection, store, campaign, booking_id, Cancelled, act, by)
+    return _change(connection, store, campaign, booking_id, Cancelled, act, by, tell=tell)
 
 
 def move(
@@ -289,6 +291,8 @@ def _change(  # noqa: PLR0917 (what all three changes share)
     made: type[_Made],
     act: Callable[[_OneChange], None],
     by: By,
+    *,
+    tell: bool = True,
 ) -> _Made | Unchanged:
     """Lock a booking for one change; where `act` refuses, nothing is changed."""
     try:
@@ -307,7 +311,7 @@ def _change(  # noqa: PLR0917 (what all three changes share)
                 return Unchanged(WhyNot.CHANGED)
             one = _OneChange(connection, store, campaign, file, made.what, by)
             act(one)
-            return made(one.version, one.told(), one.finish(made.message))
+            return made(one.version, one.told(), one.finish(made.message, tell=tell))
     except _Refused as refused:
         return Unchanged(refused.args[0])
     except ChangedMeanwhile:
@@ -394,7 +398,7 @@ class _OneChange:
         if self.campaign is not None:
             offer_freed(Work(self.connection, self.store, self.campaign), freed)
 
-    def finish(self, kind: str) -> str | None:
+    def finish(self, kind: str, *, tell: bool = True) -> str | None:
         """Write the line of history and the message; gives the message's id if there is one."""
         by = self.by
         details: dict[str, Any] = {
@@ -409,7 +413,7 @@ class _OneChange:
         history.add(self.connection, self.store.clock, self.file.id, line)
         undoable = self.what == "cancelled"
         follow(self.connection, self.store, self.file.id, self.version, undoable=undoable)
-        return self._tell(kind)
+        return self._tell(kind) if tell else None
 
     def _tell(self, kind: str) -> str | None:
         file = self.file

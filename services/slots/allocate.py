@@ -30,6 +30,8 @@ class Channel(StrEnum):
     # A freed place goes to whoever waits longest; a supervisor moves people when a centre closes.
     WAITING = "waiting"
     SUPERVISOR = "supervisor"
+    # The service itself frees what nobody could be told of.
+    SYSTEM = "system"
 
 
 # The telephone's share is for those who have nothing else: a caller, or an agent for a caller.
