@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     holds_per_address: int = Field(default=50, ge=0)
     holds_per_browser: int = Field(default=1, ge=0)
     holds_per_number: int = Field(default=1, ge=0)
+    # Live bookings of two days that share a name, a birth date, the beginning of a number or an
+    # address, from so many on, are shown to supervisors; 0: none are looked for.
+    cluster_size: int = Field(default=8, ge=0)
     # Seconds in which whoever asks for the same offers again gets the same ones; 0: new ones.
     offers_stay_seconds: float = Field(default=20.0, ge=0, le=300)
     # Seconds that a person needs for a page of the site, and for the one that books; a form that

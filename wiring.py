@@ -49,6 +49,7 @@ import web.public.state
 import web.public.unanswered
 import web.staff_only
 import web.supervision.board
+import web.supervision.clusters
 
 from ivr.conversation import Conversation
 from ivr.twiml import Addresses
@@ -138,6 +139,7 @@ def make_app(parts: Parts) -> Flask:
         ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number),
         web.desk.pages.blueprint(desk),
         web.supervision.board.blueprint(store, parts.service.campaigns, control),
+        web.supervision.clusters.blueprint(store, parts.service.campaigns),
         web.operations.health.blueprint(
             store,
             multiprocess_dir=settings.prometheus_multiproc_dir,

@@ -52,6 +52,7 @@ def make_parts(settings: config.Settings) -> Parts:
         reach=reach_limits(settings),
         pace=pace_limits(settings),
         shares=hold_shares(settings),
+        cluster_size=settings.cluster_size,
     )
     service = Service(
         directory=Directory(store.database),

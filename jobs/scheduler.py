@@ -26,6 +26,7 @@ from services.operations.erase_data import erase_data
 from services.ports import Messenger
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
+from services.supervision.clusters import find_clusters
 from services.waiting_list.entries import advance
 
 # Seconds. With the lease of 25 a message is late by 45 at most when its worker dies.
@@ -34,6 +35,7 @@ TIDY_EVERY = 5
 WAITING_EVERY = 3
 SPEND_EVERY = 60
 UNREACHED_EVERY = 60
+CLUSTERS_EVERY = 180
 REMIND_EVERY = 60
 ERASE_EVERY = 3600
 _AT_ONCE = 200
@@ -105,6 +107,7 @@ def tasks(
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),
         Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store, campaign_of)),
+        Task("clusters", CLUSTERS_EVERY, lambda: find_clusters(store, store.cluster_size)),
         Task("tidy", TIDY_EVERY, lambda: tidy(store, campaigns)),
         Task("erase", ERASE_EVERY, lambda: sum(erase_data(store).values())),
     ]

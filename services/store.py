@@ -110,6 +110,8 @@ class Store:
     reach: ReachLimits = field(default_factory=ReachLimits)
     pace: PaceLimits = field(default_factory=PaceLimits)
     shares: HoldShares = field(default_factory=HoldShares)
+    # From how many live bookings on a group that resemble one another is shown; 0: none is.
+    cluster_size: int = 8
 
     def link_of(self, reference: str, starts: Iterable[datetime]) -> str:
         """Where a booking can be seen and changed; empty where there are no pages."""

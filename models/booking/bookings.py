@@ -52,6 +52,10 @@ class NewBooking:
     calls: bool = False
     reach: str = ""
     place_idx: bytes | None = None
+    # By what it could resemble others, for a while (`models.booking.clusters`).
+    name_idx: bytes | None = None
+    prefix_idx: bytes | None = None
+    client_idx: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -234,7 +238,16 @@ def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[st
     statement = (
         update(booking)
         .where(booking.c.last_start_at < clock.at(-after), booking.c.erased_at.is_(None))
-        .values(**nothing, name_enc=None, postcode=None, place_idx=None, erased_at=clock.at())
+        .values(
+            **nothing,
+            name_enc=None,
+            postcode=None,
+            place_idx=None,
+            name_idx=None,
+            prefix_idx=None,
+            client_idx=None,
+            erased_at=clock.at(),
+        )
         .returning(booking.c.id)
     )
     erased = list(connection.execute(statement).scalars())

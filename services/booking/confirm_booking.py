@@ -127,6 +127,7 @@ def confirm_booking(
         language=catalogue.language,
         reach=asking.proof,
         place_idx=reach.place_idx(work, asking),
+        **reach.resemblance(work, asking, request.name),
     )
     reference = _store(work.connection, work.store, new)
     if reference is None:

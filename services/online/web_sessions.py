@@ -106,7 +106,7 @@ class WebSession:
     # The number (E.164) to which a code was texted that was typed back here; empty for none.
     proved: str = ""
     # How long its page could be seen when this was read.
-    seen_for: timedelta = timedelta.max
+    seen_for: timedelta = field(default=timedelta.max, compare=False)
 
     @property
     def step(self) -> str:
@@ -213,7 +213,7 @@ class WebWorld(CallWorld):
     def reach_of(self, number: str | None) -> Reach:
         """A number that is typed here proves nothing but by its code."""
         if number and number == self.proved:
-            return Reach(Proof.CODE)
+            return Reach(Proof.CODE, self.place)
         return Reach(place=self.place)
 
     def confirm(self, order: BookingOrder) -> str | Unbooked:

@@ -13,7 +13,7 @@ import structlog
 
 from models import attempts
 from models.accounts import staff
-from models.booking import bookings, reach
+from models.booking import bookings, clusters, reach
 from models.call import calls, pace, resume, turns
 from models.centre_day import attendance
 from models.clock import Clock
@@ -48,6 +48,9 @@ PACE_KEPT = timedelta(days=396)
 LINES_KEPT = timedelta(days=365)
 # What became of offers of freed places, without names; it tells how fair a season was.
 OFFERS_KEPT = timedelta(days=365)
+
+# By what bookings resemble others: as long as that is looked for.
+CLUSTERS_KEPT = timedelta(hours=48)
 
 log = structlog.get_logger()
 
@@ -117,6 +120,7 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "resume codes": (resume.forget_codes, KEPT),
     "codes typed back": (reach_codes.forget, KEPT),
     "where bookings came from": (reach.forget_places, KEPT),
+    "what bookings resemble": (clusters.forget, CLUSTERS_KEPT),
     "paces": (pace.forget, PACE_KEPT),
     "lines": (phone_lines.forget, LINES_KEPT),
     "attendance": (attendance.forget, AFTER_APPOINTMENT),
