@@ -129,12 +129,11 @@ def write(
             "seen_at": clock.at(),
         }
         if one.value in known:
-            statement = update(booking_cluster).where(c.id == known[one.value]).values(**values)
-        else:
-            statement = booking_cluster.insert().values(
-                id=next(new_ids), kind=kind, value_idx=one.value, **values
-            )
-        connection.execute(statement)
+            there = c.id == known[one.value]
+            connection.execute(update(booking_cluster).where(there).values(**values))
+            continue
+        new = {"id": next(new_ids), "kind": kind, "value_idx": one.value}
+        connection.execute(booking_cluster.insert().values(**new, **values))
 
 
 def shown(connection: Connection, *, limit: int) -> list[Cluster]:

@@ -17,7 +17,7 @@ from models.database import Connection
 from models.dialects import one_after_another
 from models.online import web_sessions
 from services.slots.give_back import give_back_holds
-from services.store import Store
+from services.store import NO_SHARES, Store
 from services.telemetry import HOLDS_GIVEN_UP
 
 
@@ -31,6 +31,8 @@ def make_room(connection: Connection, store: Store, visit_id: str, *, is_new: bo
     `is_new`: it holds nothing so far. Raises TooManyHere.
     """
     shares = store.shares
+    if shares == NO_SHARES:
+        return
     mine = web_sessions.counts_by(connection, visit_id)
     place = mine.place_idx if shares.per_address and is_new else None
     browser = mine.browser_idx if shares.per_browser else None

@@ -12,13 +12,13 @@ from sqlalchemy import select, update
 
 from jobs import scheduler
 from models.booking import history
+from models.booking import reach as rows
 from models.booking.tables import booking
 from models.desk import cases
 from models.desk.tables import agent_case
 from models.messages import outbox
 from models.messages.tables import message
 from models.waiting_list.waiting import Waiter
-from services.booking import free_unreached as freeing
 from services.booking.free_unreached import AGENTS_HAVE, FREED_BEFORE, WHY, free_unreached
 from services.messages.write_message import open_case, write_message
 from services.waiting_list import entries
@@ -194,15 +194,15 @@ def test_an_agent_who_settles_it_at_the_same_moment_wins(
 ):
     """Found due, and settled before it is freed: the case is looked at again under its lock."""
     a_day_before(site)
-    found = freeing.reach.unreached
+    found = rows.unreached
 
     def then_it_is_settled(*args: Any, **options: Any) -> Any:
         due = found(*args, **options)
-        monkeypatch.setattr(freeing.reach, "unreached", found)
+        monkeypatch.setattr(rows, "unreached", found)
         assert change(site.database, agent_case.update().values(closed_at=NOON)) == 1
         return due
 
-    monkeypatch.setattr(freeing.reach, "unreached", then_it_is_settled)
+    monkeypatch.setattr(rows, "unreached", then_it_is_settled)
     assert frees(site) == 0
     assert state_of(site, unreached[0]) == "confirmed"
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from services.operations.erase_data import CLUSTERS_KEPT, erase_data
 from services.slots.allocate import Channel, Holder
 from services.supervision import clusters
 from services.supervision.clusters import UNDO_FREED, find_clusters
+from services.supervision.supervise import ActRefused
 from tests.online.visitors import Visitor
 from tests.support.house import CAMPAIGN, House, a_mobile, campaign_with, house, mornings
 from tests.support.rows import change, clock_of, holds, orders, request_for, rows_of
@@ -291,7 +293,7 @@ def test_for_half_an_hour_all_of_it_is_taken_back_at_the_very_same_places(crowde
     assert chief.post(f"{PAGE}/annuler", data={"freed": freed}).status_code == 409
 
 
-def _acts(one: House, what: str) -> list[staff_act]:  # type: ignore[valid-type]
+def _acts(one: House, what: str) -> list[Any]:
     return list(rows_of(one.database, select(staff_act).where(staff_act.c.what == what)))
 
 
@@ -309,7 +311,7 @@ def test_after_half_an_hour_it_stays_and_the_places_are_for_who_waits(crowded: H
 
 def test_what_two_supervisors_free_at_once_is_freed_once(crowded: House):
     frees(crowded)
-    with pytest.raises(clusters.ActRefused):
+    with pytest.raises(ActRefused):
         clusters.free(crowded.store, crowded.employs("supervisor"), CAMPAIGN_OF, "0" * 32, WHY)
     assert len(rows_of(crowded.database, select(freed_cluster))) == 1
 
