@@ -154,12 +154,20 @@ def count(connection: Connection) -> int:
 
 
 def members(
-    connection: Connection, clock: Clock, cluster_id: str, within: timedelta, *, limit: int
+    connection: Connection,
+    clock: Clock,
+    cluster_id: str,
+    within: timedelta,
+    *,
+    limit: int,
+    lock: bool = False,
 ) -> tuple[Cluster, list[str]] | None:
-    """One of them and the bookings that share its value now, oldest first; None: it is no more."""
-    row = connection.execute(
-        select(booking_cluster).where(booking_cluster.c.id == cluster_id)
-    ).one_or_none()
+    """One of them and the bookings that share its value now, oldest first; None: it is no more.
+
+    With `lock` no other transaction frees it until this one ends.
+    """
+    one = select(booking_cluster).where(booking_cluster.c.id == cluster_id)
+    row = connection.execute(one.with_for_update() if lock else one).one_or_none()
     if row is None:
         return None
     statement = (

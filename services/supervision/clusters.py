@@ -39,6 +39,8 @@ _KNOWN_FROM: Final = 50
 _TIMES_USUAL: Final = 3
 _MOST_OF_A_KIND: Final = 50
 SHOWN: Final = 100
+# Of one group so many are read; no group is that large.
+_MOST_READ: Final = 10_000
 # More people than this are freed by two members of staff.
 MANY_PEOPLE: Final = 50
 LOOKED, FREED, RESTORED = "cluster", "cluster_freed", "cluster_restored"
@@ -137,7 +139,7 @@ def look(connection: Connection, store: Store, staff: Staff, cluster_id: str) ->
 
     That each was looked at is written down before.
     """
-    found = clusters.members(connection, store.clock, cluster_id, WITHIN, limit=10_000)
+    found = clusters.members(connection, store.clock, cluster_id, WITHIN, limit=_MOST_READ)
     if found is None or not found[1]:
         raise ActRefused("cluster_gone")
     cluster, booking_ids = found
@@ -194,7 +196,9 @@ def free(
     if len(why) < LEAST_WHY:
         raise ActRefused("reason")
     with store.database.transaction() as connection:
-        found = clusters.members(connection, store.clock, cluster_id, WITHIN, limit=10_000)
+        found = clusters.members(
+            connection, store.clock, cluster_id, WITHIN, limit=_MOST_READ, lock=True
+        )
         if found is None or not found[1]:
             raise ActRefused("cluster_gone")
         cluster, booking_ids = found
