@@ -133,6 +133,20 @@ class Settings(BaseSettings):
     codes_per_number: int = Field(default=3, ge=0)
     # Live bookings without any number, of an address, or of a birth date and a postcode; 0: any.
     bookings_without_number: int = Field(default=1, ge=0)
+    # Visits of the site that may hold places at one time, from a client address, of a browser, and
+    # for a number that was typed. 0: any number.
+    holds_per_address: int = Field(default=50, ge=0)
+    holds_per_browser: int = Field(default=1, ge=0)
+    holds_per_number: int = Field(default=1, ge=0)
+    # Live bookings of two days that share a name, a birth date, the beginning of a number or an
+    # address, from so many on, are shown to supervisors; 0: none are looked for.
+    cluster_size: int = Field(default=8, ge=0)
+    # Seconds in which whoever asks for the same offers again gets the same ones; 0: new ones.
+    offers_stay_seconds: float = Field(default=20.0, ge=0, le=300)
+    # Seconds that a person needs for a page of the site, and for the one that books; a form that
+    # comes sooner is asked for once more. 0: it is taken.
+    seconds_per_answer: float = Field(default=1.0, ge=0, le=10)
+    seconds_to_book: float = Field(default=2.0, ge=0, le=10)
     # Whether the provider is asked what a line is before its first text (Lookup v2, which costs).
     twilio_lookup: bool = False
     campaign: str = ""

@@ -56,6 +56,9 @@ class Given(Protocol):
     sms_parts_per_number: int
     sms_parts_per_client: int
     sms_parts_per_prefix: int
+    holds_per_address: int
+    holds_per_browser: int
+    holds_per_number: int
     alert_webhook_url: str
     alert_webhook_private_host: str
     traces_anchor_webhook_url: str
@@ -268,6 +271,9 @@ def _limits(given: Given) -> Iterator[str]:
         "CODES_PER_ADDRESS": given.codes_per_address,
         "CODES_PER_NUMBER": given.codes_per_number,
         "BOOKINGS_WITHOUT_NUMBER": given.bookings_without_number,
+        "HOLDS_PER_ADDRESS": given.holds_per_address,
+        "HOLDS_PER_BROWSER": given.holds_per_browser,
+        "HOLDS_PER_NUMBER": given.holds_per_number,
     }
     for name, limit in limits.items():
         if limit <= 0:

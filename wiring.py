@@ -50,6 +50,7 @@ import web.public.state
 import web.public.unanswered
 import web.staff_only
 import web.supervision.board
+import web.supervision.clusters
 
 from ivr.conversation import Conversation
 from ivr.twiml import Addresses
@@ -145,6 +146,7 @@ def make_app(parts: Parts) -> Flask:
         web.desk.pages.blueprint(desk),
         web.desk.person.blueprint(store, parts.service.campaigns.by_name),
         web.supervision.board.blueprint(store, parts.service.campaigns, control),
+        web.supervision.clusters.blueprint(store, parts.service.campaigns),
         web.operations.health.blueprint(
             store,
             multiprocess_dir=settings.prometheus_multiproc_dir,

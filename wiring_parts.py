@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -24,7 +25,7 @@ from services.operations.traces import Chainer, TraceKeys
 from services.ports import CallControl, ProviderRecords, WakeUp
 from services.service import Service
 from services.short_links import Links
-from services.store import ReachLimits, Store
+from services.store import HoldShares, PaceLimits, ReachLimits, Store
 from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
 
 log = structlog.get_logger()
@@ -52,6 +53,9 @@ def make_parts(settings: config.Settings) -> Parts:
         Vault(settings.vault_keys(), index_key=settings.look_up_key()),
         links=links,
         reach=reach_limits(settings),
+        pace=pace_limits(settings),
+        shares=hold_shares(settings),
+        cluster_size=settings.cluster_size,
     )
     service = Service(
         directory=Directory(store.database),
@@ -73,6 +77,24 @@ def reach_limits(settings: config.Settings) -> ReachLimits:
         codes_per_address=settings.codes_per_address,
         codes_per_number=settings.codes_per_number,
         without_number=settings.bookings_without_number,
+    )
+
+
+def pace_limits(settings: config.Settings) -> PaceLimits:
+    """What keeps being quick from paying."""
+    return PaceLimits(
+        offers_stay=timedelta(seconds=settings.offers_stay_seconds),
+        answer_after=timedelta(seconds=settings.seconds_per_answer),
+        book_after=timedelta(seconds=settings.seconds_to_book),
+    )
+
+
+def hold_shares(settings: config.Settings) -> HoldShares:
+    """How many visits may hold places at one time."""
+    return HoldShares(
+        per_address=settings.holds_per_address,
+        per_browser=settings.holds_per_browser,
+        per_number=settings.holds_per_number,
     )
 
 

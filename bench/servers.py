@@ -112,6 +112,11 @@ def settings(database_url: str, redis_url: str) -> config.Settings:
         unproved_per_birth_date=0,
         unproved_per_number=0,
         bookings_without_number=0,
+        # Nor are they as slow as people.
+        holds_per_address=0,
+        offers_stay_seconds=0,
+        seconds_per_answer=0,
+        seconds_to_book=0,
         # Agents are rung as fast as they become free, by a provider that is ours.
         twilio_api_base_url=f"http://{HOST}:{provider_port()}",
         calls_per_second=100.0,

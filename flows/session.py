@@ -232,6 +232,11 @@ class Session:
 
     offers: tuple[Offer, ...] = ()
     offered: tuple[int, ...] = ()
+    # What was searched for last, and when (ISO 8601 in UTC); and what was found, once it is not
+    # among the offers any more. Empty where offers do not stay the same for a while.
+    found_for: str = ""
+    found_at: str = ""
+    found: tuple[Offer, ...] = ()
     chosen: int = -1
     number: str = ""
     number_answered: bool = False

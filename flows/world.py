@@ -7,7 +7,7 @@ copy of the same webhook has no second effect.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class Rules:
     doses: int = 1
     # The second appointment is so many days after the first, both included.
     second_after_days: tuple[int, int] = (21, 28)
+    # Whoever asks for the same offers again within this time gets the same ones.
+    offers_stay: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -363,6 +365,9 @@ class Places(Protocol):
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         """Give back what this call holds, then find and hold up to three slots (changes)."""
+
+    def hold_again(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        """Hold the same slots once more; those of which nothing is left are left out (changes)."""
 
     def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
         """Hold one more, at the same centre within the hour, for a second person (changes).

@@ -17,14 +17,18 @@ from jobs import timed
 from jobs.timed import Task
 from models.messages import outbox
 from models.slots import places
+from models.waiting_list import waiting
 from services.booking import stand_in
+from services.booking.free_unreached import free_unreached
 from services.campaign.campaign import Campaign
 from services.messages import reminders, spend
 from services.messages.deliver_message import KINDS, DeliveryDependencies, deliver_message
 from services.operations.erase_data import erase_data
 from services.ports import Messenger
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
 from services.supervision.cancel_freeze import WatchCancellations
+from services.supervision.clusters import find_clusters
 from services.waiting_list.entries import advance
 
 # Seconds. With the lease of 25 a message is late by 45 at most when its worker dies.
@@ -32,6 +36,8 @@ SWEEP_EVERY = 15
 TIDY_EVERY = 5
 WAITING_EVERY = 3
 SPEND_EVERY = 20
+UNREACHED_EVERY = 60
+CLUSTERS_EVERY = 180
 REMIND_EVERY = 60
 STAND_INS_EVERY = 60
 CANCELLATIONS_EVERY = 30
@@ -76,10 +82,18 @@ def _deliver(
         return _FAILED
 
 
-def tidy(store: Store) -> int:
-    """Forget holds that ran out, and give back what an ended call still holds."""
+def tidy(store: Store, campaigns: AllCampaigns = tuple) -> int:
+    """Forget holds that ran out, and give back what an ended call still holds.
+
+    What nobody took since is offered to those who wait, for others look for it all the time.
+    """
     with store.database.transaction() as connection:
-        return places.forget_ended(connection, store.clock)
+        freed = places.forget_ended(connection, store.clock)
+        if freed and waiting.anybody(connection):
+            waits = SlotReleaseNotifier(store, campaigns)
+            for start in range(0, len(freed), _AT_ONCE):
+                waits.offer(connection, freed[start : start + _AT_ONCE])
+        return len(freed)
 
 
 def tasks(
@@ -97,7 +111,9 @@ def tasks(
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),
-        Task("tidy", TIDY_EVERY, lambda: tidy(store)),
+        Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store, campaign_of)),
+        Task("clusters", CLUSTERS_EVERY, lambda: find_clusters(store, store.cluster_size)),
+        Task("tidy", TIDY_EVERY, lambda: tidy(store, campaigns)),
         Task("erase", ERASE_EVERY, lambda: sum(erase_data(store).values())),
     ]
 

@@ -6,7 +6,7 @@ import secrets
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from models.clock import Clock, DatabaseClock
@@ -67,6 +67,39 @@ NO_LIMITS = ReachLimits(0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
+class PaceLimits:
+    """What keeps being quick from paying; 0 of anything is no limit.
+
+    `offers_stay`: whoever asks for the same offers again within it gets the same ones. An answer on
+    the site that comes sooner than `answer_after` after its page could be seen is asked for once
+    more; so is the one that books, before `book_after`.
+    """
+
+    offers_stay: timedelta = timedelta(seconds=20)
+    answer_after: timedelta = timedelta(seconds=1)
+    book_after: timedelta = timedelta(seconds=2)
+
+
+NO_PACE = PaceLimits(timedelta(), timedelta(), timedelta())
+
+
+@dataclass(frozen=True)
+class HoldShares:
+    """How many web sessions may hold places at one time; 0 of anything is no limit.
+
+    Those of a client address are counted together (IPv6 by /56), whatever address it is. Of a
+    browser and of a number that was typed, the newest hold on, and the others give theirs up.
+    """
+
+    per_address: int = 50
+    per_browser: int = 1
+    per_number: int = 1
+
+
+NO_SHARES = HoldShares(0, 0, 0)
+
+
+@dataclass(frozen=True)
 class Store:
     database: Database
     vault: Vault
@@ -75,6 +108,10 @@ class Store:
     # Addresses of pages in texts; None: texts have none.
     links: Links | None = None
     reach: ReachLimits = field(default_factory=ReachLimits)
+    pace: PaceLimits = field(default_factory=PaceLimits)
+    shares: HoldShares = field(default_factory=HoldShares)
+    # From how many live bookings on a group that resemble one another is shown; 0: none is.
+    cluster_size: int = 8
 
     def link_of(self, reference: str, starts: Iterable[datetime]) -> str:
         """Where a booking can be seen and changed; empty where there are no pages."""

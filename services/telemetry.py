@@ -26,6 +26,14 @@ REACH = Counter(
     "Bookings beyond a limit, whose number is not proved, and what followed",
     ["result"],
 )
+HOLDS_GIVEN_UP = Counter(
+    "allo_holds_given_up_total",
+    "Holds of visits beyond the share of a browser or number; of an address: refused",
+    ["kind"],
+)
+TOO_QUICK = Counter(
+    "allo_too_quick_total", "Answers on the site that came sooner than a person reads", ["step"]
+)
 PROMISES = Counter("allo_promises_total", "Promises to call back")
 CALLBACKS = Counter(
     "allo_callbacks_total",

@@ -53,7 +53,7 @@ class Confirm(Patient):
         offer = session.choice
         if world.rules().doses > 1 and not offer.second_start_at:
             # Read to the caller before the campaign had two: never half of what is needed.
-            return search_nearest(session, world, lines=(Line("both_needed"),))
+            return search_nearest(session, world, lines=(Line("both_needed"),), anew=True)
         order = BookingOrder(
             offer=offer,
             born=session.born_on,
@@ -71,7 +71,8 @@ class Confirm(Patient):
             reference = world.confirm(replace(order, number=""))
         if reference is Unbooked.GONE:
             # Gone in the meantime: the caller hears another, not an error.
-            return search_nearest(session, world, lines=(Line(in_words_for(offer, "just_taken")),))
+            gone = (Line(in_words_for(offer, "just_taken")),)
+            return search_nearest(session, world, lines=gone, anew=True)
         if reference in {Unbooked.PERSON, Unbooked.NOT_PROVED}:
             # No way on from there: the same answers would only come to the same end.
             looked_at = session.but(resume="", person_reason=PERSON_NEEDED)

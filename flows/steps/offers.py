@@ -54,11 +54,14 @@ def search_nearest(
     part_of_day: str = "",
     beyond_kilometres: float = 0.0,
     lines: tuple[Line, ...] = (),
+    anew: bool = False,
 ) -> Go:
     """Find and hold, then read the offers, or say that there is none.
 
-    No day is offered on which the person is still too young. Offers that were read before are
-    skipped; when nothing else is left they are read again, and the caller is told so.
+    Whoever asks for the same again within `Rules.offers_stay` gets what they got, so that asking
+    quickly finds nothing that others do not find; `anew` where it is known to be gone. No day
+    is offered on which the person is still too young. Offers that were read before are skipped;
+    when nothing else is left they are read again, and the caller is told so.
     """
     plain = plain_search(session, world)
     search = replace(
@@ -68,6 +71,13 @@ def search_nearest(
         beyond_kilometres=beyond_kilometres,
         skip_slots=session.offered,
     )
+    key = _search_key(session, plain)
+    # Other days, or farther away, are other questions.
+    is_plain = not (part_of_day or beyond_kilometres or not_before)
+    if is_plain and not anew and _was_found_lately(session, key, world):
+        stays = world.hold_again(session.offers or session.found)
+        if stays or session.found_for.endswith(_NOTHING):
+            return _found(session, stays, plain, world, lines)
     offers = world.hold_nearest(search)
     if not offers and beyond_kilometres:
         # Farther away was asked for, and beyond the campaign's own radius there may be something.
@@ -83,9 +93,53 @@ def search_nearest(
         offers = world.hold_nearest(plain)
     # What was asked for may be far away for its own reasons; only a first search tells how it is.
     first = search == plain
+    if is_plain and world.rules().offers_stay:
+        session = session.but(
+            found_for=key if offers else f"{key}{_NOTHING}", found_at=world.now().isoformat()
+        )
+    return _found(session, offers, plain, world, lines, first=first)
+
+
+# Behind the key of a search that found nothing.
+_NOTHING = " -"
+
+
+def _search_key(session: Session, plain: Search) -> str:
+    """The same for the same question: from where, how far, from which day on, and for whom."""
+    where = (
+        round(plain.latitude, 3),
+        round(plain.longitude, 3),
+        plain.within_kilometres,
+        plain.centre_id,
+        plain.first_day.isoformat(),
+        plain.second_of,
+        int(plain.alone),
+        int(session.second_person),
+    )
+    return "|".join(map(str, where))
+
+
+def _was_found_lately(session: Session, key: str, world: World) -> bool:
+    if session.found_for.removesuffix(_NOTHING) != key or not session.found_at:
+        return False
+    since = world.now() - datetime.fromisoformat(session.found_at)
+    return since < world.rules().offers_stay
+
+
+def _found(
+    session: Session,
+    offers: tuple[Offer, ...],
+    plain: Search,
+    world: World,
+    lines: tuple[Line, ...],
+    *,
+    first: bool = True,
+) -> Go:
+    """On to the offers, or to what is said where there is none."""
     session, elsewhere = _elsewhere(session, plain, offers, world, first=first)
     searched = session.but(
         offers=offers,
+        found=(),
         offered=session.offered + tuple(offer.slot_id for offer in offers),
         chosen=-1,
         adjacent=(),

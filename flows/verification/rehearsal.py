@@ -372,6 +372,9 @@ class RehearsedWorld:
         found = self.found_anew if anew else self.found
         return found or ()
 
+    def hold_again(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        return offers
+
     def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
         return (replace(offer, place_id=offer.place_id + 500),) if self.adjacent else ()
 

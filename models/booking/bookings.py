@@ -74,6 +74,10 @@ class NewBooking:
     reach: str = ""
     place_idx: bytes | None = None
     stand_in: bool = False
+    # By what it could resemble others, for a while (`models.booking.clusters`).
+    name_idx: bytes | None = None
+    prefix_idx: bytes | None = None
+    client_idx: bytes | None = None
 
     @property
     def state(self) -> str:
@@ -351,6 +355,9 @@ def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[st
             postcode=None,
             call_id=None,
             place_idx=None,
+            name_idx=None,
+            prefix_idx=None,
+            client_idx=None,
             erased_at=clock.at(),
         )
         .returning(booking.c.id)

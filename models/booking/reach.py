@@ -17,14 +17,19 @@ from sqlalchemy import (
     Connection,
     ScalarSelect,
     bindparam,
+    exists,
     func,
     or_,
     select,
+    text,
     update,
 )
 
-from models.booking.tables import booking
+from models.booking.tables import appointment, booking, history
 from models.clock import Clock
+from models.desk.tables import agent_case
+from models.messages.tables import message
+from models.online.tables import reach_code
 from models.prepared import Prepared
 
 DAY = timedelta(hours=24)
@@ -189,6 +194,72 @@ def _numberless(clock: Clock) -> Prepared:
 
 def _count(*which: ColumnElement[bool]) -> ScalarSelect[Any]:
     return select(func.count()).select_from(booking).where(*which).scalar_subquery()
+
+
+@dataclass(frozen=True)
+class Unreached:
+    """A booking whose person nothing reached, and the case that says so."""
+
+    booking_id: str
+    case_id: str
+    campaign: str
+
+
+def unreached(
+    connection: Connection,
+    clock: Clock,
+    *,
+    before: timedelta,
+    agents_have: timedelta,
+    limit: int,
+    only: str | None = None,
+) -> list[Unreached]:
+    """Bookings that begin in less than `before`, and whose person never was there for us.
+
+    Nobody proved the number, for this booking or another one; the confirmation did not come to it,
+    and no other message did; nothing was changed or said since; and its case has been open for
+    agents for `agents_have`. `only` is one booking.
+    """
+    other = booking.alias("other")
+    first = (
+        select(func.min(appointment.c.start_at))
+        .where(appointment.c.booking_id == booking.c.id, appointment.c.state == "confirmed")
+        .scalar_subquery()
+    )
+    proved = exists().where(
+        other.c.phone_idx == booking.c.phone_idx,
+        other.c.reach.in_([Proof.LINE, Proof.CODE, Proof.AGENT]),
+    )
+    typed_back = exists().where(
+        reach_code.c.phone_idx == booking.c.phone_idx, reach_code.c.proved_at.is_not(None)
+    )
+    came = exists().where(message.c.booking_id == booking.c.id, message.c.state == "delivered")
+    said = exists().where(history.c.booking_id == booking.c.id, history.c.what != "booked")
+    failed = (message.c.topic == "confirmation", message.c.state.in_(["failed", "undelivered"]))
+    statement = (
+        select(booking.c.id, agent_case.c.id.label("case_id"), booking.c.campaign)
+        .select_from(agent_case)
+        .join(booking, booking.c.id == agent_case.c.booking_id)
+        .where(
+            agent_case.c.kind == "undelivered",
+            text("agent_case.closed_at IS NULL"),
+            agent_case.c.created_at <= clock.at(-agents_have),
+            agent_case.c.message_id.in_(select(message.c.id).where(*failed)),
+            booking.c.state == "confirmed",
+            booking.c.reach == "",
+            booking.c.phone_idx.is_not(None),
+            first > clock.at(),
+            first <= clock.at(before),
+            ~proved,
+            ~typed_back,
+            ~came,
+            ~said,
+            *(() if only is None else (booking.c.id == only,)),
+        )
+        .order_by(agent_case.c.created_at, agent_case.c.id)
+        .limit(limit)
+    )
+    return [Unreached(*row) for row in connection.execute(statement)]
 
 
 def forget_places(connection: Connection, clock: Clock, after: timedelta) -> int:

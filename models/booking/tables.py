@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Integer, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from models.tables import APPEND_ONLY, RowId, index, key, may, metadata, must
 from models.types import Instant, LookUp, LookUpWay, Sealed
@@ -50,6 +58,11 @@ booking = Table(
         LookUp(way=LookUpWay.LAPSES),
         "keyed hash of the client address or the line that booked on a number without a proof",
     ),
+    may(
+        "name_idx", LookUp(way=LookUpWay.LAPSES), "of the name; this and the next two for 48 hours"
+    ),
+    may("prefix_idx", LookUp(way=LookUpWay.LAPSES), "of the number without its last two digits"),
+    may("client_idx", LookUp(way=LookUpWay.LAPSES), "of the client address"),
     index("ix_booking_dob_idx", "dob_idx"),
     index("ix_booking_phone_idx", "phone_idx"),
     index("ix_booking_last_start_at", "last_start_at"),
@@ -89,6 +102,34 @@ appointment = Table(
     index("ix_appointment_booking_id", "booking_id"),
     index("ix_appointment_centre_start", "centre_id", "start_at"),
     index("ix_appointment_start_at", "start_at"),
+)
+
+# Groups of live bookings that share one value, as a process behind counts them.
+booking_cluster = Table(
+    "booking_cluster",
+    metadata,
+    key("id", String(32)),
+    must("kind", String(8), "name, born, number, address"),
+    must("value_idx", LookUp(way=LookUpWay.LAPSES), "the keyed hash that they share"),
+    must("people", Integer),
+    must("first_at", Instant),
+    must("last_at", Instant),
+    must("seen_at", Instant, "when it was counted last"),
+    UniqueConstraint("kind", "value_idx"),
+)
+
+# Such groups that a supervisor freed, for as long as that is of use.
+freed_cluster = Table(
+    "freed_cluster",
+    metadata,
+    key("id", String(32)),
+    must("kind", String(8)),
+    must("people", Integer),
+    must("staff_id", String(32)),
+    must("booking_ids", Text, "JSON"),
+    must("freed_at", Instant),
+    may("undone_at", Instant),
+    index("ix_freed_cluster_freed_at", "freed_at"),
 )
 
 # Append only: triggers of the migrations refuse every UPDATE and DELETE.

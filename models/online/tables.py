@@ -25,9 +25,13 @@ visit = Table(
         LookUp(way=LookUpWay.LAPSES),
         "where it was begun (services.online.attempts.place_of)",
     ),
+    may("browser_idx", LookUp(way=LookUpWay.LAPSES), "keyed hash of the browser's own cookie"),
+    may("phone_idx", LookUp(way=LookUpWay.LAPSES), "keyed hash of the number that was typed last"),
     must("created_at", Instant),
     must("seen_at", Instant),
     index("ix_visit_seen_at", "seen_at"),
+    index("ix_visit_browser_idx", "browser_idx", "seen_at", where="browser_idx IS NOT NULL"),
+    index("ix_visit_phone_idx", "phone_idx", "seen_at", where="phone_idx IS NOT NULL"),
     index("ix_visit_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
 )
 

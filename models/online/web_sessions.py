@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Connection,
     Update,
     bindparam,
@@ -32,7 +33,7 @@ from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert
-from models.online.tables import visit
+from models.online.tables import reach_code, visit
 from models.prepared import Prepared
 from models.rows import columns_of, from_row
 from models.slots.places import is_held
@@ -51,6 +52,8 @@ class WebSessionRow:
     """A web session as found; `body` is empty once it was erased. Moments are UTC.
 
     `kept_until` is when the first of its places is not held any more; None where it holds none.
+    `seen_at` is when it was answered last, or began; `read_at` when it was read. Both are of the
+    database's clock.
     """
 
     id: str
@@ -60,6 +63,7 @@ class WebSessionRow:
     language: str
     body: str
     seen_at: datetime
+    read_at: datetime
     kept_until: datetime | None
 
 
@@ -78,6 +82,7 @@ def add(
     language: str,
     body: str,
     place_idx: bytes | None = None,
+    browser_idx: bytes | None = None,
 ) -> None:
     """A new one, whose first answer is number 1; one that is there already stays as it is."""
     new = insert(connection, visit).values(
@@ -88,6 +93,7 @@ def add(
         language=language,
         body_enc=_seal(vault, visit_id, body),
         place_idx=place_idx,
+        browser_idx=browser_idx,
         created_at=clock.at(),
         seen_at=clock.at(),
     )
@@ -115,8 +121,59 @@ def _load(clock: Clock) -> Prepared:
         place.c.held_by == bindparam("the_visit"), is_held(clock)
     )
     kept_until = held.scalar_subquery().label("kept_until")
-    columns = (*columns_of(WebSessionRow, visit), visit.c.body_enc, kept_until)
+    read_at = clock.at().label("read_at")
+    columns = (*columns_of(WebSessionRow, visit), visit.c.body_enc, kept_until, read_at)
     return Prepared(select(*columns).where(visit.c.id == bindparam("the_visit")))
+
+
+@dataclass(frozen=True)
+class CountsBy:
+    """Keyed hashes by which what a web session holds is counted; None where there is none."""
+
+    place_idx: bytes | None
+    browser_idx: bytes | None
+    phone_idx: bytes | None
+
+
+def counts_by(connection: Connection, visit_id: str) -> CountsBy:
+    """By what the holds of a web session count; by nothing for an unknown one."""
+    statement = select(*columns_of(CountsBy, visit)).where(visit.c.id == visit_id)
+    row = connection.execute(statement).one_or_none()
+    return CountsBy(*row) if row else CountsBy(None, None, None)
+
+
+def set_phone(connection: Connection, visit_id: str, phone: bytes | None) -> None:
+    """Note the number that was typed."""
+    connection.execute(update(visit).where(visit.c.id == visit_id).values(phone_idx=phone))
+
+
+def others_of_browser(
+    connection: Connection, clock: Clock, visit_id: str, browser: bytes
+) -> list[str]:
+    """Other web sessions of a browser that hold something now, the one answered last first."""
+    return _others(connection, clock, visit_id, visit.c.browser_idx == browser)
+
+
+def others_of_phone(connection: Connection, clock: Clock, visit_id: str, phone: bytes) -> list[str]:
+    """The same of a number that was typed; not those that proved to be its owner's."""
+    proved = exists().where(
+        reach_code.c.visit_id == visit.c.id,
+        reach_code.c.phone_idx == phone,
+        reach_code.c.proved_at.is_not(None),
+    )
+    return _others(connection, clock, visit_id, visit.c.phone_idx == phone, ~proved)
+
+
+def _others(
+    connection: Connection, clock: Clock, visit_id: str, *which: ColumnElement[bool]
+) -> list[str]:
+    holds = exists().where(place.c.held_by == visit.c.id, is_held(clock))
+    statement = (
+        select(visit.c.id)
+        .where(*which, visit.c.id != visit_id, visit.c.seen_at > clock.at(-_LOOK_BACK), holds)
+        .order_by(visit.c.seen_at.desc(), visit.c.id)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def others_that_hold(connection: Connection, clock: Clock, visit_id: str) -> int:
@@ -212,7 +269,14 @@ def erase_bodies(connection: Connection, clock: Clock, older_than: timedelta) ->
     statement = (
         update(visit)
         .where(visit.c.seen_at < clock.at(-older_than), visit.c.body_enc.is_not(None))
-        .values(body_enc=None, code_idx=None, code_until=None, place_idx=None)
+        .values(
+            body_enc=None,
+            code_idx=None,
+            code_until=None,
+            place_idx=None,
+            browser_idx=None,
+            phone_idx=None,
+        )
     )
     return connection.execute(statement).rowcount
 

@@ -630,6 +630,7 @@ def _blanks(clock: Clock) -> Iterator[tuple[Table, str, str, dict[str, Any]]]:
         "id",
         "bookings",
         {**nothing, **key, "name_enc": None, "postcode": None, "call_id": None, "place_idx": None}
+        | {"name_idx": None, "prefix_idx": None, "client_idx": None}
         | {"erased_at": clock.at()},
     )
     yield appointment, "booking_id", "bookings", {"person_idx": None}
@@ -643,6 +644,7 @@ def _blanks(clock: Clock) -> Iterator[tuple[Table, str, str, dict[str, Any]]]:
     where = {"latitude": None, "longitude": None, "band": None, "territory": None}
     yield waiting_entry, "id", "waiting", who | where
     body = {"body_enc": None, "code_idx": None, "code_until": None, "place_idx": None}
+    body |= {"browser_idx": None, "phone_idx": None}
     yield visit, "id", "visits", body
     # What the partner calls its appointments is needed until they are cancelled there.
     yield partner_booking, "id", "orders", {"order_enc": None}

@@ -541,10 +541,10 @@ def kept_for_undo(
     return [one.removeprefix(UNDO) for one in connection.execute(holders).scalars()]
 
 
-def forget_ended(connection: Connection, clock: Clock) -> int:
+def forget_ended(connection: Connection, clock: Clock) -> list[int]:
     """Tidy up holds that ran out (they were free already) and those of calls that are over.
 
-    The second kind is left by a webhook that was holding while the call ended.
+    Gives the places. The second kind is left by a webhook that was holding while the call ended.
     """
     statement = (
         update(place)
@@ -553,8 +553,9 @@ def forget_ended(connection: Connection, clock: Clock) -> int:
             or_(place.c.hold_expires_at <= clock.at(), _is_over(place.c.held_by)),
         )
         .values(**_NOBODY)
+        .returning(place.c.id)
     )
-    return connection.execute(statement).rowcount
+    return sorted(connection.execute(statement).scalars())
 
 
 def count_held(connection: Connection, clock: Clock) -> int:

@@ -21,7 +21,8 @@ from services.store import Store
 CENTRE: Final = "centre_closed"
 MOVED: Final = "many_moved"
 EXPORT: Final = "people_exported"
-KINDS: Final = (CENTRE, MOVED, EXPORT)
+CLUSTER: Final = "cluster_freed"
+KINDS: Final = (CENTRE, MOVED, EXPORT, CLUSTER)
 # An act that moves more people than this is one for two.
 MANY: Final = 50
 WITHIN: Final = timedelta(hours=1)
@@ -31,7 +32,7 @@ _MORE_OF_A_HUNDRED: Final = 10
 ROLE: Final = "supervisor"
 LONGEST_SUBJECT: Final = 80
 
-__all__ = ["CENTRE", "EXPORT", "KINDS", "MANY", "MOVED", "Approval", "Wish"]
+__all__ = ["CENTRE", "CLUSTER", "EXPORT", "KINDS", "MANY", "MOVED", "Approval", "Wish"]
 
 
 class SecondNeeded(Exception):

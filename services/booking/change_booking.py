@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
@@ -112,6 +112,15 @@ class By:
 
 
 @dataclass(frozen=True)
+class Telling:
+    """Whether a person is written to, and after how long; and until when it can be taken back."""
+
+    tell: bool = True
+    after: timedelta | None = None
+    undo_within: timedelta = UNDO_WITHIN
+
+
+@dataclass(frozen=True)
 class DoseChange:
     """One dose after a change; `start_at` (UTC) is when it is, or would have been.
 
@@ -189,10 +198,15 @@ def cancel(
     doses: Collection[int] | None = None,
     *,
     by: By,
+    tell: bool = True,
+    undo_within: timedelta = UNDO_WITHIN,
+    tell_after: timedelta | None = None,
 ) -> Cancelled | Unchanged:
     """Cancel these doses, or all that have not begun; the second goes with the first.
 
-    `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
+    `tell`: its person is written to, `tell_after` that time; not where nothing reaches them. Its
+    places are kept to take it back `undo_within`. `campaign` is the booking's;
+    None where it is no more, and nobody waits for a place of it.
     """
 
     def act(one: _OneChange) -> None:
@@ -208,9 +222,10 @@ def cancel(
         for dose in one.live.keys() - set(gone):
             one.note(dose, Became.KEPT_SECOND_MISSING)
         one.version = changes.cancel_appointments(connection, store.clock, booking_id, gone)
-        one.keep_for_undo([one.live[dose].place_id for dose in gone])
+        one.keep_for_undo([one.live[dose].place_id for dose in gone], undo_within)
 
-    return _change(connection, store, campaign, booking_id, Cancelled, act, by)
+    telling = Telling(tell, tell_after, undo_within)
+    return _change(connection, store, campaign, booking_id, Cancelled, act, by, telling)
 
 
 def move(
@@ -253,15 +268,18 @@ def undo_cancel(
     booking_id: str,
     *,
     by: By,
+    tell: bool = True,
+    undo_within: timedelta = UNDO_WITHIN,
 ) -> Restored | Unchanged:
     """Take the newest change back if it is a cancellation of less than ten minutes ago.
 
-    All that it cancelled comes back, at the very same times, or nothing. Its places are kept for
-    this; only where one was blocked since, they may be gone.
+    `undo_within` is another time, where `cancel` was given it. All that it cancelled comes back, at
+    the very same times, or nothing. Its places are kept for this; only where one was blocked since,
+    they may be gone. Without `tell` nobody is written to.
     """
 
     def act(one: _OneChange) -> None:
-        lost = _cancelled_last(connection, store, one.file)
+        lost = _cancelled_last(connection, store, one.file, undo_within)
         _nobody_else(one)
         keeper = replace(holder, id=undoing(booking_id))
         there = one.book(Allocate(Work(connection, store, campaign), keeper), lost)
@@ -271,7 +289,8 @@ def undo_cancel(
         for dose, where in there.items():
             one.note(dose, Became.RESTORED, to=where)
 
-    return _change(connection, store, campaign, booking_id, Restored, act, by)
+    telling = Telling(tell)
+    return _change(connection, store, campaign, booking_id, Restored, act, by, telling)
 
 
 def undoable(connection: Connection, store: Store, file: BookingDetails) -> bool:
@@ -294,6 +313,7 @@ def _change(  # noqa: PLR0917 (what all three changes share)
     made: type[_Made],
     act: Callable[[_OneChange], None],
     by: By,
+    telling: Telling = Telling(),
 ) -> _Made | Unchanged:
     """Lock a booking for one change; where `act` refuses, nothing is changed."""
     try:
@@ -312,7 +332,7 @@ def _change(  # noqa: PLR0917 (what all three changes share)
                 return Unchanged(WhyNot.CHANGED)
             one = _OneChange(connection, store, campaign, file, made.what, by)
             act(one)
-            return made(one.version, one.told(), one.finish(made.message))
+            return made(one.version, one.told(), one.finish(made.message, telling))
     except _Refused as refused:
         return Unchanged(refused.args[0])
     except ChangedMeanwhile:
@@ -388,14 +408,14 @@ class _OneChange:
         give_back_places(self.connection, self.file.id, freed)
         self._offer(freed + self._kept_before())
 
-    def keep_for_undo(self, place_ids: list[int]) -> None:
+    def keep_for_undo(self, place_ids: list[int], within: timedelta) -> None:
         """Give places back, but to nobody else for the next minutes."""
         self._places["freed"] = place_ids
         kept_before = self._kept_before()
         if self.file.is_stand_in:
             # It had none of them.
             place_ids = []
-        blocked = keep_for_undo(self.connection, self.store, self.file.id, place_ids)
+        blocked = keep_for_undo(self.connection, self.store, self.file.id, place_ids, within=within)
         self._offer(kept_before + blocked)
 
     def _kept_before(self) -> list[int]:
@@ -406,7 +426,7 @@ class _OneChange:
         if self.campaign is not None:
             offer_freed(Work(self.connection, self.store, self.campaign), freed)
 
-    def finish(self, kind: str) -> str | None:
+    def finish(self, kind: str, telling: Telling) -> str | None:
         """Write the line of history and the message; gives the message's id if there is one."""
         by = self.by
         details: dict[str, Any] = {
@@ -419,11 +439,11 @@ class _OneChange:
         why = by.why[:MOST_WHY]
         line = Change(by.who, by.channel, self.what, why, details)
         history.add(self.connection, self.store.clock, self.file.id, line)
-        undoable = self.what == "cancelled"
-        follow(self.connection, self.store, self.file.id, self.version, undoable=undoable)
-        return self._tell(kind)
+        undo_within = telling.undo_within if self.what == "cancelled" else None
+        follow(self.connection, self.store, self.file.id, self.version, undo_within=undo_within)
+        return self._tell(kind, telling.after) if telling.tell else None
 
-    def _tell(self, kind: str) -> str | None:
+    def _tell(self, kind: str, after: timedelta | None) -> str | None:
         file = self.file
         if file.number is None:
             return None
@@ -448,6 +468,7 @@ class _OneChange:
             key=f"{kind}:{file.id}:{self.version}",
             topic=topic_of_change(self.what),
             booking_id=file.id,
+            due_at=self.store.clock.now() + after if after else None,
         )
 
 
@@ -546,7 +567,10 @@ def _not_begun(one: _OneChange, doses: Iterable[int]) -> None:
 
 
 def _cancelled_last(
-    connection: Connection, store: Store, file: BookingDetails
+    connection: Connection,
+    store: Store,
+    file: BookingDetails,
+    within: timedelta = UNDO_WITHIN,
 ) -> dict[int, BookedAppointment]:
     """The appointments that the newest change cancelled, and that have not begun, by dose."""
     # A "will attend" reply is not a change, so it does not end the undo window.
@@ -556,7 +580,7 @@ def _cancelled_last(
         if one.change.what not in history.NO_CHANGES
     ]
     # Asked in any case: see `undoable`.
-    recent = changes.is_recent(connection, store.clock, file.id, UNDO_WITHIN)
+    recent = changes.is_recent(connection, store.clock, file.id, within)
     newest = lines[-1].change if lines else None
     if newest is None or newest.what != "cancelled" or "doses" not in newest.details:
         raise _Refused(WhyNot.NOT_CANCELLED)

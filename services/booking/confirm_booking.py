@@ -159,6 +159,7 @@ def _make(
         reach=asking.proof,
         place_idx=reach.place_idx(work, asking),
         stand_in=stands_in,
+        **reach.resemblance(work, asking, request.name),
     )
     reference = _store(work.connection, work.store, new)
     if reference is None:

@@ -9,7 +9,7 @@ from models.database import Connection
 from models.partners import bookings
 from services.messages.notices import PARTNER
 from services.messages.write_message import write_message
-from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
+from services.slots.give_back import UNDO_GRACE
 from services.store import Store
 
 _AT_ONCE: Final = timedelta()
@@ -34,13 +34,18 @@ def send(
 
 
 def follow(
-    connection: Connection, store: Store, booking_id: str, version: int, *, undoable: bool
+    connection: Connection,
+    store: Store,
+    booking_id: str,
+    version: int,
+    *,
+    undo_within: timedelta | None,
 ) -> None:
     """A booking was changed: what its partner has and it has not any more goes there, too.
 
-    What can be taken back (`undoable`) goes when it cannot be any more: until then our place is
-    kept, and theirs with it.
+    What can be taken back (`undo_within`; None: it cannot) goes when it cannot be any more: until
+    then our place is kept, and theirs with it.
     """
-    after = UNDO_WITHIN + UNDO_GRACE if undoable else _AT_ONCE
+    after = undo_within + UNDO_GRACE if undo_within is not None else _AT_ONCE
     for order_id in bookings.of_booking(connection, booking_id):
         send(connection, store, order_id, key=f":{version}", after=after)

@@ -8,6 +8,8 @@ limited, for they look at who asks. Nothing told to a visitor says which limit w
 
 from __future__ import annotations
 
+import unicodedata
+
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
@@ -84,6 +86,28 @@ def place_idx(work: Work, asking: Asking) -> bytes | None:
     if asking.proof is not Proof.NONE or not place:
         return None
     return work.store.vault.index("reach place", place)
+
+
+def resemblance(work: Work, asking: Asking, name: str | None) -> dict[str, bytes | None]:
+    """Keyed hashes by which a booking could resemble others; none where somebody was found on it.
+
+    Of a number all but its last two digits: whoever makes numbers up makes them in a row.
+    """
+    if asking.who != CALLER or asking.proof not in {Proof.NONE, Proof.CODE}:
+        return dict.fromkeys(("name_idx", "prefix_idx", "client_idx"))
+    vault = work.store.vault
+    client = asking.reach.place if asking.holder.channel is Channel.WEB else ""
+    return {
+        "name_idx": vault.index("cluster name", _letters_of(name)),
+        "prefix_idx": vault.index("cluster number", (asking.number or "")[:-2] or None),
+        "client_idx": vault.index("cluster address", client or None),
+    }
+
+
+def _letters_of(name: str | None) -> str | None:
+    """A name as it is compared: letters alone, small and without accents."""
+    plain = unicodedata.normalize("NFKD", (name or "").casefold())
+    return "".join(letter for letter in plain if letter.isalpha()) or None
 
 
 def verdict(work: Work, asking: Asking, there: Known) -> Verdict:

@@ -53,8 +53,8 @@ from services.queue import entries as places
 from services.queue.entries import what_is_known
 from services.queue.promise_callback import promise
 from services.queue.typed_callback import ReplyPath, TypedNumber, ask_owner
-from services.slots.give_back import returning
-from services.slots.hold_slot import HoldRequest, hold_adjacent, hold_slots
+from services.slots.give_back import give_back_holds, returning
+from services.slots.hold_slot import HoldRequest, hold_adjacent, hold_same_slots, hold_slots
 from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
 from services.slots.offer import offer_at
 from services.vocabulary import vocabulary
@@ -75,6 +75,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             closes_at=campaign.closes_at,
             doses=campaign.doses,
             second_after_days=campaign.second_after_days,
+            offers_stay=self.store.pace.offers_stay,
         )
 
     def our_number(self, *, we_ring: bool = False) -> str:
@@ -96,6 +97,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         earliest, latest = _day_begins(search, near), search.not_after
         if search.second_of:
             near, earliest, latest = self._room_for_second(search)
+        self.before_holding()
         held = hold_slots(
             Work(self.transaction(), self.store, campaign),
             self.holder,
@@ -113,6 +115,23 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return tuple(
             offer_at(one.near.centre, one.place, one.second, kilometres=one.near.kilometres)
             for one in held
+        )
+
+    def before_holding(self) -> None:
+        """What must be true before this call holds something; a call has one set of holds."""
+
+    def hold_again(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        if not offers:
+            return ()
+        self.before_holding()
+        work = self.work()
+        give_back_holds(work.connection, self.holder.id)
+        self.holds = True
+        held = ((offer, hold_same_slots(work, self.holder, offer)) for offer in offers)
+        return tuple(
+            offer_at(offer, *places, kilometres=offer.kilometres)
+            for offer, places in held
+            if places
         )
 
     def _room_for_second(

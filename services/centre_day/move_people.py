@@ -235,7 +235,7 @@ class MovePeople:
         connection = work.connection
         before = {one.dose: one for one in file.live}
         version = changes.move_appointments(connection, self.store.clock, file.id, to)
-        follow(connection, self.store, file.id, version, undoable=False)
+        follow(connection, self.store, file.id, version, undo_within=None)
         freed = [before[dose].place_id for dose in to]
         give_back_places(connection, file.id, freed)
         # Those that are blocked are nobody's; the others may be what somebody waits for.

@@ -332,6 +332,7 @@ def reach(
             session = session.but(number=given)
         else:
             session = session.but(caller=given, caller_kind=kind)
+        world.number_typed(given)
     return visit.at(session.moved("confirm"))
 
 
@@ -406,7 +407,9 @@ def _without_offers(session: Session, world: WebWorld) -> Session:
     if session.offers in {(), adjacent}:
         return session.but(offers=(), chosen=-1, adjacent=adjacent)
     world.let_go()
-    return session.but(offers=(), chosen=-1, adjacent=())
+    # Whoever asks the same again at once gets the same again: see `search_nearest`.
+    found = session.offers if session.found_for else ()
+    return session.but(offers=(), found=found, chosen=-1, adjacent=())
 
 
 def _search(visit: WebSession, world: WebWorld, session: Session) -> WebSession:

@@ -20,10 +20,6 @@ WRONG_A_PLACE = 40
 WISHES_A_REFERENCE = 3
 WISHES_A_PLACE = 60
 _IPV4_BITS, _IPV6_BITS = 32, 56
-_OURS = tuple(
-    ipaddress.ip_network(one)
-    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
-)
 _ALL = Subject("web_all", EVERYBODY)
 _LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK, failed=False))
 
@@ -35,17 +31,6 @@ def place_of(address: str) -> str:
         return "nowhere"
     bits = _IPV4_BITS if found.version == 4 else _IPV6_BITS  # noqa: PLR2004
     return str(ipaddress.ip_network((found, bits), strict=False))
-
-
-def place_outside(address: str) -> str:
-    """The same; empty for an address of our own network, which is a proxy nobody told us about.
-
-    Everybody comes from there then, and what limits one place would close the site.
-    """
-    found = ip_of(address)
-    if found is None or found.is_loopback or any(found in network for network in _OURS):
-        return ""
-    return place_of(address)
 
 
 def before_try(connection: Connection, store: Store, *, what: str, place: str) -> Tries:

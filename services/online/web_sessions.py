@@ -32,6 +32,7 @@ from services.call.take_turn import AlreadyAnswered, Turn
 from services.call.world import CallWorld, near_search
 from services.campaign.campaign import Campaign
 from services.centres.directory import NearbyCentre
+from services.online import shares
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds, take_back
@@ -40,16 +41,11 @@ from services.work import Work
 
 # A page is read more slowly than a sentence is heard, and asks for nothing meanwhile.
 LEASE = timedelta(minutes=5)
-# So many visits of one place (a care home, a town behind one address of its telephone company) may
-# hold something at the same time.
-HOLDING_AT_A_PLACE = 100
 _ID_LETTERS = 33
 _HEARD_LETTERS = 16
 FIRST_STEP = "for_whom"
-
-
-class TooManyHere(Exception):
-    """One place holds so much that it gets nothing more until some of that is booked or free."""
+# The page whose answer books; and the one that is only looked at, again and again.
+_BOOKS, _LOOKED_AT = "confirm", frozenset({web_sessions.PARTNER_WAITS})
 
 
 class NotProved(Exception):
@@ -111,6 +107,8 @@ class WebSession:
     last: str = ""
     # The number (E.164) to which a code was texted that was typed back here; empty for none.
     proved: str = ""
+    # How long its page could be seen when this was read.
+    seen_for: timedelta = field(default=timedelta.max, compare=False)
 
     @property
     def step(self) -> str:
@@ -217,7 +215,7 @@ class WebWorld(CallWorld):
     def reach_of(self, number: str | None) -> Reach:
         """A number that is typed here proves nothing but by its code."""
         if number and number == self.proved:
-            return Reach(Proof.CODE)
+            return Reach(Proof.CODE, self.place)
         return Reach(place=self.place)
 
     def confirm(self, order: BookingOrder) -> str | Unbooked:
@@ -231,15 +229,16 @@ class WebWorld(CallWorld):
         """Give back all that this visit holds (changes)."""
         give_back_holds(self.transaction(), self.holder.id)
 
-    def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
-        """As everywhere, but no place may keep very much from all others. Raises TooManyHere."""
+    def before_holding(self) -> None:
+        """Nobody keeps more than a share from all others (changes). Raises TooManyHere."""
         # Whoever holds something already, or is the second of two, goes on.
-        if not self.holds and not self.session.second_person:
-            visit_id, clock = self.turn.call_id, self.store.clock
-            found = web_sessions.others_that_hold(self.reading(), clock, visit_id)
-            if found >= HOLDING_AT_A_PLACE:
-                raise TooManyHere
-        return super().hold_nearest(search)
+        is_new = not self.holds and not self.session.second_person
+        shares.make_room(self.transaction(), self.store, self.turn.call_id, is_new=is_new)
+
+    def number_typed(self, number: str) -> None:
+        """Note a number (E.164) that was typed: it holds for one visit at a time (changes)."""
+        if self.store.shares.per_number:
+            shares.number_typed(self.transaction(), self.store, self.turn.call_id, number)
 
     def hold_slot(self, slot_id: int, search: Search) -> tuple[Offer, ...]:
         """Hold this very slot of the centre that is searched, if the search allows it."""
@@ -275,17 +274,24 @@ def new_web_session(  # noqa: PLR0917
     session: Session | None = None,
     typed: Mapping[str, str] | None = None,
     place: str = "",
+    browser: str = "",
 ) -> WebSession:
     """Store a visit that begins here, or with what is known already (number 1).
 
-    `place` is where it begins (`services.online.attempts.place_outside`); empty: it counts for
-    none.
+    `place` is where it begins (`services.online.attempts.place_of`), `browser` is what the browser
+    is known by; empty: it counts for none.
     """
     session = session or Session(step=FIRST_STEP)
     visit = WebSession(visit_id, 1, language, session.but(language=language), typed=typed or {})
     database = store.database
     with database.statement() as connection, database.one_writer():
-        _add(connection, store, visit, store.vault.index("web place", place) if place else None)
+        _add(
+            connection,
+            store,
+            visit,
+            place_idx=store.vault.index("web place", place or None),
+            browser_idx=store.vault.index("web browser", browser or None),
+        )
     return visit
 
 
@@ -397,6 +403,17 @@ def answer(  # noqa: PLR0917
     return WebAnswer(after, acted=True, message_ids=tuple(world.messages))
 
 
+def is_too_quick(store: Store, visit: WebSession, number: int, step: str) -> bool:
+    """Whether an answer comes sooner than a person has read its page.
+
+    The page was there at the earliest when the last answer was stored. A copy of an answer is none.
+    """
+    if number != visit.number or visit.is_over or step in _LOOKED_AT:
+        return False
+    pace = store.pace
+    return visit.seen_for < (pace.book_after if step == _BOOKS else pace.answer_after)
+
+
 def _holds_on(before: WebSession, after: WebSession) -> bool:
     """Whether what was held before is held on: what this answer found has its whole time."""
     held = after.session.offers or after.session.adjacent
@@ -421,7 +438,12 @@ def end(store: Store, visit_id: str, outcome: str = WebSessionOutcome.ENDED) -> 
 
 
 def _add(
-    connection: Connection, store: Store, visit: WebSession, place_idx: bytes | None = None
+    connection: Connection,
+    store: Store,
+    visit: WebSession,
+    *,
+    place_idx: bytes | None = None,
+    browser_idx: bytes | None = None,
 ) -> None:
     web_sessions.add(
         connection,
@@ -432,6 +454,7 @@ def _add(
         language=visit.language,
         body=_body(visit),
         place_idx=place_idx,
+        browser_idx=browser_idx,
     )
 
 
@@ -466,4 +489,5 @@ def _web_session(row: WebSessionRow) -> WebSession:
         page=values.get("page", ""),
         last=values.get("last", ""),
         proved=values.get("proved", ""),
+        seen_for=row.read_at - row.seen_at,
     )

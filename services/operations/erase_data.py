@@ -16,7 +16,7 @@ import structlog
 
 from models import attempts
 from models.accounts import approvals, staff
-from models.booking import bookings, reach
+from models.booking import bookings, clusters, reach
 from models.call import calls, pace, resume, turns
 from models.centre_day import attendance
 from models.clock import Clock
@@ -57,6 +57,9 @@ OFFERS_KEPT = timedelta(days=365)
 UNDECIDED = timedelta(days=30)
 # That somebody asked to be told or erased, and when it was done: a complaint may ask for it.
 REQUESTS_KEPT = timedelta(days=365)
+
+# By what bookings resemble others: as long as that is looked for.
+CLUSTERS_KEPT = timedelta(hours=48)
 
 log = structlog.get_logger()
 
@@ -145,6 +148,7 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "resume codes": (resume.forget_codes, KEPT),
     "codes typed back": (reach_codes.forget, KEPT),
     "where bookings came from": (reach.forget_places, KEPT),
+    "what bookings resemble": (clusters.forget, CLUSTERS_KEPT),
     "paces": (pace.forget, PACE_KEPT),
     "lines": (phone_lines.forget, LINES_KEPT),
     "attendance": (attendance.forget, AFTER_APPOINTMENT),

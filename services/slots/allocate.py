@@ -30,6 +30,8 @@ class Channel(StrEnum):
     # A freed place goes to whoever waits longest; a supervisor moves people when a centre closes.
     WAITING = "waiting"
     SUPERVISOR = "supervisor"
+    # The service itself frees what nobody could be told of.
+    SYSTEM = "system"
 
 
 # Where no person of ours looks at what is asked for.

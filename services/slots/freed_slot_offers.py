@@ -8,9 +8,10 @@ the next offer; the hold runs out all the same, and the place is there for every
 The time of an offer counts from when it can be told: what is freed at night is kept until the
 morning and so much longer. Whom nobody may tell in time is passed over for that place.
 
-What counts as freed are places that somebody had booked, and new ones. A hold that is given back or
-runs out is none: the place was to be had by all before, and somebody was choosing it. What was
-cancelled is kept for a while, so that it can be taken back: it is freed at the end of that.
+What counts as freed are places that somebody had booked, new ones, and those whose hold ran out: in
+the next sweep what nobody took since is offered (`jobs.scheduler.tidy`). A hold that is given back
+is none: the place was to be had by all before, and somebody was choosing it. What was cancelled is
+kept for a while, so that it can be taken back: it is freed at the end of that.
 """
 
 from __future__ import annotations

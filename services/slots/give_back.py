@@ -103,11 +103,16 @@ def undoing(booking_id: str) -> str:
 
 
 def keep_for_undo(
-    connection: Connection, store: Store, booking_id: str, place_ids: Sequence[int]
+    connection: Connection,
+    store: Store,
+    booking_id: str,
+    place_ids: Sequence[int],
+    *,
+    within: timedelta = UNDO_WITHIN,
 ) -> list[int]:
     """Take cancelled places from a booking, and keep them until nobody can take that back.
 
-    Gives those that are not kept, for they are blocked.
+    That is possible `within` this time. Gives those that are not kept, for they are blocked.
     """
     kept = places.unbook_and_hold(
         connection,
@@ -115,7 +120,7 @@ def keep_for_undo(
         booking_id,
         place_ids,
         keeper=undoing(booking_id),
-        window=UNDO_WITHIN + UNDO_GRACE,
+        window=within + UNDO_GRACE,
     )
     others = [one for one in place_ids if one not in kept]
     if others:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from time import monotonic as time_passed
 from zoneinfo import ZoneInfo
 
+from flows.session import Offer
 from models.slots.places import HeldPlace, SlotQuery, Window
 from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Holder, Pair
@@ -113,6 +114,21 @@ def hold_adjacent(
             if held:
                 return held[0]
     return None
+
+
+def hold_same_slots(work: Work, holder: Holder, offer: Offer) -> tuple[HeldPlace, ...]:
+    """Hold a place of each slot of an offer once more; nothing where one of them has none left."""
+    allocator = Allocate(work, holder)
+    held: list[HeldPlace] = []
+    for slot_id in (offer.slot_id, offer.second_slot_id):
+        if not slot_id:
+            continue
+        place = allocator.hold_slot(slot_id)
+        if place is None:
+            give_back_holds(work.connection, holder.id, [one.place_id for one in held])
+            return ()
+        held.append(place)
+    return tuple(held)
 
 
 def windows(

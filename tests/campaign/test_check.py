@@ -75,7 +75,7 @@ def test_what_a_campaign_leaves_out_is_said(check, tmp_path):
     assert done.exit_code == 0
     (told,) = [line for line in done.stdout.splitlines() if line.startswith("  texts: ")]
     sent, left_out = told.removeprefix("  texts: ").split("; left out: ")
-    assert sent == "confirmation (always), reminder, offer"
+    assert sent == "confirmation (always), code (always), reminder, offer, already (always)"
     assert {"changed", "closed", "unfinished", "reply"} <= set(left_out.split(", "))
     assert not {"confirmation", "reminder", "offer"} & set(left_out.split(", "))
 

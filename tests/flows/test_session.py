@@ -69,6 +69,9 @@ sessions = st.builds(
     territory=texts,
     offers=st.lists(some_offers, max_size=3).map(tuple),
     offered=st.lists(numbers, max_size=9).map(tuple),
+    found_for=texts,
+    found_at=texts,
+    found=st.lists(some_offers, max_size=3).map(tuple),
     chosen=st.integers(-1, 2),
     number=texts,
     number_answered=st.booleans(),
@@ -101,7 +104,7 @@ def test_every_field_survives_on_its_own():
     other: dict[str, Any] = {"str": "x", "bool": True, "int": 7, "float": 1.5}
     for field in dataclasses.fields(Session):
         value: Any
-        if field.name in {"offers", "adjacent"}:
+        if field.name in {"offers", "adjacent", "found"}:
             value = PLENTY
         elif field.name == "mine":
             value = MY_PAIR

@@ -15,8 +15,9 @@ from tests.support.keeper import ROOT
 # <Record>, and record, recordingStatusCallback, recordingTrack, transcribe … of other verbs and of
 # the REST paths, however they are spelled.
 ASKS = re.compile(r"record(?!ing\b|_delivery\b|_call_status\b)|transcri", re.IGNORECASE)
-# What plays a file of ours that was spoken by an actor.
-PLAYS = {"recording"}
+# What plays a file of ours that was spoken by an actor, and what deletes at the provider what it
+# keeps of a text or call.
+PLAYS = {"recording", "TwilioRecords", "ProviderRecords"}
 
 
 def names(source: str) -> set[str]:

@@ -363,7 +363,7 @@ def test_a_campaign_that_lists_none_sends_all():
 def test_a_campaign_sends_what_it_lists_and_the_confirmation():
     listed = campaign("reminder_tomorrow_short", "callback_lost")
     # A person who forgot that they are booked is told in any case, too.
-    sent = {"confirmation", "already", "reminder", "callback_lost"}
+    sent = {"confirmation", "code", "already", "reminder", "callback_lost"}
     assert {name for name in NAMES if texts.wanted(listed, name)} == sent
     assert set(texts.left_out(listed)) == set(NAMES) - sent
 

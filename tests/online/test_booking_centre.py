@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,7 +14,8 @@ from sqlalchemy import select
 
 from models.slots.tables import slot
 from services.online import web_sessions
-from services.online.attempts import place_of, place_outside
+from services.online.attempts import place_of
+from services.store import NO_SHARES
 from tests.admission.test_gate import FORM, gate_of, statements
 from tests.online.test_booking import Visitor
 from tests.support.house import BASE, NOON, House, campaign_with, house, mornings
@@ -236,11 +238,8 @@ def test_the_waiting_room_leads_back_to_the_centre(sqlite_url: str):
 # ---------------------------------------------------------------- what one place may hold
 
 
-def test_one_place_holds_so_much_and_then_is_told_whom_to_ring(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(web_sessions, "HOLDING_AT_A_PLACE", 3)
-    with house(database_url) as made:
+def test_one_place_holds_so_much_and_then_is_told_whom_to_ring(database_url: str):
+    with house(database_url, shares=replace(NO_SHARES, per_address=3)) as made:
         made.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=9)
 
         def come(address: str) -> Visitor:
@@ -266,15 +265,14 @@ def test_one_place_holds_so_much_and_then_is_told_whom_to_ring(
         refused.sends(where="75011").is_at("creneaux")
         clock_of(made).moment += web_sessions.LEASE + timedelta(seconds=1)
         come("192.0.2.1").comes_to_offers()
-        # Behind a proxy that nobody told us about everybody has its address.
-        for _ in range(5):
-            come("10.1.2.3").comes_to_offers()
+        # A proxy that nobody told us about, and this machine, are places like all others.
+        for ours in ("10.1.2.3", "127.0.0.1", "fd00::1"):
+            for _ in range(3):
+                come(ours).comes_to_offers()
+            come(ours).starts().is_born().sends(where="75011").is_at("commune")
 
 
-def test_a_home_is_one_place_and_our_own_network_is_none():
+def test_a_home_is_one_place():
     assert place_of("2001:db8:1:200::1") == place_of("2001:db8:1:2ff::9")
     assert place_of("2001:db8:1:200::1") != place_of("2001:db8:1:300::1")
-    assert place_outside("2001:db8:1:200::1") == place_of("2001:db8:1:2ff::9")
-    assert place_outside("::ffff:198.51.100.7") == place_of("198.51.100.7")
-    for ours in ("127.0.0.1", "::1", "10.9.8.7", "192.168.1.1", "fd00::1", "::ffff:10.0.0.1", ""):
-        assert place_outside(ours) == ""
+    assert place_of("::ffff:198.51.100.7") == place_of("198.51.100.7")

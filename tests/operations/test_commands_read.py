@@ -51,6 +51,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "keys reseal": None,
     "keys retire": None,
     "messages costs": ("--month", "2026-11"),
+    "messages held": (),
     "messages pending": (),
     "messages resend": ("--topic", "confirmation", "--since", "24h", "--dry-run"),
     "migrate": None,

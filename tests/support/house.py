@@ -53,7 +53,7 @@ from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.service import Service
 from services.short_links import Links
-from services.store import NO_LIMITS, ReachLimits, Store
+from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
 from tests.support.shared_work import share_statements, share_url_builders
 from wiring import make_app
 from wiring_parts import Parts
@@ -148,6 +148,8 @@ class House:
         chance: Any = None,
         links: bool = False,
         reach: ReachLimits = NO_LIMITS,
+        pace: PaceLimits = NO_PACE,
+        shares: HoldShares = NO_SHARES,
     ) -> None:
         self.clock = clock or FixedClock(NOON)
         self.database = Database(url)
@@ -161,6 +163,9 @@ class House:
             Links(BASE, "a-secret-of-the-tests") if links else None,
             # Most tests book many people from one address; the limits have tests of their own.
             reach,
+            # Nor are they slow.
+            pace,
+            shares,
         )
         self.woken = WokenUp()
         self.settings = config.Settings(

@@ -598,6 +598,29 @@ def test_the_scheduler_back_to_life_offers_what_is_still_free(service: House):
     assert holder(service, one) == second
 
 
+def test_a_hold_that_ran_out_is_offered_to_who_waits_before_others_find_it(service: House):
+    """Somebody chose the last place and left: who waits did not ask without end, and has it."""
+    service.opens_centre("1", starts=mornings(1), capacity=1)
+    assert holds(service, "CA-left")
+    entry = joins(service, 1)
+    (one,) = place_ids(service)
+    scheduler.tidy(service.store, lambda: [CAMPAIGN])
+    assert holder(service, one) == "CA-left"
+    clock_of(service).advance(CAMPAIGN.hold_lease + MINUTE)
+    assert scheduler.tidy(service.store, lambda: [CAMPAIGN]) == 1
+    assert holder(service, one) == entry
+    assert holds(service, "CA-quick") == []
+    assert stands(service, entry).state == EntryState.OFFERED
+
+
+def test_a_hold_that_ran_out_is_everybodys_where_nobody_waits(service: House):
+    service.opens_centre("1", starts=mornings(1), capacity=1)
+    assert holds(service, "CA-left")
+    clock_of(service).advance(CAMPAIGN.hold_lease + MINUTE)
+    scheduler.tidy(service.store, lambda: [CAMPAIGN])
+    assert holds(service, "CA-quick")
+
+
 def test_the_scheduler_does_it(service: House):
     (booking,) = full(service)
     (one,) = place_ids(service)

@@ -30,13 +30,15 @@ from flows.understanding import COUNTRY_ZONE
 from services.call import resume_call
 from services.online import answers, partner, prove_number, web_sessions
 from services.online.answers import NotTaken, may_show
-from services.online.attempts import place_of, place_outside
+from services.online.attempts import place_of
+from services.online.shares import TooManyHere
 from services.online.web_sessions import Act, WebSession, WebSessionOutcome
 from services.partners.near import PartnerOffer, near
 from services.ports import WakeUp
 from services.public.centres import PublicCentre, PublicCentres
 from services.service import Service
 from services.store import Store
+from services.telemetry import TOO_QUICK
 from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
@@ -155,9 +157,14 @@ class BookingPages:
             used = known.is_over or _is_begun(known)
             return ticket_is_used() if used else self._leads_to(known)
         typed = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot} if asked.centre else {}
-        session_id, place = named or web_sessions.new_id(store), place_outside(address())
-        made = web_sessions.new_web_session(store, language(), session_id, session, typed, place)
-        return self._leads_to(made)
+        session_id = named or web_sessions.new_id(store)
+        browser = self.cookie.browser(request) or store.chance.identifier()
+        made = web_sessions.new_web_session(
+            store, language(), session_id, session, typed, place_of(address()), browser
+        )
+        response = self._leads_to(made)
+        self.cookie.write_browser(response, browser)
+        return response
 
     def _first(self, asked: AskedCentre, wrong: NotTaken | None = None) -> str:
         """The first question; the same for all visitors who ask for the same centre."""
@@ -294,6 +301,9 @@ class BookingPages:
         number, act = number_in(form.get("n", "")), _act(step, form)
         if act is None or (number == web_session.number and not may_show(web_session, step)):
             return self._leads_to(web_session)
+        if web_sessions.is_too_quick(self.store, web_session, number, step):
+            TOO_QUICK.labels(step).inc()
+            return self._shows(web_session, step, wrong=NotTaken("", "too_quick"), form=form)
         web_session = replace(web_session, session=web_session.session.but(language=language()))
         said = repr((step, sorted(form.items())))
         try:
@@ -308,7 +318,7 @@ class BookingPages:
             )
         except NotTaken as wrong:
             return self._shows(web_session, step, wrong=wrong, form=form)
-        except web_sessions.TooManyHere:
+        except TooManyHere:
             many = NotTaken("", "too_many_here")
             return self._shows(web_session, step, wrong=many, form=form)
         for message_id in led.message_ids:

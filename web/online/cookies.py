@@ -52,6 +52,8 @@ class WebSessionCookie(SignedWebSession):
     def __init__(self, key: str, *, https: bool) -> None:
         super().__init__("allo-visit", key, https=https)
         self._signer = URLSafeTimedSerializer(key, salt="allo-visit")
+        self._browser = SignedWebSession("allo-browser", key, https=https)
+        self._browsers = Signer(key, salt="allo-browser")
 
     def read(self, request: Request) -> str:
         """The id of the browser's web session; empty where it has none, or one of too long ago."""
@@ -66,6 +68,19 @@ class WebSessionCookie(SignedWebSession):
 
     def write(self, response: Response, visit_id: str) -> None:
         self.put(response, self._signer.dumps(visit_id))
+
+    def browser(self, request: Request) -> str:
+        """What this browser is known by, until it is closed; empty where it is not.
+
+        It outlives the web session, so that one browser does not hold places for several.
+        """
+        try:
+            return self._browsers.unsign(request.cookies.get(self._browser.name, "")).decode()
+        except (BadSignature, UnicodeDecodeError):
+            return ""
+
+    def write_browser(self, response: Response, browser: str) -> None:
+        self._browser.put(response, self._browsers.sign(browser).decode())
 
 
 class MyCookie(SignedWebSession):

@@ -33,8 +33,8 @@ from services.desk.search import SEARCHED, TOO_MANY
 from services.messages.deliver_message import OF_THE_DAY
 from services.ports import CallControl
 from services.store import Store
+from services.supervision import clusters, monitor, supervise
 from services.supervision import history as board_history
-from services.supervision import monitor, supervise
 from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board import iso
 from services.supervision.counts import ZONE
@@ -129,6 +129,7 @@ class _Reading:
             wall=wall,
             until=(found.began_at + LONGEST) if found and hangs else None,
             may_act=current().role == "supervisor" and not wall,
+            clusters=0 if wall else self._clusters(),
             # Every word that the page's script needs.
             spoken={part.removeprefix("desk."): words().part(part) for part in _SPOKEN},
             tiles=tiles(),
@@ -138,6 +139,11 @@ class _Reading:
             states=supervise.STATES,
             today=_today(self.store).isoformat(),
         )
+
+    def _clusters(self) -> int:
+        """How many groups of bookings that resemble one another are to be looked at."""
+        with self.store.database.statement() as connection:
+            return clusters.count(connection)
 
     @roles("supervisor", "operator", poll=True, moment=True)
     def etat(self) -> ResponseReturnValue:

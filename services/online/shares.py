@@ -1,0 +1,75 @@
+"""What visits of one browser, one number or one address may hold at one time.
+
+A script that begins one visit after the other held a whole centre. Of a browser, and of a number
+that was typed, the visit that was answered last holds on, and older ones give theirs up: whoever
+goes on on another device or in another window is nobody's rival. They are told on their page that
+the place is not kept any more; it is theirs all the same where it is still free when they confirm.
+A client address, behind which many people may be, gets nothing more beyond its share.
+
+Each is counted and changed in the transaction that holds, one of the same kind after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from models.database import Connection
+from models.dialects import one_after_another
+from models.online import web_sessions
+from services.slots.give_back import give_back_holds
+from services.store import NO_SHARES, Store
+from services.telemetry import HOLDS_GIVEN_UP
+
+
+class TooManyHere(Exception):
+    """One place holds so much that it gets nothing more until some of that is booked or free."""
+
+
+def make_room(connection: Connection, store: Store, visit_id: str, *, is_new: bool) -> None:
+    """Before a visit holds: what its browser and its number held for other visits is given up.
+
+    `is_new`: it holds nothing so far. Raises TooManyHere.
+    """
+    shares = store.shares
+    if shares == NO_SHARES:
+        return
+    mine = web_sessions.counts_by(connection, visit_id)
+    place = mine.place_idx if shares.per_address and is_new else None
+    browser = mine.browser_idx if shares.per_browser else None
+    phone = mine.phone_idx if shares.per_number else None
+    _one_at_a_time(connection, place=place, browser=browser, phone=phone)
+    if browser:
+        others = web_sessions.others_of_browser(connection, store.clock, visit_id, browser)
+        _give_up(connection, others[shares.per_browser - 1 :], "browser")
+    if phone:
+        others = web_sessions.others_of_phone(connection, store.clock, visit_id, phone)
+        _give_up(connection, others[shares.per_number - 1 :], "number")
+    if place:
+        found = web_sessions.others_that_hold(connection, store.clock, visit_id)
+        if found >= shares.per_address:
+            HOLDS_GIVEN_UP.labels("address").inc()
+            raise TooManyHere
+
+
+def number_typed(connection: Connection, store: Store, visit_id: str, number: str) -> None:
+    """Note the number (E.164) that a visit gives; other visits that gave it hold nothing more."""
+    phone = store.vault.index("phone", number)
+    web_sessions.set_phone(connection, visit_id, phone)
+    if not store.shares.per_number or not phone:
+        return
+    _one_at_a_time(connection, phone=phone)
+    others = web_sessions.others_of_phone(connection, store.clock, visit_id, phone)
+    _give_up(connection, others[store.shares.per_number - 1 :], "number")
+
+
+def _one_at_a_time(connection: Connection, **named: bytes | None) -> None:
+    """Two visits of one kind would each overlook what the other one is about to hold."""
+    one_after_another(
+        connection, [f"hold {name}".encode() + idx for name, idx in named.items() if idx]
+    )
+
+
+def _give_up(connection: Connection, holders: Sequence[str], kind: str) -> None:
+    for holder in holders:
+        give_back_holds(connection, holder)
+        HOLDS_GIVEN_UP.labels(kind).inc()

@@ -1,0 +1,276 @@
+"""One browser, one number and one address hold no more than their share, across visits."""
+
+from __future__ import annotations
+
+import threading
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import select
+
+from models.online import web_sessions as rows
+from models.online.tables import visit as visit_table
+from models.slots.tables import place
+from services.online import shares as shares_of
+from services.operations.erase_data import erase_data
+from services.store import NO_SHARES, HoldShares, ReachLimits
+from tests.online.test_reach import code_to
+from tests.online.visitors import BORN, Visitor
+from tests.support.house import House, campaign_with, house, mornings
+from tests.support.rows import clock_of, rows_of
+
+NUMBER = "0612345678"
+ONE_CENTRE = campaign_with(few_places=1)
+VISIT_COOKIE = "__Host-allo-visit"
+
+
+@pytest.fixture
+def site(database_url: str) -> Iterator[House]:
+    """A site with the shares of production, and three addresses at most."""
+    shares = replace(HoldShares(), per_address=3)
+    with house(database_url, campaign=ONE_CENTRE, shares=shares) as one:
+        one.opens_centre("1", starts=mornings(20), capacity=9)
+        yield one
+
+
+def at_offers(one: House, address: str = "192.0.2.7") -> Visitor:
+    return Visitor(one, address=address).comes_to("creneaux")
+
+
+def drops_its_visit(visitor: Visitor) -> Visitor:
+    """A script that forgets the visit it was on, and begins another one."""
+    visitor.client.delete_cookie(VISIT_COOKIE, domain="allo.example")
+    return visitor.comes_to("creneaux")
+
+
+def holders(one: House) -> set[str]:
+    live = select(place.c.held_by).where(
+        place.c.held_by.is_not(None), place.c.hold_expires_at > one.clock.at()
+    )
+    return {row.held_by for row in rows_of(one.database, live)}
+
+
+def gives_number(visitor: Visitor, number: str = NUMBER) -> Visitor:
+    visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
+    return visitor.presses("/rendez-vous/joindre", number=number, wish="number")
+
+
+# ---------------------------------------------------------------- one browser
+
+
+def test_a_browser_that_begins_anew_gives_up_what_it_held(site: House):
+    visitor = at_offers(site)
+    for _ in range(6):
+        drops_its_visit(visitor)
+        assert len(holders(site)) == 1
+
+
+def test_without_the_share_it_keeps_the_places_of_every_visit(database_url: str):
+    """The weakness, with the guard off."""
+    with house(database_url, campaign=ONE_CENTRE) as one:
+        one.opens_centre("1", starts=mornings(20), capacity=9)
+        visitor = at_offers(one)
+        for _ in range(3):
+            drops_its_visit(visitor)
+        assert len(holders(one)) == 4
+
+
+def test_the_older_visit_is_told_and_books_its_place_where_it_is_free(site: House):
+    visitor = at_offers(site)
+    visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
+    visitor.presses("/rendez-vous/joindre", wish="none")
+    older = visitor.client.get_cookie(VISIT_COOKIE, domain="allo.example")
+    assert older is not None
+    drops_its_visit(visitor)
+    visitor.client.set_cookie(VISIT_COOKIE, older.value, domain="allo.example")
+    visitor.goes("/rendez-vous/confirmer").reads("Le créneau n’est plus gardé")
+    visitor.presses("/rendez-vous/confirmer")
+    assert visitor.path.endswith("fait")
+
+
+def test_two_browsers_of_one_home_hold_each_their_own(site: House):
+    at_offers(site)
+    at_offers(site)
+    assert len(holders(site)) == 2
+
+
+def test_a_cookie_that_was_made_up_is_no_browser(site: House):
+    visitor = Visitor(site)
+    visitor.client.set_cookie("__Host-allo-browser", "somebody.else", domain="allo.example")
+    visitor.comes_to("creneaux")
+    kept = visitor.client.get_cookie("__Host-allo-browser", domain="allo.example")
+    assert kept is not None
+    assert kept.value != "somebody.else"
+    assert kept.http_only
+    assert kept.secure
+    assert kept.expires is None
+
+
+# ---------------------------------------------------------------- one number
+
+
+def test_a_number_that_is_typed_holds_for_the_visit_that_gave_it_last(site: House):
+    first = gives_number(at_offers(site))
+    second = gives_number(at_offers(site, "192.0.2.8"))
+    assert len(holders(site)) == 1
+    first.goes("/rendez-vous/confirmer").reads("Le créneau n’est plus gardé")
+    second.presses("/rendez-vous/confirmer")
+    assert second.path.endswith("fait")
+
+
+def test_a_couple_on_one_number_is_one_visit_and_holds_for_both(site: House):
+    visitor = Visitor(site).sends("/rendez-vous", whom="two")
+    visitor.presses("/rendez-vous/naissance", **BORN)
+    visitor.presses("/rendez-vous/commune", where="75011")
+    gives_number(visitor)
+    visitor.presses("/rendez-vous/confirmer")
+    visitor.presses("/rendez-vous/fait")
+    visitor.presses("/rendez-vous/naissance", day="4", month="5", year="1941")
+    assert visitor.path.endswith("creneaux")
+    assert len(holders(site)) == 1
+
+
+def test_who_proved_the_number_keeps_what_they_hold(database_url: str):
+    """A stranger who types it afterwards takes nothing from its owner."""
+    limits = ReachLimits(per_birth_date=1)
+    with house(database_url, campaign=ONE_CENTRE, shares=HoldShares(), reach=limits) as one:
+        one.opens_centre("1", starts=mornings(20), capacity=9)
+        gives_number(at_offers(one), "0612000001").presses("/rendez-vous/confirmer")
+        owner = Visitor(one, address="192.0.2.9").sends("/rendez-vous", whom="two")
+        owner.presses("/rendez-vous/naissance", **BORN)
+        owner.presses("/rendez-vous/commune", where="75011")
+        gives_number(owner).presses("/rendez-vous/confirmer")
+        assert owner.path.endswith("code")
+        code = code_to(one, "+33612345678")
+        owner.presses("/rendez-vous/code", code=code, wish="code")
+        # The first of two is booked, and the place beside is held for the second.
+        assert owner.path.endswith("fait")
+        kept = holders(one)
+        assert len(kept) == 1
+        gives_number(Visitor(one, address="192.0.2.10").comes_to("creneaux"))
+        assert holders(one) > kept
+
+
+# ---------------------------------------------------------------- one address
+
+
+@pytest.mark.parametrize("address", ["198.51.100.7", "10.1.2.3", "127.0.0.1", "2001:db8:1:200::1"])
+def test_an_address_holds_its_share_whatever_address_it_is(site: House, address: str):
+    """Found behind a private proxy that nobody counted: there was no limit at all."""
+    for _ in range(3):
+        at_offers(site, address)
+    refused = Visitor(site, address=address).comes_to("commune")
+    refused.presses("/rendez-vous/commune", where="75011")
+    assert refused.status == 422
+    refused.reads("Beaucoup de demandes gardent déjà des créneaux", 'value="75011"')
+    assert len(holders(site)) == 3
+    clock_of(site).advance(timedelta(minutes=6))
+    refused.presses("/rendez-vous/commune", where="75011")
+    assert refused.path.endswith("creneaux")
+
+
+def test_a_home_is_one_network_of_ipv6(site: House):
+    for number in range(3):
+        at_offers(site, f"2001:db8:1:2{number:02x}::1")
+    refused = Visitor(site, address="2001:db8:1:2ff::9").comes_to("commune")
+    assert refused.presses("/rendez-vous/commune", where="75011").status == 422
+    at_offers(site, "2001:db8:1:300::1")
+
+
+def test_fifty_families_behind_one_address_hold_at_one_time(sqlite_url: str):
+    with house(sqlite_url, campaign=ONE_CENTRE, shares=HoldShares()) as one:
+        one.opens_centre("1", starts=mornings(30), capacity=9)
+        for _ in range(50):
+            at_offers(one)
+        assert len(holders(one)) == 50
+
+
+# ---------------------------------------------------------------- races
+
+
+def comes_at_once(one: House, count: int) -> list[int]:
+    """So many visits of one address that search at the same moment; gives their statuses."""
+    visitors = [Visitor(one).comes_to("commune") for _ in range(count)]
+
+    def searches(visitor: Visitor) -> int:
+        return visitor.presses("/rendez-vous/commune", where="75011").status
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(searches, visitors))
+
+
+def test_visits_that_search_at_once_do_not_all_pass_the_last_of_a_share(site: House):
+    assert sorted(comes_at_once(site, 6)) == [200] * 3 + [422] * 3
+    assert len(holders(site)) == 3
+
+
+def together(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
+    """No lock, and everybody has counted before anybody holds."""
+    arrived = threading.Barrier(count, timeout=20)
+    counted = getattr(rows, name)
+
+    def counts_together(*args: Any, **options: Any) -> Any:
+        found = counted(*args, **options)
+        arrived.wait()
+        return found
+
+    monkeypatch.setattr(shares_of, "one_after_another", lambda *_: None)
+    monkeypatch.setattr(rows, name, counts_together)
+
+
+def test_without_the_lock_they_do(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
+    """The guard off, as a control; SQLite has one writer at a time anyway."""
+    with house(postgres_url, campaign=ONE_CENTRE, shares=HoldShares(per_address=3)) as one:
+        one.opens_centre("1", starts=mornings(20), capacity=9)
+        together(monkeypatch, "others_that_hold", 6)
+        assert comes_at_once(one, 6) == [200] * 6
+
+
+def types_at_once(one: House, count: int) -> int:
+    """So many visits that give one number at the same moment; gives how many hold on."""
+    visitors = [at_offers(one, f"192.0.2.{number}") for number in range(count)]
+    for visitor in visitors:
+        visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
+
+    def types(visitor: Visitor) -> None:
+        visitor.presses("/rendez-vous/joindre", number=NUMBER, wish="number")
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(types, visitors))
+    return len(holders(one))
+
+
+def test_visits_that_type_one_number_at_once_hold_for_one(site: House):
+    assert types_at_once(site, 4) == 1
+
+
+def test_without_the_lock_they_hold_for_all(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
+    with house(postgres_url, campaign=ONE_CENTRE, shares=HoldShares()) as one:
+        one.opens_centre("1", starts=mornings(20), capacity=9)
+        together(monkeypatch, "others_of_phone", 4)
+        assert types_at_once(one, 4) == 4
+
+
+# ---------------------------------------------------------------- what is kept of it
+
+
+def test_by_what_a_visit_counts_is_erased_with_what_was_given(site: House):
+    gives_number(at_offers(site))
+    named = select(visit_table.c.browser_idx, visit_table.c.phone_idx, visit_table.c.place_idx)
+    (row,) = rows_of(site.database, named)
+    assert None not in row
+    clock_of(site).advance(timedelta(hours=25))
+    erase_data(site.store)
+    (row,) = rows_of(site.database, named)
+    assert tuple(row) == (None, None, None)
+
+
+def test_a_new_store_has_the_shares_of_production():
+    assert HoldShares() == HoldShares(50, 1, 1)
+    assert HoldShares(0, 0, 0) == NO_SHARES
