@@ -382,11 +382,11 @@ def test_more_than_fifty_people_are_not_freed_by_one(
     assert states(crowded) == ["confirmed"] * 6
     # Another supervisor agrees, and it is said again.
     (asked,) = four_eyes.waiting(crowded.store)
-    assert (asked.kind, asked.people) == (four_eyes.CLUSTER, 6)
+    assert (asked.kind, asked.people) == (four_eyes.CLUSTER, 5)
     assert four_eyes.give(crowded.store, crowded.employs("supervisor"), asked.id)
     answer = chief.post(f"{PAGE}/liberer", data={"cluster": cluster, "why": WHY})
     assert answer.status_code in {200, 303}
-    assert states(crowded) == ["cancelled"] * 6
+    assert states(crowded).count("cancelled") == 5
 
 
 def test_freeing_asks_for_the_password_again_where_it_was_long_ago(crowded: House):
