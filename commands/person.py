@@ -123,7 +123,7 @@ def _add_erase(
         """
         given = _read_person()
         with _refusals():
-            plan = person_rights.plan(store, given)
+            plan = person_rights.look_as_operator(store, given, by=_by(), reason=reason)
         for line in _planned(plan):
             click.echo(line)
         if dry_run:

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_sign_in import LOGIN, PASSWORD, Desk, desk, looks_right
+from tests.support.forms import code_of, has_code
 from tests.support.house import MOBILE, mornings
 from tests.support.leaks import leaks, ways_to_write
 
@@ -32,9 +33,11 @@ def kept(one: Desk) -> list[str]:
 
 def test_a_person_is_told_and_nothing_of_them_stays_in_the_browser(desk: Desk):
     desk.house.opens_centre("1", starts=mornings(20), capacity=2)
-    desk.house.employs("agent", login=LOGIN, password=PASSWORD)
+    agent = desk.house.employs("agent", login=LOGIN, password=PASSWORD)
+    secret = has_code(desk.house, agent.id)
     desk.goes("/connexion?next=/poste/personne")
     desk.types(LOGIN, PASSWORD)
+    desk.types(code_of(desk.house, secret))
     page = desk.page
     looks_right(desk)
 

@@ -25,6 +25,7 @@ from commands import bookings as bookings_command
 from commands import person as person_command
 from jobs.queues import RedisWakeUp
 from models import attempts
+from models.accounts.tables import staff_act
 from models.all_tables import metadata
 from models.booking.tables import booking
 from models.call import pace
@@ -647,6 +648,9 @@ def test_erasing_says_first_what_goes_and_asks(town: House):
     assert dry.exit_code == 0
     assert "an appointment that is ahead is cancelled: 2026-11-26T09:00" in dry.stdout
     assert "booking: 1" in dry.stdout
+    # Looking is an act as well.
+    looked = select(staff_act.c.what).order_by(staff_act.c.id.desc()).limit(1)
+    assert rows_of(town.database, looked) == [(person_rights.LOOKED,)]
     no = run(town, "erase", "--reason", "post", typed=f"{PROOF}n\n")
     assert no.exit_code == 1
     assert values_left(town) == before
