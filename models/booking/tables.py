@@ -59,10 +59,16 @@ booking = Table(
         "keyed hash of the client address or the line that booked on a number without a proof",
     ),
     may(
-        "name_idx", LookUp(way=LookUpWay.LAPSES), "of the name; this and the next two for 48 hours"
+        "name_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "keyed hash of the name; this and the next two for 48 hours",
     ),
-    may("prefix_idx", LookUp(way=LookUpWay.LAPSES), "of the number without its last two digits"),
-    may("client_idx", LookUp(way=LookUpWay.LAPSES), "of the client address"),
+    may(
+        "prefix_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "keyed hash of the number without its last two digits",
+    ),
+    may("client_idx", LookUp(way=LookUpWay.LAPSES), "keyed hash of the client address"),
     index("ix_booking_dob_idx", "dob_idx"),
     index("ix_booking_phone_idx", "phone_idx"),
     index("ix_booking_last_start_at", "last_start_at"),
