@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import threading
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from granian import _futures as scheduling
 
 from web.admission.parts import Environ
 from web.admission.whole_requests import IN_MEMORY, MOST_BYTES, WholeRequests
 
 FORM = "application/x-www-form-urlencoded"
-
-
-Sent = Callable[..., "Client"]
 
 
 class Headers(list[tuple[str, str]]):
@@ -56,16 +49,11 @@ class Client:
 
     chunks: list[bytes]
     comes_whole: bool = True
-    answered: threading.Event = field(default_factory=threading.Event)
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
 
-    def __call__(self) -> asyncio.Future[bytes]:
-        """The server's promise of the body, which its own thread keeps a little later."""
-        return asyncio.ensure_future(self._whole())
-
-    async def _whole(self) -> bytes:
+    async def __call__(self) -> bytes:
         return b"".join([chunk async for chunk in self])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -76,15 +64,13 @@ class Client:
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.status, self.headers, self.body = status, dict(headers), body
-        self.answered.set()
 
     def response_str(self, status: int, headers: list[tuple[str, str]], body: str) -> None:
         self.response_bytes(status, headers, body.encode())
 
     def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None:
-        body = Path(file).read_bytes()
+        self.response_bytes(status, headers, Path(file).read_bytes())
         Path(file).unlink()
-        self.response_bytes(status, headers, body)
 
 
 def tells(environ: Environ, start_response: Any) -> list[bytes]:
@@ -96,23 +82,16 @@ def tells(environ: Environ, start_response: Any) -> list[bytes]:
     return [json.dumps(seen).encode()]
 
 
-@pytest.fixture(params=["asked first", "by its coroutine"])
-def sent(request: pytest.FixtureRequest) -> Callable[..., Client]:
-    """What the client gets, by either way that the server has of telling of a request."""
+def sent(client: Client, scope: Scope, app: Any = tells, **given: Any) -> Client:
+    """What the client gets."""
 
-    def send(client: Client, scope: Scope, app: Any = tells, **given: Any) -> Client:
-        async def serve() -> None:
-            requests = WholeRequests(app, 2, **({"seconds": 0.05} | given))
-            requests.__rsgi_init__(asyncio.get_running_loop())
-            asked_first = request.param == "asked first"
-            if not (asked_first and requests.begin(scope, client)):
-                await requests.__rsgi__(scope, client)
-            await asyncio.to_thread(client.answered.wait, 20)
+    async def serve() -> None:
+        requests = WholeRequests(app, 2, **({"seconds": 0.05} | given))
+        requests.__rsgi_init__(asyncio.get_running_loop())
+        await requests.__rsgi__(scope, client)
 
-        asyncio.run(serve())
-        return client
-
-    return send
+    asyncio.run(serve())
+    return client
 
 
 def posted(*chunks: bytes, comes_whole: bool = True, **headers: str) -> tuple[Client, Scope]:
@@ -121,7 +100,7 @@ def posted(*chunks: bytes, comes_whole: bool = True, **headers: str) -> tuple[Cl
     return Client(list(chunks), comes_whole=comes_whole), Scope(given)
 
 
-def test_a_form_is_there_whole_when_a_thread_begins(sent: Sent):
+def test_a_form_is_there_whole_when_a_thread_begins():
     client = sent(*posted(b"a=1&", b"b=2", content_length="7"))
     told = json.loads(client.body)
     assert (client.status, told["body"], told["CONTENT_LENGTH"]) == (200, "a=1&b=2", "7")
@@ -130,15 +109,13 @@ def test_a_form_is_there_whole_when_a_thread_begins(sent: Sent):
     assert told["thread"].startswith("answers-")
 
 
-def test_without_a_length_it_is_read_to_its_end(sent: Sent):
+def test_without_a_length_it_is_read_to_its_end():
     told = json.loads(sent(*posted(b"a=1", b"&b=2", transfer_encoding="chunked")).body)
     assert (told["body"], told["CONTENT_LENGTH"]) == ("a=1&b=2", "7")
 
 
 @pytest.mark.parametrize("headers", [{"content_length": "10"}, {"transfer_encoding": "chunked"}])
-def test_what_does_not_come_in_time_is_closed_and_reaches_no_thread(
-    sent: Sent, headers: dict[str, str]
-):
+def test_what_does_not_come_in_time_is_closed_and_reaches_no_thread(headers: dict[str, str]):
     reached = list[Environ]()
     client = sent(*posted(b"a=1", comes_whole=False, **headers), app=reached.append)
     assert (client.status, client.headers["Connection"], reached) == (408, "close", [])
@@ -151,17 +128,15 @@ def test_what_does_not_come_in_time_is_closed_and_reaches_no_thread(
         ([b"x" * MOST_BYTES, b"x"], {"transfer_encoding": "chunked"}),
     ],
 )
-def test_what_is_too_long_is_closed_before_it_is_read(
-    sent: Sent, chunks: list[bytes], headers: dict[str, str]
-):
+def test_what_is_too_long_is_closed_before_it_is_read(chunks: list[bytes], headers: dict[str, str]):
     reached = list[Environ]()
     client = sent(*posted(*chunks, comes_whole=False, **headers), app=reached.append, seconds=9)
     assert (client.status, client.headers["Connection"], reached) == (413, "close", [])
 
 
-def test_a_client_that_leaves_in_the_middle_reaches_no_thread(sent: Sent):
+def test_a_client_that_leaves_in_the_middle_reaches_no_thread():
     class Leaves(Client):
-        async def _whole(self) -> bytes:
+        async def __call__(self) -> bytes:
             raise RuntimeError("stream closed")
 
     reached = list[Environ]()
@@ -170,13 +145,13 @@ def test_a_client_that_leaves_in_the_middle_reaches_no_thread(sent: Sent):
     assert (client.body, reached) == (b"", [])
 
 
-def test_a_body_of_a_page_that_is_only_read_is_not_waited_for(sent: Sent):
+def test_a_body_of_a_page_that_is_only_read_is_not_waited_for():
     scope = Scope(Headers([("content-length", "10")]), method="GET", path="/")
     told = json.loads(sent(Client([], comes_whole=False), scope).body)
     assert (told["body"], told["CONTENT_LENGTH"]) == ("", "0")
 
 
-def test_a_header_with_an_underscore_is_not_taken_for_the_proxys(sent: Sent):
+def test_a_header_with_an_underscore_is_not_taken_for_the_proxys():
     scope = Scope(
         Headers(
             [
@@ -199,7 +174,7 @@ def test_a_header_with_an_underscore_is_not_taken_for_the_proxys(sent: Sent):
     assert told["PATH_INFO"].encode("latin-1").decode() == "/é"
 
 
-def test_a_long_answer_goes_by_a_file_and_a_short_one_does_not(sent: Sent):
+def test_a_long_answer_goes_by_a_file_and_a_short_one_does_not():
     closed = []
 
     class Chunks:
@@ -219,14 +194,14 @@ def test_a_long_answer_goes_by_a_file_and_a_short_one_does_not(sent: Sent):
     assert closed == [True]
 
 
-def test_an_application_that_fails_is_an_answer_and_the_thread_goes_on(sent: Sent):
+def test_an_application_that_fails_is_an_answer_and_the_thread_goes_on():
     def fails(environ: Environ, start_response: Any) -> list[bytes]:
         raise LookupError
 
     assert sent(Client([]), Scope(Headers(), method="GET"), app=fails).status == 500
 
 
-def test_what_needs_no_thread_is_answered_at_once(sent: Sent):
+def test_what_needs_no_thread_is_answered_at_once():
     def at_once(environ: Environ, start_response: Any) -> list[bytes] | None:
         if environ["PATH_INFO"] != "/salle":
             return None
@@ -237,56 +212,3 @@ def test_what_needs_no_thread_is_answered_at_once(sent: Sent):
     assert sent(Client([]), scope, at_once=at_once).body == b"MainThread"
     other = json.loads(sent(Client([]), Scope(Headers(), method="GET"), at_once=at_once).body)
     assert other["thread"].startswith("answers-")
-
-
-class Kept:
-    """A promise of a body that is there already; nobody can wait for it."""
-
-    def done(self) -> bool:
-        return True
-
-    def result(self) -> bytes:
-        return b"a=1"
-
-
-def test_a_body_that_is_there_does_not_go_by_the_loop():
-    class Quick(Client):
-        def __call__(self) -> Any:
-            return Kept()
-
-    loop = asyncio.new_event_loop()
-    requests = WholeRequests(tells, 1)
-    requests.__rsgi_init__(loop)
-    client = Quick([])
-    assert requests.begin(Scope(Headers([("content-length", "3")])), client)
-    client.answered.wait(20)
-    # The loop never ran.
-    loop.close()
-    assert json.loads(client.body)["body"] == "a=1"
-
-
-@pytest.mark.parametrize("name", ["_cbsched_schedule", "_cbsched_aioschedule"])
-def test_the_installed_server_asks_before_it_makes_a_coroutine(
-    name: str, monkeypatch: pytest.MonkeyPatch
-):
-    """It is told so by names of its own: another version that has others must be looked at."""
-    called = list[object]()
-    monkeypatch.setattr(scheduling, name, lambda *_given: called.append)
-    client, scope = Client([]), Scope(Headers(), method="GET")
-    requests = WholeRequests(tells, 1)
-    requests.__rsgi_init__(asyncio.new_event_loop())
-    schedule = getattr(scheduling, name)("loop", "context", "callback")
-    schedule(SimpleNamespace(scope=scope, proto=client))
-    assert client.answered.wait(20)
-    assert called == []
-    chunked = SimpleNamespace(
-        scope=Scope(Headers([("transfer-encoding", "chunked")])), proto=client
-    )
-    schedule(chunked)
-    assert called == [chunked]
-
-
-def test_the_servers_scheduler_is_made_by_those_names():
-    source = inspect.getsource(scheduling)
-    assert "self._schedule_fn = _cbsched_schedule(" in source
-    assert "self._schedule_fn = _cbsched_aioschedule(" in source

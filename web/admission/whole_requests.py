@@ -1,12 +1,9 @@
 """What the HTTP server drives: it reads each request whole before it takes a thread for it.
 
-The server speaks RSGI: what reads a body is no thread. A client that is slow, or never sends the
-rest, costs a little memory for `BODY_SECONDS` and is then closed. The application behind is WSGI
-and answers in threads of ours. The server itself closes a connection whose headers do not come
-(`--http1-header-read-timeout` of the Procfiles).
-
-Most bodies are there together with their headers. Such a request goes from the server straight to
-one of our threads; the event loop waits for the others. docs/decisions/0026 has what that costs.
+The server speaks RSGI, whose event loop waits for bodies: a client that is slow, or never sends the
+rest, costs a little memory for `BODY_SECONDS` and is then closed, and no thread waits for it. The
+application behind is WSGI and answers in threads of ours. The server itself closes a connection
+whose headers do not come (`--http1-header-read-timeout` of the Procfiles).
 
 An answer longer than `IN_MEMORY` is written to a file first, which the server then sends by itself:
 a client that reads slowly holds no thread either.
@@ -19,7 +16,6 @@ import io
 import sys
 import tempfile
 import threading
-import time
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -67,24 +63,18 @@ class Refused(Exception):
 
 
 class _Request(NamedTuple):
-    """A request for a thread, and whom its answer is for.
+    """A request that was read whole, and whom its answer is for."""
 
-    `body` is all of it, or what the server promises it by; `environ` is there where it was needed
-    before. `answered` is who waits for the end, if anybody does.
-    """
-
-    scope: Any
+    environ: Environ
     protocol: Any
-    body: Any
-    environ: Environ | None = None
-    answered: asyncio.Future[None] | None = None
+    answered: asyncio.Future[None]
 
 
 class WholeRequests:
     """One for each web worker: `app` answers in `threads` threads.
 
-    `at_once` answers what needs neither a thread nor the store, or returns None; it is called where
-    all requests come in and may not wait.
+    `at_once` answers what needs neither a thread nor the store, or returns None; it is called by
+    the event loop and may not wait.
     """
 
     def __init__(
@@ -98,7 +88,6 @@ class WholeRequests:
         self._app, self._threads, self._at_once = app, threads, at_once
         self._seconds = seconds
         self._read: SimpleQueue[_Request] = SimpleQueue()
-        self._waiting = set[asyncio.Future[None]]()
 
     # Names that the server looks for.
 
@@ -107,61 +96,30 @@ class WholeRequests:
             threading.Thread(
                 target=self._work, args=(loop,), name=f"answers-{number}", daemon=True
             ).start()
-        _ask_first(self.begin)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        """The way of a request that `begin` did not take."""
-        if scope.method in _WITHOUT_BODY:
-            request = self._without_body(scope, protocol)
-        else:
-            body = await self._body(scope, protocol)
-            request = None if body is None else _Request(scope, protocol, body)
-        if request is not None:
-            answered = asyncio.get_running_loop().create_future()
-            self._read.put(request._replace(answered=answered))
-            await answered
-
-    def begin(self, scope: Any, protocol: Any) -> bool:
-        """Take a request whose body is not to be waited for, or is probably there.
-
-        The server calls this in the thread that tells of all its requests, so it may not wait.
-        """
-        if scope.method in _WITHOUT_BODY:
-            request = self._without_body(scope, protocol)
-            if request is not None:
-                self._read.put(request)
-            return True
-        length = scope.headers.get("content-length")
-        if length is None or int(length) > MOST_BYTES:
-            return False
-        self._read.put(_Request(scope, protocol, protocol()))
-        return True
-
-    def _without_body(self, scope: Any, protocol: Any) -> _Request | None:
-        """The request for a thread; None where it needed none and is answered."""
-        environ = environ_of(scope, b"")
-        if scope.method == "GET":
+        method = scope.method
+        body = b""
+        if method not in _WITHOUT_BODY:
+            try:
+                body = await self._body(scope.headers, protocol)
+            except Refused as refused:
+                UNREAD.labels(refused.reason).inc()
+                protocol.response_str(refused.status, _CLOSE, f"{refused.sentence}\n")
+                return
+        environ = environ_of(scope, method, body)
+        if method == "GET":
             said: list[Any] = []
             chunks = self._at_once(environ, _noted(said))
             if chunks is not None:
                 protocol.response_bytes(int(said[0][:3]), said[1], b"".join(chunks))
-                return None
-        return _Request(scope, protocol, b"", environ)
+                return
+        answered = asyncio.get_running_loop().create_future()
+        self._read.put(_Request(environ, protocol, answered))
+        await answered
 
-    async def _body(self, scope: Any, protocol: Any, begun: Any = None) -> bytes | None:
-        """All that the client sends; None where it is too long or too slow, and the client told so.
-
-        `begun` is the server's promise of the body, where it was asked for already.
-        """
-        try:
-            return await self._read_body(scope.headers, protocol, begun)
-        except Refused as refused:
-            UNREAD.labels(refused.reason).inc()
-            protocol.response_str(refused.status, _CLOSE, f"{refused.sentence}\n")
-            return None
-
-    async def _read_body(self, headers: Any, protocol: Any, begun: Any) -> bytes:
-        """Raises Refused."""
+    async def _body(self, headers: Any, protocol: Any) -> bytes:
+        """All that the client sends. Raises Refused where it is too long, or takes too long."""
         length = headers.get("content-length")
         if length is None and "transfer-encoding" not in headers:
             return b""
@@ -170,7 +128,7 @@ class WholeRequests:
         try:
             async with asyncio.timeout(self._seconds):
                 if length is not None:
-                    return bytes(await (protocol() if begun is None else begun))
+                    return bytes(await protocol())
                 parts = bytearray()
                 async for chunk in protocol:
                     parts += chunk
@@ -183,29 +141,12 @@ class WholeRequests:
             # The client has gone, or sent what is no body.
             raise Refused(400, "broken_off", "the request could not be read") from None
 
-    def _wait(self, request: _Request) -> None:
-        """The loop waits for a body that was not there when a thread looked."""
-        task = asyncio.ensure_future(self._wait_for(request))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
-
-    async def _wait_for(self, request: _Request) -> None:
-        body = await self._body(request.scope, request.protocol, request.body)
-        if body is not None:
-            self._read.put(request._replace(body=body))
-
     # ------------------------------------------------------------ in the threads
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
-            request = self._read.get()
-            body = _read_of(request.body)
-            if body is None:
-                loop.call_soon_threadsafe(self._wait, request)
-                continue
-            protocol, answered = request.protocol, request.answered
+            environ, protocol, answered = self._read.get()
             try:
-                environ = request.environ or environ_of(request.scope, body)
                 named = self._answer(environ, protocol)
                 if named is not None:
                     loop.call_soon_threadsafe(loop.call_later, NAMED_SECONDS, _remove, named)
@@ -213,8 +154,7 @@ class WholeRequests:
                 log.error("request not answered", error=type(error).__name__)
                 protocol.response_str(500, _CLOSE, "\n")
             finally:
-                if answered is not None:
-                    loop.call_soon_threadsafe(_done, answered)
+                loop.call_soon_threadsafe(_done, answered)
 
     def _answer(self, environ: Environ, protocol: Any) -> Path | None:
         """Answer from memory, or from a file, which is returned and to be removed later."""
@@ -251,10 +191,10 @@ def _begin(chunks: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
     return begun, rest
 
 
-def environ_of(scope: Any, body: bytes) -> Environ:
+def environ_of(scope: Any, method: str, body: bytes) -> Environ:
     """The request as WSGI has it; of headers only those whose names no proxy mistakes."""
     environ = _FIXED.copy()
-    environ["REQUEST_METHOD"] = scope.method
+    environ["REQUEST_METHOD"] = method
     # The bytes of the path, each as one letter.
     environ["PATH_INFO"] = scope.path.encode("utf-8", "replace").decode("latin-1")
     environ["QUERY_STRING"] = scope.query_string
@@ -287,51 +227,6 @@ def _key_of(name: str) -> str | None:
     or taken away.
     """
     return None if "_" in name else f"HTTP_{name.upper().replace('-', '_')}"
-
-
-def _read_of(body: Any) -> bytes | None:
-    """All of a body where it was read; the server's own thread is let run once to bring it."""
-    if isinstance(body, bytes):
-        return body
-    if not body.done():
-        time.sleep(0)
-    if body.done():
-        with suppress(RuntimeError):
-            return bytes(body.result())
-    return None
-
-
-def _ask_first(begin: Callable[[Any, Any], bool]) -> None:
-    """Have the server ask `begin` before it makes a coroutine of a request.
-
-    A coroutine costs three more changes of threads: to the loop, to the body and back. The server
-    has no setting for it; where its next version has other names, requests go by their coroutines.
-    """
-    # The server has loaded it; whoever else makes the application has no use for it.
-    from granian import _futures as scheduling  # noqa: PLC0415
-
-    for name in ("_cbsched_schedule", "_cbsched_aioschedule"):
-        make = getattr(scheduling, name, None)
-        if make is not None:
-            setattr(scheduling, name, _asks_first(make, begin))
-
-
-def _asks_first(make: Callable[..., Any], begin: Callable[[Any, Any], bool]) -> Callable[..., Any]:
-    def schedule_of(*given: Any) -> Callable[[Any], None]:
-        otherwise = make(*given)
-
-        def schedule(watcher: Any) -> None:
-            try:
-                begun = begin(watcher.scope, watcher.proto)
-            except Exception as error:  # noqa: BLE001 (nobody is there to raise it to)
-                log.error("request not begun", error=type(error).__name__)
-                begun = False
-            if not begun:
-                otherwise(watcher)
-
-        return schedule
-
-    return schedule_of
 
 
 def _host(address: str) -> str:
