@@ -10,10 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Date,
-    ScalarSelect,
     and_,
     bindparam,
     delete,
@@ -25,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from models.booking.reach import IS_PROVED, OF_NUMBER
 from models.booking.tables import appointment, booking
 from models.centres.tables import centre
 from models.clock import Clock
@@ -172,22 +171,8 @@ def _new_appointment(dialect: str) -> Prepared:
     return Prepared(statement.inline(), _APPOINTMENT)
 
 
-def _live_of_number(*which: ColumnElement[bool]) -> ScalarSelect[Any]:
-    return (
-        select(func.count())
-        .where(
-            booking.c.phone_idx == bindparam("the_number"),
-            booking.c.campaign == bindparam("the_campaign"),
-            booking.c.state == "confirmed",
-            *which,
-        )
-        .scalar_subquery()
-    )
-
-
-_OF_NUMBER = _live_of_number()
-# Of an earlier version it is not known what proved it, and it counts as it did there.
-_PROVED_OF_NUMBER = _live_of_number(or_(booking.c.reach.is_(None), booking.c.reach != ""))
+_OF_NUMBER = select(func.count()).where(*OF_NUMBER).scalar_subquery()
+_PROVED_OF_NUMBER = select(func.count()).where(*OF_NUMBER, IS_PROVED).scalar_subquery()
 _OF_PERSON = (
     select(appointment.c.booking_id)
     .where(appointment.c.person_idx == bindparam("the_person"), appointment.c.state == "confirmed")

@@ -73,7 +73,8 @@ def count_proved(connection: Connection, phone: bytes, campaign: str) -> int:
     return live
 
 
-_OF_NUMBER = (
+# Live bookings of a number in a campaign.
+OF_NUMBER = (
     booking.c.phone_idx == bindparam("the_number"),
     booking.c.campaign == bindparam("the_campaign"),
     booking.c.state == "confirmed",
@@ -84,11 +85,8 @@ _OWN = or_(
     booking.c.idempotency_key == bindparam("the_second"),
 )
 # Of an earlier version it is not known, and it counts as it did there.
-_PROVED_OF_NUMBER = Prepared(
-    select(func.count().label("live")).where(
-        *_OF_NUMBER, or_(booking.c.reach.is_(None), booking.c.reach != "")
-    )
-)
+IS_PROVED = or_(booking.c.reach.is_(None), booking.c.reach != "")
+_PROVED_OF_NUMBER = Prepared(select(func.count().label("live")).where(*OF_NUMBER, IS_PROVED))
 
 
 def unproved(
@@ -120,7 +118,7 @@ def _unproved(clock: Clock) -> Prepared:
     of_number = booking.c.phone_idx == bindparam("the_number")
     return Prepared(
         select(
-            _count(*_OF_NUMBER).label("live"),
+            _count(*OF_NUMBER).label("live"),
             _count(of_number, *late).label("number"),
             _count(of_number, *late, ~_OWN).label("others"),
             _count(booking.c.dob_idx == bindparam("the_born"), *late).label("born"),

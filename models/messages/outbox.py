@@ -370,17 +370,7 @@ def put_off(
 
     Its age, by which alerts are raised, counts from then, as that of what was promised for later.
     """
-    return _write(
-        connection,
-        clock,
-        claimed,
-        state="pending",
-        due_at=at,
-        created_at=at,
-        lease_until=None,
-        attempts=message.c.attempts - 1,
-        error_code=why,
-    )
+    return _wait_until(connection, clock, claimed, at, error_code=why)
 
 
 def hold(  # noqa: PLR0917
@@ -395,15 +385,11 @@ def hold(  # noqa: PLR0917
 
     As for `put_off` its try does not count, and its age counts from then.
     """
-    return _write(
+    return _wait_until(
         connection,
         clock,
         claimed,
-        state="pending",
-        due_at=at,
-        created_at=at,
-        lease_until=None,
-        attempts=message.c.attempts - 1,
+        at,
         error_code=HELD,
         held_at=func.coalesce(message.c.held_at, clock.at()),
         held_why=why,
@@ -429,6 +415,23 @@ def let_go(
         )
         gone += connection.execute(statement.returning(message.c.id)).scalars()
     return gone
+
+
+def _wait_until(
+    connection: Connection, clock: Clock, claimed: ClaimedMessage, at: datetime, **values: Any
+) -> bool:
+    """Put a message back that is not to go before `at` (UTC); its try does not count."""
+    return _write(
+        connection,
+        clock,
+        claimed,
+        state="pending",
+        due_at=at,
+        created_at=at,
+        lease_until=None,
+        attempts=message.c.attempts - 1,
+        **values,
+    )
 
 
 def _write(connection: Connection, clock: Clock, claimed: ClaimedMessage, **values: Any) -> bool:
