@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +231,7 @@ class _Language:
                 what = "the same words as a try before; say it differently, and explain more"
                 yield self.problem(where, what)
 
-    @property
+    @cached_property
     def _most_words_slow(self) -> int:
         moment = Part("", "start", "day_hour")
         said = self.catalogue.spoken(moment, longest([moment]))
@@ -302,10 +303,15 @@ class _Language:
         """The keys that a text offers, in order; digits that are spelt out are none."""
         language = self.source["language"]
         named = {language["star"]: "*", language["hash"]: "#"}
+        return [named.get(one.casefold(), one) for one in self._option.findall(text)]
+
+    @cached_property
+    def _option(self) -> re.Pattern[str]:
+        """How a key is told, with the key as its group."""
+        language = self.source["language"]
         press, star, hash_ = (re.escape(language[name]) for name in ("press", "star", "hash"))
         key = rf"[0-9](?![ ,]*[0-9])|{star}|{hash_}"
-        found = re.findall(rf"\b{press} ({key})(?!\w)", text, re.IGNORECASE)
-        return [named.get(one.casefold(), one) for one in found]
+        return re.compile(rf"\b{press} ({key})(?!\w)", re.IGNORECASE)
 
     def _of_text(self, key: str) -> Iterator[Problem]:
         where = f"text.{key}"
@@ -468,6 +474,7 @@ def _unknown_formats(parts: Sequence[Part], catalogue: Catalogue) -> str:
     return f'no value is said as "{unknown[0]}"; the formats are {known}'
 
 
+@lru_cache(maxsize=500)
 def _septets(letter: str) -> int | None:
     """How much of a text a letter takes; None for one that GSM-7 does not have."""
     try:

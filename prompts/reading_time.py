@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 _WORD = re.compile(r"\w+(?:['’.-]\w+)*['’]?")
 _DIGITS = re.compile(r"[0-9]+")
@@ -30,6 +31,7 @@ SLOW = VoicePauses(ends=re.compile(r"\||(?<=[.!?:;,])\s+"), pause=0.9)
 WORDS_A_MINUTE = 160
 
 
+@lru_cache(maxsize=20_000)
 def words(text: str) -> int:
     """The words of a text as they are heard; "rendez-vous" is one, "d'un" is one."""
     return sum(map(_heard, _WORD.findall(text)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Integer, and_, column, func, literal, select, update, values
 from sqlalchemy.engine import Connection
 
 from models.centres.tables import centre
@@ -137,30 +137,33 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSl
             .values(capacity=some.capacity)
         )
     before_these = len(new)
-    for number in range(1, some.capacity + 1) if missing or smaller else ():
-        # SQLite needs the WHERE here, or takes ON CONFLICT for the condition of a join.
-        source = select(
-            slot.c.id,
-            cast(literal(number), Integer),
-            slot.c.centre_id,
-            slot.c.start_at,
-            lot_of(slot.c.id, number, slot.c.capacity),
-            literal(some.released_at, Instant()),
-        ).where(mine, slot.c.capacity >= number)
-        statement = (
-            insert(connection, place)
-            .from_select(
-                ["slot_id", "number", "centre_id", "start_at", "lot", "released_at"], source
-            )
-            .on_conflict_do_nothing(index_elements=["slot_id", "number"])
-            .returning(place.c.id)
-        )
-        new += connection.execute(statement).scalars()
+    if missing or smaller:
+        new += connection.execute(_places_of(connection, some, mine)).scalars()
     return OpenedSlots(
         slots=len(missing),
         already=len(some.starts) - len(missing),
         places=len(new) - before_these,
         larger=sum(before.get(start, 0) > some.capacity for start in some.starts),
+    )
+
+
+def _places_of(connection: Connection, some: SlotsToOpen, mine: ColumnElement[bool]) -> Any:
+    """The statement that gives each slot of `mine` the places that it has not; their ids."""
+    counted = values(column("number", Integer), name="counted")
+    number = counted.data([(one,) for one in range(1, some.capacity + 1)]).cte().c.number
+    source = select(
+        slot.c.id,
+        number,
+        slot.c.centre_id,
+        slot.c.start_at,
+        lot_of(slot.c.id, number, slot.c.capacity),
+        literal(some.released_at, Instant()),
+    ).where(mine, slot.c.capacity >= number)
+    return (
+        insert(connection, place)
+        .from_select(["slot_id", "number", "centre_id", "start_at", "lot", "released_at"], source)
+        .on_conflict_do_nothing(index_elements=["slot_id", "number"])
+        .returning(place.c.id)
     )
 
 

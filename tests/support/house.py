@@ -25,8 +25,6 @@ from jinja2.utils import missing
 from sqlalchemy import func, select
 from werkzeug.datastructures import Headers
 
-import config
-
 from exchange.interpreter import Call
 from exchange.transport import WsgiTransport
 from flows.session import Session
@@ -54,7 +52,7 @@ from services.centres.directory import Directory
 from services.service import Service
 from services.short_links import Links
 from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
-from tests.support.shared_work import share_statements, share_url_builders
+from tests.support.shared_work import settings, share_rules, share_statements
 from wiring import make_app
 from wiring_parts import Parts
 
@@ -92,7 +90,7 @@ POSTCODES = {
 }
 
 
-share_url_builders()
+share_rules()
 
 
 class CountingChance:
@@ -168,9 +166,8 @@ class House:
             shares,
         )
         self.woken = WokenUp()
-        self.settings = config.Settings(
-            _env_file=None,  # type: ignore[call-arg]
-            database_url=url,
+        self.settings = settings(
+            url,
             public_base_url=BASE,
             twilio_auth_token=TOKEN,
             twilio_account_sid=ACCOUNT,

@@ -12,25 +12,55 @@ from sqlalchemy import Engine
 from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
+from config import Settings
+from launcher.environment import inherited
 
-def share_url_builders() -> None:
-    """Let rules of the same text share what Werkzeug writes and compiles to build their addresses.
+# What Werkzeug reads from a rule's text and writes to build its addresses.
+_OF_A_RULE = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
+
+
+def share_rules() -> None:
+    """Let rules of the same text share what Werkzeug makes of it.
 
     It does so for each rule of each application: two thirds of what a House costs.
     """
-    for_one_rule = Rule._compile_builder
-    made: dict[object, Any] = {}
+    for_one_rule = Rule.compile
+    made: dict[object, dict[str, Any]] = {}
 
-    def shared(rule: Rule, append_unknown: bool = True) -> Any:  # noqa: FBT001, FBT002 (as there)
-        # Converters are looked up in the rule itself when the function runs; defaults are not.
-        if rule.defaults:
-            return for_one_rule(rule, append_unknown)
-        key = (rule.rule, tuple(rule._trace), append_unknown)
-        if key not in made:
-            made[key] = for_one_rule(rule, append_unknown)
-        return made[key]
+    def shared(rule: Rule) -> None:
+        if rule.defaults or rule.host or rule.subdomain:
+            for_one_rule(rule)
+            return
+        key = (rule.rule, rule.merge_slashes)
+        if key in made:
+            rule.__dict__.update(made[key])
+            # These are functions of the rule they are asked for.
+            for name in ("_build", "_build_unknown"):
+                setattr(rule, name, made[key][name].__func__.__get__(rule))
+        else:
+            for_one_rule(rule)
+            made[key] = {name: getattr(rule, name) for name in _OF_A_RULE}
 
-    Rule._compile_builder = shared  # type: ignore[assignment, method-assign]
+    Rule.compile = shared  # type: ignore[method-assign]
+
+
+_settings: dict[object, Settings] = {}
+
+
+def settings(database_url: str, **given: Any) -> Settings:
+    """The settings of a test's service; what the environment says is read once as it is."""
+    environment = inherited()
+    names = [name.upper() for name in Settings.model_fields]
+    key = (frozenset(given.items()), *(environment.get(name) for name in names))
+    if key not in _settings:
+        _settings[key] = Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            database_url=database_url,
+            **given,
+        )
+    own = _settings[key].model_copy(update={"database_url": database_url})
+    own.traces_anchor_file = own._anchor_file()
+    return own
 
 
 class _Statements(LRUCache[Any, Any]):
