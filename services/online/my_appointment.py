@@ -42,9 +42,6 @@ from services.work import Work
 
 # The questions of the telephone that have a page here.
 MENUS = frozenset({"my_menu", "my_over", "my_cancelled"})
-CHANGES = frozenset(
-    {"my_cancel_which", "my_cancel_check", "my_move_which", "my_move_check", "my_nothing_else"}
-)
 OFFERS = "offers"
 POSTCODE = "postcode"
 PERSON = "person"
