@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import ipaddress
 import os
 import re
 
@@ -76,6 +77,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore")
 
     environment: Literal["development", "production"] = "development"
+    # The address of this machine that the web listens at, and its port; 0.0.0.0 and :: are all of
+    # them. Empty: 0.0.0.0 in production, 127.0.0.1 in development.
+    bind_address: str = ""
     port: int = Field(default=8000, ge=1, le=65535)
     simulator_port: int | None = Field(default=None, ge=1, le=65535)
     database_url: str = ""
@@ -207,6 +211,9 @@ class Settings(BaseSettings):
         defaults = {
             "database_url": f"sqlite:///{VAR / 'allo.sqlite3'}",
             "redis_url": f"unix://{VAR / 'redis.sock'}",
+            "bind_address": (
+                "0.0.0.0" if self.environment == "production" else "127.0.0.1"  # noqa: S104
+            ),
             "public_base_url": f"http://127.0.0.1:{self.port}",
             "secret_key": DEVELOPMENT_SECRET,
             "data_keys": DEVELOPMENT_DATA_KEY,
@@ -230,6 +237,7 @@ class Settings(BaseSettings):
                 setattr(self, name, default)
         if self.public_base_url.endswith("/"):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
+        self._check_bind_address()
         self._check_caller_id()
         self._check_reply_number()
         self.regions_also_served()
@@ -241,6 +249,15 @@ class Settings(BaseSettings):
             if unfit:
                 raise ValueError("\n".join(f"{sentence}." for sentence in unfit))
         return self
+
+    def _check_bind_address(self) -> None:
+        """Raises ValueError. The server takes no names."""
+        try:
+            ipaddress.ip_address(self.bind_address)
+        except ValueError:
+            raise ValueError(
+                "BIND_ADDRESS must be an address of this machine, as 127.0.0.1, 0.0.0.0 or ::"
+            ) from None
 
     def _check_caller_id(self) -> None:
         """Raises ValueError. Mobile numbers are forbidden to automatic systems and call centres.

@@ -1,6 +1,6 @@
 """The worker process: real RQ, one queue, quiet about personal data.
 
-It outlives its Redis: away at the start or for an hour, it is asked again until it answers, and what
+It outlives its Redis: away at the start or for an hour, it is asked again until it answers. What
 waits in the outbox leaves by the scheduler's sweep meanwhile.
 """
 
@@ -39,7 +39,7 @@ _RQS_WORDS = ("could not connect to Redis", "Redis connection timeout")
 log = structlog.get_logger()
 
 
-class _Worker(Worker):  # type: ignore[misc]
+class _Worker(Worker):
     """RQ's worker; it tells whether it ended because it was told to."""
 
     # Seconds between RQ's own tries, at the most: a minute would be late for a caller's text.
@@ -59,7 +59,7 @@ class _Worker(Worker):  # type: ignore[misc]
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         self.told_to_stop = True
-        super().request_stop(signum, frame)
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def heartbeat(self, *arguments: Any, **named: Any) -> None:
         super().heartbeat(*arguments, **named)
@@ -67,7 +67,7 @@ class _Worker(Worker):  # type: ignore[misc]
 
 
 class _SaidByUs(logging.Filter):
-    """RQ's lines about a Redis that is away, one a try: they are counted, and said once a minute."""
+    """RQ's lines about a Redis that is away, one a try: instead one is said each minute."""
 
     def __init__(self, notice: AwayNotice) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def _work(redis_url: str, notice: AwayNotice) -> bool:
 
 def _leave_nothing_of(worker: _Worker) -> None:
     """End the thread that RQ leaves where it could not say goodbye, and wait for no job."""
-    listening = worker.pubsub_thread
+    listening: Any = worker.pubsub_thread
     if listening is not None:
         listening.stop()
     # A job that is running goes on by itself; its end is taken note of where it has come.
