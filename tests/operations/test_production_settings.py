@@ -165,7 +165,11 @@ def test_what_is_fit_starts(monkeypatch: pytest.MonkeyPatch, changed: Mapping[st
 
 @pytest.mark.parametrize(
     ("said", "listens_at"),
-    [({}, "0.0.0.0"), ({"BIND_ADDRESS": "::"}, "::"), ({"ENVIRONMENT": "development"}, "127.0.0.1")],
+    [
+        ({}, "0.0.0.0"),
+        ({"BIND_ADDRESS": "::"}, "::"),
+        ({"ENVIRONMENT": "development"}, "127.0.0.1"),
+    ],
 )
 def test_the_web_listens_everywhere_in_production_and_else_at_home(
     monkeypatch: pytest.MonkeyPatch, said: Mapping[str, str | None], listens_at: str
