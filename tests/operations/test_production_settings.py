@@ -166,7 +166,7 @@ def test_what_is_fit_starts(monkeypatch: pytest.MonkeyPatch, changed: Mapping[st
 @pytest.mark.parametrize(
     ("said", "listens_at"),
     [
-        ({}, "0.0.0.0"),
+        ({}, "0.0.0.0"),  # noqa: S104
         ({"BIND_ADDRESS": "::"}, "::"),
         ({"ENVIRONMENT": "development"}, "127.0.0.1"),
     ],
