@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -132,6 +133,15 @@ def test_what_reaches_the_service_is_the_proxys_word_and_no_strangers(proxy: Pro
     assert started.startswith("t=1")
     assert started != "t=1"
     assert b"203.0.113.9" not in body
+
+    # An old TLS is refused by the proxy itself.
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.load_verify_locations(proxy.place.certificate)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError, match="alert protocol version"):
+        proxy.connects(trusts=old)
 
     # Measures are nobody's; of a node's readiness nobody hears why not.
     for path in ("/metrics", "//metrics", "/%6detrics", "/metrics/x"):

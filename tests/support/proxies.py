@@ -167,9 +167,13 @@ class Proxy:
         self.place = place
         self._trusts = ssl.create_default_context(cafile=str(place.certificate))
 
-    def connects(self, name: str = NAME) -> ssl.SSLSocket:
+    def connects(self, trusts: ssl.SSLContext | None = None) -> ssl.SSLSocket:
         plain = socket.create_connection((HERE, self.place.tls), timeout=10)
-        return self._trusts.wrap_socket(plain, server_hostname=name)
+        try:
+            return (trusts or self._trusts).wrap_socket(plain, server_hostname=NAME)
+        except ssl.SSLError:
+            plain.close()
+            raise
 
     def asks(
         self,
