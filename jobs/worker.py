@@ -18,7 +18,9 @@ import structlog
 
 from redis import Redis, RedisError
 from rq import Worker
+from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 
 from jobs import timed
 from jobs.queues import OUTBOX, AwayNotice, connect, outbox_queue
@@ -40,12 +42,12 @@ log = structlog.get_logger()
 
 
 class _Worker(Worker):
-    """RQ's worker; it tells whether it ended because it was told to."""
+    """RQ's worker; it tells whether it ended because it was told to, and ends then for certain."""
 
     # Seconds between RQ's own tries, at the most: a minute would be late for a caller's text.
     max_connection_wait_time = 2.0
 
-    def __init__(self, connection: Redis, notice: AwayNotice) -> None:
+    def __init__(self, connection: Redis, notice: AwayNotice, stop: threading.Event) -> None:
         super().__init__(
             [outbox_queue(connection)],
             connection=connection,
@@ -55,13 +57,22 @@ class _Worker(Worker):
             log_job_description=False,
         )
         self.told_to_stop = False
-        self._notice = notice
+        self._notice, self._stop = notice, stop
+
+    def _install_signal_handlers(self) -> None:
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        # A signal that came while it began.
+        self.told_to_stop = self._stop.is_set()
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         self.told_to_stop = True
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def heartbeat(self, *arguments: Any, **named: Any) -> None:
+        # RQ ends an idle worker by an exception from the signal's handler, which a library that was
+        # at work at that moment may have swallowed.
+        if self.told_to_stop and self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
         super().heartbeat(*arguments, **named)
         self._notice.answered()
 
@@ -96,28 +107,30 @@ def run(redis_url: str, ports: Ports) -> None:
     try:
         with connect(redis_url, timeout=PATIENCE) as asked:
             while wait_for_redis(asked.ping, stop, notice):
-                if _work(redis_url, notice):
-                    return
-                # RQ has put its own handlers of signals there.
-                timed.stops_by_signal(stop)
+                _work(redis_url, notice, stop)
                 stop.wait(LOOK_AGAIN)
     finally:
         logging.getLogger(_RQS_LOG).removeFilter(said_by_us)
 
 
-def _work(redis_url: str, notice: AwayNotice) -> bool:
-    """Work as long as Redis answers; True when told to stop."""
+def _work(redis_url: str, notice: AwayNotice, stop: threading.Event) -> None:
+    """Work as long as Redis answers, or until told to stop, which sets `stop`."""
     connection = connect(redis_url)
-    worker = _Worker(connection, notice)
+    worker = _Worker(connection, notice, stop)
     try:
         worker.work(logging_level="WARNING")
+    except StopRequested:
+        pass
     except RedisError as error:
         if not worker.told_to_stop:
             notice.failed(error)
     finally:
+        # RQ has put its own handlers of signals there.
+        timed.stops_by_signal(stop)
+        if worker.told_to_stop:
+            stop.set()
         _leave_nothing_of(worker)
         connection.close()
-    return worker.told_to_stop
 
 
 def _leave_nothing_of(worker: _Worker) -> None:

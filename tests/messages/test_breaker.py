@@ -191,3 +191,12 @@ def test_what_rq_says_of_a_redis_that_is_away_is_said_once_a_minute_too():
             hour.now += 2.0
     assert [line["error"] for line in logs] == ["ConnectionError"] * 60
     assert filtered.filter(logging.makeLogRecord({"msg": "something else"}))
+
+
+def test_the_web_says_once_a_minute_that_redis_is_away(stand_in: StandIn, wake_up: RedisWakeUp):
+    stand_in.error = redis.ConnectionError()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(int(3600 / PAUSE)):
+            wake_up.tell("1")
+            stand_in.now += PAUSE
+    assert [line["event"] for line in logs] == ["redis does not answer"] * 60

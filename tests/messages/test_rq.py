@@ -231,6 +231,8 @@ def test_a_worker_lives_through_a_redis_that_is_away_at_its_start_and_later(
         message_id = office.writes()
         RedisWakeUp(own_redis.url).tell(message_id)
         wait_for(lambda: office.state(message_id) == "sent", "the text leaves")
+        with redis.Redis.from_url(own_redis.url) as client:
+            wait_for(lambda: not client.zcard("rq:wip:outbox"), "its job is done")
 
     with running("worker", office, provider, own_redis.url, log) as worker:
         wait_for(lambda: said("redis does not answer") or worker.poll() is not None, "a line")
@@ -243,7 +245,8 @@ def test_a_worker_lives_through_a_redis_that_is_away_at_its_start_and_later(
         is_woken()
         own_redis.stops()
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=10) == 0
+        wait_for(lambda: worker.poll() is not None, "it ends")
+        assert worker.returncode == 0
     written = log.read_text("utf-8")
     # The address may hold a password.
     assert own_redis.url not in written

@@ -143,7 +143,8 @@ def find_chromium() -> str | None:
 
 def find_program(name: str) -> str | None:
     """Return the path of a program, servers' own among them, or None."""
-    return shutil.which(name, path=os.pathsep.join([environment("PATH"), *SYSTEM]))
+    elsewhere = (f"{folder}/{name}" for folder in SYSTEM)
+    return shutil.which(name) or next(filter(os.path.exists, elsewhere), None)
 
 
 def is_off(part: Part) -> bool:
