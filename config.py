@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import ipaddress
 import os
 import re
 
@@ -75,32 +76,48 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore")
 
+    # In production what is missing or not safe stops the start; in development all has defaults.
     environment: Literal["development", "production"] = "development"
+    # The address of this machine that the web listens at, and its port; 0.0.0.0 and :: are all of
+    # them. Empty: 0.0.0.0 in production, 127.0.0.1 in development.
+    bind_address: str = ""
     port: int = Field(default=8000, ge=1, le=65535)
+    # The port of the stand-in for the provider, in development; empty: PORT + 10.
     simulator_port: int | None = Field(default=None, ge=1, le=65535)
+    # A PostgreSQL over TLS, postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full, or by a local
+    # socket, postgresql:///NAME?host=/run/postgresql
     database_url: str = ""
+    # rediss://, redis:// with a password, or a local socket: unix:///run/redis/redis.sock
     redis_url: str = ""
+    # The address that the provider and visitors know, https://…, without a slash at the end: the
+    # provider signs what it sends with it.
     public_base_url: str = ""
+    # Signs sessions of browsers: 32 random bytes, `head -c 32 /dev/urandom | base64`
     secret_key: str = ""
     # Base64 of 32 bytes each, oldest first, separated by commas; the last one seals. "2:" before
     # one says its number; those without are 1, 2, 3 in their order.
     data_keys: str = ""
     # Base64 of 32 bytes: makes look-up hashes. Empty: what the data key of lowest number gives.
     index_key: str = ""
+    # The account at the provider: AC and 32 digits or letters; and its token, which signs webhooks.
     twilio_account_sid: str = ""
     twilio_auth_token: str = ""
     # The token before the last rotation, still accepted on webhooks.
     twilio_auth_token_previous: str = ""
+    # Where the provider is asked; empty: at its own address.
     twilio_api_base_url: str = ""
-    # For voice in a browser; without a key there is none.
+    # An API key of the account and its application, for voice in agents' browsers; without a key
+    # there is none.
     twilio_api_key_sid: str = ""
     twilio_api_key_secret: str = ""
     twilio_twiml_app_sid: str = ""
+    # The number that people call, in international form, or a short one of three to six digits.
     national_number: str = ""
     # What people see when we ring them: E.164, and no mobile.
     outbound_caller_id: str = ""
     # Calls that the account may begin in a second; the provider grants more on request.
     calls_per_second: float = Field(default=1.0, gt=0, le=1000)
+    # Whom texts come from: at most 11 letters and digits, or a number.
     sms_sender: str = ""
     # Where texts of people come in, in E.164 or a short number of five digits; empty: nowhere.
     sms_reply_number: str = ""
@@ -149,6 +166,7 @@ class Settings(BaseSettings):
     seconds_to_book: float = Field(default=2.0, ge=0, le=10)
     # Whether the provider is asked what a line is before its first text (Lookup v2, which costs).
     twilio_lookup: bool = False
+    # A campaign's file (TOML), or a folder of them: who may come, when, which doses.
     campaign: str = ""
     # Where alerts of the board are POSTed to as JSON; empty: nowhere.
     alert_webhook_url: str = ""
@@ -182,7 +200,9 @@ class Settings(BaseSettings):
     web_room: Literal["auto", "always", "never"] = "auto"
     # People that are let in from there in a second, at the most; 0: what the web can serve.
     web_inlet_most: float = Field(default=0.0, ge=0, le=10_000)
+    # What the log tells, on standard output: DEBUG, INFO, WARNING or ERROR and above.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    # A folder for the counters of one run of the web, which nobody else uses.
     prometheus_multiproc_dir: str = ""
     # Who may read /metrics and the details of /readyz in production: "Authorization: Bearer …".
     # Empty: programs of this machine alone.
@@ -207,6 +227,9 @@ class Settings(BaseSettings):
         defaults = {
             "database_url": f"sqlite:///{VAR / 'allo.sqlite3'}",
             "redis_url": f"unix://{VAR / 'redis.sock'}",
+            "bind_address": (
+                "0.0.0.0" if self.environment == "production" else "127.0.0.1"  # noqa: S104
+            ),
             "public_base_url": f"http://127.0.0.1:{self.port}",
             "secret_key": DEVELOPMENT_SECRET,
             "data_keys": DEVELOPMENT_DATA_KEY,
@@ -230,6 +253,7 @@ class Settings(BaseSettings):
                 setattr(self, name, default)
         if self.public_base_url.endswith("/"):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
+        self._check_bind_address()
         self._check_caller_id()
         self._check_reply_number()
         self.regions_also_served()
@@ -241,6 +265,15 @@ class Settings(BaseSettings):
             if unfit:
                 raise ValueError("\n".join(f"{sentence}." for sentence in unfit))
         return self
+
+    def _check_bind_address(self) -> None:
+        """Raises ValueError. The server takes no names."""
+        try:
+            ipaddress.ip_address(self.bind_address)
+        except ValueError:
+            raise ValueError(
+                "BIND_ADDRESS must be an address of this machine, as 127.0.0.1, 0.0.0.0 or ::"
+            ) from None
 
     def _check_caller_id(self) -> None:
         """Raises ValueError. Mobile numbers are forbidden to automatic systems and call centres.

@@ -64,6 +64,9 @@ def install(root: Path, var: Path, *, checks: bool = False) -> bool:
     target, work = var / "static", var / "npm"
     target.mkdir(parents=True, exist_ok=True)
     stamp = _stamp(root, wanted)
+    # Before the lock: an image has the files, and its folders may be closed to writing.
+    if _is_there(target, stamp, wanted):
+        return False
     with _alone(var / "npm.lock"):
         if _is_there(target, stamp, wanted):
             return False

@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from commands.terminal import refusals
 from jobs import dispatcher, scheduler, worker
 from jobs.tasks import Ports
 from jobs.timed import Task
-from jobs.worker import NoRedis
 from services.agents.call_back import CallBack
 from services.campaign.campaign import Campaign
 from services.ports import CallControl
@@ -22,9 +20,8 @@ def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
 
     @click.command("worker", epilog="Example: flask worker")
     def work() -> None:
-        """Deliver messages as soon as they are stored (RQ)."""
-        with refusals(NoRedis):
-            worker.run(redis_url, ports())
+        """Deliver messages as soon as they are stored (RQ). Redis may come and go."""
+        worker.run(redis_url, ports())
 
     return work
 

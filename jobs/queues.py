@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from redis import Redis
-from redis.backoff import NoBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -31,6 +31,11 @@ MOST_IN_A_JOB = 20
 _MOST_WAITING = 10_000
 # Seconds without a try after one that failed; the sweep comes round every 15 anyway.
 PAUSE = 5.0
+# Between two lines of the log about a Redis that is still away.
+SAID_EVERY = 60.0
+# Of a connection that is to be kept: to be made, and the tries after one that failed.
+CONNECT_TIMEOUT = 5.0
+TRIES = 3
 
 log = structlog.get_logger()
 
@@ -38,7 +43,11 @@ log = structlog.get_logger()
 def connect(url: str, *, timeout: float | None = None) -> Redis:
     """A connection pool. With a `timeout` (seconds) nothing is tried twice."""
     if timeout is None:
-        return Redis.from_url(url)
+        return Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), TRIES),
+        )
     return Redis.from_url(
         url,
         socket_timeout=timeout,
@@ -79,6 +88,33 @@ class RetryBreaker:
         return again
 
 
+class AwayNotice:
+    """Says in the log that Redis does not answer, once a minute; and once that it answers again."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds."""
+        self._clock = clock
+        # None while all is well, else the moment of the next line.
+        self._next_line: float | None = None
+        self._saying = threading.Lock()
+
+    def failed(self, error: Exception) -> None:
+        """A try failed. Of the error only its kind is said: its text may hold a password."""
+        with self._saying:
+            now = self._clock()
+            if self._next_line is not None and now < self._next_line:
+                return
+            self._next_line = now + SAID_EVERY
+        log.warning("redis does not answer", setting="REDIS_URL", error=type(error).__name__)
+
+    def answered(self) -> None:
+        """A try went well."""
+        with self._saying:
+            away, self._next_line = self._next_line is not None, None
+        if away:
+            log.info("redis answers again")
+
+
 class RedisWakeUp:
     """The port services.ports.WakeUp: jobs leave from a thread, so that no call waits for Redis.
 
@@ -89,6 +125,7 @@ class RedisWakeUp:
         """`clock` gives seconds."""
         self._url = url
         self._breaker = RetryBreaker(PAUSE, clock)
+        self._notice = AwayNotice(clock)
         self._outbox: Queue | None = None
         self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
         self._started = False
@@ -129,11 +166,11 @@ class RedisWakeUp:
                 self._outbox = outbox_queue(connect(self._url, timeout=WAKE_UP_TIMEOUT))
             wake_worker(self._outbox, *message_ids)
         except Exception as error:  # noqa: BLE001 (without this thread no worker is woken again)
-            if self._breaker.failed():
-                log.warning("redis does not answer", error=type(error).__name__)
+            self._breaker.failed()
+            self._notice.failed(error)
         else:
-            if self._breaker.worked():
-                log.info("redis answers again")
+            self._breaker.worked()
+            self._notice.answered()
 
 
 def wake_worker(outbox: Queue, *message_ids: str) -> None:

@@ -42,9 +42,14 @@ def run_once(task: Task) -> None:
 def stopped_by_signal() -> threading.Event:
     """An event that SIGTERM and SIGINT set."""
     stop = threading.Event()
+    stops_by_signal(stop)
+    return stop
+
+
+def stops_by_signal(stop: threading.Event) -> None:
+    """Let SIGTERM and SIGINT set `stop`, whatever they did before."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    return stop
 
 
 def run(planned: Sequence[Task], stop: threading.Event) -> None:

@@ -1,61 +1,160 @@
-"""The worker process: real RQ, one queue, quiet about personal data."""
+"""The worker process: real RQ, one queue, quiet about personal data.
+
+It outlives its Redis: away at the start or for an hour, it is asked again until it answers. What
+waits in the outbox leaves by the scheduler's sweep meanwhile.
+"""
 
 from __future__ import annotations
 
-import time
+import logging
+import os
+import threading
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import structlog
 
 from redis import Redis, RedisError
 from rq import Worker
+from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 
-from jobs.queues import OUTBOX, connect, outbox_queue
+from jobs import timed
+from jobs.queues import OUTBOX, AwayNotice, connect, outbox_queue
 from jobs.tasks import Ports, give
 
 # Seconds. RQ looks after lost jobs only between two dequeues, and an idle dequeue lasts the
 # worker's time to live less fifteen.
 WORKER_TTL = 45
 MAINTENANCE_INTERVAL = 15
-REDIS_PATIENCE = 10
+# Between two looks whether Redis is there.
+LOOK_AGAIN = 1.0
+# What a look waits for an answer.
+PATIENCE = 2.0
+# How RQ's own log calls a Redis that does not answer.
+_RQS_LOG = "rq.worker"
+_RQS_WORDS = ("could not connect to Redis", "Redis connection timeout")
 
 log = structlog.get_logger()
 
 
-class NoRedis(Exception):
-    """Redis did not answer; the sentence says where and for how long."""
+class _Worker(Worker):
+    """RQ's worker; it tells whether it ended because it was told to, and ends then for certain."""
+
+    # Seconds between RQ's own tries, at the most: a minute would be late for a caller's text.
+    max_connection_wait_time = 2.0
+
+    def __init__(self, connection: Redis, notice: AwayNotice, stop: threading.Event) -> None:
+        super().__init__(
+            [outbox_queue(connection)],
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL,
+            maintenance_interval=MAINTENANCE_INTERVAL,
+            log_job_description=False,
+        )
+        self.told_to_stop = False
+        self._notice, self._stop = notice, stop
+
+    def _install_signal_handlers(self) -> None:
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        # A signal that came while it began.
+        self.told_to_stop = self._stop.is_set()
+
+    def request_stop(self, signum: Any, frame: Any) -> None:
+        self.told_to_stop = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def heartbeat(self, *arguments: Any, **named: Any) -> None:
+        # RQ ends an idle worker by an exception from the signal's handler, which a library that was
+        # at work at that moment may have swallowed.
+        if self.told_to_stop and self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
+        super().heartbeat(*arguments, **named)
+        self._notice.answered()
+
+
+class _SaidByUs(logging.Filter):
+    """RQ's lines about a Redis that is away, one a try: instead one is said each minute."""
+
+    def __init__(self, notice: AwayNotice) -> None:
+        super().__init__()
+        self._notice = notice
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        failed = record.exc_info[1] if record.exc_info else None
+        if isinstance(failed, RedisError):
+            self._notice.failed(failed)
+            return False
+        if any(words in str(record.msg) for words in _RQS_WORDS):
+            found = [one for one in record.args or () if isinstance(one, Exception)]
+            self._notice.failed(found[0] if found else TimeoutError())
+            return False
+        return True
 
 
 def run(redis_url: str, ports: Ports) -> None:
-    """Work until SIGTERM or SIGINT. Raises NoRedis when Redis goes, or was never there."""
+    """Work until SIGTERM or SIGINT. A Redis that goes, or was never there, is waited for."""
     give(ports)
-    connection = connect(redis_url)
-    _wait_for(connection, redis_url)
-    worker = Worker(
-        [outbox_queue(connection)],
-        connection=connection,
-        serializer=JSONSerializer,
-        worker_ttl=WORKER_TTL,
-        maintenance_interval=MAINTENANCE_INTERVAL,
-        log_job_description=False,
-    )
+    stop = timed.stopped_by_signal()
+    notice = AwayNotice()
+    said_by_us = _SaidByUs(notice)
+    logging.getLogger(_RQS_LOG).addFilter(said_by_us)
     log.info("worker starts", queue=OUTBOX)
     try:
+        with connect(redis_url, timeout=PATIENCE) as asked:
+            while wait_for_redis(asked.ping, stop, notice):
+                _work(redis_url, notice, stop)
+                stop.wait(LOOK_AGAIN)
+    finally:
+        logging.getLogger(_RQS_LOG).removeFilter(said_by_us)
+
+
+def _work(redis_url: str, notice: AwayNotice, stop: threading.Event) -> None:
+    """Work as long as Redis answers, or until told to stop, which sets `stop`."""
+    connection = connect(redis_url)
+    worker = _Worker(connection, notice, stop)
+    try:
         worker.work(logging_level="WARNING")
+    except StopRequested:
+        pass
     except RedisError as error:
-        raise NoRedis(
-            f"Redis went away ({type(error).__name__}); messages wait for the sweep"
-        ) from None
+        if not worker.told_to_stop:
+            notice.failed(error)
+    finally:
+        # RQ has put its own handlers of signals there.
+        timed.stops_by_signal(stop)
+        if worker.told_to_stop:
+            stop.set()
+        _leave_nothing_of(worker)
+        connection.close()
 
 
-def _wait_for(connection: Redis, url: str) -> None:
-    deadline = time.monotonic() + REDIS_PATIENCE
-    while True:
+def _leave_nothing_of(worker: _Worker) -> None:
+    """End the thread that RQ leaves where it could not say goodbye, and wait for no job."""
+    listening: Any = worker.pubsub_thread
+    if listening is not None:
+        listening.stop()
+    # A job that is running goes on by itself; its end is taken note of where it has come.
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def wait_for_redis(
+    ping: Callable[[], object], stop: threading.Event, notice: AwayNotice, every: float = LOOK_AGAIN
+) -> bool:
+    """Ask every so many seconds until Redis answers; False when told to stop."""
+    while not stop.is_set():
         try:
-            connection.ping()
-        except RedisError:
-            if time.monotonic() > deadline:
-                raise NoRedis(f"no Redis answers at {url} (REDIS_URL)") from None
-            time.sleep(0.2)
+            ping()
+        except RedisError as error:
+            notice.failed(error)
+            stop.wait(every)
         else:
-            return
+            notice.answered()
+            return True
+    return False

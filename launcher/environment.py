@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 import config
 
 from exchange.sip import settings as sip
-from launcher.ports import HOST
+from launcher.ports import url_of
 
 
 def exports(
@@ -39,7 +39,7 @@ def exports(
     env |= {
         "REDIS_URL": redis_url,
         "SERVICE_PORT": str(settings.port),
-        "SERVICE_URL": f"http://{HOST}:{settings.port}",
+        "SERVICE_URL": url_of(settings),
         "PROMETHEUS_MULTIPROC_DIR": settings.prometheus_multiproc_dir
         or str(config.VAR / "metrics"),
         "PATH": f"{scripts}{os.pathsep}{env.get('PATH', os.defpath)}",

@@ -25,6 +25,23 @@ _OTHER_PORTS = {
 }
 
 
+# Where this machine asks a server that listens at all addresses.
+_OF_ALL = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104
+# Whose address a port is looked at; the web's by default.
+_SAYS_WHERE = {"SIP_PORT": "SIP_HOST"}
+
+
+def asked_at(address: str) -> str:
+    """The address at which this machine reaches a server that listens at `address`."""
+    return _OF_ALL.get(address, address)
+
+
+def url_of(settings: config.Settings) -> str:
+    """Where this machine reaches the web."""
+    host = asked_at(settings.bind_address)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
 def check_port(port: int, setting: str, *, host: str = HOST, over: Over = "TCP") -> None:
     """Raise CannotStart unless `port` of that address, the loopback one by default, is free.
 
@@ -52,7 +69,8 @@ def check_port(port: int, setting: str, *, host: str = HOST, over: Over = "TCP")
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise CannotStart(
-                    f"{host} is no address of this machine; choose another: SIP_HOST"
+                    f"{host} is no address of this machine; choose another:"
+                    f" {_SAYS_WHERE.get(setting, 'BIND_ADDRESS')}"
                 ) from None
             what = "port" if over == "TCP" else "UDP port"
             raise CannotStart(
@@ -74,17 +92,17 @@ def check_ports(settings: config.Settings, telephones: sip.Plan | None) -> None:
         other = names.setdefault(port, name)
         if other != name:
             raise CannotStart(f"{other} and {name} are both {port}; give each its own")
-    check_port(settings.port, "PORT")
+    check_port(settings.port, "PORT", host=settings.bind_address)
     check_port(simulator_port, "SIMULATOR_PORT")
     if telephones:
         check_port(telephones.port, "SIP_PORT", host=telephones.host, over="UDP")
         check_port(telephones.port, "SIP_PORT", host=telephones.host, over="TCP")
 
 
-def answers(port: int, path: str) -> bool:
+def answers(port: int, path: str, *, host: str = HOST) -> bool:
     """Whether a GET of `path` on this machine is answered 200 within two seconds."""
     # http.client knows no proxies: a proxy of the machine must not be asked about this machine.
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK
@@ -99,7 +117,7 @@ def listens(telephones: sip.Plan) -> bool:
 
     TCP is opened after UDP, so that one question is enough.
     """
-    host = {"0.0.0.0": HOST, "::": "::1"}.get(telephones.host, telephones.host)  # noqa: S104
+    host = asked_at(telephones.host)
     try:
         with socket.create_connection((host, telephones.port), timeout=2) as connection:
             mine = connection.getsockname()[0]

@@ -21,7 +21,7 @@ from exchange.sip import extra
 from exchange.sip import settings as sip
 from launcher.environment import empty_metrics, exports, inherited
 from launcher.errors import CannotStart, Failed, Stopped
-from launcher.ports import HOST, answers, check_ports, listens
+from launcher.ports import answers, asked_at, check_ports, listens, url_of
 from launcher.processes import LAUNCH_ID, Guard
 from launcher.redis_server import choose_redis, redis_answers
 from launcher.supervisor import Supervisor
@@ -79,7 +79,7 @@ def run(settings: config.Settings) -> None:
         for name in lines:
             supervisor.start(name)
         _wait_until_ready(supervisor, settings, telephones)
-        supervisor.announce(f"Ready: http://{HOST}:{settings.port}")
+        supervisor.announce(f"Ready: {url_of(settings)}")
         supervisor.serve()
 
 
@@ -88,8 +88,9 @@ def _wait_until_ready(
 ) -> None:
     """Wait until all that was started answers. Raises Failed or Stopped."""
     simulator_port = settings.simulator_port or settings.port + 10
+    host = asked_at(settings.bind_address)
     ready = {
-        "/readyz": lambda: answers(settings.port, "/readyz"),
+        "/readyz": lambda: answers(settings.port, "/readyz", host=host),
         "the simulator's /healthz": lambda: answers(simulator_port, "/healthz"),
     }
     if telephones:

@@ -10,7 +10,6 @@ import time
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,12 +19,11 @@ import redis
 from sqlalchemy import func, select
 
 from exchange.transport import HttpTransport, Outgoing, Reply
-from launcher.environment import inherited
 from models.messages.tables import message
 from tests.crash.conftest import Caller, Town
 from tests.ivr.line import goes_on_or_ends, read
 from tests.support import parts
-from tests.support.redis_server import running_redis
+from tests.support.redis_server import OwnRedis
 from tests.support.rows import rows_of, soon
 from tests.support.until import wait_for
 
@@ -37,26 +35,6 @@ BEFORE, DOWN, AFTER = 10.0, 60.0, 10.0
 MOST = 0.3
 # Callers at a time, and how often each rings: some hundred webhooks a second in all.
 LINES, EVERY = 4, 0.33
-
-
-class OwnRedis:
-    """A Redis that a test may stop without a word, and start again in the same place."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._where = (folder, name)
-        self._stack = ExitStack()
-        self.url = ""
-
-    def starts(self) -> None:
-        folder, name = self._where
-        self.url = self._stack.enter_context(running_redis(folder, name, environment=inherited()))
-
-    def stops(self) -> None:
-        with redis.Redis.from_url(self.url) as client:
-            client.shutdown(nosave=True)
-
-    def close(self) -> None:
-        self._stack.close()
 
 
 @pytest.fixture

@@ -377,6 +377,29 @@ def test_every_setting_is_written_out_for_the_processes(monkeypatch):
     assert env["PATH"].endswith(":/usr/bin")
 
 
+@pytest.mark.parametrize(
+    ("bound", "asked"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8100"),
+        ("0.0.0.0", "http://127.0.0.1:8100"),  # noqa: S104
+        ("::", "http://[::1]:8100"),
+        ("192.0.2.7", "http://192.0.2.7:8100"),
+    ],
+)
+def test_the_launcher_asks_the_web_where_it_listens(monkeypatch, bound, asked):
+    settings = default_settings(monkeypatch)
+    settings.port, settings.bind_address = 8100, bound
+    env = exports(settings, redis_url="unix:///r.sock", base={})
+    assert (env["BIND_ADDRESS"], env["SERVICE_URL"]) == (bound, asked)
+
+
+def test_an_address_of_another_machine_is_said_before_the_start(monkeypatch):
+    settings = default_settings(monkeypatch)
+    settings.bind_address = "192.0.2.7"
+    with pytest.raises(CannotStart, match=r"192\.0\.2\.7 is no address of.*BIND_ADDRESS"):
+        check_ports(settings, None)
+
+
 def test_counters_of_the_last_run_are_forgotten(tmp_path):
     (tmp_path / "counter_12.db").touch()
     (tmp_path / "kept.txt").touch()

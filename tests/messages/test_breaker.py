@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 import structlog
 
-from jobs import queues
+from jobs import queues, worker
 from jobs.queues import PAUSE, WAKE_UP_TIMEOUT, RedisWakeUp, RetryBreaker
 
 
@@ -125,3 +128,75 @@ def test_the_breaker_pauses_anew_after_each_failure(stand_in: StandIn):
         seen.append(breaker.is_open)
     assert [breaker.worked(), breaker.worked()] == [True, False]
     assert [*seen, breaker.is_open] == [False, True, False, True, False, False]
+
+
+class Hour:
+    """A Redis that is away until `back`, and the time that passes between two tries (seconds)."""
+
+    def __init__(self, back: float) -> None:
+        self.now, self.back = 0.0, back
+        self.stopped = False
+
+    def ping(self) -> None:
+        if self.now < self.back:
+            raise redis.ConnectionError("a text that may hold a password")
+
+    def clock(self) -> float:
+        return self.now
+
+    # The event that a signal sets.
+
+    def is_set(self) -> bool:
+        return self.stopped
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def waits(hour: Hour) -> tuple[bool, list[Any]]:
+    notice = queues.AwayNotice(hour.clock)
+    with structlog.testing.capture_logs() as logs:
+        came = worker.wait_for_redis(hour.ping, cast(threading.Event, hour), notice)
+    return came, logs
+
+
+def test_a_worker_waits_an_hour_for_redis_and_says_so_once_a_minute():
+    came, logs = waits(Hour(3600))
+    assert came
+    *away, back = logs
+    assert {line["event"] for line in away} == {"redis does not answer"}
+    assert len(away) == 60
+    assert back["event"] == "redis answers again"
+    assert "password" not in str(logs)
+
+
+def test_a_worker_that_is_told_to_end_waits_no_longer():
+    hour = Hour(3600)
+    hour.stopped = True
+    assert waits(hour) == (False, [])
+
+
+def test_what_rq_says_of_a_redis_that_is_away_is_said_once_a_minute_too():
+    hour = Hour(3600)
+    filtered = worker._SaidByUs(queues.AwayNotice(hour.clock))
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(1800):
+            record = logging.makeLogRecord(
+                {
+                    "msg": "Worker %s: could not connect to Redis instance: %s retrying",
+                    "args": ("w", redis.ConnectionError("x")),
+                }
+            )
+            assert not filtered.filter(record)
+            hour.now += 2.0
+    assert [line["error"] for line in logs] == ["ConnectionError"] * 60
+    assert filtered.filter(logging.makeLogRecord({"msg": "something else"}))
+
+
+def test_the_web_says_once_a_minute_that_redis_is_away(stand_in: StandIn, wake_up: RedisWakeUp):
+    stand_in.error = redis.ConnectionError()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(int(3600 / PAUSE)):
+            wake_up.tell("1")
+            stand_in.now += PAUSE
+    assert [line["event"] for line in logs] == ["redis does not answer"] * 60

@@ -22,9 +22,11 @@ from jobs.queues import DELIVER, RedisWakeUp, connect, outbox_queue, wake_worker
 from jobs.scheduler import sweep
 from launcher.environment import inherited
 from models.clock import DatabaseClock
+from tests.support import parts
 from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT
 from tests.support.office import Office, Provider, messenger_to
+from tests.support.redis_server import OwnRedis
 from tests.support.until import wait_for
 
 SECRET_BODY = "Votre rendez-vous : jeudi à 10 h. Référence 04 52 17 88 03"
@@ -207,12 +209,45 @@ def test_the_scheduler_delivers_where_there_is_no_redis(
     assert len(provider.texts()) == 1
 
 
+@pytest.fixture
+def own_redis(run_folder: Path, process_name: str) -> Iterator[OwnRedis]:
+    """A Redis that is not there yet."""
+    parts.require(parts.REDIS)
+    made = OwnRedis(run_folder, f"away-{process_name}")
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_worker_without_redis_says_so_in_one_sentence(
-    office: Office, provider: Provider, nowhere: str, tmp_path: Path
+def test_a_worker_lives_through_a_redis_that_is_away_at_its_start_and_later(
+    office: Office, provider: Provider, own_redis: OwnRedis, tmp_path: Path
 ):
     log = tmp_path / "log"
-    with running("worker", office, provider, nowhere, log) as worker:
-        assert worker.wait(timeout=30) != 0
-    (sentence,) = [line for line in log.read_text("utf-8").splitlines() if line.startswith("Error")]
-    assert "REDIS_URL" in sentence
+
+    def said(event: str) -> int:
+        return log.read_text("utf-8").count(event)
+
+    def is_woken() -> None:
+        message_id = office.writes()
+        RedisWakeUp(own_redis.url).tell(message_id)
+        wait_for(lambda: office.state(message_id) == "sent", "the text leaves")
+        with redis.Redis.from_url(own_redis.url) as client:
+            wait_for(lambda: not client.zcard("rq:wip:outbox"), "its job is done")
+
+    with running("worker", office, provider, own_redis.url, log) as worker:
+        wait_for(lambda: said("redis does not answer") or worker.poll() is not None, "a line")
+        assert worker.poll() is None
+        own_redis.starts()
+        is_woken()
+        own_redis.stops()
+        wait_for(lambda: said("redis does not answer") == 2, "another line")
+        own_redis.starts()
+        is_woken()
+        own_redis.stops()
+        worker.send_signal(signal.SIGTERM)
+        wait_for(lambda: worker.poll() is not None, "it ends")
+        assert worker.returncode == 0
+    written = log.read_text("utf-8")
+    # The address may hold a password.
+    assert own_redis.url not in written
+    assert "Traceback" not in written

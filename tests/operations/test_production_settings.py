@@ -89,6 +89,8 @@ UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
     ({"TRACES_ANCHOR_WEBHOOK_URL": "http://anchors.example.fr/x"}, "TRACES_ANCHOR_WEBHOOK_URL"),
     ({"TRACES_ANCHOR_WEBHOOK_URL": "https://10.0.0.4/x"}, "TRACES_ANCHOR_WEBHOOK_URL"),
     ({"PROXY_HOPS": None}, "PROXY_HOPS"),
+    ({"BIND_ADDRESS": "localhost"}, "BIND_ADDRESS"),
+    ({"BIND_ADDRESS": "0.0.0.0:8000"}, "BIND_ADDRESS"),
     ({"SMS_PARTS_PER_DAY": "0"}, "SMS_PARTS_PER_DAY"),
     ({"SMS_PARTS_PER_DAY": None}, "SMS_PARTS_PER_DAY"),
     ({"UNPROVED_PER_ADDRESS": "0"}, "UNPROVED_PER_ADDRESS"),
@@ -159,6 +161,21 @@ def test_what_is_not_fit_is_refused_in_one_sentence_that_names_it(
 def test_what_is_fit_starts(monkeypatch: pytest.MonkeyPatch, changed: Mapping[str, str | None]):
     environment(monkeypatch, changed)
     assert config.load(_env_file=None).environment == "production"
+
+
+@pytest.mark.parametrize(
+    ("said", "listens_at"),
+    [
+        ({}, "0.0.0.0"),  # noqa: S104
+        ({"BIND_ADDRESS": "::"}, "::"),
+        ({"ENVIRONMENT": "development"}, "127.0.0.1"),
+    ],
+)
+def test_the_web_listens_everywhere_in_production_and_else_at_home(
+    monkeypatch: pytest.MonkeyPatch, said: Mapping[str, str | None], listens_at: str
+):
+    environment(monkeypatch, said)
+    assert config.load(_env_file=None).bind_address == listens_at
 
 
 def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch):

@@ -5,6 +5,8 @@ A part that a machine lacks is named with the way to get it, and its tests are s
 part away, to see this. Telephones over SIP are an extra: `TEST_SIP=off` leaves their tests out,
 and nothing fails for it. Nor does anything fail for `TEST_EXCHANGE=off`, which leaves out the tests
 in exchange/tests: for the daily work on the service, of which the exchange knows nothing.
+`TEST_NGINX`, `TEST_HAPROXY`, `TEST_PGBOUNCER` and `TEST_SYSTEMD` leave out alike what tries the
+files of deploy/.
 """
 
 from __future__ import annotations
@@ -78,7 +80,49 @@ ESPEAK = Part(
     programs=("espeak-ng",),
     is_extra=True,
 )
-PARTS = (POSTGRES, REDIS, BROWSER, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK)
+NGINX = Part(
+    "nginx",
+    "TEST_NGINX",
+    "install nginx (Debian: apt install nginx-light)",
+    programs=("nginx",),
+    is_extra=True,
+)
+HAPROXY = Part(
+    "HAProxy",
+    "TEST_HAPROXY",
+    "install haproxy (Debian: apt install haproxy)",
+    programs=("haproxy",),
+    is_extra=True,
+)
+PGBOUNCER = Part(
+    "PgBouncer",
+    "TEST_PGBOUNCER",
+    "install pgbouncer (Debian: apt install pgbouncer)",
+    programs=("pgbouncer",),
+    is_extra=True,
+)
+SYSTEMD = Part(
+    "What looks at units of systemd",
+    "TEST_SYSTEMD",
+    "install systemd (Debian: apt install systemd)",
+    programs=("systemd-analyze",),
+    is_extra=True,
+)
+PARTS = (
+    POSTGRES,
+    REDIS,
+    BROWSER,
+    EXCHANGE,
+    SIP,
+    SIP_CLIENTS,
+    ESPEAK,
+    NGINX,
+    HAPROXY,
+    PGBOUNCER,
+    SYSTEMD,
+)
+# Where programs of servers lie, which an ordinary user's PATH may lack.
+SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # Names under which Debian and others ship it; playwright's own browser is not used.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -95,6 +139,12 @@ def in_ci() -> bool:
 def find_chromium() -> str | None:
     """Return the path of the machine's own browser, or None."""
     return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a program, servers' own among them, or None."""
+    elsewhere = (f"{folder}/{name}" for folder in SYSTEM)
+    return shutil.which(name) or next(filter(os.path.exists, elsewhere), None)
 
 
 def is_off(part: Part) -> bool:
@@ -117,7 +167,7 @@ def lacking(part: Part) -> str | None:
     elif part == SIP:
         here = extra.is_installed()
     elif part.programs:
-        here = all(shutil.which(name) for name in part.programs)
+        here = all(find_program(name) for name in part.programs)
     else:
         here = find_redis_server() is not None
     return None if here else f"{part.name} is missing: {part.how_to_get}"

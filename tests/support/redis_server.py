@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import redis
+
+from launcher.environment import inherited
 from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from tests.support.keeper import keep
 from tests.support.until import comes
@@ -29,3 +32,26 @@ def running_redis(folder: Path, name: str, *, environment: dict[str, str]) -> It
             yield url
         finally:
             keeper.terminate()
+
+
+class OwnRedis:
+    """A Redis that a test may stop without a word, and start again in the same place.
+
+    Its address is known before it was ever there.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._where = (folder, name)
+        self._stack = ExitStack()
+        self.url = f"unix://{folder / name / 'redis.sock'}"
+
+    def starts(self) -> None:
+        folder, name = self._where
+        self._stack.enter_context(running_redis(folder, name, environment=inherited()))
+
+    def stops(self) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.shutdown(nosave=True)
+
+    def close(self) -> None:
+        self._stack.close()

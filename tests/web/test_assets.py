@@ -64,6 +64,15 @@ def test_files_are_fetched_once_and_only_what_pages_use_is_kept(machine: Path):
     assert not (machine / "var" / "npm").exists()
 
 
+def test_where_they_are_there_nothing_is_written(machine: Path):
+    """In an image, whose folders are closed to writing."""
+    var = machine / "var"
+    assert assets.install(machine, var)
+    (var / "npm.lock").unlink()
+    assert not assets.install(machine, var)
+    assert not (var / "npm.lock").exists()
+
+
 def test_another_lock_or_a_lost_file_fetches_them_again(machine: Path):
     assets.install(machine, machine / "var")
     (machine / "var" / "static" / "htmx.min.js").unlink()

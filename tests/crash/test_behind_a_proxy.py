@@ -1,0 +1,166 @@
+"""The whole service behind nginx and behind HAProxy, as deploy/ sets them up, over TLS."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from sqlalchemy import select
+from twilio.request_validator import RequestValidator
+
+from models.attempts import attempt
+from tests.crash.conftest import Caller, Town
+from tests.ivr.line import read
+from tests.support import parts, proxies
+from tests.support.house import ACCOUNT, MOBILE, TOKEN
+from tests.support.proxies import NAME, PUBLIC, Proxy
+from tests.support.rows import rows_of
+from tests.support.until import wait_for
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(300),
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# Seconds that a slow client gets at the most: five, and what the proxies take to close.
+CLOSED_WITHIN = 12.0
+
+
+@pytest.fixture(params=sorted(proxies.FILES))
+def proxy(request: pytest.FixtureRequest, town: Town, tmp_path: Path) -> Iterator[Proxy]:
+    parts.require(proxies.PARTS[request.param])
+    town.env |= {"PUBLIC_BASE_URL": PUBLIC, "PROXY_HOPS": "1", "BIND_ADDRESS": "127.0.0.1"}
+    town.base = PUBLIC
+    town.starts("web")
+    folder = tmp_path / "proxy"
+    folder.mkdir()
+    with proxies.running(request.param, folder, town.port) as made:
+        wait_for(lambda: made.asks("/healthz")[0] == 200, "the proxy knows the node")
+        yield made
+
+
+def caller_over(proxy: Proxy, town: Town) -> Caller:
+    caller = town.caller()
+    caller.patience.http = proxy  # type: ignore[assignment]
+    return caller
+
+
+def webhook(path: str, **fields: str) -> tuple[bytes, dict[str, str]]:
+    """A form as the provider signs it for the public address, and its headers."""
+    form = {"AccountSid": ACCOUNT, "CallSid": "CA" + "7" * 32, "From": MOBILE, **fields}
+    signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form)
+    return urlencode(form).encode(), FORM | {"X-Twilio-Signature": signature}
+
+
+def test_a_signed_call_is_booked_over_tls_and_strangers_get_nothing_by_it(town: Town, proxy: Proxy):
+    caller = caller_over(proxy, town)
+    caller.goes_to("reference")
+    caller.press("1")
+    assert caller.ended_normally, caller.errors
+    assert len(town.house.bookings()) == 1
+    body, headers = webhook("/voice/incoming")
+    assert proxy.asks("/voice/incoming", "POST", body, headers)[0] == 200
+    # Signed for the address that the node itself sees, as a stranger beside the proxy would.
+    for address in (f"http://127.0.0.1:{town.port}", f"http://{NAME}"):
+        form = {"AccountSid": ACCOUNT, "CallSid": "CA" + "8" * 32, "From": MOBILE}
+        forged = RequestValidator(TOKEN).compute_signature(f"{address}/voice/incoming", form)
+        headers = FORM | {"X-Twilio-Signature": forged}
+        answer = proxy.asks("/voice/incoming", "POST", urlencode(form).encode(), headers)
+        assert answer[0] == 403
+
+    # A made-up address does not count.
+    for number in range(3):
+        stranger = {"X-Forwarded-For": f"203.0.113.{number}", "X-Real-IP": "203.0.113.99"}
+        status, said, page = proxy.asks("/connexion", headers=stranger)
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.decode())
+        assert status == 200
+        assert token
+        form = {"login": "nobody", "password": "a guess", "csrf_token": token[1]}
+        cookies = said["set-cookie"].partition(";")[0]
+        headers = FORM | stranger | {"Cookie": cookies, "Origin": PUBLIC, "Referer": f"{PUBLIC}/"}
+        answer = proxy.asks("/connexion", "POST", urlencode(form).encode(), headers)
+        assert answer[0] < 500
+    counted = rows_of(
+        town.house.database, select(attempt.c.subject_idx).where(attempt.c.kind == "address")
+    )
+    assert {row[0] for row in counted} == {town.house.store.vault.index("address", "127.0.0.1")}
+    assert proxy.asks("/metrics")[0] == 404
+    assert proxy.asks_plainly("/connexion") == (301, f"{PUBLIC}/connexion")
+
+
+class SlowClient:
+    """A connection on which a request was begun; a dripping one goes on, a byte now and then."""
+
+    def __init__(self, proxy: Proxy, *, form: bool, drips: bool) -> None:
+        self._drips, self._last = drips, 0.0
+        self._connection = proxy.connects()
+        head = f"POST /voice/incoming HTTP/1.1\r\nHost: {NAME}\r\n"
+        rest = "Content-Length: 1000\r\n\r\nCallSid=" if form else "X-Slow: "
+        self._connection.sendall((head + rest).encode())
+
+    def is_closed(self) -> bool:
+        connection = self._connection
+        connection.settimeout(0.01)
+        try:
+            while connection.recv(4096):
+                pass
+        except TimeoutError:
+            if self._drips and time.monotonic() - self._last > 0.2:
+                self._last = time.monotonic()
+                with suppress(OSError):
+                    connection.send(b"x")
+            return False
+        except OSError:
+            pass
+        connection.close()
+        return True
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def test_slow_clients_are_closed_and_others_are_answered_meanwhile(town: Town, proxy: Proxy):
+    kinds = itertools.product((False, True), (False, True))
+    clients = [SlowClient(proxy, form=form, drips=drips) for form, drips in kinds]
+    left = clients
+    ends = time.monotonic() + CLOSED_WITHIN
+    try:
+        while left and time.monotonic() < ends:
+            left = [one for one in left if not one.is_closed()]
+            assert proxy.asks("/healthz")[0] == 200
+        assert not left, [vars(one) for one in left]
+    finally:
+        for one in clients:
+            one.close()
+
+
+def test_a_caller_whose_node_is_down_hears_a_sentence_and_goes_on_with_the_next(
+    town: Town, proxy: Proxy
+):
+    caller = caller_over(proxy, town)
+    caller.goes_to("postcode")
+    town.kills("web")
+    body, headers = webhook("/voice/turn?n=2", CallSid=caller.sid, Digits="75011")
+    status, said, spoken = proxy.asks("/voice/turn?n=2", "POST", body, headers)
+    assert (status, said["content-type"].partition(";")[0]) == (200, "text/xml")
+    document = read(spoken)
+    assert document.names == ["Say", "Pause", "Redirect"]
+    # Nobody hears the answers to these: they fail, and the provider tells them again.
+    assert proxy.asks("/voice/status", "POST", body, headers)[0] in {502, 503}
+    assert proxy.asks("/rendez-vous")[0] in {502, 503}
+
+    town.starts("web")
+    wait_for(lambda: proxy.asks("/healthz")[0] == 200, "the proxy knows the node again")
+    caller.goes_to("reference")
+    caller.press("1")
+    assert caller.ended_normally, caller.errors
+    assert len(town.house.bookings()) == 1

@@ -1,0 +1,192 @@
+"""nginx and HAProxy as deploy/ sets them up, in front of a stand-in that says what reached it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import threading
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.support import parts, proxies
+from tests.support.keeper import ROOT
+from tests.support.proxies import PUBLIC, Proxy
+from tests.support.until import wait_for
+
+FALLBACK = (ROOT / "deploy" / "fallback.xml").read_bytes()
+
+
+@dataclass
+class Node:
+    """A stand-in of the service: it answers each request with what it got, as JSON."""
+
+    ready: bool = True
+    paths: list[str] = field(default_factory=list)
+    connections: list[socket.socket] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        node = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                node.connections.append(self.connection)
+
+            def do_GET(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                self.rfile.read(length)
+                node.paths.append(self.path)
+                got = {name.lower(): self.headers.get_all(name) for name in self.headers}
+                body = json.dumps(got).encode()
+                unready = self.path == "/readyz" and not node.ready
+                self.send_response(503 if unready or self.path == "/voice/status" else 200)
+                self.send_header("Content-Length", str(len(body)))
+                if self.path.startswith("/assets/"):
+                    self.send_header("Cache-Control", "public, max-age=31536000, immutable")
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET  # noqa: N815 (as the library names it)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """Who asks whether it is ready hears the status and leaves."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def goes(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+        # As the end of a process closes them.
+        for one in self.connections:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    made = Node()
+    yield made
+    if made.thread.is_alive():
+        made.goes()
+
+
+@pytest.fixture(params=sorted(proxies.FILES))
+def kind(request: pytest.FixtureRequest) -> str:
+    parts.require(proxies.PARTS[request.param])
+    return str(request.param)
+
+
+@pytest.fixture
+def proxy(kind: str, node: Node, tmp_path: Path) -> Iterator[Proxy]:
+    with proxies.running(kind, tmp_path, node.port) as made:
+        yield made
+
+
+def test_the_program_itself_finds_no_mistake(kind: str, tmp_path: Path):
+    file = proxies.FILES[kind](proxies.make_place(tmp_path, 1))
+    done = subprocess.run(  # noqa: S603 - a program of the machine and our file
+        proxies.command(kind, file, check=True), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in (done.stdout + done.stderr).lower()
+
+
+FORGED = {
+    "X-Forwarded-For": "203.0.113.9",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Proto": "gopher",
+    "X-Real-IP": "203.0.113.9",
+    "Forwarded": "for=203.0.113.9",
+    "X-Request-Start": "t=1",
+}
+
+
+def test_what_reaches_the_service_is_the_proxys_word_and_no_strangers(proxy: Proxy, node: Node):
+    status, _, body = proxy.asks("/rendez-vous?x=1", headers=FORGED)
+    assert status == 200
+    got = json.loads(body)
+    assert node.paths[-1] == "/rendez-vous?x=1"
+    assert got["x-forwarded-for"] == ["127.0.0.1"]
+    assert got["x-forwarded-proto"] == ["https"]
+    assert got["x-forwarded-host"] == got["host"] == ["allo.example.fr"]
+    assert "forwarded" not in got
+    assert "x-real-ip" not in got
+    (started,) = got["x-request-start"]
+    assert started.startswith("t=1")
+    assert started != "t=1"
+    assert b"203.0.113.9" not in body
+
+    # An old TLS is refused by the proxy itself.
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.load_verify_locations(proxy.place.certificate)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError, match="alert protocol version"):
+        proxy.connects(trusts=old)
+
+    # Measures are nobody's; of a node's readiness nobody hears why not.
+    for path in ("/metrics", "//metrics", "/%6detrics", "/metrics/x"):
+        assert proxy.asks(path, headers={"Authorization": "Bearer x"})[0] == 404, path
+    status, _, body = proxy.asks("/readyz", headers={"Authorization": "Bearer x"} | FORGED)
+    assert "authorization" not in json.loads(body)
+    assert json.loads(body)["x-forwarded-for"] == ["127.0.0.1"]
+
+    # By plain HTTP all lead to the one right address, whatever the client calls it.
+    leads = proxy.asks_plainly("/rendez-vous?x=1", host="evil.example")
+    assert leads == (301, f"{PUBLIC}/rendez-vous?x=1")
+    assert proxy.asks("/voice/turn", "POST", b"x" * (64 * 1024 + 1))[0] == 413
+
+    # What the service calls lasting is asked for once.
+    before = len(node.paths)
+    asked = {proxy.asks("/assets/agent.css?v=0123456789ab")[0] for _ in range(3)}
+    assert asked == {200}
+    assert len([one for one in node.paths[before:] if one.startswith("/assets/")]) == 1
+
+
+def test_when_no_node_answers_a_caller_hears_a_sentence(proxy: Proxy, node: Node):
+    assert proxy.asks("/voice/incoming", "POST", b"CallSid=x")[0] == 200
+    # What the service says itself is passed on as it is.
+    assert proxy.asks("/voice/status", "POST", b"CallSid=x")[0] == 503
+    node.goes()
+    for path in ("/voice/incoming", "/voice/turn?n=3&again=1", "/voice/fallback", "/voice/crowded"):
+        status, said, body = proxy.asks(path, "POST", b"CallSid=x")
+        assert (status, body) == (200, FALLBACK), path
+        assert said["content-type"].startswith("text/xml")
+    # Nobody hears the answers to these: the provider tells them again.
+    for path in ("/voice/status", "/sms/status", "/voice/leg"):
+        assert proxy.asks(path, "POST", b"CallSid=x")[0] in {502, 503}, path
+    assert proxy.asks("/rendez-vous")[0] in {502, 503}
+    # It is no page of its own.
+    assert FALLBACK not in proxy.asks("/fallback.xml")[2]
+
+
+def test_a_node_that_is_not_ready_is_asked_where_there_is_no_other(
+    kind: str, proxy: Proxy, node: Node
+):
+    """What makes all nodes unready at once, as a store that is away, must not silence them."""
+    node.ready = False
+    if kind == "haproxy":
+        # It has been told twice, which is what it waits for.
+        wait_for(lambda: node.paths.count("/readyz") > 3, "it asks")
+    assert proxy.asks("/rendez-vous")[0] == 200
+    status, _, body = proxy.asks("/voice/incoming", "POST", b"CallSid=x")
+    assert (status, body != FALLBACK) == (200, True)
