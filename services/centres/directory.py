@@ -22,8 +22,9 @@ from flows.understanding import NotUnderstood, telephone
 from flows.understanding.town_table import TownTable
 from models.centres import directory
 from models.centres.directory import BookableCentre, PostcodeArea, SelfBookingCentre
-from models.centres.geography import distance_km
+from models.centres.geography import distance_km, is_one_island
 from models.database import Connection, Database
+from models.slots.slots import HeldAppointment
 from services.centres.towns import town_table
 
 __all__ = ["PostcodeArea"]
@@ -38,9 +39,15 @@ KILOMETRES_PER_DEGREE = 111.0
 _MOST_POSTCODES = 8192
 
 
+# In place of a distance that is not known, for want of a position there or here.
+NOT_KNOWN = -1.0
+# A centre that stands where its town does is not told to be less far than this.
+_ROUGHLY_KILOMETRES = 1.0
+
+
 @dataclass(frozen=True)
 class NearbyCentre:
-    """A centre and its distance as the crow flies."""
+    """A centre and its distance as the crow flies; NOT_KNOWN where it is not known."""
 
     kilometres: float
     centre: BookableCentre
@@ -59,11 +66,39 @@ class NearOther:
 class _Centres:
     read_at: float
     by_territory: dict[str, list[BookableCentre]]
-    nearest: dict[tuple[float, float, str, float], list[NearbyCentre]] = field(default_factory=dict)
+    # Those of them without a position, of which there are few.
+    unplaced: dict[str, list[BookableCentre]]
+    nearest: dict[tuple[float, float, str, float, str], list[NearbyCentre]] = field(
+        default_factory=dict
+    )
 
 
 def _latitude(centre: BookableCentre) -> float:
     return centre.latitude
+
+
+def kilometres_to(
+    latitude: float,
+    longitude: float,
+    there: BookableCentre | SelfBookingCentre | HeldAppointment,
+) -> float:
+    """How far a centre is as the crow flies; NOT_KNOWN where one of the positions is not."""
+    if not (latitude or longitude) or not (there.latitude or there.longitude):
+        return NOT_KNOWN
+    away = distance_km(latitude, longitude, there.latitude, there.longitude)
+    return NOT_KNOWN if there.roughly and away < _ROUGHLY_KILOMETRES else away
+
+
+def _is_beside(
+    there: BookableCentre | SelfBookingCentre, latitude: float, longitude: float, postcode: str
+) -> bool:
+    """Whether a centre is found without a distance: in the same postcode, or on a small island.
+
+    For those who search from a postcode without a position, and centres without one.
+    """
+    if (latitude or longitude) and (there.latitude or there.longitude):
+        return False
+    return (postcode != "" and there.postcode == postcode) or is_one_island(there.territory)
 
 
 def _ordinary(numbers: Sequence[str]) -> str:
@@ -106,14 +141,17 @@ class Directory:
         territory: str,
         radius_kilometres: float,
         *,
+        postcode: str = "",
         remember: bool = True,
     ) -> list[NearbyCentre]:
         """Bookable centres of a territory within a radius, nearest first.
 
-        Pass `remember=False` for long answers that are rarely asked for.
+        Degrees of 0.0 mean that the position is not known: then those of the same `postcode`, or of
+        the whole of a small island, are found; never those of another island. Pass
+        `remember=False` for long answers that are rarely asked for.
         """
         centres = self._known_centres(connection)
-        key = (latitude, longitude, territory, radius_kilometres)
+        key = (latitude, longitude, territory, radius_kilometres, postcode)
         found = centres.nearest.get(key)
         if found is None:
             # Northward a degree is 111 km everywhere, so a band of latitudes holds the circle.
@@ -121,10 +159,17 @@ class Directory:
             there = centres.by_territory.get(territory, [])
             first = bisect_left(there, latitude - band, key=_latitude)
             last = bisect_right(there, latitude + band, key=_latitude)
-            measured = (
-                NearbyCentre(distance_km(latitude, longitude, c.latitude, c.longitude), c)
+            measured = [
+                NearbyCentre(kilometres_to(latitude, longitude, c), c)
                 for c in there[first:last]
-            )
+                if (latitude or longitude) and (c.latitude or c.longitude)
+            ]
+            others = centres.unplaced.get(territory, []) if latitude or longitude else there
+            measured += [
+                NearbyCentre(NOT_KNOWN, c)
+                for c in others
+                if _is_beside(c, latitude, longitude, postcode)
+            ]
             found = sorted(
                 (near for near in measured if near.kilometres <= radius_kilometres),
                 key=lambda near: (near.kilometres, near.centre.id),
@@ -147,14 +192,21 @@ class Directory:
         *,
         closer_than: float,
         today: date,
+        postcode: str = "",
     ) -> NearOther | None:
-        """The nearest centre open today that books for itself by an ordinary telephone number."""
+        """The nearest centre open today that books for itself by an ordinary telephone number.
+
+        Where the position is not known, as for `nearest`.
+        """
         found: NearOther | None = None
         for one in self._known_others(connection):
             open_today = (one.opens_on or today) <= today <= (one.closes_on or today)
             if one.territory != territory or not open_today:
                 continue
-            away = distance_km(latitude, longitude, one.latitude, one.longitude)
+            away = kilometres_to(latitude, longitude, one)
+            is_known = (latitude or longitude) and (one.latitude or one.longitude)
+            if not is_known and not _is_beside(one, latitude, longitude, postcode):
+                continue
             number = _ordinary(one.phones) if away < closer_than else ""
             if number and (found is None or away < found.kilometres):
                 found = NearOther(away, one, number)
@@ -212,5 +264,9 @@ class Directory:
             by_territory.setdefault(centre.territory, []).append(centre)
         for there in by_territory.values():
             there.sort(key=_latitude)
-        self._centres = _Centres(self._ticks(), by_territory)
+        unplaced = {
+            territory: [one for one in there if not (one.latitude or one.longitude)]
+            for territory, there in by_territory.items()
+        }
+        self._centres = _Centres(self._ticks(), by_territory, unplaced)
         return self._centres

@@ -17,13 +17,13 @@ from flows.steps.offers import plain_search
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Eligibility, Far, OwnPhone, Search, Town
 from models.call import turns
-from models.centres.geography import distance_km
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots.slots import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
+from services.centres.directory import kilometres_to
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder, second_days
 from services.slots.give_back import give_back_holds, returning, take_back
@@ -348,7 +348,7 @@ def paired(
 def _offer(first: HeldAppointment, second: HeldAppointment | None, town: Town | None) -> Offer:
     away = 0.0
     if town is not None:
-        away = distance_km(town.latitude, town.longitude, first.latitude, first.longitude)
+        away = kilometres_to(town.latitude, town.longitude, first)
     return offer_at(first, first, second, kilometres=away)
 
 

@@ -6,6 +6,8 @@ import csv
 import io
 
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from models.slots.tables import place, slot
 from services.centres.import_postcodes import PostcodeFeed, TownRow
 from services.operations import demonstration
 from services.operations.demonstration import DemonstrationReport, prepare
+from tests.support.feed_profile import faults, locations_of
 from tests.support.imports import Run, centre_row, write_centres
 
 
@@ -83,8 +86,18 @@ def test_a_fresh_installation(run, demo, horizon, database, clock):
     first, last = one(database, select(func.min(slot.c.start_at), func.max(slot.c.start_at)))
     assert first > clock.moment
     assert timedelta(days=horizon - 1) <= last - clock.moment < timedelta(days=horizon)
+    check_feed(database, clock)
     check_near(database)
     check_again(run, database, clock, half_a_week=counts(database)[0] * 3.5 / horizon)
+
+
+def check_feed(database: Database, clock: FixedClock) -> None:
+    """Each of its centres is in the feed as the specification's profile asks."""
+    with TemporaryDirectory() as folder:
+        found, feed = locations_of(database, clock, Path(folder))
+    assert len(found) > 700
+    assert not {one["id"]: faults(one) for one in found if faults(one)}
+    assert feed.left_out == ("695", "698")
 
 
 def check_near(database: Database) -> None:
@@ -137,7 +150,7 @@ def check_again(run: Run, database: Database, clock: FixedClock, half_a_week: fl
 
 
 @pytest.fixture
-def small(database, clock, tmp_path):
+def small(database, clock):
     """A demonstration of two centres, one of which closed for good in the file."""
     rows = [centre_row("1"), centre_row("2", date_fermeture="17/01/2021")]
     centres = write_centres(tmp_path / "c.csv", rows)
@@ -183,7 +196,7 @@ def test_refresh_reads_the_extracts_anew(small, database):
     assert one(database, select(centre).where(centre.c.id == "1")).name == "Centre 1"
 
 
-def test_centres_without_hours_are_named(database, clock, tmp_path):
+def test_centres_without_hours_are_named(database, clock):
     rows = [
         centre_row("1"),
         centre_row("2", rdv_lundi="fermé"),
