@@ -55,6 +55,27 @@ class SelfBookingCentre:
     closes_on: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class WalkInCentre:
+    """An open centre to which people come without an appointment: only so, or also so.
+
+    Positions as those of a bookable centre.
+    """
+
+    id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    territory: str
+    latitude: float
+    longitude: float
+    roughly: bool
+    walk_in: str
+    opens_on: date | None
+    closes_on: date | None
+
+
 _PORTION = 500  # postcodes
 _POSTCODE = Prepared(select(postcode).where(postcode.c.code == bindparam("the_code")))
 
@@ -93,6 +114,18 @@ def self_booking_centres(connection: Connection) -> list[SelfBookingCentre]:
         from_row(SelfBookingCentre, row, phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
     ]
+
+
+def walk_in_centres(connection: Connection) -> list[WalkInCentre]:
+    """Never those that only professionals may go to."""
+    c = centre.c
+    statement = select(*_placed(WalkInCentre)).where(
+        c.closed_at.is_(None),
+        c.booking_mode != "reserved",
+        c.walk_in != "",
+        c.territory != "",
+    )
+    return [from_row(WalkInCentre, row) for row in connection.execute(statement)]
 
 
 def _placed(shape: type[Any]) -> list[ColumnElement[Any]]:

@@ -81,7 +81,7 @@ def test_march_by_its_rows(run: Run, database: Database, clock: FixedClock, tmp_
     assert json.loads(found["209"].hours)["0"] == [["08:30", "13:00"], ["13:30", "17:00"]]
     night = tuple(map(tuple, json.loads(found["1244"].hours)["0"]))
     assert night == (("20:00", "24:00"),)
-    starts = day_starts(night, WHEN["march"].date(), "Europe/Paris", 30)  # type: ignore[arg-type]
+    starts = day_starts(night, WHEN["march"].date(), "Europe/Paris", 30)
     assert [f"{one:%H:%M}" for one in (starts[0], starts[-1])] == ["19:00", "22:30"]
     assert {gid for gid, row in found.items() if row.closed_at} == {"71"}
     assert str(found["72"].closes_on) == "2021-06-30"

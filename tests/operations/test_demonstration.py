@@ -150,7 +150,7 @@ def check_again(run: Run, database: Database, clock: FixedClock, half_a_week: fl
 
 
 @pytest.fixture
-def small(database, clock):
+def small(database, clock, tmp_path):
     """A demonstration of two centres, one of which closed for good in the file."""
     rows = [centre_row("1"), centre_row("2", date_fermeture="17/01/2021")]
     centres = write_centres(tmp_path / "c.csv", rows)
@@ -196,7 +196,7 @@ def test_refresh_reads_the_extracts_anew(small, database):
     assert one(database, select(centre).where(centre.c.id == "1")).name == "Centre 1"
 
 
-def test_centres_without_hours_are_named(database, clock):
+def test_centres_without_hours_are_named(database, clock, tmp_path):
     rows = [
         centre_row("1"),
         centre_row("2", rdv_lundi="fermé"),
