@@ -18,6 +18,8 @@ from services.centres.import_centres import FileRefused, RefusedRow, import_cent
 from services.centres.import_postcodes import import_postcodes
 
 EXIT_ALL_REFUSED = 3
+# Of rows that are refused alike, so many are named by their line.
+MOST_LINES = 10
 
 
 def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
@@ -27,29 +29,39 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
 
     @centres.command("import", epilog="Example: flask centres import centres-vaccination.csv")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    @click.option("--allow-closing", is_flag=True, help="Close more than 10 % of the open centres.")
-    def import_(*, file: Path, allow_closing: bool) -> None:
+    @click.option(
+        "--allow-closing",
+        "--force",
+        "force",
+        is_flag=True,
+        help="Close or misplace more than 10 % of the open centres.",
+    )
+    def import_(*, file: Path, force: bool) -> None:
         """Take in the official file of vaccination centres (CSV with semicolons, UTF-8, or .gz).
 
-        May be run again at any time, while calls are served. A centre that is no longer in the file
-        is closed; a bad row is named on standard error and the rest goes in (exit status 3 when
-        every row is bad). A centre that was set to `ours` stays so unless the file reserves it.
+        May be run again at any time, while calls are served. A centre that is no longer in the
+        file, or whose closing date is past, is closed; a bad row is named on standard error and the
+        rest goes in (exit status 3 when every row is bad). A centre whose position cannot be stands
+        where its town is. A centre that was set to `ours` stays so unless the file reserves it.
         Nobody who is booked is lost: at a closed centre they are moved or become a case for an
         agent, at one that the file reserves they become a case.
         """
         with _import_of(file):
             feed = feeds.read_centres(file)
-            _tell_refused(file, feed.refused, feed.records)
+            if not feed.records:
+                _tell_refused(file, feed.refused, feed.records)
             with progress_bar("centres", len(feed.records)) as progress:
-                report = import_centres(
-                    database, clock, feed, allow_closing=allow_closing, progress=progress
-                )
+                report = import_centres(database, clock, feed, force=force, progress=progress)
+        # Of a file that changes nothing, the one sentence is enough.
+        _tell_rows(feed.refused)
+        _tell_rows(feed.unplaced, "; without position")
         if feed.phones_unusable:
             click.echo(f"{feed.phones_unusable} telephone fields without a usable number")
         click.echo(
             f"{feed.hours_not_told} opening hours still to be told by the centre, "
             f"{feed.hours_not_understood} opening hours not understood"
         )
+        click.echo(report.kinds_line())
         if report.closed:
             click.echo(f"{report.closed} closed")
         _tell_booked(life)
@@ -116,8 +128,21 @@ def _import_of(file: Path) -> Iterator[None]:
 
 def _tell_refused(file: Path, refused: Iterable[RefusedRow], good: Sequence[object]) -> None:
     """Name the bad rows. Raises click.exceptions.Exit where there is no good one."""
-    for row in refused:
-        click.echo(f"line {row.line}: {row.reason}", err=True)
+    _tell_rows(refused)
     if not good:
         click.echo(f"Error: {file}: every row was refused; nothing is changed", err=True)
         raise click.exceptions.Exit(EXIT_ALL_REFUSED)
+
+
+def _tell_rows(rows: Iterable[RefusedRow], what: str = "") -> None:
+    """A line on standard error for each row; rows that are alike are one line with their count."""
+    alike: dict[str, list[RefusedRow]] = {}
+    for row in rows:
+        alike.setdefault(row.kind or row.reason, []).append(row)
+    for kind, some in alike.items():
+        if len(some) == 1:
+            click.echo(f"line {some[0].line}: {some[0].reason}{what}", err=True)
+            continue
+        lines = ", ".join(str(row.line) for row in some[:MOST_LINES])
+        more = f" and {len(some) - MOST_LINES} more" if len(some) > MOST_LINES else ""
+        click.echo(f"{len(some)} rows: {kind}{what} (lines {lines}{more})", err=True)

@@ -93,6 +93,12 @@ def make_feed(feed: SmartFeed, folder: Path) -> click.Group:
     def write() -> None:
         """Write the files anew, those that changed. The scheduler does so each minute."""
         click.echo(f"{feed.write()} files are new; they are in {folder}")
+        if feed.left_out:
+            click.echo(
+                f"{len(feed.left_out)} centres are not in it, for they have no town or no "
+                f"postcode: {', '.join(feed.left_out)}",
+                err=True,
+            )
 
     return group
 

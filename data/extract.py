@@ -28,7 +28,8 @@ DAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
 CENTRES = (
     *("gid", "nom", "adr_num", "adr_voie", "com_cp", "com_insee", "com_nom"),
     *("lat_coor1", "long_coor1", *(f"rdv_{day}" for day in DAYS)),
-    *("lieu_tel", "date_fermeture", "date_ouverture", "rdv_site_web", "rdv_tel", "rdv_modalites"),
+    *("lieu_tel", "rdv", "date_fermeture", "date_ouverture"),
+    *("rdv_site_web", "rdv_tel", "rdv_modalites"),
 )
 POSTCODES = ("Code_commune_INSEE", "Nom_commune", "Code_postal", "coordonnees_gps")
 

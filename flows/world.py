@@ -66,6 +66,8 @@ class Search:
     # second: at the same centre, within the interval of its first.
     alone: bool = False
     second_of: str = ""
+    # Where the position is not known (0.0, 0.0): a postcode of an island far away.
+    postcode: str = ""
     # UTC; before the campaign's horizon, where something of a certain time is wanted.
     not_after: datetime | None = None
 

@@ -2,7 +2,8 @@
 
 https://www.data.gouv.fr/fr/datasets/lieux-de-vaccination-contre-la-covid-19/ : one row a centre,
 semicolons, UTF-8. Editions differ in the number and the order of columns and in how dates are
-written; `rdv_tel2`, `centre_fermeture` and `reserve_professionels_sante` (spelt so) came later.
+written; `rdv_tel2`, `centre_fermeture` and `reserve_professionels_sante` (spelt so) came later. The
+later ones also list consulates abroad.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Final
 
 from models.centres import geography
 from partners import semicolon_file
+from partners.admits import booking_mode, walk_in
 from partners.hours import Meaning, read_day
 from partners.motives import plain
 from partners.phones import read_phones
-from partners.platforms import PARTNERS
+from partners.semicolon_file import Row
 from services.centres.import_centres import HOURS_NOTE, CentreFeed, CentreRecord, RefusedRow
 
 KIND: Final = "a file of vaccination centres"
@@ -43,63 +45,69 @@ REQUIRED: Final = (
 _GID = re.compile(r"[0-9A-Za-z_.-]{1,40}")
 _YES: Final = {"t", "true", "oui", "o", "1", "vrai"}
 _NO: Final = {"", "f", "false", "non", "n", "0", "faux"}
+# Degrees.
+_POLE: Final = 90.0
+_DATE_LINE: Final = 180.0
 
-# The people who are admitted, in the centres' own words. "Communauté professionnelle" and "carte
-# professionnelle" are not people; the file also spells "professionels".
-_PROFESSIONALS = re.compile(
-    r"\bprofessionn?els?\b|\bpersonnels? (?:de sante|soignants?|hospitaliers?)\b|\bsoignants?\b"
-)
-_PUBLIC = re.compile(
-    r"\b75(?:\b|ans)|\b(?:grand|au|le|ouvert) public\b|\bpublic (?:de|\(|\+)|\bpopulation\b"
-    r"|\bpersonnes? agees?\b"
-)
-# A telephone number or another line for professionals does not tell which people are admitted.
-_ONLY_A_CONTACT = re.compile(
-    r"\bpour les ps\b|\bpour les professionnels de sante ?(?:,|:|au \d) ?(?:contacter|\d)?"
-)
-_NUMBER = re.compile(r"(?:\+33|0) ?\d(?:[ .]?\d\d){4}")
-_NAME_RESERVES = re.compile(r"\b(?:reserve|pour|dedie)\b.*\bprofessionn?els?\b")
+# Whose people live abroad, and are vaccinated there.
+_CONSULATE = re.compile(r"\b(?:consula\w+|ambassades?)\b")
 
 
 class _BadRow(Exception):
-    """Why a row is refused."""
+    """Why a row is refused; `kind` is the same for rows that are refused alike."""
+
+    def __init__(self, reason: str, kind: str = "") -> None:
+        super().__init__(reason)
+        self.kind = kind or reason
+
+
+class _BadPosition(Exception):
+    """Why a centre stays without a position."""
+
+    def __init__(self, reason: str, kind: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 def read(path: Path) -> CentreFeed:
     """Read and check a whole edition (plain or .gz). Raises FileRefused; writes nothing.
 
     A row is refused, with its line and the reason, for a missing or repeated gid, a missing name, a
-    postcode or a position that cannot be, or a date that is none. Unreadable hours and telephone
-    numbers are dropped and counted; the centre's own words about hours go into its notes.
+    postcode that cannot be, a date that is none, or an address abroad. A position that cannot be is
+    left out, with a line of its own, and the centre stays: it may be the only one of an island.
+    Unreadable hours and telephone numbers are dropped and counted; the centre's own words about
+    hours go into its notes.
     """
     rows, refused = semicolon_file.read(path, kind=KIND, required=REQUIRED, key="gid")
     feed = CentreFeed(refused)
     lines: dict[str, int] = {}
     for row in rows:
         try:
-            feed.records.append(_record(row.cells, lines, feed))
+            feed.records.append(_record(row, lines, feed))
             lines[row.cells["gid"]] = row.line
         except _BadRow as bad:
-            refused.append(RefusedRow(row.line, str(bad), row.cells["gid"]))
+            refused.append(RefusedRow(row.line, str(bad), row.cells["gid"], bad.kind))
     refused.sort(key=lambda row: row.line)
     return feed
 
 
-def _record(cells: dict[str, str], lines: Mapping[str, int], feed: CentreFeed) -> CentreRecord:
+def _record(row: Row, lines: Mapping[str, int], feed: CentreFeed) -> CentreRecord:
+    cells = row.cells
     gid = cells["gid"]
     if not gid:
         raise _BadRow("no gid")
     if not _GID.fullmatch(gid):
-        raise _BadRow(f"gid {gid!r} is not an identifier")
+        raise _BadRow(f"gid {gid!r} is not an identifier", "a gid that is not an identifier")
     if gid in lines:
-        raise _BadRow(f"gid {gid} is already on line {lines[gid]}")
+        raise _BadRow(f"gid {gid} is already on line {lines[gid]}", "a gid that was there already")
     if not cells["nom"]:
         raise _BadRow("no name")
+    if _is_abroad(cells):
+        raise _BadRow("it is abroad")
     postcode = cells["com_cp"]
     if postcode and not geography.is_postcode(postcode):
-        raise _BadRow(f"postcode {postcode!r} cannot be")
+        raise _BadRow(f"postcode {postcode!r} cannot be", "a postcode that cannot be")
     departement = geography.departement(cells["com_insee"], postcode)
-    latitude, longitude = _position(cells, departement)
     opens_on = _date(cells.get("date_ouverture", ""))
     closes_on = _date(cells.get("date_fermeture", ""))
     closed = _flag(cells, "centre_fermeture")
@@ -109,6 +117,11 @@ def _record(cells: dict[str, str], lines: Mapping[str, int], feed: CentreFeed) -
         link=cells["rdv_site_web"],
         reserved=_flag(cells, "reserve_professionels_sante"),
     )
+    try:
+        latitude, longitude = _position(cells, departement)
+    except _BadPosition as bad:
+        latitude = longitude = None
+        feed.unplaced.append(RefusedRow(row.line, str(bad), gid, bad.kind))
     hours, words = _hours(cells, feed)
     link = _link(cells["rdv_site_web"])
     notes = [" ".join(cells["rdv_modalites"].split()), words]
@@ -126,6 +139,15 @@ def _record(cells: dict[str, str], lines: Mapping[str, int], feed: CentreFeed) -
         phones=_phones(cells, departement, feed),
         booking_link=link,
         booking_mode=mode,
+        walk_in=walk_in(
+            texts=(
+                cells["nom"],
+                cells["rdv_modalites"],
+                *(cells[f"rdv_{day}"] for day in DAYS),
+            ),
+            rdv=cells.get("rdv", ""),
+            has_way_to_book=bool(link or cells["rdv_tel"] or cells.get("rdv_tel2")),
+        ),
         hours=hours,
         notes="\n".join(note for note in notes if note),
         opens_on=opens_on,
@@ -134,35 +156,55 @@ def _record(cells: dict[str, str], lines: Mapping[str, int], feed: CentreFeed) -
     )
 
 
-def booking_mode(*, name: str, terms: str, link: str, reserved: bool = False) -> str:
-    """`reserved`, `partner` or `own_phone`, in this order.
+def _is_abroad(cells: dict[str, str]) -> bool:
+    """Whether a row lies outside France: many countries' postcodes look like French ones.
 
-    Reserved: the column of later editions says so, or the terms (`rdv_modalites`) or the name speak
-    of professionals and the terms name no other group ("Ouvert tous professionnels" as against
-    "Ouvert tous professionnels, public 75 ans et plus"). A public opening announced for a later day
-    counts as public: the file does not say when it was written. The words in a link's address are
-    not evidence; several centres that are open to all share an agenda made for professionals.
+    By the INSEE code of a foreign country, or by a position that is on no French land although it
+    is a place: neither the null island nor two figures that changed places.
     """
-    plain_terms = _NUMBER.sub(" ", _ONLY_A_CONTACT.sub(" ", plain(terms)))
-    names_professionals = _PROFESSIONALS.search(plain_terms) or _NAME_RESERVES.search(plain(name))
-    if reserved or (names_professionals and not _PUBLIC.search(plain_terms)):
-        return "reserved"
-    return "partner" if any(name in link.lower() for name in PARTNERS) else "own_phone"
+    insee = cells["com_insee"]
+    if insee.startswith("99"):
+        return True
+    try:
+        latitude, longitude = _numbers(cells)
+    except _BadPosition:
+        return False
+    if latitude is None or longitude is None:
+        return False
+    is_place = abs(latitude) <= _POLE and abs(longitude) <= _DATE_LINE and (latitude or longitude)
+    mirrored = geography.is_plausible(longitude, latitude, "")
+    if not is_place or mirrored or geography.is_plausible(latitude, longitude, ""):
+        return False
+    french = geography.departement(insee, "") or cells["com_cp"].startswith(("97", "98"))
+    return not french or bool(_CONSULATE.search(plain(cells["nom"])))
 
 
-def _position(cells: dict[str, str], departement: str) -> tuple[float | None, float | None]:
+def _numbers(cells: dict[str, str]) -> tuple[float | None, float | None]:
     texts = [cells[name].replace(",", ".") for name in ("lat_coor1", "long_coor1")]
     if not any(texts):
         return None, None
     if not all(texts):
-        raise _BadRow("latitude without longitude, or longitude without latitude")
+        half = "latitude without longitude, or longitude without latitude"
+        raise _BadPosition(half, half)
     try:
         latitude, longitude = (float(text) for text in texts)
     except ValueError:
-        raise _BadRow(f"position {texts[0]!r}, {texts[1]!r} is not two numbers") from None
+        raise _BadPosition(
+            f"position {texts[0]!r}, {texts[1]!r} is not two numbers", "a position that is none"
+        ) from None
+    return latitude, longitude
+
+
+def _position(cells: dict[str, str], departement: str) -> tuple[float | None, float | None]:
+    latitude, longitude = _numbers(cells)
+    if latitude is None or longitude is None:
+        return None, None
     if not geography.is_plausible(latitude, longitude, departement):
         where = f"département {departement}" if departement else "France"
-        raise _BadRow(f"position {texts[0]}, {texts[1]} is not near {where}")
+        raise _BadPosition(
+            f"position {latitude:g}, {longitude:g} is not near {where}",
+            "a position that is not near its département",
+        )
     return latitude, longitude
 
 
@@ -174,7 +216,7 @@ def _date(text: str) -> date | None:
             return datetime.strptime(text[:10], form).date()  # noqa: DTZ007  a day has no zone
         except ValueError:
             continue
-    raise _BadRow(f"{text!r} is not a date")
+    raise _BadRow(f"{text!r} is not a date", "a date that is none")
 
 
 def _flag(cells: dict[str, str], column: str) -> bool:
@@ -183,7 +225,7 @@ def _flag(cells: dict[str, str], column: str) -> bool:
         return True
     if text in _NO:
         return False
-    raise _BadRow(f"{column} is {text!r}, neither yes nor no")
+    raise _BadRow(f"{column} is {text!r}, neither yes nor no", f"{column} neither yes nor no")
 
 
 def _hours(

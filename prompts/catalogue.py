@@ -284,6 +284,9 @@ class Catalogue:
         return said
 
     def _kilometres(self, kilometres: float, unit: Callable[[int, str], str]) -> str:
+        if kilometres < 0:
+            # The position of the centre or of the postcode is not known.
+            return self._formats["kilometres_not_known"]
         if kilometres < 1:
             return self._formats["kilometres_under_one"]
         distance = unit(round(kilometres), "length-kilometer")

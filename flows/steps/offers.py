@@ -109,6 +109,7 @@ def _search_key(session: Session, plain: Search) -> str:
     where = (
         round(plain.latitude, 3),
         round(plain.longitude, 3),
+        *((plain.postcode,) if not (plain.latitude or plain.longitude) else ()),
         plain.within_kilometres,
         plain.centre_id,
         plain.first_day.isoformat(),
@@ -171,6 +172,7 @@ def plain_search(session: Session, world: World) -> Search:
         first_day=first_day(session, world),
         within_kilometres=session.within,
         centre_id=session.centre_id,
+        postcode=session.postcode,
     )
     return for_move(session, search)
 

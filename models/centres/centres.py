@@ -10,7 +10,9 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, case, func, or_, select, update
 
-from models.centres.tables import centre
+from models.centres import postcodes
+from models.centres.postcodes import Address
+from models.centres.tables import WALK_IN_ONLY, centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
@@ -117,6 +119,16 @@ def known(database: Database, source: str) -> dict[str, tuple[str, bool]]:
         }
 
 
+def placed(database: Database, source: str) -> set[str]:
+    """The open centres of a source to which the source itself gave a position."""
+    c = centre.c
+    statement = select(c.id).where(
+        c.source == source, c.closed_at.is_(None), c.latitude.is_not(None), ~c.roughly
+    )
+    with database.statement() as connection:
+        return set(connection.execute(statement).scalars())
+
+
 def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) -> None:
     """Insert or update centres, in one transaction.
 
@@ -168,6 +180,30 @@ def close(database: Database, clock: Clock, ids: Sequence[str]) -> None:
             )
 
 
+def place_roughly(database: Database) -> None:
+    """Put centres whose source gives no position where their town is, as far as that is known.
+
+    Asked again after each import of centres or postcodes; what is right already is not written.
+    """
+    c = centre.c
+    wanted = (c.id, c.postcode, c.insee, c.departement, c.latitude, c.longitude)
+    with database.transaction() as connection:
+        rows = connection.execute(
+            select(*wanted).where(or_(c.latitude.is_(None), c.roughly), c.postcode + c.insee != "")
+        ).all()
+        addresses = {row.id: Address(row.postcode, row.insee, row.departement) for row in rows}
+        found = postcodes.positions_of_towns(connection, addresses)
+        for row in rows:
+            latitude, longitude = found.get(row.id, (None, None))
+            if (row.latitude, row.longitude) == (latitude, longitude):
+                continue
+            connection.execute(
+                update(centre)
+                .where(c.id == row.id)
+                .values(latitude=latitude, longitude=longitude, roughly=latitude is not None)
+            )
+
+
 def insert_new(database: Database, rows: Sequence[dict[str, object]]) -> None:
     """Insert centres that are not there yet; those that are stay as they are."""
     if rows:
@@ -176,9 +212,10 @@ def insert_new(database: Database, rows: Sequence[dict[str, object]]) -> None:
 
 
 def take_over(database: Database, clock: Clock, today: date) -> int:
-    """Make every open centre one that we book for, unless it is reserved; return how many changed.
+    """Make every open centre one that we book for; return how many changed.
 
-    Closing dates before `today` are cleared, so that the demonstration is open whatever the date.
+    Not those that are reserved or give no appointments at all. Closing dates before `today` are
+    cleared, so that the demonstration is open whatever the date.
     """
     past = centre.c.closes_on < today
     mode = case((centre.c.booking_mode == "reserved", "reserved"), else_="ours")
@@ -187,6 +224,7 @@ def take_over(database: Database, clock: Clock, today: date) -> int:
             update(centre)
             .where(
                 centre.c.closed_at.is_(None),
+                centre.c.walk_in != WALK_IN_ONLY,
                 or_(centre.c.booking_mode.not_in(("ours", "reserved")), past),
             )
             .values(

@@ -7,17 +7,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
-from models.centres.tables import centre, postcode
+from models.centres.tables import WALK_IN_ONLY, centre, postcode
 from models.prepared import Prepared
 from models.rows import columns_of, from_row
 
 
 @dataclass(frozen=True, slots=True)
 class BookableCentre:
-    """An open centre with a position whose places are ours to give."""
+    """An open centre whose places are ours to give.
+
+    `roughly`: the position is its town's. Both degrees are 0.0 where not even that is known.
+    """
 
     id: str
     name: str
@@ -28,19 +32,46 @@ class BookableCentre:
     latitude: float
     longitude: float
     time_zone: str
+    roughly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SelfBookingCentre:
-    """An open centre with a position that books by its own telephone numbers (as in the source)."""
+    """An open centre that books by its own telephone numbers (as in the source).
+
+    Positions as those of a bookable centre.
+    """
 
     id: str
     name: str
+    postcode: str
     town: str
     territory: str
     latitude: float
     longitude: float
+    roughly: bool
     phones: tuple[str, ...]
+    opens_on: date | None
+    closes_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class WalkInCentre:
+    """An open centre to which people come without an appointment: only so, or also so.
+
+    Positions as those of a bookable centre.
+    """
+
+    id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    territory: str
+    latitude: float
+    longitude: float
+    roughly: bool
+    walk_in: str
     opens_on: date | None
     closes_on: date | None
 
@@ -61,25 +92,49 @@ class PostcodeArea:
 
 
 def bookable_centres(connection: Connection) -> list[BookableCentre]:
+    """Those with a position, and those whose land is known: its people may find them."""
     c = centre.c
-    statement = select(*columns_of(BookableCentre, centre)).where(
-        c.closed_at.is_(None), c.booking_mode == "ours", c.latitude.is_not(None)
+    statement = select(*_placed(BookableCentre)).where(
+        c.closed_at.is_(None), c.booking_mode == "ours", c.territory != ""
     )
-    return [BookableCentre(*row) for row in connection.execute(statement)]
+    return [from_row(BookableCentre, row) for row in connection.execute(statement)]
 
 
 def self_booking_centres(connection: Connection) -> list[SelfBookingCentre]:
-    """Never those that only professionals may go to."""
+    """Never those that only professionals may go to, nor those that give no appointments."""
     c = centre.c
-    statement = select(*columns_of(SelfBookingCentre, centre)).where(
+    statement = select(*_placed(SelfBookingCentre)).where(
         c.closed_at.is_(None),
         c.booking_mode.in_(("own_phone", "partner")),
-        c.latitude.is_not(None),
+        c.walk_in != WALK_IN_ONLY,
+        c.territory != "",
         c.phones != "[]",
     )
     return [
         from_row(SelfBookingCentre, row, phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
+    ]
+
+
+def walk_in_centres(connection: Connection) -> list[WalkInCentre]:
+    """Never those that only professionals may go to."""
+    c = centre.c
+    statement = select(*_placed(WalkInCentre)).where(
+        c.closed_at.is_(None),
+        c.booking_mode != "reserved",
+        c.walk_in != "",
+        c.territory != "",
+    )
+    return [from_row(WalkInCentre, row) for row in connection.execute(statement)]
+
+
+def _placed(shape: type[Any]) -> list[ColumnElement[Any]]:
+    """The columns of a shape; both degrees 0.0 where there is no position."""
+    return [
+        func.coalesce(column, 0.0).label(column.name)
+        if column.name in {"latitude", "longitude"}
+        else column
+        for column in columns_of(shape, centre)
     ]
 
 

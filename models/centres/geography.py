@@ -48,6 +48,10 @@ _TIME_ZONES: Final[Mapping[str, str]] = {
     "988": "Pacific/Noumea",
 }
 
+# One island each, with no other inhabited one: whoever is there reaches every centre of it. La
+# Poste gives their postcodes no position, so that nothing is near by distance.
+_ONE_ISLAND: Final = frozenset({"977", "978"})
+
 # South, west, north, east in degrees, generous by some tenths: meant to catch a swapped latitude
 # and longitude or a lost sign, not to draw a border.
 _BOXES: Final[Mapping[str, tuple[float, float, float, float]]] = {
@@ -102,6 +106,11 @@ def territory(departement: str, postcode: str = "") -> str:
     if departement.startswith(("97", "98")) and departement != MONACO:
         return departement
     return METROPOLE if departement else ""
+
+
+def is_one_island(territory: str) -> bool:
+    """Whether a territory is one small island, of which no distances are known."""
+    return territory in _ONE_ISLAND
 
 
 def time_zone(departement: str) -> str:

@@ -1,10 +1,14 @@
-"""Postcodes in the store, as an import writes them."""
+"""Postcodes in the store, as an import writes them, and where their towns are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 
-from sqlalchemy import delete, func, select
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
 
 from models.centres.tables import postcode
 from models.database import Database
@@ -44,3 +48,71 @@ def remove(database: Database, codes: Sequence[str]) -> None:
                     postcode.c.code.in_(codes[start : start + _CODES_PER_STATEMENT])
                 )
             )
+
+
+Position = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where something is as its address tells it; each part may be empty."""
+
+    postcode: str
+    insee: str
+    departement: str
+
+
+def positions_of_towns(
+    connection: Connection, addresses: Mapping[str, Address]
+) -> dict[str, Position]:
+    """Where the town of each address is, by the key of the address; without those not known.
+
+    The commune by its INSEE code, else the middle of the postcode; a postcode that La Poste does
+    not list (as those of large receivers) is passed over for the commune's own.
+    """
+    found: dict[str, Position] = {}
+    keys = list(addresses)
+    for start in range(0, len(keys), _CODES_PER_STATEMENT):
+        some = {key: addresses[key] for key in keys[start : start + _CODES_PER_STATEMENT]}
+        found |= _positions(connection, some)
+    return found
+
+
+def _positions(connection: Connection, some: Mapping[str, Address]) -> dict[str, Position]:
+    by_code = _rows_by_code(connection, {one.postcode for one in some.values()})
+    missing = {
+        one.departement
+        for one in some.values()
+        if one.postcode not in by_code and one.insee and one.departement
+    }
+    communes = _communes(_rows_of(connection, missing)) | _communes(by_code.values())
+    found: dict[str, Position] = {}
+    for key, one in some.items():
+        row = by_code.get(one.postcode)
+        middle = (row.latitude, row.longitude) if row and row.latitude is not None else None
+        position = communes.get(one.insee) or middle
+        if position is not None:
+            found[key] = position
+    return found
+
+
+def _rows_by_code(connection: Connection, codes: Iterable[str]) -> dict[str, Any]:
+    statement = select(postcode).where(postcode.c.code.in_(sorted(codes)))
+    return {row.code: row for row in connection.execute(statement)}
+
+
+def _rows_of(connection: Connection, departements: Iterable[str]) -> list[Any]:
+    wanted = sorted(departements)
+    if not wanted:
+        return []
+    return list(connection.execute(select(postcode).where(postcode.c.departement.in_(wanted))))
+
+
+def _communes(rows: Iterable[Any]) -> dict[str, Position]:
+    """Positions of communes by INSEE code."""
+    return {
+        town["insee"]: (town["latitude"], town["longitude"])
+        for row in rows
+        for town in json.loads(row.towns)
+        if town.get("insee") and town.get("latitude") is not None
+    }

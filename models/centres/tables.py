@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Date, Float, String, Table, Text
+from typing import Final
+
+from sqlalchemy import Boolean, CheckConstraint, Date, Float, String, Table, Text
 
 from models.tables import key, may, metadata, must
 from models.types import Instant
 
 BOOKING_MODES = ("ours", "partner", "own_phone", "reserved")
+# How people come to a centre: without an appointment alone, or with one or without.
+WALK_IN_ONLY: Final = "only"
+WALK_IN_ALSO: Final = "also"
 
 centre = Table(
     "centre",
@@ -22,10 +27,12 @@ centre = Table(
     must("territory", String(16), "land that no sea cuts: see models.centres.geography"),
     may("latitude", Float),
     may("longitude", Float),
+    must("roughly", Boolean, "the position is its town's, for the source has none", default=False),
     must("time_zone", String(40)),
     must("phones", Text, "JSON list, E.164 or short numbers", default="[]"),
     must("booking_link", Text, default=""),
     must("booking_mode", String(10)),
+    must("walk_in", String(4), "without an appointment: only, also, or empty for not", default=""),
     must("hours", Text, 'JSON {"0": [["09:00","12:00"]]}, 0 = Monday', default="{}"),
     must("notes", Text, default=""),
     may("opens_on", Date),

@@ -323,10 +323,14 @@ def now_of(connection: Connection, staff_id: str) -> Now | None:
 
 
 def offices(connection: Connection, words: Sequence[str], limit: int = 8) -> list[Any]:
-    """Centres whose name, town or postcode has all of these words, with their telephones."""
-    statement = select(
-        centre.c.id, centre.c.name, centre.c.town, centre.c.postcode, centre.c.phones
-    ).where(centre.c.closed_at.is_(None), centre.c.phones != "[]")
+    """Centres whose name, town or postcode has all of these words, with their telephones.
+
+    Without a telephone only those to which people come without an appointment.
+    """
+    c = centre.c
+    statement = select(c.id, c.name, c.town, c.postcode, c.phones, c.walk_in).where(
+        c.closed_at.is_(None), or_(c.phones != "[]", c.walk_in != "")
+    )
     for word in words:
         like = [
             column.icontains(word, autoescape=True)

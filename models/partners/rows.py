@@ -395,5 +395,12 @@ def set_match(
 def our_centres(connection: Connection) -> list[OurCentre]:
     """Every open centre of the official file, for comparison."""
     c = centre.c
-    statement = select(*columns_of(OurCentre, centre)).where(c.closed_at.is_(None))
+    # Where its town is says nothing about which of the town's places it is.
+    columns = [
+        case((~c.roughly, column)).label(column.name)
+        if column.name in {"latitude", "longitude"}
+        else column
+        for column in columns_of(OurCentre, centre)
+    ]
+    statement = select(*columns).where(c.closed_at.is_(None))
     return [OurCentre(*row) for row in connection.execute(statement)]

@@ -29,7 +29,9 @@ class PublicCentre:
     """`mode` is how it takes bookings: "ours", "partner" or "own_phone".
 
     `phones` are E.164 or short numbers. `hours` is JSON as in models.centres.tables, `link`
-    where a partner books; `opens_on` and `closes_on` are days there, both included.
+    where a partner books; `opens_on` and `closes_on` are days there, both included. `walk_in`:
+    "only" or "also" where people come without an appointment. `roughly`: the position is that of
+    its town.
     """
 
     id: str
@@ -41,10 +43,12 @@ class PublicCentre:
     territory: str
     latitude: float | None
     longitude: float | None
+    roughly: bool
     time_zone: str
     phones: tuple[str, ...]
     link: str
     mode: str
+    walk_in: str
     hours: str
     opens_on: date | None
     closes_on: date | None

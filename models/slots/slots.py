@@ -206,7 +206,10 @@ def counts(
 
 @dataclass(frozen=True)
 class HeldAppointment:
-    """A place that is held, with its centre; moments are UTC."""
+    """A place that is held, with its centre; moments are UTC.
+
+    `roughly`: the position is its town's. Both degrees are 0.0 where not even that is known.
+    """
 
     place_id: int
     slot_id: int
@@ -218,6 +221,7 @@ class HeldAppointment:
     time_zone: str
     latitude: float
     longitude: float
+    roughly: bool
     start_at: datetime
     until: datetime
 
@@ -233,6 +237,7 @@ def held_appointments(
             *(centre.c[name] for name in ("name", "street", "postcode", "town", "time_zone")),
             func.coalesce(centre.c.latitude, 0.0).label("latitude"),
             func.coalesce(centre.c.longitude, 0.0).label("longitude"),
+            centre.c.roughly,
             place.c.hold_expires_at.label("until"),
         )
         .join(centre, centre.c.id == place.c.centre_id)

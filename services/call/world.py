@@ -30,7 +30,6 @@ from flows.world import (
 from models.booking.reach import Proof
 from models.call import pace
 from models.centres.directory import BookableCentre
-from models.centres.geography import distance_km
 from models.queue import queues
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import languages, load
@@ -43,7 +42,7 @@ from services.call.my_appointment import MyAppointments
 from services.call.person import CallerInQueue
 from services.call.resume_call import find_by_code, new_code, take_up
 from services.campaign.eligibility import eligibility
-from services.centres.directory import NearbyCentre
+from services.centres.directory import NearbyCentre, kilometres_to
 from services.centres.find_town import main_town_postcodes, town_of, towns_named
 from services.centres.named_centre import named_centre
 from services.messages.notices import Reason
@@ -168,6 +167,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             search.longitude,
             search.territory,
             radius_kilometres,
+            postcode=search.postcode,
             remember=radius_kilometres <= self.campaign.radius_kilometres,
         )
         if search.beyond_kilometres:
@@ -205,6 +205,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             search.longitude,
             search.territory,
             closer_than=closer_than,
+            postcode=search.postcode,
             today=self.now().astimezone(ZoneInfo(self.campaign.zone)).date(),
         )
         partner = self._partner_near(search, closer_than)
@@ -399,11 +400,10 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
 
 
 def near_search(search: Search, centre: BookableCentre) -> NearbyCentre:
-    """A centre and how far it is from where is searched; 0 where that is not known."""
-    away = 0.0
-    if search.latitude or search.longitude:
-        away = distance_km(search.latitude, search.longitude, centre.latitude, centre.longitude)
-    return NearbyCentre(away, centre)
+    """A centre and how far it is from where is searched; 0 where nothing is searched from."""
+    if not search.territory:
+        return NearbyCentre(0.0, centre)
+    return NearbyCentre(kilometres_to(search.latitude, search.longitude, centre), centre)
 
 
 @lru_cache

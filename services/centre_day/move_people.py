@@ -154,17 +154,16 @@ class MovePeople:
         if key not in self._near:
             town = self.directory.postcode(work.connection, postcode) if postcode else None
             where: Any = self.centre if town is None or town.latitude is None else town
-            found = [self.centre.id]
-            if where.latitude is not None and where.longitude is not None:
-                near = self.directory.nearest(
-                    work.connection,
-                    where.latitude,
-                    where.longitude,
-                    where.territory,
-                    work.campaign.radius_kilometres,
-                )
-                found += [one.centre.id for one in near if one.centre.id != self.centre.id]
-            self._near[key] = found
+            near = self.directory.nearest(
+                work.connection,
+                where.latitude or 0.0,
+                where.longitude or 0.0,
+                where.territory,
+                work.campaign.radius_kilometres,
+                postcode=(postcode if town else "") or self.centre.postcode,
+            )
+            others = [one.centre.id for one in near if one.centre.id != self.centre.id]
+            self._near[key] = [self.centre.id, *others]
         return self._near[key]
 
     def _take(

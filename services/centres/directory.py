@@ -21,9 +21,15 @@ import structlog
 from flows.understanding import NotUnderstood, telephone
 from flows.understanding.town_table import TownTable
 from models.centres import directory
-from models.centres.directory import BookableCentre, PostcodeArea, SelfBookingCentre
-from models.centres.geography import distance_km
+from models.centres.directory import (
+    BookableCentre,
+    PostcodeArea,
+    SelfBookingCentre,
+    WalkInCentre,
+)
+from models.centres.geography import distance_km, is_one_island
 from models.database import Connection, Database
+from models.slots.slots import HeldAppointment
 from services.centres.towns import town_table
 
 __all__ = ["PostcodeArea"]
@@ -38,9 +44,15 @@ KILOMETRES_PER_DEGREE = 111.0
 _MOST_POSTCODES = 8192
 
 
+# In place of a distance that is not known, for want of a position there or here.
+NOT_KNOWN = -1.0
+# A centre that stands where its town does is not told to be less far than this.
+ROUGHLY_KILOMETRES = 1.0
+
+
 @dataclass(frozen=True)
 class NearbyCentre:
-    """A centre and its distance as the crow flies."""
+    """A centre and its distance as the crow flies; NOT_KNOWN where it is not known."""
 
     kilometres: float
     centre: BookableCentre
@@ -55,15 +67,62 @@ class NearOther:
     number: str
 
 
+@dataclass(frozen=True)
+class NearWalkIn:
+    """A centre to which people come without an appointment, and its distance."""
+
+    kilometres: float
+    centre: WalkInCentre
+
+
 @dataclass
 class _Centres:
     read_at: float
     by_territory: dict[str, list[BookableCentre]]
-    nearest: dict[tuple[float, float, str, float], list[NearbyCentre]] = field(default_factory=dict)
+    # Those of them without a position, of which there are few.
+    unplaced: dict[str, list[BookableCentre]]
+    nearest: dict[tuple[float, float, str, float, str], list[NearbyCentre]] = field(
+        default_factory=dict
+    )
 
 
 def _latitude(centre: BookableCentre) -> float:
     return centre.latitude
+
+
+_Standing = BookableCentre | SelfBookingCentre | WalkInCentre
+
+
+def kilometres_to(latitude: float, longitude: float, there: _Standing | HeldAppointment) -> float:
+    """How far a centre is as the crow flies; NOT_KNOWN where one of the positions is not."""
+    if not (latitude or longitude) or not (there.latitude or there.longitude):
+        return NOT_KNOWN
+    away = distance_km(latitude, longitude, there.latitude, there.longitude)
+    return NOT_KNOWN if there.roughly and away < ROUGHLY_KILOMETRES else away
+
+
+def _is_beside(there: _Standing, latitude: float, longitude: float, postcode: str) -> bool:
+    """Whether a centre is found without a distance: in the same postcode, or on a small island.
+
+    For those who search from a postcode without a position, and centres without one.
+    """
+    if (latitude or longitude) and (there.latitude or there.longitude):
+        return False
+    return (postcode != "" and there.postcode == postcode) or is_one_island(there.territory)
+
+
+def _reach(
+    there: SelfBookingCentre | WalkInCentre, place: tuple[float, float], postcode: str, today: date
+) -> float | None:
+    """How far a centre that is open today is; NOT_KNOWN on the same island, None where nobody goes.
+
+    `place` is where is searched from, in degrees.
+    """
+    if not (there.opens_on or today) <= today <= (there.closes_on or today):
+        return None
+    away = kilometres_to(*place, there)
+    is_known = any(place) and (there.latitude or there.longitude)
+    return away if is_known or _is_beside(there, *place, postcode) else None
 
 
 def _ordinary(numbers: Sequence[str]) -> str:
@@ -97,6 +156,7 @@ class Directory:
         self._towns: TownTable | None = None
         self._reading_towns = threading.Lock()
         self._others: tuple[float, list[SelfBookingCentre]] | None = None
+        self._walk_ins: tuple[float, list[WalkInCentre]] | None = None
 
     def nearest(
         self,
@@ -106,14 +166,17 @@ class Directory:
         territory: str,
         radius_kilometres: float,
         *,
+        postcode: str = "",
         remember: bool = True,
     ) -> list[NearbyCentre]:
         """Bookable centres of a territory within a radius, nearest first.
 
-        Pass `remember=False` for long answers that are rarely asked for.
+        Degrees of 0.0 mean that the position is not known: then those of the same `postcode`, or of
+        the whole of a small island, are found; never those of another island. Pass
+        `remember=False` for long answers that are rarely asked for.
         """
         centres = self._known_centres(connection)
-        key = (latitude, longitude, territory, radius_kilometres)
+        key = (latitude, longitude, territory, radius_kilometres, postcode)
         found = centres.nearest.get(key)
         if found is None:
             # Northward a degree is 111 km everywhere, so a band of latitudes holds the circle.
@@ -121,10 +184,17 @@ class Directory:
             there = centres.by_territory.get(territory, [])
             first = bisect_left(there, latitude - band, key=_latitude)
             last = bisect_right(there, latitude + band, key=_latitude)
-            measured = (
-                NearbyCentre(distance_km(latitude, longitude, c.latitude, c.longitude), c)
+            measured = [
+                NearbyCentre(kilometres_to(latitude, longitude, c), c)
                 for c in there[first:last]
-            )
+                if (latitude or longitude) and (c.latitude or c.longitude)
+            ]
+            others = centres.unplaced.get(territory, []) if latitude or longitude else there
+            measured += [
+                NearbyCentre(NOT_KNOWN, c)
+                for c in others
+                if _is_beside(c, latitude, longitude, postcode)
+            ]
             found = sorted(
                 (near for near in measured if near.kilometres <= radius_kilometres),
                 key=lambda near: (near.kilometres, near.centre.id),
@@ -147,17 +217,45 @@ class Directory:
         *,
         closer_than: float,
         today: date,
+        postcode: str = "",
     ) -> NearOther | None:
-        """The nearest centre open today that books for itself by an ordinary telephone number."""
+        """The nearest centre open today that books for itself by an ordinary telephone number.
+
+        Where the position is not known, as for `nearest`.
+        """
         found: NearOther | None = None
         for one in self._known_others(connection):
-            open_today = (one.opens_on or today) <= today <= (one.closes_on or today)
-            if one.territory != territory or not open_today:
+            if one.territory != territory:
                 continue
-            away = distance_km(latitude, longitude, one.latitude, one.longitude)
-            number = _ordinary(one.phones) if away < closer_than else ""
-            if number and (found is None or away < found.kilometres):
+            away = _reach(one, (latitude, longitude), postcode, today)
+            number = _ordinary(one.phones) if away is not None and away < closer_than else ""
+            if away is not None and number and (found is None or away < found.kilometres):
                 found = NearOther(away, one, number)
+        return found
+
+    def nearest_walk_in(
+        self,
+        connection: Connection,
+        place: tuple[float, float],
+        territory: str,
+        *,
+        closer_than: float,
+        today: date,
+        postcode: str = "",
+    ) -> NearWalkIn | None:
+        """The nearest centre open today that takes people without an appointment.
+
+        `place` in degrees; where it is not known, as for `nearest`.
+        """
+        found: NearWalkIn | None = None
+        for one in self._known_walk_ins(connection):
+            if one.territory != territory:
+                continue
+            away = _reach(one, place, postcode, today)
+            if away is None or away >= closer_than:
+                continue
+            if found is None or away < found.kilometres:
+                found = NearWalkIn(away, one)
         return found
 
     def _known_others(self, connection: Connection) -> list[SelfBookingCentre]:
@@ -165,6 +263,12 @@ class Directory:
         if self._others is None or now - self._others[0] > self._others_fresh:
             self._others = (now, directory.self_booking_centres(connection))
         return self._others[1]
+
+    def _known_walk_ins(self, connection: Connection) -> list[WalkInCentre]:
+        now = self._ticks()
+        if self._walk_ins is None or now - self._walk_ins[0] > self._others_fresh:
+            self._walk_ins = (now, directory.walk_in_centres(connection))
+        return self._walk_ins[1]
 
     def postcode(self, connection: Connection, code: str) -> PostcodeArea | None:
         """A postcode, or None for one that does not exist."""
@@ -212,5 +316,9 @@ class Directory:
             by_territory.setdefault(centre.territory, []).append(centre)
         for there in by_territory.values():
             there.sort(key=_latitude)
-        self._centres = _Centres(self._ticks(), by_territory)
+        unplaced = {
+            territory: [one for one in there if not (one.latitude or one.longitude)]
+            for territory, there in by_territory.items()
+        }
+        self._centres = _Centres(self._ticks(), by_territory, unplaced)
         return self._centres

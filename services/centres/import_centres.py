@@ -15,15 +15,18 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from models.centre_day import operations
-from models.centres import centres, geography
+from models.centres import centres, geography, postcodes
+from models.centres.postcodes import Address
+from models.centres.tables import WALK_IN_ALSO, WALK_IN_ONLY
 from models.clock import Clock
 from models.database import Database
 
 OFFICIAL_SOURCE: Final = "official"
-# More than this share of the open centres gone at once is a wrong or partial file, until an
-# operator says that it is not (issue 10.1).
+# More than this share of the open centres closed at once, or without a position any more, is a
+# wrong or partial file, until an operator says that it is not (issue 10.1).
 CLOSING_LIMIT: Final = 0.10
 # One transaction; some milliseconds, so that a caller's turn hardly waits behind it.
 BATCH_ROWS: Final = 200
@@ -60,7 +63,9 @@ class CentreRecord:
 
     `hours` has weekdays 0 (Monday) to 6 with local times ("09:00", "12:00"), days without hours
     left out. `phones` are E.164 or French short numbers. `booking_mode` is never "ours": that is
-    decided here, not by a file. `closed` means that the source itself calls the centre closed.
+    decided here, not by a file. `walk_in` is "only" or "also" where people come without an
+    appointment, else empty. `opens_on` and `closes_on` are days there, both included. `closed`
+    means that the source itself calls the centre closed.
     """
 
     id: str
@@ -79,23 +84,29 @@ class CentreRecord:
     opens_on: date | None
     closes_on: date | None
     closed: bool = False
+    walk_in: str = ""
 
 
 @dataclass(frozen=True)
 class RefusedRow:
-    """A row that stays outside: its line in the file, why, and its id where it has a good one."""
+    """A row that stays outside: its line in the file, why, and its id where it has a good one.
+
+    `kind` is why without what is the row's alone; empty where the reason has nothing such.
+    """
 
     line: int
     reason: str
     id: str = ""
+    kind: str = ""
 
 
 @dataclass
 class CentreFeed:
-    """A whole file, read and checked."""
+    """A whole file, read and checked. `unplaced` are rows whose position was left out, and why."""
 
     refused: list[RefusedRow]
     records: list[CentreRecord] = field(default_factory=list)
+    unplaced: list[RefusedRow] = field(default_factory=list)
     hours_not_told: int = 0
     hours_not_understood: int = 0
     phones_unusable: int = 0
@@ -136,11 +147,27 @@ class ImportReport:
 
 @dataclass
 class CentreReport(ImportReport):
-    """`closed` centres count as `updated` only where the file names them."""
+    """What the file says of its centres, and how many that were open are `closed` now.
+
+    `without_position` counts those to which the file gives none that can be. Reserved, walk-in and
+    ended ones are counted each for itself: one may be several. `ended` are those that the file
+    calls closed, or whose closing date is past. `closed` centres count as `updated` only where the
+    file names them.
+    """
 
     closed: int = 0
     placed: int = 0
     without_position: int = 0
+    reserved: int = 0
+    walk_in_only: int = 0
+    walk_in_also: int = 0
+    ended: int = 0
+
+    def kinds_line(self) -> str:
+        return (
+            f"{self.reserved} reserved, {self.walk_in_only} without appointments only, "
+            f"{self.walk_in_also} with or without, {self.ended} past their last day"
+        )
 
     def last_line(self) -> str:
         return (
@@ -155,38 +182,49 @@ def import_centres(
     clock: Clock,
     feed: CentreFeed,
     *,
-    allow_closing: bool = False,
+    force: bool = False,
     progress: Progress = no_progress,
 ) -> CentreReport:
     """Write the feed to the store. Raises FileRefused before anything is written.
 
     Same id: updated where the source says something else than last time. An open centre that the
-    source no longer names is closed, never deleted; one that comes back is open again. A refused
-    row leaves its centre as it was. `progress` is told the number of rows done.
+    source no longer names, calls closed, or whose closing date is past in its own time zone, is
+    closed, never deleted; one that comes back is open again. Who is booked there is seen to by
+    `CentreLife.settle`. A centre to which the source gives no position stands where its town is. A
+    refused row leaves its centre as it was. `force` takes a file that closes or misplaces more
+    centres than CLOSING_LIMIT. `progress` is told the number of rows done.
     """
+    if not feed.records:
+        raise FileRefused("the file holds no usable centre")
+    ended = {one.id for one in feed.records if one.closed or _is_past(one, clock)}
     report = CentreReport(
         read=feed.rows,
         refused=feed.refused,
         placed=sum(record.latitude is not None for record in feed.records),
         without_position=sum(record.latitude is None for record in feed.records),
+        reserved=sum(record.booking_mode == "reserved" for record in feed.records),
+        walk_in_only=sum(record.walk_in == WALK_IN_ONLY for record in feed.records),
+        walk_in_also=sum(record.walk_in == WALK_IN_ALSO for record in feed.records),
+        ended=len(ended),
     )
-    if not feed.records:
-        raise FileRefused("the file holds no usable centre")
     known = centres.known(database, OFFICIAL_SOURCE)
     with database.statement() as connection:
         closings = operations.in_force(connection, kinds=("centre_closed",))
+        roughly = postcodes.positions_of_towns(
+            connection, {one.id: _address(one) for one in feed.records if one.latitude is None}
+        )
     by_hand = {one.centre_id for one in closings if one.who != "import"}
     named = {record.id for record in feed.records} | {row.id for row in feed.refused}
     open_ids = {centre_id for centre_id, (_, closed) in known.items() if not closed}
     gone = sorted(open_ids - named)
-    closing = len(gone) + sum(record.closed and record.id in open_ids for record in feed.records)
-    if closing > CLOSING_LIMIT * len(open_ids) and not allow_closing:
-        raise FileRefused(
-            f"the file would close {closing} of the {len(open_ids)} open centres, more than "
-            f"{CLOSING_LIMIT:.0%}; if that is meant, say --allow-closing"
-        )
+    if not force:
+        _check_closing(len(open_ids), len(gone), len(ended & open_ids))
+        _check_positions(centres.placed(database, OFFICIAL_SOURCE), feed)
     # What an operator has closed, a file does not open.
-    rows = [_row(one) | {"closed": one.closed or one.id in by_hand} for one in feed.records]
+    rows = [
+        _row(one, roughly.get(one.id)) | {"closed": one.id in ended or one.id in by_hand}
+        for one in feed.records
+    ]
 
     def told(row: Row) -> object:
         return row["fingerprint"], row["closed"]
@@ -198,11 +236,49 @@ def import_centres(
         centres.save(database, clock, batch)
         progress(len(batch))
     centres.close(database, clock, gone)
-    report.closed = closing
+    # Those that are unchanged: postcodes may have come since.
+    centres.place_roughly(database)
+    report.closed = len(gone) + len(ended & open_ids)
     return report
 
 
-def _row(record: CentreRecord) -> Row:
+def _check_closing(open_centres: int, gone: int, ended: int) -> None:
+    """Raise FileRefused where a file would close too many."""
+    if gone + ended <= CLOSING_LIMIT * open_centres:
+        return
+    raise FileRefused(
+        f"the file would close {gone + ended} of the {open_centres} open centres, more than "
+        f"{CLOSING_LIMIT:.0%} ({gone} are not in it any more, {ended} are closed by it); if that "
+        "is meant, say --allow-closing"
+    )
+
+
+def _check_positions(placed: set[str], feed: CentreFeed) -> None:
+    """Raise FileRefused where too many that had a position would be without one."""
+    lost = sum(record.latitude is None and record.id in placed for record in feed.records)
+    if lost <= CLOSING_LIMIT * len(placed):
+        return
+    raise FileRefused(
+        f"the file has no usable position for {lost} of the {len(placed)} open centres that had "
+        f"one, more than {CLOSING_LIMIT:.0%}; if that is meant, say --force"
+    )
+
+
+def _is_past(record: CentreRecord, clock: Clock) -> bool:
+    """Whether its last day is over where it is."""
+    if record.closes_on is None:
+        return False
+    zone = geography.time_zone(geography.departement(record.insee, record.postcode))
+    return record.closes_on < clock.now().astimezone(ZoneInfo(zone)).date()
+
+
+def _address(record: CentreRecord) -> Address:
+    departement = geography.departement(record.insee, record.postcode)
+    return Address(record.postcode, record.insee, departement)
+
+
+def _row(record: CentreRecord, town: tuple[float, float] | None) -> Row:
+    """What is stored; `town` is where its town is, for one without a position."""
     departement = geography.departement(record.insee, record.postcode)
     hours = {str(day): list(map(list, record.hours[day])) for day in sorted(record.hours)}
     row = {
@@ -216,5 +292,9 @@ def _row(record: CentreRecord) -> Row:
     }
     # Over all that would be stored, so that a better reading of the same words counts as news.
     told = {**row, "opens_on": str(record.opens_on), "closes_on": str(record.closes_on)}
-    row["fingerprint"] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    row |= {"fingerprint": fingerprint, "roughly": False}
+    if record.latitude is None and town is not None:
+        # No news of the source, so no part of the fingerprint.
+        row |= {"latitude": town[0], "longitude": town[1], "roughly": True}
     return row

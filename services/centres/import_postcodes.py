@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-from models.centres import geography, postcodes
+from models.centres import centres, geography, postcodes
 from models.database import Database
 from services.centres.import_centres import (
     FileRefused,
@@ -94,6 +94,8 @@ def import_postcodes(
     gone = sorted(known.keys() - {str(row["code"]) for row in rows})
     postcodes.remove(database, gone)
     report.removed = len(gone)
+    # Centres without a position of their own stand where their town is.
+    centres.place_roughly(database)
     return report
 
 

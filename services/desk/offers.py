@@ -17,13 +17,13 @@ from flows.steps.offers import plain_search
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Eligibility, Far, OwnPhone, Search, Town
 from models.call import turns
-from models.centres.geography import distance_km
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots.slots import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
+from services.centres.directory import NearWalkIn, kilometres_to
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder, second_days
 from services.slots.give_back import give_back_holds, returning, take_back
@@ -82,12 +82,14 @@ class OffersFound:
     """What is held now; where that is nothing, why, and where else there is something.
 
     `not_yet` is of the first person who may not book. `no_such_centre`: no name near means it.
+    `walk_in`: where people may go without an appointment, for the agent to tell.
     """
 
     offers: tuple[Offer, ...] = ()
     not_yet: Eligibility | None = None
     far: Far | None = None
     own: OwnPhone | None = None
+    walk_in: NearWalkIn | None = None
     no_such_centre: bool = False
 
 
@@ -197,7 +199,15 @@ def find_offers(at: DeskWork, wish: SearchCriteria) -> OffersFound:
     far = world.nearest_beyond(search)
     closer_than = far.kilometres / 2 if far else at.service.campaign.radius_kilometres
     own = world.own_phone(search, closer_than)
-    return OffersFound(far=far, own=own)
+    walk_in = at.service.directory.nearest_walk_in(
+        at.connection,
+        (search.latitude, search.longitude),
+        search.territory,
+        closer_than=at.service.campaign.radius_kilometres,
+        today=world.now().astimezone(ZoneInfo(at.campaign.zone)).date(),
+        postcode=search.postcode,
+    )
+    return OffersFound(far=far, own=own, walk_in=walk_in)
 
 
 def _session(desk: Desk, wish: SearchCriteria) -> Session:
@@ -348,7 +358,7 @@ def paired(
 def _offer(first: HeldAppointment, second: HeldAppointment | None, town: Town | None) -> Offer:
     away = 0.0
     if town is not None:
-        away = distance_km(town.latitude, town.longitude, first.latitude, first.longitude)
+        away = kilometres_to(town.latitude, town.longitude, first)
     return offer_at(first, first, second, kilometres=away)
 
 

@@ -31,7 +31,7 @@ from services.booking.reach import Reach
 from services.call.take_turn import AlreadyAnswered, Turn
 from services.call.world import CallWorld, near_search
 from services.campaign.campaign import Campaign
-from services.centres.directory import NearbyCentre
+from services.centres.directory import NOT_KNOWN, NearbyCentre
 from services.online import shares
 from services.service import Service
 from services.slots.allocate import Channel, Holder
@@ -256,7 +256,8 @@ class WebWorld(CallWorld):
         if found is None:
             return []
         near = near_search(search, found)
-        return [near] if near.kilometres >= search.beyond_kilometres else []
+        is_beyond = near.kilometres >= search.beyond_kilometres or near.kilometres == NOT_KNOWN
+        return [near] if is_beyond else []
 
 
 Act = Callable[[WebSession, WebWorld], WebSession]

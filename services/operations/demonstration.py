@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -95,7 +95,8 @@ def prepare(
         postcode_report = import_postcodes(database, read_postcodes())
     if refresh or not centres.count(database):
         # Newer centres of an operator are not in the extract; a refresh means the extract's state.
-        centre_report = import_centres(database, clock, read_centres(), allow_closing=refresh)
+        feed = _without_past_dates(read_centres(), clock.now().date())
+        centre_report = import_centres(database, clock, feed, force=refresh)
     centres.take_over(database, clock, clock.now().date())
     everyone = centres.hours_of(database)
     added = _add_where_missing(
@@ -120,6 +121,19 @@ def prepare(
         unclear_hours=[one.id for one in silent if HOURS_NOTE in one.notes],
         added=added,
     )
+
+
+def _without_past_dates(feed: CentreFeed, today: date) -> CentreFeed:
+    """The same centres, open whatever the date: an import would close those whose last day is past.
+
+    A day of tolerance, for it is past in some time zones sooner than in others.
+    """
+    tomorrow = today + timedelta(days=1)
+    records = [
+        replace(one, closes_on=None) if one.closes_on and one.closes_on <= tomorrow else one
+        for one in feed.records
+    ]
+    return replace(feed, records=records)
 
 
 def _missing(database: Database, clock: Clock, everyone: list[CentreHours]) -> list[Span]:

@@ -22,6 +22,7 @@ from models.centres.geography import distance_km
 from models.public import centres
 from models.public.centres import PublicCentre
 from models.supervision.snapshots import Snapshot
+from services.centres.directory import NOT_KNOWN, ROUGHLY_KILOMETRES
 from services.public.state import Latest
 from services.public.write_state import FREE
 from services.store import Store
@@ -36,7 +37,7 @@ MOST_SHOWN: Final = 20
 
 @dataclass(frozen=True)
 class NearbyListedCentre:
-    """A centre and its distance as the crow flies."""
+    """A centre and its distance as the crow flies; NOT_KNOWN within its town, where it stands."""
 
     kilometres: float
     centre: PublicCentre
@@ -107,6 +108,8 @@ class PublicCentres:
             if one.territory != territory or one.latitude is None or one.longitude is None:
                 continue
             away = distance_km(latitude, longitude, one.latitude, one.longitude)
+            if one.roughly and away < ROUGHLY_KILOMETRES:
+                away = NOT_KNOWN
             if away <= kilometres and is_there(one, today):
                 found.append(NearbyListedCentre(away, one))
         return sorted(found, key=lambda one: (one.kilometres, one.centre.id))[:MOST_SHOWN]

@@ -6,6 +6,9 @@ département, written anew where something changed, and everywhere after a while
 reach, and slots pass, without any row being written. A file that would be the same stays as it is,
 so that a client that asks "if modified since" is told that nothing was.
 
+Each Location fits the specification's profile: an address with its line, city, state and postal
+code, a telephone and a page. A centre whose source gives no address at all is left out, and named.
+
 Files are kept compressed (gzip) and nothing else: a million slots are half a gigabyte of text.
 """
 
@@ -29,6 +32,8 @@ from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
 from models.public.feed import ChangeMarks, FeedSlot
@@ -36,6 +41,8 @@ from services.campaign.campaign import Campaign
 from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 from services.work import Work
+
+log = structlog.get_logger()
 
 PATH: Final = "/api/slots"
 MANIFEST: Final = "$bulk-publish"
@@ -107,6 +114,8 @@ class SmartFeed:
         self._ticks = ticks
         self._seen = ChangeMarks()
         self._held: set[str] = set()
+        # Centres that the last writing left out, for want of an address.
+        self.left_out: tuple[str, ...] = ()
         # When each département was written last; none where this process never did.
         self._written: dict[str, float] = {}
 
@@ -124,12 +133,14 @@ class SmartFeed:
         store, campaign = self._store, self._campaign()
         with store.database.statement() as connection:
             seen = feed.seen_now(connection)
-            centres = [one for one in public_centres(connection) if one.mode == "ours"]
+            ours = [one for one in public_centres(connection) if one.mode == "ours"]
             moment = store.clock.now() - _RECENT
             # The first time everything is due.
             changed = feed.changed_since(connection, self._seen, moment) if self._written else set()
             held = feed.with_holds(connection)
         is_open = campaign.is_open(store.clock.now())
+        centres = [one for one in ours if _has_address(one)]
+        self._tell_left_out(tuple(sorted(one.id for one in ours if not _has_address(one))))
         # Not only neighbours in the order of départements may be without one.
         centres.sort(key=lambda one: (_departement(one), one.id))
         by_departement = {code: list(some) for code, some in groupby(centres, _departement)}
@@ -157,6 +168,11 @@ class SmartFeed:
         if written is None or self._ticks() - written >= EVERYTHING_AFTER:
             return True
         return any(centre.id in changed for centre in centres)
+
+    def _tell_left_out(self, left_out: tuple[str, ...]) -> None:
+        if left_out and left_out != self.left_out:
+            log.warning("centres without an address are not in the feed", centres=left_out)
+        self.left_out = left_out
 
     # ------------------------------------------------------------ files
 
@@ -213,19 +229,31 @@ class SmartFeed:
         found: dict[str, Any] = {
             "resourceType": "Location",
             "id": fhir_id(one.id),
+            "identifier": [{"system": f"{self._publisher.base_url}/centres", "value": one.id}],
             "name": one.name,
             "telecom": [
-                {"system": "phone", "value": number}
-                for number in dict.fromkeys((self._publisher.number, *one.phones))
+                *(
+                    {"system": "phone", "value": number}
+                    for number in dict.fromkeys((self._publisher.number, *one.phones))
+                ),
+                {"system": "url", "value": self._page(one)},
             ],
+            "address": {
+                "line": [one.street or one.name],
+                "city": one.town,
+                "state": one.departement,
+                "postalCode": one.postcode,
+                "country": "FR",
+            },
         }
-        address = {"city": one.town, "state": one.departement, "postalCode": one.postcode}
-        # An empty text is none that FHIR knows; the official file has centres without a town.
-        address = {name: text for name, text in address.items() if text}
-        found["address"] = {"line": [one.street or one.name], **address, "country": "FR"}
-        if one.latitude is not None and one.longitude is not None:
+        # Where its town is may be kilometres away.
+        if one.latitude is not None and one.longitude is not None and not one.roughly:
             found["position"] = {"latitude": one.latitude, "longitude": one.longitude}
         return f"{_json(found)}\n"
+
+    def _page(self, one: PublicCentre) -> str:
+        """Where somebody books at this centre."""
+        return f"{self._publisher.base_url}/rendez-vous?centre={quote(one.id, safe='')}"
 
     def _slots(self, centres: Sequence[PublicCentre], campaign: Campaign) -> Iterator[str]:
         """The slots of some centres, a text of many lines for each of them."""
@@ -247,8 +275,7 @@ class SmartFeed:
     def _lines(self, one: PublicCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
         # Put together by hand: a million times json.dumps takes half a minute.
         schedule = _json({"reference": f"Schedule/{fhir_id(one.id)}"})
-        link = f"{self._publisher.base_url}/rendez-vous?centre={quote(one.id, safe='')}"
-        before_link = f'{{"url":"{_EXTENSIONS}/booking-deep-link","valueUrl":"{link}'
+        before_link = f'{{"url":"{_EXTENSIONS}/booking-deep-link","valueUrl":"{self._page(one)}'
         phone = _json(_extension("booking-phone", valueString=self._publisher.number))
         capacity = f'{{"url":"{_EXTENSIONS}/slot-capacity","valueInteger":'
         zone = ZoneInfo(one.time_zone)
@@ -300,6 +327,11 @@ def _with_ends(slots: Sequence[FeedSlot]) -> Iterator[tuple[FeedSlot, datetime]]
 
 def _extension(name: str, **value: object) -> dict[str, object]:
     return {"url": f"{_EXTENSIONS}/{name}", **value}
+
+
+def _has_address(one: PublicCentre) -> bool:
+    """Whether it has what the specification's profile of Location asks for."""
+    return bool(one.town and one.departement and one.postcode)
 
 
 def _departement(one: PublicCentre) -> str:

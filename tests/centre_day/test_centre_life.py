@@ -972,6 +972,25 @@ def test_a_centre_that_the_file_reserves_keeps_its_people_as_cases(
     is_sound(service)
 
 
+def test_a_last_day_that_is_past_closes_and_loses_nobody(service: House, run: Any, from_file: Any):
+    """With another centre near, people are moved; when that one ends as well, they are cases."""
+    one = books(service, "1", mornings(1, first=5)[0])
+    # Yesterday; today is the last day of nobody yet.
+    from_file[0]["date_fermeture"] = "2026-11-24"
+    from_file[1]["date_fermeture"] = "2026-11-25"
+    result = run("centres", "import", from_file)
+    assert "1 closed" in result.stdout.splitlines()
+    assert "centre 1: 1 booked, 1 moved; 3 places blocked" in result.stdout
+    assert where(service, one) == [(1, "2", mornings(1, first=5)[0])]
+    service.clock.advance(timedelta(days=1))  # type: ignore[attr-defined]
+    result = run("centres", "import", from_file)
+    assert "centre 2: 1 booked, 1 cases for an agent; 3 places blocked" in result.stdout
+    assert where(service, one) == [(1, "2", mornings(1, first=5)[0])]
+    assert open_cases(service) == {one: 1}
+    assert free_at(service, "1") == free_at(service, "2") == 0
+    is_sound(service)
+
+
 @pytest.mark.parametrize("mode", ["reserved", "own_phone", "partner"])
 def test_a_centre_that_books_otherwise_is_never_offered(service: House, mode: str):
     starts = mornings(3, first=5)

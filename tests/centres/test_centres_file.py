@@ -82,50 +82,6 @@ def test_only_web_addresses_are_links(tmp_path, cell, link, note):
 
 
 @pytest.mark.parametrize(
-    ("terms", "reserved"),
-    [
-        ("Réservé aux professionnels de santé libéraux", True),
-        ("Réservé aux professionnels", True),
-        ("Ouvert tous professionnels", True),
-        ("Centre réservé exclusivement aux personnels de santé", True),
-        ("Rendez-vous par téléphone, uniquement pour les professionnels de santé.", True),
-        ("Pour les professionnels de santé libéraux", True),
-        ("Réservé aux professionnels, tél. 05 75 75 75 75", True),
-        ("accueille les professionnels de santé de plus de 50 ans", True),
-        ("Réservé aux professionnels de santé et aux personnes de plus de 75 ans", False),
-        ("Ouvert tous professionnels, public 75 ans et plus", False),
-        ("Ouvert aux professionnels de santé libéraux et personnes > 75 ans", False),
-        ("Ouvert au public (+75 ans) et professionnels de santé", False),
-        ("personnels de santé et personnes de plus de 75ans", False),
-        ("Réservé aux personnes de plus de 75 ans", False),
-        ("ouvert seulement aux professionnels. Il sera ouvert à la population le 28", False),
-        ("Pour les professionnels de santé, contacter le 01.45.68.80.22", False),
-        ("Prise de rendez-vous pour les professionnels de santé au 01 44 90 74 08", False),
-        ("Un autre numéro est disponible pour les PS : +33233626051.", False),
-        ("Venir avec sa carte professionnelle", False),
-        ("", False),
-    ],
-)
-def test_reserved_to_professionals(terms, reserved):
-    mode = official_centres.booking_mode(name="CH", terms=terms, link="")
-    assert mode == ("reserved" if reserved else "own_phone")
-
-
-@pytest.mark.parametrize(
-    ("name", "terms", "mode"),
-    [
-        ("CHRU Tours - réservé aux professionnels", "", "reserved"),
-        ("CH de Vesoul - centre pour professionnels de santé", "", "reserved"),
-        ("CH de Beaugency - réservé aux professionels", "75+ et PS", "partner"),
-        ("Communauté professionnelle territoriale de santé", "", "partner"),
-        ("Maison de Santé Pluriprofessionnelle", "", "partner"),
-    ],
-)
-def test_names_that_reserve(name, terms, mode):
-    assert official_centres.booking_mode(name=name, terms=terms, link="DOCTOLIB") == mode
-
-
-@pytest.mark.parametrize(
     ("cells", "reason"),
     [
         ({"gid": ""}, "no gid"),
@@ -133,11 +89,15 @@ def test_names_that_reserve(name, terms, mode):
         ({"gid": "1"}, "gid 1 is already on line 2"),
         ({"nom": " "}, "no name"),
         ({"com_cp": "1000"}, "postcode '1000' cannot be"),
-        ({"lat_coor1": "abc"}, "is not two numbers"),
-        ({"lat_coor1": "nan"}, "is not near"),
-        ({"lat_coor1": ""}, "latitude without longitude"),
-        ({"lat_coor1": "-1.2161", "long_coor1": "48.1226"}, "is not near"),
         ({"date_ouverture": "31/02/2021"}, "is not a date"),
+        ({"com_insee": "99352"}, "it is abroad"),
+        # Algiers: its postcode looks like one of Angoulême.
+        (
+            {"com_insee": "", "com_cp": "16000", "lat_coor1": "36.76", "long_coor1": "3.05"},
+            "abroad",
+        ),
+        ({"com_insee": "", "com_cp": "", "lat_coor1": "40.77", "long_coor1": "-73.96"}, "abroad"),
+        ({"nom": "Consulat général", "lat_coor1": "52.52", "long_coor1": "13.38"}, "abroad"),
     ],
 )
 def test_a_bad_row_is_named_and_the_rest_goes_in(tmp_path, cells, reason):
@@ -148,6 +108,48 @@ def test_a_bad_row_is_named_and_the_rest_goes_in(tmp_path, cells, reason):
     assert refused.line == 3
     assert reason in refused.reason
     assert feed.rows == 3
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"lat_coor1": "abc"}, "position 'abc', '-1.2161' is not two numbers"),
+        ({"lat_coor1": "nan"}, "position nan, -1.2161 is not near département 35"),
+        ({"lat_coor1": ""}, "latitude without longitude, or longitude without latitude"),
+        ({"lat_coor1": "0", "long_coor1": "0"}, "position 0, 0 is not near département 35"),
+        # Two figures that changed places are no place abroad, with an INSEE code or without.
+        ({"lat_coor1": "-1.2161", "long_coor1": "48.1226"}, "is not near département 35"),
+        (
+            {"com_insee": "", "lat_coor1": "-1.2161", "long_coor1": "48.1226"},
+            "is not near département 35",
+        ),
+        ({"lat_coor1": "36.76", "long_coor1": "3.05"}, "is not near département 35"),
+        ({"lat_coor1": "14.6", "long_coor1": "-61.0"}, "is not near département 35"),
+        # The only centre of its island.
+        (
+            {
+                "com_insee": "97123",
+                "com_cp": "97133",
+                "com_nom": "Saint-Barthélemy",
+                "lat_coor1": "45.76",
+                "long_coor1": "4.83",
+            },
+            "position 45.76, 4.83 is not near département 977",
+        ),
+        (
+            {"com_insee": "", "com_cp": "97133", "lat_coor1": "1.79", "long_coor1": "-6.28"},
+            "is not near département 977",
+        ),
+    ],
+)
+def test_a_centre_with_a_bad_position_stays_without_one(tmp_path, cells, reason):
+    feed = official_centres.read(write_centres(tmp_path / "c.csv", [centre_row("1", **cells)]))
+    assert not feed.refused
+    (record,) = feed.records
+    assert (record.latitude, record.longitude) == (None, None)
+    (told,) = feed.unplaced
+    assert (told.line, told.id) == (2, "1")
+    assert reason in told.reason
 
 
 def test_rows_that_cannot_be_taken_apart(tmp_path):

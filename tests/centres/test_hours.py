@@ -45,8 +45,40 @@ READ = {
     "9h-23h": "09:00-23:00",
 }
 
+# Wordings of later editions of 2021.
+LATER = {
+    "8:30-13:00 & 13:30-17:00": "08:30-13:00 13:30-17:00",
+    "8:30-13:00&13:30-17:00": "08:30-13:00 13:30-17:00",
+    "9h-12h + 14h-17h": "09:00-12:00 14:00-17:00",
+    "9H17H": "09:00-17:00",
+    "9h17h30": "09:00-17:30",
+    "9h12h/14h18h": "09:00-12:00 14:00-18:00",
+    "8h 20 h": "08:00-20:00",
+    "20:00-00:00": "20:00-24:00",
+    "20h-0h": "20:00-24:00",
+    "17h à minuit": "17:00-24:00",
+    "9h-midi": "09:00-12:00",
+    "00:00-24:00": "00:00-24:00",
+    "9:00-20:00/avec et sans rendez-vous": "09:00-20:00",
+    "9h-18h avec ou sans rendez vous": "09:00-18:00",
+    "9h00 -18h00 avec/sans RDV": "09:00-18:00",
+    "9h-17h (sur R.D.V.)": "09:00-17:00",
+    "sans rendez-vous 9h-17h": "09:00-17:00",
+    "9h-17h sans rdv": "09:00-17:00",
+    "9h-17h non stop": "09:00-17:00",
+    "8H30 à 11H45 et 14H00 à 17H15": "08:30-11:45 14:00-17:15",
+    "09:00 - 12:00 - 14:00-17:00": "09:00-12:00 14:00-17:00",
+    "8h00/12h00 et  14h00/18h00": "08:00-12:00 14:00-18:00",
+    # Of those who come without an appointment, told behind: within the others.
+    "08h00-18h00/sans rendez-vous 08h00-18h00": "08:00-18:00",
+    "8-16h/sans rendez-vous 8-15h": "08:00-16:00",
+    "08h30-12h20/13h15-17h00/sans rendez-vous 08h30-12h20/sans rendez-vous 13h15-17h00": (
+        "08:30-12:20 13:15-17:00"
+    ),
+}
 
-@pytest.mark.parametrize(("cell", "expected"), READ.items())
+
+@pytest.mark.parametrize(("cell", "expected"), (READ | LATER).items())
 def test_hours_are_read(cell, expected):
     day = read_day(cell)
     assert day.meaning is Meaning.HOURS
@@ -54,7 +86,7 @@ def test_hours_are_read(cell, expected):
     assert not day.partial
 
 
-@pytest.mark.parametrize("cell", ["fermé", "Fermé", "FERME", "fermé "])
+@pytest.mark.parametrize("cell", ["fermé", "Fermé", "FERME", "fermé ", "Fermé au public"])
 def test_closed(cell):
     assert read_day(cell).meaning is Meaning.CLOSED
 
@@ -102,6 +134,25 @@ def test_hours_still_to_be_told(cell):
         "25h-26h",
         "9h75-12h",
         "17h-9h",
+        "9h17",
+        "9h1730",
+        "8h30h",
+        "8h3014h",
+        "14:00-17:30v",
+        "22h-6h",
+        "24h/24",
+        "00:00-00:00",
+        "après-midi",
+        "après-midi 14h-17h",
+        "aléatoire",
+        "Campagne scolaire",
+        "Ouverture occasionnelle",
+        "Horaires du type 13H - 17H",
+        "sans rendez-vous",
+        "9h-12h avec rdv / 14h-17h sans rdv",
+        "9h-12h sans rdv 14h-17h",
+        "9h-12h/sans rendez-vous l'après-midi",
+        "9h-12h/sans rendez-vous 14h",
     ],
 )
 def test_what_would_need_a_guess_is_not_read(cell):
@@ -113,4 +164,10 @@ def test_what_would_need_a_guess_is_not_read(cell):
 def test_an_interval_that_ends_before_it_begins_is_left_out_and_told():
     day = read_day("9h-3h/13h30-17h30")
     assert day.intervals == (("13:30", "17:30"),)
+    assert day.partial
+
+
+def test_hours_of_their_own_for_those_without_an_appointment_are_told_in_words():
+    day = read_day("13h-17h/sans rendez-vous 9h-12h")
+    assert day.intervals == (("13:00", "17:00"),)
     assert day.partial

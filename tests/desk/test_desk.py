@@ -761,6 +761,31 @@ def test_centres_are_found_by_name_town_or_code(desk):
     assert "01 42 68" not in desk.client.get("/poste/centres?q=%25").text
 
 
+def test_where_nothing_is_free_an_agent_is_told_who_takes_people_without_an_appointment(busy):
+    with busy.made.database.transaction() as connection:
+        connection.execute(centre.update().values(booking_mode="own_phone", walk_in="only"))
+    part = busy.does("/offres", **FORM).replace("\u00a0", " ")
+    assert "Rien n’est libre à cet endroit." in part
+    assert "Sans rendez-vous : Salle des fêtes, 12 rue de la Paix, Paris 11e, 0,4 km." in part
+    # Who is kept for professionals is told to nobody, and a long way is not proposed.
+    with busy.made.database.transaction() as connection:
+        connection.execute(
+            centre.update().where(centre.c.id == "1").values(booking_mode="reserved")
+        )
+        connection.execute(centre.update().where(centre.c.id != "1").values(latitude=44.0))
+    assert "Sans rendez-vous" not in busy.does("/offres", **FORM)
+
+
+def test_an_agent_reads_where_people_come_without_an_appointment(desk):
+    with desk.made.database.transaction() as connection:
+        connection.execute(centre.update().values(phones="[]"))
+    assert "Aucun centre trouvé" in desk.client.get("/poste/centres?q=paris").text
+    for way, told in (("only", "sans rendez-vous"), ("also", "avec ou sans rendez-vous")):
+        with desk.made.database.transaction() as connection:
+            connection.execute(centre.update().where(centre.c.id == "1").values(walk_in=way))
+        assert f" · {told}<" in desk.client.get("/poste/centres?q=paris").text
+
+
 # ---------------------------------------------------------------- words
 
 

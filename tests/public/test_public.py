@@ -245,6 +245,45 @@ def test_centres_by_distance_say_how_they_take_bookings_and_what_is_free(site: H
     assert "Sur Doctolib" in text
 
 
+def test_a_centre_that_stands_where_its_town_is_has_no_distance_there(made: House):
+    made.opens_centre("1", name="Salle", kilometres=0.0, starts=mornings(1))
+    made.opens_centre("2", name="Gymnase", kilometres=11.0, starts=mornings(1))
+    with made.database.transaction() as connection:
+        connection.execute(update(centre).values(roughly=True))
+    text = posts(made, "75011").text.replace("\u00a0", " ")
+    assert "dans ce secteur" in text
+    assert "11 km" in text
+    assert "moins de 1 km" not in text
+
+
+def test_where_people_come_without_an_appointment_it_is_said_and_nothing_is_booked(made: House):
+    made.opens_centre("1", name="Barnum", mode="own_phone")
+    made.opens_centre("2", name="Salle", mode="partner")
+    made.opens_centre("3", name="Lycée", mode="own_phone")
+    made.opens_centre("4", name="Halle", starts=mornings(3))
+    with made.database.transaction() as connection:
+        for gid, way in (("1", "only"), ("2", "also"), ("3", ""), ("4", "also")):
+            connection.execute(update(centre).where(centre.c.id == gid).values(walk_in=way))
+        connection.execute(
+            update(centre).where(centre.c.id == "1").values(phones='["+33144556677"]')
+        )
+    client = made.app.test_client()
+    pages = {gid: client.get(f"/centres/{gid}").text for gid in ("1", "2", "3", "4")}
+    assert "ce centre ne donne pas de rendez-vous" in pages["1"]
+    assert "Appelez avant de vous déplacer" in pages["1"]
+    assert "donne ses rendez-vous" not in pages["1"]
+    assert "on peut aussi y aller sans rendez-vous" in pages["2"]
+    assert "donne ses rendez-vous sur son propre site" in pages["2"]
+    assert "sans rendez-vous" not in pages["3"]
+    assert "on peut aussi y aller sans rendez-vous" in pages["4"]
+    assert "Prendre rendez-vous ici" in pages["4"]
+    listed = client.get("/centres/dep/75").text.replace("\u00a0", " ")
+    assert "Sans rendez-vous : on y va directement." in listed
+    assert listed.count("On peut aussi y aller sans rendez-vous.") == 2
+    for code, told in (("en", "just go there"), ("es", "se va directamente")):
+        assert told in client.get(f"/centres/1?lang={code}").text
+
+
 def test_a_town_is_found_by_its_name_and_what_is_not_known_is_said(site: House):
     assert "Salle bretonne" in posts(site, "rennes").text
     english = posts(site, "35000", lang="?lang=en")

@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 from sqlalchemy import insert, update
 
+from commands.public import make_feed
 from jobs import feeds, scheduler
 from jobs.smart_feed import feed_tasks
 from jobs.timed import Task
@@ -30,6 +32,7 @@ from services.centres.import_centres import import_centres
 from services.public.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id
 from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
+from tests.support.feed_profile import faults
 from tests.support.house import BASE, NOON, House, house, mornings
 
 NUMBER = "+33974750001"
@@ -265,9 +268,9 @@ def test_the_whole_of_it_is_valid_for_every_centre_of_the_official_file(
         import_centres(made.database, made.clock, feeds.read_centres())
         centres.take_over(made.database, made.clock, NOON.date())
         with made.database.transaction() as connection:
-            # Every one of them, those that only some may go to as well.
-            connection.execute(update(centre).values(booking_mode="ours"))
-            ids = list(connection.execute(centre.select()).scalars())
+            # Every one of them, those that only some may go to and those that ended as well.
+            connection.execute(update(centre).values(booking_mode="ours", closed_at=None))
+            ids = list(connection.execute(centre.select().where(centre.c.town != "")).scalars())
             rows = [
                 {"centre_id": one, "start_at": start, "capacity": 2}
                 for one in ids
@@ -289,6 +292,9 @@ def test_the_whole_of_it_is_valid_for_every_centre_of_the_official_file(
     }
     assert len(found["Location"]) == len(found["Schedule"]) == len(ids) >= 800
     assert len(found["Slot"]) == 2 * len(ids)
+    assert not [one for one in published.read("Location") if faults(one)]
+    # Of these two the file tells neither town nor postcode.
+    assert published.feed.left_out == ("695", "698")
     # Everything points at something that is there, and every id is there once.
     for kind, some in found.items():
         assert len({one.id for one in some}) == len(some), kind
@@ -298,6 +304,64 @@ def test_the_whole_of_it_is_valid_for_every_centre_of_the_official_file(
     assert {one.schedule.reference for one in found["Slot"]} == schedules
     assert all(one.start < one.end for one in found["Slot"])
     assert fhir_id("a_b") != fhir_id("a b") != fhir_id("1") == "1"
+
+
+def test_a_location_says_where_it_is_and_how_to_book_there(
+    service: House, publishes: Callable[[House], Published]
+):
+    service.opens_centre("a b", name="Gymnase", starts=mornings(1))
+    service.opens_centre("2", name="Salle", starts=mornings(1))
+    with service.database.transaction() as connection:
+        one = update(centre).where(centre.c.id == "a b")
+        connection.execute(one.values(phones='["+33144556677"]', street=""))
+        # Its position is its town's, and what is not known is not told.
+        connection.execute(update(centre).where(centre.c.id == "2").values(roughly=True))
+    published = publishes(service)
+    published.feed.write()
+    gymnase, salle = sorted(published.read("Location"), key=lambda each: each["name"])
+    assert not faults(gymnase)
+    assert not faults(salle)
+    assert gymnase["address"] == {
+        "line": ["Gymnase"],
+        "city": "Paris 11e",
+        "state": "75",
+        "postalCode": "75011",
+        "country": "FR",
+    }
+    assert gymnase["telecom"] == [
+        {"system": "phone", "value": NUMBER},
+        {"system": "phone", "value": "+33144556677"},
+        {"system": "url", "value": f"{BASE}/rendez-vous?centre=a%20b"},
+    ]
+    assert gymnase["identifier"] == [{"system": f"{BASE}/centres", "value": "a b"}]
+    assert "position" in gymnase
+    assert "position" not in salle
+    # The page is there.
+    assert published.client.get("/rendez-vous?centre=a%20b").status_code == 200
+
+
+@pytest.mark.parametrize("missing", ["town", "postcode", "departement"])
+def test_a_centre_without_an_address_is_left_out_and_named(
+    service: House, publishes: Callable[[House], Published], missing: str
+):
+    service.opens_centre("1", starts=mornings(1))
+    service.opens_centre("2", starts=mornings(1))
+    with service.database.transaction() as connection:
+        connection.execute(update(centre).where(centre.c.id == "2").values({missing: ""}))
+    published = publishes(service)
+    group = make_feed(published.feed, published.folder)
+    result = CliRunner().invoke(group, ["write"])
+    assert result.exit_code == 0
+    assert result.stderr == ("1 centres are not in it, for they have no town or no postcode: 2\n")
+    assert [one["id"] for one in published.read("Location")] == ["1"]
+    assert [one["id"] for one in published.read("Schedule")] == ["1"]
+    assert {one["schedule"]["reference"] for one in published.read("Slot")} == {"Schedule/1"}
+
+
+def test_the_check_of_the_profile_can_fail():
+    assert set(faults({"resourceType": "Location", "id": "a b", "name": " "})) == {
+        *("id", "identifier", "name", "line", "city", "state", "postalCode", "phone", "url"),
+    }
 
 
 def _places(connection: Any, columns: list[Any]) -> None:

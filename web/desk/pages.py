@@ -291,6 +291,7 @@ def _with_numbers(found: list[Any]) -> list[dict[str, Any]]:
             "name": one.name,
             "town": one.town,
             "postcode": one.postcode,
+            "walk_in": one.walk_in,
             "numbers": [number for number in json.loads(one.phones) if number][:2],
         }
         for one in found

@@ -99,6 +99,8 @@ class Sayings(Written):
         return self._text("lasted_hours", count=minutes // _HOUR)
 
     def away(self, kilometres: float) -> str:
+        if kilometres < 0:
+            return self._text("away_not_known")
         return (
             self._text("away_near")
             if kilometres < 1

@@ -1,0 +1,144 @@
+"""Callers and visitors of islands whose postcodes have no position, and centres without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import update
+
+from models.centres.tables import WALK_IN_ONLY, centre, postcode
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, OperationRequest
+from tests.online.visitors import BORN, Visitor
+from tests.support.house import House, house, mornings
+
+SAINT_BARTH = {"postcode": "97133", "town": "Saint-Barthélemy", "territory": "977"}
+SAINT_MARTIN = {"postcode": "97150", "town": "Saint-Martin", "territory": "978"}
+TAHITI = {"postcode": "98714", "town": "Papeete", "territory": "987"}
+MARQUESAS = {"postcode": "98742", "town": "Nuku-Hiva", "territory": "987"}
+
+
+@pytest.fixture
+def islands(database_url: str) -> Iterator[House]:
+    with house(database_url) as made:
+        with made.database.transaction() as connection:
+            rows = [
+                {
+                    "code": one["postcode"],
+                    "main_town": one["town"],
+                    "towns": "[]",
+                    "departement": one["territory"],
+                    "territory": one["territory"],
+                    "latitude": None,
+                    "longitude": None,
+                    "fingerprint": "",
+                }
+                for one in (SAINT_BARTH, SAINT_MARTIN, TAHITI, MARQUESAS)
+            ]
+            connection.execute(postcode.insert(), rows)
+        yield made
+
+
+def opens_at(
+    made: House, gid: str, where: dict[str, str], *, mode: str = "ours", **values: Any
+) -> None:
+    """A centre of an island, without a position if none is among `values`."""
+    made.opens_centre(gid, name=f"Salle {gid}", mode=mode, starts=mornings(5), capacity=2)
+    nowhere = {"latitude": None, "longitude": None, "departement": where["territory"]}
+    with made.database.transaction() as connection:
+        connection.execute(
+            update(centre).where(centre.c.id == gid).values(**nowhere | where | values)
+        )
+
+
+def test_the_only_centre_of_an_island_is_offered_to_its_people(islands: House):
+    opens_at(islands, "1293", SAINT_BARTH)
+    islands.opens_centre("9", starts=mornings(5))
+    caller = islands.phone().goes_to("offers", code="97133")
+    caller.hears_text("Salle 1293, à Saint-Barthélemy, dans votre secteur")
+    caller.answers("1")
+    caller.books(code="97133")
+    (booked,) = islands.bookings()
+    assert booked.centre_id == "1293"
+    # Nobody else hears of it, nor its people of others.
+    elsewhere = islands.phone("+33612345679").goes_to("no_slot", code="97150")
+    assert elsewhere.step == "no_slot"
+
+
+def test_a_position_in_such_a_land_is_no_hindrance(islands: House):
+    opens_at(islands, "2542", SAINT_MARTIN, latitude=18.07, longitude=-63.08)
+    caller = islands.phone().goes_to("offers", code="97150")
+    caller.hears_text("à Saint-Martin, dans votre secteur")
+
+
+def test_no_sea_is_crossed_between_islands_of_one_land(islands: House):
+    opens_at(islands, "1", TAHITI, latitude=-17.53, longitude=-149.56)
+    assert islands.phone().goes_to("no_slot", code="98742").step == "no_slot"
+    caller = islands.phone("+33612345679").goes_to("offers", code="98714")
+    caller.hears_text("à Papeete, dans votre secteur")
+
+
+def test_a_centre_with_its_own_telephone_is_named_there(islands: House):
+    opens_at(islands, "1293", SAINT_BARTH, mode="own_phone", phones='["+590590277171"]')
+    caller = islands.phone().goes_to("own_centre", code="97133")
+    caller.hears_text("Salle 1293, à Saint-Barthélemy, dans votre secteur")
+    caller.presses("1")
+    assert b"+590590277171" in b"".join(caller.documents)
+    assert islands.phone("+33612345679").goes_to("no_slot", code="97150").step == "no_slot"
+
+
+def test_nobody_is_put_through_to_a_centre_that_gives_no_appointments(islands: House):
+    opens_at(
+        islands,
+        "1293",
+        SAINT_BARTH,
+        mode="own_phone",
+        phones='["+590590277171"]',
+        walk_in=WALK_IN_ONLY,
+    )
+    assert islands.phone().goes_to("no_slot", code="97133").step == "no_slot"
+
+
+def test_where_its_town_stands_is_no_distance_to_be_told(islands: House):
+    """In the same postcode nothing is known of the way; from another, about how far it is."""
+    islands.opens_centre("1", kilometres=0.0, starts=mornings(5), capacity=2)
+    with islands.database.transaction() as connection:
+        connection.execute(update(centre).values(roughly=True))
+    islands.phone().goes_to("offers").hears_text("à Paris 11e, dans votre secteur")
+    with islands.database.transaction() as connection:
+        connection.execute(update(centre).values(latitude=centre.c.latitude + 0.1))
+    caller = islands.phone("+33612345679").goes_to("offers")
+    caller.hears_text("à 11 kilomètres à vol d'oiseau")
+
+
+def test_whoever_was_booked_at_a_centre_that_closed_goes_to_the_other_of_the_island(
+    islands: House,
+):
+    opens_at(islands, "1", SAINT_BARTH)
+    islands.phone().books(code="97133")
+    opens_at(islands, "2", SAINT_BARTH)
+    islands.clock.advance(timedelta(minutes=1))  # type: ignore[attr-defined]
+    life = CentreLife(islands.store, Campaigns.fixed(islands.campaign))
+    report = life.close_centre("1", OperationRequest("inondation"))
+    assert (report.moved, report.cases) == (1, 0)
+    assert islands.bookings()[0].centre_id == "2"
+
+
+def test_visitors_of_the_island_find_it_without_a_distance(islands: House):
+    opens_at(islands, "1293", SAINT_BARTH)
+    visitor = Visitor(islands)
+    visitor.sends("/rendez-vous", whom="self")
+    visitor.presses("/rendez-vous/naissance", **BORN)
+    visitor.presses("/rendez-vous/commune", where="97133")
+    assert visitor.path.endswith("creneaux")
+    visitor.reads("Salle 1293")
+    assert "à vol d’oiseau" not in visitor.page
+    # By the feed's own link, too.
+    comes = Visitor(islands).goes("/rendez-vous?centre=1293")
+    comes.sends("/rendez-vous?centre=1293", whom="self")
+    comes.presses("/rendez-vous/naissance", **BORN)
+    comes.presses("/rendez-vous/commune", where="97133").reads("Salle 1293")
