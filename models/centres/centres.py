@@ -110,6 +110,15 @@ def our_centres(connection: Connection) -> list[CentreState]:
     return [from_row(CentreState, row) for row in connection.execute(statement)]
 
 
+def ours_in(connection: Connection, departement: str) -> set[str]:
+    """The ids of the open centres of a département that this service books for."""
+    c = centre.c
+    statement = select(c.id).where(
+        c.departement == departement, c.closed_at.is_(None), c.booking_mode == "ours"
+    )
+    return set(connection.execute(statement).scalars())
+
+
 def count(database: Database) -> int:
     with database.statement() as connection:
         return connection.execute(select(func.count()).select_from(centre)).scalar_one()

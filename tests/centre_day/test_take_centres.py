@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from models.accounts.tables import staff_act
 from models.centres import takes
 from models.centres.tables import centre, centre_take
+from models.clock import FixedClock
 from models.desk.tables import agent_case
 from models.slots.tables import place
 from services.campaign.campaigns import Campaigns
@@ -372,6 +373,7 @@ def test_a_centre_with_live_bookings_stays_ours(ours: House, flask: Flask):
 def test_a_booking_that_is_over_keeps_no_centre(ours: House, flask: Flask):
     ours.phone().books()
     (booked,) = ours.bookings()
+    assert isinstance(ours.clock, FixedClock)
     ours.clock.advance(booked.start_at - ours.clock.now() + timedelta(minutes=1))
     assert flask("centres", "give", "2").exit_code == 0
 

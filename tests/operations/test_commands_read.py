@@ -74,6 +74,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "queues list": (),
     "queues remove": None,
     "scheduler": None,
+    "setup": ("--check",),
     "slots capacity": (
         *("--centre", "1", "--from", "2026-11-26", "--to", "2026-11-26"),
         *("--capacity", "1", "--why", "x", "--dry-run"),
