@@ -171,8 +171,14 @@ def test_the_schema_is_for_the_owner_to_change_and_the_sentence_says_so(service_
 
 def test_as_that_role_it_can_be_said_what_is_missing(service: House):
     """`flask setup` reads with the account of the service, too."""
-    numbers = {"national_number": "+33974750001", "caller_id": "+33974750001"}
-    provider = {"sms_sender": "", "account_sid": "", "auth_token": "", "api_base_url": ""}
-    installed = Installation(production=False, **numbers, **provider)
+    installed = Installation(
+        production=False,
+        national_number="+33974750001",
+        caller_id="+33974750001",
+        sms_sender="AlloRDV",
+        account_sid="",
+        auth_token="",
+        api_base_url="",
+    )
     found = missing(service.store, CAMPAIGN, installed)
     assert [one.what for one in found] == ["postcodes", "directory", "centres", "staff", "staff"]
