@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import click
 
-from models.accounts.staff import ROLES
 from models.database import STORE_ERRORS
 from services.campaign.campaigns import Campaigns
 from services.centre_day.take_centres import TakeRefused, Terms
@@ -165,9 +165,8 @@ def _open_days() -> int:
     return days
 
 
-def _ask_staff(steps: SetUp) -> Iterator[str]:
-    role = click.prompt("Role of a new account", type=click.Choice(ROLES), default="agent")
-    login = click.prompt("Login, as camille")
+def _ask_staff(role: str, steps: SetUp) -> Iterator[str]:
+    login = click.prompt(f"Login of the {role}, as camille")
     name = click.prompt("Name, as colleagues see it")
     yield from steps.staff([Person(login, name, role)])
 
@@ -178,5 +177,6 @@ _ASKS: dict[str, Callable[[SetUp], Iterator[str]]] = {
     "directory": _ask_directory,
     "centres": _ask_centres,
     "slots": _ask_slots,
-    "staff": _ask_staff,
+    "agent": partial(_ask_staff, "agent"),
+    "supervisor": partial(_ask_staff, "supervisor"),
 }

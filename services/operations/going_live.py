@@ -188,7 +188,7 @@ def _staff(store: Store, *, production: bool) -> Iterator[Missing]:
     for role, sentence in _ROLES.items():
         if role not in there:
             yield Missing(
-                "staff", sentence, f'`flask staff add LOGIN --role {role} --name "First Last"`'
+                role, sentence, f'`flask staff add LOGIN --role {role} --name "First Last"`'
             )
     if production and public:
         logins = sorted(public)

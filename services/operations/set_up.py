@@ -226,7 +226,7 @@ def not_as_told(town: Town, *, number: str, campaign: Path) -> Iterator[Missing]
         yield Missing(
             "number",
             f"NATIONAL_NUMBER is {number}, and the file says {town.number}",
-            f"NATIONAL_NUMBER={town.number} in the environment or in .env",
+            f"NATIONAL_NUMBER={town.number} in the environment or in .env, or mend the file",
         )
     if town.campaign is not None:
         here = campaign.resolve()
@@ -234,5 +234,5 @@ def not_as_told(town: Town, *, number: str, campaign: Path) -> Iterator[Missing]
             yield Missing(
                 "campaign",
                 f"CAMPAIGN is {here}, and the file says {town.campaign}",
-                f"CAMPAIGN={town.campaign} in the environment or in .env",
+                f"CAMPAIGN={town.campaign} in the environment or in .env, or mend the file",
             )

@@ -181,4 +181,10 @@ def test_as_that_role_it_can_be_said_what_is_missing(service: House):
         api_base_url="",
     )
     found = missing(service.store, CAMPAIGN, installed)
-    assert [one.what for one in found] == ["postcodes", "directory", "centres", "staff", "staff"]
+    assert [one.what for one in found] == [
+        "postcodes",
+        "directory",
+        "centres",
+        "agent",
+        "supervisor",
+    ]

@@ -160,7 +160,7 @@ def test_check_says_what_is_missing_and_changes_nothing(empty: House, flask: Fla
     before = everything(empty)
     result = flask("setup", "--check")
     assert result.exit_code == 1
-    assert whats(result) == ["postcodes", "directory", "centres", "staff", "staff"]
+    assert whats(result) == ["postcodes", "directory", "centres", "agent", "supervisor"]
     assert READY not in result.output
     assert everything(empty) == before
     flask("setup", "--from", town)
@@ -174,7 +174,7 @@ def test_a_set_up_that_was_stopped_goes_on(empty: House, flask: Flask, town: Pat
     flask("centres", "take", "2")
     flask("staff", "add", "camille", "--role", "agent", "--name", "Somebody Else")
     half = flask("setup", "--check")
-    assert whats(half) == ["slots", "staff"]
+    assert whats(half) == ["slots", "supervisor"]
     assert "1 centre is ours and has no free place" in half.stderr
     assert "`flask slots open --all" in half.stderr
     result = flask("setup", "--from", town)
@@ -192,7 +192,7 @@ def test_what_cannot_be_done_is_told_and_the_rest_is_done(empty: House, flask: F
     assert first.startswith("Not done: line 7: centre 3 (Centre 3, Paris 11e) is reserved")
     assert second.startswith("Not done: 'm' is no login")
     assert [one.partition(":")[0] for one in rest] == [
-        *("staff", "1 missing, 2 not done. Run `flask setup` again when it is mended")
+        *("supervisor", "1 missing, 2 not done. Run `flask setup` again when it is mended")
     ]
     assert READY not in result.output
     # What could be done was.
@@ -209,7 +209,7 @@ def test_settings_that_say_something_else_are_named(empty: House, flask: Flask, 
     number, campaign, _ = result.stderr.splitlines()
     assert number == (
         "number: NATIONAL_NUMBER is +33974750001, and the file says +33974759999. "
-        "NATIONAL_NUMBER=+33974759999 in the environment or in .env"
+        "NATIONAL_NUMBER=+33974759999 in the environment or in .env, or mend the file"
     )
     assert campaign.startswith("campaign: CAMPAIGN is ")
     assert f"CAMPAIGN={other} in the environment" in campaign
@@ -236,8 +236,8 @@ def test_it_asks_for_what_is_missing(empty: House, flask: Flask, town: Path):
     answers = (
         *(folder / "postcodes.csv", folder / "directory.csv"),
         *("1 2", "mon-fri 09:00-10:00", 2, 20, 7),
-        *("agent", "camille", "Camille Martin"),
-        *("supervisor", "maxence", "Maxence Durand"),
+        *("camille", "Camille Martin"),
+        *("maxence", "Maxence Durand"),
     )
     result = flask("setup", says="".join(f"{one}\n" for one in answers))
     assert result.exit_code == 0, result.output
@@ -250,11 +250,11 @@ def test_it_asks_for_what_is_missing(empty: House, flask: Flask, town: Path):
 def test_what_is_answered_wrongly_is_told_and_left(empty: House, flask: Flask, town: Path):
     flask("postcodes", "import", town.parent / "postcodes.csv")
     flask("centres", "import", town.parent / "directory.csv")
-    answers = ("1", "whenever", *("agent", "c", "Camille"))
+    answers = ("1", "whenever", "c", "Camille", "s", "Sacha")
     result = flask("setup", says="".join(f"{one}\n" for one in answers))
     assert result.exit_code == 1
     assert "Not done: 'whenever' are no hours of some days" in result.stderr
-    assert whats(result)[-3:] == ["centres", "staff", "staff"]
+    assert whats(result)[-3:] == ["centres", "agent", "supervisor"]
 
 
 @pytest.mark.parametrize(
@@ -361,13 +361,13 @@ def test_a_campaign_that_is_over(ready: House):
 def test_nobody_answers_or_watches(ready: House):
     with ready.database.transaction() as connection:
         connection.execute(update(staff).values(disabled_at=NOON))
-    assert lacks(ready) == ["staff", "staff"]
+    assert lacks(ready) == ["agent", "supervisor"]
 
 
 def test_accounts_that_everybody_knows_are_no_staff_in_production(ready: House):
     with ready.database.transaction() as connection:
         connection.execute(update(staff).values(demonstration=True))
-    assert lacks(ready) == ["staff", "staff", "passwords"]
+    assert lacks(ready) == ["agent", "supervisor", "passwords"]
     assert lacks(ready, production=False) == []
 
 
