@@ -249,11 +249,13 @@ def _refusal(
 
 
 def _slots_fit(state: TakeState, terms: Terms, whole: str) -> str:
-    """Why slots of these minutes do not fit into the hours that it will have; empty: they do."""
-    if terms.minutes is None or terms.hours is not None:
+    """Why its slots will not fit into its hours, where an operator says either; empty: they do."""
+    if terms.minutes is None and terms.hours is None:
         return ""
+    word = terms.over(state.word)
+    minutes = EVERY_MINUTES if word.minutes is None else word.minutes
     try:
-        check_week(_hours_of(state), terms.minutes)
+        check_week(from_json(word.hours or state.hours), minutes)
     except BadWeek as bad:
         return f"{whole}: {bad}"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,7 +23,14 @@ from models.desk.tables import agent_case
 from models.slots.tables import place
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife
-from services.centre_day.take_centres import MODES, TakeCentres, TakeWish, _refusal
+from services.centre_day.take_centres import (
+    MODES,
+    TakeCentres,
+    TakeRefused,
+    TakeWish,
+    _refusal,
+)
+from services.centre_day.take_file import read_take_file
 from tests.support.house import House, house, mornings
 from tests.support.imports import centre_row, write_centres
 from tests.support.rows import rows_of
@@ -133,25 +141,24 @@ def test_a_second_take_changes_nothing_and_says_so(town: House, flask: Flask, di
     assert len(rows_of(town.database, select(centre_take))) == 1
 
 
-@pytest.mark.parametrize(
-    ("gid", "sentence"),
-    [
-        ("99", "there is no centre 99"),
-        ("3", "centre 3 (Centre 3, Paris 11e) is reserved for professionals"),
-        ("4", "centre 4 (Centre 4, Paris 11e) has no position"),
-        ("5", "centre 5 (Centre 5, Paris 11e) closed for good on 2021-01-17"),
-    ],
-)
 def test_what_cannot_be_taken_is_named_and_the_rest_is_taken(
-    town: House, flask: Flask, directory: Path, gid: str, sentence: str
+    town: House, flask: Flask, directory: Path
 ):
-    before = modes(town)
-    result = flask("centres", "take", gid, "1")
+    result = flask("centres", "take", "99", "3", "4", "5", "1")
     assert result.exit_code == 1
-    assert result.stderr.startswith(sentence)
-    assert len(result.stderr.splitlines()) == 1
-    assert modes(town) == before | {"1": "ours"}
-    alone = flask("centres", "take", gid)
+    for said, sentence in zip(
+        result.stderr.splitlines(),
+        (
+            "there is no centre 99",
+            "centre 3 (Centre 3, Paris 11e) is reserved for professionals",
+            "centre 4 (Centre 4, Paris 11e) has no position",
+            "centre 5 (Centre 5, Paris 11e) closed for good on 2021-01-17",
+        ),
+        strict=True,
+    ):
+        assert said.startswith(sentence)
+    assert [gid for gid, mode in modes(town).items() if mode == "ours"] == ["1"]
+    alone = flask("centres", "take", "99", "4")
     assert alone.exit_code == 3
 
 
@@ -165,26 +172,24 @@ def test_a_closed_centre_is_not_taken(town: House, flask: Flask, directory: Path
     assert "centre 1 (Centre 1, Paris 11e) is closed" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (("--hours", "9-12"), "'9-12' are no hours of some days; write them like mon-fri"),
-        (("--hours", "mon 09:00-25:00"), "'09:00-25:00' are no hours"),
-        (("--hours", "mon 12:00-09:00"), "the hours 12:00-09:00 end before they begin"),
-        (("--hours", "mon 09:00-12:00 11:00-13:00"), "09:00-12:00 and 11:00-13:00 overlap"),
-        (("--hours", "moonday 09:00-12:00"), "'moonday' is no day of the week"),
-        (("--hours", "mon 09:00-12:00", "--hours", "mon 14:00-15:00"), "mon is there twice"),
-        (("--hours", "mon 09:00-09:20", "--minutes", 30), "no slot of 30 minutes fits into"),
-        (("--capacity", 0), "a capacity of 0 cannot be"),
-        (("--minutes", 0), "a slot every 0 minutes cannot be"),
-    ],
+WRONG_TERMS = (
+    (("--hours", "9-12"), "'9-12' are no hours of some days; write them like mon-fri"),
+    (("--hours", "mon 09:00-25:00"), "'09:00-25:00' are no hours"),
+    (("--hours", "mon 12:00-09:00"), "the hours 12:00-09:00 end before they begin"),
+    (("--hours", "mon 09:00-12:00 11:00-13:00"), "09:00-12:00 and 11:00-13:00 overlap"),
+    (("--hours", "moonday 09:00-12:00"), "'moonday' is no day of the week"),
+    (("--hours", "mon 09:00-12:00", "--hours", "mon 14:00-15:00"), "mon is there twice"),
+    (("--hours", "mon 09:00-09:20", "--minutes", 30), "no slot of 30 minutes fits into"),
+    (("--capacity", 0), "a capacity of 0 cannot be"),
+    (("--minutes", 0), "a slot every 0 minutes cannot be"),
 )
-def test_terms_that_cannot_be_change_nothing(
-    town: House, flask: Flask, directory: Path, options: tuple[object, ...], sentence: str
-):
-    result = flask("centres", "take", "1", *options)
-    assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: {sentence}")
+
+
+def test_terms_that_cannot_be_change_nothing(town: House, flask: Flask, directory: Path):
+    for options, sentence in WRONG_TERMS:
+        result = flask("centres", "take", "1", *options)
+        assert result.exit_code == 1, options
+        assert result.stderr.startswith(f"Error: {sentence}")
     assert modes(town)["1"] == "own_phone"
 
 
@@ -194,6 +199,9 @@ def test_slots_that_do_not_fit_into_the_directorys_hours_are_refused(
     result = flask("centres", "take", "1", "--minutes", 240)
     assert result.exit_code == 3
     assert "no slot of 240 minutes fits into 09:00-12:00" in result.stderr
+    short = flask("centres", "take", "1", "--hours", "mon 09:00-09:05")
+    assert "no slot of 10 minutes fits into 09:00-09:05" in short.stderr
+    assert modes(town)["1"] == "own_phone"
 
 
 def test_a_dry_run_writes_nothing(town: House, flask: Flask, directory: Path):
@@ -285,14 +293,13 @@ def test_a_toml_file_says_the_same(town: House, flask: Flask, directory: Path, t
         ("x.txt", "1\n", "end its name in .csv or .toml"),
     ],
 )
-def test_a_file_that_is_none_changes_nothing(
-    flask: Flask, tmp_path: Path, name: str, text: str, sentence: str
+def test_a_file_that_is_none_is_refused_as_a_whole(
+    tmp_path: Path, name: str, text: str, sentence: str
 ):
     file = tmp_path / name
     file.write_text(text)
-    result = flask("centres", "take", "--from", file)
-    assert result.exit_code == 1
-    assert sentence in result.stderr
+    with pytest.raises(TakeRefused, match=re.escape(sentence)):
+        read_take_file(file)
 
 
 def test_a_departement_is_taken_but_for_what_cannot_be(town: House, flask: Flask, directory: Path):
@@ -468,12 +475,13 @@ def test_a_mode_of_the_operator_outlives_an_import(
     assert modes(town)["2"] == "partner"
 
 
-def test_a_centre_that_takes_people_without_appointments_is_not_taken(
-    town: House, flask: Flask, directory: Path
-):
+def test_walk_in_and_mirrored_centres_are_not_taken(town: House, flask: Flask, directory: Path):
     with town.database.statement() as connection:
         state = takes.states(connection, ids=["1"])["1"]
     walk_in = replace(state, booking_mode="walk_in")
     sentence = _refusal(town.clock, walk_in, TakeWish("1"), (), anywhere=False)
     assert "takes people without an appointment" in sentence
     assert "walk_in" not in MODES
+    mirroring = _refusal(town.clock, state, TakeWish("1"), {"1"}, anywhere=False)
+    assert "mirrors a partner's agendas" in mirroring
+    assert _refusal(town.clock, state, TakeWish("1"), (), anywhere=False) == ""
