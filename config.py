@@ -34,7 +34,7 @@ DEVELOPMENT_NUMBER = "+33974750001"
 DEVELOPMENT_DATA_KEY = base64.b64encode(
     hashlib.sha256(DEVELOPMENT_SECRET.encode()).digest()
 ).decode()
-_KNOWN = frozenset(
+KNOWN = frozenset(
     {
         DEVELOPMENT_ACCOUNT_SID,
         DEVELOPMENT_AUTH_TOKEN,
@@ -261,7 +261,7 @@ class Settings(BaseSettings):
         self.trace_secrets()
         self.look_up_key()
         if self.environment == "production":
-            unfit = refusals(self, self.model_fields_set, known=_KNOWN)
+            unfit = refusals(self, self.model_fields_set, known=KNOWN)
             if unfit:
                 raise ValueError("\n".join(f"{sentence}." for sentence in unfit))
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -27,13 +28,15 @@ import commands.processes
 import commands.prompts
 import commands.public
 import commands.queues
+import commands.setup
 import commands.slots
 import commands.staff
 import commands.store
 import commands.understand
 import config
 
-from jobs import partner_feeds, partner_mirror
+from commands import operator
+from jobs import feeds, partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
 from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
@@ -42,10 +45,13 @@ from jobs.traces import trace_tasks
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
+from services.centre_day.take_centres import TakeCentres
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
 from services.operations.erase_at_provider import erase_at_provider
+from services.operations.going_live import Installation
 from services.operations.person_rights import finish_all
+from services.operations.set_up import SetUp
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
@@ -102,7 +108,10 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.store.make_data(store),
         commands.store.make_migrate(settings.database_url, store.vault),
         commands.store.make_demo(
-            store.database, store.clock, lambda count: add_people(store, parts.service, count)
+            store.database,
+            store.clock,
+            lambda count: add_people(store, parts.service, count),
+            production=settings.environment == "production",
         ),
         commands.deploy.make(settings.public_base_url),
         commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
@@ -122,6 +131,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.processes.make_worker(settings.redis_url, ports),
         commands.prompts.make(),
         commands.queues.make(store, control),
+        _make_setup(parts, life, keys_fit),
         commands.slots.make(
             store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
         ),
@@ -132,6 +142,31 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.understand.make(store.clock),
     ):
         group.add_command(command)
+
+
+def _make_setup(parts: Parts, life: CentreLife, keys_fit: Callable[[], None]) -> click.Command:
+    settings, store, campaigns = parts.settings, parts.store, parts.service.campaigns
+    steps = SetUp(
+        store,
+        settings.database_url,
+        TakeCentres(life, operator.name),
+        SlotReleaseNotifier(store, campaigns.all),
+        feeds.read_centres,
+        feeds.read_postcodes,
+        feeds.CENTRES_EXTRACT,
+        feeds.POSTCODES_EXTRACT,
+    )
+    installed = Installation(
+        production=settings.environment == "production",
+        national_number=settings.national_number,
+        caller_id=settings.outbound_caller_id,
+        sms_sender=settings.sms_sender,
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+        known=config.KNOWN | {config.DEVELOPMENT_NUMBER},
+    )
+    return commands.setup.make(steps, installed, campaigns, Path(settings.campaign), keys_fit)
 
 
 def _make_feed(parts: Parts) -> SmartFeed:

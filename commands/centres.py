@@ -1,4 +1,7 @@
-"""`flask centres` and `flask postcodes`: take in official files, and close a centre by hand."""
+"""`flask centres` and `flask postcodes`: official files, and which centres are ours.
+
+Closing a centre by hand is here, too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from commands import centre_takes
 from commands.terminal import progress_bar
 from commands.wishes import CarryOut, changes_centre
 from jobs import feeds
@@ -78,6 +82,7 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
         """
         carry_out(lambda each: life.close_centre(centre_id, each))
 
+    centre_takes.add(centres, life)
     return centres
 
 

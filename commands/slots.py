@@ -45,7 +45,7 @@ def _add_opening(
     )
     @click.option("--centre", "centre_ids", multiple=True, metavar="GID", help="May be repeated.")
     @click.option(
-        "--all", "every_centre", is_flag=True, help="Every open centre, by its own hours."
+        "--all", "every_centre", is_flag=True, help="Every open centre of ours, by its own hours."
     )
     @click.option(
         "--from",
@@ -61,8 +61,16 @@ def _add_opening(
         metavar="HH:MM-HH:MM",
         help="On each of the days; may be repeated. Without: the centre's own hours.",
     )
-    @click.option("--every", default=10, show_default=True, type=int, help="Minutes for a slot.")
-    @click.option("--capacity", default=1, show_default=True, type=int, help="Places in a slot.")
+    @click.option(
+        "--every",
+        type=int,
+        help="Minutes for a slot; without: as `centres take` said, else 10.",
+    )
+    @click.option(
+        "--capacity",
+        type=int,
+        help="Places in a slot; without: as `centres take` said, else 1.",
+    )
     def open_(
         *,
         centre_ids: tuple[str, ...],
@@ -70,8 +78,8 @@ def _add_opening(
         first: datetime,
         days: int,
         hours: tuple[str, ...],
-        every: int,
-        capacity: int,
+        every: int | None,
+        capacity: int | None,
     ) -> None:
         """Open slots. Run twice it does not double them; a larger --capacity adds places."""
         if every_centre == bool(centre_ids):

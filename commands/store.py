@@ -108,7 +108,7 @@ def make_migrate(database_url: str, vault: Vault | None = None) -> click.Command
         It does not wait long for anybody: when a table is kept busy, it gives up with exit status 1
         and leaves the calls alone.
         """
-        with refusals(runner.SchemaBusy, runner.SchemaUnknown, runner.NoKeys):
+        with refusals(runner.SchemaBusy, runner.SchemaUnknown, runner.NoKeys, runner.NotAllowed):
             before, after = runner.upgrade(database_url, vault=vault)
         if before == after:
             click.echo(f"The database is at {after} already.")
@@ -119,7 +119,11 @@ def make_migrate(database_url: str, vault: Vault | None = None) -> click.Command
 
 
 def make_demo(
-    database: Database, clock: Clock, add_people: Callable[[int], int] = lambda _count: 0
+    database: Database,
+    clock: Clock,
+    add_people: Callable[[int], int] = lambda _count: 0,
+    *,
+    production: bool = False,
 ) -> click.Command:
     """The command `demo`; `add_people` makes bookings of so many invented people a day."""
 
@@ -134,8 +138,14 @@ def make_demo(
     def demo(*, refresh: bool, people: int | None) -> None:
         """Fill an empty store with postcodes and centres, and open slots for the coming weeks.
 
-        May be run at each start: it then only adds the days that have come into reach.
+        May be run at each start: it then only adds the days that have come into reach. Not in
+        production, where nobody may be sent to a hall that is none.
         """
+        if production:
+            raise click.ClickException(
+                "ENVIRONMENT is production, and a demonstration makes every centre ours and adds "
+                "halls and people that are none: `flask setup` goes live instead"
+            )
         if people is not None:
             click.echo(f"{add_people(people)} people who never were are booked")
             return

@@ -190,7 +190,7 @@ def make_ours(connection: Connection, clock: Clock, centre_id: str) -> None:
     connection.execute(
         update(centre)
         .where(centre.c.id == centre_id, centre.c.booking_mode != "ours")
-        .values(booking_mode="ours", updated_at=clock.at())
+        .values(booking_mode="ours", our_mode="ours", updated_at=clock.at())
     )
 
 

@@ -8,19 +8,23 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, case, func, or_, select, update
+from sqlalchemy import Connection, case, func, null, or_, select, update
 
 from models.centres import postcodes
 from models.centres.postcodes import Address
-from models.centres.tables import WALK_IN_ONLY, centre
+from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
 from models.rows import columns_of, from_row
 
 _IDS_PER_STATEMENT = 500
-# The columns that a source decides; booking_mode has a rule of its own, see save().
-_OURS = {"id", "booking_mode", "closed_at", "created_at", "updated_at"}
+# The columns that a source does not decide; for the two modes there is a rule, see save().
+_OURS = {
+    *("id", "booking_mode", "source_mode", "closed_at", "created_at", "updated_at"),
+    # Of an operator, see takes.py.
+    *("our_mode", "our_hours", "slot_capacity", "slot_minutes"),
+}
 _FROM_SOURCE = [column.name for column in centre.c if column.name not in _OURS]
 
 
@@ -60,7 +64,10 @@ class CentreState:
 
 @dataclass(frozen=True)
 class CentreHours:
-    """What opening slots needs of a centre. Hours are local: weekday (0 = Monday) to intervals."""
+    """What opening slots needs of a centre. Hours are local: weekday (0 = Monday) to intervals.
+
+    `capacity` (places) and `minutes` of a slot are what an operator said; None: nothing.
+    """
 
     id: str
     name: str
@@ -70,6 +77,9 @@ class CentreHours:
     opens_on: date | None
     closes_on: date | None
     closed: bool
+    ours: bool = True
+    capacity: int | None = None
+    minutes: int | None = None
 
 
 def centre_states(
@@ -102,6 +112,15 @@ def our_centres(connection: Connection) -> list[CentreState]:
     return [from_row(CentreState, row) for row in connection.execute(statement)]
 
 
+def ours_in(connection: Connection, departement: str) -> set[str]:
+    """The ids of the open centres of a département that this service books for."""
+    c = centre.c
+    statement = select(c.id).where(
+        c.departement == departement, c.closed_at.is_(None), c.booking_mode == "ours"
+    )
+    return set(connection.execute(statement).scalars())
+
+
 def count(database: Database) -> int:
     with database.statement() as connection:
         return connection.execute(select(func.count()).select_from(centre)).scalar_one()
@@ -132,8 +151,9 @@ def placed(database: Database, source: str) -> set[str]:
 def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) -> None:
     """Insert or update centres, in one transaction.
 
-    `ours` is set by an operator, not by a source, so an update keeps it; except that a source
-    which says `reserved` wins, for no caller may be sent where only professionals are let in.
+    A booking mode that an operator set (`ours`, or another) is kept by an update; except that a
+    source which says `reserved` wins, for no caller may be sent where only professionals are let
+    in, and ends what the operator said. What the source says is kept beside it.
     `closed` in a row closes the centre (a closing time already there stays); else it is open.
     """
     open_rows = [
@@ -144,6 +164,7 @@ def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) ->
         for batch, closed_at in ((open_rows, None), (closed_rows, clock.at())):
             if not batch:
                 continue
+            batch = [row | {"source_mode": row["booking_mode"]} for row in batch]  # noqa: PLW2901
             new = insert(connection, centre).values(
                 created_at=clock.at(), updated_at=clock.at(), closed_at=closed_at
             )
@@ -152,12 +173,15 @@ def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) ->
                 set_={
                     **{name: new.excluded[name] for name in _FROM_SOURCE},
                     "booking_mode": case(
-                        (
-                            (centre.c.booking_mode == "ours")
-                            & (new.excluded.booking_mode != "reserved"),
-                            "ours",
-                        ),
+                        (new.excluded.booking_mode == "reserved", "reserved"),
+                        (centre.c.our_mode.is_not(None), centre.c.our_mode),
+                        (centre.c.booking_mode == "ours", "ours"),
                         else_=new.excluded.booking_mode,
+                    ),
+                    "source_mode": new.excluded.booking_mode,
+                    "our_mode": case(
+                        (new.excluded.booking_mode == "reserved", null()),
+                        else_=centre.c.our_mode,
                     ),
                     "closed_at": func.coalesce(centre.c.closed_at, new.excluded.closed_at)
                     if closed_at is not None
@@ -211,39 +235,38 @@ def insert_new(database: Database, rows: Sequence[dict[str, object]]) -> None:
             connection.execute(insert(connection, centre).on_conflict_do_nothing(), list(rows))
 
 
-def take_over(database: Database, clock: Clock, today: date) -> int:
-    """Make every open centre one that we book for; return how many changed.
-
-    Not those that are reserved or give no appointments at all. Closing dates before `today` are
-    cleared, so that the demonstration is open whatever the date.
-    """
-    past = centre.c.closes_on < today
-    mode = case((centre.c.booking_mode == "reserved", "reserved"), else_="ours")
+def forget_past_closings(database: Database, clock: Clock, today: date) -> None:
+    """Clear closing dates before `today`, so that the demonstration is open whatever the date."""
     with database.transaction() as connection:
-        result = connection.execute(
+        connection.execute(
             update(centre)
-            .where(
-                centre.c.closed_at.is_(None),
-                centre.c.walk_in != WALK_IN_ONLY,
-                or_(centre.c.booking_mode.not_in(("ours", "reserved")), past),
-            )
-            .values(
-                booking_mode=mode,
-                closes_on=case((past, None), else_=centre.c.closes_on),
-                updated_at=clock.at(),
-            )
+            .where(centre.c.closed_at.is_(None), centre.c.closes_on < today)
+            .values(closes_on=None, updated_at=clock.at())
         )
-        return result.rowcount
 
 
-def hours_of(database: Database, ids: Sequence[str] | None = None) -> list[CentreHours]:
-    """Read the named centres (unknown ids left out) or all open ones, in the order of their ids."""
-    columns = ("id", "name", "time_zone", "hours", "notes", "opens_on", "closes_on", "closed_at")
-    statement = select(*(centre.c[name] for name in columns)).order_by(centre.c.id)
+def hours_of(
+    database: Database, ids: Sequence[str] | None = None, *, ours: bool = False
+) -> list[CentreHours]:
+    """Read the named centres (unknown ids left out) or all open ones, in the order of their ids.
+
+    `ours`: only those that we book for. An operator's hours count before those of the source.
+    """
+    c = centre.c
+    columns = ("id", "name", "time_zone", "notes", "opens_on", "closes_on", "closed_at")
+    statement = select(
+        *(c[name] for name in columns),
+        func.coalesce(c.our_hours, c.hours).label("hours"),
+        (c.booking_mode == "ours").label("ours"),
+        c.slot_capacity.label("capacity"),
+        c.slot_minutes.label("minutes"),
+    ).order_by(c.id)
     if ids is None:
-        statement = statement.where(centre.c.closed_at.is_(None))
+        statement = statement.where(c.closed_at.is_(None))
     else:
-        statement = statement.where(centre.c.id.in_(ids))
+        statement = statement.where(c.id.in_(ids))
+    if ours:
+        statement = statement.where(c.booking_mode == "ours")
     with database.statement() as connection:
         rows = connection.execute(statement).all()
     return [
@@ -255,6 +278,7 @@ def hours_of(database: Database, ids: Sequence[str] | None = None) -> list[Centr
                 for day, intervals in json.loads(row.hours).items()
             },
             closed=row.closed_at is not None,
+            ours=bool(row.ours),
         )
         for row in rows
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, CheckConstraint, Date, Float, String, Table, Text
+from sqlalchemy import Boolean, CheckConstraint, Date, Float, SmallInteger, String, Table, Text
 
-from models.tables import key, may, metadata, must
+from models.tables import RowId, index, key, may, metadata, must
 from models.types import Instant
 
 BOOKING_MODES = ("ours", "partner", "own_phone", "reserved")
@@ -33,7 +33,12 @@ centre = Table(
     must("booking_link", Text, default=""),
     must("booking_mode", String(10)),
     must("walk_in", String(4), "without an appointment: only, also, or empty for not", default=""),
+    may("source_mode", String(10), "as the source has it; what giving a centre back restores"),
+    may("our_mode", String(10), "an operator's word, over the source's; null: none"),
     must("hours", Text, 'JSON {"0": [["09:00","12:00"]]}, 0 = Monday', default="{}"),
+    may("our_hours", Text, "like hours, an operator's word over them; null: none"),
+    may("slot_capacity", SmallInteger, "places of a slot that is opened; null: not said"),
+    may("slot_minutes", SmallInteger, "between two slots that are opened; null: not said"),
     must("notes", Text, default=""),
     may("opens_on", Date),
     may("closes_on", Date),
@@ -43,6 +48,20 @@ centre = Table(
     must("created_at", Instant),
     must("updated_at", Instant),
     CheckConstraint(f"booking_mode IN {BOOKING_MODES}", name="booking_mode"),
+)
+
+# Which centres a command made ours or changed, and what they were before: for taking it back.
+centre_take = Table(
+    "centre_take",
+    metadata,
+    key("id", RowId),
+    must("take_id", String(32), "of one command: all that it took"),
+    must("centre_id", String(40), refers="centre.id", index=True),
+    must("who", String(60), "the account at the command line"),
+    must("at", Instant),
+    must("before", Text, "JSON: mode, hours, capacity and minutes that an operator had said"),
+    may("ended_at", Instant, "taken back, or the centre given back"),
+    index("ix_centre_take_take_id", "take_id"),
 )
 
 postcode = Table(

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from models.crypto import Vault
 from models.database import Database
@@ -37,6 +37,18 @@ class NoKeys(Exception):
     """One sentence: a migration seals or opens personal values, and was given no data keys."""
 
 
+class NotAllowed(Exception):
+    """One sentence: the role does not own the tables, and what to do."""
+
+
+_NOT_ALLOWED = (
+    "this role may not change the schema: run `flask migrate` with the DATABASE_URL of the role "
+    "that owns the tables, then deploy/roles.sql as that role"
+)
+# PostgreSQL's word for a right that is missing.
+_NO_RIGHT = "42501"
+
+
 class SchemaUnknown(Exception):
     """One sentence: the database is where none of our migrations begins or ends, and what to do."""
 
@@ -58,8 +70,9 @@ def upgrade(
 
     `vault` seals what lay in clear; an empty database needs none. Safe to repeat after it was cut
     off. Raises SchemaBusy when a lock is not to be had, SchemaUnknown when another version of the
-    code migrated the database, NoKeys where there is something to seal and no vault, and
-    SQLAlchemy's OperationalError when the database cannot be reached.
+    code migrated the database, NoKeys where there is something to seal and no vault, NotAllowed
+    where the role owns nothing, and SQLAlchemy's OperationalError when the database cannot be
+    reached.
     """
     return _run(url, lambda config: command.upgrade(config, revision), vault)
 
@@ -80,6 +93,12 @@ def newest() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
+def revision_of(database: Database) -> str | None:
+    """How far a database is migrated; None before the first migration. Raises as the store does."""
+    with database.engine.connect() as connection:
+        return _revision(connection)
+
+
 def _run(
     url: str, action: Callable[[Config], None], vault: Vault | None
 ) -> tuple[str | None, str | None]:
@@ -93,6 +112,10 @@ def _run(
     except OperationalError as error:
         if _is_busy(error):
             raise SchemaBusy(_BUSY) from error
+        raise
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) == _NO_RIGHT:
+            raise NotAllowed(_NOT_ALLOWED) from error
         raise
     finally:
         database.dispose()

@@ -80,7 +80,10 @@ def public_centres(connection: Connection) -> list[PublicCentre]:
     """Every open centre that the public may go to."""
     c = centre.c
     columns = [c.booking_link.label("link"), c.booking_mode.label("mode")]
-    statement = select(*columns_of(PublicCentre, centre), *columns).where(
+    # What an operator said counts before the source.
+    columns.append(func.coalesce(c.our_hours, c.hours).label("hours"))
+    of_source = [column for column in columns_of(PublicCentre, centre) if column is not c.hours]
+    statement = select(*of_source, *columns).where(
         c.closed_at.is_(None), c.booking_mode != "reserved"
     )
     return [

@@ -20,6 +20,7 @@ from models.centres.geography import distance_km, time_zone
 from models.clock import Clock
 from models.database import Database
 from models.slots import slots
+from services.centre_day.take_centres import By, TakeRefused, Terms, take, to_be_taken
 from services.centres.import_centres import (
     HOURS_NOTE,
     CentreFeed,
@@ -30,6 +31,7 @@ from services.centres.import_centres import (
 )
 from services.centres.import_postcodes import PostcodeFeed, PostcodeReport, import_postcodes
 from services.slots.open_slots import OpenReport, Span, open_spans
+from services.store import CryptographicChance
 
 # First doses of the coming week and second doses 21 to 28 days after them.
 HORIZON_DAYS: Final = 35
@@ -97,7 +99,8 @@ def prepare(
         # Newer centres of an operator are not in the extract; a refresh means the extract's state.
         feed = _without_past_dates(read_centres(), clock.now().date())
         centre_report = import_centres(database, clock, feed, force=refresh)
-    centres.take_over(database, clock, clock.now().date())
+    centres.forget_past_closings(database, clock, clock.now().date())
+    _take_all(database, clock)
     everyone = centres.hours_of(database)
     added = _add_where_missing(
         database, main_towns, clock.now(), frozenset(one.id for one in everyone if one.hours)
@@ -134,6 +137,18 @@ def _without_past_dates(feed: CentreFeed, today: date) -> CentreFeed:
         for one in feed.records
     ]
     return replace(feed, records=records)
+
+
+def _take_all(database: Database, clock: Clock) -> None:
+    """Make every centre ours that can be, as `flask centres take` does.
+
+    Also those without a position, for staff who look at the whole list.
+    """
+    try:
+        wishes = to_be_taken(database, Terms())
+    except TakeRefused:
+        return
+    take(database, clock, wishes, By(SOURCE, CryptographicChance().identifier()), anywhere=True)
 
 
 def _missing(database: Database, clock: Clock, everyone: list[CentreHours]) -> list[Span]:
@@ -199,6 +214,7 @@ def _row(town: PostcodeArea, now: datetime) -> dict[str, object]:
         "longitude": town.longitude,
         "time_zone": time_zone(town.departement),
         "booking_mode": "ours",
+        "our_mode": "ours",
         "hours": json.dumps(_HOURS),
         "source": SOURCE,
         "fingerprint": SOURCE,

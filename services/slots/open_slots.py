@@ -35,6 +35,9 @@ BATCH_SLOTS: Final = 2000
 MOST_DAYS: Final = 366
 MOST_PLACES: Final = 200
 MINUTES_A_DAY: Final = 24 * 60
+# Of a slot, where nobody said anything.
+EVERY_MINUTES: Final = 10
+CAPACITY: Final = 1
 # Of `list_slots`.
 HEADER: Final = ("start", "capacity", "booked", "held", "blocked")
 
@@ -61,11 +64,19 @@ class OpenReport:
     no_hours: list[str] = field(default_factory=list)
     # Days before a centre opens or after it closes for good.
     days_outside: int = 0
+    # Centres that got slots and that no caller can book.
+    not_ours: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         said = []
         if self.no_hours:
             said.append(f"{len(self.no_hours)} centres have no hours: {', '.join(self.no_hours)}")
+        if self.not_ours:
+            them = ", ".join(self.not_ours)
+            said.append(
+                f"{len(self.not_ours)} centres are not ours, and nobody can book there before "
+                f"`flask centres take`: {them}"
+            )
         if self.days_outside:
             said.append(f"{self.days_outside} days are before a centre opens or after it closes")
         if self.opened.larger:
@@ -87,24 +98,34 @@ def open_slots(
     first: date,
     days: int,
     hours: Sequence[Interval] = (),
-    every: int,
-    capacity: int,
+    every: int | None = None,
+    capacity: int | None = None,
     watch: Watch = no_watch,
     offers: SlotReleaseNotifier | None = None,
 ) -> OpenReport:
     """Open slots from day `first` on, for `days` days, one each `every` minutes.
 
-    `centre_ids` None means every open centre. `hours` hold for each of the days; without them a
-    centre's own hours count. Slots that are there already stay, and get more places where
-    `capacity` is larger. Moments that are past get no slot. Raises SlotsRefused, before anything is
-    written, for an unknown or closed centre, a centre without hours, and impossible figures.
+    `centre_ids` None means every open centre of ours. `hours` hold for each of the days; without
+    them a centre's own hours count. Without `every` or `capacity` (places) what was said of the
+    centre when it was taken counts, else EVERY_MINUTES and CAPACITY. Slots that are there already
+    stay, and get more places where `capacity` is larger. Moments that are past get no slot. Raises
+    SlotsRefused, before anything is written, for an unknown or closed centre, a centre without
+    hours, and impossible figures.
     """
-    _check(days=days, every=every, capacity=capacity, hours=hours)
-    found = centres.hours_of(database, centre_ids)
+    _check(
+        days=days,
+        every=EVERY_MINUTES if every is None else every,
+        capacity=CAPACITY if capacity is None else capacity,
+        hours=hours,
+    )
+    found = centres.hours_of(database, centre_ids, ours=centre_ids is None)
     if centre_ids is not None:
         _check_centres(found, centre_ids, own_hours=not hours)
     if not found:
-        raise SlotsRefused("there is no open centre yet: import a file of centres first")
+        raise SlotsRefused(
+            "no centre is ours yet, so nobody could book: "
+            "`flask centres take GID` makes one so (import a file of centres first)"
+        )
     last = first + timedelta(days=days - 1)
     if all(last < clock.now().astimezone(ZoneInfo(one.time_zone)).date() for one in found):
         raise SlotsRefused(f"the last day, {last}, is past")
@@ -127,8 +148,8 @@ def open_spans(
     spans: Sequence[Span],
     *,
     hours: Sequence[Interval] = (),
-    every: int,
-    capacity: int,
+    every: int | None = None,
+    capacity: int | None = None,
     watch: Watch = no_watch,
     offers: SlotReleaseNotifier | None = None,
 ) -> OpenReport:
@@ -142,11 +163,15 @@ def open_spans(
         report.no_hours = [span.centre.id for span in spans if not span.centre.hours]
         spans = [span for span in spans if span.centre.hours]
     report.centres = len(spans)
+    report.not_ours = [span.centre.id for span in spans if not span.centre.ours]
     batch: list[slots.SlotsToOpen] = []
     with watch("centres", len(spans)) as progress:
         for number, span in enumerate(spans, 1):
-            starts = [start for start in _starts(span, tuple(hours), every, report) if start > now]
-            batch.append(slots.SlotsToOpen(span.centre.id, starts, capacity))
+            minutes = every or span.centre.minutes or EVERY_MINUTES
+            found = _starts(span, tuple(hours), minutes, report)
+            starts = [start for start in found if start > now]
+            places = capacity or span.centre.capacity or CAPACITY
+            batch.append(slots.SlotsToOpen(span.centre.id, starts, places))
             size = sum(len(wanted.starts) for wanted in batch)
             waited_for = offers is not None and offers.anybody()
             if size >= BATCH_SLOTS or waited_for or number == len(spans):
@@ -229,13 +254,16 @@ def _minutes(clock_time: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-def _check(*, days: int, every: int, capacity: int, hours: Sequence[Interval]) -> None:
-    if not 1 <= days <= MOST_DAYS:
-        raise SlotsRefused(f"{days} days cannot be: 1 to {MOST_DAYS} can")
+def check_figures(*, every: int, capacity: int) -> None:
+    """Minutes between two slots, and places of one. Raises SlotsRefused."""
     if not 1 <= every < MINUTES_A_DAY:
         raise SlotsRefused(f"a slot every {every} minutes cannot be")
     if not 1 <= capacity <= MOST_PLACES:
         raise SlotsRefused(f"a capacity of {capacity} cannot be: 1 to {MOST_PLACES} can")
+
+
+def check_hours(hours: Sequence[Interval], every: int) -> None:
+    """Hours of one day, and slots of so many minutes in them. Raises SlotsRefused."""
     for start, end in hours:
         if _minutes(start) + every > _minutes(end):
             raise SlotsRefused(f"no slot of {every} minutes fits into {start}-{end}")
@@ -243,6 +271,13 @@ def _check(*, days: int, every: int, capacity: int, hours: Sequence[Interval]) -
     for before, after in pairwise(ordered):
         if before[1] > after[0]:
             raise SlotsRefused(f"{'-'.join(before)} and {'-'.join(after)} overlap")
+
+
+def _check(*, days: int, every: int, capacity: int, hours: Sequence[Interval]) -> None:
+    if not 1 <= days <= MOST_DAYS:
+        raise SlotsRefused(f"{days} days cannot be: 1 to {MOST_DAYS} can")
+    check_figures(every=every, capacity=capacity)
+    check_hours(hours, every)
 
 
 def _check_centres(

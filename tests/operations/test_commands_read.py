@@ -37,7 +37,9 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "calls walk": None,
     "campaign check": None,
     "centres close": ("1", "--why", "flooded", "--dry-run"),
+    "centres give": ("1", "--dry-run"),
     "centres import": None,
+    "centres take": ("1", "--dry-run"),
     "data erase": (),
     "demo": None,
     "deploy fallback": None,
@@ -72,6 +74,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "queues list": (),
     "queues remove": None,
     "scheduler": None,
+    "setup": ("--check",),
     "slots capacity": (
         *("--centre", "1", "--from", "2026-11-26", "--to", "2026-11-26"),
         *("--capacity", "1", "--why", "x", "--dry-run"),

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from click.testing import CliRunner
 from sqlalchemy import Select, func, select, update
 
+from commands import store as store_commands
 from jobs import feeds
 from models.centres.geography import distance_km
 from models.centres.tables import centre, postcode
@@ -167,6 +169,16 @@ def small(database, clock, tmp_path):
         )
 
     return start
+
+
+@pytest.mark.parametrize("options", [(), ("--people", "3")])
+def test_production_has_no_demonstration(database, clock, options):
+    demo = store_commands.make_demo(database, clock, production=True)
+    result = CliRunner().invoke(demo, options)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ENVIRONMENT is production, and a demonstration")
+    assert len(result.stderr.splitlines()) == 1
+    assert one(database, select(func.count()).select_from(centre))[0] == 0
 
 
 def test_a_closing_date_in_the_past_is_forgotten(small, database):

@@ -13,11 +13,13 @@ from psycopg.errors import InsufficientPrivilege, RaiseException
 from sqlalchemy import make_url, text
 
 from models.all_tables import metadata
+from models.migrations import runner
 from services.accounts.staff import record_act
 from services.operations.erase_data import erase_data
+from services.operations.going_live import Installation, missing
 from services.operations.traces import Chainer, TraceKeys
 from services.operations.verify_traces import verify_traces
-from tests.support.house import NOON, House
+from tests.support.house import CAMPAIGN, NOON, House
 from tests.support.keeper import ROOT
 from tests.support.postgres import PostgresServer
 
@@ -160,3 +162,29 @@ def as_role(service: House, statement: str) -> None:
     url = driver_url(service.database.url.render_as_string(hide_password=False))
     with psycopg.connect(url) as connection:
         connection.execute(statement)
+
+
+def test_the_schema_is_for_the_owner_to_change_and_the_sentence_says_so(service_url: str):
+    with pytest.raises(runner.NotAllowed, match="the role that owns the tables"):
+        runner.downgrade(service_url, "0017")
+
+
+def test_as_that_role_it_can_be_said_what_is_missing(service: House):
+    """`flask setup` reads with the account of the service, too."""
+    installed = Installation(
+        production=False,
+        national_number="+33974750001",
+        caller_id="+33974750001",
+        sms_sender="AlloRDV",
+        account_sid="",
+        auth_token="",
+        api_base_url="",
+    )
+    found = missing(service.store, CAMPAIGN, installed)
+    assert [one.what for one in found] == [
+        "postcodes",
+        "directory",
+        "centres",
+        "agent",
+        "supervisor",
+    ]

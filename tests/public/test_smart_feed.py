@@ -266,7 +266,7 @@ def test_the_whole_of_it_is_valid_for_every_centre_of_the_official_file(
 
     with house(sqlite_url) as made:
         import_centres(made.database, made.clock, feeds.read_centres())
-        centres.take_over(made.database, made.clock, NOON.date())
+        centres.forget_past_closings(made.database, made.clock, NOON.date())
         with made.database.transaction() as connection:
             # Every one of them, those that only some may go to and those that ended as well.
             connection.execute(update(centre).values(booking_mode="ours", closed_at=None))

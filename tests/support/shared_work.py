@@ -41,7 +41,7 @@ def share_rules() -> None:
             for_one_rule(rule)
             made[key] = {name: getattr(rule, name) for name in _OF_A_RULE}
 
-    Rule.compile = shared  # type: ignore[method-assign]
+    Rule.compile = shared  # type: ignore[assignment, method-assign]
 
 
 _settings: dict[object, Settings] = {}

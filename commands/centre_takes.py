@@ -1,0 +1,189 @@
+"""`flask centres take` and `give`: make centres of the directory ours, and give them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from commands import operator
+from commands.terminal import progress_bar, refusals
+from services.centre_day.centre_life import CentreLife, LifeRefused
+from services.centre_day.take_centres import (
+    MODES,
+    OURS,
+    GiveReport,
+    Refusal,
+    TakeCentres,
+    TakeRefused,
+    TakeReport,
+    TakeWish,
+    Terms,
+    to_be_taken,
+)
+from services.centre_day.take_file import TakeFile, read_take_file
+from services.slots.week import BadWeek, parse_week
+
+EXIT_ALL_REFUSED = 3
+# So many centres are told one by one; of more, what was done is counted.
+MOST_TOLD = 20
+
+
+def add(group: click.Group, life: CentreLife) -> None:
+    """Add the commands to `flask centres`."""
+    _add_take(group, life)
+    _add_give(group, life)
+
+
+def _add_take(group: click.Group, life: CentreLife) -> None:
+    @group.command(
+        epilog="Example: flask centres take 21 22 --hours 'mon-fri 09:00-12:00 14:00-17:00' "
+        "--capacity 4 --minutes 15"
+    )
+    @click.argument("centre_ids", nargs=-1, metavar="[GID]...")
+    @click.option(
+        "--from",
+        "file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A .csv or .toml with gid, hours, capacity, minutes, mode (docs/going-live.md).",
+    )
+    @click.option(
+        *("--departement", "--department"),
+        metavar="CODE",
+        help="Every open centre of a département that can be taken: 35, 2A, 971.",
+    )
+    @click.option(
+        "--hours",
+        multiple=True,
+        metavar="WEEK",
+        help="'mon-fri 09:00-12:00; sat 09:00-12:00', over the directory's; may be repeated.",
+    )
+    @click.option("--capacity", type=int, help="Places of a slot that is opened there.")
+    @click.option("--minutes", type=int, help="From one slot to the next.")
+    @click.option(
+        "--mode",
+        type=click.Choice(MODES),
+        default=OURS,
+        show_default=True,
+        help="How it is booked from now on, whatever the directory says.",
+    )
+    @click.option("--dry-run", is_flag=True, help="Say what would be; change nothing.")
+    def take(
+        *,
+        centre_ids: tuple[str, ...],
+        file: Path | None,
+        departement: str | None,
+        hours: tuple[str, ...],
+        capacity: int | None,
+        minutes: int | None,
+        mode: str,
+        dry_run: bool,
+    ) -> None:
+        """Make centres ours, so that callers can book there once slots are open.
+
+        What cannot be taken is named on standard error, and the rest is taken: exit status 1, or 3
+        when nothing was. Run again it changes nothing. With a département, what is reserved or
+        closed there is only counted. `flask centres give --last` takes it back.
+        """
+        if (bool(centre_ids), file is not None, departement is not None).count(True) != 1:
+            raise click.UsageError("say GID…, or --from FILE, or --departement CODE: one of them")
+        with refusals(TakeRefused, BadWeek, LifeRefused):
+            week = parse_week("; ".join(hours)) if hours else None
+            terms = Terms(week, capacity, minutes, mode)
+            terms.check()
+            asked = _asked(life, centre_ids, file, departement, terms)
+            taking = TakeCentres(life, operator.name)
+            with progress_bar("centres", len(asked.wishes)) as progress:
+                report = taking.take(asked.wishes, dry_run=dry_run, progress=progress)
+        report.refused = sorted([*asked.bad, *report.refused], key=lambda one: one.line)
+        _tell_take(report, whole_departement=departement is not None)
+        if mode == OURS and not dry_run:
+            click.echo("next: flask slots open --centre GID --from DAY --days 28, or --all")
+        if report.refused and departement is None:
+            raise click.exceptions.Exit(1)
+
+
+def _asked(
+    life: CentreLife,
+    centre_ids: tuple[str, ...],
+    file: Path | None,
+    departement: str | None,
+    terms: Terms,
+) -> TakeFile:
+    """What is to be taken. Raises TakeRefused."""
+    if file is not None:
+        return read_take_file(file, terms)
+    if departement is not None:
+        code = departement.strip().upper()
+        return TakeFile(to_be_taken(life.store.database, terms, departement=code))
+    return TakeFile([TakeWish(one, terms) for one in dict.fromkeys(centre_ids)])
+
+
+def _tell_take(report: TakeReport, *, whole_departement: bool) -> None:
+    """Say what was done. Raises click.exceptions.Exit where nothing was."""
+    _tell(report.sentences)
+    if whole_departement:
+        for sentence, count in _counted(report.refused).items():
+            click.echo(f"{count} {sentence}", err=True)
+    else:
+        _tell_refused(report.refused)
+    if report.no_hours:
+        click.echo(
+            f"{len(report.no_hours)} have no hours, and get no slots without --hours: "
+            f"{', '.join(report.no_hours)}"
+        )
+    click.echo(report.last_line())
+    if not report.written and not report.already:
+        raise click.exceptions.Exit(EXIT_ALL_REFUSED)
+
+
+def _add_give(group: click.Group, life: CentreLife) -> None:
+    @group.command(epilog="Example: flask centres give 21 --dry-run")
+    @click.argument("centre_ids", nargs=-1, metavar="[GID]...")
+    @click.option("--last", is_flag=True, help="Undo the last take, whatever it took or changed.")
+    @click.option("--dry-run", is_flag=True, help="Say what would be; change nothing.")
+    def give(*, centre_ids: tuple[str, ...], last: bool, dry_run: bool) -> None:
+        """Give centres back: they are booked again as the directory says.
+
+        A centre where somebody is booked stays ours, and a sentence says what to do; the others are
+        given back (exit status 1, or 3 when nothing was). Their free places are blocked, and come
+        back when the centre is taken again.
+        """
+        if last == bool(centre_ids):
+            raise click.UsageError("say either GID… or --last")
+        giving = TakeCentres(life, operator.name)
+        with refusals(TakeRefused, LifeRefused):
+            report: GiveReport = (
+                giving.undo_last(dry_run=dry_run)
+                if last
+                else giving.give(centre_ids, dry_run=dry_run)
+            )
+        _tell(report.sentences)
+        _tell_refused(report.refused)
+        click.echo(report.last_line())
+        if report.refused:
+            raise click.exceptions.Exit(1 if report.given else EXIT_ALL_REFUSED)
+
+
+def _tell(sentences: dict[str, str]) -> None:
+    for sentence in list(sentences.values())[:MOST_TOLD]:
+        click.echo(sentence)
+    more = len(sentences) - MOST_TOLD
+    if more > 0:
+        click.echo(f"… and {more} more")
+
+
+def _tell_refused(refused: Iterable[Refusal]) -> None:
+    for one in refused:
+        where = f"line {one.line}: " if one.line else ""
+        click.echo(f"{where}{one.sentence}", err=True)
+
+
+def _counted(refused: Iterable[Refusal]) -> dict[str, int]:
+    """What cannot be taken, each reason once with how many there are."""
+    found: dict[str, int] = {}
+    for one in refused:
+        reason = one.sentence.partition(") ")[2] or one.sentence
+        found[reason] = found.get(reason, 0) + 1
+    return found
