@@ -172,7 +172,7 @@ def _more_tasks(parts: Parts) -> list[Task]:
     planned = [
         Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
         Task("inlet", ADMISSION_EVERY, admission),
-        Task("state", STATE_EVERY, WriteState(store, campaigns)),
+        Task("state", STATE_EVERY, WriteState(store, campaigns), notes_outages=True),
         Task("board", BOARD_EVERY, board),
     ]
     if settings.alert_webhook_url:
