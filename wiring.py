@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import structlog
 
-from flask import Flask
+from flask import Blueprint, Flask
 from flask.cli import AppGroup, FlaskGroup
 
 import commands.assets
@@ -66,7 +66,9 @@ from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
 from services.operations.check_keys import WrongKeys
+from services.operations.shared_assets import OtherVersions
 from services.ports import WakeUp
+from services.public.smart_feed import FeedCopy
 from services.service import Service
 from services.store import Store
 from services.vocabulary import vocabulary
@@ -157,7 +159,7 @@ def make_app(parts: Parts) -> Flask:
             ),
         ),
         # The web channel: pages for citizens, and what stands before them.
-        web.public.smart_feed.blueprint(Path(settings.feed_folder)),
+        _feed(settings, store),
         web.public.pages.blueprint(store, parts.service, contact=settings.security_contact),
         web.public.centres.blueprint(store, parts.service, centres),
         web.public.state.blueprint(store, parts.service),
@@ -176,6 +178,11 @@ def make_app(parts: Parts) -> Flask:
     web.public.unanswered.register(app, StoreAnswers(store.database))
     _put_gate_in_front(app, parts, load_shedder)
     return app
+
+
+def _feed(settings: config.Settings, store: Store) -> Blueprint:
+    folder = Path(settings.feed_folder)
+    return web.public.smart_feed.blueprint(folder, FeedCopy(store, folder))
 
 
 def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> None:
@@ -214,7 +221,9 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
     cookies = Cookies(settings.secret_key, https=setting.https)
     web.staff_only.register(app, sign_in, cookies, hops=settings.proxy_hops)
     files = frozenset(commands.assets.FILES)
-    app.register_blueprint(web.operations.assets.blueprint(config.VAR / "static", files))
+    app.register_blueprint(
+        web.operations.assets.blueprint(config.VAR / "static", files, OtherVersions(store).find)
+    )
     passkeys = Passkeys(store, sign_in, PasskeySite.of(settings.public_base_url))
     app.register_blueprint(web.accounts.sign_in.blueprint(store, sign_in, passkeys, cookies))
     voice = VoiceAccount(

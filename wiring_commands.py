@@ -32,6 +32,7 @@ import commands.staff
 import commands.store
 import commands.understand
 import config
+import web.operations.assets
 
 from jobs import partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
@@ -46,6 +47,7 @@ from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
 from services.operations.erase_at_provider import erase_at_provider
 from services.operations.person_rights import finish_all
+from services.operations.shared_assets import share
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
@@ -94,7 +96,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
 
     life = CentreLife(store, campaigns)
     for command in (
-        commands.assets.make(config.ROOT, config.VAR),
+        commands.assets.make(config.ROOT, config.VAR, lambda: _share_assets(parts)),
         commands.bookings.make(store, campaigns.by_name),
         commands.calls.make(),
         commands.campaign.make(),
@@ -132,6 +134,11 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.understand.make(store.clock),
     ):
         group.add_command(command)
+
+
+def _share_assets(parts: Parts) -> int:
+    theirs, names = config.VAR / "static", frozenset(commands.assets.FILES)
+    return share(parts.store, web.operations.assets.files(theirs, names))
 
 
 def _make_feed(parts: Parts) -> SmartFeed:

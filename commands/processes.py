@@ -60,7 +60,7 @@ def make_dispatcher(
 
     @click.command("dispatcher", epilog="Example: flask dispatcher")
     def dispatch() -> None:
-        """Bring callers and agents together, keep promises, write the board. Of several one works."""
+        """Callers to agents, promises kept, the board written. Of several one works."""
         dispatcher.run(store, control(), campaign, call_back, more())
 
     return dispatch

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, not_, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, not_, or_, select, update
 
 from models.clock import Clock
 from models.dialects import insert
@@ -81,8 +81,21 @@ def keep_only(connection: Connection, folder: str, names: Iterable[str]) -> int:
     return connection.execute(delete(shared_file).where(others)).rowcount
 
 
-def forget_unwanted(connection: Connection, clock: Clock, folder: str, after: timedelta) -> int:
-    """Delete what no machine has wanted for so long; gives how many."""
+def forget_unwanted(
+    connection: Connection, clock: Clock, folder: str, after: timedelta, *, but: int
+) -> int:
+    """Delete what no machine has wanted for so long, `but` the newest so many of each name."""
     c = shared_file.c
-    old = and_(c.folder == folder, c.wanted_at < clock.at(-after))
-    return connection.execute(delete(shared_file).where(old)).rowcount
+    newest_first = func.row_number().over(partition_by=c.name, order_by=c.wanted_at.desc())
+    numbered = (
+        select(c.name, c.tag, c.wanted_at, newest_first.label("number"))
+        .where(c.folder == folder)
+        .subquery()
+    )
+    old = select(numbered.c.name, numbered.c.tag).where(
+        numbered.c.number > but, numbered.c.wanted_at < clock.at(-after)
+    )
+    gone = [and_(c.name == name, c.tag == tag) for name, tag in connection.execute(old)]
+    if not gone:
+        return 0
+    return connection.execute(delete(shared_file).where(c.folder == folder, or_(*gone))).rowcount

@@ -1,4 +1,4 @@
-"""Which of several processes of a kind works: the one that has the lease (models.operations.leases).
+"""Which of several processes of a kind works: the one that has the lease.
 
 Schedulers and dispatchers may run on every machine. One of each kind works, the others wait and
 take over: at once where it ends as it should, within LEASE where it is killed or cut off. Each step
