@@ -57,6 +57,8 @@ _REQUIRED_IN_PRODUCTION = (
 )
 
 
+# Of production, where nothing else is said.
+DRAIN_SECONDS = 5.0
 # A sealed value names its key in one byte.
 _MOST_KEYS = 256
 _KEY_NUMBER = re.compile(r"[1-9][0-9]{0,2}")
@@ -173,6 +175,9 @@ class Settings(BaseSettings):
     keldoc_secret: str = ""
     # Where the feed of free slots for others lies; web servers of one service share it.
     feed_folder: str = ""
+    # Seconds for which a web worker that is told to end (SIGTERM) still answers, while /readyz says
+    # that it goes: as long as a proxy in front needs to notice. The server kills it after 20.
+    drain_seconds: float = Field(default=0.0, ge=0, le=12)
     # Threads of a web worker that answer requests.
     web_threads: int = Field(default=6, ge=2, le=64)
     # So many threads more, in which answers of visits that have begun wait for their turn.
@@ -202,6 +207,8 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"ENVIRONMENT is production and these settings are missing: {names}"
                 )
+            if "drain_seconds" not in self.model_fields_set:
+                self.drain_seconds = DRAIN_SECONDS
         if self.simulator_port is None:
             self.simulator_port = self.port + 10
         defaults = {

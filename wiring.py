@@ -72,6 +72,7 @@ from services.public.smart_feed import FeedCopy
 from services.service import Service
 from services.store import Store
 from services.vocabulary import vocabulary
+from web.admission.draining import Draining
 from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
 from web.online.cookies import MyCookie, WebSessionCookie
@@ -107,6 +108,7 @@ def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
     load_shedder = LoadShedder(settings.web_threads, queue=settings.web_queue)
+    draining = Draining(settings.drain_seconds)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     ivr.signature.guard(
@@ -157,6 +159,7 @@ def make_app(parts: Parts) -> Flask:
                 everybody=settings.environment == "development",
                 behind_proxy=settings.proxy_hops > 0,
             ),
+            goes=lambda: draining.has_begun,
         ),
         # The web channel: pages for citizens, and what stands before them.
         _feed(settings, store),
@@ -177,6 +180,7 @@ def make_app(parts: Parts) -> Flask:
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.public.unanswered.register(app, StoreAnswers(store.database))
     _put_gate_in_front(app, parts, load_shedder)
+    app.extensions["allo_draining"] = draining
     return app
 
 
@@ -252,7 +256,12 @@ def create_server() -> WholeRequests:
     """What a server's worker drives: the application behind its gate, each request read whole."""
     app = create_app()
     gate: web.admission.gate.Gate = app.extensions["allo_gate"]
-    return WholeRequests(app.wsgi_app, gate.load_shedder.all_threads, gate.at_once)
+    return WholeRequests(
+        app.wsgi_app,
+        gate.load_shedder.all_threads,
+        gate.at_once,
+        draining=app.extensions["allo_draining"],
+    )
 
 
 def create_app() -> Flask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -47,8 +48,17 @@ class MetricsReaders:
         return found is not None and found.is_loopback
 
 
-def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -> Blueprint:
-    """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process."""
+def blueprint(
+    store: Store,
+    *,
+    multiprocess_dir: str,
+    readers: MetricsReaders,
+    goes: Callable[[], bool] = lambda: False,
+) -> Blueprint:
+    """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process.
+
+    `goes`: whether this worker ends, so that a proxy is to send its requests elsewhere.
+    """
     health = Blueprint("health", __name__)
     compared: list[bool] = []
 
@@ -60,6 +70,8 @@ def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -
     @health.get("/readyz")
     @public
     def readyz() -> Response:
+        if goes():
+            return _text("this one ends: ask another\n", 503)
         try:
             # Once they fit, they do: settings are read once.
             if not compared and check_keys(store):
