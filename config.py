@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     simulator_port: int | None = Field(default=None, ge=1, le=65535)
     database_url: str = ""
+    # A copy of the database that is only read, for what may be ten seconds old; empty: none.
+    replica_database_url: str = ""
+    # So many standbys must have each commit on their disk before it counts; 0: the last seconds may
+    # be lost with the server. `flask doctor` compares it with what the server does.
+    synchronous_standbys: int = Field(default=0, ge=0, le=10)
     redis_url: str = ""
     public_base_url: str = ""
     secret_key: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import LargeBinary, String, Table, Text
 
 from models.tables import index, key, may, metadata, must
@@ -26,6 +28,10 @@ person_request = Table(
     must("updated_at", Instant),
     index("ix_person_request_open", "asked_at", where="done_at IS NULL"),
 )
+
+# For so long (seconds) a lease is taken. It is asked for and prolonged each second; this is longer
+# than a statement may take.
+LEASE_SECONDS: Final = 6.0
 
 # Which process of a kind works, where several run.
 process_lease = Table(

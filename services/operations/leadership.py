@@ -19,12 +19,13 @@ from typing import Final
 import structlog
 
 from models.operations import leases
+from models.operations.tables import LEASE_SECONDS
 from services.store import Store
 
 SCHEDULER: Final = "scheduler"
 DISPATCHER: Final = "dispatcher"
-# Seconds. The lease is asked for and prolonged each second; longer than a statement may take.
-LEASE: Final = 6.0
+# Seconds.
+LEASE: Final = LEASE_SECONDS
 ASK_EVERY: Final = 1.0
 
 log = structlog.get_logger()

@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from models.database import Connection
 from models.operations import shared_files
 from models.operations.shared_files import FEED, SharedFile
 from models.public import feed
@@ -145,13 +147,7 @@ class SmartFeed:
 
     def _write(self) -> int:
         store, campaign = self._store, self._campaign()
-        with store.database.statement() as connection:
-            seen = feed.seen_now(connection)
-            centres = [one for one in public_centres(connection) if one.mode == "ours"]
-            moment = store.clock.now() - _RECENT
-            # The first time everything is due.
-            changed = feed.changed_since(connection, self._seen, moment) if self._written else set()
-            held = feed.with_holds(connection)
+        seen, centres, changed, held = store.database.read_late(self._read_changes)
         is_open = campaign.is_open(store.clock.now())
         # Not only neighbours in the order of départements may be without one.
         centres.sort(key=lambda one: (_departement(one), one.id))
@@ -174,6 +170,17 @@ class SmartFeed:
         self._seen, self._held = seen, held
         replaced += self._publish(list(by_departement) if is_open else [], anew=bool(replaced))
         return replaced
+
+    def _read_changes(
+        self, connection: Connection
+    ) -> tuple[ChangeMarks, list[PublicCentre], set[str], set[str]]:
+        """How far changes are read, our centres, and those that changed or are held at."""
+        seen = feed.seen_now(connection)
+        centres = [one for one in public_centres(connection) if one.mode == "ours"]
+        moment = self._store.clock.now() - _RECENT
+        # The first time everything is due.
+        changed = feed.changed_since(connection, self._seen, moment) if self._written else set()
+        return seen, centres, changed, feed.with_holds(connection)
 
     def _is_due(self, code: str, centres: Sequence[PublicCentre], changed: set[str]) -> bool:
         written = self._written.get(code)
@@ -271,18 +278,17 @@ class SmartFeed:
     def _slots(self, centres: Sequence[PublicCentre], campaign: Campaign) -> Iterator[str]:
         """The slots of some centres, a text of many lines for each of them."""
         store = self._store
+
+        def slots_of(centre: PublicCentre, connection: Connection) -> list[FeedSlot]:
+            # The slots listed are the web's: a visitor who follows the feed books there.
+            allocator = Allocate(Work(connection, store, campaign), Holder(Channel.WEB, "feed"))
+            now = store.clock.now()
+            window = now + campaign.lead, now + timedelta(days=campaign.horizon_days)
+            share = allocator.share()
+            return feed.slots_of(connection, store.clock, centre.id, window, share)
+
         for centre in centres:
-            with store.database.statement() as connection:
-                # The slots listed are the web's: a visitor who follows the feed books there.
-                allocator = Allocate(Work(connection, store, campaign), Holder(Channel.WEB, "feed"))
-                now = store.clock.now()
-                found = feed.slots_of(
-                    connection,
-                    store.clock,
-                    centre.id,
-                    (now + campaign.lead, now + timedelta(days=campaign.horizon_days)),
-                    allocator.share(),
-                )
+            found = store.database.read_late(partial(slots_of, centre))
             yield "".join(self._lines(centre, found))
 
     def _lines(self, one: PublicCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
@@ -350,19 +356,24 @@ class FeedCopy:
 
     def copy(self) -> int:
         """Copy what is other than here; gives how many files. The manifest comes last."""
+        if not self._there():
+            return 0
         with _alone(self._folder, _COPYING) as ours:
             return self._copy() if ours else 0
 
+    def _there(self) -> list[SharedFile]:
+        database = self._store.database
+        return database.read_late(lambda connection: shared_files.listed(connection, FEED))
+
     def _copy(self) -> int:
-        with self._store.database.statement() as connection:
-            there = shared_files.listed(connection, FEED)
+        # Only now: no process of this machine writes any more what is newer than that.
+        database, there = self._store.database, self._there()
         copied = 0
         for one in sorted(there, key=lambda one: _comes_last(one.name)):
             path = self._folder / one.name
             if path.exists() and path.stat().st_mtime_ns == _nanoseconds(one):
                 continue
-            with self._store.database.statement() as connection:
-                body = shared_files.read(connection, FEED, one.name, one.tag)
+            body = database.read_late(partial(_body_of, one))
             if body is None:
                 # It was written anew meanwhile: so is the manifest, and the next look has all.
                 return copied
@@ -393,6 +404,10 @@ def _alone(folder: Path, name: str, *, waits: bool = False) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def _body_of(one: SharedFile, connection: Connection) -> bytes | None:
+    return shared_files.read(connection, FEED, one.name, one.tag)
 
 
 def _comes_last(name: str) -> bool:

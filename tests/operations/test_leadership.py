@@ -112,10 +112,8 @@ def test_while_the_store_does_not_answer_only_that_is_noted(
 
         return do
 
-    @contextmanager
     def away() -> Any:
         raise OperationalError("SELECT", {}, Exception())
-        yield
 
     monkeypatch.setattr(service.database, "statement", away)
     ticks.go(LEASE * 0.9)

@@ -408,7 +408,7 @@ def _resident() -> int:
 def test_a_machine_without_a_scheduler_gives_the_same_feed(
     service: House, publishes: Callable[[House], Published], tmp_path: Path
 ):
-    """The same files with the same ETag, so that a client may ask one machine and then the other."""
+    """The same files with the same ETag: a client may ask one machine and then the other."""
     service.opens_centre("1", starts=mornings(3))
     published = publishes(service)
     other = Published(service, tmp_path / "other")

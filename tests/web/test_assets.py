@@ -213,7 +213,7 @@ class Machine:
         """What it answers, and whether a browser may keep that for good."""
         with self.app.test_client().get(address) as answer:
             assert (answer.status_code, answer.mimetype) == (200, "text/javascript")
-            return answer.text, bool(answer.cache_control.immutable)
+            return answer.get_data(as_text=True), bool(answer.cache_control.immutable)
 
 
 @pytest.fixture

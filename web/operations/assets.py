@@ -57,14 +57,11 @@ def blueprint(
     @public
     def file(name: str) -> Response:
         path, asked = find(name), request.args.get("v", "")
-        is_version = _VERSION.fullmatch(asked) is not None
         if path is not None and asked == _digest(path, path.stat().st_mtime_ns):
-            return _for_good(send_file(path, max_age=KEPT_SECONDS))
-        if (is_version or path is None) and Path(name).suffix in _KINDS:
-            body = of_others(name, asked if is_version else "")
-            if body is not None:
-                answer = send_file(io.BytesIO(body), download_name=name)
-                return _for_good(answer) if is_version else answer
+            return _for_good(send_file(path))
+        answer = _of_another(name, asked, of_others, is_here=path is not None)
+        if answer is not None:
+            return answer
         if path is None:
             abort(404)
         # No address of ours: else caches would keep a copy for each version a client makes up.
@@ -72,6 +69,18 @@ def blueprint(
 
     assets.app_url_defaults(version)
     return assets
+
+
+def _of_another(name: str, asked: str, of_others: OfOthers, *, is_here: bool) -> Response | None:
+    """The version that was asked for, or any where this machine has none, as another has it."""
+    is_version = _VERSION.fullmatch(asked) is not None
+    if Path(name).suffix not in _KINDS or (is_here and not is_version):
+        return None
+    body = of_others(name, asked if is_version else "")
+    if body is None:
+        return None
+    answer = send_file(io.BytesIO(body), download_name=name)
+    return _for_good(answer) if is_version else answer
 
 
 def _for_good(answer: Response) -> Response:

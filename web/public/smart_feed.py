@@ -1,6 +1,7 @@
 """/api/slots/$bulk-publish and the files that it names, as a job wrote them on some machine.
 
-They lie in a folder, into which `FeedCopy` brings what another machine wrote. Files are kept compressed. A client that takes no gzip gets them unpacked, some at a time.
+They lie in a folder, into which `FeedCopy` brings what another machine wrote. Files are kept
+compressed. A client that takes no gzip gets them unpacked, some at a time.
 """
 
 from __future__ import annotations
