@@ -3,8 +3,9 @@
 A part that a machine lacks is named with the way to get it, and its tests are skipped; with
 `CI=true` they fail instead. `TEST_POSTGRES=off`, `TEST_REDIS=off` and `TEST_BROWSER=off` take a
 part away, to see this. Telephones over SIP are an extra: `TEST_SIP=off` leaves their tests out,
-and nothing fails for it. Nor does anything fail for `TEST_EXCHANGE=off`, which leaves out the tests
-in exchange/tests: for the daily work on the service, of which the exchange knows nothing.
+and nothing fails for it; so does `TEST_HAPROXY=off` with those of two machines behind a proxy. Nor
+does anything fail for `TEST_EXCHANGE=off`, which leaves out the tests in exchange/tests: for the
+daily work on the service, of which the exchange knows nothing.
 """
 
 from __future__ import annotations
@@ -52,6 +53,13 @@ BROWSER = Part(
     "TEST_BROWSER",
     "install chromium, or Google Chrome (Debian: apt install chromium)",
 )
+HAPROXY = Part(
+    "HAProxy",
+    "TEST_HAPROXY",
+    "install haproxy (Debian: apt install haproxy)",
+    programs=("haproxy",),
+    is_extra=True,
+)
 SIP = Part(
     "The extra for telephones over SIP",
     "TEST_SIP",
@@ -78,7 +86,7 @@ ESPEAK = Part(
     programs=("espeak-ng",),
     is_extra=True,
 )
-PARTS = (POSTGRES, REDIS, BROWSER, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK)
+PARTS = (POSTGRES, REDIS, BROWSER, HAPROXY, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK)
 # Names under which Debian and others ship it; playwright's own browser is not used.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
