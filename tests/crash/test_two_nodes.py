@@ -45,7 +45,7 @@ from tests.support import parts
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keeper import ROOT
 from tests.support.rows import doubles, rows_of, soon
-from tests.support.until import comes, wait_for
+from tests.support.until import wait_for
 
 pytestmark = [
     pytest.mark.long,
