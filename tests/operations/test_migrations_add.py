@@ -35,8 +35,9 @@ def shape_of(url: str) -> Shape:
     found, made = inspect(engine), Shape()
     for table in found.get_table_names():
         made.columns[table] = {one["name"]: one for one in found.get_columns(table)}
-        unique = [tuple(one["column_names"]) for one in found.get_unique_constraints(table)]
-        unique += [tuple(one["column_names"]) for one in found.get_indexes(table) if one["unique"]]
+        indexes = [one["column_names"] for one in found.get_indexes(table) if one["unique"]]
+        constraints = [one["column_names"] for one in found.get_unique_constraints(table)]
+        unique = [tuple(map(str, names)) for names in [*indexes, *constraints]]
         checks = [one["sqltext"] for one in found.get_check_constraints(table)]
         refers = [tuple(one["constrained_columns"]) for one in found.get_foreign_keys(table)]
         made.rules[table] = {
