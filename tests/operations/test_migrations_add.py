@@ -37,7 +37,7 @@ def shape_of(url: str) -> Shape:
         made.columns[table] = {one["name"]: one for one in found.get_columns(table)}
         indexes = [one["column_names"] for one in found.get_indexes(table) if one["unique"]]
         constraints = [one["column_names"] for one in found.get_unique_constraints(table)]
-        unique = [tuple(map(str, names)) for names in [*indexes, *constraints]]
+        unique = [tuple(str(one) for one in names) for names in (*indexes, *constraints)]
         checks = [one["sqltext"] for one in found.get_check_constraints(table)]
         refers = [tuple(one["constrained_columns"]) for one in found.get_foreign_keys(table)]
         made.rules[table] = {
