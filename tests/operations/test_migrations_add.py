@@ -35,9 +35,8 @@ def shape_of(url: str) -> Shape:
     found, made = inspect(engine), Shape()
     for table in found.get_table_names():
         made.columns[table] = {one["name"]: one for one in found.get_columns(table)}
-        indexes = [one["column_names"] for one in found.get_indexes(table) if one["unique"]]
-        constraints = [one["column_names"] for one in found.get_unique_constraints(table)]
-        unique = [tuple(str(one) for one in names) for names in (*indexes, *constraints)]
+        unique = [str(one["column_names"]) for one in found.get_unique_constraints(table)]
+        unique += [str(one["column_names"]) for one in found.get_indexes(table) if one["unique"]]
         checks = [one["sqltext"] for one in found.get_check_constraints(table)]
         refers = [tuple(one["constrained_columns"]) for one in found.get_foreign_keys(table)]
         made.rules[table] = {
@@ -105,7 +104,7 @@ def test_each_migration_leaves_what_the_version_before_stands_on(tmp_path: Path)
         ),
         (
             "CREATE UNIQUE INDEX one_each ON note (words)",
-            ["note has a new rule: unique ('words',)"],
+            ["note has a new rule: unique ['words']"],
         ),
         ("ALTER TABLE note ADD COLUMN more TEXT", []),
         ("ALTER TABLE note ADD COLUMN more TEXT NOT NULL DEFAULT ''", []),
