@@ -58,6 +58,8 @@ _REQUIRED_IN_PRODUCTION = (
 )
 
 
+# Of production, where nothing else is said.
+DRAIN_SECONDS = 5.0
 # A sealed value names its key in one byte.
 _MOST_KEYS = 256
 _KEY_NUMBER = re.compile(r"[1-9][0-9]{0,2}")
@@ -87,6 +89,11 @@ class Settings(BaseSettings):
     # A PostgreSQL over TLS, postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full, or by a local
     # socket, postgresql:///NAME?host=/run/postgresql
     database_url: str = ""
+    # A copy of the database that is only read, for what may be ten seconds old; empty: none.
+    replica_database_url: str = ""
+    # So many standbys must have each commit on their disk before it counts; 0: the last seconds may
+    # be lost with the server. `flask doctor` compares it with what the server does.
+    synchronous_standbys: int = Field(default=0, ge=0, le=10)
     # rediss://, redis:// with a password, or a local socket: unix:///run/redis/redis.sock
     redis_url: str = ""
     # The address that the provider and visitors know, https://…, without a slash at the end: the
@@ -191,6 +198,9 @@ class Settings(BaseSettings):
     keldoc_secret: str = ""
     # Where the feed of free slots for others lies; web servers of one service share it.
     feed_folder: str = ""
+    # Seconds for which a web worker that is told to end (SIGTERM) still answers, while /readyz says
+    # that it goes: as long as a proxy in front needs to notice. The server kills it after 20.
+    drain_seconds: float = Field(default=0.0, ge=0, le=12)
     # Threads of a web worker that answer requests.
     web_threads: int = Field(default=6, ge=2, le=64)
     # So many threads more, in which answers of visits that have begun wait for their turn.
@@ -222,6 +232,8 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"ENVIRONMENT is production and these settings are missing: {names}"
                 )
+            if "drain_seconds" not in self.model_fields_set:
+                self.drain_seconds = DRAIN_SECONDS
         if self.simulator_port is None:
             self.simulator_port = self.port + 10
         defaults = {

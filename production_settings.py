@@ -20,7 +20,8 @@ DIFFERENT_LETTERS: Final = 10
 # And so many different bytes has a random key of 32: the chance of fewer is one in ten million.
 DIFFERENT_BYTES: Final = 20
 HOW_TO_MAKE_ONE: Final = "`head -c 32 /dev/urandom | base64` makes one"
-# What libpq calls an encrypted connection.
+# What libpq calls the server that is written to, and an encrypted connection.
+_WRITTEN_TO: Final = frozenset({"read-write", "primary"})
 _TLS: Final = frozenset({"require", "verify-ca", "verify-full"})
 _SID: Final = re.compile(r"AC[0-9a-f]{32}")
 E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -35,6 +36,7 @@ class Given(Protocol):
     """The settings that are looked at here; see docs/operations.md."""
 
     database_url: str
+    replica_database_url: str
     redis_url: str
     public_base_url: str
     secret_key: str
@@ -86,7 +88,8 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
         lambda: _index_key(given.look_up_key(), given.secret_key, known),
         lambda: _provider(given, known),
         lambda: _numbers(given),
-        lambda: _database(given.database_url),
+        lambda: _database("DATABASE_URL", given.database_url),
+        lambda: _replica(given.replica_database_url),
         lambda: _redis(given.redis_url),
         lambda: _told_to(
             "ALERT_WEBHOOK_URL", given.alert_webhook_url, given.alert_webhook_private_host
@@ -201,20 +204,54 @@ def _numbers(given: Given) -> Iterator[str]:
 # ---------------------------------------------------------------- the servers behind
 
 
-def _database(url: str) -> Iterator[str]:
-    parts = _split(url)
-    if parts is None or parts.scheme.partition("+")[0] not in {"postgresql", "postgres"}:
-        yield "DATABASE_URL must be a PostgreSQL: postgresql://…"
+def _database(name: str, url: str) -> Iterator[str]:
+    scheme = url.partition(":")[0].partition("+")[0]
+    if scheme not in {"postgresql", "postgres"}:
+        yield f"{name} must be a PostgreSQL: postgresql://…"
         return
-    query = parse_qs(parts.query)
-    host = query.get("host", [parts.hostname or ""])[-1]
-    mode = query.get("sslmode", [""])[-1]
-    # Without a host the driver takes the socket of this machine.
-    if host and not host.startswith("/") and mode not in _TLS:
+    hosts, query = _hosts(url)
+    if hosts is None:
         yield (
-            "DATABASE_URL must end in ?sslmode=require (verify-full is better), or name the folder"
+            f"{name} is not an address: postgresql://name:password@host:5432/database, or several"
+            " hosts with commas, each with its port"
+        )
+        return
+    # Without a host the driver takes the socket of this machine.
+    afar = [host for host in hosts if host and not host.startswith("/")]
+    if afar and query.get("sslmode", [""])[-1] not in _TLS:
+        yield (
+            f"{name} must end in ?sslmode=require (verify-full is better), or name the folder"
             " of a local socket: ?host=/run/postgresql"
         )
+    writes = query.get("target_session_attrs", [""])[-1] in _WRITTEN_TO
+    if name == "DATABASE_URL" and len(hosts) > 1 and not writes:
+        yield (
+            "DATABASE_URL names several hosts and must say &target_session_attrs=read-write, or"
+            " the service takes a standby that nothing can be booked at"
+        )
+
+
+def _hosts(url: str) -> tuple[list[str] | None, dict[str, list[str]]]:
+    """All hosts of an address, those of its query as well, and its query; None: it is none."""
+    parts = _split(url)
+    if parts is None:
+        return None, {}
+    query = parse_qs(parts.query)
+    said = [
+        *parts.netloc.rpartition("@")[2].split(","),
+        *(one for each in query.get("host", []) for one in each.split(",")),
+    ]
+    ports = [one[one.rfind("]") + 1 :].partition(":")[2] for one in said]
+    if any(port and not port.isdigit() for port in ports):
+        return None, query
+    hosts = [one if one.startswith("/") else one.partition(":")[0] for one in said]
+    # A host of the query takes the place of none before it.
+    return [host for host in hosts if host] or [""], query
+
+
+def _replica(url: str) -> Iterator[str]:
+    if url:
+        yield from _database("REPLICA_DATABASE_URL", url)
 
 
 def _redis(url: str) -> Iterator[str]:

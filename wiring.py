@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import structlog
 
-from flask import Flask
+from flask import Blueprint, Flask
 from flask.cli import AppGroup, FlaskGroup
 
 import commands.assets
@@ -66,10 +66,13 @@ from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
 from services.operations.check_keys import WrongKeys
+from services.operations.shared_assets import OtherVersions
 from services.ports import WakeUp
+from services.public.smart_feed import FeedCopy
 from services.service import Service
 from services.store import Store
 from services.vocabulary import vocabulary
+from web.admission.draining import Draining
 from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
 from web.online.cookies import MyCookie, WebSessionCookie
@@ -105,6 +108,7 @@ def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
     load_shedder = LoadShedder(settings.web_threads, queue=settings.web_queue)
+    draining = Draining(settings.drain_seconds)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     ivr.signature.guard(
@@ -155,9 +159,10 @@ def make_app(parts: Parts) -> Flask:
                 everybody=settings.environment == "development",
                 behind_proxy=settings.proxy_hops > 0,
             ),
+            goes=lambda: draining.has_begun,
         ),
         # The web channel: pages for citizens, and what stands before them.
-        web.public.smart_feed.blueprint(Path(settings.feed_folder)),
+        _feed(settings, store),
         web.public.pages.blueprint(store, parts.service, contact=settings.security_contact),
         web.public.centres.blueprint(store, parts.service, centres),
         web.public.state.blueprint(store, parts.service),
@@ -175,7 +180,13 @@ def make_app(parts: Parts) -> Flask:
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.public.unanswered.register(app, StoreAnswers(store.database))
     _put_gate_in_front(app, parts, load_shedder)
+    app.extensions["allo_draining"] = draining
     return app
+
+
+def _feed(settings: config.Settings, store: Store) -> Blueprint:
+    folder = Path(settings.feed_folder)
+    return web.public.smart_feed.blueprint(folder, FeedCopy(store, folder))
 
 
 def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> None:
@@ -214,7 +225,9 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
     cookies = Cookies(settings.secret_key, https=setting.https)
     web.staff_only.register(app, sign_in, cookies, hops=settings.proxy_hops)
     files = frozenset(commands.assets.FILES)
-    app.register_blueprint(web.operations.assets.blueprint(config.VAR / "static", files))
+    app.register_blueprint(
+        web.operations.assets.blueprint(config.VAR / "static", files, OtherVersions(store).find)
+    )
     passkeys = Passkeys(store, sign_in, PasskeySite.of(settings.public_base_url))
     app.register_blueprint(web.accounts.sign_in.blueprint(store, sign_in, passkeys, cookies))
     voice = VoiceAccount(
@@ -243,7 +256,12 @@ def create_server() -> WholeRequests:
     """What a server's worker drives: the application behind its gate, each request read whole."""
     app = create_app()
     gate: web.admission.gate.Gate = app.extensions["allo_gate"]
-    return WholeRequests(app.wsgi_app, gate.load_shedder.all_threads, gate.at_once)
+    return WholeRequests(
+        app.wsgi_app,
+        gate.load_shedder.all_threads,
+        gate.at_once,
+        draining=app.extensions["allo_draining"],
+    )
 
 
 def create_app() -> Flask:

@@ -34,6 +34,7 @@ import commands.staff
 import commands.store
 import commands.understand
 import config
+import web.operations.assets
 
 from commands import operator
 from jobs import feeds, partner_feeds, partner_mirror
@@ -52,6 +53,7 @@ from services.operations.erase_at_provider import erase_at_provider
 from services.operations.going_live import Installation
 from services.operations.person_rights import finish_all
 from services.operations.set_up import SetUp
+from services.operations.shared_assets import share
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
@@ -100,7 +102,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
 
     life = CentreLife(store, campaigns)
     for command in (
-        commands.assets.make(config.ROOT, config.VAR),
+        commands.assets.make(config.ROOT, config.VAR, lambda: _share_assets(parts)),
         commands.bookings.make(store, campaigns.by_name),
         commands.calls.make(),
         commands.campaign.make(),
@@ -169,6 +171,11 @@ def _make_setup(parts: Parts, life: CentreLife, keys_fit: Callable[[], None]) ->
     return commands.setup.make(steps, installed, campaigns, Path(settings.campaign), keys_fit)
 
 
+def _share_assets(parts: Parts) -> int:
+    theirs, names = config.VAR / "static", frozenset(commands.assets.FILES)
+    return share(parts.store, web.operations.assets.files(theirs, names))
+
+
 def _make_feed(parts: Parts) -> SmartFeed:
     settings = parts.settings
     publisher = Publisher(settings.public_base_url, settings.national_number)
@@ -207,7 +214,7 @@ def _more_tasks(parts: Parts) -> list[Task]:
     planned = [
         Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
         Task("inlet", ADMISSION_EVERY, admission),
-        Task("state", STATE_EVERY, WriteState(store, campaigns)),
+        Task("state", STATE_EVERY, WriteState(store, campaigns), notes_outages=True),
         Task("board", BOARD_EVERY, board),
     ]
     if settings.alert_webhook_url:

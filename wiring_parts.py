@@ -17,6 +17,7 @@ from jobs.queues import RedisWakeUp
 from jobs.tasks import Ports
 from models.crypto import Vault
 from models.database import STORE_ERRORS, Database
+from models.replica import Replica
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.messages.texts import text_names
@@ -45,7 +46,12 @@ class Parts:
 
 def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.campaign.BadCampaign."""
-    database = Database(settings.database_url, durable=settings.environment == "production")
+    replica = settings.replica_database_url
+    database = Database(
+        settings.database_url,
+        durable=settings.environment == "production",
+        replica=Replica(replica) if replica else None,
+    )
     serve_also(settings.regions_also_served())
     links = Links(settings.public_base_url, settings.secret_key)
     store = Store(

@@ -8,13 +8,14 @@ import os
 import shutil
 import subprocess
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from commands.terminal import refusals
+from models.database import STORE_ERRORS
 
 # Where each file lies in the packages of package.json, by the name that pages use.
 FILES = {
@@ -37,8 +38,11 @@ class CannotInstall(Exception):
     """One sentence for the operator: what is missing, and the remedy."""
 
 
-def make(root: Path, var: Path) -> click.Group:
-    """The group `assets`; `root` has package.json, and `var` is where things may be written."""
+def make(root: Path, var: Path, share: Callable[[], int]) -> click.Group:
+    """The group `assets`; `root` has package.json, and `var` is where things may be written.
+
+    `share` puts all files of pages where other machines find them; gives how many.
+    """
 
     @click.group("assets")
     def group() -> None:
@@ -49,11 +53,23 @@ def make(root: Path, var: Path) -> click.Group:
     def install_(*, checks: bool) -> None:
         """Fetch what package-lock.json names, and put the few files that pages use into var/static.
 
-        A second run does nothing. Without them pages are plain, and the telephone does not notice.
+        A second run fetches nothing. Without them pages are plain, and the telephone does not
+        notice. What is there is put into the database, for machines of the version before or after.
         """
-        with refusals(CannotInstall):
-            done = install(root, var, checks=checks)
+        try:
+            with refusals(CannotInstall):
+                done = install(root, var, checks=checks)
+        finally:
+            try:
+                shared = share()
+            except STORE_ERRORS:
+                raise click.ClickException(
+                    "the database does not take the files of pages (DATABASE_URL): until"
+                    " `flask assets install` has run again, pages of this version may look plain"
+                    " while machines of another version run beside it"
+                ) from None
         click.echo("assets: installed" if done else "assets: there already")
+        click.echo(f"assets: {shared} files are in the database")
 
     return group
 

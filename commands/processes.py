@@ -39,7 +39,7 @@ def make_scheduler(
 
     @click.command("scheduler", epilog="Example: flask scheduler")
     def schedule() -> None:
-        """Sweep the outbox, remind, pass on offers, tidy up, erase. One of these is enough."""
+        """Sweep the outbox, remind, pass on offers, tidy up, erase. Of several one works."""
         given = ports()
         scheduler.run(given.store, given.messenger, campaign_of, given.means, campaigns, more())
 
@@ -57,7 +57,7 @@ def make_dispatcher(
 
     @click.command("dispatcher", epilog="Example: flask dispatcher")
     def dispatch() -> None:
-        """Bring callers and agents together, keep promises, write the board. One is enough."""
+        """Callers to agents, promises kept, the board written. Of several one works."""
         dispatcher.run(store, control(), campaign, call_back, more())
 
     return dispatch

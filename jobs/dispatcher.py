@@ -1,7 +1,7 @@
 """The dispatcher process: callers to agents, several times a second, without Redis.
 
-One of these is enough; two do no harm, because every step is a condition in the database. Without
-it desks still work by themselves: an agent who says ready gets the next caller at once.
+Of several one works and the others wait to take over (services.operations.leadership). Without any
+desks still work by themselves: an agent who says ready gets the next caller at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from services.agents.ask_after import ask_after
 from services.agents.call_back import CallBack
 from services.call.end_call import record_call_status
 from services.campaign.campaign import Campaign
+from services.operations.leadership import DISPATCHER, Leadership
 from services.ports import CallControl
 from services.queue.entries import expire_kept, make_queues
 from services.store import Store
@@ -102,9 +103,10 @@ def run(
     call_back: CallBack,
     more: Sequence[Task] = (),
 ) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Work until SIGTERM or SIGINT, or wait until no other dispatcher does."""
     stop = timed.stopped_by_signal()
     log.info("dispatcher starts")
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="ask") as workers:
+    lead = Leadership(store, DISPATCHER)
+    with lead.kept(), ThreadPoolExecutor(WORKERS, thread_name_prefix="ask") as workers:
         planned = tasks(store, control, campaign, call_back, workers=workers, more=more)
-        timed.run_beside(planned, stop)
+        timed.run_beside(planned, stop, lead)

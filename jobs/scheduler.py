@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from jobs import timed
-from jobs.timed import Task
+from jobs.timed import Alone, Lead, Task
 from models.messages import outbox
 from models.slots import places
 from models.waiting_list import waiting
@@ -24,6 +24,7 @@ from services.campaign.campaign import Campaign
 from services.messages import reminders, spend
 from services.messages.deliver_message import KINDS, DeliveryDependencies, deliver_message
 from services.operations.erase_data import erase_data
+from services.operations.leadership import SCHEDULER, Leadership
 from services.ports import Messenger
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
@@ -46,6 +47,9 @@ _AT_ONCE = 200
 _SENDERS = 8
 _SWEEP = "sweep"
 _FAILED = "failed"
+# A message that the sweep had found, and leaves to the next one because this process ends.
+_LEFT = "left"
+_ALONE = Alone()
 _NO_MEANS = DeliveryDependencies()
 
 # A campaign by its name; None where there is none (any more).
@@ -55,19 +59,29 @@ AllCampaigns = Callable[[], Sequence[Campaign]]
 log = structlog.get_logger()
 
 
-def sweep(store: Store, messenger: Messenger, means: DeliveryDependencies = _NO_MEANS) -> int:
-    """Deliver everything that is due; gives how many were tried."""
+def sweep(
+    store: Store,
+    messenger: Messenger,
+    means: DeliveryDependencies = _NO_MEANS,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> int:
+    """Deliver everything that is due, as long as it `goes_on`; gives how many were tried."""
     tried = 0
+
+    def deliver(message_id: str) -> str:
+        return _deliver(store, messenger, message_id, means) if goes_on() else _LEFT
+
     with ThreadPoolExecutor(_SENDERS, thread_name_prefix="sweep") as senders:
         while True:
             with store.database.statement() as connection:
                 due = outbox.due(connection, store.clock, KINDS, limit=_AT_ONCE)
-            results = list(senders.map(lambda one: _deliver(store, messenger, one, means), due))
+            results = list(senders.map(deliver, due))
             for message_id, result in zip(due, results, strict=True):
-                log.info("delivery", message=message_id, result=result, by="sweep")
-            tried += len(due)
+                if result != _LEFT:
+                    log.info("delivery", message=message_id, result=result, by="sweep")
+            tried += len(due) - results.count(_LEFT)
             # Where none could be tried at all, nor can those behind them.
-            if len(due) < _AT_ONCE or set(results) == {_FAILED}:
+            if len(due) < _AT_ONCE or set(results) == {_FAILED} or _LEFT in results:
                 return tried
 
 
@@ -96,15 +110,17 @@ def tidy(store: Store, campaigns: AllCampaigns = tuple) -> int:
         return len(freed)
 
 
-def tasks(
+def tasks(  # noqa: PLR0917 (what the process is made of)
     store: Store,
     messenger: Messenger,
     campaign_of: CampaignOf,
     means: DeliveryDependencies = _NO_MEANS,
     campaigns: AllCampaigns = tuple,
+    goes_on: Callable[[], bool] = lambda: True,
 ) -> list[Task]:
+    """What happens by itself. A sweep ends between two messages where it no longer `goes_on`."""
     return [
-        Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means)),
+        Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means, goes_on)),
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
@@ -126,13 +142,27 @@ def run(  # noqa: PLR0917 (what the process is made of)
     campaigns: AllCampaigns,
     more: Sequence[Task] = (),
 ) -> None:
-    """Work until SIGTERM or SIGINT. `more` are slow tasks of other parts."""
+    """Work until SIGTERM or SIGINT, or wait until no other scheduler does.
+
+    `more` are slow tasks of other parts.
+    """
     stop = timed.stopped_by_signal()
     log.info("scheduler starts")
-    work(tasks(store, messenger, campaign_of, means, campaigns), stop, more)
+    lead = Leadership(store, SCHEDULER)
+
+    def goes_on() -> bool:
+        return lead.is_ours() and not stop.is_set()
+
+    with lead.kept():
+        work(tasks(store, messenger, campaign_of, means, campaigns, goes_on), stop, more, lead)
 
 
-def work(planned: Sequence[Task], stop: threading.Event, more: Sequence[Task] = ()) -> None:
+def work(
+    planned: Sequence[Task],
+    stop: threading.Event,
+    more: Sequence[Task] = (),
+    lead: Lead = _ALONE,
+) -> None:
     """Do all of it until `stop`, the sweep and each of `more` beside the other tasks.
 
     A morning's reminders, or a provider that does not answer, take a sweep longer than offers of
@@ -141,10 +171,10 @@ def work(planned: Sequence[Task], stop: threading.Event, more: Sequence[Task] = 
     sweeps = [task for task in planned if task.name == _SWEEP]
     others = [task for task in planned if task.name != _SWEEP]
     with ThreadPoolExecutor(2, thread_name_prefix=_SWEEP) as beside:
-        beside.submit(timed.run, sweeps, stop)
+        beside.submit(timed.run, sweeps, stop, lead)
         if more:
-            beside.submit(timed.run_beside, more, stop)
+            beside.submit(timed.run_beside, more, stop, lead)
         try:
-            timed.run(others, stop)
+            timed.run(others, stop, lead)
         finally:
             stop.set()

@@ -8,6 +8,7 @@ import time
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -15,18 +16,55 @@ import structlog
 _LOOK = 0.05
 # Seconds; the process manager that stops the process waits ten.
 GRACE = 5.0
+# Seconds until a process that does not work looks again whether it does now.
+_ASK = 0.25
 
 log = structlog.get_logger()
 
 
 @dataclass
 class Task:
-    """Something done every so many seconds; a failure is logged and tried again next time."""
+    """Something done every so many seconds; a failure is logged and tried again next time.
+
+    `notes_outages`: it is done as well where the store does not answer, to note that.
+    """
 
     name: str
     every: float
     do: Callable[[], int]
     next_at: float = field(default=0.0)
+    notes_outages: bool = False
+
+
+class Lead(Protocol):
+    """Whether this process works, where several of its kind run."""
+
+    def is_ours(self) -> bool: ...
+
+    def lost_by_silence(self) -> bool: ...
+
+
+class Alone:
+    """The only process of its kind."""
+
+    def is_ours(self) -> bool:
+        return True
+
+    def lost_by_silence(self) -> bool:
+        return False
+
+
+_ALONE = Alone()
+
+
+def _may_do(task: Task, lead: Lead) -> bool:
+    return lead.is_ours() or (task.notes_outages and lead.lost_by_silence())
+
+
+def _seconds_to_wait(planned: Sequence[Task], lead: Lead) -> float:
+    if not lead.is_ours():
+        return _ASK
+    return max(_LOOK, min(task.next_at for task in planned) - time.monotonic())
 
 
 def run_once(task: Task) -> None:
@@ -52,18 +90,18 @@ def stops_by_signal(stop: threading.Event) -> None:
         signal.signal(number, lambda _number, _frame: stop.set())
 
 
-def run(planned: Sequence[Task], stop: threading.Event) -> None:
-    """Do them one after the other until `stop`."""
+def run(planned: Sequence[Task], stop: threading.Event, lead: Lead = _ALONE) -> None:
+    """Do them one after the other until `stop`, while this process is the one that works."""
     while not stop.is_set():
         now = time.monotonic()
         for task in planned:
-            if task.next_at <= now and not stop.is_set():
+            if task.next_at <= now and not stop.is_set() and _may_do(task, lead):
                 run_once(task)
                 task.next_at = time.monotonic() + task.every
-        stop.wait(max(_LOOK, min(task.next_at for task in planned) - time.monotonic()))
+        stop.wait(_seconds_to_wait(planned, lead))
 
 
-def run_beside(planned: Sequence[Task], stop: threading.Event) -> None:
+def run_beside(planned: Sequence[Task], stop: threading.Event, lead: Lead = _ALONE) -> None:
     """Do each in a thread of its own until `stop`: one that is slow holds up no other.
 
     Nor does it hold up the end of the process, which waits `GRACE` seconds for all of them.
@@ -73,7 +111,8 @@ def run_beside(planned: Sequence[Task], stop: threading.Event) -> None:
         now = time.monotonic()
         for task in planned:
             busy = running.get(task.name)
-            if task.next_at <= now and (busy is None or not busy.is_alive()):
+            is_due = task.next_at <= now and (busy is None or not busy.is_alive())
+            if is_due and _may_do(task, lead):
                 # A daemon: an executor's threads are waited for at exit, however long they take.
                 thread = threading.Thread(
                     target=run_once, args=(task,), name=f"task {task.name}", daemon=True
@@ -81,7 +120,7 @@ def run_beside(planned: Sequence[Task], stop: threading.Event) -> None:
                 thread.start()
                 running[task.name] = thread
                 task.next_at = now + task.every
-        stop.wait(max(_LOOK, min(task.next_at for task in planned) - time.monotonic()))
+        stop.wait(_seconds_to_wait(planned, lead))
     until = time.monotonic() + GRACE
     for thread in running.values():
         thread.join(max(0.0, until - time.monotonic()))

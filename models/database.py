@@ -20,11 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneLeft
 
+from models.addresses import read_url
 from models.clock import LOCAL_MIDNIGHT, local_midnight_text
+from models.replica import Replica
 
 # Use cases hand connections on without knowing SQLAlchemy.
 __all__ = ["Connection", "Database", "NotDurable"]
@@ -104,16 +106,22 @@ def does_not_answer(error: BaseException) -> bool:
 class Database:
     """One database, PostgreSQL or SQLite.
 
-    `url` is a SQLAlchemy URL; `postgresql://` means psycopg 3. Up to `pool_size` connections are
-    kept for single statements, and half as many for transactions. With `durable` no connection is
-    used on which a commit could be lost: making one raises NotDurable.
+    `url` is one of models.addresses. Up to `pool_size` connections are kept for single statements,
+    and half as many for transactions. With `durable` no connection is used on which a commit could
+    be lost: making one raises NotDurable. `replica` is what `read_late` asks first.
     """
 
-    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, durable: bool = False) -> None:
-        parsed = make_url(url)
-        if parsed.drivername in {"postgresql", "postgres"}:
-            parsed = parsed.set(drivername="postgresql+psycopg")
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = POOL_SIZE,
+        durable: bool = False,
+        replica: Replica | None = None,
+    ) -> None:
+        parsed = read_url(url)
         self.url = parsed
+        self._replica = replica
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 4}
         if self.is_sqlite:
@@ -160,10 +168,29 @@ class Database:
         elif durable:
             for engine in self.engines:
                 event.listen(engine, "connect", _refuse_haste)
+        if not self.is_sqlite:
+            for engine in self.engines:
+                event.listen(engine, "handle_error", _leave_a_standby)
 
     def statement(self) -> AbstractContextManager[Connection]:
         """A connection on which every statement commits by itself."""
         return self._connection(self._autocommit)
+
+    def read_late(self, work: Callable[[Connection], _T]) -> _T:
+        """Read what may be some seconds old: on the replica where one keeps up, else here.
+
+        For lists and figures alone; never for what decides who gets a place. `work` only reads, and
+        is done again here where the replica fails in the middle of it.
+        """
+        replica = self._replica
+        if replica is not None and replica.keeps_up():
+            try:
+                with replica.statement() as connection:
+                    return work(connection)
+            except STORE_ERRORS as error:
+                replica.failed(error)
+        with self.statement() as connection:
+            return work(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -322,6 +349,8 @@ class Database:
         """Make new connections from now on; those in use are closed when they are given back."""
         for engine in self.engines:
             engine.dispose()
+        if self._replica is not None:
+            self._replica.dispose()
 
     def ping(self) -> None:
         """Raise SQLAlchemy's OperationalError unless the store answers."""
@@ -352,6 +381,8 @@ class Database:
             engine.dispose()
             # A thread may have given one back between the closing and the end of the pool.
             pool.dispose()
+        if self._replica is not None:
+            self._replica.dispose()
         if self._queue is not None:
             self._queue.close()
 
@@ -395,6 +426,17 @@ class WriterQueue:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """A server that is only read now is no server of ours any more: look for the other.
+
+    After a failover the one that was written to may live on with our connections, or a pool in
+    front of it may. As for a connection that broke, none of those made until now is used again.
+    """
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = True
 
 
 def _refuse_haste(connection: Any, _record: Any) -> None:

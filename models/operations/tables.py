@@ -1,8 +1,10 @@
-"""Requests of people about what is kept of them: to have it told, or erased."""
+"""Requests of people about what is kept of them, and what several machines share."""
 
 from __future__ import annotations
 
-from sqlalchemy import String, Table, Text
+from typing import Final
+
+from sqlalchemy import LargeBinary, String, Table, Text
 
 from models.tables import index, key, may, metadata, must
 from models.types import Instant, Sealed
@@ -25,4 +27,30 @@ person_request = Table(
     may("done_at", Instant),
     must("updated_at", Instant),
     index("ix_person_request_open", "asked_at", where="done_at IS NULL"),
+)
+
+# For so long (seconds) a lease is taken. It is asked for and prolonged each second; this is longer
+# than a statement may take.
+LEASE_SECONDS: Final = 6.0
+
+# Which process of a kind works, where several run.
+process_lease = Table(
+    "process_lease",
+    metadata,
+    key("name", String(20), "scheduler, dispatcher"),
+    must("holder", String(32), "made up by the process"),
+    must("since", Instant),
+    must("until", Instant, "another may take it from then on"),
+)
+
+# Files that every machine gives, whichever wrote them.
+shared_file = Table(
+    "shared_file",
+    metadata,
+    key("folder", String(12), "feed, assets"),
+    key("name", String(80)),
+    key("tag", String(32), "the beginning of its SHA-256, in hex"),
+    must("body", LargeBinary),
+    must("changed_at", Instant),
+    must("wanted_at", Instant, "when a machine said so last"),
 )

@@ -124,8 +124,7 @@ class PublicCentres:
         return self._next[1]
 
     def _read(self) -> dict[str, PublicCentre]:
-        with self._store.database.statement() as connection:
-            found = {one.id: one for one in centres.public_centres(connection)}
+        found = {one.id: one for one in self._store.database.read_late(centres.public_centres)}
         self._known = (self._ticks(), found)
         return found
 

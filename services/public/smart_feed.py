@@ -10,6 +10,7 @@ Each Location fits the specification's profile: an address with its line, city, 
 code, a telephone and a page. A centre whose source gives no address at all is left out, and named.
 
 Files are kept compressed (gzip) and nothing else: a million slots are half a gigabyte of text.
+They are put into the store as well, from which every other machine copies them (`FeedCopy`).
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import filecmp
 import gzip
 import hashlib
 import json
+import os
 import re
+import threading
 import time
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +38,9 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from models.database import Connection
+from models.operations import shared_files
+from models.operations.shared_files import FEED, SharedFile
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
 from models.public.feed import ChangeMarks, FeedSlot
@@ -63,8 +70,19 @@ _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
 # A slot's length is not stored: it ends when the next begins, if that is so near.
 _LONGEST: Final = timedelta(hours=2)
 _USUAL: Final = timedelta(minutes=15)
+# A machine looks so often (seconds) whether another wrote anything, where somebody asks it for the
+# feed; the first of all waits so long for an answer.
+COPIED_EVERY: Final = 10.0
+PATIENCE_SECONDS: Final = 3.0
+# Two locks of a folder: one process writes into it at a time, and none while another copies.
+_WRITING: Final = "writer"
+_COPYING: Final = "copier"
+_PACKED: Final = ".gz"
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Compressing harder takes three times as long for a fifth less.
 _LEVEL: Final = 4
+
+log = structlog.get_logger()
 
 _SERVICE: Final = [
     {
@@ -121,23 +139,22 @@ class SmartFeed:
 
     def write(self) -> int:
         """Write what is due; gives how many files are other than before."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "writer").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return 0
-            return self._write()
+        with _alone(self._folder, _WRITING) as ours, _alone(self._folder, _COPYING, waits=ours):
+            return self._write_and_share() if ours else 0
+
+    def _write_and_share(self) -> int:
+        replaced = self._write()
+        try:
+            self._share()
+        except Exception:
+            # What others have not got is written anew: a copy of theirs may have come over it.
+            self._written.clear()
+            raise
+        return replaced
 
     def _write(self) -> int:
         store, campaign = self._store, self._campaign()
-        with store.database.statement() as connection:
-            seen = feed.seen_now(connection)
-            ours = [one for one in public_centres(connection) if one.mode == "ours"]
-            moment = store.clock.now() - _RECENT
-            # The first time everything is due.
-            changed = feed.changed_since(connection, self._seen, moment) if self._written else set()
-            held = feed.with_holds(connection)
+        seen, ours, changed, held = store.database.read_late(self._read_changes)
         is_open = campaign.is_open(store.clock.now())
         centres = [one for one in ours if _has_address(one)]
         self._tell_left_out(tuple(sorted(one.id for one in ours if not _has_address(one))))
@@ -163,6 +180,17 @@ class SmartFeed:
         replaced += self._publish(list(by_departement) if is_open else [], anew=bool(replaced))
         return replaced
 
+    def _read_changes(
+        self, connection: Connection
+    ) -> tuple[ChangeMarks, list[PublicCentre], set[str], set[str]]:
+        """How far changes are read, our centres, and those that changed or are held at."""
+        seen = feed.seen_now(connection)
+        centres = [one for one in public_centres(connection) if one.mode == "ours"]
+        moment = self._store.clock.now() - _RECENT
+        # The first time everything is due.
+        changed = feed.changed_since(connection, self._seen, moment) if self._written else set()
+        return seen, centres, changed, feed.with_holds(connection)
+
     def _is_due(self, code: str, centres: Sequence[PublicCentre], changed: set[str]) -> bool:
         written = self._written.get(code)
         if written is None or self._ticks() - written >= EVERYTHING_AFTER:
@@ -175,6 +203,24 @@ class SmartFeed:
         self.left_out = left_out
 
     # ------------------------------------------------------------ files
+
+    def _share(self) -> None:
+        """Put into the store what is other than there, the manifest last."""
+        store, folder = self._store, self._folder
+        with store.database.statement() as connection:
+            there = {one.name: one.tag for one in shared_files.listed(connection, FEED)}
+        names = sorted((path.name for path in folder.glob(f"*{_PACKED}")), key=_comes_last)
+        for name in names:
+            body = (folder / name).read_bytes()
+            if there.get(name) != shared_files.tag_of(body):
+                with store.database.transaction() as connection:
+                    shared_files.replace(connection, store.clock, FEED, name, body)
+        if set(there) - set(names):
+            with store.database.transaction() as connection:
+                shared_files.keep_only(connection, FEED, names)
+        with store.database.statement() as connection:
+            for one in shared_files.listed(connection, FEED):
+                _dates(folder / one.name, one)
 
     def _replace(self, name: str, lines: Iterable[str]) -> int:
         """Put a file in the place of the one that is there, unless it is the same."""
@@ -258,18 +304,17 @@ class SmartFeed:
     def _slots(self, centres: Sequence[PublicCentre], campaign: Campaign) -> Iterator[str]:
         """The slots of some centres, a text of many lines for each of them."""
         store = self._store
+
+        def slots_of(centre: PublicCentre, connection: Connection) -> list[FeedSlot]:
+            # The slots listed are the web's: a visitor who follows the feed books there.
+            allocator = Allocate(Work(connection, store, campaign), Holder(Channel.WEB, "feed"))
+            now = store.clock.now()
+            window = now + campaign.lead, now + timedelta(days=campaign.horizon_days)
+            share = allocator.share()
+            return feed.slots_of(connection, store.clock, centre.id, window, share)
+
         for centre in centres:
-            with store.database.statement() as connection:
-                # The slots listed are the web's: a visitor who follows the feed books there.
-                allocator = Allocate(Work(connection, store, campaign), Holder(Channel.WEB, "feed"))
-                now = store.clock.now()
-                found = feed.slots_of(
-                    connection,
-                    store.clock,
-                    centre.id,
-                    (now + campaign.lead, now + timedelta(days=campaign.horizon_days)),
-                    allocator.share(),
-                )
+            found = store.database.read_late(partial(slots_of, centre))
             yield "".join(self._lines(centre, found))
 
     def _lines(self, one: PublicCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
@@ -295,6 +340,113 @@ class SmartFeed:
                     f'{{"resourceType":"Slot","id":"{slot.id}.busy","schedule":{schedule},'
                     f'"status":"busy",{hours},"extension":[{capacity}{slot.busy}}}]}}\n'
                 )
+
+
+class FeedCopy:
+    """The feed as another machine wrote it, copied into a folder of this one.
+
+    May be used by several threads, and several processes of a machine. `ticks` is a monotonic clock
+    in seconds.
+    """
+
+    def __init__(
+        self, store: Store, folder: Path, *, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._folder, self._ticks = store, folder, ticks
+        self._lock = threading.Lock()
+        self._reader: threading.Thread | None = None
+        self._next = float("-inf")
+
+    def look(self) -> None:
+        """Somebody asks for the feed: look whether there is another one, by a thread.
+
+        Only where there is none at all its end is waited for, and that not for long.
+        """
+        with self._lock:
+            if self._reader is None and self._ticks() >= self._next:
+                self._reader = threading.Thread(target=self._read, name="feed copy", daemon=True)
+                self._reader.start()
+            reader = self._reader
+        if reader is not None and not (self._folder / f"{MANIFEST}{_PACKED}").exists():
+            reader.join(PATIENCE_SECONDS)
+
+    def _read(self) -> None:
+        try:
+            self.copy()
+        except Exception as error:  # noqa: BLE001 (what is there is given meanwhile)
+            log.warning("feed not copied", error=type(error).__name__)
+        finally:
+            with self._lock:
+                self._reader, self._next = None, self._ticks() + COPIED_EVERY
+
+    def copy(self) -> int:
+        """Copy what is other than here; gives how many files. The manifest comes last."""
+        if not self._there():
+            return 0
+        with _alone(self._folder, _COPYING) as ours:
+            return self._copy() if ours else 0
+
+    def _there(self) -> list[SharedFile]:
+        database = self._store.database
+        return database.read_late(lambda connection: shared_files.listed(connection, FEED))
+
+    def _copy(self) -> int:
+        # Only now: no process of this machine writes any more what is newer than that.
+        database, there = self._store.database, self._there()
+        copied = 0
+        for one in sorted(there, key=lambda one: _comes_last(one.name)):
+            path = self._folder / one.name
+            if path.exists() and path.stat().st_mtime_ns == _nanoseconds(one):
+                continue
+            body = database.read_late(partial(_body_of, one))
+            if body is None:
+                # It was written anew meanwhile: so is the manifest, and the next look has all.
+                return copied
+            new = path.with_suffix(".copy")
+            new.write_bytes(body)
+            _dates(new, one)
+            new.replace(path)
+            copied += 1
+        if there:
+            names = {one.name for one in there}
+            for old in self._folder.glob(f"*{_PACKED}"):
+                if old.name not in names:
+                    old.unlink()
+        return copied
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, name: str, *, waits: bool = False) -> Iterator[bool]:
+    """Whether no other process of this machine does the same there; none does in this block.
+
+    `waits`: until the other is done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _body_of(one: SharedFile, connection: Connection) -> bytes | None:
+    return shared_files.read(connection, FEED, one.name, one.tag)
+
+
+def _comes_last(name: str) -> bool:
+    """Of the manifest, which may only name what is there."""
+    return name.startswith(MANIFEST)
+
+
+def _nanoseconds(one: SharedFile) -> int:
+    return (one.changed_at - _BEGINNING) // timedelta(microseconds=1) * 1000
+
+
+def _dates(path: Path, one: SharedFile) -> None:
+    """Give a file its moment in the store: then it has one ETag, whichever machine gives it."""
+    os.utime(path, ns=(_nanoseconds(one), _nanoseconds(one)))
 
 
 def fhir_id(centre_id: str) -> str:

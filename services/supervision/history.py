@@ -83,6 +83,15 @@ def days(connection: Connection, last: date, count: int = DAYS_SHOWN) -> list[di
     return found
 
 
+def page(day: date, connection: Connection) -> dict[str, Any]:
+    """What the board shows beside now: this day, the day before, and the days up to it."""
+    return {
+        "today": of_day(connection, day),
+        "yesterday": of_day(connection, day - timedelta(days=1)),
+        "days": days(connection, day),
+    }
+
+
 @dataclass(frozen=True)
 class Export:
     """What a file has: quarters, or acts, from one day to another, both included."""

@@ -32,6 +32,10 @@ FIT = {
     "PROXY_HOPS": "1",
     "CAMPAIGN": "campaigns/demonstration.toml",
 }
+SEVERAL = (
+    "postgresql://allo:secret@one.example.fr:5432,two.example.fr:5433/allo"
+    "?sslmode=verify-full&target_session_attrs=read-write"
+)
 # What is said otherwise, None: not at all; and the setting that the refusal begins with.
 UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
     ({"PUBLIC_BASE_URL": "http://allo.example.fr"}, "PUBLIC_BASE_URL"),
@@ -77,6 +81,18 @@ UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
     ({"DATABASE_URL": "postgresql://allo@db.example.fr/allo"}, "DATABASE_URL"),
     ({"DATABASE_URL": "postgresql://allo@db.example.fr/allo?sslmode=disable"}, "DATABASE_URL"),
     ({"DATABASE_URL": "postgresql://allo@db.example.fr/allo?sslmode=prefer"}, "DATABASE_URL"),
+    ({"DATABASE_URL": "postgresql://a@one:5432,two:5432/allo?sslmode=require"}, "DATABASE_URL"),
+    ({"DATABASE_URL": "postgresql://a@one:x,two/allo?sslmode=require"}, "DATABASE_URL"),
+    (
+        {"DATABASE_URL": "postgresql://a@one,two/allo?target_session_attrs=read-write"},
+        "DATABASE_URL",
+    ),
+    (
+        {"DATABASE_URL": "postgresql:///allo?host=one,/run&target_session_attrs=read-write"},
+        "DATABASE_URL",
+    ),
+    ({"REPLICA_DATABASE_URL": "postgresql://allo@copy.example.fr/allo"}, "REPLICA_DATABASE_URL"),
+    ({"REPLICA_DATABASE_URL": "sqlite:///copy.sqlite3"}, "REPLICA_DATABASE_URL"),
     ({"REDIS_URL": "redis://redis.example.fr/0"}, "REDIS_URL"),
     ({"REDIS_URL": "http://redis.example.fr"}, "REDIS_URL"),
     ({"ALERT_WEBHOOK_URL": "file:///etc/passwd"}, "ALERT_WEBHOOK_URL"),
@@ -142,6 +158,9 @@ def test_what_is_not_fit_is_refused_in_one_sentence_that_names_it(
         {"DATABASE_URL": "postgresql:///allo?host=/run/postgresql"},
         {"DATABASE_URL": "postgresql+psycopg:///allo"},
         {"DATABASE_URL": "postgresql://allo@db.example.fr/allo?sslmode=require"},
+        {"DATABASE_URL": SEVERAL},
+        {"DATABASE_URL": "postgresql:///allo?host=/run/a,/run/b&target_session_attrs=primary"},
+        {"REPLICA_DATABASE_URL": "postgresql://allo@one:5433,two/allo?sslmode=verify-full"},
         {"DATA_KEYS": f"{OTHER_KEY},{KEY}", "TWILIO_AUTH_TOKEN_PREVIOUS": SECRET[:40]},
         {"DATA_KEYS": f"2:{OTHER_KEY},{KEY}"},
         {"INDEX_KEY": OTHER_KEY},
@@ -176,6 +195,15 @@ def test_the_web_listens_everywhere_in_production_and_else_at_home(
 ):
     environment(monkeypatch, said)
     assert config.load(_env_file=None).bind_address == listens_at
+
+
+def test_a_worker_of_production_drains_unless_somebody_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    environment(monkeypatch, {})
+    assert config.load(_env_file=None).drain_seconds == config.DRAIN_SECONDS > 0
+    environment(monkeypatch, {"DRAIN_SECONDS": "0"})
+    assert config.load(_env_file=None).drain_seconds == 0
 
 
 def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch):

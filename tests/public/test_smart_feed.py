@@ -27,13 +27,16 @@ from jobs.smart_feed import feed_tasks
 from jobs.timed import Task
 from models.centres import centres
 from models.centres.tables import centre
+from models.operations import shared_files
 from models.slots.tables import place, slot
 from services.centres.import_centres import import_centres
-from services.public.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id
+from services.public.smart_feed import EVERYTHING_AFTER, FeedCopy, Publisher, SmartFeed, fhir_id
 from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
 from tests.support.feed_profile import faults
 from tests.support.house import BASE, NOON, House, house, mornings
+from tests.support.rows import clock_of
+from tests.support.until import wait_for
 
 NUMBER = "+33974750001"
 EXTENSIONS = "http://fhir-registry.smarthealthit.org/StructureDefinition/"
@@ -55,6 +58,11 @@ class Published:
         update = {"feed_folder": str(self.folder)}
         self.house.settings = self.house.settings.model_copy(update=update)
         self.client = self.house.application().test_client()
+
+    def looks_again(self) -> None:
+        """As the web server of this folder's machine does after some seconds."""
+        FeedCopy(self.house.store, self.folder).look()
+        wait_for(lambda: not any("feed copy" in one.name for one in threading.enumerate()), "it")
 
     def restarts(self) -> None:
         publisher = Publisher(BASE, NUMBER)
@@ -456,3 +464,103 @@ def test_a_million_slots_take_no_more_memory_than_a_thousand(
 def _resident() -> int:
     """Bytes of memory at most so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+# ---------------------------------------------------------------- several machines
+
+
+def test_a_machine_without_a_scheduler_gives_the_same_feed(
+    service: House, publishes: Callable[[House], Published], tmp_path: Path
+):
+    """The same files with the same ETag: a client may ask one machine and then the other."""
+    service.opens_centre("1", starts=mornings(3))
+    published = publishes(service)
+    other = Published(service, tmp_path / "other")
+    assert other.get(MANIFEST).status_code == 503
+    assert published.feed.write() > 0
+    other.looks_again()
+    assert other.manifest() == published.manifest()
+    for output in published.manifest()["output"]:
+        here, there = (one.get(output["url"]) for one in (published, other))
+        assert here.data == there.data
+        assert (here.headers["ETag"], here.headers["Last-Modified"]) == (
+            there.headers["ETag"],
+            there.headers["Last-Modified"],
+        )
+    tag = published.get(MANIFEST).headers["ETag"]
+    assert other.get(MANIFEST, **{"If-None-Match": tag}).status_code == 304
+
+
+def test_what_changed_and_what_is_gone_comes_to_the_other_machine(
+    service: House, publishes: Callable[[House], Published], tmp_path: Path
+):
+    service.opens_centre("1", starts=mornings(3))
+    published = publishes(service)
+    published.feed.write()
+    other = Published(service, tmp_path / "other")
+    before = other.slots()
+    assert before == published.slots()
+    service.phone().books()
+    clock_of(service).advance(timedelta(minutes=1))
+    published.feed.write()
+    other.looks_again()
+    assert other.slots() == published.slots() != before
+    # Closed for the season: no file of slots is named, and none is given.
+    service.campaign = replace(service.campaign, closes_at=NOON)
+    clock_of(service).advance(timedelta(minutes=1))
+    published.feed.write()
+    other.looks_again()
+    assert other.slots() == {}
+    assert other.get("/api/slots/slots-75.ndjson").status_code == 404
+
+
+def test_another_scheduler_goes_on_with_the_feed(
+    service: House, publishes: Callable[[House], Published], tmp_path: Path
+):
+    """Of another machine, whose folder is empty: what it writes is the same, so nothing changes."""
+    service.opens_centre("1", starts=mornings(3))
+    first = publishes(service)
+    first.feed.write()
+    tags = {one["url"]: first.get(one["url"]).headers["ETag"] for one in first.manifest()["output"]}
+    clock_of(service).advance(timedelta(minutes=1))
+    second = Published(service, tmp_path / "second")
+    second.feed.write()
+    first.looks_again()
+    assert {url: first.get(url).headers["ETag"] for url in tags} == tags
+    service.phone().books()
+    clock_of(service).advance(timedelta(minutes=1))
+    second.feed.write()
+    first.looks_again()
+    assert first.slots() == second.slots()
+
+
+def test_the_feed_is_given_while_the_store_does_not_answer(
+    service: House, publishes: Callable[[House], Published], tmp_path: Path, monkeypatch: Any
+):
+    service.opens_centre("1", starts=mornings(3))
+    published = publishes(service)
+    published.feed.write()
+    other = Published(service, tmp_path / "other")
+    there = other.slots()
+
+    def away(*_: Any) -> Any:
+        raise ConnectionError
+
+    monkeypatch.setattr(service.database, "statement", away)
+    other.looks_again()
+    assert other.slots() == there
+
+
+def test_what_could_not_be_shared_is_written_again(
+    service: House, publishes: Callable[[House], Published], monkeypatch: Any
+):
+    service.opens_centre("1", starts=mornings(3))
+    published = publishes(service)
+    with monkeypatch.context() as broken:
+        broken.setattr(shared_files, "replace", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            published.feed.write()
+    published.feed.write()
+    with service.database.statement() as connection:
+        names = {one.name for one in shared_files.listed(connection, shared_files.FEED)}
+    assert names == {path.name for path in published.folder.glob("*.gz")}

@@ -6,6 +6,8 @@ import json
 import stat
 import subprocess
 
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,11 @@ from flask import Flask, url_for
 import web.operations.assets
 
 from commands import assets
+from models.operations import shared_files
+from services.operations.shared_assets import OtherVersions, share
 from tests.support.house import House
 from tests.support.keeper import ROOT
+from tests.support.rows import clock_of, on_the_wire
 
 NPM = """#!/bin/sh
 echo "$PWD|$*" >> "{log}"
@@ -184,3 +189,109 @@ def test_pages_are_there_without_the_files_of_others(made: House):
     page = made.app.test_client().get("/connexion").text
     assert "/assets/site.css?v=" in page
     assert "/assets/pico.min.css" in page
+
+
+# ---------------------------------------------------------------- machines of two versions
+
+
+@dataclass
+class Machine:
+    """A machine of some version: its own files, and the store that all share."""
+
+    house: House
+    folder: Path
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        self.others = OtherVersions(self.house.store, ticks=lambda: self.seconds)
+        self.app = Flask("files", static_folder=None)
+        self.app.register_blueprint(
+            web.operations.assets.blueprint(self.folder, frozenset(assets.FILES), self.others.find)
+        )
+
+    def installs(self, text: str) -> None:
+        (self.folder / "htmx.min.js").write_text(text)
+        share(self.house.store, {"htmx.min.js": self.folder / "htmx.min.js"})
+
+    def address(self) -> str:
+        with self.app.test_request_context():
+            return url_for("assets.file", name="htmx.min.js")
+
+    def gives(self, address: str) -> tuple[str, bool]:
+        """What it answers, and whether a browser may keep that for good."""
+        with self.app.test_client().get(address) as answer:
+            assert (answer.status_code, answer.mimetype) == (200, "text/javascript")
+            return answer.get_data(as_text=True), bool(answer.cache_control.immutable)
+
+
+@pytest.fixture
+def two(service: House, tmp_path: Path) -> tuple[Machine, Machine]:
+    old, new = Machine(service, tmp_path / "old"), Machine(service, tmp_path / "new")
+    old.installs("of the old version")
+    return old, new
+
+
+def test_each_of_two_versions_gives_the_files_of_the_other(two: tuple[Machine, Machine]):
+    """Without it a page of the one gets scripts of the other while a machine is replaced."""
+    old, new = two
+    new.installs("of the new version")
+    for machine in two:
+        assert machine.gives(old.address()) == ("of the old version", True)
+        assert machine.gives(new.address()) == ("of the new version", True)
+
+
+def test_a_machine_that_could_not_fetch_files_gives_those_of_another(
+    two: tuple[Machine, Machine],
+):
+    old, new = two
+    assert new.gives(new.address()) == ("of the old version", False)
+    assert new.gives(old.address()) == ("of the old version", True)
+
+
+def test_a_version_that_a_client_made_up_is_asked_for_once_in_a_while(
+    two: tuple[Machine, Machine],
+):
+    old, _ = two
+    old.gives(f"{old.address()}")
+    with on_the_wire(old.house.database) as asked:
+        for number in range(20):
+            made_up = f"/assets/htmx.min.js?v={number:012x}"
+            assert old.gives(made_up) == ("of the old version", False)
+        assert old.gives("/assets/htmx.min.js?v=%00") == ("of the old version", False)
+    assert len(asked) <= 2
+    with old.app.test_client().get("/assets/evil.js?v=0123456789ab") as answer:
+        assert answer.status_code == 404
+
+
+def test_without_the_store_a_machine_gives_its_own(
+    two: tuple[Machine, Machine], monkeypatch: pytest.MonkeyPatch
+):
+    old, _ = two
+
+    def away() -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(old.house.database, "statement", away)
+    assert old.gives("/assets/htmx.min.js?v=0123456789ab") == ("of the old version", False)
+    assert old.gives(old.address()) == ("of the old version", True)
+
+
+def test_old_versions_are_forgotten_but_the_last_ones(service: House, tmp_path: Path):
+    machine = Machine(service, tmp_path / "machine")
+    for number in range(6):
+        machine.installs(f"version {number}")
+        clock_of(service).advance(timedelta(days=40))
+    machine.installs("version 6")
+    with service.database.statement() as connection:
+        kept = shared_files.listed(connection, shared_files.ASSETS)
+    assert [one.tag for one in kept] == [
+        shared_files.tag_of(f"version {number}".encode()) for number in (4, 5, 6)
+    ]
+
+
+def test_all_that_pages_name_is_shared():
+    names = frozenset(assets.FILES)
+    shared = web.operations.assets.files(ROOT / "var" / "static", names)
+    ours = {path.name for path in (ROOT / "web" / "static").iterdir() if path.is_file()}
+    assert ours <= set(shared) <= ours | names

@@ -27,6 +27,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from services.telemetry import UNREAD
+from web.admission.draining import Draining
 from web.admission.parts import Environ, Headers, Wsgi
 
 # Seconds that a client has for the whole body, and the most bytes that it may have.
@@ -84,14 +85,17 @@ class WholeRequests:
         at_once: Callable[[Environ, Any], Iterable[bytes] | None] = lambda *_: None,
         *,
         seconds: float = BODY_SECONDS,
+        draining: Draining | None = None,
     ) -> None:
         self._app, self._threads, self._at_once = app, threads, at_once
         self._seconds = seconds
+        self._draining = draining or Draining(0)
         self._read: SimpleQueue[_Request] = SimpleQueue()
 
     # Names that the server looks for.
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._draining.listen(loop)
         for number in range(self._threads):
             threading.Thread(
                 target=self._work, args=(loop,), name=f"answers-{number}", daemon=True
@@ -112,7 +116,8 @@ class WholeRequests:
             said: list[Any] = []
             chunks = self._at_once(environ, _noted(said))
             if chunks is not None:
-                protocol.response_bytes(int(said[0][:3]), said[1], b"".join(chunks))
+                headers = self._closing(said[1])
+                protocol.response_bytes(int(said[0][:3]), headers, b"".join(chunks))
                 return
         answered = asyncio.get_running_loop().create_future()
         self._read.put(_Request(environ, protocol, answered))
@@ -156,6 +161,10 @@ class WholeRequests:
             finally:
                 loop.call_soon_threadsafe(_done, answered)
 
+    def _closing(self, headers: Headers) -> Headers:
+        """These headers; where this worker goes, the client is not to use the connection again."""
+        return [*headers, ("Connection", "close")] if self._draining.has_begun else headers
+
     def _answer(self, environ: Environ, protocol: Any) -> Path | None:
         """Answer from memory, or from a file, which is returned and to be removed later."""
         said: list[Any] = []
@@ -164,7 +173,7 @@ class WholeRequests:
             body, rest = _begin(chunks)
             # The application may say its headers with the first chunk.
             status, headers = said
-            code = int(status[:3])
+            code, headers = int(status[:3]), self._closing(headers)
             if len(body) <= IN_MEMORY:
                 protocol.response_bytes(code, headers, body)
                 return None

@@ -1,13 +1,17 @@
 """Files of pages: our own in `static/`, and those of others that `flask assets install` fetched.
 
 An address carries a hash of what it leads to, so a browser keeps a file for good and still gets
-the next one. Only names of the list are served.
+the next one. A version that this machine has not is that of another one, which has the version
+before or after this: it comes from the store. Only names of the list are served.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import re
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,9 +22,21 @@ from web.marks import public
 OURS = Path(__file__).resolve().parents[1] / "static"
 _KINDS = {".css", ".js", ".svg", ".mp3", ".woff2"}
 KEPT_SECONDS = 365 * 24 * 3600
+_DIGITS = 12
+_VERSION = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
+# A version of a file by its name and the beginning of its hash; "": the newest.
+OfOthers = Callable[[str, str], bytes | None]
 
 
-def blueprint(theirs: Path, names: frozenset[str]) -> Blueprint:
+def files(theirs: Path, names: frozenset[str]) -> dict[str, Path]:
+    """All files of this machine that are served, by their names."""
+    ours = {path.name: path for path in OURS.iterdir() if path.suffix in _KINDS}
+    return ours | {name: theirs / name for name in sorted(names) if (theirs / name).is_file()}
+
+
+def blueprint(
+    theirs: Path, names: frozenset[str], of_others: OfOthers = lambda _name, _version: None
+) -> Blueprint:
     """/assets/<name>. `theirs` has the files of others, `names` the names they may have."""
     assets = Blueprint("assets", __name__)
 
@@ -40,21 +56,40 @@ def blueprint(theirs: Path, names: frozenset[str]) -> Blueprint:
     @assets.get("/assets/<string:name>")
     @public
     def file(name: str) -> Response:
-        path = find(name)
+        path, asked = find(name), request.args.get("v", "")
+        if path is not None and asked == _digest(path, path.stat().st_mtime_ns):
+            return _for_good(send_file(path))
+        answer = _of_another(name, asked, of_others, is_here=path is not None)
+        if answer is not None:
+            return answer
         if path is None:
             abort(404)
-        if request.args.get("v") != _digest(path, path.stat().st_mtime_ns):
-            # No address of ours: else caches would keep a copy for each version a client makes up.
-            return send_file(path)
-        answer = send_file(path, max_age=KEPT_SECONDS)
-        answer.cache_control.public = True
-        answer.cache_control.immutable = True
-        return answer
+        # No address of ours: else caches would keep a copy for each version a client makes up.
+        return send_file(path)
 
     assets.app_url_defaults(version)
     return assets
 
 
+def _of_another(name: str, asked: str, of_others: OfOthers, *, is_here: bool) -> Response | None:
+    """The version that was asked for, or any where this machine has none, as another has it."""
+    is_version = _VERSION.fullmatch(asked) is not None
+    if Path(name).suffix not in _KINDS or (is_here and not is_version):
+        return None
+    body = of_others(name, asked if is_version else "")
+    if body is None:
+        return None
+    answer = send_file(io.BytesIO(body), download_name=name)
+    return _for_good(answer) if is_version else answer
+
+
+def _for_good(answer: Response) -> Response:
+    answer.cache_control.public = True
+    answer.cache_control.max_age = KEPT_SECONDS
+    answer.cache_control.immutable = True
+    return answer
+
+
 @lru_cache(maxsize=256)
 def _digest(path: Path, _changed: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -47,8 +48,17 @@ class MetricsReaders:
         return found is not None and found.is_loopback
 
 
-def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -> Blueprint:
-    """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process."""
+def blueprint(
+    store: Store,
+    *,
+    multiprocess_dir: str,
+    readers: MetricsReaders,
+    goes: Callable[[], bool] = lambda: False,
+) -> Blueprint:
+    """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process.
+
+    `goes`: whether this worker ends, so that a proxy is to send its requests elsewhere.
+    """
     health = Blueprint("health", __name__)
     compared: list[bool] = []
 
@@ -60,18 +70,8 @@ def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -
     @health.get("/readyz")
     @public
     def readyz() -> Response:
-        try:
-            # Once they fit, they do: settings are read once.
-            if not compared and check_keys(store):
-                compared.append(True)
-            store.database.ping()
-        except WrongKeys as error:
-            log.error("not ready", error=str(error))
-            return _text("the keys do not fit the store\n", 503)
-        except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
-            log.warning("not ready", error=type(error).__name__)
-            return _text("the store does not answer\n", 503)
-        return _text("ready\n")
+        wrong = "this one ends: ask another" if goes() else _wrong_with(store, compared)
+        return _text(f"{wrong}\n", 503) if wrong else _text("ready\n")
 
     @health.get("/metrics")
     @public
@@ -93,6 +93,22 @@ def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -
         return Response(body, content_type=CONTENT_TYPE_LATEST)
 
     return health
+
+
+def _wrong_with(store: Store, compared: list[bool]) -> str:
+    """Why this worker is not ready; empty where it is."""
+    try:
+        # Once they fit, they do: settings are read once.
+        if not compared and check_keys(store):
+            compared.append(True)
+        store.database.ping()
+    except WrongKeys as error:
+        log.error("not ready", error=str(error))
+        return "the keys do not fit the store"
+    except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
+        log.warning("not ready", error=type(error).__name__)
+        return "the store does not answer"
+    return ""
 
 
 def _text(body: str, status: int = 200) -> Response:

@@ -1,6 +1,7 @@
-"""/api/slots/$bulk-publish and the files that it names, as a job wrote them: no database.
+"""/api/slots/$bulk-publish and the files that it names, as a job wrote them on some machine.
 
-Files are kept compressed. A client that takes no gzip gets them unpacked, some at a time.
+They lie in a folder, into which `FeedCopy` brings what another machine wrote. Files are kept
+compressed. A client that takes no gzip gets them unpacked, some at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import IO, Final
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from services.public.smart_feed import MANIFEST, NAMES, PATH
+from services.public.smart_feed import MANIFEST, NAMES, PATH, FeedCopy
 from web.marks import public
 
 # The job writes each minute; a client that asks more often gets what is there.
@@ -26,9 +27,10 @@ AGAIN_SECONDS: Final = 60
 _CHUNK: Final = 64 * 1024
 
 
-def blueprint(folder: Path) -> Blueprint:
-    """The files of `folder`."""
+def blueprint(folder: Path, copy: FeedCopy) -> Blueprint:
+    """The files of `folder`, which `copy` keeps up."""
     pages = Blueprint("smart_feed", __name__, url_prefix=PATH)
+    pages.before_request(copy.look)
 
     @pages.get(f"/{MANIFEST}")
     @public
@@ -91,7 +93,7 @@ def _unpacked(opened: IO[bytes]) -> Iterator[bytes]:
 
 
 def _not_yet() -> Response:
-    """Nothing was written yet, or not on this machine: the truth, and when to ask again."""
+    """Nothing was written yet by any machine: the truth, and when to ask again."""
     return Response(
         '{"error":"not_ready"}',
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -182,13 +183,7 @@ class _Reading:
         ticks = self._snapshots.ticks()
         known = self._history.get(day)
         if known is None or ticks - known[0] > HISTORY_FRESH:
-            with self.store.database.statement() as connection:
-                found = {
-                    "today": board_history.of_day(connection, day),
-                    "yesterday": board_history.of_day(connection, day - timedelta(days=1)),
-                    "days": board_history.days(connection, day),
-                }
-            known = ticks, found
+            known = ticks, self.store.database.read_late(partial(board_history.page, day))
             fresh = {
                 one: row for one, row in self._history.items() if ticks - row[0] <= HISTORY_FRESH
             }
@@ -259,9 +254,7 @@ class _Reading:
     def _quarters(self, export: board_history.Export) -> Iterator[Sequence[object]]:
         yield ("at_utc", "at_paris", "name", "label", "value")
         for day in export.days:
-            with self.store.database.statement() as connection:
-                found = board_history.quarters(connection, day)
-            for one in found:
+            for one in self.store.database.read_late(partial(board_history.quarters, day=day)):
                 local = one.at.astimezone(ZONE)
                 yield (
                     iso(one.at),

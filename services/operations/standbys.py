@@ -1,0 +1,71 @@
+"""Whether the database keeps what an operator was promised: each commit on so many machines.
+
+A confirmed booking was said aloud. With `SYNCHRONOUS_STANDBYS` an operator says that none may be
+lost with the server's machine; then PostgreSQL must wait for that many standbys at each commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from models.operations import standbys
+from models.operations.standbys import Replication
+from services.store import Store
+
+# Settings with which a commit waits for the disk of a standby, or for more than that.
+_WAITS: Final = frozenset({"on", "remote_apply"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, in one sentence, and what to do about it, in another."""
+
+    sentence: str
+    remedy: str
+
+
+def check_standbys(store: Store, wanted: int) -> Finding | None:
+    """Compare what the server does with `wanted` (SYNCHRONOUS_STANDBYS); None where it fits.
+
+    Raises as the store does. `wanted` 0 asks nothing of it, nor does SQLite.
+    """
+    if not wanted or store.database.is_sqlite:
+        return None
+    with store.database.statement() as connection:
+        return judge(standbys.read(connection), wanted)
+
+
+def judge(found: Replication, wanted: int) -> Finding | None:
+    """What is wrong with it, the gravest first."""
+    count = f"SYNCHRONOUS_STANDBYS is {wanted}"
+    if found.synchronous_commit not in _WAITS:
+        return Finding(
+            f"{count}, and synchronous_commit is {found.synchronous_commit}: a commit waits for no"
+            " standby's disk",
+            "ALTER SYSTEM SET synchronous_commit = on, then SELECT pg_reload_conf()",
+        )
+    if not found.names:
+        return Finding(
+            f"{count}, and synchronous_standby_names is empty: a commit waits for no standby",
+            f"ALTER SYSTEM SET synchronous_standby_names = 'ANY {wanted} (*)', then SELECT"
+            " pg_reload_conf()",
+        )
+    if found.waits_for < wanted:
+        return Finding(
+            f"{count}, and a commit waits for {found.waits_for}: synchronous_standby_names is"
+            f" '{found.names}'",
+            f"ALTER SYSTEM SET synchronous_standby_names = 'ANY {wanted} (*)', then SELECT"
+            " pg_reload_conf()",
+        )
+    if found.hidden:
+        return Finding(
+            f"{count}, and the role of DATABASE_URL may not see which standbys there are",
+            "GRANT pg_monitor TO allo_service",
+        )
+    if found.synchronous < wanted:
+        return Finding(
+            f"{count}, and {found.synchronous} follow: each commit waits until more of them do",
+            "look why a standby does not follow (pg_stat_replication, its log); callers wait",
+        )
+    return None
