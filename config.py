@@ -56,6 +56,10 @@ _REQUIRED_IN_PRODUCTION = (
     "campaign",
 )
 
+# What the provider grants a sender with a name, and many European numbers, unless it agreed to more.
+PARTS_PER_SECOND_OF_A_NAME = 10.0
+SLOWEST_PACE = 0.2
+
 
 # A sealed value names its key in one byte.
 _MOST_KEYS = 256
@@ -109,6 +113,15 @@ class Settings(BaseSettings):
     # and their minutes. 0: by the size of the campaign (services/messages/spend.py). Beyond them a
     # text is held back and told otherwise, and a call waits.
     sms_parts_per_day: int = Field(default=0, ge=0, le=100_000_000)
+    # Texts that the account may hand to the provider in a second, and parts of texts that its sender
+    # may send in one; reminders and all others keep to it, in all processes together. 0: no pace.
+    # Not said: none in development; in production the parts that the provider grants a name.
+    sms_per_second: float = Field(default=0.0, ge=0, le=1000)
+    sms_sender_parts_per_second: float | None = Field(default=None, ge=0, le=1000)
+    # Parts of texts that may lie at the provider without a report before reminders wait. 0: any.
+    sms_queue_most: int = Field(default=0, ge=0, le=10_000_000)
+    # Minutes: a confirmation that would leave later is not promised.
+    sms_late_minutes: float = Field(default=10.0, gt=0, le=1440)
     sms_euros_per_day: float = Field(default=0.0, ge=0, le=10_000_000)
     sms_parts_per_number: int = Field(default=20, ge=4, le=1_000_000)
     sms_parts_per_client: int = Field(default=0, ge=0, le=100_000_000)
@@ -228,6 +241,10 @@ class Settings(BaseSettings):
         for name, default in defaults.items():
             if not getattr(self, name):
                 setattr(self, name, default)
+        if self.sms_sender_parts_per_second is None:
+            paced = self.environment == "production"
+            self.sms_sender_parts_per_second = PARTS_PER_SECOND_OF_A_NAME if paced else 0.0
+        self._check_pace()
         if self.public_base_url.endswith("/"):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
         self._check_caller_id()
@@ -241,6 +258,16 @@ class Settings(BaseSettings):
             if unfit:
                 raise ValueError("\n".join(f"{sentence}." for sentence in unfit))
         return self
+
+    def _check_pace(self) -> None:
+        """Raises ValueError. At a slower one a text would wait for longer than a relay does."""
+        paces = {
+            "SMS_PER_SECOND": self.sms_per_second,
+            "SMS_SENDER_PARTS_PER_SECOND": self.sms_sender_parts_per_second or 0.0,
+        }
+        for name, pace in paces.items():
+            if 0 < pace < SLOWEST_PACE:
+                raise ValueError(f"{name} must be 0 (no pace) or at least {SLOWEST_PACE}")
 
     def _check_caller_id(self) -> None:
         """Raises ValueError. Mobile numbers are forbidden to automatic systems and call centres.

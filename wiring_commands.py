@@ -52,6 +52,7 @@ from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
+from wiring_delivery import make_pace
 from wiring_parts import (
     Parts,
     make_chainer,
@@ -108,7 +109,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
         commands.public.make_incidents(store),
         commands.keys.make(store, config.change_file),
-        commands.messages.make(store),
+        commands.messages.make(store, make_pace(settings)),
         commands.operations.make(life),
         commands.partners.make(store.database, store.clock, settings.partners),
         commands.person.make(store, campaigns.by_name, lambda: make_records(settings)),

@@ -183,6 +183,31 @@ def _write(connection: Connection, day: ReminderDay, rows: Select[Any]) -> int:
     return written
 
 
+def overtaken(
+    connection: Connection, clock: Clock, *, after: timedelta, before: timedelta, limit: int
+) -> list[str]:
+    """Ids of reminders that could leave now, of appointments that begin within these times.
+
+    The soonest first: `after` and `before` are from now.
+    """
+    statement = (
+        select(message.c.id)
+        .join(appointment, appointment.c.booking_id == message.c.booking_id)
+        .where(
+            message.c.kind == "reminder",
+            message.c.state == "pending",
+            message.c.due_at <= clock.at(),
+            appointment.c.state == _LIVE,
+            appointment.c.start_at > clock.at(after),
+            appointment.c.start_at < clock.at(before),
+        )
+        .group_by(message.c.id)
+        .order_by(func.min(appointment.c.start_at), message.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
+
+
 def dose_of(connection: Connection, appointment_id: int) -> int | None:
     """Which dose the appointment of a reminder is; None where it is no more."""
     statement = select(appointment.c.dose).where(appointment.c.id == appointment_id)
