@@ -1,9 +1,11 @@
 """Cut the two published schemas down to what the simulator checks requests and documents against.
 
-    python -m exchange.openapi.extract --openapi twilio_api_v2010.json --twiml twiml_schema.json
+    python -m exchange.openapi.extract --openapi twilio_api_v2010.json \\
+        --voice twilio_voice_v1.json --twiml twiml_schema.json
 
-The first is Twilio's OpenAPI description (github.com/twilio/twilio-oai, MIT). The second lists
-verbs, attributes and enumerations as the SDKs name them (twilio-python and twilio-node, MIT); it
+The first two are Twilio's OpenAPI descriptions (github.com/twilio/twilio-oai, MIT; the npm package
+twilio-cli-core carries them, too). With `--keep` operations that the extract has already stay as
+they are, and only new ones are taken: where a description at hand is older. The third lists verbs, attributes and enumerations as the SDKs name them (twilio-python and twilio-node, MIT); it
 is rewritten here in the names that stand in an XML document.
 """
 
@@ -35,7 +37,14 @@ KEPT_OPERATIONS = {
         "post",
         "delete",
     ),
+    "/2010-04-01/Accounts/{Sid}.json": ("get",),
+    f"{ACCOUNT}/Balance.json": ("get",),
+    f"{ACCOUNT}/IncomingPhoneNumbers.json": ("get",),
+    f"{ACCOUNT}/IncomingPhoneNumbers/{{Sid}}.json": ("get", "post"),
+    f"{ACCOUNT}/OutgoingCallerIds.json": ("get",),
 }
+# Of the description of Voice, which lives at a host of its own.
+KEPT_OF_VOICE = {"/v1/DialingPermissions/Countries/{IsoCode}": ("get",)}
 DROPPED_KEYS = {"description", "summary", "tags", "examples", "example", "x-twilio", "headers"}
 
 # In the SDKs the text of an element is a parameter like any other; in XML it is no attribute.
@@ -63,23 +72,34 @@ KEPT_ENUMS = (
 )
 
 
-def extract_openapi(source: dict[str, Any]) -> dict[str, Any]:
-    """Return the kept operations of `source` with the schemas they refer to."""
-    paths: dict[str, Any] = {
-        path: {method: _pruned(source["paths"][path][method]) for method in methods}
-        for path, methods in KEPT_OPERATIONS.items()
-    }
+def extract_openapi(
+    source: dict[str, Any], voice: dict[str, Any], known: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the kept operations of both descriptions with the schemas they refer to.
+
+    What `known`, an extract made before, has already is taken from there.
+    """
+    paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
-    wanted = _references(paths)
-    while wanted:
-        name = wanted.pop()
-        if name not in schemas:
-            schemas[name] = _pruned(source["components"]["schemas"][name])
-            wanted |= _references(schemas[name])
+    if known:
+        paths, schemas = dict(known["paths"]), dict(known["components"]["schemas"])
+    for description, kept in ((source, KEPT_OPERATIONS), (voice, KEPT_OF_VOICE)):
+        new: dict[str, Any] = {
+            path: {method: _pruned(description["paths"][path][method]) for method in methods}
+            for path, methods in kept.items()
+            if path not in paths
+        }
+        paths |= new
+        wanted = _references(new)
+        while wanted:
+            name = wanted.pop()
+            if name not in schemas:
+                schemas[name] = _pruned(description["components"]["schemas"][name])
+                wanted |= _references(schemas[name])
     return {
         "openapi": source["openapi"],
         "info": {
-            "title": "Twilio - Api (extract: Messages, Calls, Queues, Conferences)",
+            "title": "Twilio - Api (extract: Messages, Calls, Queues, Conferences, the account)",
             "version": source["info"]["version"],
             "description": "Made by extract.py from twilio/twilio-oai; MIT, see LICENSE.",
         },
@@ -152,10 +172,18 @@ def main() -> None:
     """Write both extracts beside this file."""
     parser = argparse.ArgumentParser(description="Make the extracts of Twilio's schemas.")
     parser.add_argument("--openapi", type=Path, required=True, help="twilio_api_v2010.json")
-    parser.add_argument("--twiml", type=Path, required=True, help="twiml_schema.json")
+    parser.add_argument("--voice", type=Path, required=True, help="twilio_voice_v1.json")
+    parser.add_argument("--twiml", type=Path, help="twiml_schema.json; none: it stays as it is")
+    parser.add_argument("--keep", action="store_true", help="only add what is not there")
     arguments = parser.parse_args()
-    openapi = extract_openapi(json.loads(arguments.openapi.read_text("utf-8")))
+    source, voice = (
+        json.loads(file.read_text("utf-8")) for file in (arguments.openapi, arguments.voice)
+    )
+    known = json.loads(OPENAPI_EXTRACT.read_text("utf-8")) if arguments.keep else None
+    openapi = extract_openapi(source, voice, known)
     OPENAPI_EXTRACT.write_text(json.dumps(openapi, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if arguments.twiml is None:
+        return
     twiml = extract_twiml(json.loads(arguments.twiml.read_text("utf-8")))
     TWIML_EXTRACT.write_text(json.dumps(twiml, ensure_ascii=False) + "\n", "utf-8")
 
