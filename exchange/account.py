@@ -105,6 +105,7 @@ class Account:
             "status_callback": "",
             "status_callback_method": "POST",
             "trunk_sid": None,
+            "type": "national",
             "uri": path,
             "voice_application_sid": None,
             "voice_caller_id_lookup": False,

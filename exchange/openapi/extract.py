@@ -1,22 +1,24 @@
-"""Cut the two published schemas down to what the simulator checks requests and documents against.
+"""Cut the published schemas down to what the simulator checks requests and documents against.
 
-    python -m exchange.openapi.extract --openapi twilio_api_v2010.json \\
-        --voice twilio_voice_v1.json --twiml twiml_schema.json
+    python -m exchange.openapi.extract --openapi twilio_api_v2010.json --twiml twiml_schema.json
+    python -m exchange.openapi.extract --voice twilio_voice_v1.json
 
-The first two are Twilio's OpenAPI descriptions (github.com/twilio/twilio-oai, MIT; the npm package
-twilio-cli-core carries them, too). With `--keep` operations that the extract has already stay as
-they are, and only new ones are taken: where a description at hand is older. The third lists verbs, attributes and enumerations as the SDKs name them (twilio-python and twilio-node, MIT); it
+`--openapi` and `--voice` are Twilio's OpenAPI descriptions (github.com/twilio/twilio-oai, MIT; the
+second is in the npm package twilio-cli-core, too). `--twiml` lists verbs, attributes and enumerations
+as the SDKs name them (twilio-python and twilio-node, MIT); it
 is rewritten here in the names that stand in an XML document.
 """
 
 import argparse
 import json
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 OPENAPI_EXTRACT = HERE / "twilio_api_v2010_extract.json"
+VOICE_EXTRACT = HERE / "twilio_voice_v1_extract.json"
 TWIML_EXTRACT = HERE.parent / "twiml_schema.json"
 
 ACCOUNT = "/2010-04-01/Accounts/{AccountSid}"
@@ -43,7 +45,6 @@ KEPT_OPERATIONS = {
     f"{ACCOUNT}/IncomingPhoneNumbers/{{Sid}}.json": ("get", "post"),
     f"{ACCOUNT}/OutgoingCallerIds.json": ("get",),
 }
-# Of the description of Voice, which lives at a host of its own.
 KEPT_OF_VOICE = {"/v1/DialingPermissions/Countries/{IsoCode}": ("get",)}
 DROPPED_KEYS = {"description", "summary", "tags", "examples", "example", "x-twilio", "headers"}
 
@@ -73,33 +74,26 @@ KEPT_ENUMS = (
 
 
 def extract_openapi(
-    source: dict[str, Any], voice: dict[str, Any], known: dict[str, Any] | None = None
+    source: dict[str, Any],
+    kept: Mapping[str, Sequence[str]] = KEPT_OPERATIONS,
+    title: str = "Api (extract: Messages, Calls, Queues, Conferences, the account)",
 ) -> dict[str, Any]:
-    """Return the kept operations of both descriptions with the schemas they refer to.
-
-    What `known`, an extract made before, has already is taken from there.
-    """
-    paths: dict[str, Any] = {}
+    """Return the kept operations of `source` with the schemas they refer to."""
+    paths: dict[str, Any] = {
+        path: {method: _pruned(source["paths"][path][method]) for method in methods}
+        for path, methods in kept.items()
+    }
     schemas: dict[str, Any] = {}
-    if known:
-        paths, schemas = dict(known["paths"]), dict(known["components"]["schemas"])
-    for description, kept in ((source, KEPT_OPERATIONS), (voice, KEPT_OF_VOICE)):
-        new: dict[str, Any] = {
-            path: {method: _pruned(description["paths"][path][method]) for method in methods}
-            for path, methods in kept.items()
-            if path not in paths
-        }
-        paths |= new
-        wanted = _references(new)
-        while wanted:
-            name = wanted.pop()
-            if name not in schemas:
-                schemas[name] = _pruned(description["components"]["schemas"][name])
-                wanted |= _references(schemas[name])
+    wanted = _references(paths)
+    while wanted:
+        name = wanted.pop()
+        if name not in schemas:
+            schemas[name] = _pruned(source["components"]["schemas"][name])
+            wanted |= _references(schemas[name])
     return {
         "openapi": source["openapi"],
         "info": {
-            "title": "Twilio - Api (extract: Messages, Calls, Queues, Conferences, the account)",
+            "title": f"Twilio - {title}",
             "version": source["info"]["version"],
             "description": "Made by extract.py from twilio/twilio-oai; MIT, see LICENSE.",
         },
@@ -169,23 +163,26 @@ def _references(node: Any) -> set[str]:
 
 
 def main() -> None:
-    """Write both extracts beside this file."""
+    """Write the extracts of what is given beside this file."""
     parser = argparse.ArgumentParser(description="Make the extracts of Twilio's schemas.")
-    parser.add_argument("--openapi", type=Path, required=True, help="twilio_api_v2010.json")
-    parser.add_argument("--voice", type=Path, required=True, help="twilio_voice_v1.json")
-    parser.add_argument("--twiml", type=Path, help="twiml_schema.json; none: it stays as it is")
-    parser.add_argument("--keep", action="store_true", help="only add what is not there")
+    parser.add_argument("--openapi", type=Path, help="twilio_api_v2010.json")
+    parser.add_argument("--voice", type=Path, help="twilio_voice_v1.json")
+    parser.add_argument("--twiml", type=Path, help="twiml_schema.json")
     arguments = parser.parse_args()
-    source, voice = (
-        json.loads(file.read_text("utf-8")) for file in (arguments.openapi, arguments.voice)
-    )
-    known = json.loads(OPENAPI_EXTRACT.read_text("utf-8")) if arguments.keep else None
-    openapi = extract_openapi(source, voice, known)
-    OPENAPI_EXTRACT.write_text(json.dumps(openapi, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    if arguments.twiml is None:
-        return
-    twiml = extract_twiml(json.loads(arguments.twiml.read_text("utf-8")))
-    TWIML_EXTRACT.write_text(json.dumps(twiml, ensure_ascii=False) + "\n", "utf-8")
+    if arguments.openapi:
+        openapi = extract_openapi(json.loads(arguments.openapi.read_text("utf-8")))
+        _write(OPENAPI_EXTRACT, json.dumps(openapi, indent=1, ensure_ascii=False))
+    if arguments.voice:
+        source = json.loads(arguments.voice.read_text("utf-8"))
+        voice = extract_openapi(source, KEPT_OF_VOICE, "Voice (extract: DialingPermissions)")
+        _write(VOICE_EXTRACT, json.dumps(voice, indent=1, ensure_ascii=False))
+    if arguments.twiml:
+        twiml = extract_twiml(json.loads(arguments.twiml.read_text("utf-8")))
+        _write(TWIML_EXTRACT, json.dumps(twiml, ensure_ascii=False))
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from exchange.account import Permission
-from exchange.tests.test_rest import SID, TOKEN, OtherHost, conforms
+from exchange.tests.test_rest import SID, TOKEN, VOICE, OtherHost, conforms
 
 NUMBER = "+33974750001"
 ACCOUNT = f"/2010-04-01/Accounts/{SID}"
@@ -105,6 +105,7 @@ def test_whom_the_account_may_ring(twilio, rest):
     conforms(
         get(rest, "/v1/DialingPermissions/Countries/FR").get_json(),
         "voice.v1.dialing_permissions.dialing_permissions_country-instance",
+        VOICE,
     )
     with pytest.raises(TwilioRestException) as refused:
         twilio.voice.v1.dialing_permissions.countries("XX").fetch()
