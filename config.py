@@ -56,7 +56,7 @@ _REQUIRED_IN_PRODUCTION = (
     "campaign",
 )
 
-# What the provider grants a sender with a name, and many European numbers, unless it agreed to more.
+# What the provider grants a sender with a name, and many numbers, unless it agreed to more.
 PARTS_PER_SECOND_OF_A_NAME = 10.0
 SLOWEST_PACE = 0.2
 
@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     twilio_api_key_secret: str = ""
     twilio_twiml_app_sid: str = ""
     national_number: str = ""
+    # Where the document of `flask deploy fallback` lies, at another origin: the provider asks there
+    # when we do not answer. Empty: our own /voice/fallback.
+    voice_fallback_url: str = ""
     # What people see when we ring them: E.164, and no mobile.
     outbound_caller_id: str = ""
     # Calls that the account may begin in a second; the provider grants more on request.
@@ -113,9 +116,9 @@ class Settings(BaseSettings):
     # and their minutes. 0: by the size of the campaign (services/messages/spend.py). Beyond them a
     # text is held back and told otherwise, and a call waits.
     sms_parts_per_day: int = Field(default=0, ge=0, le=100_000_000)
-    # Texts that the account may hand to the provider in a second, and parts of texts that its sender
-    # may send in one; reminders and all others keep to it, in all processes together. 0: no pace.
-    # Not said: none in development; in production the parts that the provider grants a name.
+    # Texts that the account may hand to the provider in a second, and parts of texts that its
+    # sender may send in one; all processes together keep to it. 0: no pace. Parts that are not
+    # said: none in development; in production what the provider grants a name.
     sms_per_second: float = Field(default=0.0, ge=0, le=1000)
     sms_sender_parts_per_second: float | None = Field(default=None, ge=0, le=1000)
     # Parts of texts that may lie at the provider without a report before reminders wait. 0: any.

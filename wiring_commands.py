@@ -25,6 +25,7 @@ import commands.partners
 import commands.person
 import commands.processes
 import commands.prompts
+import commands.provider
 import commands.public
 import commands.queues
 import commands.slots
@@ -33,6 +34,7 @@ import commands.store
 import commands.understand
 import config
 
+from ivr.twiml import TEXT_OVERRIDES, Addresses
 from jobs import partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
 from jobs.smart_feed import feed_tasks
@@ -46,6 +48,7 @@ from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
 from services.operations.erase_at_provider import erase_at_provider
 from services.operations.person_rights import finish_all
+from services.operations.provider_account import STATUS, VOICE, VOICE_FALLBACK, Wanted
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
@@ -55,6 +58,7 @@ from services.supervision.write_board import WriteBoard
 from wiring_delivery import make_pace
 from wiring_parts import (
     Parts,
+    make_account,
     make_chainer,
     make_control,
     make_ports,
@@ -62,6 +66,8 @@ from wiring_parts import (
     refuse_wrong_keys,
 )
 
+# France and its overseas départements, whose callers are rung; Saint-Pierre-et-Miquelon as well.
+FRENCH_REGIONS = ("FR", "GP", "MQ", "GF", "RE", "YT", "PM")
 # Seconds.
 PACE_EVERY = 1
 STATE_EVERY = 5
@@ -122,6 +128,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         ),
         commands.processes.make_worker(settings.redis_url, ports),
         commands.prompts.make(),
+        commands.provider.make(store, lambda: make_account(settings), _wanted(settings)),
         commands.queues.make(store, control),
         commands.slots.make(
             store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
@@ -133,6 +140,28 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.understand.make(store.clock),
     ):
         group.add_command(command)
+
+
+def _wanted(settings: config.Settings) -> Wanted:
+    """What the settings need at the provider."""
+    base = settings.public_base_url
+    addresses = Addresses(base)
+    return Wanted(
+        national_number=settings.national_number,
+        caller_id=settings.outbound_caller_id,
+        sender=settings.sms_sender,
+        reply_number=settings.sms_reply_number,
+        leads={
+            VOICE: addresses.at("/voice/incoming"),
+            VOICE_FALLBACK: settings.voice_fallback_url or f"{base}/voice/fallback",
+            STATUS: f"{base}/voice/status",
+        },
+        sms=f"{base}/sms/incoming{TEXT_OVERRIDES}",
+        public_base_url=base,
+        regions=(*FRENCH_REGIONS, *settings.regions_also_served()),
+        calls_per_second=settings.calls_per_second,
+        texts_per_second=make_pace(settings).per_second,
+    )
 
 
 def _make_feed(parts: Parts) -> SmartFeed:

@@ -67,14 +67,7 @@ def _add_sending(group: click.Group, store: Store, pace: ProviderPace) -> None:
         total = sum(counts.values())
         if len(found) < total:
             told += f"; the {len(found)} longest due are shown"
-        click.echo(f"{total} messages wait{': ' if told else ''}{told}")
-        if pace.per_second:
-            _, all_left = waiting(store, pace)
-            minutes = math.ceil(all_left / timedelta(minutes=1))
-            click.echo(
-                f"At {pace.per_second:g} texts a second what is due has left in"
-                f" {minutes} minutes"
-            )
+        click.echo(f"{total} messages wait{': ' if told else ''}{told}{_how_long(store, pace)}")
 
     @group.command(
         "resend",
@@ -161,6 +154,15 @@ def _add_costs(group: click.Group, store: Store) -> None:
         calls, minutes = sum(one.calls for one in found), sum(one.minutes for one in found)
         told = f"{month}: {texts} texts in {parts} parts, {calls} calls of {minutes} minutes"
         click.echo(told, err=True)
+
+
+def _how_long(store: Store, pace: ProviderPace) -> str:
+    """A line that says when it will have left; empty where there is no pace."""
+    if not pace.per_second:
+        return ""
+    _, all_left = waiting(store, pace)
+    minutes = math.ceil(all_left / timedelta(minutes=1))
+    return f"\nAt {pace.per_second:g} texts a second what is due has left in {minutes} minutes"
 
 
 def _line(one: MessageRow) -> str:

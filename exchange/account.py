@@ -1,4 +1,4 @@
-"""What the provider knows of the account beside its calls: status, balance, numbers, permissions."""
+"""What the provider knows of the account beside its calls: balance, numbers, permissions."""
 
 import hashlib
 

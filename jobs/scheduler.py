@@ -56,7 +56,7 @@ CANCELLATIONS_EVERY = 30
 ERASE_EVERY = 3600
 _AT_ONCE = 200
 _SENDERS = 8
-# At a pace, as many as have turns ahead, and most of them only wait.
+# At a pace, as many as have permits ahead, and most of them only wait.
 _MOST_SENDERS = 64
 _SWEEP = "sweep"
 _FAILED = "failed"
@@ -79,7 +79,7 @@ def sweep(
 ) -> int:
     """Deliver everything that is due; gives how many were tried.
 
-    At a pace this takes as long as the texts take, so it is asked between them whether it `goes_on`.
+    At a pace this takes as long as the texts take: between them it is asked whether it `goes_on`.
     `senders` are threads; None: as many as suit the pace.
     """
     pace = means.pace
@@ -118,9 +118,9 @@ class _PacedSweep:
     def run(self, goes_on: Callable[[], bool]) -> int:
         tried, most = 0, self.pace.at_once
         while True:
-            # Some are always on their way, or turns would pass while the next ones are looked for.
+            # Some are always on their way, or permits would pass while others are looked for.
             found: list[str] = []
-            if len(self.in_hand) <= most // 2 and goes_on():
+            if len(self.in_hand) <= most * 3 // 4 and goes_on():
                 found = self._next(most - len(self.in_hand))
                 for one in found:
                     self.in_hand[self._begin(one)] = one
@@ -128,7 +128,7 @@ class _PacedSweep:
             if not self.in_hand:
                 return tried
             if PACED in self._finished():
-                # Others have the turns. What was put back here is due again by then.
+                # Others have the permits. What was put back here is due again by then.
                 self.pace.pause(REST)
 
     def _begin(self, message_id: str) -> Future[str]:

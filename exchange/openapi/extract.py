@@ -4,9 +4,9 @@
     python -m exchange.openapi.extract --voice twilio_voice_v1.json
 
 `--openapi` and `--voice` are Twilio's OpenAPI descriptions (github.com/twilio/twilio-oai, MIT; the
-second is in the npm package twilio-cli-core, too). `--twiml` lists verbs, attributes and enumerations
-as the SDKs name them (twilio-python and twilio-node, MIT); it
-is rewritten here in the names that stand in an XML document.
+second is in the npm package twilio-cli-core, too). `--twiml` lists verbs, attributes and
+enumerations as the SDKs name them (twilio-python and twilio-node, MIT); it is rewritten here in the
+names that stand in an XML document.
 """
 
 import argparse

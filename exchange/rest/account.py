@@ -26,9 +26,7 @@ def add_account(app: Flask, simulator: Simulator) -> None:
         simulator.check()
         if account.balance is None:
             raise Refused(20003, "Permission Denied", HTTPStatus.FORBIDDEN)
-        return jsonify(
-            account_sid=account.sid, balance=account.balance, currency=account.currency
-        )
+        return jsonify(account_sid=account.sid, balance=account.balance, currency=account.currency)
 
     @at("GET", "/IncomingPhoneNumbers.json")
     def list_numbers() -> Response:

@@ -55,9 +55,7 @@ class Contract:
 @cache
 def _description() -> tuple[dict[str, Any], OpenAPI]:
     """Return the paths, and the library's view of them; it takes a while to make."""
-    description, voice = (
-        json.loads(file.read_text("utf-8")) for file in (EXTRACT, VOICE_EXTRACT)
-    )
+    description, voice = (json.loads(file.read_text("utf-8")) for file in (EXTRACT, VOICE_EXTRACT))
     description["paths"] |= voice["paths"]
     description["components"]["schemas"] |= voice["components"]["schemas"]
     # Twilio's own host stands in the description; here every host is the right one.

@@ -1,5 +1,7 @@
 """The account over REST: what it is, its number and where that leads, whom it may ring."""
 
+from typing import Any
+
 import pytest
 
 from twilio.base.exceptions import TwilioRestException
@@ -15,9 +17,9 @@ ACCOUNT = f"/2010-04-01/Accounts/{SID}"
 class AnyHost(OtherHost):
     """Twilio's description of Voice has a host of its own; here there is one for all."""
 
-    def request(self, method, url, *args, **options):
+    def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
         url = url.replace("https://voice.twilio.com", "https://api.twilio.com")
-        return super().request(method, url, *args, **options)
+        return super().request(method, url, *args, **options)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def twilio(rest, serve):
         client.session.close()
 
 
-def get(rest, path, **query):
+def get(rest: Any, path: str, **query: str) -> Any:
     return rest.test_client().get(path, query_string=query, auth=(SID, TOKEN))
 
 

@@ -376,10 +376,10 @@ def put_off(
     return _wait_until(connection, clock, claimed, at, error_code=why)
 
 
-def await_turn(
+def await_permit(
     connection: Connection, clock: Clock, claimed: ClaimedMessage, after: timedelta, why: str
 ) -> bool:
-    """The provider's pace has no turn for it before `after`; its try does not count.
+    """The provider's pace has no permit for it before `after`; its try does not count.
 
     Unlike `put_off` it goes on ageing: it could leave, and does not.
     """

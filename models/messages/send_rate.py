@@ -1,8 +1,8 @@
-"""How many texts a second leave: turns that are given one after the other, shared by all processes.
+"""How many texts a second leave: permits given one after the other, shared by all processes.
 
 A bucket (`rate_bucket`) owes what was given ahead of time: its `tokens` are never above 0, and 0
-says that the next may leave now. So no two turns of a bucket are closer than its rate allows,
-however long nothing left before. Turns of the sender and of the account are taken together.
+says that the next may leave now. So no two permits of a bucket are closer than its rate allows,
+however long nothing left before. Permits of the sender and of the account are taken together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, func, or_, select, update
 
 from models.agents.tables import rate_bucket
 from models.clock import Clock
@@ -22,7 +22,7 @@ from models.messages.tables import message
 from models.prepared import Prepared
 
 _NOW = timedelta()
-# A turn that misses its limit by less is within it: sums of fractions are not exact.
+# A permit that misses its limit by less is within it: sums of fractions are not exact.
 _ABOUT = timedelta(milliseconds=1)
 # Reports that did not come for so long do not come any more, and stop nothing.
 _REPORTED_WITHIN = timedelta(minutes=10)
@@ -40,7 +40,7 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Turn:
+class Permit:
     """`wait`: how long until the text may leave; not `given`: until it may ask again."""
 
     wait: timedelta
@@ -49,32 +49,32 @@ class Turn:
 
 def take(
     connection: Connection, clock: Clock, buckets: Sequence[Bucket], within: timedelta
-) -> Turn:
-    """Take the next turn of all buckets, if it comes `within` that time; in a transaction.
+) -> Permit:
+    """Take the next permit of all buckets, if it comes `within` that time; in a transaction.
 
     The rows are locked until it commits, in the order of their names: two processes that read the
-    same row would give the same turn twice, and two that locked in different orders would wait for
+    same row would give one permit twice, and two that locked in different orders would wait for
     each other.
     """
     if not buckets:
-        return Turn(_NOW, given=True)
+        return Permit(_NOW, given=True)
     ordered = sorted(buckets, key=lambda one: one.name)
     rows = _rows(connection, clock, ordered)
     balances = [_balance(rows[one.name], one) for one in ordered]
     wait = max(_until(*pair, within) for pair in zip(balances, ordered, strict=True))
     if wait > within + _ABOUT:
-        return Turn(wait - within, given=False)
+        return Permit(wait - within, given=False)
     for one in ordered:
         row = rows[one.name]
         values = {
             "the_bucket": one.name,
-            # What is owed from now on, so that the next turn is behind this one.
+            # What is owed from now on, so that the next permit is behind this one.
             "new_tokens": -1 - wait.total_seconds() * one.per_second,
             # A clock that was set back must not be paid for twice when it goes on.
             "new_at": max(row.moment, row.at),
         }
         _WRITE.count(connection, values)
-    return Turn(wait, given=True)
+    return Permit(wait, given=True)
 
 
 def _rows(connection: Connection, clock: Clock, buckets: Sequence[Bucket]) -> dict[str, Row[Any]]:
@@ -91,7 +91,7 @@ def _rows(connection: Connection, clock: Clock, buckets: Sequence[Bucket]) -> di
 
 
 def _until(balance: float, bucket: Bucket, within: timedelta) -> timedelta:
-    """How long until a turn of that cost, where so much is owed.
+    """How long until a permit of that cost, where so much is owed.
 
     What costs more than one comes later by the rest, or it would come too soon behind the others.
     It never waits for longer than anybody would: else it would wait for ever.
@@ -102,12 +102,13 @@ def _until(balance: float, bucket: Bucket, within: timedelta) -> timedelta:
 
 def _balance(row: Row[Any], bucket: Bucket) -> float:
     since = max((row.moment - row.at).total_seconds(), 0.0)
-    return min(0.0, row.tokens + since * bucket.per_second)
+    owed: float = row.tokens + since * bucket.per_second
+    return min(0.0, owed)
 
 
 @lru_cache
 def _locking(clock: Clock, number: int) -> Prepared:
-    names = [bindparam(f"bucket_{one}") for one in range(number)]
+    names: list[BindParameter[str]] = [bindparam(f"bucket_{one}") for one in range(number)]
     found = (
         select(
             rate_bucket.c.name,

@@ -95,7 +95,7 @@ UNPACED_KINDS = ("evening", VOICE, PARTNER)
 NEXT_KINDS = tuple(
     kind for kind in KINDS if kind not in {*FIRST_KINDS, *LAST_KINDS, *UNPACED_KINDS}
 )
-# What became of a message that got no turn at the provider's pace.
+# What became of a message that got no permit at the provider's pace.
 PACED = "pace"
 UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
 # What was held back yesterday is of no use today: a reply, news of a call that was to come, a place
@@ -181,7 +181,9 @@ def deliver_message(
     """Deliver a message if it is due; returns a word for the log: what came of it.
 
     `late`: at the provider's pace its text would come too late, so it goes by its other way, if it
-    has one; else it waits on. Raises nothing for errors of a provider or a network, nor for a message that is faulty.
+    has one; else it waits on.
+
+    Raises nothing for errors of a provider or a network, nor for a message that is faulty.
     """
     try:
         with store.database.transaction() as connection:
@@ -223,11 +225,9 @@ class _Delivery:
                 if looked:
                     return looked
             self._ask_what_line()
-            made = self._make()
+            made = self._with_permit(self._make())
             if isinstance(made, str):
                 return made
-            if not self._has_its_turn(made.body):
-                return PACED
             sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
             return self._note(sid, made.body, "sent")
         except (ProviderRefused, Busy, NoAnswer) as error:
@@ -260,20 +260,20 @@ class _Delivery:
 
     # ------------------------------------------------------------ the provider's pace
 
-    def _has_its_turn(self, body: str) -> bool:
-        """Wait for the turn of a text; False where none is near, and it was put back."""
+    def _with_permit(self, made: _ToSend | str) -> _ToSend | str:
+        """Wait for the permit of a text; where none is near it is put back."""
         pace = self.means.pace
-        if pace is None or not pace.is_set:
-            return True
-        turn = pace.take(self.store, parts(body), first=self.claimed.kind in FIRST_KINDS)
-        if turn.given:
-            if turn.wait:
-                pace.pause(turn.wait.total_seconds())
-            return True
+        if isinstance(made, str) or pace is None or not pace.is_set:
+            return made
+        permit = pace.take(self.store, parts(made.body), first=self.claimed.kind in FIRST_KINDS)
+        if permit.given:
+            if permit.wait:
+                pace.pause(permit.wait.total_seconds())
+            return made
         with self.store.database.transaction() as connection:
             self._give_back(connection)
-            outbox.await_turn(connection, self.store.clock, self.claimed, turn.wait, PACED)
-        return False
+            outbox.await_permit(connection, self.store.clock, self.claimed, permit.wait, PACED)
+        return PACED
 
     # ------------------------------------------------------------ its words and its way
 
@@ -363,7 +363,7 @@ class _Delivery:
             now = store.clock.now()
             if next_call_at(campaign, ready.recipient, now, machine=True) < plan.until:
                 return self._call(connection, plan)
-        outbox.await_turn(connection, store.clock, self.claimed, timedelta(), PACED)
+        outbox.await_permit(connection, store.clock, self.claimed, timedelta(), PACED)
         return PACED
 
     def _text(self, connection: Connection, ready: ReadyNotice, manner: Manner) -> _ToSend | str:

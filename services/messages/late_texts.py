@@ -72,5 +72,9 @@ def look_after(store: Store, messenger: Messenger, means: DeliveryDependencies) 
     told = [deliver_message(store, messenger, one, means, late=True) for one in found]
     rung = told.count("call")
     if rung:
-        log.info("reminders told by call", calls=rung, waits_minutes=int(total.total_seconds() / _MINUTES))
+        log.info(
+            "reminders told by call",
+            calls=rung,
+            waits_minutes=int(total.total_seconds() / _MINUTES),
+        )
     return rung

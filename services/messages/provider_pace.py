@@ -1,12 +1,12 @@
-"""How many texts a second the provider is given: turns before it, not only waits after its refusals.
+"""How many texts a second the provider is given: permits before it, not waits after its refusals.
 
-Each text takes its turn in the database just before it leaves, so that any number of processes keep
-one pace (`models.messages.send_rate`). A turn is given some moments ahead, and its relay waits for
-it. First of all go finished texts, whose people wait with the telephone in the hand: they may take
-turns further ahead than all others, so that while they need the whole pace nobody else has any of
-it. What gets no turn is put back, and no try is counted.
+Each text takes a permit in the database just before it leaves, so that any number of processes
+keep one pace (`models.messages.send_rate`). A permit is given some moments ahead, and its relay
+waits for it. First of all go finished texts, whose people wait with the telephone in the hand: they
+may take permits further ahead than all others, so that while they need the whole pace nobody else
+has any of it. What gets no permit is put back, and no try is counted.
 
-What cannot leave in its time is told otherwise (`is_late`, `services.messages.deliver_message`).
+What cannot leave in its time is told otherwise (`services.messages.late_texts`).
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from models.messages import send_rate
-from models.messages.send_rate import Bucket, Turn
+from models.messages.send_rate import Bucket, Permit
 from services.store import Store
 
 # The buckets: of the account, and of each sender by its name.
 ACCOUNT: Final = "texts"
 _SENDER: Final = "s:"
-# How far ahead turns are given: to the first of all, and to the others. A lease is longer by more
+# How far ahead permits are given: to the first of all, and to the others. A lease is longer by more
 # than the provider's client waits.
 FIRST_AHEAD: Final = timedelta(seconds=3)
 AHEAD: Final = timedelta(seconds=0.6)
-# At the slowest pace the next turn is further away; a relay waits for it no longer than this.
+# At the slowest pace the next permit is further away; a relay waits for it no longer than this.
 LONGEST_AHEAD: Final = timedelta(seconds=6)
 # Where the provider has as many as it may have, nothing is given to it for so long.
 QUEUE_WAIT: Final = timedelta(seconds=5)
 # What lies at the provider is counted anew after this long.
 _COUNTED_FOR: Final = timedelta(seconds=1)
-# A relay that found no turn left looks again after so many seconds.
+# A relay that found no permit left looks again after so many seconds.
 REST: Final = 0.5
 # Where there is no pace a relay has so many in hand.
 UNPACED: Final = 60
@@ -86,21 +86,21 @@ class ProviderPace:
 
     @property
     def at_once(self) -> int:
-        """How many texts a relay has in hand: as many as have turns ahead."""
+        """How many texts a relay has in hand: as many as have permits ahead."""
         if not self.per_second:
             return UNPACED
         return max(1, int(self.per_second * self._ahead(first=False).total_seconds()))
 
-    def take(self, store: Store, parts: int, *, first: bool) -> Turn:
-        """Take the turn of a text of so many parts; `first`: its person waits for it.
+    def take(self, store: Store, parts: int, *, first: bool) -> Permit:
+        """Take the permit of a text of so many parts; `first`: its person waits for it.
 
-        A transaction of its own. `Turn.wait` is what to wait before it leaves.
+        A transaction of its own. `Permit.wait` is what to wait before it leaves.
         """
         if not first and self._is_full(store):
-            return Turn(QUEUE_WAIT, given=False)
+            return Permit(QUEUE_WAIT, given=False)
         buckets = self._buckets(parts)
         if not buckets:
-            return Turn(timedelta(), given=True)
+            return Permit(timedelta(), given=True)
         with store.database.transaction() as connection:
             return send_rate.take(connection, store.clock, buckets, self._ahead(first=first))
 

@@ -301,9 +301,7 @@ def subjects_of(store: Store, number: str) -> Subjects:
     return Subjects(day_of(store), ((NUMBER, of_number), (PREFIX, of_prefix), (DAY, ALL)))
 
 
-def promise_texts(
-    store: Store, *, waits: timedelta, limit: timedelta
-) -> bool:
+def promise_texts(store: Store, *, waits: timedelta, limit: timedelta) -> bool:
     """Say whether texts leave within the `limit`, now that one written now `waits` for so long.
 
     While they do not, whoever books hears or reads it, as when a budget is spent, and the board has

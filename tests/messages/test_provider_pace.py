@@ -17,16 +17,17 @@ from sqlalchemy import insert, select
 import config
 
 from config import BadSettings
-
 from exchange.rest.server import RateLimit
+from jobs import scheduler
+from jobs.scheduler import sweep
 from models.booking.tables import appointment
 from models.clock import Clock, FixedClock
-from models.messages import send_rate
+from models.messages import budgets, send_rate
 from models.messages.tables import message
 from models.prepared import Prepared
 from models.supervision import alerts
 from services.messages import late_texts, spend
-from services.messages.deliver_message import DeliveryDependencies
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.messages.notices import ReadyNotice
 from services.messages.provider_pace import PaceSettings, ProviderPace
 from services.messages.reminders import plan
@@ -62,7 +63,9 @@ class Strict:
     refused: int = 0
 
     def __post_init__(self) -> None:
-        self.limit = RateLimit(lambda: self.per_second, self.clock)
+        # It looks at the time, and lets none pass.
+        clock: Any = self.clock
+        self.limit = RateLimit(lambda: self.per_second, clock)
 
     def send(self, message_id: str, recipient: str, body: str) -> str:
         if self.limit.exceeded():
@@ -83,7 +86,9 @@ def pace_of(made: House, **settings: Any) -> ProviderPace:
     """A process's pace, whose relays let the clock go on instead of waiting."""
     clock = clock_of(made)
     return ProviderPace(
-        PaceSettings(**settings), "AlloRDV", lambda seconds: clock.advance(timedelta(seconds=seconds))
+        PaceSettings(**settings),
+        "AlloRDV",
+        lambda seconds: clock.advance(timedelta(seconds=seconds)),
     )
 
 
@@ -105,8 +110,6 @@ def reminders_wait(made: House, count: int) -> None:
 
 def sweeps(office: Office) -> int:
     """One relay: what it does follows from the clock alone."""
-    from jobs.scheduler import sweep  # noqa: PLC0415
-
     return sweep(office.house.store, office.messenger, office.means, senders=1)
 
 
@@ -178,8 +181,6 @@ def test_while_confirmations_need_the_whole_pace_no_reminder_has_any_of_it(servi
 
 
 def test_a_process_that_is_to_stop_leaves_the_rest(service: House):
-    from jobs.scheduler import sweep  # noqa: PLC0415
-
     provider = Strict(service.clock, 10.0)
     office = office_at(service, provider, pace_of(service, parts_per_second=10.0))
     reminders_wait(service, 50)
@@ -192,12 +193,10 @@ def test_a_process_that_is_to_stop_leaves_the_rest(service: House):
 def test_one_that_cannot_be_tried_holds_up_no_other(
     service: House, monkeypatch: pytest.MonkeyPatch
 ):
-    from jobs import scheduler  # noqa: PLC0415
-
     provider = Strict(service.clock, 10.0)
     office = office_at(service, provider, pace_of(service, parts_per_second=10.0))
     reminders_wait(service, 20)
-    real = scheduler.deliver_message
+    real = deliver_message
 
     def broken(store: Store, messenger: Any, message_id: str, *rest: Any, **more: Any) -> str:
         if message_id == f"{10**6:032x}":
@@ -209,23 +208,23 @@ def test_one_that_cannot_be_tried_holds_up_no_other(
     assert len(provider.taken) == 19
 
 
-# ---------------------------------------------------------------- turns
+# ---------------------------------------------------------------- permits
 
 
 def waits(pace: ProviderPace, store: Store, *parts: int, first: bool = True) -> list[float | None]:
-    """The waits of texts of so many parts, in seconds; None where no turn was given."""
-    turns = [pace.take(store, one, first=first) for one in parts]
-    return [round(turn.wait.total_seconds(), 3) if turn.given else None for turn in turns]
+    """The waits of texts of so many parts, in seconds; None where no permit was given."""
+    permits = [pace.take(store, one, first=first) for one in parts]
+    return [round(permit.wait.total_seconds(), 3) if permit.given else None for permit in permits]
 
 
-def test_turns_come_one_after_the_other_however_long_nothing_left(service: House):
+def test_permits_come_one_after_the_other_however_long_nothing_left(service: House):
     pace = pace_of(service, parts_per_second=10.0)
     assert waits(pace, service.store, 1, 1, 1) == [0, 0.1, 0.2]
     clock_of(service).advance(timedelta(hours=1))
     assert waits(pace, service.store, 1, 1, 1) == [0, 0.1, 0.2]
 
 
-def test_a_text_of_two_parts_takes_two_turns(service: House):
+def test_a_text_of_two_parts_takes_two_permits(service: House):
     pace = pace_of(service, parts_per_second=10.0)
     assert waits(pace, service.store, 1, 2, 1) == [0, 0.2, 0.3]
 
@@ -246,7 +245,7 @@ def test_another_sender_has_a_pace_of_its_own(service: House):
     assert waits(other, service.store, 1, 1) == [0, 0.1]
 
 
-def test_who_waits_for_a_text_may_take_turns_further_ahead(service: House):
+def test_who_waits_for_a_text_may_take_permits_further_ahead(service: House):
     pace = pace_of(service, parts_per_second=10.0)
     assert waits(pace, service.store, *[1] * 7, first=False) == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     assert waits(pace, service.store, 1, first=False) == [None]
@@ -258,7 +257,7 @@ def test_who_waits_for_a_text_may_take_turns_further_ahead(service: House):
     assert waits(pace, service.store, 1, first=False) == [0.6]
 
 
-def test_a_clock_that_is_set_back_gives_no_turn_twice(service: House):
+def test_a_clock_that_is_set_back_gives_no_permit_twice(service: House):
     pace = pace_of(service, parts_per_second=1.0)
     assert waits(pace, service.store, 1) == [0]
     clock_of(service).advance(timedelta(seconds=-30))
@@ -272,22 +271,22 @@ def test_every_pace_ends(service: House, per_second: float):
     """At a slow one a relay waits for longer; the texts have two parts."""
     pace = pace_of(service, parts_per_second=per_second)
     for _ in range(4):
-        turn = pace.take(service.store, 2, first=False)
-        clock_of(service).advance(turn.wait)
-        if not turn.given:
-            turn = pace.take(service.store, 2, first=False)
-        assert turn.given
+        permit = pace.take(service.store, 2, first=False)
+        clock_of(service).advance(permit.wait)
+        if not permit.given:
+            permit = pace.take(service.store, 2, first=False)
+        assert permit.given
 
 
 def taken_at_once(made: House) -> list[float]:
-    """The turns that many threads of two processes get at one moment, in order."""
+    """The permits that many threads of two processes get at one moment, in order."""
     processes = itertools.cycle([pace_of(made, parts_per_second=20.0) for _ in range(2)])
     clock_of(made).advance(timedelta(hours=1))
     waits(pace_of(made, parts_per_second=20.0), made.store, 1)
     paces = list(itertools.islice(processes, 40))
     with ThreadPoolExecutor(THREADS) as threads:
-        turns = list(threads.map(lambda pace: pace.take(made.store, 1, first=True), paces))
-    return sorted(round(turn.wait.total_seconds(), 3) for turn in turns)
+        permits = list(threads.map(lambda pace: pace.take(made.store, 1, first=True), paces))
+    return sorted(round(permit.wait.total_seconds(), 3) for permit in permits)
 
 
 def test_two_processes_at_once_keep_one_pace(service: House):
@@ -305,17 +304,17 @@ def test_without_the_lock_they_do_not(service: House, monkeypatch: pytest.Monkey
         return Prepared(found)
 
     monkeypatch.setattr(send_rate, "_locking", unlocked)
-    turns = min((taken_at_once(service) for _ in range(5)), key=lambda found: len(set(found)))
-    assert len(set(turns)) == 40 if service.database.is_sqlite else len(set(turns)) < 40
+    permits = min((taken_at_once(service) for _ in range(5)), key=lambda found: len(set(found)))
+    assert len(set(permits)) == 40 if service.database.is_sqlite else len(set(permits)) < 40
 
 
-# ---------------------------------------------------------------- what gets no turn
+# ---------------------------------------------------------------- what gets no permit
 
 
-def test_what_gets_no_turn_is_put_back_costs_nothing_and_ages_on(service: House):
-    budgets = Budgets(BudgetSettings(parts_a_day=1000, calls_a_day=1000))
+def test_what_gets_no_permit_is_put_back_costs_nothing_and_ages_on(service: House):
+    gate = Budgets(BudgetSettings(parts_a_day=1000, calls_a_day=1000))
     pace = pace_of(service, parts_per_second=1.0)
-    office = office_at(service, Strict(service.clock, 1.0), pace, budgets=budgets)
+    office = office_at(service, Strict(service.clock, 1.0), pace, budgets=gate)
     for _ in range(4):
         pace.take(service.store, 1, first=True)
     message_id = office.writes(topic=Topic.CONFIRMATION)
@@ -324,7 +323,7 @@ def test_what_gets_no_turn_is_put_back_costs_nothing_and_ages_on(service: House)
     assert (row.state, row.attempts, row.error_code) == ("pending", 0, "pace")
     assert (row.due_at - NOON, row.created_at) == (SECOND, NOON)
     with service.database.statement() as connection:
-        spent = spend.budgets.units_of(connection, spend.day_of(service.store), spend.DAY)
+        spent = budgets.units_of(connection, spend.day_of(service.store), spend.DAY)
     assert spent == 0
     office.later(seconds=1)
     assert office.delivers(message_id) == "sent"
