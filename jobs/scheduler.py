@@ -139,7 +139,8 @@ class _PacedSweep:
         taken = {*self.in_hand.values(), *self.failed}
         found = self._due(UNPACED_KINDS, _AT_ONCE, taken)
         left = room
-        for kinds in (FIRST_KINDS, NEXT_KINDS, LAST_KINDS):
+        others = () if self.pace.is_full(self.store) else (NEXT_KINDS, LAST_KINDS)
+        for kinds in (FIRST_KINDS, *others):
             if left > 0:
                 some = self._due(kinds, left, taken)
                 left -= len(some)

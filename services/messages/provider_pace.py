@@ -96,7 +96,7 @@ class ProviderPace:
 
         A transaction of its own. `Permit.wait` is what to wait before it leaves.
         """
-        if not first and self._is_full(store):
+        if not first and self.is_full(store):
             return Permit(QUEUE_WAIT, given=False)
         buckets = self._buckets(parts)
         if not buckets:
@@ -126,8 +126,8 @@ class ProviderPace:
         # One may be on its way while the next waits.
         return min(max(least, timedelta(seconds=2 / self.per_second)), LONGEST_AHEAD)
 
-    def _is_full(self, store: Store) -> bool:
-        """Whether as many parts lie at the provider as may."""
+    def is_full(self, store: Store) -> bool:
+        """Whether as many parts lie at the provider as may: then finished texts alone leave."""
         most = self.settings.queue_most
         if not most:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from jobs import scheduler
 from jobs.scheduler import sweep
 from models.booking.tables import appointment
 from models.clock import Clock, FixedClock
+from models.database import Database
 from models.messages import budgets, send_rate
 from models.messages.tables import message
 from models.prepared import Prepared
@@ -37,6 +39,7 @@ from services.ports import Busy
 from services.store import Store
 from tests.calls.telephone import Post
 from tests.online.visitors import Visitor
+from tests.operations.test_production_settings import FIT
 from tests.support.house import MOBILE, NOON, House, a_mobile, house, mornings
 from tests.support.office import Office
 from tests.support.rows import clock_of, rows_of
@@ -293,6 +296,34 @@ def test_two_processes_at_once_keep_one_pace(service: House):
     assert taken_at_once(service) == [round(0.05 * number, 3) for number in range(1, 41)]
 
 
+def test_two_relays_at_once_send_at_one_pace(service: House, database_url: str):
+    """Each with connections of its own: through everything that a delivery does."""
+    office = Office(service, None)
+    ids = [office.writes(a_mobile(number), topic=Topic.CONFIRMATION) for number in range(40)]
+    waited: list[float] = []
+    relays = []
+    for _ in range(2):
+        own = Database(database_url)
+        pace = ProviderPace(PaceSettings(parts_per_second=20.0), "AlloRDV", waited.append)
+        made = office_at(service, Strict(service.clock, 1000.0), pace)
+        relays.append((own, replace(service.store, database=own), made))
+    together = threading.Barrier(THREADS, timeout=30)
+
+    def works(number: int) -> list[str]:
+        _, store, made = relays[number % 2]
+        together.wait()
+        mine = ids[number::THREADS]
+        return [deliver_message(store, made.messenger, one, made.means) for one in mine]
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        results = [word for words in threads.map(works, range(THREADS)) for word in words]
+    for own, _, _ in relays:
+        own.dispose()
+    assert results == ["sent"] * 40
+    # The first one need not wait.
+    assert sorted(round(one, 3) for one in waited) == [round(0.05 * n, 3) for n in range(1, 40)]
+
+
 def test_without_the_lock_they_do_not(service: House, monkeypatch: pytest.MonkeyPatch):
     """The test above would see it. SQLite has one writer at a time, with or without it."""
     locking = send_rate._locking
@@ -342,6 +373,20 @@ def test_what_lies_at_the_provider_holds_up_reminders_alone(service: House):
     # Reports that are lost stop nothing for ever.
     office.later(minutes=11)
     assert office.delivers(reminder) == "sent"
+
+
+def test_while_the_provider_has_as_many_as_may_be_a_sweep_leaves_the_others_alone(service: House):
+    provider = Strict(service.clock, 1000.0)
+    office = office_at(service, provider, pace_of(service, queue_most=3))
+    reminders_wait(service, 50)
+    confirmation = office.writes(topic=Topic.CONFIRMATION)
+    # The count is a second old at the most, and this clock stands still.
+    sweeps(office)
+    office.later(seconds=1)
+    assert sweeps(office) == 0
+    waiting = select(message.c.state).where(message.c.state == "pending", message.c.attempts == 0)
+    assert len(rows_of(service.database, waiting)) == 51 - len(provider.taken)
+    assert office.state(confirmation) == "sent"
 
 
 # ---------------------------------------------------------------- what is late is told otherwise
@@ -464,3 +509,14 @@ def test_a_pace_that_no_relay_waits_for_is_refused(name: str):
 
 def test_in_development_there_is_no_pace():
     assert not make_pace(config.load()).is_set
+
+
+def test_in_production_a_sender_has_the_pace_that_a_name_is_granted_unless_it_is_said():
+    def of(**said: Any) -> float:
+        settings = {name.lower(): value for name, value in FIT.items()}
+        return make_pace(config.load(**settings, **said)).per_second
+
+    assert of() == 10.0
+    assert of(sms_sender_parts_per_second=100.0) == 100.0
+    assert of(sms_sender_parts_per_second=0, sms_per_second=30.0) == 30.0
+    assert of(sms_sender_parts_per_second=0) == 0
