@@ -55,12 +55,16 @@ def make(store: Store, account: Callable[[], ProviderAccount], wanted: Wanted) -
         if not plan.changes:
             told = "Nothing is to be set."
         elif yes:
-            told = f"{len(plan.changes)} fields were set."
+            told = f"{_fields(plan.changes)} set."
         else:
-            told = f"A dry run: nothing was set. With --yes these {len(plan.changes)} fields are."
+            told = f"A dry run: nothing was set. With --yes {_fields(plan.changes)} set."
         _end(plan.hindered, told)
 
     return group
+
+
+def _fields(changes: list[Change]) -> str:
+    return "1 field is" if len(changes) == 1 else f"{len(changes)} fields are"
 
 
 def _line(one: Finding) -> str:

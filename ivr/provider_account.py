@@ -60,6 +60,10 @@ class TwilioAccount:
             fraud=bool(found.high_risk_tollfraud_numbers_enabled),
         )
 
+    def queues(self) -> Mapping[str, int]:
+        found = self._ask(self._client.queues.list)
+        return {str(one.friendly_name): int(one.max_size or 0) for one in found}
+
     def set_leads(self, sid: str, leads: Mapping[str, str]) -> None:
         self._ask(lambda: self._client.incoming_phone_numbers(sid).update(**leads))
 

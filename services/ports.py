@@ -117,6 +117,10 @@ class ProviderAccount(Protocol):
         """Whom the account may ring in a region (ISO 3166); None: not known there by itself."""
         ...
 
+    def queues(self) -> Mapping[str, int]:
+        """How many callers each queue of the account takes, by its name."""
+        ...
+
     def set_leads(self, sid: str, leads: Mapping[str, str]) -> None:
         """Set these addresses and methods of a number, by their names at the provider."""
         ...

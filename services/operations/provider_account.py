@@ -151,6 +151,7 @@ def check(account: ProviderAccount, wanted: Wanted) -> list[Finding]:
         lambda: _replies(account, wanted),
         lambda: _caller_id(account, wanted),
         lambda: _permissions(account, wanted),
+        lambda: _queues(account),
     )
     for part in parts:
         try:
@@ -392,6 +393,15 @@ def _permissions(account: ProviderAccount, wanted: Wanted) -> Iterator[Finding]:
             f"Premium numbers or ranges of fraud may be rung in {', '.join(risky)}. The service"
             " rings none; close them, and nobody who steals the key can."
         )
+
+
+def _queues(account: ProviderAccount) -> Iterator[Finding]:
+    found = account.queues()
+    if found:
+        told = ", ".join(f"{name} ({most})" for name, most in sorted(found.items()))
+        yield _good(f"Queues of callers, and how many each takes: {told}.")
+    else:
+        yield _note("There is no queue of callers yet: `flask dispatcher` makes them at its start.")
 
 
 def _pace(wanted: Wanted) -> Finding:

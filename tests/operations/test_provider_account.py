@@ -21,6 +21,7 @@ from tests.messages.conftest import INBOX
 from tests.support.house import BASE, House, house
 from tests.support.office import Provider
 from tests.support.rows import rows_of
+from wiring_parts import make_control
 
 NUMBER = "+33974750001"
 OTHERS = "+33142000000"
@@ -187,6 +188,13 @@ def test_a_short_national_number_is_looked_at_by_hand(service: House, connected:
     assert runs(service, "connect", "--yes")[0] == 0
 
 
+def test_its_queues_are_told(service: House, connected: Account):
+    assert "note    There is no queue of callers yet" in runs(service, "check")[1]
+    make_control(service.settings).make_queue("national-fr", 400)
+    said = runs(service, "check")[1]
+    assert "ok      Queues of callers, and how many each takes: national-fr (400)." in said
+
+
 def test_a_part_of_an_account_has_no_balance(service: House, connected: Account):
     connected.balance = None
     status, said = runs(service, "check")
@@ -206,7 +214,7 @@ def test_it_is_said_what_would_be_set_and_nothing_is(service: House, account: Ac
         f"{NUMBER} voice_url: (empty) → {CALLS}",
         f"{NUMBER} voice_fallback_url: (empty) → {ELSEWHERE}",
         f"{NUMBER} status_callback: (empty) → {BASE}/voice/status",
-        "A dry run: nothing was set. With --yes these 3 fields are.",
+        "A dry run: nothing was set. With --yes 3 fields are set.",
     ]
     assert json.dumps(account.numbers) == before
     assert rows_of(service.database, select(staff_act)) == []
@@ -214,7 +222,7 @@ def test_it_is_said_what_would_be_set_and_nothing_is(service: House, account: Ac
 
 def test_it_is_set_once_and_recorded_as_an_operators_act(service: House, account: Account):
     status, said = runs(service, "connect", "--yes")
-    assert (status, said.splitlines()[-1]) == (0, "3 fields were set.")
+    assert (status, said.splitlines()[-1]) == (0, "3 fields are set.")
     ((sid, number),) = account.numbers.items()
     assert (number["voice_url"], number["voice_method"]) == (CALLS, "POST")
     (act,) = rows_of(service.database, select(staff_act))
@@ -230,7 +238,7 @@ def test_it_is_set_once_and_recorded_as_an_operators_act(service: House, account
 def test_only_what_is_wrong_is_set(service: House, connected: Account):
     _change(connected, voice_method="GET", friendly_name="Ligne nationale", sms_url="https://a.b/c")
     _, said = runs(service, "connect", "--yes")
-    assert said.splitlines() == [f"{NUMBER} voice_method: GET → POST", "1 fields were set."]
+    assert said.splitlines() == [f"{NUMBER} voice_method: GET → POST", "1 field is set."]
     (number,) = connected.numbers.values()
     assert (number["friendly_name"], number["sms_url"]) == ("Ligne nationale", "https://a.b/c")
 
