@@ -394,7 +394,9 @@ def test_while_the_provider_has_as_many_as_may_be_a_sweep_leaves_the_others_alon
 
 @pytest.fixture
 def town(service: House) -> House:
-    service.opens_centre("1", starts=mornings(34, first=8), capacity=5)
+    """Appointments at five in the afternoon."""
+    afternoons = [one.replace(hour=16) for one in mornings(34, first=8)]
+    service.opens_centre("1", starts=afternoons, capacity=5)
     return service
 
 
@@ -458,16 +460,23 @@ def test_a_pace_that_is_taken_away_makes_nothing_late(town: House):
     assert alerts_of(town) == []
 
 
-def test_a_reminder_that_no_text_brings_in_time_is_told_by_call(town: House):
-    """What waits takes longer than until the appointment, which is tomorrow at ten."""
-    post = slow_post(town)
-    call = town.phone(MOBILE).goes_to("reach").presses("1").goes_to("reference").presses("1")
+def in_three_hours(made: House) -> None:
+    """Somebody has an appointment then, and their reminder of yesterday has not left."""
+    call = made.phone(MOBILE).goes_to("reach").presses("1").goes_to("reference").presses("1")
     assert call.ended_normally
-    (booked,) = rows_of(town.database, select(appointment.c.start_at))
-    clock_of(town).advance(booked.start_at - timedelta(hours=25) - NOON)
-    plan(town.store, [town.campaign])
+    (booked,) = rows_of(made.database, select(appointment.c.start_at))
+    clock = clock_of(made)
+    clock.advance(booked.start_at - timedelta(hours=27) - NOON)
+    assert plan(made.store, [made.campaign]) == 1
+    clock.advance(timedelta(hours=24))
+
+
+def test_a_reminder_that_no_text_brings_in_time_is_told_by_call(town: House):
+    """What waits takes two hours, and the appointment is in three."""
+    post = slow_post(town)
+    in_three_hours(town)
     assert looks(post) == 0
-    reminders_wait(town, 20_000)
+    reminders_wait(town, 1440)
     assert looks(post) == 1
     assert looks(post) == 0
     assert ("reminder", "sent", "call") in post.messages("reminder")
@@ -475,14 +484,10 @@ def test_a_reminder_that_no_text_brings_in_time_is_told_by_call(town: House):
     assert post.texts.sent == []
 
 
-def test_a_reminder_of_another_week_waits_for_its_text(town: House):
+def test_a_reminder_whose_text_comes_in_time_waits_for_it(town: House):
     post = slow_post(town, parts_per_second=1.0)
-    call = town.phone(MOBILE).goes_to("reach").presses("1").goes_to("reference").presses("1")
-    assert call.ended_normally
-    (booked,) = rows_of(town.database, select(appointment.c.start_at))
-    clock_of(town).advance(booked.start_at - timedelta(hours=25) - NOON)
-    plan(town.store, [town.campaign])
-    reminders_wait(town, 20_000)
+    in_three_hours(town)
+    reminders_wait(town, 1440)
     assert looks(post) == 0
 
 
