@@ -72,6 +72,8 @@ FOLLOWS = {FOLLOW_UP: "follows:", RESEND: "resend:"}
 SETTLE = timedelta(minutes=1)
 # The code of a message that a budget holds back.
 HELD = "budget"
+# The code of a message whose person, once rung, wanted no more calls about that booking.
+NOT_WANTED = "not wanted"
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 import config
 
@@ -25,6 +25,7 @@ from models.booking.tables import appointment
 from models.clock import Clock, FixedClock
 from models.database import Database
 from models.messages import budgets, send_rate
+from models.messages.outbox import NOT_WANTED
 from models.messages.tables import message
 from models.prepared import Prepared
 from models.supervision import alerts
@@ -42,7 +43,7 @@ from tests.online.visitors import Visitor
 from tests.operations.test_production_settings import FIT
 from tests.support.house import MOBILE, NOON, House, a_mobile, house, mornings
 from tests.support.office import Office
-from tests.support.rows import clock_of, rows_of
+from tests.support.rows import change, clock_of, rows_of
 from wiring_delivery import make_pace
 
 SECOND = timedelta(seconds=1)
@@ -482,6 +483,15 @@ def test_a_reminder_that_no_text_brings_in_time_is_told_by_call(town: House):
     assert ("reminder", "sent", "call") in post.messages("reminder")
     assert len(post.entries()) == 1
     assert post.texts.sent == []
+
+
+def test_whoever_wanted_no_more_calls_is_not_rung_about_it(town: House):
+    post = slow_post(town)
+    in_three_hours(town)
+    confirmed = message.c.topic == str(Topic.CONFIRMATION)
+    change(town.database, update(message).where(confirmed).values(error_code=NOT_WANTED))
+    reminders_wait(town, 1440)
+    assert looks(post) == 0
 
 
 def test_a_reminder_whose_text_comes_in_time_waits_for_it(town: House):
