@@ -57,6 +57,10 @@ _REQUIRED_IN_PRODUCTION = (
     "campaign",
 )
 
+# What the provider grants a sender with a name, and many numbers, unless it agreed to more.
+PARTS_PER_SECOND_OF_A_NAME = 10.0
+SLOWEST_PACE = 0.2
+
 
 # Of production, where nothing else is said.
 DRAIN_SECONDS = 5.0
@@ -120,6 +124,9 @@ class Settings(BaseSettings):
     twilio_twiml_app_sid: str = ""
     # The number that people call, in international form, or a short one of three to six digits.
     national_number: str = ""
+    # Where the document of `flask deploy fallback` lies, at another origin: the provider asks there
+    # when we do not answer. Empty: our own /voice/fallback.
+    voice_fallback_url: str = ""
     # What people see when we ring them: E.164, and no mobile.
     outbound_caller_id: str = ""
     # Calls that the account may begin in a second; the provider grants more on request.
@@ -133,6 +140,15 @@ class Settings(BaseSettings):
     # and their minutes. 0: by the size of the campaign (services/messages/spend.py). Beyond them a
     # text is held back and told otherwise, and a call waits.
     sms_parts_per_day: int = Field(default=0, ge=0, le=100_000_000)
+    # Texts that the account may hand to the provider in a second, and parts of texts that its
+    # sender may send in one; all processes together keep to it. 0: no pace. Parts that are not
+    # said: none in development; in production what the provider grants a name.
+    sms_per_second: float = Field(default=0.0, ge=0, le=1000)
+    sms_sender_parts_per_second: float | None = Field(default=None, ge=0, le=1000)
+    # Parts of texts that may lie at the provider without a report before reminders wait. 0: any.
+    sms_queue_most: int = Field(default=0, ge=0, le=10_000_000)
+    # Minutes: a confirmation that would leave later is not promised.
+    sms_late_minutes: float = Field(default=10.0, gt=0, le=1440)
     sms_euros_per_day: float = Field(default=0.0, ge=0, le=10_000_000)
     sms_parts_per_number: int = Field(default=20, ge=4, le=1_000_000)
     sms_parts_per_client: int = Field(default=0, ge=0, le=100_000_000)
@@ -232,37 +248,8 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"ENVIRONMENT is production and these settings are missing: {names}"
                 )
-            if "drain_seconds" not in self.model_fields_set:
-                self.drain_seconds = DRAIN_SECONDS
-        if self.simulator_port is None:
-            self.simulator_port = self.port + 10
-        defaults = {
-            "database_url": f"sqlite:///{VAR / 'allo.sqlite3'}",
-            "redis_url": f"unix://{VAR / 'redis.sock'}",
-            "bind_address": (
-                "0.0.0.0" if self.environment == "production" else "127.0.0.1"  # noqa: S104
-            ),
-            "public_base_url": f"http://127.0.0.1:{self.port}",
-            "secret_key": DEVELOPMENT_SECRET,
-            "data_keys": DEVELOPMENT_DATA_KEY,
-            "twilio_account_sid": DEVELOPMENT_ACCOUNT_SID,
-            "twilio_auth_token": DEVELOPMENT_AUTH_TOKEN,
-            "twilio_api_base_url": (
-                "https://api.twilio.com"
-                if self.environment == "production"
-                else f"http://127.0.0.1:{self.simulator_port}"
-            ),
-            "national_number": DEVELOPMENT_NUMBER,
-            "outbound_caller_id": DEVELOPMENT_NUMBER,
-            "sms_sender": "AlloRDV",
-            "campaign": str(ROOT / "campaigns" / "demonstration.toml"),
-            "feed_folder": str(VAR / "feed"),
-            "traces_secret": self.secret_key or DEVELOPMENT_SECRET,
-            "traces_anchor_file": self._anchor_file(),
-        }
-        for name, default in defaults.items():
-            if not getattr(self, name):
-                setattr(self, name, default)
+        self._fill_in()
+        self._check_pace()
         if self.public_base_url.endswith("/"):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
         self._check_bind_address()
@@ -278,6 +265,41 @@ class Settings(BaseSettings):
                 raise ValueError("\n".join(f"{sentence}." for sentence in unfit))
         return self
 
+    def _fill_in(self) -> None:
+        """Give what nobody said its default, which may depend on what somebody did say."""
+        is_production = self.environment == "production"
+        if is_production and "drain_seconds" not in self.model_fields_set:
+            self.drain_seconds = DRAIN_SECONDS
+        if self.simulator_port is None:
+            self.simulator_port = self.port + 10
+        defaults = {
+            "database_url": f"sqlite:///{VAR / 'allo.sqlite3'}",
+            "redis_url": f"unix://{VAR / 'redis.sock'}",
+            "bind_address": "0.0.0.0" if is_production else "127.0.0.1",  # noqa: S104
+            "public_base_url": f"http://127.0.0.1:{self.port}",
+            "secret_key": DEVELOPMENT_SECRET,
+            "data_keys": DEVELOPMENT_DATA_KEY,
+            "twilio_account_sid": DEVELOPMENT_ACCOUNT_SID,
+            "twilio_auth_token": DEVELOPMENT_AUTH_TOKEN,
+            "twilio_api_base_url": (
+                "https://api.twilio.com"
+                if is_production
+                else f"http://127.0.0.1:{self.simulator_port}"
+            ),
+            "national_number": DEVELOPMENT_NUMBER,
+            "outbound_caller_id": DEVELOPMENT_NUMBER,
+            "sms_sender": "AlloRDV",
+            "campaign": str(ROOT / "campaigns" / "demonstration.toml"),
+            "feed_folder": str(VAR / "feed"),
+            "traces_secret": self.secret_key or DEVELOPMENT_SECRET,
+            "traces_anchor_file": self._anchor_file(),
+        }
+        for name, default in defaults.items():
+            if not getattr(self, name):
+                setattr(self, name, default)
+        if self.sms_sender_parts_per_second is None:
+            self.sms_sender_parts_per_second = PARTS_PER_SECOND_OF_A_NAME if is_production else 0.0
+
     def _check_bind_address(self) -> None:
         """Raises ValueError. The server takes no names."""
         try:
@@ -286,6 +308,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "BIND_ADDRESS must be an address of this machine, as 127.0.0.1, 0.0.0.0 or ::"
             ) from None
+
+    def _check_pace(self) -> None:
+        """Raises ValueError. At a slower one a text would wait for longer than a relay does."""
+        paces = {
+            "SMS_PER_SECOND": self.sms_per_second,
+            "SMS_SENDER_PARTS_PER_SECOND": self.sms_sender_parts_per_second or 0.0,
+        }
+        for name, pace in paces.items():
+            if 0 < pace < SLOWEST_PACE:
+                raise ValueError(f"{name} must be 0 (no pace) or at least {SLOWEST_PACE}")
 
     def _check_caller_id(self) -> None:
         """Raises ValueError. Mobile numbers are forbidden to automatic systems and call centres.

@@ -47,6 +47,7 @@ class Given(Protocol):
     twilio_api_key_sid: str
     twilio_api_key_secret: str
     national_number: str
+    voice_fallback_url: str
     sms_sender: str
     sms_parts_per_day: int
     unproved_per_address: int
@@ -91,6 +92,7 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
         lambda: _database("DATABASE_URL", given.database_url),
         lambda: _replica(given.replica_database_url),
         lambda: _redis(given.redis_url),
+        lambda: _fallback(given.voice_fallback_url),
         lambda: _told_to(
             "ALERT_WEBHOOK_URL", given.alert_webhook_url, given.alert_webhook_private_host
         ),
@@ -115,6 +117,16 @@ def _address(url: str) -> Iterator[str]:
         yield "PUBLIC_BASE_URL must be an address alone: no name, password, ? or # in it"
     elif _is_private(parts.hostname):
         yield "PUBLIC_BASE_URL names a host that the provider and callers cannot reach"
+
+
+def _fallback(url: str) -> Iterator[str]:
+    parts = _split(url)
+    if not url:
+        return
+    if parts is None or parts.scheme != "https" or _is_private(parts.hostname or ""):
+        yield (
+            "VOICE_FALLBACK_URL must begin with https:// and name a host that the provider reaches"
+        )
 
 
 def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:

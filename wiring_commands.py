@@ -26,6 +26,7 @@ import commands.partners
 import commands.person
 import commands.processes
 import commands.prompts
+import commands.provider
 import commands.public
 import commands.queues
 import commands.setup
@@ -37,6 +38,7 @@ import config
 import web.operations.assets
 
 from commands import operator
+from ivr.twiml import TEXT_OVERRIDES, Addresses
 from jobs import feeds, partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
 from jobs.smart_feed import feed_tasks
@@ -52,6 +54,7 @@ from services.operations.demonstration_people import add_people
 from services.operations.erase_at_provider import erase_at_provider
 from services.operations.going_live import Installation
 from services.operations.person_rights import finish_all
+from services.operations.provider_account import STATUS, VOICE, VOICE_FALLBACK, Wanted
 from services.operations.set_up import SetUp
 from services.operations.shared_assets import share
 from services.ports import CallControl
@@ -60,8 +63,10 @@ from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
+from wiring_delivery import make_pace
 from wiring_parts import (
     Parts,
+    make_account,
     make_chainer,
     make_control,
     make_ports,
@@ -69,6 +74,8 @@ from wiring_parts import (
     refuse_wrong_keys,
 )
 
+# France and its overseas départements, whose callers are rung; Saint-Pierre-et-Miquelon as well.
+FRENCH_REGIONS = ("FR", "GP", "MQ", "GF", "RE", "YT", "PM")
 # Seconds.
 PACE_EVERY = 1
 STATE_EVERY = 5
@@ -119,7 +126,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
         commands.public.make_incidents(store),
         commands.keys.make(store, config.change_file),
-        commands.messages.make(store),
+        commands.messages.make(store, make_pace(settings)),
         commands.operations.make(life),
         commands.partners.make(store.database, store.clock, settings.partners),
         commands.person.make(store, campaigns.by_name, lambda: make_records(settings)),
@@ -132,6 +139,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         ),
         commands.processes.make_worker(settings.redis_url, ports),
         commands.prompts.make(),
+        commands.provider.make(store, lambda: make_account(settings), _wanted(settings)),
         commands.queues.make(store, control),
         _make_setup(parts, life, keys_fit),
         commands.slots.make(
@@ -174,6 +182,28 @@ def _make_setup(parts: Parts, life: CentreLife, keys_fit: Callable[[], None]) ->
 def _share_assets(parts: Parts) -> int:
     theirs, names = config.VAR / "static", frozenset(commands.assets.FILES)
     return share(parts.store, web.operations.assets.files(theirs, names))
+
+
+def _wanted(settings: config.Settings) -> Wanted:
+    """What the settings need at the provider."""
+    base = settings.public_base_url
+    addresses = Addresses(base)
+    return Wanted(
+        national_number=settings.national_number,
+        caller_id=settings.outbound_caller_id,
+        sender=settings.sms_sender,
+        reply_number=settings.sms_reply_number,
+        leads={
+            VOICE: addresses.at("/voice/incoming"),
+            VOICE_FALLBACK: settings.voice_fallback_url or f"{base}/voice/fallback",
+            STATUS: f"{base}/voice/status",
+        },
+        sms=f"{base}/sms/incoming{TEXT_OVERRIDES}",
+        public_base_url=base,
+        regions=(*FRENCH_REGIONS, *settings.regions_also_served()),
+        calls_per_second=settings.calls_per_second,
+        texts_per_second=make_pace(settings).per_second,
+    )
 
 
 def _make_feed(parts: Parts) -> SmartFeed:

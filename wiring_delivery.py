@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import config
 
@@ -11,6 +12,7 @@ from services.booking import stand_in
 from services.messages import change_notices, reminders, resend
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.notices import Render
+from services.messages.provider_pace import PaceSettings, ProviderPace
 from services.messages.spend import Budgets, BudgetSettings
 from services.partners.deliver import OrderProcessor
 from services.ports import LineTypes
@@ -50,7 +52,20 @@ def make_delivery_dependencies(
         line_types=line_types,
         budgets=make_budgets(settings),
         partner=partner,
+        pace=make_pace(settings),
     )
+
+
+def make_pace(settings: config.Settings) -> ProviderPace:
+    """How many texts a second leave, by the operator's settings."""
+    given = PaceSettings(
+        texts_per_second=settings.sms_per_second,
+        parts_per_second=settings.sms_sender_parts_per_second or 0.0,
+        queue_most=settings.sms_queue_most,
+        late_after=timedelta(minutes=settings.sms_late_minutes),
+        calls_per_second=settings.calls_per_second,
+    )
+    return ProviderPace(given, settings.sms_sender)
 
 
 def make_budgets(settings: config.Settings) -> Budgets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ from commands.wishes import yes_option
 from flows.understanding import COUNTRY_ZONE
 from models.messages import messages
 from models.messages.messages import MessageRow
+from services.messages.late_texts import waiting
+from services.messages.provider_pace import ProviderPace
 from services.messages.resend import NotAgain, ResendPlan, carry_out, plan_one, plan_topic
 from services.messages.topics import Topic
 from services.store import Store
@@ -25,8 +28,8 @@ _SPAN = re.compile(r"(\d{1,4})([hd])")
 COLUMNS = ("month", "topic", "texts", "parts", "calls", "minutes")
 
 
-def make(store: Store) -> click.Group:
-    """The group `messages`."""
+def make(store: Store, pace: ProviderPace) -> click.Group:
+    """The group `messages`; `pace` is that of texts at the provider."""
 
     @click.group("messages")
     def group() -> None:
@@ -35,13 +38,13 @@ def make(store: Store) -> click.Group:
         Nothing here shows to whom a message goes or what it says.
         """
 
-    _add_sending(group, store)
+    _add_sending(group, store, pace)
     _add_held(group, store)
     _add_costs(group, store)
     return group
 
 
-def _add_sending(group: click.Group, store: Store) -> None:
+def _add_sending(group: click.Group, store: Store, pace: ProviderPace) -> None:
     @group.command("pending", epilog="Example: flask messages pending --topic reminder")
     @click.option("--topic", type=_TOPIC, help="Only about this.")
     @click.option(
@@ -64,7 +67,7 @@ def _add_sending(group: click.Group, store: Store) -> None:
         total = sum(counts.values())
         if len(found) < total:
             told += f"; the {len(found)} longest due are shown"
-        click.echo(f"{total} messages wait{': ' if told else ''}{told}")
+        click.echo(f"{total} messages wait{': ' if told else ''}{told}{_how_long(store, pace)}")
 
     @group.command(
         "resend",
@@ -151,6 +154,15 @@ def _add_costs(group: click.Group, store: Store) -> None:
         calls, minutes = sum(one.calls for one in found), sum(one.minutes for one in found)
         told = f"{month}: {texts} texts in {parts} parts, {calls} calls of {minutes} minutes"
         click.echo(told, err=True)
+
+
+def _how_long(store: Store, pace: ProviderPace) -> str:
+    """A line that says when it will have left; empty where there is no pace."""
+    if not pace.per_second:
+        return ""
+    _, all_left = waiting(store, pace)
+    minutes = math.ceil(all_left / timedelta(minutes=1))
+    return f"\nAt {pace.per_second:g} texts a second what is due has left in {minutes} minutes"
 
 
 def _line(one: MessageRow) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -94,23 +95,42 @@ class TwilioMessenger:
                 created = found.date_created
                 if found.body == body and (created is None or created >= since - CLOCK_MARGIN):
                     return str(found.sid)
-        except (TwilioRestException, requests.RequestException) as error:
+        except (TwilioException, requests.RequestException) as error:
             raise translated(error, self._http) from error
         return None
 
 
 def translated(error: Exception, http: RedirectedHttpClient) -> Exception:
     """An error of the provider's client in words of services.ports."""
-    if isinstance(error, TwilioRestException):
-        code = str(error.code or error.status)
-        if error.status == _TOO_MANY:
+    if isinstance(error, TwilioException):
+        status, code = _told(error)
+        if status == _TOO_MANY:
             return Busy(code, http.retry_after)
-        return NoAnswer(code) if error.status >= _SERVER_ERROR else ProviderRefused(code)
+        refused = 0 < status < _SERVER_ERROR
+        return ProviderRefused(code, status) if refused else NoAnswer(code)
     # Not connected means not sent; everything else may have arrived.
     not_connected = isinstance(error, requests.ConnectTimeout) or (
         isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)
     )
     return Busy("unreachable") if not_connected else NoAnswer(type(error).__name__)
+
+
+def _told(error: TwilioException) -> tuple[int, str]:
+    """The status and the code of an answer; 0 where there was none that could be read.
+
+    Of a list, the client gives the answer itself instead of what it says.
+    """
+    if isinstance(error, TwilioRestException):
+        return error.status, str(error.code or error.status)
+    answer = error.args[-1] if error.args else None
+    if not isinstance(answer, Response):
+        return 0, type(error).__name__
+    try:
+        found = json.loads(answer.text)
+    except ValueError:
+        found = None
+    code = found.get("code") if isinstance(found, dict) else None
+    return answer.status_code, str(code or answer.status_code)
 
 
 def _seconds(value: str | None) -> timedelta | None:

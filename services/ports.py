@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,11 +14,12 @@ from models.partners.bookings import OrderedPerson
 
 
 class ProviderRefused(Exception):
-    """The provider said no, and would again: `code` is its own."""
+    """The provider said no, and would again: `code` is its own, `status` that of HTTP, if known."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, status: int = 0) -> None:
         super().__init__(code)
         self.code = code
+        self.status = status
 
 
 class Busy(Exception):
@@ -53,6 +55,74 @@ class ProviderRecords(Protocol):
 
         Raises Refused (as for a call that has not ended), Busy, NoAnswer.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """What the account is, in the provider's words: active, suspended, closed; Trial, Full."""
+
+    status: str
+    type: str
+
+
+@dataclass(frozen=True)
+class OwnedNumber:
+    """A number of the account (E.164), what it can, and where it leads.
+
+    `leads` are addresses and methods by their names at the provider (`services.operations.
+    provider_account.FIELDS`). An application or a trunk takes its calls or texts elsewhere.
+    """
+
+    sid: str
+    number: str
+    voice: bool
+    sms: bool
+    leads: Mapping[str, str]
+    voice_application: str = ""
+    sms_application: str = ""
+    trunk: str = ""
+
+
+@dataclass(frozen=True)
+class CountryPermission:
+    """Which numbers of a country may be rung: ordinary ones, premium ones, ranges of fraud."""
+
+    ordinary: bool
+    special: bool
+    fraud: bool
+
+
+class ProviderAccount(Protocol):
+    """Looks at the account, and sets where its numbers lead. For an operator's commands.
+
+    It buys, releases and removes nothing. Every method raises Refused, Busy, NoAnswer.
+    """
+
+    def state(self) -> AccountState: ...
+
+    def balance(self) -> tuple[float, str]:
+        """What is left, and the currency."""
+        ...
+
+    def number(self, number: str) -> OwnedNumber | None:
+        """A number (E.164) that is the account's own."""
+        ...
+
+    def is_verified(self, number: str) -> bool:
+        """Whether a number (E.164) of somebody else may be shown."""
+        ...
+
+    def permission(self, region: str) -> CountryPermission | None:
+        """Whom the account may ring in a region (ISO 3166); None: not known there by itself."""
+        ...
+
+    def queues(self) -> Mapping[str, int]:
+        """How many callers each queue of the account takes, by its name."""
+        ...
+
+    def set_leads(self, sid: str, leads: Mapping[str, str]) -> None:
+        """Set these addresses and methods of a number, by their names at the provider."""
         ...
 
 

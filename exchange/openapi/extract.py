@@ -1,20 +1,24 @@
-"""Cut the two published schemas down to what the simulator checks requests and documents against.
+"""Cut the published schemas down to what the simulator checks requests and documents against.
 
     python -m exchange.openapi.extract --openapi twilio_api_v2010.json --twiml twiml_schema.json
+    python -m exchange.openapi.extract --voice twilio_voice_v1.json
 
-The first is Twilio's OpenAPI description (github.com/twilio/twilio-oai, MIT). The second lists
-verbs, attributes and enumerations as the SDKs name them (twilio-python and twilio-node, MIT); it
-is rewritten here in the names that stand in an XML document.
+`--openapi` and `--voice` are Twilio's OpenAPI descriptions (github.com/twilio/twilio-oai, MIT; the
+second is in the npm package twilio-cli-core, too). `--twiml` lists verbs, attributes and
+enumerations as the SDKs name them (twilio-python and twilio-node, MIT); it is rewritten here in the
+names that stand in an XML document.
 """
 
 import argparse
 import json
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 OPENAPI_EXTRACT = HERE / "twilio_api_v2010_extract.json"
+VOICE_EXTRACT = HERE / "twilio_voice_v1_extract.json"
 TWIML_EXTRACT = HERE.parent / "twiml_schema.json"
 
 ACCOUNT = "/2010-04-01/Accounts/{AccountSid}"
@@ -35,7 +39,13 @@ KEPT_OPERATIONS = {
         "post",
         "delete",
     ),
+    "/2010-04-01/Accounts/{Sid}.json": ("get",),
+    f"{ACCOUNT}/Balance.json": ("get",),
+    f"{ACCOUNT}/IncomingPhoneNumbers.json": ("get",),
+    f"{ACCOUNT}/IncomingPhoneNumbers/{{Sid}}.json": ("get", "post"),
+    f"{ACCOUNT}/OutgoingCallerIds.json": ("get",),
 }
+KEPT_OF_VOICE = {"/v1/DialingPermissions/Countries/{IsoCode}": ("get",)}
 DROPPED_KEYS = {"description", "summary", "tags", "examples", "example", "x-twilio", "headers"}
 
 # In the SDKs the text of an element is a parameter like any other; in XML it is no attribute.
@@ -63,11 +73,15 @@ KEPT_ENUMS = (
 )
 
 
-def extract_openapi(source: dict[str, Any]) -> dict[str, Any]:
+def extract_openapi(
+    source: dict[str, Any],
+    kept: Mapping[str, Sequence[str]] = KEPT_OPERATIONS,
+    title: str = "Api (extract: Messages, Calls, Queues, Conferences, the account)",
+) -> dict[str, Any]:
     """Return the kept operations of `source` with the schemas they refer to."""
     paths: dict[str, Any] = {
         path: {method: _pruned(source["paths"][path][method]) for method in methods}
-        for path, methods in KEPT_OPERATIONS.items()
+        for path, methods in kept.items()
     }
     schemas: dict[str, Any] = {}
     wanted = _references(paths)
@@ -79,7 +93,7 @@ def extract_openapi(source: dict[str, Any]) -> dict[str, Any]:
     return {
         "openapi": source["openapi"],
         "info": {
-            "title": "Twilio - Api (extract: Messages, Calls, Queues, Conferences)",
+            "title": f"Twilio - {title}",
             "version": source["info"]["version"],
             "description": "Made by extract.py from twilio/twilio-oai; MIT, see LICENSE.",
         },
@@ -149,15 +163,26 @@ def _references(node: Any) -> set[str]:
 
 
 def main() -> None:
-    """Write both extracts beside this file."""
+    """Write the extracts of what is given beside this file."""
     parser = argparse.ArgumentParser(description="Make the extracts of Twilio's schemas.")
-    parser.add_argument("--openapi", type=Path, required=True, help="twilio_api_v2010.json")
-    parser.add_argument("--twiml", type=Path, required=True, help="twiml_schema.json")
+    parser.add_argument("--openapi", type=Path, help="twilio_api_v2010.json")
+    parser.add_argument("--voice", type=Path, help="twilio_voice_v1.json")
+    parser.add_argument("--twiml", type=Path, help="twiml_schema.json")
     arguments = parser.parse_args()
-    openapi = extract_openapi(json.loads(arguments.openapi.read_text("utf-8")))
-    OPENAPI_EXTRACT.write_text(json.dumps(openapi, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    twiml = extract_twiml(json.loads(arguments.twiml.read_text("utf-8")))
-    TWIML_EXTRACT.write_text(json.dumps(twiml, ensure_ascii=False) + "\n", "utf-8")
+    if arguments.openapi:
+        openapi = extract_openapi(json.loads(arguments.openapi.read_text("utf-8")))
+        _write(OPENAPI_EXTRACT, json.dumps(openapi, indent=1, ensure_ascii=False))
+    if arguments.voice:
+        source = json.loads(arguments.voice.read_text("utf-8"))
+        voice = extract_openapi(source, KEPT_OF_VOICE, "Voice (extract: DialingPermissions)")
+        _write(VOICE_EXTRACT, json.dumps(voice, indent=1, ensure_ascii=False))
+    if arguments.twiml:
+        twiml = extract_twiml(json.loads(arguments.twiml.read_text("utf-8")))
+        _write(TWIML_EXTRACT, json.dumps(twiml, ensure_ascii=False))
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text + "\n", "utf-8")
 
 
 if __name__ == "__main__":

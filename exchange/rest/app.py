@@ -13,6 +13,7 @@ from exchange.faults import Faults
 from exchange.legs import LegMaker
 from exchange.messages import Message
 from exchange.numbers import is_sender, is_valid, receives_sms
+from exchange.rest.account import add_account, add_own_account
 from exchange.rest.calls import add_calls, add_lines
 from exchange.rest.conferences import add_conferences
 from exchange.rest.devices import blueprint as devices
@@ -100,11 +101,13 @@ def create_app(
     add_calls(app, simulator)
     add_queues(app, simulator)
     add_conferences(app, simulator)
+    add_account(app, simulator)
     own = Blueprint("own", __name__)
     own.before_request(simulator.authenticate)
     add_lines(own, simulator)
     add_far_phones(own, simulator)
     add_lookup(own, simulator)
+    add_own_account(own, simulator)
     _add_faults(own, simulator.faults)
     app.register_blueprint(own)
     _add_pages(app, simulator)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, request
 
+from exchange.account import Account
 from exchange.background import Background
 from exchange.boxes import Boxes
 from exchange.calls import CallRecord
@@ -71,6 +72,8 @@ class Simulator:
         self.rate = RateLimit(lambda: faults.rate_per_second, clock)
         self.call_rate = RateLimit(lambda: faults.calls_per_second, clock)
         self.contract = Contract()
+        self.account = Account(settings.twilio_account_sid)
+        self.account.own(settings.national_number)
         token = settings.twilio_auth_token
         self.switchboard = Switchboard(
             transport=transport,

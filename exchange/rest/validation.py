@@ -10,7 +10,9 @@ from flask import Request
 from openapi_core import Config, OpenAPI
 from openapi_core.contrib.flask import FlaskOpenAPIRequest
 
-EXTRACT = Path(__file__).resolve().parents[1] / "openapi" / "twilio_api_v2010_extract.json"
+_FOLDER = Path(__file__).resolve().parents[1] / "openapi"
+EXTRACT = _FOLDER / "twilio_api_v2010_extract.json"
+VOICE_EXTRACT = _FOLDER / "twilio_voice_v1_extract.json"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -53,7 +55,9 @@ class Contract:
 @cache
 def _description() -> tuple[dict[str, Any], OpenAPI]:
     """Return the paths, and the library's view of them; it takes a while to make."""
-    description = json.loads(EXTRACT.read_text("utf-8"))
+    description, voice = (json.loads(file.read_text("utf-8")) for file in (EXTRACT, VOICE_EXTRACT))
+    description["paths"] |= voice["paths"]
+    description["components"]["schemas"] |= voice["components"]["schemas"]
     # Twilio's own host stands in the description; here every host is the right one.
     for operations in description["paths"].values():
         operations["servers"] = [{"url": "/"}]

@@ -30,8 +30,9 @@ MESSAGES = f"/2010-04-01/Accounts/{SID}/Messages.json"
 CALLS = f"/2010-04-01/Accounts/{SID}/Calls.json"
 MOBILE = "+33612345678"
 CALLBACK = "https://service.test/sms/status"
-OPENAPI = json.loads(
-    (Path(exchange.__file__).parent / "openapi/twilio_api_v2010_extract.json").read_text("utf-8")
+OPENAPI, VOICE = (
+    json.loads((Path(exchange.__file__).parent / "openapi" / name).read_text("utf-8"))
+    for name in ("twilio_api_v2010_extract.json", "twilio_voice_v1_extract.json")
 )
 
 
@@ -77,8 +78,8 @@ def web(rest):
     return Web()
 
 
-def conforms(resource, name) -> None:
-    """Check against the extract, with OpenAPI's `nullable` said in JSON Schema."""
+def conforms(resource, name, description=OPENAPI) -> None:
+    """Check against an extract, with OpenAPI's `nullable` said in JSON Schema."""
 
     def plain(node) -> Any:
         if isinstance(node, list):
@@ -90,10 +91,10 @@ def conforms(resource, name) -> None:
             node = {"anyOf": [node, {"type": "null"}]}
         return node
 
-    schemas = plain(OPENAPI["components"]["schemas"])
+    schemas = plain(description["components"]["schemas"])
     schema = {**schemas[name], "components": {"schemas": schemas}}
     jsonschema.validate(resource, schema)
-    assert set(resource) == set(OPENAPI["components"]["schemas"][name]["properties"])
+    assert set(resource) == set(description["components"]["schemas"][name]["properties"])
 
 
 def test_twilios_library_sends_fetches_and_lists(twilio, rest):

@@ -184,7 +184,9 @@ _SPENT = exists().where(
     budget.c.day == bindparam("the_day", type_=Date),
     budget.c.closed_at.is_not(None),
     or_(
+        # The day's; and that texts would leave too late at the provider's pace.
         budget.c.kind == "day",
+        budget.c.kind == "late",
         and_(budget.c.kind == "prefix", budget.c.subject == bindparam("the_prefix")),
         and_(budget.c.kind == "number", budget.c.subject == bindparam("the_number")),
     ),
@@ -205,7 +207,7 @@ class Known:
     """What there is of a campaign: live bookings of a number, and the person's, if any.
 
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
-    that day, for a budget is.
+    that day, for a budget is, or it would leave too late.
     """
 
     live: int = 0

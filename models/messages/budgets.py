@@ -196,6 +196,39 @@ def _close(connection: Connection, clock: Clock, day: date, one: Limit) -> None:
     connection.execute(new.on_conflict_do_nothing())
 
 
+def close(connection: Connection, clock: Clock, day: date, one: Limit) -> None:
+    """From now on nothing of this kind is promised; nothing is counted, nor held back."""
+    values = {
+        "day": day, "kind": one.kind, "subject": one.subject, "units": 0, "millieuros": 0,
+        "most_units": one.most_units, "most_millieuros": one.most_millieuros, "refused": 0,
+    }  # fmt: skip
+    new = insert_for(connection.dialect.name, budget).values(**values, closed_at=clock.at())
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[budget.c.day, budget.c.kind, budget.c.subject],
+            set_={
+                "most_units": new.excluded.most_units,
+                "closed_at": func.coalesce(budget.c.closed_at, new.excluded.closed_at),
+            },
+        )
+    )
+
+
+def open_again(connection: Connection, day: date, kind: str) -> bool:
+    """What `close` closed for all; False where it was open."""
+    statement = (
+        update(budget)
+        .where(
+            budget.c.day == day,
+            budget.c.kind == kind,
+            budget.c.subject == ALL,
+            budget.c.closed_at.is_not(None),
+        )
+        .values(closed_at=None)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
 def _is(day: date, one: Limit) -> tuple[Any, ...]:
     return (budget.c.day == day, budget.c.kind == one.kind, budget.c.subject == one.subject)
 

@@ -72,6 +72,8 @@ FOLLOWS = {FOLLOW_UP: "follows:", RESEND: "resend:"}
 SETTLE = timedelta(minutes=1)
 # The code of a message that a budget holds back.
 HELD = "budget"
+# The code of a message whose person, once rung, wanted no more calls about that booking.
+NOT_WANTED = "not wanted"
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
 
@@ -204,17 +206,20 @@ def count_pending(connection: Connection, vault: Vault, kind: str, recipient: st
     return connection.execute(statement).scalar_one()
 
 
-def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int) -> list[str]:
+def due(
+    connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int, latest: bool = True
+) -> list[str]:
     """Ids of messages to deliver now: what became due first of each kind, and last of all kinds.
 
-    So a confirmation that was just written does not wait behind ten thousand reminders.
+    So a confirmation that was just written does not wait behind ten thousand reminders. Without
+    `latest`: in the order in which they became due.
     """
     found = _due_ids(clock, tuple(kinds), limit, latest=False).rows(connection)
-    if len(found) < limit:
+    if len(found) < limit or not latest:
         return [row.id for row in found]
     # Half as many of what became due last.
-    latest = _due_ids(clock, tuple(kinds), max(1, limit // 2), latest=True).rows(connection)
-    return list(dict.fromkeys(row.id for row in [*latest, *found]))[:limit]
+    newest = _due_ids(clock, tuple(kinds), max(1, limit // 2), latest=True).rows(connection)
+    return list(dict.fromkeys(row.id for row in [*newest, *found]))[:limit]
 
 
 @lru_cache
@@ -371,6 +376,25 @@ def put_off(
     Its age, by which alerts are raised, counts from then, as that of what was promised for later.
     """
     return _wait_until(connection, clock, claimed, at, error_code=why)
+
+
+def await_permit(
+    connection: Connection, clock: Clock, claimed: ClaimedMessage, after: timedelta, why: str
+) -> bool:
+    """The provider's pace has no permit for it before `after`; its try does not count.
+
+    Unlike `put_off` it goes on ageing: it could leave, and does not.
+    """
+    return _write(
+        connection,
+        clock,
+        claimed,
+        state="pending",
+        due_at=clock.at(after),
+        lease_until=None,
+        attempts=message.c.attempts - 1,
+        error_code=why,
+    )
 
 
 def hold(  # noqa: PLR0917

@@ -31,6 +31,7 @@ from models.booking.tables import appointment, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert_for, insert_new
+from models.messages.outbox import NOT_WANTED
 from models.messages.tables import message, reminder_plan
 from models.rows import values_of
 from models.slots.tables import place
@@ -181,6 +182,37 @@ def _write(connection: Connection, day: ReminderDay, rows: Select[Any]) -> int:
     ).rowcount
     connection.execute(update(reminder_plan).where(_is_plan_of(day)).values(messages=written))
     return written
+
+
+def overtaken(
+    connection: Connection, clock: Clock, *, after: timedelta, before: timedelta, limit: int
+) -> list[str]:
+    """Ids of reminders that could leave now, of appointments that begin within these times.
+
+    The soonest first: `after` and `before` are from now. Left out is whoever wanted no more calls
+    about that booking.
+    """
+    earlier = message.alias()
+    unwanted = exists().where(
+        earlier.c.booking_id == message.c.booking_id, earlier.c.error_code == NOT_WANTED
+    )
+    statement = (
+        select(message.c.id)
+        .join(appointment, appointment.c.booking_id == message.c.booking_id)
+        .where(
+            message.c.kind == "reminder",
+            message.c.state == "pending",
+            message.c.due_at <= clock.at(),
+            appointment.c.state == _LIVE,
+            appointment.c.start_at > clock.at(after),
+            appointment.c.start_at < clock.at(before),
+            ~unwanted,
+        )
+        .group_by(message.c.id)
+        .order_by(func.min(appointment.c.start_at), message.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def dose_of(connection: Connection, appointment_id: int) -> int | None:

@@ -37,6 +37,7 @@ from services.messages.phone_capabilities import (
     look_up_line,
     remember_kind,
 )
+from services.messages.provider_pace import ProviderPace
 from services.messages.retry_plan import LONGEST_RETRY, next_try
 from services.messages.sms_parts import parts
 from services.messages.spend import Budgets, Charge, Over
@@ -85,6 +86,17 @@ STALE = timedelta(minutes=1)
 LINE_TAKEN = timedelta(minutes=15)
 # The period in which a number's texts are counted.
 _DAY = timedelta(days=1)
+# What is delivered first where texts are paced: finished texts, whose people wait for them.
+FIRST_KINDS = (SMS, "booked_already")
+# And last of all: what many people are told at one moment, and what is about another day.
+LAST_KINDS = ("reminder", "callback")
+# What never goes by text waits for nobody.
+UNPACED_KINDS = ("evening", VOICE, PARTNER)
+NEXT_KINDS = tuple(
+    kind for kind in KINDS if kind not in {*FIRST_KINDS, *LAST_KINDS, *UNPACED_KINDS}
+)
+# What became of a message that got no permit at the provider's pace.
+PACED = "pace"
 UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
 # What was held back yesterday is of no use today: a reply, news of a call that was to come, a place
 # that was kept for minutes. The others say what is true when they go.
@@ -105,7 +117,7 @@ class DeliveryDependencies:
     `line_types` None: a line's kind is known only from its number and from earlier deliveries.
     `budgets` None: nothing is counted, as for tools.
     `partner` processes an order at a partner, and gives a word for the log; None: another process
-    does.
+    does. `pace` None: texts leave as they come.
     """
 
     notices: Mapping[str, Render] = field(default_factory=dict)
@@ -114,6 +126,7 @@ class DeliveryDependencies:
     line_types: LineTypes | None = None
     budgets: Budgets | None = None
     partner: Callable[[ClaimedMessage], str] | None = None
+    pace: ProviderPace | None = None
 
     def render(
         self, connection: Connection, store: Store, claimed: ClaimedMessage
@@ -158,9 +171,17 @@ def manner_of(claimed: ClaimedMessage) -> Manner:
 
 
 def deliver_message(
-    store: Store, messenger: Messenger, message_id: str, means: DeliveryDependencies = _NO_MEANS
+    store: Store,
+    messenger: Messenger,
+    message_id: str,
+    means: DeliveryDependencies = _NO_MEANS,
+    *,
+    late: bool = False,
 ) -> str:
     """Deliver a message if it is due; returns a word for the log: what came of it.
+
+    `late`: at the provider's pace its text would come too late, so it goes by its other way, if it
+    has one; else it waits on.
 
     Raises nothing for errors of a provider or a network, nor for a message that is faulty.
     """
@@ -171,7 +192,7 @@ def deliver_message(
         return _put_aside(store, message_id)
     if claimed is None:
         return "not due"
-    result = _Delivery(store, messenger, means, claimed).deliver()
+    result = _Delivery(store, messenger, means, claimed, late).deliver()
     MESSAGES.labels(claimed.kind, result).inc()
     return result
 
@@ -190,6 +211,8 @@ class _Delivery:
     messenger: Messenger
     means: DeliveryDependencies
     claimed: ClaimedMessage
+    # Its text would come too late.
+    late: bool = False
     # What was counted for the text that is to go.
     charge: Charge | None = None
 
@@ -202,7 +225,7 @@ class _Delivery:
                 if looked:
                     return looked
             self._ask_what_line()
-            made = self._make()
+            made = self._with_permit(self._make())
             if isinstance(made, str):
                 return made
             sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
@@ -235,6 +258,23 @@ class _Delivery:
                     return "taken over"
         return None
 
+    # ------------------------------------------------------------ the provider's pace
+
+    def _with_permit(self, made: _ToSend | str) -> _ToSend | str:
+        """Wait for the permit of a text; where none is near it is put back."""
+        pace = self.means.pace
+        if isinstance(made, str) or pace is None or not pace.is_set:
+            return made
+        permit = pace.take(self.store, parts(made.body), first=self.claimed.kind in FIRST_KINDS)
+        if permit.given:
+            if permit.wait:
+                pace.pause(permit.wait.total_seconds())
+            return made
+        with self.store.database.transaction() as connection:
+            self._give_back(connection)
+            outbox.await_permit(connection, self.store.clock, self.claimed, permit.wait, PACED)
+        return PACED
+
     # ------------------------------------------------------------ its words and its way
 
     def _ask_what_line(self) -> None:
@@ -247,7 +287,7 @@ class _Delivery:
     def _make(self) -> _ToSend | str:
         """What is to be sent; or a word for what became of it without that."""
         claimed = self.claimed
-        if claimed.kind == SMS and self._goes_at_once():
+        if claimed.kind == SMS and not self.late and self._goes_at_once():
             return self._at_once(str(claimed.payload["body"]))
         try:
             with self.store.database.transaction() as connection:
@@ -311,7 +351,20 @@ class _Delivery:
             if line.stopped and not (manner.case or manner.wished):
                 return self._reach_no_one(connection, manner, "stopped")
             return self._by_call(connection, ready, manner, "no way")
+        if self.late:
+            return self._instead(connection, ready)
         return self._text(connection, ready, manner)
+
+    def _instead(self, connection: Connection, ready: ReadyNotice) -> str:
+        """A call where its text would come too late; where no call comes in time, it waits on."""
+        plan, store = ready.if_late, self.store
+        campaign = self.means.campaign() if self.means.campaign else None
+        if plan is not None and plan.until is not None and campaign is not None:
+            now = store.clock.now()
+            if next_call_at(campaign, ready.recipient, now, machine=True) < plan.until:
+                return self._call(connection, plan)
+        outbox.await_permit(connection, store.clock, self.claimed, timedelta(), PACED)
+        return PACED
 
     def _text(self, connection: Connection, ready: ReadyNotice, manner: Manner) -> _ToSend | str:
         """A text, within hours, cap and budgets."""

@@ -76,6 +76,8 @@ class ReadyNotice:
     any_hour: bool = False
     # It cannot wait longer than that (UTC) for the hours of texts; None: it can.
     latest: datetime | None = None
+    # A call that tells it where its text cannot leave in time, at the provider's pace.
+    if_late: CallPlan | None = None
 
 
 @dataclass(frozen=True)

@@ -146,9 +146,8 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
         local = mine.start_at.astimezone(zone)
         if local.date() != date.fromisoformat(day):
             return None
+        call = appointment_call(file, Topic.REMINDER, until=mine.start_at - TOO_LATE)
         if file.calls:
-            until = mine.start_at - TOO_LATE
-            call = appointment_call(file, Topic.REMINDER, until=until)
             return ReadyNotice(file.number or "", call=call)
         if not texts.wanted(campaign_of(file.campaign), REMINDER):
             return None
@@ -161,7 +160,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
             tomorrow=tomorrow,
             which=mine.dose if len(file.live) > 1 else None,
         )
-        return ReadyNotice(file.number or "", text, latest=mine.start_at - TOO_LATE)
+        return ReadyNotice(file.number or "", text, latest=call.until, if_late=call)
 
     def evening(
         connection: Connection, store: Store, claimed: ClaimedMessage

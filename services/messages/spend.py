@@ -33,6 +33,8 @@ NUMBER, CLIENT, PREFIX, DAY = "number", "client", "prefix", "day"
 CALL_PREFIX, CALL_DAY = "call_prefix", "call_day"
 # What answered texts that came in, and was counted for the day.
 REPLIES = "replies"
+# No budget, but beside them: texts leave too late at the provider's pace to be promised.
+LATE = "late"
 # The alert of each budget; a threshold on the board has none of these names.
 ALERTS: Final = {
     DAY: "texts_spent",
@@ -41,6 +43,7 @@ ALERTS: Final = {
     NUMBER: "texts_held_number",
     CALL_DAY: "calls_spent",
     CALL_PREFIX: "calls_held_prefix",
+    LATE: "texts_late",
 }
 # Of each place that the campaign still offers so many parts: a booking has a confirmation and two
 # reminders, and few texts are longer than one part.
@@ -296,6 +299,32 @@ def subjects_of(store: Store, number: str) -> Subjects:
     of_number = store.vault.index("phone", number) or ALL
     of_prefix = prefix_of(number).encode()
     return Subjects(day_of(store), ((NUMBER, of_number), (PREFIX, of_prefix), (DAY, ALL)))
+
+
+def promise_texts(store: Store, *, waits: timedelta, limit: timedelta) -> bool:
+    """Say whether texts leave within the `limit`, now that one written now `waits` for so long.
+
+    While they do not, whoever books hears or reads it, as when a budget is spent, and the board has
+    an alert. Gives whether they are promised.
+    """
+    minutes, most = (math.ceil(one.total_seconds() / _SECONDS) for one in (waits, limit))
+    day = day_of(store)
+    with store.database.transaction() as connection:
+        if waits <= limit:
+            budgets.open_again(connection, day, LATE)
+            return True
+        budgets.close(connection, store.clock, day, Limit(LATE, ALL, most, _NO_LIMIT))
+        begun = alerts.begin(
+            connection,
+            store.clock,
+            store.chance.identifier(),
+            name=ALERTS[LATE],
+            value=minutes,
+            threshold=most,
+        )
+    if begun:
+        log.warning("texts leave late", minutes=minutes, most=most)
+    return False
 
 
 def watch(store: Store, gate: Budgets | None = None) -> int:

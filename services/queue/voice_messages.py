@@ -19,7 +19,7 @@ from models.agents import agents
 from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
-from models.messages.outbox import ClaimedMessage
+from models.messages.outbox import NOT_WANTED, ClaimedMessage
 from models.queue import callbacks, queues, voice
 from models.queue.queues import CALLBACK, NewQueueEntry, QueueEntry
 from services.messages.notices import CallPlan, Reason
@@ -30,7 +30,7 @@ from services.store import Store
 # The outcomes of an entry that delivers a message.
 HEARD, UNHEARD, REFUSED, NEEDLESS = "heard", "unheard", "refused", "needless"
 # Why a message did not reach its person, where the provider has no code for it.
-RUNG_IN_VAIN, NOT_WANTED = "rung in vain", "not wanted"
+RUNG_IN_VAIN = "rung in vain"
 # Another promise to the number has just ended: its person puts the receiver down.
 AFTER_ANOTHER = timedelta(minutes=15)
 # At most so many people who share a number are looked for.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sqlalchemy import update
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
 
 from jobs import scheduler
 from jobs.timed import Task
@@ -317,6 +321,22 @@ def test_the_look_up_fails_in_the_same_words(
     provider.does_next(fault)
     with pytest.raises(error):
         office.messenger.send("0" * 32, MOBILE, "x")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(500, NoAnswer), (429, Busy), (403, ProviderRefused)]
+)
+def test_so_does_a_list_of_texts(
+    office: Office, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+):
+    """The provider's client has another exception for a list than for all else."""
+    body = json.dumps({"code": 20000 + status, "status": status})
+    answer = Response(status, body, {"Retry-After": "30"})
+    monkeypatch.setattr(TwilioHttpClient, "request", lambda *_, **__: answer)
+    with pytest.raises(error) as told:
+        office.messenger.find(MOBILE, "x", office.house.clock.now())
+    assert getattr(told.value, "after", timedelta(seconds=30)) == timedelta(seconds=30)
+    assert str(told.value) == str(20000 + status)
 
 
 def test_after_how_long_is_not_remembered_from_an_earlier_answer(

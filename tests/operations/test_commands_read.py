@@ -69,6 +69,8 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "postcodes import": None,
     "prompts check": None,
     "prompts script": None,
+    "provider check": None,
+    "provider connect": None,
     "queues add": None,
     "queues create": None,
     "queues list": (),

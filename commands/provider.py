@@ -1,0 +1,85 @@
+"""`flask provider`: what the account at the provider lacks, and setting where our numbers lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import click
+
+from commands import operator
+from commands.terminal import refusals
+from services.operations import provider_account
+from services.operations.provider_account import AccountRefused, Change, Finding, Level, Wanted
+from services.ports import ProviderAccount
+from services.store import Store
+
+
+def make(store: Store, account: Callable[[], ProviderAccount], wanted: Wanted) -> click.Group:
+    """The group `provider`; `wanted` is what our settings need there."""
+
+    @click.group("provider")
+    def group() -> None:
+        """The account at the provider: its number, sender, caller id, and whom it may ring.
+
+        Nothing here buys, releases or removes anything.
+        """
+
+    @group.command(epilog="Example: flask provider check")
+    def check() -> None:
+        """Look at everything that the provider tells of what the settings need; change nothing.
+
+        Each line begins with ok, note or missing. Fails where something is missing.
+        """
+        with refusals(AccountRefused):
+            found = provider_account.check(account(), wanted)
+        for one in found:
+            click.echo(_line(one))
+        _end(found, "Nothing is missing at the provider.")
+
+    @group.command(epilog="Example: flask provider connect, and then with --yes")
+    @click.option("--yes", is_flag=True, help="Set it. Without: say what would be set.")
+    def connect(*, yes: bool) -> None:
+        """Set where calls and texts of our numbers come in, from what it is to what it will be.
+
+        May be run again: what is right already is left alone. It is recorded as an operator's act.
+        """
+        with refusals(AccountRefused):
+            asked = account()
+            plan = provider_account.plan(asked, wanted)
+            for one in plan.changes:
+                click.echo(_change(one))
+            for hindrance in plan.hindered:
+                click.echo(_line(hindrance), err=True)
+            if yes and plan.changes:
+                provider_account.connect(store, asked, plan.changes, by=operator.name())
+        if not plan.changes:
+            told = "Nothing is to be set."
+        elif yes:
+            told = f"{_fields(plan.changes)} set."
+        else:
+            told = f"A dry run: nothing was set. With --yes {_fields(plan.changes)} set."
+        _end(plan.hindered, told)
+
+    return group
+
+
+def _fields(changes: list[Change]) -> str:
+    return "1 field is" if len(changes) == 1 else f"{len(changes)} fields are"
+
+
+def _line(one: Finding) -> str:
+    remedy = f" {one.remedy}." if one.remedy else ""
+    return f"{one.level:<8}{one.sentence}{remedy}"
+
+
+def _change(one: Change) -> str:
+    return f"{one.number} {one.name}: {one.before or '(empty)'} → {one.after}"
+
+
+def _end(found: Iterable[Finding], told: str) -> None:
+    """Raises click.ClickException where something is missing."""
+    missing = sum(one.level is Level.MISSING for one in found)
+    if missing:
+        things = "1 thing is missing" if missing == 1 else f"{missing} things are missing"
+        raise click.ClickException(f"{things} at the provider")
+    click.echo(told)
