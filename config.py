@@ -78,7 +78,12 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     port: int = Field(default=8000, ge=1, le=65535)
     simulator_port: int | None = Field(default=None, ge=1, le=65535)
+    # A PostgreSQL that is reached through a pooler has "pgbouncer=true" (or "prepared", where it
+    # keeps prepared statements) in its query.
     database_url: str = ""
+    # The same database as the owner of its tables reaches it, past any pooler: for `flask migrate`
+    # and `flask db grant`. Empty: DATABASE_URL.
+    migration_database_url: str = ""
     redis_url: str = ""
     public_base_url: str = ""
     secret_key: str = ""

@@ -35,6 +35,7 @@ class Given(Protocol):
     """The settings that are looked at here; see docs/operations.md."""
 
     database_url: str
+    migration_database_url: str
     redis_url: str
     public_base_url: str
     secret_key: str
@@ -86,7 +87,8 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
         lambda: _index_key(given.look_up_key(), given.secret_key, known),
         lambda: _provider(given, known),
         lambda: _numbers(given),
-        lambda: _database(given.database_url),
+        lambda: _database("DATABASE_URL", given.database_url),
+        lambda: _past_the_pooler(given),
         lambda: _redis(given.redis_url),
         lambda: _told_to(
             "ALERT_WEBHOOK_URL", given.alert_webhook_url, given.alert_webhook_private_host
@@ -201,10 +203,10 @@ def _numbers(given: Given) -> Iterator[str]:
 # ---------------------------------------------------------------- the servers behind
 
 
-def _database(url: str) -> Iterator[str]:
+def _database(name: str, url: str) -> Iterator[str]:
     parts = _split(url)
     if parts is None or parts.scheme.partition("+")[0] not in {"postgresql", "postgres"}:
-        yield "DATABASE_URL must be a PostgreSQL: postgresql://…"
+        yield f"{name} must be a PostgreSQL: postgresql://…"
         return
     query = parse_qs(parts.query)
     host = query.get("host", [parts.hostname or ""])[-1]
@@ -212,9 +214,16 @@ def _database(url: str) -> Iterator[str]:
     # Without a host the driver takes the socket of this machine.
     if host and not host.startswith("/") and mode not in _TLS:
         yield (
-            "DATABASE_URL must end in ?sslmode=require (verify-full is better), or name the folder"
+            f"{name} must end in ?sslmode=require (verify-full is better), or name the folder"
             " of a local socket: ?host=/run/postgresql"
         )
+    if query.get("pgbouncer", ["false"])[-1] not in {"true", "prepared", "false"}:
+        yield f"{name} must say pgbouncer=true, pgbouncer=prepared, or nothing of it"
+
+
+def _past_the_pooler(given: Given) -> Iterator[str]:
+    if given.migration_database_url:
+        yield from _database("MIGRATION_DATABASE_URL", given.migration_database_url)
 
 
 def _redis(url: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ import commands.bookings
 import commands.calls
 import commands.campaign
 import commands.centres
+import commands.db
 import commands.deploy
 import commands.keys
 import commands.messages
@@ -39,6 +40,7 @@ from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
 from jobs.traces import trace_tasks
+from models.database import Database
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
@@ -92,6 +94,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         keys_fit()
         return parts.control or make_control(settings)
 
+    owners_url = settings.migration_database_url or settings.database_url
     life = CentreLife(store, campaigns)
     for command in (
         commands.assets.make(config.ROOT, config.VAR),
@@ -100,7 +103,8 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.campaign.make(),
         commands.centres.make(store.database, store.clock, life),
         commands.store.make_data(store),
-        commands.store.make_migrate(settings.database_url, store.vault),
+        commands.db.make(lambda: Database(owners_url)),
+        commands.store.make_migrate(owners_url, store.vault),
         commands.store.make_demo(
             store.database, store.clock, lambda count: add_people(store, parts.service, count)
         ),

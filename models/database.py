@@ -36,6 +36,12 @@ SQLITE_BUSY_TIMEOUT_MS = 5000
 SQLITE_CACHE_KIB = 512
 # At least as many as a web worker has threads.
 POOL_SIZE = 16
+# What a webhook's statement may take (milliseconds).
+STATEMENT_TIMEOUT_MS = 4000
+# In the address of a database: that a pooler is in between, which gives each transaction another
+# connection. `prepared`: one that keeps statements prepared (PgBouncer from 1.21 on).
+POOLER = "pgbouncer"
+POOLED, PREPARED, NOT_POOLED = "true", "prepared", "false"
 # How often in all a transaction is tried that conflicts with others. When several want the same key
 # at once, one succeeds with each try.
 TRIES = 6
@@ -107,6 +113,9 @@ class Database:
     `url` is a SQLAlchemy URL; `postgresql://` means psycopg 3. Up to `pool_size` connections are
     kept for single statements, and half as many for transactions. With `durable` no connection is
     used on which a commit could be lost: making one raises NotDurable.
+
+    With `pgbouncer=true` or `prepared` in its query, nothing is asked of a connection that must
+    last longer than a transaction: the time limit of statements is the role's (`flask db grant`).
     """
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE, durable: bool = False) -> None:
@@ -115,6 +124,11 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        pooler = str(parsed.query.get(POOLER, NOT_POOLED)).lower()
+        if pooler not in {POOLED, PREPARED, NOT_POOLED}:
+            raise ValueError(f"{POOLER} in the address of the database is true, prepared or false")
+        self.is_pooled = not self.is_sqlite and pooler != NOT_POOLED
+        parsed = parsed.difference_update_query([POOLER])
         options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 4}
         if self.is_sqlite:
             if parsed.database:
@@ -127,13 +141,18 @@ class Database:
             # A dead server is noticed within the five seconds that a turn may take.
             options["connect_args"] = {
                 "connect_timeout": 3,
-                "options": "-c statement_timeout=4000",
                 # The same for a server that vanishes without a word, with its whole machine.
                 "tcp_user_timeout": 4000,
                 "keepalives_idle": 2,
                 "keepalives_interval": 1,
                 "keepalives_count": 2,
             }
+            if not self.is_pooled:
+                limit = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+                options["connect_args"]["options"] = limit
+            elif pooler == POOLED:
+                # The connection that prepared one is not the one that is asked to run it.
+                options["connect_args"]["prepare_threshold"] = None
             options["pool_use_lifo"] = True
             options["isolation_level"] = "READ COMMITTED"
         # Half as many: one turn in four needs a transaction, and a transaction is short.
@@ -284,6 +303,8 @@ class Database:
                 connection.execute(text("VACUUM"))
                 busy = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
             return Scrubbed(log_emptied=not busy)
+        if self.is_pooled:
+            return Scrubbed(log_emptied=False, not_owned=tuple(tables))
         owned = text(
             "SELECT relname FROM pg_class WHERE oid = to_regclass(:name)"
             " AND pg_has_role(relowner, 'USAGE')"
@@ -299,7 +320,7 @@ class Database:
                     how = "FULL" if rewrite else "INDEX_CLEANUP ON"
                     connection.execute(text(f"VACUUM ({how}) {table}"))
             finally:
-                connection.execute(text("SET statement_timeout = 4000"))
+                connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
         return Scrubbed(log_emptied=False, not_owned=tuple(others))
 
     def set_free(self, thread: int) -> None:

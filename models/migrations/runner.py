@@ -37,6 +37,10 @@ class NoKeys(Exception):
     """One sentence: a migration seals or opens personal values, and was given no data keys."""
 
 
+class ThroughPooler(Exception):
+    """One sentence: a migration needs a connection of its own, and the address names a pooler."""
+
+
 class SchemaUnknown(Exception):
     """One sentence: the database is where none of our migrations begins or ends, and what to do."""
 
@@ -58,8 +62,9 @@ def upgrade(
 
     `vault` seals what lay in clear; an empty database needs none. Safe to repeat after it was cut
     off. Raises SchemaBusy when a lock is not to be had, SchemaUnknown when another version of the
-    code migrated the database, NoKeys where there is something to seal and no vault, and
-    SQLAlchemy's OperationalError when the database cannot be reached.
+    code migrated the database, NoKeys where there is something to seal and no vault, ThroughPooler
+    for an address that leads through one, and SQLAlchemy's OperationalError when the database
+    cannot be reached.
     """
     return _run(url, lambda config: command.upgrade(config, revision), vault)
 
@@ -85,6 +90,11 @@ def _run(
 ) -> tuple[str | None, str | None]:
     database = Database(url)
     try:
+        if database.is_pooled:
+            raise ThroughPooler(
+                "migrations need a connection of their own, and this address leads through a"
+                " pooler: give the database's own address in MIGRATION_DATABASE_URL"
+            )
         with database.engine.connect() as connection:
             before = _revision(connection)
             _must_be_known(before)

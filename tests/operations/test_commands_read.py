@@ -39,6 +39,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "centres close": ("1", "--why", "flooded", "--dry-run"),
     "centres import": None,
     "data erase": (),
+    "db grant": None,
     "demo": None,
     "deploy fallback": None,
     "dispatcher": None,
