@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import os
 import re
+import tomllib
 
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,11 @@ _REGION = re.compile(r"[A-Z]{2}")
 _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 # Country codes of French numbers beyond the mainland.
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
+
+
+def version() -> str:
+    """The version of this code, which pyproject.toml alone says."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])
 
 
 class BadSettings(Exception):

@@ -19,6 +19,7 @@ import commands.campaign
 import commands.centres
 import commands.db
 import commands.deploy
+import commands.doctor
 import commands.keys
 import commands.messages
 import commands.operations
@@ -46,6 +47,7 @@ from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
+from services.operations.doctor import checks
 from services.operations.erase_at_provider import erase_at_provider
 from services.operations.person_rights import finish_all
 from services.ports import CallControl
@@ -56,6 +58,7 @@ from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
 from wiring_parts import (
     Parts,
+    make_around,
     make_chainer,
     make_control,
     make_ports,
@@ -109,6 +112,9 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
             store.database, store.clock, lambda count: add_people(store, parts.service, count)
         ),
         commands.deploy.make(settings.public_base_url),
+        commands.doctor.make(
+            lambda: checks(make_around(settings, store, parts.service, ask_provider=True))
+        ),
         commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
         commands.public.make_incidents(store),
         commands.keys.make(store, config.change_file),

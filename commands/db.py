@@ -26,8 +26,8 @@ def make(owner: Callable[[], Database]) -> click.Group:
         """Make ROLE, or give it what it lacks: to work with every table and to own none.
 
         It is made where it is not there, without a password. It cannot change what is recorded, and
-        its statements have four seconds, through a pooler as well. Run it as the owner of the tables
-        (MIGRATION_DATABASE_URL), after each migration; it may be run again at any time.
+        its statements have four seconds, through a pooler as well. Run it as the owner of the
+        tables (MIGRATION_DATABASE_URL), after each migration; it may be run again at any time.
         """
         with refusals(BadRole):
             if sql:

@@ -108,9 +108,7 @@ def make_migrate(database_url: str, vault: Vault | None = None) -> click.Command
         It does not wait long for anybody: when a table is kept busy, it gives up with exit status 1
         and leaves the calls alone.
         """
-        with refusals(
-            runner.SchemaBusy, runner.SchemaUnknown, runner.NoKeys, runner.ThroughPooler
-        ):
+        with refusals(runner.SchemaBusy, runner.SchemaUnknown, runner.NoKeys, runner.ThroughPooler):
             before, after = runner.upgrade(database_url, vault=vault)
         if before == after:
             click.echo(f"The database is at {after} already.")

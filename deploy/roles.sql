@@ -1,11 +1,13 @@
--- The role that the service works with on PostgreSQL. It owns nothing: it cannot change or delete a
--- line of what is recorded, cannot empty a table, and cannot take a trigger away.
+-- The role that the service works with on PostgreSQL. It owns nothing: it cannot change
+-- or delete a line of what is recorded, cannot empty a table, and cannot take a trigger
+-- away.
 --
 --   psql "$OWNER_URL" -v ON_ERROR_STOP=1 -f deploy/roles.sql
 --
--- Run it as the owner of the tables, after the first migration and after each one that makes a
--- table; it may be run again. `flask db grant ROLE` does the same for any name, and `flask db grant
--- ROLE --sql` wrote this file. The role has no password yet: \password in psql gives it one.
+-- Run it as the owner of the tables, after the first migration and after each one that
+-- makes a table; it may be run again. `flask db grant ROLE` does the same for any name,
+-- and `flask db grant ROLE --sql` wrote this file. A new role has no password:
+-- \password in psql gives it one.
 
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'allo_service') THEN

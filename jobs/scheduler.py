@@ -24,6 +24,7 @@ from services.campaign.campaign import Campaign
 from services.messages import reminders, spend
 from services.messages.deliver_message import KINDS, DeliveryDependencies, deliver_message
 from services.operations.erase_data import erase_data
+from services.operations.signs import SCHEDULER, SIGN_EVERY, give_sign
 from services.ports import Messenger
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
@@ -105,6 +106,8 @@ def tasks(
 ) -> list[Task]:
     return [
         Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means)),
+        # In their row, so that it stops where one of them does not end.
+        Task("sign", SIGN_EVERY, lambda: give_sign(store, SCHEDULER)),
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneLeft
 
@@ -124,9 +124,7 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        pooler = str(parsed.query.get(POOLER, NOT_POOLED)).lower()
-        if pooler not in {POOLED, PREPARED, NOT_POOLED}:
-            raise ValueError(f"{POOLER} in the address of the database is true, prepared or false")
+        pooler = _pooler_of(parsed)
         self.is_pooled = not self.is_sqlite and pooler != NOT_POOLED
         parsed = parsed.difference_update_query([POOLER])
         options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 4}
@@ -138,21 +136,7 @@ class Database:
                 "check_same_thread": False,
             }
         else:
-            # A dead server is noticed within the five seconds that a turn may take.
-            options["connect_args"] = {
-                "connect_timeout": 3,
-                # The same for a server that vanishes without a word, with its whole machine.
-                "tcp_user_timeout": 4000,
-                "keepalives_idle": 2,
-                "keepalives_interval": 1,
-                "keepalives_count": 2,
-            }
-            if not self.is_pooled:
-                limit = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
-                options["connect_args"]["options"] = limit
-            elif pooler == POOLED:
-                # The connection that prepared one is not the one that is asked to run it.
-                options["connect_args"]["prepare_threshold"] = None
+            options["connect_args"] = _of_postgresql(pooler)
             options["pool_use_lifo"] = True
             options["isolation_level"] = "READ COMMITTED"
         # Half as many: one turn in four needs a transaction, and a transaction is short.
@@ -416,6 +400,32 @@ class WriterQueue:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _pooler_of(url: URL) -> str:
+    """What the address says of a pooler. Raises ValueError for another word."""
+    said = str(url.query.get(POOLER, NOT_POOLED)).lower()
+    if said not in {POOLED, PREPARED, NOT_POOLED}:
+        raise ValueError(f"{POOLER} in the address of the database is true, prepared or false")
+    return said
+
+
+def _of_postgresql(pooler: str) -> dict[str, Any]:
+    """How the driver connects: a dead server is noticed within the five seconds of a turn."""
+    options: dict[str, Any] = {
+        "connect_timeout": 3,
+        # The same for a server that vanishes without a word, with its whole machine.
+        "tcp_user_timeout": 4000,
+        "keepalives_idle": 2,
+        "keepalives_interval": 1,
+        "keepalives_count": 2,
+    }
+    if pooler == NOT_POOLED:
+        return options | {"options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"}
+    if pooler == POOLED:
+        # The connection that prepared a statement is not the one that is asked to run it.
+        return options | {"prepare_threshold": None}
+    return options
 
 
 def _refuse_haste(connection: Any, _record: Any) -> None:

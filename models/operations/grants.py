@@ -56,12 +56,14 @@ def statements(role: str) -> list[str]:
         revoked.setdefault(tuple(right for right in _ALL if right not in few), []).append(table)
     return [
         # CREATE ROLE knows no IF NOT EXISTS. One that is there keeps what it is.
-        "DO $$ BEGIN\n"
-        f"    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN\n"
-        f"        CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;\n"
-        "    END IF;\n"
-        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;\n"
-        "END $$",
+        (
+            "DO $$ BEGIN\n"
+            f"    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN\n"
+            f"        CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;\n"
+            "    END IF;\n"
+            "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;\n"
+            "END $$"
+        ),
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
         f"GRANT USAGE ON SCHEMA public TO {role}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
@@ -72,8 +74,10 @@ def statements(role: str) -> list[str]:
             for rights, tables in revoked.items()
         ),
         # What a later migration makes, until this is run again after it.
-        "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
-        f" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}",
+        (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
+            f" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
+        ),
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {role}",
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO {role}",
         # A pooler takes no time limit from a connection's start; in milliseconds.
@@ -84,18 +88,16 @@ def statements(role: str) -> list[str]:
 def script(role: str) -> str:
     """The same as a file for psql. Raises BadRole."""
     head = (
-        "-- The role that the service works with on PostgreSQL. It owns nothing: it cannot change or"
-        " delete a\n"
-        "-- line of what is recorded, cannot empty a table, and cannot take a trigger away.\n"
+        "-- The role that the service works with on PostgreSQL. It owns nothing: it cannot change\n"
+        "-- or delete a line of what is recorded, cannot empty a table, and cannot take a trigger\n"
+        "-- away.\n"
         "--\n"
         '--   psql "$OWNER_URL" -v ON_ERROR_STOP=1 -f deploy/roles.sql\n'
         "--\n"
-        "-- Run it as the owner of the tables, after the first migration and after each one that"
-        " makes a\n"
-        "-- table; it may be run again. `flask db grant ROLE` does the same for any name, and"
-        " `flask db grant\n"
-        "-- ROLE --sql` wrote this file. The role has no password yet: \\password in psql gives it"
-        " one.\n"
+        "-- Run it as the owner of the tables, after the first migration and after each one that\n"
+        "-- makes a table; it may be run again. `flask db grant ROLE` does the same for any name,\n"
+        "-- and `flask db grant ROLE --sql` wrote this file. A new role has no password:\n"
+        "-- \\password in psql gives it one.\n"
     )
     return f"{head}\n" + "\n\n".join(f"{one};" for one in statements(role)) + "\n"
 
@@ -107,9 +109,7 @@ def grant(connection: Connection, role: str) -> None:
     """
     wanted = statements(role)
     if connection.dialect.name == "sqlite":
-        raise BadRole(
-            "DATABASE_URL is a SQLite file, which knows no roles; they are PostgreSQL's"
-        )
+        raise BadRole("DATABASE_URL is a SQLite file, which knows no roles; they are PostgreSQL's")
     if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar_one() is None:
         raise BadRole("there are no tables yet: run flask migrate first, as their owner")
     found = connection.execute(

@@ -43,6 +43,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "demo": None,
     "deploy fallback": None,
     "dispatcher": None,
+    "doctor": None,
     "feed write": None,
     "incidents begin": ("--fr", "Des appels sont coupés.", "--en", "Some calls are cut off."),
     "incidents end": None,

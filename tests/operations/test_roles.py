@@ -26,6 +26,7 @@ from tests.support.house import NOON, House
 from tests.support.keeper import ROOT
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.owner
 SCRIPT = (ROOT / "deploy" / "roles.sql").read_text("utf-8")
 RECORDED = ("history", "staff_act", "trace_link", "trace_cut", "trace_anchor")
 DAY = timedelta(days=1)
@@ -190,10 +191,7 @@ def fresh_role(postgres_server: PostgresServer, postgres_url: str) -> Iterator[s
             server.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
-@pytest.mark.owner
-def test_the_command_makes_a_role_that_books_and_makes_it_again(
-    postgres_url: str, fresh_role: str
-):
+def test_the_command_makes_a_role_that_books_and_makes_it_again(postgres_url: str, fresh_role: str):
     for _ in range(2):
         granted = runs(postgres_url, fresh_role)
         assert granted.exit_code == 0, granted.output
@@ -221,7 +219,6 @@ def test_the_command_makes_a_role_that_books_and_makes_it_again(
     as_fresh.dispose()
 
 
-@pytest.mark.owner
 @pytest.mark.parametrize(
     ("role", "sentence"),
     [
@@ -237,7 +234,6 @@ def test_a_role_that_would_hold_nothing_back_is_refused(
     assert sentence in refused.output
 
 
-@pytest.mark.owner
 def test_a_role_that_owns_a_table_is_refused(postgres_url: str, fresh_role: str):
     assert runs(postgres_url, fresh_role).exit_code == 0
     with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
@@ -284,7 +280,11 @@ def test_the_summaries_that_the_board_needs_are_made_as_the_role(service: House)
     ],
 )
 def test_what_the_role_lacks_is_named(
-    service: House, postgres_server: PostgresServer, postgres_url: str, taken: str, lacking: list[str]
+    service: House,
+    postgres_server: PostgresServer,
+    postgres_url: str,
+    taken: str,
+    lacking: list[str],
 ):
     with service.database.statement() as connection:
         assert grants.missing(connection, metadata.tables) == []

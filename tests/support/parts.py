@@ -5,6 +5,11 @@ A part that a machine lacks is named with the way to get it, and its tests are s
 part away, to see this. Telephones over SIP are an extra: `TEST_SIP=off` leaves their tests out,
 and nothing fails for it. Nor does anything fail for `TEST_EXCHANGE=off`, which leaves out the tests
 in exchange/tests: for the daily work on the service, of which the exchange knows nothing.
+
+`TEST_ROLE=restricted` lets tests on PostgreSQL come as the role that the docs give the service, and
+`TEST_PGBOUNCER=on` through a PgBouncer in transaction mode (`off` takes that part away). A test
+that needs the tables' owner says so with the marker `owner`, one between which and PostgreSQL
+nothing may stand with `direct`.
 """
 
 from __future__ import annotations
@@ -78,7 +83,14 @@ ESPEAK = Part(
     programs=("espeak-ng",),
     is_extra=True,
 )
-PARTS = (POSTGRES, REDIS, BROWSER, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK)
+PGBOUNCER = Part(
+    "PgBouncer",
+    "TEST_PGBOUNCER",
+    "install pgbouncer (Debian: apt install pgbouncer)",
+    programs=("pgbouncer",),
+    is_extra=True,
+)
+PARTS = (POSTGRES, REDIS, BROWSER, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK, PGBOUNCER)
 # Names under which Debian and others ship it; playwright's own browser is not used.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -95,6 +107,12 @@ def in_ci() -> bool:
 def find_chromium() -> str | None:
     """Return the path of the machine's own browser, or None."""
     return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a program, or None; servers' are not on everybody's path."""
+    path = os.pathsep.join((environment("PATH") or os.defpath, "/usr/local/sbin", "/usr/sbin"))
+    return shutil.which(name, path=path)
 
 
 def is_off(part: Part) -> bool:
@@ -117,7 +135,7 @@ def lacking(part: Part) -> str | None:
     elif part == SIP:
         here = extra.is_installed()
     elif part.programs:
-        here = all(shutil.which(name) for name in part.programs)
+        here = all(find_program(name) for name in part.programs)
     else:
         here = find_redis_server() is not None
     return None if here else f"{part.name} is missing: {part.how_to_get}"
@@ -131,6 +149,16 @@ def is_left_out(part: Part) -> bool:
 def may_be_missing(part: Part) -> bool:
     """Whether its tests may be left out: anywhere but in CI, and an extra also where it is off."""
     return not in_ci() or is_left_out(part)
+
+
+def comes_restricted() -> bool:
+    """Whether tests come as the role that the docs give the service."""
+    return environment("TEST_ROLE").lower() == "restricted"
+
+
+def comes_pooled() -> bool:
+    """Whether tests come through a PgBouncer."""
+    return environment(PGBOUNCER.switch).lower() == "on"
 
 
 def unreadable(folder: Path, *, but: Container[str] = ()) -> list[str]:

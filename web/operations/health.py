@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
 
 from services.attempts import ip_of
-from services.operations.check_keys import WrongKeys, check_keys
+from services.operations.doctor import KEPT, Checked, Whose
 from services.operations.store_gauges import StoreCollector
 from services.store import Store
 from web.marks import public
@@ -47,31 +48,46 @@ class MetricsReaders:
         return found is not None and found.is_loopback
 
 
-def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -> Blueprint:
-    """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process."""
+def blueprint(
+    store: Store,
+    *,
+    multiprocess_dir: str,
+    readers: MetricsReaders,
+    version: str,
+    look: Callable[[], Sequence[Checked]],
+) -> Blueprint:
+    """/healthz, /readyz, /readyz/machine, /metrics. `multiprocess_dir` is empty for one process.
+
+    `look` gives what the doctor found, now or a moment ago; it is cheap to call.
+    """
     health = Blueprint("health", __name__)
-    compared: list[bool] = []
+    # What was bad when it was asked last: the log has each change once, however often that is.
+    logged: list[str] = []
+
+    def look_and_log() -> Sequence[Checked]:
+        found = look()
+        now = [one.name for one in found if one.is_bad]
+        if now != logged:
+            log.warning("not ready", checks=now) if now else log.info("ready again")
+            logged[:] = now
+        return found
 
     @health.get("/healthz")
     @public
     def healthz() -> Response:
-        return _text("ok\n")
+        return _text(f"ok {version}\n")
 
     @health.get("/readyz")
     @public
     def readyz() -> Response:
-        try:
-            # Once they fit, they do: settings are read once.
-            if not compared and check_keys(store):
-                compared.append(True)
-            store.database.ping()
-        except WrongKeys as error:
-            log.error("not ready", error=str(error))
-            return _text("the keys do not fit the store\n", 503)
-        except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
-            log.warning("not ready", error=type(error).__name__)
-            return _text("the store does not answer\n", 503)
-        return _text("ready\n")
+        return _told(look_and_log(), details=readers.may_read(request))
+
+    @health.get("/readyz/machine")
+    @public
+    def readyz_machine() -> Response:
+        """For a proxy: of what is the same on every machine, sending calls elsewhere cures none."""
+        own = [one for one in look_and_log() if one.whose is Whose.MACHINE]
+        return _told(own, details=readers.may_read(request))
 
     @health.get("/metrics")
     @public
@@ -93,6 +109,22 @@ def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -
         return Response(body, content_type=CONTENT_TYPE_LATEST)
 
     return health
+
+
+def _told(found: Sequence[Checked], *, details: bool) -> Response:
+    """503 where something is bad; what it is, and what is only lacking, for those who may read."""
+    is_ready = not any(one.is_bad for one in found)
+    lines = ["ready" if is_ready else "not ready"]
+    if details:
+        lines += [
+            f"{one.name}: {one.finding.says}; remedy: {one.finding.remedy}"
+            for one in found
+            if not one.is_good
+        ]
+    answer = _text("\n".join(lines) + "\n", 200 if is_ready else 503)
+    if not is_ready:
+        answer.headers["Retry-After"] = str(round(KEPT))
+    return answer
 
 
 def _text(body: str, status: int = 200) -> Response:
