@@ -45,7 +45,8 @@ class SchemaUnknown(Exception):
     """One sentence: the database is where none of our migrations begins or ends, and what to do."""
 
 
-def _config(connection: Connection | None = None, vault: Vault | None = None) -> Config:
+def scripts_config(connection: Connection | None = None, vault: Vault | None = None) -> Config:
+    """What Alembic needs to know of our migrations."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -82,7 +83,7 @@ def downgrade(
 
 def newest() -> str | None:
     """The revision that this code expects."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return ScriptDirectory.from_config(scripts_config()).get_current_head()
 
 
 def _run(
@@ -97,8 +98,8 @@ def _run(
             )
         with database.engine.connect() as connection:
             before = _revision(connection)
-            _must_be_known(before)
-            action(_config(connection, vault))
+            must_be_known(before)
+            action(scripts_config(connection, vault))
             return before, _revision(connection)
     except OperationalError as error:
         if _is_busy(error):
@@ -114,9 +115,9 @@ def _revision(connection: Connection) -> str | None:
     return revision
 
 
-def _must_be_known(revision: str | None) -> None:
-    """Raises SchemaUnknown."""
-    scripts = ScriptDirectory.from_config(_config())
+def must_be_known(revision: str | None) -> None:
+    """Raises SchemaUnknown for a revision that is none of our migrations'."""
+    scripts = ScriptDirectory.from_config(scripts_config())
     known = [script.revision for script in scripts.walk_revisions("base", "heads")]
     if revision is None or revision in known:
         return
