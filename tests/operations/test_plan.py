@@ -118,9 +118,7 @@ def test_the_command_says_what_would_run_and_runs_nothing(behind: str):
     assert first == f"The database is at 0016; 2 would run, up to {newest()}:"
     assert lines[0].startswith("0017  By what holds of web sessions count")
     assert any(
-        line.startswith(
-            "      visit: index; made beside readers and writers (CONCURRENTLY), about 1 s for 0 rows"
-        )
+        line.startswith("      visit: index; made beside readers and writers (CONCURRENTLY), about")
         for line in lines
     )
     assert "      booking_cluster: new table; nobody waits" in lines
