@@ -56,6 +56,7 @@ def test_a_key_that_was_taken_away_is_missed(service: House):
     assert "key 2 of DATA_KEYS is missing" in refused(service, [FIRST])
 
 
+@pytest.mark.owner
 def test_before_the_migration_there_is_nothing_to_compare(service: House):
     with service.database.transaction() as connection:
         connection.exec_driver_sql("DROP TABLE key_canary")
