@@ -500,7 +500,8 @@ def test_a_count_that_failed_once_is_counted_again(
             patch.setattr(board if broken == "departements" else centres, broken, fails)
             with pytest.raises(Stopped):
                 counting.refresh(connection, until, None)
-        assert counting.counted is None
+        nothing = counting.counted
+        assert nothing is None
         assert counting.refresh(connection, until, None)
     assert counting.counted is not None
     assert {one.departement for one in counting.counted.free.values()} == {"75", "35"}

@@ -91,6 +91,8 @@ PGBOUNCER = Part(
     is_extra=True,
 )
 PARTS = (POSTGRES, REDIS, BROWSER, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK, PGBOUNCER)
+# Where programs of servers lie, which an ordinary user's PATH may lack.
+SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # Names under which Debian and others ship it; playwright's own browser is not used.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -110,9 +112,9 @@ def find_chromium() -> str | None:
 
 
 def find_program(name: str) -> str | None:
-    """Return the path of a program, or None; servers' are not on everybody's path."""
-    path = os.pathsep.join((environment("PATH") or os.defpath, "/usr/local/sbin", "/usr/sbin"))
-    return shutil.which(name, path=path)
+    """Return the path of a program, servers' own among them, or None."""
+    elsewhere = (f"{folder}/{name}" for folder in SYSTEM)
+    return shutil.which(name) or next(filter(os.path.exists, elsewhere), None)
 
 
 def is_off(part: Part) -> bool:
