@@ -30,6 +30,9 @@ from tests.support.house import CAMPAIGN, NOON, House, campaign_with, house, mor
 from tests.support.postgres import PostgresServer
 from tests.support.rows import clock_of
 
+# A pooled owner of the tables has no time limit, and the doctor says so: tests/operations has
+# test_pooled.py for that.
+pytestmark = pytest.mark.direct
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 GIB = 1024**3
 PLENTY = 50 * GIB
