@@ -144,6 +144,10 @@ bench: setup-dev ## the measurements: bench/results.json and docs/performance.md
 sbom: setup-dev ## the bill of materials of a release, CycloneDX: var/sbom.cdx.json
 	@$(RUN) -m tests.support.sbom $(ARGS)
 
+.PHONY: release
+release: setup-dev ## look whether a version may be released, write its files, tag it (ARGS='0.2.0 --dry-run')
+	@$(RUN) -m tests.support.release $(ARGS)
+
 .PHONY: audit
 audit: setup-dev ## known holes in libraries; ends with 3 where no advisory source can be reached
 	@cmp -s requirements-audit.txt var/audit/installed || { \

@@ -13,6 +13,7 @@ import hashlib
 import ipaddress
 import os
 import re
+import tomllib
 
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,11 @@ _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
 
 
+def version() -> str:
+    """The version of this code, which pyproject.toml alone says."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])
+
+
 class BadSettings(Exception):
     """One sentence for the operator: what is missing or wrong, and the setting's name."""
 
@@ -91,8 +97,12 @@ class Settings(BaseSettings):
     # The port of the stand-in for the provider, in development; empty: PORT + 10.
     simulator_port: int | None = Field(default=None, ge=1, le=65535)
     # A PostgreSQL over TLS, postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full, or by a local
-    # socket, postgresql:///NAME?host=/run/postgresql
+    # socket, postgresql:///NAME?host=/run/postgresql. One that is reached through a pooler has
+    # "pgbouncer=true" (or "prepared", where it keeps prepared statements) in its query.
     database_url: str = ""
+    # The same database as the owner of its tables reaches it, past any pooler: for `flask migrate`
+    # and `flask db grant`. Empty: DATABASE_URL.
+    migration_database_url: str = ""
     # A copy of the database that is only read, for what may be ten seconds old; empty: none.
     replica_database_url: str = ""
     # So many standbys must have each commit on their disk before it counts; 0: the last seconds may

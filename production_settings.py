@@ -37,6 +37,7 @@ class Given(Protocol):
 
     database_url: str
     replica_database_url: str
+    migration_database_url: str
     redis_url: str
     public_base_url: str
     secret_key: str
@@ -91,6 +92,7 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
         lambda: _numbers(given),
         lambda: _database("DATABASE_URL", given.database_url),
         lambda: _replica(given.replica_database_url),
+        lambda: _past_the_pooler(given),
         lambda: _redis(given.redis_url),
         lambda: _fallback(given.voice_fallback_url),
         lambda: _told_to(
@@ -235,6 +237,8 @@ def _database(name: str, url: str) -> Iterator[str]:
             f"{name} must end in ?sslmode=require (verify-full is better), or name the folder"
             " of a local socket: ?host=/run/postgresql"
         )
+    if query.get("pgbouncer", ["false"])[-1] not in {"true", "prepared", "false"}:
+        yield f"{name} must say pgbouncer=true, pgbouncer=prepared, or nothing of it"
     writes = query.get("target_session_attrs", [""])[-1] in _WRITTEN_TO
     if name == "DATABASE_URL" and len(hosts) > 1 and not writes:
         yield (
@@ -264,6 +268,11 @@ def _hosts(url: str) -> tuple[list[str] | None, dict[str, list[str]]]:
 def _replica(url: str) -> Iterator[str]:
     if url:
         yield from _database("REPLICA_DATABASE_URL", url)
+
+
+def _past_the_pooler(given: Given) -> Iterator[str]:
+    if given.migration_database_url:
+        yield from _database("MIGRATION_DATABASE_URL", given.migration_database_url)
 
 
 def _redis(url: str) -> Iterator[str]:

@@ -66,6 +66,7 @@ from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
 from services.operations.check_keys import WrongKeys
+from services.operations.doctor import Remembered, checks
 from services.operations.shared_assets import OtherVersions
 from services.ports import WakeUp
 from services.public.smart_feed import FeedCopy
@@ -77,7 +78,14 @@ from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
 from web.online.cookies import MyCookie, WebSessionCookie
 from wiring_delivery import make_delivery_dependencies
-from wiring_parts import Parts, let_go_of_connections, make_control, make_parts, refuse_wrong_keys
+from wiring_parts import (
+    Parts,
+    let_go_of_connections,
+    make_around,
+    make_control,
+    make_parts,
+    refuse_wrong_keys,
+)
 
 log = structlog.get_logger()
 
@@ -159,6 +167,8 @@ def make_app(parts: Parts) -> Flask:
                 everybody=settings.environment == "development",
                 behind_proxy=settings.proxy_hops > 0,
             ),
+            version=config.version(),
+            look=Remembered(checks(make_around(settings, store, parts.service))),
             goes=lambda: draining.has_begun,
         ),
         # The web channel: pages for citizens, and what stands before them.

@@ -18,7 +18,9 @@ import commands.bookings
 import commands.calls
 import commands.campaign
 import commands.centres
+import commands.db
 import commands.deploy
+import commands.doctor
 import commands.keys
 import commands.messages
 import commands.operations
@@ -45,12 +47,14 @@ from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
 from jobs.traces import trace_tasks
+from models.database import Database
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.take_centres import TakeCentres
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
+from services.operations.doctor import checks
 from services.operations.erase_at_provider import erase_at_provider
 from services.operations.going_live import Installation
 from services.operations.person_rights import finish_all
@@ -67,6 +71,7 @@ from wiring_delivery import make_pace
 from wiring_parts import (
     Parts,
     make_account,
+    make_around,
     make_chainer,
     make_control,
     make_ports,
@@ -107,6 +112,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         keys_fit()
         return parts.control or make_control(settings)
 
+    owners_url = settings.migration_database_url or settings.database_url
     life = CentreLife(store, campaigns)
     for command in (
         commands.assets.make(config.ROOT, config.VAR, lambda: _share_assets(parts)),
@@ -115,7 +121,8 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.campaign.make(),
         commands.centres.make(store.database, store.clock, life),
         commands.store.make_data(store),
-        commands.store.make_migrate(settings.database_url, store.vault),
+        commands.db.make(lambda: Database(owners_url)),
+        commands.store.make_migrate(owners_url, store.vault),
         commands.store.make_demo(
             store.database,
             store.clock,
@@ -123,6 +130,9 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
             production=settings.environment == "production",
         ),
         commands.deploy.make(settings.public_base_url),
+        commands.doctor.make(
+            lambda: checks(make_around(settings, store, parts.service, ask_provider=True))
+        ),
         commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
         commands.public.make_incidents(store),
         commands.keys.make(store, config.change_file),

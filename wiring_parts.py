@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -14,7 +17,9 @@ from flows.understanding import serve_also
 from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE
 from jobs.queues import RedisWakeUp
+from jobs.redis_signs import RedisSigns
 from jobs.tasks import Ports
+from models.all_tables import metadata
 from models.crypto import Vault
 from models.database import STORE_ERRORS, Database
 from models.replica import Replica
@@ -22,6 +27,7 @@ from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.messages.texts import text_names
 from services.operations.check_keys import check_keys
+from services.operations.doctor import Around
 from services.operations.traces import Chainer, TraceKeys
 from services.ports import CallControl, ProviderAccount, ProviderRecords, WakeUp
 from services.service import Service
@@ -115,7 +121,35 @@ def make_chainer(settings: config.Settings, store: Store) -> Chainer:
     return Chainer(store, TraceKeys(settings.trace_secrets()))
 
 
-def make_control(settings: config.Settings) -> CallControl:
+def make_around(
+    settings: config.Settings, store: Store, service: Service, *, ask_provider: bool = False
+) -> Around:
+    """What the doctor looks at; with `ask_provider` the provider, too, which takes its time."""
+    redis = RedisSigns(settings.redis_url)
+    folders = [config.VAR]
+    file = store.database.url.database
+    if store.database.is_sqlite and file:
+        folders.append(Path(file).absolute().parent)
+    return Around(
+        store,
+        lambda: service.campaign,
+        metadata.tables,
+        production=settings.environment == "production",
+        redis=redis.problem,
+        worker=redis.worker,
+        folders=list(dict.fromkeys(folders)),
+        free=_free,
+        provider=make_control(settings).problem if ask_provider else None,
+    )
+
+
+def _free(folder: Path) -> int:
+    """Free bytes of its disk, or of the one that it would be made on."""
+    there = next(one for one in (folder, *folder.parents) if one.is_dir())
+    return shutil.disk_usage(there).free
+
+
+def make_control(settings: config.Settings) -> TwilioCallControl:
     """What acts on live calls; light enough for a web worker."""
     return TwilioCallControl(
         settings.twilio_account_sid,

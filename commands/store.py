@@ -13,7 +13,7 @@ from jobs import feeds
 from models.clock import Clock
 from models.crypto import Vault
 from models.database import Database
-from models.migrations import runner
+from models.migrations import plan, runner
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
 from services.centres.import_centres import FileRefused
@@ -101,14 +101,31 @@ def make_data(store: Store) -> click.Group:
 def make_migrate(database_url: str, vault: Vault | None = None) -> click.Command:
     """The command `migrate`; `vault` seals what earlier versions left in clear."""
 
-    @click.command("migrate", epilog="Example: flask migrate")
-    def migrate() -> None:
+    @click.command("migrate", epilog="Example: flask migrate --plan")
+    @click.option(
+        "is_plan",
+        "--plan",
+        is_flag=True,
+        help="Say what would run, which tables it keeps busy how, and about how long; run nothing.",
+    )
+    def migrate(*, is_plan: bool) -> None:
         """Bring the database to the newest schema. May be run again at any time.
 
         It does not wait long for anybody: when a table is kept busy, it gives up with exit status 1
         and leaves the calls alone.
         """
-        with refusals(runner.SchemaBusy, runner.SchemaUnknown, runner.NoKeys, runner.NotAllowed):
+        if is_plan:
+            with refusals(runner.SchemaUnknown):
+                for line in plan.make_plan(database_url).lines():
+                    click.echo(line)
+            return
+        with refusals(
+            runner.SchemaBusy,
+            runner.SchemaUnknown,
+            runner.NoKeys,
+            runner.NotAllowed,
+            runner.ThroughPooler,
+        ):
             before, after = runner.upgrade(database_url, vault=vault)
         if before == after:
             click.echo(f"The database is at {after} already.")

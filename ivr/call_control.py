@@ -74,6 +74,16 @@ class TwilioCallControl:
     def calls_per_second(self) -> float:
         return self._calls_per_second
 
+    def problem(self) -> str:
+        """Why the provider does nothing for this account now, in a word; empty where it does."""
+        try:
+            self._ask("GET", "/Queues.json", query={"PageSize": "1"})
+        except (ProviderRefused, Busy) as refused:
+            return f"it says {refused.code}"
+        except NoAnswer:
+            return "no answer"
+        return ""
+
     # ------------------------------------------------------------ queues
 
     def make_queue(self, name: str, max_size: int) -> str:

@@ -112,6 +112,18 @@ def answers(port: int, path: str, *, host: str = HOST) -> bool:
         connection.close()
 
 
+def says(port: int, path: str) -> list[str]:
+    """What a GET of `path` on this machine is answered, by lines; empty where it is not."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode("utf-8", "replace").splitlines()
+    except (OSError, http.client.HTTPException):
+        return []
+    finally:
+        connection.close()
+
+
 def listens(telephones: sip.Plan) -> bool:
     """Whether somebody answers at the SIP port; a plan that does not hear us is asked for less.
 

@@ -21,7 +21,7 @@ from exchange.sip import extra
 from exchange.sip import settings as sip
 from launcher.environment import empty_metrics, exports, inherited
 from launcher.errors import CannotStart, Failed, Stopped
-from launcher.ports import answers, asked_at, check_ports, listens, url_of
+from launcher.ports import answers, asked_at, check_ports, listens, says, url_of
 from launcher.processes import LAUNCH_ID, Guard
 from launcher.redis_server import choose_redis, redis_answers
 from launcher.supervisor import Supervisor
@@ -96,7 +96,12 @@ def _wait_until_ready(
     if telephones:
         ready[f"the SIP port {telephones.port}"] = lambda: listens(telephones)
     for what, condition in ready.items():
-        supervisor.wait_for(condition, seconds=READY_DEADLINE, what=what)
+        try:
+            supervisor.wait_for(condition, seconds=READY_DEADLINE, what=what)
+        except Failed as failed:
+            # Whatever is not well says so there, with its remedy.
+            said = says(settings.port, "/readyz") if what == "/readyz" else []
+            raise Failed(str(failed), failed.last_lines or said) from None
 
 
 def lines_to_start(telephones: sip.Plan | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneLeft
 
@@ -38,6 +38,12 @@ SQLITE_BUSY_TIMEOUT_MS = 5000
 SQLITE_CACHE_KIB = 512
 # At least as many as a web worker has threads.
 POOL_SIZE = 16
+# What a webhook's statement may take (milliseconds).
+STATEMENT_TIMEOUT_MS = 4000
+# In the address of a database: that a pooler is in between, which gives each transaction another
+# connection. `prepared`: one that keeps statements prepared (PgBouncer from 1.21 on).
+POOLER = "pgbouncer"
+POOLED, PREPARED, NOT_POOLED = "true", "prepared", "false"
 # How often in all a transaction is tried that conflicts with others. When several want the same key
 # at once, one succeeds with each try.
 TRIES = 6
@@ -109,6 +115,9 @@ class Database:
     `url` is one of models.addresses. Up to `pool_size` connections are kept for single statements,
     and half as many for transactions. With `durable` no connection is used on which a commit could
     be lost: making one raises NotDurable. `replica` is what `read_late` asks first.
+
+    With `pgbouncer=true` or `prepared` in its query, nothing is asked of a connection that must
+    last longer than a transaction: the time limit of statements is the role's (`flask db grant`).
     """
 
     def __init__(
@@ -123,6 +132,9 @@ class Database:
         self.url = parsed
         self._replica = replica
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        pooler = _pooler_of(parsed)
+        self.is_pooled = not self.is_sqlite and pooler != NOT_POOLED
+        parsed = parsed.difference_update_query([POOLER])
         options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 4}
         if self.is_sqlite:
             if parsed.database:
@@ -132,16 +144,7 @@ class Database:
                 "check_same_thread": False,
             }
         else:
-            # A dead server is noticed within the five seconds that a turn may take.
-            options["connect_args"] = {
-                "connect_timeout": 3,
-                "options": "-c statement_timeout=4000",
-                # The same for a server that vanishes without a word, with its whole machine.
-                "tcp_user_timeout": 4000,
-                "keepalives_idle": 2,
-                "keepalives_interval": 1,
-                "keepalives_count": 2,
-            }
+            options["connect_args"] = _of_postgresql(pooler)
             options["pool_use_lifo"] = True
             options["isolation_level"] = "READ COMMITTED"
         # Half as many: one turn in four needs a transaction, and a transaction is short.
@@ -311,6 +314,8 @@ class Database:
                 connection.execute(text("VACUUM"))
                 busy = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
             return Scrubbed(log_emptied=not busy)
+        if self.is_pooled:
+            return Scrubbed(log_emptied=False, not_owned=tuple(tables))
         owned = text(
             "SELECT relname FROM pg_class WHERE oid = to_regclass(:name)"
             " AND pg_has_role(relowner, 'USAGE')"
@@ -326,7 +331,7 @@ class Database:
                     how = "FULL" if rewrite else "INDEX_CLEANUP ON"
                     connection.execute(text(f"VACUUM ({how}) {table}"))
             finally:
-                connection.execute(text("SET statement_timeout = 4000"))
+                connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
         return Scrubbed(log_emptied=False, not_owned=tuple(others))
 
     def set_free(self, thread: int) -> None:
@@ -437,6 +442,32 @@ def _leave_a_standby(context: ExceptionContext) -> None:
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = True
+
+
+def _pooler_of(url: URL) -> str:
+    """What the address says of a pooler. Raises ValueError for another word."""
+    said = str(url.query.get(POOLER, NOT_POOLED)).lower()
+    if said not in {POOLED, PREPARED, NOT_POOLED}:
+        raise ValueError(f"{POOLER} in the address of the database is true, prepared or false")
+    return said
+
+
+def _of_postgresql(pooler: str) -> dict[str, Any]:
+    """How the driver connects: a dead server is noticed within the five seconds of a turn."""
+    options: dict[str, Any] = {
+        "connect_timeout": 3,
+        # The same for a server that vanishes without a word, with its whole machine.
+        "tcp_user_timeout": 4000,
+        "keepalives_idle": 2,
+        "keepalives_interval": 1,
+        "keepalives_count": 2,
+    }
+    if pooler == NOT_POOLED:
+        return options | {"options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"}
+    if pooler == POOLED:
+        # The connection that prepared a statement is not the one that is asked to run it.
+        return options | {"prepare_threshold": None}
+    return options
 
 
 def _refuse_haste(connection: Any, _record: Any) -> None:

@@ -19,16 +19,23 @@ from typing import Any
 import pytest
 import redis
 
+from sqlalchemy import make_url
+
 from launcher.environment import inherited
 from models.database import Database
 from models.migrations.runner import upgrade
 from tests.support import parts, unclosed
 from tests.support.keeper import ROOT, held, is_held, wait_for_keepers
+from tests.support.pgbouncer import running_pgbouncer, through
 from tests.support.postgres import (
     MEMORY,
+    RESTRICTED_PASSWORD,
     PostgresServer,
     UsedAgain,
+    as_restricted,
+    forget_role,
     has_memory,
+    make_restricted,
     shared_server,
 )
 from tests.support.redis_server import running_redis
@@ -147,8 +154,25 @@ def _postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
     """A migrated database to copy: migrations take longer than a copy."""
     url = postgres_server.create(name=f"{postgres_server.prefix}_template")
     upgrade(url)
+    role = f"{postgres_server.prefix}_restricted"
+    if parts.comes_restricted():
+        make_restricted(url, role)
     yield f"{postgres_server.prefix}_template"
     postgres_server.drop(url)
+    if parts.comes_restricted():
+        forget_role(postgres_server.url, role)
+
+
+@pytest.fixture(scope="session")
+def _pgbouncer(postgres_server: PostgresServer) -> Iterator[str]:
+    parts.require(parts.PGBOUNCER)
+    owner = make_url(postgres_server.url)
+    passwords = {
+        str(owner.username): owner.password or "",
+        f"{postgres_server.prefix}_restricted": RESTRICTED_PASSWORD,
+    }
+    with running_pgbouncer(postgres_server.url, passwords) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -199,7 +223,13 @@ def _postgres_database(
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A migrated, empty PostgreSQL database that no other test uses meanwhile."""
     database: UsedAgain = request.getfixturevalue("_postgres_database")
-    yield database.take()
+    url, marked = database.take(), request.node.get_closest_marker
+    if parts.comes_restricted() and not marked("owner"):
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = as_restricted(url, f"{server.prefix}_restricted")
+    if parts.comes_pooled() and not (marked("owner") or marked("direct")):
+        url = through(url, request.getfixturevalue("_pgbouncer"))
+    yield url
     database.give_back()
 
 

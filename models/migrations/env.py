@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 
+from contextlib import suppress
+
 from alembic import context
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from models.all_tables import metadata
 from models.migrations.runner import LOCK_TIMEOUT, SchemaBusy
@@ -19,12 +22,21 @@ LOOK_EVERY_SECONDS = 0.2
 
 def run() -> None:
     connection: Connection = context.config.attributes["connection"]
-    if connection.dialect.name == "postgresql":
-        _be_the_only_one(connection)
+    if connection.dialect.name != "postgresql":
+        _migrate(connection)
+        return
+    _be_the_only_one(connection)
+    try:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         # The four seconds of a webhook's statement do not make an index of millions of rows.
         connection.execute(text("SET statement_timeout = 0"))
         connection.commit()
+        _migrate(connection)
+    finally:
+        _let_others(connection)
+
+
+def _migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -48,6 +60,16 @@ def _be_the_only_one(connection: Connection) -> None:
             return
         time.sleep(LOOK_EVERY_SECONDS)
     raise SchemaBusy("another process is still migrating this database: look what keeps it")
+
+
+def _let_others(connection: Connection) -> None:
+    """Give the lock back by itself: whoever holds the connection on behind us need not have it."""
+    # A connection that broke has given it back.
+    with suppress(DBAPIError):
+        connection.rollback()
+        connection.execute(text(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})"))
+        connection.execute(text("RESET lock_timeout"))
+        connection.commit()
 
 
 run()

@@ -42,18 +42,23 @@ class NotAllowed(Exception):
 
 
 _NOT_ALLOWED = (
-    "this role may not change the schema: run `flask migrate` with the DATABASE_URL of the role "
-    "that owns the tables, then deploy/roles.sql as that role"
+    "this role may not change the schema: run `flask migrate` with the MIGRATION_DATABASE_URL of "
+    "the role that owns the tables, then `flask db grant ROLE`"
 )
 # PostgreSQL's word for a right that is missing.
 _NO_RIGHT = "42501"
+
+
+class ThroughPooler(Exception):
+    """One sentence: a migration needs a connection of its own, and the address names a pooler."""
 
 
 class SchemaUnknown(Exception):
     """One sentence: the database is where none of our migrations begins or ends, and what to do."""
 
 
-def _config(connection: Connection | None = None, vault: Vault | None = None) -> Config:
+def scripts_config(connection: Connection | None = None, vault: Vault | None = None) -> Config:
+    """What Alembic needs to know of our migrations."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -71,8 +76,8 @@ def upgrade(
     `vault` seals what lay in clear; an empty database needs none. Safe to repeat after it was cut
     off. Raises SchemaBusy when a lock is not to be had, SchemaUnknown when another version of the
     code migrated the database, NoKeys where there is something to seal and no vault, NotAllowed
-    where the role owns nothing, and SQLAlchemy's OperationalError when the database cannot be
-    reached.
+    where the role owns nothing, ThroughPooler for an address that leads through one, and
+    SQLAlchemy's OperationalError when the database cannot be reached.
     """
     return _run(url, lambda config: command.upgrade(config, revision), vault)
 
@@ -90,7 +95,7 @@ def downgrade(
 
 def newest() -> str | None:
     """The revision that this code expects."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return ScriptDirectory.from_config(scripts_config()).get_current_head()
 
 
 def revision_of(database: Database) -> str | None:
@@ -104,10 +109,15 @@ def _run(
 ) -> tuple[str | None, str | None]:
     database = Database(url)
     try:
+        if database.is_pooled:
+            raise ThroughPooler(
+                "migrations need a connection of their own, and this address leads through a"
+                " pooler: give the database's own address in MIGRATION_DATABASE_URL"
+            )
         with database.engine.connect() as connection:
             before = _revision(connection)
-            _must_be_known(before)
-            action(_config(connection, vault))
+            must_be_known(before)
+            action(scripts_config(connection, vault))
             return before, _revision(connection)
     except OperationalError as error:
         if _is_busy(error):
@@ -127,9 +137,9 @@ def _revision(connection: Connection) -> str | None:
     return revision
 
 
-def _must_be_known(revision: str | None) -> None:
-    """Raises SchemaUnknown."""
-    scripts = ScriptDirectory.from_config(_config())
+def must_be_known(revision: str | None) -> None:
+    """Raises SchemaUnknown for a revision that is none of our migrations'."""
+    scripts = ScriptDirectory.from_config(scripts_config())
     known = [script.revision for script in scripts.walk_revisions("base", "heads")]
     if revision is None or revision in known:
         return

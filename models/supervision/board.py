@@ -36,9 +36,6 @@ from models.rows import columns_of, from_row
 # makes are in the same table, but in no agent's queue.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
-# Milliseconds. Less than what makes PostgreSQL stop a vacuum that blocks another transaction.
-_LOCK_PATIENCE_MS = 50
-_SUMMARIES = ("ix_turn_at", "ix_call_started_at")
 
 
 # ---------------------------------------------------------------- turns
@@ -361,17 +358,14 @@ def departements(connection: Connection) -> list[str]:
 def summarise(connection: Connection) -> bool:
     """Let PostgreSQL's summaries of pages cover the newest ones, which are asked for each second.
 
-    On a connection of `Database.statement()`. False where another process has locked the table (a
-    vacuum, which does this itself at its end), and on SQLite, which has no summaries.
+    The function of migration 0021 does it as the owner of the indexes. False where another process
+    has locked the table (a vacuum, which does this itself at its end), where this role may not call
+    it, and on SQLite, which has no summaries.
     """
     if connection.dialect.name == "sqlite":
         return False
-    connection.execute(text(f"SET lock_timeout = {_LOCK_PATIENCE_MS}"))
     try:
-        for name in _SUMMARIES:
-            connection.execute(select(func.brin_summarize_new_values(name)))
+        connection.execute(select(func.summarise_moments()))
     except DBAPIError:
         return False
-    finally:
-        connection.execute(text("RESET lock_timeout"))
     return True

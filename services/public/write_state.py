@@ -74,13 +74,16 @@ class CountFree:
         """
         clock = self._store.clock
         if self._begun is None:
-            self._begun, self._found = clock.now(), {}
+            began = clock.now()
             self._left = board.departements(connection)
             first = self.counted is None
             self._each = len(self._left) if first else -(-len(self._left) // COUNTED_WITHIN)
-        some, self._left = self._left[: self._each], self._left[self._each :]
+            self._begun, self._found = began, {}
+        some = self._left[: self._each]
         if some:
             self._found |= centres.free_by_centre(connection, clock, some, until, share)
+        # After the count: one that fails is counted again in the next writing.
+        self._left = self._left[self._each :]
         if self._left:
             return False
         self.counted = Counted(self._begun, self._found)

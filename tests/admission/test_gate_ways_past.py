@@ -31,7 +31,7 @@ from tests.admission.test_gate import (
     ticket_of,
 )
 from tests.online.visitors import BORN, Visitor
-from tests.support.house import BASE, NOON, House, campaign_with, house
+from tests.support.house import BASE, NOON, House, campaign_with, house, mornings
 from web.admission.kept_answers import KeptAnswers
 
 ROOM = "/salle"
@@ -247,8 +247,10 @@ def test_whoever_watches_sees_us_when_it_is_hardest(opened: House):
     while gate.load_shedder.other_begins():
         pass
     gate.load_shedder.level = Level.CALLS
+    opened.has_processes()
+    opened.opens_centre("9", starts=mornings(1))
     browser = opened.app.test_client()
-    for path in ("/metrics", "/healthz", "/readyz"):
+    for path in ("/metrics", "/healthz", "/readyz", "/readyz/machine"):
         assert browser.get(path, base_url=BASE).status_code == 200, path
     assert browser.get("/api/slots/$bulk-publish", base_url=BASE).status_code == 503
 

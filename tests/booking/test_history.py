@@ -46,6 +46,7 @@ def kept(house: House) -> list[Change]:
         return [line.change for line in lines.of_booking(connection, "B1")]
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("verb", CHANGES)
 def test_a_line_is_neither_changed_nor_taken_away(written: House, verb: str):
     if written.database.is_sqlite and verb == "truncate":

@@ -121,7 +121,8 @@ class Town:
                     start_new_session=True,
                 )
         if "web" in names:
-            wait_for(lambda: answers(self.port, "/readyz"), "the service answers")
+            # Not all processes are started in every test.
+            wait_for(lambda: answers(self.port, "/readyz/machine"), "the service answers")
         if "simulator" in names:
             wait_for(lambda: answers(self.simulator_port, "/healthz"), "the provider answers")
 

@@ -227,6 +227,8 @@ def test_a_step_that_fails_holds_up_no_other(booked: House, monkeypatch: pytest.
     assert again["turns"] == 0
 
 
+# Pooled, the limit is the role's: tests/operations/test_pooled.py.
+@pytest.mark.direct
 def test_what_was_missed_for_days_may_take_longer_than_a_webhook(
     service: House, monkeypatch: pytest.MonkeyPatch
 ):

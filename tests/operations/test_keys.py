@@ -365,6 +365,7 @@ def told(service: House) -> SealedTable:
     return SealedTable(table)
 
 
+@pytest.mark.owner
 def test_a_line_that_is_only_added_is_sealed_anew_and_not_changed(
     service: House, told: SealedTable
 ):
@@ -375,6 +376,7 @@ def test_a_line_that_is_only_added_is_sealed_anew_and_not_changed(
     assert service.store.vault.open(sealed, "history.told:7") == b"why"
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("column", ["told_enc", "why"])
 def test_the_service_itself_still_cannot_change_a_line(
     service: House, told: SealedTable, column: str
@@ -386,6 +388,7 @@ def test_the_service_itself_still_cannot_change_a_line(
         change(service.database, update(told.table).values({column: new}))
 
 
+@pytest.mark.owner
 def test_even_the_owner_changes_nothing_but_what_is_sealed(service: House, told: SealedTable):
     if service.database.is_sqlite:
         pytest.skip("SQLite has no rights; its trigger refuses every change")

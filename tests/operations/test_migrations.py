@@ -34,6 +34,8 @@ from models.migrations.runner import SchemaBusy, SchemaUnknown, downgrade, newes
 from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.keeper import ROOT
 
+# Whoever migrates owns the tables.
+pytestmark = pytest.mark.owner
 MIGRATE = "import sys; from models.migrations.runner import upgrade; upgrade(sys.argv[1])"
 
 

@@ -16,7 +16,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
-from models.migrations.runner import _config, upgrade
+from models.migrations.runner import scripts_config, upgrade
 
 # Migrations up to this one were written before the rule.
 BEFORE_THE_RULE = "0017"
@@ -75,7 +75,7 @@ def breaks(before: Shape, after: Shape) -> list[str]:
 
 def steps() -> list[Any]:
     """The migrations since the rule, the oldest first."""
-    scripts = ScriptDirectory.from_config(_config())
+    scripts = ScriptDirectory.from_config(scripts_config())
     newest_first = scripts.iterate_revisions("heads", BEFORE_THE_RULE)
     return [one for one in reversed(list(newest_first)) if one.revision != BEFORE_THE_RULE]
 

@@ -286,6 +286,7 @@ def erases(made: House, given: Given = HERE, **options: Any) -> str:
 # ---------------------------------------------------------------- nothing is left
 
 
+@pytest.mark.owner
 def test_of_a_person_who_was_everywhere_nothing_is_left(
     town: House, redis_url: str, tmp_path: Path
 ):
@@ -347,6 +348,7 @@ def test_the_bystander_keeps_all_and_the_store_contradicts_itself_nowhere(town: 
     erase_data(town.store)
 
 
+@pytest.mark.owner
 def test_postgresql_needs_to_write_tables_anew_for_the_last_bytes(postgres_url: str):
     """What docs/privacy.md says of it, on the server's own files."""
     with a_town(postgres_url) as town:
@@ -504,6 +506,7 @@ def test_in_a_call_nobody_is_erased_whose_answers_are_needed(town: House):
 # ---------------------------------------------------------------- cut off, and again
 
 
+@pytest.mark.owner
 def test_again_it_finds_nobody_and_what_was_left_is_finished(town: House):
     books_by_telephone(town)
     texts_leave(town)
@@ -641,6 +644,7 @@ def test_an_export_is_json_or_two_files_for_one_account(town: House, tmp_path: P
         assert told in read
 
 
+@pytest.mark.owner
 def test_erasing_says_first_what_goes_and_asks(town: House):
     books_by_telephone(town)
     before = values_left(town)
@@ -663,6 +667,7 @@ def test_erasing_says_first_what_goes_and_asks(town: House):
     assert "nothing is kept under this birth date" in again.output
 
 
+@pytest.mark.owner
 def test_what_is_left_at_the_provider_is_said_and_finished_later(town: House):
     books_by_telephone(town)
     texts_leave(town)

@@ -8,12 +8,17 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from click.testing import CliRunner, Result
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, RaiseException
 from sqlalchemy import make_url, text
 
+from commands.db import make
 from models.all_tables import metadata
+from models.database import Database
 from models.migrations import runner
+from models.operations import grants
+from models.supervision import board
 from services.accounts.staff import record_act
 from services.operations.erase_data import erase_data
 from services.operations.going_live import Installation, missing
@@ -23,6 +28,7 @@ from tests.support.house import CAMPAIGN, NOON, House
 from tests.support.keeper import ROOT
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.owner
 SCRIPT = (ROOT / "deploy" / "roles.sql").read_text("utf-8")
 RECORDED = ("history", "staff_act", "trace_link", "trace_cut", "trace_anchor")
 DAY = timedelta(days=1)
@@ -188,3 +194,129 @@ def test_as_that_role_it_can_be_said_what_is_missing(service: House):
         "agent",
         "supervisor",
     ]
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_the_file_is_what_the_command_says():
+    assert grants.script("allo_service") == SCRIPT
+
+
+def runs(url: str, *arguments: str) -> Result:
+    """`flask db grant …` as whoever `url` names."""
+    return CliRunner().invoke(make(lambda: Database(url)), ["grant", *arguments])
+
+
+@pytest.fixture
+def fresh_role(postgres_server: PostgresServer, postgres_url: str) -> Iterator[str]:
+    role = f"{postgres_server.prefix}_fresh"
+    yield role
+    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+        name = sql.Identifier(role)
+        if server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+            server.execute(sql.SQL("DROP OWNED BY {}").format(name))
+            server.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+def test_the_command_makes_a_role_that_books_and_makes_it_again(postgres_url: str, fresh_role: str):
+    for _ in range(2):
+        granted = runs(postgres_url, fresh_role)
+        assert granted.exit_code == 0, granted.output
+    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+        # What a later migration makes is the role's, too.
+        server.execute("CREATE TABLE later (id serial)")
+        server.execute(f"SET ROLE {fresh_role}")
+        server.execute("INSERT INTO later DEFAULT VALUES")
+        with pytest.raises(InsufficientPrivilege):
+            server.execute("DROP TABLE later")
+        server.execute("RESET ROLE")
+        server.execute("DROP TABLE later")
+    owner = Database(postgres_url)
+    as_fresh = Database(
+        make_url(postgres_url).set(username=fresh_role).render_as_string(hide_password=False)
+    )
+    with as_fresh.statement() as connection:
+        assert grants.missing(connection, metadata.tables) == []
+        assert grants.owned(connection) == []
+        limit = connection.execute(text("SHOW statement_timeout")).scalar_one()
+    assert limit == "4s"
+    with owner.statement() as connection:
+        assert "booking" in grants.owned(connection)
+    owner.dispose()
+    as_fresh.dispose()
+
+
+@pytest.mark.parametrize(
+    ("role", "sentence"),
+    [
+        ("Allo; DROP", "is no name for the service's role"),
+        ("postgres", "postgres is a superuser"),
+    ],
+)
+def test_a_role_that_would_hold_nothing_back_is_refused(
+    postgres_url: str, role: str, sentence: str
+):
+    refused = runs(postgres_url, role)
+    assert refused.exit_code == 1
+    assert sentence in refused.output
+
+
+def test_a_role_that_owns_a_table_is_refused(postgres_url: str, fresh_role: str):
+    assert runs(postgres_url, fresh_role).exit_code == 0
+    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+        server.execute(f"ALTER TABLE history OWNER TO {fresh_role}")
+    refused = runs(postgres_url, fresh_role)
+    assert refused.exit_code == 1
+    assert f"{fresh_role} owns history" in refused.output
+
+
+def test_whoever_may_not_grant_is_told_so(service_url: str, fresh_role: str):
+    refused = runs(service_url, fresh_role)
+    assert refused.exit_code == 1
+    assert "run this as the owner of the tables" in refused.output
+
+
+def test_before_the_tables_there_is_nothing_to_grant(postgres_server: PostgresServer):
+    url = postgres_server.create()
+    refused = runs(url, "allo_of_tests")
+    postgres_server.drop(url)
+    assert refused.exit_code == 1
+    assert "run flask migrate first" in refused.output
+
+
+def test_a_file_knows_no_roles(sqlite_url: str):
+    refused = runs(sqlite_url, "allo")
+    assert refused.exit_code == 1
+    assert "SQLite" in refused.output
+
+
+def test_the_summaries_that_the_board_needs_are_made_as_the_role(service: House):
+    """Only an owner may make them: they were refused every ten seconds."""
+    with service.database.statement() as connection:
+        assert board.summarise(connection)
+
+
+@pytest.mark.parametrize(
+    ("taken", "lacking"),
+    [
+        ("REVOKE UPDATE ON place FROM {role}", ["UPDATE on place"]),
+        (
+            "REVOKE USAGE ON SEQUENCE appointment_id_seq FROM {role}",
+            ["USAGE on appointment_id_seq"],
+        ),
+    ],
+)
+def test_what_the_role_lacks_is_named(
+    service: House,
+    postgres_server: PostgresServer,
+    postgres_url: str,
+    taken: str,
+    lacking: list[str],
+):
+    with service.database.statement() as connection:
+        assert grants.missing(connection, metadata.tables) == []
+    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+        server.execute(taken.format(role=f"{postgres_server.prefix}_service"))
+    with service.database.statement() as connection:
+        assert grants.missing(connection, metadata.tables) == lacking

@@ -268,16 +268,19 @@ def chained(service: House, chainer: Chainer) -> Chainer:
     return chainer
 
 
+@pytest.mark.owner
 def test_one_line_deleted_is_named(service: House, chained: Chainer):
     done(service.database, "DELETE FROM history WHERE id = 2")
     assert told(chained) == ["history 2 of 2026-11-25T08:02:00+00:00 was deleted"]
 
 
+@pytest.mark.owner
 def test_the_last_line_deleted_is_named(service: House, chained: Chainer):
     done(service.database, "DELETE FROM history WHERE id = 3")
     assert told(chained) == ["history 3 of 2026-11-25T08:03:00+00:00 was deleted"]
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize(
     "change",
     ["booking_id = 'B9'", "who = 'anna'", "channel = 'web'", "what = 'moved'", "why = 'x'",
@@ -288,6 +291,7 @@ def test_one_line_changed_is_named(service: House, chained: Chainer, change: str
     assert told(chained) == ["history 2 of 2026-11-25T08:02:00+00:00 was changed"]
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize(
     "change", ["staff_id = 'bea'", "what = 'x'", "subject = 'F9'", "details = '[]'"]
 )
@@ -296,6 +300,7 @@ def test_one_act_changed_is_named(service: House, chained: Chainer, change: str)
     assert told(chained) == ["staff_act 2 of 2026-11-25T08:05:00+00:00 was changed"]
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize(
     "sql",
     [
@@ -311,12 +316,14 @@ def test_the_reason_of_an_act_belongs_to_it(service: House, chained: Chainer, sq
     assert told(chained) == ["staff_act 2 of 2026-11-25T08:05:00+00:00 was changed"]
 
 
+@pytest.mark.owner
 def test_another_reason_under_the_right_key_is_named(service: House, chained: Chainer):
     sealed = service.store.vault.seal_text("another", staff_rows.reason_place(2))
     done(service.database, "UPDATE act_reason SET why_enc = :sealed WHERE id = 2", sealed=sealed)
     assert told(chained) == ["staff_act 2 of 2026-11-25T08:05:00+00:00 was changed"]
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize(("chain", "of"), [(HISTORY, "08:02:00"), (ACTS, "08:05:00")])
 def test_one_line_backdated_is_named(service: House, chained: Chainer, chain: str, of: str):
     at = written(service.database, NOON - DAY)
@@ -389,6 +396,7 @@ def test_clocks_that_differ_a_little_accuse_nobody(service: House, chained: Chai
     assert told(chained) == []
 
 
+@pytest.mark.owner
 def test_only_the_first_are_named_and_all_are_counted(service: House, chained: Chainer):
     done(service.database, "DELETE FROM history")
     said: list[str] = []
@@ -403,12 +411,14 @@ def test_only_the_first_are_named_and_all_are_counted(service: House, chained: C
 # ---------------------------------------------------------------- what is done to the chain
 
 
+@pytest.mark.owner
 def test_a_link_is_refused_to_be_changed_or_taken_away(service: House, chained: Chainer):
     for sql in ("UPDATE trace_link SET row_id = 9", "DELETE FROM trace_link"):
         with pytest.raises(DBAPIError, match="trace_link is append only"):
             execute(service.database, sql)
 
 
+@pytest.mark.owner
 def test_a_line_and_its_link_deleted_are_named(service: House, chained: Chainer):
     done(service.database, "DELETE FROM history WHERE id = 2")
     done(service.database, "DELETE FROM trace_link WHERE chain = 'history' AND row_id = 2")
@@ -417,6 +427,7 @@ def test_a_line_and_its_link_deleted_are_named(service: House, chained: Chainer)
     )
 
 
+@pytest.mark.owner
 def test_a_link_made_to_fit_a_changed_line_is_named(service: House, chained: Chainer):
     """Who has no secret can give it a digest, and none that is right."""
     forger = replace(chained, keys=TraceKeys(["a guess"]))
@@ -439,6 +450,7 @@ def test_a_link_made_to_fit_a_changed_line_is_named(service: House, chained: Cha
     )
 
 
+@pytest.mark.owner
 def test_links_put_in_another_order_are_named(service: House, chained: Chainer):
     for one, other in ((2, 99), (3, 2), (99, 3)):
         done(
@@ -520,6 +532,7 @@ def test_links_of_a_year_ago_stay_a_month_more(service: House, chainer: Chainer)
     assert told(chainer) == []
 
 
+@pytest.mark.owner
 def test_a_young_act_is_not_forgotten_by_a_cut_of_somebody_else(service: House, chained: Chainer):
     """The chained digest of a link can be read in the database, the proof of a cut cannot."""
     done(
@@ -535,6 +548,7 @@ def test_a_young_act_is_not_forgotten_by_a_cut_of_somebody_else(service: House, 
     assert "links 1 to 2 of staff_act are gone" in found[1]
 
 
+@pytest.mark.owner
 def test_evidence_that_was_made_old_is_not_cut_off(service: House, chained: Chainer):
     done(service.database, "DELETE FROM staff_act WHERE id = 1")
     old = written(service.database, NOON - 3 * ACTS_KEPT)
@@ -624,6 +638,7 @@ def anchored(chained: Chainer, file: Path) -> list[Anchor]:
     return read_anchors(file)
 
 
+@pytest.mark.owner
 def test_a_chain_that_was_made_anew_is_found_by_its_anchor(
     service: House, chained: Chainer, tmp_path: Path
 ):
@@ -640,6 +655,7 @@ def test_a_chain_that_was_made_anew_is_found_by_its_anchor(
     )
 
 
+@pytest.mark.owner
 def test_an_end_that_was_taken_away_is_found_by_its_anchor(
     service: House, chained: Chainer, tmp_path: Path
 ):
@@ -695,6 +711,7 @@ def verified(house: House, *options: str) -> tuple[int, list[str]]:
     return result.exit_code, (result.stdout + result.stderr).splitlines()
 
 
+@pytest.mark.owner
 def test_the_command_compares_and_says_it_by_its_exit_status(service: House, tmp_path: Path):
     chainer = Chainer(service.store, TraceKeys([service.settings.secret_key]))
     service.opens_centre("1", starts=[NOON + DAY])

@@ -22,7 +22,7 @@ from models.public import centres, incidents
 from models.public.incidents import Incident
 from models.slots.places import Share
 from models.slots.tables import place
-from models.supervision import snapshots
+from models.supervision import board, snapshots
 from services.campaign.campaigns import Campaigns
 from services.public.incidents import OUTAGE_LEAST, SAME_OUTAGE, record_outage
 from services.public.state import Latest, put_together
@@ -483,3 +483,25 @@ def test_the_country_is_counted_in_bites_after_the_first_time(site: House):
     assert rounds <= COUNTED_WITHIN
     assert counting.counted is not None
     assert counting.counted.at == NOON + SECOND
+
+
+@pytest.mark.parametrize("broken", ["departements", "free_by_centre"])
+def test_a_count_that_failed_once_is_counted_again(
+    site: House, monkeypatch: pytest.MonkeyPatch, broken: str
+):
+    counting = CountFree(site.store)
+    until = NOON + timedelta(days=35)
+
+    def fails(*_: object) -> None:
+        raise Stopped
+
+    with site.database.statement() as connection:
+        with monkeypatch.context() as patch:
+            patch.setattr(board if broken == "departements" else centres, broken, fails)
+            with pytest.raises(Stopped):
+                counting.refresh(connection, until, None)
+        nothing = counting.counted
+        assert nothing is None
+        assert counting.refresh(connection, until, None)
+    assert counting.counted is not None
+    assert {one.departement for one in counting.counted.free.values()} == {"75", "35"}

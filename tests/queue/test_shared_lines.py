@@ -172,6 +172,7 @@ def test_the_end_of_a_line_and_somebody_who_joins_never_wait_for_each_other(line
     assert (line.entry(other).kind, line.entry(other).state) == ("callback", "waiting")
 
 
+@pytest.mark.owner
 def test_an_end_that_the_database_breaks_off_is_told_again_at_once(line: Line):
     """A real deadlock, of which the end is the victim: nobody tells it to us a second time."""
     house = line.house

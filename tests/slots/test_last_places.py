@@ -224,6 +224,7 @@ def looks_then_writes(phone: Phone, together: threading.Barrier) -> str:
     return phone.step
 
 
+@pytest.mark.owner
 # However the places lie, all look at the same one: one layout tells as much as three.
 @pytest.mark.usefixtures("guard_off")
 def test_without_the_guard_and_the_index_places_are_given_twice(service: House):

@@ -152,6 +152,7 @@ def test_as_many_are_booked_as_there_are_places_and_the_others_hear_the_truth(
     assert told_wrongly(stories, place_ids) == []
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("size", SIZES)
 def test_with_the_guard_off_the_same_crowd_is_booked_twice_over(
     database_url: str, size: Size, tmp_path: Path

@@ -45,13 +45,16 @@ from models.queue.queues import QueueEntry
 from models.queue.tables import queue_entry
 from models.slots import slots
 from models.slots.tables import place
+from models.supervision import snapshots
 from prompts.catalogue import Catalogue, load
 from services.accounts import passwords, second_factor
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
+from services.operations.signs import SCHEDULER, give_sign
 from services.service import Service
 from services.short_links import Links
 from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
+from services.supervision.write_board import NAME as BOARD
 from tests.support.shared_work import settings, share_rules, share_statements
 from wiring import make_app
 from wiring_parts import Parts
@@ -261,6 +264,12 @@ class House:
         slots.open_slots(self.database, [wanted])
 
     # Who works here
+
+    def has_processes(self) -> None:
+        """Dispatcher and scheduler gave a sign just now."""
+        with self.database.transaction() as connection:
+            snapshots.put(connection, self.clock, BOARD, {})
+        give_sign(self.store, SCHEDULER)
 
     def employs(self, role: str, *, login: str = "", name: str = "", **options: Any) -> Staff:
         """Somebody with this role; agents and others are made anew at each call."""

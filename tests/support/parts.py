@@ -7,6 +7,11 @@ and nothing fails for it. Nor does anything fail for `TEST_EXCHANGE=off`, which 
 in exchange/tests: for the daily work on the service, of which the exchange knows nothing.
 `TEST_NGINX`, `TEST_HAPROXY`, `TEST_PGBOUNCER` and `TEST_SYSTEMD` leave out alike what tries the
 files of deploy/.
+
+`TEST_ROLE=restricted` lets tests on PostgreSQL come as the role that the docs give the service, and
+`TEST_PGBOUNCER=on` through a PgBouncer in transaction mode (`off` takes that part away). A test
+that needs the tables' owner says so with the marker `owner`, one between which and PostgreSQL
+nothing may stand with `direct`.
 """
 
 from __future__ import annotations
@@ -181,6 +186,16 @@ def is_left_out(part: Part) -> bool:
 def may_be_missing(part: Part) -> bool:
     """Whether its tests may be left out: anywhere but in CI, and an extra also where it is off."""
     return not in_ci() or is_left_out(part)
+
+
+def comes_restricted() -> bool:
+    """Whether tests come as the role that the docs give the service."""
+    return environment("TEST_ROLE").lower() == "restricted"
+
+
+def comes_pooled() -> bool:
+    """Whether tests come through a PgBouncer."""
+    return environment(PGBOUNCER.switch).lower() == "on"
 
 
 def unreadable(folder: Path, *, but: Container[str] = ()) -> list[str]:

@@ -30,6 +30,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+from models.database import Database
+from models.operations import grants
 from tests.support.keeper import keep, wait_for_end
 
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -192,6 +194,35 @@ class _Made:
             execute(statement)
         execute(_NUMBERS_BEGIN_ANEW)
         return self._deleted < MOST_DELETED
+
+
+RESTRICTED_PASSWORD = "restricted"
+
+
+def make_restricted(url: str, role: str) -> None:
+    """Give `role` in the database of `url` what the docs give the service, and a password."""
+    database = Database(url)
+    with database.transaction() as connection:
+        grants.grant(connection, role)
+    database.dispose()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                sql.Identifier(role), sql.Literal(RESTRICTED_PASSWORD)
+            )
+        )
+
+
+def as_restricted(url: str, role: str) -> str:
+    """The same database as `make_restricted` made the role for it."""
+    given = make_url(url).set(username=role, password=RESTRICTED_PASSWORD)
+    return given.render_as_string(hide_password=False)
+
+
+def forget_role(url: str, role: str) -> None:
+    """Remove a role of which no database knows any more; it stays where one does."""
+    with psycopg.connect(url, autocommit=True) as connection, suppress(psycopg.Error):
+        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
 def shared_server(

@@ -29,6 +29,7 @@ CENTRE = ("secretary", "supervisor")
 VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
+    ("GET", "/readyz/machine"): PUBLIC,
     ("GET", "/metrics"): PUBLIC,
     ("GET", "/salle"): PUBLIC,
     ("GET", "/salle/etat"): PUBLIC,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -15,10 +16,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
 
 from services.attempts import ip_of
-from services.operations.check_keys import WrongKeys, check_keys
+from services.operations.doctor import KEPT, Checked, Whose
 from services.operations.store_gauges import StoreCollector
 from services.store import Store
 from web.marks import public
+
+# What a proxy is told by a worker that goes.
+ENDS: Final = "this one ends: ask another\n"
 
 log = structlog.get_logger()
 
@@ -53,62 +57,89 @@ def blueprint(
     *,
     multiprocess_dir: str,
     readers: MetricsReaders,
+    version: str,
+    look: Callable[[], Sequence[Checked]],
     goes: Callable[[], bool] = lambda: False,
 ) -> Blueprint:
-    """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process.
+    """/healthz, /readyz, /readyz/machine, /metrics. `multiprocess_dir` is empty for one process.
 
-    `goes`: whether this worker ends, so that a proxy is to send its requests elsewhere.
+    `look` gives what the doctor found, now or a moment ago; it is cheap to call. `goes`: whether
+    this worker ends, so that a proxy is to send its requests elsewhere.
     """
     health = Blueprint("health", __name__)
-    compared: list[bool] = []
+    # What was bad when it was asked last: the log has each change once, however often that is.
+    logged: list[str] = []
+
+    def look_and_log() -> Sequence[Checked]:
+        found = look()
+        now = [one.name for one in found if one.is_bad]
+        if now != logged:
+            log.warning("not ready", checks=now) if now else log.info("ready again")
+            logged[:] = now
+        return found
 
     @health.get("/healthz")
     @public
     def healthz() -> Response:
-        return _text("ok\n")
+        return _text(f"ok {version}\n")
 
     @health.get("/readyz")
     @public
     def readyz() -> Response:
-        wrong = "this one ends: ask another" if goes() else _wrong_with(store, compared)
-        return _text(f"{wrong}\n", 503) if wrong else _text("ready\n")
+        if goes():
+            return _text(ENDS, 503)
+        return _told(look_and_log(), details=readers.may_read(request))
+
+    @health.get("/readyz/machine")
+    @public
+    def readyz_machine() -> Response:
+        """For a proxy: of what is the same on every machine, sending calls elsewhere cures none."""
+        if goes():
+            return _text(ENDS, 503)
+        own = [one for one in look_and_log() if one.whose is Whose.MACHINE]
+        return _told(own, details=readers.may_read(request))
 
     @health.get("/metrics")
     @public
     def metrics() -> Response:
         if not readers.may_read(request):
             return _text("METRICS_TOKEN says who reads this\n", 403)
-        if multiprocess_dir:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=multiprocess_dir)  # type: ignore[no-untyped-call]
-            body = generate_latest(registry)
-        else:
-            body = generate_latest(REGISTRY)
-        gauges = CollectorRegistry()
-        try:
-            gauges.register(StoreCollector(store))
-            body += generate_latest(gauges)
-        except Exception as error:  # noqa: BLE001 (the counters are worth having alone)
-            log.warning("gauges failed", error=type(error).__name__)
-        return Response(body, content_type=CONTENT_TYPE_LATEST)
+        return Response(_measures(store, multiprocess_dir), content_type=CONTENT_TYPE_LATEST)
 
     return health
 
 
-def _wrong_with(store: Store, compared: list[bool]) -> str:
-    """Why this worker is not ready; empty where it is."""
+def _measures(store: Store, multiprocess_dir: str) -> bytes:
+    """What the processes counted, and what the store shows now."""
+    if multiprocess_dir:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=multiprocess_dir)  # type: ignore[no-untyped-call]
+        body = generate_latest(registry)
+    else:
+        body = generate_latest(REGISTRY)
+    gauges = CollectorRegistry()
     try:
-        # Once they fit, they do: settings are read once.
-        if not compared and check_keys(store):
-            compared.append(True)
-        store.database.ping()
-    except WrongKeys as error:
-        log.error("not ready", error=str(error))
-        return "the keys do not fit the store"
-    except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
-        log.warning("not ready", error=type(error).__name__)
-        return "the store does not answer"
-    return ""
+        gauges.register(StoreCollector(store))
+        body += generate_latest(gauges)
+    except Exception as error:  # noqa: BLE001 (the counters are worth having alone)
+        log.warning("gauges failed", error=type(error).__name__)
+    return body
+
+
+def _told(found: Sequence[Checked], *, details: bool) -> Response:
+    """503 where something is bad; what it is, and what is only lacking, for those who may read."""
+    is_ready = not any(one.is_bad for one in found)
+    lines = ["ready" if is_ready else "not ready"]
+    if details:
+        lines += [
+            f"{one.name}: {one.finding.says}; remedy: {one.finding.remedy}"
+            for one in found
+            if not one.is_good
+        ]
+    answer = _text("\n".join(lines) + "\n", 200 if is_ready else 503)
+    if not is_ready:
+        answer.headers["Retry-After"] = str(round(KEPT))
+    return answer
 
 
 def _text(body: str, status: int = 200) -> Response:

@@ -1,0 +1,76 @@
+"""What is asked of the store to know whether the service can work with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, exists, select, text
+
+from models.centres.tables import centre
+from models.clock import Clock
+from models.database import Database
+from models.slots.tables import slot
+from models.supervision import snapshots
+
+# A row of a name that nobody reads; it is taken back.
+_TRY = "a try"
+
+
+def write_and_undo(database: Database, clock: Clock) -> None:
+    """Write a row and take it back. Raises as the store does, where it would not be written."""
+    with database.transaction() as connection:
+        tried = connection.begin_nested()
+        snapshots.put(connection, clock, _TRY, {})
+        tried.rollback()
+
+
+def now(connection: Connection, clock: Clock) -> datetime:
+    """The moment of the clock (UTC), as a statement has it."""
+    moment: datetime = connection.execute(select(clock.at())).scalar_one()
+    return moment
+
+
+def servers_now(connection: Connection) -> datetime | None:
+    """What the database's own clock says (UTC); None on SQLite, which has this machine's."""
+    if connection.dialect.name == "sqlite":
+        return None
+    moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return moment.astimezone(UTC)
+
+
+def server_version(connection: Connection) -> str:
+    """What the database is, for people."""
+    if connection.dialect.name == "sqlite":
+        return f"SQLite {connection.execute(text('SELECT sqlite_version()')).scalar_one()}"
+    found = connection.execute(text("SHOW server_version")).scalar_one()
+    return f"PostgreSQL {str(found).partition(' ')[0]}"
+
+
+def has_time_limit(connection: Connection) -> bool:
+    """Whether PostgreSQL ends a statement of this connection that takes too long."""
+    if connection.dialect.name == "sqlite":
+        return True
+    return str(connection.execute(text("SHOW statement_timeout")).scalar_one()) != "0"
+
+
+@dataclass(frozen=True)
+class ToGive:
+    """Whether there is a centre whose places are ours to give, and whether it has slots ahead."""
+
+    centre: bool
+    slots: bool
+
+
+def to_give(connection: Connection, clock: Clock, horizon: timedelta) -> ToGive:
+    """Of open centres; slots that begin within `horizon` from now, taken or not."""
+    ours = (centre.c.closed_at.is_(None), centre.c.booking_mode == "ours")
+    ahead = (
+        select(slot.c.id)
+        .join(centre, centre.c.id == slot.c.centre_id)
+        .where(*ours, slot.c.start_at > clock.at(), slot.c.start_at < clock.at(horizon))
+    )
+    found = connection.execute(
+        select(exists(select(centre.c.id).where(*ours)), exists(ahead))
+    ).one()
+    return ToGive(bool(found[0]), bool(found[1]))

@@ -1,0 +1,443 @@
+"""What must be so that callers can be booked: one list of looks, for `flask doctor` and /readyz.
+
+Each look is a small function of what it is given, and finds one thing: good, or a sentence with a
+remedy. docs/decisions/0038 says what stops a server from being sent calls and what is a warning.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from models.database import STORE_ERRORS, Connection, NotDurable
+from models.migrations import schema as schemas
+from models.operations import grants, health
+from models.operations.health import ToGive
+from services.campaign.campaign import Campaign
+from services.operations import signs
+from services.operations.check_keys import WrongKeys, check_keys
+from services.store import Store
+
+# Differences between two machines' clocks that are told, and that make what is said wrong.
+CLOCK_WARNING: Final = timedelta(seconds=2)
+CLOCK_BAD: Final = timedelta(seconds=30)
+# Free bytes of a disk.
+DISK_WARNING: Final = 1024**3
+DISK_BAD: Final = 100 * 1024**2
+# Seconds that /readyz goes on with what was found.
+KEPT: Final = 5.0
+
+
+class Level(Enum):
+    """`WARNING`: something is lacking, and callers are booked all the same."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+class Whose(Enum):
+    """`MACHINE`: another machine may be well, so that a proxy may send calls there."""
+
+    MACHINE = "machine"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence, and for what is not good another one: what to do."""
+
+    level: Level
+    says: str
+    remedy: str = ""
+
+
+def good(says: str) -> Finding:
+    """All is well."""
+    return Finding(Level.GOOD, says)
+
+
+def warning(says: str, remedy: str) -> Finding:
+    """Callers are booked all the same."""
+    return Finding(Level.WARNING, says, remedy)
+
+
+def bad(says: str, remedy: str) -> Finding:
+    """Nobody should be sent here."""
+    return Finding(Level.BAD, says, remedy)
+
+
+# ---------------------------------------------------------------- the looks
+
+
+def schema(at: str | None, newest: str) -> Finding:
+    """`at`: the revision of the database; `newest`: the one that this version knows last.
+
+    One ahead is what a machine of the version before sees during a roll-out, and works with.
+    """
+    if at is None:
+        return bad("the database is empty", "run flask migrate, as the owner of the tables")
+    if at < newest:
+        return bad(
+            f"the database is behind: it is at {at}, and this version needs {newest}",
+            "run flask migrate, as the owner of the tables",
+        )
+    if at > newest:
+        return warning(
+            f"the database is ahead: it is at {at}, and this version knows {newest} last",
+            "run the version that brought it there, unless it is being rolled out just now",
+        )
+    return good(f"the schema is at {at}, the newest")
+
+
+def keys(store: Store) -> Finding:
+    """Whether the data keys and the index key are those of the database."""
+    try:
+        check_keys(store)
+    except WrongKeys as error:
+        return bad(f"the keys do not fit the store: {error}", "docs/keys.md says how keys are kept")
+    return good("the keys are those that the database was written with")
+
+
+def write(store: Store) -> Finding:
+    """Whether a row can be written; it is taken back."""
+    try:
+        health.write_and_undo(store.database, store.clock)
+    except STORE_ERRORS as error:
+        return bad(
+            f"nothing can be written to the database ({kind_of(error)})",
+            "look whether it is a standby, read only, full, or closed to this role"
+            " (flask db grant)",
+        )
+    return good("a row was written and taken back")
+
+
+def rights(lacking: Sequence[str], owned: Sequence[str], *, production: bool) -> Finding:
+    """What the role of DATABASE_URL lacks, and which tables it owns though it need not."""
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        return bad(
+            f"the database's role lacks {lacking[0]}{more}",
+            "run flask db grant ROLE as the owner of the tables, after each flask migrate",
+        )
+    if owned and production:
+        return warning(
+            f"the database's role owns {len(owned)} tables, so it could change what is recorded",
+            "run flask db grant ROLE as the owner, and give ROLE's address in DATABASE_URL",
+        )
+    return good("the database's role may do what the service does")
+
+
+def time_limit(*, has_one: bool) -> Finding:
+    """Whether a statement that takes too long is ended, as a caller cannot wait for it."""
+    if has_one:
+        return good("statements that take too long are ended")
+    return warning(
+        "the database ends no statement that takes too long",
+        "behind a pooler the role has the limit: flask db grant ROLE",
+    )
+
+
+def redis(problem: str) -> Finding:
+    """`problem` is empty where Redis answers. Only the database must not be lost (law 4)."""
+    if not problem:
+        return good("Redis answers")
+    return warning(
+        f"Redis does not answer ({problem}): messages leave by the sweep, up to 15 s later",
+        "start it, and look at REDIS_URL",
+    )
+
+
+def process(name: str, age: timedelta | None) -> Finding:
+    """How old the last sign of a kind of process is; None: there never was one."""
+    limit = signs.LIMITS[name]
+    if age is not None and age <= limit:
+        return good(f"the {name} gave a sign {length(age)} ago")
+    since = "never gave a sign" if age is None else f"gave no sign for {length(age)}"
+    # What others see to is late without a worker, and not undone.
+    say = warning if name == signs.WORKER else bad
+    return say(f"the {name} {since}", f"start it (flask {name}) and look at its log")
+
+
+def clock(machine: datetime, server: datetime | None) -> Finding:
+    """The clock of this machine against the database's; None: they are the same."""
+    if server is None:
+        return good("the database has this machine's clock")
+    off = abs(machine - server)
+    if off <= CLOCK_WARNING:
+        return good("this machine's clock is the database's")
+    way = "ahead of" if machine > server else "behind"
+    say = bad if off > CLOCK_BAD else warning
+    return say(
+        f"this machine's clock is {length(off)} {way} the database's",
+        "let both keep time by NTP (timedatectl set-ntp true)",
+    )
+
+
+def disk(folder: Path, free: int) -> Finding:
+    """`free` bytes on the disk of a folder that is written to."""
+    if free > DISK_WARNING:
+        return good(f"{size(free)} are free for {folder}")
+    say = bad if free < DISK_BAD else warning
+    return say(f"{size(free)} are free for {folder}", "make room, or move it to a larger disk")
+
+
+def campaign(one: Campaign, now: datetime) -> Finding:
+    """Whether there is a campaign that gives appointments, or will."""
+    if one.is_open(now):
+        return good(f"the campaign {one.name} is open")
+    if one.opens_at is not None and one.opens_at > now:
+        return good(f"the campaign {one.name} opens {one.opens_at:%Y-%m-%d %H:%M} UTC")
+    return warning(
+        f"the campaign {one.name} is over, so nobody is booked",
+        "put the next one where CAMPAIGN says, and try it with flask campaign check",
+    )
+
+
+def centres(found: ToGive, one: Campaign, now: datetime) -> Finding:
+    """Whether there is an open centre of ours with slots ahead, taken or not."""
+    if found.slots:
+        return good("an open centre has slots ahead")
+    is_over = one.closes_at is not None and one.closes_at <= now
+    say = warning if is_over else bad
+    if not found.centre:
+        return say(
+            "no open centre is ours, so nobody can be booked",
+            "make centres ours by command (flask centres --help), then flask slots open",
+        )
+    return say("no open centre of ours has slots ahead", "run flask slots open")
+
+
+def provider(problem: str) -> Finding:
+    """`problem` is empty where the provider knows the account."""
+    if not problem:
+        return good("the provider knows the account")
+    return bad(
+        f"the provider was asked in vain: {problem}",
+        "look at TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_API_BASE_URL, and at the way out"
+        " of this network",
+    )
+
+
+# ---------------------------------------------------------------- the list
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the looks are given.
+
+    `redis` gives what is wrong with it, empty where nothing is; `worker` how long ago a worker gave
+    a sign; `free` the free bytes of a folder's disk; `machine_now` this machine's clock (UTC);
+    `provider` what is wrong there, None: it is not asked.
+    """
+
+    store: Store
+    campaign: Callable[[], Campaign]
+    tables: Collection[str]
+    production: bool
+    redis: Callable[[], str]
+    worker: Callable[[], timedelta | None]
+    folders: Sequence[Path]
+    free: Callable[[Path], int]
+    machine_now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    provider: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look by its name. It is left out where one of `needs` found something bad.
+
+    Of one that `decides`, a warning is enough for that.
+    """
+
+    name: str
+    whose: Whose
+    look: Callable[[], Finding]
+    needs: tuple[str, ...] = ()
+    decides: bool = False
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one look found."""
+
+    name: str
+    whose: Whose
+    finding: Finding
+
+    @property
+    def is_good(self) -> bool:
+        return self.finding.level is Level.GOOD
+
+    @property
+    def is_bad(self) -> bool:
+        return self.finding.level is Level.BAD
+
+
+def checks(around: Around) -> list[Check]:
+    """All of them, in the order in which they are told."""
+    store, database = around.store, around.store.database
+
+    def asked(ask: Callable[[Connection], Finding]) -> Callable[[], Finding]:
+        def look() -> Finding:
+            with database.statement() as connection:
+                return ask(connection)
+
+        return look
+
+    def rights_of(connection: Connection) -> Finding:
+        lacking = grants.missing(connection, around.tables)
+        return rights(lacking, grants.owned(connection), production=around.production)
+
+    def of_process(name: str) -> Callable[[], Finding]:
+        return lambda: process(name, signs.read_age(store, name, around.worker))
+
+    def centres_of(connection: Connection) -> Finding:
+        one = around.campaign()
+        found = health.to_give(connection, store.clock, timedelta(days=one.horizon_days))
+        return centres(found, one, store.clock.now())
+
+    machine, service = Whose.MACHINE, Whose.SERVICE
+    answers, tables = ("store",), ("store", "schema")
+    listed = [
+        Check("store", machine, asked(_answer)),
+        Check("schema", machine, asked(_schema), answers),
+        Check("keys", machine, lambda: keys(store), tables),
+        Check("rights", machine, asked(rights_of), tables),
+        Check("write", machine, lambda: write(store), (*tables, "rights")),
+        Check(
+            "time limit",
+            service,
+            asked(lambda found: time_limit(has_one=health.has_time_limit(found))),
+            answers,
+        ),
+        Check(
+            "clock",
+            machine,
+            asked(lambda found: clock(around.machine_now(), health.servers_now(found))),
+            answers,
+        ),
+        *(
+            Check(f"disk {folder.name}", machine, _disk(folder, around.free))
+            for folder in around.folders
+        ),
+        Check("redis", service, lambda: redis(around.redis()), decides=True),
+        *(
+            Check(name, service, of_process(name), (*tables, "keys"))
+            for name in (signs.DISPATCHER, signs.SCHEDULER)
+        ),
+        Check(signs.WORKER, service, of_process(signs.WORKER), ("redis",)),
+        Check("campaign", service, lambda: campaign(around.campaign(), store.clock.now())),
+        Check("centres", service, asked(centres_of), tables),
+    ]
+    if around.provider:
+        ask = around.provider
+        listed.append(Check("provider", service, lambda: provider(ask())))
+    return listed
+
+
+def run(listed: Sequence[Check]) -> Iterator[Checked]:
+    """Look, one after the other. A look that fails is bad, and never the end of the others."""
+    failed: set[str] = set()
+    for check in listed:
+        if failed.intersection(check.needs):
+            continue
+        try:
+            found = check.look()
+        except NotDurable as error:
+            found = bad(str(error), "see docs/operations.md, In production")
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is not well)
+            found = _not_looked_at(check.name, error)
+        if found.level is Level.BAD or (check.decides and found.level is Level.WARNING):
+            failed.add(check.name)
+        yield Checked(check.name, check.whose, found)
+
+
+def _not_looked_at(name: str, error: Exception) -> Finding:
+    if isinstance(error, STORE_ERRORS) or name == "store":
+        return bad(
+            f"the store does not answer ({kind_of(error)})",
+            "start the database, and look at DATABASE_URL and the way there",
+        )
+    return bad(f"it could not be looked at ({kind_of(error)})", "look at the log of the database")
+
+
+def _answer(connection: Connection) -> Finding:
+    return good(f"{health.server_version(connection)} answers")
+
+
+def _schema(connection: Connection) -> Finding:
+    return schema(schemas.revision(connection), schemas.newest_known())
+
+
+def _disk(folder: Path, free: Callable[[Path], int]) -> Callable[[], Finding]:
+    return lambda: disk(folder, free(folder))
+
+
+# ---------------------------------------------------------------- remembered
+
+
+@dataclass
+class Remembered:
+    """The same list for many who ask: what was found is told for a few seconds.
+
+    One of them looks, and the others are told what was known, or wait where nothing is known yet.
+    `ticks` is a monotonic clock in seconds.
+    """
+
+    listed: Sequence[Check]
+    ticks: Callable[[], float] = time.monotonic
+    keep: float = KEPT
+    _found: list[Checked] | None = None
+    _until: float = field(default=0.0)
+    _one: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self) -> list[Checked]:
+        """What was found now, or a moment ago."""
+        known = self._found
+        if known is not None and self.ticks() < self._until:
+            return known
+        if not self._one.acquire(blocking=known is None):
+            return known or []
+        try:
+            if self._found is None or self.ticks() >= self._until:
+                self._found = list(run(self.listed))
+                self._until = self.ticks() + self.keep
+            return self._found
+        finally:
+            self._one.release()
+
+
+# ---------------------------------------------------------------- words
+
+
+def kind_of(error: BaseException) -> str:
+    """What kind of failure it was: its text may hold an address or a value."""
+    return type(getattr(error, "orig", None) or error).__name__
+
+
+_HOUR, _MINUTE = 3600, 60
+
+
+def length(span: timedelta) -> str:
+    """A span for people, as 1 h 0 min, 2 min 5 s or 3 s."""
+    seconds = round(abs(span).total_seconds())
+    if seconds >= _HOUR:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
+    if seconds >= _MINUTE:
+        return f"{seconds // _MINUTE} min {seconds % _MINUTE} s"
+    return f"{seconds} s"
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    if count >= 1024**3:
+        return f"{count / 1024**3:.1f} GiB"
+    return f"{count // 1024**2} MiB"
