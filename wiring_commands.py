@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 import commands.assets
+import commands.backup
 import commands.bookings
 import commands.calls
 import commands.campaign
@@ -27,6 +28,7 @@ import commands.processes
 import commands.prompts
 import commands.public
 import commands.queues
+import commands.restore
 import commands.slots
 import commands.staff
 import commands.store
@@ -42,21 +44,25 @@ from jobs.traces import trace_tasks
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
+from services.operations.backups import Programs
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
 from services.operations.erase_at_provider import erase_at_provider
 from services.operations.person_rights import finish_all
+from services.operations.restore import Reconciler
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
+from wiring_delivery import make_delivery_dependencies
 from wiring_parts import (
     Parts,
     make_chainer,
     make_control,
     make_ports,
+    make_provider_log,
     make_records,
     refuse_wrong_keys,
 )
@@ -92,9 +98,21 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         keys_fit()
         return parts.control or make_control(settings)
 
+    def reconciler(dry_run: bool) -> Reconciler:  # noqa: FBT001 (the one thing that differs)
+        keys_fit()
+        means = make_delivery_dependencies(settings, parts.service)
+        log = make_provider_log(settings)
+        return Reconciler(store, log, means, campaigns.all, dry_run=dry_run)
+
     life = CentreLife(store, campaigns)
     for command in (
         commands.assets.make(config.ROOT, config.VAR),
+        commands.backup.make(
+            store,
+            config.VAR / "backups",
+            campaigns.all,
+            lambda folder: Programs(folder, config.environment()),
+        ),
         commands.bookings.make(store, campaigns.by_name),
         commands.calls.make(),
         commands.campaign.make(),
@@ -122,6 +140,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.processes.make_worker(settings.redis_url, ports),
         commands.prompts.make(),
         commands.queues.make(store, control),
+        commands.restore.make(store, reconciler),
         commands.slots.make(
             store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
         ),

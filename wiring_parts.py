@@ -22,7 +22,7 @@ from services.centres.directory import Directory
 from services.messages.texts import text_names
 from services.operations.check_keys import check_keys
 from services.operations.traces import Chainer, TraceKeys
-from services.ports import CallControl, ProviderRecords, WakeUp
+from services.ports import CallControl, ProviderLog, ProviderRecords, WakeUp
 from services.service import Service
 from services.short_links import Links
 from services.store import HoldShares, PaceLimits, ReachLimits, Store
@@ -146,6 +146,17 @@ def make_records(settings: config.Settings) -> ProviderRecords:
     from ivr.records import TwilioRecords  # noqa: PLC0415 (see above)
 
     return TwilioRecords(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+    )
+
+
+def make_provider_log(settings: config.Settings) -> ProviderLog:
+    """What the provider says that left and came. Its REST client is loaded in no web worker."""
+    from ivr.provider_log import TwilioLog  # noqa: PLC0415 (see above)
+
+    return TwilioLog(
         settings.twilio_account_sid,
         settings.twilio_auth_token,
         api_base_url=settings.twilio_api_base_url,

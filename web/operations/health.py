@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
 
 from services.attempts import ip_of
+from services.operations import restore
 from services.operations.check_keys import WrongKeys, check_keys
 from services.operations.store_gauges import StoreCollector
 from services.store import Store
@@ -64,14 +65,15 @@ def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -
             # Once they fit, they do: settings are read once.
             if not compared and check_keys(store):
                 compared.append(True)
-            store.database.ping()
+            # Calls and pages are served all the same: no balancer is to leave this worker out.
+            frozen = restore.nothing_leaves(store)
         except WrongKeys as error:
             log.error("not ready", error=str(error))
             return _text("the keys do not fit the store\n", 503)
         except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
             log.warning("not ready", error=type(error).__name__)
             return _text("the store does not answer\n", 503)
-        return _text("ready\n")
+        return _text(f"ready; {frozen}\n" if frozen else "ready\n")
 
     @health.get("/metrics")
     @public
