@@ -37,13 +37,13 @@ class Contents:
 def exported(database: Database) -> Iterator[tuple[str, Contents]]:
     """One state of PostgreSQL that another program may read, by its name, while this lasts."""
     with database.snapshot() as connection:
-        unhurried(connection)
         name = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
         yield name, contents(connection)
 
 
 def contents(connection: Connection) -> Contents:
     """Count everything, in the snapshot of the connection."""
+    unhurried(connection)
     revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
     there = set(inspect(connection).get_table_names())
     rows = {
