@@ -703,6 +703,18 @@ def test_who_books_meanwhile_hears_that_the_text_does_not_leave_now(night: Night
     assert len(night.bodies()) == 1
 
 
+@pytest.mark.parametrize("frozen", ["frozen", ""])
+def test_who_forgot_the_reference_is_not_told_to_wait_for_a_text(night: Night, frozen: str):
+    """Silence would tell them that there is no appointment: a person answers."""
+    booked(night)
+    if frozen:
+        night.begins()
+    caller = night.house.phone().dials().presses("2").presses("1")
+    caller.presses("12031942").presses("1")
+    assert (caller.step == "my_texted") is not bool(frozen)
+    assert len(night.house.messages("sms")) == (1 if frozen else 2)
+
+
 def test_the_commands_say_what_is_done(night: Night, monkeypatch: pytest.MonkeyPatch):
     house = night.house
     night.left(STRANGER, "Bonjour")
