@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select, text, update
 
 from models.agents.tables import intent
 from models.clock import Clock
+from models.database import Database
 from models.dialects import insert_new
 from models.messages.tables import FROZEN, message, outbox_freeze
 from models.rows import columns_of
@@ -69,14 +70,19 @@ def _freeze(row: Any) -> OutboxFreeze | None:
     return replace(OutboxFreeze(*row), counts=json.loads(row.counts))
 
 
-def wait_for_claims(connection: Connection) -> None:
-    """Wait for every claim that has begun, and let none begin before this transaction ends.
+def wait_for_claims(database: Database) -> None:
+    """Wait until every claim has ended that began before a freeze was committed.
 
-    A claim that looked before the freeze was there would send after it. On SQLite a transaction
-    that writes has waited for the others already.
+    Such a claim may not have seen the freeze, and sends after it. Each table is waited for by
+    itself: a transaction that writes to both in another order is never in the way. On SQLite the
+    transaction of the freeze has waited for all others that write. Raises SQLAlchemy's errors where
+    one of them does not end within the time of a statement.
     """
-    if connection.dialect.name != "sqlite":
-        connection.execute(text("LOCK TABLE message, intent IN EXCLUSIVE MODE"))
+    if database.is_sqlite:
+        return
+    for table in ("message", "intent"):
+        with database.transaction() as connection:
+            connection.execute(text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
 
 
 def begin(

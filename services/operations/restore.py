@@ -33,7 +33,7 @@ from models.booking.changes import BookingDetails
 from models.centres.centres import centre_states
 from models.clock import FixedClock
 from models.crypto import CannotOpen
-from models.database import Connection, unhurried
+from models.database import STORE_ERRORS, Connection, unhurried
 from models.desk import lost_texts
 from models.desk.lost_texts import CAME, RANG, TEXT, LostText
 from models.messages import freezes, outbox
@@ -94,7 +94,6 @@ def begin(store: Store, by: str, since: datetime | None = None) -> Begun:
         unhurried(connection)
         if since is None and freezes.current(connection) is None:
             since = _newest(connection, store)
-        freezes.wait_for_claims(connection)
         made = since is not None and freezes.begin(
             connection, store.clock, store.chance.identifier(), since=since, by=by
         )
@@ -107,10 +106,18 @@ def begin(store: Store, by: str, since: datetime | None = None) -> Begun:
             value=waiting,
             threshold=0,
         )
+    try:
+        freezes.wait_for_claims(store.database)
+    except STORE_ERRORS as error:
+        raise RestoreRefused(
+            "nothing is claimed any more, but a transaction that began before does not end"
+            f" ({type(error).__name__}): run it again, until it says what may be leaving"
+        ) from None
+    with store.database.statement() as connection:
         found = freezes.current(connection)
-        if found is None:
-            raise RestoreRefused("the freeze was ended at this very moment; begin again")
         being_sent = freezes.being_sent(connection, store.clock)
+    if found is None:
+        raise RestoreRefused("the freeze was ended at this very moment; begin again")
     log.warning("outbox frozen", since=found.since_at.isoformat(), by=by)
     return Begun(found, made, being_sent, waiting)
 

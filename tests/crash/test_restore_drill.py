@@ -286,7 +286,7 @@ class Archive:
         self.server.sets(
             wal_level="replica",
             archive_mode="on",
-            archive_timeout="60",
+            archive_timeout="50",
             archive_command=f"test ! -f {self.log}/%f && cp %p {self.log}/%f.part"
             f" && mv {self.log}/%f.part {self.log}/%f",
         )

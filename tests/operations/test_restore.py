@@ -213,7 +213,7 @@ def test_a_claim_that_has_begun_is_seen_by_the_freeze(
     store, office = made.store, Office(made, None)
     message_id = office.writes()
     if not guarded:
-        monkeypatch.setattr(freezes, "wait_for_claims", lambda connection: None)
+        monkeypatch.setattr(freezes, "wait_for_claims", lambda database: None)
     looked, goes_on = threading.Event(), threading.Event()
 
     def claims() -> Any:
