@@ -70,7 +70,7 @@ def spent(service: House) -> Post:
 def test_a_caller_hears_at_once_that_no_text_comes_and_the_reference_twice(spent: Post):
     made = spent.house
     caller = books(made, MOBILE)
-    caller.hears_text("Le message écrit ne part pas aujourd'hui")
+    caller.hears_text("Le message écrit ne part pas tout de suite")
     assert len(made.bookings()) == 3
     caller.goes_to("reference")
     caller.hears_text("Notez votre référence").hears_text("Je répète, référence")
@@ -99,9 +99,9 @@ def test_within_the_budgets_nothing_is_heard_of_them(service: House):
 def test_both_of_a_couple_hear_it_and_the_second_is_asked_no_number(spent: Post):
     made = spent.house
     first = made.phone(MOBILE).goes_to("for_whom").presses("3").goes_to("reach").presses("1")
-    first.goes_to("ready").hears_text("Le message écrit ne part pas aujourd'hui")
+    first.goes_to("ready").hears_text("Le message écrit ne part pas tout de suite")
     first.goes_to("date_of_birth").goes_to("ready", born="05061944")
-    first.hears_text("Le message écrit ne part pas aujourd'hui")
+    first.hears_text("Le message écrit ne part pas tout de suite")
     assert len(made.bookings()) == 4
     spent.works()
     assert len(held(made)) == 3
