@@ -475,6 +475,11 @@ def _is_french_mobile(number: str) -> bool:
     return phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.MOBILE
 
 
+def environment() -> dict[str, str]:
+    """All of it, for programs that are started: PostgreSQL's read theirs from there."""
+    return dict(os.environ)  # noqa: TID251 (this is config.py)
+
+
 def load(**overrides: object) -> Settings:
     """Read the environment and `.env`. Raises BadSettings."""
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 import commands.assets
+import commands.backup
 import commands.bookings
 import commands.calls
 import commands.campaign
@@ -31,6 +32,7 @@ import commands.prompts
 import commands.provider
 import commands.public
 import commands.queues
+import commands.restore
 import commands.setup
 import commands.slots
 import commands.staff
@@ -52,6 +54,7 @@ from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.take_centres import TakeCentres
+from services.operations.backups import Programs
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
 from services.operations.doctor import checks
@@ -59,6 +62,7 @@ from services.operations.erase_at_provider import erase_at_provider
 from services.operations.going_live import Installation
 from services.operations.person_rights import finish_all
 from services.operations.provider_account import STATUS, VOICE, VOICE_FALLBACK, Wanted
+from services.operations.restore import Reconciler
 from services.operations.set_up import SetUp
 from services.operations.shared_assets import share
 from services.ports import CallControl
@@ -67,7 +71,7 @@ from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.write_board import WriteBoard
-from wiring_delivery import make_pace
+from wiring_delivery import make_delivery_dependencies, make_pace
 from wiring_parts import (
     Parts,
     make_account,
@@ -75,6 +79,7 @@ from wiring_parts import (
     make_chainer,
     make_control,
     make_ports,
+    make_provider_log,
     make_records,
     refuse_wrong_keys,
 )
@@ -112,10 +117,22 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         keys_fit()
         return parts.control or make_control(settings)
 
+    def reconciler(dry_run: bool) -> Reconciler:  # noqa: FBT001 (the one thing that differs)
+        keys_fit()
+        means = make_delivery_dependencies(settings, parts.service)
+        log = make_provider_log(settings)
+        return Reconciler(store, log, means, campaigns.all, dry_run=dry_run)
+
     owners_url = settings.migration_database_url or settings.database_url
     life = CentreLife(store, campaigns)
     for command in (
         commands.assets.make(config.ROOT, config.VAR, lambda: _share_assets(parts)),
+        commands.backup.make(
+            store,
+            config.VAR / "backups",
+            campaigns.all,
+            lambda folder: Programs(folder, config.environment()),
+        ),
         commands.bookings.make(store, campaigns.by_name),
         commands.calls.make(),
         commands.campaign.make(),
@@ -152,6 +169,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.provider.make(store, lambda: make_account(settings), _wanted(settings)),
         commands.queues.make(store, control),
         _make_setup(parts, life, keys_fit),
+        commands.restore.make(store, reconciler),
         commands.slots.make(
             store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
         ),

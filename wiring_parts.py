@@ -29,7 +29,7 @@ from services.messages.texts import text_names
 from services.operations.check_keys import check_keys
 from services.operations.doctor import Around
 from services.operations.traces import Chainer, TraceKeys
-from services.ports import CallControl, ProviderAccount, ProviderRecords, WakeUp
+from services.ports import CallControl, ProviderAccount, ProviderLog, ProviderRecords, WakeUp
 from services.service import Service
 from services.short_links import Links
 from services.store import HoldShares, PaceLimits, ReachLimits, Store
@@ -140,6 +140,7 @@ def make_around(
         folders=list(dict.fromkeys(folders)),
         free=_free,
         provider=make_control(settings).problem if ask_provider else None,
+        synchronous_standbys=settings.synchronous_standbys,
     )
 
 
@@ -197,6 +198,17 @@ def make_account(settings: config.Settings) -> ProviderAccount:
     from ivr.provider_account import TwilioAccount  # noqa: PLC0415 (see above)
 
     return TwilioAccount(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+    )
+
+
+def make_provider_log(settings: config.Settings) -> ProviderLog:
+    """What the provider says that left and came. Its REST client is loaded in no web worker."""
+    from ivr.provider_log import TwilioLog  # noqa: PLC0415 (see above)
+
+    return TwilioLog(
         settings.twilio_account_sid,
         settings.twilio_auth_token,
         api_base_url=settings.twilio_api_base_url,

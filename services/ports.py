@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -123,6 +123,52 @@ class ProviderAccount(Protocol):
 
     def set_leads(self, sid: str, leads: Mapping[str, str]) -> None:
         """Set these addresses and methods of a number, by their names at the provider."""
+        ...
+
+
+@dataclass(frozen=True)
+class ListedText:
+    """A text as the provider lists it. `status` is its word; `at` (UTC): when it left, or came.
+
+    `recipient` is E.164. `error_code` is the provider's, empty where nothing went wrong.
+    """
+
+    sid: str
+    recipient: str
+    body: str
+    status: str
+    at: datetime
+    error_code: str = ""
+
+
+@dataclass(frozen=True)
+class ListedCall:
+    """A call as the provider lists it. `other` is the number (E.164) that is not ours.
+
+    `is_ours`: we rang. `is_over`: it was answered and has ended. `at` (UTC): when it began.
+    `other` is empty for a number that was withheld, and client:<staff id> for a browser.
+    """
+
+    sid: str
+    other: str
+    is_ours: bool
+    is_over: bool
+    seconds: int
+    at: datetime
+
+
+class ProviderLog(Protocol):
+    """What the provider says that left and came. Never called inside a webhook.
+
+    Both read page by page and raise Refused, Busy, NoAnswer.
+    """
+
+    def texts(self, since: datetime) -> Iterator[ListedText]:
+        """Texts that we sent since then, and those that it has not sent yet."""
+        ...
+
+    def calls(self, since: datetime) -> Iterator[ListedCall]:
+        """Calls that began since then, from and to us."""
         ...
 
 

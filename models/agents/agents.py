@@ -37,6 +37,7 @@ from models.call.tables import call, turn
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
+from models.messages.tables import FROZEN
 from models.prepared import Prepared
 from models.queue import queues, tables
 from models.queue.tables import LIVE, agent_queue, agent_queue_member, queue_entry
@@ -50,6 +51,8 @@ LEG_RANK = {"asked": 0, "ringing": 1, "answered": 2, "joined": 3, "ended": 4}
 UNDONE = ("pending", "doing")
 # To the letter what the index says, or SQLite would not use it.
 _UNDONE = text("intent.state IN ('pending', 'doing')")
+# After a restore nobody is rung back: it may have been done before. Who is on the line goes on.
+_MAY_LEAVE = or_(intent.c.kind != "dial_callback", ~FROZEN)
 
 
 # ------------------------------------------------------------------ agents
@@ -692,7 +695,7 @@ def undone(connection: Connection, clock: Clock, limit: int = 200) -> list[tuple
     """Ids of provider commands that no process carries out, oldest first, each with its entry's."""
     statement = (
         select(intent.c.id, intent.c.entry_id)
-        .where(_UNDONE, _is_free(clock))
+        .where(_UNDONE, _is_free(clock), _MAY_LEAVE)
         .order_by(intent.c.created_at, intent.c.id)
         .limit(limit)
     )
@@ -717,6 +720,7 @@ def claim(
             and_(intent.c.state == "pending", or_(intent.c.attempts == 0, _is_free(clock))),
             and_(intent.c.state == "doing", _is_free(clock)),
         ),
+        _MAY_LEAVE,
     )
     before = connection.execute(
         select(intent.c.state).where(may).with_for_update(skip_locked=True)

@@ -29,7 +29,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
-from models.messages.tables import budget
+from models.messages.tables import FROZEN, budget
 from models.prepared import Prepared
 from models.rows import from_row, values_of
 
@@ -197,7 +197,7 @@ _KNOWN = Prepared(
         _OF_NUMBER.label("live"),
         _PROVED_OF_NUMBER.label("proved"),
         _OF_PERSON.label("booking_id"),
-        _SPENT.label("spent"),
+        or_(_SPENT, FROZEN).label("spent"),
     )
 )
 
@@ -207,7 +207,7 @@ class Known:
     """What there is of a campaign: live bookings of a number, and the person's, if any.
 
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
-    that day, for a budget is, or it would leave too late.
+    that day, for a budget is, or it would leave too late, or nothing leaves after a restore.
     """
 
     live: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import String, Table
 
 from models.tables import index, key, may, metadata, must
-from models.types import Instant, LookUp, LookUpWay
+from models.types import Instant, LookUp, LookUpWay, Sealed
 
 # What no process can settle by itself: an agent looks at it.
 agent_case = Table(
@@ -22,6 +22,23 @@ agent_case = Table(
     may("request_id", String(32), "the call that was asked for at a typed number"),
     index("ix_agent_case_open", "created_at", where="closed_at IS NULL"),
     index("ix_agent_case_booking_id", "booking_id"),
+)
+
+# What the provider says that somebody was told, and no row of a restored store knows of.
+lost_text = Table(
+    "lost_text",
+    metadata,
+    key("id", String(32)),
+    must("case_id", String(32), index=True),
+    must("kind", String(4), "text, rang: we rang and somebody answered, came: a call to us"),
+    must("provider_sid", String(40), unique=True),
+    may("number_enc", Sealed),
+    may("number_idx", LookUp("phone", "number_enc")),
+    may("body_enc", Sealed, "what was written; null for a call"),
+    must("at", Instant, "when it left, or the call began"),
+    must("created_at", Instant),
+    index("ix_lost_text_number_idx", "number_idx"),
+    index("ix_lost_text_created_at", "created_at"),
 )
 
 # Names whose files raise an alert when they are opened; a row for each word of a name. Neither the

@@ -39,7 +39,7 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert, insert_new
 from models.messages.phone_lines import REMEMBERED, Remembered
-from models.messages.tables import message, phone_line
+from models.messages.tables import FROZEN, message, phone_line
 from models.online.tables import visit
 from models.prepared import Prepared
 from models.rows import columns_of, from_row, values_of
@@ -304,6 +304,15 @@ def load(
     statement = select(message).where(message.c.id == message_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     return None if row is None else from_row(StoredMessage, row, claimed=_opened(row, vault))
+
+
+def unsent(
+    connection: Connection, vault: Vault, which: ColumnElement[bool]
+) -> list[ClaimedMessage]:
+    """Those that wait, due or not, the longest due first; nothing of them is claimed."""
+    unsent = message.c.state.in_([literal_column(f"'{one}'") for one in _UNSENT])
+    statement = select(message).where(unsent, which).order_by(message.c.due_at, message.c.id)
+    return [_opened(row, vault) for row in connection.execute(statement)]
 
 
 def _opened(row: Any, vault: Vault) -> ClaimedMessage:
@@ -701,6 +710,8 @@ def _is_due(clock: Clock) -> Any:
         # As the index of what has not left is written, or it would not be used.
         message.c.state.in_([literal_column(f"'{one}'") for one in _UNSENT]),
         or_(message.c.state == "pending", message.c.lease_until <= clock.at()),
+        # After a restore nothing is due: it may have left before.
+        ~FROZEN,
     )
 
 

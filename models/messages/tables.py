@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Date, Integer, LargeBinary, SmallInteger, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    exists,
+    select,
+    text,
+)
 
 from models.tables import index, key, may, metadata, must
 from models.types import Instant, LookUp, LookUpWay, Sealed
@@ -97,3 +109,22 @@ budget = Table(
     may("closed_at", Instant, "when the first was held back since one went last"),
     index("ix_budget_closed", "day", where="closed_at IS NOT NULL"),
 )
+
+# After a restore nothing leaves until what left before it is known: one row for each restore.
+outbox_freeze = Table(
+    "outbox_freeze",
+    metadata,
+    key("id", String(32)),
+    must("state", String(6), "frozen, ended"),
+    must("since_at", Instant, "from when on the provider is asked: before the back-up ended"),
+    must("began_at", Instant),
+    must("began_by", String(60), "operator and the account of the machine"),
+    may("reconciled_at", Instant, "when all that the provider lists was last looked at"),
+    must("counts", Text, "JSON: what came of it; nothing personal", default="{}"),
+    may("ended_at", Instant),
+    may("ended_by", String(60), "like began_by"),
+    index("uq_outbox_freeze_frozen", "state", where="state = 'frozen'", unique=True),
+)
+# Whether a freeze lasts, as a condition of the statements that claim what is to leave. To the
+# letter of the index, or SQLite would not use it.
+FROZEN = exists(select(outbox_freeze.c.id).where(text("outbox_freeze.state = 'frozen'")))

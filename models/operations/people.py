@@ -25,7 +25,7 @@ from models.call.turns import Body
 from models.centre_day.tables import attendance
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.desk.tables import agent_case
+from models.desk.tables import agent_case, lost_text
 from models.messages import outbox
 from models.messages.tables import budget, message, phone_line
 from models.online.tables import reach_code, visit
@@ -439,6 +439,16 @@ def _codes(trail: Trail) -> ColumnElement[bool] | None:
     return or_(*ways) if ways else None
 
 
+def _lost(trail: Trail) -> ColumnElement[bool] | None:
+    theirs = select(agent_case.c.id).where(agent_case.c.booking_id.in_(trail.bookings))
+    ways: list[ColumnElement[bool]] = []
+    if trail.bookings:
+        ways.append(lost_text.c.case_id.in_(theirs))
+    if trail.line is not None:
+        ways.append(lost_text.c.number_idx == trail.line)
+    return or_(*ways) if ways else None
+
+
 def _acts(trail: Trail) -> ColumnElement[bool] | None:
     return staff_act.c.subject.in_(trail.subjects) if trail.subjects else None
 
@@ -455,6 +465,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(history, _in(history.c.booking_id, "bookings"), "id"),
     Kind(attendance, _in(attendance.c.booking_id, "bookings"), "start_at"),
     Kind(agent_case, _in(agent_case.c.booking_id, "bookings"), "created_at"),
+    Kind(lost_text, _lost, "at"),
     Kind(message, _in(message.c.id, "messages"), "created_at", frozenset({"dedupe_key"})),
     Kind(call, _in(call.c.id, "calls"), "started_at"),
     Kind(turn, _in(turn.c.call_id, "calls"), "at"),
@@ -569,6 +580,9 @@ def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:
     )
     sids = list(connection.execute(texts).scalars())
     rung = list(connection.execute(legs).scalars())
+    lost = _lost(trail)
+    if lost is not None:
+        sids += connection.execute(select(lost_text.c.provider_sid).where(lost)).scalars()
     # A message that was a call has a call's id.
     calls = {*trail.calls, *rung, *(one for one in sids if one.startswith("CA"))}
     calls = {one for one in calls if one.startswith("CA")}
@@ -593,6 +607,9 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     if asked is not None:
         forgotten = {"phone_enc": None, "phone_idx": None, "known_enc": None}
         connection.execute(update(callback_request).where(asked).values(**forgotten))
+    lost = _lost(trail)
+    if lost is not None:
+        connection.execute(delete(lost_text).where(lost))
     outbox.erase_some(connection, trail.messages)
     now = clock.at()
     connection.execute(

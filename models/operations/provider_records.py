@@ -6,7 +6,7 @@ none is lost in between.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, SmallInteger, String, Table, delete, func, null, select, update
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, SmallInteger, String, Table, delete, func, nu
 from models.agents.tables import leg
 from models.call.tables import call
 from models.clock import Clock
+from models.desk.tables import lost_text
 from models.dialects import insert
 from models.messages.tables import message
 from models.tables import index, key, metadata, must
@@ -70,6 +71,25 @@ def take_lines(connection: Connection, clock: Clock, after: timedelta) -> int:
     for start in range(0, len(found), _AT_ONCE):
         _put(connection, clock, found[start : start + _AT_ONCE])
     return len(found)
+
+
+def take_lost(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Erase what was found for cases after a restore longer ago than `after`, and put it down."""
+    statement = (
+        delete(lost_text)
+        .where(lost_text.c.created_at < clock.at(-after))
+        .returning(lost_text.c.provider_sid)
+    )
+    found = list(connection.execute(statement).scalars())
+    for start in range(0, len(found), _AT_ONCE):
+        _put(connection, clock, found[start : start + _AT_ONCE])
+    return len(found)
+
+
+def here(connection: Connection, sids: Collection[str]) -> set[str]:
+    """Which of these ids are of records that wait to be deleted there."""
+    statement = select(provider_record.c.sid).where(provider_record.c.sid.in_(sids))
+    return set(connection.execute(statement).scalars())
 
 
 def due(connection: Connection, clock: Clock, *, limit: int) -> list[str]:

@@ -24,6 +24,7 @@ from models.rows import columns_of
 STORE: Final = "store"
 OVERLOAD: Final = "overload"
 PARTNER: Final = "partner"
+TEXTS: Final = "texts"
 TOLD: Final = "told"
 SYSTEM: Final = "system"
 

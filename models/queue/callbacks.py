@@ -31,7 +31,7 @@ from models.call.calls import FIRST_FINAL_RANK
 from models.call.tables import call
 from models.clock import Clock
 from models.crypto import Vault
-from models.messages.tables import message
+from models.messages.tables import FROZEN, message
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from models.queue.tables import queue_entry
@@ -106,6 +106,7 @@ def next_for_machine(connection: Connection, clock: Clock) -> str | None:
             *_WAITS,
             queue_entry.c.mode == "machine",
             queue_entry.c.due_at <= clock.at(),
+            ~FROZEN,
         )
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
         .limit(1)

@@ -37,6 +37,7 @@ from models.agents.tables import agent
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_new
+from models.messages.tables import FROZEN
 from models.prepared import Prepared
 from models.queue import tables
 from models.queue.tables import (
@@ -550,8 +551,8 @@ def candidates(
     statement = (
         select(*columns_of(QueueCandidate, queue_entry))
         .where(IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
-        # Some promises are kept by the machine.
-        .where(queue_entry.c.mode == "agent")
+        # Some promises are kept by the machine, and none while nothing leaves after a restore.
+        .where(queue_entry.c.mode == "agent", or_(queue_entry.c.kind == CALL, ~FROZEN))
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
         .limit(limit)
     )

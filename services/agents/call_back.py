@@ -24,6 +24,7 @@ from models.agents import agents
 from models.agents.agents import NewLeg
 from models.call import turns
 from models.database import Connection
+from models.messages import freezes
 from models.queue import callbacks, voice
 from models.queue.queues import QueueEntry
 from prompts.catalogue import load
@@ -148,6 +149,10 @@ class CallBack:
         if promise.state != "reserved" or agents.legs_of(
             connection, store.vault, promise.id, ("callback",)
         ):
+            return None
+        if freezes.is_on(connection):
+            # A supervisor gave it to an agent, or the freeze began while the agent was rung.
+            _let_wait(connection, store, promise, store.clock.now() + ON_THE_LINE)
             return None
         if self._is_over(connection, store, promise):
             return None

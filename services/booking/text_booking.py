@@ -12,7 +12,7 @@ from models.booking import changes
 from models.booking.changes import NOBODY, BookedAppointment, BookingDetails
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
-from models.messages import outbox
+from models.messages import freezes, outbox
 from prompts.catalogue import Catalogue
 from services.attempts import count_text
 from services.messages.texts import text_of_booking
@@ -42,9 +42,12 @@ def text_booking(
     """Put a text with the appointment, if there is one, into the outbox, in the transaction given.
 
     Gives the id of the text, or of none: to be told to whoever delivers, in any case. None when it
-    was asked for too often; known or unknown, the same words and the same work, up to a text that
-    is written and taken back. `caller` is E.164, of a mobile.
+    was asked for too often, or nothing leaves after a restore. Known or unknown, the same words and
+    the same work, up to a text that is written and taken back. `caller` is E.164, of a mobile.
     """
+    # After a restore no text leaves, and silence would say that there is no appointment.
+    if freezes.is_on(connection):
+        return None
     if not count_text(connection, store, caller=caller, call_id=call_id):
         return None
     booking_id = changes.id_by_number(connection, store.clock, store.vault, caller, born)

@@ -14,10 +14,12 @@ from typing import Any
 from models.accounts import staff as staff_rows
 from models.accounts.staff import RecordedAct, Staff
 from models.database import Connection
-from models.desk import cases
+from models.desk import cases, lost_texts
 from models.desk import desk as rows
 from models.desk.cases import Case
+from models.desk.lost_texts import LostText
 from models.queue import requests
+from prompts.catalogue import COUNTRY_LANGUAGE
 from services.accounts.staff import read_file, record_act
 from services.booking.find_booking import FoundBooking, read_booking
 from services.desk.booking import BookingRefused, Refusal
@@ -105,6 +107,9 @@ class OpenedCase:
     may_ring: bool = False
     # The end of a typed number at which a call was asked for.
     ending: str = ""
+    # What a person was told, or that they were on the telephone, of which a restored store knows
+    # nothing.
+    lost: tuple[LostText, ...] = ()
 
 
 def open_case(
@@ -125,8 +130,14 @@ def open_case(
         if asked is None:
             return OpenedCase(shown, None)
         return OpenedCase(shown, None, may_ring=True, ending=asked.number[-_ENDING:])
-    if case.booking_id is None:
+    lost = lost_texts.of_case(connection, store.vault, case.id)
+    if case.booking_id is None and not lost:
         return OpenedCase(shown, None)
+    if case.booking_id is None:
+        if read:
+            count(connection, store, staff, 1, why=f"case {case.kind}")
+            read_file(connection, store, staff, case.id, why=f"case {case.kind}", case=case.id)
+        return OpenedCase(shown, None, _may_ring(lost[0].number), lost=tuple(lost))
     if read:
         count(connection, store, staff, 1, why=f"case {case.kind}")
         read_file(connection, store, staff, case.booking_id, why=f"case {case.kind}", case=case.id)
@@ -134,14 +145,19 @@ def open_case(
     if read:
         note_opened(connection, store, staff.id, found.file if found else None)
     number = found.file.number if found else None
-    may_ring = phone_capabilities.kind_of_number(number) is not PhoneKind.NONE
-    return OpenedCase(shown, found, may_ring)
+    if lost and not number:
+        number = lost[0].number
+    return OpenedCase(shown, found, _may_ring(number), lost=tuple(lost))
+
+
+def _may_ring(number: str | None) -> bool:
+    return phone_capabilities.kind_of_number(number) is not PhoneKind.NONE
 
 
 def booking_of(connection: Connection, case_id: str) -> str | None:
-    """The booking that a case is about."""
+    """The booking that a case is about; the case itself where it has texts of none."""
     case = cases.get(connection, case_id)
-    return case.booking_id if case else None
+    return (case.booking_id or case.id) if case else None
 
 
 def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bool | BookingRefused:
@@ -152,8 +168,10 @@ def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bo
     case = cases.get(connection, case_id, lock=True)
     if case is not None and case.closed_at is None and case.request_id is not None:
         return _ring_typed(connection, store, staff, case)
-    if case is None or case.closed_at is not None or case.booking_id is None:
+    if case is None or case.closed_at is not None:
         return BookingRefused(Refusal.UNKNOWN)
+    if case.booking_id is None:
+        return _ring_lost(connection, store, staff, case)
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
     # An agent rings whom a text said to be somebody else, too: only they can find out.
@@ -171,6 +189,22 @@ def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bo
     if kept.is_new or not staff_rows.newest_acts(connection, RUNG, [case.id]):
         details = {"booking": file.id, "entry": kept.entry_id}
         record_act(connection, store, staff.id, RUNG, case.id, details=details)
+    return kept.is_new
+
+
+def _ring_lost(
+    connection: Connection, store: Store, staff: Staff, case: Case
+) -> bool | BookingRefused:
+    """An agent rings a number that was told something of which a restored store knows nothing."""
+    lost = lost_texts.of_case(connection, store.vault, case.id)
+    if not lost:
+        return BookingRefused(Refusal.UNKNOWN)
+    if not _may_ring(lost[0].number):
+        return BookingRefused(Refusal.NO_CALLS)
+    known = {"reason": str(Reason.CASE), "language": COUNTRY_LANGUAGE}
+    kept = promise(connection, store, lost[0].number, None, known)
+    if kept.is_new or not staff_rows.newest_acts(connection, RUNG, [case.id]):
+        record_act(connection, store, staff.id, RUNG, case.id, details={"entry": kept.entry_id})
     return kept.is_new
 
 

@@ -21,7 +21,7 @@ from models.migrations import schema as schemas
 from models.operations import grants, health
 from models.operations.health import ToGive
 from services.campaign.campaign import Campaign
-from services.operations import signs
+from services.operations import restore, signs, standbys
 from services.operations.check_keys import WrongKeys, check_keys
 from services.store import Store
 
@@ -215,6 +215,20 @@ def centres(found: ToGive, one: Campaign, now: datetime) -> Finding:
     return say("no open centre of ours has slots ahead", "run flask slots open")
 
 
+def copies(found: standbys.Finding | None) -> Finding:
+    """What is wrong with the standbys that must have each commit; None: nothing."""
+    if found is None:
+        return good("each commit is on as many disks as was promised")
+    return warning(found.sentence, found.remedy)
+
+
+def leaving(frozen: str) -> Finding:
+    """`frozen`: what is said of texts and call backs after a restore; empty where they leave."""
+    if not frozen:
+        return good("texts and call backs may leave")
+    return warning(frozen, "docs/restore.md says how it goes on: flask restore status")
+
+
 def provider(problem: str) -> Finding:
     """`problem` is empty where the provider knows the account."""
     if not problem:
@@ -248,6 +262,8 @@ class Around:
     free: Callable[[Path], int]
     machine_now: Callable[[], datetime] = lambda: datetime.now(UTC)
     provider: Callable[[], str] | None = None
+    # So many standbys must have each commit on their disk.
+    synchronous_standbys: int = 0
 
 
 @dataclass(frozen=True)
@@ -336,7 +352,18 @@ def checks(around: Around) -> list[Check]:
         Check(signs.WORKER, service, of_process(signs.WORKER), ("redis",)),
         Check("campaign", service, lambda: campaign(around.campaign(), store.clock.now())),
         Check("centres", service, asked(centres_of), tables),
+        Check("leaving", service, lambda: leaving(restore.nothing_leaves(store)), tables),
     ]
+    if around.synchronous_standbys:
+        wanted = around.synchronous_standbys
+        listed.append(
+            Check(
+                "standbys",
+                service,
+                lambda: copies(standbys.check_standbys(store, wanted)),
+                answers,
+            )
+        )
     if around.provider:
         ask = around.provider
         listed.append(Check("provider", service, lambda: provider(ask())))

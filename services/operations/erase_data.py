@@ -139,6 +139,7 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "people in line": (_people_in_line, AFTER_PLACE),
     "lines that were rung": (provider_records.take_lines, AFTER_PLACE),
     "calls to typed numbers": (requests.erase, AFTER_PLACE),
+    "texts of lost bookings": (provider_records.take_lost, AFTER_PLACE),
     "budgets": (_old_budgets, BUDGETS_KEPT),
     "old turns": (turns.delete_old, TURNS_KEPT),
     "tries": (attempts.erase_old, KEPT),

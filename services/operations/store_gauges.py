@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from models.clock import Clock
-from models.messages import outbox
+from models.messages import freezes, outbox
 from models.operations import provider_records, traces
 from models.operations.traces import CHAINS
 from models.queue import callbacks
@@ -41,6 +41,7 @@ class StoreCollector(Collector):
             promised, oldest = callbacks.waiting(connection, clock)
             held = places.count_held(connection, clock)
             kept = provider_records.waiting(connection)
+            freeze = freezes.current(connection)
             found = snapshots.get(connection, NAME)
             unlinked = [traces.waiting(connection, chain) for chain in CHAINS]
             anchored = [traces.last_anchor(connection, chain) for chain in CHAINS]
@@ -58,6 +59,11 @@ class StoreCollector(Collector):
                 "allo_provider_records_waiting",
                 "Texts and calls of erased people that the provider has not deleted yet",
                 kept,
+            ),
+            (
+                "allo_outbox_frozen_seconds",
+                "Since nothing leaves, after a restore; 0: what is due leaves",
+                _age(clock, freeze.began_at if freeze else None),
             ),
             ("allo_places_held", "Places held at this moment", held),
             ("allo_room_waiting", "People in the waiting room of the web", room.waiting),

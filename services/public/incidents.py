@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from models.database import Connection
 from models.public import incidents
-from models.public.incidents import OVERLOAD, PARTNER, STORE, SYSTEM, TOLD, Incident
+from models.public.incidents import OVERLOAD, PARTNER, STORE, SYSTEM, TEXTS, TOLD, Incident
 from services.store import Store
 
 # The page tells what goes on, and what ended within so long.
@@ -23,7 +23,7 @@ OUTAGE_LEAST: Final = timedelta(seconds=5)
 SAME_OUTAGE: Final = timedelta(minutes=2)
 # Incidents begun and ended by a process, each with its subject (the name of a platform, or "").
 Found = tuple[str, str]
-_LOOKED_AFTER: Final = frozenset({OVERLOAD, PARTNER})
+_LOOKED_AFTER: Final = frozenset({OVERLOAD, PARTNER, TEXTS})
 TEXT_LENGTH: Final = 500
 
 

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from models.database import Connection
+from models.messages import freezes
 from models.partners import rows
 from models.partners.rows import Feed
 from models.public import centres
 from models.public.centres import FreeAtCentre
-from models.public.incidents import OVERLOAD, PARTNER, Incident
+from models.public.incidents import OVERLOAD, PARTNER, TEXTS, Incident
 from models.queue import handling
 from models.slots.places import Share
 from models.supervision import board, snapshots
@@ -139,10 +140,13 @@ class WriteState:
                 if one.tried_at is not None and now - one.tried_at <= PARTNER_GONE
             ]
             room = _room(connection, now)
+            frozen = freezes.is_on(connection)
             telephone = {one: self._line(connection, one) for one in LANGUAGES}
         found = {(PARTNER, feed.platform) for feed in feeds if _is_old(feed, now)}
         if self._is_overloaded(room, now):
             found.add((OVERLOAD, ""))
+        if frozen:
+            found.add((TEXTS, ""))
         counted = self._places.counted
         with store.database.transaction() as connection:
             changed = incidents.keep_up(connection, store, found)

@@ -9,7 +9,7 @@ from typing import Final
 
 from models.database import Connection
 from models.desk import cases
-from models.messages import budgets, messages
+from models.messages import budgets, freezes, messages
 from models.public.centres import free_by_centre
 from models.queue import queues
 from models.queue.queues import CallQueue
@@ -75,6 +75,8 @@ class WriteBoard:
                 for one in sorted({one.language for one in all_queues})
             }
             before = snapshots.get(connection, NAME) if self._first else None
+            freeze = freezes.current(connection)
+            held_up = freezes.waiting(connection) if freeze else 0
             facts = Facts(
                 now=now,
                 seen=seen,
@@ -104,6 +106,8 @@ class WriteBoard:
         judged = board_alerts.judge(body, seen, now, limits)
         if before is not None:
             judged += _was_frozen((now - before.at).total_seconds(), limits["snapshot_age"])
+        if freeze is not None:
+            judged.append(_nothing_leaves(held_up))
         self._first = False
         with store.database.transaction() as connection:
             names = {one.name for one in lasting}
@@ -227,3 +231,8 @@ def _was_frozen(seconds: float, threshold: float) -> list[board_alerts.Threshold
     return [
         board_alerts.ThresholdReading(name, round(seconds), threshold, beyond=True, eased=False)
     ]
+
+
+def _nothing_leaves(waiting: int) -> board_alerts.ThresholdReading:
+    """After a restore, until an operator lets messages leave again; a figure of when it began."""
+    return board_alerts.ThresholdReading("outbox_frozen", waiting, 0, beyond=True, eased=False)

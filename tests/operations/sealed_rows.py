@@ -14,6 +14,7 @@ from models.all_tables import metadata
 from models.booking.tables import booking
 from models.crypto import Vault
 from models.database import Database
+from models.desk import lost_texts
 from models.messages.tables import message
 from models.online import reach_codes, web_sessions
 from models.operations import person_requests, reseal
@@ -157,6 +158,14 @@ def fill(house: House) -> None:
             language="fr",
             place=None,
             lasts=timedelta(minutes=10),
+        )
+        lost_texts.add(
+            connection,
+            clock,
+            vault,
+            lost_texts.LostText(
+                chance.identifier(), "", lost_texts.TEXT, "SM1", LANDLINE, "Bonjour", NOON
+            ),
         )
         waiter = waiting.Waiter(BORN, MOBILE, "75011", centre_id="1")
         waiting.add(connection, clock, vault, chance.identifier(), "tests", 1, waiter)

@@ -33,6 +33,8 @@ REQUESTS = {"person erase", "person export", "person finish"}
 # it is a process, reads files alone, or prints what it was given.
 NOBODY: dict[str, tuple[str, ...] | None] = {
     "assets install": None,
+    "backup run": None,
+    "backup verify": None,
     "calls map": None,
     "calls walk": None,
     "campaign check": None,
@@ -77,6 +79,10 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "queues create": None,
     "queues list": (),
     "queues remove": None,
+    "restore begin": ("--since", "2026-11-25T08:00"),
+    "restore end": None,
+    "restore reconcile": None,
+    "restore status": (),
     "scheduler": None,
     "setup": ("--check",),
     "slots capacity": (

@@ -56,7 +56,7 @@ def test_a_worker_loads_what_it_answers_with_and_commands_when_somebody_asks_for
     assert done.returncode == 0, done.stderr
     # A refused webhook is logged, too.
     size, *told = [line for line in done.stdout.splitlines() if not line.startswith("{")]
-    assert told == ["[]", "[]", "['assets', 'bookings']", str(list(ELSEWHERE))]
+    assert told == ["[]", "[]", "['assets', 'backup']", str(list(ELSEWHERE))]
     assert int(size) <= MOST_AT_THE_START
 
 

@@ -1,0 +1,95 @@
+"""`flask backup`: make a back-up of the whole database, and look whether it can be restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+
+from commands.terminal import refusals
+from services.campaign.campaign import Campaign
+from services.operations import backups
+from services.operations.backups import BackupRefused, Programs
+from services.store import Store
+
+# Makes the programs of a folder ("" for those that the machine finds).
+MakePrograms = Callable[[str], Programs]
+
+_BIN = click.option(
+    "--bin", "programs", metavar="FOLDER", default="",
+    help="Where pg_dump and pg_restore are, if they are not found.",
+)  # fmt: skip
+
+
+def make(
+    store: Store,
+    folder: Path,
+    campaigns: Callable[[], Iterable[Campaign]],
+    make_programs: MakePrograms,
+) -> click.Group:
+    """The group `backup`; `folder` is where back-ups lie unless a command says otherwise."""
+
+    @click.group("backup")
+    def group() -> None:
+        """Back-ups of the whole database, and whether they can be restored."""
+
+    @group.command("run", epilog="Example: flask backup run --to /srv/backups --keep 14")
+    @click.option(
+        "--to",
+        "to",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=folder,
+        show_default=True,
+        help="The folder; no other user may read it.",
+    )
+    @click.option(
+        "--keep",
+        type=click.IntRange(min=1),
+        default=14,
+        show_default=True,
+        help="So many, the newest, stay in it.",
+    )
+    @_BIN
+    def run(*, to: Path, keep: int, programs: str) -> None:
+        """Make one while calls are served, with a manifest beside it.
+
+        Keys are in neither: keep DATA_KEYS and INDEX_KEY elsewhere. A back-up that cannot be made
+        leaves those that are there, says why, and ends with exit status 1.
+        """
+        with refusals(BackupRefused):
+            made = backups.run(store, to, keep=keep, programs=make_programs(programs))
+        rows = sum(made.rows.values())
+        click.echo(f"{to / made.file}: {made.bytes} bytes, {rows} rows, schema {made.revision}")
+        keys = ", ".join(str(one) for one in made.keys) or "none"
+        click.echo(f"to read it takes these data keys: {keys}")
+
+    @group.command("verify", epilog="Example: flask backup verify FILE --into postgresql:///empty")
+    @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+    @click.option(
+        "--into", metavar="URL", default="", help="An empty database to restore it to (PostgreSQL)."
+    )
+    @_BIN
+    def verify(*, file: Path, into: str, programs: str) -> None:
+        """Compare a back-up with its manifest, restore it, recount it: exit status 1 on anything.
+
+        One of PostgreSQL is restored where --into names an empty database, else only its file is
+        looked at. One of SQLite is always opened, as a copy.
+        """
+        with refusals(BackupRefused):
+            looked = backups.verify(
+                store,
+                file,
+                programs=make_programs(programs),
+                into=into,
+                campaigns=campaigns(),
+                say=click.echo,
+            )
+        rows = sum(looked.manifest.rows.values())
+        click.echo(f"{looked.manifest.file} is what was written: {rows} rows")
+        if looked.restored:
+            click.echo(f"restored and recounted: {looked.last_line}")
+        else:
+            click.echo("it was not restored: name an empty database with --into")
+
+    return group

