@@ -388,6 +388,13 @@ def _is_french_mobile(number: str) -> bool:
     return phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.MOBILE
 
 
+def keep_counters_apart(program: str) -> None:
+    """Take the folder of the web's counters out of the environment, where `program` is `flask`."""
+    path = Path(program)
+    if path.name == "flask" or path.parts[-2:] == ("flask", "__main__.py"):
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # noqa: TID251 (this is config.py)
+
+
 def load(**overrides: object) -> Settings:
     """Read the environment and `.env`. Raises BadSettings."""
     try:

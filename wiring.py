@@ -5,6 +5,9 @@ from __future__ import annotations
 import lean  # noqa: F401 (before all that it keeps out)
 
 # isort: split
+import own_counters  # noqa: F401 (before all that counts)
+
+# isort: split
 import sys
 
 from collections.abc import Callable
@@ -40,6 +43,7 @@ import web.online.booking
 import web.online.my_appointment
 import web.operations.assets
 import web.operations.health
+import web.operations.metrics
 import web.operations.recordings
 import web.operations.telephone
 import web.pages
@@ -55,6 +59,7 @@ import web.supervision.clusters
 from ivr.conversation import Conversation
 from ivr.twiml import Addresses
 from ivr.voice_token import VoiceAccount, make_token
+from jobs.queues import redis_answers
 from models.database import NotDurable
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services import logs
@@ -149,7 +154,7 @@ def make_app(parts: Parts) -> Flask:
         web.supervision.clusters.blueprint(store, parts.service.campaigns),
         web.operations.health.blueprint(
             store,
-            multiprocess_dir=settings.prometheus_multiproc_dir,
+            measures=_measures(parts).told,
             readers=web.operations.health.MetricsReaders(
                 settings.metrics_token,
                 everybody=settings.environment == "development",
@@ -173,9 +178,21 @@ def make_app(parts: Parts) -> Flask:
     if unmarked:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
+    web.operations.metrics.register(app)
     web.public.unanswered.register(app, StoreAnswers(store.database))
     _put_gate_in_front(app, parts, load_shedder)
     return app
+
+
+def _measures(parts: Parts) -> web.operations.metrics.Measures:
+    settings = parts.settings
+    return web.operations.metrics.Measures(
+        parts.store,
+        parts.service.campaigns.current,
+        settings.prometheus_multiproc_dir,
+        partial(redis_answers, settings.redis_url),
+        config.VAR,
+    )
 
 
 def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> None:

@@ -6,8 +6,11 @@ worker, partners' readers and the map of calls, some 8 MiB in each worker.
 
 from __future__ import annotations
 
+import platform
 import time
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -35,10 +38,13 @@ import config
 
 from jobs import partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
+from jobs.certificate import certificate_tasks
+from jobs.signs import WorkerSigns
 from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
 from jobs.traces import trace_tasks
+from models.database import Database
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
@@ -46,11 +52,21 @@ from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
 from services.operations.erase_at_provider import erase_at_provider
 from services.operations.person_rights import finish_all
+from services.operations.process_counts import JobCounts, ProcessSigns
+from services.operations.watch_processes import (
+    DISPATCHER,
+    SCHEDULER,
+    WATCH_EVERY,
+    WORKER,
+    WatchProcesses,
+    forget_old,
+)
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
+from services.supervision.alerts import tell_alerts
 from services.supervision.write_board import WriteBoard
 from wiring_parts import (
     Parts,
@@ -92,6 +108,18 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         keys_fit()
         return parts.control or make_control(settings)
 
+    def signs(kind: str) -> ProcessSigns:
+        return ProcessSigns(store, kind, platform.node())
+
+    def worker_ports() -> Ports:
+        return replace(ports(), counts=lambda: JobCounts(store, WORKER))
+
+    def worker_signs() -> WorkerSigns:
+        # Connections of its own: those of the store are the work-horses'.
+        database = Database(settings.database_url, pool_size=2)
+        own = replace(store, database=database)
+        return WorkerSigns(ProcessSigns(own, WORKER, platform.node()), database)
+
     life = CentreLife(store, campaigns)
     for command in (
         commands.assets.make(config.ROOT, config.VAR),
@@ -114,12 +142,12 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.person.make(store, campaigns.by_name, lambda: make_records(settings)),
         commands.centres.make_postcodes(store.database),
         commands.processes.make_dispatcher(
-            store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
+            store, control, campaigns.current, call_back, lambda: _more_tasks(parts), signs
         ),
         commands.processes.make_scheduler(
-            ports, campaigns.by_name, campaigns.all, lambda: _slow_tasks(parts)
+            ports, campaigns.by_name, campaigns.all, lambda: _slow_tasks(parts), signs
         ),
-        commands.processes.make_worker(settings.redis_url, ports),
+        commands.processes.make_worker(settings.redis_url, worker_ports, worker_signs),
         commands.prompts.make(),
         commands.queues.make(store, control),
         commands.slots.make(
@@ -149,6 +177,9 @@ def _slow_tasks(parts: Parts) -> list[Task]:
     )
     records = make_records(settings)
     return [
+        _watch(parts, SCHEDULER),
+        Task("old processes", PERSONS_EVERY, lambda: forget_old(store)),
+        *certificate_tasks(store, settings.public_base_url),
         Task("person requests", PERSONS_EVERY, lambda: finish_all(store, records)),
         Task("provider", PROVIDER_EVERY, lambda: erase_at_provider(store, records)),
         *feed_tasks(_make_feed(parts)),
@@ -174,9 +205,20 @@ def _more_tasks(parts: Parts) -> list[Task]:
         Task("inlet", ADMISSION_EVERY, admission),
         Task("state", STATE_EVERY, WriteState(store, campaigns)),
         Task("board", BOARD_EVERY, board),
+        _watch(parts, DISPATCHER),
     ]
     if settings.alert_webhook_url:
         listener, page = HttpListener(settings.alert_webhook_url), settings.public_base_url
         tell = TellAlerts(store, listener, f"{page}/supervision", ticks=time.monotonic)
         planned.append(Task("alerts", ALERTS_EVERY, tell))
     return planned
+
+
+def _watch(parts: Parts, judge: str) -> Task:
+    """A look at all processes but that of the judge, which tells when nobody else can."""
+    settings, store = parts.settings, parts.store
+    tell = None
+    if settings.alert_webhook_url and judge != DISPATCHER:
+        listener, page = HttpListener(settings.alert_webhook_url), settings.public_base_url
+        tell = partial(tell_alerts, store, listener, f"{page}/supervision")
+    return Task("watch", WATCH_EVERY, WatchProcesses(store, judge, tell))

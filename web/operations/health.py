@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hmac
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from flask import Blueprint, Request, Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import REGISTRY
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from services.attempts import ip_of
 from services.operations.check_keys import WrongKeys, check_keys
-from services.operations.store_gauges import StoreCollector
 from services.store import Store
 from web.marks import public
 
@@ -47,8 +45,8 @@ class MetricsReaders:
         return found is not None and found.is_loopback
 
 
-def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -> Blueprint:
-    """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process."""
+def blueprint(store: Store, *, measures: Callable[[], bytes], readers: MetricsReaders) -> Blueprint:
+    """/healthz, /readyz, /metrics; `measures` gives the body of the last."""
     health = Blueprint("health", __name__)
     compared: list[bool] = []
 
@@ -78,19 +76,7 @@ def blueprint(store: Store, *, multiprocess_dir: str, readers: MetricsReaders) -
     def metrics() -> Response:
         if not readers.may_read(request):
             return _text("METRICS_TOKEN says who reads this\n", 403)
-        if multiprocess_dir:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=multiprocess_dir)  # type: ignore[no-untyped-call]
-            body = generate_latest(registry)
-        else:
-            body = generate_latest(REGISTRY)
-        gauges = CollectorRegistry()
-        try:
-            gauges.register(StoreCollector(store))
-            body += generate_latest(gauges)
-        except Exception as error:  # noqa: BLE001 (the counters are worth having alone)
-            log.warning("gauges failed", error=type(error).__name__)
-        return Response(body, content_type=CONTENT_TYPE_LATEST)
+        return Response(measures(), content_type=CONTENT_TYPE_LATEST)
 
     return health
 
