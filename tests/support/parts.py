@@ -78,7 +78,14 @@ ESPEAK = Part(
     programs=("espeak-ng",),
     is_extra=True,
 )
-PARTS = (POSTGRES, REDIS, BROWSER, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK)
+PROMTOOL = Part(
+    "Prometheus's tool",
+    "TEST_PROMTOOL",
+    "install promtool (Debian: apt install prometheus); without it alert rules are not evaluated",
+    programs=("promtool",),
+    is_extra=True,
+)
+PARTS = (POSTGRES, REDIS, BROWSER, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK, PROMTOOL)
 # Names under which Debian and others ship it; playwright's own browser is not used.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
