@@ -187,6 +187,9 @@ class Settings(BaseSettings):
     # Who may read /metrics and the details of /readyz in production: "Authorization: Bearer …".
     # Empty: programs of this machine alone.
     metrics_token: str = ""
+    # Where traces are sent to (OTLP over HTTP, a collector's address without a path); empty: there
+    # are none, and nothing is loaded for them.
+    otel_exporter_otlp_endpoint: str = ""
 
     @field_validator("log_level", mode="before")
     @classmethod

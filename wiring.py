@@ -45,6 +45,7 @@ import web.operations.assets
 import web.operations.health
 import web.operations.metrics
 import web.operations.recordings
+import web.operations.spans
 import web.operations.telephone
 import web.pages
 import web.public.centres
@@ -71,6 +72,7 @@ from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
 from services.operations.check_keys import WrongKeys
+from services.operations.watch_processes import KINDS as PROCESSES
 from services.ports import WakeUp
 from services.service import Service
 from services.store import Store
@@ -112,6 +114,8 @@ def make_app(parts: Parts) -> Flask:
     load_shedder = LoadShedder(settings.web_threads, queue=settings.web_queue)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
+    if settings.otel_exporter_otlp_endpoint:
+        web.operations.spans.register_first(app)
     ivr.signature.guard(
         app,
         ivr.signature.SignatureCheck(
@@ -120,6 +124,8 @@ def make_app(parts: Parts) -> Flask:
             (settings.twilio_auth_token, settings.twilio_auth_token_previous),
         ),
     )
+    if settings.otel_exporter_otlp_endpoint:
+        web.operations.spans.register_signed(app)
     _add_pages(app, settings, store)
     # Read now, and not while the first caller who speaks is waiting. The words of another language
     # are read for the first caller who chooses it: a twentieth of a second, and three megabytes.
@@ -269,6 +275,7 @@ def create_app() -> Flask:
         settings = config.load()
         logs.configure(settings.log_level)
         parts = make_parts(settings)
+        _begin_traces(settings, parts.store)
         if settings.environment == "production" and not parts.store.database.answers_durably():
             # Callers are spoken to without it, and each connection is looked at when it is made.
             log.warning("the store does not answer")
@@ -280,6 +287,18 @@ def create_app() -> Flask:
     except (config.BadSettings, BadCampaign, NotDurable, WrongKeys) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
+
+
+def _begin_traces(settings: config.Settings, store: Store) -> None:
+    """In the processes of the service alone: a command need not wait for a collector at its end.
+
+    Raises config.BadSettings.
+    """
+    part = next(iter(sys.argv[1:]), "") if _is_command() else "web"
+    if settings.otel_exporter_otlp_endpoint and part in PROCESSES:
+        import wiring_tracing  # noqa: PLC0415 (with the library: megabytes that few want)
+
+        wiring_tracing.begin(settings.otel_exporter_otlp_endpoint, part, store.database)
 
 
 def _served(app: Flask) -> Flask:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from services import tracing
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.operations.process_counts import JobCounts
 from services.ports import Messenger
@@ -71,10 +72,12 @@ def _counted(ports: Ports) -> Iterator[None]:
     counts = ports.counts() if ports.counts else None
     result = "failed"
     try:
-        yield
+        with tracing.span("job deliver"):
+            yield
         result = "done"
     finally:
         JOBS.labels(result).inc()
+        tracing.flush()
         if counts is not None:
             try:
                 counts.hand_on()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from services import tracing
 from services.telemetry import TASK_SECONDS, TASKS
 
 # Between two looks at what is due, in seconds, at the least.
@@ -35,7 +36,8 @@ def run_once(task: Task) -> None:
     """Do a task; whatever goes wrong, the process lives on."""
     began = time.monotonic()
     try:
-        done = task.do()
+        with tracing.span(f"task {task.name}"):
+            done = task.do()
     except Exception as error:  # noqa: BLE001 (the next round tries again)
         TASKS.labels(task.name, "failed").inc()
         log.error("task failed", task=task.name, error=type(error).__name__)
