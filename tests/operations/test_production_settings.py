@@ -79,8 +79,11 @@ UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
     ({"DATABASE_URL": "postgresql://allo@db.example.fr/allo?sslmode=prefer"}, "DATABASE_URL"),
     ({"REDIS_URL": "redis://redis.example.fr/0"}, "REDIS_URL"),
     ({"REDIS_URL": "http://redis.example.fr"}, "REDIS_URL"),
-    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://traces.example.fr:4318"}, "OTEL_EXPORTER"),
-    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "traces.example.fr:4318"}, "OTEL_EXPORTER"),
+    (
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://traces.example.fr:4318"},
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "traces.example.fr:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
     ({"ALERT_WEBHOOK_URL": "file:///etc/passwd"}, "ALERT_WEBHOOK_URL"),
     ({"ALERT_WEBHOOK_URL": "http://alerts.example.fr/x"}, "ALERT_WEBHOOK_URL"),
     ({"ALERT_WEBHOOK_URL": "https://169.254.169.254/latest"}, "ALERT_WEBHOOK_URL"),
