@@ -159,6 +159,7 @@ audit: setup-dev ## known holes in libraries; ends with 3 where no advisory sour
 .PHONY: lock
 lock: setup-dev ## write requirements*.txt anew from requirements*.in (ARGS=--upgrade for newer versions)
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements.in -o requirements.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-tracing.in -o requirements-tracing.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-dev.in -o requirements-dev.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-sip.in -o requirements-sip.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-audit.in -o requirements-audit.txt

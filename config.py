@@ -225,8 +225,9 @@ class Settings(BaseSettings):
     # Where the feed of free slots for others lies; web servers of one service share it.
     feed_folder: str = ""
     # Seconds for which a web worker that is told to end (SIGTERM) still answers, while /readyz says
-    # that it goes: as long as a proxy in front needs to notice. The server kills it after 20.
-    drain_seconds: float = Field(default=0.0, ge=0, le=12)
+    # that it goes: as long as a proxy in front needs to notice. The server kills it after 20. Empty:
+    # 5 in production, 0 in development.
+    drain_seconds: float | None = Field(default=None, ge=0, le=12)
     # Threads of a web worker that answer requests.
     web_threads: int = Field(default=6, ge=2, le=64)
     # So many threads more, in which answers of visits that have begun wait for their turn.
@@ -243,6 +244,9 @@ class Settings(BaseSettings):
     # Who may read /metrics and the details of /readyz in production: "Authorization: Bearer …".
     # Empty: programs of this machine alone.
     metrics_token: str = ""
+    # Where traces are sent to (OTLP over HTTP, a collector's address without a path); empty: there
+    # are none, and nothing is loaded for them.
+    otel_exporter_otlp_endpoint: str = ""
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -278,8 +282,8 @@ class Settings(BaseSettings):
     def _fill_in(self) -> None:
         """Give what nobody said its default, which may depend on what somebody did say."""
         is_production = self.environment == "production"
-        if is_production and "drain_seconds" not in self.model_fields_set:
-            self.drain_seconds = DRAIN_SECONDS
+        if self.drain_seconds is None:
+            self.drain_seconds = DRAIN_SECONDS if is_production else 0.0
         if self.simulator_port is None:
             self.simulator_port = self.port + 10
         defaults = {
@@ -478,6 +482,13 @@ def _is_french_mobile(number: str) -> bool:
 def environment() -> dict[str, str]:
     """All of it, for programs that are started: PostgreSQL's read theirs from there."""
     return dict(os.environ)  # noqa: TID251 (this is config.py)
+
+
+def keep_counters_apart(program: str) -> None:
+    """Take the folder of the web's counters out of the environment, where `program` is `flask`."""
+    path = Path(program)
+    if path.name == "flask" or path.parts[-2:] == ("flask", "__main__.py"):
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # noqa: TID251 (this is config.py)
 
 
 def load(**overrides: object) -> Settings:

@@ -66,6 +66,7 @@ class Given(Protocol):
     alert_webhook_url: str
     alert_webhook_private_host: str
     traces_anchor_webhook_url: str
+    otel_exporter_otlp_endpoint: str
     security_contact: str
     keldoc_key: str
     keldoc_secret: str
@@ -103,6 +104,7 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
             given.traces_anchor_webhook_url,
             given.alert_webhook_private_host,
         ),
+        lambda: _collector(given.otel_exporter_otlp_endpoint),
         lambda: _rest(given, said),
     )
     return [sentence for check in checks for sentence in check()]
@@ -293,6 +295,21 @@ def _told_to(name: str, url: str, private_host: str) -> Iterator[str]:
         yield (
             f"{name} names a private address; if it is meant,"
             f" ALERT_WEBHOOK_PRIVATE_HOST={parts.hostname} allows it"
+        )
+
+
+def _collector(url: str) -> Iterator[str]:
+    """Ids of calls go there."""
+    parts = _split(url)
+    if url and (
+        parts is None
+        or not parts.hostname
+        or parts.scheme not in {"http", "https"}
+        or (parts.scheme == "http" and not _is_private(parts.hostname))
+    ):
+        yield (
+            "OTEL_EXPORTER_OTLP_ENDPOINT must begin with https://, or with http:// for a collector"
+            " on this machine or in this house"
         )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import lean  # noqa: F401 (before all that it keeps out)
 
 # isort: split
+import own_counters  # noqa: F401 (before all that counts)
+
+# isort: split
 import sys
 
 from collections.abc import Callable
@@ -40,7 +43,9 @@ import web.online.booking
 import web.online.my_appointment
 import web.operations.assets
 import web.operations.health
+import web.operations.metrics
 import web.operations.recordings
+import web.operations.spans
 import web.operations.telephone
 import web.pages
 import web.public.centres
@@ -55,6 +60,7 @@ import web.supervision.clusters
 from ivr.conversation import Conversation
 from ivr.twiml import Addresses
 from ivr.voice_token import VoiceAccount, make_token
+from jobs.queues import redis_answers
 from models.database import NotDurable
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services import logs
@@ -68,6 +74,7 @@ from services.campaign.campaign import BadCampaign
 from services.operations.check_keys import WrongKeys
 from services.operations.doctor import Remembered, checks
 from services.operations.shared_assets import OtherVersions
+from services.operations.watch_processes import KINDS as PROCESSES
 from services.ports import WakeUp
 from services.public.smart_feed import FeedCopy
 from services.service import Service
@@ -116,9 +123,11 @@ def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
     load_shedder = LoadShedder(settings.web_threads, queue=settings.web_queue)
-    draining = Draining(settings.drain_seconds)
+    draining = Draining(settings.drain_seconds or 0.0)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
+    if settings.otel_exporter_otlp_endpoint:
+        web.operations.spans.register_first(app)
     ivr.signature.guard(
         app,
         ivr.signature.SignatureCheck(
@@ -127,6 +136,8 @@ def make_app(parts: Parts) -> Flask:
             (settings.twilio_auth_token, settings.twilio_auth_token_previous),
         ),
     )
+    if settings.otel_exporter_otlp_endpoint:
+        web.operations.spans.register_signed(app)
     _add_pages(app, settings, store)
     # Read now, and not while the first caller who speaks is waiting. The words of another language
     # are read for the first caller who chooses it: a twentieth of a second, and three megabytes.
@@ -160,8 +171,7 @@ def make_app(parts: Parts) -> Flask:
         web.supervision.board.blueprint(store, parts.service.campaigns, control),
         web.supervision.clusters.blueprint(store, parts.service.campaigns),
         web.operations.health.blueprint(
-            store,
-            multiprocess_dir=settings.prometheus_multiproc_dir,
+            measures=_measures(parts).told,
             readers=web.operations.health.MetricsReaders(
                 settings.metrics_token,
                 everybody=settings.environment == "development",
@@ -188,6 +198,7 @@ def make_app(parts: Parts) -> Flask:
     if unmarked:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
+    web.operations.metrics.register(app)
     web.public.unanswered.register(app, StoreAnswers(store.database))
     _put_gate_in_front(app, parts, load_shedder)
     app.extensions["allo_draining"] = draining
@@ -197,6 +208,17 @@ def make_app(parts: Parts) -> Flask:
 def _feed(settings: config.Settings, store: Store) -> Blueprint:
     folder = Path(settings.feed_folder)
     return web.public.smart_feed.blueprint(folder, FeedCopy(store, folder))
+
+
+def _measures(parts: Parts) -> web.operations.metrics.Measures:
+    settings = parts.settings
+    return web.operations.metrics.Measures(
+        parts.store,
+        parts.service.campaigns.current,
+        settings.prometheus_multiproc_dir,
+        partial(redis_answers, settings.redis_url),
+        config.VAR,
+    )
 
 
 def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> None:
@@ -280,6 +302,7 @@ def create_app() -> Flask:
         settings = config.load()
         logs.configure(settings.log_level)
         parts = make_parts(settings)
+        _begin_traces(settings, parts.store)
         if settings.environment == "production" and not parts.store.database.answers_durably():
             # Callers are spoken to without it, and each connection is looked at when it is made.
             log.warning("the store does not answer")
@@ -291,6 +314,18 @@ def create_app() -> Flask:
     except (config.BadSettings, BadCampaign, NotDurable, WrongKeys) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
+
+
+def _begin_traces(settings: config.Settings, store: Store) -> None:
+    """In the processes of the service alone: a command need not wait for a collector at its end.
+
+    Raises config.BadSettings.
+    """
+    part = next(iter(sys.argv[1:]), "") if _is_command() else "web"
+    if settings.otel_exporter_otlp_endpoint and part in PROCESSES:
+        import wiring_tracing  # noqa: PLC0415 (with the library: megabytes that few want)
+
+        wiring_tracing.begin(settings.otel_exporter_otlp_endpoint, part, store.database)
 
 
 def _served(app: Flask) -> Flask:

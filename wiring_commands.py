@@ -6,9 +6,12 @@ worker, partners' readers and the map of calls, some 8 MiB in each worker.
 
 from __future__ import annotations
 
+import platform
 import time
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -45,6 +48,8 @@ from commands import operator
 from ivr.twiml import TEXT_OVERRIDES, Addresses
 from jobs import feeds, partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
+from jobs.certificate import certificate_tasks
+from jobs.signs import WorkerSigns
 from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
@@ -61,15 +66,25 @@ from services.operations.doctor import checks
 from services.operations.erase_at_provider import erase_at_provider
 from services.operations.going_live import Installation
 from services.operations.person_rights import finish_all
+from services.operations.process_counts import JobCounts, ProcessSigns
 from services.operations.provider_account import STATUS, VOICE, VOICE_FALLBACK, Wanted
 from services.operations.restore import Reconciler
 from services.operations.set_up import SetUp
 from services.operations.shared_assets import share
+from services.operations.watch_processes import (
+    DISPATCHER,
+    SCHEDULER,
+    WATCH_EVERY,
+    WORKER,
+    WatchProcesses,
+    forget_old,
+)
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
+from services.supervision.alerts import tell_alerts
 from services.supervision.write_board import WriteBoard
 from wiring_delivery import make_delivery_dependencies, make_pace
 from wiring_parts import (
@@ -124,6 +139,19 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         return Reconciler(store, log, means, campaigns.all, dry_run=dry_run)
 
     owners_url = settings.migration_database_url or settings.database_url
+
+    def signs(kind: str) -> ProcessSigns:
+        return ProcessSigns(store, kind, platform.node())
+
+    def worker_ports() -> Ports:
+        return replace(ports(), counts=lambda: JobCounts(store, WORKER))
+
+    def worker_signs() -> WorkerSigns:
+        # Connections of its own: those of the store are the work-horses'.
+        database = Database(settings.database_url, pool_size=2)
+        own = replace(store, database=database)
+        return WorkerSigns(ProcessSigns(own, WORKER, platform.node()), database)
+
     life = CentreLife(store, campaigns)
     for command in (
         commands.assets.make(config.ROOT, config.VAR, lambda: _share_assets(parts)),
@@ -159,12 +187,12 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.person.make(store, campaigns.by_name, lambda: make_records(settings)),
         commands.centres.make_postcodes(store.database),
         commands.processes.make_dispatcher(
-            store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
+            store, control, campaigns.current, call_back, lambda: _more_tasks(parts), signs
         ),
         commands.processes.make_scheduler(
-            ports, campaigns.by_name, campaigns.all, lambda: _slow_tasks(parts)
+            ports, campaigns.by_name, campaigns.all, lambda: _slow_tasks(parts), signs
         ),
-        commands.processes.make_worker(settings.redis_url, ports),
+        commands.processes.make_worker(settings.redis_url, worker_ports, worker_signs),
         commands.prompts.make(),
         commands.provider.make(store, lambda: make_account(settings), _wanted(settings)),
         commands.queues.make(store, control),
@@ -249,6 +277,9 @@ def _slow_tasks(parts: Parts) -> list[Task]:
     )
     records = make_records(settings)
     return [
+        _watch(parts, SCHEDULER),
+        Task("old processes", PERSONS_EVERY, lambda: forget_old(store)),
+        *certificate_tasks(store, settings.public_base_url),
         Task("person requests", PERSONS_EVERY, lambda: finish_all(store, records)),
         Task("provider", PROVIDER_EVERY, lambda: erase_at_provider(store, records)),
         *feed_tasks(_make_feed(parts)),
@@ -274,9 +305,20 @@ def _more_tasks(parts: Parts) -> list[Task]:
         Task("inlet", ADMISSION_EVERY, admission),
         Task("state", STATE_EVERY, WriteState(store, campaigns), notes_outages=True),
         Task("board", BOARD_EVERY, board),
+        _watch(parts, DISPATCHER),
     ]
     if settings.alert_webhook_url:
         listener, page = HttpListener(settings.alert_webhook_url), settings.public_base_url
         tell = TellAlerts(store, listener, f"{page}/supervision", ticks=time.monotonic)
         planned.append(Task("alerts", ALERTS_EVERY, tell))
     return planned
+
+
+def _watch(parts: Parts, judge: str) -> Task:
+    """A look at all processes but that of the judge, which tells when nobody else can."""
+    settings, store = parts.settings, parts.store
+    tell = None
+    if settings.alert_webhook_url and judge != DISPATCHER:
+        listener, page = HttpListener(settings.alert_webhook_url), settings.public_base_url
+        tell = partial(tell_alerts, store, listener, f"{page}/supervision")
+    return Task("watch", WATCH_EVERY, WatchProcesses(store, judge, tell))

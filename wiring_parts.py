@@ -136,7 +136,6 @@ def make_around(
         metadata.tables,
         production=settings.environment == "production",
         redis=redis.problem,
-        worker=redis.worker,
         folders=list(dict.fromkeys(folders)),
         free=_free,
         provider=make_control(settings).problem if ask_provider else None,

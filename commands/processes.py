@@ -7,21 +7,30 @@ from collections.abc import Callable, Sequence
 import click
 
 from jobs import dispatcher, scheduler, worker
+from jobs.signs import MakeSigns, WorkerSigns, sign_task, until_the_end
 from jobs.tasks import Ports
 from jobs.timed import Task
 from services.agents.call_back import CallBack
 from services.campaign.campaign import Campaign
+from services.operations.watch_processes import DISPATCHER, SCHEDULER
 from services.ports import CallControl
 from services.store import Store
 
 
-def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
-    """The command `worker`."""
+def make_worker(
+    redis_url: str, ports: Callable[[], Ports], signs: Callable[[], WorkerSigns]
+) -> click.Command:
+    """The command `worker`; `signs` are those of a process that forks."""
 
     @click.command("worker", epilog="Example: flask worker")
     def work() -> None:
         """Deliver messages as soon as they are stored (RQ). Redis may come and go."""
-        worker.run(redis_url, ports())
+        given, own = ports(), signs()
+        own.start()
+        try:
+            worker.run(redis_url, given)
+        finally:
+            own.end()
 
     return work
 
@@ -30,7 +39,8 @@ def make_scheduler(
     ports: Callable[[], Ports],
     campaign_of: scheduler.CampaignOf,
     campaigns: scheduler.AllCampaigns,
-    more: Callable[[], Sequence[Task]] = tuple,
+    more: Callable[[], Sequence[Task]],
+    signs: MakeSigns,
 ) -> click.Command:
     """The command `scheduler`; `campaign_of` knows campaigns by name, `campaigns` are all.
 
@@ -40,24 +50,29 @@ def make_scheduler(
     @click.command("scheduler", epilog="Example: flask scheduler")
     def schedule() -> None:
         """Sweep the outbox, remind, pass on offers, tidy up, erase. Of several one works."""
-        given = ports()
-        scheduler.run(given.store, given.messenger, campaign_of, given.means, campaigns, more())
+        given, own = ports(), signs(SCHEDULER)
+        slow = [*more(), sign_task(own)]
+        with until_the_end(own):
+            scheduler.run(given.store, given.messenger, campaign_of, given.means, campaigns, slow)
 
     return schedule
 
 
-def make_dispatcher(
+def make_dispatcher(  # noqa: PLR0917 (what the process is made of)
     store: Store,
     control: Callable[[], CallControl],
     campaign: Callable[[], Campaign],
     call_back: CallBack,
     more: Callable[[], Sequence[Task]],
+    signs: MakeSigns,
 ) -> click.Command:
     """The command `dispatcher`; `campaign` is that of now, `more` are tasks of other parts."""
 
     @click.command("dispatcher", epilog="Example: flask dispatcher")
     def dispatch() -> None:
         """Callers to agents, promises kept, the board written. Of several one works."""
-        dispatcher.run(store, control(), campaign, call_back, more())
+        asks, own = control(), signs(DISPATCHER)
+        with until_the_end(own):
+            dispatcher.run(store, asks, campaign, call_back, [*more(), sign_task(own)])
 
     return dispatch

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from redis import Redis
+from redis import Redis, RedisError
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue
@@ -54,6 +54,17 @@ def connect(url: str, *, timeout: float | None = None) -> Redis:
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
     )
+
+
+def redis_answers(url: str) -> bool:
+    """Whether it does, within WAKE_UP_TIMEOUT."""
+    connection = connect(url, timeout=WAKE_UP_TIMEOUT)
+    try:
+        return bool(connection.ping())
+    except RedisError:
+        return False
+    finally:
+        connection.close()
 
 
 def outbox_queue(connection: Redis) -> Queue:

@@ -1,13 +1,10 @@
-"""What Redis tells of itself and of its workers, for whoever looks after the service."""
+"""Whether Redis answers, for whoever looks after the service."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from redis import Redis, RedisError
-from rq import Worker
 
-from jobs.queues import WAKE_UP_TIMEOUT, connect, outbox_queue
+from jobs.queues import WAKE_UP_TIMEOUT, connect
 
 
 class RedisSigns:
@@ -25,19 +22,6 @@ class RedisSigns:
         except (RedisError, OSError) as error:
             return type(error).__name__
         return ""
-
-    def worker(self) -> timedelta | None:
-        """Since a worker of the outbox gave its last sign; None: no worker is known."""
-        try:
-            connection = self._redis()
-            workers = Worker.all(queue=outbox_queue(connection))
-        except (RedisError, OSError):
-            return None
-        beats = [one.last_heartbeat for one in workers if one.last_heartbeat is not None]
-        if not beats:
-            return None
-        newest = max(one if one.tzinfo else one.replace(tzinfo=UTC) for one in beats)
-        return datetime.now(UTC) - newest
 
     def _redis(self) -> Redis:
         if self._connection is None:

@@ -36,7 +36,6 @@ from services.messages.deliver_message import (
 from services.messages.provider_pace import REST, ProviderPace
 from services.operations.erase_data import erase_data
 from services.operations.leadership import SCHEDULER, Leadership
-from services.operations.signs import SIGN_EVERY, give_sign
 from services.ports import Messenger
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
@@ -215,8 +214,6 @@ def tasks(
     """What happens by itself. A sweep ends between two messages where it no longer `goes_on`."""
     return [
         Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means, goes_on=goes_on)),
-        # In their row, so that it stops where one of them does not end.
-        Task("sign", SIGN_EVERY, lambda: give_sign(store, SCHEDULER)),
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("late", LATE_EVERY, lambda: late_texts.look_after(store, messenger, means)),
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),

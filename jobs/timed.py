@@ -12,6 +12,9 @@ from typing import Protocol
 
 import structlog
 
+from services import tracing
+from services.telemetry import TASK_SECONDS, TASKS
+
 # Between two looks at what is due, in seconds, at the least.
 _LOOK = 0.05
 # Seconds; the process manager that stops the process waits ten.
@@ -69,12 +72,18 @@ def _seconds_to_wait(planned: Sequence[Task], lead: Lead) -> float:
 
 def run_once(task: Task) -> None:
     """Do a task; whatever goes wrong, the process lives on."""
+    began = time.monotonic()
     try:
-        done = task.do()
+        with tracing.span(f"task {task.name}"):
+            done = task.do()
     except Exception as error:  # noqa: BLE001 (the next round tries again)
+        TASKS.labels(task.name, "failed").inc()
         log.error("task failed", task=task.name, error=type(error).__name__)
     else:
+        TASKS.labels(task.name, "done").inc()
         log.debug("task done", task=task.name, done=done)
+    finally:
+        TASK_SECONDS.labels(task.name).inc(time.monotonic() - began)
 
 
 def stopped_by_signal() -> threading.Event:

@@ -14,6 +14,7 @@ import models.desk.tables
 import models.messages.tables
 import models.online.tables
 import models.operations.key_canary
+import models.operations.processes
 import models.operations.provider_records
 import models.operations.tables
 import models.operations.traces

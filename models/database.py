@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import sqlite3
 import stat
@@ -50,6 +51,8 @@ TRIES = 6
 # PostgreSQL's words for it: two waited for each other, or both wrote the same key.
 _IN_THE_WAY = frozenset({"40P01", "40001", "23505"})
 _T = TypeVar("_T")
+# In a connection's `info`: what was entered around its statement.
+_ENTERED = "around"
 # With one of these off, PostgreSQL says that a commit is done before it would survive a crash.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 # Where PostgreSQL may have a setting from, and how to take it away there.
@@ -334,6 +337,14 @@ class Database:
                 connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
         return Scrubbed(log_emptied=False, not_owned=tuple(others))
 
+    def around_statements(self, around: Callable[[str], AbstractContextManager[None]]) -> None:
+        """Let `around` be entered for each statement from now on, with its verb and tables.
+
+        No value is in what it is told. A statement that fails leaves it as an error does.
+        """
+        for engine in self.engines:
+            _listen(engine, around)
+
     def set_free(self, thread: int) -> None:
         """Cut off what a thread waits for: it gets the error of a connection that broke.
 
@@ -390,6 +401,40 @@ class Database:
             self._replica.dispose()
         if self._queue is not None:
             self._queue.close()
+
+
+# Tables after these words; a value never is, for statements have theirs apart.
+_TABLES = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+(?:ONLY\s+)?\"?([a-z_]+)")
+_MOST_TABLES = 3
+
+
+def statement_name(sql: str) -> str:
+    """The verb and the tables of a statement: "SELECT turn"."""
+    verb = sql.split(None, 1)[0].upper() if sql.strip() else ""
+    tables = list(dict.fromkeys(_TABLES.findall(sql)))[:_MOST_TABLES]
+    return " ".join([verb, ", ".join(tables)]).strip()
+
+
+def _listen(engine: Engine, around: Callable[[str], AbstractContextManager[None]]) -> None:
+    def before(connection: Any, _cursor: Any, sql: str, *_more: Any) -> None:
+        entered = around(statement_name(sql))
+        entered.__enter__()
+        connection.info.setdefault(_ENTERED, []).append(entered)
+
+    def after(connection: Any, *_more: Any) -> None:
+        connection.info[_ENTERED].pop().__exit__(None, None, None)
+
+    def failed(context: Any) -> None:
+        # One that failed before it began, to connect, has none.
+        entered = context.connection.info.get(_ENTERED) if context.connection else None
+        if entered:
+            error = context.original_exception
+            with suppress(type(error)):
+                entered.pop().__exit__(type(error), error, error.__traceback__)
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+    event.listen(engine, "handle_error", failed)
 
 
 class WriterQueue:

@@ -128,6 +128,12 @@ def caution(connection: Connection, store: Store) -> Caution:
     return Caution(too_many(wrong, everything), bool(frozen))
 
 
+def lately(connection: Connection, store: Store) -> tuple[int, int]:
+    """How many look-ups of the last five minutes were wrong, and how many there were in all."""
+    wrong, everything = attempts.counts(connection, store.clock, _LATELY)
+    return wrong, everything
+
+
 def count_text(connection: Connection, store: Store, *, caller: str, call_id: str) -> bool:
     """Count a wish to be written to; False when there were too many.
 

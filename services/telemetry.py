@@ -57,3 +57,9 @@ GIVEN_WAY = Counter(
 GATE_ANSWERS = Counter("allo_gate_answers_total", "Answers that cost no application", ["kind"])
 ROOM_TICKETS = Counter("allo_room_tickets_total", "Tickets of the waiting room")
 SIGN_INS = Counter("allo_sign_ins_total", "Tries of staff to sign in", ["result"])
+SERVER_ERRORS = Counter(
+    "allo_server_errors_total", "Answers of the site and the screens with a status of 5xx", ["kind"]
+)
+TASKS = Counter("allo_tasks_total", "Tasks that scheduler and dispatcher did", ["task", "result"])
+TASK_SECONDS = Counter("allo_task_seconds_total", "Seconds that tasks took", ["task"])
+JOBS = Counter("allo_jobs_total", "Jobs that workers did", ["result"])

@@ -32,6 +32,7 @@ from models.agents.agents import ClaimedCommand, Leg, NewCommand
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueEntry
+from services import tracing
 from services.agents import connect_agent
 from services.agents.command_store import RING_PATHS, CommandKind, add
 from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
@@ -137,7 +138,8 @@ def carry_out(store: Store, control: CallControl, intent_id: str) -> Result:
     if claimed is None:
         return Result.NOT_OURS
     kind = CommandKind(claimed.kind)
-    result = _carry_out(_Task(store, control, claimed, kind))
+    with tracing.span(f"provider {kind}"):
+        result = _carry_out(_Task(store, control, claimed, kind))
     INTENTS.labels(kind, result).inc()
     return result
 

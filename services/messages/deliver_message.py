@@ -21,6 +21,7 @@ from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, ClaimedMessage
 from models.waiting_list.offers import TOO_LATE
+from services import tracing
 from services.campaign.call_hours import next_call_at, next_text_at
 from services.campaign.campaign import Campaign
 from services.messages import delivery_failures, spend
@@ -192,7 +193,11 @@ def deliver_message(
         return _put_aside(store, message_id)
     if claimed is None:
         return "not due"
-    result = _Delivery(store, messenger, means, claimed, late).deliver()
+    with (
+        tracing.of_call(claimed.call_id),
+        tracing.span("deliver", message_kind=claimed.kind, message_id=claimed.id),
+    ):
+        result = _Delivery(store, messenger, means, claimed, late).deliver()
     MESSAGES.labels(claimed.kind, result).inc()
     return result
 
@@ -228,7 +233,8 @@ class _Delivery:
             made = self._with_permit(self._make())
             if isinstance(made, str):
                 return made
-            sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
+            with tracing.span("provider text"):
+                sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
             return self._note(sid, made.body, "sent")
         except (ProviderRefused, Busy, NoAnswer) as error:
             return self._again(error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -21,13 +21,21 @@ from models.migrations import schema as schemas
 from models.operations import grants, health
 from models.operations.health import ToGive
 from services.campaign.campaign import Campaign
-from services.operations import restore, signs, standbys
+from services.operations import restore, standbys
 from services.operations.check_keys import WrongKeys, check_keys
+from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER, all_kinds
 from services.store import Store
 
 # Differences between two machines' clocks that are told, and that make what is said wrong.
 CLOCK_WARNING: Final = timedelta(seconds=2)
 CLOCK_BAD: Final = timedelta(seconds=30)
+# How old the newest sign of a kind of process may be. A morning's reminders, or what is erased in
+# an hour, hold up the scheduler's tasks for a while, and a job a worker.
+LIMITS: Final[Mapping[str, timedelta]] = {
+    DISPATCHER: timedelta(seconds=30),
+    SCHEDULER: timedelta(minutes=2),
+    WORKER: timedelta(minutes=2),
+}
 # Free bytes of a disk.
 DISK_WARNING: Final = 1024**3
 DISK_BAD: Final = 100 * 1024**2
@@ -157,12 +165,12 @@ def redis(problem: str) -> Finding:
 
 def process(name: str, age: timedelta | None) -> Finding:
     """How old the last sign of a kind of process is; None: there never was one."""
-    limit = signs.LIMITS[name]
+    limit = LIMITS[name]
     if age is not None and age <= limit:
         return good(f"the {name} gave a sign {length(age)} ago")
     since = "never gave a sign" if age is None else f"gave no sign for {length(age)}"
     # What others see to is late without a worker, and not undone.
-    say = warning if name == signs.WORKER else bad
+    say = warning if name == WORKER else bad
     return say(f"the {name} {since}", f"start it (flask {name}) and look at its log")
 
 
@@ -247,9 +255,9 @@ def provider(problem: str) -> Finding:
 class Around:
     """What the looks are given.
 
-    `redis` gives what is wrong with it, empty where nothing is; `worker` how long ago a worker gave
-    a sign; `free` the free bytes of a folder's disk; `machine_now` this machine's clock (UTC);
-    `provider` what is wrong there, None: it is not asked.
+    `redis` gives what is wrong with it, empty where nothing is; `free` the free bytes of a folder's
+    disk; `machine_now` this machine's clock (UTC); `provider` what is wrong there, None: it is not
+    asked.
     """
 
     store: Store
@@ -257,7 +265,6 @@ class Around:
     tables: Collection[str]
     production: bool
     redis: Callable[[], str]
-    worker: Callable[[], timedelta | None]
     folders: Sequence[Path]
     free: Callable[[Path], int]
     machine_now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -268,16 +275,12 @@ class Around:
 
 @dataclass(frozen=True)
 class Check:
-    """One look by its name. It is left out where one of `needs` found something bad.
-
-    Of one that `decides`, a warning is enough for that.
-    """
+    """One look by its name. It is left out where one of `needs` found something bad."""
 
     name: str
     whose: Whose
     look: Callable[[], Finding]
     needs: tuple[str, ...] = ()
-    decides: bool = False
 
 
 @dataclass(frozen=True)
@@ -313,7 +316,7 @@ def checks(around: Around) -> list[Check]:
         return rights(lacking, grants.owned(connection), production=around.production)
 
     def of_process(name: str) -> Callable[[], Finding]:
-        return lambda: process(name, signs.read_age(store, name, around.worker))
+        return lambda: process(name, _age_of(store, name))
 
     def centres_of(connection: Connection) -> Finding:
         one = around.campaign()
@@ -344,12 +347,11 @@ def checks(around: Around) -> list[Check]:
             Check(f"disk {folder.name}", machine, _disk(folder, around.free))
             for folder in around.folders
         ),
-        Check("redis", service, lambda: redis(around.redis()), decides=True),
+        Check("redis", service, lambda: redis(around.redis())),
         *(
             Check(name, service, of_process(name), (*tables, "keys"))
-            for name in (signs.DISPATCHER, signs.SCHEDULER)
+            for name in (DISPATCHER, SCHEDULER, WORKER)
         ),
-        Check(signs.WORKER, service, of_process(signs.WORKER), ("redis",)),
         Check("campaign", service, lambda: campaign(around.campaign(), store.clock.now())),
         Check("centres", service, asked(centres_of), tables),
         Check("leaving", service, lambda: leaving(restore.nothing_leaves(store)), tables),
@@ -382,7 +384,7 @@ def run(listed: Sequence[Check]) -> Iterator[Checked]:
             found = bad(str(error), "see docs/operations.md, In production")
         except Exception as error:  # noqa: BLE001 (whatever it is, it is not well)
             found = _not_looked_at(check.name, error)
-        if found.level is Level.BAD or (check.decides and found.level is Level.WARNING):
+        if found.level is Level.BAD:
             failed.add(check.name)
         yield Checked(check.name, check.whose, found)
 
@@ -402,6 +404,12 @@ def _answer(connection: Connection) -> Finding:
 
 def _schema(connection: Connection) -> Finding:
     return schema(schemas.revision(connection), schemas.newest_known())
+
+
+def _age_of(store: Store, name: str) -> timedelta | None:
+    """Since a process of a kind gave its last sign; None: none ever did."""
+    (age,) = [one.age for one in all_kinds(store) if one.kind == name]
+    return None if age is None else timedelta(seconds=age)
 
 
 def _disk(folder: Path, free: Callable[[Path], int]) -> Callable[[], Finding]:

@@ -44,6 +44,8 @@ ENOUGH: Final = 20
 USUAL_FAILURE: Final = 0.05
 # What happened once, and lasts until a supervisor looks after it.
 HAPPENED: Final = frozenset({"search_limit", "watched_file"})
+# "process_gone_dispatcher" and the like: judged by another process.
+PROCESS_GONE: Final = "process_gone"
 # Raised by the process that holds a text or call back, or by the scheduler, which ends them.
 _JUDGED_ELSEWHERE: Final = frozenset(spend.ALERTS.values()) | {cancel_freeze.ALERT} | HAPPENED
 # Changes older than this are not told any more.
@@ -128,6 +130,8 @@ def apply(
     changed = alerts.end_seen(connection, store.clock, HAPPENED) if lasting & HAPPENED else 0
     values = {one.name: one for one in judged}
     for name in lasting - _JUDGED_ELSEWHERE:
+        if name.startswith(PROCESS_GONE):
+            continue
         if name not in values or values[name].eased:
             changed += alerts.end(connection, store.clock, name)
     for one in judged:

@@ -42,7 +42,7 @@ PARIS = {
     "long_coor1": "2.379",
 }
 RESERVED = {"rdv_modalites": "Réservé aux professionnels de santé"}
-NOWHERE = {"lat_coor1": "", "long_coor1": ""}
+WALK_IN = {"rdv": "f", "rdv_tel": ""}
 
 Flask = Callable[..., Result]
 
@@ -75,7 +75,7 @@ def directory(flask: Flask, tmp_path: Path) -> Path:
         centre_row("1", **PARIS),
         centre_row("2", **PARIS, rdv_site_web="https://partners.doctolib.fr/x"),
         centre_row("3", **PARIS, **RESERVED),
-        centre_row("4", **(PARIS | NOWHERE)),
+        centre_row("4", **PARIS, **WALK_IN),
         centre_row("5", **PARIS, date_fermeture="17/01/2021"),
         centre_row("6", **PARIS, rdv_lundi="à préciser"),
     ]
@@ -150,8 +150,8 @@ def test_what_cannot_be_taken_is_named_and_the_rest_is_taken(
         (
             "there is no centre 99",
             "centre 3 (Centre 3, Paris 11e) is reserved for professionals",
-            "centre 4 (Centre 4, Paris 11e) has no position",
-            "centre 5 (Centre 5, Paris 11e) closed for good on 2021-01-17",
+            "centre 4 (Centre 4, Paris 11e) takes people without an appointment",
+            "centre 5 (Centre 5, Paris 11e) is closed",
         ),
         strict=True,
     ):
@@ -304,7 +304,7 @@ def test_a_file_that_is_none_is_refused_as_a_whole(
 def test_a_departement_is_taken_but_for_what_cannot_be(town: House, flask: Flask, directory: Path):
     result = flask("centres", "take", "--department", "75")
     assert result.exit_code == 0
-    assert "3 taken, 0 changed, 0 already so, 3 refused" in result.stdout
+    assert "3 taken, 0 changed, 0 already so, 2 refused" in result.stdout
     assert "1 have no hours, and get no slots without --hours: 6" in result.stdout
     assert "1 is reserved for professionals" in result.stderr
     assert {one for one, mode in modes(town).items() if mode == "ours"} == {"1", "2", "6"}

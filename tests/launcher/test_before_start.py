@@ -222,25 +222,27 @@ def test_without_the_extra_no_sip_setting_is_written_out(monkeypatch):
     assert not {name for name in env if name.startswith("SIP_")}
 
 
-def test_the_extra_is_the_same_list_for_pip_and_for_make():
+@pytest.mark.parametrize("extra", ["sip", "tracing"])
+def test_the_extra_is_the_same_list_for_pip_and_for_make(extra):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    lines = (ROOT / "requirements-sip.in").read_text("utf-8").splitlines()
+    lines = (ROOT / f"requirements-{extra}.in").read_text("utf-8").splitlines()
     asked = [line.replace('"', "'") for line in lines if line and line[0] not in "#-"]
-    assert project["optional-dependencies"]["sip"] == asked
-    locked = (ROOT / "requirements-sip.txt").read_text("utf-8")
+    assert project["optional-dependencies"][extra] == asked
+    locked = (ROOT / f"requirements-{extra}.txt").read_text("utf-8")
     for line in asked:
         assert f"\n{line.partition(';')[0].strip()}" in locked
 
 
-def test_what_the_extra_shares_with_the_service_is_locked_alike():
+@pytest.mark.parametrize("extra", ["sip", "tracing"])
+def test_what_the_extra_shares_with_the_service_is_locked_alike(extra):
     def versions(file: str) -> dict[str, str]:
         text = (ROOT / file).read_text("utf-8")
         return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
 
-    service, telephones = versions("requirements.txt"), versions("requirements-sip.txt")
-    shared = service.keys() & telephones.keys()
+    service, more = versions("requirements.txt"), versions(f"requirements-{extra}.txt")
+    shared = service.keys() & more.keys()
     assert shared
-    assert {name: telephones[name] for name in shared} == {name: service[name] for name in shared}
+    assert {name: more[name] for name in shared} == {name: service[name] for name in shared}
 
 
 def test_every_sip_setting_is_explained_to_who_runs_it():

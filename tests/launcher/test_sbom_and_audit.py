@@ -17,7 +17,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from tests.support import audit
 from tests.support.audit import FOUND, NONE, NOT_LOOKED, NotReached, report
 from tests.support.keeper import ROOT
-from tests.support.sbom import bill, components, main
+from tests.support.sbom import EXTRAS, bill, components, main
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
 
@@ -35,7 +35,7 @@ def test_it_is_valid_cyclonedx_and_the_same_each_time():
 def test_it_has_every_library_of_the_locks_with_its_version_and_hashes():
     told = json.loads(bill())
     purls = {one["purl"]: one for one in told["components"]}
-    for lock in ("requirements.txt", "requirements-sip.txt"):
+    for lock in ("requirements.txt", "requirements-sip.txt", "requirements-tracing.txt"):
         pinned = PINNED.findall((ROOT / lock).read_text("utf-8"))
         assert len(pinned) > 3
         for name, version in pinned:
@@ -56,7 +56,7 @@ def version_of(name: str) -> str:
 
 
 def test_it_changes_with_a_lock(tmp_path: Path):
-    for name in ("requirements.txt", "requirements-sip.txt", "package-lock.json", "pyproject.toml"):
+    for name in ("requirements.txt", *EXTRAS, "package-lock.json", "pyproject.toml"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     before = bill(tmp_path)
     lock = tmp_path / "requirements.txt"

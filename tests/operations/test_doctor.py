@@ -25,7 +25,7 @@ from models.operations.health import ToGive
 from services.operations import doctor
 from services.operations.check_keys import check_keys
 from services.operations.doctor import Around, Check, Finding, Level, Remembered, Whose
-from services.operations.signs import DISPATCHER, SCHEDULER, WORKER
+from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER
 from tests.support.house import CAMPAIGN, NOON, House, campaign_with, house, mornings
 from tests.support.postgres import PostgresServer
 from tests.support.rows import clock_of
@@ -64,7 +64,6 @@ def around(made: House, **changes: Any) -> Around:
         "tables": metadata.tables,
         "production": False,
         "redis": str,
-        "worker": timedelta,
         "folders": [Path("var")],
         "free": lambda _: PLENTY,
         "provider": str,
@@ -428,18 +427,11 @@ def test_a_look_that_fails_is_no_end_of_the_others():
 # ---------------------------------------------------------------- Redis
 
 
-def test_a_redis_without_a_worker_and_none_at_all(redis_url: str, tmp_path: Path):
+def test_a_redis_that_answers_and_none_at_all(redis_url: str, tmp_path: Path):
     here = RedisSigns(redis_url)
     assert here.problem() == ""
-    assert here.worker() is None
     away = RedisSigns(f"unix://{tmp_path / 'none.sock'}")
     assert away.problem() == "ConnectionError"
-    assert away.worker() is None
-
-
-def test_without_redis_nobody_asks_for_its_workers(well: House):
-    said = unwell(well, redis=lambda: "TimeoutError", worker=pytest.fail)
-    assert list(said) == ["redis"]
 
 
 # ---------------------------------------------------------------- the command

@@ -104,6 +104,11 @@ UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
     ({"MIGRATION_DATABASE_URL": "sqlite:////var/lib/allo.sqlite3"}, "MIGRATION_DATABASE_URL"),
     ({"REDIS_URL": "redis://redis.example.fr/0"}, "REDIS_URL"),
     ({"REDIS_URL": "http://redis.example.fr"}, "REDIS_URL"),
+    (
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://traces.example.fr:4318"},
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "traces.example.fr:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
     ({"ALERT_WEBHOOK_URL": "file:///etc/passwd"}, "ALERT_WEBHOOK_URL"),
     ({"ALERT_WEBHOOK_URL": "http://alerts.example.fr/x"}, "ALERT_WEBHOOK_URL"),
     ({"ALERT_WEBHOOK_URL": "https://169.254.169.254/latest"}, "ALERT_WEBHOOK_URL"),
@@ -178,6 +183,9 @@ def test_what_is_not_fit_is_refused_in_one_sentence_that_names_it(
         {"REDIS_URL": "unix:///run/redis.sock"},
         {"REDIS_URL": "redis://:secret@10.0.0.3/0"},
         {"ALERT_WEBHOOK_URL": "https://alerts.example.fr/x"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://traces.example.fr"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"},
         {
             "ALERT_WEBHOOK_URL": "https://chat.internal/x",
             "ALERT_WEBHOOK_PRIVATE_HOST": "chat.internal",

@@ -654,25 +654,27 @@ def test_agents_see_the_texts_of_a_case_and_ring_their_person(made: House):
 
 def test_the_board_and_machines_are_told_until_it_ends(made: House):
     board = Board(made)
+    made.opens_centre("1", starts=mornings(2))
     restore.begin(made.store, OPERATOR, NOON)
     board.writes()
     assert [one["name"] for one in board.sees().json["alerts"]] == ["outbox_frozen"]
     clock_of(made).advance(timedelta(minutes=10))
+    made.has_processes()
     ready = board.app.test_client().get("/readyz")
     # A balancer goes on sending calls here.
     assert ready.status_code == 200
-    assert ready.text == (
-        "ready; texts and call backs are frozen since 2026-11-25T08:00:00+00:00, not compared yet:"
-        " flask restore\n"
-    )
-    frozen = {one.name: one.samples[0].value for one in StoreCollector(made.store).collect()
+    assert (
+        "leaving: texts and call backs are frozen since 2026-11-25T08:00:00+00:00, not compared"
+        " yet: flask restore; remedy: "
+    ) in ready.text
+    frozen = {one.name: one.samples[0].value for one in StoreCollector(made.store, lambda: CAMPAIGN).collect()
               if one.name == "allo_outbox_frozen_seconds"}  # fmt: skip
     assert frozen == {"allo_outbox_frozen_seconds": 600.0}
     restore.end(made.store, OPERATOR, anyway=True)
     board.writes()
     with made.database.statement() as connection:
         assert alerts.raised(connection) == []
-    assert board.app.test_client().get("/readyz").text == "ready\n"
+    assert "leaving" not in board.app.test_client().get("/readyz").text
 
 
 def test_visitors_read_that_texts_are_late_as_long_as_they_are(made: House):

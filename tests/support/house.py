@@ -40,21 +40,19 @@ from models.clock import Clock, FixedClock
 from models.crypto import Vault
 from models.database import Database
 from models.messages.tables import message
+from models.operations import processes
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from models.queue.tables import queue_entry
 from models.slots import slots
 from models.slots.tables import place
-from models.supervision import snapshots
 from prompts.catalogue import Catalogue, load
 from services.accounts import passwords, second_factor
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
-from services.operations.signs import SCHEDULER, give_sign
 from services.service import Service
 from services.short_links import Links
 from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
-from services.supervision.write_board import NAME as BOARD
 from tests.support.shared_work import settings, share_rules, share_statements
 from wiring import make_app
 from wiring_parts import Parts
@@ -266,10 +264,10 @@ class House:
     # Who works here
 
     def has_processes(self) -> None:
-        """Dispatcher and scheduler gave a sign just now."""
+        """All that work beside the web gave a sign just now."""
         with self.database.transaction() as connection:
-            snapshots.put(connection, self.clock, BOARD, {})
-        give_sign(self.store, SCHEDULER)
+            for kind in ("dispatcher", "scheduler", "worker"):
+                processes.sign(connection, self.clock, f"the {kind}", kind, "here")
 
     def employs(self, role: str, *, login: str = "", name: str = "", **options: Any) -> Staff:
         """Somebody with this role; agents and others are made anew at each call."""

@@ -113,6 +113,13 @@ SYSTEMD = Part(
     programs=("systemd-analyze",),
     is_extra=True,
 )
+PROMTOOL = Part(
+    "Prometheus's tool",
+    "TEST_PROMTOOL",
+    "install promtool (Debian: apt install prometheus); without it alert rules are not evaluated",
+    programs=("promtool",),
+    is_extra=True,
+)
 PARTS = (
     POSTGRES,
     REDIS,
@@ -125,6 +132,7 @@ PARTS = (
     HAPROXY,
     PGBOUNCER,
     SYSTEMD,
+    PROMTOOL,
 )
 # Where programs of servers lie, which an ordinary user's PATH may lack.
 SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")

@@ -26,7 +26,7 @@ import pytest
 from tests.support.keeper import ROOT
 
 # Fixtures that start something, or drive it.
-STARTS = frozenset({"postgres_server", "postgres_url", "redis_url", "browser"})
+STARTS = frozenset({"postgres_server", "postgres_url", "redis_url", "browser", "promtool"})
 # Marks of tests that take long or need a browser; see `pytest_configure`.
 MARKS = ("long", "browser")
 # Folders of tests about other programs than the service: processes, measurements, telephones.

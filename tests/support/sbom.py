@@ -2,7 +2,7 @@
 
     python -m tests.support.sbom [FILE]
 
-reads the locked files (`requirements.txt`, `requirements-sip.txt`, `package-lock.json`) and writes
+reads the locked files (`requirements.txt`, those of the extras, `package-lock.json`) and writes
 JSON, by default into var/sbom.cdx.json. It asks nobody and is the same for the same locks: it has
 no clock and no random number in it. What the checks need is no part of a release, and is left out.
 """
@@ -28,7 +28,8 @@ from packageurl import PackageURL
 
 from tests.support.keeper import ROOT
 
-SERVICE, EXTRA, PAGES = "requirements.txt", "requirements-sip.txt", "package-lock.json"
+SERVICE, PAGES = "requirements.txt", "package-lock.json"
+EXTRAS = ("requirements-sip.txt", "requirements-tracing.txt")
 # "name==1.2 ; markers \" and below it, indented, the hashes of its files.
 _PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)")
 _MARKER = re.compile(r";\s*(?P<marker>.*?)\s*\\?$")
@@ -37,8 +38,12 @@ _MODULES = "node_modules/"
 
 
 def components(root: Path = ROOT) -> list[Component]:
-    """Every library, by its package URL. What only telephones over SIP need is optional."""
-    found = {str(one.purl): one for one in _python(root / EXTRA, ComponentScope.OPTIONAL)}
+    """Every library, by its package URL. What only an extra needs is optional."""
+    found = {
+        str(one.purl): one
+        for extra in EXTRAS
+        for one in _python(root / extra, ComponentScope.OPTIONAL)
+    }
     found |= {str(one.purl): one for one in _python(root / SERVICE, ComponentScope.REQUIRED)}
     found |= {str(one.purl): one for one in _scripts(root / PAGES)}
     return [found[purl] for purl in sorted(found)]

@@ -20,6 +20,8 @@ MOST_AT_THE_START = 118
 NEVER = (
     *("rich", "pygments", "requests", "icalendar", "pandas", "fhir", "PIL"),
     *("twilio.rest", "twilio.http"),
+    # Traces are off unless an operator names a collector.
+    *("opentelemetry", "google.protobuf", "wiring_tracing"),
 )
 # Of commands, of the processes beside the web, and of migrations.
 ELSEWHERE = (

@@ -11,14 +11,10 @@ from typing import Final
 import structlog
 
 from flask import Blueprint, Request, Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import REGISTRY
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from services.attempts import ip_of
 from services.operations.doctor import KEPT, Checked, Whose
-from services.operations.store_gauges import StoreCollector
-from services.store import Store
 from web.marks import public
 
 # What a proxy is told by a worker that goes.
@@ -53,15 +49,14 @@ class MetricsReaders:
 
 
 def blueprint(
-    store: Store,
     *,
-    multiprocess_dir: str,
+    measures: Callable[[], bytes],
     readers: MetricsReaders,
     version: str,
     look: Callable[[], Sequence[Checked]],
     goes: Callable[[], bool] = lambda: False,
 ) -> Blueprint:
-    """/healthz, /readyz, /readyz/machine, /metrics. `multiprocess_dir` is empty for one process.
+    """/healthz, /readyz, /readyz/machine, /metrics. `measures` gives the body of the last.
 
     `look` gives what the doctor found, now or a moment ago; it is cheap to call. `goes`: whether
     this worker ends, so that a proxy is to send its requests elsewhere.
@@ -104,26 +99,9 @@ def blueprint(
     def metrics() -> Response:
         if not readers.may_read(request):
             return _text("METRICS_TOKEN says who reads this\n", 403)
-        return Response(_measures(store, multiprocess_dir), content_type=CONTENT_TYPE_LATEST)
+        return Response(measures(), content_type=CONTENT_TYPE_LATEST)
 
     return health
-
-
-def _measures(store: Store, multiprocess_dir: str) -> bytes:
-    """What the processes counted, and what the store shows now."""
-    if multiprocess_dir:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=multiprocess_dir)  # type: ignore[no-untyped-call]
-        body = generate_latest(registry)
-    else:
-        body = generate_latest(REGISTRY)
-    gauges = CollectorRegistry()
-    try:
-        gauges.register(StoreCollector(store))
-        body += generate_latest(gauges)
-    except Exception as error:  # noqa: BLE001 (the counters are worth having alone)
-        log.warning("gauges failed", error=type(error).__name__)
-    return body
 
 
 def _told(found: Sequence[Checked], *, details: bool) -> Response:
