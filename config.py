@@ -225,8 +225,8 @@ class Settings(BaseSettings):
     # Where the feed of free slots for others lies; web servers of one service share it.
     feed_folder: str = ""
     # Seconds for which a web worker that is told to end (SIGTERM) still answers, while /readyz says
-    # that it goes: as long as a proxy in front needs to notice. The server kills it after 20. Empty:
-    # 5 in production, 0 in development.
+    # that it goes: as long as a proxy in front needs to notice. The server kills it after 20.
+    # Empty: 5 in production, 0 in development.
     drain_seconds: float | None = Field(default=None, ge=0, le=12)
     # Threads of a web worker that answer requests.
     web_threads: int = Field(default=6, ge=2, le=64)
