@@ -74,7 +74,7 @@ frontend all
     default_backend web
 backend web
     balance roundrobin
-    option httpchk GET /readyz
+    option httpchk GET /readyz/machine
     default-server check inter 500ms fall 1 rise 2
     server a 127.0.0.1:{a}
     server b 127.0.0.1:{b}

@@ -48,7 +48,7 @@ class Node:
                 node.paths.append(self.path)
                 got = {name.lower(): self.headers.get_all(name) for name in self.headers}
                 body = json.dumps(got).encode()
-                unready = self.path == "/readyz" and not node.ready
+                unready = self.path == "/readyz/machine" and not node.ready
                 self.send_response(503 if unready or self.path == "/voice/status" else 200)
                 self.send_header("Content-Length", str(len(body)))
                 if self.path.startswith("/assets/"):
@@ -186,7 +186,7 @@ def test_a_node_that_is_not_ready_is_asked_where_there_is_no_other(
     node.ready = False
     if kind == "haproxy":
         # It has been told twice, which is what it waits for.
-        wait_for(lambda: node.paths.count("/readyz") > 3, "it asks")
+        wait_for(lambda: node.paths.count("/readyz/machine") > 3, "it asks")
     assert proxy.asks("/rendez-vous")[0] == 200
     status, _, body = proxy.asks("/voice/incoming", "POST", b"CallSid=x")
     assert (status, body != FALLBACK) == (200, True)
