@@ -12,7 +12,7 @@ from typing import Any
 import config
 
 from tests.admission.test_whole_requests import Client, Headers, Scope, tells
-from tests.support.house import House
+from tests.support.house import House, mornings
 from web.admission.draining import Draining
 from web.admission.whole_requests import WholeRequests
 
@@ -38,6 +38,8 @@ def test_it_is_unready_first_and_ends_once_a_while_later(service: House):
     draining._end = lambda: ended.append("ended")
     draining.listen(loop)  # type: ignore[arg-type]
     client = app.test_client()
+    service.opens_centre("1", starts=mornings(2))
+    service.has_processes()
     assert client.get("/readyz").status_code == 200
     loop.handlers[signal.SIGTERM]()
     # From the server's main process, and from a process manager that tells all of them.

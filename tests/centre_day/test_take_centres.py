@@ -42,7 +42,7 @@ PARIS = {
     "long_coor1": "2.379",
 }
 RESERVED = {"rdv_modalites": "Réservé aux professionnels de santé"}
-WALK_IN = {"rdv": "f", "rdv_tel": ""}
+WALK_IN = {"rdv_modalites": "Sans rendez-vous", "rdv_tel": ""}
 
 Flask = Callable[..., Result]
 

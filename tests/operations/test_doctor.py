@@ -16,7 +16,6 @@ from sqlalchemy import make_url, text
 
 from commands.doctor import make
 from jobs.redis_signs import RedisSigns
-from jobs.scheduler import tasks
 from models.all_tables import metadata
 from models.crypto import Vault
 from models.migrations import schema as schemas
@@ -398,14 +397,6 @@ def test_a_clock_that_is_an_hour_off_is_seen_on_postgresql(postgres_url: str):
     assert said["clock"] == "this machine's clock is 1 h 0 min ahead of the database's"
 
 
-def test_the_scheduler_gives_a_sign_in_the_row_of_its_tasks(well: House):
-    clock_of(well).advance(HOUR)
-    planned = tasks(well.store, Sends(), lambda _name: None)
-    sign = next(one for one in planned if one.name == "sign")
-    assert sign.do() == 1
-    assert list(unwell(well)) == ["dispatcher"]
-
-
 def test_the_newest_revision_is_known_without_alembic():
     assert schemas.newest_known() == newest()
 
@@ -455,7 +446,7 @@ def test_the_doctor_says_what_to_do_and_ends_with_1(well: House):
     assert "bad      disk var    0 MiB are free for var" in done.output
     assert "-> make room, or move it to a larger disk" in done.output
     assert "the provider was asked in vain: it says 20003" in done.output
-    assert "2 of 15 are not well" in done.output
+    assert "2 of 16 are not well" in done.output
 
 
 def test_a_warning_is_not_well_for_an_operator(well: House):

@@ -115,7 +115,8 @@ def test_the_command_says_what_would_run_and_runs_nothing(behind: str):
     told = planned(behind)
     assert told.exit_code == 0
     first, *lines = told.output.splitlines()
-    assert first == f"The database is at 0016; 2 would run, up to {newest()}:"
+    would_run = int(newest() or 0) - 16 - 1  # There is no 0020.
+    assert first == f"The database is at 0016; {would_run} would run, up to {newest()}:"
     assert lines[0].startswith("0017  By what holds of web sessions count")
     assert any(
         line.startswith("      visit: index; made beside readers and writers (CONCURRENTLY), about")

@@ -673,7 +673,8 @@ def test_the_board_and_machines_are_told_until_it_ends(made: House):
     board.writes()
     with made.database.statement() as connection:
         assert alerts.raised(connection) == []
-    assert "leaving" not in board.app.test_client().get("/readyz").text
+    # A worker that has not been asked before: what was found is told for some seconds.
+    assert "leaving" not in made.application().test_client().get("/readyz").text
 
 
 def test_visitors_read_that_texts_are_late_as_long_as_they_are(made: House):

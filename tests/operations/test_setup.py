@@ -325,8 +325,7 @@ def test_nobody_could_book(ready: House):
     change = update(centre).where(centre.c.id == "1")
     for what, values in (
         ("centres", {"booking_mode": "own_phone"}),
-        ("centres", {"booking_mode": "ours", "walk_in": "only"}),
-        ("centres", {"walk_in": "", "closed_at": NOON}),
+        ("centres", {"booking_mode": "ours", "closed_at": NOON}),
     ):
         with ready.database.transaction() as connection:
             connection.execute(change.values(**values))

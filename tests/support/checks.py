@@ -11,7 +11,6 @@ all went well, 1 when one failed, 128 + n when a signal ended the run.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -26,9 +25,6 @@ from tests.support import parts
 from tests.support.keeper import ROOT
 
 SCRIPTS = Path(sys.executable).parent
-# One more than there are processors: tests of sound, of browsers and of processes that end and come
-# back wait more than they work.
-WORKERS = (os.cpu_count() or 2) + 1
 # Seconds; a test that hangs must not hold the machine for the rest of the quarter of an hour.
 TEST_TIMEOUT = 180
 
@@ -41,7 +37,7 @@ def stages(pytest_arguments: list[str]) -> dict[str, list[str]]:
         "mypy": [*python, "mypy", "--strict", "."],
         "import rules": [str(SCRIPTS / "lint-imports")],
         "pytest": [
-            *(*python, "pytest", "-q", "-n", str(WORKERS), "--dist", "worksteal"),
+            *(*python, "pytest", "-q", "-n", "2", "--dist", "worksteal"),
             *("--timeout", str(TEST_TIMEOUT), *pytest_arguments),
         ],
     }
