@@ -131,7 +131,7 @@ def paced(made: House, per_second: float, count: int) -> Strict:
 
 
 def test_reminders_leave_at_the_pace_and_none_is_refused(service: House):
-    count = 2000 if service.database.is_sqlite else 300
+    count = 800 if service.database.is_sqlite else 300
     provider = paced(service, 10.0, count)
     assert provider.seconds() == pytest.approx(count / 10, rel=0.05)
 
