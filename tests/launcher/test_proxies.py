@@ -186,7 +186,10 @@ def test_when_no_node_answers_a_caller_hears_a_sentence(proxy: Proxy, node: Node
     assert proxy.asks("/voice/incoming", "POST", b"CallSid=x")[0] == 200
     # What the service says itself is passed on as it is.
     assert proxy.asks("/voice/status", "POST", b"CallSid=x")[0] == 503
+    assert proxy.asks(node.lasting[0])[0] == 200
     node.goes()
+    # Pages that are still open keep their look.
+    assert proxy.asks(node.lasting[0])[0] == 200
     for path in ("/voice/incoming", "/voice/turn?n=3&again=1", "/voice/fallback", "/voice/crowded"):
         status, said, body = proxy.asks(path, "POST", b"CallSid=x")
         assert (status, body) == (200, FALLBACK), path
