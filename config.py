@@ -226,7 +226,7 @@ class Settings(BaseSettings):
     feed_folder: str = ""
     # Seconds for which a web worker that is told to end (SIGTERM) still answers, while /readyz says
     # that it goes: as long as a proxy in front needs to notice. The server kills it after 20.
-    # Empty: 5 in production, 0 in development.
+    # Empty: 5 in production, 0 in development. Under honcho, which kills after 5, 2 at most.
     drain_seconds: float | None = Field(default=None, ge=0, le=12)
     # Threads of a web worker that answer requests.
     web_threads: int = Field(default=6, ge=2, le=64)
@@ -242,7 +242,7 @@ class Settings(BaseSettings):
     # A folder for the counters of one run of the web, which nobody else uses.
     prometheus_multiproc_dir: str = ""
     # Who may read /metrics and the details of /readyz in production: "Authorization: Bearer …".
-    # Empty: programs of this machine alone.
+    # Empty: programs of this machine alone, and nobody where PROXY_HOPS is not 0.
     metrics_token: str = ""
     # Where traces are sent to (OTLP over HTTP, a collector's address without a path); empty: there
     # are none, and nothing is loaded for them.

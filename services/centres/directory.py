@@ -1,9 +1,10 @@
 """What each web worker remembers of centres and postcodes, so that a turn need not ask again.
 
 Centres are read again in the background when what is known is older than a few seconds: no call
-waits for it, and an import shows in calls soon after. Whether a centre is still open and ours is
-checked once more by the statement that looks for its places. A postcode is asked for once and
-remembered for some minutes; one that does not exist is not remembered.
+waits for it, and an import shows in calls soon after. Only the first caller who comes to a worker
+that was idle for a minute waits for one statement, and hears of what is there now. Whether a centre
+is still open and ours is checked once more by the statement that looks for its places. A postcode
+is asked for once and remembered for some minutes; one that does not exist is not remembered.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ __all__ = ["PostcodeArea"]
 log = structlog.get_logger()
 
 CENTRES_FRESH_SECONDS = 10.0
+# Nobody is answered from what is older: whoever comes to a worker that was idle waits for it.
+CENTRES_KEPT_SECONDS = 60.0
 POSTCODE_FRESH_SECONDS = 300.0
 # Others' centres change with an import alone, and few callers ever hear of one.
 OTHERS_FRESH_SECONDS = 60.0
@@ -148,6 +151,7 @@ class Directory:
         self._database = database
         self._ticks = ticks
         self._fresh = self.centres_fresh_seconds = centres_fresh_seconds
+        self._kept = max(CENTRES_KEPT_SECONDS, centres_fresh_seconds)
         # With the memory of centres switched off, these are not remembered either.
         self._others_fresh = OTHERS_FRESH_SECONDS if centres_fresh_seconds > 0 else -1.0
         self._centres: _Centres | None = None
@@ -297,7 +301,12 @@ class Directory:
         centres = self._centres
         if centres is None or self._fresh <= 0:
             return self._read(connection)
-        if self._ticks() - centres.read_at > self._fresh and self._reading.acquire(blocking=False):
+        age = self._ticks() - centres.read_at
+        if age > self._kept:
+            # By the caller's own connection, even while another one reads: whoever has a connection
+            # must not wait for somebody who needs one.
+            return self._read(connection)
+        if age > self._fresh and self._reading.acquire(blocking=False):
             threading.Thread(target=self._read_again, daemon=True).start()
         return centres
 
@@ -311,6 +320,7 @@ class Directory:
             self._reading.release()
 
     def _read(self, connection: Connection) -> _Centres:
+        now = self._ticks()
         by_territory: dict[str, list[BookableCentre]] = {}
         for centre in directory.bookable_centres(connection):
             by_territory.setdefault(centre.territory, []).append(centre)
@@ -320,5 +330,9 @@ class Directory:
             territory: [one for one in there if not (one.latitude or one.longitude)]
             for territory, there in by_territory.items()
         }
-        self._centres = _Centres(self._ticks(), by_territory, unplaced)
-        return self._centres
+        read = _Centres(now, by_territory, unplaced)
+        known = self._centres
+        # One that was slow in the background does not bring back what a caller read after it began.
+        if known is None or known.read_at <= now:
+            self._centres = read
+        return read

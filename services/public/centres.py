@@ -1,7 +1,9 @@
 """The centres of the public site, as each web worker remembers them.
 
 Read again in the background when the memory is a minute old: a page of a centre costs no
-database. What is free there comes from a snapshot that one process writes, with its age.
+database. Only the first visitor of a worker that was idle for longer waits for that, and no longer
+than for a moment: without the store it shows what it knows. What is free there comes from a
+snapshot that one process writes, with its age.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ __all__ = ["PublicCentre"]
 log = structlog.get_logger()
 
 FRESH_SECONDS: Final = 60.0
+# Beyond it the one who asks waits for what is read then, so long (seconds) at the most.
+KEPT_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 1.0
 MOST_SHOWN: Final = 20
 
 
@@ -66,10 +71,13 @@ class PublicCentres:
         *,
         ticks: Callable[[], float] = time.monotonic,
         fresh_seconds: float = FRESH_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._store = store
         self._ticks = ticks
         self._fresh = fresh_seconds
+        self._kept = max(KEPT_SECONDS, fresh_seconds)
+        self._patience = patience_seconds
         self._latest = Latest(store, FREE, ticks=ticks)
         self._known: tuple[float, dict[str, PublicCentre]] | None = None
         self._reading = threading.Lock()
@@ -80,8 +88,13 @@ class PublicCentres:
         known = self._known
         if known is None or self._fresh <= 0:
             return self._read()
-        if self._ticks() - known[0] > self._fresh and self._reading.acquire(blocking=False):
-            threading.Thread(target=self._read_again, daemon=True).start()
+        age = self._ticks() - known[0]
+        if age > self._fresh and self._reading.acquire(blocking=False):
+            reader = threading.Thread(target=self._read_again, daemon=True)
+            reader.start()
+            if age > self._kept:
+                reader.join(self._patience)
+                known = self._known or known
         return known[1]
 
     def departement(self, code: str, today: date) -> list[PublicCentre]:

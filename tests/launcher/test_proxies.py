@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from flask import url_for
+
 from tests.support import parts, proxies
+from tests.support.house import House
 from tests.support.keeper import ROOT
 from tests.support.proxies import PUBLIC, Proxy
 from tests.support.until import wait_for
@@ -28,6 +31,8 @@ FALLBACK = (ROOT / "deploy" / "fallback.xml").read_bytes()
 class Node:
     """A stand-in of the service: it answers each request with what it got, as JSON."""
 
+    # The address of a file of pages, and the headers that the application itself answers it with.
+    lasting: tuple[str, dict[str, str]]
     ready: bool = True
     paths: list[str] = field(default_factory=list)
     connections: list[socket.socket] = field(default_factory=list)
@@ -51,8 +56,9 @@ class Node:
                 unready = self.path == "/readyz/machine" and not node.ready
                 self.send_response(503 if unready or self.path == "/voice/status" else 200)
                 self.send_header("Content-Length", str(len(body)))
-                if self.path.startswith("/assets/"):
-                    self.send_header("Cache-Control", "public, max-age=31536000, immutable")
+                if self.path == node.lasting[0]:
+                    for name, value in node.lasting[1].items():
+                        self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -80,9 +86,23 @@ class Node:
                 one.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
+    """The address of a file of pages, and the headers that the application answers it with."""
+    # Nothing is asked of its store.
+    real = House(f"sqlite:///{tmp_path_factory.mktemp('lasting') / 'allo.sqlite3'}")
+    with real.app.test_request_context():
+        address = url_for("assets.file", name="site.css")
+    with real.app.test_client().get(address) as answer:
+        assert answer.status_code == 200
+        said = {name: value for name, value in answer.headers if name != "Content-Length"}
+    real.close()
+    return address, said
+
+
 @pytest.fixture
-def node() -> Iterator[Node]:
-    made = Node()
+def node(lasting: tuple[str, dict[str, str]]) -> Iterator[Node]:
+    made = Node(lasting)
     yield made
     if made.thread.is_alive():
         made.goes()
@@ -157,7 +177,7 @@ def test_what_reaches_the_service_is_the_proxys_word_and_no_strangers(proxy: Pro
 
     # What the service calls lasting is asked for once.
     before = len(node.paths)
-    asked = {proxy.asks("/assets/agent.css?v=0123456789ab")[0] for _ in range(3)}
+    asked = {proxy.asks(node.lasting[0])[0] for _ in range(3)}
     assert asked == {200}
     assert len([one for one in node.paths[before:] if one.startswith("/assets/")]) == 1
 
@@ -166,7 +186,10 @@ def test_when_no_node_answers_a_caller_hears_a_sentence(proxy: Proxy, node: Node
     assert proxy.asks("/voice/incoming", "POST", b"CallSid=x")[0] == 200
     # What the service says itself is passed on as it is.
     assert proxy.asks("/voice/status", "POST", b"CallSid=x")[0] == 503
+    assert proxy.asks(node.lasting[0])[0] == 200
     node.goes()
+    # Pages that are still open keep their look.
+    assert proxy.asks(node.lasting[0])[0] == 200
     for path in ("/voice/incoming", "/voice/turn?n=3&again=1", "/voice/fallback", "/voice/crowded"):
         status, said, body = proxy.asks(path, "POST", b"CallSid=x")
         assert (status, body) == (200, FALLBACK), path

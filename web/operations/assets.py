@@ -84,6 +84,8 @@ def _of_another(name: str, asked: str, of_others: OfOthers, *, is_here: bool) ->
 
 
 def _for_good(answer: Response) -> Response:
+    # send_file asks for it, and neither a browser nor a proxy keeps a file beside that word.
+    answer.cache_control.no_cache = None
     answer.cache_control.public = True
     answer.cache_control.max_age = KEPT_SECONDS
     answer.cache_control.immutable = True

@@ -1,0 +1,74 @@
+"""What a web worker remembers of centres, and for how long it may answer from that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from services.centres.directory import CENTRES_FRESH_SECONDS, CENTRES_KEPT_SECONDS, Directory
+from tests.support.house import House
+from tests.support.rows import PARIS, on_the_wire
+from tests.support.until import wait_for
+
+RADIUS = 30.0
+
+
+@dataclass
+class Worker:
+    """A web worker that has just read the centres, and its clock (seconds)."""
+
+    house: House
+    seconds: float = 0.0
+    directory: Directory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.directory = Directory(self.house.database, ticks=lambda: self.seconds)
+
+    def finds(self) -> list[str]:
+        """The centres that a caller would hear of now, the nearest first."""
+        with self.house.database.statement() as connection:
+            found = self.directory.nearest(connection, *PARIS, "metropole", RADIUS)
+        return [near.centre.id for near in found]
+
+
+@pytest.fixture
+def worker(service: House) -> Worker:
+    service.opens_centre("1", kilometres=1)
+    made = Worker(service)
+    assert made.finds() == ["1"]
+    return made
+
+
+def test_a_worker_that_was_idle_reads_before_it_answers(worker: Worker):
+    worker.house.opens_centre("2", kilometres=2)
+    worker.seconds = CENTRES_KEPT_SECONDS + 1
+    assert worker.finds() == ["1", "2"]
+    # Once: the next caller waits for nothing.
+    with on_the_wire(worker.house.database) as sent:
+        assert worker.finds() == ["1", "2"]
+    assert sent == []
+
+
+def test_a_centre_by_its_id_is_not_told_from_an_old_memory_either(worker: Worker):
+    worker.house.opens_centre("2", kilometres=2)
+    worker.seconds = CENTRES_KEPT_SECONDS + 1
+    with worker.house.database.statement() as connection:
+        found = worker.directory.centre(connection, "2")
+    assert found is not None
+
+
+def test_what_is_fresh_costs_nothing(worker: Worker):
+    worker.house.opens_centre("2", kilometres=2)
+    worker.seconds = CENTRES_FRESH_SECONDS
+    with on_the_wire(worker.house.database) as sent:
+        assert worker.finds() == ["1"]
+    assert sent == []
+
+
+def test_a_worker_with_callers_reads_behind_them(worker: Worker):
+    worker.house.opens_centre("2", kilometres=2)
+    worker.seconds = CENTRES_FRESH_SECONDS + 1
+    # This caller does not wait; those soon after hear of the new centre.
+    worker.finds()
+    wait_for(lambda: worker.finds() == ["1", "2"], "the centres were read behind a caller")
