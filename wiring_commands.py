@@ -45,6 +45,7 @@ import config
 import web.operations.assets
 
 from commands import operator
+from commands.terminal import says_what_grants
 from ivr.twiml import TEXT_OVERRIDES, Addresses
 from jobs import feeds, partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
@@ -207,7 +208,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         ),
         commands.understand.make(store.clock),
     ):
-        group.add_command(command)
+        group.add_command(says_what_grants(command, store.database.url.username or ""))
 
 
 def _make_setup(parts: Parts, life: CentreLife, keys_fit: Callable[[], None]) -> click.Command:
