@@ -69,6 +69,8 @@ def _add_freeze(group: click.Group, store: Store) -> None:
             else f"Nothing leaves since {_told(freeze.began_at)} already; nothing was changed."
         )
         click.echo(f"The provider will be asked what left since {_told(freeze.since_at)}.")
+        if begun.processes:
+            click.echo(f"{begun.processes} processes that ran at the back-up are noted as over.")
         if begun.being_sent:
             click.echo(
                 f"{begun.being_sent} may be leaving at this moment; that is over in half a minute."
