@@ -11,9 +11,7 @@ from typing import Any
 
 import click
 
-from sqlalchemy.exc import DBAPIError
-
-from models.database import first_line, lacks_right
+from models.database import STORE_ERRORS, first_line, lacks_right
 from services.centres.import_centres import Progress, no_progress
 from services.csv_cells import write_rows
 
@@ -38,7 +36,7 @@ def says_what_grants(command: click.Command, role: str) -> click.Command:
     def invoke_or_say(context: click.Context) -> Any:
         try:
             return invoke(context)
-        except DBAPIError as error:
+        except STORE_ERRORS as error:
             if not lacks_right(error):
                 raise
             raise click.ClickException(
@@ -46,7 +44,7 @@ def says_what_grants(command: click.Command, role: str) -> click.Command:
                 f" {role or 'ROLE'}` as the owner of the tables (MIGRATION_DATABASE_URL)"
             ) from None
 
-    command.invoke = invoke_or_say  # type: ignore[method-assign]
+    command.invoke = invoke_or_say  # type: ignore[assignment, method-assign]
     return command
 
 
