@@ -291,26 +291,23 @@ def poor_house(postgres_server: PostgresServer, postgres_url: str) -> Iterator[H
         server.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_a_command_whose_role_lacks_a_right_says_what_grants_it(poor_house: House):
+    command = poor_house.app.test_cli_runner()
+    for words in (
         ["restore", "begin", "--since", "2026-11-25T07:00"],
         ["restore", "status"],
         ["store", "verify"],
         ["bookings", "export"],
         ["staff", "list"],
-    ],
-)
-def test_a_command_whose_role_lacks_a_right_says_what_grants_it(
-    poor_house: House, words: list[str]
-):
-    said = poor_house.app.test_cli_runner().invoke(args=words)
-    assert said.exit_code == 1
-    last = said.output.splitlines()[-1]
-    assert "permission denied for table" in last
-    role = poor_house.database.url.username
-    assert f"run `flask db grant {role}`" in last
-    assert isinstance(said.exception, SystemExit)
+    ):
+        said = command.invoke(args=words)
+        assert said.exit_code == 1
+        assert isinstance(said.exception, SystemExit)
+        last = said.output.splitlines()[-1]
+        assert last.startswith(
+            "Error: the database's role lacks a right (permission denied for table "
+        )
+        assert f"run `flask db grant {poor_house.database.url.username}`" in last
 
 
 def test_the_doctor_says_so_too(poor_house: House):
