@@ -315,6 +315,9 @@ def test_the_doctor_says_so_too(poor_house: House):
     assert "the database's role lacks a right (permission denied for table alembic_version)" in said
     assert "-> run flask db grant ROLE as the owner of the tables, after each flask migrate" in said
     assert "start the database" not in said
+    said = poor_house.app.test_cli_runner().invoke(args=["setup", "--check"]).output
+    assert "the database's role lacks a right (permission denied for table" in said
+    assert "flask db grant ROLE" in said
 
 
 def test_before_the_tables_there_is_nothing_to_grant(postgres_server: PostgresServer):
