@@ -45,6 +45,7 @@ import config
 import web.operations.assets
 
 from commands import operator
+from commands.terminal import says_what_grants
 from ivr.twiml import TEXT_OVERRIDES, Addresses
 from jobs import feeds, partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
@@ -59,6 +60,7 @@ from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.take_centres import TakeCentres
+from services.operations.anchor_traces import Fitted, fit_anchors
 from services.operations.backups import Programs
 from services.operations.check_keys import WrongKeys
 from services.operations.demonstration_people import add_people
@@ -197,7 +199,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.provider.make(store, lambda: make_account(settings), _wanted(settings)),
         commands.queues.make(store, control),
         _make_setup(parts, life, keys_fit),
-        commands.restore.make(store, reconciler),
+        commands.restore.make(store, reconciler, lambda: _fit_anchors(parts)),
         commands.slots.make(
             store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
         ),
@@ -207,7 +209,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         ),
         commands.understand.make(store.clock),
     ):
-        group.add_command(command)
+        group.add_command(says_what_grants(command, store.database.url.username or ""))
 
 
 def _make_setup(parts: Parts, life: CentreLife, keys_fit: Callable[[], None]) -> click.Command:
@@ -233,6 +235,11 @@ def _make_setup(parts: Parts, life: CentreLife, keys_fit: Callable[[], None]) ->
         known=config.KNOWN | {config.DEVELOPMENT_NUMBER},
     )
     return commands.setup.make(steps, installed, campaigns, Path(settings.campaign), keys_fit)
+
+
+def _fit_anchors(parts: Parts) -> Fitted | None:
+    file = parts.settings.traces_anchor_file
+    return fit_anchors(parts.store, Path(file)) if file else None
 
 
 def _share_assets(parts: Parts) -> int:

@@ -64,7 +64,10 @@ def make(
         keys = ", ".join(str(one) for one in made.keys) or "none"
         click.echo(f"to read it takes these data keys: {keys}")
 
-    @group.command("verify", epilog="Example: flask backup verify FILE --into postgresql:///empty")
+    @group.command(
+        "verify",
+        epilog="Example: flask backup verify FILE --into postgresql://allo_owner@/scratch",
+    )
     @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
     @click.option(
         "--into", metavar="URL", default="", help="An empty database to restore it to (PostgreSQL)."
@@ -73,8 +76,9 @@ def make(
     def verify(*, file: Path, into: str, programs: str) -> None:
         """Compare a back-up with its manifest, restore it, recount it: exit status 1 on anything.
 
-        One of PostgreSQL is restored where --into names an empty database, else only its file is
-        looked at. One of SQLite is always opened, as a copy.
+        One of PostgreSQL is restored where --into names an empty database, as the owner of the
+        tables reaches it (createdb -O allo_owner scratch); else only its file is looked at. One of
+        SQLite is always opened, as a copy.
         """
         with refusals(BackupRefused):
             looked = backups.verify(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from commands.terminal import refusals
-from models.database import STORE_ERRORS, Database
+from models.database import STORE_ERRORS, Database, first_line
 from models.operations import grants
 from models.operations.grants import BadRole
 
@@ -48,10 +48,9 @@ def _grant(database: Database, role: str) -> None:
         with database.transaction() as connection:
             grants.grant(connection, role)
     except STORE_ERRORS as error:
-        said = str(getattr(error, "orig", error)).strip().splitlines()[0]
         raise BadRole(
-            f"not granted, and nothing is changed ({said}): run this as the owner of the tables"
-            " (MIGRATION_DATABASE_URL), who may make roles"
+            f"not granted, and nothing is changed ({first_line(error)}): run this as the"
+            " owner of the tables (MIGRATION_DATABASE_URL), who may make roles"
         ) from None
     finally:
         database.dispose()

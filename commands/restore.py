@@ -11,6 +11,7 @@ import click
 from commands import operator
 from commands.terminal import progress_bar, refusals
 from services.operations import restore
+from services.operations.anchor_traces import BadAnchors, Fitted
 from services.operations.restore import Reconciler, RestoreRefused
 from services.ports import Busy, NoAnswer, ProviderRefused
 from services.store import Store
@@ -38,19 +39,23 @@ WORDS: Final[Mapping[str, str]] = {
 MakeReconciler = Callable[[bool], Reconciler]
 
 
-def make(store: Store, reconciler: MakeReconciler) -> click.Group:
+# Makes the file of anchors one of the store that came back; None where there is no such file.
+FitAnchors = Callable[[], Fitted | None]
+
+
+def make(store: Store, reconciler: MakeReconciler, fit_anchors: FitAnchors) -> click.Group:
     """The group `restore`; the provider is asked by what `reconciler` makes."""
 
     @click.group("restore")
     def group() -> None:
         """After a restore: freeze what leaves, compare with the provider, let it leave again."""
 
-    _add_freeze(group, store)
+    _add_freeze(group, store, fit_anchors)
     _add_reconcile(group, store, reconciler)
     return group
 
 
-def _add_freeze(group: click.Group, store: Store) -> None:
+def _add_freeze(group: click.Group, store: Store, fit_anchors: FitAnchors) -> None:
     @group.command("begin", epilog="Example: flask restore begin --since 2026-11-28T02:00")
     @click.option("--since", metavar="TIME", help="When the back-up was begun (UTC).")
     def begin(*, since: str | None) -> None:
@@ -59,6 +64,9 @@ def _add_freeze(group: click.Group, store: Store) -> None:
         Callers and visitors go on booking, agents go on answering. The provider is asked later what
         left since the back-up: without --since from the newest moment that the store knows. May be
         run again at any time.
+
+        Anchors (TRACES_ANCHOR_FILE) of lines that are lost go to a file beside, so that `flask
+        store verify` can be clean again. Run it on each machine that has such a file.
         """
         with refusals(RestoreRefused):
             begun = restore.begin(store, _who(), _moment(since))
@@ -69,10 +77,19 @@ def _add_freeze(group: click.Group, store: Store) -> None:
             else f"Nothing leaves since {_told(freeze.began_at)} already; nothing was changed."
         )
         click.echo(f"The provider will be asked what left since {_told(freeze.since_at)}.")
+        if begun.processes:
+            click.echo(f"{begun.processes} processes that ran at the back-up are noted as over.")
         if begun.being_sent:
             click.echo(
                 f"{begun.being_sent} may be leaving at this moment; that is over in half a minute."
             )
+        try:
+            fitted = fit_anchors()
+        except BadAnchors as error:
+            raise click.ClickException(
+                f"everything is frozen, but {error}; mend it and run this again"
+            ) from None
+        _tell_anchors(fitted)
 
     @group.command("status", epilog="Example: flask restore status")
     @click.pass_context
@@ -128,6 +145,28 @@ def _add_reconcile(group: click.Group, store: Store, reconciler: MakeReconciler)
             with refusals(RestoreRefused):
                 waiting = restore.end(store, _who())
             click.echo(f"Everything leaves again: {waiting} messages wait for it.")
+
+
+def _tell_anchors(fitted: Fitted | None) -> None:
+    """What the chain of what is recorded can prove from now on, and what it cannot."""
+    if fitted is None:
+        return
+    if fitted.lost:
+        up_to = (
+            f"vouches for what was recorded up to {_told(fitted.reach)}"
+            if fitted.reach
+            else "vouches for nothing that was recorded before now"
+        )
+        click.echo(
+            f"{fitted.lost} anchors in {fitted.path} were of lines that this store does not have."
+            f" The whole file is {fitted.aside} now; what stays of it {up_to}. What was recorded"
+            " afterwards is lost, and nothing can show what it said."
+        )
+    if fitted.anew:
+        click.echo(
+            f"{fitted.path} lacked the newest anchors of {', '.join(fitted.anew)}, so ones of now"
+            " were added: they show what is changed from now on, not what was changed before."
+        )
 
 
 def _tell(counts: Mapping[str, int]) -> None:

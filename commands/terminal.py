@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 
 import click
 
+from models.database import STORE_ERRORS, first_line, lacks_right
 from services.centres.import_centres import Progress, no_progress
 from services.csv_cells import write_rows
 
@@ -21,6 +23,29 @@ def refusals(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as refused:
         raise click.ClickException(str(refused)) from None
+
+
+def says_what_grants(command: click.Command, role: str) -> click.Command:
+    """A command, and all below it, that ends with one sentence where the database's role may not.
+
+    That is so of every command after a restore, until the rights are given anew. `role` is the one
+    of DATABASE_URL, empty where that names none.
+    """
+    invoke = command.invoke
+
+    def invoke_or_say(context: click.Context) -> Any:
+        try:
+            return invoke(context)
+        except STORE_ERRORS as error:
+            if not lacks_right(error):
+                raise
+            raise click.ClickException(
+                f"the database's role lacks a right ({first_line(error)}): run `flask db grant"
+                f" {role or 'ROLE'}` as the owner of the tables (MIGRATION_DATABASE_URL)"
+            ) from None
+
+    command.invoke = invoke_or_say  # type: ignore[assignment, method-assign]
+    return command
 
 
 @contextmanager

@@ -85,6 +85,22 @@ class NotDurable(Exception):
 STORE_ERRORS: tuple[type[Exception], ...] = (DBAPIError, NoneLeft, NotDurable)
 # PostgreSQL's words for a server that others write to now.
 _READ_ONLY = "25006"
+# And for a role that may not do what it asked for.
+_NO_RIGHT = "42501"
+
+
+def lacks_right(error: BaseException) -> bool:
+    """Whether the database's role may not do what it asked for, so that nothing but a grant helps.
+
+    SQLite knows no roles.
+    """
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _NO_RIGHT
+
+
+def first_line(error: BaseException) -> str:
+    """What the database or its driver says, without the statement and its values."""
+    said = str(getattr(error, "orig", None) or error).strip()
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def unhurried(connection: Connection) -> None:

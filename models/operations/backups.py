@@ -60,6 +60,12 @@ def is_empty(connection: Connection) -> bool:
     return not inspect(connection).get_table_names()
 
 
+def may_make_tables(connection: Connection) -> bool:
+    """Whether PostgreSQL lets this role make tables there, as a restore does."""
+    allowed = text("SELECT has_schema_privilege('public', 'CREATE')")
+    return bool(connection.execute(allowed).scalar_one())
+
+
 def size(database: Database) -> int:
     """Bytes of the database."""
     if database.is_sqlite:

@@ -83,6 +83,15 @@ def ends(connection: Connection, clock: Clock, process_id: str) -> None:
     )
 
 
+def end_all(connection: Connection, clock: Clock) -> int:
+    """After a restore: those of the back-up are over; gives how many.
+
+    One that runs takes it back with its next sign, seconds later.
+    """
+    open_ = process.c.ended_at.is_(None)
+    return connection.execute(update(process).where(open_).values(ended_at=clock.at())).rowcount
+
+
 def forget(connection: Connection, clock: Clock, after: timedelta) -> int:
     """Forget processes whose last sign is older than this; gives how many."""
     return connection.execute(delete(process).where(process.c.seen_at < clock.at(-after))).rowcount

@@ -8,6 +8,7 @@ address is given.
 from __future__ import annotations
 
 import os
+import stat
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +19,15 @@ from typing import Final
 from models.operations import traces
 from models.operations.traces import CHAINS, Anchor
 from services.operations.traces import Chainer
+from services.store import Store
 from services.supervision.alerts import Listener
 
 EVERY: Final = timedelta(hours=1)
 FILE: Final = "file"
 WEBHOOK: Final = "webhook"
 NOWHERE: Final = ""
+# An anchor may be noted in the database, and leave behind the reading of the file.
+JUST_NOW: Final = timedelta(minutes=1)
 _PARTS = 4
 
 
@@ -32,7 +36,7 @@ class NotAnchored(Exception):
 
 
 class BadAnchors(Exception):
-    """One sentence: what of a file of anchors cannot be read."""
+    """One sentence: what of a file of anchors cannot be read, or changed."""
 
 
 # How an anchor leaves; gives whether it left, and raises nothing.
@@ -46,7 +50,7 @@ class AnchorFile:
         self._path = path
 
     def __call__(self, anchor: Anchor) -> bool:
-        line = f"{anchor.at.isoformat()} {anchor.chain} {anchor.position} {anchor.chained.hex()}\n"
+        line = _line_of(anchor)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +63,10 @@ class AnchorFile:
         except OSError:
             return False
         return True
+
+
+def _line_of(anchor: Anchor) -> str:
+    return f"{anchor.at.isoformat()} {anchor.chain} {anchor.position} {anchor.chained.hex()}\n"
 
 
 class AnchorWebhook:
@@ -124,11 +132,11 @@ class Anchoring:
             self.chainer.mark(chain)
             self.chainer.cut(chain)
             for name in due:
-                anchor = self._anchor(chain)
+                anchor = _end_now(self.chainer.store, chain)
                 if anchor is None:
                     continue
                 if ways[name](anchor):
-                    self._note(anchor, name)
+                    _note(self.chainer.store, anchor, name)
                     told += name != NOWHERE
                 else:
                     failed.add(name)
@@ -143,17 +151,108 @@ class Anchoring:
             last = {way: traces.last_anchor(connection, chain, way) for way in ways}
         return [way for way, at in last.items() if at is None or at <= now - EVERY]
 
-    def _anchor(self, chain: str) -> Anchor | None:
-        store = self.chainer.store
-        with store.database.statement() as connection:
-            position, chained = traces.end(connection, chain)
-            at = traces.now(connection, store.clock)
-        return Anchor(chain, position, chained, at) if position else None
 
-    def _note(self, anchor: Anchor, way: str) -> None:
-        with self.chainer.store.database.transaction() as connection:
-            traces.add_anchor(connection, anchor, way)
+def _end_now(store: Store, chain: str) -> Anchor | None:
+    with store.database.statement() as connection:
+        position, chained = traces.end(connection, chain)
+        at = traces.now(connection, store.clock)
+    return Anchor(chain, position, chained, at) if position else None
+
+
+def _note(store: Store, anchor: Anchor, way: str) -> None:
+    with store.database.transaction() as connection:
+        traces.add_anchor(connection, anchor, way)
 
 
 def _nowhere(_anchor: Anchor) -> bool:
     return True
+
+
+# ---------------------------------------------------------------- after a restore
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a file of anchors is after a restore. `reach` (UTC): of the newest that was `kept`.
+
+    `lost` anchors are of lines that the store does not have; `aside` is the whole file as it was,
+    where there were some. Of the chains in `anew` the newest anchor that the store knows was not in
+    the file, so that one of now was added.
+    """
+
+    path: Path
+    kept: int
+    reach: datetime | None
+    lost: int
+    aside: Path | None
+    anew: tuple[str, ...]
+
+
+def fit_anchors(store: Store, path: Path) -> Fitted:
+    """Make the file one of a store that came back from a back-up; again changes nothing.
+
+    Anchors of lines that it has stay, whether or not they fit: a change of those is found as
+    before. The others are of lines that are lost with the store, and would be missed for ever.
+    Raises BadAnchors; the file is then as it was.
+    """
+    with store.database.statement() as connection:
+        now = traces.now(connection, store.clock)
+        noted = {chain: traces.last_anchor(connection, chain, FILE) for chain in CHAINS}
+    anchors = read_anchors(path)
+    # After the file: a scheduler that works already has never anchored more than is linked.
+    with store.database.statement() as connection:
+        ends = {chain: traces.end(connection, chain)[0] for chain in CHAINS}
+    kept = [one for one in anchors if one.position <= ends[one.chain]]
+    lost = len(anchors) - len(kept)
+    aside = _put_aside(path, kept, now) if lost else None
+    anew = tuple(
+        chain
+        for chain in CHAINS
+        if _lacks(noted[chain], [one.at for one in kept if one.chain == chain], now)
+        and _anchor_now(store, chain, path)
+    )
+    reach = max((one.at for one in kept), default=None)
+    return Fitted(path, len(kept), reach, lost, aside, anew)
+
+
+def _lacks(noted: datetime | None, times: Sequence[datetime], now: datetime) -> bool:
+    if noted is None or noted > now - JUST_NOW:
+        return False
+    return not times or max(times) < noted
+
+
+def _anchor_now(store: Store, chain: str, path: Path) -> bool:
+    anchor = _end_now(store, chain)
+    if anchor is None:
+        return False
+    if not AnchorFile(path)(anchor):
+        raise BadAnchors(f"{path} cannot be written to")
+    _note(store, anchor, FILE)
+    return True
+
+
+def _put_aside(path: Path, kept: Sequence[Anchor], now: datetime) -> Path:
+    """The file under another name, and in its place one with those that are kept."""
+    aside = path.with_name(f"{path.name}.before-{now:%Y%m%dT%H%M%SZ}")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        was = path.stat()
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), stat.S_IMODE(was.st_mode))
+                # Whoever restores may be another account than the scheduler, who goes on with it.
+                os.fchown(file.fileno(), was.st_uid, was.st_gid)
+                file.writelines(map(_line_of, kept))
+                file.flush()
+                os.fsync(file.fileno())
+            if not (aside.exists() and aside.samefile(path)):
+                aside.hardlink_to(path)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadAnchors(
+            f"{path} cannot be put aside ({error.strerror}), so that `flask store verify` will say"
+            " that its end was taken away"
+        ) from None
+    return aside

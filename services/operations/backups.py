@@ -25,7 +25,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Final
 
-from models.database import STORE_ERRORS, Database
+from models.database import STORE_ERRORS, Database, first_line
 from models.migrations import runner
 from models.operations import backups
 from models.operations.backups import Contents
@@ -397,6 +397,12 @@ def _restore(into: str, backup: Path, programs: Programs) -> None:
                     "the database named by --into has tables: name an empty one, for it is written"
                     " to"
                 )
+            if not backups.may_make_tables(connection):
+                name = scratch.url.database
+                raise BackupRefused(
+                    f"the role named by --into may make no tables in {name}: name the owner of the"
+                    f" tables there, and make it theirs (createdb -O OWNER {name})"
+                )
         programs.run(
             "pg_restore",
             scratch,
@@ -407,7 +413,7 @@ def _restore(into: str, backup: Path, programs: Programs) -> None:
         )
     except STORE_ERRORS as error:
         raise BackupRefused(
-            f"the database named by --into does not answer ({type(error).__name__})"
+            f"the database named by --into does not answer ({first_line(error)})"
         ) from None
     finally:
         scratch.dispose()
@@ -443,7 +449,7 @@ def _recount(
         raise BackupRefused(f"{manifest.file} cannot be read with these keys: {error}") from None
     except STORE_ERRORS as error:
         raise BackupRefused(
-            f"{manifest.file} restores to a database that cannot be read ({type(error).__name__})"
+            f"{manifest.file} restores to a database that cannot be read ({first_line(error)})"
         ) from None
     finally:
         scratch.dispose()

@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from models.database import STORE_ERRORS, Connection, NotDurable
+from models.database import STORE_ERRORS, Connection, NotDurable, first_line, lacks_right
 from models.migrations import schema as schemas
 from models.operations import grants, health
 from models.operations.health import ToGive
@@ -41,6 +41,7 @@ DISK_WARNING: Final = 1024**3
 DISK_BAD: Final = 100 * 1024**2
 # Seconds that /readyz goes on with what was found.
 KEPT: Final = 5.0
+_GRANT: Final = "run flask db grant ROLE as the owner of the tables, after each flask migrate"
 
 
 class Level(Enum):
@@ -133,7 +134,7 @@ def rights(lacking: Sequence[str], owned: Sequence[str], *, production: bool) ->
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         return bad(
             f"the database's role lacks {lacking[0]}{more}",
-            "run flask db grant ROLE as the owner of the tables, after each flask migrate",
+            _GRANT,
         )
     if owned and production:
         return warning(
@@ -390,6 +391,8 @@ def run(listed: Sequence[Check]) -> Iterator[Checked]:
 
 
 def _not_looked_at(name: str, error: Exception) -> Finding:
+    if lacks_right(error):
+        return bad(f"the database's role lacks a right ({first_line(error)})", _GRANT)
     if isinstance(error, STORE_ERRORS) or name == "store":
         return bad(
             f"the store does not answer ({kind_of(error)})",

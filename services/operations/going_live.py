@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from models.accounts import staff as staff_rows
 from models.centres import centres, directory, postcodes
-from models.database import STORE_ERRORS
+from models.database import STORE_ERRORS, first_line, lacks_right
 from models.migrations import runner
 from models.slots.places import Apart, SlotQuery, look
 from services.campaign.campaign import Campaign
@@ -88,6 +88,13 @@ def missing(store: Store, campaign: Campaign, installed: Installation) -> list[M
             *_settings(installed),
         ]
     except STORE_ERRORS as error:
+        if lacks_right(error):
+            lacking = Missing(
+                "database",
+                f"the database's role lacks a right ({first_line(error)})",
+                "Run flask db grant ROLE as the owner of the tables",
+            )
+            return [lacking, *_settings(installed)]
         return [
             Missing(
                 "database",

@@ -39,7 +39,7 @@ from models.desk.lost_texts import CAME, RANG, TEXT, LostText
 from models.messages import freezes, outbox
 from models.messages.freezes import OutboxFreeze
 from models.messages.outbox import FAILING, SENT_BODY, ClaimedMessage
-from models.operations import restores
+from models.operations import processes, restores
 from models.operations.restores import RESTORED
 from models.queue import callbacks
 from models.supervision import alerts
@@ -76,12 +76,16 @@ class RestoreRefused(Exception):
 
 @dataclass(frozen=True)
 class Begun:
-    """`is_new`: nothing was frozen before. `being_sent`: messages a relay may be sending still."""
+    """`is_new`: nothing was frozen before. `being_sent`: messages a relay may be sending still.
+
+    `processes` of the back-up nobody had ended; they are over.
+    """
 
     freeze: OutboxFreeze
     is_new: bool
     being_sent: int
     waiting: int
+    processes: int = 0
 
 
 def begin(store: Store, by: str, since: datetime | None = None) -> Begun:
@@ -98,6 +102,8 @@ def begin(store: Store, by: str, since: datetime | None = None) -> Begun:
             connection, store.clock, store.chance.identifier(), since=since, by=by
         )
         waiting = freezes.waiting(connection)
+        # Else they would be looked for, and rung about, as killed.
+        over = processes.end_all(connection, store.clock) if made else 0
         alerts.begin(
             connection,
             store.clock,
@@ -119,7 +125,7 @@ def begin(store: Store, by: str, since: datetime | None = None) -> Begun:
     if found is None:
         raise RestoreRefused("the freeze was ended at this very moment; begin again")
     log.warning("outbox frozen", since=found.since_at.isoformat(), by=by)
-    return Begun(found, made, being_sent, waiting)
+    return Begun(found, made, being_sent, waiting, over)
 
 
 def _newest(connection: Connection, store: Store) -> datetime:
@@ -188,8 +194,12 @@ def nothing_leaves(store: Store) -> str:
 
 def sentence(freeze: OutboxFreeze) -> str:
     """What machines and operators are told while a freeze lasts."""
-    done = "compared with the provider" if freeze.reconciled_at else "not compared yet"
-    return f"texts and call backs are frozen since {_told(freeze.began_at)}, {done}: flask restore"
+    done = (
+        "compared with the provider: flask restore end"
+        if freeze.reconciled_at
+        else "not compared yet: flask restore reconcile"
+    )
+    return f"texts and call backs are frozen since {_told(freeze.began_at)}, {done}"
 
 
 def _frozen(connection: Connection) -> OutboxFreeze:

@@ -61,7 +61,7 @@ def judge(found: Replication, wanted: int) -> Finding | None:
     if found.hidden:
         return Finding(
             f"{count}, and the role of DATABASE_URL may not see which standbys there are",
-            "GRANT pg_monitor TO allo_service",
+            "GRANT pg_monitor TO allo (the role of DATABASE_URL), as a superuser",
         )
     if found.synchronous < wanted:
         return Finding(

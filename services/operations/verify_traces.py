@@ -12,16 +12,13 @@ from typing import Final
 from models.database import Connection
 from models.operations import traces, verify
 from models.operations.traces import CHAINS, MARK, Anchor, Line, Link
-from services.operations.anchor_traces import FILE
+from services.operations.anchor_traces import FILE, JUST_NOW
 from services.operations.erase_data import ACTS_KEPT
 from services.operations.traces import Chainer
 
 # A line is committed at most so long after the moment that it bears. One that turns up behind
 # younger ones was written later than it says.
 LATEST: Final = timedelta(minutes=10)
-
-# An anchor may be noted in the database, and leave behind the reading of the file.
-JUST_NOW: Final = timedelta(minutes=1)
 
 
 @dataclass

@@ -11,9 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from sqlalchemy import select
+from psycopg import sql
+from sqlalchemy import make_url, select
 
 import config
 
@@ -70,6 +72,13 @@ def scratch(request: pytest.FixtureRequest, database_url: str) -> Any:
     url = server.create()
     yield url
     server.drop(url)
+
+
+@pytest.fixture
+def scratch_url(postgres_server: PostgresServer) -> Any:
+    url = postgres_server.create()
+    yield url
+    postgres_server.drop(url)
 
 
 def test_a_backup_is_made_and_restores_to_the_same(town: House, folder: Path, scratch: str):
@@ -241,6 +250,47 @@ def test_a_password_is_on_no_command_line(tmp_path: Path):
 
 
 # ---------------------------------------------------------------- at the command line
+
+
+def test_why_the_database_to_restore_to_does_not_answer_is_said(
+    postgres_url: str, folder: Path, tmp_path: Path
+):
+    """Its server's own first line, not the name of an exception; no password is in it."""
+    house = House(postgres_url)
+    made = makes(house, folder)
+    nowhere = make_url(postgres_url).set(database="not_there")
+    told = refused(house, folder / made.file, nowhere.render_as_string(hide_password=False))
+    assert 'database "not_there" does not exist' in told
+    away = f"postgresql://allo_owner:secret@/empty?host={tmp_path}"
+    told = refused(house, folder / made.file, away)
+    assert "No such file or directory" in told
+    assert "secret" not in told
+    house.close()
+
+
+@pytest.mark.owner
+def test_a_role_that_may_not_restore_is_told_who_may(
+    postgres_url: str, postgres_server: PostgresServer, folder: Path, scratch_url: str
+):
+    house = House(postgres_url)
+    made = makes(house, folder)
+    role = sql.Identifier(f"{postgres_server.prefix}_guest")
+    owner = make_url(postgres_url).set(drivername="postgresql")
+    with psycopg.connect(owner.render_as_string(hide_password=False), autocommit=True) as server:
+        server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
+        guest = make_url(scratch_url).set(username=f"{postgres_server.prefix}_guest", password="x")
+        told = refused(house, folder / made.file, guest.render_as_string(hide_password=False))
+        server.execute(sql.SQL("DROP ROLE {}").format(role))
+    house.close()
+    assert "may make no tables in" in told
+    assert "createdb -O OWNER" in told
+
+
+def refused(house: House, file: Path, into: str) -> str:
+    with pytest.raises(BackupRefused) as said:
+        looks(house, file, into=into)
+    assert len(str(said.value).splitlines()) == 1
+    return str(said.value)
 
 
 def test_the_commands_say_what_was_made_and_found(made: House, folder: Path):

@@ -27,7 +27,7 @@ from models.desk.lost_texts import LostText
 from models.desk.tables import agent_case, lost_text
 from models.messages import freezes, outbox
 from models.messages.tables import message, reminder_plan
-from models.operations import people
+from models.operations import people, processes
 from models.operations.provider_records import provider_record
 from models.public import incidents
 from models.slots.tables import place
@@ -42,6 +42,7 @@ from services.operations.erase_data import AFTER_PLACE, erase_data
 from services.operations.person_rights import Actor
 from services.operations.restore import Reconciler, RestoreRefused
 from services.operations.store_gauges import StoreCollector
+from services.operations.watch_processes import all_kinds
 from services.ports import NoAnswer
 from services.public.write_state import WriteState
 from tests.agents.rings import OURS
@@ -169,6 +170,26 @@ def test_beginning_again_changes_nothing(night: Night):
     night.compares()
     night.ends()
     assert night.begins().is_new
+
+
+def test_processes_that_ran_when_the_backup_was_made_are_over(made: House):
+    """Nobody will ever end them, and nobody is to look for them; one that runs says so again."""
+
+    def lost() -> list[int]:
+        return [one.lost for one in all_kinds(made.store) if one.kind != processes.WEB]
+
+    made.has_processes()
+    clock_of(made).advance(timedelta(minutes=10))
+    assert lost() == [1, 1, 1]
+    assert restore.begin(made.store, OPERATOR, NOON).processes == 3
+    assert lost() == [0, 0, 0]
+    rows = rows_of(made.database, select(processes.process))
+    assert [row.ended_at for row in rows] == [made.clock.now()] * 3
+    with made.database.transaction() as connection:
+        processes.sign(connection, made.clock, "the worker", "worker", "here")
+    # Again changes nothing.
+    assert restore.begin(made.store, OPERATOR, NOON).processes == 0
+    assert sum(one.running for one in all_kinds(made.store)) == 1
 
 
 def test_it_does_not_end_before_anything_was_compared(night: Night):
@@ -665,7 +686,7 @@ def test_the_board_and_machines_are_told_until_it_ends(made: House):
     assert ready.status_code == 200
     assert (
         "leaving: texts and call backs are frozen since 2026-11-25T08:00:00+00:00, not compared"
-        " yet: flask restore; remedy: "
+        " yet: flask restore reconcile; remedy: "
     ) in ready.text
     gauges = {one.name: one for one in StoreCollector(made.store, lambda: CAMPAIGN).collect()}
     assert gauges["allo_outbox_frozen_seconds"].samples[0].value == 600.0
@@ -731,12 +752,16 @@ def test_the_commands_say_what_is_done(night: Night, monkeypatch: pytest.MonkeyP
     begun = run("begin", "--since", "2026-11-25T07:00")
     assert begun.exit_code == 0, begun.output
     assert "what left since 2026-11-25T07:00:00+00:00" in begun.output
-    assert run("status").exit_code == 3
+    told = run("status")
+    assert told.exit_code == 3
+    assert "not compared yet: flask restore reconcile; 0 messages wait" in told.output
     assert "texted twice" in run("end").output
     dry = run("reconcile", "--dry-run")
     assert "1 tell what the store does not know: in a case" in dry.output
     assert "Nothing was changed." in dry.output
     assert STRANGER not in dry.output
+    assert run("reconcile").exit_code == 0
+    assert "compared with the provider: flask restore end; 0 messages wait" in run("status").output
     done = run("reconcile", "--release")
     assert done.exit_code == 0, done.output
     assert "Everything leaves again" in done.output

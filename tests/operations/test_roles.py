@@ -277,6 +277,49 @@ def test_whoever_may_not_grant_is_told_so(service_url: str, fresh_role: str):
     assert "run this as the owner of the tables" in refused.output
 
 
+@pytest.fixture
+def poor_house(postgres_server: PostgresServer, postgres_url: str) -> Iterator[House]:
+    """As after a restore: the role is there, and no right came with the tables."""
+    role = sql.Identifier(f"{postgres_server.prefix}_poor")
+    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+        server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
+    url = make_url(postgres_url).set(username=f"{postgres_server.prefix}_poor", password="x")
+    made = House(url.render_as_string(hide_password=False))
+    yield made
+    made.close()
+    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+        server.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def test_a_command_whose_role_lacks_a_right_says_what_grants_it(poor_house: House):
+    command = poor_house.app.test_cli_runner()
+    for words in (
+        ["restore", "begin", "--since", "2026-11-25T07:00"],
+        ["restore", "status"],
+        ["store", "verify"],
+        ["bookings", "export"],
+        ["staff", "list"],
+    ):
+        said = command.invoke(args=words)
+        assert said.exit_code == 1
+        assert isinstance(said.exception, SystemExit)
+        last = said.output.splitlines()[-1]
+        assert last.startswith(
+            "Error: the database's role lacks a right (permission denied for table "
+        )
+        assert f"run `flask db grant {poor_house.database.url.username}`" in last
+
+
+def test_the_doctor_says_so_too(poor_house: House):
+    said = poor_house.app.test_cli_runner().invoke(args=["doctor"]).output
+    assert "the database's role lacks a right (permission denied for table alembic_version)" in said
+    assert "-> run flask db grant ROLE as the owner of the tables, after each flask migrate" in said
+    assert "start the database" not in said
+    said = poor_house.app.test_cli_runner().invoke(args=["setup", "--check"]).output
+    assert "the database's role lacks a right (permission denied for table" in said
+    assert "flask db grant ROLE" in said
+
+
 def test_before_the_tables_there_is_nothing_to_grant(postgres_server: PostgresServer):
     url = postgres_server.create()
     refused = runs(url, "allo_of_tests")

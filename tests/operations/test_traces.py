@@ -25,6 +25,7 @@ from jobs.traces import trace_tasks
 from models.accounts import staff as staff_rows
 from models.booking import history as lines
 from models.booking.history import Change
+from models.clock import FixedClock
 from models.crypto import Vault
 from models.database import Connection, Database
 from models.operations import traces, verify
@@ -41,6 +42,7 @@ from services.operations.anchor_traces import (
     AnchorWebhook,
     BadAnchors,
     NotAnchored,
+    fit_anchors,
     read_anchors,
 )
 from services.operations.erase_data import ACTS_KEPT, erase_data
@@ -682,6 +684,138 @@ def test_anchors_of_links_that_were_cut_off_are_not_asked_for(
     erase_data(service.store)
     assert chainer.cut(ACTS) == 2
     assert told(chainer, first) == []
+
+
+# ---------------------------------------------------------------- after a restore
+
+
+def comes_back(chained: Chainer, file: Path) -> list[Anchor]:
+    """The store as it was an hour ago, beside the file of anchors of now; gives those of then."""
+    first = anchored(chained, file)
+    clock_of_chain = chained.store.clock
+    assert isinstance(clock_of_chain, FixedClock)
+    clock_of_chain.advance(EVERY)
+    with chained.store.database.transaction() as connection:
+        lines.add(connection, chained.store.clock, "LOST", BOOKED)
+        record_act(connection, chained.store, "anna", "read_file", "LOST", "")
+    chained()
+    assert len(anchored(chained, file)) == 4
+    for anchor in first:
+        chain, end = anchor.chain, anchor.position
+        for statement in (
+            (
+                f"DELETE FROM {chain} WHERE id > (SELECT max(row_id) FROM trace_link"  # noqa: S608
+                " WHERE chain = :chain AND position <= :end)"
+            ),
+            "DELETE FROM trace_link WHERE chain = :chain AND position > :end",
+            "DELETE FROM trace_anchor WHERE chain = :chain AND position > :end",
+        ):
+            done(chained.store.database, statement, chain=chain, end=end)
+    clock_of_chain.advance(5 * MINUTE)
+    return first
+
+
+@pytest.mark.owner
+def test_the_file_of_anchors_fits_the_store_that_came_back(
+    service: House, chained: Chainer, tmp_path: Path
+):
+    file = tmp_path / "anchors"
+    first = comes_back(chained, file)
+    whole = file.read_text()
+    # As it is and put aside, it contradicts the store for ever.
+    assert len(told(chained, read_anchors(file))) == 2
+    assert len(told(chained, [])) == 2
+    found = fit_anchors(chained.store, file)
+    assert (found.kept, found.lost, found.anew) == (2, 2, ())
+    assert found.reach == first[0].at
+    assert found.aside is not None
+    assert found.aside.read_text() == whole
+    assert read_anchors(file) == first
+    assert file.stat().st_mode & 0o077 == 0
+    assert told(chained, read_anchors(file)) == []
+    # Again changes nothing.
+    assert fit_anchors(chained.store, file).aside is None
+    # And it goes on from there.
+    happened(service, "NEW1")
+    clock_of(service).advance(EVERY)
+    chained()
+    assert len(anchored(chained, file)) == 4
+    clock_of(service).advance(5 * MINUTE)
+    assert told(chained, read_anchors(file)) == []
+
+
+@pytest.mark.owner
+def test_what_was_changed_before_the_backup_is_found_after_the_restore_too(
+    service: House, chained: Chainer, tmp_path: Path
+):
+    """The anchors that stay are those that vouch for what came back."""
+    file = tmp_path / "anchors"
+    comes_back(chained, file)
+    done(service.database, "UPDATE history SET what = 'moved' WHERE id = 1")
+    done(service.database, "DELETE FROM trace_link WHERE chain = 'history'")
+    chained()
+    chained.mark(HISTORY)
+    assert fit_anchors(chained.store, file).kept == 2
+    assert "it was made anew" in told(chained, read_anchors(file))[0]
+
+
+@pytest.mark.owner
+def test_a_file_that_was_lost_is_begun_anew_and_says_so(
+    service: House, chained: Chainer, tmp_path: Path
+):
+    file = tmp_path / "anchors"
+    comes_back(chained, file)
+    file.unlink()
+    found = fit_anchors(chained.store, file)
+    assert (found.kept, found.lost, found.aside, found.anew) == (0, 0, None, (HISTORY, ACTS))
+    assert [(one.chain, one.position) for one in read_anchors(file)] == [(HISTORY, 4), (ACTS, 4)]
+    clock_of(service).advance(5 * MINUTE)
+    assert told(chained, read_anchors(file)) == []
+    assert fit_anchors(chained.store, file).anew == ()
+
+
+def test_a_file_that_cannot_be_changed_stays_and_is_said(
+    service: House, chained: Chainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "anchors"
+    anchored(chained, file)
+    more = f"{file.read_text()}2026-11-25T08:00:00+00:00 history 9 00ff\n"
+    file.write_text(more)
+
+    def refuses(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "replace", refuses)
+    with pytest.raises(BadAnchors, match="Operation not permitted"):
+        fit_anchors(chained.store, file)
+    assert file.read_text() == more
+    assert [one.name for one in tmp_path.iterdir() if one.name.endswith(".part")] == []
+
+
+@pytest.mark.owner
+def test_after_the_restore_the_commands_end_clean(service: House, tmp_path: Path):
+    """What the steps of docs/restore.md say, in their order."""
+    file = tmp_path / "anchors"
+    service.settings.traces_anchor_file = str(file)
+    chainer = Chainer(service.store, TraceKeys([service.settings.secret_key]))
+    service.opens_centre("1", starts=[NOON + DAY])
+    service.phone().books()
+    acted(service, "F1")
+    comes_back(chainer, file)
+    assert "2 contradictions" in verified(service)[1][-1]
+    command = service.app.test_cli_runner()
+    begun = command.invoke(args=["restore", "begin", "--since", "2026-11-25T07:00"])
+    assert begun.exit_code == 0, begun.output
+    assert f"2 anchors in {file} were of lines that this store does not have" in begun.output
+    assert "vouches for what was recorded up to 2026-11-25T08:01:00+00:00" in begun.output
+    code, lines_told = verified(service)
+    assert (code, lines_told[-1]) == (0, "1 bookings, 1 places, 0 contradictions")
+    again = command.invoke(args=["restore", "begin"])
+    assert "anchors" not in again.output
+    file.write_text("nonsense\n")
+    refused = command.invoke(args=["restore", "begin"])
+    assert refused.exit_code == 1
+    assert refused.output.splitlines()[-1].startswith("Error: everything is frozen, but line 1 of")
 
 
 @pytest.mark.parametrize("line", ["nonsense", "2026-11-25 history x 00", "", "a b c d"])
