@@ -334,6 +334,9 @@ class Archive:
         subprocess.run(  # noqa: S603 - files keep their owner and rights
             ["/bin/cp", "-a", str(self.base), str(data)], check=True
         )
+        # Here the sockets are in the same folder; their lock is no file of the database.
+        for left in data.glob(".s.PGSQL.*"):
+            left.unlink()
         with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as settings:
             settings.write(f"restore_command = 'cp {self.log}/%f %p'\n")
             settings.write("archive_mode = 'off'\n")
