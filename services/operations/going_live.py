@@ -92,7 +92,8 @@ def missing(store: Store, campaign: Campaign, installed: Installation) -> list[M
             Missing(
                 "database",
                 f"the database does not answer as it should ({type(error).__name__})",
-                "Look at DATABASE_URL, whether the server runs, and what its role may read",
+                "Look at DATABASE_URL, whether the server runs, and whether its role is there and "
+                "may read: `flask db grant ROLE` as the owner makes it",
             ),
             *_settings(installed),
         ]
