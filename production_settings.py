@@ -89,8 +89,8 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
     checks: tuple[Callable[[], Iterator[str]], ...] = (
         lambda: _address(given.public_base_url),
         lambda: _secrets(given, known),
-        lambda: _data_keys(list(_readable(given.vault_keys, {}).values()), known),
-        lambda: _index_key(_readable(given.look_up_key, None), given.secret_key, known),
+        lambda: _data_keys(list((_readable(given.vault_keys) or {}).values()), known),
+        lambda: _index_key(_readable(given.look_up_key), given.secret_key, known),
         lambda: _provider(given, known),
         lambda: _numbers(given),
         lambda: _database("DATABASE_URL", given.database_url),
@@ -112,12 +112,12 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
     return [sentence for check in checks for sentence in check()]
 
 
-def _readable(read: Callable[[], _T], otherwise: _T) -> _T:
-    """What cannot be read at all is told by `config`."""
+def _readable(read: Callable[[], _T]) -> _T | None:
+    """None for what cannot be read at all, which `config` tells."""
     try:
         return read()
     except ValueError:
-        return otherwise
+        return None
 
 
 # ---------------------------------------------------------------- addresses and secrets
@@ -154,7 +154,7 @@ def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:
         # SECRET_KEY stands in where none is given, and is looked at once.
         *(
             ("TRACES_SECRET", one)
-            for one in _readable(given.trace_secrets, [])
+            for one in _readable(given.trace_secrets) or []
             if one != given.secret_key
         ),
     ]
