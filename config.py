@@ -79,8 +79,11 @@ def version() -> str:
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])
 
 
-class BadSettings(Exception):
-    """One sentence for the operator: what is missing or wrong, and the setting's name."""
+class BadSettings(SystemExit):
+    """What is missing or wrong, for the operator: a sentence for each, with the setting's name.
+
+    A program that does not catch it ends with these lines alone, and with exit status 1.
+    """
 
 
 class Settings(BaseSettings):
@@ -255,29 +258,46 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
+        missing = []
         if self.environment == "production":
-            missing = [name for name in _REQUIRED_IN_PRODUCTION if not getattr(self, name)]
-            if missing:
-                names = ", ".join(name.upper() for name in missing)
-                raise ValueError(
-                    f"ENVIRONMENT is production and these settings are missing: {names}"
-                )
+            missing = [name.upper() for name in _REQUIRED_IN_PRODUCTION if not getattr(self, name)]
         self._fill_in()
-        self._check_pace()
+        # Of a setting that is missing, what stands in its place here says nothing.
+        unfit = [one for one in self._unfit() if one.split()[0] not in missing]
+        if missing:
+            names = ", ".join(missing)
+            unfit.insert(0, f"ENVIRONMENT is production and these settings are missing: {names}")
+        if unfit:
+            raise ValueError("\n".join(unfit))
+        return self
+
+    def _unfit(self) -> list[str]:
+        """A sentence for each setting that cannot be, each once."""
+        found = []
+        for check in (
+            self._check_pace,
+            self._check_public_base_url,
+            self._check_bind_address,
+            self._check_caller_id,
+            self._check_reply_number,
+            self.regions_also_served,
+            self.vault_keys,
+            self.trace_secrets,
+            self.look_up_key,
+        ):
+            try:
+                check()
+            except ValueError as error:
+                found.append(str(error))
+        if self.environment == "production":
+            found += [f"{one}." for one in refusals(self, self.model_fields_set, known=KNOWN)]
+        # The index key is compared with the data keys, whose mistake is said once.
+        return list(dict.fromkeys(found))
+
+    def _check_public_base_url(self) -> None:
+        """Raises ValueError."""
         if self.public_base_url.endswith("/"):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
-        self._check_bind_address()
-        self._check_caller_id()
-        self._check_reply_number()
-        self.regions_also_served()
-        self.vault_keys()
-        self.trace_secrets()
-        self.look_up_key()
-        if self.environment == "production":
-            unfit = refusals(self, self.model_fields_set, known=KNOWN)
-            if unfit:
-                raise ValueError("\n".join(f"{sentence}." for sentence in unfit))
-        return self
 
     def _fill_in(self) -> None:
         """Give what nobody said its default, which may depend on what somebody did say."""
@@ -492,10 +512,30 @@ def keep_counters_apart(program: str) -> None:
 
 
 def load(**overrides: object) -> Settings:
-    """Read the environment and `.env`. Raises BadSettings."""
+    """Read the environment and `.env`. Raises BadSettings with all that is wrong in them."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).upper() + ": " if first["loc"] else ""
-        raise BadSettings(name + first["msg"].removeprefix("Value error, ")) from None
+        found, kinds = _sentences(error)
+    if kinds and "environment" not in kinds:
+        # What is no number, or none that can be, hides the rest: look on without it.
+        try:
+            Settings(**{**overrides, **kinds})  # type: ignore[arg-type]
+        except ValidationError as error:
+            found += _sentences(error)[0]
+    if len(found) > 1:
+        found = [f"{one.removesuffix('.')}." for one in found]
+    raise BadSettings("\n".join(found))
+
+
+def _sentences(error: ValidationError) -> tuple[list[str], dict[str, object]]:
+    """A line for each mistake, and the defaults of the settings that are not of their kind."""
+    found: list[str] = []
+    kinds: dict[str, object] = {}
+    for each in error.errors(include_input=False):
+        name = str(each["loc"][0]).lower() if each["loc"] else ""
+        said = each["msg"].removeprefix("Value error, ")
+        if name in Settings.model_fields:
+            kinds[name] = Settings.model_fields[name].default
+        found += [f"{name.upper()}: {said}"] if name else said.splitlines()
+    return found, kinds

@@ -11,7 +11,7 @@ import ipaddress
 import re
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 # A secret has so many letters, and so many different ones: 32 random bytes in base64 have 25 to 40.
@@ -30,6 +30,8 @@ _SHORT: Final = re.compile(r"[1-9][0-9]{2,5}")
 _LETTERS: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 _CONTACT: Final = re.compile(r"mailto:[^@\s]+@[^@\s]+\.[^@\s]+|https://[^\s/]+\.[^\s]+")
 _NAMES_AT_HOME: Final = (".local", ".localhost", ".internal", ".lan", ".home", ".intranet")
+
+_T = TypeVar("_T")
 
 
 class Given(Protocol):
@@ -87,8 +89,8 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
     checks: tuple[Callable[[], Iterator[str]], ...] = (
         lambda: _address(given.public_base_url),
         lambda: _secrets(given, known),
-        lambda: _data_keys(list(given.vault_keys().values()), known),
-        lambda: _index_key(given.look_up_key(), given.secret_key, known),
+        lambda: _data_keys(list((_readable(given.vault_keys) or {}).values()), known),
+        lambda: _index_key(_readable(given.look_up_key), given.secret_key, known),
         lambda: _provider(given, known),
         lambda: _numbers(given),
         lambda: _database("DATABASE_URL", given.database_url),
@@ -108,6 +110,14 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
         lambda: _rest(given, said),
     )
     return [sentence for check in checks for sentence in check()]
+
+
+def _readable(read: Callable[[], _T]) -> _T | None:
+    """None for what cannot be read at all, which `config` tells."""
+    try:
+        return read()
+    except ValueError:
+        return None
 
 
 # ---------------------------------------------------------------- addresses and secrets
@@ -142,7 +152,11 @@ def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:
     said = [
         *secrets.items(),
         # SECRET_KEY stands in where none is given, and is looked at once.
-        *(("TRACES_SECRET", one) for one in given.trace_secrets() if one != given.secret_key),
+        *(
+            ("TRACES_SECRET", one)
+            for one in _readable(given.trace_secrets) or []
+            if one != given.secret_key
+        ),
     ]
     for name, secret in said:
         if not secret:
@@ -153,7 +167,7 @@ def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:
             ours = name in {"SECRET_KEY", "TRACES_SECRET"}
             remedy = HOW_TO_MAKE_ONE if ours else "take the provider's own"
             yield f"{name} must be random and have at least {SECRET_LETTERS} letters; {remedy}"
-    if given.secret_key and given.secret_key in {
+    if len(given.secret_key) >= SECRET_LETTERS and given.secret_key in {
         given.twilio_auth_token,
         given.twilio_auth_token_previous,
     }:

@@ -61,7 +61,7 @@ from ivr.conversation import Conversation
 from ivr.twiml import Addresses
 from ivr.voice_token import VoiceAccount, make_token
 from jobs.queues import redis_answers
-from models.database import NotDurable
+from models.database import Database, NotDurable
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services import logs
 from services.accounts.passkeys import Passkeys, PasskeySite
@@ -93,6 +93,9 @@ from wiring_parts import (
     make_parts,
     refuse_wrong_keys,
 )
+
+# Commands that make the store or its role, or tell in their own words how it is.
+TELL_IT_THEMSELVES = frozenset({"migrate", "db", "setup", "doctor"})
 
 log = structlog.get_logger()
 
@@ -303,9 +306,8 @@ def create_app() -> Flask:
         logs.configure(settings.log_level)
         parts = make_parts(settings)
         _begin_traces(settings, parts.store)
-        if settings.environment == "production" and not parts.store.database.answers_durably():
-            # Callers are spoken to without it, and each connection is looked at when it is made.
-            log.warning("the store does not answer")
+        if settings.environment == "production":
+            look_at_store(parts.store.database, _command())
         if not _is_command():
             refuse_wrong_keys(parts.store)
             if settings.environment == "production":
@@ -316,12 +318,22 @@ def create_app() -> Flask:
         raise SystemExit(1) from None
 
 
+def look_at_store(database: Database, command: str) -> None:
+    """Write into the log where it does not answer; `command`: the word after `flask`, if any.
+
+    Callers are spoken to without it, and each connection is looked at when it is made. Raises
+    NotDurable.
+    """
+    if not database.answers_durably() and command not in TELL_IT_THEMSELVES:
+        log.warning("the store does not answer")
+
+
 def _begin_traces(settings: config.Settings, store: Store) -> None:
     """In the processes of the service alone: a command need not wait for a collector at its end.
 
     Raises config.BadSettings.
     """
-    part = next(iter(sys.argv[1:]), "") if _is_command() else "web"
+    part = _command() if _is_command() else "web"
     if settings.otel_exporter_otlp_endpoint and part in PROCESSES:
         import wiring_tracing  # noqa: PLC0415 (with the library: megabytes that few want)
 
@@ -339,6 +351,11 @@ def _served(app: Flask) -> Flask:
 def _is_command() -> bool:
     context = click.get_current_context(silent=True)
     return context is not None and isinstance(context.find_root().command, FlaskGroup)
+
+
+def _command() -> str:
+    """The word after `flask`; empty for a web server."""
+    return next(iter(sys.argv[1:]), "") if _is_command() else ""
 
 
 def _refuse_known_passwords(store: Store) -> None:

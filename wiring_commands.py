@@ -140,8 +140,6 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         log = make_provider_log(settings)
         return Reconciler(store, log, means, campaigns.all, dry_run=dry_run)
 
-    owners_url = settings.migration_database_url or settings.database_url
-
     def signs(kind: str) -> ProcessSigns:
         return ProcessSigns(store, kind, platform.node())
 
@@ -154,6 +152,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         own = replace(store, database=database)
         return WorkerSigns(ProcessSigns(own, WORKER, platform.node()), database)
 
+    owners_url = _owners_url(settings)
     life = CentreLife(store, campaigns)
     for command in (
         commands.assets.make(config.ROOT, config.VAR, lambda: _share_assets(parts)),
@@ -212,11 +211,15 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         group.add_command(says_what_grants(command, store.database.url.username or ""))
 
 
+def _owners_url(settings: config.Settings) -> str:
+    return settings.migration_database_url or settings.database_url
+
+
 def _make_setup(parts: Parts, life: CentreLife, keys_fit: Callable[[], None]) -> click.Command:
     settings, store, campaigns = parts.settings, parts.store, parts.service.campaigns
     steps = SetUp(
         store,
-        settings.database_url,
+        _owners_url(settings),
         TakeCentres(life, operator.name),
         SlotReleaseNotifier(store, campaigns.all),
         feeds.read_centres,

@@ -139,6 +139,7 @@ def make_around(
         folders=list(dict.fromkeys(folders)),
         free=_free,
         provider=make_control(settings).problem if ask_provider else None,
+        provider_at=settings.twilio_api_base_url,
         synchronous_standbys=settings.synchronous_standbys,
     )
 

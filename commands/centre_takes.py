@@ -23,6 +23,7 @@ from services.centre_day.take_centres import (
     to_be_taken,
 )
 from services.centre_day.take_file import TakeFile, read_take_file
+from services.operations.town import OPEN_DAYS
 from services.slots.week import BadWeek, parse_week
 
 EXIT_ALL_REFUSED = 3
@@ -99,7 +100,9 @@ def _add_take(group: click.Group, life: CentreLife) -> None:
         report.refused = sorted([*asked.bad, *report.refused], key=lambda one: one.line)
         _tell_take(report, whole_departement=departement is not None)
         if mode == OURS and not dry_run:
-            click.echo("next: flask slots open --centre GID --from DAY --days 28, or --all")
+            click.echo(
+                f"next: flask slots open --centre GID --from DAY --days {OPEN_DAYS}, or --all"
+            )
         if report.refused and departement is None:
             raise click.exceptions.Exit(1)
 

@@ -1,8 +1,10 @@
 """How requests reach the service: over HTTP, or straight into a WSGI application."""
 
+import socket
+import ssl
 import time
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -19,7 +21,14 @@ KEPT_CONNECTIONS = 64
 
 
 class ConnectFailed(Exception):
-    """No connection could be made."""
+    """No connection could be made. `cause` says why, in some words for a terminal; empty: unknown.
+
+    It has nothing of what was to be sent.
+    """
+
+    def __init__(self, message: str = "", cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class ReadTimedOut(Exception):
@@ -69,13 +78,46 @@ def local_session(auth: tuple[str, str] | None = None) -> requests.Session:
     return session
 
 
-class HttpTransport:
-    """Real HTTP. What is addressed to `public_base` goes to `service_base` on this machine."""
+def cause_of(error: BaseException) -> str:
+    """Why no connection could be made, in some words; empty where it is none of the usual ones."""
+    for one in _behind(error, set()):
+        match one:
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted ({one.verify_message})"
+            case ssl.SSLError():
+                return f"no TLS ({one.reason or type(one).__name__})"
+            case socket.gaierror():
+                return "nobody knows its name"
+            case ConnectionRefusedError():
+                return "nobody listens there"
+            case requests.exceptions.ConnectTimeout():
+                return "it did not answer in time"
+            case _:
+                pass
+    return "the file of SSL_CERT_FILE is not there" if "CA certificate" in str(error) else ""
 
-    def __init__(self, service_base: str = "", public_base: str = "") -> None:
+
+def _behind(error: object, seen: set[int]) -> Iterator[BaseException]:
+    """An exception and all that it was made of."""
+    if not isinstance(error, BaseException) or id(error) in seen:
+        return
+    seen.add(id(error))
+    yield error
+    for one in (*error.args, getattr(error, "reason", None), error.__cause__, error.__context__):
+        yield from _behind(one, seen)
+
+
+class HttpTransport:
+    """Real HTTP. What is addressed to `public_base` goes to `service_base` on this machine.
+
+    `ca_file` holds the authorities (PEM) that certificates must come from; empty: the usual ones.
+    """
+
+    def __init__(self, service_base: str = "", public_base: str = "", ca_file: str = "") -> None:
         self._service_base = service_base.rstrip("/")
         self._public_base = public_base.rstrip("/")
         self._session = local_session()
+        self._session.verify = ca_file or True
         pool = requests.adapters.HTTPAdapter(pool_maxsize=KEPT_CONNECTIONS)
         self._session.mount("http://", pool)
         self._session.mount("https://", pool)
@@ -97,8 +139,9 @@ class HttpTransport:
             )
         except requests.exceptions.ReadTimeout as error:
             raise ReadTimedOut(str(error)) from error
-        except requests.exceptions.RequestException as error:
-            raise ConnectFailed(str(error)) from error
+        except OSError as error:
+            # All of the library's are; so is a file of authorities that is not there.
+            raise ConnectFailed(str(error), cause_of(error)) from error
         return Reply(
             response.status_code,
             response.content,

@@ -439,7 +439,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _lines(options: argparse.Namespace, settings: Settings) -> RemoteSwitchboard:
     """Return the simulator's switchboard, where the call waits and talks with others."""
     base = options.simulator or settings.simulator_base
-    transport = HttpTransport(settings.service_base, settings.public_base)
+    transport = HttpTransport(settings.service_base, settings.public_base, settings.ssl_cert_file)
     return RemoteSwitchboard(base, settings, transport)
 
 
@@ -455,7 +455,9 @@ def _dialler(
     def make(sender: str, clock: Clock) -> Call:
         return Call(
             **settings.incoming,
-            transport=HttpTransport(settings.service_base, settings.public_base),
+            transport=HttpTransport(
+                settings.service_base, settings.public_base, settings.ssl_cert_file
+            ),
             sender=sender,
             recipient=recipient,
             clock=clock,
@@ -527,7 +529,8 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
         call.hang_up()
         raise Unusable(f"{error}; the call was ended.") from error
     if not call.requests or all(request.status is None for request in call.requests):
-        raise Unusable(f"the service at {settings.service_base} cannot be reached.")
+        why = "".join(f": {trouble.message}" for trouble in call.errors[:1])
+        raise Unusable(f"the service at {settings.service_base} cannot be reached{why}.")
     reference = heard_reference(call.spoken)
     booked = ending(call) is Ending.BOOKED
     promised = booked and any(

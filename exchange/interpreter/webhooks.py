@@ -141,7 +141,7 @@ class Webhooks:
             "User-Agent": "TwilioProxy/1.1",
             "Accept": "*/*",
         }
-        spent, failure = 0.0, "ct"
+        spent, failure, cause = 0.0, "ct", ""
         for attempt in range(overrides.retries + 1):
             left = TOTAL_BUDGET_S - spent
             outgoing = Outgoing(
@@ -152,7 +152,7 @@ class Webhooks:
                 min(overrides.connect_timeout_s, left),
                 min(overrides.read_timeout_s, left),
             )
-            reply, failure, took = self._attempt(outgoing, attempt)
+            reply, failure, cause, took = self._attempt(outgoing, attempt)
             spent += took
             again = attempt < overrides.retries and overrides.retry(failure)
             if reply is not None and not (failure and again and spent < TOTAL_BUDGET_S):
@@ -160,18 +160,20 @@ class Webhooks:
             if not again or spent >= TOTAL_BUDGET_S:
                 break
         if failure == "ct":
-            raise Failed(CONNECTION_FAILURE, url, "no connection could be made")
+            why = f": {cause}" if cause else ""
+            raise Failed(CONNECTION_FAILURE, url, f"no connection could be made{why}")
         raise Failed(RETRIEVAL_FAILURE, url, f"no answer within {spent:.1f} s")
 
-    def _attempt(self, outgoing: Outgoing, attempt: int) -> tuple[Reply | None, str, float]:
-        """Return the reply (if one came in time), the kind of failure or '', and the seconds."""
+    def _attempt(self, outgoing: Outgoing, attempt: int) -> tuple[Reply | None, str, str, float]:
+        """Return the reply (if one came in time), the kind of failure or '', why, the seconds."""
         reply: Reply | None = None
+        cause = ""
         try:
             reply = self.transport.send(outgoing)
             took = reply.elapsed_s
             failure = {4: "4xx", 5: "5xx"}.get(reply.status // 100, "")
-        except ConnectFailed:
-            failure, took = "ct", 0.0
+        except ConnectFailed as error:
+            failure, cause, took = "ct", error.cause, 0.0
         except ReadTimedOut:
             failure, took = "rt", outgoing.read_timeout_s
         if reply is not None and took > outgoing.read_timeout_s:
@@ -189,4 +191,4 @@ class Webhooks:
             )
         )
         self._took(took)
-        return reply, failure, took
+        return reply, failure, cause, took

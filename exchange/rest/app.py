@@ -87,7 +87,8 @@ def create_app(
     simulator = Simulator(
         settings,
         faults=faults,
-        transport=transport or HttpTransport(settings.service_base, settings.public_base),
+        transport=transport
+        or HttpTransport(settings.service_base, settings.public_base, settings.ssl_cert_file),
         clock=clock or WallClock(),
         threads=threads,
         sleep=sleep,

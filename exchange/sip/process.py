@@ -46,7 +46,7 @@ async def serve(plan: Plan, own: SipSettings, settings: Settings) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    transport = HttpTransport(settings.service_base, settings.public_base)
+    transport = HttpTransport(settings.service_base, settings.public_base, settings.ssl_cert_file)
     lines = RemoteSwitchboard(settings.simulator_base, settings, transport)
     ticker = Ticker(loop)
 

@@ -50,6 +50,7 @@ class TakeState:
     hours: str
     phones: str
     latitude: float | None
+    longitude: float | None
     postcode: str
     walk_in: str
     closed_at: datetime | None

@@ -179,7 +179,7 @@ def take(
             said, before = [], []
             for wish in some:
                 state = found.get(wish.centre_id)
-                refusal = _refusal(clock, state, wish, elsewhere, anywhere=anywhere)
+                refusal = refusal_of(clock, state, wish, elsewhere, anywhere=anywhere)
                 if state is None or refusal:
                     report.refused.append(Refusal(wish.centre_id, refusal, wish.line))
                     continue
@@ -206,7 +206,7 @@ def take(
     return report
 
 
-def _refusal(
+def refusal_of(
     clock: Clock,
     state: TakeState | None,
     wish: TakeWish,

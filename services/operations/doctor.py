@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from models.database import STORE_ERRORS, Connection, NotDurable, first_line, lacks_right
 from models.migrations import schema as schemas
@@ -238,10 +239,20 @@ def leaving(frozen: str) -> Finding:
     return warning(frozen, "docs/restore.md says how it goes on: flask restore status")
 
 
-def provider(problem: str) -> Finding:
-    """`problem` is empty where the provider knows the account."""
+_THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def provider(problem: str, base_url: str = "") -> Finding:
+    """`problem` is empty where the provider knows the account; `base_url` is where it was asked."""
     if not problem:
         return good("the provider knows the account")
+    there = urlsplit(base_url)
+    if there.hostname in _THIS_MACHINE:
+        port = f" --port {there.port}" if there.port else ""
+        return bad(
+            f"the stand-in for the provider was asked in vain: {problem}",
+            f"start it at {base_url}: python -m simulator{port}",
+        )
     return bad(
         f"the provider was asked in vain: {problem}",
         "look at TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_API_BASE_URL, and at the way out"
@@ -258,7 +269,7 @@ class Around:
 
     `redis` gives what is wrong with it, empty where nothing is; `free` the free bytes of a folder's
     disk; `machine_now` this machine's clock (UTC); `provider` what is wrong there, None: it is not
-    asked.
+    asked; `provider_at` is its address.
     """
 
     store: Store
@@ -270,6 +281,7 @@ class Around:
     free: Callable[[Path], int]
     machine_now: Callable[[], datetime] = lambda: datetime.now(UTC)
     provider: Callable[[], str] | None = None
+    provider_at: str = ""
     # So many standbys must have each commit on their disk.
     synchronous_standbys: int = 0
 
@@ -369,7 +381,7 @@ def checks(around: Around) -> list[Check]:
         )
     if around.provider:
         ask = around.provider
-        listed.append(Check("provider", service, lambda: provider(ask())))
+        listed.append(Check("provider", service, lambda: provider(ask(), around.provider_at)))
     return listed
 
 

@@ -19,6 +19,7 @@ from models.database import STORE_ERRORS, first_line, lacks_right
 from models.migrations import runner
 from models.slots.places import Apart, SlotQuery, look
 from services.campaign.campaign import Campaign
+from services.operations.town import OPEN_DAYS
 from services.store import Store
 
 # Centres that are looked at together.
@@ -99,7 +100,8 @@ def missing(store: Store, campaign: Campaign, installed: Installation) -> list[M
             Missing(
                 "database",
                 f"the database does not answer as it should ({type(error).__name__})",
-                "Look at DATABASE_URL, whether the server runs, and what its role may read",
+                "Look at DATABASE_URL, whether the server runs, and whether its role is there and "
+                "may read: `flask db grant ROLE` as the owner makes it",
             ),
             *_settings(installed),
         ]
@@ -154,7 +156,8 @@ def _slots(store: Store, campaign: Campaign) -> Iterator[Missing]:
             yield Missing(
                 "centres",
                 "no open centre with a position is ours, so nobody can book",
-                "`flask centres take GID` (or --departement CODE, --from FILE)",
+                "`flask centres take GID` (or --departement CODE, --from FILE); `flask centres "
+                "list` has their GIDs",
             )
             return
         begins = max(store.clock.now(), campaign.opens_at or store.clock.now())
@@ -169,7 +172,7 @@ def _slots(store: Store, campaign: Campaign) -> Iterator[Missing]:
         "slots",
         f"{_so_many(len(ours), 'centre is ours and has', 'centres are ours and have')} "
         f"{_none_free(campaign)} from {window[0]:%Y-%m-%d} to {window[1]:%Y-%m-%d}",
-        "`flask slots open --all --from DAY --days 35`",
+        f"`flask slots open --all --from DAY --days {OPEN_DAYS}`",
     )
 
 

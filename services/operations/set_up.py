@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from models.centres import centres, postcodes
 from models.centres.geography import DEFAULT_TIME_ZONE
+from models.database import Database
 from models.migrations import runner
 from services.accounts import passwords, staff
 from services.centre_day.centre_life import LifeRefused
@@ -39,10 +40,13 @@ class StepRefused(Exception):
 
 @dataclass(frozen=True)
 class SetUp:
-    """What the steps work with; the readers are for files of the directory and of postcodes."""
+    """What the steps work with; the readers are for files of the directory and of postcodes.
+
+    `owners_url` is the database of the store as the owner of its tables reaches it.
+    """
 
     store: Store
-    database_url: str
+    owners_url: str
     taking: TakeCentres
     offers: SlotReleaseNotifier
     read_centres: Callable[[Path], CentreFeed]
@@ -54,17 +58,22 @@ class SetUp:
 
     def schema(self) -> Iterator[str]:
         """Bring the database to the newest schema. Raises StepRefused."""
-        if runner.revision_of(self.store.database) == runner.newest():
-            return
+        # The service's own role may not be there yet.
+        owner = Database(self.owners_url)
         try:
-            before, after = runner.upgrade(self.database_url, vault=self.store.vault)
+            if runner.revision_of(owner) == runner.newest():
+                return
+            before, after = runner.upgrade(self.owners_url, vault=self.store.vault)
         except (
             runner.SchemaBusy,
             runner.SchemaUnknown,
             runner.NoKeys,
             runner.NotAllowed,
+            runner.ThroughPooler,
         ) as refused:
             raise StepRefused(str(refused)) from None
+        finally:
+            owner.dispose()
         yield f"schema: from {before or 'nothing'} to {after}"
 
     def postcodes(self, file: Path | None = None) -> Iterator[str]:

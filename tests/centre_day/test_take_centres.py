@@ -27,7 +27,7 @@ from services.centre_day.take_centres import (
     TakeCentres,
     TakeRefused,
     TakeWish,
-    _refusal,
+    refusal_of,
 )
 from services.centre_day.take_file import read_take_file
 from tests.support.house import House, house, mornings
@@ -478,8 +478,8 @@ def test_walk_in_and_mirrored_centres_are_not_taken(town: House, flask: Flask, d
     with town.database.statement() as connection:
         state = takes.states(connection, ids=["1"])["1"]
     walk_in = replace(state, walk_in="only")
-    sentence = _refusal(town.clock, walk_in, TakeWish("1"), (), anywhere=False)
+    sentence = refusal_of(town.clock, walk_in, TakeWish("1"), (), anywhere=False)
     assert "takes people without an appointment" in sentence
-    mirroring = _refusal(town.clock, state, TakeWish("1"), {"1"}, anywhere=False)
+    mirroring = refusal_of(town.clock, state, TakeWish("1"), {"1"}, anywhere=False)
     assert "mirrors a partner's agendas" in mirroring
-    assert _refusal(town.clock, state, TakeWish("1"), (), anywhere=False) == ""
+    assert refusal_of(town.clock, state, TakeWish("1"), (), anywhere=False) == ""

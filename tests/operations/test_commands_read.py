@@ -41,6 +41,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "centres close": ("1", "--why", "flooded", "--dry-run"),
     "centres give": ("1", "--dry-run"),
     "centres import": None,
+    "centres list": (),
     "centres take": ("1", "--dry-run"),
     "data erase": (),
     "db grant": None,

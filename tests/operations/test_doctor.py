@@ -382,6 +382,16 @@ def test_whoever_asks_while_another_looks_is_told_what_was_known():
         ),
         (doctor.provider(""), Level.GOOD, "the provider knows the account"),
         (doctor.provider("it says 20003"), Level.BAD, "asked in vain: it says 20003"),
+        (
+            doctor.provider("it says 20003", "https://api.twilio.com"),
+            Level.BAD,
+            "the provider was asked in vain",
+        ),
+        (
+            doctor.provider("refused", "http://127.0.0.1:8010"),
+            Level.BAD,
+            "the stand-in for the provider was asked in vain: refused",
+        ),
     ],
 )
 def test_each_look_says_what_it_found(given: Finding, level: Level, sentence: str):
@@ -467,4 +477,5 @@ def test_the_real_command_asks_the_provider(well: House):
     """It is at a loopback port where nobody answers."""
     done = well.application().test_cli_runner().invoke(args=["doctor"])
     assert done.exit_code == 1
-    assert "the provider was asked in vain:" in done.output
+    assert "the stand-in for the provider was asked in vain:" in done.output
+    assert "python -m simulator --port" in done.output

@@ -231,6 +231,53 @@ def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatc
     assert named == ["SECRET_KEY", "REDIS_URL", "PROXY_HOPS"]
 
 
+def page_of_going_live() -> dict[str, str]:
+    """The settings that docs/going-live.md prints, with the dots of its secrets."""
+    page = (config.ROOT / "docs" / "going-live.md").read_text("utf-8")
+    block = page.split("## 2. The settings", 1)[1].split("```", 2)[1]
+    lines = [line.partition(" #")[0].strip() for line in block.splitlines()]
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def test_the_settings_of_the_page_with_their_dots_are_refused_each_in_its_line(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    printed = page_of_going_live()
+    dotted = {name for name, value in printed.items() if "…" in value}
+    environment(monkeypatch, dict.fromkeys(FIT) | printed)
+    with pytest.raises(config.BadSettings) as caught:
+        config.load(_env_file=None)
+    said = str(caught.value).splitlines()
+    named = [sentence.split()[0] for sentence in said]
+    assert sorted(named) == [
+        *("DATA_KEYS", "INDEX_KEY", "SECRET_KEY"),
+        *("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
+    ]
+    assert set(named) <= dotted
+
+
+def test_what_is_missing_does_not_hide_what_is_wrong(monkeypatch: pytest.MonkeyPatch):
+    wrong = {"SECRET_KEY": None, "PORT": "http", "WEB_THREADS": "0", "DATA_KEYS": "x"}
+    wrong |= {"OUTBOUND_CALLER_ID": "1", "REDIS_URL": "http://redis.example.fr"}
+    said = refused(monkeypatch, wrong)
+    assert [sentence.split()[0].rstrip(":") for sentence in said] == [
+        *("PORT", "WEB_THREADS", "ENVIRONMENT"),
+        *("OUTBOUND_CALLER_ID", "DATA_KEYS", "REDIS_URL"),
+    ]
+    assert "missing: SECRET_KEY." in said[2]
+    assert all(sentence.endswith(".") for sentence in said)
+
+
+def test_a_program_that_only_reads_them_ends_with_these_lines_alone(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    environment(monkeypatch, {"SECRET_KEY": "x"})
+    with pytest.raises(SystemExit) as caught:
+        config.load(_env_file=None)
+    # Python prints it to standard error, and no traceback; the exit status is 1.
+    assert str(caught.value.code).startswith("SECRET_KEY must be random")
+
+
 def test_no_refusal_repeats_a_secret(monkeypatch: pytest.MonkeyPatch):
     wrong = {"SECRET_KEY": "my-own-secret", "TWILIO_AUTH_TOKEN_PREVIOUS": "my-own-token"}
     assert "my-own" not in "".join(refused(monkeypatch, wrong))

@@ -328,6 +328,28 @@ def test_before_the_tables_there_is_nothing_to_grant(postgres_server: PostgresSe
     assert "run flask migrate first" in refused.output
 
 
+def test_a_set_up_migrates_as_the_owner(postgres_server: PostgresServer, fresh_role: str):
+    """The service's role owns nothing and may make nothing, and `flask setup` runs with it."""
+    owners = postgres_server.create()
+    with psycopg.connect(driver_url(owners), autocommit=True) as server:
+        server.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(fresh_role)))
+    as_fresh = make_url(owners).set(username=fresh_role).render_as_string(hide_password=False)
+    made = House(as_fresh)
+    made.settings.migration_database_url = owners
+    try:
+        told = made.app.test_cli_runner().invoke(args=["setup"], input="y\n" * 3).output
+    finally:
+        made.close()
+    there = Database(owners)
+    reached = runner.revision_of(there)
+    there.dispose()
+    postgres_server.drop(owners)
+    assert reached == runner.newest(), told
+    # It cannot read what was made before it has its rights.
+    assert "database: the database does not answer as it should (ProgrammingError)" in told
+    assert "`flask db grant ROLE` as the owner" in told
+
+
 def test_a_file_knows_no_roles(sqlite_url: str):
     refused = runs(sqlite_url, "allo")
     assert refused.exit_code == 1

@@ -12,11 +12,14 @@ import pytest
 
 from click.testing import Result
 from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
 
 import config
+import wiring
 
 from models.accounts.tables import staff
 from models.centres.tables import centre, postcode
+from models.database import Database
 from models.migrations import runner
 from models.slots.tables import place, slot
 from services.campaign.campaign import Campaign
@@ -213,6 +216,19 @@ def test_settings_that_say_something_else_are_named(empty: House, flask: Flask, 
     )
     assert campaign.startswith("campaign: CAMPAIGN is ")
     assert f"CAMPAIGN={other} in the environment" in campaign
+
+
+@pytest.mark.parametrize(
+    ("command", "warnings"), [("migrate", 0), ("db", 0), ("setup", 0), ("bookings", 1), ("", 1)]
+)
+def test_commands_that_make_the_store_do_not_warn_that_it_is_not_there(
+    tmp_path: Path, command: str, warnings: int
+):
+    absent = Database(f"sqlite:///{tmp_path}")
+    with capture_logs() as logs:
+        wiring.look_at_store(absent, command)
+    absent.dispose()
+    assert [one["event"] for one in logs] == ["the store does not answer"] * warnings
 
 
 def test_an_empty_database_is_migrated(tmp_path: Path, town: Path):

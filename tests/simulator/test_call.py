@@ -250,7 +250,10 @@ def test_bad_arguments(line, capsys, arguments, sentence):
 def test_an_unreachable_service(closed_port, settings, capsys):
     nobody = f"http://127.0.0.1:{closed_port}"
     assert main(["--keys", "1", "--service", nobody, "--simulator", nobody, "--quiet"]) == 2
-    assert capsys.readouterr().err == f"call: the service at {nobody} cannot be reached.\n"
+    assert capsys.readouterr().err == (
+        f"call: the service at {nobody} cannot be reached: no connection could be made: nobody "
+        "listens there.\n"
+    )
 
 
 def test_the_same_question_five_times(ring):

@@ -1,0 +1,70 @@
+"""`flask centres list`: the centres of the directory, and their GIDs, for an operator's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from commands.terminal import print_csv, refusals
+from services.centre_day.list_centres import ListedCentre, NoSuchPostcode, list_centres
+from services.store import Store
+
+COLUMNS = ("gid", "name", "postcode", "town", "departement", "standing", "kilometres")
+
+
+def add(group: click.Group, store: Store) -> None:
+    """Add the command to `flask centres`."""
+
+    @group.command("list", epilog="Example: flask centres list --near 35000 --limit 10")
+    @click.option("--near", metavar="POSTCODE", default="", help="The nearest to it first.")
+    @click.option(
+        *("--departement", "--department"),
+        metavar="CODE",
+        default="",
+        help="Those of a département: 35, 2A, 971.",
+    )
+    @click.option("--name", default="", help="A part of the centre's name, or of its town's.")
+    @click.option("--ours", is_flag=True, help="Those that this service books for.")
+    @click.option("--limit", type=click.IntRange(min=1), help="So many at most.")
+    @click.option("--csv", "as_csv", is_flag=True, help="As CSV; else a table for the eye.")
+    def list_(
+        *, near: str, departement: str, name: str, ours: bool, limit: int | None, as_csv: bool
+    ) -> None:
+        """List open centres with their GID, and whether each is ours or can be taken.
+
+        Options narrow it down together. Exit status 1 where there is none.
+        """
+        with refusals(NoSuchPostcode):
+            found = list_centres(
+                store,
+                near=near.strip(),
+                departement=departement.strip().upper(),
+                name=name.strip(),
+                ours=ours,
+            )
+        if as_csv:
+            print_csv(COLUMNS, [_cells(one) for one in found[:limit]])
+        else:
+            _tell(found[:limit])
+        more = len(found) - len(found[:limit])
+        if more:
+            click.echo(f"… and {more} more", err=True)
+        if not found:
+            click.echo("no open centre is like that", err=True)
+            raise click.exceptions.Exit(1)
+
+
+def _cells(one: ListedCentre) -> Sequence[object]:
+    kilometres = "" if one.kilometres is None else one.kilometres
+    return (
+        *(one.id, one.name, one.postcode, one.town, one.departement, one.standing),
+        kilometres,
+    )
+
+
+def _tell(found: Sequence[ListedCentre]) -> None:
+    width = max((len(one.id) for one in found), default=0)
+    for one in found:
+        far = f", {one.kilometres:g} km" if one.kilometres is not None else ""
+        click.echo(f"{one.id:<{width}}  {one.name}, {one.postcode} {one.town}{far}: {one.standing}")
