@@ -238,6 +238,11 @@ def _copy(database: Database, part: Path) -> Contents:
 
 
 def _dump(database: Database, part: Path, programs: Programs) -> tuple[Contents, str]:
+    if database.is_pooled:
+        raise BackupRefused(
+            "a back-up needs the server's own address, past the pooler: run it with that one, as"
+            ' DATABASE_URL="$MIGRATION_DATABASE_URL" flask backup run'
+        )
     ours, theirs = programs.version("pg_dump"), backups.server_version(database)
     if ours < theirs:
         raise BackupRefused(

@@ -26,7 +26,7 @@ from models.migrations import runner
 from services.operations import backups
 from services.operations.backups import BackupRefused, Programs
 from tests.operations.sealed_rows import restarted
-from tests.support.house import House, mornings
+from tests.support.house import House, house, mornings
 from tests.support.postgres import PostgresServer
 from tests.support.rows import clock_of, rows_of
 
@@ -38,6 +38,10 @@ def servers_programs() -> Programs:
     if package and package.origin:
         folder = str(Path(package.origin).parent / "pginstall" / "bin")
     return Programs(folder, config.environment())
+
+
+# pg_dump goes past any pooler.
+pytestmark = pytest.mark.direct
 
 
 @pytest.fixture
@@ -310,3 +314,10 @@ def test_the_commands_say_what_was_made_and_found(made: House, folder: Path):
     assert no.exit_code == 1
     assert no.output.startswith("Error: ")
     assert len(no.output.splitlines()) == 1
+
+
+def test_through_a_pooler_it_is_refused_with_the_way_past(postgres_url: str, folder: Path):
+    address = f"{postgres_url}{'&' if '?' in postgres_url else '?'}pgbouncer=true"
+    with house(address) as pooled, pytest.raises(BackupRefused, match="MIGRATION_DATABASE_URL"):
+        makes(pooled, folder)
+    assert list(folder.glob("*.dump*")) == []
