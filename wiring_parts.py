@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,8 +17,7 @@ import config
 from flows.understanding import serve_also
 from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE
-from jobs.queues import RedisWakeUp
-from jobs.redis_signs import RedisSigns
+from jobs.queues import RedisWakeUp, redis_problem
 from jobs.tasks import Ports
 from models.all_tables import metadata
 from models.crypto import Vault
@@ -125,7 +125,6 @@ def make_around(
     settings: config.Settings, store: Store, service: Service, *, ask_provider: bool = False
 ) -> Around:
     """What the doctor looks at; with `ask_provider` the provider, too, which takes its time."""
-    redis = RedisSigns(settings.redis_url)
     folders = [config.VAR]
     file = store.database.url.database
     if store.database.is_sqlite and file:
@@ -135,7 +134,7 @@ def make_around(
         lambda: service.campaign,
         metadata.tables,
         production=settings.environment == "production",
-        redis=redis.problem,
+        redis=partial(redis_problem, settings.redis_url),
         folders=list(dict.fromkeys(folders)),
         free=_free,
         provider=make_control(settings).problem if ask_provider else None,

@@ -56,15 +56,21 @@ def connect(url: str, *, timeout: float | None = None) -> Redis:
     )
 
 
-def redis_answers(url: str) -> bool:
-    """Whether it does, within WAKE_UP_TIMEOUT."""
+def redis_problem(url: str) -> str:
+    """Why Redis is of no use now, within WAKE_UP_TIMEOUT; empty where it answers."""
     connection = connect(url, timeout=WAKE_UP_TIMEOUT)
     try:
-        return bool(connection.ping())
-    except RedisError:
-        return False
+        connection.ping()
+    except (RedisError, OSError) as error:
+        return type(error).__name__
     finally:
         connection.close()
+    return ""
+
+
+def redis_answers(url: str) -> bool:
+    """Whether it does, within WAKE_UP_TIMEOUT."""
+    return not redis_problem(url)
 
 
 def outbox_queue(connection: Redis) -> Queue:

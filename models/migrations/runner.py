@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from models.crypto import Vault
-from models.database import Database
+from models.database import Database, lacks_right
 
 # A migration that waits for a lock makes every call behind it wait: give up and try again.
 LOCK_TIMEOUT = "1s"
@@ -45,8 +45,6 @@ _NOT_ALLOWED = (
     "this role may not change the schema: run `flask migrate` with the MIGRATION_DATABASE_URL of "
     "the role that owns the tables, then `flask db grant ROLE`"
 )
-# PostgreSQL's word for a right that is missing.
-_NO_RIGHT = "42501"
 
 
 class ThroughPooler(Exception):
@@ -124,7 +122,7 @@ def _run(
             raise SchemaBusy(_BUSY) from error
         raise
     except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) == _NO_RIGHT:
+        if lacks_right(error):
             raise NotAllowed(_NOT_ALLOWED) from error
         raise
     finally:

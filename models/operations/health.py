@@ -25,12 +25,6 @@ def write_and_undo(database: Database, clock: Clock) -> None:
         tried.rollback()
 
 
-def now(connection: Connection, clock: Clock) -> datetime:
-    """The moment of the clock (UTC), as a statement has it."""
-    moment: datetime = connection.execute(select(clock.at())).scalar_one()
-    return moment
-
-
 def servers_now(connection: Connection) -> datetime | None:
     """What the database's own clock says (UTC); None on SQLite, which has this machine's."""
     if connection.dialect.name == "sqlite":

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url, text
 
 from commands.doctor import make
-from jobs.redis_signs import RedisSigns
+from jobs.queues import redis_problem
 from models.all_tables import metadata
 from models.crypto import Vault
 from models.migrations import schema as schemas
@@ -429,10 +429,8 @@ def test_a_look_that_fails_is_no_end_of_the_others():
 
 
 def test_a_redis_that_answers_and_none_at_all(redis_url: str, tmp_path: Path):
-    here = RedisSigns(redis_url)
-    assert here.problem() == ""
-    away = RedisSigns(f"unix://{tmp_path / 'none.sock'}")
-    assert away.problem() == "ConnectionError"
+    assert redis_problem(redis_url) == ""
+    assert redis_problem(f"unix://{tmp_path / 'none.sock'}") == "ConnectionError"
 
 
 # ---------------------------------------------------------------- the command
