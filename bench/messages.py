@@ -21,7 +21,6 @@ from bench import timing, traffic
 from bench.servers import (
     PLENTY,
     CannotMeasure,
-    free_port,
     responds,
     running,
     store_of,
@@ -43,6 +42,7 @@ from services.messages.deliver_message import KINDS, LEASE, DeliveryDependencies
 from services.messages.spend import Budgets, BudgetSettings
 from services.messages.topics import Topic
 from services.store import Store
+from tests.support.ports import free_port
 
 SLICE, SLICES = 60, 9
 BODY = (

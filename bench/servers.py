@@ -8,7 +8,6 @@ import http.client
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -31,13 +30,14 @@ import config
 
 from bench import floors, traffic
 from launcher.environment import exports, inherited
-from launcher.ports import HOST, check_port
+from launcher.ports import HOST
 from launcher.processes import signal_group
 from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from models.crypto import Vault
 from models.database import Database
 from services.store import NO_LIMITS, Store
 from tests.support.keeper import held, wait_for_keepers
+from tests.support.ports import free_port
 from tests.support.postgres import shared_server
 
 START_SECONDS = 40.0
@@ -318,15 +318,6 @@ def wait_until(
         if process.poll() is not None or time.monotonic() > deadline:
             raise CannotMeasure(sentence if isinstance(sentence, str) else sentence())
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    # Bound exclusively, for granian would share a busy port without a word.
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = int(probe.getsockname()[1])
-    check_port(port, "PORT")
-    return port
 
 
 def _wait_until_served(server: Web) -> None:

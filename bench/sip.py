@@ -26,11 +26,12 @@ from urllib.parse import parse_qs
 
 from bench import traffic
 from bench.helpers import helper
-from bench.servers import free_port, resident_mib, running, wait_until
+from bench.servers import resident_mib, running, wait_until
 from bench.timing import Say
 from exchange.sip import extra
 from launcher.environment import inherited
 from launcher.ports import HOST
+from tests.support.ports import free_port
 
 CALLS: Final = 100
 A_SECOND: Final = 10.0

@@ -1,6 +1,5 @@
 """The parts of the exchange, made for tests; `tests/simulator` has some of them, too."""
 
-import socket
 import threading
 
 import pytest
@@ -14,6 +13,7 @@ from exchange.settings import Settings
 from exchange.tests.tiny_service import XML, make_service
 from exchange.transport import Outgoing, Reply, WsgiTransport
 from tests.support import parts
+from tests.support.ports import free_port
 
 # A day's work on the service may leave all of these out: TEST_EXCHANGE=off.
 collect_ignore_glob = ["test_*.py", "sip"] if parts.is_off(parts.EXCHANGE) else []
@@ -129,9 +129,7 @@ def serve():
 
 @pytest.fixture
 def closed_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture

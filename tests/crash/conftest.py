@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import signal
-import socket
 import subprocess
 import uuid
 
@@ -33,6 +32,7 @@ from models.clock import DatabaseClock
 from tests.support import parts
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT, keep
+from tests.support.ports import free_port
 from tests.support.postgres import OwnServer, own_server
 from tests.support.until import wait_for
 
@@ -62,12 +62,6 @@ friday = ["00:00-24:00"]
 saturday = ["00:00-24:00"]
 sunday = ["00:00-24:00"]
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def children(pid: int) -> list[int]:

@@ -18,8 +18,8 @@ import wiring
 
 from launcher.environment import inherited
 from models.database import Database, NotDurable
-from tests.crash.conftest import free_port
 from tests.support.keeper import ROOT
+from tests.support.ports import free_port
 from tests.support.postgres import OwnServer
 
 NAME = "durable"

@@ -40,10 +40,11 @@ from models.call import turns
 from models.messages.tables import message
 from models.operations import leases
 from services.operations.leadership import DISPATCHER, SCHEDULER
-from tests.crash.conftest import Town, free_port
+from tests.crash.conftest import Town
 from tests.support import parts
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keeper import ROOT
+from tests.support.ports import free_port
 from tests.support.rows import doubles, rows_of, soon
 from tests.support.until import wait_for
 

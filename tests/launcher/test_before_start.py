@@ -25,6 +25,7 @@ from launcher.ports import HOST, check_port, check_ports, listens
 from launcher.redis_server import choose_redis, find_redis_server, socket_folder
 from launcher.start import folder_lock, lines_to_start, main
 from tests.support.keeper import ROOT
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def busy_port():
     """A port served as granian serves it: shared with whoever asks."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        server.bind((HOST, 0))
+        server.bind((HOST, free_port()))
         server.listen()
         yield server.getsockname()[1]
 
@@ -50,7 +51,7 @@ def test_a_busy_port_is_named_with_the_way_to_another(busy_port, setting):
 def test_a_free_port_passes_even_just_after_a_server_left_it():
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as granian does
-        server.bind((HOST, 0))
+        server.bind((HOST, free_port()))
         server.listen()
         port = server.getsockname()[1]
         with socket.create_connection((HOST, port)) as client:
@@ -72,17 +73,11 @@ def sip_settings(**given: object) -> sip.SipSettings:
     return sip.SipSettings(_env_file=None, **given)  # type: ignore[call-arg, arg-type]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def busy_udp_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as telephone:
         telephone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        telephone.bind((HOST, 0))
+        telephone.bind((HOST, free_port()))
         yield telephone.getsockname()[1]
 
 

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 from exchange.sip.parts import FRAME, RATE, Sound, pcm_of
 from simulator.ring.tones import tone
-from tests.sip.town import PATIENCE_S, eventually, free_port
+from tests.sip.town import PATIENCE_S, eventually
+from tests.support.ports import free_port
 
 MODULES = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 # Seconds that a telephone of a test can talk; its sound is a file.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import time
 import uuid
@@ -19,10 +18,11 @@ import config
 from exchange.sip import settings as sip
 from launcher import processes
 from launcher.environment import exports, inherited
-from launcher.ports import HOST, listens
+from launcher.ports import listens
 from launcher.processes import LAUNCH_ID
 from launcher.start import lines_to_start
 from launcher.supervisor import Supervisor
+from tests.support.ports import free_port
 
 PATIENCE_S = 60.0
 LINUX = sys.platform == "linux"
@@ -41,10 +41,7 @@ class Started:
     """The telephones as `make run` starts them, on a port of their own."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port = probe.getsockname()[1]
-        own = sip.SipSettings(_env_file=None, sip_port=port)  # type: ignore[call-arg]
+        own = sip.SipSettings(_env_file=None, sip_port=free_port())  # type: ignore[call-arg]
         self.plan = sip.read(own)
         self.launch_id = uuid.uuid4().hex
         # Nobody is at the simulator's port: telephones listen all the same.

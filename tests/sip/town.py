@@ -38,6 +38,7 @@ from simulator.ring.script import is_loud
 from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
+from tests.support.ports import free_port
 from tests.support.running_clock import RunningClock
 from wiring import make_app, make_call_back
 from wiring_parts import Parts, make_control
@@ -85,9 +86,8 @@ class Town:
 
     def opens_telephones(self, accounts: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """Start the telephones' process; `accounts` by name with what each is rung as."""
-        port = free_port()
-        first = free_port()
-        while not 1024 < first < 65000 or first <= port <= first + 199:
+        port, first = free_port(), free_port()
+        while first <= port <= first + 199:
             first = free_port()
         self.sip = ("127.0.0.1", port)
         environment = inherited() | {
@@ -260,17 +260,6 @@ def speaks(pcm: bytes) -> bool:
     """Whether so much speech is in these samples that no echo of what was before explains it."""
     frames = [pcm[at : at + 2 * FRAME] for at in range(0, len(pcm) - 2 * FRAME, 2 * FRAME)]
     return sum(map(is_loud, frames)) * FRAME_S > SPEECH_S
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
-            with suppress(OSError):
-                udp.bind(("127.0.0.1", port))
-                return port
 
 
 def eventually(condition: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:

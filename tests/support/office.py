@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import socket
 import threading
 
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from services.messages.deliver_message import DeliveryDependencies, deliver_mess
 from services.service import Service
 from simulator.app import create_app
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
+from tests.support.ports import free_port
 from tests.support.rows import clock_of
 from wiring_delivery import make_delivery_dependencies
 
@@ -106,9 +106,7 @@ def messenger_to(url: str) -> TwilioMessenger:
 @pytest.fixture
 def nobody_there() -> str:
     """The address of a server that is down."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @dataclass

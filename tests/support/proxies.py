@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply
 from tests.support import parts
 from tests.support.keeper import ROOT
+from tests.support.ports import free_port
 from tests.support.until import wait_for
 
 # The name in the files of deploy/, which is nobody's.
@@ -35,12 +36,6 @@ NAME = "allo.example.fr"
 PUBLIC = f"https://{NAME}"
 HERE = "127.0.0.1"
 DEPLOY = ROOT / "deploy"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HERE, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

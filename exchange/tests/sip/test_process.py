@@ -7,7 +7,6 @@ import math
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from exchange.sip import extra
 from exchange.sip.settings import DEVELOPMENT_PASSWORD
 from exchange.tests.sip.sip_client import SipClient
 from exchange.transport import HttpTransport
+from tests.support.ports import free_port
 
 # Never a measure: how long a test waits for what must come.
 PATIENCE_S = 60.0
@@ -106,12 +106,6 @@ class Town:
         self.news.put(self.told[-1])
         body = MENU if request.path == "/voice/incoming" else "<Response/>"
         return Response(body, content_type="text/xml")(environ, start_response)
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
