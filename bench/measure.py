@@ -7,6 +7,7 @@ import itertools
 import math
 import statistics
 import time
+import traceback
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -34,6 +35,7 @@ from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
 from exchange.transport import HttpTransport, Outgoing, Reply
 from launcher.ports import HOST
+from models.database import first_line
 
 # Three times what a run is expected to need: connections are not served alike, above all where
 # they wait for SQLite's one writer.
@@ -46,7 +48,9 @@ TRIAL_SECONDS = 3.0
 GUESS = {"turn_rate": 2500.0, "call_rate": 2000.0}
 HALF, QUARTER = 0.5, 0.25
 # Pairs of runs with and without screens, and their seconds.
-WATCHED_ROUNDS, WATCHED_SECONDS = 3, 4.0
+WATCHED_ROUNDS, WATCHED_SECONDS = 3, 8.0
+SERVICE = "wiring:create_server"
+FLOORS = {"floor_a": "bench.floors:serve_a", "floor_b": "bench.floors:serve_b"}
 # Boards beside the others on which is seen when they show something, and for how long.
 WATCHERS, WORK_SECONDS = 4, 25.0
 # Every part can be measured without the others: with the floors beside the service, with the
@@ -115,9 +119,13 @@ class PartTimes:
             for key, value in found.items():
                 self.say(f"{title}: {key} {value:g}")
             outcome.void += void
-        except (CannotMeasure, traffic.Astray) as problem:
-            outcome.void.append(f"{title}: {problem}")
-            self.say(f"void: {title}: {problem}")
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the parts that follow count
+            known = isinstance(problem, CannotMeasure | traffic.Astray)
+            told = str(problem) if known else f"{type(problem).__name__}: {first_line(problem)}"
+            outcome.void.append(f"{title}: {told}")
+            self.say(f"void: {title}: {told}")
+            if not known:
+                self.say(traceback.format_exc())
         finally:
             self.say(f"({title}: {time.monotonic() - began:.0f} s)")
 
@@ -177,14 +185,11 @@ def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, say: Say
     with ExitStack() as stack:
         counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
         servers.settle(url)
-        webs = {
-            name: stack.enter_context(servers.web(house, name, factory))
-            for name, factory in (
-                ("floor_a", "bench.floors:serve_a"),
-                ("floor_b", "bench.floors:serve_b"),
-                ("service", "wiring:create_server"),
-            )
-        }
+        webs = {"service": stack.enter_context(servers.web(house, "service", SERVICE))}
+        # They end before people work: each thread of theirs keeps a connection to the database.
+        below = stack.enter_context(ExitStack())
+        for name, factory in FLOORS.items():
+            webs[name] = below.enter_context(servers.web(house, name, factory))
         one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)
         one.trial()
         rounds = min(plan.rounds, visits.ROUNDS)
@@ -203,6 +208,7 @@ def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, say: Say
 
         if "calls" in plan.parts:
             weigh("web_worker_mib")
+        below.close()
         parts.run("work", kind, outcome, one.watched)
         if "work" in plan.parts:
             weigh("web_worker_mib_after_screens")
@@ -242,6 +248,8 @@ class _One:
         self._kind, self._webs, self._counts = house.kind, webs, counts
         self._plan, self._outcome, self._say = plan, outcome, say
         self._times_ms: list[float] = []
+        # Of workers' processor time, for each turn of the run that was last.
+        self._milliseconds = 0.0
         self._folder = house.folder
         self._house = house
         self._guess, self._trial = dict(GUESS), dict[str, float]()
@@ -311,26 +319,40 @@ class _One:
         return {}, []
 
     def _with_screens(self, file: Path) -> None:
-        """Lone turns with nobody at a screen, and with boards and desks that ask each second."""
-        alone, with_screens = list[float](), list[float]()
+        """What a lone turn costs with nobody at a screen, and with 70 that ask each second.
+
+        Turns come at half their rate: at the full one screens give way to callers, as they must.
+        """
+        ratios = list[float]()
         for number in range(min(self._plan.rounds, WATCHED_ROUNDS)):
             what = f"lone turns in round {number + 1}"
-            seconds = min(self._plan.seconds, WATCHED_SECONDS)
-            plain = self._counted(f"{what}, no screens", partial(self._turns, seconds))
-            looked_at = self._counted(f"{what}, screens", partial(self._looked_at, file, seconds))
+            plain = self._counted(f"{what}, no screens", self._half_of_turns)
+            alone = self._milliseconds
+            looked_at = self._counted(f"{what}, screens", partial(self._half_of_turns, file))
             # A pair counts or does not: what else the machine did is in both.
             if plain is not None and looked_at is not None:
-                alone.append(plain)
-                with_screens.append(looked_at)
-        if alone:
-            ratio = statistics.median(with_screens) / statistics.median(alone)
+                ratios.append(alone / self._milliseconds)
+        if ratios:
+            ratio = statistics.median(ratios)
             self._outcome.store[f"board_cost_ratio_{self._kind}"] = round(ratio, 3)
-            self._say(f"{self._kind}: lone turns with screens ÷ without: {ratio:.3f}")
+            self._say(f"{self._kind}: processor time of turns, without screens ÷ with: {ratio:.3f}")
 
-    def _looked_at(self, file: Path, seconds: float) -> Seen:
-        with screens.opened(self._webs["service"], file) as eyes:
-            seen, faults = self._turns(seconds)
-        return seen, faults + eyes[0].faults()
+    def _half_of_turns(self, file: Path | None = None) -> Seen:
+        """Lone turns at half their rate, and what workers needed for each; `file`: of screens."""
+        rate = self._full("turn_rate") * HALF
+        # Those calls begin at the full rate, so that no screen is open yet.
+        script = self._turn_script(math.ceil(rate * min(self._plan.seconds, WATCHED_SECONDS)))
+        web = self._webs["service"]
+        with ExitStack() as stack:
+            eyes = stack.enter_context(screens.opened(web, file)) if file else []
+            before = sum(map(servers.processor_seconds, web.workers()))
+            seen = load.replay(script, web.port, rate=rate)
+            spent = sum(map(servers.processor_seconds, web.workers())) - before
+        self._milliseconds = spent * 1000 / max(seen.answers, 1)
+        faults = [fault for one in eyes for fault in one.faults()]
+        if seen.rate < rate * KEPT_UP:
+            faults.append("the load could not be kept up")
+        return seen, faults
 
     def _at_work(self, file: Path, desks: Sequence[screens.Hired]) -> None:
         """The slowest of a hundred webhooks and acts, and boards, with a long line."""

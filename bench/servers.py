@@ -153,6 +153,13 @@ def resident_mib(pid: int) -> float:
     return 0.0
 
 
+def processor_seconds(pid: int) -> float:
+    """Return what a process has had of a core since it began, its threads together."""
+    # The name in brackets may have blanks in it; what follows it has not.
+    after_name = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Make SIGTERM and SIGHUP unwind the blocks, as Ctrl-C does."""

@@ -47,6 +47,8 @@ OF_A_WORKER: Final = 0.6
 ASSUMED_CPU: Final = 0.005
 # How long (seconds) a request of a running web session waits for its turn at the most.
 PATIENCE: Final = 1.0
+# So many requests of agents and others who work here may wait for their turn at once, besides.
+STAFF_PLACES: Final = 20
 # Web sessions that may begin at once, beyond what is carried; how slowly their cost is learnt.
 BEGIN_AT_ONCE: Final = 20
 _LEARNT: Final = 0.02
@@ -74,9 +76,13 @@ class LoadShedder:
         patience: float = PATIENCE,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`threads` work at once; `queue` more may wait for their turn, `patience` seconds each."""
+        """`threads` work at once; `queue` more may wait for their turn, `patience` seconds each.
+
+        So may as many of those who work here, and no more than `STAFF_PLACES`.
+        """
         self._threads = threads
         self._places, self._patience = queue, patience
+        self._staff_places = min(queue, STAFF_PLACES)
         self.ticks = ticks
         self.level = Level.NONE
         # Requests of running web sessions at once, by level; the others have one less.
@@ -84,8 +90,11 @@ class LoadShedder:
         self._web = 0
         self._others = 0
         self._spare = max(threads - 2, 1)
-        self._waiting = 0
-        self._counting = threading.Condition(threading.Lock())
+        self._waiting = self._staff_waiting = 0
+        counting = threading.Lock()
+        # On one lock: what running web sessions wait for, and those who work here.
+        self._counting = threading.Condition(counting)
+        self._staff_turn = threading.Condition(counting)
         # So many work at once, however many of the server's threads others have.
         self.turn = threading.Semaphore(threads)
         # Of each step: when it ended, how long it took.
@@ -139,8 +148,13 @@ class LoadShedder:
                 self._web += 1
             else:
                 # A thread that was woken in vain wakes the next one.
-                self._counting.notify()
+                self._wake()
             return found
+
+    def _wake(self) -> None:
+        """A thread is free: one of each kind looks whether it is for them."""
+        self._staff_turn.notify()
+        self._counting.notify()
 
     def _has_room(self, *, goes_on: bool) -> bool:
         most = self._most[self.level]
@@ -168,28 +182,40 @@ class LoadShedder:
             self._may_begin -= 1
         return True
 
-    def other_begins(self) -> bool:
+    def other_begins(self, *, waits: bool = False) -> bool:
         """As `web_begins`, for what is neither the telephone nor the public web; then `other_done`.
 
-        Two threads are always left to the telephone.
+        `waits`: somebody who works here clicked. They wait for their turn as running web sessions
+        do, in places of their own. Two threads are always left to the telephone.
         """
         with self._counting:
-            if self._web + self._others >= self._spare:
-                return False
+            # A screen that asks by itself does not pass somebody who clicked.
+            if not self._has_spare() or (self._staff_waiting and not waits):
+                if not waits or self._staff_waiting >= self._staff_places:
+                    return False
+                self._staff_waiting += 1
+                found = self._staff_turn.wait_for(self._has_spare, self._patience)
+                self._staff_waiting -= 1
+                if not found:
+                    self._wake()
+                    return False
             self._others += 1
         return True
+
+    def _has_spare(self) -> bool:
+        return self._web + self._others < self._spare
 
     def other_done(self, seconds: float) -> None:
         with self._counting:
             self._others -= 1
-            self._counting.notify()
+            self._wake()
         self._work.append((seconds, False))
 
     def web_done(self, seconds: float, cpu: float) -> None:
         """A web request was answered: after so many seconds, `cpu` of them on a processor."""
         with self._counting:
             self._web -= 1
-            self._counting.notify()
+            self._wake()
         self._work.append((seconds, False))
         self._web_cpu += _LEARNT * (max(cpu, 1e-4) - self._web_cpu)
         self._sums[1] += 1
@@ -204,12 +230,17 @@ class LoadShedder:
     @property
     def all_threads(self) -> int:
         """How many threads a worker needs: those that work, and those that wait for their turn."""
-        return self._threads + self._places
+        return self._threads + self._places + self._staff_places
 
     @property
     def waiting(self) -> int:
         """How many requests of running web sessions wait for their turn."""
         return self._waiting
+
+    @property
+    def staff_waiting(self) -> int:
+        """How many requests of people who work here do."""
+        return self._staff_waiting
 
     @property
     def slows_screens(self) -> bool:

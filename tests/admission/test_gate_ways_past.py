@@ -255,6 +255,26 @@ def test_whoever_watches_sees_us_when_it_is_hardest(opened: House):
     assert browser.get("/api/slots/$bulk-publish", base_url=BASE).status_code == 503
 
 
+def test_clicks_of_those_who_work_here_may_wait_and_screens_that_ask_may_not(
+    opened: House, monkeypatch: pytest.MonkeyPatch
+):
+    gate = gate_of(opened)
+    asked: dict[str, bool] = {}
+
+    def begins(*, waits: bool = False) -> bool:
+        asked[path] = waits
+        return False
+
+    monkeypatch.setattr(gate.load_shedder, "other_begins", begins)
+    browser = opened.app.test_client()
+    for path in ("/poste", "/connexion", "/supervision", "/centre", "/compte"):
+        assert browser.get(path, base_url=BASE).status_code == 503
+        assert asked[path], path
+    for path in ("/poste/etat", "/supervision/etat", "/centre/etat", "/api/slots/$bulk-publish"):
+        assert browser.get(path, base_url=BASE).status_code == 503
+        assert not asked[path], path
+
+
 def test_nobody_but_the_provider_tells_how_slow_the_telephone_is(opened: House):
     """A moment long ago, said by whoever asks, is no reason to turn calls away."""
     gate = gate_of(opened)

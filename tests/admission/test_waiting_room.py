@@ -368,6 +368,47 @@ def test_a_visit_that_has_begun_waits_for_its_turn():
     assert not load_shedder.web_begins(goes_on=False)
 
 
+def test_an_agent_who_clicks_waits_for_their_turn_and_a_screen_that_asks_does_not():
+    load_shedder = LoadShedder(3, queue=1, patience=60.0)
+    assert load_shedder.other_begins()
+    taken: list[bool] = []
+    click = threading.Thread(target=lambda: taken.append(load_shedder.other_begins(waits=True)))
+    click.start()
+    while load_shedder.staff_waiting == 0:
+        click.join(0.001)
+    # There is one place to wait in, and no screen waits.
+    assert not load_shedder.other_begins(waits=True)
+    assert not load_shedder.other_begins()
+    load_shedder.other_done(0.0)
+    click.join(30)
+    assert taken == [True]
+    assert load_shedder.staff_waiting == 0
+    # Two of the three threads are left to the telephone.
+    assert not load_shedder.other_begins()
+
+
+def test_an_agent_waits_for_the_thread_of_a_visit_too():
+    load_shedder = LoadShedder(3, queue=1, patience=60.0)
+    assert load_shedder.web_begins(goes_on=True)
+    taken: list[bool] = []
+    click = threading.Thread(target=lambda: taken.append(load_shedder.other_begins(waits=True)))
+    click.start()
+    while load_shedder.staff_waiting == 0:
+        click.join(0.001)
+    load_shedder.web_done(0.0, 0.0)
+    click.join(30)
+    assert taken == [True]
+
+
+def test_an_agent_who_waited_in_vain_leaves_the_place_to_others():
+    load_shedder = LoadShedder(3, queue=1, patience=0.0)
+    assert load_shedder.other_begins()
+    assert not load_shedder.other_begins(waits=True)
+    assert load_shedder.staff_waiting == 0
+    load_shedder.other_done(0.0)
+    assert load_shedder.other_begins(waits=True)
+
+
 def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to_others():
     load_shedder = LoadShedder(3, queue=1, patience=0.0)
     assert load_shedder.web_begins(goes_on=True)

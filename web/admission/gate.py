@@ -170,8 +170,10 @@ class Gate:
         finally:
             self._measuring.release()
 
-    def _other(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if not self.load_shedder.other_begins():
+    def _other(
+        self, path: str, environ: Environ, start_response: Any, *, waits: bool = False
+    ) -> Iterable[bytes]:
+        if not self.load_shedder.other_begins(waits=waits):
             self.tally.counts["given_way", "staff"] += 1
             return briefly(start_response, 1)
         with self.load_shedder.turn:
@@ -188,7 +190,8 @@ class Gate:
             if self._polls % ONE_IN:
                 self.tally.counts["given_way", "screen"] += 1
                 return briefly(start_response, SCREEN_SECONDS)
-        return self._other(path, environ, start_response)
+        # A screen asks again by itself; an agent who clicks would see an error.
+        return self._other(path, environ, start_response, waits=path not in _POLLS)
 
     # ------------------------------------------------------------ the web
 
