@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -403,11 +404,15 @@ class WorkdayHouse:
             self.seen.talks += self._counts
 
     async def _token(self, cookie: str) -> str:
-        _, _, page = await self._http.ask(get("/poste", cookie, accept="text/html"))
-        found = _CSRF.search(page)
-        if not found:
-            self._bad("a desk without a token")
-        return found.group(1) if found else ""
+        """Open the desk; where the house is too busy, again a second later, as an agent would."""
+        while True:
+            status, _, page = await self._http.ask(get("/poste", cookie, accept="text/html"))
+            if found := _CSRF.search(page):
+                return found.group(1)
+            if status != HTTPStatus.SERVICE_UNAVAILABLE:
+                self._bad(f"a desk without a token, {status}")
+                return ""
+            await asyncio.sleep(BOARD_EVERY)
 
     async def _state(self, cookie: str) -> dict[str, Any]:
         while True:

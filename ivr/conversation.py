@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flows.engine import PERSON_STEPS, advance
 from flows.session import Session
-from flows.speech import FAILED, RING, Heard, Input, Speech, TurnOutcome
+from flows.speech import FAILED, RING, Heard, Input, Speech, TurnOutcome, keys
 from flows.steps.common import offer_to_resume
 from flows.steps.line import LINE_STEPS, QUEUE, WITH_AGENT
 from ivr.caller import read_caller
@@ -70,6 +70,11 @@ class Conversation:
         """A new call, or a copy of its first webhook."""
         with Turn(self._store, call_id, 0) as turn:
             return self._ring(turn, caller)
+
+    def ring_for_person(self, call_id: str, caller: str) -> TurnAnswer:
+        """A new call whose caller has pressed 0 already, or a copy of that webhook."""
+        self.ring(call_id, caller)
+        return self.turn(call_id, 1, keys("0"), caller)
 
     def turn(self, call_id: str, number: int, heard: Input, caller: str) -> TurnAnswer:
         """Answer turn `number`: anew, or as it was answered before."""

@@ -1,8 +1,8 @@
 """The short answer that a new call gets when calls are more than can be answered.
 
 It does not use the store. When the first question could not be asked in time, the caller hears a
-sentence and a choice at once. Key 1: we ring back. Key 0: the call goes on, and can ask for a
-person. A caller who stays is asked again and again, and goes on like any call as soon as there is
+sentence and a choice at once. Key 1: we ring back. Key 0: the call goes on as if 0 had been pressed
+at its welcome. A caller who stays is asked again and again, and goes on like any call as soon as there is
 capacity. A call that has begun never comes here.
 """
 

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, abort, request
 from flows.speech import RETURNED, SILENCE, Input, keys, queued, spoken
 from ivr.answer import xml
 from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
-from ivr.crowded import Crowded
+from ivr.crowded import PERSON, Crowded
 from ivr.twiml import NEWEST, Addresses, apology, document
 from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
@@ -67,7 +67,12 @@ class _Edge:
     def crowded(self) -> Response:
         """A caller who got the short answer stayed on the line, or pressed a key."""
         short = self._crowd.again() if self._crowd else None
-        return xml(short) if short else self._answered(0, 0, self._conversation.ring)
+        if short:
+            return xml(short)
+        if request.form.get("Digits") == PERSON:
+            # They have asked for a person: the welcome would ask them again.
+            return self._answered(0, 0, self._conversation.ring_for_person)
+        return self._answered(0, 0, self._conversation.ring)
 
     def turn(self) -> Response:
         form, args = request.form, request.args

@@ -391,6 +391,15 @@ def test_screens_ask_less_often_and_steps_of_a_call_are_always_answered(open_hou
     assert [(one.number, one.reason) for one in open_house.promises()] == [
         ("+33698765432", "unfinished")
     ]
+    # Whoever asks for a person has asked: they come where 0 leads at any welcome.
+    asks = open_house.phone("+33622222222").dial()
+    assert any(CROWDED in one.text for one in asks.heard)
+    asks.press("0")
+    gate.load_shedder._refused = 0.0
+    at_ease = open_house.phone("+33633333333").dial()
+    at_ease.press("0")
+    assert asks.step == at_ease.step != "welcome"
+    gate.load_shedder._refused = 1.0
     # Whoever stays is greeted as soon as there is room.
     stays = open_house.phone("+33611111111").dial()
     gate.load_shedder._refused = 0.0
