@@ -2,8 +2,8 @@
 
 It does not use the store. When the first question could not be asked in time, the caller hears a
 sentence and a choice at once. Key 1: we ring back. Key 0: the call goes on as if 0 had been pressed
-at its welcome. A caller who stays is asked again and again, and goes on like any call as soon as there is
-capacity. A call that has begun never comes here.
+at its welcome. A caller who stays is asked again and again, and goes on like any call as soon as
+there is capacity. A call that has begun never comes here.
 """
 
 from __future__ import annotations
