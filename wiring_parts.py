@@ -21,7 +21,7 @@ from jobs.queues import RedisWakeUp, redis_problem
 from jobs.tasks import Ports
 from models.all_tables import metadata
 from models.crypto import Vault
-from models.database import STORE_ERRORS, Database
+from models.database import POOL_SIZE, STORE_ERRORS, Database
 from models.replica import Replica
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
@@ -34,6 +34,9 @@ from services.service import Service
 from services.short_links import Links
 from services.store import HoldShares, PaceLimits, ReachLimits, Store
 from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
+
+# Threads of a web worker beside those that answer requests, each with a statement now and then.
+BESIDE_THREADS = 6
 
 log = structlog.get_logger()
 
@@ -55,6 +58,7 @@ def make_parts(settings: config.Settings) -> Parts:
     replica = settings.replica_database_url
     database = Database(
         settings.database_url,
+        pool_size=max(POOL_SIZE, settings.web_threads + BESIDE_THREADS),
         durable=settings.environment == "production",
         replica=Replica(replica) if replica else None,
     )

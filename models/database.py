@@ -37,8 +37,9 @@ SQLITE_BUSY_TIMEOUT_MS = 5000
 # Of the file, for each connection (KiB): a web worker has a dozen of them, and the system keeps
 # what is read often anyway. SQLite's own is 2000.
 SQLITE_CACHE_KIB = 512
-# At least as many as a web worker has threads.
-POOL_SIZE = 16
+# At least as many as a web worker has threads; half as many come on top for transactions. Five
+# processes must fit into the hundred that PostgreSQL admits by itself.
+POOL_SIZE = 12
 # What a webhook's statement may take (milliseconds).
 STATEMENT_TIMEOUT_MS = 4000
 # In the address of a database: that a pooler is in between, which gives each transaction another
@@ -177,6 +178,8 @@ class Database:
         }
         self._autocommit: Engine = create_engine(parsed, **options)
         self.engines = (self.engine, self._autocommit)
+        # All that this process may have at once.
+        self.most_connections = pool_size + max(pool_size // 2, 1)
         self._is_closed = False
         # By thread: what it has at the moment.
         self._taken: dict[int, Connection | None] = {}

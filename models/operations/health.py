@@ -49,6 +49,30 @@ def has_time_limit(connection: Connection) -> bool:
 
 
 @dataclass(frozen=True)
+class Connections:
+    """How many the server admits from roles such as ours, and how many there are of anybody."""
+
+    admitted: int
+    taken: int
+
+
+def connections(connection: Connection) -> Connections | None:
+    """Of the whole server, whichever database they are to; None on SQLite, which counts none."""
+    if connection.dialect.name == "sqlite":
+        return None
+    # Some are kept for superusers, and from version 16 on for a role of one's own.
+    admitted, taken = connection.execute(
+        text(
+            "SELECT current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int"
+            " - coalesce(current_setting('reserved_connections', true), '0')::int,"
+            " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"
+        )
+    ).one()
+    return Connections(admitted, taken)
+
+
+@dataclass(frozen=True)
 class ToGive:
     """Whether there is a centre whose places are ours to give, and whether it has slots ahead."""
 

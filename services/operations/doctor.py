@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from models.database import STORE_ERRORS, Connection, NotDurable, first_line, lacks_right
 from models.migrations import schema as schemas
 from models.operations import grants, health
-from models.operations.health import ToGive
+from models.operations.health import Connections, ToGive
 from services.campaign.campaign import Campaign
 from services.operations import restore, standbys
 from services.operations.check_keys import WrongKeys, check_keys
@@ -42,6 +42,11 @@ DISK_WARNING: Final = 1024**3
 DISK_BAD: Final = 100 * 1024**2
 # Seconds that /readyz goes on with what was found.
 KEPT: Final = 5.0
+# The share of a server's connections that may be taken.
+FULL: Final = 0.8
+_CONNECTIONS: Final = (
+    "raise max_connections of the server, or put a pooler in front (deploy/pgbouncer.ini)"
+)
 _GRANT: Final = "run flask db grant ROLE as the owner of the tables, after each flask migrate"
 
 
@@ -153,6 +158,24 @@ def time_limit(*, has_one: bool) -> Finding:
         "the database ends no statement that takes too long",
         "behind a pooler the role has the limit: flask db grant ROLE",
     )
+
+
+def connections(found: Connections | None, ours: int) -> Finding:
+    """`ours`: how many all processes that run may open; 0 where a pooler shares them out."""
+    if found is None:
+        return good("the database is a file, and counts no connections")
+    if found.taken > FULL * found.admitted:
+        return warning(
+            f"{found.taken} of the {found.admitted} connections that the database admits are taken",
+            _CONNECTIONS,
+        )
+    if ours > found.admitted:
+        return warning(
+            f"the processes that run may open {ours} connections, and the database admits"
+            f" {found.admitted}",
+            _CONNECTIONS,
+        )
+    return good(f"{found.taken} of {found.admitted} connections of the database are taken")
 
 
 def redis(problem: str) -> Finding:
@@ -328,6 +351,12 @@ def checks(around: Around) -> list[Check]:
         lacking = grants.missing(connection, around.tables)
         return rights(lacking, grants.owned(connection), production=around.production)
 
+    def connections_of_all() -> Finding:
+        running = sum(kind.running for kind in all_kinds(store))
+        with database.statement() as connection:
+            found = health.connections(connection)
+        return connections(found, 0 if database.is_pooled else running * database.most_connections)
+
     def of_process(name: str) -> Callable[[], Finding]:
         return lambda: process(name, _age_of(store, name))
 
@@ -360,6 +389,7 @@ def checks(around: Around) -> list[Check]:
             Check(f"disk {folder.name}", machine, _disk(folder, around.free))
             for folder in around.folders
         ),
+        Check("connections", service, connections_of_all, tables),
         Check("redis", service, lambda: redis(around.redis())),
         *(
             Check(name, service, of_process(name), (*tables, "keys"))

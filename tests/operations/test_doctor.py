@@ -20,7 +20,7 @@ from models.all_tables import metadata
 from models.crypto import Vault
 from models.migrations import schema as schemas
 from models.migrations.runner import newest
-from models.operations.health import ToGive
+from models.operations.health import Connections, ToGive
 from services.operations import doctor
 from services.operations.check_keys import check_keys
 from services.operations.doctor import Around, Check, Finding, Level, Remembered, Whose
@@ -334,6 +334,10 @@ def test_whoever_asks_while_another_looks_is_told_what_was_known():
             "lacks INSERT on call and 1 more",
         ),
         (doctor.time_limit(has_one=False), Level.WARNING, "ends no statement"),
+        (doctor.connections(None, 90), Level.GOOD, "the database is a file"),
+        (doctor.connections(Connections(97, 40), 90), Level.GOOD, "40 of 97 connections"),
+        (doctor.connections(Connections(97, 78), 90), Level.WARNING, "78 of the 97 connections"),
+        (doctor.connections(Connections(97, 40), 98), Level.WARNING, "may open 98 connections"),
         (doctor.redis("TimeoutError"), Level.WARNING, "Redis does not answer (TimeoutError)"),
         (doctor.process(DISPATCHER, 2 * SECOND), Level.GOOD, "gave a sign 2 s ago"),
         (doctor.process(DISPATCHER, None), Level.BAD, "the dispatcher never gave a sign"),
@@ -451,16 +455,16 @@ def test_the_doctor_finds_all_well(well: House):
 def test_the_doctor_says_what_to_do_and_ends_with_1(well: House):
     done = runs(well, free=lambda _: 0, provider=lambda: "it says 20003")
     assert done.exit_code == 1
-    assert "bad      disk var    0 MiB are free for var" in done.output
+    assert "bad      disk var     0 MiB are free for var" in done.output
     assert "-> make room, or move it to a larger disk" in done.output
     assert "the provider was asked in vain: it says 20003" in done.output
-    assert "2 of 16 are not well" in done.output
+    assert "2 of 17 are not well" in done.output
 
 
 def test_a_warning_is_not_well_for_an_operator(well: House):
     done = runs(well, redis=lambda: "ConnectionError")
     assert done.exit_code == 1
-    assert "warning  redis       Redis does not answer" in done.output
+    assert "warning  redis        Redis does not answer" in done.output
 
 
 def test_an_empty_store_leaves_the_rest_unseen(tmp_path: Path):
