@@ -295,6 +295,7 @@ def create_server() -> WholeRequests:
         app.wsgi_app,
         gate.load_shedder.all_threads,
         gate.at_once,
+        steps=gate.load_shedder.threads,
         draining=app.extensions["allo_draining"],
     )
 

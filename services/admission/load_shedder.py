@@ -228,6 +228,11 @@ class LoadShedder:
     # What other code asks
 
     @property
+    def threads(self) -> int:
+        """How many work at once."""
+        return self._threads
+
+    @property
     def all_threads(self) -> int:
         """How many threads a worker needs: those that work, and those that wait for their turn."""
         return self._threads + self._places + self._staff_places

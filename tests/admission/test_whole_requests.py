@@ -212,3 +212,40 @@ def test_what_needs_no_thread_is_answered_at_once():
     assert sent(Client([]), scope, at_once=at_once).body == b"MainThread"
     other = json.loads(sent(Client([]), Scope(Headers(), method="GET"), at_once=at_once).body)
     assert other["thread"].startswith("answers-")
+
+
+def test_steps_of_calls_wait_without_a_thread_and_hold_up_no_page():
+    inside, most, named = [0], [0], set[str]()
+    counting, both_are_in, leave = threading.Lock(), threading.Event(), threading.Event()
+
+    def slow(environ: Environ, start_response: Any) -> list[bytes]:
+        named.add(threading.current_thread().name)
+        if environ["PATH_INFO"].startswith("/voice/"):
+            with counting:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                if inside[0] == 2:
+                    both_are_in.set()
+            leave.wait(30)
+            with counting:
+                inside[0] -= 1
+        else:
+            both_are_in.wait(30)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    async def serve() -> list[Client]:
+        requests = WholeRequests(slow, 20, steps=2)
+        requests.__rsgi_init__(asyncio.get_running_loop())
+        calls = [posted(b"", content_length="0") for _ in range(12)]
+        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in calls]
+        page, scope = Client([]), Scope(Headers(), method="GET", path="/rendez-vous")
+        await requests.__rsgi__(scope, page)
+        leave.set()
+        await asyncio.gather(*running)
+        return [page, *(one for one, _scope in calls)]
+
+    assert [one.status for one in asyncio.run(serve())] == [200] * 13
+    assert most == [2]
+    # One for the page, and two for all calls.
+    assert len(named) == 3

@@ -5,6 +5,9 @@ rest, costs a little memory for `BODY_SECONDS` and is then closed, and no thread
 application behind is WSGI and answers in threads of ours. The server itself closes a connection
 whose headers do not come (`--http1-header-read-timeout` of the Procfiles).
 
+A thread costs a quarter of a MiB once it has worked, so one more is begun only when all that there
+are have work. The telephone's steps wait for their turn here, and not each in a thread of its own.
+
 An answer longer than `IN_MEMORY` is written to a file first, which the server then sends by itself:
 a client that reads slowly holds no thread either.
 """
@@ -40,6 +43,8 @@ NAMED_SECONDS: Final = 60.0
 _PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
 # After these answers what the client still sends is not read.
 _CLOSE: Final[Headers] = [_PLAIN, ("Cache-Control", "no-store"), ("Connection", "close")]
+# Webhooks of the telephone and of texts.
+_STEPS: Final = ("/voice/", "/sms/")
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 _FIXED: Final[Environ] = {
     "SCRIPT_NAME": "",
@@ -72,7 +77,7 @@ class _Request(NamedTuple):
 
 
 class WholeRequests:
-    """One for each web worker: `app` answers in `threads` threads.
+    """One for each web worker: `app` answers in up to `threads` threads, `steps` of calls at once.
 
     `at_once` answers what needs neither a thread nor the store, or returns None; it is called by
     the event loop and may not wait.
@@ -84,10 +89,14 @@ class WholeRequests:
         threads: int,
         at_once: Callable[[Environ, Any], Iterable[bytes] | None] = lambda *_: None,
         *,
+        steps: int = 0,
         seconds: float = BODY_SECONDS,
         draining: Draining | None = None,
     ) -> None:
         self._app, self._threads, self._at_once = app, threads, at_once
+        self._turns = asyncio.Semaphore(steps or threads)
+        # Of the event loop alone: threads that there are, and requests that they have.
+        self._begun = self._busy = 0
         self._seconds = seconds
         self._draining = draining or Draining(0)
         self._read: SimpleQueue[_Request] = SimpleQueue()
@@ -96,10 +105,6 @@ class WholeRequests:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._draining.listen(loop)
-        for number in range(self._threads):
-            threading.Thread(
-                target=self._work, args=(loop,), name=f"answers-{number}", daemon=True
-            ).start()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         method = scope.method
@@ -119,7 +124,22 @@ class WholeRequests:
                 headers = self._closing(said[1])
                 protocol.response_bytes(int(said[0][:3]), headers, b"".join(chunks))
                 return
-        answered = asyncio.get_running_loop().create_future()
+        if scope.path.startswith(_STEPS):
+            async with self._turns:
+                await self._hand_over(environ, protocol)
+        else:
+            await self._hand_over(environ, protocol)
+
+    async def _hand_over(self, environ: Environ, protocol: Any) -> None:
+        """Let a thread answer, a new one where all of them have work."""
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+        self._busy += 1
+        if self._begun < min(self._busy, self._threads):
+            self._begun += 1
+            threading.Thread(
+                target=self._work, args=(loop,), name=f"answers-{self._begun}", daemon=True
+            ).start()
         self._read.put(_Request(environ, protocol, answered))
         await answered
 
@@ -159,7 +179,13 @@ class WholeRequests:
                 log.error("request not answered", error=type(error).__name__)
                 protocol.response_str(500, _CLOSE, "\n")
             finally:
-                loop.call_soon_threadsafe(_done, answered)
+                loop.call_soon_threadsafe(self._done, answered)
+
+    def _done(self, answered: asyncio.Future[None]) -> None:
+        self._busy -= 1
+        # The loop may have given up the request while a thread answered.
+        if not answered.done():
+            answered.set_result(None)
 
     def _closing(self, headers: Headers) -> Headers:
         """These headers; where this worker goes, the client is not to use the connection again."""
@@ -248,12 +274,6 @@ def _noted(said: list[Any]) -> Callable[..., None]:
         said[:] = status, headers
 
     return start_response
-
-
-def _done(answered: asyncio.Future[None]) -> None:
-    # The loop may have given up the request while a thread answered.
-    if not answered.done():
-        answered.set_result(None)
 
 
 def _remove(path: Path) -> None:
