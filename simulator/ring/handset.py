@@ -261,7 +261,9 @@ class Handset(asyncio.DatagramProtocol):
     async def register(self, expires: int = 300) -> int:
         """Register, or with 0 no longer be registered; returns the status of the last answer."""
         answer = await self._proved(lambda: self._registers(expires))
-        return answer.status_code
+        # Without the extra its library is not there, and mypy does not know what it answers.
+        status: int = answer.status_code
+        return status
 
     async def call(
         self,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -13,6 +16,7 @@ from exchange.sip import extra
 from launcher.environment import inherited
 from tests.support import checks, parts, quick
 from tests.support.keeper import ROOT
+from tests.support.until import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -138,15 +142,16 @@ def test_the_quick_tests_need_nothing_and_say_in_one_line_what_is_not_here(monke
     without_the_extra(monkeypatch)
     without(monkeypatch, "chromium")
     monkeypatch.setattr(parts, "CHROMIUM", ("chromium",))
-    ran: list[list[str]] = []
+    ran: dict[str, list[str]] = {}
 
-    def run(command: list[str]) -> bool:
-        ran.append(command)
-        return True
+    def shown(run: checks.Run, name: str, command: list[str]) -> None:
+        ran[name] = command
 
-    monkeypatch.setattr(checks, "run", run)
+    monkeypatch.setattr(checks.Run, "shown", shown)
+    monkeypatch.setattr(checks.Run, "kept", lambda run, stages: ran.update(stages))
     assert checks.main(["--quick"]) == 0
-    assert "--quick" in ran[-1]
+    assert "--quick" in ran["pytest"]
+    assert set(ran) == {"ruff check", "ruff format", "mypy", "import rules", "pytest"}
     first, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith("Not here, and not needed for the quick tests: A browser, The extra")
 
@@ -172,3 +177,69 @@ def test_what_took_long_is_left_out_until_a_run_finds_it_quick():
     # A run without it says nothing of it; one with it does.
     assert quick.still_slow(slow, {"b": 3.0}) == {"a", "b"}
     assert quick.still_slow({"a", "b"}, {"a": 0.2}) == {"b"}
+
+
+def python(text: str) -> list[str]:
+    return [sys.executable, "-S", "-c", text]
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """Stages in place of the real ones, and no handlers for the signals of this process."""
+    monkeypatch.setattr(checks.signal, "signal", lambda *_: None)
+
+    def stages(**commands: list[str]) -> None:
+        monkeypatch.setattr(checks, "stages", lambda _arguments: commands)
+
+    return stages
+
+
+def test_a_stage_that_fails_does_not_stop_the_others(given, capsys):
+    given(mypy=python("print('wrong'); exit(1)"), rules=python("print('kept')"), pytest=python(""))
+    assert checks.main([]) == 1
+    out = capsys.readouterr().out
+    assert "== mypy\nwrong\n" in out
+    assert "== rules\nkept\n" in out
+    assert [line[:6] for line in out.splitlines() if line.endswith(" s)")].count("FAILED") == 1
+
+
+def test_all_went_well_and_each_is_named_at_the_end(given, capsys):
+    given(mypy=python(""), pytest=python(""))
+    assert checks.main([]) == 0
+    ends = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert sorted(ends) == [["ok", "mypy"], ["ok", "pytest"]]
+
+
+def test_the_tests_need_not_wait_for_the_other_checks(given, tmp_path):
+    # Whoever opens an end of it waits until another opens the other.
+    meeting = tmp_path / "meeting"
+    os.mkfifo(meeting)
+    reads, writes = (python(f"open({str(meeting)!r}, {mode!r})") for mode in "rw")
+    given(mypy=reads, pytest=writes)
+    assert checks.main([]) == 0
+
+
+def test_a_signal_ends_what_runs_and_nothing_more_begins(given, tmp_path):
+    run = checks.Run()
+    waits = python("import signal; signal.pause()")
+    begun = tmp_path / "begun"
+    later = python(f"open({str(begun)!r}, 'w')")
+    others = threading.Thread(target=run.kept, args=({"mypy": waits, "rules": later},))
+    tests = threading.Thread(target=run.shown, args=("pytest", waits))
+    others.start()
+    tests.start()
+    wait_for(lambda: len(run._running) == 2, "both have begun")
+    with pytest.raises(SystemExit) as ended:
+        run.ends(signal.SIGTERM)
+    others.join()
+    tests.join()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not begun.exists()
+    assert set(run.results) == {"mypy", "pytest"}
+    assert not any(went_well for went_well, _ in run.results.values())
+
+
+def test_what_is_compiled_is_kept_whatever_the_machine_says(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert "PYTHONDONTWRITEBYTECODE" not in checks.environment()
+    assert checks.environment()["PATH"]
