@@ -26,7 +26,7 @@ from typing import Any
 from babel.dates import format_date, format_datetime, format_time
 from babel.units import format_unit
 
-from prompts.reading_time import BETWEEN_GROUPS
+from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses
 from prompts.voices import CARDINAL, DATE, DIGITS, Voice, voice
 
 FOLDER = Path(__file__).resolve().parent
@@ -267,6 +267,14 @@ class Catalogue:
     def speaker(self) -> Voice:
         """The voice, with what it takes. Raises UnknownVoice."""
         return voice(self.voice)
+
+    def pace(self, *, slow: bool) -> VoicePauses:
+        """How its voice speaks, for `reading_time.seconds`; `slow`: to whoever pressed 8."""
+        if not slow:
+            return NORMAL
+        if self.slow_rate == FULL_RATE or not self.speaker.slows:
+            return SLOW
+        return replace(SLOW, rate=self.slow_rate / FULL_RATE)
 
     def text_parts(self, key: str) -> tuple[Part, ...]:
         """What `text` would fill in. Raises NoSuchSentence."""

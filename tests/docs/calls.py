@@ -23,7 +23,7 @@ from babel import Locale
 from flows.speech import Line, Speech, TurnOutcome
 from models.migrations.runner import upgrade
 from prompts.catalogue import PAUSE, load
-from prompts.reading_time import NORMAL, SLOW, VoicePauses, seconds
+from prompts.reading_time import VoicePauses, seconds
 from tests.calls import recorded
 from tests.support.keeper import ROOT
 
@@ -104,7 +104,7 @@ def heard(turns: list[Turn]) -> Heard:
 
 
 def _speaks(call: Heard, speech: Speech) -> None:
-    pace = SLOW if speech.slow else NORMAL
+    pace = load(speech.language).pace(slow=speech.slow)
     begins, so_far = call.spoken, ""
     for language, run in groupby(speech.lines, lambda line: line.language or speech.language):
         said = [_words(line, language, slow=speech.slow) for line in run]

@@ -164,6 +164,8 @@ def test_a_voice_is_slowed_only_where_its_language_says_so():
     assert "prosody" not in rendered(speaking("Un. | Deux."), slow=True)
     said = speaking("Un. | Le {day:date}.", slow_rate=90)
     assert "prosody" not in rendered(said, day=BORN)
+    assert said.pace(slow=True).rate == 0.9
+    assert speaking("Un.").pace(slow=True) == SLOW
     slowly = heard(said, slow=True, day=BORN)
     assert [(p.text, p.rate) for p in slowly.pieces if p.text] == [
         ("Un.", 0.9),
