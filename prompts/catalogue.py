@@ -27,7 +27,7 @@ from babel.dates import format_date, format_datetime, format_time
 from babel.units import format_unit
 
 from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses
-from prompts.voices import CARDINAL, DATE, DIGITS, Voice, voice
+from prompts.voices import CARDINAL, DATE, DIGITS, UnknownVoice, Voice, voice
 
 FOLDER = Path(__file__).resolve().parent
 # What a call begins in; the other languages have all that it has.
@@ -265,8 +265,11 @@ class Catalogue:
 
     @cached_property
     def speaker(self) -> Voice:
-        """The voice, with what it takes. Raises UnknownVoice."""
-        return voice(self.voice)
+        """The voice, with what it takes; of one that is not known here, nothing."""
+        try:
+            return voice(self.voice)
+        except UnknownVoice:
+            return Voice(self.voice)
 
     def pace(self, *, slow: bool) -> VoicePauses:
         """How its voice speaks, for `reading_time.seconds`; `slow`: to whoever pressed 8."""

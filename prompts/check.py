@@ -219,7 +219,7 @@ class _Language:
         yield from self._of_recordings()
 
     def _of_rate(self) -> Iterator[Problem]:
-        rate = self.catalogue.slow_rate
+        rate: object = self.source["language"].get("slow_rate", FULL_RATE)
         if not isinstance(rate, int) or not SLOWEST_RATE <= rate <= FULL_RATE:
             what = f"write percent from {SLOWEST_RATE} to {FULL_RATE}, which is the voice's own"
             yield self.problem("language.slow_rate", what)
