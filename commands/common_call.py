@@ -19,7 +19,7 @@ from flows.verification.rehearsal import (
 )
 from flows.world import Rules
 from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, read
-from prompts.reading_time import NORMAL, SLOW, VoicePauses, seconds
+from prompts.reading_time import NORMAL, VoicePauses, seconds
 
 # The bars: one person, two appointments.
 MOST_ANSWERS = 10
@@ -109,7 +109,7 @@ def common_call(
     )
     session = replace(ringing(), language=language, slow=slow)
     path = common_path(session, world)
-    pace = SLOW if slow else NORMAL
+    pace = catalogues[language].pace(slow=slow)
     return CommonCall(
         answers=sum(exchange.heard.kind is Heard.KEYS for exchange in path),
         turns=tuple(_turn(exchange, catalogues, language, pace) for exchange in path),
@@ -123,7 +123,7 @@ def _turn(
     until_offer = None
     for line in exchange.speech.lines:
         catalogue = catalogues[line.language or language]
-        whole, until = _read(line, catalogue, slow=pace is SLOW)
+        whole, until = _read(line, catalogue, slow=pace is not NORMAL)
         if until and until_offer is None:
             until_offer = seconds(PAUSE.join([*spoken, until]), pace)
         spoken.append(whole)

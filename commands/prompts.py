@@ -17,7 +17,7 @@ from prompts.catalogue import (
     read,
 )
 from prompts.check import check, long_of, longest
-from prompts.reading_time import NORMAL, SLOW, seconds
+from prompts.reading_time import NORMAL, seconds
 
 _MINUTE = 60
 
@@ -110,7 +110,7 @@ def told(catalogue: Catalogue) -> str:
     )
     return (
         f"{catalogue.language}.toml: right: {len(catalogue.keys)} sentences in {wordings} wordings,"
-        f" {len(catalogue.texts)} texts, {recorded} recordings"
+        f" {len(catalogue.texts)} texts, {recorded} recordings; the voice is {catalogue.voice}"
     )
 
 
@@ -125,7 +125,8 @@ def table(catalogue: Catalogue) -> Iterator[str]:
                 catalogue.say(said, longest(catalogue.parts(said, number)), number)
                 for said in (key, catalogue.short(key))
             )
-            yield f"  {seconds(normal):6.1f} s ({seconds(slow, SLOW):5.1f})  {key}[{number}]"
+            slower = seconds(slow, catalogue.pace(slow=True))
+            yield f"  {seconds(normal):6.1f} s ({slower:5.1f})  {key}[{number}]"
 
 
 def script_of(catalogue: Catalogue) -> Iterator[str]:

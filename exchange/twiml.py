@@ -5,9 +5,13 @@ import re
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+
+from babel.dates import format_date, format_skeleton
 
 SCHEMA_FILE = Path(__file__).parent / "twiml_schema.json"
 SCHEMA: dict[str, Any] = json.loads(SCHEMA_FILE.read_text("utf-8"))
@@ -30,6 +34,17 @@ WRONG_CONTENT_TYPE = 12300
 TOO_LARGE = 11750
 EMPTY_SAY = 13520
 SAY_TOO_LONG = 13521
+# Twilio's "invalid text": what a voice's maker refuses is told so.
+VOICE_REFUSES = EMPTY_SAY
+
+BASIC_VOICES = frozenset({"man", "woman", "alice"})
+LETTER_BY_LETTER = frozenset({"characters", "spell-out"})
+# Values of interpret-as that Google does not have.
+GOOGLE_SAYS_NOT = frozenset({"address", "digits", "number"})
+DATE_FORMATS = frozenset({"mdy", "dmy", "ymd", "md", "dm", "ym", "my", "d", "m", "y", "yyyymmdd"})
+TELEPHONE_LANGUAGES = frozenset({"en", "es", "fr", "pt", "de", "it", "ja", "ru"})
+# Of <prosody rate>, in hundredths of a voice's own.
+SLOWEST_RATE, FASTEST_RATE = 0.2, 2.0
 
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 BREAK_STRENGTHS_MS = {
@@ -125,7 +140,8 @@ def _element(node: ET.Element) -> Verb:
 def _say(node: ET.Element, attributes: dict[str, str]) -> Verb:
     for inner in node:
         _element(inner)
-    voiced = list(_voiced(node, Piece()))
+    _refuse_for_voice(node, attributes.get("voice", ""), attributes.get("language", ""))
+    voiced = list(_voiced(node, Piece(), attributes.get("language", "")))
     text = _folded("".join(piece.text for piece in voiced))
     if not any(character.isalnum() for character in text):
         raise TwimlError(EMPTY_SAY, "<Say> has no text")
@@ -137,7 +153,85 @@ def _say(node: ET.Element, attributes: dict[str, str]) -> Verb:
     # loop="0" means for ever, which only a hang-up ends; once is what a caller needs to hear.
     loops = max(1, int(attributes.get("loop", "1")))
     seconds = loops * (len(text) / CHARACTERS_PER_SECOND + breaks_s)
-    return Verb("Say", attributes, text, (), seconds, _pieces(voiced))
+    aloud = _voiced(node, Piece(), attributes.get("language", ""), aloud=True)
+    return Verb("Say", attributes, text, (), seconds, _pieces(aloud))
+
+
+# What each family of voices does not take, by its maker's published tables; an empty name is the
+# account's own voice, of which nothing is known. Amazon refuses the whole text; letters one by one
+# it has the standard voice say in the midst of a call, which is a fault in a document as well.
+def _refuse_for_voice(node: ET.Element, voice: str, language: str) -> None:
+    tags = [inner for inner in node.iter() if inner is not node]
+    if tags and (voice in BASIC_VOICES or "-Chirp" in voice):
+        raise TwimlError(VOICE_REFUSES, f"{voice} takes no SSML, and there is a <{tags[0].tag}>")
+    is_polly = voice.startswith("Polly.")
+    modern = is_polly and voice.endswith(("-Neural", "-Generative"))
+    for tag in tags:
+        what = f"<{tag.tag}> {dict(tag.attrib)}"
+        if modern and (tag.tag == "emphasis" or "pitch" in tag.attrib):
+            raise TwimlError(VOICE_REFUSES, f"{voice} does not take {what}")
+        if voice.endswith("-Neural") and tag.attrib.get("interpret-as") in LETTER_BY_LETTER:
+            raise TwimlError(VOICE_REFUSES, f"{voice} is replaced by another voice for {what}")
+        if tag.tag == "prosody" and not _is_prosody(tag.attrib):
+            raise TwimlError(VOICE_REFUSES, f"no voice takes {what}")
+        if tag.tag == "say-as" and not _is_say_as(tag, voice, language):
+            raise TwimlError(VOICE_REFUSES, f"{voice or 'a voice'} cannot say {what} {tag.text!r}")
+
+
+def _is_prosody(attributes: Mapping[str, str]) -> bool:
+    rate = attributes.get("rate")
+    if rate is None or rate in RATES:
+        return bool(attributes)
+    return rate.endswith("%") and SLOWEST_RATE <= _rate(rate) <= FASTEST_RATE
+
+
+def _is_say_as(tag: ET.Element, voice: str, language: str) -> bool:
+    how, text = tag.attrib.get("interpret-as"), (tag.text or "").strip()
+    if how is None or not text:
+        return False
+    if voice.startswith("Google.") and how in GOOGLE_SAYS_NOT:
+        return False
+    if how == "date":
+        pattern = tag.attrib.get("format", "")
+        whole = re.fullmatch(r"[0-9?]{8}", text) is not None
+        return whole or (pattern in DATE_FORMATS and _date_of(text, pattern) is not None)
+    if how in {"digits", "cardinal", "number", "ordinal"}:
+        return re.fullmatch(r"[0-9][0-9 ,.]*", text) is not None
+    return how != "telephone" or language.partition("-")[0] in TELEPHONE_LANGUAGES
+
+
+def _date_of(text: str, pattern: str) -> date | None:
+    """A date as its format has it; what the format leaves out is that of a leap year's first day.
+
+    None for what is no date.
+    """
+    numbers = re.split(r"[-/. ]", text)
+    if len(numbers) != len(pattern) or not all(number.isdecimal() for number in numbers):
+        return None
+    told = {"y": 2000, "m": 1, "d": 1} | dict(zip(pattern, map(int, numbers), strict=True))
+    try:
+        return date(told["y"], told["m"], told["d"])
+    except ValueError:
+        return None
+
+
+@lru_cache(1024)
+def _date_in_words(text: str, pattern: str, language: str) -> str:
+    """A date as the voice of a language says it; what is left as it is where it is not known how.
+
+    The first of a month has an ordinal in French.
+    """
+    day = _date_of(text, pattern)
+    locale = (language or "en-US").replace("-", "_")
+    if day is None or pattern not in {"dmy", "mdy", "ymd", "dm", "md"}:
+        return text
+    if "y" in pattern:
+        words = format_date(day, "long", locale=locale)
+    else:
+        words = format_skeleton("MMMMd", day, locale=locale)
+    if locale.startswith("fr") and day.day == 1:
+        words = re.sub(r"^1(?=\s)", "1er", words)
+    return words
 
 
 def _pieces(voiced: Iterable[Piece]) -> tuple[Piece, ...]:
@@ -157,12 +251,18 @@ def _folded(text: str) -> str:
     return re.sub(r"\s+([.,])", r"\1", " ".join(text.split()))
 
 
-def _voiced(node: ET.Element, voice: Piece) -> Iterator[Piece]:
+def _voiced(
+    node: ET.Element, voice: Piece, language: str, *, aloud: bool = False
+) -> Iterator[Piece]:
+    """What is heard of a node. `aloud`: with digits apart where the voice says them one by one."""
     if node.tag == "break":
         yield Piece(" ", pause_s=_break_ms(node.attrib) / 1000)
         return
     if node.tag == "sub":
         yield replace(voice, text=node.attrib.get("alias", node.text or ""))
+        return
+    if node.tag == "say-as":
+        yield replace(voice, text=_said_as(node, voice.language or language, aloud=aloud))
         return
     if node.tag == "prosody":
         voice = replace(voice, rate=voice.rate * _rate(node.attrib.get("rate", "")))
@@ -171,9 +271,18 @@ def _voiced(node: ET.Element, voice: Piece) -> Iterator[Piece]:
     apart = " " if node.tag in {"p", "s"} else ""
     yield replace(voice, text=apart + (node.text or ""))
     for inner in node:
-        yield from _voiced(inner, voice)
+        yield from _voiced(inner, voice, language, aloud=aloud)
         yield replace(voice, text=inner.tail or "")
     yield replace(voice, text=apart)
+
+
+def _said_as(node: ET.Element, language: str, *, aloud: bool) -> str:
+    text, how = node.text or "", node.attrib.get("interpret-as")
+    if how == "date":
+        return _date_in_words(text.strip(), node.attrib.get("format", ""), language)
+    if how == "digits" and aloud:
+        return " ".join(text.replace(" ", ""))
+    return text
 
 
 def _rate(value: str) -> float:

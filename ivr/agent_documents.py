@@ -22,7 +22,10 @@ _EVENTS = "start end join leave mute hold"
 def press_one(catalogue: Catalogue, addresses: Addresses, leg_id: str) -> str:
     """Ask for a key on a telephone that was picked up: a voice box presses none."""
     action = addresses.at(f"/voice/agent-accept?leg={leg_id}")
-    asked = (sentence(catalogue, "agent_press_1", wording) for wording in range(_WORDINGS))
+    asked = (
+        sentence(catalogue, "agent_press_1", wording, addresses=addresses)
+        for wording in range(_WORDINGS)
+    )
     return document(*(one_key(action, _KEY_SECONDS, said) for said in asked), Hangup())
 
 
@@ -49,10 +52,11 @@ def into_conference(
         status_callback_method="POST",
         status_callback_event=_EVENTS,
     )
-    first = [sentence(catalogue, said)] if said and catalogue else []
+    first = [sentence(catalogue, said, addresses=addresses)] if said and catalogue else []
     return document(*first, dial)
 
 
-def on_hold(catalogue: Catalogue, music: str) -> str:
-    """A caller on hold: a sentence, then music (an absolute URL) for as long as it takes."""
-    return document(sentence(catalogue, "call_on_hold"), Play(music, loop=0))
+def on_hold(catalogue: Catalogue, addresses: Addresses) -> str:
+    """A caller on hold: a sentence, then music for as long as it takes."""
+    said = sentence(catalogue, "call_on_hold", addresses=addresses)
+    return document(said, Play(addresses.music, loop=0))

@@ -104,7 +104,7 @@ class _Lines:
         """A leg of ours is answered: by a browser, an agent's own telephone, or a third person."""
         leg = connect_agent.picked_up(self._store, _id("leg"), request.form["CallSid"])
         if leg is None:
-            return told_and_over(load(LANGUAGE), "agent_gone")
+            return told_and_over(load(LANGUAGE), "agent_gone", self._addresses)
         # In a browser the agent has clicked; a third person rung from outside is not asked for a
         # key.
         if leg.staff_id is None or leg.to.startswith(_BROWSER):
@@ -117,14 +117,18 @@ class _Lines:
         if request.form.get("Digits") != _ACCEPTS:
             return documents.press_one(load(LANGUAGE), self._addresses, leg_id)
         leg = connect_agent.picked_up(self._store, leg_id, request.form["CallSid"])
-        return self._enters(leg) if leg else told_and_over(load(LANGUAGE), "agent_gone")
+        return (
+            self._enters(leg)
+            if leg
+            else told_and_over(load(LANGUAGE), "agent_gone", self._addresses)
+        )
 
     def _enters(self, leg: Leg) -> str:
         call_id = request.form["CallSid"]
         entering = connect_agent.enters(self._store, leg.id, call_id, self._bring, self._dial)
         log.info("line enters", kind=leg.kind, call=call_id, enters=entering is not None)
         if entering is None:
-            return told_and_over(load(LANGUAGE), "agent_gone")
+            return told_and_over(load(LANGUAGE), "agent_gone", self._addresses)
         said = "third_called" if leg.kind == "third" and leg.staff_id is None else ""
         catalogue = load(entering.language if said else LANGUAGE)
         return documents.into_conference(
@@ -168,7 +172,7 @@ class _Lines:
         """What a caller on hold hears."""
         language = request.args.get("language", "")
         spoken = language if language in _SPOKEN else LANGUAGE
-        return documents.on_hold(load(spoken), self._addresses.music)
+        return documents.on_hold(load(spoken), self._addresses)
 
 
 def _id(name: str) -> str:

@@ -87,7 +87,9 @@ class _Lines:
             session = self._call_back.rung(connection, self._store, try_id, call_id)
         if session is None:
             # Rung twice for one promise, or for one that is over by now.
-            return TurnAnswer(told_and_over(load(LANGUAGE), "callback_over"), "", "over")
+            return TurnAnswer(
+                told_and_over(load(LANGUAGE), "callback_over", self._addresses), "", "over"
+            )
         return self._conversation.rung(call_id, session)
 
     def status(self) -> Response:

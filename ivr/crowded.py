@@ -80,4 +80,4 @@ class Crowded:
             log.error("promise not stored", error=type(error).__name__)
             return None
         PROMISES.inc()
-        return told_and_over(load(LANGUAGE), "crowded_promised")
+        return told_and_over(load(LANGUAGE), "crowded_promised", self._addresses)

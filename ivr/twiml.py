@@ -26,6 +26,7 @@ from twilio.twiml.voice_response import (
 )
 
 from flows.speech import Line, Listen, Speech
+from ivr.ssml import Spoken, marked_up
 from prompts import reading_time
 from prompts.catalogue import PAUSE, Catalogue, Part, load
 from prompts.reading_time import VoicePauses, pieces
@@ -144,19 +145,36 @@ def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_numb
     """The document for one turn; it always says what happens on silence."""
     shape = tuple((line.key, line.wording, line.language) for line in speech.lines)
     to = _Elsewhere(speech.dial, speech.queue, bool(speech.conference), speech.keeps)
-    pieces = _form(shape, speech.listen, speech.slow, to, catalogue, addresses)
+    form = _form(shape, speech.listen, speech.slow, to, catalogue, addresses)
+    pace = (SLOW if speech.slow else NORMAL).voice
+    return _filled(form, speech.lines, catalogue, pace, str(next_number), speech.conference)
+
+
+def _filled(  # noqa: PLR0917
+    form: Iterable[str | _Blank],
+    lines: Sequence[Line],
+    catalogue: Catalogue,
+    pace: VoicePauses,
+    number: str = "",
+    conference: str = "",
+) -> str:
+    """A form with the values of one caller in its blanks."""
     filled = []
-    for piece in pieces:
+    for piece in form:
         if isinstance(piece, str):
             filled.append(piece)
         elif piece is _NUMBER:
-            filled.append(str(next_number))
+            filled.append(number)
         elif piece is _CONFERENCE:
-            filled.append(escape(speech.conference))
+            filled.append(escape(conference))
         else:
-            line = speech.lines[piece.line]
+            line = lines[piece.line]
             said_in = load(line.language) if line.language else catalogue
-            filled.append(escape(said_in.spoken(piece.part, line.values)))
+            if piece.part.format in said_in.marked_formats:
+                said = said_in.marked(piece.part, line.values)
+                filled.append(marked_up(said, said_in.speaker, pace))
+            else:
+                filled.append(escape(said_in.spoken(piece.part, line.values)))
     return "".join(filled)
 
 
@@ -196,28 +214,39 @@ def _form(  # noqa: PLR0917 (the key of the cache)
 
     Made by the provider's library once for each sentence or combination of sentences.
     """
-    blanks: list[_Blank] = []
-
-    def blank(number: int, part: Part) -> str:
-        blanks.append(_Blank(number, part))
-        return _MARK.format(len(blanks) - 1)
-
+    blanks = _Blanks()
     lines = [Line(key, wording=wording, language=language) for key, wording, language in shape]
-    says = _says(lines, catalogue, addresses, blank, slow=slow)
+    says = _says(lines, catalogue, addresses, blanks.mark, slow=slow)
     if listen is None:
         made = document(*says, *_connected(to, catalogue, addresses, slow=slow))
     else:
         silence = Redirect(addresses.turn(_MARK.format(_NEXT), "silent"), method="POST")
         made = document(_question(says, listen, catalogue, addresses, slow=slow), silence)
-    found: list[str | _Blank] = []
-    # The marks of blanks and of the number of the next turn are all that is split off.
-    for position, piece in enumerate(_MARKS.split(made)):
-        if position % 2 == 0:
-            found.append(piece)
-        else:
-            number = int(piece)
-            found.append(_OURS[number] if number in _OURS else blanks[number])
-    return tuple(found)
+    return blanks.form(made)
+
+
+class _Blanks:
+    """The blanks of a document that is being made, each with a mark in its text."""
+
+    def __init__(self) -> None:
+        self._blanks: list[_Blank] = []
+
+    def mark(self, number: int, part: Part) -> str:
+        """What stands in the text for the value of a part of the line of this number."""
+        self._blanks.append(_Blank(number, part))
+        return _MARK.format(len(self._blanks) - 1)
+
+    def form(self, made: str) -> tuple[str | _Blank, ...]:
+        """The document as text and blanks."""
+        found: list[str | _Blank] = []
+        # The marks of blanks and of the number of the next turn are all that is split off.
+        for position, piece in enumerate(_MARKS.split(made)):
+            if position % 2 == 0:
+                found.append(piece)
+            else:
+                number = int(piece)
+                found.append(_OURS[number] if number in _OURS else self._blanks[number])
+        return tuple(found)
 
 
 def _question(
@@ -293,28 +322,37 @@ def waiting_document(
 
     Without an offer no key is taken.
     """
-    heard = _says_to(now, addresses, lines)
     goes_on = Redirect(addresses.at(f"/voice/wait?{then.query}"), method="POST")
-    if offers is None:
-        return document(*heard, *([Play(addresses.music)] if music else []), goes_on)
-    heard += _says_to(now, addresses, [offers])
-    action = addresses.at(f"/voice/wait-key?{now.query}")
-    return document(one_key(action, 1, *heard, Play(addresses.music)), goes_on)
+    told = [*lines, *([offers] if offers else [])]
+
+    def verbs(heard: Sequence[TwiML]) -> list[TwiML]:
+        if offers is None:
+            return [*heard, *([Play(addresses.music)] if music else []), goes_on]
+        action = addresses.at(f"/voice/wait-key?{now.query}")
+        return [one_key(action, 1, *heard, Play(addresses.music)), goes_on]
+
+    return _said_to(now, addresses, told, verbs)
 
 
 def out_of_the_queue(now: QueueListener, addresses: Addresses, lines: Sequence[Line]) -> str:
     """The call leaves the queue, after these lines; the turn behind it says what comes."""
-    return document(*_says_to(now, addresses, lines), Leave())
+    return _said_to(now, addresses, lines, lambda heard: [*heard, Leave()])
 
 
-def _says_to(now: QueueListener, addresses: Addresses, lines: Sequence[Line]) -> list[Say | Play]:
-    """Lines with their values, as they are said to one caller alone."""
-    catalogue = load(now.language)
+def _said_to(
+    now: QueueListener,
+    addresses: Addresses,
+    lines: Sequence[Line],
+    verbs: Callable[[Sequence[TwiML]], list[TwiML]],
+) -> str:
+    """A document of lines with their values, for one caller in the queue alone.
 
-    def value(number: int, part: Part) -> str:
-        return catalogue.spoken(part, lines[number].values)
-
-    return _says(lines, catalogue, addresses, value, slow=now.slow)
+    `verbs` gives what the provider does, of what is said.
+    """
+    catalogue, blanks = load(now.language), _Blanks()
+    heard = _says(lines, catalogue, addresses, blanks.mark, slow=now.slow)
+    form = blanks.form(document(*verbs(heard)))
+    return _filled(form, lines, catalogue, (SLOW if now.slow else NORMAL).voice)
 
 
 def _ears(listen: Listen, pace: SpeechRate) -> dict[str, Any]:
@@ -368,7 +406,7 @@ def crowded(catalogue: Catalogue, addresses: Addresses, tries: int, *, may_ring:
     key = "crowded" if may_ring else "crowded_withheld"
     if tries:
         key = "crowded_still" if may_ring else "crowded_withheld_still"
-    said = sentence(catalogue, key)
+    said = sentence(catalogue, key, addresses=addresses)
     waits = [said, Pause(length=CROWDED_SECONDS)]
     if may_ring:
         waits = [one_key(then, CROWDED_SECONDS, said)]
@@ -385,9 +423,9 @@ def elsewhere(catalogue: Catalogue, addresses: Addresses) -> str:
     return document(said, Pause(length=ELSEWHERE_PAUSE), back)
 
 
-def told_and_over(catalogue: Catalogue, key: str) -> str:
-    """One sentence without values, and the call is over."""
-    return document(sentence(catalogue, key), Hangup())
+def told_and_over(catalogue: Catalogue, key: str, addresses: Addresses | None = None) -> str:
+    """One sentence without values, and the call is over; see `sentence` for `addresses`."""
+    return document(sentence(catalogue, key, addresses=addresses), Hangup())
 
 
 def document(*verbs: TwiML) -> str:
@@ -413,9 +451,18 @@ def one_key(action: str, seconds: int, *heard: TwiML) -> Gather:
     return gather
 
 
-def sentence(catalogue: Catalogue, key: str, wording: int = 0) -> Say:
-    """One sentence without values, the same for all callers."""
-    return _say(catalogue, [catalogue.say(key, {}, wording)], NORMAL)
+def sentence(
+    catalogue: Catalogue, key: str, wording: int = 0, *, addresses: Addresses | None = None
+) -> Say | Play:
+    """One sentence without values, the same for all callers.
+
+    By its recording where there is one, and by the voice without `addresses`: when this service
+    fails, nothing can be fetched from it.
+    """
+    recording = addresses and catalogue.recording(key, wording)
+    if addresses and recording:
+        return Play(addresses.recording(recording))
+    return _say(catalogue, [catalogue.say(key, {}, wording)])
 
 
 def _says(
@@ -437,21 +484,35 @@ def _says(
         for take in said_in.takes(key, line.wording):
             filled = (part.text + (value(number, part) if part.name else "") for part in take.parts)
             said.append((said_in, take.recording, "".join(filled)))
+    runs = [(one, [text for *_, text in run]) for one, run in groupby(said, lambda one: one[:2])]
     spoken: list[Say | Play] = []
-    for (said_in, recording), run in groupby(said, lambda one: one[:2]):
+    for place, ((said_in, recording), texts) in enumerate(runs):
         if recording:
-            spoken.append(Play(addresses.recording(recording)))
-        else:
-            texts = [text for *_, text in run]
-            spoken.append(_say(said_in, texts, SLOW if slow else NORMAL))
+            spoken += [Play(addresses.recording(recording))] * len(texts)
+            continue
+        # Between a voice and a recording there is the pause that stands between two pieces.
+        after = place > 0 and runs[place - 1][0][1] is not None
+        before = place + 1 < len(runs) and runs[place + 1][0][1] is not None
+        spoken.append(_say(said_in, texts, slow=slow, after=after, before=before))
     return spoken
 
 
-def _say(catalogue: Catalogue, sentences: list[str], pace: SpeechRate) -> Say:
-    say = Say(language=catalogue.voice_language, voice=catalogue.voice)
-    for position, piece in enumerate(pieces(PAUSE.join(sentences), pace.voice)):
-        if position:
-            say.break_(time=f"{pace.voice.pause * 1000:.0f}ms")
+def _say(
+    catalogue: Catalogue,
+    sentences: list[str],
+    *,
+    slow: bool = False,
+    after: bool = False,
+    before: bool = False,
+) -> Say:
+    """`after` and `before` a recording there is a pause."""
+    pace = (SLOW if slow else NORMAL).voice
+    spoken = Spoken(catalogue, pace, slow=slow)
+    for position, piece in enumerate(pieces(PAUSE.join(sentences), pace)):
+        if position or after:
+            spoken.pause(pace.pause)
         # A space on both sides: what a machine reads as text must not run together.
-        say.append(f" {piece} ")
-    return say
+        spoken.words(f" {piece} ")
+    if before:
+        spoken.pause(pace.pause)
+    return spoken.done()

@@ -4,6 +4,9 @@ A template names its values with a format, as in `{start:day_hour}`; the formats
 how a date, a number or a distance is spoken in that language (Babel knows the calendars, the units
 and their plurals). A language is a file of this folder: docs/adding.md has the recipe.
 
+How a voice is told to say a value (its digits one by one, a date as a date, a pause between two
+pairs) goes with its format, never with a sentence: see `Catalogue.marked`.
+
 A line can be replaced by a recording that lies in `audio/<language>/`: see `Catalogue.takes`.
 """
 
@@ -23,6 +26,9 @@ from typing import Any
 from babel.dates import format_date, format_datetime, format_time
 from babel.units import format_unit
 
+from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses
+from prompts.voices import CARDINAL, DATE, DIGITS, UnknownVoice, Voice, voice
+
 FOLDER = Path(__file__).resolve().parent
 # What a call begins in; the other languages have all that it has.
 COUNTRY_LANGUAGE = "fr"
@@ -36,6 +42,8 @@ JOINED = "joined"
 SHORT = "short"
 # What the provider plays.
 AUDIO_KINDS = (".mp3", ".wav")
+# How fast a voice speaks by itself, in percent.
+FULL_RATE = 100
 
 
 class NoSuchSentence(KeyError):
@@ -49,6 +57,28 @@ class Part:
     text: str
     name: str = ""
     format: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """Words of a value, and how a voice is told to say them.
+
+    `how` is "digits" (one by one), "cardinal" (one number), "date", `GROUP` for what stands between
+    two groups of digits, or empty: as they are written. A date has its `figures` and their
+    `pattern`, as SSML wants them ("12-03-1942", "dmy"); the words are what a voice says of them.
+    """
+
+    words: str
+    how: str = ""
+    figures: str = ""
+    pattern: str = ""
+
+
+# Between two groups of digits: a pause for whoever writes.
+GROUP = "group"
+_BETWEEN = Said(", ", GROUP)
+# Digits of a sentence itself: a group that begins with 0, or the place between two groups.
+_DICTATED = re.compile(rf"(?<![0-9:])(?P<group>0[0-9]+)|{BETWEEN_GROUPS.pattern}")
 
 
 @dataclass(frozen=True)
@@ -81,6 +111,8 @@ class Catalogue:
         self.locale: str = source["language"]["locale"]
         self.voice_language: str = source["language"]["voice_language"]
         self.voice: str = source["language"]["voice"]
+        # How fast the voice speaks to whoever pressed 8, in percent.
+        self.slow_rate: int = source["language"].get("slow_rate", FULL_RATE)
         # What callers say in this language: flows.understanding makes use of it.
         self.heard: Mapping[str, Any] = source.get("heard", {})
         self._formats: Mapping[str, str] = source["formats"]
@@ -109,6 +141,14 @@ class Catalogue:
             "at": lambda town: self._with_name("at", town),
             "near": lambda town: self._with_name("near", town),
         }
+        marked_day_hour = lru_cache(4096)(self._marked_day_hour)
+        self._marked: dict[str, Callable[[Any], tuple[Said, ...]]] = {
+            "date": self._marked_date,
+            "day_hour": lambda moment: marked_day_hour(_local(moment)),
+            "digits": lambda digits: (Said(spaced(digits), DIGITS),),
+            "pairs": self._marked_twos,
+            "number": lambda number: self._marked_twos(national(number)),
+        }
 
     @property
     def keys(self) -> frozenset[str]:
@@ -123,6 +163,11 @@ class Catalogue:
     def formats(self) -> frozenset[str]:
         """How a value can be said; the empty name says it as it is."""
         return frozenset(self._spoken)
+
+    @cached_property
+    def marked_formats(self) -> frozenset[str]:
+        """The formats of which a voice must be told how to say them."""
+        return frozenset(self._marked)
 
     @property
     def texts(self) -> frozenset[str]:
@@ -210,6 +255,30 @@ class Catalogue:
         """The value of a part, as it is said. Raises KeyError when it is missing."""
         return self._spoken[part.format](values[part.name])
 
+    def marked(self, part: Part, values: Mapping[str, Any]) -> tuple[Said, ...]:
+        """The same words as `spoken`, each with how a voice is told to say it.
+
+        Of the formats in `marked_formats`; a value in another is said as it is written. Raises
+        KeyError.
+        """
+        return self._marked[part.format](values[part.name])
+
+    @cached_property
+    def speaker(self) -> Voice:
+        """The voice, with what it takes; of one that is not known here, nothing."""
+        try:
+            return voice(self.voice)
+        except UnknownVoice:
+            return Voice(self.voice)
+
+    def pace(self, *, slow: bool) -> VoicePauses:
+        """How its voice speaks, for `reading_time.seconds`; `slow`: to whoever pressed 8."""
+        if not slow:
+            return NORMAL
+        if self.slow_rate == FULL_RATE or not self.speaker.slows:
+            return SLOW
+        return replace(SLOW, rate=self.slow_rate / FULL_RATE)
+
     def text_parts(self, key: str) -> tuple[Part, ...]:
         """What `text` would fill in. Raises NoSuchSentence."""
         try:
@@ -248,6 +317,43 @@ class Catalogue:
         day = format_date(moment, self._formats[pattern], locale=self.locale)
         return self._formats["day_hour"].format(day=day, hour=self._hour(moment))
 
+    def _marked_date(self, day: date) -> tuple[Said, ...]:
+        if self._is_special("date", "first_of_month", day):
+            return (Said(self._date(day)),)
+        return (Said(self._date(day), DATE, f"{day:%d-%m-%Y}", "dmy"),)
+
+    def _is_special(self, usual: str, first: str, day: date) -> bool:
+        """Whether the language says this day in a way of its own ("1er"), which its words tell."""
+        return day.day == 1 and self._formats[usual] != self._formats[first]
+
+    def _marked_day_hour(self, moment: datetime) -> tuple[Said, ...]:
+        said: list[Said] = []
+        for part in _parse(self._formats["day_hour"]):
+            if part.text:
+                said.append(Said(part.text))
+            if part.name == "hour":
+                said.append(Said(self._hour(moment)))
+            elif part.name:
+                said += self._marked_day(moment)
+        return tuple(said)
+
+    def _marked_day(self, moment: datetime) -> Iterator[Said]:
+        """A weekday as a word, and the day of its month as a date, in the language's order."""
+        pattern = "first_day" if moment.day == 1 else "day"
+        words = format_date(moment, self._formats[pattern], locale=self.locale)
+        if self._is_special("day", "first_day", moment):
+            yield Said(words)
+            return
+        weekday = format_date(moment, "EEEE", locale=self.locale)
+        before, named, after = words.partition(weekday)
+        for piece in (before, named, after):
+            if piece == named or not piece.strip():
+                yield Said(piece)
+                continue
+            day = piece.strip()
+            lead, _, rest = piece.partition(day)
+            yield from (Said(lead), Said(day, DATE, f"{moment:%d-%m}", "dm"), Said(rest))
+
     def _hour(self, moment: datetime) -> str:
         pattern = "hour_minutes" if moment.minute else "hour"
         if moment.hour == NOON and not moment.minute and "noon" in self._formats:
@@ -263,9 +369,21 @@ class Catalogue:
 
     def _in_twos(self, digits: str) -> str:
         """Digits as they are dictated, by twos: "45, 21", or "4 5, 2 1"."""
+        return ", ".join(self._twos(digits))
+
+    def _twos(self, digits: str) -> Iterator[str]:
         pair = self._formats["pair"]
-        twos = (digits[i : i + 2] for i in range(0, len(digits), 2))
-        return ", ".join(pair.format(first=two[0], second=two[1:]).strip() for two in twos)
+        for two in (digits[i : i + 2] for i in range(0, len(digits), 2)):
+            yield pair.format(first=two[0], second=two[1:]).strip()
+
+    def _marked_twos(self, digits: str) -> tuple[Said, ...]:
+        """By twos: "45" is one number where the language says so; "06" is two digits in each."""
+        said: list[Said] = []
+        for two in self._twos(digits):
+            # Not the 6 that a voice may make of it.
+            apart = two.startswith("0") or not two.isdecimal()
+            said += (_BETWEEN, Said(two, DIGITS if apart else CARDINAL))
+        return tuple(said[1:])
 
     def _weeks(self, days: tuple[int, int], unit: Callable[[int, str], str]) -> str:
         """From so many days to so many: in weeks where both are whole ones."""
@@ -301,6 +419,18 @@ def _local(moment: datetime) -> datetime:
 def spaced(digits: str) -> str:
     """One digit after the other, for a voice that would read a number."""
     return " ".join(digits)
+
+
+def dictated(text: str) -> Iterator[Said]:
+    """A sentence's own words; digits that it dictates ("05, 03, 1940") are marked as those are."""
+    begin = 0
+    for found in _DICTATED.finditer(text):
+        if found.start() > begin:
+            yield Said(text[begin : found.start()])
+        yield Said(found[0], DIGITS) if found["group"] else _BETWEEN
+        begin = found.end()
+    if begin < len(text):
+        yield Said(text[begin:])
 
 
 def in_twos(digits: str) -> str:

@@ -21,11 +21,13 @@ import gsm0338
 
 from babel import Locale, UnknownLocaleError
 
+from prompts import recorded
 from prompts.catalogue import (
     AUDIO,
     AUDIO_KINDS,
     COUNTRY_LANGUAGE,
     FOLDER,
+    FULL_RATE,
     JOINED,
     PAUSE,
     SHORT,
@@ -36,6 +38,7 @@ from prompts.catalogue import (
     read,
 )
 from prompts.reading_time import words
+from prompts.voices import misfit
 
 MOST_WORDS = 20  # in a sentence
 # In a sentence of [say.short], for callers who need more time. A language whose days and hours take
@@ -54,6 +57,8 @@ COMMON_TEXT = re.compile(r"confirmation")
 FORBIDDEN = re.compile(
     r"internet|\b(web)?sites?\b|\bweb\b|\bonline\b|maintenance|\bwww\b", re.IGNORECASE
 )
+# Angle brackets would be read aloud; formats carry what a voice must know.
+MARK_UP = re.compile(r"</?[a-z][^>]*>", re.IGNORECASE)
 # Texts must not ask for a reply: the sender is a name, without a number to reply to.
 ANSWER = re.compile(
     r"r[ée]pond[es]|\breply\b|\brespond\b|renvoyez|\btext (us|back)\b", re.IGNORECASE
@@ -68,6 +73,8 @@ HEALTH = re.compile(
 TABLES = ("language", "formats", "say", "text")
 MAY_HAVE = frozenset({*TABLES, "heard", "fewer"})
 LANGUAGE_ENTRIES = ("locale", "voice_language", "voice", "press", "star", "hash")
+# Percent of a voice's own rate: below this it drawls.
+SLOWEST_RATE = 80
 # In a language's [formats] where it needs them.
 FORMATS_AT_WILL = frozenset({"noon", JOINED})
 
@@ -148,7 +155,16 @@ def check(folder: Path = FOLDER) -> list[Problem]:
             reference = language
         else:
             problems += language.compared(reference)
-    return problems
+    return problems + list(_of_no_language(folder, found))
+
+
+def _of_no_language(folder: Path, found: Sequence[str]) -> Iterator[Problem]:
+    """Recordings of a language that there is not."""
+    for file in sorted((folder / AUDIO).glob("*/*")):
+        language = file.parent.name
+        if language not in found and language not in recorded.NO_LANGUAGES:
+            where = f"{AUDIO}/{language}/{file.name}"
+            yield Problem(f"{language}.toml", where, "there is no such language; take it out")
 
 
 class _Unreadable(Exception):
@@ -182,6 +198,8 @@ class _Language:
                 f"language.locale: Babel knows no {source['language']['locale']!r};"
                 ' write one such as "fr" or "en_GB"'
             ) from None
+        if wrong := misfit(source["language"]["voice"], source["language"]["voice_language"]):
+            raise _Unreadable(f"language.voice: {wrong}")
         _shape(source)
         return cls(path, source, read(path))
 
@@ -193,11 +211,21 @@ class _Language:
     def problems(self) -> Iterator[Problem]:
         for table in self.source.keys() - MAY_HAVE:
             yield self.problem("", f"nobody reads the table [{table}]; take it out")
+        yield from self._of_rate()
         for key in self.catalogue.spoken_keys:
             yield from self._of_sentence(key)
         for key in sorted(self.catalogue.texts):
             yield from self._of_text(key)
         yield from self._of_recordings()
+
+    def _of_rate(self) -> Iterator[Problem]:
+        rate: object = self.source["language"].get("slow_rate", FULL_RATE)
+        if not isinstance(rate, int) or not SLOWEST_RATE <= rate <= FULL_RATE:
+            what = f"write percent from {SLOWEST_RATE} to {FULL_RATE}, which is the voice's own"
+            yield self.problem("language.slow_rate", what)
+        elif rate != FULL_RATE and not self.catalogue.speaker.slows:
+            what = f"{self.catalogue.voice} cannot be slowed; take it out, or take another voice"
+            yield self.problem("language.slow_rate", what)
 
     def _of_sentence(self, key: str) -> Iterator[Problem]:
         said = []
@@ -221,7 +249,7 @@ class _Language:
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 yield self.problem(where, f"it cannot be filled in: {error}")
                 continue
-            for what in self._of_wording(key, marked):
+            for what in (*self._of_wording(key, marked), *self._of_voice(marked)):
                 yield self.problem(where, what)
             if long:
                 for what in self._shorter(key, number):
@@ -291,6 +319,13 @@ class _Language:
         if is_menu and not asked_for and told[0] != PERSON_KEY:
             yield f"key {told[0]} is told first; the person (key 0) comes first in every menu"
 
+    def _of_voice(self, marked: str) -> Iterator[str]:
+        most = self.catalogue.speaker.most_characters
+        if len(marked) > most:
+            yield f"{len(marked)} letters; {self.catalogue.voice} says {most}: shorten it"
+        if MARK_UP.search(marked):
+            yield "a sentence has no mark-up; a value's format and | say how it is spoken"
+
     def choices(self, text: str) -> list[str]:
         """The keys that a text offers and that mean something else at other questions."""
         return [key for key in self.options(text) if key not in EVERYWHERE]
@@ -348,19 +383,29 @@ class _Language:
             yield self.problem(where, f"{length} letters; two parts hold {TWO_PARTS}: shorten it")
 
     def _of_recordings(self) -> Iterator[Problem]:
-        folder = self.path.parent / AUDIO / self.path.stem
         names = {
             take.name
             for key in self.catalogue.keys
             for number in range(self.catalogue.wordings(key))
             for take in self.catalogue.takes(key, number)
         }
-        for file in sorted(folder.glob("*")):
+        folder = self.path.parent / AUDIO / self.path.stem
+        files = sorted(folder.glob("*"))
+        for file in files:
             where = f"{AUDIO}/{self.path.stem}/{file.name}"
+            key = file.stem.split(".part", maxsplit=1)[0]
             if file.suffix not in AUDIO_KINDS:
                 yield self.problem(where, f"it cannot be played; use {' or '.join(AUDIO_KINDS)}")
             elif file.stem not in names:
                 what = "no line is called so; `flask prompts script` prints the names there are"
+                yield self.problem(where, what)
+            elif key.startswith(recorded.BY_VOICE):
+                what = "the voice says this when this service fails; it could not be fetched"
+                yield self.problem(where, what)
+            elif wrong := recorded.unplayable(file):
+                yield self.problem(where, wrong)
+            elif file.with_suffix(AUDIO_KINDS[0]) in files and file.suffix != AUDIO_KINDS[0]:
+                what = f"{file.stem}{AUDIO_KINDS[0]} is played instead; keep one of the two"
                 yield self.problem(where, what)
 
     # ------------------------------------------------------------ beside French

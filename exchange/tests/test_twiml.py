@@ -66,6 +66,68 @@ def test_refuses(body, content_type, code):
     assert caught.value.code == code, caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("voice", "words"),
+    [
+        ("Polly.Lea-Neural", "<emphasis>a</emphasis>"),
+        ("Polly.Lea-Neural", '<prosody pitch="high">a</prosody>'),
+        ("Polly.Lea-Neural", '<prosody rate="90%"><emphasis>a</emphasis></prosody>'),
+        ("Polly.Lea-Neural", '<say-as interpret-as="characters">a</say-as>'),
+        ("Polly.Lea-Neural", '<say-as interpret-as="spell-out">a</say-as>'),
+        ("Polly.Lea-Generative", '<emphasis level="strong">a</emphasis>'),
+        ("Google.fr-FR-Chirp3-HD-Kore", 'a<break time="1s"/>'),
+        ("Google.fr-FR-Neural2-A", '<say-as interpret-as="digits">12</say-as>'),
+        ("woman", "<p>a</p>"),
+        ("Polly.Lea", "<prosody>a</prosody>"),
+        ("Polly.Lea", '<prosody rate="10%">a</prosody>'),
+        ("Polly.Lea", '<prosody rate="250%">a</prosody>'),
+        ("Polly.Lea", '<prosody rate="slower">a</prosody>'),
+        ("Polly.Lea", "<say-as>12</say-as>"),
+        ("Polly.Lea", '<say-as interpret-as="digits">douze</say-as>'),
+        ("Polly.Lea", '<say-as interpret-as="digits"> </say-as>'),
+        ("Polly.Lea", '<say-as interpret-as="date">12-03-1942</say-as>'),
+        ("Polly.Lea", '<say-as interpret-as="date" format="dmy">31-02-1942</say-as>'),
+        ("Polly.Lea", '<say-as interpret-as="date" format="dm">12-03-1942</say-as>'),
+        ("Polly.Lea", '<say-as interpret-as="date" format="jma">12-03-1942</say-as>'),
+    ],
+)
+def test_a_voice_refuses_what_its_maker_does_not_list(voice, words):
+    with pytest.raises(TwimlError) as caught:
+        play(f'<Say language="fr-FR" voice="{voice}">Un {words}</Say>')
+    assert caught.value.code == 13520, caught.value.message
+
+
+def test_a_telephone_number_is_said_as_one_only_in_languages_that_have_it():
+    said = '<say-as interpret-as="telephone">0612345678</say-as>'
+    assert play(f'<Say language="fr-FR" voice="Polly.Lea-Neural">{said}</Say>')
+    with pytest.raises(TwimlError):
+        play(f'<Say language="nb-NO" voice="Polly.Ida-Neural">{said}</Say>')
+
+
+@pytest.mark.parametrize(
+    ("language", "inner", "text", "aloud"),
+    [
+        ("fr-FR", ("date", "dmy", "12-03-1942"), "12 mars 1942", "12 mars 1942"),
+        ("fr-FR", ("date", "dmy", "01-03-1942"), "1er mars 1942", "1er mars 1942"),
+        ("fr-FR", ("date", "dm", "01-12"), "1er décembre", "1er décembre"),
+        ("en-GB", ("date", "dm", "26-11"), "26 November", "26 November"),
+        ("en-GB", ("date", "mdy", "3/12/1942"), "12 March 1942", "12 March 1942"),
+        ("es-ES", ("date", "dmy", "12-03-1942"), "12 de marzo de 1942", "12 de marzo de 1942"),
+        ("fr-FR", ("date", "dm", "29-02"), "29 février", "29 février"),
+        ("fr-FR", ("digits", "", "06"), "06", "0 6"),
+        ("fr-FR", ("digits", "", "7 5 0 1 1"), "7 5 0 1 1", "7 5 0 1 1"),
+        ("fr-FR", ("cardinal", "", "45"), "45", "45"),
+    ],
+)
+def test_digits_and_dates_are_heard_as_the_voice_says_them(language, inner, text, aloud):
+    how, pattern, written = inner
+    told = f' format="{pattern}"' if pattern else ""
+    said = f'<say-as interpret-as="{how}"{told}>{written}</say-as>'
+    (verb,) = play(f'<Say language="{language}" voice="Polly.Lea-Neural">{said}</Say>')
+    assert verb.text == text
+    assert [piece.text for piece in verb.pieces] == [aloud]
+
+
 @pytest.mark.parametrize("content_type", ["text/xml", "application/xml", "Text/XML; charset=utf-8"])
 def test_accepts_both_content_types(content_type):
     assert play("<Hangup/>", content_type)[0].name == "Hangup"

@@ -168,6 +168,7 @@ class Play:
         self._does(given["do"])
         self._sees_references()
         speeches, texts = self.heard.take()
+        self.passed(given["do"], speeches, texts)
         if any(speech.lines for speech in speeches):
             turn["hears"] = [
                 self._told(line, load(line.language or speech.language))
@@ -192,6 +193,11 @@ class Play:
             turn["ended"] = caller.end_reason
         assert caller.errors == []
         return turn
+
+    def passed(
+        self, done: str, speeches: list[Speech], texts: list[tuple[str, str, Mapping[str, Any]]]
+    ) -> None:
+        """What a turn came to, for whoever writes it down; texts as language, key and values."""
 
     def _does(self, what: str) -> None:
         verb, _, rest = what.partition(" ")
@@ -223,7 +229,8 @@ class Play:
         """What the telephone hears is what these lines say, whatever the words are."""
         for line in speech.lines:
             words = load(line.language or speech.language)
-            for said in words.say(line.key, line.values, line.wording).split("|"):
+            key = words.short(line.key) if speech.slow else line.key
+            for said in words.say(key, line.values, line.wording).split("|"):
                 caller.hears_text(said.strip())
 
     # In words of a recording

@@ -24,7 +24,7 @@ from prompts.reading_time import seconds
 IN_SPANISH = {
     'locale = "en_GB"': 'locale = "es"',
     'voice_language = "en-GB"': 'voice_language = "es-ES"',
-    'voice = "Polly.Amy"': 'voice = "Polly.Lucia"',
+    'voice = "Polly.Amy-Neural"': 'voice = "Polly.Lucia-Neural"',
     'press = "press"': 'press = "pulse"',
     'star = "star"': 'star = "asterisco"',
     'hash = "hash"': 'hash = "almohadilla"',

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 
+from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import pytest
 
@@ -15,11 +16,20 @@ from click.testing import CliRunner
 
 from commands.common_call import FIRST_OFFER_SECONDS, MOST_ANSWERS, MOST_SECONDS, common_call
 from commands.prompts import make
+from exchange.twiml import parse
 from flows.speech import Line, Speech, TurnOutcome
 from ivr.twiml import Addresses, render
 from prompts.catalogue import FOLDER, languages, load
 from prompts.check import LONGEST_OF_FORMAT, Problem, check, longest
-from prompts.reading_time import NORMAL, SLOW, VoicePauses, pieces, seconds, words
+from prompts.reading_time import (
+    BETWEEN_GROUPS,
+    NORMAL,
+    SLOW,
+    VoicePauses,
+    pieces,
+    seconds,
+    words,
+)
 
 FRENCH, ENGLISH = "fr.toml", "en.toml"
 
@@ -74,6 +84,36 @@ def test_the_real_files_have_nothing_wrong():
                 " chiffre en est exact."
             ),
             "say.date_of_birth_check[0]: sentence of 25 words",
+        ),
+        (
+            FRENCH,
+            'voice = "Polly.Lea-Neural"',
+            'voice = "Polly.Amy-Neural"',
+            "fr.toml: language.voice: Polly.Amy-Neural speaks en-GB, and this language is fr-FR",
+        ),
+        (
+            ENGLISH,
+            'voice = "Polly.Amy-Neural"',
+            'voice = "Amy"',
+            "en.toml: language.voice: 'Amy' is no voice; write one such as Polly.Lea-Neural",
+        ),
+        (
+            FRENCH,
+            'voice = "Polly.Lea-Neural"',
+            'voice = "Polly.Lea-Neural"\nslow_rate = 60',
+            "fr.toml: language.slow_rate: write percent from 80 to 100",
+        ),
+        (
+            FRENCH,
+            'voice = "Polly.Lea-Neural"',
+            'voice = "Polly.Lea-Generative"\nslow_rate = 90',
+            "fr.toml: language.slow_rate: Polly.Lea-Generative cannot be slowed",
+        ),
+        (
+            FRENCH,
+            "Merci de votre appel.",
+            "Merci de <emphasis>votre</emphasis> appel.",
+            "fr.toml: say.goodbye[0]: a sentence has no mark-up",
         ),
         (
             ENGLISH,
@@ -294,14 +334,37 @@ def test_without_french_there_is_nothing_to_compare_with(tmp_path: Path):
     ]
 
 
-def test_a_recording_that_no_line_is_called_by_is_found(copy: Path):
-    audio = copy / "audio" / "fr"
-    audio.mkdir(parents=True)
-    for name in ("goodbye.mp3", "welcom.mp3", "welcome.ogg"):
-        (audio / name).write_bytes(b"")
+A_WAV = b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00"
+PCM = A_WAV + b"\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data"
+FLOATS = A_WAV + b"\x03\x00\x01\x00\x40\x1f\x00\x00\x00\x7d\x00\x00\x04\x00\x20\x00data"
+
+
+def test_a_recording_that_is_never_played_is_found(copy: Path):
+    files = {
+        "fr/goodbye.mp3": b"ID3 sound",
+        "fr/slower.wav": PCM,
+        "fr/welcom.mp3": b"ID3 sound",
+        "fr/welcome.ogg": b"OggS",
+        "fr/welcome.wav": FLOATS,
+        "fr/goodbye_silent.wav": b"ID3 sound",
+        "fr/postcode.mp3": b"",
+        "fr/goodbye.wav": PCM,
+        "fr/technical.wav": PCM,
+        "de/goodbye.wav": PCM,
+        "music/waiting.wav": PCM,
+    }
+    for name, sound in files.items():
+        (copy / "audio" / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / "audio" / name).write_bytes(sound)
     assert [one.split(";")[0] for one in found(copy)] == [
+        "fr.toml: audio/fr/goodbye.wav: goodbye.mp3 is played instead",
+        "fr.toml: audio/fr/goodbye_silent.wav: it is no WAV",
+        "fr.toml: audio/fr/postcode.mp3: it is no MP3",
+        "fr.toml: audio/fr/technical.wav: the voice says this when this service fails",
         "fr.toml: audio/fr/welcom.mp3: no line is called so",
         "fr.toml: audio/fr/welcome.ogg: it cannot be played",
+        "fr.toml: audio/fr/welcome.wav: this WAV cannot be played",
+        "de.toml: audio/de/goodbye.wav: there is no such language",
     ]
 
 
@@ -372,14 +435,23 @@ def test_a_minute_is_160_words_and_a_pause_is_as_long_as_on_the_line():
     assert seconds("un | deux | trois |") == pytest.approx(3 * 60 / 160 + 2 * 0.4)
 
 
+def test_between_two_groups_of_digits_there_is_a_moment_to_write():
+    assert seconds("45, 21, 73") == pytest.approx(3 * 60 / 160 + 2 * 0.2)
+    assert seconds("45, 21, 73", SLOW) == pytest.approx(3 * 60 / 160 + 2 * 0.9)
+    assert seconds("mot " * 160, replace(SLOW, rate=0.8)) == pytest.approx(75)
+
+
 def assert_pauses(key: str, said: str, pace: VoicePauses):
     """The voice says these pieces on the line, with a pause of this length between them."""
     line = Line(key, longest(load("fr").parts(key)))
     speech = Speech((line,), None, TurnOutcome.ENDED, slow=pace is SLOW)
     document = render(speech, load("fr"), Addresses("https://allo.example"), 1)
-    assert all(f" {escape(piece)} " in document for piece in pieces(said, pace)), key
-    pauses = document.count(f'<break time="{pace.pause * 1000:.0f}ms"')
-    assert pauses == document.count("<break") == len(pieces(said, pace)) - 1, key
+    (say, *_) = parse(document.encode(), "text/xml")
+    assert say.text == " ".join(" ".join(pieces(said, pace)).split()), key
+    heard = [piece.pause_s for piece in say.pieces if piece.pause_s]
+    between = len(pieces(said, pace)) - 1
+    groups = 0 if pace is SLOW else len(BETWEEN_GROUPS.findall(said))
+    assert Counter(heard) == Counter({pace.pause: between}) + Counter({pace.group: groups}), key
 
 
 def test_the_slower_pace_pauses_where_the_voice_does_and_says_no_word_more():
@@ -392,4 +464,6 @@ def test_the_slower_pace_pauses_where_the_voice_does_and_says_no_word_more():
             assert_pauses(key, said, SLOW)
         more = len(pieces(said, SLOW)) - 1
         fewer = len(pieces(said)) - 1
-        assert seconds(said, SLOW) - seconds(said) == pytest.approx(more * 0.9 - fewer * 0.4)
+        groups = len(BETWEEN_GROUPS.findall(said))
+        longer = more * 0.9 - fewer * 0.4 - groups * 0.2
+        assert seconds(said, SLOW) - seconds(said) == pytest.approx(longer)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,10 @@ from flask import Flask
 import web.operations.recordings
 
 from flows.speech import Line, Listen, Speech, TurnOutcome
-from ivr.twiml import Addresses, render
-from prompts.catalogue import FOLDER, Catalogue, load, read
+from ivr.agent_documents import on_hold
+from ivr.twiml import Addresses, apology, crowded, elsewhere, render, told_and_over
+from prompts.catalogue import FOLDER, Catalogue, languages, load, read
+from prompts.check import long_of, longest
 from tests.ivr.line import read as read_document
 
 BASE = "https://allo.example"
@@ -44,6 +49,97 @@ def test_a_sentence_with_a_recording_is_played_and_the_others_are_said(recorded:
     assert said(recorded, "goodbye") == ["Play", "Hangup"]
     assert said(recorded, "slower", "goodbye") == ["Say", "Play", "Hangup"]
     assert said(load("fr"), "goodbye") == ["Say", "Hangup"]
+
+
+def heard(catalogue: Catalogue, *lines: Line, slow: bool = False) -> list[str | float]:
+    """What is heard: files, words and the seconds between them."""
+    speech = Speech(lines, None, TurnOutcome.ENDED, slow=slow)
+    document = read_document(render(speech, catalogue, Addresses(BASE), 3).encode())
+    found: list[str | float] = []
+    for verb in document.verbs:
+        if verb.name == "Play":
+            found.append(verb.text.removeprefix(f"{BASE}/audio/"))
+        found += [piece.text or piece.pause_s for piece in verb.pieces]
+    return found
+
+
+def record(folder: Path, language: str, *names: str) -> Catalogue:
+    """The language with these recordings."""
+    if not (folder / f"{language}.toml").exists():
+        (folder / f"{language}.toml").write_bytes((FOLDER / f"{language}.toml").read_bytes())
+    (folder / "audio" / language).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / "audio" / language / name).write_bytes(b"ID3 sound")
+    return read(folder / f"{language}.toml")
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize(("slow", "pause"), [(False, 0.4), (True, 0.9)])
+def test_every_piece_without_a_value_can_be_a_recording_and_the_rest_is_said(
+    folder: Path, language: str, pause: float, *, slow: bool
+):
+    """Piece by piece of every line with values, with the pauses that are there without them."""
+    plain = load(language)
+    lines = [
+        Line(key, longest([*plain.parts(key), *plain.parts(plain.short(key))]))
+        for key in plain.spoken_keys
+        if not long_of(key) and any(part.name for part in plain.parts(key))
+    ]
+    names = {
+        take.name
+        for line in lines
+        for take in plain.takes(plain.short(line.key) if slow else line.key)
+        if take.name
+    }
+    recorded = record(folder, language, *(f"{name}.mp3" for name in names))
+    assert len(lines) > 50
+    for line in lines:
+        takes = recorded.takes(recorded.short(line.key) if slow else line.key)
+        now = heard(recorded, line, slow=slow)
+        assert [one for one in now if str(one).endswith(".mp3")] == [
+            f"{language}/{take.name}.mp3" for take in takes if take.name
+        ]
+        for one, then in itertools.pairwise(now):
+            # Between a voice and a file: the pause of a "|". A file has its own silence.
+            if str(one).endswith(".mp3") != str(then).endswith(".mp3"):
+                assert pause in {one, then}, (line.key, now)
+
+
+def test_a_file_that_is_taken_away_leaves_the_line_to_the_voice(folder: Path):
+    line = Line("date_of_birth_check", {"born": date(1942, 3, 12)})
+    names = [take.name for take in load("fr").takes(line.key) if take.name]
+    recorded = record(folder, "fr", f"{names[0]}.mp3", f"{names[-1]}.wav")
+    with_files = heard(recorded, line)
+    assert with_files[-1] == f"fr/{names[-1]}.wav"
+    assert f"fr/{names[0]}.mp3" in with_files
+    (folder / "audio/fr" / f"{names[-1]}.wav").unlink()
+    (folder / "audio/fr" / f"{names[0]}.mp3").unlink()
+    assert heard(read(folder / "fr.toml"), line) == heard(load("fr"), line)
+
+
+def test_what_is_said_outside_the_conversation_is_replaced_too(folder: Path):
+    keys = ("crowded", "crowded_promised", "callback_over", "agent_gone", "call_on_hold")
+    recorded = record(folder, "fr", *(f"{key}.mp3" for key in keys))
+    addresses = Addresses(BASE)
+    for document, key in (
+        (crowded(recorded, addresses, 0, may_ring=True), "crowded"),
+        (told_and_over(recorded, "crowded_promised", addresses), "crowded_promised"),
+        (on_hold(recorded, addresses), "call_on_hold"),
+    ):
+        assert f"<Play>{BASE}/audio/fr/{key}.mp3</Play>" in document
+        assert "<Say" not in document
+
+
+def test_while_this_service_fails_nothing_has_to_be_fetched_from_it(folder: Path):
+    names = [f"{key}.mp3" for key in load("fr").keys if key.startswith("technical")]
+    recorded = record(folder, "fr", *names)
+    for document in (
+        apology(recorded, Addresses(BASE), 3, 0),
+        apology(recorded, Addresses(BASE), 0, 9),
+        elsewhere(recorded, Addresses(BASE)),
+    ):
+        assert "<Play" not in document
+        assert "<Say" in document
 
 
 def test_a_recording_is_fetched_without_a_signature_and_kept_for_a_while(folder: Path):

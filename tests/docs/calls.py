@@ -1,0 +1,222 @@
+"""Writes docs/calls/: whole calls as a reader would hear them, played on the service as it is.
+
+    python -m tests.docs.calls
+
+The calls are recordings of tests/calls: the same run that is tested there is written down here, in
+words, with the seconds that they take. `tests/docs/test_calls.py` says whether the pages are of
+today.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+
+from flows.speech import Line, Speech, TurnOutcome
+from models.migrations.runner import upgrade
+from prompts.catalogue import PAUSE, load
+from prompts.reading_time import VoicePauses, seconds
+from tests.calls import recorded
+from tests.support.keeper import ROOT
+
+FOLDER = ROOT / "docs/calls"
+COMMAND = "python -m tests.docs.calls"
+# The page of a call, and the recording that it is of. Another call is another line.
+CALLS: Mapping[str, str] = {
+    "mobile": "two_doses",
+    "landline": "booking_landline",
+    "couple": "couple",
+    "slow": "slow_caller",
+}
+ANSWERS = ("presses", "says")
+FIRST_OFFER = "start1"
+QUOTES = {"fr": "« {} »", "en": "“{}”", "es": "«{}»"}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the caller did, and what came of it: speeches, and texts as they arrive."""
+
+    done: str
+    speeches: list[Speech]
+    texts: list[tuple[str, str, Mapping[str, Any]]]
+
+
+@dataclass
+class Heard:
+    """A call on its way to a page: its lines, and how far the voice has come (seconds)."""
+
+    spoken: float = 0.0
+    answers: int = 0
+    first_offer: float | None = None
+    lines: list[str] = field(default_factory=list)
+
+
+class Listener(recorded.Play):
+    """A recording's run, kept turn by turn."""
+
+    turns: list[Turn]
+
+    def passed(
+        self, done: str, speeches: list[Speech], texts: list[tuple[str, str, Mapping[str, Any]]]
+    ) -> None:
+        verb, _, rest = done.partition(" ")
+        if rest.startswith("reference "):
+            done = f"{verb} {self.references[int(rest.partition(' ')[2]) - 1]}"
+        self.turns.append(Turn(done, speeches, texts))
+
+
+def played(name: str, empty: Path) -> tuple[str, list[Turn]]:
+    """The title of a recording, and its turns as the service plays them now.
+
+    `empty` is a migrated database, of which a copy is used.
+    """
+    recording = recorded.read(recorded.FOLDER / f"{name}.toml")
+    file = shutil.copyfile(empty, empty.with_name(f"{name}.sqlite3"))
+    with recorded.opened(recording, f"sqlite:///{file}") as made, recorded.listening() as heard:
+        listener = Listener(made, heard)
+        listener.turns = []
+        listener.plays(recording)
+    return recording["title"], listener.turns
+
+
+def heard(turns: list[Turn]) -> Heard:
+    """The turns in words, each with the moment at which the voice comes to it."""
+    call = Heard()
+    for turn in turns:
+        verb = turn.done.partition(" ")[0]
+        call.answers += verb in ANSWERS
+        call.lines.append(f"**{_clock(call.spoken)}** The caller {_does(turn.done)}.")
+        for speech in turn.speeches:
+            _speaks(call, speech)
+        for language, key, values in turn.texts:
+            text = load(language).text(key, values)
+            call.lines.append(f"*A text leaves:* {_quoted(language, text)}")
+    return call
+
+
+def _speaks(call: Heard, speech: Speech) -> None:
+    pace = load(speech.language).pace(slow=speech.slow)
+    begins, so_far = call.spoken, ""
+    for language, run in groupby(speech.lines, lambda line: line.language or speech.language):
+        said = [_words(line, language, slow=speech.slow) for line in run]
+        named = Locale.parse(language).get_language_name("en")
+        voice = "The service" if language == speech.language else f"A voice in {named}"
+        call.lines.append(
+            f"{voice}: {_quoted(language, _as_read(PAUSE.join(said)))}"
+            f" *({seconds(PAUSE.join(said), pace):.0f} s)*"
+        )
+        so_far = PAUSE.join(filter(None, [so_far, *said]))
+    _first_offer(call, speech, pace)
+    call.spoken = begins + seconds(so_far, pace)
+    if speech.outcome is TurnOutcome.ENDED:
+        call.lines.append(f"**{_clock(call.spoken)}** The call is over.")
+
+
+def _first_offer(call: Heard, speech: Speech, pace: VoicePauses) -> None:
+    """Note when the first offer of the call has been read, day and hour included."""
+    if call.first_offer is not None:
+        return
+    so_far = ""
+    for line in speech.lines:
+        catalogue = load(line.language or speech.language)
+        key = catalogue.short(line.key) if speech.slow else line.key
+        for part in catalogue.parts(key, line.wording):
+            so_far += part.text
+            if part.name:
+                so_far += catalogue.spoken(part, line.values)
+            if part.name == FIRST_OFFER:
+                call.first_offer = call.spoken + seconds(so_far, pace)
+                return
+        so_far += PAUSE
+
+
+def _words(line: Line, language: str, *, slow: bool) -> str:
+    catalogue = load(language)
+    key = catalogue.short(line.key) if slow else line.key
+    return catalogue.say(key, line.values, line.wording)
+
+
+def _as_read(marked: str) -> str:
+    return " ".join(marked.replace(PAUSE, " ").split())
+
+
+def _quoted(language: str, text: str) -> str:
+    # A star that is said is none of the page's.
+    return QUOTES.get(language, "“{}”").format(text).replace("*", "\\*")
+
+
+def _does(done: str) -> str:
+    verb, _, rest = done.partition(" ")
+    if verb == "rings":
+        return f"rings from a {rest}" if rest in recorded.NUMBERS else "rings"
+    if verb == "presses":
+        return f"presses `{rest}`"
+    return f"says « {rest} »" if verb == "says" else done
+
+
+def _clock(spoken: float) -> str:
+    return f"{int(spoken) // 60}:{int(spoken) % 60:02d}"
+
+
+def _told(call: Heard) -> str:
+    offer = f"; the first offer at {call.first_offer:.0f} s" if call.first_offer else ""
+    return f"{call.answers} answers, {call.spoken:.0f} s spoken to the goodbye{offer}"
+
+
+def _page(title: str, name: str, call: Heard) -> str:
+    about = (
+        f"Written by `{COMMAND}` from `tests/calls/{name}.toml`, played on the service. The clock"
+        " counts what is spoken (160 words a minute, and the pauses), and not the time that a"
+        " caller takes to answer."
+    )
+    head = [f"# {title}", about, f"**{_told(call)}.**"]
+    return "\n\n".join([*head, *call.lines]) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """The text of each page by the name of its file."""
+    made: dict[str, str] = {}
+    index = []
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.sqlite3"
+        upgrade(f"sqlite:///{empty}")
+        for page, name in CALLS.items():
+            title, turns = played(name, empty)
+            call = heard(turns)
+            made[f"{page}.md"] = _page(title, name, call)
+            index.append(f"- [{title}]({page}.md): {_told(call)}.")
+    made["README.md"] = "\n".join(_index(index))
+    return made
+
+
+def _index(lines: list[str]) -> Iterator[str]:
+    yield "# Calls, word for word"
+    yield ""
+    yield "Whole calls as they sound today, in the order of the conversation: who says what, which"
+    yield f"keys, how many seconds. `{COMMAND}` writes them anew from the calls that are tested."
+    yield ""
+    yield from lines
+    yield ""
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    made = pages()
+    for old in FOLDER.glob("*.md"):
+        if old.name not in made:
+            old.unlink()
+    for name, text in made.items():
+        (FOLDER / name).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
