@@ -16,8 +16,8 @@ from models.messages import freezes, outbox
 from prompts.catalogue import Catalogue
 from services.attempts import count_text
 from services.messages.texts import text_of_booking
-from services.messages.whose import of_booking
 from services.messages.topics import Topic
+from services.messages.whose import of_booking
 from services.messages.write_message import write_message
 from services.store import Store
 

@@ -40,8 +40,8 @@ from services.campaign.eligibility import eligibility
 from services.desk.offers import Desk, DeskWork
 from services.messages.phone_capabilities import takes_texts
 from services.messages.texts import text_of_booking
-from services.messages.whose import of_booking
 from services.messages.topics import Topic
+from services.messages.whose import of_booking
 from services.messages.write_message import write_message
 from services.slots.allocate import Channel, Chosen, second_days
 from services.slots.offer import offer_at

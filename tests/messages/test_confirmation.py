@@ -117,7 +117,9 @@ def test_nearly_every_real_centre_keeps_its_whole_address_beside_two_appointment
     texts = each_text((PAIRS[0],))
     plain = [text for _, text in texts if "RDV" not in text]
     cut = [
-        text for one, text in texts if to_gsm(discreet(one.street) or discreet(one.name)) not in text
+        text
+        for one, text in texts
+        if to_gsm(discreet(one.street) or discreet(one.name)) not in text
     ]
     assert len(plain) > len(texts) * 0.9
     assert len(cut) < len(texts) * 0.05

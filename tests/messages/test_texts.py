@@ -185,7 +185,7 @@ def test_each_text_begins_with_the_service_and_says_that_it_is_about_an_appointm
 
 
 def test_nothing_that_is_cut_becomes_another_word():
-    """"Ch" of "Chirac" is a hospital."""
+    """ "Ch" of "Chirac" is a hospital."""
     where = MessagePlace("4 Avenue Jacques et Bernadette Chirac", "", "19100", "Brive-la-Gaillarde")
     one, two = Dose(1, START, where), Dose(2, SECOND, where, was=SECOND_WAS)
     text = texts.moved(Writer(load("fr"), **ABOUT), doses=(one, two), kind="day_closed")
@@ -262,8 +262,8 @@ def french(key: str) -> str:
 
 def test_a_move_tells_the_new_hour_and_the_old_one():
     assert french("changed") == (
-        "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, 12 rue de la Paix,"
-        " 75011 Paris 11e, au lieu du mer. 23/09 à 11h15. Référence 4521738908. Pour toute"
+        "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45,"
+        " 12 rue de la Paix, 75011 Paris 11e, au lieu du mer. 23/09 à 11h15. Référence 4521738908. Pour toute"
         " question, appelez le 09 74 75 00 01"
     )
 

@@ -129,7 +129,10 @@ def of_person(person: Whose | None, language: str, where=HALL) -> dict[str, str]
 def test_each_text_of_a_couple_says_whose_it_is(language: str):
     his, hers = of_person(HIM, language), of_person(HER, language)
     for name, text in his.items():
-        assert re.match(r"Allo Rendez-vous, person[ae]?n?e? \w+ (en|in) 1941 ?: ", text), (name, text)
+        assert re.match(r"Allo Rendez-vous, person[ae]?n?e? \w+ (en|in) 1941 ?: ", text), (
+            name,
+            text,
+        )
         assert text != hers[name]
         assert hers[name] == text.replace("1941", "1942"), name
 
