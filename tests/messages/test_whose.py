@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from models.booking.changes import OnOneNumber
 from prompts.catalogue import languages, load
 from services.messages import texts
 from services.messages.sms_parts import Encoding, encoding, parts
-from services.messages.texts import Dose, Writer
+from services.messages.texts import Dose, MessagePlace, Writer
 from services.messages.told_texts import name_of_words
 from services.messages.whose import Whose, of_booking
 from tests.messages.examples import (
@@ -65,32 +66,32 @@ def test_whoever_is_alone_on_a_telephone_is_told_nothing_of_it():
 
 
 def test_a_couple_is_told_apart_by_the_year():
-    assert whose("1941-07-04", "1942-03-12") == "Allô Rendez-vous, personne née en 1941"
-    assert whose("1942-03-12", "1941-07-04") == "Allô Rendez-vous, personne née en 1942"
+    assert whose("1941-07-04", "1942-03-12") == "Allo Rendez-vous, personne née en 1941"
+    assert whose("1942-03-12", "1941-07-04") == "Allo Rendez-vous, personne née en 1942"
 
 
 def test_of_one_year_by_the_month_and_never_by_the_day():
-    assert whose("1941-07-04", "1941-09-12") == "Allô Rendez-vous, personne née en juillet 1941"
-    assert whose("1941-09-12", "1941-07-04") == "Allô Rendez-vous, personne née en septembre 1941"
+    assert whose("1941-07-04", "1941-09-12") == "Allo Rendez-vous, personne née en juillet 1941"
+    assert whose("1941-09-12", "1941-07-04") == "Allo Rendez-vous, personne née en septembre 1941"
 
 
 def test_of_one_month_and_twins_by_the_order_in_which_they_booked():
     first = whose("1941-07-04", "1941-07-30")
-    assert first == "Allô Rendez-vous, personne 1 née en juillet 1941"
+    assert first == "Allo Rendez-vous, personne 1 née en juillet 1941"
     both = people("1941-07-04", "1941-07-04/2")
     told = [Whose.among(one.born, one.rank, both) for one in both]
     assert [one.nth for one in told if one] == [1, 2]
 
 
 def test_each_language_has_its_words():
-    assert LONGEST.signed(load("en"), "x") == "Allô Rendez-vous, person 2 born in September 1941: x"
-    assert HIM.signed(load("es"), "x") == "Allô Rendez-vous, persona nacida en 1941: x"
+    assert LONGEST.signed(load("en"), "x") == "Allo Rendez-vous, person 2 born in September 1941: x"
+    assert HIM.signed(load("es"), "x") == "Allo Rendez-vous, persona nacida en 1941: x"
 
 
 # ---------------------------------------------------------------- every text
 
 
-def of_person(person: Whose | None, language: str, where=HALL) -> dict[str, str]:
+def of_person(person: Whose | None, language: str, where: MessagePlace = HALL) -> dict[str, str]:
     """Each text of one place to one person."""
     writer = Writer(load(language), **ABOUT, link=LINK, whose=person)
     one, two = Dose(1, START, where), Dose(2, SECOND, where)
@@ -98,7 +99,7 @@ def of_person(person: Whose | None, language: str, where=HALL) -> dict[str, str]
     both = (START, SECOND)
     apart = replace(moved_two, where=GYM)
     gone = [replace(each, became="cancelled") for each in (one, two)]
-    more = {"number": NUMBER, "whose": person}
+    more: dict[str, Any] = {"number": NUMBER, "whose": person}
     return {
         "confirmation": texts.confirmation(writer, starts=(START,), where=where),
         "confirmation_both": texts.confirmation(writer, starts=both, where=where),
