@@ -263,8 +263,8 @@ def french(key: str) -> str:
 def test_a_move_tells_the_new_hour_and_the_old_one():
     assert french("changed") == (
         "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45,"
-        " 12 rue de la Paix, 75011 Paris 11e, au lieu du mer. 23/09 à 11h15. Référence 4521738908. Pour toute"
-        " question, appelez le 09 74 75 00 01"
+        " 12 rue de la Paix, 75011 Paris 11e, au lieu du mer. 23/09 à 11h15."
+        " Référence 4521738908. Pour toute question, appelez le 09 74 75 00 01"
     )
 
 
