@@ -160,6 +160,8 @@ class BookingOrder:
     # Whether the person is not the caller, and whether it is the second booking of this call.
     for_other: bool = False
     second_person: bool = False
+    # One of two people whom this call books.
+    of_two: bool = False
 
 
 class Unbooked(Enum):

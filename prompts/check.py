@@ -65,6 +65,8 @@ ANSWER = re.compile(
 )
 # What begins so in [text] is no text by itself.
 PIECE = "part_"
+# What every text begins with.
+SIGN = "part_from"
 HEALTH = re.compile(
     r"vacc|covid|virus|dose|inject|h[ôo]pital|hospital|clini|medic|m[ée]dic|m[ée]decin|sant[ée]\b"
     r"|health|\bsoins?\b|pharma|docteur|doctor|infirmi|nurse|maladie|illness|patient|g[ée]riatr",
@@ -375,10 +377,13 @@ class _Language:
         if not key.startswith(PIECE) and "number" not in _names(parts):
             yield self.problem(where, "name the {number} to ring: nobody can answer a text")
         common = {**longest(parts), "address": COMMON_ADDRESS}
-        length = _length(self.catalogue.text(key, common))
+        begins = 0
+        if not key.startswith(PIECE):
+            begins = _length(self.catalogue.text(SIGN, {"text": ""}))
+        length = begins + _length(self.catalogue.text(key, common))
         if COMMON_TEXT.match(key) and length > ONE_PART:
             yield self.problem(where, f"{length} letters; one part holds {ONE_PART}: shorten it")
-        length = _length(self.catalogue.text(key, longest(parts)))
+        length = begins + _length(self.catalogue.text(key, longest(parts)))
         if length > TWO_PARTS:
             yield self.problem(where, f"{length} letters; two parts hold {TWO_PARTS}: shorten it")
 

@@ -22,7 +22,7 @@ class Chance(Protocol):
     """Where randomness comes from; tests give their own."""
 
     def reference(self) -> str:
-        """Ten digits that cannot be guessed."""
+        """Ten digits that cannot be guessed, the first of them no zero."""
         ...
 
     def identifier(self) -> str:
@@ -36,7 +36,10 @@ class Chance(Protocol):
 
 class CryptographicChance:
     def reference(self) -> str:
-        return f"{secrets.randbelow(10**REFERENCE_DIGITS):0{REFERENCE_DIGITS}d}"
+        # Nine thousand million of them. One that begins with a zero reads like a telephone number,
+        # and some leave it out; those of before are as good as ever.
+        first = 10 ** (REFERENCE_DIGITS - 1)
+        return str(first + secrets.randbelow(9 * first))
 
     def identifier(self) -> str:
         return secrets.token_hex(16)

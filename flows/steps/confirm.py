@@ -62,6 +62,7 @@ class Confirm(Patient):
             groups=session.groups,
             for_other=session.whom == Whom.OTHER or session.second_person,
             second_person=session.second_person,
+            of_two=session.whom == Whom.TWO,
         )
         reference = world.confirm(order)
         lines: tuple[Line, ...] = ()

@@ -14,6 +14,7 @@ from flows.steps.my_appointment import prove
 from flows.steps.not_eligible import after_birth_date
 from flows.understanding import (
     COUNTRY_ZONE,
+    FIRST_BIRTH_YEAR,
     NotUnderstood,
     checked_date,
     date_of_birth,
@@ -25,7 +26,6 @@ from flows.understanding.vocabulary import plain
 from flows.understanding.words import ordinal
 from flows.world import World
 
-_FIRST_YEAR = 1900
 YEAR_DIGITS = 4
 
 
@@ -38,6 +38,15 @@ def _about(session: Session) -> str:
 
 def _read_back(session: Session, born: date) -> Go:
     return Go(session.but(born=born.isoformat()), "date_of_birth_check")
+
+
+def _heard(session: Session, born: date, world: World) -> Move:
+    """A date that was said: read back, or refused as one that is typed would be."""
+    try:
+        checked_date(born.year, born.month, born.day, today_of(world))
+    except NotUnderstood as error:
+        return Miss(f"reason.{error.reason}")
+    return _read_back(session, born)
 
 
 def today_of(world: World) -> date:
@@ -69,7 +78,7 @@ class DateOfBirth(Step):
         if len(found) > 1:
             # What fits two days is asked, never guessed.
             return Miss("reason.century")
-        return _read_back(session, found[0]) if found else None
+        return _heard(session, found[0], world) if found else None
 
     def give_up(self, session: Session, world: World) -> Move:
         return Go(session, "birth_year", (Line("easier_date"),), remember=False)
@@ -83,7 +92,7 @@ class BirthYear(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         year = number(pressed, YEAR_DIGITS)
-        if not _FIRST_YEAR <= year <= today_of(world).year:
+        if not FIRST_BIRTH_YEAR <= year <= today_of(world).year:
             return Miss("reason.year")
         return Go(session.but(year=year), "birth_month")
 
@@ -91,7 +100,7 @@ class BirthYear(Patient):
         words, today = world.vocabulary(session.language), today_of(world)
         whole = dates(text, words, today)
         if len(whole) == 1:
-            return _read_back(session, whole[0])
+            return _heard(session, whole[0], world)
         year = digits(text, words, length=YEAR_DIGITS)
         return self.take(session, year, world) if year else None
 
@@ -152,7 +161,7 @@ class DateOfBirthCheck(Patient):
         found = dates(text, world.vocabulary(session.language), today_of(world))
         if len(found) == 1 and found[0] != session.born_on:
             # "No, the thirteenth": what is right, said with what was wrong.
-            return _read_back(session, found[0])
+            return _heard(session, found[0], world)
         return super().hear(session, text, world)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:

@@ -21,6 +21,8 @@ from flows.session import CallerKind
 COUNTRY_ZONE = ZoneInfo("Europe/Paris")
 # No person in France has reached 123; the call script refuses beyond 120.
 OLDEST_AGE = 120
+# Nobody who was born earlier lives, whatever the day.
+FIRST_BIRTH_YEAR = 1900
 _DIGITS = re.compile(r"[0-9]+")
 # As dialled in France and in its overseas départements, or international.
 _NUMBER = re.compile(r"[0-9]{10}|(?:\+|00)[0-9]+")
@@ -91,15 +93,18 @@ def date_of_birth(typed: str, today: date) -> date:
     return possible[0]
 
 
-def checked_date(year: int, month: int, day: int, today: date) -> date:
-    """A day on which a living person can be born. Raises NotUnderstood."""
+def checked_date(year: int, month: int, day: int, today: date, *, living: bool = True) -> date:
+    """A day on which a living person can be born. Raises NotUnderstood.
+
+    `living` False: any day since 1900, for what was said is understood before it is judged.
+    """
     try:
         born = date(year, month, day)
     except (ValueError, OverflowError):
         raise NotUnderstood("no_such_date") from None
     if born > today:
         raise NotUnderstood("future")
-    if birthday(born, OLDEST_AGE + 1) <= today:
+    if year < FIRST_BIRTH_YEAR or (living and birthday(born, OLDEST_AGE + 1) <= today):
         raise NotUnderstood("too_old")
     return born
 

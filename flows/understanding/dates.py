@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
-from flows.understanding import OLDEST_AGE, NotUnderstood, birthday, checked_date
+from flows.understanding import FIRST_BIRTH_YEAR, NotUnderstood, checked_date
 from flows.understanding import spoken_numbers as spoken
 from flows.understanding.spoken_numbers import (
     Item,
@@ -18,10 +18,6 @@ from flows.understanding.spoken_numbers import (
 )
 from flows.understanding.vocabulary import Vocabulary
 
-# Of two centuries ("quinze": 1915 or 2015) the one is meant that makes the caller an adult, where
-# it is one only: grown-ups ring here, and a child's year is said in full or is heard to be wrong
-# when the date is read back. Where both make an adult ("zéro sept"), both are given and asked.
-ADULT: Final = 18
 _ROW: Final = frozenset({NumberKind.NUMBER, NumberKind.MONTH})
 _DAY_AND_MONTH: Final = 2
 _YEAR: Final = 4
@@ -34,27 +30,27 @@ _MOST_DIGITS: Final = 8
 _MOST_WORDS: Final = 14
 
 
-def dates(
-    text: str, vocabulary: Vocabulary, today: date, *, adult: int = ADULT
-) -> tuple[date, ...]:
-    """All days on which a living person can be born that the words can mean, oldest first.
+def dates(text: str, vocabulary: Vocabulary, today: date) -> tuple[date, ...]:
+    """All days since 1900 that the words can mean as a birth date, oldest first.
 
-    None when numbers are left over that belong to no date. Days come first where the language says
-    so; else "3/4" is both, for callers come from everywhere.
+    Two digits of a year ("quinze") are of each century that a living person can be born in: where
+    that is two, both are given, for a child may be meant as well as an old person, and whoever asks
+    asks which. None when numbers are left over that belong to no date. Days come first where the
+    language says so; else "3/4" is both, for callers come from everywhere.
     """
-    found = set(_read(spoken.items_of(text, vocabulary), vocabulary, today, adult))
+    found = set(_read(spoken.items_of(text, vocabulary), vocabulary, today))
     months = spoken.items_of(text, vocabulary, short_months=True)
-    found.update(_read(months, vocabulary, today, adult))
+    found.update(_read(months, vocabulary, today))
     return tuple(sorted(found))
 
 
-def _read(said: Sequence[Item], vocabulary: Vocabulary, today: date, adult: int) -> Iterable[date]:
+def _read(said: Sequence[Item], vocabulary: Vocabulary, today: date) -> Iterable[date]:
     said = spoken.standing(said)
     rows = [row for row in spoken.rows_of(said, _ROW) if not spoken.says_little(row)]
     found = []
     for row in rows:
         full_year = spoken.goes_on(row, said, vocabulary)
-        found.append(_of_row(row, _Reader(vocabulary, today, adult=adult, full_year=full_year)))
+        found.append(_of_row(row, _Reader(vocabulary, today, full_year=full_year)))
     # Many say it twice; two different dates are two people's.
     return found[0] if found and all(dates == found[0] for dates in found) else ()
 
@@ -71,9 +67,9 @@ def _of_row(row: tuple[Item, ...], reader: _Reader) -> set[date]:
 class _Reader:
     """Reads a row; `full_year` where two digits are too few to be sure of."""
 
-    def __init__(self, vocabulary: Vocabulary, today: date, *, adult: int, full_year: bool) -> None:
+    def __init__(self, vocabulary: Vocabulary, today: date, *, full_year: bool) -> None:
         self._vocabulary = vocabulary
-        self._today, self._adult, self._full_year = today, adult, full_year
+        self._today, self._full_year = today, full_year
         self._mode = Mode.STRICT
 
     def read(self, row: tuple[Item, ...], mode: Mode) -> Iterator[date]:
@@ -86,7 +82,7 @@ class _Reader:
 
     def _paths(self, row: Sequence[Item], most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
         edges = spoken.lattice(
-            row, self._vocabulary.language, self._mode, NumberPurpose.DATE, most_words=_MOST_WORDS
+            row, self._vocabulary, self._mode, NumberPurpose.DATE, most_words=_MOST_WORDS
         )
         yield from spoken.paths(edges, most_digits)
 
@@ -138,7 +134,7 @@ class _Reader:
     def _is_a_year(self, path: Sequence[NumberSpan]) -> bool:
         """Whether 1, 9, 3, 5 is the year alone, and no first of September."""
         singly = len(path) == _YEAR and all(len(edge.digits) == 1 for edge in path)
-        return singly and 0 <= self._today.year - int(digits_of(path)) <= OLDEST_AGE
+        return singly and FIRST_BIRTH_YEAR <= int(digits_of(path)) <= self._today.year
 
     # From parts to days
 
@@ -163,22 +159,16 @@ class _Reader:
 
     def _dates_of(self, day: str, month: str, year: str) -> Iterator[date]:
         if len(year) == _YEAR:
-            yield from self._living(int(day), int(month), int(year))
+            # Whoever says all four digits is understood, and may be refused for their age then.
+            yield from self._possible(int(day), int(month), int(year), living=False)
         elif not self._full_year:
             century = self._today.year // 100 * 100
-            both = [
-                born
-                for hundreds in (century - 100, century)
-                for born in self._living(int(day), int(month), hundreds + int(year))
-            ]
-            yield from [born for born in both if self._is_adult(born)] or both
+            for hundreds in (century - 100, century):
+                yield from self._possible(int(day), int(month), hundreds + int(year), living=True)
 
-    def _is_adult(self, born: date) -> bool:
-        return birthday(born, self._adult) <= self._today
-
-    def _living(self, day: int, month: int, year: int) -> Iterator[date]:
+    def _possible(self, day: int, month: int, year: int, *, living: bool) -> Iterator[date]:
         try:
-            yield checked_date(year, month, day, self._today)
+            yield checked_date(year, month, day, self._today, living=living)
         except NotUnderstood:
             return
 

@@ -16,7 +16,7 @@ _ROW: Final = frozenset({NumberKind.NUMBER})
 _LONGEST_NUMBER: Final = 14
 MOST_DIGITS: Final = 28
 # A comma is the end of a number here: pieces are missing too often.
-_MODES: Final = (Mode.STRICT, Mode.HYPHENS_BIND)
+_MODES: Final = (Mode.STRICT, Mode.HYPHENS_BIND, Mode.MENDED)
 _MOST_PATHS: Final = 250
 _MOST_READINGS: Final = 4
 # What stands behind a plus in the numbers of France and its overseas départements.
@@ -24,28 +24,36 @@ _COUNTRIES: Final = ("33", "262", "508", "590", "594", "596", "681", "687", "689
 
 
 def digits(text: str, vocabulary: Vocabulary, *, length: int = 0) -> str:
-    """The digits that are said, or "" where there are none, several readings, or not so many."""
-    readings = digit_readings(text, vocabulary)
-    if len(readings) != 1 or (length and len(readings[0]) != length):
-        return ""
-    return readings[0]
+    """The digits that are said, or "" where there are none, several readings, or not so many.
+
+    Whoever knows how many there are learns more: "quatre-vingt dix-huit" is 98, and 80, 18 where
+    only that makes so many.
+    """
+    row = _digit_row(text, vocabulary)
+    # A hyphen that a recogniser left out is likelier than two numbers of one pair.
+    for mode in (Mode.MENDED, Mode.STRICT) if length else (Mode.MENDED,):
+        found = _readings(row, vocabulary, mode, MOST_DIGITS)
+        fitting = [reading for reading in found if length in {0, len(reading)}]
+        if len(fitting) == 1:
+            return fitting[0]
+    return ""
 
 
 def digit_readings(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     """All rows of digits that the words can mean; none where some are taken back."""
+    found = _readings(_digit_row(text, vocabulary), vocabulary, Mode.MENDED, MOST_DIGITS)
+    return tuple(sorted(found)) if len(found) <= _MOST_READINGS else ()
+
+
+def _digit_row(text: str, vocabulary: Vocabulary) -> tuple[Item, ...]:
+    """The one row of numbers that is said; empty where there are several, or a correction."""
     said = spoken.items_of(text, vocabulary)
     if spoken.was_corrected(said):
         return ()
     rows = [
         row for row in spoken.rows_of(spoken.standing(said), _ROW) if not _is_article(row, said)
     ]
-    if len(rows) != 1:
-        return ()
-    for mode in _MODES:
-        found = _readings(rows[0], vocabulary.language, mode, MOST_DIGITS)
-        if found:
-            return tuple(sorted(found)) if len(found) <= _MOST_READINGS else ()
-    return ()
+    return rows[0] if len(rows) == 1 else ()
 
 
 def phone(text: str, vocabulary: Vocabulary) -> str:
@@ -60,15 +68,15 @@ def phones(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     None where two different numbers are said.
     """
     said = spoken.standing(spoken.items_of(text, vocabulary))
-    found = {_phones_of(row, vocabulary.language) for row in spoken.rows_of(said, _ROW)} - {()}
+    found = {_phones_of(row, vocabulary) for row in spoken.rows_of(said, _ROW)} - {()}
     return found.pop() if len(found) == 1 else ()
 
 
-def _phones_of(row: tuple[Item, ...], language: str) -> tuple[str, ...]:
+def _phones_of(row: tuple[Item, ...], vocabulary: Vocabulary) -> tuple[str, ...]:
     for mode in _MODES:
         numbers = {
             number
-            for reading in _readings(row, language, mode, _LONGEST_NUMBER)
+            for reading in _readings(row, vocabulary, mode, _LONGEST_NUMBER)
             for number in _dialled(reading)
         }
         if numbers:
@@ -89,10 +97,12 @@ def _dialled(reading: str) -> Iterable[str]:
         return
 
 
-def _readings(row: tuple[Item, ...], language: str, mode: Mode, most_digits: int) -> set[str]:
+def _readings(
+    row: tuple[Item, ...], vocabulary: Vocabulary, mode: Mode, most_digits: int
+) -> set[str]:
     if any(item.ordinal for item in row):
         return set()
-    edges = spoken.lattice(row, language, mode, NumberPurpose.DIGITS)
+    edges = spoken.lattice(row, vocabulary, mode, NumberPurpose.DIGITS)
     found = list(islice(spoken.paths(edges, most_digits), _MOST_PATHS + 1))
     return {digits_of(path) for path in found} if len(found) <= _MOST_PATHS else set()
 

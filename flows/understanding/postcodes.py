@@ -51,7 +51,7 @@ def _of_row(
     for mode in Mode:
         for items in (row, _without_article(row), spoken.said_once(row)):
             edges = spoken.lattice(
-                items, vocabulary.language, mode, NumberPurpose.POSTCODE, most_words=_MOST_WORDS
+                items, vocabulary, mode, NumberPurpose.POSTCODE, most_words=_MOST_WORDS
             )
             readings = {digits_of(path) for path in spoken.paths(edges, _DIGITS)}
             fitting = [code for code in readings if len(code) == _DIGITS and known(code)]

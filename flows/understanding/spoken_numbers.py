@@ -45,6 +45,9 @@ _UNITS: Final[Sequence[tuple[str, Literal["long", "short"]]]] = (
     ("length-meter", "long"),
 )
 _LAST_YEAR: Final = 2099
+_TWO_DIGITS: Final = 10
+# How some recognisers write the "treize mille" of "treize mille zéro quatre-vingt-dix".
+_WHOLE_THOUSANDS = re.compile(r"([0-9]{2})000")
 _TEEN_HUNDREDS: Final = (1100, 2000)
 _WORD = re.compile(r"[0-9]+|[^\W\d_]+")
 _ONE_NUMBER = re.compile(r"([0-9]+)([^\W\d_]*)")
@@ -68,6 +71,8 @@ class Mode(Enum):
     STRICT = auto()
     HYPHENS_BIND = auto()
     LOOSE = auto()
+    # As HYPHENS_BIND; and a figure behind words may be of their number: "trente 3".
+    MENDED = auto()
 
 
 class NumberKind(Enum):
@@ -90,6 +95,8 @@ class Item:
     number: int = 0
     figures: bool = False
     ordinal: bool = False
+    # The "et" of "vingt et 1", which `text` has where that is a word.
+    glue: str = ""
 
     @property
     def is_scale(self) -> bool:
@@ -232,13 +239,16 @@ def _glued(said: Sequence[Item], vocabulary: Vocabulary) -> list[Item]:
             and found[-1].kind is NumberKind.NUMBER
             and apart is None
             and index + 1 < len(said)
-            and _glues(found[-1], item, said[index + 1], vocabulary.language)
+            and _glues(found[-1], item, said[index + 1], vocabulary)
         ):
             apart = Gap.GLUE
             continue
         if apart is Gap.GLUE:
-            text = f"{said[index - 1].text} {item.text}"
-            found.append(replace(item, gap=Gap.GLUE, text=text))
+            glue = said[index - 1].text
+            if item.figures:
+                found.append(replace(item, gap=Gap.GLUE, glue=glue))
+            else:
+                found.append(replace(item, gap=Gap.GLUE, text=f"{glue} {item.text}"))
         elif item.kind is NumberKind.NUMBER and found and found[-1].kind is NumberKind.LINK:
             found.append(replace(item, gap=Gap.WALL))
         elif apart is not None and item.kind is NumberKind.NUMBER:
@@ -249,12 +259,23 @@ def _glued(said: Sequence[Item], vocabulary: Vocabulary) -> list[Item]:
     return found
 
 
-def _glues(before: Item, word: Item, after: Item, language: str) -> bool:
-    if after.kind is not NumberKind.NUMBER or before.figures or after.figures or not after.number:
+def _glues(before: Item, word: Item, after: Item, vocabulary: Vocabulary) -> bool:
+    if after.kind is not NumberKind.NUMBER or before.figures or not after.number:
         return False
     if Gap.BREAK in {word.gap, after.gap}:
         return False
-    return _spelt(language, f"{before.text} {word.text} {after.text}") is not None
+    last = _in_words(after, vocabulary) if after.figures else after.text
+    return (
+        bool(last) and _spelt(vocabulary.language, f"{before.text} {word.text} {last}") is not None
+    )
+
+
+def _in_words(figure: Item, vocabulary: Vocabulary) -> str:
+    """A figure under twenty as it is said; empty for another one, and for 03."""
+    known = 0 < figure.number <= len(vocabulary.figures)
+    if not known or figure.ordinal or figure.text.startswith("0"):
+        return ""
+    return vocabulary.figures[figure.number - 1]
 
 
 def _split_figures(said: Sequence[Item]) -> list[Item]:
@@ -406,21 +427,21 @@ class NumberPurpose(Enum):
 
 def lattice(
     row: Sequence[Item],
-    language: str,
+    vocabulary: Vocabulary,
     mode: Mode,
     asked: NumberPurpose,
     *,
     most_words: int = MOST_NUMBERS,
 ) -> Lattice:
     """For each word of a row the numbers that may begin there; nothing for longer rows."""
-    count = len(row)
+    count, language = len(row), vocabulary.language
     if not 0 < count <= most_words:
         return ()
     row = [replace(row[0], gap=Gap.WALL), *row[1:]]
     apart = mode is Mode.STRICT and any(i.gap is Gap.HYPHEN and not i.figures for i in row)
     joins = [True] + [_may_join(row, at, mode, apart=apart) for at in range(1, count)]
     parts = [at == 0 or _may_part(row, at, mode) for at in range(count)] + [True]
-    mixed = _mixed(row, joins, language, asked)
+    mixed = _mixed(row, joins, vocabulary, mode, asked)
     edges: list[list[NumberSpan]] = []
     for start in range(count):
         found: list[NumberSpan] = []
@@ -437,8 +458,9 @@ def lattice(
                     for edge in _edges(row, start, end, language, mixed)
                     if _is_wanted(row[start:end], edge, asked)
                 )
-        if asked is NumberPurpose.POSTCODE and start:
+        if asked is NumberPurpose.POSTCODE:
             found += _one_thousands(row, start, joins, language)
+            found += _thousands_apart(row, start, joins, language, mixed)
     return edges
 
 
@@ -458,7 +480,7 @@ def _one_thousands(
     row: Sequence[Item], start: int, joins: Sequence[bool], language: str
 ) -> Iterator[NumberSpan]:
     """The 1000 of "zéro un mille", which no number but a postcode has."""
-    if row[start - 1].number or not row[start].may_be_article:
+    if not _is_behind_zero(row, start) or not row[start].may_be_article:
         return
     for end in range(start + 2, min(len(row), start + _LONGEST) + 1):
         if not joins[end - 1] or row[start + 1].number != _THOUSAND:
@@ -466,6 +488,52 @@ def _one_thousands(
         number = _spelt(language, " ".join(item.text for item in row[start + 1 : end]))
         if number is not None:
             yield NumberSpan(end, str(number.value))
+
+
+def _thousands_apart(
+    row: Sequence[Item],
+    start: int,
+    joins: Sequence[bool],
+    language: str,
+    mixed: Mapping[_Span, set[int]],
+) -> Iterator[NumberSpan]:
+    """The 13 of "treize mille zéro quatre-vingt-dix": a zero behind it says that digits follow."""
+    whole = _WHOLE_THOUSANDS.fullmatch(row[start].text) if row[start].figures else None
+    if whole and _begins_with_zero(row, start + 1):
+        yield NumberSpan(start + 1, whole[1], figures=True)
+    for end in range(start + 1, min(len(row), start + _LONGEST)):
+        if not joins[end] or (end > start + 1 and not joins[end - 1]):
+            return
+        if row[end].is_scale and row[end].number == _THOUSAND:
+            if _begins_with_zero(row, end + 1):
+                for value in _values(row, start, end, language, mixed):
+                    least = 1 if _is_behind_zero(row, start) else _TWO_DIGITS
+                    if least <= value < _HUNDRED:
+                        yield NumberSpan(end + 1, str(value))
+            return
+
+
+def _values(
+    row: Sequence[Item], start: int, end: int, language: str, mixed: Mapping[_Span, set[int]]
+) -> Iterator[int]:
+    """What these words can be as one number."""
+    if end == start + 1:
+        yield row[start].number
+    elif any(item.figures for item in row[start:end]):
+        yield from mixed.get((start, end), ())
+    else:
+        number = _spelt(language, " ".join(item.text for item in row[start:end]))
+        if number is not None and not number.ordinal:
+            yield number.value
+
+
+def _is_behind_zero(row: Sequence[Item], at: int) -> bool:
+    return at > 0 and not row[at - 1].number
+
+
+def _begins_with_zero(row: Sequence[Item], at: int) -> bool:
+    """Whether "zéro", 0 or 011 stands there."""
+    return at < len(row) and (not row[at].number or row[at].text.startswith("0"))
 
 
 def _may_join(row: Sequence[Item], at: int, mode: Mode, *, apart: bool) -> bool:
@@ -503,13 +571,18 @@ def _edges(
 
 
 def _mixed(
-    row: Sequence[Item], joins: Sequence[bool], language: str, asked: NumberPurpose
+    row: Sequence[Item],
+    joins: Sequence[bool],
+    vocabulary: Vocabulary,
+    mode: Mode,
+    asked: NumberPurpose,
 ) -> Mapping[_Span, set[int]]:
     """Numbers of words and figures together, by span: "mille 942", "35 mille 5 cent".
 
     What has hundreds or thousands takes a smaller number behind it; a figure takes "cent" or
-    "mille".
+    "mille"; and where that is mended, words take a figure that completes them ("trente 3").
     """
+    language = vocabulary.language
     found: dict[_Span, set[int]] = {}
     figures = [item.figures for item in row]
     centuries = asked is NumberPurpose.DATE
@@ -533,7 +606,20 @@ def _mixed(
                     for right in found.get((middle, end), ())
                     for value in _together(row, (start, middle, end), left, right, centuries)
                 }
+                if mode is Mode.MENDED:
+                    found[start, end] |= _completed(row[start:end], vocabulary)
     return {span: values for span, values in found.items() if span[1] - span[0] > 1}
+
+
+def _completed(words: Sequence[Item], vocabulary: Vocabulary) -> set[int]:
+    """The 33 of "trente 3": words, and one figure that their number lacks."""
+    *before, last = words
+    # A zero in front counts by itself.
+    if not last.figures or not words[0].number or any(item.figures for item in before):
+        return set()
+    said = [*(item.text for item in before), last.glue, _in_words(last, vocabulary)]
+    number = _spelt(vocabulary.language, " ".join(filter(None, said))) if said[-1] else None
+    return set() if number is None or number.ordinal else {number.value}
 
 
 def _together(

@@ -75,6 +75,8 @@ class Vocabulary:
     # Other words for 0, and words that say how often the next digit comes.
     zeros: frozenset[str]
     repeats: Mapping[str, int]
+    # 1 to 19 in words, for a figure that a recogniser wrote behind the words of its number.
+    figures: tuple[str, ...]
     # Ordinals that text2num does not know.
     ordinals: Mapping[str, int]
     # Noises that mean nothing anywhere.
@@ -90,6 +92,8 @@ class Vocabulary:
     fillers: Phrases
     yes: Phrases
     no: Phrases
+    # A yes where nothing else is said: "sûr" is spelt like "sur" Vitré.
+    sure: Phrases
     # "not", what may stand behind it, and what it then makes a "no", though no "yes" without it.
     negators: Phrases
     degrees: Phrases
@@ -154,6 +158,7 @@ class Vocabulary:
                 plain(name): day for day, name in get_day_names("wide", locale=locale).items()
             },
             day_first=table.flag("day_first"),
+            figures=table.spelt("figures"),
             repeats=table.numbers("repeats"),
             ordinals=table.numbers("ordinals"),
             commands={name: commands.phrases(name) for name in COMMANDS},

@@ -54,6 +54,7 @@ class _Is(StrEnum):
     FILLER = "filler"
     YES = "yes"
     NO = "no"
+    SURE = "sure"
     NOT = "not"
     DEGREE = "degree"
     DENIABLE = "deniable"
@@ -67,10 +68,15 @@ def yes_no(text: str, vocabulary: Vocabulary) -> bool | None:
     """Yes or no. A date, a town or thanks may come with it; doubt and contradiction may not."""
     words = _words(text, vocabulary)
     numbers = {words[at] for at in number_words(words, vocabulary.language)}
-    pieces = _denied(_yes_no_lexicon(vocabulary)(words))
+    pieces = _denied(_yes_no_lexicon(vocabulary)(words), vocabulary)
+    if len(pieces) == 1 and pieces[0].is_(_Is.SURE):
+        return True
     yes = sum(len(piece.words) for piece in pieces if piece.is_(_Is.YES))
     no = sum(len(piece.words) for piece in pieces if piece.is_(_Is.NO))
-    unknown = sum(piece.is_(UNKNOWN) and piece.words[0] not in numbers for piece in pieces)
+    unknown = sum(
+        (piece.is_(UNKNOWN) and piece.words[0] not in numbers) or piece.is_(_Is.SURE)
+        for piece in pieces
+    )
     if any(piece.is_(_Is.DOUBT) for piece in pieces) or bool(yes) == bool(no):
         return None
     if yes and any(piece.is_(_Is.NOT) and not piece.is_(_Is.NO) for piece in pieces):
@@ -156,17 +162,17 @@ def _words(text: str, vocabulary: Vocabulary) -> list[str]:
     return [] if len(words) > MOST_WORDS else words
 
 
-def _denied(pieces: Sequence[Piece]) -> list[Piece]:
+def _denied(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[Piece]:
     """With each "not … that" made into one "no"."""
     left = []
     at = 0
     while at < len(pieces):
         end = at + 1
-        if pieces[at].is_(_Is.NOT):
+        denies = pieces[at].is_(_Is.NOT) or _goes_on_denying(pieces[at], vocabulary)
+        if denies:
             while end < len(pieces) and pieces[end].is_(_Is.DEGREE):
                 end += 1
-        denied = pieces[at].is_(_Is.NOT) and end < len(pieces)
-        if denied and pieces[end].is_(_Is.DENIABLE):
+        if denies and end < len(pieces) and pieces[end].is_(_Is.DENIABLE):
             words = tuple(word for piece in pieces[at : end + 1] for word in piece.words)
             left.append(Piece(words, (_Is.NO,)))
             at = end + 1
@@ -174,6 +180,17 @@ def _denied(pieces: Sequence[Piece]) -> list[Piece]:
             left.append(pieces[at])
             at += 1
     return left
+
+
+def _goes_on_denying(piece: Piece, vocabulary: Vocabulary) -> bool:
+    """Whether a "no" may be the beginning of one: "pas du tout" of "pas du tout d'accord"."""
+    first, *rest = piece.words
+    if not piece.is_(_Is.NO) or not rest:
+        return False
+    if (first,) in vocabulary.negators and tuple(rest) in vocabulary.degrees:
+        return True
+    last = (rest[-1],)
+    return last in vocabulary.negators and last not in vocabulary.no
 
 
 def _stands_out(pieces: Sequence[Piece], tag: Hashable, beside: Sequence[int]) -> bool:
@@ -253,6 +270,7 @@ def _yes_no_lexicon(vocabulary: Vocabulary) -> _Cut:
     return Lexicon(
         (_Is.YES, vocabulary.yes),
         (_Is.NO, vocabulary.no),
+        (_Is.SURE, vocabulary.sure),
         (_Is.NOT, vocabulary.negators),
         (_Is.DEGREE, vocabulary.degrees),
         (_Is.DENIABLE, vocabulary.deniable),

@@ -143,6 +143,39 @@ def id_by_number(
     return found
 
 
+@dataclass(frozen=True)
+class OnOneNumber:
+    """Somebody with a booking on a number: their birth date, and which of such a date they are."""
+
+    born: date
+    rank: int
+
+
+def on_number(
+    connection: Connection, clock: Clock, vault: Vault, number: str, campaign: str
+) -> list[OnOneNumber]:
+    """The people of a campaign whose texts go to a number (E.164), in the order of their bookings.
+
+    Whoever has cancelled what lies ahead is among them, for they are told of that, too.
+    """
+    statement = (
+        select(booking)
+        .where(
+            booking.c.phone_idx == (vault.index("phone", number) or b""),
+            booking.c.campaign == campaign,
+            booking.c.state.in_(("confirmed", "cancelled")),
+            booking.c.last_start_at > clock.at(),
+            booking.c.dob_enc.is_not(None),
+        )
+        .order_by(booking.c.created_at, booking.c.id)
+    )
+    return [
+        OnOneNumber(date.fromisoformat(born), row.rank)
+        for row in connection.execute(statement)
+        if (born := opened(vault, row, "dob"))
+    ]
+
+
 def version_of(connection: Connection, booking_id: str) -> tuple[int | None, tuple[int, ...]]:
     """How often a booking was changed so far, and the doses that cannot take place now."""
     off = or_(

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Offer
 from flows.world import Unbooked
-from models.booking import bookings, history
+from models.booking import bookings, changes, history
 from models.booking.bookings import STAND_IN, Added, Known, NewBooking
 from models.booking.history import Change
 from models.database import Connection
@@ -21,6 +21,7 @@ from services.messages.phone_capabilities import takes_texts
 from services.messages.spend import day_of, prefix_of
 from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
+from services.messages.whose import Whose
 from services.messages.write_message import write_message
 from services.slots.allocate import STAFF, Allocate, Channel, Holder
 from services.slots.give_back import give_back_holds, give_back_places
@@ -28,7 +29,7 @@ from services.slots.offer import chosen_of
 from services.store import Store
 from services.work import Work
 
-# Two references are the same once in 10**10 bookings; three in a row is a broken source.
+# Two references are the same once in 9 * 10**9 bookings; three in a row is a broken source.
 REFERENCE_TRIES = 3
 
 
@@ -55,6 +56,8 @@ class Request:
     rank: int = 1
     # Whoever asks does so for somebody else, or for two: twins share a birth date and a line.
     for_other: bool = False
+    # One of two who are booked together: their texts say whose each is.
+    of_two: bool = False
     # Groups of the campaign that the person certified to belong to.
     groups: tuple[str, ...] = ()
     name: str | None = None
@@ -203,7 +206,7 @@ def _write(
     link = work.store.link_of(made.reference, made.starts)
     # Written for a stand-in, too, where it is thrown away: it takes as long.
     body = texts.confirmation(
-        Writer(catalogue, made.reference, national_number, link),
+        Writer(catalogue, made.reference, national_number, link, _whose(work, request)),
         starts=[start.astimezone(zone) for start in made.starts],
         where=MessagePlace.of(offer),
     )
@@ -223,6 +226,19 @@ def _write(
         booking_id=made.id,
         call_id=_caused_by(request),
     )
+
+
+def _whose(work: Work, request: Request) -> Whose | None:
+    """Whose its text is, where the number has another's or is about to have one."""
+    people = changes.on_number(
+        work.connection,
+        work.store.clock,
+        work.store.vault,
+        request.number or request.text_to or "",
+        work.campaign.name,
+    )
+    alone = Whose(request.born) if request.of_two else None
+    return Whose.among(request.born, request.rank, people) or alone
 
 
 def _caused_by(request: Request) -> str | None:

@@ -26,6 +26,7 @@ from services.messages import texts
 from services.messages.notices import ReadyNotice, Render
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
+from services.messages.whose import of_booking
 from services.messages.write_message import open_case, write_message
 from services.store import Store
 
@@ -87,7 +88,12 @@ def renders(national_number: str) -> dict[str, Render]:
         where = centre_states(connection, [ahead[0].centre_id])[ahead[0].centre_id]
         zone = ZoneInfo(where.time_zone)
         body = texts.already(
-            texts.Writer(load(file.language), file.reference, national_number),
+            texts.Writer(
+                load(file.language),
+                file.reference,
+                national_number,
+                whose=of_booking(connection, store, file),
+            ),
             starts=[one.start_at.astimezone(zone) for one in ahead],
             where=texts.MessagePlace.of(where),
         )

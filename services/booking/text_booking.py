@@ -17,6 +17,7 @@ from prompts.catalogue import Catalogue
 from services.attempts import count_text
 from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
+from services.messages.whose import of_booking
 from services.messages.write_message import write_message
 from services.store import Store
 
@@ -96,6 +97,7 @@ def text_or_not(
         centres.get(shown[0].centre_id, _NOWHERE),
         reference=file.reference or _NO_REFERENCE,
         number=national_number,
+        whose=of_booking(connection, store, file),
         asked=asked,
     )
     savepoint = connection.begin_nested()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from flows.engine import ENDED
-from flows.session import CallerKind, Session
+from flows.session import CallerKind, Session, Whom
 from models.call import calls, turns
 from models.database import Connection
 from models.queue import queues
@@ -19,6 +19,7 @@ from services.call.resume_call import RESUME_WITHIN, chosen_places, new_code
 from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.topics import Topic
+from services.messages.whose import Whose
 from services.messages.write_message import write_message
 from services.ports import WakeUp
 from services.queue import entries
@@ -113,6 +114,7 @@ def _remind(work: Work, call_id: str, session: Session, national_number: str) ->
         until=(now + work.campaign.resume_window).astimezone(ZoneInfo(offer.time_zone)),
         number=national_number,
         link=_link(work.connection, work.store, call_id),
+        whose=Whose(session.born_on) if session.whom == Whom.TWO else None,
     )
     index = work.store.vault.index("phone", session.caller) or b""
     day = now.astimezone(ZoneInfo(work.campaign.zone)).date()

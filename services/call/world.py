@@ -332,6 +332,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             text_to=order.number or None,
             call_id=self.of_call,
             for_other=order.for_other,
+            of_two=order.of_two,
             groups=order.groups,
             # Two people of one call: a copy of the first one's booking is none of the second's.
             idempotency_suffix="2" if order.second_person else "1",

@@ -41,6 +41,7 @@ from services.desk.offers import Desk, DeskWork
 from services.messages.phone_capabilities import takes_texts
 from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
+from services.messages.whose import of_booking
 from services.messages.write_message import write_message
 from services.slots.allocate import Channel, Chosen, second_days
 from services.slots.offer import offer_at
@@ -178,6 +179,7 @@ def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: s
         text_to=order.number if order.text and takes_texts(order.number) else None,
         call_id=at.desk.call_id or None,
         for_other=person.someone_else or twin,
+        of_two=len(order.people) > 1,
         groups=order.groups,
         name=person.name.strip()[:LONGEST_NAME] or None,
         calls=order.calls and bool(order.number),
@@ -328,6 +330,7 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
     line = at.store.vault.index("phone", file.number)
     if rows.count_texts(at.connection, at.store.clock, line, key, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
+    whose = of_booking(at.connection, at.store, file)
     body = text_of_booking(
         at.store,
         load(at.desk.language),
@@ -335,6 +338,7 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
         found.centres[file.live[0].centre_id],
         reference=file.reference,
         number=at.service.national_number,
+        whose=whose,
     )
     message_id = write_message(
         at.connection,

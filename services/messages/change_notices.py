@@ -19,6 +19,7 @@ from services.messages import texts
 from services.messages.notices import CallPlan, ReadyNotice, Render, appointment_call
 from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.topics import Topic, topic_of_change
+from services.messages.whose import of_booking
 from services.store import Store
 
 # A person must know of an appointment so long before it.
@@ -52,7 +53,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         return ReadyNotice(
             file.number,
             # A person whom we moved is told by a call if the campaign does without this text.
-            _text(store, file, payload, national_number) if wanted else "",
+            _text(connection, store, file, payload, national_number) if wanted else "",
             appointment_call(file, topic, until=max(moments)),
             any_hour=bool(payload.get("asked")),
             latest=min(moments) - NOTICE,
@@ -61,12 +62,19 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
     return dict.fromkeys(("booking_changed", "booking_cancelled", "case"), render)
 
 
-def _text(store: Store, file: BookingDetails, payload: Mapping[str, Any], number: str) -> str:
+def _text(
+    connection: Connection,
+    store: Store,
+    file: BookingDetails,
+    payload: Mapping[str, Any],
+    number: str,
+) -> str:
     # Of what is cancelled there is a page as well: it can be taken back there for ten minutes.
     link = store.link_of(
         file.reference, [appointment.start_at for appointment in file.appointments]
     )
-    return texts.of_change(load(file.language), payload, number=number, link=link)
+    whose = of_booking(connection, store, file)
+    return texts.of_change(load(file.language), payload, number=number, link=link, whose=whose)
 
 
 def call_about(

@@ -27,6 +27,7 @@ from services.messages import texts
 from services.messages.notices import ReadyNotice, Render, appointment_call
 from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
+from services.messages.whose import of_booking
 from services.store import Store
 
 REMINDER, EVENING = "reminder", "evening"
@@ -153,8 +154,9 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
             return None
         tomorrow = local.date() - store.clock.now().astimezone(zone).date() == timedelta(days=1)
         link = store.link_of(file.reference, [one.start_at for one in file.live])
+        whose = of_booking(connection, store, file)
         text = texts.reminder(
-            Writer(load(file.language), file.reference, national_number, link),
+            Writer(load(file.language), file.reference, national_number, link, whose),
             start=local,
             where=MessagePlace.of(where),
             tomorrow=tomorrow,

@@ -26,6 +26,7 @@ from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
 from services.messages.discreet_place import discreet
 from services.messages.sms_parts import parts, septets, to_gsm
+from services.messages.whose import Whose, of_booking
 from services.store import Store
 
 # What a campaign may leave out, each with all keys of `[text]` that begin with it.
@@ -154,15 +155,17 @@ def confirmation(
 ) -> str:
     """What was booked, one start for each dose, in one part.
 
-    `asked`: it was asked for on a page, and has its link, though that may take a second part.
+    One of several people on one telephone is told whose it is, which may take a second part.
+    `asked`: it was asked for on a page, and has its link, though that may, too.
     """
     both = "_both" if len(starts) > 1 else ""
+    brief = f"confirmation_brief{both}"
     return writer.write(
-        (f"confirmation{both}", f"confirmation_short{both}"),
+        (f"confirmation{both}", f"confirmation_short{both}", *([brief] if both else [])),
         {"start": starts[0], "second": starts[-1]},
         {"address": where},
-        most=_MOST_PARTS if asked and writer.link else 1,
-        brief=(f"confirmation_brief{both}",),
+        most=_MOST_PARTS if writer.whose or (asked and writer.link) else 1,
+        brief=(brief,),
         linked=asked,
     )
 
@@ -183,6 +186,7 @@ def text_of_booking(
     *,
     reference: str,
     number: str,
+    whose: Whose | None = None,
     asked: bool = False,
 ) -> str:
     """The same for these appointments of a booking that is kept, all of them at `where`.
@@ -190,7 +194,7 @@ def text_of_booking(
     Of those that cannot take place it is told that an agent rings.
     """
     link = store.link_of(reference, [one.start_at for one in told])
-    writer = Writer(catalogue, reference, number, link)
+    writer = Writer(catalogue, reference, number, link, whose)
     zone, place = ZoneInfo(where.time_zone), MessagePlace.of(where)
     off = [one for one in told if where.is_off(blocked=one.blocked)]
     if off:
@@ -208,7 +212,15 @@ def text_of_what_comes(
     if not ahead:
         return ""
     where = centre_states(connection, [ahead[0].centre_id])[ahead[0].centre_id]
-    return text_of_booking(store, catalogue, ahead, where, reference=file.reference, number=number)
+    return text_of_booking(
+        store,
+        catalogue,
+        ahead,
+        where,
+        reference=file.reference,
+        number=number,
+        whose=of_booking(connection, store, file),
+    )
 
 
 def evening(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) -> str:
@@ -306,14 +318,19 @@ def _starts(doses: Sequence[Dose]) -> dict[str, Any]:
 
 
 def of_change(
-    catalogue: Catalogue, payload: Mapping[str, Any], *, number: str, link: str = ""
+    catalogue: Catalogue,
+    payload: Mapping[str, Any],
+    *,
+    number: str,
+    link: str = "",
+    whose: Whose | None = None,
 ) -> str:
     """The text of what services.booking.change_booking and move_people store (`what` says which).
 
     Raises KeyError for a payload that is none of theirs.
     """
     doses = [Dose.of_payload(one) for one in payload["doses"]]
-    writer = Writer(catalogue, payload["reference"], number, link)
+    writer = Writer(catalogue, payload["reference"], number, link, whose)
     match payload["what"]:
         case "cancelled":
             return cancelled(writer, doses=doses)
@@ -339,35 +356,62 @@ def offer(
     where: MessagePlace,
     until: datetime,
     number: str,
+    whose: Whose | None = None,
 ) -> str:
     """A freed place, one start for each dose, and until when it is kept."""
     key = "offer_both" if len(starts) > 1 else "offer"
     values = {"start": starts[0], "second": starts[-1], "until": until}
-    return Writer(catalogue, "", number).write((key,), values, {"address": where})
+    return Writer(catalogue, "", number, whose=whose).write((key,), values, {"address": where})
 
 
 def unfinished(
-    catalogue: Catalogue, *, town: str, until: datetime, number: str, link: str = ""
+    catalogue: Catalogue,
+    *,
+    town: str,
+    until: datetime,
+    number: str,
+    link: str = "",
+    whose: Whose | None = None,
 ) -> str:
-    """What is still to be done, and until when the chosen place is kept, in one part."""
+    """What is still to be done, and until when the chosen place is kept, in one part.
+
+    For one of a couple it may take two.
+    """
     key = "unfinished_link" if link else "unfinished"
 
     def written(where: str) -> str:
-        return filled(catalogue, key, number=number, town=where, until=until, link=link)
+        return filled(
+            catalogue, key, number=number, whose=whose, town=where, until=until, link=link
+        )
 
     text = written(town)
-    if parts(text) <= 1:
+    if parts(text) <= (1 if whose is None else _MOST_PARTS):
         return text
     return written(_shortened(to_gsm(town), septets(text) - _ROOM[1]))
 
 
-def filled(catalogue: Catalogue, key: str, *, number: str, **values: Any) -> str:
+def filled(
+    catalogue: Catalogue, key: str, *, number: str, whose: Whose | None = None, **values: Any
+) -> str:
     """A text about no place, by its key: "finish", "reply_stop", "callback_late", a News.
 
     Its `values` are `link` for "finish", `code` for "code" and, about a promise to ring back,
     `due`: when the next call is made, by the clock of the person who is rung.
     """
-    return to_gsm(catalogue.text(key, {**values, "number": written_number(number)}))
+    words = catalogue.text(key, {**values, "number": written_number(number)})
+    return to_gsm(_signed(catalogue, words, whose))
+
+
+def _signed(catalogue: Catalogue, words: str, whose: Whose | None) -> str:
+    """A text begins with the service, and with whose it is where several people share a telephone.
+
+    A sentence goes on there with a small letter; "RDV" stays as it is.
+    """
+    if not words[1:2].isupper():
+        words = words[0].lower() + words[1:]
+    if whose is not None:
+        return whose.signed(catalogue, words)
+    return catalogue.text("part_from", {"text": words})
 
 
 # ---------------------------------------------------------------- how
@@ -398,11 +442,18 @@ class Writer:
     """Writes texts about one booking, in the language of the catalogue.
 
     `number` (E.164) is the one to ring. `link` stands at the end of those that have no more parts
-    with it.
+    with it. `whose`: the person is one of several on a telephone.
     """
 
-    def __init__(self, catalogue: Catalogue, reference: str, number: str, link: str = "") -> None:
-        self.catalogue = catalogue
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        reference: str,
+        number: str,
+        link: str = "",
+        whose: Whose | None = None,
+    ) -> None:
+        self.catalogue, self.whose = catalogue, whose
         self.link = f" {to_gsm(link)}" if link else ""
         self._values = {"reference": reference, "number": written_number(number)}
 
@@ -455,7 +506,8 @@ class Writer:
         self, key: str, values: Mapping[str, Any], addresses: Mapping[str, _Address]
     ) -> str:
         told = {name: address.whole for name, address in addresses.items()}
-        return to_gsm(self.catalogue.text(key, {**self._values, **values, **told}))
+        words = self.catalogue.text(key, {**self._values, **values, **told})
+        return to_gsm(_signed(self.catalogue, words, self.whose))
 
 
 def _cut(addresses: Collection[_Address], too_many: int) -> bool:
@@ -473,9 +525,14 @@ def _cut(addresses: Collection[_Address], too_many: int) -> bool:
 
 
 def _shortened(place: str, too_many: int) -> str:
-    """The beginning of a place, so many septets shorter. `place` is in GSM-7."""
+    """The beginning of a place, so many septets shorter, in whole words. `place` is in GSM-7.
+
+    Half a word may be another one: "Ch" of "Chirac" is a hospital.
+    """
     room = septets(place) - too_many
     letters = place
     while letters and septets(letters) > room:
         letters = letters[:-1]
+    if letters and place[len(letters) : len(letters) + 1].isalnum() and " " in letters:
+        letters = letters[: letters.rindex(" ")]
     return letters.rstrip(" ,.-(")

@@ -45,9 +45,12 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
             if key.startswith(PIECE):
                 continue
             parts = catalogue.text_parts(key)
+            begins = re.escape(to_gsm(catalogue.text_parts("part_from")[0].text.strip(" :")))
             written = "".join(re.escape(to_gsm(one.text)) + ".+?" * bool(one.name) for one in parts)
             letters = sum(len(one.text) for one in parts)
-            found.append((letters, name_of(key), re.compile(written + _LINK, re.DOTALL)))
+            # A text of an earlier version does not name the service, and begins with a capital.
+            whole = f"(?:{begins}[^:]*: )?{written}{_LINK}"
+            found.append((letters, name_of(key), re.compile(whole, re.DOTALL | re.IGNORECASE)))
     found.sort(key=lambda one: -one[0])
     return tuple((name, pattern) for _, name, pattern in found)
 

@@ -150,11 +150,11 @@ def birth_date(world: WebWorld, language: str, day: str, month: str, year: str) 
         if iso and not month and not year:
             written = [int(part) for part in iso.groups()]
             return checked_date(written[0], written[1], written[2], today)
+        found = _written_date(f"{day} {month} {year}".strip(), world, language, today)
+        if len(found) == 1:
+            return checked_date(found[0].year, found[0].month, found[0].day, today)
     except NotUnderstood as error:
         raise NotTaken("day", error.reason) from None
-    found = _written_date(f"{day} {month} {year}".strip(), world, language, today)
-    if len(found) == 1:
-        return found[0]
     if found:
         raise NotTaken("year", "century")
     missing = next((name for name, text in (("month", month), ("year", year)) if not text), "day")

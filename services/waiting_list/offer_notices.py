@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from flows.session import Whom
 from flows.world import News
 from models.booking import reach
 from models.database import Connection
@@ -29,6 +31,7 @@ from services.messages.notices import CallPlan, Later, ReadyNotice, Reason, Rend
 from services.messages.offer_hours import may_ring
 from services.messages.texts import MessagePlace
 from services.messages.topics import Topic
+from services.messages.whose import Whose
 from services.messages.write_message import write_message
 from services.store import Store
 from services.waiting_list.entries import EntryState
@@ -87,6 +90,8 @@ class OfferNotices:
             where=MessagePlace.of(where),
             until=until.astimezone(zone),
             number=self.number,
+            # Two of one line may each have an offer; the caller's own needs no name.
+            whose=Whose(entry.born) if entry.for_other else None,
         )
 
     def news(
@@ -115,10 +120,19 @@ class OfferNotices:
         language = str(told.get("language") or "fr")
         text = ""
         if texts.wanted(campaign, str(news)):
-            text = texts.filled(load(language), str(news), number=self.number)
+            text = texts.filled(
+                load(language), str(news), number=self.number, whose=_whose(told, news)
+            )
         call = CallPlan(str(Reason.NEWS), language, {"news": str(news)})
         # Who asked for a call is called; who asked for a text is where texts do not go.
         return ReadyNotice(claimed.recipient, text, call, by_call_first=not told.get("by_text"))
+
+
+def _whose(told: Mapping[str, Any], news: News) -> Whose | None:
+    """Whose turn has come, where it is not, or not alone, that of whoever asked to be told."""
+    if news is not News.TURN or told.get("for_whom") not in {Whom.OTHER, Whom.TWO}:
+        return None
+    return Whose(date.fromisoformat(str(told["born"]))) if told.get("born") else None
 
 
 def not_reached(connection: Connection, store: Store, message_id: str) -> str | None:

@@ -164,3 +164,32 @@ def test_a_recogniser_is_told_what_to_expect():
     assert "février" in talk.hints
     talk.presses("12031942").stays_silent()
     assert "oui" in talk.hints
+
+
+def test_a_year_that_a_child_may_have_is_asked_for_whole():
+    talk = Talk().goes_to("date_of_birth").stays_silent().says("le douze mars quinze")
+    assert talk.said[0] == "reason.century"
+    # The second try: the year is asked apart, in four digits.
+    assert talk.step == "birth_year"
+    talk.presses("2015").presses("3").presses("12")
+    assert (talk.step, talk.session.born) == ("date_of_birth_check", "2015-03-12")
+
+
+def test_whoever_is_older_than_anybody_hears_the_reason_and_not_that_nothing_was_understood():
+    talk = Talk().goes_to("date_of_birth").stays_silent().says("le douze mars mille neuf cent deux")
+    assert talk.said[0] == "reason.too_old"
+    talk.says("non, le douze mars mille neuf cent quarante-deux")
+    assert talk.step == "date_of_birth_check"
+    talk.says("non, le douze mars mille neuf cent deux")
+    assert talk.said[0] == "reason.too_old"
+    assert talk.session.born == "1942-03-12"
+
+
+def test_a_reference_is_heard_whichever_way_a_recogniser_spells_it():
+    for said in (
+        "quarante-cinq vingt et un soixante-treize quatre-vingt neuf zéro huit",
+        "45 21 soixante-treize quatre-vingt 9 zéro 8",
+        "quarante 5, vingt et 1, soixante-treize, quatre-vingt-neuf, zéro huit",
+    ):
+        talk = Talk().presses("2").stays_silent().says(said)
+        assert (talk.step, talk.session.asked) == ("my_reference_check", "4521738908")

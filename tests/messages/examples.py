@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from prompts.catalogue import Catalogue, load
@@ -33,7 +34,7 @@ UNTIL = datetime(2026, 9, 23, 16, 30, tzinfo=PARIS)
 HALL = MessagePlace("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e")
 GYM = MessagePlace("30 route de Rennes", "Gymnase Jaurès", "35500", "Vitré")
 LINK = "https://allo.example/s/4k0QZr8Wm2TdXb1"
-ABOUT = {"reference": REFERENCE, "number": NUMBER}
+ABOUT: dict[str, Any] = {"reference": REFERENCE, "number": NUMBER}
 
 Made = Callable[[Catalogue], str]
 

@@ -22,7 +22,7 @@ from jobs.feeds import CENTRES_EXTRACT, read_centres
 from prompts.catalogue import load
 from services.centres.import_centres import CentreRecord
 from services.messages import texts
-from services.messages.discreet_place import says_health
+from services.messages.discreet_place import discreet, says_health
 from services.messages.sms_parts import ONE_PART, septets, to_gsm
 from services.messages.texts import MessagePlace, Writer
 
@@ -108,14 +108,19 @@ def test_the_text_of_every_real_centre_tells_both_appointments_and_that_they_are
         for centre, text in each_text((starts,)):
             assert all(day in text for day in days), (centre.id, text)
             assert text.index(days[0]) < text.index(days[1]), centre.id
-            assert re.match(r"(Vos deux rendez-vous|2 RDV) : ", text), (centre.id, text)
+            two = r"Allo Rendez-vous : (vos deux rendez-vous|2 rendez-vous|2 RDV) : "
+            assert re.match(two, text), (centre.id, text)
 
 
 def test_nearly_every_real_centre_keeps_its_whole_address_beside_two_appointments():
     """What does not fit is cut from the street; the plain words are given up before that."""
     texts = each_text((PAIRS[0],))
-    plain = [text for _, text in texts if text.startswith("Vos deux rendez-vous")]
-    cut = [text for _, text in texts if septets(text) > ONE_PART - 2]
+    plain = [text for _, text in texts if "RDV" not in text]
+    cut = [
+        text
+        for one, text in texts
+        if to_gsm(discreet(one.street) or discreet(one.name)) not in text
+    ]
     assert len(plain) > len(texts) * 0.9
     assert len(cut) < len(texts) * 0.05
 
@@ -140,8 +145,8 @@ def test_the_english_text_of_two_appointments_reads_so():
         where=MessagePlace("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e"),
     )
     assert text == (
-        "Your two appointments: Wed 30/09 at 10:45am and Wed 21/10 at 12:45pm, 12 rue de la Paix,"
-        " 75011 Paris 11e. Reference 4521738908. Tel. 09 74 75 00 01"
+        "Allo Rendez-vous: your two appointments: Wed 30/09 at 10:45am and Wed 21/10 at 12:45pm,"
+        " 12 rue de la Paix, 75011 Paris 11e. Ref. 4521738908. 09 74 75 00 01"
     )
 
 
@@ -152,8 +157,8 @@ def test_the_text_of_two_appointments_reads_so():
         where=MessagePlace("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e"),
     )
     assert text == (
-        "Vos deux rendez-vous : mer. 30/09 à 10h45 et mer. 21/10 à 12h45, 12 rue de la Paix,"
-        " 75011 Paris 11e. Référence 4521738908. Tél. 09 74 75 00 01"
+        "Allo Rendez-vous : vos deux rendez-vous : mer. 30/09 à 10h45 et mer. 21/10 à 12h45,"
+        " 12 rue de la Paix, 75011 Paris 11e. Réf. 4521738908. 09 74 75 00 01"
     )
 
 
@@ -165,7 +170,7 @@ def test_a_town_too_long_for_one_part_gives_way_before_the_reference(starts: Seq
         where=MessagePlace("12 rue de la Paix", "", "75011", "[" * 90),
     )
     assert septets(text) <= ONE_PART
-    assert text.endswith(f". Référence {REFERENCE}. Tél. 09 74 75 00 01")
+    assert re.search(rf"\. Réf(érence|\.) {REFERENCE}\. (Tél\. |)09 74 75 00 01$", text)
 
 
 def test_the_text_of_every_real_centre_says_nothing_about_health():

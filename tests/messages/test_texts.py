@@ -32,6 +32,7 @@ from tests.messages.examples import (
     END,
     GYM,
     HALL,
+    LINK,
     NUMBER,
     PAGE,
     REFERENCE,
@@ -172,6 +173,25 @@ def test_no_place_whatever_makes_a_text_too_long(
     assert key.startswith("offer") or REFERENCE in text
 
 
+def test_each_text_begins_with_the_service_and_says_that_it_is_about_an_appointment():
+    """But for answers to what somebody wrote, who knows what they wrote about."""
+    about = {"fr": "rendez-vous", "en": r"appointments?|booking|appts?", "es": "citas?"}
+    for language in languages():
+        for key, _, text in every_text(language):
+            begins = re.match(r"Allo Rendez-vous ?: (?=[^A-Z]|RDV|APPT)", text)
+            assert begins, (key, text)
+            words = re.compile(rf"\b({about[language]}|RDV)\b")
+            assert key.startswith("reply_") or words.search(text[begins.end() :]), (key, text)
+
+
+def test_nothing_that_is_cut_becomes_another_word():
+    """ "Ch" of "Chirac" is a hospital."""
+    where = MessagePlace("4 Avenue Jacques et Bernadette Chirac", "", "19100", "Brive-la-Gaillarde")
+    one, two = Dose(1, START, where), Dose(2, SECOND, where, was=SECOND_WAS)
+    text = texts.moved(Writer(load("fr"), **ABOUT), doses=(one, two), kind="day_closed")
+    assert "Avenue Jacques et Bernadette, 19100 Brive-la-Gaillarde" in text
+
+
 # ---------------------------------------------------------------- what of a place is told
 
 
@@ -242,9 +262,9 @@ def french(key: str) -> str:
 
 def test_a_move_tells_the_new_hour_and_the_old_one():
     assert french("changed") == (
-        "Votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, 12 rue de la Paix,"
-        " 75011 Paris 11e, au lieu du mer. 23/09 à 11h15. Référence 4521738908. Pour toute"
-        " question, appelez le 09 74 75 00 01"
+        "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45,"
+        " 12 rue de la Paix, 75011 Paris 11e, au lieu du mer. 23/09 à 11h15."
+        " Référence 4521738908. Pour toute question, appelez le 09 74 75 00 01"
     )
 
 
@@ -270,10 +290,10 @@ def test_whoever_is_moved_by_us_hears_why_in_plain_words(kind: OperationKind):
     doses = (Dose(1, START, HALL, was=WAS),)
     for language in languages():
         text = texts.moved(Writer(load(language), **ABOUT), doses=doses, kind=kind, back=False)
-        assert re.match(r"[A-Z][^.]+\. (Votre nouveau|Your new|Su nueva)", text), text
+        assert re.match(r"Allo [^:]+: [a-z][^.]+\. (Votre nouveau|Your new|Su nueva)", text), text
         assert not re.search("operation|capacity|_", text)
     back = texts.moved(Writer(load("fr"), **ABOUT), doses=doses, kind=kind, back=True)
-    assert back.startswith("Votre ancienne date est de nouveau possible. ")
+    assert back.startswith("Allo Rendez-vous : votre ancienne date est de nouveau possible. ")
 
 
 def test_a_case_promises_that_a_person_rings_and_tells_of_the_dose_that_goes():
@@ -310,12 +330,12 @@ def test_what_is_stored_of_a_change_becomes_its_text():
         return texts.of_change(load("fr"), {**payload, **more}, number=NUMBER)
 
     assert text().startswith(
-        "Votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, 12 rue"
+        "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, 12 rue"
     )
-    assert text(**by_us).startswith("L'heure de votre rendez-vous a changé. ")
-    assert text(**by_us, undo=True).startswith("Votre ancienne date est de nouveau possible. ")
+    assert "l'heure de votre rendez-vous a changé. " in text(**by_us)
+    assert "votre ancienne date est de nouveau possible. " in text(**by_us, undo=True)
     stays = [{**dose, "became": "kept", "was": None}]
-    assert text(what="kept", doses=stays, **by_us).startswith("Votre rendez-vous est maintenu : ")
+    assert "votre rendez-vous est maintenu : " in text(what="kept", doses=stays, **by_us)
     assert "Une personne vous appellera" in text(what="case", case="c", doses=stays, **by_us)
     gone = [{**dose, "became": "cancelled", "was": None}]
     assert "est annulé" in text(what="cancelled", doses=gone)
@@ -330,12 +350,14 @@ def test_a_reminder_of_one_of_two_says_which():
         where = {"start": START, "where": MessagePlace("1 rue X", "", "35500", "Vitré")}
         return texts.reminder(Writer(load("fr"), **ABOUT), **where, **more)  # type: ignore[arg-type]
 
-    assert remind().startswith(
-        "Rappel : votre rendez-vous est mercredi 30 septembre à 10h45, 1 rue"
-    )
-    assert remind(which=1).startswith("Rappel : votre premier rendez-vous est mer")
-    assert remind(which=2, tomorrow=True).startswith("Rappel : votre second rendez-vous est demain")
-    assert "demain, mercredi 30 septembre" in remind(tomorrow=True)
+    assert "rappel : votre rendez-vous est mer. 30/09 à 10h45, 1 rue" in remind()
+    assert "rappel : votre premier rendez-vous est mer" in remind(which=1)
+    assert "demain mer. 30/09 à 10h45 : votre second rendez-vous" in remind(which=2, tomorrow=True)
+    # Where it takes two parts all the same, for its link, the day is written in full.
+    linked = Writer(load("fr"), **ABOUT, link=LINK)
+    told = texts.reminder(linked, start=START, where=HALL, tomorrow=True)
+    assert "rappel : votre rendez-vous est demain, mercredi 30 septembre à 10h45" in told
+    assert LINK in told
 
 
 def test_hours_are_those_of_the_moments_given():

@@ -234,11 +234,8 @@ def test_the_real_files_have_nothing_wrong():
         ),
         (
             FRENCH,
-            "Pour toute question, appelez le {number}",
-            (
-                "Pour toute question, et avant de vous mettre en route, appelez-nous encore une"
-                " fois au numéro suivant, qui est le {number}"
-            ),
+            'confirmation = "Rendez-vous',
+            'confirmation = "Nous vous attendons au rendez-vous',
             "letters; one part holds 160",
         ),
         (

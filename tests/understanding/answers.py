@@ -20,6 +20,8 @@ from prompts.catalogue import load
 DATA = Path(__file__).parent / "data"
 POSTCODES = Path(__file__).parents[2] / "data" / "postcodes.csv.gz"
 TODAY = date(2026, 11, 25)
+# Of dates_of_birth.csv: where two digits of the year are said.
+SHORT_YEARS = frozenset({"annee_courte", "chiffres"})
 # What the command prints where nothing is understood.
 NOTHING = "?"
 Readings = Callable[[str], str]
@@ -56,8 +58,29 @@ def phone_of(text: str, *, language: str = "fr") -> str:
 
 def spoken(name: str) -> list[tuple[str, str]]:
     """Sentence and meaning, of a table in data/."""
+    return [(row["text"], row["expected"]) for row in _rows(name)]
+
+
+def spoken_dates(today: date) -> list[tuple[str, str]]:
+    """The same of birth dates; a year of two digits that a child may have, too, is asked."""
+    rows = _rows("dates_of_birth.csv")
+    return [
+        (row["text"], _both_centuries(row["expected"], today))
+        if row["style"] in SHORT_YEARS
+        else (row["text"], row["expected"])
+        for row in rows
+    ]
+
+
+def _rows(name: str) -> list[dict[str, str]]:
     with (DATA / name).open(encoding="utf-8", newline="") as file:
-        return [(row["text"], row["expected"]) for row in csv.DictReader(file, delimiter=";")]
+        return list(csv.DictReader(file, delimiter=";"))
+
+
+def _both_centuries(expected: str, today: date) -> str:
+    old = date.fromisoformat(expected)
+    child = old.replace(year=old.year + 100)
+    return f"{old},{child}" if child <= today else expected
 
 
 def harder(kind: str) -> list[tuple[str, str]]:

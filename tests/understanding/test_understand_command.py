@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from commands import understand
 from models.clock import FixedClock
-from tests.understanding.answers import spoken
+from tests.understanding.answers import TODAY, spoken_dates
 
 # The 26th has begun in Paris, and not in London.
 CLOCK = FixedClock(datetime(2026, 11, 25, 23, 30, tzinfo=UTC))
@@ -68,7 +68,7 @@ def test_today_is_the_day_of_the_country(run):
 
 
 def test_every_spoken_date_of_the_table(run):
-    rows = spoken("dates_of_birth.csv")
+    rows = spoken_dates(TODAY)
     done = run("date", said="".join(f"{text}\n" for text, _ in rows))
     assert done.stdout.splitlines() == [expected for _, expected in rows]
 
