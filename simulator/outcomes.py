@@ -80,10 +80,16 @@ def heard_reference(spoken: list[str]) -> str | None:
     return next(iter(heard_references(spoken)), None)
 
 
+def told_in_writing(spoken: list[str]) -> bool:
+    """Return whether a booking was confirmed and all of it comes as a text."""
+    return any(map(tongues.ends("text_promised").search, after_confirmation(spoken)))
+
+
 def ending(call: Call, *, queued: bool = False) -> Ending:
     """Judge a call that is over by what was said in it; `queued`: it came to a person's queue."""
     left = call.end_reason == "caller-hung-up"
-    if heard_reference(call.spoken) and (call.ended_normally or left):
+    booked = heard_reference(call.spoken) or told_in_writing(call.spoken)
+    if booked and (call.ended_normally or left):
         return Ending.BOOKED
     if call.dialed or queued:
         return Ending.PERSON

@@ -64,6 +64,7 @@ class Resume(Step):
     """Go on, or another person; a caller who says neither is greeted as in any call."""
 
     name = "resume"
+    tells_person_at_once = True
     part = Part.WELCOME
     page = TELEPHONE_ONLY
     after = "closed"
@@ -119,6 +120,8 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
         speech_off_at="",
         unsure=False,
         # Going one step back must not read the earlier caller's answers aloud either.
+        began_at=session.began_at,
+        help_offered=session.help_offered,
         trail=tuple(step for step in was.trail if step in _BACK_TO),
         resume=ENTRY_OF.get(was.resume, was.resume),
         resumed=True,

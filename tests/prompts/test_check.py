@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -13,7 +14,7 @@ import pytest
 
 from click.testing import CliRunner
 
-from commands.common_call import FIRST_OFFER_SECONDS, MOST_ANSWERS, MOST_SECONDS, common_call
+from commands.common_call import PATHS, CommonPath, common_call, played
 from commands.prompts import make
 from flows.speech import Line, Speech, TurnOutcome
 from ivr.twiml import Addresses, render
@@ -339,13 +340,36 @@ def test_a_common_call_that_is_too_long_is_told(copy: Path):
     assert [line for line in errors if line.startswith("fr.toml: the common call: ")], errors
 
 
-@pytest.mark.parametrize("language", languages())
-def test_the_common_call_stays_within_its_bars(language: str):
-    call = common_call(FOLDER, language)
-    assert call.answers <= MOST_ANSWERS
-    assert call.seconds <= MOST_SECONDS
-    assert call.first_offer < FIRST_OFFER_SECONDS
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+def test_the_common_calls_stay_within_their_bars(path: CommonPath):
+    call = played(path)
+    assert list(call.over(path.bars)) == []
     assert call.turns[-1].step == "ended"
+
+
+def test_the_bars_of_the_call_from_a_mobile_and_from_a_landline():
+    bars = {path.name: path.bars for path in PATHS}
+    assert (bars["mobile"].seconds, bars["mobile"].answers, bars["mobile"].first_offer) == (
+        125,
+        7,
+        60,
+    )
+    assert bars["landline"].seconds == 150
+
+
+def test_the_last_look_comes_after_the_birth_date_was_read_back():
+    for path in PATHS:
+        steps = [turn.step for turn in played(path).turns]
+        assert steps.index("date_of_birth_check") < steps.index("offers") < steps.index("confirm")
+
+
+def test_a_call_above_its_bar_is_told_with_what_it_takes():
+    bars = replace(PATHS[0].bars, seconds=60, answers=6, first_offer=30)
+    assert [line.split(",")[0] for line in played(PATHS[0]).over(bars)] == [
+        "7 answers",
+        f"{played(PATHS[0]).seconds:.1f} s spoken",
+        f"the first offer at {played(PATHS[0]).first_offer:.1f} s",
+    ]
 
 
 # ---------------------------------------------------------------- reading time

@@ -1,0 +1,56 @@
+"""A call that has lasted for long: a person, or the promise of one, is offered once, by a key.
+
+Whoever wants to go on alone does, at the question where the call was.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flows.questions import TELEPHONE_ONLY, Go, Move, Part
+from flows.session import Session
+from flows.steps.common import NO_SUCH_KEY, Step
+from flows.world import World
+
+LONG_CALL = "long_call"
+# Asked at the next question after so long: it is heard before the call lasts eight minutes.
+LONG_AFTER = timedelta(minutes=6, seconds=30)
+# One key away from the booking nobody is interrupted; a greeting tells of a person by itself.
+_NOT_AT = frozenset({LONG_CALL, "confirm", "welcome", "not_yet_open", "closed", "resume"})
+
+
+def is_long(session: Session, world: World) -> bool:
+    """Whether help is to be offered now: nothing is booked, and nobody asked for a person."""
+    if not session.began_at or session.help_offered or session.step in _NOT_AT:
+        return False
+    if session.reference or session.wants_person or session.rung_for or not session.alive:
+        return False
+    return world.now() - datetime.fromisoformat(session.began_at) >= LONG_AFTER
+
+
+def offered(session: Session) -> Session:
+    """The session at that question; one step back leads to where it was."""
+    trail = (*session.trail, session.step)
+    return session.but(help_offered=True, resume=session.step).moved(LONG_CALL, trail=trail)
+
+
+class LongCall(Step):
+    """Silence is no wish for a person: the call goes on where it was."""
+
+    name = LONG_CALL
+    part = Part.PERSON
+    page = TELEPHONE_ONLY
+    after = "person_number_check"
+    patience = 2
+
+    def tells_person(self, question: object, tries: int) -> bool:
+        # Key 1 leads there.
+        return False
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "1":
+            return Go(session.but(wants_person=True), "person")
+        return self.give_up(session, world) if pressed == "2" else NO_SUCH_KEY
+
+    def give_up(self, session: Session, world: World) -> Move:
+        return Go(session.but(resume="", trail=session.trail[:-1]), session.resume, remember=False)
