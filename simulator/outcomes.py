@@ -161,6 +161,8 @@ class Witness:
     """A leg that writes down what is said and done; the doing is another leg's.
 
     `reaction_s` is from the end of a prompt to the first key or word, `key_gap_s` from key to key.
+    `keeps_time`: the call's clock moves with what is heard and waited, for a service that looks at
+    how long a call lasts.
     """
 
     leg: Leg
@@ -168,6 +170,7 @@ class Witness:
     key_gap_s: float = 0.8
     turns: list[Turn] = field(default_factory=list)
     queued: bool = False
+    keeps_time: bool = False
     _mark: int = 0
 
     def answers(self, call: Call, gather: Gather) -> Input:
@@ -185,6 +188,10 @@ class Witness:
         waited = self._waited(did, gather, wait)
         keys = gather.cut(did.digits)[0] if isinstance(did, Keys) else ""
         self.turns.append(Turn(text, did, spoken_seconds([*before, *prompt]), waited, keys))
+        if self.keeps_time:
+            lasted = sum(turn.spoken_s + turn.waited_s for turn in self.turns)
+            behind = lasted - (call.clock.now() - call.started).total_seconds()
+            call.clock.advance(max(0.0, behind))
         return did
 
     def waits(self, call: Call, queue: QueueWait) -> Input:

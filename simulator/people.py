@@ -186,6 +186,8 @@ class Person(AnswersLeg):
                 return refusals[0]
         helps = [option for option in options if tongues.about("helped").search(option.label)]
         if helps and self.takes_help:
+            # Nor do they go on alone where nobody can answer now.
+            self.persons = ENOUGH_PERSONS
             return helps[0]
         promises = [option for option in options if tongues.about("promises").search(option.label)]
         if promises and any(tongues.about("goes_on").search(option.label) for option in options):

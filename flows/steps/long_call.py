@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from flows.questions import TELEPHONE_ONLY, Go, Move, Part
+from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question
 from flows.session import Session
-from flows.steps.common import NO_SUCH_KEY, Step
+from flows.speech import Line
+from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.world import World
 
 LONG_CALL = "long_call"
@@ -20,10 +21,10 @@ _NOT_AT = frozenset({LONG_CALL, "confirm", "welcome", "not_yet_open", "closed", 
 
 
 def is_long(session: Session, world: World) -> bool:
-    """Whether help is to be offered now: nothing is booked, and nobody asked for a person."""
+    """Whether help is to be offered now: nothing is booked, and somebody is there."""
     if not session.began_at or session.help_offered or session.step in _NOT_AT:
         return False
-    if session.reference or session.wants_person or session.rung_for or not session.alive:
+    if session.reference or session.rung_for or not session.alive:
         return False
     return world.now() - datetime.fromisoformat(session.began_at) >= LONG_AFTER
 
@@ -34,23 +35,26 @@ def offered(session: Session) -> Session:
     return session.but(help_offered=True, resume=session.step).moved(LONG_CALL, trail=trail)
 
 
-class LongCall(Step):
-    """Silence is no wish for a person: the call goes on where it was."""
+class LongCall(Patient):
+    """Two keys, and the person behind three failed tries as at every question."""
 
     name = LONG_CALL
     part = Part.PERSON
     page = TELEPHONE_ONLY
     after = "person_number_check"
-    patience = 2
 
-    def tells_person(self, question: object, tries: int) -> bool:
+    def tells_person(self, question: Question, tries: int) -> bool:
         # Key 1 leads there.
         return False
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             return Go(session.but(wants_person=True), "person")
-        return self.give_up(session, world) if pressed == "2" else NO_SUCH_KEY
+        if pressed != "2":
+            return NO_SUCH_KEY
+        on = session.but(resume="", trail=session.trail[:-1])
+        return Go(on, session.resume, remember=False)
 
     def give_up(self, session: Session, world: World) -> Move:
-        return Go(session.but(resume="", trail=session.trail[:-1]), session.resume, remember=False)
+        # Back to the question that was there, should no person be free.
+        return Go(session, "person", (Line("hard_to_understand"),))

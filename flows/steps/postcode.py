@@ -19,6 +19,7 @@ from flows.steps.town import (
     ask_which,
     at_town,
     heard_postcodes,
+    propose,
     proposed,
 )
 from flows.understanding import is_digits
@@ -41,6 +42,8 @@ class Postcode(Step):
         town = world.town(pressed)
         if town is None:
             return Miss("reason.no_such_postcode")
+        if not town.is_sure:
+            return Go(propose(session, town), "postcode_check")
         found = search_nearest(at_town(session, town), world)
         if found.step == "offers":
             # The offers read it: see `flows.steps.offers`.
