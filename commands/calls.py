@@ -1,5 +1,4 @@
-"""The conversation: `flask calls map` draws it, `walk` looks for places where it fails, `time` tells
-how long it takes."""
+"""The conversation: `flask calls map` draws it, `walk` tries all of it, `time` tells its length."""
 
 from __future__ import annotations
 

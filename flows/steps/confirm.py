@@ -29,6 +29,15 @@ def _lead(session: Session) -> str:
     return f"confirm_self{text}" if text else ""
 
 
+def _change(session: Session, pressed: str) -> Move:
+    """Another appointment, or another telephone for the text."""
+    if pressed == "2":
+        return Go(session, "offers", remember=False)
+    if pressed == PHONE_KEY and _own_mobile(session):
+        return Go(session, "reach")
+    return NO_SUCH_KEY
+
+
 def _own_mobile(session: Session) -> bool:
     """Whether the text goes to the telephone that rings: nobody was asked that before."""
     mobile = session.caller_kind == CallerKind.MOBILE
@@ -58,12 +67,8 @@ class Confirm(Patient):
         return replace(asked, lead=_lead(session), after=phone)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        if pressed == PHONE_KEY and _own_mobile(session):
-            return Go(session, "reach")
-        if pressed == "2":
-            return Go(session, "offers", remember=False)
         if pressed != "1":
-            return NO_SUCH_KEY
+            return _change(session, pressed)
         offer = session.choice
         if world.rules().doses > 1 and not offer.second_start_at:
             # Read to the caller before the campaign had two: never half of what is needed.

@@ -35,6 +35,13 @@ def offered(session: Session) -> Session:
     return session.but(help_offered=True, resume=session.step).moved(LONG_CALL, trail=trail)
 
 
+def without_offer(session: Session) -> Session:
+    """A call that was cut at that question, at the one that was there before it."""
+    if session.step != LONG_CALL:
+        return session
+    return session.but(step=session.resume, resume="", trail=session.trail[:-1])
+
+
 class LongCall(Patient):
     """Two keys, and the person behind three failed tries as at every question."""
 

@@ -31,7 +31,9 @@ TYPED_POSTCODE = "typed_postcode"
 # Up to here centres are said without a distance, and are as near as each other.
 NEAR_KILOMETRES = 5.0
 # How the names of most centres begin, which tells none from another.
-_GENERIC = re.compile(r"^(?:centre (?:de |d['’])vaccination(?: (?:de|du|des|à) |[ ,:-]+))(?=\w)", re.IGNORECASE)
+_GENERIC = re.compile(
+    r"^(?:centre (?:de |d['’])vaccination(?: (?:de|du|des|à) |[ ,:-]+))(?=\w)", re.IGNORECASE
+)
 # Steps that stand on what a search found.
 AFTER_SEARCH = frozenset(
     {
@@ -164,8 +166,8 @@ def _found(
 
 
 def _nearest_then_soonest(offer: Offer) -> tuple[int, str]:
-    """The order in which offers are told: of those that are said to be as near, the soonest first."""
-    near = 0 <= offer.kilometres < NEAR_KILOMETRES
+    """The order in which offers are told: of those said to be as near, the soonest first."""
+    near = offer.kilometres < NEAR_KILOMETRES
     return (0 if near else round(offer.kilometres), offer.start_at)
 
 

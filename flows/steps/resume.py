@@ -15,6 +15,7 @@ from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import QUEUE
+from flows.steps.long_call import without_offer
 from flows.steps.offers import AFTER_SEARCH, search_nearest
 from flows.steps.untold import UNTOLD, is_untold
 from flows.world import TakenUp, World
@@ -51,6 +52,7 @@ def is_about_a_booking(session: Session) -> bool:
 
 def is_worth_resuming(session: Session) -> bool:
     """Whether a call that was left like this has anything in it that need not be asked again."""
+    session = without_offer(session)
     if is_untold(session):
         return True
     if session.reference or session.step not in GOES_ON or is_about_a_booking(session):
@@ -106,7 +108,7 @@ def _afresh(session: Session, lines: tuple[Line, ...] = ()) -> Go:
 
 
 def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
-    was = taken.session
+    was = without_offer(taken.session)
     session = was.but(
         caller=session.caller,
         caller_kind=session.caller_kind,

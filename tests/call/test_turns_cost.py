@@ -138,7 +138,7 @@ def test_a_confirmation_of_two_doses_with_a_text_is_two_statements_more(database
         service.opens_centre("1", starts=mornings(60), capacity=2)
         as_in_production(service)
         service.phone(LANDLINE).books()
-        caller = service.phone(MOBILE).goes_to("reach").answers("1").goes_to("confirm")
+        caller = service.phone(MOBILE).goes_to("offers").answers("1")
         assert_one_transaction(cost(caller, "1"), 12)
         assert len(service.messages("sms")) == 1
 

@@ -38,6 +38,8 @@ RINGS_ANEW = frozenset({"resume", "resume_code", "callback_check"})
 class Talk:
     """One conversation. `speech` is what was answered last."""
 
+    _chose = False
+
     def __init__(
         self, world: FakeWorld | None = None, kind: CallerKind = CallerKind.MOBILE
     ) -> None:
@@ -94,6 +96,8 @@ class Talk:
             self.goes_to("for_whom")
             began = self.world.now() - LONG_AFTER
             self.session = self.session.but(began_at=began.isoformat())
+        # Who was asked for a number before this has chosen.
+        self._chose = self.step in {"confirm", "reach"}
         for _ in range(20):
             if self.step == step and not self._has_own_mobile:
                 return self
@@ -108,7 +112,7 @@ class Talk:
     def _has_own_mobile(self) -> bool:
         """Whether the last look offers another telephone: these callers want no text."""
         own = self.session.number == self.session.caller
-        return self.step == "confirm" and bool(self.session.number) and own
+        return self.step == "confirm" and bool(self.session.number) and own and not self._chose
 
     def _towards(self, step: str) -> str:
         """What to press here to come to `step`."""
@@ -151,8 +155,8 @@ class Talk:
     def said(self) -> list[str]:
         """The keys of all that was said in the language of the call, in order.
 
-        Without the invitation to speak, which comes whenever words are taken for the first time, and
-        without how to reach a person, which stands behind menus.
+        Without the invitation to speak, which comes whenever words are taken for the first time,
+        and without how to reach a person, which stands behind menus.
         """
         lines = [line for line in self.speech.lines if not line.language]
         return [line.key for line in lines if line.key not in {"you_may_speak", PERSON_LINE}]

@@ -304,9 +304,9 @@ def test_a_group_for_which_the_age_would_do_is_asked_before_anything_is_refused(
     assert "soignants" in heard(talk)
     talk.presses("1")
     assert talk.step == "postcode"
-    talk.presses("75011", "1")
+    talk.presses("75011")
     assert talk.world.searches[-1].first_day == date(2020, 3, 12)
-    talk.presses("1", "3", "1")
+    talk.presses("1", "1")
     (order,) = talk.world.orders
     assert order.groups == ("soignants",)
 

@@ -160,7 +160,12 @@ CHOSEN = ',"chosen":1,"number_answered":true'
         ("reach", ',"chosen":1', "3", "confirm"),
         ("confirm", CHOSEN, "9", "confirm"),
         ("confirm", CHOSEN, "1", "ready"),
-        ("ready", CHOSEN + ',"reference":"4521738908"', "1", "first_counts reference_calls person_key"),
+        (
+            "ready",
+            CHOSEN + ',"reference":"4521738908"',
+            "1",
+            "first_counts reference_calls person_key",
+        ),
         # Whoever gets no text is offered to be rung by this release.
         ("reference", CHOSEN + ',"reference":"4521738908"', "1", "calls_offer person_key"),
         ("person", CHOSEN + ',"resume":"confirm"', "3", "confirm"),

@@ -171,7 +171,7 @@ def test_who_turns_old_enough_before_the_last_day_that_can_be_booked_may_book(
 
 
 def test_nobody_is_offered_a_day_on_which_they_are_too_young():
-    talk = Talk().goes_to("date_of_birth").presses("20121951", "1", "75011", "1")
+    talk = Talk().goes_to("date_of_birth").presses("20121951", "1", "75011")
     assert talk.world.searches[0].first_day.isoformat() == "2026-12-20"
 
 

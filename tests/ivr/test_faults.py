@@ -352,4 +352,4 @@ def test_an_outage_that_is_over_does_not_count_against_the_question(service: Hou
     assert caller.step == "postcode"
     assert "code postal" in document.said
     assert line.presses(document, "75011").gather is not None
-    assert caller.step == "postcode_check"
+    assert caller.step == "offers"

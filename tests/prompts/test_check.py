@@ -14,7 +14,7 @@ import pytest
 
 from click.testing import CliRunner
 
-from commands.common_call import PATHS, CommonPath, common_call, played
+from commands.common_call import PATHS, CommonPath, played
 from commands.prompts import make
 from flows.speech import Line, Speech, TurnOutcome
 from ivr.twiml import Addresses, render

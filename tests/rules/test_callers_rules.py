@@ -246,9 +246,7 @@ def test_rule_02_zero_reaches_a_person_from_every_prompt_and_is_told_behind_the_
     none_of(
         f"{menu}: {menu.options}"
         for menu in menus()
-        if "0" in dict(menu.options)
-        and menu.step not in PERSON_STEPS
-        and menu.options[0][0] == "0"
+        if "0" in dict(menu.options) and menu.step not in PERSON_STEPS and menu.options[0][0] == "0"
     )
     none_of(
         f"{place}, {language}"
@@ -366,7 +364,8 @@ def test_rule_08_everything_is_done_by_keypad_alone_and_by_a_person_everywhere(w
     done = {line.key for turn in alone for line in turn.speech.lines}
     # Each thing that can be done here, by the sentence that says so.
     assert done >= {
-        "ready", "ready_both", "booked", "booked_both", "second_person_now", "resumed", "own_centre_dial", "promise",
+        "ready", "ready_both", "booked", "booked_both", "second_person_now", "resumed",
+        "own_centre_dial", "promise",
         "waiting_promised", "opening_promised_text", "opening_promised_call", "turn_promised_text",
         "my_one", "my_both", "my_texted", "my_moved", "my_moved_both", "my_second_cancelled",
         "my_restored", "my_cancelled", "my_cancelled_both", "my_kept",

@@ -422,10 +422,12 @@ class Phone(Call):
             "postcode": code,
             "reach": "3" if self.sender == MOBILE else "2",
         }
+        # Who was asked for a number before this has chosen.
+        chose = self.step in {"confirm", "reach"}
         for _ in range(20):
             session = self.house.session(self.sid)
             # These callers want no text: the last look has a key for another telephone, or none.
-            own = session.step == "confirm" and session.number == self.sender
+            own = session.step == "confirm" and session.number == self.sender and not chose
             if session.step == step and not own:
                 return self
             if session.step == "postcode" and step == "postcode_check":
