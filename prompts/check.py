@@ -251,7 +251,11 @@ class _Language:
         if any(_unknown_formats(their, self.catalogue) for their in theirs):
             return
         values = {**longest([part for one in theirs for part in one]), **longest(parts)}
-        short, full = (self.catalogue.say(one, values, number) for one in (key, long))
+        try:
+            short, full = (self.catalogue.say(one, values, number) for one in (key, long))
+        except KeyError:
+            # What cannot be filled in is told of the sentence itself.
+            return
         if words(short) >= words(full):
             yield f"{words(short)} words, and {words(full)} in {long}; say it in fewer"
         if self.choices(short) != self.choices(full):

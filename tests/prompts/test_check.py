@@ -141,9 +141,9 @@ def test_the_real_files_have_nothing_wrong():
         ),
         (
             FRENCH,
+            "Pour le matin, tapez 1. | Pour l'après-midi, tapez 2.",
             "Pour parler à une personne, tapez 0. | Pour le matin, tapez 1.",
-            "Pour le matin, tapez 1. | Pour parler à une personne, tapez 0.",
-            "say.part_of_day[0]: key 1 is told first",
+            "say.part_of_day[0]: take out the person (key 0)",
         ),
         (
             FRENCH,
