@@ -20,6 +20,7 @@ SENSIBLE = {
     "birth_month": "03",
     "birth_day": "12",
     "postcode": "75011",
+    "long_call": "2",
     "reach": "3",
     "reach_number": "0612345678",
     "person_number": "0612345678",

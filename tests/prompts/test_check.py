@@ -211,9 +211,9 @@ def test_the_real_files_have_nothing_wrong():
         (FRENCH, "[text]", "[texts]\n[text]", "nobody reads the table [texts]"),
         (
             FRENCH,
-            "Pour qui ? Trois choix.",
-            "Pour qui est ce rendez-vous, je vous prie ? Trois choix.",
-            "say.short.for_whom[0]: 31 words, and 29 in for_whom; say it in fewer",
+            "Pour qui ? | Pour vous, tapez 1.",
+            "Pour qui est-ce donc ? | Pour vous, tapez 1.",
+            "say.short.for_whom[0]: ",
         ),
         (
             FRENCH,
@@ -229,9 +229,9 @@ def test_the_real_files_have_nothing_wrong():
         ),
         (
             FRENCH,
-            "Un rendez-vous est libre, {town1:at}.",
-            "Un rendez-vous est libre, {centre}.",
-            "say.short.offers_1[0]: {centre} is not given; offers_1 has the values there are",
+            "Il vous est gardé, {town1:at}.",
+            "Il vous est gardé, {centre}.",
+            "say.short.offers_1[1]: {centre} is not given; offers_1 has the values there are",
         ),
         (
             FRENCH,

@@ -597,6 +597,8 @@ def test_rule_14_each_value_is_read_back_and_agreed_to_before_it_is_used(
         and turn.speech.outcome is TurnOutcome.ASKED
         and turn.heard.keys not in {*PERSON_KEYS, NO_REFERENCE, NEW_APPOINTMENT}
         and turn.after.step not in READ_BACK[turn.before.step]
+        # A postcode that is typed is read together with what is found, and the star corrects it.
+        and not any(line.key.startswith("typed_postcode") for line in turn.speech.lines)
         # A centre that was named is read back as what is offered there.
         and not (turn.heard.kind is Heard.SPEECH and turn.weather.startswith("a centre named"))
     )
@@ -614,7 +616,7 @@ def test_rule_14_each_value_is_read_back_and_agreed_to_before_it_is_used(
     caller = service.phone(MOBILE).goes_to("date_of_birth").presses("12031942")
     caller.hears_text("12 mars 1942").hears_text("tapez 1").hears_text("tapez 2")
     caller.presses("2").hears_text("date de naissance").answers("12031942", "1")
-    caller.presses("75011").hears_text("7 5 0 1 1, Paris 11e").presses("1")
+    caller.presses("75011").hears_text("7 5 0 1 1, Paris 11e").hears_text("tapez étoile")
     assert service.held() > 0
     caller.presses("2").goes_to("confirm")
     for told in ("jeudi 26 novembre à 10 heures", "Gymnase Jaurès", "Paris 11e", "12 mars 1942"):

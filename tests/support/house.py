@@ -241,6 +241,8 @@ class House:
             "name": name,
             "street": street,
             "postcode": code,
+            # On alone, however long it lasts.
+            "long_call": "2",
             "town": town,
             "departement": departement,
             "territory": territory,
