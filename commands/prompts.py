@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from commands.common_call import common_call, vocabulary_of
+from commands.common_call import bars_of, common_call, vocabulary_of
 from flows.understanding.vocabulary import IncompleteVocabulary
 from prompts.catalogue import (
     COUNTRY_LANGUAGE,
@@ -42,7 +42,7 @@ def make(folder: Path = FOLDER) -> click.Group:
             for name in languages(folder):
                 for line in report(folder, name, times=times):
                     click.echo(line)
-                over = common_call(folder, name).over()
+                over = common_call(folder, name).over(bars_of(name))
                 problems += [f"{name}.toml: the common call: {what}" for what in over]
         for problem in problems:
             click.echo(problem, err=True)

@@ -15,6 +15,7 @@ from flows.speech import Heard, Input, Line, Listen, Speech, TurnOutcome
 from flows.steps import HELD, STEPS, first_step
 from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS, QUEUE, knock
+from flows.steps.long_call import is_long, offered
 from flows.steps.queue import HUNG_UP
 from flows.understanding.vocabulary import Vocabulary
 from flows.understanding.words import Command, command
@@ -42,6 +43,8 @@ _COMMANDS = {
     "8": "slower",
     "*": "back", "**": "back",
 }  # fmt: skip
+# How to reach a person, behind the options of a menu.
+PERSON_LINE = "person_key"
 _TRIED_IN_VAIN = frozenset({TurnOutcome.MISSED, TurnOutcome.SILENT})
 # What is said before the question is put again.
 _REPLIES = {Command.EMERGENCY: "emergency", Command.WAIT: "take_your_time"}
@@ -55,6 +58,7 @@ class ConversationLost(Exception):
 def advance(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer one input. Raises Lost, which only a mistake in a step can cause."""
     if heard.kind is Heard.RING:
+        session = session.but(began_at=world.now().isoformat())
         return _settle(session, Go(session, first_step(session, world), remember=False), world)
     if session.step == ENDED:
         return session, _speech(session, (Line("goodbye"),), None, TurnOutcome.ENDED)
@@ -87,7 +91,7 @@ def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     """Answer keys, words or silence at a question."""
     if heard.kind is Heard.SILENCE:
         session, step = session.but(silent_turns=session.silent_turns + 1), STEPS[session.step]
-        leads_on = step.silence_leads_on and session.alive
+        leads_on = step.silence_leads_on(session) and session.alive
         move = step.give_up(session, world) if leads_on else Miss("reason.silence")
         return _settle(session, move, world)
     if not session.alive or session.silent_turns:
@@ -174,7 +178,7 @@ def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
             world.remember_pace(slow=True)
         session = session.but(slow=True)
         lines = (Line("slower"),)
-    return session, _ask(session, world, TurnOutcome.REPEATED, lines)
+    return _put(session, world, TurnOutcome.REPEATED, lines)
 
 
 def _to_person(
@@ -210,7 +214,7 @@ def _settle(
                 trail = (*trail, session.step)
             careful = unsure and reads_back(move.step)
             session = move.session.moved(move.step, trail=trail, unsure=careful)
-            return session, _ask(session, world, outcome, lines)
+            return _put(session, world, outcome, lines)
         # A miss: the next wording, or the next easier way.
         outcome = outcome or (
             TurnOutcome.SILENT if move.reason == "reason.silence" else TurnOutcome.MISSED
@@ -226,7 +230,7 @@ def _settle(
                 # No reproach right before goodbye.
                 lines += (why,)
         else:
-            return session, _ask(session, world, outcome, (*lines, why))
+            return _put(session, world, outcome, (*lines, why))
     raise ConversationLost(f"no end at {session.step}")
 
 
@@ -274,19 +278,41 @@ def _nobody_there(session: Session, world: World) -> End:
     return End(session, (Line("goodbye_silent"),), TurnOutcome.SILENT)
 
 
+def _put(
+    session: Session, world: World, outcome: TurnOutcome, before: tuple[Line, ...] = ()
+) -> tuple[Session, Speech]:
+    """Ask what is asked at this step; of a caller who has been here for long, help comes first."""
+    if session.step not in PERSON_STEPS and is_long(session, world):
+        session = offered(session)
+    return session, _ask(session, world, outcome, before)
+
+
 def _ask(
     session: Session, world: World, outcome: TurnOutcome, before: tuple[Line, ...] = ()
 ) -> Speech:
     question = STEPS[session.step].question(session, world)
-    keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
     # A caller who asked for a moment hears the question in other words, though it was no mistake.
     wording = session.misses + max(session.unsure, bool(session.replied))
-    asked = tuple(Line(key, question.values, wording) for key in keys)
     listen = _open_to_words(session, question, world)
     if listen.speech and outcome in _TRIED_IN_VAIN and not session.speaks:
         # Callers do not speak to a machine unless it invites them to.
         before = (*before, Line("you_may_speak", wording=max(session.misses - 1, 0)))
-    return _speech(session, (*before, *asked, *question.after), listen, outcome)
+    asked = lines_of(session.step, question, wording)
+    return _speech(session, (*before, *asked), listen, outcome)
+
+
+def lines_of(step: str, question: Question, wording: int) -> tuple[Line, ...]:
+    """A question as it is said: its options, then key 0, then what other languages are told.
+
+    Key 0 works everywhere. It is told where a call begins or ends, and after a failed try.
+    """
+    keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
+    asked = tuple(Line(key, question.values, wording) for key in keys)
+    own = tuple(line for line in question.after if not line.language)
+    others = tuple(line for line in question.after if line.language)
+    tells = question.listen.is_menu and STEPS[step].tells_person(question, wording)
+    person = (Line(PERSON_LINE, wording=wording),) if tells else ()
+    return (*asked, *own, *person, *others)
 
 
 def _open_to_words(session: Session, question: Question, world: World) -> Listen:

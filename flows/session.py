@@ -186,6 +186,9 @@ class Session:
 
     caller: str = ""
     caller_kind: str = CallerKind.NONE
+    # When it rang (ISO 8601 in UTC), and whether a person was offered because it lasts so long.
+    began_at: str = ""
+    help_offered: bool = False
 
     whom: str = Whom.SELF
     # Whether this is the second of two people. The first, born `first_born`, is booked under

@@ -42,6 +42,8 @@ class Town:
     longitude: float
     # The name of its département, which tells towns of one name apart.
     departement: str = ""
+    # Whether its code means one place: a code whose towns lie in two départements does not.
+    is_sure: bool = True
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ COUNTRY_LANGUAGE = "fr"
 PAUSE = "|"
 WEEK = 7  # days
 NOON = 12
+# How far away a centre is, is told from here on: nearer ones are told by their town.
+TOLD_FROM_KILOMETRES = 5.0
 AUDIO = "audio"
 # The table of [formats] with words that become one with the name after them.
 JOINED = "joined"
@@ -137,6 +139,8 @@ class Catalogue:
             "pairs": self._in_twos,
             "number": lambda number: self._in_twos(national(number)),
             "km": lambda kilometres: self._kilometres(kilometres, unit),
+            "far": lambda kilometres: self._where_far(kilometres, unit),
+            "there": lambda town: f", {self._with_name('at', town)}" if town else "",
             "weeks": lambda days: self._weeks(days, unit),
             "at": lambda town: self._with_name("at", town),
             "near": lambda town: self._with_name("near", town),
@@ -400,6 +404,12 @@ class Catalogue:
             if changed:
                 break
         return said
+
+    def _where_far(self, kilometres: float, unit: Callable[[int, str], str]) -> str:
+        """What follows a town: a distance from so far on, else nothing."""
+        if 0 <= kilometres < TOLD_FROM_KILOMETRES:
+            return ""
+        return f", {self._kilometres(kilometres, unit)}"
 
     def _kilometres(self, kilometres: float, unit: Callable[[int, str], str]) -> str:
         if kilometres < 0:

@@ -50,8 +50,8 @@ ONE_PART, TWO_PARTS = 160, 306  # septets of a text, 3GPP TS 23.038
 # Keys that mean the same everywhere: a person, slower, again, back, and the end of an entry.
 EVERYWHERE = frozenset("089*#")
 PERSON_KEY = "0"
-# A person was asked for already: 0 goes without saying.
-PERSON_ASKED_FOR = ("person", "callback_check_asked", "callback_check_cut")
+# The engine tells of a person behind the options of a menu; what has no step tells it itself.
+TELLS_PERSON = ("person", "crowded")
 # The text that nearly all people get; a longer address has another form.
 COMMON_TEXT = re.compile(r"confirmation")
 FORBIDDEN = re.compile(
@@ -87,6 +87,7 @@ _GSM = gsm0338.Codec()
 # A street or a centre can be longer; one in twenty is.
 LONGEST: Mapping[str, Any] = {
     "place": "Centre de vaccination de la salle polyvalente Jean Jaurès",
+    "name": "Salle polyvalente Jaurès",
     "town": "La Ferté-sous-Jouarre",
     "street": "112 avenue du Général de Gaulle",
     "ending": "78",
@@ -115,8 +116,10 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "pairs": "4521738908",
     "number": "+33612345678",
     "km": 0.4,
+    "far": 12.2,
     "weeks": (21, 30),
     "at": "La Ferté-sous-Jouarre",
+    "there": "La Ferté-sous-Jouarre",
     "near": "La Ferté-sous-Jouarre",
 }
 # Of what is written in one part of a text, the usual and not the longest.
@@ -278,7 +281,11 @@ class _Language:
         if any(_unknown_formats(their, self.catalogue) for their in theirs):
             return
         values = {**longest([part for one in theirs for part in one]), **longest(parts)}
-        short, full = (self.catalogue.say(one, values, number) for one in (key, long))
+        try:
+            short, full = (self.catalogue.say(one, values, number) for one in (key, long))
+        except KeyError:
+            # What cannot be filled in is told of the sentence itself.
+            return
         if words(short) >= words(full):
             yield f"{words(short)} words, and {words(full)} in {long}; say it in fewer"
         if self.choices(short) != self.choices(full):
@@ -314,12 +321,10 @@ class _Language:
         ]
         if backward:
             yield f'"{backward[0]}": say what a key does before the key itself'
-        # An option by itself is said after another menu; where a hash ends what is typed, none is.
+        # Where a hash ends what is typed, a wording tells it itself.
         typed = str(self.source["language"]["hash"]).casefold() in marked.casefold()
-        is_menu = chosen and len(sentences_of(marked)) > 1 and not typed
-        asked_for = (long_of(key) or key).startswith(PERSON_ASKED_FOR)
-        if is_menu and not asked_for and told[0] != PERSON_KEY:
-            yield f"key {told[0]} is told first; the person (key 0) comes first in every menu"
+        if PERSON_KEY in told and not typed and not (long_of(key) or key).startswith(TELLS_PERSON):
+            yield "take out the person (key 0): person_key says it, behind the options"
 
     def _of_voice(self, marked: str) -> Iterator[str]:
         most = self.catalogue.speaker.most_characters

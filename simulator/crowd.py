@@ -47,12 +47,14 @@ def ring(
     call: Call,
     leads: Iterable[str] = (),
     is_over: Callable[[], bool] = lambda: False,
+    *,
+    keeps_time: bool = False,
 ) -> Report:
     """Make one call to its end and sum it up; the person hangs up once `is_over`.
 
-    `leads`: see `outcomes.says_again`.
+    `leads`: see `outcomes.says_again`; `keeps_time`: see `outcomes.Witness`.
     """
-    witness = Witness(person, person.reaction_s, person.key_gap_s)
+    witness = Witness(person, person.reaction_s, person.key_gap_s, keeps_time=keeps_time)
     drive(call, _Patient(witness, is_over))
     witness.ends(call)
     return report(person.name, call, witness, person.puzzles, leads)

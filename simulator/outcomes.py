@@ -80,10 +80,16 @@ def heard_reference(spoken: list[str]) -> str | None:
     return next(iter(heard_references(spoken)), None)
 
 
+def told_in_writing(spoken: list[str]) -> bool:
+    """Return whether a booking was confirmed and all of it comes as a text."""
+    return any(map(tongues.ends("text_promised").search, after_confirmation(spoken)))
+
+
 def ending(call: Call, *, queued: bool = False) -> Ending:
     """Judge a call that is over by what was said in it; `queued`: it came to a person's queue."""
     left = call.end_reason == "caller-hung-up"
-    if heard_reference(call.spoken) and (call.ended_normally or left):
+    booked = heard_reference(call.spoken) or told_in_writing(call.spoken)
+    if booked and (call.ended_normally or left):
         return Ending.BOOKED
     if call.dialed or queued:
         return Ending.PERSON
@@ -155,6 +161,8 @@ class Witness:
     """A leg that writes down what is said and done; the doing is another leg's.
 
     `reaction_s` is from the end of a prompt to the first key or word, `key_gap_s` from key to key.
+    `keeps_time`: the call's clock moves with what is heard and waited, for a service that looks at
+    how long a call lasts.
     """
 
     leg: Leg
@@ -162,6 +170,7 @@ class Witness:
     key_gap_s: float = 0.8
     turns: list[Turn] = field(default_factory=list)
     queued: bool = False
+    keeps_time: bool = False
     _mark: int = 0
 
     def answers(self, call: Call, gather: Gather) -> Input:
@@ -179,6 +188,10 @@ class Witness:
         waited = self._waited(did, gather, wait)
         keys = gather.cut(did.digits)[0] if isinstance(did, Keys) else ""
         self.turns.append(Turn(text, did, spoken_seconds([*before, *prompt]), waited, keys))
+        if self.keeps_time:
+            lasted = sum(turn.spoken_s + turn.waited_s for turn in self.turns)
+            behind = lasted - (call.clock.now() - call.started).total_seconds()
+            call.clock.advance(max(0.0, behind))
         return did
 
     def waits(self, call: Call, queue: QueueWait) -> Input:

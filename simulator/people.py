@@ -86,6 +86,8 @@ class Person(AnswersLeg):
     # In seconds: from the end of a prompt to the first key, and from key to key.
     reaction_s: ClassVar[float] = 1.5
     key_gap_s: ClassVar[float] = 0.8
+    # Whether they take a person who is offered because the call lasts for so long.
+    takes_help: ClassVar[bool] = False
 
     def answers(self, call: Call, gather: Gather) -> Input:
         question = read_question(call.since_input, gather)
@@ -182,6 +184,11 @@ class Person(AnswersLeg):
             refusals = [option for option in options if tongues.about("no").search(option.label)]
             if refusals:
                 return refusals[0]
+        helps = [option for option in options if tongues.about("helped").search(option.label)]
+        if helps and self.takes_help:
+            # Nor do they go on alone where nobody can answer now.
+            self.persons = ENOUGH_PERSONS
+            return helps[0]
         promises = [option for option in options if tongues.about("promises").search(option.label)]
         if promises and any(tongues.about("goes_on").search(option.label) for option in options):
             # Once more by oneself; whoever comes here again has had enough.
@@ -309,6 +316,7 @@ class Slow(Person):
     """
 
     name: ClassVar[str] = "slow"
+    takes_help: ClassVar[bool] = True
     reaction_s: ClassVar[float] = 4.0
     key_gap_s: ClassVar[float] = 3.0
     asked_for_time: bool = False
@@ -333,6 +341,7 @@ class WrongTwice(Person):
     """Wrong twice at every question, then right."""
 
     name = "wrong-twice"
+    takes_help = True
 
     def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
         if self.tries > 2:  # noqa: PLR2004 - twice wrong

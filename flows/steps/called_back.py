@@ -46,6 +46,10 @@ class CalledBack(Step):
         # Words from the first try: the hand that picked up may be far from the keys.
         return Question(f"{STEP}_{session.rung_as}", Listen(speech=True))
 
+    def tells_person(self, question: Question, tries: int) -> bool:
+        # A person is what the others were rung for: key 1 leads there.
+        return question.prompt not in {f"{STEP}_asked", f"{STEP}_cut"}
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
             world.callback_refused(session.rung_for)

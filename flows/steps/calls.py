@@ -34,6 +34,7 @@ class CallsOffer(Step):
     """All is told: silence is no yes, and no failed try either."""
 
     name = CALLS_OFFER
+    tells_person_at_once = True
     part = Part.CONFIRM
     page = TELEPHONE_ONLY
     after = "reference"

@@ -68,8 +68,9 @@ class Step(ABC):
     takes_date = False
     # Tries before the next easier way is taken (the call script: two, then easier, then a person).
     patience: int
-    # True where nothing is waited for: silence is no failed try.
-    silence_leads_on = False
+    # True at the start and at the end of a call, and where the service has nothing to give: there
+    # key 0, which works everywhere, is told on the first try, too.
+    tells_person_at_once = False
 
     # How many digits are typed at the most; 1: a key answers.
     most_digits = 1
@@ -77,6 +78,14 @@ class Step(ABC):
     def question(self, session: Session, world: World) -> Question:
         """The sentence that is called like the step, where it needs no values."""
         return Question(self.name, Listen(self.most_digits))
+
+    def tells_person(self, question: Question, tries: int) -> bool:
+        """Whether key 0 is told behind the other keys, after so many failed tries."""
+        return self.tells_person_at_once or tries > 0
+
+    def silence_leads_on(self, session: Session) -> bool:
+        """True where nothing is waited for: silence is no failed try."""
+        return False
 
     @abstractmethod
     def take(self, session: Session, pressed: str, world: World) -> Move: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.questions import Go, Move, Part, Question, menu
-from flows.session import Session, Whom
+from flows.session import CallerKind, Session, Whom
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
 from flows.steps.offers import search_nearest
@@ -15,13 +15,33 @@ from flows.world import BookingOrder, Unbooked, World
 PERSON_NEEDED = "person_needed"
 
 
-def _for_whom(session: Session) -> str:
+# The key for another telephone, or none, where the one that rings is to get the text.
+PHONE_KEY = "3"
+
+
+def _lead(session: Session) -> str:
     """The sentence that says which person this is for, and whose telephone gets the text."""
+    text = "_text" if session.number else ""
     if session.whom == Whom.TWO:
-        return "confirm_second" if session.second_person else "confirm_first"
+        return f"confirm_{'second' if session.second_person else 'first'}{text}"
     if session.whom == Whom.OTHER:
-        return "confirm_other_text" if session.number else "confirm_other"
-    return ""
+        return f"confirm_other{text}"
+    return f"confirm_self{text}" if text else ""
+
+
+def _change(session: Session, pressed: str) -> Move:
+    """Another appointment, or another telephone for the text."""
+    if pressed == "2":
+        return Go(session, "offers", remember=False)
+    if pressed == PHONE_KEY and _own_mobile(session):
+        return Go(session, "reach")
+    return NO_SUCH_KEY
+
+
+def _own_mobile(session: Session) -> bool:
+    """Whether the text goes to the telephone that rings: nobody was asked that before."""
+    mobile = session.caller_kind == CallerKind.MOBILE
+    return mobile and bool(session.number) and session.number == session.caller
 
 
 class Confirm(Patient):
@@ -43,13 +63,12 @@ class Confirm(Patient):
             ending=session.number[-2:],
             **moments(offer),
         )
-        return replace(asked, lead=_for_whom(session))
+        phone = (Line("confirm_mobile", wording=session.misses),) if _own_mobile(session) else ()
+        return replace(asked, lead=_lead(session), after=phone)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        if pressed == "2":
-            return Go(session, "offers", remember=False)
         if pressed != "1":
-            return NO_SUCH_KEY
+            return _change(session, pressed)
         offer = session.choice
         if world.rules().doses > 1 and not offer.second_start_at:
             # Read to the caller before the campaign had two: never half of what is needed.

@@ -176,6 +176,7 @@ class MyNoText(Patient):
     """From a telephone that cannot get texts: a caller without a reference needs an agent."""
 
     name = "my_no_text"
+    tells_person_at_once = True
     part = Part.MINE
     page = TELEPHONE_ONLY
 

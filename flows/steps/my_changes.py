@@ -127,6 +127,7 @@ class MyOver(Patient):
     """Past: nothing can be done with it, and another one can be taken."""
 
     name = "my_over"
+    tells_person_at_once = True
     part = Part.MINE
     page = "voir"
 
@@ -141,6 +142,7 @@ class MyCancelled(Patient):
     """Cancelled: taken back while that is possible, else another one can be taken."""
 
     name = "my_cancelled"
+    tells_person_at_once = True
     part = Part.MINE
     page = "voir"
 

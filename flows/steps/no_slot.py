@@ -46,6 +46,7 @@ class NoSlot(Patient):
     """The truth, and what can be done about it."""
 
     name = "no_slot"
+    tells_person_at_once = True
     part = Part.OFFERS
     page = "attente"
     after = "partner_centre"

@@ -65,6 +65,7 @@ class Group(Patient):
 
 class NotEligible(Patient):
     name = "not_eligible"
+    tells_person_at_once = True
     part = Part.BIRTH
     page = "pas-encore"
 

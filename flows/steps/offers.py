@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import CallerKind, Moving, Offer, Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, Step
+from flows.steps.common import NO_SUCH_KEY, Patient, Step, in_words_for
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
 from flows.understanding import birthday
 from flows.understanding.words import part_of_day as said_part_of_day
@@ -25,6 +26,14 @@ FAR_MORE_KILOMETRES = 30.0
 FAR_KILOMETRES = 10.0
 # Said before the offers of a campaign with two appointments.
 SECOND_COMES_WITH_IT = "second_comes_with_it"
+# The postcode as it was typed, with its town, and how to correct it.
+TYPED_POSTCODE = "typed_postcode"
+# Up to here centres are said without a distance, and are as near as each other.
+NEAR_KILOMETRES = 5.0
+# How the names of most centres begin, which tells none from another.
+_GENERIC = re.compile(
+    r"^(?:centre (?:de |d['’])vaccination(?: (?:de|du|des|à) |[ ,:-]+))(?=\w)", re.IGNORECASE
+)
 # Steps that stand on what a search found.
 AFTER_SEARCH = frozenset(
     {
@@ -138,6 +147,7 @@ def _found(
 ) -> Go:
     """On to the offers, or to what is said where there is none."""
     session, elsewhere = _elsewhere(session, plain, offers, world, first=first)
+    offers = tuple(sorted(offers, key=_nearest_then_soonest))
     searched = session.but(
         offers=offers,
         found=(),
@@ -153,6 +163,12 @@ def _found(
         lines,
         remember=session.step not in AFTER_SEARCH,
     )
+
+
+def _nearest_then_soonest(offer: Offer) -> tuple[int, str]:
+    """The order in which offers are told: of those said to be as near, the soonest first."""
+    near = offer.kilometres < NEAR_KILOMETRES
+    return (0 if near else round(offer.kilometres), offer.start_at)
 
 
 def found_or_not(session: Session) -> str:
@@ -245,6 +261,9 @@ def reach_or_confirm(session: Session, world: World) -> Go:
         code = world.new_resume_code()
         if code:
             session, lines = session.but(coded=True), (Line("resume_code_told", {"code": code}),)
+    if session.caller_kind == CallerKind.MOBILE and not session.number_answered:
+        # The last look names this telephone, and has a key for another one.
+        session = session.but(number=session.caller, number_answered=True)
     return Go(session, "confirm" if session.number_answered else "reach", lines)
 
 
@@ -279,11 +298,13 @@ class Offers(Patient):
         prompt = f"offers_one_centre_{len(offers)}" if one_centre else f"offers_{len(offers)}"
         if session.second_person and offers == session.adjacent:
             return replace(menu(prompt, **_values(session)), lead="offer_beside")
-        if not all(offer.second_start_at for offer in offers):
-            return menu(prompt, **_values(session))
-        after = world.rules().second_after_days
-        question = menu(prompt, after=after, **_values(session))
-        return replace(question, lead=SECOND_COMES_WITH_IT)
+        pairs = all(offer.second_start_at for offer in offers)
+        lead = SECOND_COMES_WITH_IT if pairs else ""
+        if _reads_typed_postcode(session):
+            lead = in_words_for(offers[0], TYPED_POSTCODE) if pairs else TYPED_POSTCODE
+        values = _values(session) | {"postcode": session.postcode, "town": session.town}
+        question = menu(prompt, after=world.rules().second_after_days, **values)
+        return replace(question, lead=lead)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == OTHERS_KEY and session.moving == Moving.SECOND:
@@ -357,13 +378,31 @@ class PartOfDay(_BackToOffers):
         return search_nearest(session, world, part_of_day=parts[pressed])
 
 
+def _reads_typed_postcode(session: Session) -> bool:
+    """Whether these are the first offers after a postcode was typed: one step back leads there.
+
+    Of a call that was cut nothing is read that was typed in it: another person may listen.
+    """
+    first = session.offered == tuple(offer.slot_id for offer in session.offers)
+    return session.trail[-1:] == ("postcode",) and first and not session.resumed
+
+
+def short_name(name: str) -> str:
+    """What people call a centre: its name without what all of them are called."""
+    own = _GENERIC.sub("", name).strip() or name
+    return own[:1].upper() + own[1:]
+
+
 def _values(session: Session) -> dict[str, object]:
     values: dict[str, object] = {}
     # Short sentences tell town and hour; where those are the same, the place is what differs.
     alike = len({(one.town, one.start_at) for one in session.offers}) < len(session.offers)
     for number, offer in enumerate(session.offers, start=1):
         values[f"place{number}"] = offer.name
+        values[f"name{number}"] = short_name(offer.name)
         values[f"town{number}"] = offer.town
+        # Where the caller searched, the town was just said.
+        values[f"there{number}"] = "" if offer.town == session.town else offer.town
         values[f"spot{number}"] = f"{offer.town}, {offer.name}" if alike else offer.town
         values[f"distance{number}"] = offer.kilometres
         values[f"start{number}"] = offer.local_start

@@ -95,6 +95,10 @@ class Person(Step):
             return _go_on(session, world)
         return NO_SUCH_KEY
 
+    def tells_person(self, question: Question, tries: int) -> bool:
+        # A person was asked for already.
+        return False
+
     def give_up(self, session: Session, world: World) -> Move:
         if session.no_promise:
             if session.silent_turns >= QUIET_TURNS:
@@ -149,6 +153,9 @@ class PersonNumberCheck(NumberCheck):
     part = Part.PERSON
     page = TELEPHONE_ONLY
     typed_at = "person_number"
+
+    def tells_person(self, question: Question, tries: int) -> bool:
+        return False
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         return super().take(session, "1" if pressed in PERSON_KEYS else pressed, world)

@@ -1,13 +1,27 @@
-"""The postcode, read back with its town; a "yes" there finds and holds the nearest slots."""
+"""The postcode. What is said is read back with its town; a "yes" there searches for slots.
+
+What is typed is sure where it is the code of one place. Then it is read together with the offers,
+which the star corrects: no question of its own.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Step
-from flows.steps.offers import search_nearest
-from flows.steps.town import POSTCODE_DIGITS, agreed, ask_which, heard_postcodes, propose, proposed
+from flows.steps.offers import TYPED_POSTCODE, search_nearest
+from flows.steps.town import (
+    POSTCODE_DIGITS,
+    agreed,
+    ask_which,
+    at_town,
+    heard_postcodes,
+    propose,
+    proposed,
+)
 from flows.understanding import is_digits
 from flows.world import World
 
@@ -28,7 +42,14 @@ class Postcode(Step):
         town = world.town(pressed)
         if town is None:
             return Miss("reason.no_such_postcode")
-        return Go(propose(session, town), "postcode_check")
+        if not town.is_sure:
+            return Go(propose(session, town), "postcode_check")
+        found = search_nearest(at_town(session, town), world)
+        if found.step == "offers":
+            # The offers read it: see `flows.steps.offers`.
+            return found
+        read = Line(TYPED_POSTCODE, {"postcode": town.postcode, "town": town.name})
+        return replace(found, lines=(read, *found.lines))
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         codes = heard_postcodes(session, text, world)

@@ -1,11 +1,13 @@
-"""After the booking: time to find a pencil, then the reference, twice, and goodbye.
+"""After the booking: what is booked, then the reference, twice, and goodbye.
 
-Silence here is a person looking for glasses: it leads on, and never undoes anything.
+A caller who gets a text has all of it in writing: the reference is told where a key asks for it.
+Every other caller gets time to find a pencil, and hears it. Silence here is a person looking for
+glasses: it leads on, and never undoes anything.
 """
 
 from __future__ import annotations
 
-from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.calls import after_reference, may_be_rung
@@ -22,13 +24,32 @@ class Ready(Step):
     patience = 3
 
     def question(self, session: Session, world: World) -> Question:
-        return menu(in_words_for(session.choice, "ready"))
+        offer = session.choice
+        if not session.gets_text:
+            return menu(in_words_for(offer, "ready"))
+        prompt = "booked_first" if session.is_first_of_two else "booked"
+        return menu(in_words_for(offer, prompt), **moments(offer))
+
+    def tells_person(self, question: Question, tries: int) -> bool:
+        return tries > 0 or not question.prompt.startswith(self.name)
+
+    def silence_leads_on(self, session: Session) -> bool:
+        # All is told, and comes in writing as well.
+        return session.gets_text
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        if session.gets_text and session.is_first_of_two:
+            if pressed == "1":
+                return second_person(session, world)
+            return self._to_reference(session) if pressed == "2" else NO_SUCH_KEY
         return self._to_reference(session) if pressed == "1" else NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:
-        return self._to_reference(session)
+        if not session.gets_text:
+            return self._to_reference(session)
+        if session.is_first_of_two:
+            return second_person(session, world)
+        return End(session, (Line("goodbye"),))
 
     def _to_reference(self, session: Session) -> Go:
         # To a caller whom no text reaches, it is said what is true of a person who had forgotten.
@@ -40,10 +61,13 @@ class Reference(Step):
     """All is told: a caller who says nothing more hears goodbye, and not everything once again."""
 
     name = "reference"
+    tells_person_at_once = True
     part = Part.CONFIRM
     page = TELEPHONE_ONLY
     patience = 2
-    silence_leads_on = True
+
+    def silence_leads_on(self, session: Session) -> bool:
+        return True
 
     def question(self, session: Session, world: World) -> Question:
         prompt = "reference_with_text" if session.gets_text else "reference"

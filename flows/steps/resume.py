@@ -15,6 +15,7 @@ from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import QUEUE
+from flows.steps.long_call import without_offer
 from flows.steps.offers import AFTER_SEARCH, search_nearest
 from flows.steps.untold import UNTOLD, is_untold
 from flows.world import TakenUp, World
@@ -51,6 +52,7 @@ def is_about_a_booking(session: Session) -> bool:
 
 def is_worth_resuming(session: Session) -> bool:
     """Whether a call that was left like this has anything in it that need not be asked again."""
+    session = without_offer(session)
     if is_untold(session):
         return True
     if session.reference or session.step not in GOES_ON or is_about_a_booking(session):
@@ -64,6 +66,7 @@ class Resume(Step):
     """Go on, or another person; a caller who says neither is greeted as in any call."""
 
     name = "resume"
+    tells_person_at_once = True
     part = Part.WELCOME
     page = TELEPHONE_ONLY
     after = "closed"
@@ -105,7 +108,7 @@ def _afresh(session: Session, lines: tuple[Line, ...] = ()) -> Go:
 
 
 def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
-    was = taken.session
+    was = without_offer(taken.session)
     session = was.but(
         caller=session.caller,
         caller_kind=session.caller_kind,
@@ -119,6 +122,8 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
         speech_off_at="",
         unsure=False,
         # Going one step back must not read the earlier caller's answers aloud either.
+        began_at=session.began_at,
+        help_offered=session.help_offered,
         trail=tuple(step for step in was.trail if step in _BACK_TO),
         resume=ENTRY_OF.get(was.resume, was.resume),
         resumed=True,

@@ -23,6 +23,8 @@ _NOT_TOLD_AT = frozenset({"ready", "reference", UNTOLD})
 
 def is_untold(session: Session) -> bool:
     """Whether the caller is booked and has not heard everything about it."""
+    if session.step == "ready" and session.gets_text and not session.is_first_of_two:
+        return False
     return bool(session.reference) and session.step in _NOT_TOLD_AT
 
 

@@ -21,6 +21,7 @@ CODE_KEY = "4"
 
 class Welcome(Patient):
     name = "welcome"
+    tells_person_at_once = True
     part = Part.WELCOME
     page = TELEPHONE_ONLY
 
@@ -68,6 +69,7 @@ class NotYetOpen(Patient):
     """Booking has an opening moment: said exactly, with the offer to be told when it comes."""
 
     name = "not_yet_open"
+    tells_person_at_once = True
     part = Part.WELCOME
     page = "ouverture"
 
@@ -93,6 +95,7 @@ class Closed(Patient):
     """Nothing to book any more; an appointment that is there can still be heard."""
 
     name = "closed"
+    tells_person_at_once = True
     part = Part.WELCOME
     page = "fin"
 

@@ -516,17 +516,28 @@ class Exchange:
 
 
 # What a caller with all data at hand answers; 1 at every other question.
-COMMON_ANSWERS = {"date_of_birth": keys("12031942"), "postcode": keys("75011")}
-# Where the call may simply be left: everything was told.
-LAST_STEP = "reference"
+COMMON_ANSWERS = {
+    "date_of_birth": keys("12031942"),
+    "postcode": keys("75011"),
+    # Without a mobile: only callers who have none are asked.
+    "reach": keys("2"),
+}
 MOST_EXCHANGES = 60
 
 
-def common_path(session: Session, world: World) -> tuple[Exchange, ...]:
+def all_is_told(session: Session) -> bool:
+    """Whether the call may simply be left: the reference was told, or everything is written."""
+    told = session.step == "reference" or (session.step == "ready" and session.gets_text)
+    return told and not session.is_first_of_two
+
+
+def common_path(
+    session: Session, world: World, answers: Mapping[str, Input] = COMMON_ANSWERS
+) -> tuple[Exchange, ...]:
     """The call of a person who answers each question at once and takes the first offer.
 
-    Nothing is pressed once the reference is told. Raises RuntimeError where the call comes to no
-    end, and flows.engine.ConversationLost.
+    Nothing is pressed once all is told. Raises RuntimeError where the call comes to no end, and
+    flows.engine.ConversationLost.
     """
     met: list[Exchange] = []
     heard = RING
@@ -536,8 +547,5 @@ def common_path(session: Session, world: World) -> tuple[Exchange, ...]:
         met.append(Exchange(step, heard, speech, session))
         if speech.listen is None:
             return tuple(met)
-        if session.step == LAST_STEP:
-            heard = SILENCE
-        else:
-            heard = COMMON_ANSWERS.get(session.step, keys("1"))
+        heard = SILENCE if all_is_told(session) else answers.get(session.step, keys("1"))
     raise RuntimeError(f"the common path comes to no end; it is at {session.step}")

@@ -36,6 +36,7 @@ from flows.steps.called_back import ABOUT_SOMETHING
 from flows.steps.called_back import STEP as CALLED_BACK
 from flows.steps.common import offer_to_resume
 from flows.steps.kept_place import KEPT_PLACE
+from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.steps.my_changes import MY_FACTS
 from flows.steps.offers import SECOND_COMES_WITH_IT
 from flows.verification.rehearsal import (
@@ -325,6 +326,9 @@ def place(session: Session) -> Session:
             trail.append(step)
     same = session.but(trail=tuple(trail[-TRAIL:]), slow=False, offered=session.offered[:1])
     same = same.but(wants_person=False)
+    if session.step != LONG_CALL:
+        # Help is offered once, and only in a call that has lasted for long.
+        same = same.but(began_at="", help_offered=False)
     if session.silent_turns < LONG_SILENCE:
         same = same.but(silent_turns=0)
     if session.step not in {"birth_month", "birth_day"}:
@@ -427,7 +431,7 @@ def starts(make: Make) -> list[WalkTurn]:
             found += _played(ringing(kind), [RING], name, weather)
     for begun in (
         *(long_silence, rings_again, told_later, far_away),
-        *(rung_by_us, never_called, place_is_kept),
+        *(rung_by_us, never_called, place_is_kept, lasts_long),
     ):
         found += begun(make)
     return found
@@ -477,6 +481,17 @@ def place_is_kept(make: Make) -> Iterator[WalkTurn]:
             yield from _played(session, [keys("1"), keys("1")], name, weather)
 
 
+def lasts_long(make: Make) -> Iterator[WalkTurn]:
+    """A caller is here for so long that a person is offered."""
+    began = (MORNING - LONG_AFTER).isoformat()
+    for kind in CallerKind:
+        session = ringing(kind).but(
+            step="date_of_birth_check", alive=True, began_at=began, born=OLD_ENOUGH
+        )
+        for heard in ([keys("1"), keys("2")], [SILENCE, SILENCE, SILENCE]):
+            yield from _played(session, heard, "plenty", make)
+
+
 def never_called(make: Make) -> Iterator[WalkTurn]:
     """A caller needs an agent, no agent can answer, and no callback can be promised."""
     session = ringing().but(step="person", alive=True, no_promise=True, born=OLD_ENOUGH)
@@ -487,11 +502,16 @@ def never_called(make: Make) -> Iterator[WalkTurn]:
 
 # From the ring to what is far from it, so that a bound on places never cuts it off.
 FAR_AWAY = {
-    "to a number": ("plenty", ("1", "1", "12031942", "1", "75011", "1", "1", "2", "0612345678")),
-    "a pair to the end": ("pairs", ("1", "1", "12031942", "1", "75011", *"111111")),
-    "one place for two": ("one place for two", ("1", "3", "12031942", "1", "75011", "1", "1")),
+    "to a number": ("plenty", ("1", "1", "12031942", "1", "75011", "1", "3", "2", "0612345678")),
+    "a pair to the end": ("pairs", ("1", "1", "12031942", "1", "75011", *"1111")),
+    "one place for two": ("one place for two", ("1", "3", "12031942", "1", "75011", "1")),
+    "for another": ("plenty", ("1", "2", "12031942", "1", "75011", "1", "3", "3")),
+    "the second of two": (
+        "plenty",
+        ("1", "3", "12031942", "1", "75011", *"111", "13041943", *"1133"),
+    ),
     "written to": ("plenty", ("2", "1", "12031942", "1", "1")),
-    "to be rung": ("plenty", ("1", "1", "12031942", "1", "75011", "1", "1", "3", "1", "1", "1")),
+    "to be rung": ("plenty", ("1", "1", "12031942", "1", "75011", "1", "3", "3", "1", "1", "1")),
     "moving a pair": ("mine: both", ("2", REFERENCE, "1", "12031942", *"12211")),
 }
 

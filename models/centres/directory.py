@@ -89,6 +89,8 @@ class PostcodeArea:
     territory: str
     latitude: float | None
     longitude: float | None
+    # Whether its towns lie in more than one département: its main town tells little of where it is.
+    in_several_departements: bool = False
 
 
 def bookable_centres(connection: Connection) -> list[BookableCentre]:
@@ -143,8 +145,13 @@ def find_postcode(connection: Connection, code: str) -> PostcodeArea | None:
     if not found:
         return None
     row = found[0]
-    towns_of_code = tuple(town["name"] for town in json.loads(row.towns))
-    return from_row(PostcodeArea, row, towns=towns_of_code)
+    towns_of_code = json.loads(row.towns)
+    return from_row(
+        PostcodeArea,
+        row,
+        towns=tuple(town["name"] for town in towns_of_code),
+        in_several_departements=len({town["departement"] for town in towns_of_code}) > 1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ def town_of(connection: Connection, directory: Directory, postcode: str) -> Town
         latitude=found.latitude or 0.0,
         longitude=found.longitude or 0.0,
         departement=departement_name(found.departement),
+        is_sure=not found.in_several_departements,
     )
 
 

@@ -38,8 +38,9 @@ def first_is_booked(service: House, number: str = MOBILE) -> Phone:
     caller = rings_for(service, TWO, number)
     caller.hears_text("la première des deux personnes").presses(HIM)
     caller.goes_to("reach").presses("1" if number == MOBILE else "2")
-    caller.hears_text("C'est pour la première personne")
-    caller.presses("1").goes_to("reference").presses("1")
+    caller.hears_text("our la première personne")
+    # Whoever gets a text may go on without the reference.
+    caller.presses("1").presses("2" if number == MOBILE else "1").presses("1")
     return caller.hears_text("C'est fait pour la première personne")
 
 

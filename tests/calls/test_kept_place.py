@@ -85,7 +85,7 @@ def test_whoever_rings_hears_what_is_kept_for_them_and_takes_it(town: House):
     caller = proves(town).hears_text("Une place vous est gardée")
     caller.hears_text("jeudi 26 novembre à 10 heures").hears_text("Salle des fêtes, à Paris 11e")
     caller.hears_text("à vous jusqu'au mercredi 25 novembre à 11 heures")
-    caller.presses("1").hears_text("Votre rendez-vous est confirmé").presses("1")
+    caller.presses("1").hears_text("C'est confirmé").presses("1")
     (booked,) = [row for row in town.bookings() if row.state == "confirmed"]
     assert (booked.channel, caller.step) == ("waiting", "reference")
     caller.hears_text("Vous recevrez aussi un message écrit").presses("1")
@@ -167,7 +167,7 @@ def test_what_was_passed_on_meanwhile_is_told_and_another_is_looked_for(town: Ho
     clock_of(town).advance(OFFER)
     advances(town)
     assert holder(town, one) == second
-    caller.presses("1").hears_text("n'est plus libre").hears_text("code postal")
+    caller.presses("1").hears_text("n'est plus libre").presses("2").hears_text("code postal")
     assert stands(town, first).state == EntryState.WAITING
 
 
@@ -210,7 +210,7 @@ def test_who_booked_otherwise_is_told_like_anybody_and_the_next_has_it(town: Hou
     town.opens_centre("2", kilometres=3.0, starts=mornings(1))
     books_otherwise(town, 1)
     # The telephone tells nobody who is booked: docs/decisions/0029.
-    caller.presses("1").hears_text("Votre rendez-vous est confirmé")
+    caller.presses("1").hears_text("C'est confirmé")
     assert holder(town, one) == second
     assert stands(town, first).state == EntryState.TAKEN
 
@@ -244,7 +244,7 @@ def test_two_appointments_are_told_and_taken_together(database_url: str):
         cancels(town, booking, campaign=campaign)
         assert len(stands(town, entry).offer) == 2
         caller = proves(town).hears_text("Deux places vous sont gardées")
-        caller.presses("1").hears_text("Vos deux rendez-vous sont confirmés")
+        caller.presses("1").hears_text("C'est confirmé")
         assert [row.dose for row in town.bookings() if row.state == "confirmed"] == [1, 2]
 
 
@@ -307,7 +307,7 @@ def test_whom_we_ring_proves_to_be_there_then_who_they_are_and_takes_it(ringing:
         for secret in SECRETS:
             assert secret not in document.decode()
     call.presses(BORN).presses("1").hears_text("Une place vous est gardée")
-    call.presses("1").hears_text("Votre rendez-vous est confirmé").presses("1")
+    call.presses("1").hears_text("C'est confirmé").presses("1")
     assert ringing.state() == ["delivered"]
     assert stands(town, entry).state == EntryState.TAKEN
     (row,) = rows_of(town.database, select(queue_entry.c.state, queue_entry.c.outcome))
@@ -406,5 +406,5 @@ def test_news_by_a_call_is_told_to_whoever_is_there_and_leads_to_a_booking(ringi
     assert deliver_message(town.store, ringing.provider, row.id, ringing.means) == "call"
     call = ringing.rings(LANDLINE).dials().hears_text("Vous aviez demandé à être prévenu")
     call.presses("1").hears_text("Vous pouvez maintenant prendre rendez-vous")
-    call.presses("1").hears_text("Pour qui est ce rendez-vous")
+    call.presses("1").hears_text("C'est pour qui")
     assert [one.state for one in town.messages("callback")] == ["delivered"]

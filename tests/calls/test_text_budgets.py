@@ -91,7 +91,7 @@ def test_within_the_budgets_nothing_is_heard_of_them(service: House):
     post = with_budgets(service)
     caller = books(service, MOBILE)
     assert "ne part pas" not in caller.since_input
-    caller.goes_to("reference").hears_text("Vous recevrez aussi un message écrit")
+    caller.hears_text("Vous recevez un message écrit")
     post.works()
     assert [to for to, _ in post.texts.sent] == [MOBILE]
 
@@ -100,7 +100,8 @@ def test_both_of_a_couple_hear_it_and_the_second_is_asked_no_number(spent: Post)
     made = spent.house
     first = made.phone(MOBILE).goes_to("for_whom").presses("3").goes_to("reach").presses("1")
     first.goes_to("ready").hears_text("Le message écrit ne part pas tout de suite")
-    first.goes_to("date_of_birth").goes_to("ready", born="05061944")
+    first.goes_to("date_of_birth").goes_to("offers", born="05061944").presses("1")
+    first.goes_to("ready")
     first.hears_text("Le message écrit ne part pas tout de suite")
     assert len(made.bookings()) == 4
     spent.works()

@@ -104,7 +104,7 @@ def test_what_was_not_chosen_yet_goes_on_where_it_was(made: House):
     caller = gives(made, code_of(visitor), WITHHELD).hears_text("ses réponses sont gardées")
     caller.answers("1")
     assert caller.step == "postcode"
-    caller.answers("75011", "1")
+    caller.answers("75011")
     assert caller.step == "offers"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Self
 
-from flows.engine import advance
+from flows.engine import PERSON_LINE, advance
 from flows.session import CallerKind, Session
 from flows.speech import RING, SILENCE, Input, Line, Speech, keys, spoken
 from flows.steps.common import offer_to_resume
+from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.verification.rehearsal import earlier
 from flows.verification.walking import WalkTurn
 from tests.flows.fake_world import FakeWorld, ringing
@@ -19,6 +20,7 @@ SENSIBLE = {
     "birth_month": "03",
     "birth_day": "12",
     "postcode": "75011",
+    "long_call": "2",
     "reach": "3",
     "reach_number": "0612345678",
     "person_number": "0612345678",
@@ -29,11 +31,15 @@ TOO_YOUNG = frozenset({"not_eligible", "group"})
 TOWN = frozenset({"town", "town_check", "town_which"})
 OTHERS = TOWN | {"other_offers", "part_of_day"}
 PERSON = frozenset({"person", "person_number", "person_number_check"})
+# Said behind the question, and a part of it.
+BEHIND_THE_QUESTION = frozenset({PERSON_LINE, "confirm_mobile"})
 RINGS_ANEW = frozenset({"resume", "resume_code", "callback_check"})
 
 
 class Talk:
     """One conversation. `speech` is what was answered last."""
+
+    _chose = False
 
     def __init__(
         self, world: FakeWorld | None = None, kind: CallerKind = CallerKind.MOBILE
@@ -87,11 +93,27 @@ class Talk:
         """Answer sensibly until the conversation is at `step`."""
         if step in RINGS_ANEW and self.step != step:
             self._rings_anew(step)
+        if step == LONG_CALL and self.step != step:
+            self.goes_to("for_whom")
+            began = self.world.now() - LONG_AFTER
+            self.session = self.session.but(began_at=began.isoformat())
+        # Who was asked for a number before this has chosen.
+        self._chose = self.step in {"confirm", "reach"}
         for _ in range(20):
-            if self.step == step:
+            if self.step == step and not self._has_own_mobile:
                 return self
-            self.presses(self._towards(step))
+            if self.step == "postcode" and step == "postcode_check":
+                # A code that is typed is sure, and has no question of its own.
+                self.says("soixante-quinze zéro onze")
+            else:
+                self.presses(self._towards(step))
         raise AssertionError(f"never came to {step}, but to {self.step}")
+
+    @property
+    def _has_own_mobile(self) -> bool:
+        """Whether the last look offers another telephone: these callers want no text."""
+        own = self.session.number == self.session.caller
+        return self.step == "confirm" and bool(self.session.number) and own and not self._chose
 
     def _towards(self, step: str) -> str:
         """What to press here to come to `step`."""
@@ -99,6 +121,8 @@ class Talk:
             self.world.adjacent = False
         mobile = self.session.caller_kind == CallerKind.MOBILE
         reachable = self.session.caller_kind != CallerKind.NONE
+        if self._has_own_mobile:
+            return "3"
         special = {
             ("date_of_birth", EASIER): "1",
             ("date_of_birth", TOO_YOUNG): "12031990",
@@ -125,16 +149,18 @@ class Talk:
     @property
     def asked(self) -> Line:
         """The question: the last of what was said in the language of the call."""
-        return [line for line in self.speech.lines if not line.language][-1]
+        lines = [line for line in self.speech.lines if not line.language]
+        return [line for line in lines if line.key not in BEHIND_THE_QUESTION][-1]
 
     @property
     def said(self) -> list[str]:
         """The keys of all that was said in the language of the call, in order.
 
-        Without the invitation to speak, which comes whenever words are taken for the first time.
+        Without the invitation to speak, which comes whenever words are taken for the first time,
+        and without how to reach a person, which stands behind menus.
         """
         lines = [line for line in self.speech.lines if not line.language]
-        return [line.key for line in lines if line.key != "you_may_speak"]
+        return [line.key for line in lines if line.key not in {"you_may_speak", PERSON_LINE}]
 
     def takes_words(self) -> bool:
         return self.speech.listen is not None and self.speech.listen.speech

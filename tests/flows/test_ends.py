@@ -48,7 +48,7 @@ def nothing_near(kind: CallerKind = CallerKind.MOBILE, **weather: object) -> Tal
 
 def test_nothing_near_is_said_and_the_nearest_town_that_has_something_is_named():
     talk = nothing_near(far=FAR)
-    assert talk.said == ["none_near", "no_slot_but_far"]
+    assert talk.said == ["typed_postcode", "none_near", "no_slot_but_far"]
     assert "Laval, à 65 kilomètres à vol d'oiseau, tapez 1" in heard(talk)
 
 
@@ -82,7 +82,7 @@ def test_what_was_far_away_and_is_gone_leads_back_to_the_truth():
 
 def test_where_no_land_has_anything_no_town_is_named():
     talk = nothing_near()
-    assert talk.said == ["none_near", "no_slot"]
+    assert talk.said == ["typed_postcode", "none_near", "no_slot"]
     talk.presses("3")
     assert len(talk.world.searches) == 2
 
@@ -159,7 +159,7 @@ def test_where_nobody_can_wait_a_person_is_offered_and_nothing_is_promised():
 
 
 def test_the_first_of_two_waits_and_the_second_is_served_all_the_same():
-    talk = Talk(FakeWorld(found=())).presses("1", "3", "12031942", "1", "75011", "1", "1", "1")
+    talk = Talk(FakeWorld(found=())).presses("1", "3", "12031942", "1", "75011", "1", "1")
     assert talk.step == "date_of_birth"
     assert talk.session.whom == Whom.TWO
     assert talk.session.second_person
@@ -304,9 +304,9 @@ def test_a_group_for_which_the_age_would_do_is_asked_before_anything_is_refused(
     assert "soignants" in heard(talk)
     talk.presses("1")
     assert talk.step == "postcode"
-    talk.presses("75011", "1")
+    talk.presses("75011")
     assert talk.world.searches[-1].first_day == date(2020, 3, 12)
-    talk.presses("1", "3", "1")
+    talk.presses("1", "1")
     (order,) = talk.world.orders
     assert order.groups == ("soignants",)
 

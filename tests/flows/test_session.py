@@ -156,13 +156,18 @@ CHOSEN = ',"chosen":1,"number_answered":true'
     ("step", "more", "pressed", "said"),
     [
         ("offers", "", "9", "offers_3"),
-        ("offers", "", "2", "reach_mobile"),
+        ("offers", "", "2", "confirm_self_text confirm confirm_mobile"),
         ("reach", ',"chosen":1', "3", "confirm"),
         ("confirm", CHOSEN, "9", "confirm"),
         ("confirm", CHOSEN, "1", "ready"),
-        ("ready", CHOSEN + ',"reference":"4521738908"', "1", "first_counts reference_calls"),
+        (
+            "ready",
+            CHOSEN + ',"reference":"4521738908"',
+            "1",
+            "first_counts reference_calls person_key",
+        ),
         # Whoever gets no text is offered to be rung by this release.
-        ("reference", CHOSEN + ',"reference":"4521738908"', "1", "calls_offer"),
+        ("reference", CHOSEN + ',"reference":"4521738908"', "1", "calls_offer person_key"),
         ("person", CHOSEN + ',"resume":"confirm"', "3", "confirm"),
         ("person", CHOSEN + ',"resume":"confirm"', "1", "promise"),
     ],

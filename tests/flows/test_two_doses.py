@@ -31,14 +31,15 @@ def tells_both(talk: Talk) -> str:
 
 def test_the_offers_are_those_of_one_appointment_with_one_sentence_before_them():
     one, two = Talk().goes_to("offers"), Talk(two_doses()).goes_to("offers")
-    assert one.said == ["offers_3"]
-    assert two.said == ["second_comes_with_it", "offers_3"]
+    assert one.said == ["typed_postcode", "offers_3"]
+    assert two.said == ["typed_postcode_both", "offers_3"]
     alone, said = words(one), words(two)
-    assert said.endswith(alone)
-    before = said.removesuffix(alone)
-    assert before.count(".") == 1
-    assert "3 à 4 semaines" in before
-    assert "même endroit" in before
+    place, choices = alone.split("Voici trois lieux.")
+    assert said.endswith(f"Voici trois lieux.{choices}")
+    before = said.removesuffix(f"Voici trois lieux.{choices}")
+    assert before.startswith(place)
+    assert before.count(".") == place.count(".") + 1
+    assert "deux fois au même endroit" in before
     # The second one's day is told once the first is chosen.
     assert "18 décembre" not in said
 
@@ -48,7 +49,7 @@ def test_the_offers_are_those_of_one_appointment_with_one_sentence_before_them()
 def test_the_sentence_stands_before_however_many_offers(count: int, *, one_centre: bool):
     found = offers(count, one_centre=one_centre, second=True)
     talk = Talk(two_doses(found)).goes_to("offers")
-    assert talk.said[0] == "second_comes_with_it"
+    assert talk.said[0] == "typed_postcode_both"
     assert talk.asked.key.startswith("offers_")
 
 
@@ -57,32 +58,35 @@ def test_the_sentence_is_said_again_with_the_offers_and_in_other_words_after_sil
     first = talk.speech.lines
     assert talk.presses("9").speech.lines == first
     talk.stays_silent()
-    assert talk.said == ["reason.silence", "second_comes_with_it", "offers_3"]
+    assert talk.said == ["reason.silence", "typed_postcode_both", "offers_3"]
     said = [line for line in talk.speech.lines if line.key != "you_may_speak"]
     assert [line.wording for line in said] == [0, 1, 1]
     assert words(talk.presses("9")) != " ".join(FRENCH.say(ln.key, ln.values) for ln in first)
 
 
-@pytest.mark.parametrize("number_key", ["1", "3"])
-def test_both_days_and_hours_are_told_before_and_after_the_key_that_books(number_key: str):
-    talk = Talk(two_doses()).goes_to("offers").presses("2", number_key)
+@pytest.mark.parametrize("texted", [True, False])
+def test_both_days_and_hours_are_told_before_and_after_the_key_that_books(*, texted: bool):
+    talk = Talk(two_doses()).goes_to("offers").presses("2")
+    if not texted:
+        talk.presses("3", "3")
     assert talk.asked.key == "confirm_both"
-    assert f"Premier rendez-vous : {FIRST}" in words(talk)
-    assert f"Second rendez-vous : {SECOND}, au même endroit" in words(talk)
+    assert f"Premier : {FIRST}" in words(talk)
+    assert f"Second : {SECOND}." in words(talk)
     for _ in range(2):
         tells_both(talk.stays_silent())
     assert talk.world.orders == []
     talk.presses("1")
-    assert talk.said == ["ready_both"]
+    assert talk.said == (["booked_both"] if texted else ["ready_both"])
     assert talk.speech.outcome is TurnOutcome.BOOKED
     (order,) = talk.world.orders
     assert order.offer == PAIRS[1]
-    told = tells_both(talk.presses("1"))
+    if texted:
+        assert "message écrit" in tells_both(talk)
+    tells_both(talk.presses("1"))
     assert talk.asked.key.endswith("_both")
-    assert ("message écrit" in told) == (number_key == "1")
     tells_both(talk.presses("9"))
     talk.presses("1")
-    if number_key == "3":
+    if not texted:
         assert talk.said == ["calls_offer_both"]
         talk.presses("2")
     assert talk.said == ["goodbye_booked_both"]
@@ -99,14 +103,15 @@ def test_a_campaign_with_one_appointment_says_nothing_of_two():
 
 def test_where_one_of_the_two_went_nothing_is_booked_and_other_pairs_are_offered():
     talk = Talk(two_doses(reference=Unbooked.GONE)).goes_to("confirm").presses("1")
-    assert talk.said == ["just_taken_both", "second_comes_with_it", "offers_3"]
+    assert talk.said[0] == "just_taken_both"
+    assert talk.said[-1] == "offers_3"
     assert talk.session.reference == ""
     assert talk.session.chosen == -1
 
 
 def test_where_there_is_no_pair_the_caller_is_not_told_that_no_place_is_free():
     talk = Talk(two_doses(())).goes_to("no_slot")
-    assert talk.said == ["none_near_both", "no_slot"]
+    assert talk.said == ["typed_postcode", "none_near_both", "no_slot"]
     for wording in range(3):
         text = FRENCH.say("none_near_both", talk.asked.values, wording)
         assert "deux rendez-vous" in text
@@ -118,7 +123,8 @@ def test_half_of_what_is_needed_is_never_booked():
     talk = Talk().goes_to("confirm")
     talk.world = two_doses()
     talk.presses("1")
-    assert talk.said == ["both_needed", "second_comes_with_it", "offers_3"]
+    assert talk.said[0] == "both_needed"
+    assert talk.said[-1] == "offers_3"
     assert talk.world.orders == []
     talk.presses("1").presses("1")
     assert talk.world.orders[0].offer == PAIRS[0]
@@ -197,8 +203,8 @@ def test_a_detour_before_does_not_lead_back_to_where_it_was():
 
 def test_one_step_back_from_there_leads_to_a_question_that_can_be_answered():
     talk = needs_a_person().presses("*")
-    assert talk.step == "reach"
-    talk.presses("3", "1")
+    assert talk.step == "offers"
+    talk.presses("1", "1")
     assert talk.said == ["person_needed", "no_person.nobody", "person_known"]
 
 

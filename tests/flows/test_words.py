@@ -28,7 +28,7 @@ def test_whoever_spoke_once_may_speak_at_once_ever_after():
         ("oui c'est ça", "postcode"),
         ("soixante-quinze zéro onze", "postcode_check"),
         ("oui oui c'est exact", "offers"),
-        ("le deuxième s'il vous plaît", "reach"),
+        ("le deuxième s'il vous plaît", "confirm"),
     ):
         assert talk.takes_words()
         talk.says(said)
@@ -119,7 +119,7 @@ def test_a_correction_at_the_read_back_is_taken_as_what_is_right():
 )
 def test_an_offer_is_chosen_by_its_day(said: str, key: int):
     talk = Talk(FakeWorld(found=offers(3, one_centre=True))).goes_to("offers").says(said)
-    assert talk.step == "reach"
+    assert talk.step == "confirm"
     assert talk.session.chosen == key
 
 

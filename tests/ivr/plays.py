@@ -16,7 +16,7 @@ from tests.ivr.line import INCOMING, Document, Line, goes_on_or_ends, read
 from tests.support.house import House, Phone
 
 # From the welcome to the goodbye: book at the second of three centres.
-BOOKING = ("1", "1", "12031942", "1", "75011", "1", "2", "1", "1", "1", "1")
+BOOKING = ("1", "1", "12031942", "1", "75011", "2", "1", "1", "1")
 PROMISE = ("1", "1", "12031942", "0", "1")
 SILENT = ("", "", "")
 MOST_COPIES = 5
@@ -83,7 +83,8 @@ def to_the_end(phone: Phone, born: str = "12031942") -> Phone:
     for _ in range(40):
         if phone.ended:
             return phone
-        phone.presses({"date_of_birth": born, "postcode": "75011"}.get(phone.step, "1"))
+        keys = {"date_of_birth": born, "postcode": "75011", "long_call": "2"}
+        phone.presses(keys.get(phone.step, "1"))
     raise AssertionError(f"still at {phone.step}")
 
 

@@ -92,13 +92,13 @@ def test_the_last_place_goes_to_one_of_many_callers_and_the_others_hear_so(datab
         start = Barrier(len(lines))
 
         def ask(line: Line) -> Document:
-            before = play(line, BOOKING[:5])
+            before = play(line, BOOKING[:4])
             start.wait(timeout=30)
-            return line.hear(before.last.action, Digits="1", msg="Gather End")
+            return line.hear(before.last.action, Digits="75011", msg="Gather End")
 
         with ThreadPoolExecutor(len(lines)) as threads:
             heard = [document.said for document in threads.map(ask, lines)]
-        assert sum("J'ai un rendez-vous pour vous" in said for said in heard) == 1
+        assert sum("Voici un rendez-vous" in said for said in heard) == 1
         assert sum("il n'y a pas de rendez-vous libre" in said for said in heard) == 4
         assert service.held() == 1
 
@@ -133,14 +133,14 @@ def test_copies_between_the_turns_do_not_disturb_the_call(service: House, seed: 
 
 
 def test_a_copy_of_turn_three_after_turn_six_gets_the_bytes_of_turn_three(service: House):
-    played = play(Line(service.app), BOOKING[:7])
+    played = play(Line(service.app), BOOKING[:6])
     url, fields = played.posts[3]
     assert turn_number(url) == 3
     assert played.line.post(url, **fields) == played.answers[3]
     # Whatever a copy claims to have heard: what was answered first stays.
     assert played.line.post(url, Digits="9") == played.answers[3]
     assert played.line.post(f"{BASE}/voice/turn?n=3&silent=1") == played.answers[3]
-    assert service.session(played.line.sid).step == "reach"
+    assert service.session(played.line.sid).step == "confirm"
 
 
 def test_incoming_twice_gives_the_same_bytes_also_in_the_middle_of_the_call(service: House):
@@ -148,7 +148,7 @@ def test_incoming_twice_gives_the_same_bytes_also_in_the_middle_of_the_call(serv
     assert played.line.post(INCOMING) == played.answers[0]
     assert played.line.post(played.last.action, Digits="75011") != played.answers[0]
     assert played.line.post(INCOMING) == played.answers[0]
-    assert service.session(played.line.sid).step == "postcode_check"
+    assert service.session(played.line.sid).step == "offers"
 
 
 def test_a_turn_from_the_future_is_answered_with_the_newest_answer(service: House):
@@ -186,7 +186,7 @@ def test_a_turn_without_a_number_gets_the_newest_answer(service: House):
 def test_a_status_in_any_order_and_number_ends_the_call_once_and_frees_what_it_held(
     service: House,
 ):
-    line = play(Line(service.app), BOOKING[:6]).line
+    line = play(Line(service.app), BOOKING[:5]).line
     assert service.held() == 3
     for status in ("completed", "in-progress", "ringing", "completed", "failed"):
         line.post(f"{BASE}/voice/status", CallStatus=status)
@@ -194,9 +194,9 @@ def test_a_status_in_any_order_and_number_ends_the_call_once_and_frees_what_it_h
 
 
 def test_two_calls_from_one_number_do_not_confirm_each_others_hold(service: House):
-    first = play(Line(service.app, sender=MOBILE), BOOKING[:8])
+    first = play(Line(service.app, sender=MOBILE), BOOKING[:6])
     # Her husband: one person is booked once.
-    second = play(Line(service.app, sender=MOBILE), (*BOOKING[:2], "04051941", *BOOKING[3:8]))
+    second = play(Line(service.app, sender=MOBILE), (*BOOKING[:2], "04051941", *BOOKING[3:6]))
     assert service.session(first.line.sid).choice.place_id != (
         service.session(second.line.sid).choice.place_id
     )
@@ -211,9 +211,9 @@ def test_a_hold_that_ran_out_during_the_call_is_confirmed_only_where_there_is_ro
 ):
     with house(database_url) as service:
         service.opens_centre("1", starts=mornings(1), capacity=1)
-        slow = play(Line(service.app), (*BOOKING[:6], "1", "1"))
+        slow = play(Line(service.app), (*BOOKING[:5], "1"))
         service.clock.advance(timedelta(minutes=5))  # type: ignore[attr-defined]
-        quick = play(Line(service.app, sender=a_mobile(2)), (*BOOKING[:6], "1", "1", "1"))
+        quick = play(Line(service.app, sender=a_mobile(2)), (*BOOKING[:5], "1", "1"))
         assert "confirmé" in quick.last.said
         late = slow.line.presses(slow.last, "1")
         assert "confirmé" not in late.said

@@ -124,7 +124,7 @@ def test_a_promise_whose_commit_was_lost_is_kept_once(
 
 def test_a_status_that_cannot_be_stored_is_answered_and_what_was_held_runs_out(service: House):
     faults = Faults(service.database)
-    line = play(Line(service.app), BOOKING[:6]).line
+    line = play(Line(service.app), BOOKING[:5]).line
     assert service.held() == 3
     with faults.at_statement(0, refused):
         line.hangs_up()
@@ -278,7 +278,7 @@ def just_started(service: House) -> Flask:
 # Who must be where at the same time: the class and method, and the keys that lead to it.
 CROWDS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "a postcode": (Directory, "postcode", BOOKING[:4]),
-    "a search": (CallWorld, "hold_nearest", BOOKING[:5]),
+    "a search": (CallWorld, "hold_nearest", BOOKING[:4]),
     "a call never heard of": (Conversation, "ring", ()),
 }
 
@@ -352,4 +352,4 @@ def test_an_outage_that_is_over_does_not_count_against_the_question(service: Hou
     assert caller.step == "postcode"
     assert "code postal" in document.said
     assert line.presses(document, "75011").gather is not None
-    assert caller.step == "postcode_check"
+    assert caller.step == "offers"

@@ -101,14 +101,14 @@ def test_another_town_is_asked_and_searched(bare: House):
 
 def test_no_sea_is_crossed(bare: House):
     bare.opens_centre("1", name="Salle de Paris", kilometres=1, starts=mornings(20))
-    caller = bare.phone(MOBILE).goes_to("postcode").presses("20000").presses("1")
+    caller = bare.phone(MOBILE).goes_to("postcode").presses("20000")
     caller.hears_text("il n'y a pas de rendez-vous libre")
 
 
 @pytest.mark.parametrize("mode", ["partner", "own_phone", "reserved"])
 def test_a_centre_that_is_not_ours_to_give_is_not_offered(bare: House, mode: str):
     bare.opens_centre("1", name="Salle réservée", kilometres=1, mode=mode, starts=mornings(20))
-    caller = bare.phone(MOBILE).goes_to("postcode").presses("75011").presses("1")
+    caller = bare.phone(MOBILE).goes_to("postcode").presses("75011")
     assert "Salle réservée" not in caller.since_input
 
 
@@ -117,23 +117,23 @@ def test_nothing_is_offered_in_less_than_the_lead_or_beyond_the_horizon(sqlite_u
     with house(sqlite_url, campaign=campaign) as service:
         soon, late = NOON + timedelta(minutes=90), NOON + timedelta(days=4)
         service.opens_centre("1", kilometres=1, starts=[soon, late])
-        caller = service.phone(MOBILE).goes_to("postcode").presses("75011").presses("1")
+        caller = service.phone(MOBILE).goes_to("postcode").presses("75011")
         caller.hears_text("il n'y a pas de rendez-vous libre")
 
 
 def test_whoever_looks_again_where_nothing_was_hears_what_came_free(bare: House):
     bare.opens_centre("1", name="Salle", kilometres=1, starts=mornings(1))
     first = bare.phone(MOBILE).goes_to("offers")
-    second = bare.phone("+33755555555").goes_to("postcode").presses("75011").presses("1")
+    second = bare.phone("+33755555555").goes_to("postcode").presses("75011")
     second.hears_text("il n'y a pas de rendez-vous libre")
     first.hangs_up()
-    second.presses("3").hears_text("J'ai un rendez-vous pour vous")
+    second.presses("3").hears_text("Voici un rendez-vous")
 
 
 def test_where_few_places_are_left_they_are_offered_one_at_a_time(bare: House):
     for number in range(3):
         bare.opens_centre(str(number), kilometres=1 + number, starts=mornings(2))
-    caller = bare.phone(MOBILE).goes_to("offers").hears_text("J'ai un rendez-vous pour vous")
+    caller = bare.phone(MOBILE).goes_to("offers").hears_text("Voici un rendez-vous")
     assert bare.held() == 1
     caller.hangs_up()
     assert bare.held() == 0

@@ -62,7 +62,7 @@ PROMISED_LATER = {
 OF_ONE_SLOT = {"reach", "reach_number", "reach_check", "confirm"}
 # Sentences about the choice; with two appointments they have words of their own.
 OF_THE_CHOICE = {
-    *("confirm", "ready", "reference", "reference_calls", "reference_with_text"),
+    *("confirm", "ready", "booked", "reference", "reference_calls", "reference_with_text"),
     *("goodbye_booked", "goodbye_calls", "calls_offer"),
 }
 POLLY_LIMIT = 3000
@@ -378,7 +378,7 @@ def test_no_mangled_entry_makes_a_webhook_fail(small_service: House, pressed: st
         line = Line(small_service.app)
         document = line.rings()
         for answer in {"date_of_birth": ["1", "1"], "postcode": ["1", "1", "12031942", "1"]}.get(
-            step, ["1", "1", "12031942", "1", "75011", "1", "1"]
+            step, ["1", "1", "12031942", "1", "75011", "1", "3"]
         ):
             document = line.presses(document, answer)
         assert small_service.session(line.sid).step == step

@@ -36,6 +36,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "backup run": None,
     "backup verify": None,
     "calls map": None,
+    "calls time": None,
     "calls walk": None,
     "campaign check": None,
     "centres close": ("1", "--why", "flooded", "--dry-run"),

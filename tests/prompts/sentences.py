@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from exchange.interpreter import Gather
+from flows.engine import lines_of
 from flows.questions import Question
 from flows.steps import STEPS
 from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, load
@@ -71,12 +72,8 @@ class Wording:
     @property
     def lines(self) -> list[tuple[str, str]]:
         """Language and text, with its pauses, of each line."""
-        keys = (self.question.lead, self.question.prompt)
-        own = [
-            self._say(self.language, key, self.question.values, self.number) for key in keys if key
-        ]
-        lines = [(self.language, text) for text in own]
-        for line in self.question.after:
+        lines = []
+        for line in lines_of(self.step, self.question, self.number):
             if line.language == self.language:
                 # It invites those of another language than the call's.
                 continue

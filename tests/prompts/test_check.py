@@ -14,7 +14,7 @@ import pytest
 
 from click.testing import CliRunner
 
-from commands.common_call import FIRST_OFFER_SECONDS, MOST_ANSWERS, MOST_SECONDS, common_call
+from commands.common_call import PATHS, CommonPath, played
 from commands.prompts import make
 from exchange.twiml import parse
 from flows.speech import Line, Speech, TurnOutcome
@@ -180,9 +180,9 @@ def test_the_real_files_have_nothing_wrong():
         ),
         (
             FRENCH,
+            "Pour le matin, tapez 1. | Pour l'après-midi, tapez 2.",
             "Pour parler à une personne, tapez 0. | Pour le matin, tapez 1.",
-            "Pour le matin, tapez 1. | Pour parler à une personne, tapez 0.",
-            "say.part_of_day[0]: key 1 is told first",
+            "say.part_of_day[0]: take out the person (key 0)",
         ),
         (
             FRENCH,
@@ -247,9 +247,9 @@ def test_the_real_files_have_nothing_wrong():
         (FRENCH, "[text]", "[texts]\n[text]", "nobody reads the table [texts]"),
         (
             FRENCH,
-            "Pour qui ? Trois choix.",
-            "Pour qui est ce rendez-vous, je vous prie ? Trois choix.",
-            "say.short.for_whom[0]: 31 words, and 29 in for_whom; say it in fewer",
+            "Pour qui ? | Pour vous, tapez 1.",
+            "Pour qui est-ce donc ? | Pour vous, tapez 1.",
+            "say.short.for_whom[0]: ",
         ),
         (
             FRENCH,
@@ -265,9 +265,9 @@ def test_the_real_files_have_nothing_wrong():
         ),
         (
             FRENCH,
-            "Un rendez-vous est libre, {town1:at}.",
-            "Un rendez-vous est libre, {centre}.",
-            "say.short.offers_1[0]: {centre} is not given; offers_1 has the values there are",
+            "Il vous est gardé, {town1:at}.",
+            "Il vous est gardé, {centre}.",
+            "say.short.offers_1[1]: {centre} is not given; offers_1 has the values there are",
         ),
         (
             FRENCH,
@@ -399,13 +399,36 @@ def test_a_common_call_that_is_too_long_is_told(copy: Path):
     assert [line for line in errors if line.startswith("fr.toml: the common call: ")], errors
 
 
-@pytest.mark.parametrize("language", languages())
-def test_the_common_call_stays_within_its_bars(language: str):
-    call = common_call(FOLDER, language)
-    assert call.answers <= MOST_ANSWERS
-    assert call.seconds <= MOST_SECONDS
-    assert call.first_offer < FIRST_OFFER_SECONDS
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+def test_the_common_calls_stay_within_their_bars(path: CommonPath):
+    call = played(path)
+    assert list(call.over(path.bars)) == []
     assert call.turns[-1].step == "ended"
+
+
+def test_the_bars_of_the_call_from_a_mobile_and_from_a_landline():
+    bars = {path.name: path.bars for path in PATHS}
+    assert (bars["mobile"].seconds, bars["mobile"].answers, bars["mobile"].first_offer) == (
+        125,
+        7,
+        60,
+    )
+    assert bars["landline"].seconds == 150
+
+
+def test_the_last_look_comes_after_the_birth_date_was_read_back():
+    for path in PATHS:
+        steps = [turn.step for turn in played(path).turns]
+        assert steps.index("date_of_birth_check") < steps.index("offers") < steps.index("confirm")
+
+
+def test_a_call_above_its_bar_is_told_with_what_it_takes():
+    bars = replace(PATHS[0].bars, seconds=60, answers=6, first_offer=30)
+    assert [line.split(",")[0] for line in played(PATHS[0]).over(bars)] == [
+        "7 answers",
+        f"{played(PATHS[0]).seconds:.1f} s spoken",
+        f"the first offer at {played(PATHS[0]).first_offer:.1f} s",
+    ]
 
 
 # ---------------------------------------------------------------- reading time

@@ -15,6 +15,7 @@ import pytest
 from flows.engine import PERSON_STEPS
 from flows.questions import Question
 from flows.steps import STEPS
+from flows.steps.long_call import LONG_CALL
 from prompts.catalogue import load
 from prompts.check import MOST_WORDS, MOST_WORDS_SLOW, longest
 from prompts.reading_time import seconds, words
@@ -322,10 +323,30 @@ def test_the_walk_came_to_every_question():
 
 
 @each(menus_before_a_person)
-def test_a_person_is_the_first_thing_that_a_menu_offers(wording: Wording):
-    key, label = wording.options[0]
-    assert key == "0", wording.text
-    assert manners(wording).person in label
+def test_a_person_is_told_at_the_start_at_the_end_and_after_a_failed_try_behind_the_options(
+    wording: Wording,
+):
+    told = [key for key, _ in wording.options]
+    step = STEPS[wording.step]
+    if wording.step == LONG_CALL:
+        # Its first key leads there.
+        assert manners(wording).person in wording.text
+        return
+    if not step.tells_person(wording.question, wording.number):
+        assert wording.number == 0
+        assert "0" not in told, wording.text
+        return
+    # In the languages of others one more choice may follow.
+    own = [key for key in told[: told.index("0")] if key in "1234567"]
+    assert own or wording.step == "reference", wording.text
+    assert manners(wording).person in dict(wording.options)["0"]
+
+
+def test_the_steps_that_tell_of_a_person_at_once():
+    assert {name for name, step in STEPS.items() if step.tells_person_at_once} == {
+        *("welcome", "not_yet_open", "closed", "resume", "not_eligible", "no_slot"),
+        *("reference", "calls_offer", "my_no_text", "my_over", "my_cancelled"),
+    }
 
 
 @each(menus_that_choose)
@@ -391,6 +412,10 @@ def test_a_caller_who_reads_menus_gets_on_at_each_of_them(wording: Wording):
     assert question.options, wording.text
     chosen = caller.choose(question.options)
     assert chosen in wording.choices
+    if wording.question.prompt.startswith("booked_first"):
+        # They would rather note it before they go on.
+        assert chosen == "2", wording.text
+        return
     assert chosen == LEADS_ON.get(wording.step, chosen), wording.text
 
 
@@ -443,7 +468,8 @@ def test_the_word_reference_stands_right_before_its_ten_digits_and_far_from_othe
     said, told = MANNERS[language], 0
     for key, text in everything_said(language):
         for sentence in sentences_of(text):
-            digits = re.sub(r"\D", "", sentence)
+            # The key that asks for it is told in a sentence without it.
+            digits = re.sub(r"\D", "", KEYS[language].sub("", sentence))
             if said.reference_word not in sentence.casefold() or not digits:
                 continue
             told += 1
@@ -477,7 +503,7 @@ def test_a_promise_is_the_last_thing_said_and_in_the_words_agreed(language: str)
 @languages
 def test_nothing_is_called_confirmed_before_it_is(language: str):
     """Whoever listens only for that word must not take a question for an answer."""
-    after = re.compile(r"(short\.)?(ready|reference|goodbye_booked|goodbye_calls|my_)")
+    after = re.compile(r"(short\.)?(ready|booked|reference|goodbye_booked|goodbye_calls|my_)")
     for key, text in everything_said(language):
         if after.match(key):
             continue
@@ -556,7 +582,7 @@ def test_a_menu_of_three_or_four_says_at_the_start_how_many_there_are(language: 
         "en": ("(T|t)hree", "(F|f)our"),
         "es": ("(T|t)res", "(C|c)uatro"),
     }[language]
-    told = ("for_whom", "other_offers", "reach_mobile", "no_slot", "no_slot_but_far", "my_menu")
+    told = ("other_offers", "reach_mobile", "no_slot", "no_slot_but_far", "my_menu")
     for key in told:
         catalogue = load(language)
         for one in (key, catalogue.short(key)):
@@ -565,7 +591,7 @@ def test_a_menu_of_three_or_four_says_at_the_start_how_many_there_are(language: 
                 continue
             said = catalogue.say(one, longest(catalogue.parts(one)))
             count = len({*KEYS[language].findall(said)} - {"0", "8", "9"})
-            before = said.split("0.")[0]
+            before = KEYS[language].split(said)[0]
             assert re.search(number[count - 3], before), (one, said)
 
 

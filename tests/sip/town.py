@@ -56,9 +56,7 @@ BOOKING = (
     ("date_of_birth", "12031942"),
     ("date_of_birth_check", "1"),
     ("postcode", "75011"),
-    ("postcode_check", "1"),
     ("offers", "1"),
-    ("reach", "1"),
     ("confirm", "1"),
     ("ready", "1"),
 )
