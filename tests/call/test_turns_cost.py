@@ -10,7 +10,7 @@ import pytest
 
 from exchange.transport import WsgiTransport
 from models.centres.directory import PostcodeArea
-from models.database import Connection
+from models.database import POOL_SIZE, Connection
 from services.centres.directory import Directory
 from services.service import Service
 from tests.ivr.line import Line
@@ -172,8 +172,8 @@ def test_a_copy_of_a_webhook_costs_one_statement(warm: House):
 
 
 def test_a_worker_whose_threads_all_look_something_up_does_not_stand_still(service: House):
-    """Sixteen threads, sixteen connections: who has one must never wait for a second one."""
-    threads = 16
+    """As many threads as connections: who has one must never wait for a second one."""
+    threads = POOL_SIZE
     phones = [service.phone(f"+3361234{number:04d}") for number in range(threads)]
     for phone in phones:
         phone.goes_to("postcode")
