@@ -156,7 +156,7 @@ def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_numb
         else:
             line = speech.lines[piece.line]
             said_in = load(line.language) if line.language else catalogue
-            filled.append(escape(said_in.spoken(piece.part, line.values)))
+            filled.append(escape(said_in.spoken(piece.part, line.values, speech.now)))
     return "".join(filled)
 
 

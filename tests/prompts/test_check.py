@@ -210,8 +210,8 @@ def test_the_real_files_have_nothing_wrong():
         (FRENCH, "[text]", "[texts]\n[text]", "nobody reads the table [texts]"),
         (
             FRENCH,
-            "Pour qui ? Trois choix.",
-            "Pour qui est ce rendez-vous, je vous prie ? Trois choix.",
+            "Pour qui ? | Pour parler",
+            "Pour qui est ce rendez-vous, je vous prie ? | Pour parler",
             "say.short.for_whom[0]: 31 words, and 29 in for_whom; say it in fewer",
         ),
         (
