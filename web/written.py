@@ -57,7 +57,7 @@ class Written:
         return self.by_pattern("first_day_hour" if local.day == 1 else "day_hour", local)
 
     def near(self, moment: datetime | str, zone: str = COUNTRY) -> str:
-        """ (today) or (tomorrow), to stand behind a date; empty for another day."""
+        """(today) or (tomorrow), to stand behind a date; empty for another day."""
         if self.now is None:
             return ""
         near = near_day(aware(moment).astimezone(ZoneInfo(zone)), self.now)

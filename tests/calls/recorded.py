@@ -223,7 +223,7 @@ class Play:
         """What the telephone hears is what these lines say, whatever the words are."""
         for line in speech.lines:
             words = load(line.language or speech.language)
-            for said in words.say(line.key, line.values, line.wording).split("|"):
+            for said in words.say(line.key, line.values, line.wording, now=speech.now).split("|"):
                 caller.hears_text(said.strip())
 
     # In words of a recording

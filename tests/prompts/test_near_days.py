@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from flows.speech import Line, Speech, TurnOutcome
+from ivr.twiml import Addresses, render
 from prompts.catalogue import Part, load
+from tests.flows.fake_world import FakeWorld
+from tests.flows.talk import Talk
 
 PARIS = ZoneInfo("Europe/Paris")
 REUNION = ZoneInfo("Indian/Reunion")
@@ -79,3 +84,18 @@ def test_the_clock_goes_from_summer_to_winter_in_between():
     now = datetime(2026, 10, 24, 22, 30, tzinfo=UTC)  # Sunday 0:30 in Paris, before the change
     assert "aujourd'hui" in said("fr", datetime(2026, 10, 25, 9, tzinfo=PARIS), now)
     assert "demain" in said("fr", datetime(2026, 10, 26, 0, 15, tzinfo=PARIS), now)
+
+
+def test_a_call_is_answered_with_the_word_of_its_own_moment():
+    talk = Talk(FakeWorld()).goes_to("offers")
+    assert talk.speech.now == talk.world.moment
+    tomorrow = (talk.world.moment + timedelta(days=1)).astimezone(PARIS)
+    line = Line(
+        "my_one", {"start": tomorrow, "place": "Salle", "street": "1 rue X", "town": "Albi"}
+    )
+    speech = Speech((line,), None, TurnOutcome.ENDED, now=talk.world.moment)
+    said = render(speech, load("fr"), Addresses("https://x.test"), 2)
+    assert ", demain, à " in said
+    # Said again in the next night, it is that day's.
+    later = replace(speech, now=talk.world.moment + timedelta(days=1))
+    assert ", aujourd'hui, à " in render(later, load("fr"), Addresses("https://x.test"), 2)

@@ -266,7 +266,9 @@ def test_a_town_is_joined_with_the_word_before_it_as_the_french_say_it(
 def test_digits_are_dictated_in_english_one_by_one_in_twos():
     text = ENGLISH.say("reach_check", {"number": "+33612345678"})
     assert "The mobile number is 0 6, 1 2, 3 4, 5 6, 7 8." in text
-    assert ENGLISH.say("second_comes_with_it", {"after": (21, 28)}).endswith("3 to 4 weeks after it.")
+    assert ENGLISH.say("second_comes_with_it", {"after": (21, 28)}).endswith(
+        "3 to 4 weeks after it."
+    )
 
 
 @pytest.mark.parametrize(
