@@ -7,7 +7,7 @@ import click
 from commands import operator
 from commands.terminal import refusals
 from jobs import feeds
-from services.centres.name_centres import NameCentres, NameRefused
+from services.centre_day.name_centres import NameCentres, NameRefused
 from services.store import Store
 
 

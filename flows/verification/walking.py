@@ -517,8 +517,9 @@ def told_later(make: Make) -> Iterator[WalkTurn]:
             # The day on which they may, and the same date given once more.
             soon = caller.but(step="not_eligible", born=SOON_ENOUGH)
             again = (keys("1"), keys("01051952"), keys("1"))
-            for weather in (make, partial(make, tell_at=OPENING), partial(make, turn_at=OPENING)):
-                yield from _played(soon, [keys("9"), *again], "soon enough", weather)
+            told = (partial(make, tell_at=OPENING), partial(make, turn_at=OPENING))
+            for told_so in (partial(make), *told):
+                yield from _played(soon, [keys("9"), *again], "soon enough", told_so)
 
 
 def rings_again(make: Make) -> Iterator[WalkTurn]:

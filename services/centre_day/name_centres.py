@@ -14,7 +14,6 @@ from models.centres.names import NamedState, Naming
 from models.database import Connection
 from services.accounts.staff import OPERATOR, record_act
 from services.centres.centre_names import CentreNames, centre_names, said
-from services.messages.sms_parts import to_gsm
 from services.store import Store
 
 # Letters; what is longer cannot be kept in mind, nor put into a text.
@@ -135,7 +134,7 @@ def _check(written: str, spoken: str) -> None:
             raise NameRefused(f"{option} has {len(name)} letters; {LONGEST} at most can be heard")
         if name and not any(letter.isalpha() for letter in name):
             raise NameRefused(f"{option} {name!r} has no letter, so it is no name")
-        if any(not letter.isprintable() for letter in name) or (name and not to_gsm(name)):
+        if not name.isprintable():
             raise NameRefused(f"{option} has letters that cannot be written")
 
 
