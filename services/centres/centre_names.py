@@ -345,7 +345,7 @@ def _core(core: str, *, loud: bool) -> str:
     """A word without what stands around it."""
     words, plain = _words(), _plain(core)
     shout = bool(_SHOUT.fullmatch(core))
-    initials = shout and len(core) == SHOUTED and plain not in words.small
+    initials = shout and len(core) == SHOUTED and plain not in words.small and plain != "st"
     if initials or _ROMAN.fullmatch(core) or (len(core) == 1 and core not in {"A", "À"}):
         return core
     if plain in words.common:
