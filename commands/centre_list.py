@@ -10,7 +10,10 @@ from commands.terminal import print_csv, refusals
 from services.centre_day.list_centres import ListedCentre, NoSuchPostcode, list_centres
 from services.store import Store
 
-COLUMNS = ("gid", "name", "postcode", "town", "departement", "standing", "kilometres")
+COLUMNS = (
+    *("gid", "name", "postcode", "town", "departement", "standing", "kilometres"),
+    *("spoken", "directory"),
+)
 
 
 def add(group: click.Group, store: Store) -> None:
@@ -60,6 +63,8 @@ def _cells(one: ListedCentre) -> Sequence[object]:
     return (
         *(one.id, one.name, one.postcode, one.town, one.departement, one.standing),
         kilometres,
+        one.spoken,
+        one.of_source,
     )
 
 
@@ -68,3 +73,10 @@ def _tell(found: Sequence[ListedCentre]) -> None:
     for one in found:
         far = f", {one.kilometres:g} km" if one.kilometres is not None else ""
         click.echo(f"{one.id:<{width}}  {one.name}, {one.postcode} {one.town}{far}: {one.standing}")
+        others = []
+        if one.spoken != one.name:
+            others.append(f"said “{one.spoken}”")
+        if one.of_source != one.name:
+            others.append(f"in the directory “{one.of_source}”")
+        if others:
+            click.echo(f"{'':<{width}}  {', '.join(others)}")

@@ -57,6 +57,11 @@ class ConversationLost(Exception):
 
 def advance(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer one input. Raises Lost, which only a mistake in a step can cause."""
+    after, speech = _answered(session, heard, world)
+    return after, replace(speech, now=world.now())
+
+
+def _answered(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     if heard.kind is Heard.RING:
         session = session.but(began_at=world.now().isoformat())
         return _settle(session, Go(session, first_step(session, world), remember=False), world)

@@ -48,6 +48,13 @@ class Offer:
     second_place_id: int = 0
     second_slot_id: int = 0
     second_start_at: str = ""
+    # How the centre's name is said, where that differs from how it is written.
+    spoken: str = ""
+
+    @property
+    def said(self) -> str:
+        """The centre's name as it is said."""
+        return self.spoken or self.name
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -107,6 +114,19 @@ class CallerBooking:
     reference: str = ""
     # Whether the line that rings is the one on file.
     own_line: bool = False
+    # How the names of the centres are said, where that differs from how they are written.
+    spoken: str = ""
+    second_spoken: str = ""
+
+    @property
+    def said(self) -> str:
+        """The centre's name as it is said."""
+        return self.spoken or self.name
+
+    @property
+    def second_said(self) -> str:
+        """The same of the second appointment, where it is at another place."""
+        return self.second_spoken or self.second_name
 
     @property
     def starts(self) -> tuple[datetime, ...]:
@@ -224,6 +244,7 @@ class Session:
     far_kilometres: float = 0.0
     # A centre much nearer than any slot of ours, which books by its own telephone (E.164).
     own_name: str = ""
+    own_spoken: str = ""
     own_town: str = ""
     own_kilometres: float = 0.0
     own_phone: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -114,3 +115,5 @@ class Speech:
     conference: str = ""
     # Whether something is held for them, which is kept while they wait in the queue.
     keeps: bool = False
+    # When it is said (UTC), for "today" and "tomorrow"; None: days are told by their dates alone.
+    now: datetime | None = field(default=None, compare=False)

@@ -105,6 +105,8 @@ class OwnPhone:
     number: str
     platform: str = ""
     minutes: int = 0
+    # How the name is said, where that differs from how it is written.
+    spoken: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
@@ -147,7 +148,8 @@ def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_numb
     to = _Elsewhere(speech.dial, speech.queue, bool(speech.conference), speech.keeps)
     form = _form(shape, speech.listen, speech.slow, to, catalogue, addresses)
     pace = (SLOW if speech.slow else NORMAL).voice
-    return _filled(form, speech.lines, catalogue, pace, str(next_number), speech.conference)
+    number = str(next_number)
+    return _filled(form, speech.lines, catalogue, pace, number, speech.conference, speech.now)
 
 
 def _filled(  # noqa: PLR0917
@@ -157,8 +159,9 @@ def _filled(  # noqa: PLR0917
     pace: VoicePauses,
     number: str = "",
     conference: str = "",
+    now: datetime | None = None,
 ) -> str:
-    """A form with the values of one caller in its blanks."""
+    """A form with the values of one caller in its blanks; `now`: as `Speech` has it."""
     filled = []
     for piece in form:
         if isinstance(piece, str):
@@ -171,10 +174,10 @@ def _filled(  # noqa: PLR0917
             line = lines[piece.line]
             said_in = load(line.language) if line.language else catalogue
             if piece.part.format in said_in.marked_formats:
-                said = said_in.marked(piece.part, line.values)
+                said = said_in.marked(piece.part, line.values, now)
                 filled.append(marked_up(said, said_in.speaker, pace))
             else:
-                filled.append(escape(said_in.spoken(piece.part, line.values)))
+                filled.append(escape(said_in.spoken(piece.part, line.values, now)))
     return "".join(filled)
 
 

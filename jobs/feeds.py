@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from partners import official_centres, official_postcodes
+from services.centres.centre_names import by_letters
 from services.centres.find_town import PREFECTURES
 from services.centres.find_town import read_main_towns as by_departement
 from services.centres.import_centres import CentreFeed
@@ -23,7 +24,15 @@ TOWNS: Final = DATA / "towns.csv.gz"
 
 def read_centres(path: Path = CENTRES_EXTRACT) -> CentreFeed:
     """Read the official file of centres. Raises services.centres.import_centres.FileRefused."""
-    return official_centres.read(path)
+    feed = official_centres.read(path)
+    feed.towns = towns_by_letters()
+    return feed
+
+
+def towns_by_letters() -> dict[str, str]:
+    """The country's towns with their accents, by their letters: for the names of centres."""
+    names, _ = official_postcodes.read_known_towns(TOWNS)
+    return by_letters(names.values())
 
 
 def read_postcodes(path: Path = POSTCODES_EXTRACT) -> PostcodeFeed:

@@ -7,6 +7,9 @@ and their plurals). A language is a file of this folder: docs/adding.md has the 
 How a voice is told to say a value (its digits one by one, a date as a date, a pause between two
 pairs) goes with its format, never with a sentence: see `Catalogue.marked`.
 
+A moment of today or tomorrow is said with that word beside its date, where it is known when it is
+said: by the clock of the place (`near_day`), in calls, on pages and in texts alike.
+
 A line can be replaced by a recording that lies in `audio/<language>/`: see `Catalogue.takes`.
 """
 
@@ -42,6 +45,10 @@ AUDIO = "audio"
 JOINED = "joined"
 # The table of [say] with shorter sentences.
 SHORT = "short"
+# Days that are said with their date, by the entry of [formats] that has the word.
+TODAY = "today"
+TOMORROW = "tomorrow"
+DAY_HOUR = "day_hour"
 # What the provider plays.
 AUDIO_KINDS = (".mp3", ".wav")
 # How fast a voice speaks by itself, in percent.
@@ -124,6 +131,7 @@ class Catalogue:
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}
         # Many callers hear of the same hours; a date of birth is seldom heard twice.
         day_hour = lru_cache(4096)(self._day_hour)
+        self._near_day_hour = lru_cache(4096)(self._day_hour)
         written = lru_cache(4096)(self._written)
         unit = lru_cache(1024)(self._unit)
         self._spoken: dict[str, Callable[[Any], str]] = {
@@ -146,6 +154,7 @@ class Catalogue:
             "near": lambda town: self._with_name("near", town),
         }
         marked_day_hour = lru_cache(4096)(self._marked_day_hour)
+        self._near_marked_day_hour = marked_day_hour
         self._marked: dict[str, Callable[[Any], tuple[Said, ...]]] = {
             "date": self._marked_date,
             "day_hour": lambda moment: marked_day_hour(_local(moment)),
@@ -182,12 +191,19 @@ class Catalogue:
         """How many wordings a sentence has. Raises NoSuchSentence."""
         return len(self._wordings(key))
 
-    def say(self, key: str, values: Mapping[str, Any], wording: int = 0) -> str:
+    def say(
+        self,
+        key: str,
+        values: Mapping[str, Any],
+        wording: int = 0,
+        *,
+        now: datetime | None = None,
+    ) -> str:
         """A spoken sentence; "|" marks the pauses. A wording beyond the last is the last.
 
-        Raises NoSuchSentence, or KeyError when a value is missing.
+        `now` as in `spoken`. Raises NoSuchSentence, or KeyError when a value is missing.
         """
-        return self._fill(self.parts(key, wording), values)
+        return self._fill(self.parts(key, wording), values, now)
 
     def parts(self, key: str, wording: int = 0) -> tuple[Part, ...]:
         """What `say` would fill in. Raises NoSuchSentence."""
@@ -255,17 +271,34 @@ class Catalogue:
         """What an actor reads, by the name of its file; words that come again are read once."""
         return {name: text for text, name in self._first_take.items()}
 
-    def spoken(self, part: Part, values: Mapping[str, Any]) -> str:
-        """The value of a part, as it is said. Raises KeyError when it is missing."""
-        return self._spoken[part.format](values[part.name])
+    def spoken(self, part: Part, values: Mapping[str, Any], now: datetime | None = None) -> str:
+        """The value of a part, as it is said. Raises KeyError when it is missing.
 
-    def marked(self, part: Part, values: Mapping[str, Any]) -> tuple[Said, ...]:
+        `now` is aware: a day and hour of today or tomorrow there has that word with it.
+        """
+        value = values[part.name]
+        if now is not None and part.format == DAY_HOUR:
+            near = near_day(value, now)
+            if near:
+                return self._near_day_hour(_local(value), near)
+        return self._spoken[part.format](value)
+
+    def near_word(self, near: str) -> str:
+        """TODAY or TOMORROW in this language; empty for neither."""
+        return self._formats[near] if near else ""
+
+    def marked(
+        self, part: Part, values: Mapping[str, Any], now: datetime | None = None
+    ) -> tuple[Said, ...]:
         """The same words as `spoken`, each with how a voice is told to say it.
 
         Of the formats in `marked_formats`; a value in another is said as it is written. Raises
         KeyError.
         """
-        return self._marked[part.format](values[part.name])
+        value = values[part.name]
+        if now is not None and part.format == DAY_HOUR and (near := near_day(value, now)):
+            return self._near_marked_day_hour(_local(value), near)
+        return self._marked[part.format](value)
 
     @cached_property
     def speaker(self) -> Voice:
@@ -303,22 +336,28 @@ class Catalogue:
         except KeyError:
             raise NoSuchSentence(key) from None
 
-    def _fill(self, parts: tuple[Part, ...], values: Mapping[str, Any]) -> str:
+    def _fill(
+        self, parts: tuple[Part, ...], values: Mapping[str, Any], now: datetime | None = None
+    ) -> str:
         filled = []
         for part in parts:
             filled.append(part.text)
             if part.name:
-                filled.append(self.spoken(part, values))
+                filled.append(self.spoken(part, values, now))
         return "".join(filled)
 
     def _date(self, day: date) -> str:
         pattern = "first_of_month" if day.day == 1 else "date"
         return format_date(day, self._formats[pattern], locale=self.locale)
 
-    def _day_hour(self, moment: datetime) -> str:
-        """A day and an hour as the clocks there show it."""
+    def _day_hour(self, moment: datetime, near: str = "") -> str:
+        """A day and an hour as the clocks there show it; with "today" or "tomorrow" if `near`."""
         pattern = "first_day" if moment.day == 1 else "day"
         day = format_date(moment, self._formats[pattern], locale=self.locale)
+        if near:
+            # Behind the date and never before it: "le demain" would be said of every sentence
+            # that has an article there.
+            day = self._formats["near_day"].format(day=day, near=self.near_word(near))
         return self._formats["day_hour"].format(day=day, hour=self._hour(moment))
 
     def _marked_date(self, day: date) -> tuple[Said, ...]:
@@ -330,13 +369,19 @@ class Catalogue:
         """Whether the language says this day in a way of its own ("1er"), which its words tell."""
         return day.day == 1 and self._formats[usual] != self._formats[first]
 
-    def _marked_day_hour(self, moment: datetime) -> tuple[Said, ...]:
+    def _marked_day_hour(self, moment: datetime, near: str = "") -> tuple[Said, ...]:
+        """As `_day_hour`."""
         said: list[Said] = []
-        for part in _parse(self._formats["day_hour"]):
+        template = self._formats["day_hour"]
+        if near:
+            template = template.replace("{day}", self._formats["near_day"])
+        for part in _parse(template):
             if part.text:
                 said.append(Said(part.text))
             if part.name == "hour":
                 said.append(Said(self._hour(moment)))
+            elif part.name == "near":
+                said.append(Said(self.near_word(near)))
             elif part.name:
                 said += self._marked_day(moment)
         return tuple(said)
@@ -419,6 +464,17 @@ class Catalogue:
             return self._formats["kilometres_under_one"]
         distance = unit(round(kilometres), "length-kilometer")
         return self._formats["kilometres"].format(distance=distance)
+
+
+def near_day(moment: datetime, now: datetime) -> str:
+    """TODAY or TOMORROW by the clock of the moment's own place; empty for any other day.
+
+    Both are aware; a moment without a zone is of no place, and is never near.
+    """
+    if moment.tzinfo is None:
+        return ""
+    days = (moment.date() - now.astimezone(moment.tzinfo).date()).days
+    return {0: TODAY, 1: TOMORROW}.get(days, "")
 
 
 def _local(moment: datetime) -> datetime:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
-from prompts.catalogue import written_number
+from prompts.catalogue import Part, load, near_day, written_number
 from prompts.screens import Screen
 
 COUNTRY: Final = "Europe/Paris"
@@ -24,9 +24,14 @@ _NUMBER = re.compile(r"\+?[0-9]{6,}")
 
 @dataclass(frozen=True)
 class Written:
-    """How pages of one language write things. Moments are aware, or ISO 8601 as in JSON."""
+    """How pages of one language write things. Moments are aware, or ISO 8601 as in JSON.
+
+    `now` (aware): days of today and tomorrow have that word with their date. A page that may be
+    printed has the date alone.
+    """
 
     words: Screen
+    now: datetime | None = None
 
     # The patterns of days and hours are below this key.
     patterns: ClassVar[str] = "page.language"
@@ -44,8 +49,31 @@ class Written:
 
     def day_hour(self, moment: datetime | str, zone: str = COUNTRY) -> str:
         """A day with its hour, by the clock of a zone."""
+        return self.date_hour(moment, zone) + self.near(moment, zone)
+
+    def date_hour(self, moment: datetime | str, zone: str = COUNTRY) -> str:
+        """The same as it stays true, whenever it is read."""
         local = local_time(moment, zone)
         return self.by_pattern("first_day_hour" if local.day == 1 else "day_hour", local)
+
+    def near(self, moment: datetime | str, zone: str = COUNTRY) -> str:
+        """(today) or (tomorrow), to stand behind a date; empty for another day."""
+        if self.now is None:
+            return ""
+        near = near_day(aware(moment).astimezone(ZoneInfo(zone)), self.now)
+        return f" ({load(self.language).near_word(near)})" if near else ""
+
+    def weeks(self, days: tuple[int, int]) -> str:
+        """From so many days to so many, as callers hear it: "3 à 4 semaines"."""
+        return load(self.language).spoken(Part("", "days", "weeks"), {"days": days})
+
+    def near_town(self, town: str) -> str:
+        """A town with the word before it, as the two are said together: "près du Mans"."""
+        return load(self.language).spoken(Part("", "town", "near"), {"town": town})
+
+    def at_town(self, town: str) -> str:
+        """The same of being there: "au Mans"."""
+        return load(self.language).spoken(Part("", "town", "at"), {"town": town})
 
     def hour(self, moment: datetime | str, zone: str = COUNTRY) -> str:
         """An hour, by the clock of a zone."""

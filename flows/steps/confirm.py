@@ -57,7 +57,7 @@ class Confirm(Patient):
         asked = menu(
             in_words_for(offer, prompt),
             born=session.born_on,
-            place=offer.name,
+            place=offer.said,
             street=offer.street,
             town=offer.town,
             ending=session.number[-2:],

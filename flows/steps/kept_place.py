@@ -54,7 +54,7 @@ class KeptPlace(Patient):
         offer = kept.offer
         until = datetime.fromisoformat(kept.until).astimezone(ZoneInfo(offer.time_zone))
         prompt = in_words_for(offer, KEPT_PLACE)
-        return menu(prompt, place=offer.name, town=offer.town, until=until, **moments(offer))
+        return menu(prompt, place=offer.said, town=offer.town, until=until, **moments(offer))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":

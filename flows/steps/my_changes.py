@@ -43,12 +43,12 @@ def _mine(session: Session) -> CallerBooking:
 
 
 def _facts(mine: CallerBooking) -> dict[str, Any]:
-    values: dict[str, Any] = {"place": mine.name, "street": mine.street, "town": mine.town}
+    values: dict[str, Any] = {"place": mine.said, "street": mine.street, "town": mine.town}
     values |= zip(("start", "second"), mine.starts, strict=False)
     if mine.off:
         # Of two, the one that cannot take place.
         values["off"] = mine.starts[-1 if mine.off == (SECOND,) else 0]
-    return values | {"second_place": mine.second_name, "second_town": mine.second_town}
+    return values | {"second_place": mine.second_said, "second_town": mine.second_town}
 
 
 def _lead(mine: CallerBooking) -> str:
@@ -282,7 +282,7 @@ class MyMoveCheck(Patient):
         old = mine.starts[-1] if session.moving == Moving.SECOND else mine.starts[0]
         return menu(
             in_words_for(offer, MOVE_CHECK),
-            place=offer.name,
+            place=offer.said,
             street=offer.street,
             town=offer.town,
             old=old,

@@ -24,7 +24,7 @@ class OwnCentre(Patient):
 
     def question(self, session: Session, world: World) -> Question:
         values: dict[str, Any] = {
-            "place": session.own_name,
+            "place": session.own_spoken or session.own_name,
             "town": session.own_town,
             "distance": session.own_kilometres,
         }
@@ -34,7 +34,8 @@ class OwnCentre(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
-            said = Line("own_centre_dial", {"place": session.own_name, "number": session.own_phone})
+            place = session.own_spoken or session.own_name
+            said = Line("own_centre_dial", {"place": place, "number": session.own_phone})
             return End(session, (said,), TurnOutcome.CONNECTED, dial=session.own_phone)
         return self.give_up(session, world) if pressed == "2" else NO_SUCH_KEY
 

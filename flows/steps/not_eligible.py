@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 from flows.questions import End, Go, Move, Part, Question, menu
-from flows.session import Session
+from flows.session import Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.for_whom import offer_beside, second_person
@@ -63,6 +64,27 @@ class Group(Patient):
         return _settle(session.but(groups=yes, groups_refused=no), world)
 
 
+def is_far(day: date, today: date) -> bool:
+    """Whether a day is beyond twelve months: its date would tell a caller nothing."""
+    return (day.year - today.year, day.month, day.day) > (1, today.month, today.day)
+
+
+def _mark(session: Session) -> str:
+    """The date of birth of this person of the call: the second may have the same as the first."""
+    return f"{'second' if session.second_person else 'first'} {session.born}"
+
+
+def _was_refused(session: Session) -> bool:
+    """Whether this person's same date was to be corrected before."""
+    return _mark(session) in session.note(NotEligible.name).split(", ")
+
+
+def _refused(session: Session) -> Session:
+    """Keep the date that is to be corrected, with those before it."""
+    before = [one for one in session.note(NotEligible.name).split(", ") if one]
+    return session.with_note(NotEligible.name, ", ".join([*before, _mark(session)]))
+
+
 class NotEligible(Patient):
     name = "not_eligible"
     tells_person_at_once = True
@@ -72,24 +94,37 @@ class NotEligible(Patient):
     def question(self, session: Session, world: World) -> Question:
         found = world.eligibility(session.born_on, session.groups)
         age = world.rules().minimum_age
-        prompt = "not_eligible_told" if found.tell_at else "not_eligible"
+        again = _was_refused(session)
+        prompt = "not_eligible_again" if again else "not_eligible"
+        if found.tell_at:
+            prompt = f"{prompt}_told"
         if session.is_first_of_two:
             prompt = f"{prompt}_or_second"
         day = found.day_from or birthday(session.born_on, age)
-        why = "not_yet_by_age" if found.day_from else "not_for_all"
+        why = "same_date_same_rule" if again else "not_for_all"
         values: dict[str, object] = {"minimum_age": age, "day": day}
         if found.turn_at:
-            why = "not_yet_their_turn"
+            why = "same_date_same_turn" if again else "not_yet_their_turn"
             values["opening"] = found.turn_at.astimezone(COUNTRY_ZONE)
+        elif found.day_from and not again:
+            why = "not_yet_by_age"
+            if is_far(found.day_from, world.now().astimezone(COUNTRY_ZONE).date()):
+                why = "not_open_at_age" if session.whom == Whom.SELF else "not_open_at_this_age"
         return replace(menu(prompt, **values), lead=why)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         told = world.eligibility(session.born_on, session.groups).tell_at is not None
-        if pressed == "1":
-            return Go(session, "date_of_birth", remember=False)
-        if pressed == "2" and told:
+        keys = ["correct", *(["told"] if told else []), "end"]
+        if _was_refused(session):
+            # The date was asked for twice. The caller is not sent round a third time, and can
+            # still go back to it with the star.
+            keys.remove("correct")
+        chosen = dict(zip("123", keys, strict=False)).get(pressed)
+        if chosen == "correct":
+            return Go(_refused(session), "date_of_birth", remember=False)
+        if chosen == "told":
             return tell_later(session, world, Tell.TURN)
-        if pressed == ("3" if told else "2"):
+        if chosen == "end":
             if session.is_first_of_two:
                 on = second_person(session, world)
                 return Go(on.session, on.step, (Line("on_to_second"),), remember=False)

@@ -234,6 +234,7 @@ def _elsewhere(
         return session, ""
     known = session.but(
         own_name=own.name,
+        own_spoken=own.spoken,
         own_town=own.town,
         own_kilometres=own.kilometres,
         own_phone=own.number,
@@ -398,12 +399,12 @@ def _values(session: Session) -> dict[str, object]:
     # Short sentences tell town and hour; where those are the same, the place is what differs.
     alike = len({(one.town, one.start_at) for one in session.offers}) < len(session.offers)
     for number, offer in enumerate(session.offers, start=1):
-        values[f"place{number}"] = offer.name
-        values[f"name{number}"] = short_name(offer.name)
+        values[f"place{number}"] = offer.said
+        values[f"name{number}"] = short_name(offer.said)
         values[f"town{number}"] = offer.town
         # Where the caller searched, the town was just said.
         values[f"there{number}"] = "" if offer.town == session.town else offer.town
-        values[f"spot{number}"] = f"{offer.town}, {offer.name}" if alike else offer.town
+        values[f"spot{number}"] = f"{offer.town}, {offer.said}" if alike else offer.town
         values[f"distance{number}"] = offer.kilometres
         values[f"start{number}"] = offer.local_start
     return values

@@ -40,7 +40,7 @@ class PartnerCentre(OwnCentre):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1" and not session.own_phone:
             asked = session.but(resume=self.name, person_reason=PARTNER_REASON)
-            said = Line("partner_centre_person", {"place": session.own_name})
+            said = Line("partner_centre_person", {"place": session.own_spoken or session.own_name})
             return Go(asked, "person", (said,))
         return super().take(session, pressed, world)
 

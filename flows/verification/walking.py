@@ -95,6 +95,8 @@ TRAIL = 3
 LONG_SILENCE = 20
 FIVE_HUNDRED = "12" * 250
 OLD_ENOUGH, TOO_YOUNG = "1942-03-12", "1990-03-12"
+# Old enough within twelve months.
+SOON_ENOUGH = "1952-05-01"
 
 LYON = tuple(TOWNS[code] for code in ("69001", "69002", "69003"))
 CENTRE = NamedCentre("2", "Gymnase Jaurès", "Paris 11e")
@@ -532,6 +534,12 @@ def told_later(make: Make) -> Iterator[WalkTurn]:
             for session, pressed in ((young, "2"), (waits, "1")):
                 weather = partial(make, tell_at=OPENING)
                 yield from _played(session, [keys(pressed)], "told by age", weather)
+            # The day on which they may, and the same date given once more.
+            soon = caller.but(step="not_eligible", born=SOON_ENOUGH)
+            again = (keys("1"), keys("01051952"), keys("1"))
+            told = (partial(make, tell_at=OPENING), partial(make, turn_at=OPENING))
+            for told_so in (partial(make), *told):
+                yield from _played(soon, [keys("9"), *again], "soon enough", told_so)
 
 
 def rings_again(make: Make) -> Iterator[WalkTurn]:

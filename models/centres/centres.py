@@ -24,13 +24,19 @@ _OURS = {
     *("id", "booking_mode", "source_mode", "closed_at", "created_at", "updated_at"),
     # Of an operator, see takes.py.
     *("our_mode", "our_hours", "slot_capacity", "slot_minutes"),
+    *("our_name", "our_spoken_name"),
 }
+# A name that an operator said stays, by the column that has it.
+_NAMES = {"name": centre.c.our_name, "spoken_name": centre.c.our_spoken_name}
 _FROM_SOURCE = [column.name for column in centre.c if column.name not in _OURS]
 
 
 @dataclass(frozen=True)
 class CentreState:
-    """A centre, open or not, and where it is; `time_zone` is IANA, `closed_at` UTC."""
+    """A centre, open or not, and where it is; `time_zone` is IANA, `closed_at` UTC.
+
+    `name` as it is written, `spoken_name` as it is said where that differs.
+    """
 
     id: str
     name: str
@@ -43,6 +49,7 @@ class CentreState:
     longitude: float | None = None
     booking_mode: str = "ours"
     closed_at: datetime | None = None
+    spoken_name: str = ""
 
     @property
     def closed(self) -> bool:
@@ -153,7 +160,8 @@ def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) ->
 
     A booking mode that an operator set (`ours`, or another) is kept by an update; except that a
     source which says `reserved` wins, for no caller may be sent where only professionals are let
-    in, and ends what the operator said. What the source says is kept beside it.
+    in, and ends what the operator said. What the source says is kept beside it. A name that an
+    operator said is kept, too.
     `closed` in a row closes the centre (a closing time already there stays); else it is open.
     """
     open_rows = [
@@ -172,6 +180,10 @@ def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) ->
                 index_elements=[centre.c.id],
                 set_={
                     **{name: new.excluded[name] for name in _FROM_SOURCE},
+                    **{
+                        name: func.coalesce(said, new.excluded[name])
+                        for name, said in _NAMES.items()
+                    },
                     "booking_mode": case(
                         (new.excluded.booking_mode == "reserved", "reserved"),
                         (centre.c.our_mode.is_not(None), centre.c.our_mode),

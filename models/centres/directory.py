@@ -20,7 +20,8 @@ from models.rows import columns_of, from_row
 class BookableCentre:
     """An open centre whose places are ours to give.
 
-    `roughly`: the position is its town's. Both degrees are 0.0 where not even that is known.
+    `roughly`: the position is its town's. Both degrees are 0.0 where not even that is known. `name`
+    is as it is written, `spoken_name` as it is said where that differs.
     """
 
     id: str
@@ -33,6 +34,7 @@ class BookableCentre:
     longitude: float
     time_zone: str
     roughly: bool = False
+    spoken_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class SelfBookingCentre:
     phones: tuple[str, ...]
     opens_on: date | None
     closes_on: date | None
+    spoken_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

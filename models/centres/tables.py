@@ -18,7 +18,11 @@ centre = Table(
     "centre",
     metadata,
     key("id", String(40), "gid of the official file"),
-    must("name", Text),
+    must("name", Text, "as it is written: see services.centres.centre_names"),
+    must("spoken_name", Text, "as it is said; empty: like name", default=""),
+    must("source_name", Text, "as the source has it; empty: like name", default=""),
+    may("our_name", Text, "an operator's word, over what was made of the source's; null: none"),
+    may("our_spoken_name", Text, "like our_name, as it is said; null: none"),
     must("street", Text, default=""),
     must("postcode", String(5)),
     must("insee", String(5), default=""),
@@ -62,6 +66,19 @@ centre_take = Table(
     must("before", Text, "JSON: mode, hours, capacity and minutes that an operator had said"),
     may("ended_at", Instant, "taken back, or the centre given back"),
     index("ix_centre_take_take_id", "take_id"),
+)
+
+# What an operator said a centre is called, each word with its time: for taking the last one back.
+centre_name = Table(
+    "centre_name",
+    metadata,
+    key("id", RowId),
+    must("centre_id", String(40), refers="centre.id", index=True),
+    must("who", String(60), "the account at the command line"),
+    must("at", Instant),
+    may("before_name", Text, "our_name of the centre until then; null: none"),
+    may("before_spoken_name", Text, "our_spoken_name of the centre until then; null: none"),
+    may("ended_at", Instant, "taken back"),
 )
 
 postcode = Table(

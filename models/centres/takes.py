@@ -56,6 +56,8 @@ class TakeState:
     closed_at: datetime | None
     closes_on: date | None
     word: Word
+    spoken_name: str = ""
+    source_name: str = ""
 
     @property
     def back_to(self) -> str:

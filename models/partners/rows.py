@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
 
 from models.centres import geography
 from models.centres.tables import centre
@@ -396,11 +396,12 @@ def our_centres(connection: Connection) -> list[OurCentre]:
     """Every open centre of the official file, for comparison."""
     c = centre.c
     # Where its town is says nothing about which of the town's places it is.
-    columns = [
-        case((~c.roughly, column)).label(column.name)
-        if column.name in {"latitude", "longitude"}
-        else column
-        for column in columns_of(OurCentre, centre)
-    ]
-    statement = select(*columns).where(c.closed_at.is_(None))
+    columns: dict[str, ColumnElement[Any]] = {
+        name: case((~c.roughly, c[name])).label(name) for name in ("latitude", "longitude")
+    }
+    # A partner's name is compared with the directory's own.
+    columns["name"] = func.coalesce(func.nullif(c.source_name, ""), c.name).label("name")
+    statement = select(
+        *(columns.get(column.name, column) for column in columns_of(OurCentre, centre))
+    ).where(c.closed_at.is_(None))
     return [OurCentre(*row) for row in connection.execute(statement)]

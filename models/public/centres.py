@@ -52,6 +52,7 @@ class PublicCentre:
     hours: str
     opens_on: date | None
     closes_on: date | None
+    source_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,7 @@ class HeldAppointment:
     roughly: bool
     start_at: datetime
     until: datetime
+    spoken_name: str = ""
 
 
 def held_appointments(
@@ -234,7 +235,8 @@ def held_appointments(
         select(
             place.c.id.label("place_id"),
             *columns_of(HeldAppointment, place),
-            *(centre.c[name] for name in ("name", "street", "postcode", "town", "time_zone")),
+            *(centre.c[name] for name in ("name", "spoken_name", "street", "postcode", "town")),
+            centre.c.time_zone,
             func.coalesce(centre.c.latitude, 0.0).label("latitude"),
             func.coalesce(centre.c.longitude, 0.0).label("longitude"),
             centre.c.roughly,

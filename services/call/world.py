@@ -220,7 +220,10 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             )
         if found is None:
             return None
-        return OwnPhone(found.centre.name, found.centre.town, found.kilometres, found.number)
+        there = found.centre
+        return OwnPhone(
+            there.name, there.town, found.kilometres, found.number, spoken=there.spoken_name
+        )
 
     def _partner_near(self, search: Search, closer_than: float) -> PartnerOffer | None:
         """The nearest centre of a partner that had something free not long ago."""

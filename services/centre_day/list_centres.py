@@ -37,6 +37,9 @@ class ListedCentre:
     departement: str
     standing: str
     kilometres: float | None = None
+    # As it is said, and as the directory has it.
+    spoken: str = ""
+    of_source: str = ""
 
 
 def list_centres(
@@ -61,9 +64,11 @@ def list_centres(
             state.departement,
             _standing(store, state, elsewhere),
             _kilometres(state, around),
+            spoken=state.spoken_name or state.name,
+            of_source=state.source_name or state.name,
         )
         for state in found.values()
-        if wanted in _plain(f"{state.name} {state.town}")
+        if wanted in _plain(f"{state.name} {state.source_name} {state.town}")
         and not (ours and state.booking_mode != OURS)
     ]
     if around:

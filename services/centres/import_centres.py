@@ -23,6 +23,7 @@ from models.centres.postcodes import Address
 from models.centres.tables import WALK_IN_ALSO, WALK_IN_ONLY
 from models.clock import Clock
 from models.database import Database
+from services.centres.centre_names import centre_names
 
 OFFICIAL_SOURCE: Final = "official"
 # More than this share of the open centres closed at once, or without a position any more, is a
@@ -107,6 +108,8 @@ class CentreFeed:
     refused: list[RefusedRow]
     records: list[CentreRecord] = field(default_factory=list)
     unplaced: list[RefusedRow] = field(default_factory=list)
+    # The country's towns with their accents, by their letters (`centre_names.by_letters`).
+    towns: Mapping[str, str] = field(default_factory=dict)
     hours_not_told: int = 0
     hours_not_understood: int = 0
     phones_unusable: int = 0
@@ -222,7 +225,8 @@ def import_centres(
         _check_positions(centres.placed(database, OFFICIAL_SOURCE), feed)
     # What an operator has closed, a file does not open.
     rows = [
-        _row(one, roughly.get(one.id)) | {"closed": one.id in ended or one.id in by_hand}
+        _row(one, roughly.get(one.id), feed.towns)
+        | {"closed": one.id in ended or one.id in by_hand}
         for one in feed.records
     ]
 
@@ -277,12 +281,16 @@ def _address(record: CentreRecord) -> Address:
     return Address(record.postcode, record.insee, departement)
 
 
-def _row(record: CentreRecord, town: tuple[float, float] | None) -> Row:
+def _row(record: CentreRecord, town: tuple[float, float] | None, towns: Mapping[str, str]) -> Row:
     """What is stored; `town` is where its town is, for one without a position."""
+    names = centre_names(record.name, record.town, towns)
     departement = geography.departement(record.insee, record.postcode)
     hours = {str(day): list(map(list, record.hours[day])) for day in sorted(record.hours)}
     row = {
         **asdict(record),
+        "name": names.written,
+        "spoken_name": names.spoken if names.spoken != names.written else "",
+        "source_name": record.name,
         "departement": departement,
         "territory": geography.territory(departement, record.postcode),
         "time_zone": geography.time_zone(departement),

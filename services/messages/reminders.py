@@ -20,7 +20,7 @@ from models.database import Connection
 from models.messages import reminders
 from models.messages.outbox import ClaimedMessage
 from models.messages.reminders import ReminderDay
-from prompts.catalogue import load
+from prompts.catalogue import TOMORROW, load, near_day
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
@@ -152,7 +152,8 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
             return ReadyNotice(file.number or "", call=call)
         if not texts.wanted(campaign_of(file.campaign), REMINDER):
             return None
-        tomorrow = local.date() - store.clock.now().astimezone(zone).date() == timedelta(days=1)
+        # Written when it leaves, and read that day: the date stands beside the word all the same.
+        tomorrow = near_day(local, store.clock.now()) == TOMORROW
         link = store.link_of(file.reference, [one.start_at for one in file.live])
         whose = of_booking(connection, store, file)
         text = texts.reminder(

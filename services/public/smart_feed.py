@@ -276,7 +276,8 @@ class SmartFeed:
             "resourceType": "Location",
             "id": fhir_id(one.id),
             "identifier": [{"system": f"{self._publisher.base_url}/centres", "value": one.id}],
-            "name": one.name,
+            # As the directory has it: others know the centre by that.
+            "name": one.source_name or one.name,
             "telecom": [
                 *(
                     {"system": "phone", "value": number}
@@ -285,7 +286,7 @@ class SmartFeed:
                 {"system": "url", "value": self._page(one)},
             ],
             "address": {
-                "line": [one.street or one.name],
+                "line": [one.street or one.source_name or one.name],
                 "city": one.town,
                 "state": one.departement,
                 "postalCode": one.postcode,

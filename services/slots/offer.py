@@ -26,6 +26,7 @@ def offer_at(
         slot_id=first.slot_id,
         centre_id=first.centre_id,
         name=where.name,
+        spoken=where.spoken if isinstance(where, Offer) else where.spoken_name,
         street=where.street,
         postcode=where.postcode,
         town=where.town,

@@ -230,7 +230,7 @@ class Play:
         for line in speech.lines:
             words = load(line.language or speech.language)
             key = words.short(line.key) if speech.slow else line.key
-            for said in words.say(key, line.values, line.wording).split("|"):
+            for said in words.say(key, line.values, line.wording, now=speech.now).split("|"):
                 caller.hears_text(said.strip())
 
     # In words of a recording

@@ -48,7 +48,7 @@ def test_a_landline_from_booking_to_reminder_to_move_to_cancel(post: Post):
     caller = post.house.phone(LANDLINE).goes_to("reference")
     caller.hears_text("Notez votre référence").hears_text("tapez 1")
     caller.presses("1")
-    caller.hears_text("Le mercredi 25 novembre à 18 heures")
+    caller.hears_text("Le mercredi 25 novembre, aujourd'hui, à 18 heures")
     caller.hears_text("Puis le mardi 1er décembre à 10 heures")
     caller.hears_text("L'appel viendra du 09, 74, 75, 00, 01")
     caller.presses("1").hears_text("Nous vous appellerons du 09, 74, 75, 00, 01")

@@ -52,7 +52,7 @@ def test_the_place_beside_is_nobody_elses_while_the_second_is_asked(hall: House)
     caller = first_is_booked(hall)
     stranger = hall.phone("+33698765432").goes_to("offers")
     assert "jeudi 26 novembre" not in stranger.since_input
-    caller.answers(HER, "1").hears_text("jeudi 26 novembre à 10 heures")
+    caller.answers(HER, "1").hears_text("jeudi 26 novembre, demain, à 10 heures")
 
 
 def test_a_couple_that_does_not_want_to_come_apart_hears_other_offers(narrow: House):

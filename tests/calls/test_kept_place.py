@@ -83,8 +83,10 @@ def is_right(town: House) -> bool:
 def test_whoever_rings_hears_what_is_kept_for_them_and_takes_it(town: House):
     _, (entry,) = freed(town, 1)
     caller = proves(town).hears_text("Une place vous est gardée")
-    caller.hears_text("jeudi 26 novembre à 10 heures").hears_text("Salle des fêtes, à Paris 11e")
-    caller.hears_text("à vous jusqu'au mercredi 25 novembre à 11 heures")
+    caller.hears_text("jeudi 26 novembre, demain, à 10 heures").hears_text(
+        "Salle des fêtes, à Paris 11e"
+    )
+    caller.hears_text("à vous jusqu'au mercredi 25 novembre, aujourd'hui, à 11 heures")
     caller.presses("1").hears_text("C'est confirmé").presses("1")
     (booked,) = [row for row in town.bookings() if row.state == "confirmed"]
     assert (booked.channel, caller.step) == ("waiting", "reference")

@@ -178,13 +178,17 @@ def test_the_reference_goes_along_to_a_person(service: House):
 def test_cancelled_only_after_a_clear_yes_and_taken_back_at_once(service: House):
     reference = booked(service)
     caller = gives(service, reference).presses("3")
-    caller.hears_text("Vous voulez annuler le rendez-vous du jeudi 26 novembre à 10 heures")
+    caller.hears_text(
+        "Vous voulez annuler le rendez-vous du jeudi 26 novembre, demain, à 10 heures"
+    )
     assert states(service) == [(1, "confirmed")]
     caller.presses("2").hears_text("Rien n'est modifié").presses("3").presses("1")
     caller.hears_text("Ce rendez-vous est annulé")
     assert states(service) == [(1, "cancelled")]
     caller.hears_text("Pour revenir sur cette annulation, tapez 1").presses("1")
-    caller.hears_text("vous êtes de nouveau attendu").hears_text("jeudi 26 novembre à 10 heures")
+    caller.hears_text("vous êtes de nouveau attendu").hears_text(
+        "jeudi 26 novembre, demain, à 10 heures"
+    )
     assert states(service) == [(1, "confirmed")]
     assert is_right(service)
 
@@ -308,7 +312,9 @@ def test_another_day_another_commune_or_the_old_one_after_all(service: House):
     caller = gives(service, reference).answers("2", "4", "4")
     assert caller.step == "town"
     caller.presses("35000").presses("1").hears_text("Halle").presses("1")
-    caller.hears_text("L'ancien, celui du jeudi 26 novembre à 10 heures, sera rendu").presses("3")
+    caller.hears_text(
+        "L'ancien, celui du jeudi 26 novembre, demain, à 10 heures, sera rendu"
+    ).presses("3")
     caller.hears_text("Rien n'est modifié").hears_text("Salle des fêtes")
     assert starts(service) == ["1 26/11 09:00"]
 

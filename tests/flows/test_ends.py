@@ -259,15 +259,21 @@ def too_young(kind: CallerKind = CallerKind.MOBILE, **weather: object) -> Talk:
     return talk.goes_to("not_eligible")
 
 
-def test_too_young_hears_from_which_day_on_and_is_not_promised_what_is_decades_away():
-    talk = too_young()
+def test_too_young_by_months_hears_from_which_day_on():
+    talk = Talk(FakeWorld()).goes_to("date_of_birth").presses("01051952", "1")
     assert talk.said == ["not_yet_by_age", "not_eligible"]
-    assert "le 12 mars 2065" in heard(talk)
+    assert "le 1er mai 2027" in heard(talk)
+
+
+def test_too_young_by_decades_is_neither_told_a_day_nor_promised_one():
+    talk = too_young()
+    assert talk.said == ["not_open_at_age", "not_eligible"]
+    assert "2065" not in heard(talk)
 
 
 def test_who_may_book_soon_is_told_then_by_text_on_a_mobile():
     talk = too_young(tell_at=OPENING)
-    assert talk.said == ["not_yet_by_age", "not_eligible_told"]
+    assert talk.said == ["not_open_at_age", "not_eligible_told"]
     talk.presses("2")
     assert talk.world.news == [(MOBILE, News.TURN, OPENING, True)]
     assert talk.said == ["turn_promised_text"]

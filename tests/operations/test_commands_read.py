@@ -43,6 +43,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "centres give": ("1", "--dry-run"),
     "centres import": None,
     "centres list": (),
+    "centres names": ("1",),
     "centres take": ("1", "--dry-run"),
     "data erase": (),
     "db grant": None,

@@ -91,7 +91,9 @@ class Goes(Talk):
 
 def said(speech: Speech, only: set[str] | None = None) -> str:
     texts = [
-        load(line.language or speech.language).say(line.key, line.values, line.wording)
+        load(line.language or speech.language).say(
+            line.key, line.values, line.wording, now=speech.now
+        )
         for line in speech.lines
         if only is None or line.key in only
     ]

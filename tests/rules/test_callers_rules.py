@@ -619,7 +619,12 @@ def test_rule_14_each_value_is_read_back_and_agreed_to_before_it_is_used(
     caller.presses("75011").hears_text("7 5 0 1 1, Paris 11e").hears_text("tapez étoile")
     assert service.held() > 0
     caller.presses("2").goes_to("confirm")
-    for told in ("jeudi 26 novembre à 10 heures", "Gymnase Jaurès", "Paris 11e", "12 mars 1942"):
+    for told in (
+        "jeudi 26 novembre, demain, à 10 heures",
+        "Gymnase Jaurès",
+        "Paris 11e",
+        "12 mars 1942",
+    ):
         caller.hears_text(told)
     assert service.bookings() == []
     caller.presses("1")
@@ -786,7 +791,9 @@ def test_rule_19_an_appointment_is_found_by_two_things_at_most_and_what_is_over_
     service.phone(MOBILE).books()
     (booking,) = service.bookings()
     caller = service.phone(LANDLINE).dials().answers("2", booking.reference, "1", "12031942", "1")
-    caller.hears_text("jeudi 26 novembre à 10 heures").answers("3", "1").hears_text("est annulé")
+    caller.hears_text("jeudi 26 novembre, demain, à 10 heures").answers("3", "1").hears_text(
+        "est annulé"
+    )
     assert [row.state for row in service.bookings()] == ["cancelled"]
     again = service.phone(LANDLINE).dials().answers("2", booking.reference, "1", "12031942", "1")
     again.hears_text("est annulé")

@@ -52,7 +52,7 @@ def test_somebody_at_a_telephone_is_booked(booking, at_home):
     caller.hears("Paris 11e").presses("1")
     caller.hears("Gymnase Jaurès").presses("2")
     caller.hears("se termine par 78").presses("1")
-    caller.hears("jeudi 26 novembre à 10 heures").presses("1")
+    caller.hears("jeudi 26 novembre, demain, à 10 heures").presses("1")
     caller.hears("Votre rendez-vous est confirmé").presses("1")
     caller.hears("référence").listens()
     (row,) = booking.bookings()

@@ -125,7 +125,7 @@ class _Views:
         )
 
     def _frame(self, at: AtCentre) -> dict[str, Any]:
-        written, zone = Written(words()), at.day.zone
+        written, zone = Written(words(), self._store.clock.now()), at.day.zone
         today = secretary.today_of(at.day.centre, self._store.clock.now())
         return {
             "at": at,

@@ -704,7 +704,7 @@ class DeskAct(AtDesk):
         if request.headers.get("HX-Request"):
             return render_template(
                 part,
-                w=DeskWords(words()),
+                w=DeskWords(words(), self.store.clock.now()),
                 agent_session=self.agent_session,
                 panel=panel,
                 new_nonce=new_nonce,

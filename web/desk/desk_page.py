@@ -65,7 +65,7 @@ class DeskPage:
         """What every part of the page may show."""
         store, staff_id = self.store, agent_session.staff.id
         current_call = presence.current(store, staff_id) if agent_session.now is not None else None
-        written = DeskWords(words())
+        written = DeskWords(words(), store.clock.now())
         watch = watch_of(store, current_call, written) if current_call is not None else []
         return {
             "agent_session": agent_session,

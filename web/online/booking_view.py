@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from flows.session import Offer, Whom
+from flows.steps.not_eligible import is_far
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import Eligibility
 from prompts.catalogue import written_number
@@ -33,7 +34,7 @@ class HeldOffers:
 
     @cached_property
     def written(self) -> Written:
-        return Written(self.words)
+        return Written(self.words, self.now)
 
     def start(self, offer: Offer) -> str:
         return self.written.day_hour(offer.start_at, offer.time_zone)
@@ -161,7 +162,11 @@ class BookingViews(HeldOffers):
         found = self.eligible
         if found.turn_at:
             return "turn"
-        return "age" if found.day_from else "rules"
+        if found.day_from is None:
+            return "rules"
+        if not is_far(found.day_from, self.now.astimezone(COUNTRY_ZONE).date()):
+            return "age"
+        return "far_age" if self.web_session.session.whom == Whom.SELF else "far_age_other"
 
     @property
     def minimum_age(self) -> int:

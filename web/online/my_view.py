@@ -17,6 +17,8 @@ class AppointmentView:
 
     which: str
     when: str
+    # " (tomorrow)", for the eye; paper has the date alone.
+    near: str
     name: str
     street: str
     town: str
@@ -50,7 +52,12 @@ class MyView(HeldOffers):
             street = "" if apart else mine.street
             found.append(
                 AppointmentView(
-                    which if both else "only", self.day_hour(start_at), name, street, town
+                    which if both else "only",
+                    self.written.date_hour(start_at, mine.time_zone),
+                    self.written.near(start_at, mine.time_zone),
+                    name,
+                    street,
+                    town,
                 )
             )
         return found

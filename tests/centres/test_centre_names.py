@@ -1,0 +1,103 @@
+"""Names of centres as people write and say them, made of the directory's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs import feeds
+from partners import official_centres, official_postcodes
+from services.centres.centre_names import (
+    CentreNames,
+    acronyms,
+    by_letters,
+    centre_names,
+    shouted,
+)
+
+
+@pytest.fixture(scope="module")
+def towns() -> dict[str, str]:
+    names, _ = official_postcodes.read_known_towns(feeds.TOWNS)
+    return by_letters(names.values())
+
+
+@pytest.mark.parametrize(
+    ("raw", "town", "written", "spoken"),
+    [
+        # The findings that callers heard.
+        ("CHU BORDEAUX - SITE SAINT ANDRE", "Bordeaux", "CHU, site Saint-André", "C H U, site "),
+        ("CDV31 Auterive", "Auterive", "Centre de vaccination", ""),
+        ("Centre ATHANOR", "Montluçon", "Centre Athanor", ""),
+        # Capitals, accents, small words.
+        ("ARGENTAN : ESPACE RENE CASSIN", "Argentan", "Espace René Cassin", ""),
+        ("HALLE AUX TOILES", "Alençon", "Halle aux toiles", ""),
+        ("MAIRIE DU XVIII - CENTRE COVISAN", "Paris", "Mairie du XVIII, centre Covisan", ""),
+        ("CENTRE HOSPITALIER D' YSSINGEAUX", "Yssingeaux", "Centre hospitalier", ""),
+        ("Decize - Salle Theodore GERARD", "Decize", "Salle Théodore Gérard", ""),
+        ("ST BRIEUC - Salle Robien", "Saint-Brieuc", "Salle Robien", ""),
+        ("Clinique St Jean", "Cagnes-sur-Mer", "Clinique Saint-Jean", ""),
+        # Another town than the one that is told behind it keeps its name, with its accents.
+        ("CH ANGOULEME", "Saint-Michel", "Centre hospitalier Angoulême", ""),
+        ("Centre de Vaccination - REZE - Confluent", "Nantes", "Rezé, Confluent", ""),
+        # Letters that stand for words.
+        ("MSP PAMIERS", "Pamiers", "Maison de santé", ""),
+        ("CH FECAMP - HALL DU RDC", "Fécamp", "Centre hospitalier, hall du rez-de-chaussée", ""),
+        ("CPTS Val de Sambre", "Maubeuge", "Communauté de santé Val de Sambre", ""),
+        # The town, the purpose and who else may come are not said with the name.
+        ("Centre de vaccination COVID - ALBERTVILLE", "Albertville", "Centre de vaccination", ""),
+        ("Ville de Nemours", "Nemours", "Centre de vaccination", ""),
+        ("CENTRE MARENNES", "Marennes-Hiers-Brouage", "Centre de vaccination", ""),
+        ("PSLA de l'AIGLE", "L'Aigle", "Pôle de santé", ""),
+        ("Centre de vaccination du Marin", "Le Marin", "Centre de vaccination", ""),
+        (
+            "Centre de vaccination de Romilly - sur- Seine, salle des fêtes",
+            "Romilly-sur-Seine",
+            "Salle des fêtes",
+            "",
+        ),
+        (
+            "CH LANNION (réservé aux professionnels des secteurs de la santé et du médico-social)",
+            "Lannion",
+            "Centre hospitalier",
+            "",
+        ),
+        # Those that are well already stay as they are.
+        ("Salle Olympe de Gouges", "Paris", "Salle Olympe de Gouges", ""),
+        ("Mairie du XVe", "Paris", "Mairie du XVe", ""),
+        ("Centre 1", "Paris", "Centre 1", ""),
+        ("Le 104", "Paris", "Le 104", ""),
+        ("Hôpital Nord", "Marseille", "Hôpital Nord", ""),
+    ],
+)
+def test_a_name_as_people_write_it(
+    towns: dict[str, str], raw: str, town: str, written: str, spoken: str
+):
+    names = centre_names(raw, town, towns)
+    assert names.written == written
+    assert names.spoken.startswith(spoken or written)
+
+
+def test_without_a_table_of_towns_nothing_is_guessed():
+    assert centre_names("CH XERTIGNY", "Épinal") == CentreNames(
+        "Centre hospitalier Xertigny", "Centre hospitalier Xertigny"
+    )
+
+
+def test_a_name_is_made_of_a_name_that_was_made(towns: dict[str, str]):
+    for record in official_centres.read(feeds.CENTRES_EXTRACT).records[:300]:
+        once = centre_names(record.name, record.town, towns).written
+        assert centre_names(once, record.town, towns).written == once
+
+
+def test_of_the_directory_hardly_a_name_shouts(towns: dict[str, str]):
+    """More than every second one did."""
+    records = official_centres.read(feeds.CENTRES_EXTRACT).records
+    names = [centre_names(one.name, one.town, towns) for one in records]
+    assert sum(bool(shouted(one.name)) for one in records) > 500
+    assert sum(bool(shouted(one.written)) for one in names) <= 7
+    # What is said has no letters that a voice would read as a word.
+    said = {word for one in names for word in one.spoken.split() if word.strip(",") in acronyms()}
+    assert said == set()
+    assert all(one.written and one.spoken for one in names)
+    # Short enough to be kept in mind, and to leave a text its room.
+    assert sum(len(one.spoken.split()) > 10 for one in names) <= 12
