@@ -72,6 +72,7 @@ class Shelf:
     def __init__(self, host: object, database: str, owner: str) -> None:
         self._place = (host, database, owner)
         self._made_in = os.getpid()
+        self._is_open = False
         self._changing = threading.Lock()
         self._closed: list[KeptConnection] = []
         self._ready: list[KeptConnection] = []
@@ -79,7 +80,10 @@ class Shelf:
         self.learnt: dict[object, dict[str, Any]] = {}
 
     def opens(self) -> Self:
-        event.listen(Engine, "do_connect", self._connect)
+        """Keep connections from now on."""
+        if not self._is_open:
+            event.listen(Engine, "do_connect", self._connect)
+            self._is_open = True
         return self
 
     def pids(self) -> list[int]:
@@ -93,12 +97,13 @@ class Shelf:
             self._closed.clear()
 
     def ends(self) -> None:
-        """Close all of them; from now on others close as always."""
-        event.remove(Engine, "do_connect", self._connect)
+        """Close all of them; until it opens again others close as always."""
+        if self._is_open:
+            event.remove(Engine, "do_connect", self._connect)
         with self._changing:
             aside = [*self._closed, *self._ready]
             self._closed, self._ready = [], []
-            self._made_in = 0
+            self._is_open = False
         for one in aside:
             one.really_close()
 
@@ -107,7 +112,7 @@ class Shelf:
         if self._made_in != os.getpid() or not connection.is_as_new():
             return False
         with self._changing:
-            if self._made_in == 0 or len(self._closed) + len(self._ready) >= MOST:
+            if not self._is_open or len(self._closed) + len(self._ready) >= MOST:
                 return False
             self._closed.append(connection)
         return True
