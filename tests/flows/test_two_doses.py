@@ -60,7 +60,8 @@ def test_the_sentence_is_said_again_with_the_offers_and_in_other_words_after_sil
     talk.stays_silent()
     assert talk.said == ["reason.silence", "typed_postcode_both", "offers_3"]
     said = [line for line in talk.speech.lines if line.key != "you_may_speak"]
-    assert [line.wording for line in said] == [0, 1, 1]
+    # Behind them, how to reach a person.
+    assert [line.wording for line in said] == [0, 1, 1, 1]
     assert words(talk.presses("9")) != " ".join(FRENCH.say(ln.key, ln.values) for ln in first)
 
 

@@ -306,7 +306,8 @@ def test_it_runs_out_by_itself(one_place: House):
     clock_of(one_place).advance(CAMPAIGN.resume_window / 2)
     assert one_place.held() == 0
     one_place.phone(LANDLINE).goes_to("reference")
-    waiting.presses("1")
+    # The call has lasted for long, and a person is offered: on alone.
+    waiting.presses("1").presses("2")
     assert waiting.step == "no_slot"
 
 

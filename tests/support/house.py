@@ -241,8 +241,6 @@ class House:
             "name": name,
             "street": street,
             "postcode": code,
-            # On alone, however long it lasts.
-            "long_call": "2",
             "town": town,
             "departement": departement,
             "territory": territory,
@@ -423,6 +421,8 @@ class Phone(Call):
             "date_of_birth": born,
             "postcode": code,
             "reach": "3" if self.sender == MOBILE else "2",
+            # On alone, however long it lasts.
+            "long_call": "2",
         }
         # Who was asked for a number before this has chosen.
         chose = self.step in {"confirm", "reach"}
