@@ -22,6 +22,7 @@ import gsm0338
 from babel import Locale, UnknownLocaleError
 
 from prompts.catalogue import (
+    ALOUD,
     AUDIO,
     AUDIO_KINDS,
     COUNTRY_LANGUAGE,
@@ -183,6 +184,11 @@ class _Language:
                 ' write one such as "fr" or "en_GB"'
             ) from None
         _shape(source)
+        for rule in source["formats"].get(ALOUD, {}):
+            try:
+                re.compile(rule)
+            except re.error as error:
+                raise _Unreadable(f"formats.{ALOUD}: {rule!r} is no pattern: {error}") from None
         return cls(path, source, read(path))
 
     def problem(self, where: str, what: str) -> Problem:
@@ -198,6 +204,22 @@ class _Language:
         for key in sorted(self.catalogue.texts):
             yield from self._of_text(key)
         yield from self._of_recordings()
+        yield from self._of_aloud()
+
+    def _of_aloud(self) -> Iterator[Problem]:
+        """Each rule fits a sentence, and keeps the keys that it offers."""
+        for rule, both in self.source["formats"].get(ALOUD, {}).items():
+            where = f"formats.{ALOUD}.{rule}"
+            fits = False
+            for key in self.catalogue.spoken_keys:
+                for number in range(self.catalogue.wordings(key)):
+                    keys = "".join(part.text for part in self.catalogue.parts(key, number))
+                    said, changed = re.subn(rule, both, keys, count=1)
+                    fits = fits or bool(changed)
+                    if self.options(said) != self.options(keys):
+                        yield self.problem(where, f"it changes the keys of {key}[{number}]")
+            if not fits:
+                yield self.problem(where, "it fits no sentence; take it out")
 
     def _of_sentence(self, key: str) -> Iterator[Problem]:
         said = []

@@ -45,6 +45,14 @@ class Confirm(Patient):
         )
         return replace(asked, lead=_for_whom(session))
 
+    def reads_once_more(self, session: Session) -> tuple[Line, ...]:
+        if not session.place_in_words:
+            return ()
+        return (Line("searched_near", {"town": session.town, "postcode": session.postcode}),)
+
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        return frozenset({"1"})
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
             return Go(session, "offers", remember=False)

@@ -223,7 +223,8 @@ class Play:
         """What the telephone hears is what these lines say, whatever the words are."""
         for line in speech.lines:
             words = load(line.language or speech.language)
-            for said in words.say(line.key, line.values, line.wording).split("|"):
+            aloud = speech.listen is not None and speech.listen.invites and not line.language
+            for said in words.say(line.key, line.values, line.wording, aloud=aloud).split("|"):
                 caller.hears_text(said.strip())
 
     # In words of a recording
