@@ -84,8 +84,8 @@ def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Sessi
 
 def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer keys, words or silence at a question."""
-    if session.in_words:
-        session = session.but(in_words=False)
+    if session.in_words is not (heard.kind is Heard.SPEECH):
+        session = session.but(in_words=heard.kind is Heard.SPEECH)
     if heard.kind is Heard.SILENCE:
         session, step = session.but(silent_turns=session.silent_turns + 1), STEPS[session.step]
         leads_on = step.silence_leads_on and session.alive
@@ -119,9 +119,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     belief = 1.0 if heard.confidence is None else heard.confidence
     unsure = belief < UNSURE_BELOW
     # What was hardly heard may be a television: it opens nothing for the rest of the call.
-    spoke = session.but(
-        speaks=session.speaks or not unsure, in_words=True, speech_off_at=""
-    )
+    spoke = session.but(speaks=session.speaks or not unsure, speech_off_at="")
     if wish in _REPLIES and session.replied != wish:
         # Background voices may say the same again and again: the second time it is noise.
         replied = (session if unsure else spoke).but(
@@ -132,7 +130,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
             return replied, _ask(replied, world, TurnOutcome.REPEATED, reply)
         # No other wording is left, and the caller did not ask to hear the same again.
         question = STEPS[session.step].question(replied, world)
-        listen = listens(replied, question.listen, world.vocabulary(replied.language))
+        listen = listens(replied, question.listen, world)
         return replied, _speech(replied, reply, listen, TurnOutcome.REPEATED)
     # Nothing is agreed to by a word that was hardly heard.
     hardly_heard = unsure and not wish and reads_back(session.step)
@@ -291,7 +289,7 @@ def _ask(
     # A caller who asked for a moment hears the question in other words, though it was no mistake.
     wording = session.misses + max(session.unsure, bool(session.replied))
     asked = tuple(Line(key, question.values, wording) for key in keys)
-    listen = listens(session, question.listen, world.vocabulary(session.language))
+    listen = listens(session, question.listen, world)
     if listen.speech and outcome in _TRIED_IN_VAIN and not session.speaks:
         # Callers do not speak to a machine unless it invites them to.
         before = (*before, Line("you_may_speak", wording=max(session.misses - 1, 0)))

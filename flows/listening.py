@@ -14,9 +14,10 @@ from flows.speech import Listen
 from flows.steps import STEPS
 from flows.steps.common import reads_back
 from flows.understanding.vocabulary import Vocabulary
+from flows.world import World
 
 
-def listens(session: Session, asked: Listen, vocabulary: Vocabulary) -> Listen:
+def listens(session: Session, asked: Listen, world: World) -> Listen:
     """What is listened to at the session's step, whose question asks for `asked`.
 
     Keys alone right after words that meant nothing here. Else words as well: where the step asks
@@ -28,7 +29,7 @@ def listens(session: Session, asked: Listen, vocabulary: Vocabulary) -> Listen:
         return asked
     # Nobody is invited to say what only a key can answer.
     invites = session.speaks and "1" not in STEPS[session.step].only_by_key(session)
-    hints = _hints(vocabulary, session.step)
+    hints = _hints(world.vocabulary(session.language), session.step)
     return replace(asked, speech=True, invites=invites, hints=hints)
 
 

@@ -32,7 +32,7 @@ NOON = 12
 AUDIO = "audio"
 # The table of [formats] with words that become one with the name after them.
 JOINED = "joined"
-# The table of [formats] with how a question is put to a caller who speaks.
+# The table with how a question is put to a caller who speaks.
 ALOUD = "aloud"
 # The table of [say] with shorter sentences.
 SHORT = "short"
@@ -88,7 +88,7 @@ class Catalogue:
         self._formats: Mapping[str, str] = source["formats"]
         joined: Mapping[str, str] = source["formats"].get(JOINED, {})
         self._joined = tuple((re.compile(apart), together) for apart, together in joined.items())
-        aloud: Mapping[str, str] = source["formats"].get(ALOUD, {})
+        aloud: Mapping[str, str] = source.get(ALOUD, {})
         self._aloud = tuple((re.compile(keys), both) for keys, both in aloud.items())
         self._say = {key: tuple(_parse(w) for w in ws) for key, ws in flat(source["say"])}
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}
@@ -153,7 +153,7 @@ class Catalogue:
         return self._put_aloud(parts) if aloud else parts
 
     def _put_aloud(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """The same, with "dites ou tapez" once: where the first rule of [formats.aloud] fits."""
+        """The same, with "dites ou tapez" once: where the first rule of [aloud] fits."""
         for keys, both in self._aloud:
             for number, part in enumerate(parts):
                 text, changed = keys.subn(both, part.text, count=1)

@@ -67,7 +67,7 @@ HEALTH = re.compile(
     re.IGNORECASE,
 )
 TABLES = ("language", "formats", "say", "text")
-MAY_HAVE = frozenset({*TABLES, "heard", "fewer"})
+MAY_HAVE = frozenset({*TABLES, ALOUD, "heard", "fewer"})
 LANGUAGE_ENTRIES = ("locale", "voice_language", "voice", "press", "star", "hash")
 # In a language's [formats] where it needs them.
 FORMATS_AT_WILL = frozenset({"noon", JOINED})
@@ -184,11 +184,11 @@ class _Language:
                 ' write one such as "fr" or "en_GB"'
             ) from None
         _shape(source)
-        for rule in source["formats"].get(ALOUD, {}):
+        for rule in source.get(ALOUD, {}):
             try:
                 re.compile(rule)
             except re.error as error:
-                raise _Unreadable(f"formats.{ALOUD}: {rule!r} is no pattern: {error}") from None
+                raise _Unreadable(f"{ALOUD}: {rule!r} is no pattern: {error}") from None
         return cls(path, source, read(path))
 
     def problem(self, where: str, what: str) -> Problem:
@@ -208,8 +208,8 @@ class _Language:
 
     def _of_aloud(self) -> Iterator[Problem]:
         """Each rule fits a sentence, and keeps the keys that it offers."""
-        for rule, both in self.source["formats"].get(ALOUD, {}).items():
-            where = f"formats.{ALOUD}.{rule}"
+        for rule, both in self.source.get(ALOUD, {}).items():
+            where = f"{ALOUD}.{rule}"
             fits = False
             for key in self.catalogue.spoken_keys:
                 for number in range(self.catalogue.wordings(key)):

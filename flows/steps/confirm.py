@@ -46,9 +46,13 @@ class Confirm(Patient):
         return replace(asked, lead=_for_whom(session))
 
     def reads_once_more(self, session: Session) -> tuple[Line, ...]:
-        if not session.place_in_words:
-            return ()
-        return (Line("searched_near", {"town": session.town, "postcode": session.postcode}),)
+        where = {"town": session.town, "postcode": session.postcode}
+        lines = (Line("searched_near", where),) if session.place_in_words else ()
+        is_again = session.misses or session.replied
+        if session.in_words and is_again and not session.resumed:
+            # Words cut off what was being read, and the next wordings have no birth date.
+            lines = (*lines, Line("confirm_born", {"born": session.born_on}))
+        return lines
 
     def only_by_key(self, session: Session) -> frozenset[str]:
         return frozenset({"1"})

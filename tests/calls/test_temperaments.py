@@ -1,4 +1,4 @@
-"""Ten temperaments ring: each ends booked, or with a person, or with a promise that is kept.
+"""Eleven temperaments ring: each ends booked, or with a person, or with a promise that is kept.
 
 Rule 20 of the rules for older callers: a caller who fails twice everywhere is one of them.
 """
