@@ -144,7 +144,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     move = step.take(spoke, "0", world) if obeyed else step.hear(spoke, text, world)
     if move == BY_KEY:
         # The question is put again whole, for words cut off what was being read.
-        return _settle(spoke.but(speech_off_at=session.step), move, world)
+        spoke = spoke.but(speech_off_at=session.step)
     if move is not None:
         return _settle(spoke, move, world, unsure=unsure)
     return (

@@ -37,8 +37,12 @@ AROUND = (
     *("pour moi", "pour ma femme", "pour nous deux", "deux personnes", "sans portable"),
     *("{day} {month} {year}", "le {day} {month} mille {hundreds}", "né le {day} {month} {year}"),
     *("non le {day} {month} {year}", "on est né en {year}", "{month}", "le {day}"),
-    *("{town}", "à {town}", "on habite à {town}", "{postcode}", "c'est le {postcode}", "{town} oui"),
-    *("non {postcode}", "zéro six douze trente-quatre cinquante-six soixante-dix-huit"),
+    *("{town}", "à {town}", "on habite à {town}", "{postcode}", "c'est le {postcode}"),
+    *(
+        "{town} oui",
+        "non {postcode}",
+        "zéro six douze trente-quatre cinquante-six soixante-dix-huit",
+    ),
     *("prendre rendez-vous", "annuler", "annuler mon rendez-vous", "déplacer mon rendez-vous"),
     *("répète", "plus lentement", "retour", "attends", "une minute"),
 )

@@ -1,4 +1,4 @@
-"""A television, or a second voice in the room, answers in the caller's place: nothing wrong is booked.
+"""A television, or a second voice in the room, answers for the caller: nothing wrong is booked.
 
 What others say is understood as the caller's words, with a confidence of up to 0.95. So nothing
 rests on a recogniser's belief: what words gave is read back, and a key of the caller's own books.
