@@ -140,8 +140,11 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)
     step = STEPS[session.step]
-    # A caller who asks for a person here again means it.
-    move = step.take(spoke, "0", world) if obeyed else step.hear(spoke, text, world)
+    if obeyed:
+        # A caller who asks for a person here again means it.
+        move = BY_KEY if step.only_by_key(spoke) else step.take(spoke, "0", world)
+    else:
+        move = step.hear(spoke, text, world)
     if move == BY_KEY:
         # The question is put again whole, for words cut off what was being read.
         spoke = spoke.but(speech_off_at=session.step)

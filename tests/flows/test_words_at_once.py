@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.session import CallerKind
-from flows.speech import Speech
+from flows.speech import Speech, TurnOutcome
 from flows.steps import STEPS
 from flows.steps.common import Step
 from ivr.twiml import Addresses, render
@@ -169,13 +169,23 @@ def test_what_is_certified_is_certified_by_a_key():
     assert talk.presses("1").session.groups == ("soignants",)
 
 
+@pytest.mark.parametrize("said", ["oui", "quelqu'un s'il vous plaît"])
+def test_a_number_is_not_promised_a_call_by_words_alone(said: str):
+    talk = Talk(kind=CallerKind.NONE).goes_to("person_number").stays_silent()
+    talk.says("zéro six douze trente-quatre cinquante-six soixante-dix-huit")
+    assert talk.step == "person_number_check"
+    talk.says(said, confidence=0.95)
+    assert (talk.step, talk.ended) == ("person_number_check", False)
+    assert talk.presses("1").speech.outcome is TurnOutcome.PROMISED
+
+
 def test_the_guard_is_not_gone_round_by_a_step_that_hears_in_its_own_way():
     guarded = {
         name for name, step in STEPS.items() if type(step).only_by_key is not Step.only_by_key
     }
     assert guarded == {
         *("confirm", "kept_place_check", "group", "my_menu", "my_cancelled"),
-        *("my_cancel_check", "my_move_check"),
+        *("my_cancel_check", "my_move_check", "person_number_check", "tell_number_check"),
     }
     assert all(type(STEPS[name]).hear is Step.hear for name in guarded)
 

@@ -443,9 +443,10 @@ LONG_ANSWERS = {
         "je crois bien que je vais prendre le deuxième s'il vous plaît madame",
         "reach",
     ),
+    # A yes is understood here, too, and a key is asked for: docs/decisions/0043.
     "confirm": (
-        "oui oui je confirme ce rendez-vous c'est parfait je vous remercie bien",
-        "ready",
+        "ah non non ce n'est pas ça du tout madame je voudrais changer s'il vous plaît",
+        "offers",
     ),
 }
 
