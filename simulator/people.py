@@ -444,6 +444,8 @@ class InNoise(Person):
 
     def misread(self, text: str) -> str:
         wrong = super().misread(text)
+        if sayings.OTHERS_PHONE in re.sub(r"\D", "", text):
+            return "phone"
         named = self.others_town.casefold() in text.casefold()
         return wrong or ("postcode" if named and self._town not in text else "")
 

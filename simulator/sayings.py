@@ -26,6 +26,9 @@ TELEVISION = (
     "and now the news",
 )
 
+# A telephone number that is said there, and how.
+OTHERS_PHONE = "0612345678"
+_PHONE = "zéro six douze trente-quatre cinquante-six soixante-dix-huit"
 # What somebody in the room, or in a film, says that answers many a question; what varies stands in
 # braces: a date of birth, a town and a postcode of their own.
 AROUND = (
@@ -38,11 +41,7 @@ AROUND = (
     *("{day} {month} {year}", "le {day} {month} mille {hundreds}", "né le {day} {month} {year}"),
     *("non le {day} {month} {year}", "on est né en {year}", "{month}", "le {day}"),
     *("{town}", "à {town}", "on habite à {town}", "{postcode}", "c'est le {postcode}"),
-    *(
-        "{town} oui",
-        "non {postcode}",
-        "zéro six douze trente-quatre cinquante-six soixante-dix-huit",
-    ),
+    *("{town} oui", "non {postcode}", _PHONE),
     *("prendre rendez-vous", "annuler", "annuler mon rendez-vous", "déplacer mon rendez-vous"),
     *("répète", "plus lentement", "retour", "attends", "une minute"),
 )
@@ -54,7 +53,7 @@ ANSWERS_FIRST = {
     "day": ("le {day}", "{day}"),
     "postcode": ("{postcode}", "à {town}", "on habite à {town}", "{town}"),
     "town": ("{town}", "à {town}"),
-    "phone": ("zéro six douze trente-quatre cinquante-six soixante-dix-huit",),
+    "phone": (_PHONE,),
     "": ("oui", "oui c'est ça", "d'accord", "oui je confirme", "non", "le deuxième", "deux", "un"),
 }
 

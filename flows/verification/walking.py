@@ -324,7 +324,8 @@ def place(session: Session) -> Session:
         if trail[-1:] != [step]:
             trail.append(step)
     same = session.but(trail=tuple(trail[-TRAIL:]), slow=False, offered=session.offered[:1])
-    same = same.but(wants_person=False)
+    # The next answer tells by itself whether it came in words.
+    same = same.but(wants_person=False, in_words=False)
     if session.silent_turns < LONG_SILENCE:
         same = same.but(silent_turns=0)
     if session.step not in {"birth_month", "birth_day"}:

@@ -445,7 +445,7 @@ LONG_ANSWERS = {
     ),
     # A yes is understood here, too, and a key is asked for: docs/decisions/0043.
     "confirm": (
-        "ah non non ce n'est pas ça du tout madame je voudrais changer s'il vous plaît",
+        "non non madame ce n'est pas ça du tout je vous remercie beaucoup",
         "offers",
     ),
 }
