@@ -140,6 +140,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)
     step = STEPS[session.step]
+    move: Move | None
     if obeyed:
         # A caller who asks for a person here again means it.
         move = BY_KEY if step.only_by_key(spoke) else step.take(spoke, "0", world)
