@@ -7,17 +7,16 @@ wrong keys, easier ways); what differs lives in `flows/steps/`.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
+from flows.listening import listens
 from flows.questions import End, Go, Miss, Move, Question
 from flows.session import CallerKind, Session
 from flows.speech import Heard, Input, Line, Listen, Speech, TurnOutcome
 from flows.steps import HELD, STEPS, first_step
-from flows.steps.common import reads_back
+from flows.steps.common import BY_KEY, reads_back
 from flows.steps.line import LINE_STEPS, QUEUE, knock
 from flows.steps.long_call import is_long, offered
 from flows.steps.queue import HUNG_UP
-from flows.understanding.vocabulary import Vocabulary
 from flows.understanding.words import Command, command
 from flows.world import World
 
@@ -94,6 +93,8 @@ def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Sessi
 
 def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer keys, words or silence at a question."""
+    if session.in_words is not (heard.kind is Heard.SPEECH):
+        session = session.but(in_words=heard.kind is Heard.SPEECH)
     if heard.kind is Heard.SILENCE:
         session, step = session.but(silent_turns=session.silent_turns + 1), STEPS[session.step]
         leads_on = step.silence_leads_on(session) and session.alive
@@ -126,16 +127,19 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     wish = command(text, world.vocabulary(session.language))
     belief = 1.0 if heard.confidence is None else heard.confidence
     unsure = belief < UNSURE_BELOW
-    spoke = session.but(speaks=True, speech_off_at="")
+    # What was hardly heard may be a television: it opens nothing for the rest of the call.
+    spoke = session.but(speaks=session.speaks or not unsure, speech_off_at="")
     if wish in _REPLIES and session.replied != wish:
         # Background voices may say the same again and again: the second time it is noise.
-        replied = session.but(replied=str(wish), speech_off_at=session.step if unsure else "")
+        replied = (session if unsure else spoke).but(
+            replied=str(wish), speech_off_at=session.step if unsure else ""
+        )
         reply = (Line(_REPLIES[wish]),)
         if replied.misses + 1 < STEPS[session.step].patience:
             return replied, _ask(replied, world, TurnOutcome.REPEATED, reply)
         # No other wording is left, and the caller did not ask to hear the same again.
         question = STEPS[session.step].question(replied, world)
-        listen = _open_to_words(replied, question, world)
+        listen = listens(replied, question.listen, world)
         return replied, _speech(replied, reply, listen, TurnOutcome.REPEATED)
     # Nothing is agreed to by a word that was hardly heard.
     hardly_heard = unsure and not wish and reads_back(session.step)
@@ -145,8 +149,15 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)
     step = STEPS[session.step]
-    # A caller who asks for a person here again means it.
-    move = step.take(spoke, "0", world) if obeyed else step.hear(spoke, text, world)
+    move: Move | None
+    if obeyed:
+        # A caller who asks for a person here again means it.
+        move = BY_KEY if step.only_by_key(spoke) else step.take(spoke, "0", world)
+    else:
+        move = step.hear(spoke, text, world)
+    if move == BY_KEY:
+        # The question is put again whole, for words cut off what was being read.
+        spoke = spoke.but(speech_off_at=session.step)
     if move is not None:
         return _settle(spoke, move, world, unsure=unsure)
     return (
@@ -298,10 +309,11 @@ def _ask(
     question = STEPS[session.step].question(session, world)
     # A caller who asked for a moment hears the question in other words, though it was no mistake.
     wording = session.misses + max(session.unsure, bool(session.replied))
-    listen = _open_to_words(session, question, world)
+    listen = listens(session, question.listen, world)
     if listen.speech and outcome in _TRIED_IN_VAIN and not session.speaks:
         # Callers do not speak to a machine unless it invites them to.
         before = (*before, Line("you_may_speak", wording=max(session.misses - 1, 0)))
+    before = (*before, *STEPS[session.step].reads_once_more(session))
     asked = lines_of(session.step, question, wording)
     return _speech(session, (*before, *asked), listen, outcome)
 
@@ -318,28 +330,6 @@ def lines_of(step: str, question: Question, wording: int) -> tuple[Line, ...]:
     tells = question.listen.is_menu and STEPS[step].tells_person(question, wording)
     person = (Line(PERSON_LINE, wording=wording),) if tells else ()
     return (*asked, *own, *person, *others)
-
-
-def _open_to_words(session: Session, question: Question, world: World) -> Listen:
-    """Keys first; words from the second try on, or from the first for a caller who spoke before.
-
-    A step may take words from the first try, where keys alone are hard.
-    """
-    listen = question.listen
-    if session.speech_off_at == session.step:
-        return replace(listen, speech=False)
-    if listen.speech or session.misses or session.speaks:
-        expected = _hints(world.vocabulary(session.language), session.step)
-        return replace(listen, speech=True, hints=expected)
-    return listen
-
-
-@lru_cache
-def _hints(vocabulary: Vocabulary, step: str) -> tuple[str, ...]:
-    """What a recogniser may expect to hear, as it is spelt: it guesses better among fewer words."""
-    own = vocabulary.hints.get("read_back" if reads_back(step) else step, ())
-    months = vocabulary.month_names if STEPS[step].takes_date else ()
-    return (*own, *months, *vocabulary.hints.get("everywhere", ()))
 
 
 def _speech(

@@ -199,6 +199,10 @@ class Session:
     speaks: bool = False
     speech_off_at: str = ""
     unsure: bool = False
+    # Whether what is answered now came in words; and whether the place where is searched was agreed
+    # to so, which the last look then reads once more.
+    in_words: bool = False
+    place_in_words: bool = False
     # The command that was answered last at this step, without moving on.
     replied: str = ""
     # Whether a person was asked for at any time in this call.

@@ -72,11 +72,13 @@ class Line:
 class Listen:
     """Wait for keys: one key for a menu, up to `digits` for an entry (ended by # or silence).
 
-    `speech`: words are taken as well; `hints` are what a recogniser may expect to hear.
+    `speech`: words are taken as well; `hints` are what a recogniser may expect to hear. `invites`:
+    the caller speaks, so the question says that its answer may be said, too.
     """
 
     digits: int = 1
     speech: bool = False
+    invites: bool = False
     hints: tuple[str, ...] = ()
 
     @property

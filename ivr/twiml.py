@@ -219,7 +219,8 @@ def _form(  # noqa: PLR0917 (the key of the cache)
     """
     blanks = _Blanks()
     lines = [Line(key, wording=wording, language=language) for key, wording, language in shape]
-    says = _says(lines, catalogue, addresses, blanks.mark, slow=slow)
+    aloud = listen is not None and listen.invites
+    says = _says(lines, catalogue, addresses, blanks.mark, slow=slow, aloud=aloud)
     if listen is None:
         made = document(*says, *_connected(to, catalogue, addresses, slow=slow))
     else:
@@ -475,16 +476,19 @@ def _says(
     value: Callable[[int, Part], str],
     *,
     slow: bool,
+    aloud: bool = False,
 ) -> list[Say | Play]:
     """One <Say> for each run of sentences in one language, and a <Play> for each recording.
 
-    `value` gives what stands in a part of the line of this number.
+    `value` gives what stands in a part of the line of this number. `aloud`: what is said in the
+    language of the call tells a caller who speaks that the answer may be said.
     """
     said: list[tuple[Catalogue, str | None, str]] = []
     for number, line in enumerate(lines):
         said_in = load(line.language) if line.language else catalogue
         key = said_in.short(line.key) if slow else line.key
-        for take in said_in.takes(key, line.wording):
+        named = aloud and not line.language
+        for take in said_in.takes(key, line.wording, aloud=named):
             filled = (part.text + (value(number, part) if part.name else "") for part in take.parts)
             said.append((said_in, take.recording, "".join(filled)))
     runs = [(one, [text for *_, text in run]) for one, run in groupby(said, lambda one: one[:2])]

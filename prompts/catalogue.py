@@ -43,6 +43,8 @@ TOLD_FROM_KILOMETRES = 5.0
 AUDIO = "audio"
 # The table of [formats] with words that become one with the name after them.
 JOINED = "joined"
+# The table with how a question is put to a caller who speaks.
+ALOUD = "aloud"
 # The table of [say] with shorter sentences.
 SHORT = "short"
 # Days that are said with their date, by the entry of [formats] that has the word.
@@ -127,6 +129,8 @@ class Catalogue:
         self._formats: Mapping[str, str] = source["formats"]
         joined: Mapping[str, str] = source["formats"].get(JOINED, {})
         self._joined = tuple((re.compile(apart), together) for apart, together in joined.items())
+        aloud: Mapping[str, str] = source.get(ALOUD, {})
+        self._aloud = tuple((re.compile(keys), both) for keys, both in aloud.items())
         self._say = {key: tuple(_parse(w) for w in ws) for key, ws in flat(source["say"])}
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}
         # Many callers hear of the same hours; a date of birth is seldom heard twice.
@@ -198,32 +202,45 @@ class Catalogue:
         wording: int = 0,
         *,
         now: datetime | None = None,
+        aloud: bool = False,
     ) -> str:
         """A spoken sentence; "|" marks the pauses. A wording beyond the last is the last.
 
-        `now` as in `spoken`. Raises NoSuchSentence, or KeyError when a value is missing.
+        `now` as in `spoken`; `aloud`: to a caller who speaks. Raises NoSuchSentence, or KeyError
+        when a value is missing.
         """
-        return self._fill(self.parts(key, wording), values, now)
+        return self._fill(self.parts(key, wording, aloud=aloud), values, now)
 
-    def parts(self, key: str, wording: int = 0) -> tuple[Part, ...]:
+    def parts(self, key: str, wording: int = 0, *, aloud: bool = False) -> tuple[Part, ...]:
         """What `say` would fill in. Raises NoSuchSentence."""
         wordings = self._wordings(key)
-        return wordings[min(wording, len(wordings) - 1)]
+        parts = wordings[min(wording, len(wordings) - 1)]
+        return self._put_aloud(parts) if aloud else parts
+
+    def _put_aloud(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """The same, with "dites ou tapez" once: where the first rule of [aloud] fits."""
+        for keys, both in self._aloud:
+            for number, part in enumerate(parts):
+                text, changed = keys.subn(both, part.text, count=1)
+                if changed:
+                    return (*parts[:number], replace(part, text=text), *parts[number + 1 :])
+        return parts
 
     def recording(self, key: str, wording: int = 0) -> str | None:
         """The recording of a whole line, as a file below `audio/`. Raises NoSuchSentence."""
         takes = self.takes(key, wording)
         return takes[0].recording if len(takes) == 1 else None
 
-    def takes(self, key: str, wording: int = 0) -> tuple[Take, ...]:
+    def takes(self, key: str, wording: int = 0, *, aloud: bool = False) -> tuple[Take, ...]:
         """A line as an actor would read it; what stands between two takes is a pause.
 
         A line without values is one take, called KEY, KEY.1 for the second wording, and so on. One
         with values is a take for each piece between two pauses; those without a value are called
         KEY.part1, KEY.1.part2 … after their place in the line. A recording of the first take with
-        the same words serves where there is none of its own. Raises NoSuchSentence.
+        the same words serves where there is none of its own. `aloud`: to a caller who speaks; a
+        recording names the keys alone. Raises NoSuchSentence.
         """
-        takes = self._takes(key, wording)
+        takes = self._takes(key, wording, aloud=aloud)
         if not self._recordings:
             return takes
         return tuple(
@@ -237,9 +254,9 @@ class Catalogue:
             for take in takes
         )
 
-    def _takes(self, key: str, wording: int) -> tuple[Take, ...]:
+    def _takes(self, key: str, wording: int, *, aloud: bool = False) -> tuple[Take, ...]:
         number = min(wording, self.wordings(key) - 1)
-        parts = self.parts(key, number)
+        parts = self.parts(key, number, aloud=aloud)
         name = f"{key}.{number}" if number else key
         if not any(part.name for part in parts):
             return (Take(parts, name),)

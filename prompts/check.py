@@ -23,6 +23,7 @@ from babel import Locale, UnknownLocaleError
 
 from prompts import recorded
 from prompts.catalogue import (
+    ALOUD,
     AUDIO,
     AUDIO_KINDS,
     COUNTRY_LANGUAGE,
@@ -73,7 +74,7 @@ HEALTH = re.compile(
     re.IGNORECASE,
 )
 TABLES = ("language", "formats", "say", "text")
-MAY_HAVE = frozenset({*TABLES, "heard", "fewer"})
+MAY_HAVE = frozenset({*TABLES, ALOUD, "heard", "fewer"})
 LANGUAGE_ENTRIES = ("locale", "voice_language", "voice", "press", "star", "hash")
 # Percent of a voice's own rate: below this it drawls.
 SLOWEST_RATE = 80
@@ -206,6 +207,11 @@ class _Language:
         if wrong := misfit(source["language"]["voice"], source["language"]["voice_language"]):
             raise _Unreadable(f"language.voice: {wrong}")
         _shape(source)
+        for rule in source.get(ALOUD, {}):
+            try:
+                re.compile(rule)
+            except re.error as error:
+                raise _Unreadable(f"{ALOUD}: {rule!r} is no pattern: {error}") from None
         return cls(path, source, read(path))
 
     def problem(self, where: str, what: str) -> Problem:
@@ -222,6 +228,22 @@ class _Language:
         for key in sorted(self.catalogue.texts):
             yield from self._of_text(key)
         yield from self._of_recordings()
+        yield from self._of_aloud()
+
+    def _of_aloud(self) -> Iterator[Problem]:
+        """Each rule fits a sentence, and keeps the keys that it offers."""
+        for rule, both in self.source.get(ALOUD, {}).items():
+            where = f"{ALOUD}.{rule}"
+            fits = False
+            for key in self.catalogue.spoken_keys:
+                for number in range(self.catalogue.wordings(key)):
+                    keys = "".join(part.text for part in self.catalogue.parts(key, number))
+                    said, changed = re.subn(rule, both, keys, count=1)
+                    fits = fits or bool(changed)
+                    if self.options(said) != self.options(keys):
+                        yield self.problem(where, f"it changes the keys of {key}[{number}]")
+            if not fits:
+                yield self.problem(where, "it fits no sentence; take it out")
 
     def _of_rate(self) -> Iterator[Problem]:
         rate: object = self.source["language"].get("slow_rate", FULL_RATE)

@@ -1,6 +1,6 @@
 """The people of a crowd that fills the board: they ring over the minutes, and each has an end.
 
-A guest is one of the ten temperaments who may, besides, ask for a person, wait so long and no
+A guest is one of the temperaments who may, besides, ask for a person, wait so long and no
 longer, prefer to be called back, and answer the telephone when it rings.
 """
 

@@ -1,4 +1,4 @@
-"""Ten temperaments: callers who behave as people do, good and bad days included.
+"""Eleven temperaments: callers who behave as people do, good and bad days included.
 
 Each reads what it hears (`answers.py`), knows its own date of birth and address, says no to what
 was understood wrong, and does to a service what its temperament makes it do. Chance is given: the
@@ -59,6 +59,11 @@ SAID_AS = (
     ("yes", "yes"),
     ("yes", "accepts"),
 )
+# So sure of itself is a recogniser at the most, right or wrong.
+MOST_SURE = 0.95
+# Where a value is asked for anew, and how often somebody goes one step back until then.
+BACK_AT = {"dob": ("dob", "year"), "postcode": ("postcode", "town")}
+ENOUGH_BACKS, BACK_TRIES = 25, 2
 SPACED_POSTCODE = re.compile(r"\b(\d(?:[\s,]+\d){4})\b(?![\s,]*\d)")
 
 
@@ -200,14 +205,18 @@ class Person(AnswersLeg):
 
     def is_wrong(self, text: str) -> bool:
         """Return whether `text` reads back a date of birth or a postcode that is not theirs."""
+        return bool(self.misread(text))
+
+    def misread(self, text: str) -> str:
+        """Return what `text` reads back that is not theirs: the name of the field, or nothing."""
         dates = [_as_typed(match) for match in tongues.written_date().finditer(text)]
         typed = [value for value in dates if value]
         if typed and self.dob not in typed:
-            return True
+            return "dob"
         postcode = self.answers_given.get("postcode", "")
         spaced = [re.sub(r"\D", "", digits) for digits in SPACED_POSTCODE.findall(text)]
         about = "code" in text.casefold()
-        return bool(about and spaced and postcode and postcode not in spaced)
+        return "postcode" if about and spaced and postcode and postcode not in spaced else ""
 
     def _weight(self, option: Option, options: tuple[Option, ...]) -> int:
         weight = super()._weight(option, options)
@@ -416,18 +425,96 @@ class Talks(Person):
         return self.sensible(call, gather, question)
 
 
-class Television(Person):
+@dataclass
+class InNoise(Person):
+    """Somebody in a room where others are heard; the keys are the person's own.
+
+    What others said in their place they notice when it is read to them, and go back to it.
+    """
+
+    others_dob: str = ""
+    others_town: str = ""
+    others_postcode: str = ""
+    _back_to: str = ""
+    _backs: int = 0
+
+    def __post_init__(self) -> None:
+        own = self.answers_given.get("postcode", "")
+        self.others_dob = born(self.chance)
+        elsewhere = [code for code in TOWNS if TOWNS[code] != TOWNS.get(own)]
+        self.others_postcode = self.chance.choice(elsewhere)
+        self.others_town = TOWNS[self.others_postcode]
+
+    def others_say(self, what: str | None = None) -> str:
+        """Return what is heard in the room, from somebody who was asked for `what`, or not."""
+        return sayings.around(
+            self.others_dob, self.others_town, self.others_postcode, self.chance, what
+        )
+
+    def misread(self, text: str) -> str:
+        wrong = super().misread(text)
+        if sayings.OTHERS_PHONE in re.sub(r"\D", "", text):
+            return "phone"
+        named = self.others_town.casefold() in text.casefold()
+        return wrong or ("postcode" if named and self._town not in text else "")
+
+    def sensible(self, call: Call, gather: Gather, question: Question) -> Input:
+        text = call.since_input
+        # A question for a value has an example in it, and reads nothing back.
+        wrong = "" if question.field else self.misread(text)
+        if wrong and not self._can_refuse(text, question):
+            self._back_to = wrong
+        elif wrong or question.field in BACK_AT.get(self._back_to, ()) or self.tries > BACK_TRIES:
+            # What is wrong can be told here, or there is no further back from here.
+            self._back_to = ""
+        if not self._back_to:
+            return super().sensible(call, gather, question)
+        self._backs += 1
+        key = "*" if self._backs <= ENOUGH_BACKS else "0"
+        return Keys(key if gather.num_digits == 1 else f"{key}#")
+
+    @staticmethod
+    def _can_refuse(text: str, question: Question) -> bool:
+        """Return whether a choice leads to what is read; at the last look it leads to others."""
+        refusals = [one for one in question.options if tongues.about("no").search(one.label)]
+        return bool(refusals) and not tongues.about("time").search(text)
+
+
+class Television(InNoise):
     """A set that is on: where something listens it is heard first; the keys are the person's."""
 
     name = "television"
 
     def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
         if "speech" in gather.inputs:
-            noise = self.chance.choice(sayings.TELEVISION)
-            return Speech(noise, round(self.chance.uniform(0.02, 0.45), 2))
+            answers = self.chance.random() < 0.5  # noqa: PLR2004 - as if it were asked
+            noise = self.others_say() if answers else self.chance.choice(sayings.TELEVISION)
+            return Speech(noise, round(self.chance.uniform(0.02, MOST_SURE), 2))
         if self.tries == 1 and self.chance.random() < 0.5:  # noqa: PLR2004 - drowned out
             return Silence()
         return self.sensible(call, gather, question)
+
+
+class SecondVoice(InNoise):
+    """Somebody else in the room answers the machine, faster than the caller, and is not the caller.
+
+    The caller answers the rest, by voice where that is heard, else by keys.
+    """
+
+    name = "second-voice"
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        if "speech" not in gather.inputs:
+            return self.sensible(call, gather, question)
+        if self.chance.random() < 0.6:  # noqa: PLR2004 - more often than not
+            asked = self.chance.random() < 0.7  # noqa: PLR2004 - else anything
+            words = self.others_say(question.field if asked else None)
+            return Speech(words, round(self.chance.uniform(0.3, MOST_SURE), 2))
+        words = self.spoken(call, gather, question)
+        own = self.is_wrong(call.since_input) or self.chance.random() < 0.5  # noqa: PLR2004
+        if own or not words:
+            return self.sensible(call, gather, question)
+        return Speech(words, round(self.chance.uniform(0.5, MOST_SURE), 2))
 
 
 class Couple(Person):
@@ -467,6 +554,7 @@ TEMPERAMENTS: Mapping[str, type[Person]] = {
         PressesEverything,
         Talks,
         Television,
+        SecondVoice,
         Couple,
         Landline,
     )

@@ -6,7 +6,7 @@ Their sentences are in `languages/`. Chance is given: the same chance says the s
 from collections.abc import Mapping
 from random import Random
 
-from simulator.tongues import tongues
+from simulator.tongues import COUNTRY, tongues
 
 # What a set that is on says into the call; some of it sounds like an answer.
 TELEVISION = (
@@ -25,6 +25,37 @@ TELEVISION = (
     "oui",
     "and now the news",
 )
+
+# A telephone number that is said there, and how.
+OTHERS_PHONE = "0612345678"
+_PHONE = "zéro six douze trente-quatre cinquante-six soixante-dix-huit"
+# What somebody in the room, or in a film, says that answers many a question; what varies stands in
+# braces: a date of birth, a town and a postcode of their own.
+AROUND = (
+    *("oui", "oui oui", "oui c'est ça", "d'accord", "voilà", "c'est exact", "très bien", "ok"),
+    *("oui je confirme", "je confirme", "oui tout à fait c'est bien ça", "oui allez-y confirmez"),
+    *("non", "mais non", "pas du tout", "non ce n'est pas ça", "changer", "une autre"),
+    *("un", "deux", "trois", "douze", "le premier", "le deuxième", "le troisième", "quatre"),
+    *("demain", "lundi", "jeudi matin", "l'après-midi", "plutôt le matin", "un autre jour"),
+    *("pour moi", "pour ma femme", "pour nous deux", "deux personnes", "sans portable"),
+    *("{day} {month} {year}", "le {day} {month} mille {hundreds}", "né le {day} {month} {year}"),
+    *("non le {day} {month} {year}", "on est né en {year}", "{month}", "le {day}"),
+    *("{town}", "à {town}", "on habite à {town}", "{postcode}", "c'est le {postcode}"),
+    *("{town} oui", "non {postcode}", _PHONE),
+    *("prendre rendez-vous", "annuler", "annuler mon rendez-vous", "déplacer mon rendez-vous"),
+    *("répète", "plus lentement", "retour", "attends", "une minute"),
+)
+# The same, said by somebody who answers what the machine asks before the caller can.
+ANSWERS_FIRST = {
+    "dob": ("{day} {month} {year}", "il est né le {day} {month} mille {hundreds}"),
+    "year": ("{year}", "en {year}"),
+    "month": ("{month}", "en {month}"),
+    "day": ("le {day}", "{day}"),
+    "postcode": ("{postcode}", "à {town}", "on habite à {town}", "{town}"),
+    "town": ("{town}", "à {town}"),
+    "phone": (_PHONE,),
+    "": ("oui", "oui c'est ça", "d'accord", "oui je confirme", "non", "le deuxième", "deux", "un"),
+}
 
 
 def date_words(dob: str, language: str) -> dict[str, str]:
@@ -45,6 +76,16 @@ def say(what: str, words: Mapping[str, str], language: str, chance: Random) -> s
     """Return one of the sentences for `what`, with `words` in it."""
     sentence: str = chance.choice(tongues()[language]["says"][what])
     return sentence.format_map(words)
+
+
+def around(dob: str, town: str, postcode: str, chance: Random, what: str | None = None) -> str:
+    """Return what is said in the room: anything, or by somebody who was asked for `what`.
+
+    Date of birth (eight digits), town and postcode are theirs, not the caller's.
+    """
+    said = AROUND if what is None else ANSWERS_FIRST.get(what, ANSWERS_FIRST[""])
+    words = {**date_words(dob, COUNTRY), "town": town, "postcode": postcode}
+    return chance.choice(said).format_map(words)
 
 
 def in_pairs(digits: str) -> str:

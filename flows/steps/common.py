@@ -12,6 +12,8 @@ from flows.understanding.words import choice
 from flows.world import Earlier, World
 
 NO_SUCH_KEY = Miss("reason.key")
+# Words were understood, and only a key does what they ask for: see Step.only_by_key.
+BY_KEY = Miss("reason.by_key")
 
 
 def reads_back(step: str) -> bool:
@@ -94,12 +96,25 @@ class Step(ABC):
     def give_up(self, session: Session, world: World) -> Move:
         """The next easier way after `patience` failed tries."""
 
+    def reads_once_more(self, session: Session) -> tuple[Line, ...]:
+        """What is said before the question each time, since only words agreed to it."""
+        return ()
+
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        """Keys that no word stands for here, since what they do is done.
+
+        A recogniser may be sure of a word that a television said. Such a step inherits `hear`.
+        """
+        return frozenset()
+
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         """Take an answer in words; None when they mean nothing here."""
         words = world.vocabulary(session.language)
         # A step that asks in several ways may have words of its own for each of them.
         prompt = self.question(session, world).prompt
         key = choice(text, words, prompt if prompt in words.choices else self.name)
+        if key in self.only_by_key(session):
+            return BY_KEY
         move = key and self.take(session, key, world)
         # What is understood and not offered here (a fourth of three) means nothing here.
         return None if not move or move == NO_SUCH_KEY else move

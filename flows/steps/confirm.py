@@ -66,6 +66,18 @@ class Confirm(Patient):
         phone = (Line("confirm_mobile", wording=session.misses),) if _own_mobile(session) else ()
         return replace(asked, lead=_lead(session), after=phone)
 
+    def reads_once_more(self, session: Session) -> tuple[Line, ...]:
+        where = {"town": session.town, "postcode": session.postcode}
+        lines = (Line("searched_near", where),) if session.place_in_words else ()
+        is_again = session.misses or session.replied
+        if session.in_words and is_again and not session.resumed:
+            # Words cut off what was being read, and the next wordings have no birth date.
+            lines = (*lines, Line("confirm_born", {"born": session.born_on}))
+        return lines
+
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        return frozenset({"1"})
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed != "1":
             return _change(session, pressed)

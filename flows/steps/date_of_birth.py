@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question
 from flows.session import Proving, Session, Whom
-from flows.speech import Line
+from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient, Step
 from flows.steps.kept_place import not_theirs, tell_kept_place
 from flows.steps.my_appointment import prove
@@ -155,7 +155,9 @@ class DateOfBirthCheck(Patient):
     page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
-        return menu("date_of_birth_check", born=session.born_on)
+        # Words from the first try: "oui" is what people say to this before they look for a key.
+        listen = Listen(speech=True)
+        return Question("date_of_birth_check", listen, {"born": session.born_on})
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         found = dates(text, world.vocabulary(session.language), today_of(world))

@@ -56,6 +56,9 @@ class KeptPlace(Patient):
         prompt = in_words_for(offer, KEPT_PLACE)
         return menu(prompt, place=offer.said, town=offer.town, until=until, **moments(offer))
 
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        return frozenset({"1", "2"})
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
             if world.refuse_place(_kept(session)):

@@ -94,6 +94,10 @@ class MyMenu(Patient):
             prompt = "my_menu_rung"
         return replace(menu(prompt, **_facts(mine)), lead=_lead(mine))
 
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        # It takes a cancellation back.
+        return frozenset({"4"}) if _mine(session).undo else frozenset()
+
     def give_up(self, session: Session, world: World) -> Move:
         # The person whom we rang has heard it all, and nothing was changed.
         return _kept_by_whom_we_rang(session) if _is_rung_about(session) else to_person(session)
@@ -149,6 +153,9 @@ class MyCancelled(Patient):
     def question(self, session: Session, world: World) -> Question:
         mine = _mine(session)
         return _of_one_or_both("my_cancelled_undo" if mine.undo else "my_cancelled", mine)
+
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        return frozenset({"1"}) if _mine(session).undo else frozenset()
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         undo = _mine(session).undo
@@ -220,6 +227,9 @@ class MyCancelCheck(Patient):
             prompt += "_both" if len(session.doses_to_cancel) > 1 else "_second"
         return menu(prompt, **_facts(mine))
 
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        return frozenset({"1"})
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         mine = _mine(session)
         if pressed == "2":
@@ -288,6 +298,9 @@ class MyMoveCheck(Patient):
             old=old,
             **moments(offer),
         )
+
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        return frozenset({"1"})
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":

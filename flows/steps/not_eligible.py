@@ -52,6 +52,10 @@ class Group(Patient):
     def question(self, session: Session, world: World) -> Question:
         return menu("group", group=session.group_asked)
 
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        # A caller certifies it, and the last look does not read it.
+        return frozenset({"1"})
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         asked = session.group_asked
         # The newest answer counts: the caller may have come back to change it.

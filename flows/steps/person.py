@@ -160,5 +160,9 @@ class PersonNumberCheck(NumberCheck):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         return super().take(session, "1" if pressed in PERSON_KEYS else pressed, world)
 
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        # Somebody is rung or written to there, and nothing reads it again.
+        return frozenset({"1"})
+
     def agreed(self, session: Session, world: World) -> Move:
         return _promise(session, world, session.typed)

@@ -121,5 +121,9 @@ class TellNumberCheck(NumberCheck):
     page = TELEPHONE_ONLY
     typed_at = "tell_number"
 
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        # Somebody is rung or written to there, and nothing reads it again.
+        return frozenset({"1"})
+
     def agreed(self, session: Session, world: World) -> Move:
         return promise(session, world, Tell(session.tell), session.typed)

@@ -32,6 +32,7 @@ def at_town(session: Session, town: Town) -> Session:
         latitude=town.latitude,
         longitude=town.longitude,
         territory=town.territory,
+        place_in_words=session.in_words,
         offered=(),
         within=0.0,
         centre_id="",

@@ -327,7 +327,8 @@ def place(session: Session) -> Session:
         if trail[-1:] != [step]:
             trail.append(step)
     same = session.but(trail=tuple(trail[-TRAIL:]), slow=False, offered=session.offered[:1])
-    same = same.but(wants_person=False)
+    # The next answer tells by itself whether it came in words.
+    same = same.but(wants_person=False, in_words=False)
     if session.step != LONG_CALL:
         # Help is offered once, and only in a call that has lasted for long.
         same = same.but(began_at="", help_offered=False)

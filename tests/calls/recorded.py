@@ -230,7 +230,9 @@ class Play:
         for line in speech.lines:
             words = load(line.language or speech.language)
             key = words.short(line.key) if speech.slow else line.key
-            for said in words.say(key, line.values, line.wording, now=speech.now).split("|"):
+            aloud = speech.listen is not None and speech.listen.invites and not line.language
+            told = words.say(key, line.values, line.wording, now=speech.now, aloud=aloud)
+            for said in told.split("|"):
                 caller.hears_text(said.strip())
 
     # In words of a recording

@@ -217,10 +217,13 @@ def test_who_booked_otherwise_is_told_like_anybody_and_the_next_has_it(town: Hou
     assert stands(town, first).state == EntryState.TAKEN
 
 
-def test_it_is_told_and_taken_in_words(town: House):
-    freed(town, 1)
+@pytest.mark.parametrize("said", ["oui je la prends", "non merci"])
+def test_words_neither_take_nor_refuse_it_and_a_key_does(town: House, said: str):
+    one, (entry,) = freed(town, 1)
     caller = proves(town).hears_text("gardée").stays_silent()
-    caller.says("oui je la prends").hears_text("confirmé")
+    caller.says(said).hears_text("seules les touches comptent")
+    assert holder(town, one) == entry
+    caller.presses("1").hears_text("confirmé")
 
 
 def test_in_shorter_sentences(town: House):

@@ -150,7 +150,8 @@ def reached(turns: tuple[WalkTurn, ...], by: set[Heard]) -> tuple[WalkTurn, ...]
 
 def _without_words(session: Session) -> Session:
     """A place is the same one, whether it was come to by keys or by words."""
-    return place_of(session).but(speaks=False, speech_off_at="", replied="", unsure=False)
+    heard_nothing = {"speaks": False, "speech_off_at": "", "replied": "", "unsure": False}
+    return place_of(session).but(place_in_words=False, **heard_nothing)
 
 
 def sentences(marked: str) -> list[str]:

@@ -452,9 +452,10 @@ LONG_ANSWERS = {
         "je crois bien que je vais prendre le deuxième s'il vous plaît madame",
         "confirm",
     ),
+    # A yes is understood here, too, and a key is asked for: docs/decisions/0043.
     "confirm": (
-        "oui oui je confirme ce rendez-vous c'est parfait je vous remercie bien",
-        "ready",
+        "non non madame ce n'est pas ça du tout je vous remercie beaucoup",
+        "offers",
     ),
 }
 
