@@ -32,6 +32,9 @@ NOON = 12
 AUDIO = "audio"
 # The table of [formats] with words that become one with the name after them.
 JOINED = "joined"
+# The tables of [formats] with the word for each person, and with "born" as it is said of them.
+PERSON = "person"
+BORN = "born"
 # The table of [say] with shorter sentences.
 SHORT = "short"
 # What the provider plays.
@@ -84,6 +87,9 @@ class Catalogue:
         # What callers say in this language: flows.understanding makes use of it.
         self.heard: Mapping[str, Any] = source.get("heard", {})
         self._formats: Mapping[str, str] = source["formats"]
+        self._people: Mapping[str, Mapping[str, str]] = {
+            table: source["formats"].get(table, {}) for table in (PERSON, BORN)
+        }
         joined: Mapping[str, str] = source["formats"].get(JOINED, {})
         self._joined = tuple((re.compile(apart), together) for apart, together in joined.items())
         self._say = {key: tuple(_parse(w) for w in ws) for key, ws in flat(source["say"])}
@@ -108,6 +114,8 @@ class Catalogue:
             "weeks": lambda days: self._weeks(days, unit),
             "at": lambda town: self._with_name("at", town),
             "near": lambda town: self._with_name("near", town),
+            PERSON: self._people[PERSON].__getitem__,
+            BORN: self._people[BORN].__getitem__,
         }
 
     @property

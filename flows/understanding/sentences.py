@@ -482,6 +482,10 @@ class _Sentence(Generic[P]):
         after = self._part_at[end] if end < len(self.words) else None
         if after is not None and after.start == end and after.is_(_Cue.COUNTED, _Cue.STREET):
             return True
+        head = self._head_before(start)
+        if head is not None and head.is_(_Cue.CODE):
+            # A postcode that there is not.
+            return True
         if self._is_in_street(start) or phones(text, self._vocabulary):
             return True
         row = spoken.items_of(text, self._vocabulary)
