@@ -49,7 +49,7 @@ def keep(session: Session, said: SaidAtOnce) -> Session:
 
 def forget(session: Session) -> Session:
     """The session without anything of a sentence."""
-    return session.with_note(SENTENCE_CHECK, "") if session.note(SENTENCE_CHECK) else session
+    return session.but(notes=tuple(one for one in session.notes if one[0] != SENTENCE_CHECK))
 
 
 def place_agreed(session: Session) -> Session:
@@ -60,7 +60,8 @@ def place_agreed(session: Session) -> Session:
 def take_agreed_place(session: Session) -> Session | None:
     """The session in which to search, where the place was agreed to with the sentence; once."""
     agreed = session.postcode and session.note(_POSTCODE) == _AGREED
-    return session.with_note(_POSTCODE, "") if agreed else None
+    left = tuple(note for note in session.notes if note[0] != _POSTCODE)
+    return session.but(notes=left) if agreed else None
 
 
 def said_in(session: Session, text: str, world: World) -> Request[Town]:

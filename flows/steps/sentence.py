@@ -79,7 +79,7 @@ class SentenceCheck(_OfSentence):
     name = SENTENCE_CHECK
     part = Part.BIRTH
     page = TELEPHONE_ONLY
-    after = "for_whom"
+    after = "couple_choice"
 
     def question(self, session: Session, world: World) -> Question:
         said = _said(session)

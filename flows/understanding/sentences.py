@@ -248,7 +248,14 @@ class _Sentence(Generic[P]):
             end = at + len(piece.words)
             parts.append(_part(piece, at, end))
             at = end
-        return [self._settled(part) for part in parts]
+        return [self._settled(self._spelt(part)) for part in parts]
+
+    def _spelt(self, part: _Part) -> _Part:
+        """With "né" and "ne", which are one word without accents, told apart by the accent."""
+        if not part.is_(_Cue.BORN) or not part.is_(_Cue.NOT):
+            return part
+        wrong = _Cue.BORN if self._slice(part.start, part.end).isascii() else _Cue.NOT
+        return _Part(part.start, part.end, part.tags - {wrong}, part.person)
 
     def _settled(self, part: _Part) -> _Part:
         """With "je suis" made into what it announces: a birth ("de 42"), a town ("à Gap"), or neither."""
