@@ -42,6 +42,8 @@ class Town:
     longitude: float
     # The name of its département, which tells towns of one name apart.
     departement: str = ""
+    # 0 where not known, or where it is the town of a postcode and was not named.
+    inhabitants: int = 0
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ OTHER: Final = "other"
 _AT_HOME: Final = frozenset({"", SELF, TWO, "husband", "wife", "partner", "son", "daughter"})
 # "ma maman" is a wish for a person only in so many words: "parler à quelqu'un".
 _FEWEST_WORDS_OF_A_WISH: Final = 3
+# Below this (INSEE's bound of an urban unit) a name alone is not certain: a recogniser, and people who use
+# a short name (Évry, Vire), hit villages that are called so to the letter. Their postcode is asked.
+_VILLAGE: Final = 2000  # inhabitants
 # Unknown words between "né" and the date: "née à Oran en Algérie le".
 _MOST_BETWEEN: Final = 6
 _WORD = re.compile(r"[0-9]+|[^\W\d_]+")
@@ -62,6 +65,10 @@ class NamedPlace(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def inhabitants(self) -> int:
+        """0 where not known."""
 
 
 P = TypeVar("P", bound=NamedPlace, covariant=True)
@@ -678,7 +685,7 @@ class _Sentence(Generic[P]):
         several = any(len(home.places) > 1 for home in homes)
         if several or len({(one.name, one.postcode) for one in named}) != 1:
             return None, ""
-        return named[0], ""
+        return (None if 0 < named[0].inhabitants < _VILLAGE else named[0]), ""
 
     def _of_code(self, code: str, homes: Sequence[_Home[P]]) -> tuple[P | None, str]:
         """The town of a postcode: the one that is named with it, where it has that code."""

@@ -32,6 +32,7 @@ class Place:
     postcode: str
     name: str
     departement: str
+    inhabitants: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class Official:
 
     def towns(self, text: str) -> tuple[Place, ...]:
         found = named_towns(text, vocabulary(self.language), table())
-        return tuple(Place(one.postcode, one.name, one.departement) for one in found)
+        return tuple(
+            Place(one.postcode, one.name, one.departement, one.inhabitants) for one in found
+        )
 
 
 def said(text: str, language: str = "fr", today: date = TODAY) -> Request[Place]:
@@ -196,6 +199,12 @@ def test_a_date_that_may_be_wrong_is_not_taken(text: str):
 )
 def test_a_place_that_may_be_wrong_is_not_taken(text: str):
     assert place(text) == ""
+
+
+def test_a_village_by_its_name_alone_is_asked_for_its_postcode():
+    """Évry in the Yonne has 400 inhabitants; who says Évry means another town."""
+    assert place("j'habite à Évry") == ""
+    assert place("j'habite à Évry 89140") == "89140"
 
 
 def test_a_town_and_its_own_postcode_are_one_place():
