@@ -136,7 +136,9 @@ class SentenceWhich(_OfSentence):
 
 
 def _parts(said: SaidAtOnce) -> tuple[str, ...]:
-    return (_PERSON, *([_BORN] if said.born else []), *([_PLACE] if said.place else []))
+    """What may be wrong; of a person alone, the birth date is asked next."""
+    born = [_BORN] if said.born or not said.place else []
+    return (_PERSON, *born, *([_PLACE] if said.place else []))
 
 
 def _without_place(session: Session) -> Go:

@@ -147,7 +147,11 @@ class _Cue(StrEnum):
 
 _BIRTH: Final = (_Cue.BORN_SELF, _Cue.BORN_OTHER, _Cue.BORN)
 _HOME: Final = (_Cue.LIVES_SELF, _Cue.LIVES_OTHER, _Cue.LIVES_WE, _Cue.LIVES)
-_IS: Final = {_Cue.IS_SELF: _Cue.LIVES_SELF, _Cue.IS_OTHER: _Cue.LIVES_OTHER, _Cue.IS_WE: _Cue.LIVES_WE}
+_IS: Final = {
+    _Cue.IS_SELF: _Cue.LIVES_SELF,
+    _Cue.IS_OTHER: _Cue.LIVES_OTHER,
+    _Cue.IS_WE: _Cue.LIVES_WE,
+}
 _IS_BORN: Final = {_Cue.IS_SELF: _Cue.BORN_SELF, _Cue.IS_OTHER: _Cue.BORN_OTHER}
 # These begin a new part of the sentence.
 _HEADS: Final = (
@@ -378,7 +382,9 @@ class _Sentence(Generic[P]):
                 return True
             if other.is_(_Cue.IS_OTHER) or other.tags == {_Cue.FILLER}:
                 continue
-            return bool(other.tags & {_Cue.ENDS_PLACE}) and not other.person and self._wants_on(other)
+            return (
+                bool(other.tags & {_Cue.ENDS_PLACE}) and not other.person and self._wants_on(other)
+            )
         return False
 
     def _wants_on(self, part: _Part) -> bool:
@@ -473,7 +479,9 @@ class _Sentence(Generic[P]):
         return dates(text, self._vocabulary, self._today, adult=0)
 
     def _codes(self, text: str) -> tuple[str, ...]:
-        return postcodes(text, self._vocabulary, lambda code: self._gazetteer.town(code) is not None)
+        return postcodes(
+            text, self._vocabulary, lambda code: self._gazetteer.town(code) is not None
+        )
 
     def _in_two(self, start: int, end: int) -> list[_Island]:
         """A date and a postcode with nothing between, where there is only one way to part them."""
@@ -527,7 +535,9 @@ class _Sentence(Generic[P]):
     def _born(self, islands: Sequence[_Island], explained: set[int], who: str) -> date | None:
         told: list[tuple[_Island, date]] = []
         for island in islands:
-            if self._is_in_street(island.start) and self._is_explained(island.start, island.end, ""):
+            if self._is_in_street(island.start) and self._is_explained(
+                island.start, island.end, ""
+            ):
                 continue
             if island.denied:
                 return None
@@ -709,15 +719,15 @@ class _Sentence(Generic[P]):
         return who == TWO or self._is_of(who, home.cue)
 
 
-def _island(start: int, end: int, found: Sequence[date] | Sequence[str], *, is_date: bool) -> _Island:
+def _island(
+    start: int, end: int, found: Sequence[date] | Sequence[str], *, is_date: bool
+) -> _Island:
     if is_date:
         return _Island(start, end, dates=tuple(one for one in found if isinstance(one, date)))
     return _Island(start, end, codes=tuple(one for one in found if isinstance(one, str)))
 
 
-def _without(
-    start: int, end: int, islands: Sequence[_Island]
-) -> Iterator[tuple[int, int]]:
+def _without(start: int, end: int, islands: Sequence[_Island]) -> Iterator[tuple[int, int]]:
     """The stretches of words between islands."""
     at = start
     for island in islands:
@@ -746,9 +756,7 @@ def _lexicon(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[Piece]]:
     welcome = vocabulary.choices.get("welcome", {})
     nothing: Phrases = frozenset()
     wishes = frozenset(
-        phrase
-        for phrase in vocabulary.commands["person"]
-        if len(phrase) >= _FEWEST_WORDS_OF_A_WISH
+        phrase for phrase in vocabulary.commands["person"] if len(phrase) >= _FEWEST_WORDS_OF_A_WISH
     )
     hesitations = frozenset((word,) for word in vocabulary.hesitations)
     return Lexicon(

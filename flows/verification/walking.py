@@ -346,9 +346,11 @@ def place(session: Session) -> Session:
     if session.born:
         # Of a date of birth it only matters whether it is one for this campaign.
         same = same.but(born=OLD_ENOUGH if session.born < "1951" else TOO_YOUNG)
-    if session.step not in {"postcode_check", "town_check", *_SENTENCE}:
+    if session.step not in {"postcode_check", "town_check", *_SENTENCE} and (
+        session.resume not in _SENTENCE
+    ):
         same = same.but(candidate=())
-    if session.step not in _SENTENCE and said_at_once(session):
+    if not {session.step, session.resume} & _SENTENCE and said_at_once(session):
         same = forget(same)
         same = same.but(trail=tuple(step for step in same.trail if step not in _SENTENCE))
     if session.postcode:

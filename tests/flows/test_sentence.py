@@ -59,7 +59,9 @@ def test_of_two_people_the_date_is_asked_for_it_may_be_the_others():
     assert talk.presses("12031942", "1").step == "offers"
 
 
-@pytest.mark.parametrize(("sentence", "asked"), [(NO_PLACE, "postcode"), (NO_DATE, "date_of_birth")])
+@pytest.mark.parametrize(
+    ("sentence", "asked"), [(NO_PLACE, "postcode"), (NO_DATE, "date_of_birth")]
+)
 def test_only_what_lacks_is_asked(sentence: str, asked: str):
     talk = Talk().says(sentence).presses("1")
     assert talk.step == asked
@@ -154,7 +156,9 @@ def test_a_place_of_three_departements_is_asked_as_in_any_call():
 
 
 def test_a_person_is_passed_from_a_long_sentence():
-    talk = Talk().says("je voudrais parler à quelqu'un c'est pour mon mari il est né le 12 mars 1942")
+    talk = Talk().says(
+        "je voudrais parler à quelqu'un c'est pour mon mari il est né le 12 mars 1942"
+    )
     assert talk.step == "person"
 
 
@@ -186,9 +190,15 @@ def test_my_appointment_in_a_sentence_goes_where_it_always_went():
 
 
 def test_in_english_and_in_spanish():
-    english = Talk().presses("3").says(
-        "I'd like an appointment for my husband he was born on 12 March 1942 postcode 75011"
+    english = (
+        Talk()
+        .presses("3")
+        .says("I'd like an appointment for my husband he was born on 12 March 1942 postcode 75011")
     )
     assert read_back(english)["whom"] == "husband"
-    spanish = Talk(FakeWorld(spoken_here=("fr", "en", "es"))).presses("5").says("una cita para mi mujer nació el 12 de marzo de 1942")
+    spanish = (
+        Talk(FakeWorld(spoken_here=("fr", "en", "es")))
+        .presses("5")
+        .says("una cita para mi mujer nació el 12 de marzo de 1942")
+    )
     assert read_back(spanish)["whom"] == "wife"

@@ -238,10 +238,16 @@ def test_every_language_names_each_person_and_says_born_of_each():
             assert catalogue.say("sentence_born", {"whom": who, "born": TODAY}), (language, who)
 
 
-@given(st.text(max_size=120) | st.lists(st.sampled_from(
-    "bonjour né née le douze mars quarante deux 42 35500 habite à Vitré Rennes pour mon mari moi "
-    "et non pardon je suis de la rue un rendez vous il elle ma mère code postal mille".split()
-), max_size=30).map(" ".join))
+@given(
+    st.text(max_size=120)
+    | st.lists(
+        st.sampled_from(
+            "bonjour né née le douze mars quarante deux 42 35500 habite à Vitré Rennes pour mon mari moi "
+            "et non pardon je suis de la rue un rendez vous il elle ma mère code postal mille".split()
+        ),
+        max_size=30,
+    ).map(" ".join)
+)
 @derandomized
 @example("")
 @example("👵🏻" * 40)
