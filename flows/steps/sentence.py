@@ -41,7 +41,7 @@ def _said(session: Session) -> SaidAtOnce:
 
 
 def _corrected(session: Session, text: str, world: World) -> Go | None:
-    """Read back again what was said in the place of something: "non, le treize mars", "à Rennes"."""
+    """Read back again, with what was said in the place of something: "non, le treize mars"."""
     said, words = _said(session), world.vocabulary(session.language)
     request = said_in(session, text, world)
     changed, now = taken_over(session, said, request, world)

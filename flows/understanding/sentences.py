@@ -39,8 +39,8 @@ OTHER: Final = "other"
 _AT_HOME: Final = frozenset({"", SELF, TWO, "husband", "wife", "partner", "son", "daughter"})
 # "ma maman" is a wish for a person only in so many words: "parler à quelqu'un".
 _FEWEST_WORDS_OF_A_WISH: Final = 3
-# Below this (INSEE's bound of an urban unit) a name alone is not certain: a recogniser, and people who use
-# a short name (Évry, Vire), hit villages that are called so to the letter. Their postcode is asked.
+# Below this (INSEE's bound of an urban unit) a name alone is not certain: a recogniser, and people
+# who use a short name (Évry, Vire), hit villages that are called so. Their postcode is asked.
 _VILLAGE: Final = 2000  # inhabitants
 # Unknown words between "né" and the date: "née à Oran en Algérie le".
 _MOST_BETWEEN: Final = 6
@@ -71,19 +71,19 @@ class NamedPlace(Protocol):
         """0 where not known."""
 
 
-P = TypeVar("P", bound=NamedPlace, covariant=True)
+P_co = TypeVar("P_co", bound=NamedPlace, covariant=True)
 
 
-class Gazetteer(Protocol[P]):
+class Gazetteer(Protocol[P_co]):
     """What knows towns; `flows.world.World` does."""
 
-    def town(self, postcode: str) -> P | None: ...
+    def town(self, postcode: str) -> P_co | None: ...
 
-    def towns(self, text: str) -> tuple[P, ...]: ...
+    def towns(self, text: str) -> tuple[P_co, ...]: ...
 
 
 @dataclass(frozen=True)
-class Request(Generic[P]):
+class Request(Generic[P_co]):
     """What one sentence says for certain; what it does not is empty.
 
     `who` is SELF, TWO, or one of `vocabulary.PEOPLE`. `place` is the town that was named, or the
@@ -93,7 +93,7 @@ class Request(Generic[P]):
     intent: SentenceIntent | None = None
     who: str = ""
     born: date | None = None
-    place: P | None = None
+    place: P_co | None = None
     postcode: str = ""
 
     @property
@@ -103,8 +103,8 @@ class Request(Generic[P]):
 
 
 def request_of(
-    text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P]
-) -> Request[P]:
+    text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P_co]
+) -> Request[P_co]:
     """What a caller asks for in one sentence; raises nothing, whatever the text is."""
     if len(text) > spoken.MOST_LETTERS:
         return Request()
@@ -195,18 +195,18 @@ class _Island:
 
 
 @dataclass(frozen=True)
-class _Home(Generic[P]):
+class _Home(Generic[P_co]):
     """A town that was said, and by which words; `places` are all that it may be."""
 
     cue: _Part | None
-    places: tuple[P, ...]
+    places: tuple[P_co, ...]
     # False where other words stand between it and what it would belong to.
     sure: bool = True
 
 
-class _Sentence(Generic[P]):
+class _Sentence(Generic[P_co]):
     def __init__(
-        self, text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P]
+        self, text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P_co]
     ) -> None:
         self._vocabulary = vocabulary
         self._today = today
@@ -219,7 +219,7 @@ class _Sentence(Generic[P]):
         # For each word, the phrase that it is in.
         self._part_at = [part for part in self._parts for _ in range(part.start, part.end)]
 
-    def request(self) -> Request[P]:
+    def request(self) -> Request[P_co]:
         frame = any(
             part.is_(*_BIRTH, *_HOME, _Cue.BOOK, _Cue.MINE, _Cue.CODE, _Cue.WANTS_SELF, _Cue.TWO)
             or (part.is_(_Cue.FOR) and self._person_after(part))
@@ -269,7 +269,7 @@ class _Sentence(Generic[P]):
         return _Part(part.start, part.end, part.tags - {wrong}, part.person)
 
     def _settled(self, part: _Part) -> _Part:
-        """With "je suis" made into what it announces: a birth ("de 42"), a town ("à Gap"), or neither."""
+        """With "je suis" made into what it announces: a birth ("de 42"), a town ("à Gap")."""
         for cue in _IS:
             if not part.is_(cue):
                 continue
@@ -344,27 +344,31 @@ class _Sentence(Generic[P]):
         return named.pop() if len(named) == 1 else OTHER
 
     def _who(self) -> tuple[str, bool]:
-        """Who comes, and whether two may; empty where the sentence does not say it, or says more."""
+        """Who comes, and whether two may; empty where the sentence does not say it."""
         if self._has(_Cue.TWO):
             return TWO, True
-        said: list[str] = []
-        for part in self._parts:
-            if part.is_(_Cue.FOR) and (person := self._person_after(part)):
-                before = self._before(part)
-                denied = before is not None and before.is_(_Cue.NOT)
-                if not denied:
-                    said.append(person)
-            elif part.is_(_Cue.PRONOUN) and not part.is_(_Cue.SELF):
-                before = self._before(part)
-                if before is not None and before.is_(_Cue.BOOK):
-                    said.append(self._meant_by_pronoun())
-        if self._has(_Cue.WANTS_SELF):
-            said.append(SELF)
-        named = set(said)
+        named = set(self._named())
         if len(named) > 1:
             return "", SELF in named
-        if named:
-            return named.pop(), False
+        return (named.pop(), False) if named else self._who_by_birth()
+
+    def _named(self) -> Iterator[str]:
+        """For whom it is, each time that it is said."""
+        for part in self._parts:
+            before = self._before(part)
+            if part.is_(_Cue.FOR):
+                person = self._person_after(part)
+                if person and (before is None or not before.is_(_Cue.NOT)):
+                    yield person
+                continue
+            booked = before is not None and before.is_(_Cue.BOOK)
+            if booked and part.is_(_Cue.PRONOUN) and not part.is_(_Cue.SELF):
+                yield self._meant_by_pronoun()
+        if self._has(_Cue.WANTS_SELF):
+            yield SELF
+
+    def _who_by_birth(self) -> tuple[str, bool]:
+        """Who comes, by whose birth is told and who wishes something."""
         wanting = {part.person for part in self._parts if part.person and self._wants(part)}
         subjects = self._subjects()
         if subjects == {SELF}:
@@ -376,7 +380,7 @@ class _Sentence(Generic[P]):
         return "", len(wanting) > 1
 
     def _wants(self, part: _Part) -> bool:
-        """Whether what follows says that this person comes: "ma mère est née", "mon mari voudrait"."""
+        """Whether what follows says that this person comes: "ma mère est née"."""
         for other in self._parts[self._parts.index(part) + 1 :]:
             if other.is_(*_BIRTH, _Cue.WANT, _Cue.LIVES_OTHER):
                 return True
@@ -532,7 +536,7 @@ class _Sentence(Generic[P]):
 
     # ------------------------------------------------ the birth date
 
-    def _born(self, islands: Sequence[_Island], explained: set[int], who: str) -> date | None:
+    def _born(self, islands: Sequence[_Island], explained: set[int], who: str) -> date | None:  # noqa: PLR0911
         told: list[tuple[_Island, date]] = []
         for island in islands:
             if self._is_in_street(island.start) and self._is_explained(
@@ -591,9 +595,9 @@ class _Sentence(Generic[P]):
 
     # ------------------------------------------------ the town
 
-    def _homes(self, islands: Sequence[_Island]) -> tuple[list[_Home[P]], set[int]]:
+    def _homes(self, islands: Sequence[_Island]) -> tuple[list[_Home[P_co]], set[int]]:
         """The towns that are told of as homes, and the numbers that belong to their names."""
-        homes: list[_Home[P]] = []
+        homes: list[_Home[P_co]] = []
         explained: set[int] = set()
         taken: set[int] = set()
         for number, part in enumerate(self._parts):
@@ -641,7 +645,7 @@ class _Sentence(Generic[P]):
 
     def _towns(
         self, start: int, end: int, islands: Sequence[_Island], *, exact: bool
-    ) -> tuple[P, ...]:
+    ) -> tuple[P_co, ...]:
         """The towns that these words name, by a postcode beside them, too."""
         codes = [one for one in islands if start <= one.start < end and self._is_code(one)]
         taken_back = [
@@ -663,7 +667,7 @@ class _Sentence(Generic[P]):
             return tuple(one for one in places if _names(text, one.name, self._vocabulary))
         return places
 
-    def _bare(self, island: _Island, islands: Sequence[_Island]) -> tuple[P, ...]:
+    def _bare(self, island: _Island, islands: Sequence[_Island]) -> tuple[P_co, ...]:
         """A town that stands by itself behind a date or a postcode."""
         at = next(
             (number for number, part in enumerate(self._parts) if part.start >= island.end), None
@@ -680,8 +684,8 @@ class _Sentence(Generic[P]):
         return tuple(one for one in places if _names(text, one.name, self._vocabulary))
 
     def _place(
-        self, homes: Sequence[_Home[P]], islands: Sequence[_Island], who: str
-    ) -> tuple[P | None, str]:
+        self, homes: Sequence[_Home[P_co]], islands: Sequence[_Island], who: str
+    ) -> tuple[P_co | None, str]:
         codes = [island for island in islands if self._is_code(island)]
         said = {island.codes for island in codes}
         if len(said) > 1 or any(len(one) > 1 for one in said) or any(i.denied for i in codes):
@@ -697,7 +701,7 @@ class _Sentence(Generic[P]):
             return None, ""
         return (None if 0 < named[0].inhabitants < _VILLAGE else named[0]), ""
 
-    def _of_code(self, code: str, homes: Sequence[_Home[P]]) -> tuple[P | None, str]:
+    def _of_code(self, code: str, homes: Sequence[_Home[P_co]]) -> tuple[P_co | None, str]:
         """The town of a postcode: the one that is named with it, where it has that code."""
         names = {one.name for home in homes for one in home.places}
         if not names:
@@ -712,7 +716,7 @@ class _Sentence(Generic[P]):
             return None, ""
         return agreeing[0], code
 
-    def _is_theirs(self, home: _Home[P], who: str) -> bool:
+    def _is_theirs(self, home: _Home[P_co], who: str) -> bool:
         """Whether it is the home of the person who comes."""
         if home.cue is not None and home.cue.is_(_Cue.LIVES_SELF):
             return who in _AT_HOME

@@ -1,4 +1,4 @@
-"""A caller who says it all in one sentence: read back once as a whole, and only the rest is asked."""
+"""A caller who says it all in one sentence: read back once, and only the rest is asked."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def place(text: str, language: str = "fr") -> str:
 
 
 def is_kept_apart(text: str) -> bool:
-    """By the sentence itself, so that no order and no later sentence moves one to the other half."""
+    """By the sentence itself, so that no order and no later one moves it to the other half."""
     return hashlib.sha256(text.encode()).digest()[0] % 2 == 1
 
 
@@ -97,7 +97,7 @@ def measured(some: list[dict[str, str]]) -> tuple[float, list[str]]:
 
 
 @pytest.mark.parametrize("kept_apart", [False, True], ids=["developed on", "kept apart"])
-def test_sentences_that_say_it_all(kept_apart: bool):
+def test_sentences_that_say_it_all(*, kept_apart: bool):
     share, wrong = measured(rows(kept_apart=kept_apart))
     assert wrong == []
     assert share >= ENOUGH
@@ -242,8 +242,44 @@ def test_every_language_names_each_person_and_says_born_of_each():
     st.text(max_size=120)
     | st.lists(
         st.sampled_from(
-            "bonjour né née le douze mars quarante deux 42 35500 habite à Vitré Rennes pour mon mari moi "
-            "et non pardon je suis de la rue un rendez vous il elle ma mère code postal mille".split()
+            [
+                "bonjour",
+                "né",
+                "née",
+                "le",
+                "douze",
+                "mars",
+                "quarante",
+                "deux",
+                "42",
+                "35500",
+                "habite",
+                "à",
+                "Vitré",
+                "Rennes",
+                "pour",
+                "mon",
+                "mari",
+                "moi",
+                "et",
+                "non",
+                "pardon",
+                "je",
+                "suis",
+                "de",
+                "la",
+                "rue",
+                "un",
+                "rendez",
+                "vous",
+                "il",
+                "elle",
+                "ma",
+                "mère",
+                "code",
+                "postal",
+                "mille",
+            ]
         ),
         max_size=30,
     ).map(" ".join)
