@@ -17,8 +17,9 @@ from flows.understanding import COUNTRY_ZONE
 from flows.understanding.dates import dates
 from flows.understanding.digits import digit_readings, phones
 from flows.understanding.postcodes import postcodes
+from flows.understanding.sentences import request_of
 from flows.understanding.town_names import towns
-from flows.understanding.town_table import TownTable
+from flows.understanding.town_table import TownName, TownTable
 from flows.understanding.vocabulary import IncompleteVocabulary, Vocabulary
 from flows.understanding.words import command, yes_no
 from jobs import feeds
@@ -42,6 +43,7 @@ def make(clock: Clock) -> click.Command:
         "phone": phones,
         "digits": digit_readings,
         "command": _command,
+        "sentence": lambda text, words: _sentence(text, words, today()),
     }
 
     @click.command(epilog="Example: echo 'né le douze mars quarante-deux' | flask understand date")
@@ -68,6 +70,7 @@ def make(clock: Clock) -> click.Command:
         phone     an ordinary number of France or overseas, as E.164: +33612345678
         digits    the digits that were said: 0452173890
         command   person, again, slower, back, wait, cancel or emergency
+        sentence  what a whole request says for certain: who, birth date, place
 
         Postcodes and towns are those of data/, so that no database is needed.
         """
@@ -101,6 +104,33 @@ def _command(text: str, words: Vocabulary) -> tuple[str, ...]:
     return () if said is None else (str(said),)
 
 
+def _sentence(text: str, words: Vocabulary, today: date) -> tuple[str, ...]:
+    """`who=husband born=1942-03-12 place=Vitré`; what is not certain is left out."""
+    request = request_of(text, words, today, _Spoken(words))
+    told = {
+        "intent": request.intent,
+        "who": request.who,
+        "born": request.born,
+        "postcode": request.postcode,
+        "place": request.place and _official().named(request.place),
+    }
+    parts = " ".join(f"{name}={value}" for name, value in told.items() if value)
+    return (parts,) if parts else ()
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """The official towns, as they are named in one language."""
+
+    words: Vocabulary
+
+    def towns(self, text: str) -> tuple[TownName, ...]:
+        return towns(text, self.words, _official().towns)
+
+    def town(self, postcode: str) -> TownName | None:
+        return _official().main_town(postcode)
+
+
 @dataclass(frozen=True)
 class _Official:
     """The official tables of data/; `shared` are the names of several towns."""
@@ -111,10 +141,18 @@ class _Official:
 
     def understood(self, text: str, words: Vocabulary) -> tuple[str, ...]:
         """The towns that are meant, each name with its département where that is needed."""
-        return tuple(
-            f"{town.name} ({town.departement})" if town.name in self.shared else town.name
-            for town in towns(text, words, self.towns)
-        )
+        return tuple(map(self.named, towns(text, words, self.towns)))
+
+    def named(self, town: TownName) -> str:
+        return f"{town.name} ({town.departement})" if town.name in self.shared else town.name
+
+    def main_town(self, postcode: str) -> TownName | None:
+        """The largest town of a postcode."""
+        if postcode not in self.postcodes:
+            return None
+        table = self.towns
+        there = (at for at in range(len(table)) if postcode in table.postcodes(at))
+        return max(map(table.town, there), key=lambda town: town.inhabitants, default=None)
 
 
 @lru_cache

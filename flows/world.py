@@ -44,6 +44,8 @@ class Town:
     departement: str = ""
     # Whether its code means one place: a code whose towns lie in two départements does not.
     is_sure: bool = True
+    # 0 where not known, or where it is the town of a postcode and was not named.
+    inhabitants: int = 0
 
 
 @dataclass(frozen=True)

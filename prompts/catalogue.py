@@ -45,6 +45,9 @@ AUDIO = "audio"
 JOINED = "joined"
 # The table with how a question is put to a caller who speaks.
 ALOUD = "aloud"
+# The tables of [formats] with the word for each person, and with "born" as it is said of them.
+PERSON = "person"
+BORN = "born"
 # The table of [say] with shorter sentences.
 SHORT = "short"
 # Days that are said with their date, by the entry of [formats] that has the word.
@@ -127,6 +130,9 @@ class Catalogue:
         # What callers say in this language: flows.understanding makes use of it.
         self.heard: Mapping[str, Any] = source.get("heard", {})
         self._formats: Mapping[str, str] = source["formats"]
+        self._people: Mapping[str, Mapping[str, str]] = {
+            table: source["formats"].get(table, {}) for table in (PERSON, BORN)
+        }
         joined: Mapping[str, str] = source["formats"].get(JOINED, {})
         self._joined = tuple((re.compile(apart), together) for apart, together in joined.items())
         aloud: Mapping[str, str] = source.get(ALOUD, {})
@@ -156,6 +162,8 @@ class Catalogue:
             "weeks": lambda days: self._weeks(days, unit),
             "at": lambda town: self._with_name("at", town),
             "near": lambda town: self._with_name("near", town),
+            PERSON: self._people[PERSON].__getitem__,
+            BORN: self._people[BORN].__getitem__,
         }
         marked_day_hour = lru_cache(4096)(self._marked_day_hour)
         self._near_marked_day_hour = marked_day_hour

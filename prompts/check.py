@@ -122,6 +122,8 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "at": "La Ferté-sous-Jouarre",
     "there": "La Ferté-sous-Jouarre",
     "near": "La Ferté-sous-Jouarre",
+    "person": "father_in_law",
+    "born": "self",
 }
 # Of what is written in one part of a text, the usual and not the longest.
 COMMON_ADDRESS = "12 rue de la Paix, 75011 Paris 11e"

@@ -54,6 +54,18 @@ def today_of(world: World) -> date:
     return world.now().astimezone(COUNTRY_ZONE).date()
 
 
+def born_agreed(session: Session, world: World) -> Move:
+    """On with a date of birth that was read back and agreed to."""
+    if session.is_offered and session.proving not in {Proving.REFERENCE, Proving.CODE}:
+        told = tell_kept_place(session, world)
+        if told is not None:
+            return told
+        if session.rung_for:
+            # The person who picked up may be a stranger, and nothing else was asked of them.
+            return not_theirs(session)
+    return prove(session, world) if session.proving else after_birth_date(session, world)
+
+
 class DateOfBirth(Step):
     name = "date_of_birth"
     part = Part.BIRTH
@@ -169,13 +181,4 @@ class DateOfBirthCheck(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
             return Go(session, "date_of_birth", remember=False)
-        if pressed != "1":
-            return NO_SUCH_KEY
-        if session.is_offered and session.proving not in {Proving.REFERENCE, Proving.CODE}:
-            told = tell_kept_place(session, world)
-            if told is not None:
-                return told
-            if session.rung_for:
-                # The person who picked up may be a stranger, and nothing else was asked of them.
-                return not_theirs(session)
-        return prove(session, world) if session.proving else after_birth_date(session, world)
+        return born_agreed(session, world) if pressed == "1" else NO_SUCH_KEY

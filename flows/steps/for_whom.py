@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from flows.questions import Go, Move, Part, Question, menu
 from flows.session import Session, Whom
-from flows.speech import Line
+from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import first_day, reach_or_confirm, search_nearest
+from flows.steps.said import go_on_with_sentence, with_person
 from flows.world import World
 
 
@@ -20,11 +21,16 @@ class ForWhom(Patient):
     page = "pour-qui"
     after = "resume_code"
 
+    def question(self, session: Session, world: World) -> Question:
+        # Words from the first try on: who is asked this may say it all.
+        return Question(self.name, Listen(speech=True))
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         whom = {"1": Whom.SELF, "2": Whom.OTHER, "3": Whom.TWO}.get(pressed)
-        if whom is None:
-            return NO_SUCH_KEY
-        return Go(session.but(whom=str(whom)), "date_of_birth")
+        return with_person(session, whom) if whom is not None else NO_SUCH_KEY
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        return go_on_with_sentence(session, text, world) or super().hear(session, text, world)
 
 
 class CoupleChoice(Patient):

@@ -10,6 +10,8 @@ from flows.session import Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.for_whom import offer_beside, second_person
+from flows.steps.offers import search_nearest
+from flows.steps.said import take_agreed_place
 from flows.steps.tell import Tell, tell_later
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import World
@@ -26,7 +28,8 @@ def _settle(session: Session, world: World) -> Move:
     if found.first_day is not None:
         if session.second_person and session.postcode:
             return offer_beside(session, world)
-        return Go(session, "postcode")
+        known = take_agreed_place(session)
+        return search_nearest(known, world) if known else Go(session, "postcode")
     for group in found.groups:
         if group not in session.groups_refused:
             return Go(session.but(group_asked=group), "group", remember=session.step != "group")

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import CallerKind, Proving, Session, Whom
-from flows.speech import Line
+from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.my_appointment import MY_APPOINTMENT
 from flows.steps.resume_code import can_give_code
+from flows.steps.said import forget, go_on_with_sentence
 from flows.steps.tell import Tell, promise, tell_later
 from flows.understanding import COUNTRY_ZONE
 from flows.world import World
@@ -30,14 +31,18 @@ class Welcome(Patient):
         after = _other_languages(session, world)
         if can_give_code(session):
             after = (*after, Line("resume_code_offer", wording=session.misses))
-        return replace(asked, after=after)
+        # Words from the first try on: a caller may say it all in one sentence.
+        return replace(asked, listen=Listen(speech=True), after=after)
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        return go_on_with_sentence(session, text, world) or super().hear(session, text, world)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             # A caller who came back from "my appointment" need not prove anything any more.
-            return Go(session.but(proving=Proving.NOTHING, asked=""), "for_whom")
+            return Go(forget(session).but(proving=Proving.NOTHING, asked=""), "for_whom")
         if pressed == "2":
-            return Go(session.but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
+            return Go(forget(session).but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
         move = _in_language(session, pressed, world)
         if pressed == CODE_KEY and move is NO_SUCH_KEY:
             # A caller without a number was told a code; a visitor who began on the site reads it

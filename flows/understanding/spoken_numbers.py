@@ -185,6 +185,16 @@ def _item(word: str, gap: Gap, vocabulary: Vocabulary) -> Item:
     return Item(NumberKind.OTHER, word, gap)
 
 
+def kind_of(word: str, vocabulary: Vocabulary) -> NumberKind:
+    """What one word is, as small letters write it."""
+    return _item(word, Gap.SPACE, vocabulary).kind
+
+
+def is_unit(word: str, vocabulary: Vocabulary) -> bool:
+    """Whether a word, as `plain` writes it, says what is counted: "ans", "heures", "kilomètres"."""
+    return word in _units(vocabulary.locale)
+
+
 @dataclass(frozen=True, slots=True)
 class _Number:
     value: int

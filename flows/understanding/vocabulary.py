@@ -38,6 +38,19 @@ WRITTEN = (
     "thanks",
 )
 
+# What flows.understanding.sentences knows in a sentence that says it all, and the people in it.
+IN_SENTENCE = (
+    *("for_people", "people_want", "self", "wants_self", "pronouns", "two"),
+    *("born_self", "born_other", "born", "is_self", "is_other", "is_we"),
+    *("lives_self", "lives_other", "lives_we", "lives", "code"),
+    *("towards", "ends_place", "counted"),
+)
+PEOPLE = (
+    *("husband", "wife", "partner", "mother", "father", "mother_in_law", "father_in_law"),
+    *("sister", "brother", "daughter", "son", "grandmother", "grandfather", "aunt", "uncle"),
+    *("friend", "neighbour", "other"),
+)
+
 Phrase = tuple[str, ...]
 Phrases = frozenset[Phrase]
 
@@ -105,6 +118,9 @@ class Vocabulary:
     not_commands: Mapping[str, Phrases]
     # What people write in a text to us.
     written: Mapping[str, Phrases]
+    # The parts of a sentence that says it all, and the people that it may be about.
+    sentence: Mapping[str, Phrases]
+    people: Mapping[str, Phrases]
     # With these an emergency is one of the past.
     long_ago: Phrases
     # What stands around the number of a choice.
@@ -143,6 +159,7 @@ class Vocabulary:
         choices, keys = table.table("choices"), table.table("keys")
         articles, hints = table.table("contractions"), table.table("hints")
         written = table.table("sms")
+        sentence, people = table.table("sentence"), table.table("people")
         steps = {step: choices.with_like(step) for step in choices.names}
         listed = {
             one.name: _LISTED[str(one.type)](table, one.name)
@@ -164,6 +181,8 @@ class Vocabulary:
             commands={name: commands.phrases(name) for name in COMMANDS},
             not_commands={name: not_commands.phrases(name) for name in COMMANDS},
             written={name: written.phrases(name) for name in WRITTEN},
+            sentence={name: sentence.phrases(name) for name in IN_SENTENCE},
+            people={name: people.phrases(name) for name in PEOPLE},
             keys={key: keys.phrases(key) for key in keys.names},
             choices={
                 step: {key: words.phrases(key) for key in words.names if key not in _SAID}
@@ -177,7 +196,7 @@ class Vocabulary:
             hints={name: hints.spelt(name) for name in hints.names},
             month_names=tuple(get_month_names("wide", locale=locale).values()),
         )
-        for read in (table, commands, not_commands, written):
+        for read in (table, commands, not_commands, written, sentence, people):
             read.nothing_left()
         return vocabulary
 

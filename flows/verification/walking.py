@@ -39,6 +39,7 @@ from flows.steps.kept_place import KEPT_PLACE
 from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.steps.my_changes import MY_FACTS
 from flows.steps.offers import SECOND_COMES_WITH_IT
+from flows.steps.said import forget, said_at_once
 from flows.verification.rehearsal import (
     CODE,
     FAR,
@@ -123,7 +124,15 @@ SENSIBLE = {
     "untold_birth_date": ("12031942", "12031941"),
 }
 # Where words are answers that no key can give.
-WORDS = {"town": ("à côté de Vitré",), "postcode": ("soixante-quinze zéro onze", "Vitré")}
+WORDS = {
+    "welcome": ("un rendez-vous pour ma mère née le 12 mars 1942 code postal 75011",),
+    "for_whom": ("pour mon mari né le 12 mars 1990",),
+    "sentence_check": ("non code postal 35500",),
+    "town": ("à côté de Vitré",),
+    "postcode": ("soixante-quinze zéro onze", "Vitré"),
+}
+# Where it makes a difference what was said in one sentence.
+_SENTENCE = frozenset({"sentence_check", "sentence_which"})
 SINGLE = tuple("0123456789*#")
 # The provider's words for why a call is out of its queue.
 QUEUE_RESULTS = (
@@ -344,8 +353,13 @@ def place(session: Session) -> Session:
     if session.born:
         # Of a date of birth it only matters whether it is one for this campaign.
         same = same.but(born=OLD_ENOUGH if session.born < "1951" else TOO_YOUNG)
-    if session.step not in {"postcode_check", "town_check"}:
+    if session.step not in {"postcode_check", "town_check", *_SENTENCE} and (
+        session.resume not in _SENTENCE
+    ):
         same = same.but(candidate=())
+    if not {session.step, session.resume} & _SENTENCE and said_at_once(session):
+        same = forget(same)
+        same = same.but(trail=tuple(step for step in same.trail if step not in _SENTENCE))
     if session.postcode:
         paris = TOWNS["75011"]
         same = same.but(

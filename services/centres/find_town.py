@@ -49,7 +49,14 @@ def towns_named(
         # By its own name: a postcode's main town may be another.
         town = town_of(connection, directory, named.postcode)
         if town is not None:
-            found.append(replace(town, name=named.name, departement=named.departement_name))
+            found.append(
+                replace(
+                    town,
+                    name=named.name,
+                    departement=named.departement_name,
+                    inhabitants=named.inhabitants,
+                )
+            )
     return tuple(found)
 
 

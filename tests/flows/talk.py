@@ -33,6 +33,8 @@ OTHERS = TOWN | {"other_offers", "part_of_day"}
 PERSON = frozenset({"person", "person_number", "person_number_check"})
 # Said behind the question, and a part of it.
 BEHIND_THE_QUESTION = frozenset({PERSON_LINE, "confirm_mobile"})
+SENTENCE = frozenset({"sentence_check", "sentence_which"})
+A_SENTENCE = "un rendez-vous pour moi né le 12 mars 1942 code postal 75011"
 RINGS_ANEW = frozenset({"resume", "resume_code", "callback_check"})
 
 
@@ -105,6 +107,10 @@ class Talk:
             if self.step == "postcode" and step == "postcode_check":
                 # A code that is typed is sure, and has no question of its own.
                 self.says("soixante-quinze zéro onze")
+            elif step in SENTENCE and self.step == "welcome":
+                self.says(A_SENTENCE)
+            elif step in SENTENCE and self.step == "sentence_check":
+                self.presses("2")
             else:
                 self.presses(self._towards(step))
         raise AssertionError(f"never came to {step}, but to {self.step}")

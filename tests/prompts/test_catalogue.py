@@ -74,7 +74,9 @@ def test_the_welcome_offers_a_third_language_in_its_own_words_and_goes_on_in_it(
     with_spanish: Path,
 ):
     spoken = {name: read(with_spanish / f"{name}.toml") for name in languages(with_spanish)}
-    world = RehearsedWorld(spoken_here=tuple(spoken))
+    world = RehearsedWorld(
+        spoken_here=tuple(spoken), vocabularies=lambda name: vocabulary_of(spoken[name])
+    )
     session, speech = advance(ringing(), RING, world)
     invitations = {
         spoken[line.language].say(line.key, line.values): line.values["key"]

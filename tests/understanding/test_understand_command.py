@@ -45,6 +45,17 @@ def run():
         ("command", "répétez", "again"),
         ("command", "quelqu'un s'il vous plaît", "person"),
         ("command", "le douze mars", "?"),
+        (
+            "sentence",
+            "je voudrais un rendez-vous pour mon mari il est né le douze mars 42 on habite à Vitré",
+            "intent=book who=husband born=1942-03-12 place=Vitré",
+        ),
+        (
+            "sentence",
+            "pour moi né le douze mars 42 code postal 35500",
+            "intent=book who=self born=1942-03-12 postcode=35500 place=Vitré",
+        ),
+        ("sentence", "j'ai quatre-vingt-deux ans et j'habite à Saint-Martin", "?"),
     ],
 )
 def test_each_kind_prints_its_value(run, kind, said, meaning):

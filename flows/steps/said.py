@@ -1,0 +1,124 @@
+"""What a caller said in one sentence: kept until it is known for whom, then read back as a whole.
+
+Until the caller agrees, nothing of it is a date of birth or a town of this call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flows.questions import Go
+from flows.session import Proving, Session, Whom
+from flows.steps.town import propose
+from flows.understanding import COUNTRY_ZONE
+from flows.understanding.sentences import OTHER, SELF, TWO, Request, SentenceIntent, request_of
+from flows.world import Town, World
+
+SENTENCE_CHECK = "sentence_check"
+# How the place was said: by the name of a town, or by a postcode.
+BY_NAME, BY_CODE = "town", "code"
+_WHOM = {SELF: Whom.SELF, TWO: Whom.TWO}
+_WHO = {Whom.SELF: SELF, Whom.TWO: TWO}
+_BETWEEN = "|"
+# The step that need not ask any more, and what its note says then.
+_POSTCODE, _AGREED = "postcode", "agreed"
+
+
+@dataclass(frozen=True)
+class SaidAtOnce:
+    """Who comes, the birth date (ISO 8601) and how the place was said; empty where it was not.
+
+    The place itself is the session's candidate.
+    """
+
+    who: str = ""
+    born: str = ""
+    place: str = ""
+
+
+def said_at_once(session: Session) -> SaidAtOnce | None:
+    """What is kept of a sentence; None where there is nothing."""
+    kept = session.note(SENTENCE_CHECK)
+    return SaidAtOnce(*kept.split(_BETWEEN)) if kept else None
+
+
+def keep(session: Session, said: SaidAtOnce) -> Session:
+    """The session with this in the place of what was kept."""
+    return session.with_note(SENTENCE_CHECK, _BETWEEN.join((said.who, said.born, said.place)))
+
+
+def forget(session: Session) -> Session:
+    """The session without anything of a sentence."""
+    return session.but(notes=tuple(one for one in session.notes if one[0] != SENTENCE_CHECK))
+
+
+def place_agreed(session: Session) -> Session:
+    """The postcode need not be asked."""
+    return session.with_note(_POSTCODE, _AGREED)
+
+
+def take_agreed_place(session: Session) -> Session | None:
+    """The session in which to search, where the place was agreed to with the sentence; once."""
+    agreed = session.postcode and session.note(_POSTCODE) == _AGREED
+    left = tuple(note for note in session.notes if note[0] != _POSTCODE)
+    return session.but(notes=left) if agreed else None
+
+
+def said_in(session: Session, text: str, world: World) -> Request[Town]:
+    """What these words say for certain."""
+    today = world.now().astimezone(COUNTRY_ZONE).date()
+    return request_of(text, world.vocabulary(session.language), today, world)
+
+
+def go_on_with_sentence(session: Session, text: str, world: World) -> Go | None:
+    """On with what a sentence says at a first question; None where it says no more than an answer.
+
+    Who comes is asked before anything is read back, so that all of it is read back once.
+    """
+    request = said_in(session, text, world)
+    if request.intent is SentenceIntent.PERSON:
+        return Go(session.but(resume=session.step, wants_person=True), "person")
+    if request.intent is not SentenceIntent.BOOK or not (request.who or request.says_much):
+        return None
+    fresh = session.but(proving=Proving.NOTHING, asked="")
+    fresh, said = taken_over(fresh, said_at_once(session) or SaidAtOnce(), request, world)
+    if not said.who:
+        return Go(keep(fresh, said), "for_whom")
+    return with_person(keep(fresh, said), _WHOM.get(said.who, Whom.OTHER))
+
+
+def taken_over(
+    session: Session, said: SaidAtOnce, request: Request[Town], world: World
+) -> tuple[Session, SaidAtOnce]:
+    """What was said, with what these words say in its place."""
+    if request.who:
+        said = replace(said, who=request.who)
+    if request.born is not None:
+        said = replace(said, born=request.born.isoformat())
+    if request.place is not None:
+        said = replace(said, place=BY_CODE if request.postcode else BY_NAME)
+        session = propose(session, _with_code(request.place, request.postcode, world))
+    return session, said
+
+
+def with_person(session: Session, whom: Whom) -> Go:
+    """On from the answer to "for whom?": to the read-back of a sentence, or to the birth date."""
+    session = session.but(whom=str(whom))
+    said = said_at_once(session)
+    if session.resumed or said is None:
+        # A line may be shared: what was said before it was cut is not read aloud.
+        return Go(forget(session), "date_of_birth")
+    if whom is Whom.TWO:
+        # Of two, it is not known whose birth it was.
+        said = replace(said, born="")
+    if _WHOM.get(said.who, Whom.OTHER) is not whom or not said.who:
+        said = replace(said, who=_WHO.get(whom, OTHER))
+    if not said.born and not said.place:
+        return Go(forget(session), "date_of_birth")
+    return Go(keep(session, said), SENTENCE_CHECK)
+
+
+def _with_code(place: Town, postcode: str, world: World) -> Town:
+    """A town by the postcode that was said, which may be another of its own."""
+    town = world.town(postcode) if postcode and postcode != place.postcode else None
+    return replace(town, name=place.name, departement=place.departement) if town else place

@@ -1,0 +1,776 @@
+"""A whole request in one sentence: who comes, when they were born, where they live.
+
+"Bonjour, je voudrais un rendez-vous pour mon mari, il est né le douze mars quarante-deux, on habite
+à Vitré." The sentence is cut at the words that say what follows (`[heard.sentence]` of the
+language's file); dates, postcodes and towns are then read by the functions that read them as
+answers. Each part is there when it is certain, and else it is not: two dates, two towns, a town of
+several départements, a year that could be a child's, a birth date that may be another person's.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, Generic, Protocol, TypeVar
+
+from flows.understanding import birthday
+from flows.understanding import spoken_numbers as spoken
+from flows.understanding.dates import ADULT, dates
+from flows.understanding.digits import phones
+from flows.understanding.phrases import Lexicon, Piece
+from flows.understanding.postcodes import postcodes
+from flows.understanding.sounds import in_full
+from flows.understanding.spoken_numbers import NumberKind
+from flows.understanding.town_table import words_of
+from flows.understanding.vocabulary import PEOPLE, Phrases, Vocabulary, plain
+
+# The longest of our own sentences has 33 words; a television goes on.
+MOST_WORDS: Final = 70
+SELF: Final = "self"
+TWO: Final = "two"
+OTHER: Final = "other"
+# Who lives with the caller: where the caller lives, they do.
+_AT_HOME: Final = frozenset({"", SELF, TWO, "husband", "wife", "partner", "son", "daughter"})
+# "ma maman" is a wish for a person only in so many words: "parler à quelqu'un".
+_FEWEST_WORDS_OF_A_WISH: Final = 3
+# Below this (INSEE's bound of an urban unit) a name alone is not certain: a recogniser, and people
+# who use a short name (Évry, Vire), hit villages that are called so. Their postcode is asked.
+_VILLAGE: Final = 2000  # inhabitants
+# Unknown words between "né" and the date: "née à Oran en Algérie le".
+_MOST_BETWEEN: Final = 6
+_WORD = re.compile(r"[0-9]+|[^\W\d_]+")
+_NUMBERS: Final = frozenset({NumberKind.NUMBER, NumberKind.MONTH})
+_WITHIN: Final = frozenset({*_NUMBERS, NumberKind.HESITATION, NumberKind.LINK})
+
+
+class SentenceIntent(StrEnum):
+    """What the caller wants."""
+
+    BOOK = "book"
+    MINE = "mine"
+    PERSON = "person"
+
+
+class NamedPlace(Protocol):
+    """A town to search from."""
+
+    @property
+    def postcode(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def inhabitants(self) -> int:
+        """0 where not known."""
+
+
+P_co = TypeVar("P_co", bound=NamedPlace, covariant=True)
+
+
+class Gazetteer(Protocol[P_co]):
+    """What knows towns; `flows.world.World` does."""
+
+    def town(self, postcode: str) -> P_co | None: ...
+
+    def towns(self, text: str) -> tuple[P_co, ...]: ...
+
+
+@dataclass(frozen=True)
+class Request(Generic[P_co]):
+    """What one sentence says for certain; what it does not is empty.
+
+    `who` is SELF, TWO, or one of `vocabulary.PEOPLE`. `place` is the town that was named, or the
+    main town of the postcode; `postcode` are the digits, where they were said.
+    """
+
+    intent: SentenceIntent | None = None
+    who: str = ""
+    born: date | None = None
+    place: P_co | None = None
+    postcode: str = ""
+
+    @property
+    def says_much(self) -> bool:
+        """Whether there is more in it than an answer to "for whom?"."""
+        return self.born is not None or self.place is not None
+
+
+def request_of(
+    text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P_co]
+) -> Request[P_co]:
+    """What a caller asks for in one sentence; raises nothing, whatever the text is."""
+    if len(text) > spoken.MOST_LETTERS:
+        return Request()
+    sentence = _Sentence(text, vocabulary, today, gazetteer)
+    return sentence.request() if 0 < len(sentence.words) <= MOST_WORDS else Request()
+
+
+class _Cue(StrEnum):
+    """What a phrase announces, or is."""
+
+    BOOK = "book"
+    MINE = "mine"
+    WISH = "wish"
+    NOT = "not"
+    FILLER = "filler"
+    STREET = "street"
+    NEAR = "near"
+    PERSON = "person"
+    FOR = "for_people"
+    WANT = "people_want"
+    SELF = "self"
+    WANTS_SELF = "wants_self"
+    PRONOUN = "pronouns"
+    TWO = "two"
+    BORN_SELF = "born_self"
+    BORN_OTHER = "born_other"
+    BORN = "born"
+    IS_SELF = "is_self"
+    IS_OTHER = "is_other"
+    IS_WE = "is_we"
+    LIVES_SELF = "lives_self"
+    LIVES_OTHER = "lives_other"
+    LIVES_WE = "lives_we"
+    LIVES = "lives"
+    CODE = "code"
+    TOWARDS = "towards"
+    ENDS_PLACE = "ends_place"
+    COUNTED = "counted"
+
+
+_BIRTH: Final = (_Cue.BORN_SELF, _Cue.BORN_OTHER, _Cue.BORN)
+_HOME: Final = (_Cue.LIVES_SELF, _Cue.LIVES_OTHER, _Cue.LIVES_WE, _Cue.LIVES)
+_IS: Final = {
+    _Cue.IS_SELF: _Cue.LIVES_SELF,
+    _Cue.IS_OTHER: _Cue.LIVES_OTHER,
+    _Cue.IS_WE: _Cue.LIVES_WE,
+}
+_IS_BORN: Final = {_Cue.IS_SELF: _Cue.BORN_SELF, _Cue.IS_OTHER: _Cue.BORN_OTHER}
+# These begin a new part of the sentence.
+_HEADS: Final = (
+    *_BIRTH, *_HOME, *_IS, _Cue.CODE, _Cue.BOOK, _Cue.MINE, _Cue.FOR, _Cue.WANTS_SELF, _Cue.TWO,
+    _Cue.WISH,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Word:
+    text: str
+    start: int
+    end: int
+    kind: NumberKind
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A phrase in the sentence: which words, what it is, and which person where it names one."""
+
+    start: int
+    end: int
+    tags: frozenset[_Cue]
+    person: str = ""
+
+    def is_(self, *cues: _Cue) -> bool:
+        return bool(self.tags & set(cues))
+
+
+@dataclass(frozen=True)
+class _Island:
+    """Numbers that stand together, and all that they can be."""
+
+    start: int
+    end: int
+    dates: tuple[date, ...] = ()
+    codes: tuple[str, ...] = ()
+    # Whether something says that it is neither: an age, a street, a telephone number.
+    explained: bool = False
+    denied: bool = False
+
+
+@dataclass(frozen=True)
+class _Home(Generic[P_co]):
+    """A town that was said, and by which words; `places` are all that it may be."""
+
+    cue: _Part | None
+    places: tuple[P_co, ...]
+    # False where other words stand between it and what it would belong to.
+    sure: bool = True
+
+
+class _Sentence(Generic[P_co]):
+    def __init__(
+        self, text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P_co]
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._today = today
+        self._gazetteer = gazetteer
+        self._text = unicodedata.normalize("NFKC", text).lower()
+        self.words = list(self._cut_words())
+        # Where "je suis à …" begins: what follows is a town only if it is one to the letter.
+        self._weak: set[int] = set()
+        self._parts = self._cut_parts() if len(self.words) <= MOST_WORDS else []
+        # For each word, the phrase that it is in.
+        self._part_at = [part for part in self._parts for _ in range(part.start, part.end)]
+
+    def request(self) -> Request[P_co]:
+        frame = any(
+            part.is_(*_BIRTH, *_HOME, _Cue.BOOK, _Cue.MINE, _Cue.CODE, _Cue.WANTS_SELF, _Cue.TWO)
+            or (part.is_(_Cue.FOR) and self._person_after(part))
+            for part in self._parts
+        )
+        if not frame:
+            return Request(self._intent())
+        islands = self._islands()
+        homes, explained = self._homes(islands)
+        who, two = self._who()
+        born = None if who == TWO or two else self._born(islands, explained, who)
+        place, postcode = self._place(homes, islands, who)
+        intent = self._intent()
+        if intent is None and (who or born or place) and not self._has(_Cue.MINE):
+            intent = SentenceIntent.BOOK
+        return Request(intent, who, born, place, postcode)
+
+    # ------------------------------------------------ words and phrases
+
+    def _cut_words(self) -> Iterator[_Word]:
+        end = -1
+        for match in _WORD.finditer(self._text):
+            bare = plain(match[0])
+            if not bare:
+                continue
+            kind = spoken.kind_of(match[0], self._vocabulary)
+            joined = match.start() == end and self._text[end - 1].isdecimal()
+            if joined and bare in self._vocabulary.ordinal_endings:
+                kind = NumberKind.NUMBER  # 1er, 12th
+            end = match.end()
+            yield _Word(bare, match.start(), end, kind)
+
+    def _cut_parts(self) -> list[_Part]:
+        parts: list[_Part] = []
+        at = 0
+        for piece in _lexicon(self._vocabulary)([word.text for word in self.words]):
+            end = at + len(piece.words)
+            parts.append(_part(piece, at, end))
+            at = end
+        return [self._settled(self._spelt(part)) for part in parts]
+
+    def _spelt(self, part: _Part) -> _Part:
+        """With "né" and "ne", which are one word without accents, told apart by the accent."""
+        if not part.is_(_Cue.BORN) or not part.is_(_Cue.NOT):
+            return part
+        wrong = _Cue.BORN if self._slice(part.start, part.end).isascii() else _Cue.NOT
+        return _Part(part.start, part.end, part.tags - {wrong}, part.person)
+
+    def _settled(self, part: _Part) -> _Part:
+        """With "je suis" made into what it announces: a birth ("de 42"), a town ("à Gap")."""
+        for cue in _IS:
+            if not part.is_(cue):
+                continue
+            after = self.words[part.end : part.end + 1]
+            following = self.words[part.end + 1 : part.end + 2]
+            if after and self._is_towards(after[0].text):
+                self._weak.add(part.start)
+                number = following and following[0].kind in _NUMBERS
+                made = _IS_BORN.get(cue) if number else _IS[cue]
+                return _Part(part.start, part.end, frozenset({made} if made else ()), part.person)
+            return _Part(part.start, part.end, frozenset({_Cue.FILLER}), part.person)
+        return part
+
+    def _is_towards(self, word: str) -> bool:
+        words = self._vocabulary
+        first = {phrase[0] for phrase in words.sentence["towards"] | words.near_towns}
+        return word in words.at_towns or word in words.contractions or word in first
+
+    def _has(self, *cues: _Cue) -> bool:
+        return any(part.is_(*cues) for part in self._parts)
+
+    def _head_before(self, at: int) -> _Part | None:
+        """The phrase that announces what stands at this word."""
+        return next(
+            (part for part in reversed(self._parts) if part.end <= at and part.is_(*_HEADS)), None
+        )
+
+    def _slice(self, start: int, end: int) -> str:
+        return self._text[self.words[start].start : self.words[end - 1].end] if start < end else ""
+
+    def _unknown(self, start: int, end: int) -> int:
+        return sum(
+            not self._part_at[at].tags and self.words[at].kind is NumberKind.OTHER
+            for at in range(start, end)
+        )
+
+    def _before(self, part: _Part) -> _Part | None:
+        """The phrase before it that is more than a small word."""
+        for other in reversed(self._parts[: self._parts.index(part)]):
+            if other.tags != {_Cue.FILLER}:
+                return other
+        return None
+
+    # ------------------------------------------------ what is wanted, and for whom
+
+    def _intent(self) -> SentenceIntent | None:
+        wish = next((part for part in self._parts if part.is_(_Cue.WISH)), None)
+        if wish is not None and not self._has(_Cue.NOT):
+            return SentenceIntent.PERSON
+        book, mine = self._has(_Cue.BOOK, _Cue.WANTS_SELF), self._has(_Cue.MINE)
+        if book == mine:
+            return None
+        return SentenceIntent.BOOK if book else SentenceIntent.MINE
+
+    def _person_after(self, part: _Part) -> str:
+        """Who comes, by the words right behind "pour"; empty for nobody."""
+        for other in self._parts[self._parts.index(part) + 1 :]:
+            if other.is_(_Cue.SELF):
+                return SELF
+            if other.is_(_Cue.TWO):
+                return TWO
+            if other.person:
+                return other.person
+            if other.is_(_Cue.PRONOUN):
+                return self._meant_by_pronoun()
+            if other.tags != {_Cue.FILLER}:
+                return ""
+        return ""
+
+    def _meant_by_pronoun(self) -> str:
+        named = {part.person for part in self._parts if part.person}
+        return named.pop() if len(named) == 1 else OTHER
+
+    def _who(self) -> tuple[str, bool]:
+        """Who comes, and whether two may; empty where the sentence does not say it."""
+        if self._has(_Cue.TWO):
+            return TWO, True
+        named = set(self._named())
+        if len(named) > 1:
+            return "", SELF in named
+        return (named.pop(), False) if named else self._who_by_birth()
+
+    def _named(self) -> Iterator[str]:
+        """For whom it is, each time that it is said."""
+        for part in self._parts:
+            before = self._before(part)
+            if part.is_(_Cue.FOR):
+                person = self._person_after(part)
+                if person and (before is None or not before.is_(_Cue.NOT)):
+                    yield person
+                continue
+            booked = before is not None and before.is_(_Cue.BOOK)
+            if booked and part.is_(_Cue.PRONOUN) and not part.is_(_Cue.SELF):
+                yield self._meant_by_pronoun()
+        if self._has(_Cue.WANTS_SELF):
+            yield SELF
+
+    def _who_by_birth(self) -> tuple[str, bool]:
+        """Who comes, by whose birth is told and who wishes something."""
+        wanting = {part.person for part in self._parts if part.person and self._wants(part)}
+        subjects = self._subjects()
+        if subjects == {SELF}:
+            return SELF, False
+        if len(wanting) == 1 and SELF not in subjects:
+            return wanting.pop(), False
+        if subjects == {OTHER} and not wanting:
+            return self._meant_by_pronoun(), False
+        return "", len(wanting) > 1
+
+    def _wants(self, part: _Part) -> bool:
+        """Whether what follows says that this person comes: "ma mère est née"."""
+        for other in self._parts[self._parts.index(part) + 1 :]:
+            if other.is_(*_BIRTH, _Cue.WANT, _Cue.LIVES_OTHER):
+                return True
+            if other.is_(_Cue.IS_OTHER) or other.tags == {_Cue.FILLER}:
+                continue
+            return (
+                bool(other.tags & {_Cue.ENDS_PLACE}) and not other.person and self._wants_on(other)
+            )
+        return False
+
+    def _wants_on(self, part: _Part) -> bool:
+        following = self._parts[self._parts.index(part) + 1 :][:1]
+        return bool(following) and following[0].is_(*_BIRTH, _Cue.WANT, _Cue.LIVES_OTHER)
+
+    def _subjects(self) -> set[str]:
+        """Whose birth is told: the caller's, another person's."""
+        found = set()
+        if self._has(_Cue.BORN_SELF):
+            found.add(SELF)
+        if self._has(_Cue.BORN_OTHER):
+            found.add(OTHER)
+        return found
+
+    def _owner(self, part: _Part) -> str:
+        """Whose birth or home this phrase tells; empty where it does not say."""
+        if part.is_(_Cue.BORN_SELF, _Cue.LIVES_SELF):
+            return SELF
+        if part.is_(_Cue.LIVES_WE):
+            return ""
+        for other in reversed(self._parts[: self._parts.index(part)]):
+            if other.person:
+                return other.person
+            if other.is_(*_HEADS) or (part.is_(_Cue.LIVES) and not self._is_small(other)):
+                break
+        return OTHER if part.is_(_Cue.BORN_OTHER, _Cue.LIVES_OTHER) else ""
+
+    def _is_small(self, part: _Part) -> bool:
+        return part.tags == {_Cue.FILLER} or part.is_(_Cue.IS_OTHER, _Cue.ENDS_PLACE)
+
+    def _is_of(self, who: str, part: _Part | None) -> bool:
+        """Whether what this phrase tells may be of the person who comes."""
+        owner = self._owner(part) if part is not None else ""
+        if not owner or not who or owner == who:
+            return True
+        # "Lui" may be anybody but the caller.
+        return OTHER in {owner, who} and SELF not in {owner, who}
+
+    # ------------------------------------------------ numbers
+
+    def _islands(self) -> list[_Island]:
+        found = []
+        at = 0
+        while at < len(self.words):
+            if not self._is_number(at):
+                at += 1
+                continue
+            end = at + 1
+            last = end
+            while end < len(self.words) and self._goes_on(end):
+                end += 1
+                if self._is_number(end - 1):
+                    last = end
+            found += self._read(at, last)
+            at = last
+        return found
+
+    def _is_number(self, at: int) -> bool:
+        part = self._part_at[at]
+        covered = part.end - part.start > 1 and bool(part.tags - {_Cue.FILLER})
+        return self.words[at].kind in _NUMBERS and not covered
+
+    def _goes_on(self, at: int) -> bool:
+        part = self._part_at[at]
+        if part.start == at and part.is_(*_HEADS) and self.words[at].kind not in _NUMBERS:
+            return False
+        if part.end - part.start > 1 and part.is_(*_HEADS):
+            return False
+        return self.words[at].kind in _WITHIN
+
+    def _read(self, start: int, end: int) -> list[_Island]:
+        """What these words mean: one thing, or a date and a postcode side by side."""
+        unit = end < len(self.words) and spoken.is_unit(self.words[end].text, self._vocabulary)
+        text = self._slice(start, end + unit)
+        found, codes = self._dates(text), self._codes(text)
+        if not found and not codes and (pair := self._in_two(start, end)):
+            return pair
+        return [
+            _Island(
+                start,
+                end,
+                found,
+                codes,
+                explained=unit or self._is_explained(start, end, text),
+                denied=self._kind_before(start) is NumberKind.DENIAL,
+            )
+        ]
+
+    def _dates(self, text: str) -> tuple[date, ...]:
+        # Without the rule that grown-ups ring: a child's year and an old person's are two readings.
+        return dates(text, self._vocabulary, self._today, adult=0)
+
+    def _codes(self, text: str) -> tuple[str, ...]:
+        return postcodes(
+            text, self._vocabulary, lambda code: self._gazetteer.town(code) is not None
+        )
+
+    def _in_two(self, start: int, end: int) -> list[_Island]:
+        """A date and a postcode with nothing between, where there is only one way to part them."""
+        ways = []
+        for middle in range(start + 1, end):
+            left, right = self._slice(start, middle), self._slice(middle, end)
+            for read, other in ((self._dates, self._codes), (self._codes, self._dates)):
+                first, second = read(left), other(right)
+                if len(first) == 1 and len(second) == 1 and not other(left) and not read(right):
+                    ways.append((read == self._dates, middle, first, second))
+        if len({(way[2], way[3]) for way in ways}) != 1:
+            return []
+        date_first, middle, first, second = ways[0]
+        return [
+            _island(start, middle, first, is_date=date_first),
+            _island(middle, end, second, is_date=not date_first),
+        ]
+
+    def _is_explained(self, start: int, end: int, text: str) -> bool:
+        after = self._part_at[end] if end < len(self.words) else None
+        if after is not None and after.start == end and after.is_(_Cue.COUNTED, _Cue.STREET):
+            return True
+        head = self._head_before(start)
+        if head is not None and head.is_(_Cue.CODE):
+            # A postcode that there is not.
+            return True
+        if self._is_in_street(start) or phones(text, self._vocabulary):
+            return True
+        row = spoken.items_of(text, self._vocabulary)
+        return spoken.says_little([item for item in row if item.kind in _NUMBERS])
+
+    def _kind_before(self, start: int) -> NumberKind | None:
+        at = start - 1
+        while at >= 0 and self.words[at].kind is NumberKind.LINK:
+            at -= 1
+        return self.words[at].kind if at >= 0 else None
+
+    def _is_in_street(self, start: int) -> bool:
+        """Whether it is the name of a street: "rue du 8 mai 1945"."""
+        at = start - 1
+        while (
+            at >= 0
+            and self.words[at].kind is NumberKind.LINK
+            and not self._part_at[at].is_(*_HEADS)
+        ):
+            at -= 1
+        return at >= 0 and self._part_at[at].is_(_Cue.STREET)
+
+    # ------------------------------------------------ the birth date
+
+    def _born(self, islands: Sequence[_Island], explained: set[int], who: str) -> date | None:  # noqa: PLR0911
+        told: list[tuple[_Island, date]] = []
+        for island in islands:
+            if self._is_in_street(island.start) and self._is_explained(
+                island.start, island.end, ""
+            ):
+                continue
+            if island.denied:
+                return None
+            if island.dates and not self._is_code(island):
+                if len(island.dates) > 1:
+                    return None
+                told.append((island, island.dates[0]))
+            elif not island.codes and not island.explained and island.start not in explained:
+                # A number that belongs to nothing may be a part of the date, or take one back.
+                return None
+        if not told:
+            return None
+        island, born = told[-1]
+        if len({one for _, one in told}) > 1 and not self._is_repair(told):
+            return None
+        head = self._head_before(island.start)
+        birth = head if head is not None and head.is_(*_BIRTH) else None
+        if birthday(born, ADULT) > self._today or not self._is_of(who, birth):
+            # "Pour ma mère, je suis née le …": whose date is it? And a child comes with a grown-up.
+            return None
+        return born if self._is_birth(island, explained) else None
+
+    def _is_code(self, island: _Island) -> bool:
+        """Whether digits that may be both are a postcode, by what announces them."""
+        if not island.codes:
+            return False
+        head = self._head_before(island.start)
+        return not island.dates or (head is not None and head.is_(_Cue.CODE, *_HOME))
+
+    def _is_repair(self, told: Sequence[tuple[_Island, date]]) -> bool:
+        """Whether the last date takes the one before back: "pardon, le treize mars"."""
+        before, last = told[-2][0], told[-1][0]
+        between = [word.kind for word in self.words[before.end : last.start]]
+        nothing_else = self._unknown(before.end, last.start) == 0
+        return len(told) == 2 and NumberKind.CORRECTION in between and nothing_else  # noqa: PLR2004
+
+    def _is_birth(self, island: _Island, explained: set[int]) -> bool:
+        """Whether a date is that of a birth: announced as one, or with nothing else around it."""
+        head = self._head_before(island.start)
+        start = head.end if head is not None else 0
+        if any(part.is_(_Cue.NOT) for part in self._part_at[start : island.start]):
+            return False
+        if head is not None and head.is_(*_BIRTH):
+            return self._unknown(start, island.start) <= _MOST_BETWEEN
+        end = next(
+            (one.start for one in self._parts if one.start >= island.end and one.is_(*_HEADS)),
+            len(self.words),
+        )
+        around = (*range(start, island.start), *range(island.end, end))
+        return not any(self._unknown(at, at + 1) for at in around if at not in explained)
+
+    # ------------------------------------------------ the town
+
+    def _homes(self, islands: Sequence[_Island]) -> tuple[list[_Home[P_co]], set[int]]:
+        """The towns that are told of as homes, and the numbers that belong to their names."""
+        homes: list[_Home[P_co]] = []
+        explained: set[int] = set()
+        taken: set[int] = set()
+        for number, part in enumerate(self._parts):
+            if part.start in taken:
+                continue
+            weak = part.is_(_Cue.TOWARDS) and not part.is_(*_HOME)
+            head = self._head_before(part.start)
+            if weak and head is not None and head.is_(*_BIRTH):
+                # A place of birth.
+                continue
+            if not weak and not part.is_(*_HOME):
+                continue
+            start = part.start if weak else part.end
+            end = self._end_of_place(number + 1, islands)
+            taken |= set(range(part.start, end))
+            cue = part.is_(*_HOME)
+            exact = weak or part.start in self._weak
+            places = self._towns(start, end, islands, exact=exact)
+            if places:
+                sure = not weak or not self._unknown(head.end if head else 0, part.start)
+                homes.append(_Home(part if cue else None, places, sure=sure))
+                explained |= set(range(start, end))
+        for island in islands:
+            if island.start not in taken and (island.codes or island.dates):
+                places = self._bare(island, islands)
+                if places:
+                    homes.append(_Home(None, places))
+                    explained |= set(range(island.end, self._end_of_place_after(island, islands)))
+        return homes, explained
+
+    def _end_of_place_after(self, island: _Island, islands: Sequence[_Island]) -> int:
+        number = next(at for at, part in enumerate(self._parts) if part.start >= island.end)
+        return self._end_of_place(number, islands)
+
+    def _end_of_place(self, number: int, islands: Sequence[_Island]) -> int:
+        """Where a name that begins at this phrase is over."""
+        days = {island.start for island in islands if island.dates and not self._is_code(island)}
+        for at in range(number, len(self._parts)):
+            part = self._parts[at]
+            if part.start in days or (part.is_(*_HEADS) and not part.is_(_Cue.CODE)):
+                return part.start
+            if at > number and (part.person or part.is_(_Cue.ENDS_PLACE)):
+                return part.start
+        return len(self.words)
+
+    def _towns(
+        self, start: int, end: int, islands: Sequence[_Island], *, exact: bool
+    ) -> tuple[P_co, ...]:
+        """The towns that these words name, by a postcode beside them, too."""
+        codes = [one for one in islands if start <= one.start < end and self._is_code(one)]
+        taken_back = [
+            at for at in range(start, end) if self.words[at].kind is NumberKind.CORRECTION
+        ]
+        if taken_back and self._unknown(taken_back[0], end):
+            # "À Vitré, enfin à côté": two towns, or none.
+            return self._gazetteer.towns(self._slice(start, taken_back[0])) * 2
+        text = " ".join(
+            self._slice(*piece) for piece in _without(start, end, codes) if piece[0] < piece[1]
+        )
+        said = {code for island in codes for code in island.codes}
+        places = self._gazetteer.towns(text) if plain(text) else ()
+        if len(said) == 1 and places:
+            # "Vitré, 35500": both, if they are of one place.
+            both = self._gazetteer.towns(f"{text} {next(iter(said))}")
+            return both if len(both) == 1 else places
+        if exact:
+            return tuple(one for one in places if _names(text, one.name, self._vocabulary))
+        return places
+
+    def _bare(self, island: _Island, islands: Sequence[_Island]) -> tuple[P_co, ...]:
+        """A town that stands by itself behind a date or a postcode."""
+        at = next(
+            (number for number, part in enumerate(self._parts) if part.start >= island.end), None
+        )
+        if at is None or self._parts[at].is_(_Cue.TOWARDS, *_HEADS, _Cue.ENDS_PLACE):
+            return ()
+        start, end = self._parts[at].start, self._end_of_place(at, islands)
+        if start != island.end or not self._unknown(start, end):
+            return ()
+        if any(start <= one.start < end for one in islands):
+            return ()
+        text = self._slice(start, end)
+        places = self._gazetteer.towns(text) if text else ()
+        return tuple(one for one in places if _names(text, one.name, self._vocabulary))
+
+    def _place(
+        self, homes: Sequence[_Home[P_co]], islands: Sequence[_Island], who: str
+    ) -> tuple[P_co | None, str]:
+        codes = [island for island in islands if self._is_code(island)]
+        said = {island.codes for island in codes}
+        if len(said) > 1 or any(len(one) > 1 for one in said) or any(i.denied for i in codes):
+            return None, ""
+        named = [one for home in homes for one in home.places]
+        if any(not home.sure or not self._is_theirs(home, who) for home in homes):
+            return None, ""
+        if said:
+            code = said.pop()[0]
+            return self._of_code(code, homes)
+        several = any(len(home.places) > 1 for home in homes)
+        if several or len({(one.name, one.postcode) for one in named}) != 1:
+            return None, ""
+        return (None if 0 < named[0].inhabitants < _VILLAGE else named[0]), ""
+
+    def _of_code(self, code: str, homes: Sequence[_Home[P_co]]) -> tuple[P_co | None, str]:
+        """The town of a postcode: the one that is named with it, where it has that code."""
+        names = {one.name for home in homes for one in home.places}
+        if not names:
+            return self._gazetteer.town(code), code
+        agreeing = [
+            one
+            for name in names
+            for one in self._gazetteer.towns(f"{name} {code}")
+            if one.name == name
+        ]
+        if len(names) != 1 or not agreeing:
+            return None, ""
+        return agreeing[0], code
+
+    def _is_theirs(self, home: _Home[P_co], who: str) -> bool:
+        """Whether it is the home of the person who comes."""
+        if home.cue is not None and home.cue.is_(_Cue.LIVES_SELF):
+            return who in _AT_HOME
+        return who == TWO or self._is_of(who, home.cue)
+
+
+def _island(
+    start: int, end: int, found: Sequence[date] | Sequence[str], *, is_date: bool
+) -> _Island:
+    if is_date:
+        return _Island(start, end, dates=tuple(one for one in found if isinstance(one, date)))
+    return _Island(start, end, codes=tuple(one for one in found if isinstance(one, str)))
+
+
+def _without(start: int, end: int, islands: Sequence[_Island]) -> Iterator[tuple[int, int]]:
+    """The stretches of words between islands."""
+    at = start
+    for island in islands:
+        yield at, island.start
+        at = island.end
+    yield at, end
+
+
+def _names(text: str, name: str, vocabulary: Vocabulary) -> bool:
+    """Whether the words hold the name to the letter, its article aside."""
+    said = "".join(in_full(word) for word in plain(text).split())
+    words = words_of(name)
+    if len(words) > 1 and words[0] in vocabulary.articles:
+        words = words[1:]
+    return "".join(words) in said
+
+
+def _part(piece: Piece, start: int, end: int) -> _Part:
+    tags = frozenset(tag for tag in piece.tags if isinstance(tag, _Cue))
+    person = next((tag for tag in piece.tags if isinstance(tag, str) and tag in PEOPLE), "")
+    return _Part(start, end, tags | ({_Cue.PERSON} if person else set()), person)
+
+
+@lru_cache
+def _lexicon(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[Piece]]:
+    welcome = vocabulary.choices.get("welcome", {})
+    nothing: Phrases = frozenset()
+    wishes = frozenset(
+        phrase for phrase in vocabulary.commands["person"] if len(phrase) >= _FEWEST_WORDS_OF_A_WISH
+    )
+    hesitations = frozenset((word,) for word in vocabulary.hesitations)
+    return Lexicon(
+        *((_Cue(name), phrases) for name, phrases in vocabulary.sentence.items()),
+        *vocabulary.people.items(),
+        (_Cue.BOOK, welcome.get("1", nothing)),
+        (_Cue.MINE, welcome.get("2", nothing)),
+        (_Cue.WISH, wishes),
+        (_Cue.NOT, vocabulary.negators),
+        (_Cue.STREET, vocabulary.streets),
+        (_Cue.FILLER, vocabulary.fillers),
+        (_Cue.FILLER, hesitations),
+    ).cut
