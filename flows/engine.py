@@ -15,6 +15,7 @@ from flows.speech import Heard, Input, Line, Listen, Speech, TurnOutcome
 from flows.steps import HELD, STEPS, first_step
 from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS, QUEUE, knock
+from flows.steps.offers import search_nearest
 from flows.steps.queue import HUNG_UP
 from flows.understanding.vocabulary import Vocabulary
 from flows.understanding.words import Command, command
@@ -69,6 +70,14 @@ def advance(session: Session, heard: Input, world: World) -> tuple[Session, Spee
         # From a line that we had connected: the question that was there is there again.
         return session, _ask(session, world, TurnOutcome.REPEATED)
     return _answer(session, heard, world)
+
+
+def look_again(
+    session: Session, world: World, lines: tuple[Line, ...]
+) -> tuple[Session, Speech]:
+    """What was offered is held no more: search anew, after saying `lines`."""
+    without = session.but(offers=(), offered=(), chosen=-1, adjacent=(), alive=True)
+    return _settle(session, search_nearest(without, world, lines=lines, anew=True), world)
 
 
 def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
@@ -162,6 +171,9 @@ def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     session = session.but(speech_off_at="")
     if wish == "person":
         return _to_person(session, world)
+    if wish == "slower" and session.by_text:
+        # A text is read as slowly as anybody likes.
+        wish = "again"
     if wish == "back":
         step, trail = session.step, session.trail
         if trail:

@@ -186,6 +186,9 @@ class Session:
 
     caller: str = ""
     caller_kind: str = CallerKind.NONE
+    # Whether the person writes: the number is then the one that the texts come from, nothing is
+    # spoken, and nobody can be put through.
+    by_text: bool = False
 
     whom: str = Whom.SELF
     # Whether this is the second of two people. The first, born `first_born`, is booked under

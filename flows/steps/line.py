@@ -31,6 +31,9 @@ def knock(
     session: Session, world: World, lines: tuple[Line, ...] = (), *, remember: bool = True
 ) -> Move:
     """To an agent: into the queue if the caller can wait there, else to what can be promised."""
+    if session.by_text:
+        # Nobody waits on a line that is not there.
+        return offer_instead(session, world, lines, remember=remember)
     found = world.join_queue(session, session.person_reason or session.resume or session.step)
     if isinstance(found, QueuePlace):
         return enter(session, found, lines)

@@ -96,6 +96,9 @@ class Person(Step):
         return NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:
+        if session.by_text:
+            # Nothing is promised that was not asked for, and whoever writes may write again.
+            return End(session, (Line("goodbye_later"),))
         if session.no_promise:
             if session.silent_turns >= QUIET_TURNS:
                 return End(session, (Line("goodbye_later"),))
@@ -137,6 +140,8 @@ class PersonNumber(TypedNumber):
         return Go(session, "person", remember=False)
 
     def give_up(self, session: Session, world: World) -> Move:
+        if session.by_text:
+            return Go(session, "person", remember=False)
         if session.caller_kind != CallerKind.NONE:
             return _promise(session, world, session.caller)
         if session.silent_turns >= QUIET_TURNS:

@@ -102,6 +102,6 @@ class Closed(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             return End(session, (Line("goodbye"),))
-        if pressed == "2":
+        if pressed == "2" and not session.by_text:
             return Go(session, MY_APPOINTMENT)
         return _in_language(session, pressed, world)
