@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from flows.questions import End, Go, Miss, Move, Question
-from flows.session import CallerKind, Session
+from flows.session import INTERPRETER, CallerKind, Session
 from flows.speech import Heard, Input, Line, Listen, Speech, TurnOutcome
 from flows.steps import HELD, STEPS, first_step
 from flows.steps.common import reads_back
@@ -46,7 +46,7 @@ _COMMANDS = {
 _TRIED_IN_VAIN = frozenset({TurnOutcome.MISSED, TurnOutcome.SILENT})
 # What is said before the question is put again.
 _REPLIES = {Command.EMERGENCY: "emergency", Command.WAIT: "take_your_time"}
-_SPOKEN = frozenset(map(Command, _COMMANDS.values()))
+_SPOKEN = frozenset({*map(Command, _COMMANDS.values()), Command.INTERPRETER})
 
 
 class ConversationLost(Exception):
@@ -72,9 +72,7 @@ def advance(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     return _answer(session, heard, world)
 
 
-def look_again(
-    session: Session, world: World, lines: tuple[Line, ...]
-) -> tuple[Session, Speech]:
+def look_again(session: Session, world: World, lines: tuple[Line, ...]) -> tuple[Session, Speech]:
     """What was offered is held no more: search anew, after saying `lines`."""
     without = session.but(offers=(), offered=(), chosen=-1, adjacent=(), alive=True)
     return _settle(session, search_nearest(without, world, lines=lines, anew=True), world)
@@ -142,6 +140,9 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if hardly_heard or (wish and unsure) or belief < NOISE_BELOW or wish in _REPLIES:
         return _not_understood(session, world, "hardly_heard" if hardly_heard else "not_understood")
     obeyed = wish if wish in _SPOKEN else None
+    if wish == session.step:
+        # Asked for what is just being asked about.
+        obeyed = None
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)
     step = STEPS[session.step]
@@ -171,6 +172,10 @@ def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     session = session.but(speech_off_at="")
     if wish == "person":
         return _to_person(session, world)
+    if wish == Command.INTERPRETER:
+        back = session.resume if session.step in PERSON_STEPS else session.step
+        asked = session.but(resume=back, wants_person=True)
+        return _settle(session, Go(asked, INTERPRETER), world)
     if wish == "slower" and session.by_text:
         # A text is read as slowly as anybody likes.
         wish = "again"

@@ -150,6 +150,9 @@ class Proving(StrEnum):
     CODE = "code"
 
 
+# The step that asks for which language an interpreter is needed, and its note.
+INTERPRETER = "interpreter"
+
 # Fields that are stored by another name: calls of the version before go on, in both directions.
 _STORED_AS = {
     "silent_turns": "quiet",
@@ -327,6 +330,7 @@ class Session:
             "proved": "yes" if self.mine else "",
             "for_whom": self.whom,
             "first_reference": self.first_reference,
+            "interpreter": self.note(INTERPRETER),
             "partner": self.own_platform,
             "partner_centre": self.own_name if self.own_platform else "",
             "partner_town": self.own_town if self.own_platform else "",

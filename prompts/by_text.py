@@ -53,6 +53,8 @@ OF_ITS_OWN: Mapping[str, frozenset[str]] = {
     "still_kept": frozenset(),
     "enough": frozenset(),
 }
+# Keys that are spoken and not written: an appointment that is there is no matter for texts.
+NOT_WRITTEN: Mapping[str, frozenset[str]] = {"closed": frozenset("2")}
 # Values that a text has besides: where a place is, in words that say nothing of health.
 ALSO = frozenset({"address"})
 # The keys that a text offers; the others are told where they are needed.
@@ -60,7 +62,8 @@ _CHOICES = frozenset("01234567")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 # Words for the ear, and for a keypad; in the languages that there are.
 _FOR_THE_EAR = re.compile(
-    r"\||tapez|appuyez|composez|r[ée][ée]?cout|entend|raccroch|restez en ligne|dites|étoile|dièse"
+    r"\||tapez|appuyez|composez|r[ée][ée]?cout|entendre\b|entends\b|entendu\b|raccroch"
+    r"|restez en ligne|dites|étoile|dièse"
     r"|\bpress\b|\bhear\b|\blisten|hang up|hold the line|\bsay\b|\bstar\b|\bhash\b"
     r"|pulse|\boir\b|escuch|cuelgu|no cuelgue|\bdiga\b|asterisco|almohadilla",
     re.IGNORECASE,
@@ -168,5 +171,3 @@ def values_of(spoken: Catalogue, key: str) -> frozenset[str]:
         if part.name
     }
     return frozenset(names) | ALSO
-
-

@@ -21,7 +21,15 @@ import gsm0338
 
 from babel import Locale, UnknownLocaleError
 
-from prompts.by_text import BY_TEXT, ByText, by_text, for_the_ear, needed, values_of
+from prompts.by_text import (
+    BY_TEXT,
+    NOT_WRITTEN,
+    ByText,
+    by_text,
+    for_the_ear,
+    needed,
+    values_of,
+)
 from prompts.catalogue import (
     AUDIO,
     AUDIO_KINDS,
@@ -178,47 +186,47 @@ def _of_conversations(name: str, folder: Path) -> Iterator[Problem]:
         if key not in wanted:
             yield Problem(file, f"say.{key}", "no text says it; take it out")
     for key in wanted:
-        has_own = key in words.written.keys
-        if not has_own and key not in words.spoken.keys:
-            yield Problem(file, f"say.{key}", f"missing; {BY_TEXT}/fr.toml has it")
-            continue
-        source = words.written if has_own else words.spoken
-        for number in range(source.wordings(key)):
-            what = _of_written(words, key, number, has_own=has_own)
-            if what and not has_own:
-                what = f"missing, and what is spoken makes no text: {what}"
-            if what:
-                yield Problem(file, f"say.{key}[{number}]", what)
+        for where, what in _of_entry(words, key):
+            yield Problem(file, where, what)
     if set(re.findall(r"{(.*?)}", words.unknown)) != {"number"}:
         yield Problem(file, "unknown", "name the {number} to ring, and no other value")
     if not words.begins.fullmatch(words.word.casefold()):
         yield Problem(file, "word", f"{words.word} begins nothing; begins has to match it")
 
 
-def _of_written(words: ByText, key: str, number: int, *, has_own: bool) -> str:
-    """What is wrong with one wording of an entry; empty where nothing is."""
+def _of_entry(words: ByText, key: str) -> Iterator[tuple[str, str]]:
+    has_own = key in words.written.keys
+    if not has_own and key not in words.spoken.keys:
+        yield f"say.{key}", f"missing; {BY_TEXT}/fr.toml has it"
+        return
     source = words.written if has_own else words.spoken
-    parts = source.parts(key, number)
-    unknown = _unknown_formats(parts, source)
-    if unknown:
-        return unknown
+    for number in range(source.wordings(key)):
+        parts = source.parts(key, number)
+        what = _unknown_formats(parts, source) or _of_written(words, key, number, parts)
+        if what and not has_own:
+            what = f"missing, and what is spoken makes no text: {what}"
+        if what:
+            yield f"say.{key}[{number}]", what
+
+
+def _of_written(words: ByText, key: str, number: int, parts: Sequence[Part]) -> str:
+    """What is wrong with one wording of an entry; empty where nothing is."""
     strange = sorted(_names(parts) - values_of(words.spoken, key))
     if strange:
         return f"{{{strange[0]}}} is not given there"
-    values = {**longest(parts), "address": COMMON_PLACE}
-    text = words.say(key, values, number)
-    literal = " ".join(part.text for part in parts) if has_own else text
-    heard = for_the_ear(literal)
+    text = words.say(key, {**longest(parts), "address": COMMON_PLACE}, number)
+    literal = "".join(f"{part.text}{part.name and 'X'}" for part in parts)
+    if key not in words.written.keys:
+        literal = text
+    heard, health = for_the_ear(literal), HEALTH.search(literal)
+    offered = sorted(set(_WRITTEN_OPTION.findall(literal)) - EVERYWHERE)
+    spoken = sorted(set(_choices(words, key)) - NOT_WRITTEN.get(key, frozenset()))
     if heard:
         return f'"{heard}" is for the ear; write what is read'
-    for pattern, why in ((HEALTH, "tells whoever reads it what this is about"), (FORBIDDEN, "")):
-        found = pattern.search(literal)
-        if found:
-            return f'"{found[0]}" {why or "helps nobody who writes"}'
+    if health:
+        return f'"{health[0]}" tells whoever reads it what this is about'
     if _length(text) > TWO_PARTS:
         return f"{_length(text)} letters; two parts hold {TWO_PARTS}: shorten it"
-    offered = sorted(set(_WRITTEN_OPTION.findall(literal)) - EVERYWHERE)
-    spoken = sorted(set(_choices(words, key)))
     if spoken and offered != spoken:
         return f"offer the keys that are spoken: {', '.join(spoken)}"
     return ""

@@ -95,7 +95,6 @@ class Confirm(Patient):
         # From here nothing leads back: what is booked is booked.
         untexted = bool(session.number) and not world.text_leaves(session.number)
         booked = session.but(reference=reference, trail=(), person_reason="", untexted=untexted)
-        if session.by_text:
-            return _written(booked, world)
         said = (*lines, Line("no_text_now")) if untexted else lines
-        return Go(booked, "ready", said, outcome=TurnOutcome.BOOKED, remember=False)
+        on = Go(booked, "ready", said, outcome=TurnOutcome.BOOKED, remember=False)
+        return _written(booked, world) if session.by_text else on

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
-from flows.session import CallerKind, Proving, Session, Whom
+from flows.session import INTERPRETER, CallerKind, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.my_appointment import MY_APPOINTMENT
@@ -17,6 +17,8 @@ from flows.world import World
 # A menu has four choices, and two are taken. Visitors of the site are told key 4 for their code.
 LANGUAGE_KEYS = (3, 5)
 CODE_KEY = "4"
+# Told on the site and on paper: whoever needs one does not follow a longer menu.
+INTERPRETER_KEY = "6"
 
 
 class Welcome(Patient):
@@ -37,6 +39,9 @@ class Welcome(Patient):
             return Go(session.but(proving=Proving.NOTHING, asked=""), "for_whom")
         if pressed == "2":
             return Go(session.but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
+        if pressed == INTERPRETER_KEY:
+            asked = session.but(resume=self.name, wants_person=True)
+            return Go(asked, INTERPRETER)
         move = _in_language(session, pressed, world)
         if pressed == CODE_KEY and move is NO_SUCH_KEY:
             # A caller without a number was told a code; a visitor who began on the site reads it

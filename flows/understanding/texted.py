@@ -31,23 +31,28 @@ def texted(body: str) -> Input | None:
     text = " ".join(_plain_digits(unicodedata.normalize("NFKC", body)).split())
     if len(text) > LONGEST:
         return None
-    if _STAR.fullmatch(text):
-        return keys("*")
     if not any(one.isalnum() for one in text):
-        return None
-    date = _DAY_FIRST.fullmatch(text)
-    if date:
-        return keys(f"{date[1]:0>2}{date[2]:0>2}{date[3]}")
-    date = _YEAR_FIRST.fullmatch(text)
-    if date:
-        return keys(f"{date[3]:0>2}{date[2]:0>2}{date[1]}")
+        return keys("*") if _STAR.fullmatch(text) else None
+    pressed = _date(text) or _digits(text)
+    return keys(pressed) if pressed else spoken(text)
+
+
+def _date(text: str) -> str:
+    """Eight digits, or six, of a date that was written with its parts apart; empty for another."""
+    day_first = _DAY_FIRST.fullmatch(text)
+    if day_first:
+        return f"{day_first[1]:0>2}{day_first[2]:0>2}{day_first[3]}"
+    year_first = _YEAR_FIRST.fullmatch(text)
+    return f"{year_first[3]:0>2}{year_first[2]:0>2}{year_first[1]}" if year_first else ""
+
+
+def _digits(text: str) -> str:
+    """A choice, a postcode or a number, as the keypad would send it; empty for another text."""
     choice = _CHOICE.fullmatch(text)
     if choice:
-        return keys(choice[1])
+        return choice[1]
     digits = _COUNTRY.sub("0", _APART.sub("", text))
-    if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS:
-        return keys(digits)
-    return spoken(text)
+    return digits if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else ""
 
 
 def _plain_digits(text: str) -> str:

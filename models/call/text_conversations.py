@@ -88,7 +88,7 @@ def answer_of(connection: Connection, vault: Vault, call_id: str, number: int) -
     return Body.open(sealed, vault, call_id, number).answer if sealed else ""
 
 
-def begin(
+def begin(  # noqa: PLR0917
     connection: Connection, clock: Clock, vault: Vault, phone: str, call_id: str, earlier: str
 ) -> bool:
     """Make `call_id` the conversation of a number, in the place of `earlier` (empty: it had none).

@@ -162,7 +162,7 @@ def add(  # noqa: PLR0917
 MOMENTS = ("due_at", "created_at", "updated_at", "sent_at")
 
 
-def values_of(  # noqa: PLR0917
+def values_of(
     vault: Vault,
     message_id: str,
     sid: str,

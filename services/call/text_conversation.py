@@ -79,7 +79,7 @@ class TextLimits:
 class TextTurn(Turn):
     """A text that came in, in the place of a call's turn."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self, store: Store, call_id: str, number: int, written: IncomingText, phone: str
     ) -> None:
         super().__init__(store, call_id, number)
@@ -172,7 +172,9 @@ class TextConversations:
                     raise
         raise AssertionError("unreachable")
 
-    def _take(self, written: IncomingText, phone: str, kind: CallerKind) -> TextReply:
+    def _take(  # noqa: PLR0911 (each is one thing that a text may be)
+        self, written: IncomingText, phone: str, kind: CallerKind
+    ) -> TextReply:
         store = self._store
         with store.database.statement() as connection:
             before, talk = text_conversations.look(
@@ -189,30 +191,38 @@ class TextConversations:
         if before.answered is not None:
             return TextReply(before.answered, "copy")
         session = self._going_on(talk)
-        language = session.language if session else before.language
-        meant, language = understood(written.body, language)
+        meant, language = understood(written.body, session.language if session else before.language)
         may_not = kind is not CallerKind.MOBILE or before.wrong or written.settled
         if may_not or meant in _ALWAYS:
             if talk and meant is Intent.STOP:
                 self._end(talk)
             return self._as_ever(written, before, language)
-        begins, alone, spoken = _begins(written.body, session.language if session else language)
-        if session is None and (not begins or meant not in _BEGINS_ALSO or _is_theirs(meant, alone)):
+        wish = _begins(written.body, session.language if session else language)
+        no_wish = not wish.begins or (meant is Intent.WHERE and not wish.alone)
+        if session is None and (no_wish or meant not in _BEGINS_ALSO):
+            return self._as_ever(written, before, language)
+        if before.spent or before.talked >= self._limits.answers_a_day - 1:
+            return self._enough(written, phone, before, meant, wish.language)
+        if session is None or talk is None or (wish.alone and not self._is_too_soon(talk)):
+            return self._begin(written, phone, talk, wish.language)
+        return self._go_on(written, phone, talk, session)
+
+    def _enough(
+        self,
+        written: IncomingText,
+        phone: str,
+        before: Before,
+        meant: Intent | None,
+        language: str,
+    ) -> TextReply:
+        """A number has had its answers of the day, or a budget is spent: the telephone is there."""
+        if meant not in _BEGINS_ALSO:
+            # It is about an appointment that is there.
             return self._as_ever(written, before, language)
         if before.spent or before.talked >= self._limits.answers_a_day:
-            if meant not in _BEGINS_ALSO:
-                # It is about an appointment that is there.
-                return self._as_ever(written, before, language)
-            # Whoever goes on all the same is not answered; the telephone is there.
             return self._noted(written, phone, ())
-        if before.talked == self._limits.answers_a_day - 1:
-            enough = sms_parts.to_gsm(by_text(spoken).say("enough", {}))
-            return self._noted(written, phone, (enough,))
-        if session is None or talk is None:
-            return self._begin(written, phone, talk, spoken)
-        if alone and not self._is_too_soon(talk):
-            return self._begin(written, phone, talk, spoken)
-        return self._go_on(written, phone, talk, session)
+        said = by_text(language).say("enough", {})
+        return self._noted(written, phone, (sms_parts.to_gsm(said),))
 
     # ------------------------------------------------------------ where it stands
 
@@ -228,7 +238,9 @@ class TextConversations:
     def _is_too_soon(self, talk: Talk) -> bool:
         """Whether nobody can have read the last question before this was written."""
         too_soon = self._limits.too_soon
-        return bool(too_soon) and talk.at is not None and self._store.clock.now() - talk.at < too_soon
+        return (
+            bool(too_soon) and talk.at is not None and self._store.clock.now() - talk.at < too_soon
+        )
 
     def _end(self, talk: Talk) -> None:
         with self._store.database.transaction() as connection:
@@ -299,9 +311,7 @@ class TextConversations:
             after, speech = advance(session, RING, world)
             return self._settle(turn, world, written, after, speech, (Line("begin"),))
 
-    def _go_on(
-        self, written: IncomingText, phone: str, talk: Talk, session: Session
-    ) -> TextReply:
+    def _go_on(self, written: IncomingText, phone: str, talk: Talk, session: Session) -> TextReply:
         heard = texted(written.body)
         lines: tuple[Line, ...] = ()
         with TextTurn(self._store, talk.call_id, talk.number + 1, written, phone) as turn:
@@ -376,20 +386,23 @@ def _discreetly(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**values, "address": address}
 
 
-def _begins(body: str, language: str) -> tuple[bool, bool, str]:
+@dataclass(frozen=True)
+class _Wish:
     """Whether a text asks for an appointment, whether it says no more, and in which language."""
+
+    begins: bool
+    alone: bool
+    language: str
+
+
+def _begins(body: str, language: str) -> _Wish:
     known = spoken_by_text()
     text = plain(body)
     for one in dict.fromkeys((*((language,) if language in known else ()), *known)):
         found = by_text(one).begins.fullmatch(text)
         if found:
-            return True, not found["rest"], one
-    return False, False, language if language in known else known[0]
-
-
-def _is_theirs(meant: Intent | None, alone: bool) -> bool:  # noqa: FBT001
-    """Whether it is about an appointment that is there: "rendez-vous quand ?"."""
-    return meant is Intent.WHERE and not alone
+            return _Wish(begins=True, alone=not found["rest"], language=one)
+    return _Wish(begins=False, alone=False, language=language if language in known else known[0])
 
 
 def _is_menu(session: Session) -> bool:

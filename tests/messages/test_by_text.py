@@ -106,7 +106,9 @@ def test_one_person_books_with_silence_and_nonsense_between(writer: Talker):
     assert "4 Autre jour ou lieu" in offers
     assert held(service) == 3
     last_look = writer.asks("1")
-    assert last_look.startswith("Rien n'est encore pris. Né(e) le 12 mars 1942. Le jeudi 26 novembre")
+    assert last_look.startswith(
+        "Rien n'est encore pris. Né(e) le 12 mars 1942. Le jeudi 26 novembre"
+    )
     assert service.bookings() == []
     assert writer.asks("1").startswith("C'est confirmé.")
     (booked,) = service.bookings()
@@ -283,7 +285,10 @@ def test_nonsense_leads_to_the_easier_question_then_to_a_person_who_is_only_offe
     assert "Année de naissance" in alone.asks("bla bla")
     alone.asks("hum", "hum")
     assert "Une personne peut appeler" in alone.asks("hum")
-    assert alone.asks("patati", "patata", "et patati") == "Merci. Vous pouvez écrire RDV à tout moment."
+    assert (
+        alone.asks("patati", "patata", "et patati")
+        == "Merci. Vous pouvez écrire RDV à tout moment."
+    )
     # Nothing was promised that was not asked for.
     assert alone.house.promises() == []
     assert alone.house.bookings() == []
@@ -389,7 +394,9 @@ def test_where_there_is_no_such_number_nobody_books_by_texts(small: House):
     assert rows(small, turn) == 0
 
 
-@pytest.mark.parametrize("sender", ["+33899123456", "+32470123456", "36111", "Orange", "+33491223344"])
+@pytest.mark.parametrize(
+    "sender", ["+33899123456", "+32470123456", "36111", "Orange", "+33491223344"]
+)
 def test_premium_foreign_and_landline_numbers_begin_nothing(small: House, sender: str):
     writer = Talker(small, small.app, sender)
     answers = writer.writes("RDV")
