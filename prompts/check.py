@@ -27,6 +27,7 @@ from prompts.by_text import (
     ByText,
     by_text,
     for_the_ear,
+    is_there,
     needed,
     values_of,
 )
@@ -163,8 +164,8 @@ def check(folder: Path = FOLDER) -> list[Problem]:
             reference = language
         else:
             problems += language.compared(reference)
-        # A folder without texts of conversations is one for the telephone alone.
-        if (folder / BY_TEXT).is_dir():
+        # A language without that file answers no texts; a folder without any is for telephones.
+        if is_there(name, folder) or (name == COUNTRY_LANGUAGE and (folder / BY_TEXT).is_dir()):
             problems += _of_conversations(name, folder)
     return problems
 

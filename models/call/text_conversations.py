@@ -25,9 +25,6 @@ from models.messages.incoming import Before
 from models.messages.tables import message
 from models.prepared import Prepared
 
-# What the row of a text keeps instead of its answer: where that is.
-_CALL, _TURN = "call", "turn"
-
 
 @dataclass(frozen=True)
 class Talk:
@@ -126,39 +123,47 @@ def forget(connection: Connection, clock: Clock, older_than: timedelta) -> int:
 # ---------------------------------------------------------------- a text and its turn
 
 
-def note(  # noqa: PLR0917
-    connection: Connection,
-    clock: Clock,
-    vault: Vault,
-    message_id: str,
-    sid: str,
-    phone: str,
-    call_id: str,
-    number: int,
-    *,
-    topic: str,
-    parts: int,
-) -> bool:
+@dataclass(frozen=True)
+class AnsweredText:
+    """A text that came in, and the turn that answers it in so many parts.
+
+    `sid` is the provider's id of the text, `phone` (E.164) who wrote it.
+    """
+
+    message_id: str
+    sid: str
+    phone: str
+    call_id: str
+    number: int
+    topic: str
+    parts: int
+
+    def values(self, vault: Vault) -> dict[str, Any]:
+        """The row of the text, but for its moments."""
+        told = {"call": self.call_id, "turn": self.number}
+        return incoming.values_of(
+            vault,
+            self.message_id,
+            self.sid,
+            self.phone,
+            told,
+            topic=self.topic,
+            parts=self.parts,
+            call_id=self.call_id,
+        )
+
+
+def note(connection: Connection, clock: Clock, vault: Vault, text: AnsweredText) -> bool:
     """Note a text whose answer is that of a turn; False when it was noted before."""
-    told = {_CALL: call_id, _TURN: number}
-    values = incoming.values_of(
-        vault, message_id, sid, phone, told, topic=topic, parts=parts, call_id=call_id
-    )
-    return insert_new(connection, clock, message, values, *incoming.MOMENTS)
+    return insert_new(connection, clock, message, text.values(vault), *incoming.MOMENTS)
 
 
-def record(  # noqa: PLR0917
+def record(
     connection: Connection,
     clock: Clock,
     vault: Vault,
-    message_id: str,
-    sid: str,
-    phone: str,
-    call_id: str,
-    number: int,
+    text: AnsweredText,
     *,
-    topic: str,
-    parts: int,
     step: str,
     outcome: str,
     body: Body,
@@ -167,24 +172,21 @@ def record(  # noqa: PLR0917
 
     One statement on PostgreSQL; on SQLite the caller's transaction holds the two together.
     """
-    told = {_CALL: call_id, _TURN: number}
-    text = incoming.values_of(
-        vault, message_id, sid, phone, told, topic=topic, parts=parts, call_id=call_id
-    )
     values: dict[str, Any] = {
-        "the_call": call_id,
-        "the_number": number,
+        "the_call": text.call_id,
+        "the_number": text.number,
         "the_step": step,
         "the_outcome": outcome,
-        "the_body": body.seal(vault, call_id, number),
+        "the_body": body.seal(vault, text.call_id, text.number),
     }
     name = connection.dialect.name
     if name == "sqlite":
         if _turn(name, clock).count(connection, values) != 1:
             return False
-        return insert_new(connection, clock, message, text, *incoming.MOMENTS)
-    values |= {f"text_{column}": value for column, value in text.items()}
-    return _both(clock, tuple(text)).count(connection, values) == 1
+        return note(connection, clock, vault, text)
+    row = text.values(vault)
+    values |= {f"text_{column}": value for column, value in row.items()}
+    return _both(clock, tuple(row)).count(connection, values) == 1
 
 
 @lru_cache

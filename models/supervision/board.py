@@ -204,8 +204,7 @@ class EntrySeen:
 
 
 _ENTRY = tuple(
-    queue_entry.c[n]
-    for n in ("id", "queue_id", "kind", "state", "joined_at", "staff_id", "reason")
+    queue_entry.c[n] for n in ("id", "queue_id", "kind", "state", "joined_at", "staff_id", "reason")
 )
 
 

@@ -92,26 +92,34 @@ class TextTurn(Turn):
         When it returns, both and the effects of the turn are committed.
         """
         store = self.store
-        text: Mapping[str, Any] = {
-            "topic": Topic.REPLY,
-            "parts": sum(map(sms_parts.parts, answer)),
-        }
-        whose = (store.chance.identifier(), self._written.sid, self._phone)
-        place = (self.call_id, self.number)
-        turn: Mapping[str, Any] = {"step": step, "outcome": outcome, "body": body}
+        text = text_conversations.AnsweredText(
+            message_id=store.chance.identifier(),
+            sid=self._written.sid,
+            phone=self._phone,
+            call_id=self.call_id,
+            number=self.number,
+            topic=Topic.REPLY,
+            parts=sum(map(sms_parts.parts, answer)),
+        )
         effects = self._transaction
         if effects is not None:
-            turns.complete(effects, store.vault, *place, **turn)
-            if not text_conversations.note(
-                effects, store.clock, store.vault, *whose, *place, **text
-            ):
+            turns.complete(
+                effects,
+                store.vault,
+                self.call_id,
+                self.number,
+                step=step,
+                outcome=outcome,
+                body=body,
+            )
+            if not text_conversations.note(effects, store.clock, store.vault, text):
                 raise AlreadyAnswered
             self._give_back()
             return
         connection = self._connection()
         with store.database.together(connection):
             if not text_conversations.record(
-                connection, store.clock, store.vault, *whose, *place, **text, **turn
+                connection, store.clock, store.vault, text, step=step, outcome=outcome, body=body
             ):
                 raise AlreadyAnswered
         self._give_back()
@@ -334,8 +342,8 @@ class TextConversations:
         """Whether what was offered last is held no more: nothing is for longer than in a call."""
         if not session.offers or session.reference or session.step not in AFTER_SEARCH:
             return False
-        since = talk.at and self._store.clock.now() - talk.at
-        return since is not None and since >= self._service.campaign.hold_longest
+        longest = self._service.campaign.hold_longest
+        return talk.at is not None and self._store.clock.now() - talk.at >= longest
 
     def _settle(  # noqa: PLR0917
         self,

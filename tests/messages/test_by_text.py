@@ -12,12 +12,23 @@ import pytest
 
 from sqlalchemy import func, select
 
+from exchange.transport import WsgiTransport
 from models.call.tables import text_conversation, turn
 from models.slots.tables import place
 from services.messages import sms_parts
+from simulator.texting import Texting, converse
 from tests.ivr.conftest import furnish
 from tests.messages.conftest import INBOX, Writer, noted
-from tests.support.house import MOBILE, House, campaign_with, house, mornings
+from tests.support.house import (
+    ACCOUNT,
+    BASE,
+    MOBILE,
+    TOKEN,
+    House,
+    campaign_with,
+    house,
+    mornings,
+)
 from tests.support.rows import on_the_wire
 
 OTHER = "+33658941273"
@@ -432,3 +443,27 @@ def test_somebody_who_is_booked_already_learns_it_by_the_usual_text(writer: Talk
     writer.asks("RDV", *texts)
     assert writer.asks("RDV", *texts).startswith("C'est confirmé.")
     assert len(writer.house.bookings()) == 1
+
+
+# ---------------------------------------------------------------- an interpreter
+
+
+def test_an_interpreter_is_asked_for_by_text_and_the_call_back_keeps_it(alone: Talker):
+    alone.asks("RDV", "1")
+    assert "1 Arabe" in alone.asks("je voudrais un interprète")
+    assert "Une personne peut appeler" in alone.asks("2")
+    alone.asks("1")
+    (promise,) = alone.house.promises()
+    assert promise.reason == "interpreter" or promise.known["reason"] == "interpreter"
+    assert promise.known["interpreter"] == "pt"
+
+
+def test_somebody_who_writes_from_the_simulator_books(small: House):
+    small.settings.text_answer_seconds = 0.0
+    phone = Texting(WsgiTransport(small.application()), BASE, TOKEN, ACCOUNT, "+33612345679", INBOX)
+    told: list[str] = []
+    texts = ["RDV", "1", "12/03/1942", "1", "75011", "1", "1", "1"]
+    (last,) = converse(phone, texts, told.append, lambda _seconds: None)
+    assert last.startswith("C'est confirmé.")
+    assert told[0] == "> RDV"
+    assert len(small.bookings()) == 1
