@@ -14,6 +14,7 @@ from flows.speech import RING, Input, keys, spoken
 from flows.steps import HELD
 from flows.understanding.texted import texted
 from flows.verification.walking import CAMPAIGNS, scenarios
+from flows.world import QueuePlace
 from prompts.by_text import for_the_ear
 from services.call.text_conversation import in_texts
 from services.messages import sms_parts
@@ -26,9 +27,13 @@ WRITTEN = (
     *("75011", "75011", "35000", "oui", "non", "12 mars 1942", "bla bla", "Vitré", "13/01/2031"),
     *("01/01/1990", "0612345678", "0142685300", "interprète", "urgence", "un instant", "retour"),
 )
+# An agent is free: whoever rings would be in the queue at once.
+AGENT_FREE = partial(FakeWorld, person=QueuePlace("place", "fr", 0))
 WORLDS = {
-    **scenarios(FakeWorld),
-    **{name: partial(make, FakeWorld) for name, make in CAMPAIGNS.items()},
+    **scenarios(AGENT_FREE),
+    "no call is promised": partial(AGENT_FREE, callback_after=None),
+    "texts are held back": partial(AGENT_FREE, texts_leave=False),
+    **{name: partial(make, AGENT_FREE) for name, make in CAMPAIGNS.items()},
 }
 
 
