@@ -12,6 +12,8 @@ import pytest
 
 from sqlalchemy import func, select
 
+import config
+
 from exchange.transport import WsgiTransport
 from models.call.tables import text_conversation, turn
 from models.slots.tables import place
@@ -467,3 +469,21 @@ def test_somebody_who_writes_from_the_simulator_books(small: House):
     assert last.startswith("C'est confirmé.")
     assert told[0] == "> RDV"
     assert len(small.bookings()) == 1
+
+
+def test_the_number_to_text_and_the_relay_are_named(small: House):
+    page = small.app.test_client().get("/").get_data(as_text=True)
+    assert "09 74 75 00 99" in page
+    assert "envoyez RDV" in page
+    assert "relais téléphonique" in page
+    small.settings.text_booking_number = ""
+    without = small.application().test_client().get("/accessibilite").get_data(as_text=True)
+    assert "envoyez RDV" not in without
+    assert "relais téléphonique" in without
+    assert "114" in without
+
+
+def test_a_name_is_no_number_to_text():
+    for wrong in ("AlloRDV", "+33612345678"):
+        with pytest.raises(config.BadSettings, match="TEXT_BOOKING_NUMBER"):
+            config.load(_env_file=None, text_booking_number=wrong)
