@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -13,6 +14,7 @@ from flows.session import CallerKind, Session
 from flows.speech import RING, Input, keys, spoken
 from flows.steps import HELD
 from flows.understanding.texted import texted
+from flows.verification.rehearsal import RehearsedWorld
 from flows.verification.walking import CAMPAIGNS, scenarios
 from flows.world import QueuePlace
 from prompts.by_text import for_the_ear
@@ -29,7 +31,7 @@ WRITTEN = (
 )
 # An agent is free: whoever rings would be in the queue at once.
 AGENT_FREE = partial(FakeWorld, person=QueuePlace("place", "fr", 0))
-WORLDS = {
+WORLDS: dict[str, Callable[[], RehearsedWorld]] = {
     **scenarios(AGENT_FREE),
     "no call is promised": partial(AGENT_FREE, callback_after=None),
     "texts are held back": partial(AGENT_FREE, texts_leave=False),
@@ -52,8 +54,9 @@ def somebody(language: str) -> Session:
 
 @pytest.mark.parametrize("name", sorted(WORLDS))
 def test_whatever_is_written_the_answer_is_a_text_that_can_be_read(name: str):
-    """Fourteen texts each in the three languages; a table of no step is needed to find a hole."""
-    for seed, language in enumerate(("fr", "en", "es", "fr")):
+    """Fourteen texts, in French and in one of the others; no table of steps is needed for it."""
+    other = ("en", "es")[len(name) % 2]
+    for seed, language in enumerate(("fr", other)):
         chance = random.Random(f"{name} {seed}")  # noqa: S311 (not for secrets)
         world = WORLDS[name]()
         session, heard = somebody(language), RING
