@@ -148,6 +148,14 @@ class Settings(BaseSettings):
     sms_sender: str = ""
     # Where texts of people come in, in E.164 or a short number of five digits; empty: nowhere.
     sms_reply_number: str = ""
+    # The number by which people book by texts, in E.164 or a short number of five digits, named on
+    # the site and in texts; it may be SMS_REPLY_NUMBER. Empty: nobody books by texts.
+    text_booking_number: str = ""
+    # Answers that a number gets in 24 hours while it books by texts.
+    text_answers_per_number: int = Field(default=60, ge=1, le=1000)
+    # An answer to a menu that comes sooner than so many seconds after it was sent is not taken for
+    # one: two texts have crossed. 0: every one is taken.
+    text_answer_seconds: float = Field(default=3.0, ge=0, le=60)
     # Budgets of a day, by the calendar of Paris: parts of texts and euros for all together, parts
     # for each number, client (a visitor's address, a calling line) and prefix of numbers; calls out
     # and their minutes. 0: by the size of the campaign (services/messages/spend.py). Beyond them a
@@ -371,19 +379,23 @@ class Settings(BaseSettings):
 
     def _check_reply_number(self) -> None:
         """Raises ValueError. A machine answers: the rule is that of `_check_caller_id`."""
-        number = self.sms_reply_number
-        if not number:
-            return
-        if not E164.fullmatch(number) and not _SHORT_NUMBER.fullmatch(number):
-            raise ValueError(
-                "SMS_REPLY_NUMBER must be a number in international form, as +33974750001,"
-                " or a short one of five digits"
-            )
-        if _is_french_mobile(number):
-            raise ValueError(
-                "SMS_REPLY_NUMBER is a French mobile number (06 or 07): automatic systems may not"
-                " write with one"
-            )
+        numbers = {
+            "SMS_REPLY_NUMBER": self.sms_reply_number,
+            "TEXT_BOOKING_NUMBER": self.text_booking_number,
+        }
+        for name, number in numbers.items():
+            if not number:
+                continue
+            if not E164.fullmatch(number) and not _SHORT_NUMBER.fullmatch(number):
+                raise ValueError(
+                    f"{name} must be a number in international form, as +33974750001,"
+                    " or a short one of five digits"
+                )
+            if _is_french_mobile(number):
+                raise ValueError(
+                    f"{name} is a French mobile number (06 or 07): automatic systems may not"
+                    " write with one"
+                )
 
     def regions_also_served(self) -> list[str]:
         """The codes of NUMBERS_ALSO_FROM. Raises ValueError for one that is none."""

@@ -11,6 +11,7 @@ import own_counters  # noqa: F401 (before all that counts)
 import sys
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -70,6 +71,7 @@ from services.accounts.staff import demonstration_accounts
 from services.admission.load_shedder import LoadShedder
 from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
+from services.call.text_conversation import TextConversations, TextLimits
 from services.campaign.campaign import BadCampaign
 from services.operations.check_keys import WrongKeys
 from services.operations.doctor import Remembered, checks
@@ -168,6 +170,16 @@ def make_app(parts: Parts) -> Flask:
             store,
             parts.service,
             reply_number=settings.sms_reply_number,
+            text_number=settings.text_booking_number,
+            conversations=TextConversations(
+                store,
+                parts.service,
+                parts.wake_up,
+                TextLimits(
+                    settings.text_answers_per_number,
+                    timedelta(seconds=settings.text_answer_seconds),
+                ),
+            ),
         ),
         web.desk.pages.blueprint(desk),
         web.desk.person.blueprint(store, parts.service.campaigns.by_name),

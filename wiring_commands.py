@@ -259,6 +259,7 @@ def _wanted(settings: config.Settings) -> Wanted:
         caller_id=settings.outbound_caller_id,
         sender=settings.sms_sender,
         reply_number=settings.sms_reply_number,
+        text_number=settings.text_booking_number,
         leads={
             VOICE: addresses.at("/voice/incoming"),
             VOICE_FALLBACK: settings.voice_fallback_url or f"{base}/voice/fallback",

@@ -80,6 +80,7 @@ def make_parts(settings: config.Settings) -> Parts:
         caller_id=settings.outbound_caller_id,
         platforms=_platforms,
         reply_number=settings.sms_reply_number,
+        text_number=settings.text_booking_number,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
 

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     service_url: str | None = None
     public_base_url: str | None = None
     national_number: str = "+33974750001"
+    # The number that people book by in texts; empty: none.
+    text_booking_number: str = ""
     # The authorities (a file in PEM) of a service that is reached over TLS; none: the usual ones.
     ssl_cert_file: str = ""
 

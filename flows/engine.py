@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from flows.listening import listens
 from flows.questions import End, Go, Miss, Move, Question
-from flows.session import CallerKind, Session
+from flows.session import INTERPRETER, CallerKind, Session
 from flows.speech import Heard, Input, Line, Listen, Speech, TurnOutcome
 from flows.steps import HELD, STEPS, first_step
 from flows.steps.common import BY_KEY, reads_back
 from flows.steps.line import LINE_STEPS, QUEUE, knock
 from flows.steps.long_call import is_long, offered
+from flows.steps.offers import search_nearest
 from flows.steps.queue import HUNG_UP
 from flows.understanding.words import Command, command
 from flows.world import World
@@ -47,7 +48,7 @@ PERSON_LINE = "person_key"
 _TRIED_IN_VAIN = frozenset({TurnOutcome.MISSED, TurnOutcome.SILENT})
 # What is said before the question is put again.
 _REPLIES = {Command.EMERGENCY: "emergency", Command.WAIT: "take_your_time"}
-_SPOKEN = frozenset(map(Command, _COMMANDS.values()))
+_SPOKEN = frozenset({*map(Command, _COMMANDS.values()), Command.INTERPRETER})
 
 
 class ConversationLost(Exception):
@@ -77,6 +78,12 @@ def _answered(session: Session, heard: Input, world: World) -> tuple[Session, Sp
         # From a line that we had connected: the question that was there is there again.
         return session, _ask(session, world, TurnOutcome.REPEATED)
     return _answer(session, heard, world)
+
+
+def look_again(session: Session, world: World, lines: tuple[Line, ...]) -> tuple[Session, Speech]:
+    """What was offered is held no more: search anew, after saying `lines`."""
+    without = session.but(offers=(), offered=(), chosen=-1, adjacent=(), alive=True)
+    return _settle(session, search_nearest(without, world, lines=lines, anew=True), world)
 
 
 def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
@@ -146,6 +153,9 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if hardly_heard or (wish and unsure) or belief < NOISE_BELOW or wish in _REPLIES:
         return _not_understood(session, world, "hardly_heard" if hardly_heard else "not_understood")
     obeyed = wish if wish in _SPOKEN else None
+    if wish == session.step:
+        # Asked for what is just being asked about.
+        obeyed = None
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)
     step = STEPS[session.step]
@@ -182,6 +192,13 @@ def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     session = session.but(speech_off_at="")
     if wish == "person":
         return _to_person(session, world)
+    if wish == Command.INTERPRETER:
+        back = session.resume if session.step in PERSON_STEPS else session.step
+        asked = session.but(resume=back, wants_person=True)
+        return _settle(session, Go(asked, INTERPRETER), world)
+    if wish == "slower" and session.by_text:
+        # A text is read as slowly as anybody likes.
+        wish = "again"
     if wish == "back":
         step, trail = session.step, session.trail
         if trail:

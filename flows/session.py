@@ -170,6 +170,9 @@ class Proving(StrEnum):
     CODE = "code"
 
 
+# The step that asks for which language an interpreter is needed, and its note.
+INTERPRETER = "interpreter"
+
 # Fields that are stored by another name: calls of the version before go on, in both directions.
 _STORED_AS = {
     "silent_turns": "quiet",
@@ -213,6 +216,9 @@ class Session:
     # When it rang (ISO 8601 in UTC), and whether a person was offered because it lasts so long.
     began_at: str = ""
     help_offered: bool = False
+    # Whether the person writes: the number is then the one that the texts come from, nothing is
+    # spoken, and nobody can be put through.
+    by_text: bool = False
 
     whom: str = Whom.SELF
     # Whether this is the second of two people. The first, born `first_born`, is booked under
@@ -352,6 +358,7 @@ class Session:
             "proved": "yes" if self.mine else "",
             "for_whom": self.whom,
             "first_reference": self.first_reference,
+            "interpreter": self.note(INTERPRETER),
             "partner": self.own_platform,
             "partner_centre": self.own_name if self.own_platform else "",
             "partner_town": self.own_town if self.own_platform else "",

@@ -11,6 +11,7 @@ import structlog
 from flask import Blueprint, Response, request
 from twilio.twiml.messaging_response import MessagingResponse
 
+from services.call.text_conversation import TextConversations
 from services.messages.delivery_failures import record_delivery
 from services.messages.incoming_text import IncomingText, take_text
 from services.queue.typed_callback import owner_agrees
@@ -20,6 +21,7 @@ from services.telemetry import FAILURES
 
 _MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 _ERROR = re.compile(r"[0-9]{1,6}")
+_COUNT = re.compile(r"[0-9]{1,3}")
 
 # The provider's words for what became of a text, in ours.
 STATES = {
@@ -44,10 +46,14 @@ def blueprint(
     service: Service | None = None,
     *,
     reply_number: str = "",
+    text_number: str = "",
+    conversations: TextConversations | None = None,
 ) -> Blueprint:
     """Routes below /sms; the signature check stands in front of them.
 
     `reply_number` is the number of ours that texts may come in on; without one, none is understood.
+    `text_number` is the one that people book by: what comes in there is an answer in one of these
+    `conversations`. The two may be the same.
     """
     sms = Blueprint("sms", __name__, url_prefix="/sms")
 
@@ -76,7 +82,9 @@ def blueprint(
     def incoming() -> Response:
         """What people write. A failure is a 503, so that the provider delivers the text again."""
         sid = request.form["MessageSid"]
-        if service is None or not reply_number or request.form.get("To") != reply_number:
+        to = request.form.get("To", "")
+        books = conversations is not None and bool(text_number) and to == text_number
+        if service is None or not to or not (books or to == reply_number):
             # Nothing depends on a reply by text, and our sender may be unable to receive any.
             log.info("message received", sid=sid)
             return _xml()
@@ -85,15 +93,19 @@ def blueprint(
             sender=request.form.get("From", ""),
             body=request.form.get("Body", ""),
             settled=bool(request.form.get("OptOutType")),
+            pictures=_pictures(request.form.get("NumMedia", "")),
         )
         try:
-            answer = take_text(
-                store,
-                service.campaign,
-                written,
-                national_number=service.national_number,
-                agrees=owner_agrees,
-            )
+            if books and conversations is not None:
+                answer = conversations.take(written)
+            else:
+                answer = take_text(
+                    store,
+                    service.campaign,
+                    written,
+                    national_number=service.national_number,
+                    agrees=owner_agrees,
+                )
         except Exception as error:  # noqa: BLE001 (its text may hold what was written)
             FAILURES.labels(type(error).__name__).inc()
             log.error("message not taken", sid=sid, error=type(error).__name__)
@@ -102,6 +114,10 @@ def blueprint(
         return _xml(answer.texts)
 
     return sms
+
+
+def _pictures(told: str) -> int:
+    return int(told) if _COUNT.fullmatch(told) else 0
 
 
 def _xml(answers: Sequence[str] = (), *, status: int = 200) -> Response:

@@ -127,6 +127,8 @@ class Catalogue:
         self.voice: str = source["language"]["voice"]
         # How fast the voice speaks to whoever pressed 8, in percent.
         self.slow_rate: int = source["language"].get("slow_rate", FULL_RATE)
+        # How an option names its key.
+        self.press: str = source["language"]["press"]
         # What callers say in this language: flows.understanding makes use of it.
         self.heard: Mapping[str, Any] = source.get("heard", {})
         self._formats: Mapping[str, str] = source["formats"]
@@ -156,6 +158,8 @@ class Catalogue:
             "digits": spaced,
             "pairs": self._in_twos,
             "number": lambda number: self._in_twos(national(number)),
+            "written_number": written_number,
+            "short_km": _in_brackets,
             "km": lambda kilometres: self._kilometres(kilometres, unit),
             "far": lambda kilometres: self._where_far(kilometres, unit),
             "there": lambda town: f", {self._with_name('at', town)}" if town else "",
@@ -505,6 +509,16 @@ def near_day(moment: datetime, now: datetime) -> str:
 def _local(moment: datetime) -> datetime:
     # Babel would turn an aware moment into UTC; these are in their own zone already.
     return moment.replace(tzinfo=None)
+
+
+def _in_brackets(kilometres: float) -> str:
+    """A distance where there is little room, the same in every language: "(4 km)".
+
+    Empty where the position of the centre or of the postcode is not known.
+    """
+    if kilometres < 0:
+        return ""
+    return "(< 1 km)" if kilometres < 1 else f"({round(kilometres)} km)"
 
 
 def spaced(digits: str) -> str:

@@ -22,6 +22,16 @@ import gsm0338
 from babel import Locale, UnknownLocaleError
 
 from prompts import recorded
+from prompts.by_text import (
+    BY_TEXT,
+    NOT_WRITTEN,
+    ByText,
+    by_text,
+    for_the_ear,
+    is_there,
+    needed,
+    values_of,
+)
 from prompts.catalogue import (
     ALOUD,
     AUDIO,
@@ -118,6 +128,8 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "number": "+33612345678",
     "km": 0.4,
     "far": 12.2,
+    "written_number": "+33612345678",
+    "short_km": 0.4,
     "weeks": (21, 30),
     "at": "La Ferté-sous-Jouarre",
     "there": "La Ferté-sous-Jouarre",
@@ -125,6 +137,10 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "person": "father_in_law",
     "born": "self",
 }
+# Where a place is, in a conversation by text.
+COMMON_PLACE = "112 avenue du General de Gaulle, La Ferte-sous-Jouarre"
+# A key and what it is for: "2 Un proche". Behind a digit of a date or an hour stands no such word.
+_WRITTEN_OPTION = re.compile(r"(?<![\w/.])([0-9*])(?= (?:[^\W\d_]|[¿{]))")
 # Of what is written in one part of a text, the usual and not the longest.
 COMMON_ADDRESS = "12 rue de la Paix, 75011 Paris 11e"
 
@@ -163,6 +179,9 @@ def check(folder: Path = FOLDER) -> list[Problem]:
             reference = language
         else:
             problems += language.compared(reference)
+        # A language without that file answers no texts; a folder without any is for telephones.
+        if is_there(name, folder) or (name == COUNTRY_LANGUAGE and (folder / BY_TEXT).is_dir()):
+            problems += _of_conversations(name, folder)
     return problems + list(_of_no_language(folder, found))
 
 
@@ -173,6 +192,77 @@ def _of_no_language(folder: Path, found: Sequence[str]) -> Iterator[Problem]:
         if language not in found and language not in recorded.NO_LANGUAGES:
             where = f"{AUDIO}/{language}/{file.name}"
             yield Problem(f"{language}.toml", where, "there is no such language; take it out")
+
+
+def _of_conversations(name: str, folder: Path) -> Iterator[Problem]:
+    """What is wrong with the words of conversations by text in one language.
+
+    An entry that the file lacks is made of what is spoken, where that makes a text; else it is
+    missing.
+    """
+    file = f"{BY_TEXT}/{name}.toml"
+    try:
+        words = by_text(name, folder)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, re.error) as error:
+        yield Problem(file, "", f"it cannot be read: {error}; copy it from {BY_TEXT}/fr.toml")
+        return
+    wanted = needed(words.spoken)
+    for key in words.written.spoken_keys:
+        if key not in wanted:
+            yield Problem(file, f"say.{key}", "no text says it; take it out")
+    for key in wanted:
+        for where, what in _of_entry(words, key):
+            yield Problem(file, where, what)
+    if set(re.findall(r"{(.*?)}", words.unknown)) != {"number"}:
+        yield Problem(file, "unknown", "name the {number} to ring, and no other value")
+    if not words.begins.fullmatch(words.word.casefold()):
+        yield Problem(file, "word", f"{words.word} begins nothing; begins has to match it")
+
+
+def _of_entry(words: ByText, key: str) -> Iterator[tuple[str, str]]:
+    has_own = key in words.written.keys
+    if not has_own and key not in words.spoken.keys:
+        yield f"say.{key}", f"missing; {BY_TEXT}/fr.toml has it"
+        return
+    source = words.written if has_own else words.spoken
+    for number in range(source.wordings(key)):
+        parts = source.parts(key, number)
+        what = _unknown_formats(parts, source) or _of_written(words, key, number, parts)
+        if what and not has_own:
+            what = f"missing, and what is spoken makes no text: {what}"
+        if what:
+            yield f"say.{key}[{number}]", what
+
+
+def _of_written(words: ByText, key: str, number: int, parts: Sequence[Part]) -> str:
+    """What is wrong with one wording of an entry; empty where nothing is."""
+    strange = sorted(_names(parts) - values_of(words.spoken, key))
+    if strange:
+        return f"{{{strange[0]}}} is not given there"
+    text = words.say(key, {**longest(parts), "address": COMMON_PLACE}, number)
+    literal = "".join(f"{part.text}{part.name and 'X'}" for part in parts)
+    if key not in words.written.keys:
+        literal = text
+    heard, health = for_the_ear(literal), HEALTH.search(literal)
+    offered = sorted(set(_WRITTEN_OPTION.findall(literal)) - EVERYWHERE)
+    spoken = sorted(set(_choices(words, key)) - NOT_WRITTEN.get(key, frozenset()))
+    if heard:
+        return f'"{heard}" is for the ear; write what is read'
+    if health:
+        return f'"{health[0]}" tells whoever reads it what this is about'
+    if _length(text) > TWO_PARTS:
+        return f"{_length(text)} letters; two parts hold {TWO_PARTS}: shorten it"
+    if spoken and offered != spoken:
+        return f"offer the keys that are spoken: {', '.join(spoken)}"
+    return ""
+
+
+def _choices(words: ByText, key: str) -> list[str]:
+    """The keys that an entry offers when it is spoken; none for what texts alone say."""
+    if key not in words.spoken.keys:
+        return []
+    option = re.compile(rf"\b{re.escape(words.press)} ([1-7])(?![ ,]*[0-9])(?!\w)", re.IGNORECASE)
+    return option.findall("".join(part.text for part in words.spoken.parts(key, 0)))
 
 
 class _Unreadable(Exception):

@@ -23,10 +23,12 @@ class Service:
         caller_id: str = "",
         platforms: Callable[[], Mapping[str, str]] = dict,
         reply_number: str = "",
+        text_number: str = "",
     ) -> None:
         """`caller_id` is what people see when we ring them; the number to ring where not given.
 
-        `reply_number` is where texts of people come in; empty: nowhere.
+        `reply_number` is where texts of people come in, `text_number` the one that they book by;
+        empty: nowhere.
 
         `platforms` gives the partners, by their name in the store, as people know them. It is asked
         when one is to be named, for a web worker loads no partner before.
@@ -37,6 +39,7 @@ class Service:
         self._platforms = platforms
         self.caller_id = caller_id or national_number
         self.reply_number = reply_number
+        self.text_number = text_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
         # With the memory of centres switched off, estimates are not remembered either.
         self.wait_estimates = WaitEstimates(

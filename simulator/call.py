@@ -37,7 +37,7 @@ from exchange.numbers import to_e164
 from exchange.orders import Lines
 from exchange.remote import RemoteSwitchboard
 from exchange.settings import LOOPBACK, Settings
-from exchange.transport import HttpTransport, local_session
+from exchange.transport import ConnectFailed, HttpTransport, ReadTimedOut, local_session
 from simulator import tongues
 from simulator.answers import AnswersLeg, LanguageLeg, MissingAnswer, parse_answers
 from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
@@ -49,6 +49,7 @@ from simulator.outcomes import (
     table,
 )
 from simulator.people import TEMPERAMENTS, Person, somebody
+from simulator.texting import NotAnswered, Texting, converse
 
 BOOKED, NOT_BOOKED, UNUSABLE = 0, 1, 2
 SMS_PATIENCE_S = 70.0
@@ -59,6 +60,8 @@ SENDER = "+33612345678"
 AT_ONCE = 10
 CROWD_S = 600.0
 SEEDS = 10_000
+# In the text of a booking.
+REFERENCE = re.compile(r"(?<!\d)\d{10}(?!\d)")
 
 EXAMPLES = """examples:
   by hand; Enter alone is silence, Ctrl-C hangs up:
@@ -72,6 +75,8 @@ EXAMPLES = """examples:
         --answers dob=12031942,postcode=75011,phone=0612345678
   somebody who takes their time; the same seed makes the same call:
     python -m simulator.call --person slow --seed 7
+  by texts, where the service has a TEXT_BOOKING_NUMBER; by hand without --keys:
+    python -m simulator.call --by-text --keys "RDV,1,12/03/1942,1,75011,1,1,1"
   to a person, and wait for them:
     python -m simulator.call --keys 0 --wait 300
   a hundred people of all temperaments, ten at a time, and a table of what became of them:
@@ -290,6 +295,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument("--answers", help="name=value,…: dob, postcode, town, offer, phone, reference")
     how.add_argument("--keys", help="groups of keys with commas between them, then silence")
     parser.add_argument(
+        "--by-text",
+        action="store_true",
+        help="write instead of ringing, to TEXT_BOOKING_NUMBER or --to; --keys are the texts",
+    )
+    parser.add_argument(
         "--person",
         metavar="NAME",
         choices=(*TEMPERAMENTS, MIXED),
@@ -423,6 +433,8 @@ def main(argv: list[str] | None = None, out: TextIO | None = None) -> int:
     out = out or sys.stdout
     options = arguments(argv)
     try:
+        if options.by_text:
+            return _text(options, out)
         return _call(options, out) if options.crowd is None else _crowd(options, out)
     except Unusable as error:
         sys.stderr.write(f"call: {error}\n")
@@ -547,6 +559,42 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
     _print_end(printer, call, leg, reference if booked else None)
     if options.json:
         out.write(_summary(call, reference if booked else None, received) + "\n")
+    return BOOKED if booked else NOT_BOOKED
+
+
+def _text(options: argparse.Namespace, out: TextIO) -> int:
+    """Write instead of ringing; booked where a text with a reference comes of it."""
+    settings = _settings(options)
+    printer = Printer(out, options.quiet)
+    to = options.recipient or settings.text_booking_number
+    if not to:
+        raise Unusable("nobody books by texts: start the service with TEXT_BOOKING_NUMBER.")
+    sender, recipient = number("--from", options.sender or SENDER), number("--to", to)
+    transport = HttpTransport(settings.service_base, settings.public_base, settings.ssl_cert_file)
+    phone = Texting(
+        transport,
+        settings.public_base,
+        settings.twilio_auth_token,
+        settings.twilio_account_sid,
+        sender,
+        recipient,
+    )
+    sms = Sms((options.simulator or settings.simulator_base).rstrip("/"), settings)
+    known = sms.known(sender) or {}
+    printer.line(f"{sender} writes to {recipient}")
+    try:
+        if options.keys is None:
+            converse(phone, iter(lambda: input("text: "), ""), printer.line, lambda _seconds: None)
+        else:
+            converse(phone, options.keys.split(","), printer.line)
+    except (EOFError, KeyboardInterrupt):
+        printer.line()
+    except (NotAnswered, ConnectFailed, ReadTimedOut) as error:
+        raise Unusable(f"the service at {settings.service_base} did not answer: {error}") from error
+    received = sms.received(sender, known, options.timeout)
+    printer.texts(sender, received)
+    booked = any(REFERENCE.search(text) for text in received)
+    printer.line("Booked." if booked else "No confirmed booking.")
     return BOOKED if booked else NOT_BOOKED
 
 

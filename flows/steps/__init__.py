@@ -14,6 +14,7 @@ from importlib import import_module
 from flows.session import Session
 from flows.steps.called_back import CalledBack
 from flows.steps.common import Step
+from flows.steps.for_whom import ForWhom
 from flows.steps.queue import Held, Queue
 from flows.steps.resume import Resume
 from flows.steps.welcome import Closed, NotYetOpen, Welcome
@@ -68,4 +69,7 @@ def first_step(session: Session, world: World) -> str:
         return NotYetOpen.name
     if rules.closes_at and now >= rules.closes_at:
         return Closed.name
+    if session.by_text:
+        # Whoever writes to us for an appointment has said what they want already.
+        return ForWhom.name
     return Resume.name if session.earlier else Welcome.name

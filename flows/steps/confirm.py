@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.questions import Go, Move, Part, Question, menu
+from flows.questions import End, Go, Move, Part, Question, menu
 from flows.session import CallerKind, Session, Whom
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
+from flows.steps.for_whom import second_person
 from flows.steps.offers import search_nearest
 from flows.world import BookingOrder, Unbooked, World
 
@@ -42,6 +43,16 @@ def _own_mobile(session: Session) -> bool:
     """Whether the text goes to the telephone that rings: nobody was asked that before."""
     mobile = session.caller_kind == CallerKind.MOBILE
     return mobile and bool(session.number) and session.number == session.caller
+
+
+def _written(booked: Session, world: World) -> Move:
+    """Tell whoever writes that it is done; the usual text says the rest, and has the reference."""
+    told = "text_booked_untexted" if booked.untexted else "text_booked"
+    line = Line(in_words_for(booked.choice, told), {"reference": booked.reference})
+    if not booked.is_first_of_two:
+        return End(booked, (line,), TurnOutcome.BOOKED)
+    on = second_person(booked, world)
+    return replace(on, lines=(line, *on.lines), outcome=TurnOutcome.BOOKED)
 
 
 class Confirm(Patient):
@@ -117,4 +128,5 @@ class Confirm(Patient):
         untexted = bool(session.number) and not world.text_leaves(session.number)
         booked = session.but(reference=reference, trail=(), person_reason="", untexted=untexted)
         said = (*lines, Line("no_text_now")) if untexted else lines
-        return Go(booked, "ready", said, outcome=TurnOutcome.BOOKED, remember=False)
+        on = Go(booked, "ready", said, outcome=TurnOutcome.BOOKED, remember=False)
+        return _written(booked, world) if session.by_text else on

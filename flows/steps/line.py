@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from flows.questions import End, Go, Move
-from flows.session import Session
+from flows.session import INTERPRETER, Session
 from flows.speech import Line, TurnOutcome
 from flows.world import NoPerson, QueuePlace, Unavailable, World
 
@@ -31,7 +31,13 @@ def knock(
     session: Session, world: World, lines: tuple[Line, ...] = (), *, remember: bool = True
 ) -> Move:
     """To an agent: into the queue if the caller can wait there, else to what can be promised."""
-    found = world.join_queue(session, session.person_reason or session.resume or session.step)
+    if session.by_text:
+        # Nobody waits on a line that is not there.
+        return offer_instead(session, world, lines, remember=remember)
+    asked_for = INTERPRETER if session.note(INTERPRETER) else ""
+    found = world.join_queue(
+        session, session.person_reason or asked_for or session.resume or session.step
+    )
     if isinstance(found, QueuePlace):
         return enter(session, found, lines)
     return offer_instead(session, world, (*lines, *why_not(found)), remember=remember)

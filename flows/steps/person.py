@@ -8,7 +8,7 @@ call at the number that rings. One who has no such number is asked for one for a
 from __future__ import annotations
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
-from flows.session import CallerKind, Session
+from flows.session import INTERPRETER, CallerKind, Session
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import knock, offer_instead, promised, to_queue
@@ -35,7 +35,9 @@ def _promise(session: Session, world: World, number: str) -> Move:
     at = world.callback_at()
     if at is None:
         return offer_instead(session, world, ())
-    world.promise_callback(number, session.person_reason or session.resume or session.step)
+    asked_for = INTERPRETER if session.note(INTERPRETER) else ""
+    reason = session.person_reason or asked_for or session.resume or session.step
+    world.promise_callback(number, reason)
     return promised(session, world, number, at)
 
 
@@ -100,6 +102,9 @@ class Person(Step):
         return False
 
     def give_up(self, session: Session, world: World) -> Move:
+        if session.by_text:
+            # Nothing is promised that was not asked for, and whoever writes may write again.
+            return End(session, (Line("goodbye_later"),))
         if session.no_promise:
             if session.silent_turns >= QUIET_TURNS:
                 return End(session, (Line("goodbye_later"),))
@@ -141,6 +146,8 @@ class PersonNumber(TypedNumber):
         return Go(session, "person", remember=False)
 
     def give_up(self, session: Session, world: World) -> Move:
+        if session.by_text:
+            return Go(session, "person", remember=False)
         if session.caller_kind != CallerKind.NONE:
             return _promise(session, world, session.caller)
         if session.silent_turns >= QUIET_TURNS:

@@ -63,6 +63,9 @@ class NumberCheck(Step):
         """On with this number."""
 
     def give_up(self, session: Session, world: World) -> Move:
+        if session.by_text:
+            # Whoever writes was not silent: what was written agrees to nothing.
+            return Go(session, self.typed_at, remember=False)
         # Silence is no objection; the number was read back three times.
         return self.agreed(session, world)
 

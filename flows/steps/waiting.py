@@ -28,4 +28,7 @@ class Waiting(Patient):
         return Go(session, "no_slot", remember=False) if pressed == "3" else NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:
+        if session.by_text:
+            # Whoever writes was not silent: what was written agrees to nothing.
+            return Go(session, "no_slot", remember=False)
         return promise(session, world, Tell.WAITING, known_number(session))

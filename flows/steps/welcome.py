@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
-from flows.session import CallerKind, Proving, Session, Whom
+from flows.session import INTERPRETER, CallerKind, Proving, Session, Whom
 from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.my_appointment import MY_APPOINTMENT
@@ -18,6 +18,8 @@ from flows.world import World
 # A menu has four choices, and two are taken. Visitors of the site are told key 4 for their code.
 LANGUAGE_KEYS = (3, 5)
 CODE_KEY = "4"
+# Told on the site and on paper: whoever needs one does not follow a longer menu.
+INTERPRETER_KEY = "6"
 
 
 class Welcome(Patient):
@@ -43,6 +45,9 @@ class Welcome(Patient):
             return Go(forget(session).but(proving=Proving.NOTHING, asked=""), "for_whom")
         if pressed == "2":
             return Go(forget(session).but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
+        if pressed == INTERPRETER_KEY:
+            asked = session.but(resume=self.name, wants_person=True)
+            return Go(asked, INTERPRETER)
         move = _in_language(session, pressed, world)
         if pressed == CODE_KEY and move is NO_SUCH_KEY:
             # A caller without a number was told a code; a visitor who began on the site reads it
@@ -110,6 +115,6 @@ class Closed(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             return End(session, (Line("goodbye"),))
-        if pressed == "2":
+        if pressed == "2" and not session.by_text:
             return Go(session, MY_APPOINTMENT)
         return _in_language(session, pressed, world)

@@ -23,7 +23,7 @@ _BRACKETS = re.compile(r"\(([^()]*)\)")
 _NO_WORD = re.compile(r"[^0-9a-z*]+")
 _SAID = {"yes": True, "no": False}
 # The wishes that flows.understanding.words knows; each needs its words.
-COMMANDS = ("emergency", "person", "slower", "again", "back", "wait", "cancel")
+COMMANDS = ("emergency", "interpreter", "person", "slower", "again", "back", "wait", "cancel")
 # What flows.understanding.messages knows that people write in a text.
 WRITTEN = (
     "stop",

@@ -37,6 +37,7 @@ class Command(StrEnum):
 
     EMERGENCY = "emergency"
     # Of two wishes in one sentence the one that undoes less.
+    INTERPRETER = "interpreter"
     PERSON = "person"
     SLOWER = "slower"
     AGAIN = "again"

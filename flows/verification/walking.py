@@ -353,13 +353,7 @@ def place(session: Session) -> Session:
     if session.born:
         # Of a date of birth it only matters whether it is one for this campaign.
         same = same.but(born=OLD_ENOUGH if session.born < "1951" else TOO_YOUNG)
-    if session.step not in {"postcode_check", "town_check", *_SENTENCE} and (
-        session.resume not in _SENTENCE
-    ):
-        same = same.but(candidate=())
-    if not {session.step, session.resume} & _SENTENCE and said_at_once(session):
-        same = forget(same)
-        same = same.but(trail=tuple(step for step in same.trail if step not in _SENTENCE))
+    same = _without_sentence(same, session)
     if session.postcode:
         paris = TOWNS["75011"]
         same = same.but(
@@ -369,6 +363,17 @@ def place(session: Session) -> Session:
             latitude=paris.latitude,
             longitude=paris.longitude,
         )
+    return same
+
+
+def _without_sentence(same: Session, session: Session) -> Session:
+    """The same without what was said at once, or may be a town, where nothing asks for it."""
+    is_sentence = bool({session.step, session.resume} & _SENTENCE)
+    if not is_sentence and session.step not in {"postcode_check", "town_check"}:
+        same = same.but(candidate=())
+    if not is_sentence and said_at_once(session):
+        same = forget(same)
+        same = same.but(trail=tuple(step for step in same.trail if step not in _SENTENCE))
     return same
 
 

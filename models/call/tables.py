@@ -1,4 +1,4 @@
-"""Calls and their turns, paces of lines, and codes to go on with."""
+"""Calls and their turns, conversations by text, paces of lines, and codes to go on with."""
 
 from __future__ import annotations
 
@@ -48,6 +48,16 @@ caller_pace = Table(
     key("caller_idx", LookUp(way=LookUpWay.FOLLOWS)),
     must("slow", Boolean),
     must("at", Instant, "of the last call that said so"),
+)
+
+# Whoever books by texts: the conversation of a number, one at a time. Its turns are rows of `turn`.
+text_conversation = Table(
+    "text_conversation",
+    metadata,
+    key("phone_idx", LookUp(way=LookUpWay.LAPSES)),
+    must("call_id", String(40), "what its turns are kept under; it is no call", unique=True),
+    must("began_at", Instant),
+    index("ix_text_conversation_began_at", "began_at"),
 )
 
 # What a withheld number is told, so that a line that is cut loses nothing.

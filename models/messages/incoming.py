@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from models.booking.tables import booking
 from models.clock import Clock
@@ -40,6 +41,11 @@ class Before:
     answers: int
     # Whether a budget of texts is spent: then an answer is left out.
     spent: bool = False
+    # The turn of a conversation by text that answered this very text, where one did: its id and
+    # number. The answer is kept there, and erased with it.
+    turn: tuple[str, int] | None = None
+    # How many answers of conversations by text it had in 24 hours; they are none of `answers`.
+    talked: int = 0
 
 
 def look(  # noqa: PLR0917
@@ -54,6 +60,14 @@ def look(  # noqa: PLR0917
 
     `budgets` are those that an answer counts for.
     """
+    statement = look_of(clock, vault, sid, number, budgets)
+    return before_of(connection.execute(statement).one(), vault)
+
+
+def look_of(
+    clock: Clock, vault: Vault, sid: str, number: str, budgets: Subjects = NO_BUDGETS
+) -> Select[Any]:
+    """The statement of `look`, for whoever reads more with it; one row comes of it."""
     index = vault.index("phone", number)
     language = (
         select(booking.c.language)
@@ -61,12 +75,14 @@ def look(  # noqa: PLR0917
         .order_by(booking.c.created_at.desc())
         .limit(1)
     )
-    answers = select(func.count()).where(
+    lately = (
         message.c.recipient_idx == index,
         message.c.kind == KIND,
         message.c.parts > 0,
         message.c.created_at > clock.at(-DAY),
     )
+    answers = select(func.count()).where(*lately, message.c.call_id.is_(None))
+    talked = select(func.count()).where(*lately, message.c.call_id.is_not(None))
     line = select(phone_line.c.stopped_at, phone_line.c.wrong_at).where(
         phone_line.c.phone_idx == index
     )
@@ -76,19 +92,29 @@ def look(  # noqa: PLR0917
     known, earlier = line.subquery(), before.subquery()
     only = select(
         answers.scalar_subquery().label("answers"),
+        talked.scalar_subquery().label("talked"),
         language.scalar_subquery().label("language"),
         any_closed(budgets).label("spent"),
     ).subquery()
-    row = connection.execute(
+    return (
         select(only, known, earlier)
         .select_from(only)
         .outerjoin(known, known.c.stopped_at.is_not(None) | known.c.wrong_at.is_not(None))
         .outerjoin(earlier, earlier.c.id.is_not(None))
-    ).one()
-    answered = None
+    )
+
+
+def before_of(row: Any, vault: Vault) -> Before:
+    """What a row of `look_of` tells."""
+    answered: tuple[str, ...] | None = None
+    at: tuple[str, int] | None = None
     if row.id is not None:
         sealed = vault.open_text(row.payload_enc, _where(row.id)) if row.payload_enc else None
-        answered = tuple(json.loads(sealed or "[]"))
+        told = json.loads(sealed or "[]")
+        if isinstance(told, dict):
+            answered, at = (), (told["call"], told["turn"])
+        else:
+            answered = tuple(told)
     return Before(
         answered,
         row.stopped_at is not None,
@@ -96,6 +122,8 @@ def look(  # noqa: PLR0917
         row.language or "",
         row.answers,
         bool(row.spent),
+        at,
+        row.talked,
     )
 
 
@@ -118,26 +146,50 @@ def add(  # noqa: PLR0917
     *,
     topic: str,
     parts: int,
+    call_id: str | None = None,
 ) -> bool:
-    """Note a text and what is answered, in so many parts; False when it was noted before."""
-    values = {
+    """Note a text and what is answered, in so many parts; False when it was noted before.
+
+    `call_id` is that of the conversation by text that it is part of, where it is of one.
+    """
+    values = values_of(
+        vault, message_id, sid, number, list(answer), topic=topic, parts=parts, call_id=call_id
+    )
+    return insert_new(connection, clock, message, values, *MOMENTS)
+
+
+# The columns that get the moment at which a text is noted.
+MOMENTS = ("due_at", "created_at", "updated_at", "sent_at")
+
+
+def values_of(
+    vault: Vault,
+    message_id: str,
+    sid: str,
+    number: str,
+    told: Sequence[str] | Mapping[str, Any],
+    *,
+    topic: str,
+    parts: int,
+    call_id: str | None = None,
+) -> dict[str, Any]:
+    """The row of a text, but for its moments. `told` is what is answered, or where that is kept."""
+    answer = bool(told)
+    return {
         "id": message_id,
         "kind": KIND,
         "dedupe_key": _key(sid),
         "recipient_enc": vault.seal_text(number, f"message.recipient:{message_id}"),
         "recipient_idx": vault.index("phone", number),
-        "payload_enc": vault.seal_text(
-            json.dumps(list(answer), ensure_ascii=False), _where(message_id)
-        ),
+        "payload_enc": vault.seal_text(json.dumps(told, ensure_ascii=False), _where(message_id)),
         # It leaves with the answer to the webhook, and the provider does not report its delivery.
         "state": "sent" if answer else "dropped",
         "topic": topic,
         "way": "text" if answer else None,
         "parts": parts if answer else None,
         "booking_id": None,
+        "call_id": call_id,
     }
-    moments = ("due_at", "created_at", "updated_at", "sent_at")
-    return insert_new(connection, clock, message, values, *moments)
 
 
 def bookings_ahead(

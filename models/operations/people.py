@@ -20,7 +20,7 @@ from models.accounts.tables import act_reason, staff, staff_act
 from models.agents.tables import intent, leg
 from models.attempts import attempt
 from models.booking.tables import appointment, booking, history
-from models.call.tables import call, caller_pace, resume_code, turn
+from models.call.tables import call, caller_pace, resume_code, text_conversation, turn
 from models.call.turns import Body
 from models.centre_day.tables import attendance
 from models.clock import Clock
@@ -276,7 +276,23 @@ class _Look:
                 found.append(row.id)
                 if births - {self._born}:
                     mixed.append(row.id)
+        for call_id in self._conversations():
+            births, _ = self._said(call_id)
+            mine = self._born in births
+            self.is_named = self.is_named or mine
+            if mine or not self.shared:
+                found.append(call_id)
+                if births - {self._born}:
+                    mixed.append(call_id)
         return tuple(found), tuple(mixed)
+
+    def _conversations(self) -> list[str]:
+        """What was written from the number: its turns are kept as those of a call are."""
+        if self.line is None:
+            return []
+        statement = select(text_conversation.c.call_id)
+        theirs = statement.where(text_conversation.c.phone_idx == self.line)
+        return [row.call_id for row in self._all(theirs)]
 
     def _said(self, call_id: str) -> tuple[set[str], set[str]]:
         """Birth dates and numbers that a call's sessions hold, while they are kept."""
@@ -469,6 +485,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(message, _in(message.c.id, "messages"), "created_at", frozenset({"dedupe_key"})),
     Kind(call, _in(call.c.id, "calls"), "started_at"),
     Kind(turn, _in(turn.c.call_id, "calls"), "at"),
+    Kind(text_conversation, _in(text_conversation.c.call_id, "calls"), "began_at"),
     Kind(resume_code, _in(resume_code.c.call_id, "calls"), "expires_at"),
     Kind(queue_entry, _in(queue_entry.c.id, "entries"), "created_at"),
     Kind(callback_request, _asked_calls, "created_at"),
@@ -619,6 +636,7 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     )
     for which in (
         resume_code.c.call_id.in_(trail.calls),
+        text_conversation.c.call_id.in_(trail.calls),
         attendance.c.booking_id.in_(trail.bookings),
         attempt.c.subject_idx.in_(trail.hashes),
         reach_code.c.visit_id.in_(trail.visits),

@@ -199,10 +199,12 @@ class EntrySeen:
     state: str
     since: datetime
     staff: str | None
+    # Where in the conversation a person was asked for, or why.
+    reason: str = ""
 
 
 _ENTRY = tuple(
-    queue_entry.c[n] for n in ("id", "queue_id", "kind", "state", "joined_at", "staff_id")
+    queue_entry.c[n] for n in ("id", "queue_id", "kind", "state", "joined_at", "staff_id", "reason")
 )
 
 

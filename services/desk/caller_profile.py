@@ -95,6 +95,8 @@ class CallerDetails:
     # A partner's centre that they heard of: which partner, and where.
     partner: str = ""
     partner_centre: str = ""
+    # The language of the interpreter that they asked for, by ISO 639-1, or "other".
+    interpreter: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ def _given(remembered: Mapping[str, Any], session: Session | None) -> CallerDeta
         partner_centre=_at(
             str(known.get("partner_centre", "")), str(known.get("partner_town", ""))
         ),
+        interpreter=str(known.get("interpreter", "")),
     )
 
 

@@ -61,6 +61,8 @@ class IncomingText:
     sender: str
     body: str
     settled: bool = False
+    # How many pictures came with it.
+    pictures: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,25 +91,29 @@ def take_text(
     *,
     national_number: str,
     agrees: OwnerAgrees | None = None,
+    before: Before | None = None,
+    unknown: str = "",
 ) -> TextReply:
     """Do what a text asks for, once, and say what is answered; a copy is answered the same.
 
-    `agrees` takes a yes to a call that was asked for at this number.
+    `agrees` takes a yes to a call that was asked for at this number. `before` is what is known,
+    where it was looked at already; `unknown` answers what is not understood.
     """
     try:
         number, _ = telephone(written.sender)
     except NotUnderstood:
         # A service, or a number of a land that books nothing here.
         return TextReply((), "unknown_sender")
-    with store.database.statement() as connection:
-        before = incoming.look(
-            connection,
-            store.clock,
-            store.vault,
-            written.sid,
-            number,
-            spend.subjects_of(store, number),
-        )
+    if before is None:
+        with store.database.statement() as connection:
+            before = incoming.look(
+                connection,
+                store.clock,
+                store.vault,
+                written.sid,
+                number,
+                spend.subjects_of(store, number),
+            )
     if before.answered is not None:
         return TextReply(before.answered, "copy")
     meant, language = understood(written.body, before.language)
@@ -121,6 +127,7 @@ def take_text(
         language=language,
         national_number=national_number,
         agrees=agrees,
+        unknown=unknown,
     )
     try:
         answered = one.answer(meant)
@@ -156,6 +163,7 @@ class _OneText:
     language: str
     national_number: str
     agrees: OwnerAgrees | None = None
+    unknown: str = ""
 
     def answer(self, meant: Intent | None) -> tuple[str, ...]:
         """Raises _Copy."""
@@ -244,7 +252,8 @@ class _OneText:
         if meant is None:
             # A person who wants no texts has not asked for this one.
             few = self.before.answers < MOST_UNKNOWN and not self.before.stopped
-            return self._may_leave(self._said("unknown")) if few else ()
+            said = (self.unknown,) if self.unknown else self._said("unknown")
+            return self._may_leave(said) if few else ()
         return self._may_leave(self._said(_ANSWERS[meant]))
 
     def _may_leave(self, answer: tuple[str, ...]) -> tuple[str, ...]:

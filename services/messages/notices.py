@@ -28,6 +28,7 @@ class Reason(StrEnum):
     """Why a number is rung."""
 
     ASKED = "asked"  # for a person
+    INTERPRETER = "interpreter"  # for a person, with an interpreter
     SILENT = "silent"  # nothing was ever pressed or said
     UNFINISHED = "unfinished"  # hung up between choice and confirmation
     CUT = "cut"  # the line of a caller who waited for an agent

@@ -17,7 +17,7 @@ import structlog
 from models import attempts
 from models.accounts import approvals, staff
 from models.booking import bookings, clusters, reach
-from models.call import calls, pace, resume, turns
+from models.call import calls, pace, resume, text_conversations, turns
 from models.centre_day import attendance
 from models.clock import Clock
 from models.database import Connection, unhurried
@@ -131,6 +131,7 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "texts at the provider": (provider_records.take_messages, AFTER_APPOINTMENT),
     "turns": (turns.erase_bodies, AFTER_CALL),
     "calls": (_calls, AFTER_CALL),
+    "conversations by text": (text_conversations.forget, AFTER_CALL),
     "visits": (web_sessions.erase_bodies, AFTER_CALL),
     "old visits": (web_sessions.delete_old, TURNS_KEPT),
     "orders at partners": (partner_bookings.erase, AFTER_CALL),

@@ -70,7 +70,8 @@ class Finding:
 class Wanted:
     """What our settings need at the provider. Numbers are E.164, or short ones.
 
-    `leads` is where calls of the national number go, `sms` where texts of `reply_number` go;
+    `leads` is where calls of the national number go, `sms` where texts of `reply_number` and of
+    `text_number` go;
     `regions` whom we ring.
     """
 
@@ -78,6 +79,7 @@ class Wanted:
     caller_id: str
     sender: str
     reply_number: str
+    text_number: str
     leads: Mapping[str, str]
     sms: str
     public_base_url: str
@@ -88,15 +90,24 @@ class Wanted:
     def of(self, number: str) -> dict[str, str]:
         """Where a number of ours is to lead, each address with its method."""
         found = dict(self.leads) if number == self.national_number else {}
-        if number == self.reply_number:
+        if number in self.texted:
             found[SMS] = self.sms
         return {**found, **{METHODS[name]: POST for name in found}}
 
     @property
     def numbers(self) -> list[str]:
         """Our numbers that lead anywhere, each once."""
-        found = dict.fromkeys([self.national_number, self.reply_number])
+        found = dict.fromkeys([self.national_number, *self.texted])
         return [one for one in found if one]
+
+    @property
+    def texted(self) -> dict[str, str]:
+        """The settings that name a number at which texts come in, by that number."""
+        named = {
+            self.text_number: "TEXT_BOOKING_NUMBER",
+            self.reply_number: "SMS_REPLY_NUMBER",
+        }
+        return {number: name for number, name in named.items() if number}
 
 
 class AccountRefused(Exception):
@@ -333,16 +344,20 @@ def _sender(account: ProviderAccount, wanted: Wanted, *, trial: bool) -> Iterato
 
 
 def _replies(account: ProviderAccount, wanted: Wanted) -> Iterator[Finding]:
-    number = wanted.reply_number
-    if not number:
-        return
+    for number, name in wanted.texted.items():
+        yield from _replies_at(account, wanted, number, name)
+
+
+def _replies_at(
+    account: ProviderAccount, wanted: Wanted, number: str, name: str
+) -> Iterator[Finding]:
     if not number.startswith("+"):
         yield _note(f"Texts come in at the short number {number}: see where it leads by hand.")
         return
     owned = account.number(number)
     if owned is None or not owned.sms:
         yield _missing(
-            f"SMS_REPLY_NUMBER {number} is no number of the account that receives texts.",
+            f"{name} {number} is no number of the account that receives texts.",
             "Set it to one that does, or leave it empty",
         )
         return
@@ -445,7 +460,7 @@ def plan(account: ProviderAccount, wanted: Wanted) -> Plan:
         made.hindered.extend(
             _elsewhere(owned, sms=False) if number == wanted.national_number else ()
         )
-        made.hindered.extend(_elsewhere(owned, sms=True) if number == wanted.reply_number else ())
+        made.hindered.extend(_elsewhere(owned, sms=True) if number in wanted.texted else ())
         made.changes.extend(
             Change(number, owned.sid, name, owned.leads.get(name, ""), after)
             for name, after in wanted.of(number).items()

@@ -118,7 +118,7 @@ def _say_anew(connection: Connection, store: Store, kept: QueueEntry, new: NewQu
     # What the caller said last replaces the earlier data, unless this time they were silent.
     tells = bool(new.known.get("born"))
     # A caller who asks for an agent is not called by the machine; a silent one asked for nothing.
-    asks = new.reason in {Reason.ASKED, Reason.CASE}
+    asks = new.reason in {Reason.ASKED, Reason.INTERPRETER, Reason.CASE}
     if not tells and not asks:
         return
     said: dict[str, Any] = {"reason": new.reason, "mode": new.mode} if asks else {}

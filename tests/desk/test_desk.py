@@ -38,7 +38,7 @@ from services.messages.incoming_text import WRONG_NUMBER
 from services.messages.retry_plan import FATES
 from services.messages.topics import Topic
 from services.service import Service
-from tests.support.house import MOBILE, House, Phone, StaffClient, mornings
+from tests.support.house import MOBILE, House, Phone, StaffClient, a_mobile, mornings
 from wiring import make_app
 from wiring_parts import Parts
 
@@ -261,6 +261,19 @@ def test_before_bonjour_the_page_shows_all_that_was_given(desk):
     ):  # fmt: skip
         assert shown in page, shown
     assert 'value="12/03/1942"' in page
+
+
+def test_before_bonjour_the_page_shows_for_which_language_an_interpreter_is_asked(desk):
+    phone = desk.made.phone(MOBILE).dials()
+    phone.presses("6").hears_text("un interprète")
+    phone.presses("3").hears_text("Nous pouvons vous rappeler")
+    phone.presses("1")
+    (promise,) = desk.made.promises()
+    # The call back keeps it, and supervisors see the reason in the list of places.
+    assert promise.known["interpreter"] == "tr"
+    assert promise.reason == "interpreter"
+    desk.has(desk.made.phone(a_mobile(7)).dials().presses("6").presses("1"), state="reserved")
+    assert "Interprète à appeler : arabe" in desk.client.get("/poste").text
 
 
 def test_reading_the_file_of_ones_own_call_is_written_down_once_and_needs_no_reason(busy):

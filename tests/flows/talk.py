@@ -141,6 +141,7 @@ class Talk:
             ("waiting", frozenset({"tell_number", "tell_number_check"})): "2",
             ("reach", frozenset({"reach_number", "reach_check"})): "2" if mobile else "1",
             ("welcome", PERSON): "0",
+            ("welcome", frozenset({"interpreter"})): "6",
             ("person", PERSON): "2" if reachable else "1",
         }
         for (here, wanted), pressed in special.items():

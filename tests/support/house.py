@@ -195,6 +195,7 @@ class House:
             self.settings.national_number,
             platforms=lambda: NAMES,
             reply_number=self.settings.sms_reply_number,
+            text_number=self.settings.text_booking_number,
         )
         made = make_app(Parts(self.settings, self.store, service, self.woken))
         made.jinja_env.undefined = NoSuchAttribute

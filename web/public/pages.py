@@ -13,6 +13,8 @@ from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from prompts.by_text import by_text, spoken_by_text
+from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES
 from services.campaign.campaign import Campaign
 from services.public.state import booking_told
@@ -69,6 +71,7 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
             age=campaign.minimum_age_at(now),
             others=_lets_others_in(campaign),
             hours=say().hours(campaign.hours),
+            **_by_text(service),
         )
 
     @pages.get("/confidentialite")
@@ -81,7 +84,7 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
     @public
     @cacheable()
     def accessibility() -> ResponseReturnValue:
-        return render_template("public/accessibility.html")
+        return render_template("public/accessibility.html", **_by_text(service))
 
     @pages.get("/robots.txt")
     @public
@@ -126,6 +129,16 @@ def _wrong(error: HTTPException, what: str) -> ResponseReturnValue:
     speak_by_address()
     speak(code)
     return render_template("public/wrong.html", what=what), error.code or HTTPStatus.NOT_FOUND
+
+
+def _by_text(service: Service) -> dict[str, str]:
+    """The number that people book by in texts, and the word to send; empty where there is none."""
+    number, code = service.text_number, language()
+    if not number:
+        return {"text_number": "", "text_link": "", "text_word": ""}
+    spoken = spoken_by_text()
+    word = by_text(code if code in spoken else spoken[0]).word
+    return {"text_number": written_number(number), "text_link": number, "text_word": word}
 
 
 def _lets_others_in(campaign: Campaign) -> bool:

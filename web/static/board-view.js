@@ -436,7 +436,8 @@ Board.showEntries = () => {
     const cells = row.children;
     Board.set(cells[0], one.place || Board.t("none"));
     Board.set(cells[1], queues.get(one.queue) ?? one.queue);
-    Board.set(cells[2], Board.t(`entries.${one.kind}`));
+    const kind = Board.t(`entries.${one.kind}`);
+    Board.set(cells[2], one.reason === "interpreter" ? `${kind} · ${Board.t("entries.interpreter")}` : kind);
     Board.set(cells[3], Board.span(Board.seconds(one.since)));
     Board.set(cells[4], Board.t(`entries.${one.state}`, { name: names.get(one.staff) ?? "" }));
     if (!Board.mayAct) return;

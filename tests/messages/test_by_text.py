@@ -1,0 +1,487 @@
+"""Booking by texts alone: the questions of the telephone, one in each text."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sqlalchemy import func, select
+
+import config
+
+from exchange.transport import WsgiTransport
+from models.call.tables import text_conversation, turn
+from models.slots.tables import place
+from services.messages import sms_parts
+from simulator.texting import Texting, converse
+from tests.ivr.conftest import furnish
+from tests.messages.conftest import INBOX, Writer, noted
+from tests.support.house import (
+    ACCOUNT,
+    BASE,
+    MOBILE,
+    TOKEN,
+    House,
+    campaign_with,
+    house,
+    mornings,
+)
+from tests.support.rows import on_the_wire
+
+OTHER = "+33658941273"
+
+
+class Talker(Writer):
+    """Somebody who books by texts; each answer is one text unless a test says otherwise."""
+
+    def asks(self, *bodies: str) -> str:
+        """Write these, a minute apart; gives what the last was answered."""
+        answer = ""
+        for body in bodies:
+            self.later(minutes=1)
+            (answer,) = self.writes(body)
+            assert sms_parts.parts(answer) <= 2, answer
+        return answer
+
+    def confirmations(self) -> list[str]:
+        bodies = []
+        for row in self.house.messages("sms"):
+            opened = self.house.store.vault.open_text(row.payload_enc, f"message.payload:{row.id}")
+            bodies.append(json.loads(opened or "")["body"])
+        return bodies
+
+
+def open_for_texts(made: House) -> House:
+    made.settings.sms_reply_number = INBOX
+    made.settings.text_booking_number = INBOX
+    made.settings.text_answer_seconds = 3.0
+    made.app = made.application()
+    return furnish(made)
+
+
+@pytest.fixture
+def service(database_url: str) -> Iterator[House]:
+    """On SQLite and on PostgreSQL, with a number that people book by."""
+    with house(database_url) as made:
+        yield open_for_texts(made)
+
+
+@pytest.fixture
+def small(sqlite_url: str) -> Iterator[House]:
+    """On SQLite alone, for what the database has no part in."""
+    with house(sqlite_url) as made:
+        yield open_for_texts(made)
+
+
+@pytest.fixture
+def writer(service: House) -> Talker:
+    return Talker(service, service.app)
+
+
+@pytest.fixture
+def alone(small: House) -> Talker:
+    return Talker(small, small.app)
+
+
+def rows(made: House, table: Any) -> int:
+    with made.database.statement() as connection:
+        return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def held(made: House) -> int:
+    with made.database.statement() as connection:
+        statement = select(func.count()).where(
+            place.c.held_by.is_not(None), place.c.hold_expires_at > made.clock.now()
+        )
+        return int(connection.execute(statement).scalar_one())
+
+
+# ---------------------------------------------------------------- booked
+
+
+def test_one_person_books_with_silence_and_nonsense_between(writer: Talker):
+    service = writer.house
+    assert "1 Vous, 2 Un proche, 3 Vous deux" in writer.asks("RDV")
+    assert "Nous n'avons pas compris" in writer.asks("euh je sais pas trop la")
+    assert "Date de naissance" in writer.asks("pour moi")
+    assert "Cette date n'existe pas" in writer.asks("31/02/1942")
+    writer.later(hours=3)
+    assert writer.asks("12 mars 1942") == "Né(e) le 12 mars 1942. 1 Oui, 2 Corriger"
+    assert writer.asks("1") == "Code postal ou commune ?"
+    assert writer.asks("75011") == "75011, Paris 11e. 1 Oui, 2 Corriger"
+    offers = writer.asks("oui")
+    assert "1 jeu. 26/11" in offers
+    assert "4 Autre jour ou lieu" in offers
+    assert held(service) == 3
+    last_look = writer.asks("1")
+    assert last_look.startswith(
+        "Rien n'est encore pris. Né(e) le 12 mars 1942. Le jeudi 26 novembre"
+    )
+    assert service.bookings() == []
+    assert writer.asks("1").startswith("C'est confirmé.")
+    (booked,) = service.bookings()
+    assert booked.channel == "phone"
+    (text,) = writer.confirmations()
+    assert booked.reference in text
+    assert service.woken.messages
+
+
+def test_two_people_book_one_after_the_other(writer: Talker):
+    service = writer.house
+    writer.asks("bonjour je voudrais un rendez-vous", "3")
+    assert "Première personne" in writer.asks("n'importe quoi")
+    writer.asks("12/03/1942", "1", "75011", "1")
+    assert writer.asks("1").startswith("Première personne.")
+    next_one = writer.asks("1")
+    assert next_one.startswith("C'est confirmé.")
+    assert "Seconde personne :" in next_one
+    assert "Date de naissance" in next_one
+    writer.later(hours=2)
+    assert "Né(e) le 1 juin 1941" in writer.asks("01061941").replace("1er", "1")
+    beside = writer.asks("1")
+    assert "1 jeu. 26/11" in beside
+    assert writer.asks("1").startswith("Seconde personne.")
+    assert writer.asks("oui").startswith("C'est confirmé.")
+    first, second = service.bookings()
+    assert first.centre_name == second.centre_name
+    assert len(writer.confirmations()) == 2
+
+
+def test_both_appointments_of_a_campaign_are_read_and_booked(database_url: str):
+    with house(database_url, campaign=campaign_with(doses=2)) as made:
+        open_for_texts(made)
+        made.opens_centre("9", name="Salle Jean Moulin", kilometres=0.2, starts=mornings(30))
+        writer = Talker(made, made.app)
+        offers = writer.asks("rdv", "1", "12031942", "1", "75011", "1")
+        assert "Le second rendez-vous viendra" in offers
+        assert ", puis le " in writer.asks("1")
+        assert writer.asks("1").startswith("C'est confirmé, pour les deux dates.")
+        first, second = made.bookings()
+        assert (first.dose, second.dose) == (1, 2)
+        assert first.reference == second.reference
+        assert first.reference in writer.confirmations()[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "asked"),
+    [
+        ("APPOINTMENT", "Who is it for? 1 You"),
+        ("Cita", "¿Para quién es? 1 Usted"),
+        ("je voudrais un rdv pour mon mari svp", "C'est pour qui ?"),
+    ],
+)
+def test_a_conversation_begins_in_the_language_of_its_first_word(
+    alone: Talker, word: str, asked: str
+):
+    assert asked in alone.asks(word)
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def test_a_text_costs_two_round_trips(writer: Talker):
+    writer.asks("RDV", "1")
+    writer.later(minutes=1)
+    with on_the_wire(writer.house.database) as sent:
+        writer.writes("12031942")
+    written = [one for one in sent if not one.startswith(("BEGIN", "COMMIT"))]
+    if writer.house.database.is_sqlite:
+        # Two tables are two statements there, in one transaction on a file of this machine.
+        assert len(written) == 3, sent
+    else:
+        assert len(sent) == 2, sent
+
+
+# ---------------------------------------------------------------- twice, crossed, at once
+
+
+def test_a_copy_is_answered_the_same_and_changes_nothing(writer: Talker):
+    writer.asks("RDV", "1")
+    answer = writer.asks("12031942")
+    before = rows(writer.house, turn)
+    assert writer.writes_again("12031942") == [answer]
+    assert rows(writer.house, turn) == before
+
+
+def test_a_copy_of_the_text_that_booked_books_once(writer: Talker):
+    answer = writer.asks("RDV", "1", "12031942", "1", "75011", "1", "1", "1")
+    assert writer.writes_again("1") == [answer]
+    assert len(writer.house.bookings()) == 1
+    assert len(writer.confirmations()) == 1
+
+
+def test_the_same_answer_sent_twice_does_not_confirm_unread(alone: Talker):
+    alone.asks("RDV", "1", "12031942", "1", "75011", "1")
+    alone.later(minutes=1)
+    (last_look,) = alone.writes("1")
+    assert "Rien n'est encore pris" in last_look
+    # A second "1" that left before the last look can have been read.
+    (crossed,) = alone.writes("1")
+    assert crossed.startswith("Nos deux messages se sont croisés.\nRien n'est encore pris")
+    assert alone.house.bookings() == []
+    assert alone.asks("1").startswith("C'est confirmé.")
+
+
+def test_two_texts_at_once_begin_one_conversation(service: House):
+    answers: list[list[str]] = []
+    gate = threading.Barrier(2)
+
+    def write(number: int) -> None:
+        writer = Talker(service, service.app)
+        gate.wait(10)
+        answers.append(writer.writes("RDV", sid=f"SM{number:032x}"))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in (91, 92)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert len(answers) == 2
+    assert rows(service, text_conversation) == 1
+    assert all("1 Vous" in answer[0] for answer in answers)
+
+
+def test_two_confirmations_at_once_book_once(service: House):
+    service.settings.text_answer_seconds = 0.0
+    service.app = service.application()
+    writer = Talker(service, service.app)
+    writer.asks("RDV", "1", "12031942", "1", "75011", "1", "1")
+    gate = threading.Barrier(2)
+    answers: list[list[str]] = []
+
+    def confirm(number: int) -> None:
+        gate.wait(10)
+        answers.append(Talker(service, service.app).writes("1", sid=f"SM{number:032x}"))
+
+    threads = [threading.Thread(target=confirm, args=(number,)) for number in (91, 92)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert len(service.bookings()) == 1
+    assert sorted(len(answer) for answer in answers) in ([0, 1], [1, 1])
+
+
+# ---------------------------------------------------------------- what is no answer
+
+
+def test_a_picture_and_a_letter_are_no_answers(alone: Talker):
+    alone.asks("RDV", "1")
+    alone.later(minutes=1)
+    (answer,) = alone.writes("", NumMedia="1")
+    assert answer == "Nous ne voyons pas les images.\nDate de naissance ? Par exemple 05/03/1940"
+    alone.later(minutes=1)
+    (answer,) = alone.writes("né le 12 mars 1942 " + "x" * 1580)
+    assert answer.startswith("Ce message est trop long pour nous.")
+    assert "Date de naissance" in answer
+    # What came with a picture counts.
+    alone.later(minutes=1)
+    assert "12 mars 1942" in alone.writes("12 mars 1942", NumMedia="1")[0]
+
+
+def test_an_answer_to_another_question_is_asked_again(alone: Talker):
+    alone.asks("RDV")
+    assert "Répondez par un seul chiffre" in alone.asks("12031942")
+    alone.asks("1")
+    assert "Cette date" in alone.asks("75011")
+    assert alone.house.bookings() == []
+
+
+def test_nonsense_leads_to_the_easier_question_then_to_a_person_who_is_only_offered(alone: Talker):
+    alone.asks("RDV", "1")
+    alone.asks("bla bla bla")
+    assert "Année de naissance" in alone.asks("bla bla")
+    alone.asks("hum", "hum")
+    assert "Une personne peut appeler" in alone.asks("hum")
+    assert (
+        alone.asks("patati", "patata", "et patati")
+        == "Merci. Vous pouvez écrire RDV à tout moment."
+    )
+    # Nothing was promised that was not asked for.
+    assert alone.house.promises() == []
+    assert alone.house.bookings() == []
+
+
+def test_a_person_is_promised_where_they_are_asked_for(alone: Talker):
+    assert "3 Continuer ici" in alone.asks("RDV", "0")
+    assert alone.asks("1").startswith("C'est noté. Une personne appellera")
+    (promise,) = alone.house.promises()
+    assert promise.number == MOBILE
+    assert promise.language == "fr"
+
+
+def test_one_may_go_on_after_asking_for_a_person(alone: Talker):
+    assert "C'est pour qui" in alone.asks("RDV", "0", "3")
+
+
+def test_back_is_a_star_or_a_word(alone: Talker):
+    alone.asks("RDV", "2", "12031942")
+    assert "Date de naissance" in alone.asks("*")
+    assert "C'est pour qui" in alone.asks("*")
+
+
+def test_an_emergency_is_told_whom_to_write_to_and_the_question_waits(alone: Talker):
+    alone.asks("RDV", "1")
+    assert "114" in alone.asks("URGENCE")
+    assert "1 Oui" in alone.asks("12/03/1942")
+
+
+# ---------------------------------------------------------------- silence
+
+
+def test_what_was_offered_is_offered_anew_after_hours(writer: Talker):
+    service = writer.house
+    writer.asks("RDV", "1", "12031942", "1", "75011", "1")
+    writer.later(hours=2)
+    assert held(service) == 0
+    # Still free: kept again, and the answer counts.
+    answer = writer.asks("1")
+    assert answer.startswith("Cette place était encore libre, nous la gardons de nouveau.")
+    assert "Rien n'est encore pris" in answer
+
+
+def test_what_somebody_else_took_meanwhile_is_not_booked(writer: Talker):
+    service = writer.house
+    last_look = writer.asks("RDV", "1", "12031942", "1", "75011", "1", "1")
+    writer.later(hours=2)
+    with service.database.transaction() as connection:
+        connection.execute(place.update().where(place.c.held_by.is_not(None)).values(blocked=True))
+        connection.execute(
+            place.update()
+            .where(place.c.slot_id.in_(select(place.c.slot_id).where(place.c.blocked)))
+            .values(blocked=True)
+        )
+    answer = writer.asks("1")
+    assert answer.startswith("Les places proposées n'étaient plus gardées.")
+    assert "1 " in answer
+    assert answer != last_look
+    assert service.bookings() == []
+
+
+def test_after_half_a_day_it_begins_anew(alone: Talker):
+    alone.asks("RDV", "1")
+    alone.later(hours=13)
+    (answer,) = alone.writes("12031942")
+    assert "écrivez RDV" in answer
+    assert "C'est pour qui" in alone.asks("RDV")
+
+
+def test_rdv_begins_anew_and_gives_back_what_was_held(writer: Talker):
+    writer.asks("RDV", "1", "12031942", "1", "75011", "1")
+    assert held(writer.house) == 3
+    assert "C'est pour qui" in writer.asks("RDV")
+    assert held(writer.house) == 0
+
+
+# ---------------------------------------------------------------- stop, strangers, cost
+
+
+def test_stop_in_the_middle_ends_it_and_gives_back_what_was_held(writer: Talker):
+    writer.asks("RDV", "1", "12031942", "1", "75011", "1")
+    assert "nous ne vous écrirons plus" in writer.asks("STOP")
+    assert held(writer.house) == 0
+    assert rows(writer.house, text_conversation) == 0
+    writer.later(minutes=1)
+    assert writer.writes("1") == []
+    # Who writes for an appointment after that has asked for an answer.
+    assert "C'est pour qui" in writer.asks("RDV")
+
+
+def test_a_text_that_is_no_conversation_is_answered_as_ever(alone: Talker):
+    assert "Un message ne suffit pas pour annuler" in alone.asks("annuler mon rdv")
+    assert "écrivez RDV" in alone.asks("il fait beau")
+    alone.later(minutes=1)
+    assert alone.writes("merci") == []
+    assert rows(alone.house, turn) == 0
+
+
+def test_where_there_is_no_such_number_nobody_books_by_texts(small: House):
+    small.settings.text_booking_number = ""
+    writer = Talker(small, small.application())
+    assert "Nous ne lisons pas les messages" not in writer.writes("RDV")[0]
+    assert rows(small, turn) == 0
+
+
+def test_premium_foreign_short_and_landline_numbers_begin_nothing(small: House):
+    senders = ("+33899123456", "+32470123456", "36111", "Orange", "+33491223344")
+    for number, sender in enumerate(senders):
+        answers = Talker(small, small.app, sender).writes("RDV", sid=f"SM{number:032x}")
+        assert all("C'est pour qui" not in answer for answer in answers)
+    assert rows(small, turn) == 0
+
+
+def test_a_number_gets_so_many_answers_in_a_day_and_no_more(small: House):
+    small.settings.text_answers_per_number = 4
+    writer = Talker(small, small.application())
+    writer.asks("RDV", "bla", "bla")
+    assert writer.asks("bla").startswith("C'est tout pour aujourd'hui par message.")
+    writer.later(minutes=1)
+    assert writer.writes("1") == []
+    # What is asked of an appointment that is there is answered all the same.
+    assert writer.writes("annuler") != []
+    writer.later(hours=25)
+    assert "C'est pour qui" in writer.asks("RDV")
+
+
+def test_answers_of_a_conversation_are_counted_as_texts(alone: Talker):
+    answer = alone.asks("RDV")
+    (row,) = noted(alone.house)
+    assert row.parts == sms_parts.parts(answer)
+    assert row.state == "sent"
+    # What was answered is kept with its turn, and erased with it.
+    opened = alone.house.store.vault.open_text(row.payload_enc, f"message.payload:{row.id}") or ""
+    assert "qui" not in opened
+
+
+def test_somebody_who_is_booked_already_learns_it_by_the_usual_text(writer: Talker):
+    texts = ("1", "12031942", "1", "75011", "1", "1", "1")
+    writer.asks("RDV", *texts)
+    assert writer.asks("RDV", *texts).startswith("C'est confirmé.")
+    assert len(writer.house.bookings()) == 1
+
+
+# ---------------------------------------------------------------- an interpreter
+
+
+def test_an_interpreter_is_asked_for_by_text_and_the_call_back_keeps_it(alone: Talker):
+    alone.asks("RDV", "1")
+    assert "1 Arabe" in alone.asks("je voudrais un interprète")
+    assert "Une personne peut appeler" in alone.asks("2")
+    alone.asks("1")
+    (promise,) = alone.house.promises()
+    assert promise.reason == "interpreter" or promise.known["reason"] == "interpreter"
+    assert promise.known["interpreter"] == "pt"
+
+
+def test_somebody_who_writes_from_the_simulator_books(small: House):
+    small.settings.text_answer_seconds = 0.0
+    phone = Texting(WsgiTransport(small.application()), BASE, TOKEN, ACCOUNT, "+33612345679", INBOX)
+    told: list[str] = []
+    texts = ["RDV", "1", "12/03/1942", "1", "75011", "1", "1", "1"]
+    (last,) = converse(phone, texts, told.append, lambda _seconds: None)
+    assert last.startswith("C'est confirmé.")
+    assert told[0] == "> RDV"
+    assert len(small.bookings()) == 1
+
+
+def test_the_number_to_text_and_the_relay_are_named(small: House):
+    page = small.app.test_client().get("/").get_data(as_text=True)
+    assert "09 74 75 00 99" in page
+    assert "envoyez RDV" in page
+    assert "relais téléphonique" in page
+    small.settings.text_booking_number = ""
+    without = small.application().test_client().get("/accessibilite").get_data(as_text=True)
+    assert "envoyez RDV" not in without
+    assert "relais téléphonique" in without
+    assert "114" in without
+
+
+def test_a_name_is_no_number_to_text():
+    for wrong in ("AlloRDV", "+33612345678"):
+        with pytest.raises(config.BadSettings, match="TEXT_BOOKING_NUMBER"):
+            config.load(_env_file=None, text_booking_number=wrong)
