@@ -463,7 +463,7 @@ def test_a_mobile_is_told_by_text_what_is_still_to_be_done(town: House):
     assert town.woken.messages == [text.id]
     body = json.loads(town.text_of(text))["body"]
     assert body.startswith(
-        "Votre rendez-vous n'est pas encore pris. Nous gardons une place à Paris"
+        "Allo Rendez-vous : votre rendez-vous n'est pas encore pris. Nous gardons une place à Paris"
     )
     assert "jusqu'à 9h10" in body
     assert septets(body) <= ONE_PART

@@ -32,6 +32,9 @@ from tests.support.house import MOBILE, House
 
 NUMBER = "09 74 75 00 01"
 
+# How each text begins.
+SIGN = "Allo Rendez-vous : "
+
 
 def booking_rows(house: House) -> list[Any]:
     with house.database.statement() as connection:
@@ -61,12 +64,12 @@ def way(house: House, number: str = MOBILE) -> ContactWay:
 @pytest.mark.parametrize(
     ("body", "begins"),
     [
-        ("ANNULER", "Un message ne suffit pas pour annuler"),
-        ("je voudrais deplacer mon rdv svp", "Un message ne suffit pas pour déplacer"),
-        ("non je ne peux pas venir", "Un message ne suffit pas pour changer un rendez-vous"),
-        ("cancel please", "A message is not enough to cancel"),
-        ("bla bla", "Nous ne lisons pas les messages"),
-        ("au secours un malaise", "Si c'est une urgence, appelez le 15 ou le 112"),
+        ("ANNULER", "un message ne suffit pas pour annuler"),
+        ("je voudrais deplacer mon rdv svp", "un message ne suffit pas pour déplacer"),
+        ("non je ne peux pas venir", "un message ne suffit pas pour changer un rendez-vous"),
+        ("cancel please", "a message is not enough to cancel"),
+        ("bla bla", "nous ne lisons pas les messages"),
+        ("au secours un malaise", "si c'est une urgence, appelez le 15 ou le 112"),
     ],
 )
 def test_a_text_changes_no_booking_and_says_which_number_to_ring(
@@ -74,7 +77,9 @@ def test_a_text_changes_no_booking_and_says_which_number_to_ring(
 ):
     before = booking_rows(caller.house)
     (answer,) = caller.writes(body)
-    assert answer.startswith(begins)
+    service, _, words = answer.partition(": ")
+    assert service.strip() == "Allo Rendez-vous"
+    assert words.startswith(begins)
     assert NUMBER in answer
     assert booking_rows(caller.house) == before
     assert history_of(caller.house) == ["booked"]
@@ -123,7 +128,7 @@ def test_where_and_yes_say_that_the_place_is_closed(caller: Writer):
     texts_lie_as(caller.house, state="sent", sent_at=caller.house.clock.now())
     for body in ("où", "oui je viendrai"):
         (answer,) = caller.writes(body)
-        assert answer.startswith("Le lieu de votre rendez-vous est fermé.")
+        assert answer.startswith(SIGN + "le lieu de votre rendez-vous est fermé.")
         assert "ne peut pas avoir lieu" in answer
         assert "Une personne vous appellera" in answer
     assert history.SAID_YES not in history_of(caller.house)
@@ -138,7 +143,7 @@ def test_where_writes_the_appointment_out_once_more(caller: Writer):
 
 def test_where_tells_whoever_has_none_which_number_to_ring(stranger: Writer):
     (answer,) = stranger.writes("quelle adresse ?")
-    assert answer.startswith("Nous ne trouvons pas de rendez-vous à venir pour ce numéro.")
+    assert answer.startswith(SIGN + "nous ne trouvons pas de rendez-vous à venir pour ce numéro.")
 
 
 def test_where_has_the_limit_of_the_telephone(caller: Writer):
@@ -166,7 +171,7 @@ def test_two_people_on_one_telephone_have_both_written_out(caller: Writer):
 def test_yes_is_noted_with_the_booking_that_was_told_last(caller: Writer):
     texts_lie_as(caller.house, state="sent", sent_at=caller.house.clock.now())
     (answer,) = caller.writes("Ouiii je viendrai")
-    assert answer.startswith("Merci, c'est noté.")
+    assert answer.startswith(SIGN + "merci, c'est noté.")
     assert history_of(caller.house) == ["booked", "said_yes"]
     assert caller.writes_again("Ouiii je viendrai") == [answer]
     assert history_of(caller.house) == ["booked", "said_yes"]
@@ -191,7 +196,7 @@ def test_yes_takes_nobody_the_way_back_from_a_cancellation(caller: Writer):
 
 def test_yes_of_whoever_has_nothing_ahead_is_told_so(stranger: Writer):
     (answer,) = stranger.writes("oui")
-    assert answer.startswith("Nous ne trouvons pas de rendez-vous")
+    assert answer.startswith(SIGN + "nous ne trouvons pas de rendez-vous")
 
 
 # ---------------------------------------------------------------- stop
@@ -199,7 +204,7 @@ def test_yes_of_whoever_has_nothing_ahead_is_told_so(stranger: Writer):
 
 def test_stop_is_obeyed_and_answered_once(caller: Writer):
     (answer,) = caller.writes("STOP")
-    assert answer.startswith("C'est noté, nous ne vous écrirons plus.")
+    assert answer.startswith(SIGN + "c'est noté, nous ne vous écrirons plus.")
     assert caller.line().stopped_at is not None
     assert way(caller.house) is ContactWay.CALL
     assert caller.writes("STOP") == []
@@ -222,7 +227,7 @@ def test_after_stop_only_what_is_asked_for_is_answered(caller: Writer):
 def test_start_lets_texts_come_again(caller: Writer):
     caller.writes("stop")
     (answer,) = caller.writes("START")
-    assert answer.startswith("C'est noté, vous recevrez de nouveau nos messages.")
+    assert answer.startswith(SIGN + "c'est noté, vous recevrez de nouveau nos messages.")
     assert caller.line().stopped_at is None
     assert way(caller.house) is ContactWay.TEXT
     assert len(caller.writes("stop")) == 1
@@ -266,7 +271,7 @@ def test_two_that_say_stop_at_once_are_answered_once(
 
 def test_a_wrong_number_gets_nothing_more_and_somebody_looks_at_its_bookings(caller: Writer):
     (answer,) = caller.writes("Ce n'est pas moi !")
-    assert answer.startswith("Merci de nous l'avoir dit : nous n'écrirons plus à ce numéro.")
+    assert answer.startswith(SIGN + "merci de nous l'avoir dit : nous n'écrirons plus à ce numéro.")
     assert caller.line().wrong_at is not None
     assert way(caller.house) is ContactWay.NONE
     (case,) = cases_of(caller.house)
@@ -283,7 +288,7 @@ def test_a_wrong_number_gets_nothing_more_and_somebody_looks_at_its_bookings(cal
 def test_whoever_wants_texts_after_all_has_the_right_number(caller: Writer):
     caller.writes("Ce n'est pas moi !")
     (answer,) = caller.writes("START")
-    assert answer.startswith("C'est noté, vous recevrez de nouveau nos messages.")
+    assert answer.startswith(SIGN + "c'est noté, vous recevrez de nouveau nos messages.")
     assert way(caller.house) is ContactWay.TEXT
 
 
@@ -296,7 +301,7 @@ def test_a_wrong_number_without_a_booking_is_a_case_too(stranger: Writer):
 
 def test_a_relative_who_answers_for_somebody_else_keeps_the_texts(caller: Writer):
     (answer,) = caller.writes("ce n'est pas moi, c'est ma mère")
-    assert answer.startswith("Nous ne lisons pas les messages.")
+    assert answer.startswith(SIGN + "nous ne lisons pas les messages.")
     assert caller.line() is None
 
 
@@ -350,9 +355,9 @@ def test_the_answer_is_in_the_language_of_the_booking(caller: Writer):
     with caller.house.database.transaction() as connection:
         connection.execute(booking.update().values(language="en"))
     (answer,) = caller.writes("stop")
-    assert answer.startswith("Noted, we will not write to you any more.")
+    assert answer.startswith("Allo Rendez-vous: noted, we will not write to you any more.")
     (answer,) = caller.writes("où")
-    assert answer.startswith("Rendez-vous ")
+    assert answer.startswith(SIGN + "rendez-vous ")
 
 
 def test_an_answer_is_counted_like_any_other_text(caller: Writer):
