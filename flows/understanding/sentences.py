@@ -21,7 +21,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from flows.understanding import birthday
 from flows.understanding import spoken_numbers as spoken
-from flows.understanding.dates import ADULT, dates
+from flows.understanding.dates import dates
 from flows.understanding.digits import phones
 from flows.understanding.phrases import Lexicon, Piece
 from flows.understanding.postcodes import postcodes
@@ -39,6 +39,8 @@ OTHER: Final = "other"
 _AT_HOME: Final = frozenset({"", SELF, TWO, "husband", "wife", "partner", "son", "daughter"})
 # "ma maman" is a wish for a person only in so many words: "parler à quelqu'un".
 _FEWEST_WORDS_OF_A_WISH: Final = 3
+# Years: whoever is younger comes with a grown-up, who says it in full.
+ADULT: Final = 18
 # Below this (INSEE's bound of an urban unit) a name alone is not certain: a recogniser, and people
 # who use a short name (Évry, Vire), hit villages that are called so. Their postcode is asked.
 _VILLAGE: Final = 2000  # inhabitants
@@ -479,8 +481,7 @@ class _Sentence(Generic[P_co]):
         ]
 
     def _dates(self, text: str) -> tuple[date, ...]:
-        # Without the rule that grown-ups ring: a child's year and an old person's are two readings.
-        return dates(text, self._vocabulary, self._today, adult=0)
+        return dates(text, self._vocabulary, self._today)
 
     def _codes(self, text: str) -> tuple[str, ...]:
         return postcodes(
