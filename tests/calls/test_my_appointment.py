@@ -144,7 +144,7 @@ def test_a_cancelled_appointment_says_so(service: House):
 )
 def test_whoever_came_here_by_mistake_can_book(service: House, number: str, keys: tuple[str, ...]):
     caller = service.phone(number).dials().answers(*keys)
-    caller.hears_text("Pour qui est ce rendez-vous").presses("1")
+    caller.hears_text("C'est pour qui").presses("1")
     caller.hears_text("date de naissance").goes_to("confirm").presses("1").hears_text("confirmé")
     assert len(service.bookings()) == 1
 
@@ -321,7 +321,8 @@ def test_another_day_another_commune_or_the_old_one_after_all(service: House):
 
 def test_a_place_that_goes_in_the_meantime_is_told_and_others_are_offered(service: House):
     reference = booked(service)
-    caller = gives(service, reference).presses("2").presses("2")
+    # Of two centres that are as near, the one with the sooner day is told first.
+    caller = gives(service, reference).presses("2").presses("1")
     change(service.database, update(place).where(place.c.centre_id == "2").values(blocked=True))
     caller.presses("1").hears_text("Ce rendez-vous vient d'être pris")
     assert caller.step == "offers"
