@@ -80,9 +80,10 @@ class Confirm(Patient):
     def reads_once_more(self, session: Session) -> tuple[Line, ...]:
         where = {"town": session.town, "postcode": session.postcode}
         lines = (Line("searched_near", where),) if session.place_in_words else ()
-        is_again = session.misses or session.replied
-        if session.in_words and is_again and not session.resumed:
-            # Words cut off what was being read, and the next wordings have no birth date.
+        cut_off = session.in_words and (session.misses or session.replied)
+        if (cut_off or session.unsure) and not session.resumed:
+            # Words cut off what was being read, or what came before was hardly heard; and no
+            # wording but the first has the birth date.
             lines = (*lines, Line("confirm_born", {"born": session.born_on}))
         return lines
 

@@ -145,6 +145,12 @@ def test_after_a_word_at_the_last_look_the_birth_date_is_read_once_more():
     assert "12 mars 1942" in heard(talk.speech)
 
 
+def test_after_an_answer_that_was_hardly_heard_the_last_look_has_the_birth_date():
+    talk = Talk().goes_to("reach").says("oui", confidence=0.4)
+    assert talk.step == "confirm"
+    assert "12 mars 1942" in heard(talk.speech)
+
+
 def test_a_no_in_words_leads_away_from_the_last_look():
     assert Talk().goes_to("confirm").says("non").step == "offers"
 
