@@ -117,8 +117,8 @@ def places() -> tuple[Place, ...]:
             continue
         met.add(told)
         fresh = after.but(
-            misses=0, silent_turns=0, unsure=False, speech_off_at="", replied="", alive=True
-        )
+            misses=0, silent_turns=0, unsure=False, speaks=False, speech_off_at="", replied=""
+        ).but(alive=True)
         place = Place("", fresh, turn.weather)
         question = place.question()
         name = ", ".join(filter(None, (question.lead, question.prompt)))
