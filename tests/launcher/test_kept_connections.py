@@ -100,17 +100,3 @@ def test_what_nobody_closed_is_ended_with_its_test(again):
     database.dispose()
     left.dispose()
     again.give_back()
-
-
-def test_whoever_looks_at_the_server_itself_finds_none_from_before(again):
-    database = Database(again.take())
-    before = said(database)
-    database.dispose()
-    again.give_back()
-    for only_new in (True, False):
-        database = Database(again.take(only_new=only_new))
-        with database.statement() as connection:
-            alive = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
-            assert connection.execute(alive, {"pid": before}).scalar_one() == 0
-        database.dispose()
-        again.give_back()

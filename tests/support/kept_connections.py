@@ -72,7 +72,6 @@ class Shelf:
     def __init__(self, host: object, database: str, owner: str) -> None:
         self._place = (host, database, owner)
         self._made_in = os.getpid()
-        self._is_open = False
         self._changing = threading.Lock()
         self._closed: list[KeptConnection] = []
         self._ready: list[KeptConnection] = []
@@ -80,10 +79,7 @@ class Shelf:
         self.learnt: dict[object, dict[str, Any]] = {}
 
     def opens(self) -> Self:
-        """Keep connections from now on."""
-        if not self._is_open:
-            event.listen(Engine, "do_connect", self._connect)
-            self._is_open = True
+        event.listen(Engine, "do_connect", self._connect)
         return self
 
     def pids(self) -> list[int]:
@@ -97,13 +93,12 @@ class Shelf:
             self._closed.clear()
 
     def ends(self) -> None:
-        """Close all of them; until it opens again others close as always."""
-        if self._is_open:
-            event.remove(Engine, "do_connect", self._connect)
+        """Close all of them; from now on others close as always."""
+        event.remove(Engine, "do_connect", self._connect)
         with self._changing:
             aside = [*self._closed, *self._ready]
             self._closed, self._ready = [], []
-            self._is_open = False
+            self._made_in = 0
         for one in aside:
             one.really_close()
 
@@ -112,7 +107,7 @@ class Shelf:
         if self._made_in != os.getpid() or not connection.is_as_new():
             return False
         with self._changing:
-            if not self._is_open or len(self._closed) + len(self._ready) >= MOST:
+            if self._made_in == 0 or len(self._closed) + len(self._ready) >= MOST:
                 return False
             self._closed.append(connection)
         return True

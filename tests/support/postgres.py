@@ -132,15 +132,10 @@ class UsedAgain:
         self._template = template
         self._made: _Made | None = None
 
-    def take(self, *, only_new: bool = False) -> str:
-        """The URL of a database that is as the template.
-
-        `only_new`: every connection is made for this test, and the server has none from before.
-        """
+    def take(self) -> str:
+        """The URL of a database that is as the template."""
         if self._made is None:
             self._made = _Made(self._server.create(template=self._template))
-        if only_new:
-            self._made.shelf.ends()
         return self._made.url
 
     def give_back(self) -> None:
@@ -152,7 +147,6 @@ class UsedAgain:
             as_made = False
         if as_made:
             self._made.shelf.next_test()
-            self._made.shelf.opens()
         else:
             self.drop()
 
