@@ -33,7 +33,6 @@ from sqlalchemy import make_url
 from models.database import Database
 from models.operations import grants
 from tests.support.keeper import keep, wait_for_end
-from tests.support.kept_connections import Shelf
 
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 # Where files cost nothing, and how much of it must be free: a run has a few hundred MB at a time.
@@ -110,7 +109,6 @@ SELECT
 _OTHERS_END = """
 SELECT bool_and(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-  AND pid <> ALL (%s)
 """
 _NUMBERS_BEGIN_ANEW = """
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
@@ -145,15 +143,12 @@ class UsedAgain:
             as_made = self._made.empties()
         except psycopg.Error:
             as_made = False
-        if as_made:
-            self._made.shelf.next_test()
-        else:
+        if not as_made:
             self.drop()
 
     def drop(self) -> None:
         """Remove it, if there is one."""
         if self._made is not None:
-            self._made.shelf.ends()
             self._made.connection.close()
             self._server.drop(self._made.url)
             self._made = None
@@ -164,9 +159,6 @@ class _Made:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        parsed = make_url(url)
-        host = parsed.query.get("host", parsed.host)
-        self.shelf = Shelf(host, str(parsed.database), str(parsed.username)).opens()
         self.connection = psycopg.connect(url, autocommit=True)
         execute = self.connection.execute
         # Rows that refer to each other, or may not be deleted, go in any order.
@@ -191,7 +183,7 @@ class _Made:
     def empties(self) -> bool:
         """Whether it is as its template again."""
         execute = self.connection.execute
-        ended = execute(_OTHERS_END, [self.shelf.pids()]).fetchone()
+        ended = execute(_OTHERS_END).fetchone()
         if ended == (False,) or execute(_SHAPE).fetchone() != self._shape:
             return False
         cursor = execute(self._delete)
