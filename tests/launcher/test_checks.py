@@ -186,7 +186,7 @@ def python(text: str) -> list[str]:
 @pytest.fixture
 def given(monkeypatch):
     """Stages in place of the real ones, and no handlers for the signals of this process."""
-    monkeypatch.setattr(checks.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("tests.support.checks.signal.signal", lambda *_: None)
 
     def stages(**commands: list[str]) -> None:
         monkeypatch.setattr(checks, "stages", lambda _arguments: commands)
