@@ -23,7 +23,7 @@ BY_TEXT = "by_text"
 EAR_ONLY = re.compile(
     r"short\.|welcome|resume|queue_|person_waits|person_passed|agent_|third_|call_on_hold|technical"
     r"|crowded|callback_|rung_|news_told|slower|you_may_speak|goodbye_|ready|reference|calls_"
-    r"|untold|reach|my_|kept_place|take_your_time|no_text_now|not_texted|wait\.|no_person\."
+    r"|untold|booked|reach|my_|kept_place|take_your_time|no_text_now|not_texted|wait\.|no_person\."
     r"|goodbye$|partner_free_|not_yet_open_(landline|none)|person_unknown|reason\."
     r"|without_code|confirm_resumed|first_counts|on_without_number"
 )
@@ -55,8 +55,10 @@ OF_ITS_OWN: Mapping[str, frozenset[str]] = {
 }
 # Keys that are spoken and not written: an appointment that is there is no matter for texts.
 NOT_WRITTEN: Mapping[str, frozenset[str]] = {"closed": frozenset("2")}
-# Values that a text has besides: where a place is, in words that say nothing of health.
+# Values that a text has besides: where a place is, in words that say nothing of health; and of the
+# offers their towns, for a place's name may tell what it is about.
 ALSO = frozenset({"address"})
+_OFFERS = re.compile(r"offers_([23])")
 # The keys that a text offers; the others are told where they are needed.
 _CHOICES = frozenset("01234567")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
@@ -170,4 +172,6 @@ def values_of(spoken: Catalogue, key: str) -> frozenset[str]:
         for part in spoken.parts(key, number)
         if part.name
     }
-    return frozenset(names) | ALSO
+    offered = _OFFERS.fullmatch(key)
+    towns = {f"town{n + 1}" for n in range(int(offered[1]))} if offered else set()
+    return frozenset(names | towns) | ALSO
