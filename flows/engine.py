@@ -162,7 +162,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     move: Move | None
     if obeyed:
         # A caller who asks for a person here again means it.
-        move = BY_KEY if step.only_by_key(spoke) else step.take(spoke, "0", world)
+        move = BY_KEY if step.needs_key(spoke) else step.take(spoke, "0", world)
     else:
         move = step.hear(spoke, text, world)
     if move == BY_KEY:

@@ -23,9 +23,10 @@ BY_TEXT = "by_text"
 EAR_ONLY = re.compile(
     r"short\.|welcome|resume|queue_|person_waits|person_passed|agent_|third_|call_on_hold|technical"
     r"|crowded|callback_|rung_|news_told|slower|you_may_speak|goodbye_|ready|reference|calls_"
-    r"|untold|booked|reach|my_|kept_place|take_your_time|no_text_now|not_texted|wait\.|no_person\."
+    r"|untold|reach|my_|kept_place|take_your_time|no_text_now|not_texted|wait\.|no_person\."
     r"|goodbye$|partner_free_|not_yet_open_(landline|none)|person_unknown|reason\."
-    r"|without_code|confirm_resumed|first_counts|on_without_number"
+    r"|without_code|confirm_resumed|first_counts|on_without_number|long_call|booked"
+    r"|confirm_(mobile|born|\w+_text)"
 )
 # Of those families, what is written all the same.
 WRITTEN_TOO = frozenset(

@@ -107,13 +107,17 @@ class Step(ABC):
         """
         return frozenset()
 
+    def needs_key(self, session: Session) -> frozenset[str]:
+        """The same keys; none for whoever writes, for no recogniser makes up what is written."""
+        return frozenset() if session.by_text else self.only_by_key(session)
+
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         """Take an answer in words; None when they mean nothing here."""
         words = world.vocabulary(session.language)
         # A step that asks in several ways may have words of its own for each of them.
         prompt = self.question(session, world).prompt
         key = choice(text, words, prompt if prompt in words.choices else self.name)
-        if key in self.only_by_key(session):
+        if key in self.needs_key(session):
             return BY_KEY
         move = key and self.take(session, key, world)
         # What is understood and not offered here (a fourth of three) means nothing here.

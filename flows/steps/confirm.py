@@ -22,7 +22,8 @@ PHONE_KEY = "3"
 
 def _lead(session: Session) -> str:
     """The sentence that says which person this is for, and whose telephone gets the text."""
-    text = "_text" if session.number else ""
+    # Whoever writes knows where the text goes: to the telephone that they write on.
+    text = "_text" if session.number and not session.by_text else ""
     if session.whom == Whom.TWO:
         return f"confirm_{'second' if session.second_person else 'first'}{text}"
     if session.whom == Whom.OTHER:
@@ -41,7 +42,7 @@ def _change(session: Session, pressed: str) -> Move:
 
 def _own_mobile(session: Session) -> bool:
     """Whether the text goes to the telephone that rings: nobody was asked that before."""
-    mobile = session.caller_kind == CallerKind.MOBILE
+    mobile = session.caller_kind == CallerKind.MOBILE and not session.by_text
     return mobile and bool(session.number) and session.number == session.caller
 
 
@@ -78,10 +79,11 @@ class Confirm(Patient):
         return replace(asked, lead=_lead(session), after=phone)
 
     def reads_once_more(self, session: Session) -> tuple[Line, ...]:
+        # What is written always has the birth date.
         where = {"town": session.town, "postcode": session.postcode}
         lines = (Line("searched_near", where),) if session.place_in_words else ()
         cut_off = session.in_words and (session.misses or session.replied)
-        if (cut_off or session.unsure) and not session.resumed:
+        if (cut_off or session.unsure) and not (session.resumed or session.by_text):
             # Words cut off what was being read, or what came before was hardly heard; and no
             # wording but the first has the birth date.
             lines = (*lines, Line("confirm_born", {"born": session.born_on}))

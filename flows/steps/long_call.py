@@ -26,6 +26,9 @@ def is_long(session: Session, world: World) -> bool:
         return False
     if session.reference or session.rung_for or not session.alive:
         return False
+    if session.by_text:
+        # Hours may lie between two texts, and nobody has waited on a line.
+        return False
     return world.now() - datetime.fromisoformat(session.began_at) >= LONG_AFTER
 
 

@@ -41,6 +41,7 @@ from services.messages.incoming_text import (
     take_text,
     understood,
 )
+from services.messages.texts import signed
 from services.messages.topics import Topic
 from services.ports import WakeUp
 from services.queue.typed_callback import owner_agrees
@@ -269,7 +270,7 @@ class TextConversations:
             national_number=service.national_number,
             agrees=owner_agrees,
             before=before,
-            unknown=sms_parts.to_gsm(words.unknown.format(number=number)),
+            unknown=sms_parts.to_gsm(signed(words.spoken, words.unknown.format(number=number))),
         )
 
     def _noted(self, written: IncomingText, phone: str, answer: tuple[str, ...]) -> TextReply:

@@ -399,10 +399,10 @@ def filled(
     `due`: when the next call is made, by the clock of the person who is rung.
     """
     words = catalogue.text(key, {**values, "number": written_number(number)})
-    return to_gsm(_signed(catalogue, words, whose))
+    return to_gsm(signed(catalogue, words, whose))
 
 
-def _signed(catalogue: Catalogue, words: str, whose: Whose | None) -> str:
+def signed(catalogue: Catalogue, words: str, whose: Whose | None = None) -> str:
     """A text begins with the service, and with whose it is where several people share a telephone.
 
     A sentence goes on there with a small letter; "RDV" stays as it is.
@@ -507,7 +507,7 @@ class Writer:
     ) -> str:
         told = {name: address.whole for name, address in addresses.items()}
         words = self.catalogue.text(key, {**self._values, **values, **told})
-        return to_gsm(_signed(self.catalogue, words, self.whose))
+        return to_gsm(signed(self.catalogue, words, self.whose))
 
 
 def _cut(addresses: Collection[_Address], too_many: int) -> bool:
