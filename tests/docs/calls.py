@@ -35,6 +35,7 @@ CALLS: Mapping[str, str] = {
     "landline": "booking_landline",
     "couple": "couple",
     "slow": "slow_caller",
+    "one_sentence": "one_sentence",
 }
 ANSWERS = ("presses", "says")
 FIRST_OFFER = "start1"
