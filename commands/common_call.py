@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from flows.session import CallerKind
-from flows.speech import Heard, Line, keys, spoken
+from flows.speech import Heard, Line, Speech, keys, spoken
 from flows.understanding.vocabulary import Vocabulary
 from flows.verification.rehearsal import (
     COMMON_ANSWERS,
@@ -241,7 +241,7 @@ def _turn(
     until_offer = None
     for line in exchange.speech.lines:
         catalogue = catalogues[line.language or language]
-        whole, until = _read(line, catalogue, slow=pace is not NORMAL)
+        whole, until = _read(line, catalogue, exchange.speech)
         if until and until_offer is None:
             until_offer = seconds(PAUSE.join([*said, until]), pace)
         said.append(whole)
@@ -256,12 +256,17 @@ def _turn(
     )
 
 
-def _read(line: Line, catalogue: Catalogue, *, slow: bool) -> tuple[str, str]:
-    """A line in full, and until the first offer's moment where it reads one."""
+def _read(line: Line, catalogue: Catalogue, speech: Speech) -> tuple[str, str]:
+    """A line in full, and until the first offer's moment where it reads one.
+
+    Days are told by their dates alone, as all but today and tomorrow are. A caller who speaks is
+    told besides that the answer may be said.
+    """
     until = ""
     filled = ""
-    said = catalogue.short(line.key) if slow else line.key
-    for part in catalogue.parts(said, line.wording):
+    said = catalogue.short(line.key) if speech.slow else line.key
+    aloud = speech.listen is not None and speech.listen.invites and not line.language
+    for part in catalogue.parts(said, line.wording, aloud=aloud):
         filled += part.text
         if part.name:
             filled += catalogue.spoken(part, line.values)
