@@ -23,7 +23,7 @@ from flows.verification.rehearsal import (
 )
 from flows.world import Rules
 from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, PAUSE, Catalogue, languages, read
-from prompts.reading_time import NORMAL, VoicePauses, seconds
+from prompts.reading_time import VoicePauses, seconds
 
 _FIRST_OFFER = "start1"
 
@@ -137,7 +137,7 @@ class CommonCall:
 
     @property
     def answers(self) -> int:
-        """What the caller answers in these turns; to the last of a sentence's, it is the booking."""
+        """What is answered in these turns; the last of a sentence's is answered by the booking."""
         return sum(turn.answers for turn in self.measured) + any(t.begins for t in self.measured)
 
     @property

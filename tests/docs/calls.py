@@ -157,9 +157,7 @@ def _first_offer(call: Heard, speech: Speech, pace: VoicePauses) -> None:
 def _words(line: Line, language: str, speech: Speech) -> str:
     catalogue = load(language)
     key = catalogue.short(line.key) if speech.slow else line.key
-    return catalogue.say(
-        key, line.values, line.wording, now=speech.now, aloud=_aloud(line, speech)
-    )
+    return catalogue.say(key, line.values, line.wording, now=speech.now, aloud=_aloud(line, speech))
 
 
 def _aloud(line: Line, speech: Speech) -> bool:
