@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from flows.session import CallerKind
-from flows.speech import Heard, Line, keys
+from flows.speech import Heard, Line, Speech, keys, spoken
 from flows.understanding.vocabulary import Vocabulary
 from flows.verification.rehearsal import (
     COMMON_ANSWERS,
+    TOWNS,
     TYPICAL_CENTRES,
     Exchange,
     RehearsedWorld,
@@ -22,14 +23,17 @@ from flows.verification.rehearsal import (
 )
 from flows.world import Rules
 from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, PAUSE, Catalogue, languages, read
-from prompts.reading_time import NORMAL, VoicePauses, seconds
+from prompts.reading_time import VoicePauses, seconds
 
 _FIRST_OFFER = "start1"
 
 
 @dataclass(frozen=True)
 class Bars:
-    """What a call may cost at the most: spoken seconds and answers until all is told."""
+    """What a call may cost at the most: spoken seconds and answers until all is told.
+
+    Of a call that begins with one sentence: from that sentence until the appointment is booked.
+    """
 
     seconds: int
     answers: int
@@ -38,18 +42,26 @@ class Bars:
 
 @dataclass(frozen=True)
 class CommonPath:
-    """One way to a booking that many callers take: two appointments each, first offer taken."""
+    """One way to a booking that many callers take: the first offer taken, `doses` each.
+
+    `sentence`: what the caller says at the welcome, with the town of TOWN in it; empty for none.
+    """
 
     name: str
     bars: Bars
     kind: CallerKind = CallerKind.MOBILE
     language: str = COUNTRY_LANGUAGE
     couple: bool = False
+    doses: int = 2
+    sentence: str = ""
 
 
 MOBILE_BARS = Bars(seconds=125, answers=7, first_offer=60)
 # Sentences of English and Spanish have more words, and their hours more figures.
 MOBILE_BARS_ELSEWHERE = Bars(seconds=135, answers=7)
+# Who says it all at once hears what was understood, the offers and the last look.
+SENTENCE_BARS = Bars(seconds=60, answers=3, first_offer=30)
+TOWN = TOWNS["35500"]
 PATHS = (
     CommonPath("mobile", MOBILE_BARS),
     CommonPath("landline", Bars(seconds=150, answers=9), CallerKind.LANDLINE),
@@ -57,6 +69,29 @@ PATHS = (
     CommonPath("English mobile", MOBILE_BARS_ELSEWHERE, language="en"),
     CommonPath("Spanish mobile", MOBILE_BARS_ELSEWHERE, language="es"),
     CommonPath("withheld", Bars(seconds=160, answers=9), CallerKind.NONE),
+    CommonPath(
+        "one sentence",
+        SENTENCE_BARS,
+        doses=1,
+        sentence="bonjour je voudrais un rendez-vous pour mon mari il est né le douze mars"
+        " quarante-deux on habite à Vitré",
+    ),
+    CommonPath(
+        "one English sentence",
+        SENTENCE_BARS,
+        language="en",
+        doses=1,
+        sentence="hello I'd like an appointment for my husband he was born on the twelfth of"
+        " March nineteen forty-two and we live in Vitré",
+    ),
+    CommonPath(
+        "one Spanish sentence",
+        SENTENCE_BARS,
+        language="es",
+        doses=1,
+        sentence="hola quiero una cita para mi marido nació el doce de marzo de mil novecientos"
+        " cuarenta y dos vivimos en Vitré",
+    ),
 )
 
 
@@ -73,8 +108,11 @@ class CommonCallTurn:
     seconds: float
     # Until the end of the first offer, where this turn reads it.
     until_offer: float | None
-    # Whether it answers a key of the caller, and whether the caller may hang up after it.
+    # Whether it answers a key of the caller, whether the caller has just said a whole sentence,
+    # whether it tells that an appointment is booked, and whether the caller may hang up after it.
     answers: bool
+    begins: bool
+    booked: bool
     tells_all: bool
 
 
@@ -85,19 +123,27 @@ class CommonCall:
     turns: tuple[CommonCallTurn, ...]
 
     @property
-    def until_told(self) -> tuple[CommonCallTurn, ...]:
-        """The turns until all is told and the caller may hang up."""
+    def measured(self) -> tuple[CommonCallTurn, ...]:
+        """The turns until all is told and the caller may hang up.
+
+        After one sentence: from what answers it to the last before the appointment is booked.
+        """
+        begins = [number for number, turn in enumerate(self.turns) if turn.begins]
+        if begins:
+            booked = [number for number, turn in enumerate(self.turns) if turn.booked]
+            return self.turns[begins[0] : booked[0] if booked else None]
         told = [number for number, turn in enumerate(self.turns) if turn.tells_all]
         return self.turns[: told[0] + 1] if told else self.turns
 
     @property
     def answers(self) -> int:
-        return sum(turn.answers for turn in self.until_told)
+        """What is answered in these turns; the last of a sentence's is answered by the booking."""
+        return sum(turn.answers for turn in self.measured) + any(t.begins for t in self.measured)
 
     @property
     def seconds(self) -> float:
-        """Spoken seconds until all is told and the caller may hang up; nothing is interrupted."""
-        return sum(turn.seconds for turn in self.until_told)
+        """Spoken seconds of these turns; nothing is interrupted."""
+        return sum(turn.seconds for turn in self.measured)
 
     @property
     def seconds_to_goodbye(self) -> float:
@@ -106,9 +152,12 @@ class CommonCall:
 
     @property
     def first_offer(self) -> float:
-        """Spoken seconds until the first offer has been read; all of them if there is none."""
+        """Spoken seconds until the first offer has been read; all of them if there is none.
+
+        After one sentence, from there.
+        """
         spoken = 0.0
-        for turn in self.turns:
+        for turn in self.measured:
             if turn.until_offer is not None:
                 return spoken + turn.until_offer
             spoken += turn.seconds
@@ -141,11 +190,12 @@ def common_call(
     found: int = 3,
     kind: CallerKind = CallerKind.MOBILE,
     couple: bool = False,
+    sentence: str = "",
 ) -> CommonCall:
     """Play the common call on the real conversation, and read it with a language's sentences.
 
-    `doses` of the campaign, `found` offers; `kind` of telephone, and `couple` for two people.
-    Raises NoSuchSentence where the language lacks one.
+    `doses` of the campaign, `found` offers; `kind` of telephone, and `couple` for two people;
+    `sentence` as in CommonPath. Raises NoSuchSentence where the language lacks one.
     """
     catalogues = {name: read(folder / f"{name}.toml") for name in languages(folder)}
     world = RehearsedWorld(
@@ -153,9 +203,14 @@ def common_call(
         rules_=Rules("rehearsal", minimum_age=75, horizon_days=35, doses=doses),
         spoken_here=languages(folder),
         vocabularies=lambda name: vocabulary_of(catalogues[name]),
+        named_towns=(TOWN,) if sentence else (),
     )
     session = replace(ringing(kind), language=language, slow=slow)
-    answers = COMMON_ANSWERS | ({"for_whom": keys("3")} if couple else {})
+    answers = {
+        **COMMON_ANSWERS,
+        **({"for_whom": keys("3")} if couple else {}),
+        **({"welcome": spoken(sentence)} if sentence else {}),
+    }
     pace = catalogues[language].pace(slow=slow)
     path = common_path(session, world, answers)
     return CommonCall(tuple(_turn(exchange, catalogues, language, pace) for exchange in path))
@@ -169,35 +224,49 @@ def bars_of(language: str) -> Bars:
 
 def played(path: CommonPath, folder: Path = FOLDER) -> CommonCall:
     """One of PATHS, with the sentences of a folder."""
-    return common_call(folder, path.language, kind=path.kind, couple=path.couple)
+    return common_call(
+        folder,
+        path.language,
+        kind=path.kind,
+        couple=path.couple,
+        doses=path.doses,
+        sentence=path.sentence,
+    )
 
 
 def _turn(
     exchange: Exchange, catalogues: dict[str, Catalogue], language: str, pace: VoicePauses
 ) -> CommonCallTurn:
-    spoken: list[str] = []
+    said: list[str] = []
     until_offer = None
     for line in exchange.speech.lines:
         catalogue = catalogues[line.language or language]
-        whole, until = _read(line, catalogue, slow=pace is not NORMAL)
+        whole, until = _read(line, catalogue, exchange.speech)
         if until and until_offer is None:
-            until_offer = seconds(PAUSE.join([*spoken, until]), pace)
-        spoken.append(whole)
+            until_offer = seconds(PAUSE.join([*said, until]), pace)
+        said.append(whole)
     return CommonCallTurn(
         step=exchange.after.step,
-        seconds=seconds(PAUSE.join(spoken), pace),
+        seconds=seconds(PAUSE.join(said), pace),
         until_offer=until_offer,
         answers=exchange.heard.kind is Heard.KEYS,
+        begins=exchange.heard.kind is Heard.SPEECH,
+        booked=bool(exchange.after.reference),
         tells_all=all_is_told(exchange.after),
     )
 
 
-def _read(line: Line, catalogue: Catalogue, *, slow: bool) -> tuple[str, str]:
-    """A line in full, and until the first offer's moment where it reads one."""
+def _read(line: Line, catalogue: Catalogue, speech: Speech) -> tuple[str, str]:
+    """A line in full, and until the first offer's moment where it reads one.
+
+    Days are told by their dates alone, as all but today and tomorrow are. A caller who speaks is
+    told besides that the answer may be said.
+    """
     until = ""
     filled = ""
-    said = catalogue.short(line.key) if slow else line.key
-    for part in catalogue.parts(said, line.wording):
+    said = catalogue.short(line.key) if speech.slow else line.key
+    aloud = speech.listen is not None and speech.listen.invites and not line.language
+    for part in catalogue.parts(said, line.wording, aloud=aloud):
         filled += part.text
         if part.name:
             filled += catalogue.spoken(part, line.values)

@@ -269,6 +269,13 @@ class _Unreadable(Exception):
     """A file of which no catalogue can be made; the message says why and what to do."""
 
 
+def _is_table(found: object) -> bool:
+    """Whether a table was written: one that only has tables below it was not."""
+    if not isinstance(found, dict):
+        return False
+    return not found or not all(isinstance(entry, dict) for entry in found.values())
+
+
 @dataclass(frozen=True)
 class _Language:
     """One file, as it is written and as it is spoken."""
@@ -283,7 +290,7 @@ class _Language:
             source = tomllib.loads(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise _Unreadable(f"it cannot be read: {error}") from None
-        missing = [table for table in TABLES if not isinstance(source.get(table), dict)]
+        missing = [table for table in TABLES if not _is_table(source.get(table))]
         if missing:
             raise _Unreadable(f"the table [{missing[0]}] is missing; copy it from fr.toml")
         for entry in LANGUAGE_ENTRIES:

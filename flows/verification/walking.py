@@ -126,7 +126,8 @@ SENSIBLE = {
 # Where words are answers that no key can give.
 WORDS = {
     "welcome": ("un rendez-vous pour ma mère née le 12 mars 1942 code postal 75011",),
-    "for_whom": ("pour mon mari né le 12 mars 1990",),
+    # Two things: a birth date without a place, and a place without a birth date.
+    "for_whom": ("pour mon mari né le 12 mars 1990", "pour mon mari et on habite à Vitré"),
     "sentence_check": ("non code postal 35500",),
     "town": ("à côté de Vitré",),
     "postcode": ("soixante-quinze zéro onze", "Vitré"),

@@ -23,6 +23,7 @@ from babel import Locale
 from flows.speech import Line, Speech, TurnOutcome
 from models.migrations.runner import upgrade
 from prompts.catalogue import PAUSE, load
+from prompts.check import SIGN
 from prompts.reading_time import VoicePauses, seconds
 from tests.calls import recorded
 from tests.support.keeper import ROOT
@@ -35,6 +36,7 @@ CALLS: Mapping[str, str] = {
     "landline": "booking_landline",
     "couple": "couple",
     "slow": "slow_caller",
+    "one_sentence": "one_sentence",
 }
 ANSWERS = ("presses", "says")
 FIRST_OFFER = "start1"
@@ -97,17 +99,30 @@ def heard(turns: list[Turn]) -> Heard:
         call.lines.append(f"**{_clock(call.spoken)}** The caller {_does(turn.done)}.")
         for speech in turn.speeches:
             _speaks(call, speech)
-        for language, key, values in turn.texts:
-            text = load(language).text(key, values)
+        for language, text in _texts(turn):
             call.lines.append(f"*A text leaves:* {_quoted(language, text)}")
     return call
+
+
+def _texts(turn: Turn) -> list[tuple[str, str]]:
+    """The texts that leave, each with its language.
+
+    A text is made shorter until it has room, and signed each time: the last of them leaves.
+    """
+    leave: dict[str, tuple[str, str]] = {}
+    about = ""
+    for language, key, values in turn.texts:
+        if not key.startswith(SIGN):
+            about = str(values.get("reference", key))
+        leave[about] = (language, load(language).text(key, values))
+    return list(leave.values())
 
 
 def _speaks(call: Heard, speech: Speech) -> None:
     pace = load(speech.language).pace(slow=speech.slow)
     begins, so_far = call.spoken, ""
     for language, run in groupby(speech.lines, lambda line: line.language or speech.language):
-        said = [_words(line, language, slow=speech.slow) for line in run]
+        said = [_words(line, language, speech) for line in run]
         named = Locale.parse(language).get_language_name("en")
         voice = "The service" if language == speech.language else f"A voice in {named}"
         call.lines.append(
@@ -129,20 +144,25 @@ def _first_offer(call: Heard, speech: Speech, pace: VoicePauses) -> None:
     for line in speech.lines:
         catalogue = load(line.language or speech.language)
         key = catalogue.short(line.key) if speech.slow else line.key
-        for part in catalogue.parts(key, line.wording):
+        for part in catalogue.parts(key, line.wording, aloud=_aloud(line, speech)):
             so_far += part.text
             if part.name:
-                so_far += catalogue.spoken(part, line.values)
+                so_far += catalogue.spoken(part, line.values, speech.now)
             if part.name == FIRST_OFFER:
                 call.first_offer = call.spoken + seconds(so_far, pace)
                 return
         so_far += PAUSE
 
 
-def _words(line: Line, language: str, *, slow: bool) -> str:
+def _words(line: Line, language: str, speech: Speech) -> str:
     catalogue = load(language)
-    key = catalogue.short(line.key) if slow else line.key
-    return catalogue.say(key, line.values, line.wording)
+    key = catalogue.short(line.key) if speech.slow else line.key
+    return catalogue.say(key, line.values, line.wording, now=speech.now, aloud=_aloud(line, speech))
+
+
+def _aloud(line: Line, speech: Speech) -> bool:
+    """Whether a caller who speaks is told that the answer may be said."""
+    return speech.listen is not None and speech.listen.invites and not line.language
 
 
 def _as_read(marked: str) -> str:

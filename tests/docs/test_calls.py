@@ -14,7 +14,7 @@ def test_the_pages_are_of_today():
 
 
 def test_each_page_is_of_a_call_that_is_tested_and_can_be_read_aloud():
-    assert {"mobile", "landline", "couple", "slow"} <= calls.CALLS.keys()
+    assert {"mobile", "landline", "couple", "slow", "one_sentence"} <= calls.CALLS.keys()
     for page, name in calls.CALLS.items():
         assert (RECORDINGS / f"{name}.toml").exists()
         text = (calls.FOLDER / f"{page}.md").read_text("utf-8")

@@ -57,7 +57,7 @@ def test_the_last_look_names_the_telephone_that_rings_and_has_a_key_for_another(
     talk = Talk().goes_to("offers").presses("1")
     assert talk.said == ["confirm_self_text", "confirm", "confirm_mobile"]
     assert "portable qui finit par 78" in heard(talk)
-    assert heard(talk).endswith("Pour un autre portable, tapez 3.")
+    assert heard(talk).endswith("Autre portable, tapez 3.")
     talk.presses("3")
     assert talk.step == "reach"
     talk.presses("2", "0698765432", "1")

@@ -416,10 +416,21 @@ def test_the_bars_of_the_call_from_a_mobile_and_from_a_landline():
     assert bars["landline"].seconds == 150
 
 
+def test_a_call_of_one_sentence_is_booked_in_a_minute_and_three_answers_in_each_language():
+    said = [path for path in PATHS if path.sentence]
+    assert {path.language for path in said} == set(languages())
+    for path in said:
+        assert (path.bars.seconds, path.bars.answers, path.doses) == (60, 3, 1)
+        call = played(path)
+        assert [turn.step for turn in call.measured] == ["sentence_check", "offers", "confirm"]
+        assert call.answers == 3
+
+
 def test_the_last_look_comes_after_the_birth_date_was_read_back():
     for path in PATHS:
+        read_back = "sentence_check" if path.sentence else "date_of_birth_check"
         steps = [turn.step for turn in played(path).turns]
-        assert steps.index("date_of_birth_check") < steps.index("offers") < steps.index("confirm")
+        assert steps.index(read_back) < steps.index("offers") < steps.index("confirm")
 
 
 def test_a_call_above_its_bar_is_told_with_what_it_takes():
