@@ -74,6 +74,8 @@ class Step(ABC):
     # key 0, which works everywhere, is told on the first try, too.
     tells_person_at_once = False
 
+    # Keys that are taken and never spoken: they are printed where those read who need them.
+    printed_keys: frozenset[str] = frozenset()
     # How many digits are typed at the most; 1: a key answers.
     most_digits = 1
 

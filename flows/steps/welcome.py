@@ -24,6 +24,7 @@ INTERPRETER_KEY = "6"
 
 class Welcome(Patient):
     name = "welcome"
+    printed_keys = frozenset({INTERPRETER_KEY})
     tells_person_at_once = True
     part = Part.WELCOME
     page = TELEPHONE_ONLY

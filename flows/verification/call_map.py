@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flows.engine import ENDED
-from flows.session import INTERPRETER
 from flows.speech import Heard, TurnOutcome
 from flows.steps import HELD, STEPS
 from flows.steps.common import reads_back
@@ -53,8 +52,6 @@ class CallMap:
     edges: tuple[MapEdge, ...] = ()
     choices: Mapping[str, frozenset[str]] = field(default_factory=dict)
     menus: frozenset[str] = frozenset()
-    # Of those choices, the ones that are for callers of another language.
-    foreign: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def leads_to(self) -> Mapping[str, frozenset[str]]:
         ways: dict[str, set[str]] = defaultdict(set)
@@ -113,15 +110,10 @@ class CallMap:
         return deep
 
     def long_menus(self) -> Mapping[str, frozenset[str]]:
-        """Menus with too many choices to be remembered; those of other languages do not count.
-
-        A caller listens to what is said in their own, or was told the key before they rang.
-        """
-        return {
-            step: keys
-            for step, keys in self.choices.items()
-            if len(keys - self.foreign.get(step, frozenset())) > MOST_CHOICES
-        }
+        """Menus with too many choices to be remembered; what is printed only has not to be."""
+        printed = {name: step.printed_keys for name, step in STEPS.items()}
+        told = {step: keys - printed.get(step, frozenset()) for step, keys in self.choices.items()}
+        return {step: keys for step, keys in told.items() if len(keys) > MOST_CHOICES}
 
 
 def read(turns: Iterable[WalkTurn]) -> CallMap:
@@ -145,22 +137,7 @@ def read(turns: Iterable[WalkTurn]) -> CallMap:
         edges=tuple(MapEdge(start, end, tuple(sorted(why))) for (start, end), why in by.items()),
         choices={step: keys for step, keys in choices.items() if step in menus},
         menus=frozenset(menus),
-        foreign=_foreign(turns),
     )
-
-
-def is_foreign(turn: WalkTurn) -> bool:
-    """Whether a key was pressed that is for callers of another language, or for an interpreter."""
-    asks = turn.after.step == INTERPRETER != turn.before.step
-    return asks or turn.after.language != turn.before.language
-
-
-def _foreign(turns: Iterable[WalkTurn]) -> Mapping[str, frozenset[str]]:
-    keys: dict[str, set[str]] = defaultdict(set)
-    for turn in turns:
-        if turn.heard.kind is Heard.KEYS and turn.heard.keys in CHOICES and is_foreign(turn):
-            keys[turn.before.step].add(turn.heard.keys)
-    return {step: frozenset(some) for step, some in keys.items()}
 
 
 def _choices(turns: Iterable[WalkTurn]) -> Mapping[str, frozenset[str]]:
