@@ -160,18 +160,19 @@ AGREES = {"fr": "oui", "en": "yes", "es": "sí"}
 
 
 @pytest.mark.parametrize("whom", list(Whom))
-@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize("pace", ["usual", "slow"])
 @pytest.mark.parametrize("make", [FakeWorld, two_doses])
 @pytest.mark.parametrize("language", languages())
 def test_whatever_is_said_first_at_the_last_look_has_all_that_a_key_books(
-    language: str, make: Callable[[], FakeWorld], slow: bool, whom: Whom
+    language: str, make: Callable[[], FakeWorld], pace: str, whom: Whom
 ):
     """After a sure answer and after one that was hardly heard, at either pace, for whomever."""
     words = load(language)
     for before, said in (("offers", CHOOSES), ("reach", AGREES)):
         for confidence in (None, 0.6, 0.4, 0.3):
             talk = Talk(make()).goes_to(before)
-            talk.session = talk.session.but(language=language, slow=slow, whom=str(whom))
+            is_slow = pace == "slow"
+            talk.session = talk.session.but(language=language, slow=is_slow, whom=str(whom))
             talk.says(said[language], confidence=confidence)
             assert (talk.step, talk.session.misses) == ("confirm", 0)
             values = {"born": talk.session.born_on, **moments(talk.session.choice)}
