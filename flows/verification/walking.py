@@ -337,8 +337,9 @@ def place(session: Session) -> Session:
         if trail[-1:] != [step]:
             trail.append(step)
     same = session.but(trail=tuple(trail[-TRAIL:]), slow=False, offered=session.offered[:1])
-    # The next answer tells by itself whether it came in words.
-    same = same.but(wants_person=False, in_words=False)
+    # The next answer tells by itself whether it came in words, and what is listened to does not
+    # change where an answer leads.
+    same = same.but(wants_person=False, in_words=False, speaks=False, speech_off_at="")
     if session.step != LONG_CALL:
         # Help is offered once, and only in a call that has lasted for long.
         same = same.but(began_at="", help_offered=False)
@@ -556,11 +557,12 @@ def told_later(make: Make) -> Iterator[WalkTurn]:
                 weather = partial(make, tell_at=OPENING)
                 yield from _played(session, [keys(pressed)], "told by age", weather)
             # The day on which they may, and the same date given once more.
-            soon = caller.but(step="not_eligible", born=SOON_ENOUGH)
-            again = (keys("1"), keys("01051952"), keys("1"))
+            born = (keys("01051952"), keys("1"))
+            who = keys("3" if caller.whom == Whom.TWO else "1")
+            heard = [RING, keys("1"), who, *born, keys("1"), *born]
             told = (partial(make, tell_at=OPENING), partial(make, turn_at=OPENING))
             for told_so in (partial(make), *told):
-                yield from _played(soon, [keys("9"), *again], "soon enough", told_so)
+                yield from _played(ringing(kind), heard, "soon enough", told_so)
 
 
 def rings_again(make: Make) -> Iterator[WalkTurn]:
@@ -599,7 +601,10 @@ def long_silence(make: Make) -> Iterator[WalkTurn]:
 def _features(at: Session) -> tuple[object, ...]:
     """The features by which a place of a step is worth trying after another."""
     chosen = 0 <= at.chosen < len(at.offers)
-    line = (at.caller_kind, bool(at.silent_turns), at.misses, at.alive)
+    # What was noted on the way makes another call of it: one whose date was refused before is not
+    # the first to come here.
+    noted = tuple(name for name, _ in at.notes)
+    line = (at.caller_kind, bool(at.silent_turns), at.misses, at.alive, noted)
     pairs = any(offer.second_start_at for offer in at.offers)
     mine = at.mine and (at.mine.state, len(at.mine.starts), at.mine.undo)
     about_mine = (at.proving, bool(at.asked), mine, at.moving, at.doses_to_cancel)
@@ -607,7 +612,7 @@ def _features(at: Session) -> tuple[object, ...]:
     # Together: what tells one way through the conversation from another.
     way = (
         *(at.born, at.whom, at.second_person, at.proving, at.moving, at.number_answered),
-        *(at.caller_kind, len(at.towns_found), bool(at.far_town)),
+        *(at.caller_kind, len(at.towns_found), bool(at.far_town), noted),
     )
     return (
         line,

@@ -39,6 +39,8 @@ def test_no_menu_lies_under_more_than_two_others(found: CallMap):
 def test_no_menu_has_more_than_four_choices(found: CallMap):
     assert found.long_menus() == {}
     assert found.choices["welcome"] >= {"1", "2", "3"}
+    # The key for an interpreter is printed, and no caller has to keep it in mind.
+    assert "6" in found.choices["welcome"] & STEPS["welcome"].printed_keys
 
 
 def test_silence_at_every_question_ends_with_a_person_or_a_promise():

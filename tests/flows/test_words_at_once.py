@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from flows.session import CallerKind
+from flows.session import CallerKind, Whom
 from flows.speech import Speech, TurnOutcome
 from flows.steps import STEPS
-from flows.steps.common import Step
+from flows.steps.common import Step, moments
 from ivr.twiml import Addresses, render
-from prompts.catalogue import languages, load
-from tests.flows.fake_world import FakeWorld
+from prompts.catalogue import Part, languages, load
+from tests.flows.fake_world import FakeWorld, two_doses
 from tests.flows.talk import Talk
 from tests.ivr.line import read
 from tests.support.house import BASE
@@ -42,9 +44,11 @@ def test_no_is_heard_there_too():
     ("step", "said"), [("welcome", "prendre rendez-vous"), ("for_whom", "pour moi")]
 )
 def test_after_the_first_word_that_was_understood_words_are_heard_everywhere(step: str, said: str):
+    # At these two a caller may say it all in one sentence; whoever presses keys is asked for keys.
+    assert not Talk().goes_to("date_of_birth").takes_words()
     talk = Talk().goes_to(step)
-    assert not talk.takes_words()
-    talk.presses("7").says(said)
+    assert talk.takes_words()
+    talk.says(said)
     for then in ("date_of_birth", "date_of_birth_check", "postcode", "offers", "reach", "confirm"):
         assert talk.goes_to(then).takes_words(), then
 
@@ -149,6 +153,35 @@ def test_after_an_answer_that_was_hardly_heard_the_last_look_has_the_birth_date(
     talk = Talk().goes_to("reach").says("oui", confidence=0.4)
     assert talk.step == "confirm"
     assert "12 mars 1942" in heard(talk.speech)
+
+
+CHOOSES = {"fr": "un", "en": "one", "es": "uno"}
+AGREES = {"fr": "oui", "en": "yes", "es": "sí"}
+
+
+@pytest.mark.parametrize("whom", list(Whom))
+@pytest.mark.parametrize("pace", ["usual", "slow"])
+@pytest.mark.parametrize("make", [FakeWorld, two_doses])
+@pytest.mark.parametrize("language", languages())
+def test_whatever_is_said_first_at_the_last_look_has_all_that_a_key_books(
+    language: str, make: Callable[[], FakeWorld], pace: str, whom: Whom
+):
+    """After a sure answer and after one that was hardly heard, at either pace, for whomever."""
+    words = load(language)
+    for before, said in (("offers", CHOOSES), ("reach", AGREES)):
+        for confidence in (None, 0.6, 0.4, 0.3):
+            talk = Talk(make()).goes_to(before)
+            is_slow = pace == "slow"
+            talk.session = talk.session.but(language=language, slow=is_slow, whom=str(whom))
+            talk.says(said[language], confidence=confidence)
+            assert (talk.step, talk.session.misses) == ("confirm", 0)
+            values = {"born": talk.session.born_on, **moments(talk.session.choice)}
+            read_out = heard(talk.speech)
+            for name in values:
+                part = Part("", name, "date" if name == "born" else "day_hour")
+                assert words.spoken(part, values, talk.speech.now) in read_out
+            assert talk.session.choice.said in read_out
+            assert talk.session.choice.town in read_out
 
 
 def test_a_no_in_words_leads_away_from_the_last_look():
