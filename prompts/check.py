@@ -121,6 +121,7 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001 (by the clock of the place)
     "written_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "short_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
+    "tight_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "written_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "digits": "75011",
