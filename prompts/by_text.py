@@ -56,9 +56,10 @@ OF_ITS_OWN: Mapping[str, frozenset[str]] = {
 }
 # Keys that are spoken and not written: an appointment that is there is no matter for texts.
 NOT_WRITTEN: Mapping[str, frozenset[str]] = {"closed": frozenset("2")}
-# Values that a text has besides: where a place is, in words that say nothing of health, and its
-# town where a voice says its name.
-ALSO = frozenset({"address", "town1", "town2", "town3"})
+# Values that a text has besides: where a place is, in words that say nothing of health; and of the
+# offers their towns, for a place's name may tell what it is about.
+ALSO = frozenset({"address"})
+_OFFERS = re.compile(r"offers_([23])")
 # The keys that a text offers; the others are told where they are needed.
 _CHOICES = frozenset("01234567")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
@@ -172,4 +173,6 @@ def values_of(spoken: Catalogue, key: str) -> frozenset[str]:
         for part in spoken.parts(key, number)
         if part.name
     }
-    return frozenset(names) | ALSO
+    offered = _OFFERS.fullmatch(key)
+    towns = {f"town{n + 1}" for n in range(int(offered[1]))} if offered else set()
+    return frozenset(names | towns) | ALSO

@@ -29,7 +29,9 @@ def _settle(session: Session, world: World) -> Move:
         if session.second_person and session.postcode:
             return offer_beside(session, world)
         known = take_agreed_place(session)
-        return search_nearest(known, world) if known else Go(session, "postcode")
+        if known:
+            return search_nearest(known, world)
+        return Go(session, "postcode")
     for group in found.groups:
         if group not in session.groups_refused:
             return Go(session.but(group_asked=group), "group", remember=session.step != "group")

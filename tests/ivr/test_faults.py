@@ -19,6 +19,7 @@ from exchange.transport import Outgoing, Reply, WsgiTransport
 from exchange.twiml import parse
 from ivr.conversation import Conversation
 from models.booking.tables import booking
+from models.database import POOL_SIZE
 from models.messages.tables import message
 from models.slots.tables import place
 from services.call.world import CallWorld
@@ -288,7 +289,7 @@ def test_as_many_callers_as_a_worker_has_threads_may_do_the_same_at_once(
     service: House, monkeypatch: pytest.MonkeyPatch, crowd: str
 ):
     """A turn that has one connection and waits for a second waits for others who do the same."""
-    threads = 16
+    threads = POOL_SIZE
     owner, method, keys = CROWDS[crowd]
     if keys:
         calls = [play(Line(service.app), keys) for _ in range(threads)]

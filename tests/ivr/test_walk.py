@@ -167,7 +167,9 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
             "own_centre_dial": turn.speech.dial != "",
             "goodbye": turn.heard.keys in ENDING_KEYS.get(before.step, ())
             # The agent is done.
-            or before.step == "with_agent",
+            or before.step == "with_agent"
+            # They are booked, have heard all, and get it in writing.
+            or (before.step == "ready" and before.gets_text and after.reference != ""),
         }
         return before.step == "ended" or may.get(ending, False)
 
@@ -265,7 +267,8 @@ def test_nothing_leads_from_a_booking_back_to_before_it(walked: Walk):
     def undone(turn: WalkTurn) -> bool:
         told = {"ready", "reference", "untold_birth_date", "calls_offer", "ended"}
         told |= {*PERSON_STEPS, *LINE_STEPS}
-        another_comes = turn.before.whom == Whom.TWO and turn.before.step == "reference"
+        at_end = turn.before.step in {"ready", "reference"}
+        another_comes = turn.before.whom == Whom.TWO and at_end
         booked = turn.before.reference != "" and turn.before.mine is None and not another_comes
         # An agent sends whoever they like wherever they like.
         booked = booked and turn.before.step != "with_agent"

@@ -428,10 +428,8 @@ def test_a_text_without_a_booking_needs_nobody(night: Night):
 
 
 def test_a_text_that_promises_a_call_of_which_nothing_is_known_is_a_case(night: Night):
-    body = (
-        "Nous avons du retard, et vous gardez votre place. Pour ne plus attendre, appelez le"
-        " 09 74 75 00 01"
-    )
+    number = night.house.settings.national_number
+    body = texts.filled(load("fr"), "callback_late", number=number)
     night.left(STRANGER, body)
     night.left(MOBILE, body)
     Ringing(night.house).promises(MOBILE, "asked")
@@ -460,7 +458,7 @@ def test_reminders_that_were_planned_after_the_backup_are_not_sent_again(night: 
     assert reminders.plan(house.store, [house.campaign]) == 1
     night.office.sweeps()
     (_, reminder) = night.bodies()
-    assert reminder.startswith("Demain")
+    assert reminder.startswith("Allo Rendez-vous : demain")
     # The back-up was of the night before: neither the plan nor the message is in it.
     change(house.database, reminder_plan.delete())
     change(house.database, message.delete().where(message.c.kind == "reminder"))

@@ -15,6 +15,7 @@ import pytest
 
 from exchange.twiml import SAY_LIMITS, parse
 from flows.speech import Line, Listen, Speech, TurnOutcome
+from flows.understanding.vocabulary import PEOPLE
 from ivr.twiml import Addresses, apology, render
 from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
 from tests.ivr.line import Document, goes_on_or_ends
@@ -24,6 +25,7 @@ from tests.support.each import each
 PARIS = ZoneInfo("Europe/Paris")
 CONFIRMED = {"born": date(1942, 3, 12), "place": "A", "street": "B", "town": "C", "ending": "78"}
 LONGEST_NAME = "Centre de vaccination intercommunal de la communauté d'agglomération " * 2
+WHOM = ("self", "two", *PEOPLE)
 EXTREMES: dict[str, tuple[Any, ...]] = {
     "date": (date(1936, 2, 29), date(1940, 1, 1), date(2026, 12, 31)),
     "hour": (datetime(2026, 9, 30, 23, 59, tzinfo=PARIS), datetime(2026, 9, 30, tzinfo=PARIS)),
@@ -34,6 +36,11 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
     ),
     "weeks": ((21, 28), (7, 7), (21, 30), (1, 1)),
     "km": (0.0, 0.4, 0.99, 1.0, 1.4, 1.5, 99.0, 99.9),
+    "far": (0.0, 4.99, 5.0, 5.4, 99.9, -1.0),
+    "there": ("", "Y", "Saint-Rémy-en-Bouzemont" * 3, "L'Haÿ-les-Roses <A> & « B »"),
+    # Each person who is told by a word of the language's own.
+    "person": WHOM,
+    "born": WHOM,
     "digits": ("00", "75011", "97600"),
     "pairs": ("0000000000", "9999999999"),
     "number": ("+33612345678", "+262692123456", "+68987123456", "+687751234"),
@@ -182,6 +189,9 @@ def test_an_hour_is_spoken_in_the_zone_that_it_carries(zone: str, said: str):
     assert f"à {said}." in FRENCH.say("confirm", {**CONFIRMED, "start": start})
 
 
+OWN_CENTRE = {"place": "A", "town": "B"}
+
+
 @pytest.mark.parametrize(
     ("kilometres", "said"),
     [
@@ -197,9 +207,24 @@ def test_an_hour_is_spoken_in_the_zone_that_it_carries(zone: str, said: str):
     ],
 )
 def test_a_distance_is_spoken_in_whole_kilometres_as_the_crow_flies(kilometres: float, said: str):
-    start = datetime(2026, 11, 26, 10, 0, tzinfo=PARIS)
-    values = {"place1": "A", "town1": "B", "distance1": kilometres, "start1": start}
-    assert f"{said} à vol d'oiseau" in FRENCH.say("offers_1", values)
+    values = {**OWN_CENTRE, "distance": kilometres}
+    assert f"{said} à vol d'oiseau" in FRENCH.say("own_centre", values)
+
+
+@pytest.mark.parametrize(
+    ("kilometres", "said"),
+    [
+        (0.0, "Gymnase, à Vitré. "),
+        (4.99, "Gymnase, à Vitré. "),
+        (5.0, "Gymnase, à Vitré, à 5 kilomètres à vol d'oiseau. "),
+        (99.6, "Gymnase, à Vitré, à 100 kilomètres à vol d'oiseau. "),
+        # Where the centre is, or the postcode, is not known.
+        (-1.0, "Gymnase, à Vitré, dans votre secteur. "),
+    ],
+)
+def test_how_far_an_offer_is_is_told_from_five_kilometres_on(kilometres: float, said: str):
+    values = {**OFFERED, "name1": "Gymnase", "there1": "Vitré", "distance1": kilometres}
+    assert f"{said}|" in FRENCH.say("offers_1", values)
 
 
 @pytest.mark.parametrize(
@@ -226,9 +251,8 @@ def test_an_appointment_is_spoken_in_english_as_the_british_say_it(moment: datet
     ],
 )
 def test_a_distance_is_spoken_in_english(kilometres: float, said: str):
-    start = datetime(2026, 11, 26, 10, 0, tzinfo=PARIS)
-    values = {"place1": "A", "town1": "B", "distance1": kilometres, "start1": start}
-    assert f"A, in B, {said}." in ENGLISH.say("offers_1", values)
+    values = {**OWN_CENTRE, "distance": kilometres}
+    assert said in ENGLISH.say("own_centre", values)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +365,9 @@ OFFERED = {
     "town1": "Paris 11e",
     "place1": "Gymnase Jaurès",
     "spot1": "Gymnase Jaurès, Paris 11e",
-    "distance1": 4.1,
+    "name1": "Gymnase Jaurès",
+    "there1": "Paris 11e",
+    "distance1": 12.2,
     "after": (21, 28),
 }
 
@@ -360,8 +386,8 @@ def test_a_message_writes_days_and_hours_as_people_do(language: str, key: str, t
 @pytest.mark.parametrize(
     ("language", "told"),
     [
-        ("fr", ["Gymnase Jaurès, à Paris 11e, à 4 kilomètres", "jeudi 26 novembre à 10 heures"]),
-        ("en", ["Gymnase Jaurès, in Paris 11e, 4 kilometres", "Thursday 26 November at 10 am"]),
+        ("fr", ["Gymnase Jaurès, à Paris 11e, à 12 kilomètres", "jeudi 26 novembre à 10 heures"]),
+        ("en", ["Gymnase Jaurès, in Paris 11e, 12 kilometres", "Thursday 26 November at 10 am"]),
     ],
 )
 def test_an_offer_says_days_hours_and_distances_as_people_do(language: str, told: list[str]):

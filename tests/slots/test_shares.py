@@ -189,8 +189,10 @@ def test_a_release_is_for_all_channels_alike_and_the_share_still_counts(released
 def test_a_caller_hears_the_truth_before_the_release_and_an_offer_after_it(released: House):
     caller = released.phone().goes_to("no_slot")
     clock_of(released).moment = NOON + DAY
-    # Search again.
+    # Search again; a call that lasts so long is offered help first, and goes on.
     caller.presses("3")
+    assert caller.step == "long_call"
+    caller.presses("2")
     assert caller.step == "offers"
 
 
