@@ -76,6 +76,8 @@ ANSWER = re.compile(
 )
 # What begins so in [text] is no text by itself.
 PIECE = "part_"
+# Texts that are written with a link alone: its page tells the number to ring.
+WITH_LINK = re.compile(r"confirmation_(linked|least)(_both)?$")
 # What every text begins with.
 SIGN = "part_from"
 HEALTH = re.compile(
@@ -494,7 +496,7 @@ class _Language:
             found = pattern.search(literal)
             if found:
                 yield self.problem(where, f'"{found[0]}"{why}')
-        if not key.startswith(PIECE) and "number" not in _names(parts):
+        if not (key.startswith(PIECE) or WITH_LINK.match(key)) and "number" not in _names(parts):
             yield self.problem(where, "name the {number} to ring: nobody can answer a text")
         common = {**longest(parts), "address": COMMON_ADDRESS}
         begins = 0
