@@ -153,6 +153,7 @@ class Catalogue:
             "day_hour": lambda moment: day_hour(_local(moment)),
             "written_day_hour": lambda moment: written("written_day_hour", _local(moment)),
             "short_day_hour": lambda moment: written("short_day_hour", _local(moment)),
+            "tight_day_hour": lambda moment: written("tight_day_hour", _local(moment)),
             "hour": lambda moment: self._hour(_local(moment)),
             "written_hour": lambda moment: written("written_hour", _local(moment)),
             "digits": spaced,

@@ -76,6 +76,8 @@ ANSWER = re.compile(
 )
 # What begins so in [text] is no text by itself.
 PIECE = "part_"
+# Texts that are written with a link alone: its page tells the number to ring.
+WITH_LINK = re.compile(r"confirmation_(linked|least)(_both)?$")
 # What every text begins with.
 SIGN = "part_from"
 HEALTH = re.compile(
@@ -121,6 +123,7 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001 (by the clock of the place)
     "written_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "short_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
+    "tight_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "written_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "digits": "75011",
@@ -500,7 +503,7 @@ class _Language:
             found = pattern.search(literal)
             if found:
                 yield self.problem(where, f'"{found[0]}"{why}')
-        if not key.startswith(PIECE) and "number" not in _names(parts):
+        if not (key.startswith(PIECE) or WITH_LINK.match(key)) and "number" not in _names(parts):
             yield self.problem(where, "name the {number} to ring: nobody can answer a text")
         common = {**longest(parts), "address": COMMON_ADDRESS}
         begins = 0

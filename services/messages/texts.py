@@ -160,12 +160,16 @@ def confirmation(
     """
     both = "_both" if len(starts) > 1 else ""
     brief = f"confirmation_brief{both}"
+    most = _MOST_PARTS if writer.whose or (asked and writer.link) else 1
+    # Shorter still, so that the link has room, and no number where the page behind it tells it; but
+    # who has to ring to learn where it is has the number.
+    shorter = ["tight", *(["linked", "least"] if where.told else [])] if most == 1 else []
     return writer.write(
         (f"confirmation{both}", f"confirmation_short{both}", *([brief] if both else [])),
         {"start": starts[0], "second": starts[-1]},
         {"address": where},
-        most=_MOST_PARTS if writer.whose or (asked and writer.link) else 1,
-        brief=(brief,),
+        most=most,
+        brief=(brief, *(f"confirmation_{form}{both}" for form in shorter)),
         linked=asked,
     )
 
@@ -432,10 +436,16 @@ class _Address:
 
     street: str
     commune: str
+    # The commune without its postcode.
+    town: str
 
     @property
     def whole(self) -> str:
         return ", ".join(part for part in (self.street, self.commune) if part)
+
+    @property
+    def brief(self) -> str:
+        return ", ".join(part for part in (self.street, self.town) if part)
 
 
 class Writer:
@@ -498,14 +508,20 @@ class Writer:
 
     def _address(self, where: MessagePlace) -> _Address:
         told, commune = to_gsm(where.told), to_gsm(where.commune)
+        town = to_gsm(where.town) or commune
         if not told:
-            commune = to_gsm(self.catalogue.text("part_address", {"commune": commune}))
-        return _Address(told, commune)
+            commune, town = (
+                to_gsm(self.catalogue.text("part_address", {"commune": one}))
+                for one in (commune, town)
+            )
+        return _Address(told, commune, town)
 
     def _filled(
         self, key: str, values: Mapping[str, Any], addresses: Mapping[str, _Address]
     ) -> str:
         told = {name: address.whole for name, address in addresses.items()}
+        if "address" in addresses:
+            told["place"] = addresses["address"].brief
         words = self.catalogue.text(key, {**self._values, **values, **told})
         return to_gsm(signed(self.catalogue, words, self.whose))
 

@@ -27,7 +27,7 @@ LOST_CALL = "callback_lost"
 
 _LINK = r"(?: https?://\S+)?"
 _TEN_DIGITS = re.compile(r"(?<!\d)\d(?: ?\d){9}(?!\d)")
-_FORMS = ("written_day_hour", "short_day_hour")
+_FORMS = ("written_day_hour", "short_day_hour", "tight_day_hour")
 
 
 def name_of_words(body: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -73,6 +74,63 @@ def test_whatever_is_written_the_answer_is_a_text_that_can_be_read(name: str):
             if session.step == ENDED:
                 break
             heard = texted(chance.choice(WRITTEN)) or keys("9")
+
+
+def written(session: Session, world: RehearsedWorld, *bodies: str) -> tuple[Session, str]:
+    """The conversation after these texts, and the last answer."""
+    session, speech = advance(session, RING, world)
+    for body in bodies:
+        session, speech = advance(session, texted(body) or keys("9"), world)
+    return session, "\n".join(in_texts(speech.lines, speech.language))
+
+
+def test_a_conversation_of_hours_is_no_long_call():
+    """A caller is offered help after some minutes on the line; nobody waits on a text."""
+    world = AGENT_FREE()
+    session, _ = written(somebody("fr"), world, "1")
+    long_ago = (world.now() - timedelta(hours=3)).isoformat()
+    session, _ = advance(session.but(began_at=long_ago), keys("12031942"), world)
+    assert session.step == "date_of_birth_check"
+
+
+def test_what_is_written_books_as_a_key_does():
+    """No television writes: "oui" confirms, where a caller would be asked for the key."""
+    booked, told = written(
+        somebody("fr"), AGENT_FREE(), "1", "12 mars 1942", "oui", "75011", "1", "oui"
+    )
+    assert booked.reference
+    assert told.startswith("C'est confirmé.")
+
+
+def test_a_person_is_told_where_an_answer_was_no_answer():
+    session, told = written(somebody("fr"), AGENT_FREE(), "1", "12031942")
+    assert "0 Une personne" not in told
+    _, speech = advance(session, keys("7"), AGENT_FREE())
+    assert in_texts(speech.lines, "fr")[-1].endswith("\n0 Une personne")
+
+
+def test_the_last_look_has_no_key_for_another_telephone():
+    session, told = written(somebody("fr"), AGENT_FREE(), "1", "12031942", "1", "75011", "1")
+    assert session.step == "confirm"
+    assert told.endswith("1 Confirmer, 2 Changer")
+    assert "portable" not in told
+    session, _ = advance(session, keys("3"), AGENT_FREE())
+    assert session.step == "confirm"
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("pour mon mari né le 12 mars 1942", "né le 12 mars 1942.\n1 Oui, 2 Corriger"),
+        ("pour mon mari, 75011", "75011, Paris 11e. 1 Oui, 2 Corriger"),
+    ],
+)
+def test_what_is_written_in_one_sentence_is_read_back(said: str, asked: str):
+    session, told = written(somebody("fr"), AGENT_FREE(), said)
+    assert session.step == "sentence_check", told
+    assert told.endswith(asked)
+    _, speech = advance(session, keys("2"), AGENT_FREE())
+    assert in_texts(speech.lines, "fr")[0].startswith("Que faut-il corriger ?")
 
 
 @pytest.mark.parametrize(

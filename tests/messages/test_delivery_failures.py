@@ -19,6 +19,7 @@ from models.queue.tables import queue_entry
 from services.messages import phone_capabilities
 from services.messages.delivery_failures import record_delivery
 from services.messages.phone_capabilities import ContactWay
+from services.messages.told_texts import name_of_words
 from services.messages.topics import MANNERS, Topic
 from tests.messages.test_reminders import PARIS, cancels, moves
 from tests.support.house import MOBILE, House, mornings
@@ -340,7 +341,9 @@ def test_the_second_text_is_none_for_a_booking_that_was_cancelled(
     after(office, minutes=1)
     cancels(office.house, booking_id)
     after(office, minutes=120)
-    assert not [one for one in provider.texts(MOBILE)[1:] if one.body.startswith("Rendez-vous")]
+    assert not [
+        one for one in provider.texts(MOBILE)[1:] if name_of_words(one.body) == "confirmation"
+    ]
     assert office.house.messages("follow_up")[0].error_code == "needless"
     assert (calls(office.house), open_cases(office.house)) == ([], [])
 
@@ -359,7 +362,7 @@ def test_a_confirmation_that_was_held_up_tells_what_is_true_when_it_leaves(
     assert office.delivers(text) == "no answer"
     office.later(minutes=10)
     assert office.delivers(text) == "found"
-    (first,) = [one for one in provider.texts(MOBILE) if one.body.startswith("Rendez-vous")]
+    (first,) = [one for one in provider.texts(MOBILE) if name_of_words(one.body) == "confirmation"]
     days = [f" {one.astimezone(PARIS).day} " for one in mornings(3)]
     assert [day in first.body for day in days] == [False, False, True]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from exchange.segments import segment_count
 from prompts.catalogue import languages, load
 from services.messages import texts
-from services.messages.sms_parts import Encoding, encoding, parts
+from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
 from services.messages.texts import Dose, MessagePlace, Writer
 from services.short_links import LinkKind, Links
 from tests.messages.examples import ABOUT, HALL, NUMBER, REFERENCE, SECOND, START, UNTIL, WAS
@@ -38,21 +38,33 @@ def test_a_confirmation_stays_one_part_and_the_common_one_has_its_link():
         assert parts(text) == segment_count(text) == 1, (where, text)
         assert encoding(text) is Encoding.GSM_7
         assert REFERENCE in text
-        assert WRITTEN_NUMBER in text
+        # The page behind the link tells the number, and the other texts do.
+        assert WRITTEN_NUMBER in text or LINK in text
         assert not HEALTH.search(text.replace(LINK, "")), text
     for each in told.values():
-        # The service is named in each; two appointments leave no room for a link beside it.
-        alone = each[::2]
-        assert sum(LINK in text for _, text, _ in alone) > 0.6 * len(alone)
-    assert sum(LINK in text for _, text, _ in told["fr"][::2]) > 0.7 * len(places())
+        alone, both = each[::2], each[1::2]
+        assert sum(LINK in text for _, text, _ in alone) > 0.98 * len(alone)
+        assert sum(LINK in text for _, text, _ in both) > 0.74 * len(both)
+        # One appointment nearly always leaves room for the number, too.
+        assert sum(WRITTEN_NUMBER in text for _, text, _ in alone) > 0.88 * len(alone)
+    assert sum(LINK in text for _, text, _ in told["fr"][1::2]) > 0.85 * len(places())
 
 
-def test_a_link_costs_nobody_any_part_of_the_address():
+def test_a_link_costs_nobody_more_of_the_address_than_its_postcode():
     for where, text, without in confirmations("fr"):
         if LINK in text:
-            assert where.town == "" or f"{where.postcode} " in text, text
+            assert to_gsm(where.town or where.postcode) in text, text
+            assert to_gsm(where.told) in text, text
         else:
             assert text == without
+
+
+def test_whoever_must_ring_to_learn_where_it_is_has_the_number():
+    hidden = [one for one in confirmations("fr") if not one[0].told]
+    assert hidden
+    for where, text, _ in hidden:
+        assert "(pour l'adresse, appelez-nous)" in text
+        assert WRITTEN_NUMBER in text, (where, text)
 
 
 def test_a_reminder_and_what_was_asked_for_on_a_page_always_have_it():

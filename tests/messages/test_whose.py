@@ -197,8 +197,9 @@ def signs(service: House) -> list[str]:
 
 def test_the_first_of_two_who_book_together_is_named_before_the_second_is_known(hall: House):
     caller = hall.phone(MOBILE).goes_to("for_whom").presses(TWO).presses("04071941")
-    caller.goes_to("reach").presses("1").presses("1").goes_to("reference").presses("1")
-    caller.answers("12031942", "1").goes_to("confirm").presses("1")
+    caller.goes_to("postcode").presses("75011").presses("1").answers("1").presses("1")
+    assert caller.step == "date_of_birth"
+    caller.presses("12031942").presses("1").presses("1").answers("1")
     assert signs(hall) == [
         "Allo Rendez-vous, personne née en 1941",
         "Allo Rendez-vous, personne née en 1942",
