@@ -357,6 +357,12 @@ def test_a_menu_has_at_most_four_choices_and_says_each_once(wording: Wording):
 
 
 @each(menus)
+def test_a_key_that_is_only_printed_is_not_spoken(wording: Wording):
+    """Else it would be one choice more to remember: see Step.printed_keys."""
+    assert not STEPS[wording.step].printed_keys & set(wording.choices)
+
+
+@each(menus)
 def test_each_choice_is_a_sentence_of_its_own_with_the_label_before_the_key(wording: Wording):
     for key, label in wording.options:
         assert len(label.split()) >= 2, (key, label)
