@@ -20,6 +20,9 @@ BY_NAME, BY_CODE = "town", "code"
 _WHOM = {SELF: Whom.SELF, TWO: Whom.TWO}
 _WHO = {Whom.SELF: SELF, Whom.TWO: TWO}
 _BETWEEN = "|"
+# The note on a caller who did not agree to what was read back: once, or so that no sentence is
+# taken from them any more.
+_REFUSED, _ONCE, _TWICE = "sentence_which", "once", "twice"
 # The step that need not ask any more, and what its note says then.
 _POSTCODE, _AGREED = "postcode", "agreed"
 
@@ -52,6 +55,16 @@ def forget(session: Session) -> Session:
     return session.but(notes=tuple(one for one in session.notes if one[0] != SENTENCE_CHECK))
 
 
+def refused(session: Session) -> Session:
+    """The session of a caller to whom what was read back is not right."""
+    return session.with_note(_REFUSED, _TWICE if session.note(_REFUSED) else _ONCE)
+
+
+def is_refused(session: Session) -> bool:
+    """Whether it was not right twice: then the questions are put one by one."""
+    return session.note(_REFUSED) == _TWICE
+
+
 def place_agreed(session: Session) -> Session:
     """The postcode need not be asked."""
     return session.with_note(_POSTCODE, _AGREED)
@@ -79,6 +92,9 @@ def go_on_with_sentence(session: Session, text: str, world: World) -> Go | None:
     if request.intent is SentenceIntent.PERSON:
         return Go(session.but(resume=session.step, wants_person=True), "person")
     if request.intent is not SentenceIntent.BOOK or not (request.who or request.says_much):
+        return None
+    if is_refused(session):
+        # It may be a television that says it again and again.
         return None
     fresh = session.but(proving=Proving.NOTHING, asked="")
     fresh, said = taken_over(fresh, said_at_once(session) or SaidAtOnce(), request, world)

@@ -1,6 +1,7 @@
 """A request that was said in one sentence, read back as a whole; what is wrong is asked alone.
 
-"No" loses nothing that is right: the caller says what is wrong, or is asked which part it is.
+"No" loses nothing that is right: the caller says what is wrong, or is asked which part it is. After
+a second "no" the questions come one by one.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from flows.steps.said import (
     SENTENCE_CHECK,
     SaidAtOnce,
     forget,
+    is_refused,
     keep,
     place_agreed,
+    refused,
     said_at_once,
     said_in,
     taken_over,
@@ -96,7 +99,11 @@ class SentenceCheck(_OfSentence):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
-            return Go(session, SENTENCE_WHICH, remember=False)
+            again = refused(session)
+            if is_refused(again):
+                # Nobody is sent round between the read-back and what to change of it.
+                return self.give_up(again, world)
+            return Go(again, SENTENCE_WHICH, remember=False)
         if pressed != "1":
             return NO_SUCH_KEY
         said = _said(session)

@@ -376,6 +376,9 @@ def _without_sentence(same: Session, session: Session) -> Session:
     if not is_sentence and said_at_once(session):
         same = forget(same)
         same = same.but(trail=tuple(step for step in same.trail if step not in _SENTENCE))
+    if not is_sentence and session.step not in {"welcome", "for_whom"}:
+        # What was not right of one matters where another may be said.
+        same = same.but(notes=tuple(note for note in same.notes if note[0] not in _SENTENCE))
     return same
 
 

@@ -105,6 +105,17 @@ def test_a_no_loses_nothing_that_is_right(key: str, asked: str, then: tuple[str,
     assert talk.session.whom == Whom.OTHER
 
 
+def test_after_a_second_no_the_questions_come_one_by_one_and_no_sentence_is_taken():
+    """A caller who always changes the first thing, while a television says the sentence again."""
+    talk = Talk().says(ALL).presses("2", "1", "1")
+    assert talk.step == "sentence_check"
+    talk.presses("2")
+    assert talk.said == ["one_by_one", "for_whom"]
+    assert talk.says(ALL).step == "for_whom"
+    talk.presses("1")
+    assert (talk.step, talk.session.born) == ("date_of_birth", "")
+
+
 def test_another_person_keeps_date_and_place():
     talk = Talk().says(ALL).presses("2").says("la personne")
     assert talk.said == ["for_whom"]
