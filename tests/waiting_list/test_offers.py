@@ -503,7 +503,7 @@ def test_news_waits_when_the_opening_is_put_off_and_is_told_then(service: House)
     clock_of(service).moment = said + 2 * DAY
     ready = rendered(service, row, put_off)
     assert isinstance(ready, ReadyNotice)
-    assert "Les rendez-vous sont ouverts" in ready.text
+    assert "les rendez-vous sont ouverts" in ready.text
     assert not ready.by_call_first
     assert rendered(service, row, campaign_with(closes_at=now)) is None
 
