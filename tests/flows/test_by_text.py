@@ -130,7 +130,7 @@ def test_what_is_written_in_one_sentence_is_read_back(said: str, asked: str):
     assert session.step == "sentence_check", told
     assert told.endswith(asked)
     _, speech = advance(session, keys("2"), AGENT_FREE())
-    assert in_texts(speech.lines, "fr")[0].startswith("Que faut-il corriger ?")
+    assert in_texts(speech.lines, "fr")[0].startswith("Que faut-il changer ?")
 
 
 @pytest.mark.parametrize(
