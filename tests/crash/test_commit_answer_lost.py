@@ -141,7 +141,7 @@ def behind(service: House, cut: Cut, url: str) -> Iterator[House]:
 def is_booked_once(service: House, phone: Phone) -> None:
     assert phone.errors == []
     assert phone.step in {"ready", "reference"}
-    phone.hears_text("Votre rendez-vous est confirmé")
+    phone.hears_text("C'est confirmé")
     (booking,) = service.bookings()
     assert booking.state == "confirmed"
     booked = rows_of(service.database, select(place.c.id).where(place.c.booking_id.is_not(None)))

@@ -145,7 +145,7 @@ def test_the_english_text_of_two_appointments_reads_so():
         where=MessagePlace("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e"),
     )
     assert text == (
-        "Allo Rendez-vous: your two appointments: Wed 30/09 at 10:45am and Wed 21/10 at 12:45pm,"
+        "Allo Rendez-vous: two appointments: Wed 30/09 at 10:45am and Wed 21/10 at 12:45pm,"
         " 12 rue de la Paix, 75011 Paris 11e. Ref. 4521738908. 09 74 75 00 01"
     )
 

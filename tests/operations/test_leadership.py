@@ -234,12 +234,16 @@ def test_without_the_lease_two_schedulers_try_every_message_twice(service: House
     provider, have_read = Sends(), threading.Barrier(2)
 
     def once_both_have_read() -> Callable[[], bool]:
-        asked = itertools.count()
+        asked, both_have = itertools.count(), threading.Event()
 
         def goes_on() -> bool:
-            # Asked before it reads which are due, and then at the first of its messages.
-            if next(asked) == 1:
+            # Asked before it reads which are due, and then at each of its messages by its threads.
+            number = next(asked)
+            if number == 1:
                 have_read.wait(20)
+                both_have.set()
+            elif number > 1:
+                assert both_have.wait(20)
             return True
 
         return goes_on

@@ -110,7 +110,7 @@ def test_callers_come_by_and_by_and_the_same_seed_brings_them_at_the_same_moment
 def test_nobody_has_the_number_of_somebody_else():
     some = guests(plan_of(500), Seconds().now)
     assert len({guest.number for guest in some}) == 500
-    assert len({guest.person.name for guest in some}) == 10
+    assert len({guest.person.name for guest in some}) == 11
 
 
 def test_a_good_part_wants_a_person_and_silent_people_never_do():
