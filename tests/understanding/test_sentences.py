@@ -72,10 +72,13 @@ def is_kept_apart(text: str) -> bool:
     return hashlib.sha256(text.encode()).digest()[0] % 2 == 1
 
 
+def read(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter=";"))
+
+
 def rows(*, kept_apart: bool) -> list[dict[str, str]]:
-    with (DATA / "sentences.csv").open(encoding="utf-8", newline="") as file:
-        found = list(csv.DictReader(file, delimiter=";"))
-    return [row for row in found if is_kept_apart(row["text"]) is kept_apart]
+    return [row for row in read("sentences.csv") if is_kept_apart(row["text"]) is kept_apart]
 
 
 def measured(some: list[dict[str, str]]) -> tuple[float, list[str]]:
@@ -101,6 +104,16 @@ def test_sentences_that_say_it_all(*, kept_apart: bool):
     share, wrong = measured(rows(kept_apart=kept_apart))
     assert wrong == []
     assert share >= ENOUGH
+
+
+def test_of_sentences_written_when_all_was_done_nothing_is_taken_wrongly():
+    """A hard set: two dates, a place of birth, a repair, names that several places have.
+
+    The rest is asked as in any call.
+    """
+    share, wrong = measured(read("sentences_later.csv"))
+    assert wrong == []
+    assert share >= 0.7  # noqa: PLR2004 - as it was found, once
 
 
 def test_there_are_three_hundred_in_french_and_some_in_every_language():
