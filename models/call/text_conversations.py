@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select
 
+from models.call import turns
 from models.call.tables import text_conversation, turn
 from models.call.turns import Body
 from models.clock import Clock
@@ -172,13 +173,9 @@ def record(
 
     One statement on PostgreSQL; on SQLite the caller's transaction holds the two together.
     """
-    values: dict[str, Any] = {
-        "the_call": text.call_id,
-        "the_number": text.number,
-        "the_step": step,
-        "the_outcome": outcome,
-        "the_body": body.seal(vault, text.call_id, text.number),
-    }
+    values = turns.values_of(
+        vault, text.call_id, text.number, step=step, outcome=outcome, body=body
+    )
     name = connection.dialect.name
     if name == "sqlite":
         if _turn(name, clock).count(connection, values) != 1:
@@ -191,28 +188,13 @@ def record(
 
 @lru_cache
 def _turn(dialect: str, clock: Clock) -> Prepared:
-    return Prepared(_new_turn(dialect, clock).execution_options(preserve_rowcount=True))
-
-
-def _new_turn(dialect: str, clock: Clock) -> Any:
-    return (
-        insert_for(dialect, turn)
-        .on_conflict_do_nothing()
-        .values(
-            call_id=bindparam("the_call"),
-            number=bindparam("the_number"),
-            at=clock.at(),
-            step=bindparam("the_step"),
-            outcome=bindparam("the_outcome"),
-            body_enc=bindparam("the_body"),
-        )
-    )
+    return Prepared(turns.insertion(dialect, clock).execution_options(preserve_rowcount=True))
 
 
 @lru_cache
 def _both(clock: Clock, columns: tuple[str, ...]) -> Prepared:
     """The text only where its turn went in: who lost the race has written nothing at all."""
-    told = _new_turn("postgresql", clock).returning(turn.c.number).cte("told")
+    told = turns.insertion("postgresql", clock).returning(turn.c.number).cte("told")
     given = [bindparam(f"text_{name}", type_=message.c[name].type) for name in columns]
     row = select(*given, *(clock.at() for _ in incoming.MOMENTS)).select_from(told)
     statement = insert(message).from_select([*columns, *incoming.MOMENTS], row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -99,14 +100,7 @@ def record(
     With a `lease` the same statement renews what the call holds (PostgreSQL; on SQLite, which
     cannot write two tables in one statement, the caller's transaction holds the two together).
     """
-    # No name here may be a column of any table: SQLAlchemy would set that column in the CTE too.
-    values = {
-        "the_call": call_id,
-        "the_number": number,
-        "the_step": step,
-        "the_outcome": outcome,
-        "the_body": body.seal(vault, call_id, number),
-    }
+    values = values_of(vault, call_id, number, step=step, outcome=outcome, body=body)
     name = connection.dialect.name
     if lease and name == "sqlite":
         _renewal(clock, lease).count(connection, {"the_holder": call_id})
@@ -126,9 +120,23 @@ def _renewal(clock: Clock, lease: timedelta) -> Prepared:
     return Prepared(renewal(clock, lease))
 
 
-@lru_cache
-def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Prepared:
-    statement = (
+def values_of(
+    vault: Vault, call_id: str, number: int, *, step: str, outcome: str, body: Body
+) -> dict[str, Any]:
+    """What the statement of `insertion` is given."""
+    # No name here may be a column of any table: SQLAlchemy would set that column in the CTE too.
+    return {
+        "the_call": call_id,
+        "the_number": number,
+        "the_step": step,
+        "the_outcome": outcome,
+        "the_body": body.seal(vault, call_id, number),
+    }
+
+
+def insertion(dialect: str, clock: Clock) -> Any:
+    """A turn is written, and nothing where one of its number was."""
+    return (
         insert_for(dialect, turn)
         .on_conflict_do_nothing()
         .values(
@@ -140,6 +148,11 @@ def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Prepared:
             body_enc=bindparam("the_body"),
         )
     )
+
+
+@lru_cache
+def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Prepared:
+    statement = insertion(dialect, clock)
     if lease:
         held = renewal(clock, lease).returning(place.c.id).cte("renewed")
         statement = statement.add_cte(held)

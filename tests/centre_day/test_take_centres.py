@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from click.testing import Result
 from sqlalchemy import func, select, update
 
 from models.accounts.tables import staff_act
@@ -30,6 +29,7 @@ from services.centre_day.take_centres import (
     refusal_of,
 )
 from services.centre_day.take_file import read_take_file
+from tests.support.command_line import Flask, command_line
 from tests.support.house import House, house, mornings
 from tests.support.imports import centre_row, write_centres
 from tests.support.rows import rows_of
@@ -44,8 +44,6 @@ PARIS = {
 RESERVED = {"rdv_modalites": "Réservé aux professionnels de santé"}
 WALK_IN = {"rdv_modalites": "Sans rendez-vous", "rdv_tel": ""}
 
-Flask = Callable[..., Result]
-
 
 @pytest.fixture
 def town(database_url: str) -> Iterator[House]:
@@ -56,16 +54,7 @@ def town(database_url: str) -> Iterator[House]:
 
 @pytest.fixture
 def flask(town: House) -> Flask:
-    """A command line as an operator gives it."""
-    runner = town.app.test_cli_runner()
-
-    def invoke(*arguments: object) -> Result:
-        result = runner.invoke(args=[str(argument) for argument in arguments])
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return invoke
+    return command_line(town)
 
 
 @pytest.fixture

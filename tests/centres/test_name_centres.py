@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from click.testing import Result
 from sqlalchemy import select
 
 from models.accounts.tables import staff_act
 from models.centres.tables import centre
+from tests.support.command_line import Flask, command_line
 from tests.support.house import House, house
 from tests.support.imports import centre_row, write_centres
 from tests.support.rows import rows_of
@@ -25,8 +25,6 @@ PARIS = {
 }
 RAW = "CHU PARIS 11E - SITE SAINT ANDRE"
 
-Flask = Callable[..., Result]
-
 
 @pytest.fixture
 def town(database_url: str) -> Iterator[House]:
@@ -37,16 +35,7 @@ def town(database_url: str) -> Iterator[House]:
 
 @pytest.fixture
 def flask(town: House) -> Flask:
-    """A command line as an operator gives it."""
-    runner = town.app.test_cli_runner()
-
-    def invoke(*arguments: object) -> Result:
-        result = runner.invoke(args=[str(argument) for argument in arguments])
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return invoke
+    return command_line(town)
 
 
 @pytest.fixture

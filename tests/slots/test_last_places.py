@@ -55,7 +55,7 @@ def last_places(request: pytest.FixtureRequest, service: House) -> House:
 def ring_all(service: House, story: Callable[[Phone, threading.Barrier], str]) -> Counter[str]:
     """Let all callers ring at once; how many of them came to which end.
 
-    As in production two web workers answer, with sixteen threads and a pool of connections each.
+    As in production two web workers answer, with threads and a pool of connections each.
     """
     together = threading.Barrier(CALLERS, timeout=20)
 
