@@ -154,6 +154,16 @@ class DatabaseClock:
         return _DatabaseTime(bindparam(None, after.total_seconds(), type_=Float))
 
 
+class _MomentAsked(BindParameter[datetime]):
+    """A moment that is asked for when a statement runs.
+
+    A class of its own, for SQLAlchemy keeps one compiled statement for one shape: what was compiled
+    with a value never calls a callable, and would compare with NULL.
+    """
+
+    inherit_cache = True
+
+
 class FixedClock:
     """A clock that tests move by hand."""
 
@@ -165,7 +175,9 @@ class FixedClock:
 
     def at(self, after: timedelta = timedelta()) -> ColumnElement[datetime]:
         # Evaluated when the statement runs: a statement may be built once and used for long.
-        return bindparam(None, callable_=lambda: self.moment + after, type_=Instant(), unique=True)
+        return _MomentAsked(
+            None, callable_=lambda: self.moment + after, type_=Instant(), unique=True
+        )
 
     def advance(self, by: timedelta) -> None:
         self.moment += by

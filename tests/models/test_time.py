@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
 from models.centres import geography
 from models.clock import FixedClock
 from models.slots.tables import place, slot
+from models.types import Instant
 from services.slots.open_slots import day_starts
 from tests.support.house import MOBILE, NOON, House, a_mobile, campaign_with, house
 from tests.support.rows import knows_postcode, opens_centre_at, rows_of
@@ -261,3 +262,11 @@ def test_other_ways_to_search_do_not_lead_to_a_day_too_early(database_url: str):
             caller.answers(*keys)
             offers = service.session(caller.sid).offers
             assert [offer.local_start for offer in offers] == [local(code, birthday, 15)]
+
+
+def test_a_clock_is_asked_though_the_same_statement_was_compiled_with_a_moment(database_url: str):
+    with house(database_url) as service, service.database.statement() as connection:
+        after = timedelta(minutes=1)
+        for moment in (service.clock.now() + after, service.clock.at(after)):
+            statement = select(literal(1)).where(literal(service.clock.now(), Instant()) < moment)
+            assert connection.execute(statement).scalar_one_or_none() == 1

@@ -334,9 +334,8 @@ class House:
         return self.store.vault.open_text(row.payload_enc, f"message.payload:{row.id}") or ""
 
     def held(self) -> int:
-        # By its value: a statement that another test compiled may ask that test's clock.
         statement = select(func.count()).where(
-            place.c.held_by.is_not(None), place.c.hold_expires_at > self.clock.now()
+            place.c.held_by.is_not(None), place.c.hold_expires_at > self.clock.at()
         )
         with self.database.statement() as connection:
             return connection.execute(statement).scalar_one()
