@@ -60,8 +60,6 @@ SENDER = "+33612345678"
 AT_ONCE = 10
 CROWD_S = 600.0
 SEEDS = 10_000
-# In the text of a booking.
-REFERENCE = re.compile(r"(?<!\d)\d{10}(?!\d)")
 
 EXAMPLES = """examples:
   by hand; Enter alone is silence, Ctrl-C hangs up:
@@ -593,7 +591,7 @@ def _text(options: argparse.Namespace, out: TextIO) -> int:
         raise Unusable(f"the service at {settings.service_base} did not answer: {error}") from error
     received = sms.received(sender, known, options.timeout)
     printer.texts(sender, received)
-    booked = any(REFERENCE.search(text) for text in received)
+    booked = any(tongues.reference().search(text) for text in received)
     printer.line("Booked." if booked else "No confirmed booking.")
     return BOOKED if booked else NOT_BOOKED
 
