@@ -56,7 +56,8 @@ def reference() -> re.Pattern[str]:
     """A reference that is said: its ten digits are the group `digits`."""
     return re.compile(
         rf"\b(?:{_any('ends', 'reference')})\b(?:[^0-9.!?]{{0,40}}|\s*[.:]\s*)"
-        r"(?P<digits>\d(?:[\s,.\-–]*\d){9})(?![\s,.\-–]*\d)",
+        # A full stop may end it, and a telephone number follow.
+        r"(?P<digits>\d(?:[\s,.\-–]*\d){9})(?![\s,\-–]*\d)",
         re.IGNORECASE,
     )
 
