@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
+from services.letters import bare
+
 SHORTEST = 12
 LONGEST = 128
 MEMORY_KIB = 19_456
@@ -90,8 +92,7 @@ def _normal(password: str) -> str:
 
 def _letters(text: str) -> str:
     """Letters without accents and digits, in lower case."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(one for one in apart if one.isalnum())
+    return "".join(one for one in bare(text) if one.isalnum())
 
 
 @lru_cache

@@ -8,8 +8,6 @@ limited, for they look at who asks. Nothing told to a visitor says which limit w
 
 from __future__ import annotations
 
-import unicodedata
-
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
@@ -18,6 +16,7 @@ from models.booking import reach as rows
 from models.booking.bookings import Known
 from models.booking.reach import Proof
 from models.dialects import one_after_another
+from services.letters import bare
 from services.slots.allocate import Channel, Holder
 from services.work import Work
 
@@ -106,8 +105,7 @@ def resemblance(work: Work, asking: Asking, name: str | None) -> dict[str, bytes
 
 def _letters_of(name: str | None) -> str | None:
     """A name as it is compared: letters alone, small and without accents."""
-    plain = unicodedata.normalize("NFKD", (name or "").casefold())
-    return "".join(letter for letter in plain if letter.isalpha()) or None
+    return "".join(letter for letter in bare(name or "") if letter.isalpha()) or None
 
 
 def verdict(work: Work, asking: Asking, there: Known) -> Verdict:

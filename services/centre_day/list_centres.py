@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +11,7 @@ from models.centres.takes import TakeState
 from models.database import Connection
 from models.partners.bookings import mirrored
 from services.centre_day.take_centres import OURS, TakeWish, refusal_of
+from services.letters import bare
 from services.store import Store
 
 CAN_BE_TAKEN: Final = "can be taken"
@@ -54,7 +53,7 @@ def list_centres(
         around = _position(connection, near) if near else None
         elsewhere = set(mirrored(connection))
         found = takes.states(connection, departement=departement, every=not departement)
-    wanted = _plain(name)
+    wanted = bare(name)
     listed = [
         ListedCentre(
             state.id,
@@ -68,7 +67,7 @@ def list_centres(
             of_source=state.source_name or state.name,
         )
         for state in found.values()
-        if wanted in _plain(f"{state.name} {state.source_name} {state.town}")
+        if wanted in bare(f"{state.name} {state.source_name} {state.town}")
         and not (ours and state.booking_mode != OURS)
     ]
     if around:
@@ -100,8 +99,3 @@ def _kilometres(state: TakeState, around: tuple[float, float] | None) -> float |
     if around is None or state.latitude is None or state.longitude is None:
         return None
     return round(distance_km(*around, state.latitude, state.longitude), 1)
-
-
-def _plain(text: str) -> str:
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))

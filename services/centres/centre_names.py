@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from prompts.catalogue import FOLDER
+from services.letters import bare
 
 WORDS: Final = FOLDER / "places" / "centres.toml"
 # A capital word from so many letters on is shouted and not an initial ("F. Quesnay").
@@ -400,9 +401,7 @@ def _folded(text: str) -> str:
 @lru_cache(maxsize=4096)
 def _plain(text: str) -> str:
     """Small letters without accents, words apart by one space."""
-    apart = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe"))
-    letters = "".join(one for one in apart if not unicodedata.combining(one))
-    return " ".join(re.findall(r"[^\W_]+", letters))
+    return " ".join(re.findall(r"[^\W_]+", bare(text).replace("œ", "oe")))
 
 
 def worst(names: Sequence[str]) -> list[str]:

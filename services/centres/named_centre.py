@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from collections.abc import Sequence
 from rapidfuzz import fuzz
 
 from services.centres.directory import NearbyCentre
+from services.letters import bare
 
 # Of 100: how alike a word heard and a word of a name must be.
 _ALIKE = 85.0
@@ -52,6 +52,4 @@ def _is_said(word: str, said: Sequence[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(one for one in decomposed if not unicodedata.combining(one))
-    return [word for word in re.findall(r"[a-z0-9]+", letters) if len(word) >= _SHORTEST]
+    return [word for word in re.findall(r"[a-z0-9]+", bare(text)) if len(word) >= _SHORTEST]

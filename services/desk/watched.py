@@ -7,8 +7,6 @@ an alert too, which does no harm. Bookings without a name are not watched.
 
 from __future__ import annotations
 
-import unicodedata
-
 from datetime import date
 
 from models.booking.changes import BookingDetails
@@ -17,6 +15,7 @@ from models.desk import watched as rows
 from models.desk.watched import Watched
 from models.supervision import alerts
 from services.accounts.staff import OPERATOR, record_act
+from services.letters import bare
 from services.store import Store
 
 # The board's alert, and what is written down.
@@ -34,9 +33,7 @@ class NoName(Exception):
 
 def words_of(text: str) -> frozenset[str]:
     """The words of a name without accents and case."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    kept = (one for one in apart if not unicodedata.combining(one))
-    return frozenset("".join(one if one.isalnum() else " " for one in kept).split())
+    return frozenset("".join(one if one.isalnum() else " " for one in bare(text)).split())
 
 
 def _indexes(store: Store, name: str, born: date) -> set[bytes]:
