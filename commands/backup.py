@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -20,6 +21,12 @@ _BIN = click.option(
     "--bin", "programs", metavar="FOLDER", default="",
     help="Where pg_dump and pg_restore are, if they are not found.",
 )  # fmt: skip
+_TEXTFILE = click.option(
+    "--textfile",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="A file ending in .prom where the textfile collector of node_exporter reads: when it went"
+    " well, for the alerts.",
+)
 
 
 def make(
@@ -51,7 +58,8 @@ def make(
         help="So many, the newest, stay in it.",
     )
     @_BIN
-    def run(*, to: Path, keep: int, programs: str) -> None:
+    @_TEXTFILE
+    def run(*, to: Path, keep: int, programs: str, textfile: Path | None) -> None:
         """Make one while calls are served, with a manifest beside it.
 
         Keys are in neither: keep DATA_KEYS and INDEX_KEY elsewhere. A back-up that cannot be made
@@ -59,6 +67,12 @@ def make(
         """
         with refusals(BackupRefused):
             made = backups.run(store, to, keep=keep, programs=make_programs(programs))
+        ended = datetime.fromisoformat(made.ended_at).timestamp()
+        _tell(
+            textfile,
+            ("allo_backup_ended_timestamp_seconds", "When the last back-up was whole.", ended),
+            ("allo_backup_bytes", "Its size.", made.bytes),
+        )
         rows = sum(made.rows.values())
         click.echo(f"{to / made.file}: {made.bytes} bytes, {rows} rows, schema {made.revision}")
         keys = ", ".join(str(one) for one in made.keys) or "none"
@@ -73,7 +87,8 @@ def make(
         "--into", metavar="URL", default="", help="An empty database to restore it to (PostgreSQL)."
     )
     @_BIN
-    def verify(*, file: Path, into: str, programs: str) -> None:
+    @_TEXTFILE
+    def verify(*, file: Path, into: str, programs: str, textfile: Path | None) -> None:
         """Compare a back-up with its manifest, restore it, recount it: exit status 1 on anything.
 
         One of PostgreSQL is restored where --into names an empty database, as the owner of the
@@ -92,8 +107,26 @@ def make(
         rows = sum(looked.manifest.rows.values())
         click.echo(f"{looked.manifest.file} is what was written: {rows} rows")
         if looked.restored:
+            verified = store.clock.now().timestamp()
+            what = "When a back-up was last restored and recounted."
+            _tell(textfile, ("allo_backup_restored_timestamp_seconds", what, verified))
             click.echo(f"restored and recounted: {looked.last_line}")
         else:
             click.echo("it was not restored: name an empty database with --into")
 
     return group
+
+
+def _tell(textfile: Path | None, *gauges: tuple[str, str, float]) -> None:
+    """Write gauges (name, meaning, value) for whoever watches the cron: a whole file at once."""
+    if textfile is None:
+        return
+    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile  # noqa: PLC0415 (rare)
+
+    registry = CollectorRegistry()
+    for name, meaning, value in gauges:
+        Gauge(name, meaning, registry=registry).set(value)
+    try:
+        write_to_textfile(str(textfile), registry)
+    except OSError as error:
+        raise click.ClickException(f"{textfile} cannot be written: {error.strerror}") from None

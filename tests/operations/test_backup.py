@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from prometheus_client.parser import text_string_to_metric_families
 from psycopg import sql
 from sqlalchemy import make_url, select
 
@@ -297,21 +298,34 @@ def refused(house: House, file: Path, into: str) -> str:
     return str(said.value)
 
 
+def told_by(file: Path) -> dict[str, float]:
+    """The gauges of a file as a collector reads it."""
+    families = text_string_to_metric_families(file.read_text())
+    return {one.name: one.value for family in families for one in family.samples}
+
+
 def test_the_commands_say_what_was_made_and_found(made: House, folder: Path):
     def run(*words: str) -> Any:
         return made.app.test_cli_runner().invoke(args=["backup", *words])
 
     assert isinstance(made.clock, FixedClock)
-    done = run("run", "--to", str(folder), "--keep", "2")
+    watched = folder.parent / "backup.prom"
+    done = run("run", "--to", str(folder), "--keep", "2", "--textfile", str(watched))
     assert done.exit_code == 0, done.output
     (file,) = folder.glob("*.sqlite3")
     assert done.output.startswith(f"{file}: ")
-    looked = run("verify", str(file))
+    moment = made.clock.now().timestamp()
+    assert told_by(watched)["allo_backup_ended_timestamp_seconds"] == moment
+    assert told_by(watched)["allo_backup_bytes"] == file.stat().st_size
+    looked = run("verify", str(file), "--textfile", str(watched))
     assert looked.exit_code == 0, looked.output
+    assert told_by(watched) == {"allo_backup_restored_timestamp_seconds": moment}
     assert "restored and recounted: 0 bookings" in looked.output
     file.write_bytes(b"")
-    no = run("verify", str(file))
+    watched.unlink()
+    no = run("verify", str(file), "--textfile", str(watched))
     assert no.exit_code == 1
+    assert not watched.exists()
     assert no.output.startswith("Error: ")
     assert len(no.output.splitlines()) == 1
 
