@@ -14,8 +14,9 @@ from commands import operator
 from commands.operator import Seen
 from commands.terminal import refusals
 from models.accounts.staff import ROLES
-from services.accounts import passwords
+from services.accounts import lost_factor, passwords
 from services.accounts import staff as accounts
+from services.accounts.four_eyes import SecondNeeded
 from services.desk import watched
 from services.store import Store
 
@@ -173,18 +174,19 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
         "second",
         required=True,
         metavar="LOGIN",
-        help="A supervisor or operator who knows that the owner asks; not you, not the owner.",
+        help="A supervisor who knows that the owner asks, and confirms; not you, not the owner.",
     )
     @click.option("--why", required=True, metavar="TEXT", help="Kept in the history.")
     def lost(*, login: str, second: str, why: str) -> None:
         """Take somebody's lost second factor away, with all passkeys and recovery codes.
 
-        It takes two people, and both names are kept. Every session of the owner ends; their next
+        It takes two people: the first time this asks the supervisor to confirm it on the page of
+        acts for two. Both names are kept. Every session of the owner ends; their next
         sign-in, with the password that they have, takes another second factor before anything else
         is shown.
         """
         with _refusals():
-            accounts.take_factor_away(
+            lost_factor.take_factor_away(
                 store, login, second=second, operator=operator.name(), why=why
             )
         click.echo(f"{accounts.fold(login)} has no second factor")
@@ -285,7 +287,7 @@ def _add_watching(group: click.Group, store: Store) -> None:
 
 
 def _refusals() -> AbstractContextManager[None]:
-    return refusals(accounts.StaffRefused, passwords.BadPassword)
+    return refusals(accounts.StaffRefused, passwords.BadPassword, SecondNeeded)
 
 
 def _from_stdin() -> str:

@@ -22,7 +22,10 @@ CENTRE: Final = "centre_closed"
 MOVED: Final = "many_moved"
 EXPORT: Final = "people_exported"
 CLUSTER: Final = "cluster_freed"
-KINDS: Final = (CENTRE, MOVED, EXPORT, CLUSTER)
+FACTOR: Final = "factor_lost"
+KINDS: Final = (CENTRE, MOVED, EXPORT, CLUSTER, FACTOR)
+# Where a supervisor confirms.
+PAGE: Final = "/supervision/accords"
 # An act that moves more people than this is one for two.
 MANY: Final = 50
 WITHIN: Final = timedelta(hours=1)
@@ -32,7 +35,7 @@ _MORE_OF_A_HUNDRED: Final = 10
 ROLE: Final = "supervisor"
 LONGEST_SUBJECT: Final = 80
 
-__all__ = ["CENTRE", "CLUSTER", "EXPORT", "KINDS", "MANY", "MOVED", "Approval", "Wish"]
+__all__ = ["CENTRE", "CLUSTER", "EXPORT", "FACTOR", "KINDS", "MANY", "MOVED", "Approval", "Wish"]
 
 
 class SecondNeeded(Exception):
@@ -89,14 +92,19 @@ def _covers(found: Approval, people: int) -> bool:
 def use(store: Store, wish: Wish) -> bool:
     """Take the confirmation of an act that is done now, once; False where there is none."""
     with store.database.transaction() as connection:
-        found = _live(connection, store, wish)
-        used = found is not None and rows.use(connection, store.clock, found.id)
-        if used and found is not None:
-            _record(connection, store, wish.by, "approval_used", found.id, wish)
-    return used
+        return used(connection, store, wish)
 
 
-def demand(store: Store, wish: Wish, page: str = "/supervision/accords") -> None:
+def used(connection: Connection, store: Store, wish: Wish) -> bool:
+    """As `use`, in the transaction of the act itself."""
+    found = _live(connection, store, wish)
+    if found is None or not rows.use(connection, store.clock, found.id):
+        return False
+    _record(connection, store, wish.by, "approval_used", found.id, wish)
+    return True
+
+
+def demand(store: Store, wish: Wish, page: str = PAGE) -> None:
     """Take the confirmation of an act, or ask for it. Raises SecondNeeded."""
     if use(store, wish):
         return
@@ -115,12 +123,14 @@ def waiting(store: Store) -> list[Approval]:
 
 
 def give(store: Store, staff: Staff, approval_id: str) -> bool:
-    """Confirm somebody else's act; False where that is too late or done. Raises NotYours."""
+    """Confirm an act that is not one's own; False where it is too late or done. Raises NotYours."""
     with store.database.transaction() as connection:
         found = rows.find(connection, store.clock, approval_id)
         if found is None:
             return False
         if found.asked_by in {staff.id, account(staff.login)} or staff.role != ROLE:
+            raise NotYours
+        if found.kind == FACTOR and found.subject.endswith(f" {staff.id}"):
             raise NotYours
         if not rows.give(connection, store.clock, approval_id, staff.id):
             return False

@@ -40,7 +40,6 @@ LONGEST_NAME = 80
 LONGEST_WHY = 120
 READ_FILE = "read_file"
 # Roles of those who may answer for what one person alone must not do.
-WITNESSES = frozenset({"supervisor", "operator"})
 DEMONSTRATION_PASSWORD = "poste-demonstration-1"  # noqa: S105 (for a machine that talks to itself)
 # 20 bytes in base 32; public, like the password.
 DEMONSTRATION_SECRET = "POSTEDEMONSTRATIONALLORENDEZVOUS"  # noqa: S105
@@ -215,44 +214,6 @@ def give_second_factor(store: Store, login: str, *, by: str = OPERATOR) -> str:
         rows.change_secret(connection, store.clock, store.vault, who.id, secret)
         _change(connection, store, who.id, by, "staff_totp", {})
     return second_factor.address(secret, who.login)
-
-
-def take_factor_away(store: Store, login: str, *, second: str, operator: str, why: str) -> None:
-    """Take away a lost second factor, by two people; its owner takes another at the next sign-in.
-
-    `operator` is the account at the command line, `second` the login of a supervisor or operator
-    who knows that the owner asks. Passkeys and recovery codes go too, and every session ends. The
-    password stays. Raises StaffRefused.
-    """
-    why = " ".join(why.split())
-    if not 0 < len(why) <= LONGEST_WHY:
-        raise StaffRefused(f"say why in 1 to {LONGEST_WHY} letters: it is kept, and nobody's data")
-    with store.database.transaction() as connection:
-        who = find(connection, store, login)
-        witness = _second_person(connection, store, second, who, operator)
-        if not factors.has_any(connection, who.id):
-            raise StaffRefused(f"{who.login} has no second factor")
-        rows.change_secret(connection, store.clock, store.vault, who.id, None)
-        factors.forget(connection, who.id)
-        rows.change(connection, store.clock, who.id)
-        rows.end_sessions(connection, store.clock, who.id)
-        details = {"by": operator, "second": witness.id}
-        record_act(connection, store, OPERATOR, "staff_factor_lost", who.id, why, details)
-
-
-def _second_person(
-    connection: Connection, store: Store, login: str, about: Staff, operator: str
-) -> Staff:
-    """Who else answers for an act; neither whom it is about nor the operator who does it.
-
-    Raises StaffRefused.
-    """
-    found = rows.by_login(connection, store.vault, fold(login))
-    if found is None or found.disabled or found.staff.role not in WITNESSES:
-        raise StaffRefused(f"{fold(login)!r} is no supervisor or operator with an open account")
-    if found.staff.id == about.id or found.staff.login == fold(operator):
-        raise StaffRefused(f"{found.staff.login} cannot be the second person: another one must")
-    return found.staff
 
 
 def sign_out_everywhere(store: Store, staff_id: str, *, by: str) -> int:

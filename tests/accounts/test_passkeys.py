@@ -17,6 +17,7 @@ from models.accounts import staff as rows
 from models.accounts.tables import staff_passkey, staff_session
 from services.accounts import staff as accounts
 from services.accounts.passkeys import ASKED_FOR, PasskeySite
+from tests.support.approvals import loses_factor
 from tests.support.forms import PASSWORD, Browser, code_of, has_code
 from tests.support.house import BASE, House
 from tests.support.passkey import PRESENT, SoftKey
@@ -291,7 +292,7 @@ def test_whoever_finds_a_page_open_adds_and_removes_nothing(made: House, key: So
 
 def test_a_lost_key_goes_with_the_rest(made: House, key: SoftKey):
     made.employs("supervisor", login="maxence")
-    accounts.take_factor_away(made.store, "camille", second="maxence", operator="root", why="lost")
+    loses_factor(made, "camille", second="maxence")
     assert not passkeys(made)
     assert at_code(made).page.request.path == "/connexion/inscription"
 

@@ -14,7 +14,9 @@ from models.accounts import staff as rows
 from models.accounts.tables import staff_recovery
 from services.accounts import second_factor
 from services.accounts import staff as accounts
+from services.accounts.lost_factor import take_factor_away
 from services.accounts.second_factor import RECOVERY_CODES
+from tests.support.approvals import loses_factor
 from tests.support.forms import OTHER_PASSWORD, PASSWORD, Browser, code_of, has_code
 from tests.support.house import House, StaffClient
 
@@ -168,9 +170,7 @@ def test_two_people_take_a_lost_factor_away_and_it_is_written_down(made: House):
     made.employs("supervisor", login="maxence")
     session = made.signs_in("agent", staff=who)
     codes = codes_of(session)
-    accounts.take_factor_away(
-        made.store, "camille", second="maxence", operator="root", why="telephone stolen"
-    )
+    loses_factor(made, "camille", second="maxence", why="telephone stolen")
     assert session.get("/compte").status_code == 302
     (act,) = [
         one.act for one in accounts.read_acts(made.store) if one.act.what == "staff_factor_lost"
@@ -193,9 +193,9 @@ def test_two_people_take_a_lost_factor_away_and_it_is_written_down(made: House):
     [
         ("camille", "root", "lost", "cannot be the second person"),
         ("maxence", "Maxence", "lost", "cannot be the second person"),
-        ("agent", "root", "lost", "is no supervisor or operator"),
-        ("closed", "root", "lost", "is no supervisor or operator"),
-        ("nobody", "root", "lost", "is no supervisor or operator"),
+        ("agent", "root", "lost", "is no supervisor with an open account"),
+        ("closed", "root", "lost", "is no supervisor with an open account"),
+        ("nobody", "root", "lost", "is no supervisor with an open account"),
         ("maxence", "root", " ", "say why"),
     ],
 )
@@ -209,7 +209,7 @@ def test_one_person_alone_takes_nothing_away(
     made.employs("supervisor", login="closed")
     accounts.disable(made.store, "closed")
     with pytest.raises(accounts.StaffRefused, match=said):
-        accounts.take_factor_away(made.store, "camille", second=second, operator=operator, why=why)
+        take_factor_away(made.store, "camille", second=second, operator=operator, why=why)
     with made.database.statement() as connection:
         account = rows.by_id(connection, made.store.vault, who.id)
     assert account is not None

@@ -15,6 +15,7 @@ from models.accounts.tables import staff_session
 from models.agents.tables import agent
 from services.accounts import staff as accounts
 from services.accounts.sign_in import MOMENT, SignIn
+from tests.support.approvals import loses_factor
 from tests.support.forms import FORM, PASSWORD, SESSION, Browser, code_of, has_code
 from tests.support.house import BASE, House, StaffClient
 from web.marks import roles
@@ -106,16 +107,14 @@ CHANGES: dict[str, Callable[[House], object]] = {
     "disabled": lambda made: accounts.disable(made.store, "maxence"),
     "role": lambda made: accounts.change_role(made.store, "maxence", "operator"),
     "password": lambda made: accounts.give_password(made.store, "maxence", PASSWORD),
-    "second factor": lambda made: accounts.take_factor_away(
-        made.store, "maxence", second="dominique", operator="root", why="lost"
-    ),
+    "second factor": lambda made: loses_factor(made, "maxence", second="dominique"),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_whoever_is_changed_is_out_at_the_next_request(made: House, change: str):
     who = made.employs("supervisor", login="maxence")
-    made.employs("operator", login="dominique")
+    made.employs("supervisor", login="dominique")
     browser = made.signs_in("supervisor", staff=who)
     assert browser.get("/compte").status_code == 200
     CHANGES[change](made)

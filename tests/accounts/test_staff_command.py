@@ -15,6 +15,7 @@ from models.accounts import staff as rows
 from models.queue.tables import agent_queue
 from services.accounts import passwords, second_factor
 from services.accounts import staff as accounts
+from tests.support.approvals import confirms_all
 from tests.support.forms import PASSWORD, Browser
 from tests.support.house import House
 
@@ -144,7 +145,7 @@ def test_roles_passwords_and_accounts_change(made: House):
 
 def test_a_second_factor_is_taken_away_by_two_and_replaced_by_none(made: House):
     made.employs("supervisor", login="maxence")
-    made.employs("operator", login="dominique")
+    made.employs("supervisor", login="dominique")
     assert "otpauth://" in flask(made, "totp", "maxence").output
     first = account(made, "maxence").totp_secret
     assert first is not None
@@ -152,7 +153,12 @@ def test_a_second_factor_is_taken_away_by_two_and_replaced_by_none(made: House):
     assert again.exit_code == 1
     assert "flask staff lost maxence" in again.output
     assert account(made, "maxence").totp_secret == first
-    lost = flask(made, "lost", "maxence", "--with", "dominique", "--why", "telephone stolen")
+    words = ("lost", "maxence", "--with", "dominique", "--why", "telephone stolen")
+    asked = flask(made, *words)
+    assert asked.exit_code == 1
+    assert "dominique must confirm" in asked.output
+    confirms_all(made, "dominique")
+    lost = flask(made, *words)
     assert lost.output == "maxence has no second factor\n"
     assert account(made, "maxence").totp_secret is None
 

@@ -569,7 +569,8 @@ def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> di
 def _approvals_page(store: Store, problem: str = "", *, done: bool = False) -> str:
     found = four_eyes.waiting(store)
     with store.database.statement() as connection:
-        names = names_of(connection, {one.asked_by for one in found})
+        about = {one.subject.partition(" ")[2] for one in found if one.kind == four_eyes.FACTOR}
+        names = names_of(connection, about | {one.asked_by for one in found})
     return render_template(
         "supervision/approvals.html", waiting=found, names=names, problem=problem, done=done
     )
