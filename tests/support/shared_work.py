@@ -131,7 +131,8 @@ def share_what_a_server_said() -> None:
 
     Its version, its settings, its types; in production a process has two engines.
     """
-    ask, learnt = PGDialect_psycopg.initialize, dict[object, dict[str, Any]]()
+    ask: Any = PGDialect_psycopg.initialize
+    learnt: dict[object, dict[str, Any]] = {}
 
     def initialize(dialect: Any, connection: Any) -> None:
         driver, known = connection.connection.driver_connection, dialect.__dict__
