@@ -69,18 +69,22 @@ if ! healthy; then
     : >.venv/half-made
     attended "$$python" -m venv .venv
 fi
+# One call of pip for all of them: to look what is there already costs it seconds each time.
+wanted=
 for file in "$$@"; do
-    stamp=.venv/installed-$$file
-    if [ -e .venv/made-in ] && cmp -s "$$file" "$$stamp"; then continue; fi
+    if [ -e .venv/made-in ] && cmp -s "$$file" ".venv/installed-$$file"; then continue; fi
     say "installing $$file (a few minutes the first time, nothing after that)"
+    rm -f ".venv/installed-$$file"
+    wanted="$$wanted -r $$file"
+done
+if [ -n "$$wanted" ]; then
     # An interrupted installation leaves half a package that pip would take for a whole one.
     : >.venv/half-made
-    rm -f "$$stamp"
-    attended .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$$file"
-    cp "$$file" "$$stamp"
+    attended .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes $$wanted
+    for file in "$$@"; do cp "$$file" ".venv/installed-$$file"; done
     pwd >.venv/made-in
     rm -f .venv/half-made
-done
+fi
 endef
 export BOOTSTRAP PYTHON
 

@@ -47,6 +47,7 @@ pytest_plugins = [
     "tests.support.stages",
     "tests.support.imports",
     "tests.support.office",
+    "tests.support.waiting",
 ]
 
 _run_folder = pytest.StashKey[Path]()

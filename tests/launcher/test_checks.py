@@ -189,7 +189,7 @@ def given(monkeypatch):
     monkeypatch.setattr("tests.support.checks.signal.signal", lambda *_: None)
 
     def stages(**commands: list[str]) -> None:
-        monkeypatch.setattr(checks, "stages", lambda _arguments: commands)
+        monkeypatch.setattr(checks, "stages", lambda _arguments, *, apart: commands)
 
     return stages
 
@@ -217,6 +217,38 @@ def test_the_tests_need_not_wait_for_the_other_checks(given, tmp_path):
     reads, writes = (python(f"open({str(meeting)!r}, {mode!r})") for mode in "rw")
     given(mypy=reads, pytest=writes)
     assert checks.main([]) == 0
+
+
+def test_tests_that_wait_run_beside_the_others_and_go_first():
+    apart = checks.stages(["-m", "not long"], apart=True)
+    both = [apart[checks.TESTS], apart[checks.WAITING]]
+    assert all(command[-2:] == ["-m", "not long"] for command in both)
+    assert [command[command.index("--waiting") + 1] for command in both] == ["none", "only"]
+    assert [command[0] == "nice" for command in both] == [True, False]
+    # `make check` has none of them, and `make test-long` is in no hurry.
+    assert checks.WAITING not in checks.stages([], apart=False)
+    assert "--waiting" not in checks.stages([], apart=False)[checks.TESTS]
+
+
+def test_each_test_is_among_those_that_wait_or_among_the_others():
+    named = ("tests/crash", "tests/queue", "tests/sip/test_calls.py", "exchange/tests/sip")
+    only, others = (set(collected("--waiting", said, *named)) for said in ("only", "none"))
+    assert {name.split("/")[1] for name in only} == {"crash", "sip"}
+    assert not only & others
+    assert only | others == set(collected(*named))
+
+
+def test_tests_that_are_chosen_may_all_be_of_one_kind(given, capsys):
+    none, some = python("raise SystemExit(5)"), python("")
+    given(**{checks.TESTS: none, checks.WAITING: some})
+    assert checks.main([]) == 0
+    given(**{checks.TESTS: some, checks.WAITING: none})
+    assert checks.main([]) == 0
+    assert "FAILED" not in capsys.readouterr().out
+    given(**{checks.TESTS: none, checks.WAITING: none})
+    assert checks.main([]) == 1
+    given(**{checks.TESTS: none, checks.WAITING: python("raise SystemExit(1)")})
+    assert checks.main([]) == 1
 
 
 def test_a_signal_ends_what_runs_and_nothing_more_begins(given, tmp_path):

@@ -123,6 +123,20 @@ def test_the_second_start_makes_and_installs_nothing(clone):
     assert "--require-hashes -r requirements.txt" in (clone.folder / "pip.log").read_text("utf-8")
 
 
+def test_what_checks_need_is_installed_together_with_the_rest(clone):
+    clone.program("python3.13", FAKE_PYTHON)
+    (clone.folder / "requirements-dev.txt").write_text("# checks\n", "utf-8")
+    clone.make("setup-dev")
+    assert clone.make("setup-dev").stderr == ""
+    assert installations(clone) == 1
+    both = "--require-hashes -r requirements.txt -r requirements-dev.txt"
+    assert both in (clone.folder / "pip.log").read_text("utf-8")
+    (clone.folder / "requirements-dev.txt").write_text("# others\n", "utf-8")
+    assert "installing requirements.txt" not in clone.make("setup-dev").stderr
+    log = (clone.folder / "pip.log").read_text("utf-8")
+    assert log.splitlines()[-1].endswith("--require-hashes -r requirements-dev.txt")
+
+
 def test_changed_requirements_are_installed(clone):
     clone.program("python3.13", FAKE_PYTHON)
     clone.make("setup")

@@ -6,6 +6,7 @@ import ast
 import re
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,16 +84,19 @@ class Finder(ast.NodeVisitor):
         return ""
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        name = self.whole_name(node)
-        if name.startswith("models.slots.places.") and node.attr in WRITERS:
-            self.found.add(name)
+        if node.attr in WRITERS:
+            name = self.whole_name(node)
+            if name.startswith("models.slots.places."):
+                self.found.add(name)
         # place.update(), place.insert(), place.delete() of the table.
         if node.attr in STATEMENTS and self.is_table(node.value):
             self.found.add(f"place.{node.attr}")
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        called = self.whole_name(node.func).rpartition(".")[2]
+        func = node.func
+        called = func.attr if isinstance(func, ast.Attribute) else self.whole_name(func)
+        called = called.rpartition(".")[2]
         if called in STATEMENTS and any(self.is_table(arg) for arg in node.args):
             self.found.add(f"{called}(place)")
         if called in {"getattr", "import_module", "__import__"}:
@@ -113,6 +117,7 @@ class Finder(ast.NodeVisitor):
         return self.whole_name(node) == TABLE
 
 
+@cache
 def writes_to_places(source: str) -> set[str]:
     finder = Finder()
     tree = ast.parse(source)

@@ -99,11 +99,11 @@ def test_two_boards_show_what_a_recount_gives_with_a_hundred_events_a_second(ser
 
 def test_a_new_day_begins_with_nothing(service: House):
     clock = clock_of(service)
-    clock.moment = at("2026-11-25 22:58:30")  # a minute and a half before midnight in Paris
+    clock.moment = at("2026-11-25 22:59:00")  # a minute before midnight in Paris
     day = Day(service.database, seed=2)
     write = writer(service)
     calls = []
-    for second in range(240):
+    for second in range(120):
         clock.advance(SECOND)
         day.second(clock.now(), 5)
         write()
@@ -112,8 +112,8 @@ def test_a_new_day_begins_with_nothing(service: House):
             true = recount(service.database, midnight(clock.now()), clock.now())
             assert shown(body_of(service))["funnel"] == true["funnel"]
             assert calls[-1] == true["calls"]
-    assert calls[88] > 30
-    assert calls[90] < 5
+    assert calls[58] > 20
+    assert calls[60] < 5
     assert body_of(service)["day"] == "2026-11-26"
 
 

@@ -6,9 +6,11 @@
 nothing that a machine may lack; what it lacks is named all the same, in one line.
 
 The stages that run no test go one after the other beside pytest, and each shows what it said when
-it is through: pytest waits for what its tests start, and mypy uses one processor only. A stage that
-fails does not stop the others: one run shows everything. The exit code is 0 when all went well, 1
-when one failed, 128 + n when a signal ended the run.
+it is through: mypy uses one processor only. So does a second pytest with the tests that wait more
+than they work (tests/support/waiting.py), which goes before the others where it wants a processor:
+sound that comes late is a mistake, a unit test that comes late is none. A stage that fails does not
+stop the others: one run shows everything. The exit code is 0 when all went well, 1 when one failed,
+128 + n when a signal ended the run.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import NoReturn
 
 from launcher.environment import inherited
 from launcher.processes import signal_group
-from tests.support import parts
+from tests.support import parts, waiting
 from tests.support.keeper import ROOT
 
 SCRIPTS = Path(sys.executable).parent
@@ -34,17 +36,32 @@ SCRIPTS = Path(sys.executable).parent
 TEST_TIMEOUT = 180
 
 
-def stages(pytest_arguments: list[str]) -> dict[str, list[str]]:
+# All tests, or all but those that wait; and those.
+TESTS, WAITING = "pytest", "pytest of what waits"
+# pytest's exit code where it was told to run tests of which there is none.
+NO_TESTS = 5
+# What is not in a hurry.
+BEHIND = ("nice", "-n", "5")
+
+
+def stages(pytest_arguments: list[str], *, apart: bool) -> dict[str, list[str]]:
+    """The commands by their names; `apart`: with those tests beside the others that wait."""
     python = [sys.executable, "-m"]
-    return {
-        "ruff check": [*python, "ruff", "check", "."],
-        "ruff format": [*python, "ruff", "format", "--check", "."],
-        "mypy": [*python, "mypy", "--strict", "."],
-        "import rules": [str(SCRIPTS / "lint-imports")],
-        "pytest": [
-            *(*python, "pytest", "-q", "-n", "2", "--dist", "worksteal"),
-            *("--timeout", str(TEST_TIMEOUT), *pytest_arguments),
-        ],
+    pytest = [*python, "pytest", "-q", "--timeout", str(TEST_TIMEOUT)]
+    two = [*pytest, "-n", "2", "--dist", "worksteal"]
+    checks = {
+        "ruff check": [*BEHIND, *python, "ruff", "check", "."],
+        "ruff format": [*BEHIND, *python, "ruff", "format", "--check", "."],
+        "mypy": [*BEHIND, *python, "mypy", "--strict", "."],
+        "import rules": [*BEHIND, str(SCRIPTS / "lint-imports")],
+    }
+    if not apart:
+        return checks | {TESTS: [*two, *pytest_arguments]}
+    # Two that note in one place what failed would each forget what the other noted.
+    own_notes = ("-o", "cache_dir=.pytest_cache/waiting")
+    return checks | {
+        WAITING: [*pytest, "-n", "1", "--waiting", waiting.ONLY, *own_notes, *pytest_arguments],
+        TESTS: [*BEHIND, *two, "--waiting", waiting.NONE, *pytest_arguments],
     }
 
 
@@ -76,12 +93,33 @@ def environment() -> dict[str, str]:
 
 @dataclass
 class Run:
-    """Stages of which two may run at a time, each begun by a thread of its own."""
+    """Stages of which some may run at a time, each begun by a thread of its own."""
 
     results: dict[str, tuple[bool, float]] = field(default_factory=dict)
+    # Stages that were told to run tests of which there is none.
+    _without_tests: set[str] = field(default_factory=set)
     _running: list[subprocess.Popen[str]] = field(default_factory=list)
     _starting: threading.Lock = field(default_factory=threading.Lock)
     _is_over: bool = False
+
+    def together(self, stages: dict[str, list[str]]) -> None:
+        """Run both kinds of tests and the stages that run none, and wait for all three."""
+        others = {name: how for name, how in stages.items() if name not in {TESTS, WAITING}}
+        # The process's first thread hears signals, and only waits.
+        threads = [threading.Thread(target=self.kept, args=(others,), daemon=True)]
+        if WAITING in stages:
+            waits = {WAITING: stages[WAITING]}
+            threads.append(threading.Thread(target=self.kept, args=(waits,), daemon=True))
+        if TESTS in stages:
+            tests = (TESTS, stages[TESTS])
+            threads.append(threading.Thread(target=self.shown, args=tests, daemon=True))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # Of tests that are chosen by name, all may be among those that wait, or none.
+        if WAITING in stages and len(self._without_tests) == 1:
+            del self.results[self._without_tests.pop()]
 
     def shown(self, name: str, command: list[str]) -> None:
         """Run a stage whose output is seen as it comes."""
@@ -125,6 +163,8 @@ class Run:
             self._running.append(stage)
         output, _ = stage.communicate()
         self.results[name] = (stage.returncode == 0, time.monotonic() - began)
+        if stage.returncode == NO_TESTS:
+            self._without_tests.add(name)
         self._running.remove(stage)
         return output or ""
 
@@ -148,20 +188,12 @@ def main(arguments: list[str]) -> int:
         run.results["missing parts"] = (False, 0.0)
     chosen = {
         name: command
-        for name, command in stages(arguments).items()
+        for name, command in stages(arguments, apart=not (is_quick or only or but)).items()
         if name != but and only in {None, name}
     }
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: run.ends(number))
-    pytest = chosen.pop("pytest", None)
-    # The process's first thread hears signals, and only waits.
-    threads = [threading.Thread(target=run.kept, args=(chosen,), daemon=True)]
-    if pytest:
-        threads.append(threading.Thread(target=run.shown, args=("pytest", pytest), daemon=True))
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run.together(chosen)
     say("")
     for name, (went_well, seconds) in run.results.items():
         say(f"{'ok    ' if went_well else 'FAILED'}  {name}  ({seconds:.0f} s)")

@@ -36,7 +36,7 @@ from models.booking import bookings
 from models.booking.bookings import BookingRow
 from models.call import turns
 from models.centres.tables import centre, postcode
-from models.clock import Clock, FixedClock
+from models.clock import Clock
 from models.crypto import Vault
 from models.database import Database
 from models.messages.tables import message
@@ -53,7 +53,15 @@ from services.centres.directory import Directory
 from services.service import Service
 from services.short_links import Links
 from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
-from tests.support.shared_work import settings, share_rules, share_statements
+from tests.support.shared_work import (
+    clocks,
+    settings,
+    share_rules,
+    share_statements,
+    share_templates,
+    share_towns,
+    share_what_a_server_said,
+)
 from wiring import make_app
 from wiring_parts import Parts
 
@@ -92,6 +100,8 @@ POSTCODES = {
 
 
 share_rules()
+share_towns()
+share_what_a_server_said()
 
 
 class CountingChance:
@@ -150,7 +160,7 @@ class House:
         pace: PaceLimits = NO_PACE,
         shares: HoldShares = NO_SHARES,
     ) -> None:
-        self.clock = clock or FixedClock(NOON)
+        self.clock = clock or clocks.take(NOON)
         self.database = Database(url)
         share_statements(*self.database.engines)
         self.store = Store(
@@ -199,10 +209,12 @@ class House:
         )
         made = make_app(Parts(self.settings, self.store, service, self.woken))
         made.jinja_env.undefined = NoSuchAttribute
+        share_templates(made)
         return made
 
     def close(self) -> None:
         self.database.dispose()
+        clocks.give_back(self.clock)
 
     # What there is
 

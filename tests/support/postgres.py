@@ -33,6 +33,7 @@ from sqlalchemy import make_url
 from models.database import Database
 from models.operations import grants
 from tests.support.keeper import keep, wait_for_end
+from tests.support.until import comes
 
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 # Where files cost nothing, and how much of it must be free: a run has a few hundred MB at a time.
@@ -106,10 +107,17 @@ SELECT
   (SELECT count(*) FROM pg_db_role_setting),
   (SELECT string_agg(version_num, ' ') FROM alembic_version)
 """
-_OTHERS_END = """
-SELECT bool_and(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
+_OTHERS = """
+FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
+_COUNT_OTHERS = f"SELECT count(*) {_OTHERS}"
+_END_OTHERS = f"SELECT pg_terminate_backend(pid) {_OTHERS}"
+# A process of the server is gone some milliseconds after its client closed, or after it was told to
+# end; a server that waits for one itself looks only every tenth of a second. All in seconds.
+LOOKS_EVERY = 0.001
+CLOSES_WITHIN = 0.05
+ENDS_WITHIN = 2.0
 _NUMBERS_BEGIN_ANEW = """
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
 FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL
@@ -183,8 +191,7 @@ class _Made:
     def empties(self) -> bool:
         """Whether it is as its template again."""
         execute = self.connection.execute
-        ended = execute(_OTHERS_END).fetchone()
-        if ended == (False,) or execute(_SHAPE).fetchone() != self._shape:
+        if not self._is_alone() or execute(_SHAPE).fetchone() != self._shape:
             return False
         cursor = execute(self._delete)
         self._deleted += cursor.rowcount
@@ -194,6 +201,18 @@ class _Made:
             execute(statement)
         execute(_NUMBERS_BEGIN_ANEW)
         return self._deleted < MOST_DELETED
+
+    def _is_alone(self) -> bool:
+        """Whether nobody else is connected any more; who does not close is made to."""
+        execute = self.connection.execute
+
+        def none_is_left() -> bool:
+            return execute(_COUNT_OTHERS).fetchone() == (0,)
+
+        if comes(none_is_left, CLOSES_WITHIN, between=LOOKS_EVERY):
+            return True
+        execute(_END_OTHERS)
+        return comes(none_is_left, ENDS_WITHIN, between=LOOKS_EVERY)
 
 
 RESTRICTED_PASSWORD = "restricted"

@@ -6,14 +6,24 @@ SQL. In production a process has one application and one engine, and so does eac
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import lru_cache
+from types import CodeType
 from typing import Any
+from weakref import WeakSet
 
+from flask import Flask
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from sqlalchemy import Engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
 from config import Settings
+from jobs import feeds
 from launcher.environment import inherited
+from models.clock import FixedClock
 
 # What Werkzeug reads from a rule's text and writes to build its addresses.
 _OF_A_RULE = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
@@ -84,3 +94,97 @@ def share_statements(*engines: Engine) -> None:
     for engine in engines:
         shared = _statements.setdefault(engine.dialect.name, _Statements(2000))
         engine.update_execution_options(compiled_cache=shared)
+
+
+class _Templates(BytecodeCache):
+    """The templates of all applications, compiled; Jinja looks whether the text is still the same.
+
+    Their filters are functions of what they are given, so the code is the same for each of them.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._made.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        assert bucket.code
+        self._made[bucket.key, bucket.checksum] = bucket.code
+
+
+_templates = _Templates()
+
+
+def share_templates(app: Flask) -> None:
+    """Let this application use what Jinja compiled for another."""
+    app.jinja_env.bytecode_cache = _templates
+
+
+def share_towns() -> None:
+    """Read the table of the country's towns once: an import of centres asks for it each time."""
+    feeds.towns_by_letters = lru_cache(feeds.towns_by_letters)
+
+
+def share_what_a_server_said() -> None:
+    """Let engines on one database of PostgreSQL learn once what each would ask it five times.
+
+    Its version, its settings, its types; in production a process has two engines.
+    """
+    ask: Any = PGDialect_psycopg.initialize
+    learnt: dict[object, dict[str, Any]] = {}
+
+    def initialize(dialect: Any, connection: Any) -> None:
+        driver, known = connection.connection.driver_connection, dialect.__dict__
+        info = driver.info
+        key = (info.host, info.port, info.dbname, info.user, info.options, driver.autocommit)
+        if key in learnt:
+            known.update(learnt[key])
+            return
+        before = known.copy()
+        ask(dialect, connection)
+        if dialect._has_native_hstore:  # Each has to be told of that type itself.
+            return
+        learnt[key] = {
+            name: value
+            for name, value in known.items()
+            if isinstance(value, bool | int | str | tuple | None) and before.get(name) != value
+        }
+
+    PGDialect_psycopg.initialize = initialize  # type: ignore[method-assign]
+
+
+class _Clocks:
+    """Clocks that one test gave back and the next one takes.
+
+    A statement that asks a clock is made and compiled once for this clock; in production a process
+    has one. Within a test no clock is taken again, whoever still looks at it.
+    """
+
+    def __init__(self) -> None:
+        self._ours = WeakSet[FixedClock]()
+        self._ready: list[FixedClock] = []
+        self._given_back: list[FixedClock] = []
+
+    def take(self, moment: datetime) -> FixedClock:
+        """One that stands at `moment` and has nothing of another test."""
+        clock = self._ready.pop() if self._ready else FixedClock(moment)
+        # A test may have put words of its own into it.
+        clock.__dict__.clear()
+        clock.moment = moment
+        self._ours.add(clock)
+        return clock
+
+    def give_back(self, clock: object) -> None:
+        """Nobody of this test needs it any more. Does nothing with a clock from elsewhere."""
+        if isinstance(clock, FixedClock) and clock in self._ours:
+            self._ours.discard(clock)
+            self._given_back.append(clock)
+
+    def next_test(self) -> None:
+        """What was given back may be taken from now on."""
+        self._ready += self._given_back
+        self._given_back.clear()
+
+
+clocks = _Clocks()

@@ -14,13 +14,15 @@ BETWEEN = 0.02
 PATIENCE = 45.0
 
 
-def comes(condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
-    """Look until it is so; False when it has not become so in time."""
+def comes(
+    condition: Callable[[], object], seconds: float = PATIENCE, *, between: float = BETWEEN
+) -> bool:
+    """Look until it is so, every `between` seconds; False when it has not become so in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
             return False
-        time.sleep(BETWEEN)
+        time.sleep(between)
     return True
 
 
