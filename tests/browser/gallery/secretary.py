@@ -1,0 +1,50 @@
+"""A centre's own page in the evening, its printed list, an hour to close, a number that rings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser
+
+from tests.browser.gallery.eye import Eye, Stage
+from tests.browser.secretary_stage import SecretaryStage, secretary_stage
+
+
+@contextmanager
+def begins(database_url: str, _: Browser) -> Iterator[SecretaryStage]:
+    with secretary_stage(database_url, people=24) as staged:
+        yield staged
+
+
+def _cookie(staged: SecretaryStage, role: str = "secretary") -> str:
+    more = {"centre_id": "1"} if role == "secretary" else {}
+    client = staged.house.signs_in(role, app=staged.app, name="Morgan Lefèvre", **more)
+    kept = client.get_cookie(client.cookie)
+    assert kept is not None
+    return kept.value
+
+
+def a_day(staged: SecretaryStage, eye: Eye) -> None:
+    page = eye.opens(staged.url, "/centre", cookie=_cookie(staged))
+    eye.sees(page, "day")
+    for name, path in (("print", "/centre/imprimer"), ("closing", "/centre/fermeture")):
+        eye.goes(page, staged.url, path)
+        eye.sees(page, name)
+
+
+def a_wrong_date(staged: SecretaryStage, eye: Eye) -> None:
+    page = eye.opens(staged.url, "/centre", cookie=_cookie(staged))
+    page.fill("#born", "12/13/1942")
+    with page.expect_navigation():
+        page.click('form[action="/centre/inscrire"] button[type=submit]')
+    eye.sees(page, "wrong-date")
+
+
+def which_centre(staged: SecretaryStage, eye: Eye) -> None:
+    page = eye.opens(staged.url, "/centre", cookie=_cookie(staged, "supervisor"))
+    eye.sees(page, "which-centre")
+
+
+WALKS = (a_day, a_wrong_date, which_centre)
+STAGE = Stage("secretary", begins, WALKS)
