@@ -144,9 +144,12 @@ def keyboard(page: Page, most: int = 250) -> list[str]:
 def still(page: Page) -> list[str]:
     """Nothing moves for whoever asked that nothing move. RGAA 13.8."""
     page.emulate_media(reduced_motion="reduce")
+    # What was under way before is over; then something changes, as everything does in the dark.
+    page.evaluate("document.getAnimations().forEach(one => one.cancel())")
+    page.emulate_media(color_scheme="dark")
     found: list[str] = page.evaluate(_MOVES)
-    page.emulate_media(reduced_motion="no-preference")
-    return found
+    page.emulate_media(reduced_motion="no-preference", color_scheme="light")
+    return sorted(set(found))
 
 
 def forced(page: Page) -> list[str]:

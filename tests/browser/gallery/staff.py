@@ -48,7 +48,8 @@ def begins(database_url: str, _: Browser) -> Iterator[Office]:
     with house(database_url) as made:
         made.opens_centre("1", starts=mornings(30), capacity=20)
         # The telephone signs for its own address, the browser comes to another one.
-        made.phone().books().hangs_up()
+        caller = made.phone().goes_to("reach")
+        caller.answers("1").books()
         made.settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
         made.__dict__.pop("app", None)
         with served(made.app) as url:
