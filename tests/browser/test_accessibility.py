@@ -12,18 +12,20 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from prompts.screens import LANGUAGES
-from tests.browser.gallery import checks
+from tests.browser.gallery import checks, staff
 from tests.browser.gallery.eye import Stage, goes_through
 from tests.browser.gallery.stages import STAGES
 from tests.browser.gallery.unseen import unseen
-from tests.support.pages import violations
+from tests.browser.public_stage import public_site
+from tests.support.pages import fetched, violations
 
 pytestmark = pytest.mark.browser
 
 # All languages of which a page may be in another state's; the third has the same words' tests.
 SPOKEN = [language for language in LANGUAGES if language != "es"]
-# Papers and plans that are wider than a telephone by their nature; each scrolls by itself.
-WIDE: frozenset[str] = frozenset()
+# A paper to be printed, and what hangs on a wall.
+WIDE = frozenset({"secretary-print", "board-wall"})
+RARE = Stage("staff", staff.begins, (staff.watched_names, staff.approvals))
 
 
 class Looker:
@@ -38,8 +40,10 @@ class Looker:
         if lang != self.language:
             self.found.append(f"{name}: in {lang}, and not in {self.language}")
         self._titled(page, name)
-        for check in (violations, checks.structure, checks.names, checks.narrow, checks.forced):
+        for check in (violations, checks.structure, checks.names, checks.forced):
             self._notes(name, check(page))
+        if name not in WIDE:
+            self._notes(name, checks.narrow(page))
         # Colours that are on their way from one to the other are nobody's.
         page.emulate_media(color_scheme="dark", reduced_motion="reduce")
         page.evaluate("document.getAnimations().forEach(one => one.cancel())")
@@ -73,6 +77,27 @@ def found_in(browser: Browser, stage: Stage, language: str) -> list[str]:
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: f"{stage.name}-{len(stage.walks)}")
 def test_no_page_stands_in_anybodys_way(browser: Browser, stage: Stage, language: str):
     assert found_in(browser, stage, language) == []
+
+
+def test_without_style_sheets_all_is_there(browser: Browser, sqlite_url: str):
+    """RGAA 10.2, 10.3: each word of a page is seen as well where no style sheet comes."""
+    fetched()
+    with public_site(sqlite_url) as site:
+        for path in ("/", "/etat", "/accessibilite", "/rendez-vous", "/mon-rendez-vous", "/connexion"):
+            told = []
+            for sheets in (True, False):
+                page = browser.new_page(viewport={"width": 1280, "height": 900})
+                if not sheets:
+                    page.route("**/*.css*", lambda route: route.abort())
+                page.goto(f"{site.url}{path}")
+                told.append(set(page.locator("body").inner_text().split()))
+                page.close()
+            assert told[0] - told[1] == set(), path
+
+
+def test_pages_of_staff_that_are_rarely_seen(browser: Browser):
+    """The quick part of the whole: what a supervisor opens once a month, by every check."""
+    assert found_in(browser, RARE, "fr") == []
 
 
 @pytest.mark.long

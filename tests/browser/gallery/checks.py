@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 # A telephone, and WCAG 1.4.10: 1280 pixels at four times their size.
-TELEPHONE, NARROW = 390, 320
+TELEPHONE, NARROW, SCREEN = 390, 320, 1280
 # WCAG 1.4.4: letters of twice the size.
 DOUBLE = "200%"
 
@@ -71,17 +71,36 @@ def sideways(page: Page) -> list[str]:
 
 
 def narrow(page: Page) -> list[str]:
-    """At 320 pixels, and at twice the size of letters on a telephone. RGAA 10.4, 10.11."""
+    """At 320 pixels, and at twice the size of letters. RGAA 10.4, 10.11.
+
+    Citizens have a telephone in their hand then; whoever works here sits before a screen.
+    """
     before = page.viewport_size
+    work: bool = page.evaluate("document.body.classList.contains('work')")
     page.set_viewport_size({"width": NARROW, "height": 800})
     found = [f"at {NARROW}: {one}" for one in sideways(page)]
-    page.set_viewport_size({"width": TELEPHONE, "height": 800})
+    page.set_viewport_size({"width": SCREEN if work else TELEPHONE, "height": 800})
     old: str = page.evaluate("document.documentElement.style.fontSize")
     page.evaluate(f"document.documentElement.style.fontSize = '{DOUBLE}'")
     found += [f"letters at {DOUBLE}: {one}" for one in sideways(page)]
     page.evaluate(f"document.documentElement.style.fontSize = '{old}'")
+    found += spaced(page)
     if before:
         page.set_viewport_size(before)
+    return found
+
+
+def spaced(page: Page) -> list[str]:
+    """Lines, letters and words farther apart, as some people set them. WCAG 1.4.12; RGAA 10.12."""
+    page.evaluate(
+        "for (const one of document.querySelectorAll('body, body *')) if (one.style) {"
+        " one.style.lineHeight = '1.5'; one.style.letterSpacing = '.12em'; one.style.wordSpacing = '.16em'; }"
+    )
+    found = [f"spaced: {one}" for one in sideways(page)]
+    page.evaluate(
+        "for (const one of document.querySelectorAll('body, body *')) if (one.style)"
+        " one.style.lineHeight = one.style.letterSpacing = one.style.wordSpacing = '';"
+    )
     return found
 
 
@@ -118,7 +137,10 @@ def keyboard(page: Page, most: int = 250) -> list[str]:
 
     RGAA 10.7, 12.8, 12.9. The first stop is the way past the header (12.7).
     """
-    page.evaluate("() => { document.activeElement?.blur(); scrollTo(0, 0); }")
+    page.evaluate(
+        "() => { window.hadTheKeyboard = document.activeElement; document.activeElement?.blur();"
+        " scrollTo(0, 0); }"
+    )
     page.evaluate("getSelection()?.removeAllRanges()")
     page.evaluate(
         "() => { const one = document.createElement('span'); one.tabIndex = -1; one.id = 'from-the-top';"
@@ -136,7 +158,11 @@ def keyboard(page: Page, most: int = 250) -> list[str]:
             found.append(f"has the keyboard and does not show it: {stop['what']}")
     else:
         found.append(f"no end after {most} stops")
-    page.evaluate("document.getElementById('from-the-top')?.remove()")
+    # A walk goes on as if nobody had been here.
+    page.evaluate(
+        "() => { document.getElementById('from-the-top')?.remove(); document.activeElement?.blur();"
+        " window.hadTheKeyboard?.focus(); }"
+    )
     page.evaluate("document.querySelectorAll('[data-met]').forEach(one => delete one.dataset.met)")
     return found
 

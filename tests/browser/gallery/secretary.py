@@ -37,7 +37,7 @@ def a_wrong_date(staged: SecretaryStage, eye: Eye) -> None:
     page = eye.opens(staged.url, "/centre", cookie=_cookie(staged))
     page.fill("#born", "12/13/1942")
     with page.expect_navigation():
-        page.click('form[action="/centre/inscrire"] button[type=submit]')
+        page.click('form[action="/centre/arrivee"] button[type=submit]')
     eye.sees(page, "wrong-date")
 
 

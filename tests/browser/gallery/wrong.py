@@ -18,6 +18,8 @@ from web.admission.room_pages import RoomPages, hidden, words_of
 from web.marks import public
 
 SECONDS = 20
+# Where the copies are shown: the room itself is let through where nobody waits.
+ROOM = "/salle-en-image"
 
 
 @dataclass
@@ -73,13 +75,11 @@ def _has_a_room(app: Flask) -> None:
     pages = RoomPages(app.wsgi_app, "http://127.0.0.1")
     behind = app.wsgi_app
     opening = int((NOON + timedelta(minutes=10)).timestamp())
-    kinds = {"/salle-avant": "before", "/salle-attente": "waiting", "/salle-pleine": "crowded",
-             "/salle-renvoi": "resend"}  # fmt: skip
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
-        kind = kinds.get(environ["PATH_INFO"])
-        if kind is None:
+        if environ["PATH_INFO"] != ROOM:
             return behind(environ, start_response)
+        kind = environ["QUERY_STRING"].partition("&")[0].removeprefix("kind=")
         language = "en" if "lang=en" in environ["QUERY_STRING"] else "fr"
         words = words_of(language)
         page = pages.page(kind, language, opening)
@@ -119,10 +119,10 @@ def refused_to_staff(trouble: Trouble, eye: Eye) -> None:
 
 
 def the_waiting_room(trouble: Trouble, eye: Eye) -> None:
-    page = eye.opens(trouble.url, "/salle-avant")
-    for name in ("avant", "attente", "pleine", "renvoi"):
-        eye.goes(page, trouble.url, f"/salle-{name}")
-        eye.sees(page, f"room-{name}")
+    page = eye.opens(trouble.url, f"{ROOM}?kind=before")
+    for kind in ("before", "waiting", "crowded", "resend"):
+        eye.goes(page, trouble.url, f"{ROOM}?kind={kind}")
+        eye.sees(page, f"room-{kind}")
 
 
 WALKS = (errors, refused_to_staff, the_waiting_room)
