@@ -1,11 +1,10 @@
 """Every page in every state, as somebody meets it who sees, hears or moves otherwise.
 
-The states are those of `make pictures` (tests/browser/gallery): what is added there is looked at here.
+The states are those of `make pictures` (tests/browser/gallery): what is added there is looked at
+here.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
@@ -46,7 +45,7 @@ class Looker:
             self._notes(name, checks.narrow(page))
         # Colours that are on their way from one to the other are nobody's.
         page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-        page.evaluate("document.getAnimations().forEach(one => one.cancel())")
+        checks.settled(page)
         self._notes(f"{name} in the dark", violations(page))
         page.emulate_media(color_scheme="light")
         self._notes(name, checks.still(page))
@@ -83,7 +82,14 @@ def test_without_style_sheets_all_is_there(browser: Browser, sqlite_url: str):
     """RGAA 10.2, 10.3: each word of a page is seen as well where no style sheet comes."""
     fetched()
     with public_site(sqlite_url) as site:
-        for path in ("/", "/etat", "/accessibilite", "/rendez-vous", "/mon-rendez-vous", "/connexion"):
+        for path in (
+            "/",
+            "/etat",
+            "/accessibilite",
+            "/rendez-vous",
+            "/mon-rendez-vous",
+            "/connexion",
+        ):
             told = []
             for sheets in (True, False):
                 page = browser.new_page(viewport={"width": 1280, "height": 900})

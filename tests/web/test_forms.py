@@ -13,7 +13,6 @@ from flask import render_template_string
 
 from tests.support.house import House
 from tests.support.keeper import ROOT
-from web.marks import public
 
 TEMPLATES = ROOT / "web" / "templates"
 FORMS = '{% import "forms.html" as forms with context %}'
@@ -90,10 +89,12 @@ def test_what_is_wrong_is_tied_to_its_field(shows: Shows):
 def test_a_browser_fills_in_what_it_knows(shows: Shows):
     """WCAG 1.3.5; RGAA 11.13. At the desk it would be the agent's own, and nothing is filled in."""
     page = shows(
-        '{{ forms.birth_date({}) }}{{ forms.place() }}{{ forms.telephone() }}{{ forms.code() }}'
+        "{{ forms.birth_date({}) }}{{ forms.place() }}{{ forms.telephone() }}{{ forms.code() }}"
         '{{ forms.password("old", "x") }}{{ forms.password("new", "x", kept="new-password") }}'
     )
-    kept = {given["id"]: given["autocomplete"] for tag, given in Elements(page).found if tag == "input"}
+    kept = {
+        given["id"]: given["autocomplete"] for tag, given in Elements(page).found if tag == "input"
+    }
     assert kept == {
         "day": "bday-day",
         "month": "bday-month",
@@ -109,13 +110,16 @@ def test_a_browser_fills_in_what_it_knows(shows: Shows):
 
 
 def test_a_group_has_its_legend(shows: Shows):
-    for call in ("forms.birth_date({}, asked=true)", 'forms.choices("x", "Pour qui ?", [("a", "A", "")])'):
+    for call in (
+        "forms.birth_date({}, asked=true)",
+        'forms.choices("x", "Pour qui ?", [("a", "A", "")])',
+    ):
         tags = [tag for tag, _ in Elements(shows("{{ " + call + " }}")).found]
         assert tags[:2] == ["fieldset", "legend"], call
 
 
 def test_what_may_be_empty_says_so(shows: Shows):
-    assert "(facultatif)" in shows('{{ forms.telephone(optional=true) }}')
+    assert "(facultatif)" in shows("{{ forms.telephone(optional=true) }}")
     assert "(facultatif)" not in shows("{{ forms.telephone() }}")
 
 
@@ -123,7 +127,7 @@ def test_what_was_typed_is_escaped_and_a_password_never_comes_back(shows: Shows)
     page = shows("""{{ forms.field("x", "<b>", "<i>", "<u>", '"><script>') }}""")
     assert "<script>" not in page
     assert "<b>" not in page
-    assert 'value=' not in shows('{{ forms.field("x", "y", value="secret", type="password") }}')
+    assert "value=" not in shows('{{ forms.field("x", "y", value="secret", type="password") }}')
 
 
 def test_the_summary_of_what_is_wrong_leads_to_the_field(shows: Shows):

@@ -55,16 +55,18 @@ def test_every_name_that_is_used_is_there(path: Path):
 def variant(start: str) -> dict[str, str]:
     """The colours of the block that begins so."""
     text = COMMENT.sub("", TOKENS.read_text("utf-8")).partition(start)[2]
-    block = text.partition("{")[2].partition("}")[0] if start == ":root" else text.partition("}\n}")[0]
+    block = (
+        text.partition("{")[2].partition("}")[0] if start == ":root" else text.partition("}\n}")[0]
+    )
     return dict(re.findall(r"(--[\w-]+)\s*:\s*([^;]+);", block))
 
 
-COLOURS = {
-    name: value for name, value in variant(":root").items() if value.startswith("#")
-}
+COLOURS = {name: value for name, value in variant(":root").items() if value.startswith("#")}
 
 
-@pytest.mark.parametrize("start", ["(prefers-color-scheme: dark)", "(forced-colors: active)", "@media print"])
+@pytest.mark.parametrize(
+    "start", ["(prefers-color-scheme: dark)", "(forced-colors: active)", "@media print"]
+)
 def test_every_colour_has_its_variant(start: str):
     assert COLOURS.keys() - variant(start).keys() == set()
     if "forced" in start:
@@ -76,7 +78,9 @@ def luminance(colour: str) -> float:
     if len(digits) == 3:
         digits = "".join(digit * 2 for digit in digits)
     parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 

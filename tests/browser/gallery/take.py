@@ -56,10 +56,12 @@ _PLAIN: Final[dict[str, Any]] = {
 }
 _STYLE = """
 body { margin: 1rem; font: 14px system-ui, sans-serif; background: #fff; color: #111; }
-section { display: inline-flex; gap: 1rem; align-items: flex-start; margin: 1rem 1.5rem 0 0; vertical-align: top; }
+section { display: inline-flex; gap: 1rem; align-items: flex-start; vertical-align: top; }
+section { margin: 1rem 1.5rem 0 0; }
 h2 { margin: 2rem 0 0; border-top: 2px solid #111; } figure { margin: 0; }
 figcaption { max-width: 32rem; font-weight: 700; } .bad figcaption { color: #a00; }
-img { display: block; border: 1px solid #888; max-height: 700px; object-fit: cover; object-position: top; }
+img { display: block; border: 1px solid #888; max-height: 700px; }
+img { object-fit: cover; object-position: top; }
 .w390 img { width: 195px; } .w1280 img { width: 512px; } .w1920 img { width: 768px; }
 """
 
@@ -75,9 +77,7 @@ class Camera:
     faults: dict[str, list[str]] = field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
-        return not self.only or any(
-            name == one or name.startswith(f"{one}-") for one in self.only
-        )
+        return not self.only or any(name == one or name.startswith(f"{one}-") for one in self.only)
 
     def __call__(self, page: Page, name: str) -> None:
         if not self.wants(name):
@@ -106,7 +106,9 @@ class Camera:
 
 
 def asked(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make pictures", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="make pictures", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--to", type=Path, default=config.VAR / "pictures")
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
     parser.add_argument("--language", default="fr", choices=("fr", "en", "es"))
@@ -123,7 +125,10 @@ def stages_of(only: Sequence[str]) -> list[Stage]:
 
 def sheet(camera: Camera, stages: Sequence[str]) -> str:
     """One page with all pictures, the states of a stage under one another."""
-    lines = ["<!doctype html><meta charset=utf-8><title>Pictures</title>", f"<style>{_STYLE}</style>"]
+    lines = [
+        "<!doctype html><meta charset=utf-8><title>Pictures</title>",
+        f"<style>{_STYLE}</style>",
+    ]
     for stage in stages:
         lines.append(f"<h2 id={stage}>{stage}</h2>")
         of_stage = [one for one in camera.taken if one[0].startswith(f"{stage}-")]
@@ -142,8 +147,7 @@ def sheet(camera: Camera, stages: Sequence[str]) -> str:
 
 
 def _names(camera: Camera) -> Iterator[str]:
-    for name in dict.fromkeys(one[0].partition("-")[0] for one in camera.taken):
-        yield name
+    yield from dict.fromkeys(one[0].partition("-")[0] for one in camera.taken)
 
 
 def lays_out(browser: Browser, camera: Camera) -> None:
@@ -170,7 +174,10 @@ def main(words: Sequence[str]) -> int:
     with found_chromium() as browser:
         gone = goes_through(stages_of(wish.only), browser, camera, wish.language)
         lays_out(browser, camera)
-    failures = [*gone.failures, *(f"{file}: {one}" for file, found in camera.faults.items() for one in found)]
+    failures = [
+        *gone.failures,
+        *(f"{file}: {one}" for file, found in camera.faults.items() for one in found),
+    ]
     if not wish.only:
         failures += [f"no state shows {one}" for one in sorted(unseen(gone.templates))]
     elif not camera.taken:
@@ -180,10 +187,11 @@ def main(words: Sequence[str]) -> int:
 
 def _tell(camera: Camera, gone: Gone, failures: Sequence[str]) -> int:
     for one in failures:
-        print(one, file=sys.stderr)
-    print(
+        sys.stderr.write(f"{one}\n")
+    sheet_at = camera.folder / "index.html"
+    sys.stdout.write(
         f"{len(camera.taken)} pictures of {len({one[0] for one in camera.taken})} states"
-        f" ({len(gone.seen)} gone through), {len(failures)} faults: {camera.folder / 'index.html'}"
+        f" ({len(gone.seen)} gone through), {len(failures)} faults: {sheet_at}\n"
     )
     return 1 if failures else 0
 
