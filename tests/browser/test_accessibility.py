@@ -82,14 +82,7 @@ def test_without_style_sheets_all_is_there(browser: Browser, sqlite_url: str):
     """RGAA 10.2, 10.3: each word of a page is seen as well where no style sheet comes."""
     fetched()
     with public_site(sqlite_url) as site:
-        for path in (
-            "/",
-            "/etat",
-            "/accessibilite",
-            "/rendez-vous",
-            "/mon-rendez-vous",
-            "/connexion",
-        ):
+        for path in ("/", "/accessibilite", "/rendez-vous", "/mon-rendez-vous", "/connexion"):
             told = []
             for sheets in (True, False):
                 page = browser.new_page(viewport={"width": 1280, "height": 900})
