@@ -86,7 +86,7 @@ class Camera:
             page.emulate_media(**(_PLAIN | VARIANTS[variant]))
             page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
             if variant == "large":
-                page.evaluate("document.documentElement.style.fontSize = '200%'")
+                checks.letters(page, checks.DOUBLE)
             # Charts draw themselves anew for the width that they have now.
             page.wait_for_timeout(150)
             found = [] if variant == "print" else checks.sideways(page)
@@ -96,7 +96,7 @@ class Camera:
             if found:
                 self.faults.setdefault(file, []).extend(found)
             if variant == "large":
-                page.evaluate("document.documentElement.style.fontSize = ''")
+                checks.letters(page, checks.SINGLE)
         page.emulate_media(**_PLAIN)
         page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
