@@ -22,8 +22,6 @@ pytestmark = pytest.mark.browser
 
 # All languages of which a page may be in another state's; the third has the same words' tests.
 SPOKEN = [language for language in LANGUAGES if language != "es"]
-# A paper to be printed, and what hangs on a wall.
-WIDE = frozenset({"secretary-print", "board-wall"})
 RARE = Stage("staff", staff.begins, (staff.watched_names, staff.approvals))
 
 
@@ -41,7 +39,7 @@ class Looker:
         self._titled(page, name)
         for check in (violations, checks.structure, checks.names, checks.forced):
             self._notes(name, check(page))
-        if name not in WIDE:
+        if name not in checks.WIDE:
             self._notes(name, checks.narrow(page))
         # Colours that are on their way from one to the other are nobody's.
         page.emulate_media(color_scheme="dark", reduced_motion="reduce")

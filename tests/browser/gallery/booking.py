@@ -5,6 +5,9 @@ from __future__ import annotations
 from tests.browser.book_stage import Person, Site, site
 from tests.browser.gallery.eye import Eye, Stage
 
+# In Corsica, where this stage has no centre.
+FAR = "20000"
+
 
 def _comes(made: Site, eye: Eye) -> Person:
     person = made.visitor()
@@ -52,6 +55,23 @@ def a_couple(made: Site, eye: Eye) -> None:
     eye.sees(page, "done")
 
 
+def no_place_near(made: Site, eye: Eye) -> None:
+    """There is no centre near; then the first question once more."""
+    person = _comes(made, eye)
+    page = person.page
+    _starts(person, "self").is_born().is_at("commune")
+    person.lives(FAR).is_at("attente")
+    eye.sees(page, "no-slot")
+    eye.goes(page, made.url, "/rendez-vous/pour-qui")
+    eye.sees(page, "for-whom")
+
+
+def gone(made: Site, eye: Eye) -> None:
+    """A page of a visit that nobody has any more."""
+    page = eye.opens(made.url, "/rendez-vous/creneaux")
+    eye.sees(page, "gone")
+
+
 def too_young(made: Site, eye: Eye) -> None:
     person = _comes(made, eye)
     _starts(person, "other").is_born("1", "1", "2019")
@@ -59,5 +79,5 @@ def too_young(made: Site, eye: Eye) -> None:
     eye.sees(person.page, "not-eligible")
 
 
-WALKS = (a_couple, too_young)
+WALKS = (a_couple, no_place_near, gone, too_young)
 STAGE = Stage("booking", site, WALKS)

@@ -15,6 +15,8 @@ from playwright.sync_api import Page
 TELEPHONE, NARROW, SCREEN = 390, 320, 1280
 # Pixels: a browser's own size of letters, and twice of it (WCAG 1.4.4).
 SINGLE, DOUBLE = 16, 32
+# A paper to be printed, and what hangs on a wall: no telephone shows them.
+WIDE = frozenset({"secretary-print", "board-wall"})
 # Stops of the keyboard in one page; the board of a busy day has some hundred.
 MOST_STOPS = 250
 

@@ -26,9 +26,13 @@ def all_of_it(made: Site, eye: Eye) -> None:
     eye.speaks(person.page, made.url)
 
     def see(one: Person, name: str) -> None:
+        if one is not person:
+            # A browser of its own, which was in no language yet.
+            eye.contexts.append(one.page.context)
+            eye.speaks(one.page, made.url)
         eye.sees(one.page, name)
 
-    all_pages(made, person, booked(made, "+33612345670"), see)
+    all_pages(made, person, booked(made, "+33612345670"), see, eye.path("/mon-rendez-vous"))
 
 
 WALKS = (all_of_it,)

@@ -18,8 +18,9 @@ def begins(database_url: str, _: Browser) -> Iterator[SecretaryStage]:
 
 
 def _cookie(staged: SecretaryStage, role: str = "secretary") -> str:
-    more = {"centre_id": "1"} if role == "secretary" else {}
-    client = staged.house.signs_in(role, app=staged.app, name="Morgan Lefèvre", **more)
+    centre_id = "1" if role == "secretary" else None
+    who = staged.house.employs(role, name="Morgan Lefèvre", centre_id=centre_id)
+    client = staged.house.signs_in(staff=who, app=staged.app)
     kept = client.get_cookie(client.cookie)
     assert kept is not None
     return kept.value
@@ -39,6 +40,10 @@ def a_wrong_date(staged: SecretaryStage, eye: Eye) -> None:
     with page.expect_navigation():
         page.click('form[action="/centre/arrivee"] button[type=submit]')
     eye.sees(page, "wrong-date")
+    page.fill("#born", "12/03/1942")
+    with page.expect_navigation():
+        page.click('form[action="/centre/arrivee"] button[type=submit]')
+    eye.sees(page, "booked")
 
 
 def which_centre(staged: SecretaryStage, eye: Eye) -> None:
