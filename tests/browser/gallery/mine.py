@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser
 
 from tests.browser.book_stage import Person, Site, site
-from tests.browser.gallery.eye import Eye, Stage
+from tests.browser.gallery.eye import COUNTRY, Eye, Stage
 from tests.browser.mine_pictures import all_pages, booked, links
 
 
@@ -30,6 +30,9 @@ def all_of_it(made: Site, eye: Eye) -> None:
             # A browser of its own, which was in no language yet.
             eye.contexts.append(one.page.context)
             eye.speaks(one.page, made.url)
+            if eye.language != COUNTRY:
+                one.page.click("aside form button")
+                one.page.wait_for_selector("ol .number")
         eye.sees(one.page, name)
 
     all_pages(made, person, booked(made, "+33612345670"), see, eye.path("/mon-rendez-vous"))
