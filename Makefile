@@ -132,6 +132,10 @@ test: setup-dev ## every check: lint, types, import rules, all tests (ARGS go to
 test-long: setup-dev ## the tests that take long: load, crashes, whole days
 	@exec $(RUN) -m tests.support.checks --only pytest -m long $(ARGS)
 
+.PHONY: pictures
+pictures: setup-dev ## pictures of every page in every state, on one sheet (ARGS='--dark --only desk'; --help)
+	@exec $(RUN) -m tests.browser.gallery.take $(ARGS)
+
 .PHONY: lint
 lint: setup-dev ## the checks that run no test
 	@exec $(RUN) -m tests.support.checks --but pytest

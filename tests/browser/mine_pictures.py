@@ -40,17 +40,19 @@ def proves(person: Person, day: str = "12") -> None:
     person.page.click("main form button")
 
 
-def all_pages(made: Site, person: Person, link: str, see: See) -> None:
-    """From the first page to the last one; `see` looks at each, by a name."""
+def all_pages(
+    made: Site, person: Person, link: str, see: See, first: str = "/mon-rendez-vous"
+) -> None:
+    """From the page at `first` to the last one; `see` looks at each, by a name."""
     page = person.page
-    person.opens("/mon-rendez-vous")
+    person.opens(first)
     see(person, "ask")
     page.fill("#reference", "45210")
     proves(person)
     see(person, "error")
     page.fill("#reference", "4521000001")
     proves(person)
-    page.wait_for_url("**/envoye")
+    page.wait_for_url("**/envoye*")
     see(person, "sent")
     person.opens(link)
     proves(person, day="13")

@@ -105,7 +105,7 @@ def test_somebody_finds_a_centre_by_keyboard_alone_without_a_script(browser: Bro
     expect(field).to_have_value("99999")
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(
-        "Par exemple : 35000, ou Rennes Nous ne connaissons pas « 99999 ». Vérifiez"
+        "Par exemple : 35000, ou Rennes Erreur : Nous ne connaissons pas « 99999 ». Vérifiez"
         " l’orthographe, ou écrivez le code postal (cinq chiffres)."
     )
     field.fill("75011")

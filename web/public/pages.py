@@ -17,6 +17,7 @@ from prompts.by_text import by_text, spoken_by_text
 from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES
 from services.campaign.campaign import Campaign
+from services.public.accessibility import AUDIT
 from services.public.state import booking_told
 from services.service import Service
 from services.store import Store
@@ -25,6 +26,7 @@ from web.marks import SIGNED, public
 from web.pages import language, setting, speak, speak_by_address, words
 from web.public.words import Sayings
 from web.staff_only import is_fetch
+from web.written import Written
 
 # Of security.txt: RFC 9116 wants less than a year.
 CONTACT_GOOD_FOR: Final = timedelta(days=180)
@@ -84,7 +86,12 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
     @public
     @cacheable()
     def accessibility() -> ResponseReturnValue:
-        return render_template("public/accessibility.html", **_by_text(service))
+        return render_template(
+            "public/accessibility.html",
+            audit=AUDIT,
+            day=Written(words()).day(AUDIT.on),
+            **_by_text(service),
+        )
 
     @pages.get("/robots.txt")
     @public

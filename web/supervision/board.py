@@ -580,7 +580,14 @@ def _watched_page(store: Store, problem: str = "") -> str:
     found = watched.everyone(store)
     with store.database.statement() as connection:
         names = names_of(connection, {one.who for one in found})
-    return render_template("supervision/watched.html", watched=found, names=names, problem=problem)
+    return render_template(
+        "supervision/watched.html",
+        watched=found,
+        names=names,
+        problem=problem,
+        # What was typed is corrected and not typed anew; it is kept nowhere.
+        typed=request.form if problem else {},
+    )
 
 
 def _reason(why: str) -> str:

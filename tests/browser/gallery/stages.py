@@ -1,0 +1,17 @@
+"""Every stage, in the order of the sheet; each one's states are in its own module."""
+
+from __future__ import annotations
+
+from tests.browser.gallery import board, booking, desk, mine, public, secretary, staff, wrong
+
+STAGES = (
+    public.STAGE,
+    booking.STAGE,
+    mine.STAGE,
+    wrong.STAGE,
+    desk.STAGE,
+    board.STAGE,
+    board.EMPTY,
+    secretary.STAGE,
+    staff.STAGE,
+)

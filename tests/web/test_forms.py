@@ -1,0 +1,159 @@
+"""One language of forms: fields are written by forms.html, and are the same on every page."""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+
+from flask import render_template_string
+
+from tests.support.house import House
+from tests.support.keeper import ROOT
+
+TEMPLATES = ROOT / "web" / "templates"
+FORMS = '{% import "forms.html" as forms with context %}'
+TYPED = re.compile(r'<(?:input(?![^>]*type="hidden")|select|textarea)\b[^>]*>')
+# Where fields are still written by hand; all others come from forms.html.
+NOT_MOVED = ("desk/", "online/booking/", "centre_day/", "supervision/page.html")
+# Fields that are no question to anybody: a name beside a key, and a login for a browser to keep.
+OWN = {"accounts/account.html": 1, "accounts/password.html": 1}
+
+Shows = Callable[[str], str]
+
+
+class Elements(HTMLParser):
+    """Every start tag with its attributes, in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def by_id(self, name: str) -> dict[str, str | None]:
+        (one,) = (given for _, given in self.found if given.get("id") == name)
+        return one
+
+
+@pytest.fixture
+def shows(made: House) -> Shows:
+    """What a template makes of these macros, in a page of ours."""
+    app = made.app
+
+    def show(source: str) -> str:
+        with app.test_request_context("/"):
+            return render_template_string(FORMS + source)
+
+    return show
+
+
+def test_no_field_is_written_by_hand_where_the_macros_could():
+    found = {
+        path.relative_to(TEMPLATES).as_posix(): len(TYPED.findall(path.read_text("utf-8")))
+        for path in TEMPLATES.rglob("*.html")
+        if path.name != "forms.html"
+    }
+    by_hand = {
+        name: count for name, count in found.items() if count and not name.startswith(NOT_MOVED)
+    }
+    assert by_hand == OWN
+
+
+def test_what_is_wrong_is_tied_to_its_field(shows: Shows):
+    for call in (
+        'forms.field("x", "Nom", "aide", "faux", "abc")',
+        'forms.birth_day("x", error="faux")',
+        'forms.telephone("x", error="faux")',
+        'forms.reference("x", error="faux")',
+        'forms.place("x", "faux")',
+        'forms.choice("x", "Lequel", [("a", "A")], hint="aide", error="faux")',
+    ):
+        page = shows("{{ " + call + " }}")
+        field = Elements(page).by_id("x")
+        assert field["aria-invalid"] == "true", call
+        assert field["aria-describedby"] == "x-hint x-error", call
+        # Name, help, what is wrong, and then what is typed into.
+        order = [page.index(one) for one in ('for="x"', 'id="x-hint"', 'id="x-error"', 'id="x"')]
+        assert order == sorted(order), call
+        assert "faux" in page
+    fine = shows('{{ forms.field("x", "Nom") }}')
+    assert "aria-" not in fine
+
+
+def test_a_browser_fills_in_what_it_knows(shows: Shows):
+    """WCAG 1.3.5; RGAA 11.13. At the desk it would be the agent's own, and nothing is filled in."""
+    page = shows(
+        "{{ forms.birth_date({}) }}{{ forms.place() }}{{ forms.telephone() }}{{ forms.code() }}"
+        '{{ forms.password("old", "x") }}{{ forms.password("new", "x", kept="new-password") }}'
+    )
+    kept = {
+        given["id"]: given["autocomplete"] for tag, given in Elements(page).found if tag == "input"
+    }
+    assert kept == {
+        "day": "bday-day",
+        "month": "bday-month",
+        "year": "bday-year",
+        "where": "postal-code",
+        "number": "tel",
+        "code": "one-time-code",
+        "old": "current-password",
+        "new": "new-password",
+    }
+    for call in ("forms.telephone(own=false)", "forms.place(own=false)", 'forms.birth_day("born")'):
+        assert 'autocomplete="off"' in shows("{{ " + call + " }}"), call
+
+
+def test_a_group_has_its_legend(shows: Shows):
+    for call in (
+        "forms.birth_date({}, asked=true)",
+        'forms.choices("x", "Pour qui ?", [("a", "A", "")])',
+    ):
+        tags = [tag for tag, _ in Elements(shows("{{ " + call + " }}")).found]
+        assert tags[:2] == ["fieldset", "legend"], call
+
+
+def test_what_may_be_empty_says_so(shows: Shows):
+    assert "(facultatif)" in shows("{{ forms.telephone(optional=true) }}")
+    assert "(facultatif)" not in shows("{{ forms.telephone() }}")
+
+
+def test_what_was_typed_is_escaped_and_a_password_never_comes_back(shows: Shows):
+    page = shows("""{{ forms.field("x", "<b>", "<i>", "<u>", '"><script>') }}""")
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "value=" not in shows('{{ forms.field("x", "y", value="secret", type="password") }}')
+
+
+def test_the_summary_of_what_is_wrong_leads_to_the_field(shows: Shows):
+    page = shows('{{ forms.problems([("born", "Cette date"), ("", "Autre chose")]) }}')
+    assert 'role="alert"' in page
+    assert '<a href="#born">Cette date</a>' in page
+    assert shows("{{ forms.problems([]) }}").strip() == ""
+
+
+SAME = ("inputmode", "type", "autocomplete", "spellcheck")
+
+
+def test_the_same_field_is_the_same_everywhere(made: House):
+    """A number, a reference and a birth date, on pages of different people."""
+    made.opens_centre("1", starts=[])
+    agent, supervisor = made.signs_in("agent"), made.signs_in("supervisor")
+    pages = {
+        "person": Elements(agent.get("/poste/personne").text),
+        "desk": Elements(agent.get("/poste").text),
+        "watched": Elements(supervisor.get("/supervision/noms").text),
+    }
+    kinds = {
+        "born": [("person", "person-born"), ("desk", "search-born"), ("watched", "born")],
+        "number": [("person", "person-number"), ("desk", "search-number")],
+        "reference": [("person", "person-reference"), ("desk", "search-reference")],
+    }
+    for kind, places in kinds.items():
+        looks = {tuple(pages[page].by_id(name).get(one) for one in SAME) for page, name in places}
+        assert len(looks) == 1, kind
