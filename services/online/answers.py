@@ -44,7 +44,7 @@ from flows.understanding.dates import dates
 from flows.understanding.digits import phone
 from flows.world import Town
 from services.campaign.campaign import Campaign
-from services.online import prove_number
+from services.online import prove_number, questions
 from services.online.web_sessions import (
     Done,
     NotProved,
@@ -393,7 +393,12 @@ def _on_to_second(visit: WebSession, world: WebWorld, notice: str = "") -> WebSe
     typed = {name: text for name, text in visit.typed.items() if name in _OF_BOTH}
     # What the first was offered besides went back when they were booked.
     session = moved.session.moved(moved.step, offers=())
-    return replace(visit.at(session, notice=notice), typed=typed)
+    return replace(
+        visit.at(session, notice=notice),
+        typed=typed,
+        counted=questions.answered(visit, world.campaign, world.now()),
+        plan=questions.planned(session),
+    )
 
 
 def _without_offers(session: Session, world: WebWorld) -> Session:

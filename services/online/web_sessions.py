@@ -107,6 +107,9 @@ class WebSession:
     last: str = ""
     # The number (E.164) to which a code was texted that was typed back here; empty for none.
     proved: str = ""
+    # How many questions were asked before those of the second of two, and what these are to be.
+    counted: int = 0
+    plan: tuple[str, ...] = ()
     # How long its page could be seen when this was read.
     seen_for: timedelta = field(default=timedelta.max, compare=False)
 
@@ -469,6 +472,8 @@ def _body(visit: WebSession) -> str:
         values["typed"] = dict(visit.typed)
     if visit.done:
         values["done"] = [asdict(one) for one in visit.done]
+    if visit.plan:
+        values |= {"counted": visit.counted, "plan": visit.plan}
     if visit.notice:
         values |= {"notice": visit.notice, "values": dict(visit.values)}
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
@@ -490,5 +495,7 @@ def _web_session(row: WebSessionRow) -> WebSession:
         page=values.get("page", ""),
         last=values.get("last", ""),
         proved=values.get("proved", ""),
+        counted=values.get("counted", 0),
+        plan=tuple(values.get("plan", ())),
         seen_for=row.read_at - row.seen_at,
     )

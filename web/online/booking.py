@@ -28,7 +28,7 @@ from flows.session import Session
 from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE
 from services.call import resume_call
-from services.online import answers, partner, prove_number, web_sessions
+from services.online import answers, partner, prove_number, questions, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_of
 from services.online.shares import TooManyHere
@@ -40,7 +40,7 @@ from services.service import Service
 from services.store import Store
 from services.telemetry import TOO_QUICK
 from services.work import Work
-from web.cacheable import cacheable
+from web.cacheable import cacheable, true_until
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
 from web.online.booking_view import BookingViews, appointments_of
@@ -169,6 +169,11 @@ class BookingPages:
     def _first(self, asked: AskedCentre, wrong: NotTaken | None = None) -> str:
         """The first question; the same for all visitors who ask for the same centre."""
         stay_in_address(asked.fields)
+        campaign, now = self.service.campaign, self.store.clock.now()
+        for change in (campaign.opens_at, campaign.closes_at):
+            true_until(now, change)
+        # Before and after there is nothing more to ask.
+        is_open = answers.after_whom(campaign, now) == "date_of_birth"
         return render_template(
             "online/booking/start.html",
             wrong=wrong,
@@ -176,6 +181,7 @@ class BookingPages:
             centre=self._centre(asked),
             asked=asked,
             path=_start_for(asked),
+            questions=len(questions.FIRST) if is_open else 0,
         )
 
     def _centre(self, asked: AskedCentre) -> PublicCentre | None:

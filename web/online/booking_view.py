@@ -14,6 +14,8 @@ from prompts.catalogue import written_number
 from prompts.screens import Screen
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
+from services.online import questions
+from services.online.answers import may_show
 from services.online.partner import offer_of
 from services.online.prove_number import BY_TELEPHONE
 from services.online.web_sessions import WebSession
@@ -78,6 +80,20 @@ class BookingViews(HeldOffers):
     @property
     def number_to_ring(self) -> str:
         return written_number(self.service.national_number)
+
+    # ------------------------------------------------------------ the way through
+
+    def count(self, step: str) -> str:
+        """Which question a page is, in words; empty where it asks none."""
+        if step in questions.CHECKS:
+            return self.words["way.count.check"]
+        found = questions.place(self.web_session, step, self.campaign, self.now)
+        return self.words.text("way.count.of", number=found.number, of=found.of) if found else ""
+
+    def before(self, step: str) -> str:
+        """The question before a page, which may be seen again; empty where there is none."""
+        asked = questions.before(self.web_session, step, self.campaign, self.now)
+        return next((one for one in asked if may_show(self.web_session, one)), "")
 
     # ------------------------------------------------------------ offers
 
