@@ -116,6 +116,10 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             for one in held
         )
 
+    def earliest(self, search: Search, near: Sequence[NearbyCentre]) -> datetime:
+        """The first moment at which an appointment may be found there (UTC)."""
+        return max(search.not_before, self.now() + self.campaign.lead, _day_begins(search, near))
+
     def before_holding(self) -> None:
         """What must be true before this call holds something; a call has one set of holds."""
 

@@ -44,7 +44,7 @@ from flows.understanding.dates import dates
 from flows.understanding.digits import phone
 from flows.world import Town
 from services.campaign.campaign import Campaign
-from services.online import prove_number, questions
+from services.online import days, prove_number, questions
 from services.online.web_sessions import (
     Done,
     NotProved,
@@ -99,6 +99,7 @@ def may_show(visit: WebSession, step: str) -> bool:
         "group": bool(session.group_asked),
         "postcode": bool(session.postcode),
         "offers": bool(session.offers),
+        days.NAME: bool(session.offers),
         "reach": chosen and not session.second_person,
         "confirm": chosen and session.number_answered,
     }.get(step, False)
@@ -262,6 +263,19 @@ def take_offer(visit: WebSession, world: WebWorld, place: str) -> WebSession:
     if place not in places:
         raise NotTaken("place", "choose")
     session = visit.session.but(chosen=places.index(place))
+    return _follow(visit, world, choose(session, world))
+
+
+def take_hour(visit: WebSession, world: WebWorld, hour: str) -> WebSession:
+    """`hour` is a centre and a slot of it, as the page of a day's hours has them.
+
+    Where it went meanwhile nothing is changed: what was held before is held still.
+    """
+    if not hour:
+        raise NotTaken("hour", "choose")
+    session = days.take(visit.session, world, hour)
+    if session is None:
+        raise NotTaken("hour", "hour_gone")
     return _follow(visit, world, choose(session, world))
 
 

@@ -119,4 +119,4 @@ def _groups(session: Session, campaign: Campaign, now: datetime) -> int:
 
 def _parted(session: Session) -> bool:
     """Whether the first of two chose what has no place beside it."""
-    return session.is_first_of_two and 0 <= session.chosen and not session.adjacent
+    return session.is_first_of_two and session.chosen >= 0 and not session.adjacent

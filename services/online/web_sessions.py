@@ -14,7 +14,7 @@ import json
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -35,6 +35,7 @@ from services.centres.directory import NOT_KNOWN, NearbyCentre
 from services.online import shares
 from services.service import Service
 from services.slots.allocate import Channel, Holder
+from services.slots.free_days import FreeAtCentre, FreeDay, free_days, free_hours
 from services.slots.give_back import give_back_holds, take_back
 from services.store import Store
 from services.work import Work
@@ -250,6 +251,18 @@ class WebWorld(CallWorld):
             return ()
         until = start + timedelta(seconds=1)
         return self.hold_nearest(replace(search, not_before=start, not_after=until))
+
+    def free_days(self, search: Search) -> list[FreeDay]:
+        """The next days with free places in reach; nothing is taken."""
+        near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
+        work = Work(self.reading(), self.store, self.campaign)
+        return free_days(work, self.holder, near, self.earliest(search, near))
+
+    def free_hours(self, search: Search, day: date) -> list[FreeAtCentre]:
+        """What is free on a day of the centres' calendar; nothing is taken."""
+        near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
+        work = Work(self.reading(), self.store, self.campaign)
+        return free_hours(work, self.holder, near, self.earliest(search, near), day)
 
     def _near(self, search: Search, radius_kilometres: float) -> list[NearbyCentre]:
         if not search.centre_id:

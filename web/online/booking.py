@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from http import HTTPStatus
 from typing import Final
 
@@ -28,7 +29,7 @@ from flows.session import Session
 from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE
 from services.call import resume_call
-from services.online import answers, partner, prove_number, questions, web_sessions
+from services.online import answers, days, partner, prove_number, questions, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_of
 from services.online.shares import TooManyHere
@@ -51,13 +52,14 @@ from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
 from web.written import Written
 
-# The address of each question, by its name on the telephone; the last four are asked here alone.
+# The address of each question, by its name on the telephone; the last five are asked here alone.
 SLUGS: Final = {
     **{one.name: one.page for one in STEPS.values() if one.page and one.part is not Part.MINE},
     "told": "note",
     partner.NAME: "coordonnees",
     partner.WAITS: "demande",
     prove_number.NAME: "code",
+    days.NAME: "jours",
 }
 _STEPS: Final = {slug: step for step, slug in SLUGS.items()}
 START = "/rendez-vous"
@@ -67,6 +69,8 @@ LATE_WORDS: Final = ("autre", "ailleurs")
 _MOST_LETTERS = 120
 # Of a field that is typed as figures or chosen, and of a token.
 _FIELD_LETTERS = 40
+# The day whose hours are shown.
+_DAY = "jour"
 _WITH_PARTNERS = frozenset({"offers", "no_slot"})
 Form = Mapping[str, str]
 
@@ -80,6 +84,7 @@ _ACTS: Final[dict[str, tuple[Callable[..., WebSession], tuple[str, ...]]]] = {
     "postcode": (answers.postcode, ("where",)),
     "town_which": (answers.town_which, ("code",)),
     "offers": (answers.take_offer, ("place",)),
+    days.NAME: (answers.take_hour, ("hour",)),
     "couple_choice": (answers.couple_choice, ("wish",)),
     "no_slot": (answers.no_slot, ("wish", "number", "where")),
     partner.NAME: (partner.ask, ("first_name", "last_name", "number")),
@@ -368,20 +373,52 @@ class BookingPages:
                 "online/my_appointment/elsewhere.html", done=web_session.done, view=view
             )
         late = request.args.get(_LATE, "")
+        if step == days.NAME:
+            return self._days(web_session, wrong=wrong, form=form or {})
         own = "keys" if step in STEPS and STEPS[step].page_of_keys else step
         page = render_template(
             f"online/booking/{own}.html",
-            web_session=web_session,
-            step=step,
-            partners=self._partners(web_session) if step in _WITH_PARTNERS else (),
-            s=web_session.session,
+            **self._frame(web_session, step, wrong),
             view=view,
-            slugs=SLUGS,
-            slug=SLUGS[step],
-            token=self.cookie.token(web_session.id),
-            wrong=wrong,
+            partners=self._partners(web_session) if step in _WITH_PARTNERS else (),
             typed=web_session.typed if form is None else form,
             late=late if late in LATE_WORDS else "",
+        )
+        return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
+
+    def _frame(
+        self, web_session: WebSession, step: str, wrong: NotTaken | None
+    ) -> dict[str, object]:
+        """What the frame of each question is filled in with."""
+        return {
+            "web_session": web_session,
+            "step": step,
+            "s": web_session.session,
+            "slugs": SLUGS,
+            "slug": SLUGS[step],
+            "token": self.cookie.token(web_session.id),
+            "wrong": wrong,
+        }
+
+    def _days(
+        self, web_session: WebSession, *, wrong: NotTaken | None, form: Form
+    ) -> ResponseReturnValue:
+        """The next days with free places, or the hours of the one that is asked for."""
+        view = self._view(web_session)
+        day = _day(form.get(_DAY) or request.args.get(_DAY, ""))
+        if day is None:
+            found, hours = days.days(self.store, self.service, web_session), []
+        else:
+            found, hours = [], days.hours(self.store, self.service, web_session, day)
+        page = render_template(
+            "online/booking/days.html",
+            **self._frame(web_session, days.NAME, wrong),
+            view=view,
+            typed={},
+            late="",
+            day=day,
+            days=found,
+            at_centres=view.hours_at(hours),
         )
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
 
@@ -443,6 +480,14 @@ def _gone() -> ResponseReturnValue:
 def field(name: str) -> str:
     """A field of the form as it was sent, cut to more letters than a person types."""
     return request.form.get(name, "")[:_FIELD_LETTERS]
+
+
+def _day(text: str) -> date | None:
+    """A day as an address or a form has it (ISO 8601); None for what is none."""
+    try:
+        return date.fromisoformat(text) if len(text) == len("2026-12-01") else None
+    except ValueError:
+        return None
 
 
 def number_in(text: str) -> int:

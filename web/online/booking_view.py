@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,6 +21,7 @@ from services.online.partner import offer_of
 from services.online.prove_number import BY_TELEPHONE
 from services.online.web_sessions import WebSession
 from services.service import Service
+from services.slots.free_days import FreeAtCentre, FreeDay
 from web.online.calendar_file import Appointment
 from web.written import Written
 
@@ -122,6 +124,31 @@ class BookingViews(HeldOffers):
     def by_telephone(self) -> bool:
         """Whether what was chosen is to be finished by telephone."""
         return self.web_session.page == BY_TELEPHONE
+
+    def free_on(self, one: FreeDay) -> str:
+        """What a day has, in words: at how many centres, how many places."""
+        centres = self.words.text(
+            "way.days.centre" if one.centres == 1 else "way.days.centres", centres=one.centres
+        )
+        told = "more" if one.at_least else "place" if one.places == 1 else "places"
+        return f"{centres} · " + self.words.text(f"way.days.{told}", places=one.places)
+
+    def hours_at(self, found: Sequence[FreeAtCentre]) -> list[dict[str, object]]:
+        """The hours of a day's centres as the page has them, with what a button sends."""
+        return [
+            {
+                "centre": one.near.centre,
+                "kilometres": one.near.kilometres,
+                "hours": [
+                    (
+                        self.written.hour(slot.start_at, one.near.centre.time_zone),
+                        f"{one.near.centre.id}/{slot.slot_id}",
+                    )
+                    for slot in one.slots
+                ],
+            }
+            for one in found
+        ]
 
     # ------------------------------------------------------------ people
 
