@@ -47,6 +47,7 @@ from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
 from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
 from web.online.cookies import WebSessionCookie
+from web.online.town_map import TownMap, draw, reach, stand_of
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
@@ -349,6 +350,22 @@ class BookingPages:
         with self.store.database.statement() as connection:
             return near(connection, self.store, self.service, web_session.session)
 
+    def _map(self, session: Session) -> TownMap | None:
+        """Where somebody searches from and what is offered there; None where no place is known."""
+        known = self.centres.all()
+        ids = dict.fromkeys(offer.centre_id for offer in session.offers)
+        away = {offer.centre_id: offer.kilometres for offer in session.offers}
+        stands = [stand for one in ids if (stand := stand_of(known.get(one), away[one]))]
+        here = (session.latitude, session.longitude)
+        place = here if any(here) else None
+        seen = reach(place, stands)
+        if seen is None:
+            return None
+        with self.store.database.statement() as connection:
+            directory = self.service.directory
+            towns = directory.towns_around(connection, seen[0], session.territory, seen[1])
+        return draw(place, stands, towns)
+
     def _settled(self, web_session: WebSession) -> WebSession:
         """The web session after what a partner said meanwhile, if it did."""
         with self.store.database.statement() as connection:
@@ -381,6 +398,7 @@ class BookingPages:
             **self._frame(web_session, step, wrong),
             view=view,
             partners=self._partners(web_session) if step in _WITH_PARTNERS else (),
+            map=self._map(web_session.session) if step == "offers" else None,
             typed=web_session.typed if form is None else form,
             late=late if late in LATE_WORDS else "",
         )
