@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
@@ -416,7 +417,21 @@ class BookingPages:
             "slug": SLUGS[step],
             "token": self.cookie.token(web_session.id),
             "wrong": wrong,
+            "access_of": self._access(),
         }
+
+    def _access(self) -> Callable[[str], str]:
+        """What is told of a centre's access with a wheelchair, by its id; read when it is asked."""
+
+        @cache
+        def known() -> Mapping[str, PublicCentre]:
+            return self.centres.all()
+
+        def of(centre_id: str) -> str:
+            one = known().get(centre_id)
+            return one.wheelchair if one else ""
+
+        return of
 
     def _days(
         self, web_session: WebSession, *, wrong: NotTaken | None, form: Form

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
+
+from babel.dates import format_date
 
 from flows.session import Offer, Whom
 from flows.steps.not_eligible import is_far
@@ -124,6 +126,11 @@ class BookingViews(HeldOffers):
     def by_telephone(self) -> bool:
         """Whether what was chosen is to be finished by telephone."""
         return self.web_session.page == BY_TELEPHONE
+
+    def day_name(self, day: date) -> str:
+        """A day that is near, without its year: "mardi 1er décembre"."""
+        pattern = self.words[f"public.say.{'first_near_day' if day.day == 1 else 'near_day'}"]
+        return format_date(day, pattern, locale=self.words.locale)
 
     def free_on(self, one: FreeDay) -> str:
         """What a day has, in words: at how many centres, how many places."""
