@@ -323,7 +323,10 @@ def no_slot(visit: WebSession, world: WebWorld, wish: str, number: str, where: s
         raise NotTaken("number", "choose")
     visit = visit.with_typed(number=number)
     known = _number(world, visit, number)
-    return _follow(visit, world, promise(session, world, Tell.WAITING, known))
+    promised = promise(session, world, Tell.WAITING, known)
+    if world.joined:
+        visit = replace(visit, waits=(*visit.waits, world.joined))
+    return _follow(visit, world, promised)
 
 
 # ------------------------------------------------------------------ the end

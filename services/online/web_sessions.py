@@ -38,6 +38,7 @@ from services.slots.allocate import Channel, Holder
 from services.slots.free_days import FreeAtCentre, FreeDay, free_days, free_hours
 from services.slots.give_back import give_back_holds, take_back
 from services.store import Store
+from services.waiting_list import entries
 from services.work import Work
 
 # A page is read more slowly than a sentence is heard, and asks for nothing meanwhile.
@@ -111,6 +112,8 @@ class WebSession:
     # How many questions were asked before those of the second of two, and what these are to be.
     counted: int = 0
     plan: tuple[str, ...] = ()
+    # The entries of the waiting list that this visit made, and may take back.
+    waits: tuple[str, ...] = ()
     # How long its page could be seen when this was read.
     seen_for: timedelta = field(default=timedelta.max, compare=False)
 
@@ -451,6 +454,17 @@ def end(store: Store, visit_id: str, outcome: str = WebSessionOutcome.ENDED) -> 
     return ended
 
 
+def leave_list(store: Store, service: Service, visit: WebSession) -> None:
+    """Take off the waiting list whom this visit put there (changes).
+
+    An entry that was there before stays: it may be that of somebody whose number was typed here.
+    """
+    with store.database.transaction() as connection:
+        work = Work(connection, store, service.campaign)
+        for entry_id in visit.waits:
+            entries.leave(work, entry_id)
+
+
 # ------------------------------------------------------------------ as it is stored
 
 
@@ -487,6 +501,8 @@ def _body(visit: WebSession) -> str:
         values["done"] = [asdict(one) for one in visit.done]
     if visit.plan:
         values |= {"counted": visit.counted, "plan": visit.plan}
+    if visit.waits:
+        values["waits"] = visit.waits
     if visit.notice:
         values |= {"notice": visit.notice, "values": dict(visit.values)}
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
@@ -510,5 +526,6 @@ def _web_session(row: WebSessionRow) -> WebSession:
         proved=values.get("proved", ""),
         counted=values.get("counted", 0),
         plan=tuple(values.get("plan", ())),
+        waits=tuple(values.get("waits", ())),
         seen_for=row.read_at - row.seen_at,
     )

@@ -65,6 +65,7 @@ SLUGS: Final = {
 }
 _STEPS: Final = {slug: step for step, slug in SLUGS.items()}
 START = "/rendez-vous"
+LEFT = f"{START}/liste-quittee"
 # A page says so when it could not act: what was asked for came too late.
 _LATE = "avis"
 LATE_WORDS: Final = ("autre", "ailleurs")
@@ -230,6 +231,22 @@ class BookingPages:
             now=self.store.clock.now(),
             number=self._view(web_session).number_to_ring,
         )
+
+    @public_form
+    def leave_list(self) -> ResponseReturnValue:
+        """Take back what this visit asked of the waiting list."""
+        web_session = self._web_session()
+        if web_session is None:
+            return _gone()
+        if not self.cookie.is_token(field("token"), web_session.id):
+            return self._leads_to(web_session, "ailleurs")
+        web_sessions.leave_list(self.store, self.service, web_session)
+        return self._forgotten(to(LEFT))
+
+    @public
+    @cacheable()
+    def left_list(self) -> ResponseReturnValue:
+        return render_template("online/booking/left.html")
 
     @public_form
     def leave(self) -> ResponseReturnValue:
@@ -480,6 +497,8 @@ def blueprint(views: BookingPages) -> Blueprint:
         ("POST", "/reprendre", views.go_on),
         ("GET", "/rendez-vous.ics", views.calendar),
         ("POST", "/terminer", views.leave),
+        ("POST", "/quitter-la-liste", views.leave_list),
+        ("GET", "/liste-quittee", views.left_list),
         ("GET", "/telephone", views.back_from_code),
         ("POST", "/telephone", views.code),
         ("GET", "/<string:slug>", views.step),

@@ -157,6 +157,24 @@ class BookingViews(HeldOffers):
             for one in found
         ]
 
+    # ------------------------------------------------------------ the waiting list
+
+    @property
+    def rings_from(self) -> str:
+        """The number that people see when they are rung."""
+        return written_number(self.service.caller_id)
+
+    @property
+    def stops_at(self) -> str:
+        """The number that takes a STOP; empty where no text comes in."""
+        reply = self.service.reply_number
+        return written_number(reply) if reply else ""
+
+    @property
+    def answer_minutes(self) -> int:
+        """How long a place that became free is kept for a person of the list, at the most."""
+        return int(self.campaign.waiting_offer.total_seconds() // 60)
+
     # ------------------------------------------------------------ people
 
     @property
