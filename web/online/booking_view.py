@@ -27,6 +27,7 @@ from services.slots.free_days import FreeAtCentre, FreeDay
 from web.online.calendar_file import Appointment
 from web.written import Written
 
+_MINUTE = 60  # seconds
 _HOUR = 60  # minutes
 
 
@@ -162,18 +163,22 @@ class BookingViews(HeldOffers):
     @property
     def rings_from(self) -> str:
         """The number that people see when they are rung."""
-        return written_number(self.service.caller_id)
+        return _as_one(written_number(self.service.caller_id))
 
     @property
     def stops_at(self) -> str:
         """The number that takes a STOP; empty where no text comes in."""
         reply = self.service.reply_number
-        return written_number(reply) if reply else ""
+        return _as_one(written_number(reply)) if reply else ""
 
     @property
-    def answer_minutes(self) -> int:
-        """How long a place that became free is kept for a person of the list, at the most."""
-        return int(self.campaign.waiting_offer.total_seconds() // 60)
+    def kept_at_most(self) -> str:
+        """How long a place that became free is kept for a person of the list, in a sentence."""
+        minutes = int(self.campaign.waiting_offer.total_seconds() // _MINUTE)
+        hours, rest = divmod(minutes, _HOUR)
+        if hours > 1 and not rest:
+            return self.words.text("way.waiting.hours", hours=hours)
+        return self.words.text("way.waiting.minutes", minutes=minutes)
 
     # ------------------------------------------------------------ people
 
@@ -255,6 +260,11 @@ class BookingViews(HeldOffers):
 
     def _moment(self, moment: datetime | None) -> str:
         return self.written.day_hour(moment, COUNTRY_ZONE.key) if moment else ""
+
+
+def _as_one(number: str) -> str:
+    """A number in a sentence, which no line breaks."""
+    return number.replace(" ", "\u00a0")
 
 
 def appointments_of(web_session: WebSession) -> list[Appointment]:
