@@ -189,7 +189,7 @@ def main_towns_within(
     found = []
     for name, latitude, longitude, towns_json in connection.execute(statement):
         named = (one for one in json.loads(towns_json) if one["name"] == name)
-        town = next(named, {})
+        town: dict[str, Any] = next(named, {})
         found.append(
             TownAt(
                 name,

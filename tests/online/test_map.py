@@ -47,9 +47,9 @@ def test_offers_are_numbered_on_a_map_and_told_in_words(town: House):
     assert "Vous : Paris" in words
     assert "(75011)" in words
     for told in (
-        "Salle Olympe de Gouges, à 2,4 km vers le nord",
-        "Gymnase Jean Jaurès, à 7,1 km vers le nord",
-        "Mairie annexe, à 12 km vers le nord",
+        "Salle Olympe de Gouges · à 2,4 km vers le nord",
+        "Gymnase Jean Jaurès · à 7,1 km vers le nord",
+        "Mairie annexe · à 12 km vers le nord",
     ):
         assert told in words
     # The numbers are those of the offers above it.
@@ -79,7 +79,7 @@ def test_a_centre_without_a_position_is_offered_and_not_drawn(town: House):
     visitor = Visitor(town).comes_to_offers()
     shown = figure(visitor)
     assert "Olympe" not in shown
-    assert "Gymnase Jean Jaurès, à 7,1 km (la position est celle de sa commune)" in shown
+    assert "Gymnase Jean Jaurès · à 7,1 km (la position est celle de sa commune)" in shown
     assert 'class="pin roughly"' in shown
 
 
