@@ -137,6 +137,10 @@ class Settings(BaseSettings):
     twilio_twiml_app_sid: str = ""
     # The number that people call, in international form, or a short one of three to six digits.
     national_number: str = ""
+    # What a call there costs, as pages say beside the number. "auto": by the number (an ordinary
+    # call, a free one, else nothing is said); "ordinary", "free" or "none"; or words of your own,
+    # which every language shows as they are.
+    call_cost: str = Field(default="auto", max_length=120)
     # Where the document of `flask deploy fallback` lies, at another origin: the provider asks there
     # when we do not answer. Empty: our own /voice/fallback.
     voice_fallback_url: str = ""

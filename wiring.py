@@ -265,6 +265,7 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
         simulator_origin=f"http://127.0.0.1:{settings.simulator_port}" if development else "",
         voice_sdk=bool(settings.twilio_api_key_sid and settings.twilio_api_key_secret),
         national_number=settings.national_number,
+        call_cost=settings.call_cost,
     )
     app.secret_key = settings.secret_key
     web.pages.register(app, setting)

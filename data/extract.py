@@ -29,7 +29,7 @@ CENTRES = (
     *("gid", "nom", "adr_num", "adr_voie", "com_cp", "com_insee", "com_nom"),
     *("lat_coor1", "long_coor1", *(f"rdv_{day}" for day in DAYS)),
     *("lieu_tel", "rdv", "date_fermeture", "date_ouverture"),
-    *("rdv_site_web", "rdv_tel", "rdv_modalites"),
+    *("rdv_site_web", "rdv_tel", "rdv_modalites", "lieu_accessibilite"),
 )
 POSTCODES = ("Code_commune_INSEE", "Nom_commune", "Code_postal", "coordonnees_gps")
 

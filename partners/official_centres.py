@@ -43,6 +43,11 @@ REQUIRED: Final = (
 )
 
 _GID = re.compile(r"[0-9A-Za-z_.-]{1,40}")
+# What makes of a yes to wheelchairs none that one can rely on.
+_BUT: Final = frozenset(
+    {"mais", "sauf", "pas", "sous", "partiel", "partielle", "partiellement", "difficile"}
+    | {"complique", "limite", "limitee", "marche", "marches", "etage", "escalier", "escaliers"}
+)
 _YES: Final = {"t", "true", "oui", "o", "1", "vrai"}
 _NO: Final = {"", "f", "false", "non", "n", "0", "faux"}
 # Degrees.
@@ -153,7 +158,22 @@ def _record(row: Row, lines: Mapping[str, int], feed: CentreFeed) -> CentreRecor
         opens_on=opens_on,
         closes_on=closes_on,
         closed=closed,
+        wheelchair=wheelchair(cells.get("lieu_accessibilite", "")),
     )
+
+
+def wheelchair(text: str) -> str:
+    """Access with a wheelchair by what a centre wrote: "yes", "no", or empty for neither plainly.
+
+    The column is of free text (half of it empty, and whole timetables in it). A yes with a "but"
+    is none: whoever comes in a wheelchair must not stand before stairs.
+    """
+    words = re.findall(r"[a-z0-9]+", plain(text))
+    if not words or _BUT.intersection(words):
+        return ""
+    if words[0] in {"oui", "o", "accessible"}:
+        return "yes"
+    return "no" if words in (["non"], ["n"]) else ""
 
 
 def _is_abroad(cells: dict[str, str]) -> bool:

@@ -47,6 +47,8 @@ _PROVIDER = {
 }
 # Pages in the menu, by the key of their name; which users may see them is what their routes say.
 _WAYS = (("page.desk", "/poste"), ("page.board", "/supervision"), ("page.centre", "/centre"))
+# Costs that have words of their own.
+_COSTS = frozenset({"ordinary", "free"})
 _EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -67,6 +69,8 @@ class Setting:
     voice_sdk: bool = False
     # E.164, as the header of every public page has it.
     national_number: str = ""
+    # What a call there costs: "auto", a key below `way.cost`, "none", or words.
+    call_cost: str = "auto"
 
     @property
     def https(self) -> bool:
@@ -221,8 +225,34 @@ def _for_templates() -> dict[str, Any]:
         "to": to,
         "number": written_number(setting().national_number),
         "number_link": f"tel:{setting().national_number}",
+        "number_cost": _cost(spoken),
         "pages": setting(),
     }
+
+
+def _cost(spoken: Screen) -> str:
+    """What a call of our number costs, in words; empty where nothing is to be said."""
+    given = setting()
+    said = given.call_cost.strip()
+    if said == "auto":
+        said = cost_of(given.national_number)
+    if said in {"", "none"}:
+        return ""
+    return spoken[f"way.cost.{said}"] if said in _COSTS else said
+
+
+def cost_of(number: str) -> str:
+    """What calling a French number (E.164) costs: "ordinary", "free", or empty for not known here.
+
+    By the numbering plan of Arcep (decision 2018-0881): 01 to 05, 06, 07 and 09 at the price of an
+    ordinary call, 0800 to 0805 free. What others cost is their owner's to say.
+    """
+    if not number.startswith("+33"):
+        return ""
+    local = number.removeprefix("+33")
+    if local[:1] in {*"1234567", "9"}:
+        return "ordinary"
+    return "free" if local[:3] in {f"80{n}" for n in range(6)} else ""
 
 
 def _in_language(code: str) -> str:

@@ -24,7 +24,7 @@ _OURS = {
     *("id", "booking_mode", "source_mode", "closed_at", "created_at", "updated_at"),
     # Of an operator, see takes.py.
     *("our_mode", "our_hours", "slot_capacity", "slot_minutes"),
-    *("our_name", "our_spoken_name"),
+    *("our_name", "our_spoken_name", "our_wheelchair"),
 }
 # A name that an operator said stays, by the column that has it.
 _NAMES = {"name": centre.c.our_name, "spoken_name": centre.c.our_spoken_name}

@@ -80,6 +80,7 @@ class WalkInCentre:
 
 
 _PORTION = 500  # postcodes
+_MOST_TOWNS = 800
 _POSTCODE = Prepared(select(postcode).where(postcode.c.code == bindparam("the_code")))
 
 
@@ -155,6 +156,49 @@ def find_postcode(connection: Connection, code: str) -> PostcodeArea | None:
         towns=tuple(town["name"] for town in towns_of_code),
         in_several_departements=len({town["departement"] for town in towns_of_code}) > 1,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TownAt:
+    """The main town of a postcode and where it is; 0 inhabitants where not known."""
+
+    name: str
+    latitude: float
+    longitude: float
+    inhabitants: int = 0
+
+
+def main_towns_within(
+    connection: Connection,
+    territory: str,
+    latitudes: tuple[float, float],
+    longitudes: tuple[float, float],
+) -> list[TownAt]:
+    """The main towns of the postcodes of a land between these degrees, some hundreds at most."""
+    c = postcode.c
+    statement = (
+        select(c.main_town, c.latitude, c.longitude, c.towns)
+        .where(
+            c.territory == territory,
+            c.latitude.between(*latitudes),
+            c.longitude.between(*longitudes),
+        )
+        .order_by(c.code)
+        .limit(_MOST_TOWNS)
+    )
+    found = []
+    for name, latitude, longitude, towns_json in connection.execute(statement):
+        named = (one for one in json.loads(towns_json) if one["name"] == name)
+        town: dict[str, Any] = next(named, {})
+        found.append(
+            TownAt(
+                name,
+                town.get("latitude") or latitude,
+                town.get("longitude") or longitude,
+                town.get("inhabitants", 0),
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ centre = Table(
     must("booking_link", Text, default=""),
     must("booking_mode", String(10)),
     must("walk_in", String(4), "without an appointment: only, also, or empty for not", default=""),
+    must("wheelchair", String(3), "access with one: yes, no, or empty: not told", default=""),
+    may("our_wheelchair", String(3), "an operator's word over the source's; null: none"),
     may("source_mode", String(10), "as the source has it; what giving a centre back restores"),
     may("our_mode", String(10), "an operator's word, over the source's; null: none"),
     must("hours", Text, 'JSON {"0": [["09:00","12:00"]]}, 0 = Monday', default="{}"),

@@ -53,6 +53,8 @@ class PublicCentre:
     opens_on: date | None
     closes_on: date | None
     source_name: str = ""
+    # Access with a wheelchair: "yes", "no", or empty where nobody told it.
+    wheelchair: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,13 @@ def public_centres(connection: Connection) -> list[PublicCentre]:
     columns = [c.booking_link.label("link"), c.booking_mode.label("mode")]
     # What an operator said counts before the source.
     columns.append(func.coalesce(c.our_hours, c.hours).label("hours"))
-    of_source = [column for column in columns_of(PublicCentre, centre) if column is not c.hours]
+    columns.append(func.coalesce(c.our_wheelchair, c.wheelchair).label("wheelchair"))
+    said = (c.hours, c.wheelchair)
+    of_source = [
+        column
+        for column in columns_of(PublicCentre, centre)
+        if not any(column is one for one in said)
+    ]
     statement = select(*of_source, *columns).where(
         c.closed_at.is_(None), c.booking_mode != "reserved"
     )

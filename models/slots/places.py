@@ -581,15 +581,32 @@ def _wished(
     def within(opens: str, closes: str) -> ColumnElement[bool]:
         return and_(table.c.start_at >= bindparam(opens), table.c.start_at < bindparam(closes))
 
-    conditions = [is_free(clock, table)]
     if shape.each:
-        conditions.append(within(f"from_{number}", f"until_{number}"))
+        conditions = [within(f"from_{number}", f"until_{number}")]
     else:
         # The outer bounds first, for they are what the index can seek.
-        conditions.append(within("earliest", "latest"))
+        conditions = [within("earliest", "latest")]
         if shape.windows > 1:
             windows = (within(f"from_{one}", f"until_{one}") for one in range(shape.windows))
             conditions.append(or_(*windows))
+    return and_(*conditions, fits(clock, table, shape, zone))
+
+
+def fits(
+    clock: Clock,
+    table: Any,
+    shape: Shape,
+    zone: ColumnElement[str] | None = None,
+    *,
+    holder: ColumnElement[str] | None = None,
+) -> ColumnElement[bool]:
+    """What is wished of a place, whenever it starts; what `holder` holds is as good as free."""
+    free = is_free(clock, table)
+    if holder is not None:
+        own = and_(table.c.booking_id.is_(None), ~table.c.blocked, table.c.held_by == holder)
+        # To the letter what the index says, first, or SQLite would not use it.
+        free = and_(table.c.booking_id.is_(None), or_(free, own))
+    conditions = [free]
     if shape.skips:
         conditions.append(table.c.slot_id.not_in(bindparam("skip_slots", expanding=True)))
     if shape.shared:

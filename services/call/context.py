@@ -29,6 +29,8 @@ class CallContext:
         self.untexted = False
         # Whether the text about what was booked in this turn leaves today.
         self.text_left = True
+        # The entry of the waiting list that this turn made; empty where it was there before.
+        self.joined = ""
         # Whether the holder may hold something already.
         self.holds = bool(session.offers)
         self.holder = Holder(Channel.PHONE, turn.call_id)

@@ -116,6 +116,10 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             for one in held
         )
 
+    def earliest(self, search: Search, near: Sequence[NearbyCentre]) -> datetime:
+        """The first moment at which an appointment may be found there (UTC)."""
+        return max(search.not_before, self.now() + self.campaign.lead, _day_begins(search, near))
+
     def before_holding(self) -> None:
         """What must be true before this call holds something; a call has one set of holds."""
 
@@ -253,6 +257,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         near = self._near(here, radius)
         work = self.work()
         begins = _day_begins(replace(here, first_day=wait.first_day), near)
+        new_id = self.store.chance.identifier()
         entry = entries.join(
             work,
             Waiter(
@@ -269,7 +274,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
                 for_other=wait.for_other,
                 twin=wait.twin,
             ),
+            new_id,
         )
+        self.joined = entry if entry == new_id else ""
         standing = entries.position(work.connection, self.store, entry)
         return standing.ahead if standing else 0
 

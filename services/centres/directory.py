@@ -9,6 +9,7 @@ is asked for once and remembered for some minutes; one that does not exist is no
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -26,6 +27,7 @@ from models.centres.directory import (
     BookableCentre,
     PostcodeArea,
     SelfBookingCentre,
+    TownAt,
     WalkInCentre,
 )
 from models.centres.geography import distance_km, is_one_island
@@ -33,7 +35,7 @@ from models.database import Connection, Database
 from models.slots.slots import HeldAppointment
 from services.centres.towns import town_table
 
-__all__ = ["PostcodeArea"]
+__all__ = ["PostcodeArea", "TownAt"]
 
 log = structlog.get_logger()
 
@@ -44,7 +46,13 @@ POSTCODE_FRESH_SECONDS = 300.0
 # Others' centres change with an import alone, and few callers ever hear of one.
 OTHERS_FRESH_SECONDS = 60.0
 KILOMETRES_PER_DEGREE = 111.0
+# Neighbourhoods of one size are remembered together: steps of kilometres, and a cell in degrees.
+_REACH_STEP = 20
+_CELL = 0.05
 _MOST_POSTCODES = 8192
+# Towns around so many places are remembered, and so many of each.
+_MOST_AROUND = 256
+_TOWNS_AROUND = 60
 
 
 # In place of a distance that is not known, for want of a position there or here.
@@ -138,6 +146,21 @@ def _ordinary(numbers: Sequence[str]) -> str:
     return ""
 
 
+def towns_around(
+    connection: Connection, place: tuple[float, float], territory: str, kilometres: float
+) -> list[TownAt]:
+    """The largest towns within so many kilometres of a place (degrees), the largest first."""
+    north = kilometres / KILOMETRES_PER_DEGREE + _CELL
+    east = north / max(0.2, math.cos(math.radians(place[0])))
+    found = directory.main_towns_within(
+        connection,
+        territory,
+        (place[0] - north, place[0] + north),
+        (place[1] - east, place[1] + east),
+    )
+    return sorted(found, key=lambda one: (-one.inhabitants, one.name))[:_TOWNS_AROUND]
+
+
 class Directory:
     """One for each process. `ticks` is a monotonic clock in seconds."""
 
@@ -159,6 +182,7 @@ class Directory:
         self._postcodes: dict[str, tuple[float, PostcodeArea]] = {}
         self._towns: TownTable | None = None
         self._reading_towns = threading.Lock()
+        self._around: dict[tuple[str, float, float, int], tuple[float, list[TownAt]]] = {}
         self._others: tuple[float, list[SelfBookingCentre]] | None = None
         self._walk_ins: tuple[float, list[WalkInCentre]] | None = None
 
@@ -285,6 +309,25 @@ class Directory:
             self._postcodes.pop(code, None)
         elif len(self._postcodes) < _MOST_POSTCODES or code in self._postcodes:
             self._postcodes[code] = (now, found)
+        return found
+
+    def towns_around(
+        self, connection: Connection, place: tuple[float, float], territory: str, kilometres: float
+    ) -> list[TownAt]:
+        """The largest towns within so many kilometres of a place (degrees), the largest first.
+
+        One statement for each neighbourhood, whose answer is remembered.
+        """
+        now = self._ticks()
+        reach = max(1, math.ceil(kilometres / _REACH_STEP)) * _REACH_STEP
+        key = (territory, round(place[0], 1), round(place[1], 1), reach)
+        known = self._around.get(key)
+        if known and now - known[0] < POSTCODE_FRESH_SECONDS:
+            return known[1]
+        found = towns_around(connection, place, territory, reach)
+        if len(self._around) >= _MOST_AROUND:
+            self._around.clear()
+        self._around[key] = (now, found)
         return found
 
     def towns(self, connection: Connection) -> TownTable:

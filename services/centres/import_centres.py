@@ -86,6 +86,8 @@ class CentreRecord:
     closes_on: date | None
     closed: bool = False
     walk_in: str = ""
+    # Access with a wheelchair: "yes", "no", or empty where the source does not tell it plainly.
+    wheelchair: str = ""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from flows.understanding.dates import dates
 from flows.understanding.digits import phone
 from flows.world import Town
 from services.campaign.campaign import Campaign
-from services.online import prove_number
+from services.online import days, prove_number, questions
 from services.online.web_sessions import (
     Done,
     NotProved,
@@ -99,6 +99,7 @@ def may_show(visit: WebSession, step: str) -> bool:
         "group": bool(session.group_asked),
         "postcode": bool(session.postcode),
         "offers": bool(session.offers),
+        days.NAME: bool(session.offers),
         "reach": chosen and not session.second_person,
         "confirm": chosen and session.number_answered,
     }.get(step, False)
@@ -265,6 +266,19 @@ def take_offer(visit: WebSession, world: WebWorld, place: str) -> WebSession:
     return _follow(visit, world, choose(session, world))
 
 
+def take_hour(visit: WebSession, world: WebWorld, hour: str) -> WebSession:
+    """`hour` is a centre and a slot of it, as the page of a day's hours has them.
+
+    Where it went meanwhile nothing is changed: what was held before is held still.
+    """
+    if not hour:
+        raise NotTaken("hour", "choose")
+    session = days.take(visit.session, world, hour)
+    if session is None:
+        raise NotTaken("hour", "hour_gone")
+    return _follow(visit, world, choose(session, world))
+
+
 def other_offers(visit: WebSession, world: WebWorld, wish: str, where: str = "") -> WebSession:
     """Other days, a part of the day, farther away; or another town or a centre by its name."""
     session = visit.session
@@ -309,7 +323,10 @@ def no_slot(visit: WebSession, world: WebWorld, wish: str, number: str, where: s
         raise NotTaken("number", "choose")
     visit = visit.with_typed(number=number)
     known = _number(world, visit, number)
-    return _follow(visit, world, promise(session, world, Tell.WAITING, known))
+    promised = promise(session, world, Tell.WAITING, known)
+    if world.joined:
+        visit = replace(visit, waits=(*visit.waits, world.joined))
+    return _follow(visit, world, promised)
 
 
 # ------------------------------------------------------------------ the end
@@ -393,7 +410,12 @@ def _on_to_second(visit: WebSession, world: WebWorld, notice: str = "") -> WebSe
     typed = {name: text for name, text in visit.typed.items() if name in _OF_BOTH}
     # What the first was offered besides went back when they were booked.
     session = moved.session.moved(moved.step, offers=())
-    return replace(visit.at(session, notice=notice), typed=typed)
+    return replace(
+        visit.at(session, notice=notice),
+        typed=typed,
+        counted=questions.answered(visit, world.campaign, world.now()),
+        plan=questions.planned(session),
+    )
 
 
 def _without_offers(session: Session, world: WebWorld) -> Session:

@@ -14,7 +14,7 @@ import json
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -35,8 +35,10 @@ from services.centres.directory import NOT_KNOWN, NearbyCentre
 from services.online import shares
 from services.service import Service
 from services.slots.allocate import Channel, Holder
+from services.slots.free_days import FreeAtCentre, FreeDay, free_days, free_hours
 from services.slots.give_back import give_back_holds, take_back
 from services.store import Store
+from services.waiting_list import entries
 from services.work import Work
 
 # A page is read more slowly than a sentence is heard, and asks for nothing meanwhile.
@@ -107,6 +109,11 @@ class WebSession:
     last: str = ""
     # The number (E.164) to which a code was texted that was typed back here; empty for none.
     proved: str = ""
+    # How many questions were asked before those of the second of two, and what these are to be.
+    counted: int = 0
+    plan: tuple[str, ...] = ()
+    # The entries of the waiting list that this visit made, and may take back.
+    waits: tuple[str, ...] = ()
     # How long its page could be seen when this was read.
     seen_for: timedelta = field(default=timedelta.max, compare=False)
 
@@ -247,6 +254,18 @@ class WebWorld(CallWorld):
             return ()
         until = start + timedelta(seconds=1)
         return self.hold_nearest(replace(search, not_before=start, not_after=until))
+
+    def free_days(self, search: Search) -> list[FreeDay]:
+        """The next days with free places in reach; nothing is taken."""
+        near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
+        work = Work(self.reading(), self.store, self.campaign)
+        return free_days(work, self.holder, near, self.earliest(search, near))
+
+    def free_hours(self, search: Search, day: date) -> list[FreeAtCentre]:
+        """What is free on a day of the centres' calendar; nothing is taken."""
+        near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
+        work = Work(self.reading(), self.store, self.campaign)
+        return free_hours(work, self.holder, near, self.earliest(search, near), day)
 
     def _near(self, search: Search, radius_kilometres: float) -> list[NearbyCentre]:
         if not search.centre_id:
@@ -435,6 +454,17 @@ def end(store: Store, visit_id: str, outcome: str = WebSessionOutcome.ENDED) -> 
     return ended
 
 
+def leave_list(store: Store, service: Service, visit: WebSession) -> None:
+    """Take off the waiting list whom this visit put there (changes).
+
+    An entry that was there before stays: it may be that of somebody whose number was typed here.
+    """
+    with store.database.transaction() as connection:
+        work = Work(connection, store, service.campaign)
+        for entry_id in visit.waits:
+            entries.leave(work, entry_id)
+
+
 # ------------------------------------------------------------------ as it is stored
 
 
@@ -469,6 +499,10 @@ def _body(visit: WebSession) -> str:
         values["typed"] = dict(visit.typed)
     if visit.done:
         values["done"] = [asdict(one) for one in visit.done]
+    if visit.plan:
+        values |= {"counted": visit.counted, "plan": visit.plan}
+    if visit.waits:
+        values["waits"] = visit.waits
     if visit.notice:
         values |= {"notice": visit.notice, "values": dict(visit.values)}
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
@@ -490,5 +524,8 @@ def _web_session(row: WebSessionRow) -> WebSession:
         page=values.get("page", ""),
         last=values.get("last", ""),
         proved=values.get("proved", ""),
+        counted=values.get("counted", 0),
+        plan=tuple(values.get("plan", ())),
+        waits=tuple(values.get("waits", ())),
         seen_for=row.read_at - row.seen_at,
     )

@@ -24,7 +24,7 @@ from models.centres.geography import distance_km
 from models.public import centres
 from models.public.centres import PublicCentre
 from models.supervision.snapshots import Snapshot
-from services.centres.directory import NOT_KNOWN, ROUGHLY_KILOMETRES
+from services.centres.directory import NOT_KNOWN, ROUGHLY_KILOMETRES, TownAt, towns_around
 from services.public.state import Latest
 from services.public.write_state import FREE
 from services.store import Store
@@ -38,6 +38,8 @@ FRESH_SECONDS: Final = 60.0
 KEPT_SECONDS: Final = 120.0
 PATIENCE_SECONDS: Final = 1.0
 MOST_SHOWN: Final = 20
+# Centres whose surroundings a worker remembers.
+MOST_AROUND: Final = 256
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class PublicCentres:
         self._latest = Latest(store, FREE, ticks=ticks)
         self._known: tuple[float, dict[str, PublicCentre]] | None = None
         self._reading = threading.Lock()
+        self._around: dict[tuple[str, float], Sequence[TownAt]] = {}
+        self._reading_around = threading.Lock()
         self._next: tuple[str, dict[str, FirstFreeTime]] = ("", {})
 
     def all(self) -> Mapping[str, PublicCentre]:
@@ -135,6 +139,34 @@ class PublicCentres:
         if self._next[0] != snapshot.tag:
             self._next = (snapshot.tag, _read_next(snapshot))
         return self._next[1]
+
+    def towns_around(self, one: PublicCentre, kilometres: float) -> Sequence[TownAt]:
+        """The towns around a centre, for a map; none where the store does not tell them at once.
+
+        Read once for each neighbourhood: a page never waits longer for it than for a moment.
+        """
+        if one.latitude is None or one.longitude is None:
+            return ()
+        key = (one.id, kilometres)
+        if key not in self._around and self._reading_around.acquire(blocking=False):
+            place, territory = (one.latitude, one.longitude), one.territory
+
+            def read() -> None:
+                try:
+                    self._around[key] = self._store.database.read_late(
+                        lambda connection: towns_around(connection, place, territory, kilometres)
+                    )
+                except Exception as error:  # noqa: BLE001 (the map goes without them)
+                    log.warning("towns not read", error=type(error).__name__)
+                finally:
+                    self._reading_around.release()
+
+            if len(self._around) >= MOST_AROUND:
+                self._around.clear()
+            reader = threading.Thread(target=read, daemon=True)
+            reader.start()
+            reader.join(self._patience)
+        return self._around.get(key, ())
 
     def _read(self) -> dict[str, PublicCentre]:
         found = {one.id: one for one in self._store.database.read_late(centres.public_centres)}

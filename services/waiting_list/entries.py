@@ -74,8 +74,10 @@ class WaitingListPosition:
     offered_until: datetime | None = None
 
 
-def join(work: Work, who: Waiter) -> str:
+def join(work: Work, who: Waiter, entry_id: str = "") -> str:
     """Put somebody on the list, in the caller's transaction; gives the id of their entry.
+
+    A new entry has `entry_id`, where one is given.
 
     One live entry for each person: a second wish gives the first entry and changes nothing of it.
     Twins share a birth date and a line: who is asked for as somebody else than whoever put
@@ -94,7 +96,8 @@ def join(work: Work, who: Waiter) -> str:
         who = replace(who, kilometres=min(who.kilometres or 0, radius))
     else:
         who = replace(who, latitude=None, longitude=None, territory=None, kilometres=None)
-    entry_id, store, campaign = work.store.chance.identifier(), work.store, work.campaign
+    store, campaign = work.store, work.campaign
+    entry_id = entry_id or store.chance.identifier()
     return waiting.add(
         work.connection, store.clock, store.vault, entry_id, campaign.name, campaign.doses, who
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,8 +109,13 @@ class Person:
 
 
 @contextmanager
-def site(database_url: str, browser: Browser) -> Iterator[Site]:
-    """A house whose pages say that they are at the loopback address that they are at."""
+def site(
+    database_url: str, browser: Browser, around: Callable[[Any], Any] = lambda app: app
+) -> Iterator[Site]:
+    """A house whose pages say that they are at the loopback address that they are at.
+
+    `around` is put around the application, as a proxy stands in front of it.
+    """
     house = House(database_url, clock=RunningClock(NOON), campaign=CAMPAIGN)
     house.knows_postcodes()
     starts = mornings(34)
@@ -122,7 +127,7 @@ def site(database_url: str, browser: Browser) -> Iterator[Site]:
         house.opens_centre(gid, name=name, kilometres=away, starts=starts, capacity=6)
     server = make_server("127.0.0.1", 0, _app(house, 0), threaded=True, request_handler=Quiet)
     url = f"http://127.0.0.1:{server.server_port}"
-    server.app = _app(house, server.server_port)
+    server.app = around(_app(house, server.server_port))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     made = Site(house, url, browser)

@@ -44,6 +44,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "centres import": None,
     "centres list": (),
     "centres names": ("1",),
+    "centres wheelchair": ("1",),
     "centres take": ("1", "--dry-run"),
     "data erase": (),
     "db grant": None,

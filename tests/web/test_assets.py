@@ -295,3 +295,20 @@ def test_all_that_pages_name_is_shared():
     shared = web.operations.assets.files(ROOT / "var" / "static", names)
     ours = {path.name for path in (ROOT / "web" / "static").iterdir() if path.is_file()}
     assert ours <= set(shared) <= ours | names
+
+
+def test_styles_are_sent_without_comments_and_what_is_quoted_stays_as_it_is(made: House):
+    sheet = """
+        /* a { } */ .x  >  a:hover , .y :focus {
+          content: "a  ;  b /* no */";
+          width: calc(1px + 2px);
+        }
+    """
+    lean = web.operations.assets.lean(sheet)
+    assert lean == '.x > a:hover,.y :focus{content: "a  ;  b /* no */";width: calc(1px + 2px);}'
+    sent = made.app.test_client().get("/assets/public.css").get_data(as_text=True)
+    assert "/*" not in sent
+    assert "--ground: #fff;" in sent
+    whole = (web.operations.assets.OURS / "public.css").read_text("utf-8")
+    assert sent.count("{") == whole.count("{")
+    assert len(sent) < 0.9 * len(whole)

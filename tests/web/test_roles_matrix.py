@@ -55,6 +55,8 @@ VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
     ("POST", "/rendez-vous/reprendre"): PUBLIC,
     ("GET", "/rendez-vous/rendez-vous.ics"): PUBLIC,
     ("POST", "/rendez-vous/terminer"): PUBLIC,
+    ("POST", "/rendez-vous/quitter-la-liste"): PUBLIC,
+    ("GET", "/rendez-vous/liste-quittee"): PUBLIC,
     ("GET", "/rendez-vous/<string:slug>"): PUBLIC,
     ("POST", "/rendez-vous/<string:slug>"): PUBLIC,
     ("GET", "/connexion"): PUBLIC,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
@@ -28,7 +30,7 @@ from flows.session import Session
 from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE
 from services.call import resume_call
-from services.online import answers, partner, prove_number, web_sessions
+from services.online import answers, days, partner, prove_number, questions, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_of
 from services.online.shares import TooManyHere
@@ -40,33 +42,38 @@ from services.service import Service
 from services.store import Store
 from services.telemetry import TOO_QUICK
 from services.work import Work
-from web.cacheable import cacheable
+from web.cacheable import cacheable, true_until
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
 from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
 from web.online.cookies import WebSessionCookie
+from web.online.town_map import TownMap, draw, reach, stand_of
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
 from web.written import Written
 
-# The address of each question, by its name on the telephone; the last four are asked here alone.
+# The address of each question, by its name on the telephone; the last five are asked here alone.
 SLUGS: Final = {
     **{one.name: one.page for one in STEPS.values() if one.page and one.part is not Part.MINE},
     "told": "note",
     partner.NAME: "coordonnees",
     partner.WAITS: "demande",
     prove_number.NAME: "code",
+    days.NAME: "jours",
 }
 _STEPS: Final = {slug: step for step, slug in SLUGS.items()}
 START = "/rendez-vous"
+LEFT = f"{START}/liste-quittee"
 # A page says so when it could not act: what was asked for came too late.
 _LATE = "avis"
 LATE_WORDS: Final = ("autre", "ailleurs")
 _MOST_LETTERS = 120
 # Of a field that is typed as figures or chosen, and of a token.
 _FIELD_LETTERS = 40
+# The day whose hours are shown.
+_DAY = "jour"
 _WITH_PARTNERS = frozenset({"offers", "no_slot"})
 Form = Mapping[str, str]
 
@@ -80,6 +87,7 @@ _ACTS: Final[dict[str, tuple[Callable[..., WebSession], tuple[str, ...]]]] = {
     "postcode": (answers.postcode, ("where",)),
     "town_which": (answers.town_which, ("code",)),
     "offers": (answers.take_offer, ("place",)),
+    days.NAME: (answers.take_hour, ("hour",)),
     "couple_choice": (answers.couple_choice, ("wish",)),
     "no_slot": (answers.no_slot, ("wish", "number", "where")),
     partner.NAME: (partner.ask, ("first_name", "last_name", "number")),
@@ -169,6 +177,11 @@ class BookingPages:
     def _first(self, asked: AskedCentre, wrong: NotTaken | None = None) -> str:
         """The first question; the same for all visitors who ask for the same centre."""
         stay_in_address(asked.fields)
+        campaign, now = self.service.campaign, self.store.clock.now()
+        for change in (campaign.opens_at, campaign.closes_at):
+            true_until(now, change)
+        # Before and after there is nothing more to ask.
+        is_open = answers.after_whom(campaign, now) == "date_of_birth"
         return render_template(
             "online/booking/start.html",
             wrong=wrong,
@@ -176,6 +189,7 @@ class BookingPages:
             centre=self._centre(asked),
             asked=asked,
             path=_start_for(asked),
+            questions=len(questions.FIRST) if is_open else 0,
         )
 
     def _centre(self, asked: AskedCentre) -> PublicCentre | None:
@@ -217,6 +231,22 @@ class BookingPages:
             now=self.store.clock.now(),
             number=self._view(web_session).number_to_ring,
         )
+
+    @public_form
+    def leave_list(self) -> ResponseReturnValue:
+        """Take back what this visit asked of the waiting list."""
+        web_session = self._web_session()
+        if web_session is None:
+            return _gone()
+        if not self.cookie.is_token(field("token"), web_session.id):
+            return self._leads_to(web_session, "ailleurs")
+        web_sessions.leave_list(self.store, self.service, web_session)
+        return self._forgotten(to(LEFT))
+
+    @public
+    @cacheable()
+    def left_list(self) -> ResponseReturnValue:
+        return render_template("online/booking/left.html")
 
     @public_form
     def leave(self) -> ResponseReturnValue:
@@ -338,6 +368,22 @@ class BookingPages:
         with self.store.database.statement() as connection:
             return near(connection, self.store, self.service, web_session.session)
 
+    def _map(self, session: Session) -> TownMap | None:
+        """Where somebody searches from and what is offered there; None where no place is known."""
+        known = self.centres.all()
+        ids = dict.fromkeys(offer.centre_id for offer in session.offers)
+        away = {offer.centre_id: offer.kilometres for offer in session.offers}
+        stands = [stand for one in ids if (stand := stand_of(known.get(one), away[one]))]
+        here = (session.latitude, session.longitude)
+        place = here if any(here) else None
+        seen = reach(place, stands)
+        if seen is None:
+            return None
+        with self.store.database.statement() as connection:
+            directory = self.service.directory
+            towns = directory.towns_around(connection, seen[0], session.territory, seen[1])
+        return draw(place, stands, towns)
+
     def _settled(self, web_session: WebSession) -> WebSession:
         """The web session after what a partner said meanwhile, if it did."""
         with self.store.database.statement() as connection:
@@ -362,20 +408,67 @@ class BookingPages:
                 "online/my_appointment/elsewhere.html", done=web_session.done, view=view
             )
         late = request.args.get(_LATE, "")
+        if step == days.NAME:
+            return self._days(web_session, wrong=wrong, form=form or {})
         own = "keys" if step in STEPS and STEPS[step].page_of_keys else step
         page = render_template(
             f"online/booking/{own}.html",
-            web_session=web_session,
-            step=step,
-            partners=self._partners(web_session) if step in _WITH_PARTNERS else (),
-            s=web_session.session,
+            **self._frame(web_session, step, wrong),
             view=view,
-            slugs=SLUGS,
-            slug=SLUGS[step],
-            token=self.cookie.token(web_session.id),
-            wrong=wrong,
+            partners=self._partners(web_session) if step in _WITH_PARTNERS else (),
+            map=self._map(web_session.session) if step == "offers" else None,
             typed=web_session.typed if form is None else form,
             late=late if late in LATE_WORDS else "",
+        )
+        return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
+
+    def _frame(
+        self, web_session: WebSession, step: str, wrong: NotTaken | None
+    ) -> dict[str, object]:
+        """What the frame of each question is filled in with."""
+        return {
+            "web_session": web_session,
+            "step": step,
+            "s": web_session.session,
+            "slugs": SLUGS,
+            "slug": SLUGS[step],
+            "token": self.cookie.token(web_session.id),
+            "wrong": wrong,
+            "access_of": self._access(),
+        }
+
+    def _access(self) -> Callable[[str], str]:
+        """What is told of a centre's access with a wheelchair, by its id; read when it is asked."""
+
+        @cache
+        def known() -> Mapping[str, PublicCentre]:
+            return self.centres.all()
+
+        def of(centre_id: str) -> str:
+            one = known().get(centre_id)
+            return one.wheelchair if one else ""
+
+        return of
+
+    def _days(
+        self, web_session: WebSession, *, wrong: NotTaken | None, form: Form
+    ) -> ResponseReturnValue:
+        """The next days with free places, or the hours of the one that is asked for."""
+        view = self._view(web_session)
+        day = _day(form.get(_DAY) or request.args.get(_DAY, ""))
+        if day is None:
+            found, hours = days.days(self.store, self.service, web_session), []
+        else:
+            found, hours = [], days.hours(self.store, self.service, web_session, day)
+        page = render_template(
+            "online/booking/days.html",
+            **self._frame(web_session, days.NAME, wrong),
+            view=view,
+            typed={},
+            late="",
+            day=day,
+            days=found,
+            at_centres=view.hours_at(hours),
         )
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
 
@@ -404,6 +497,8 @@ def blueprint(views: BookingPages) -> Blueprint:
         ("POST", "/reprendre", views.go_on),
         ("GET", "/rendez-vous.ics", views.calendar),
         ("POST", "/terminer", views.leave),
+        ("POST", "/quitter-la-liste", views.leave_list),
+        ("GET", "/liste-quittee", views.left_list),
         ("GET", "/telephone", views.back_from_code),
         ("POST", "/telephone", views.code),
         ("GET", "/<string:slug>", views.step),
@@ -437,6 +532,14 @@ def _gone() -> ResponseReturnValue:
 def field(name: str) -> str:
     """A field of the form as it was sent, cut to more letters than a person types."""
     return request.form.get(name, "")[:_FIELD_LETTERS]
+
+
+def _day(text: str) -> date | None:
+    """A day as an address or a form has it (ISO 8601); None for what is none."""
+    try:
+        return date.fromisoformat(text) if len(text) == len("2026-12-01") else None
+    except ValueError:
+        return None
 
 
 def number_in(text: str) -> int:

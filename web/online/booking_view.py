@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
+
+from babel.dates import format_date
 
 from flows.session import Offer, Whom
 from flows.steps.not_eligible import is_far
@@ -14,13 +17,17 @@ from prompts.catalogue import written_number
 from prompts.screens import Screen
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
+from services.online import questions
+from services.online.answers import may_show
 from services.online.partner import offer_of
 from services.online.prove_number import BY_TELEPHONE
 from services.online.web_sessions import WebSession
 from services.service import Service
+from services.slots.free_days import FreeAtCentre, FreeDay
 from web.online.calendar_file import Appointment
 from web.written import Written
 
+_MINUTE = 60  # seconds
 _HOUR = 60  # minutes
 
 
@@ -79,6 +86,20 @@ class BookingViews(HeldOffers):
     def number_to_ring(self) -> str:
         return written_number(self.service.national_number)
 
+    # ------------------------------------------------------------ the way through
+
+    def count(self, step: str) -> str:
+        """Which question a page is, in words; empty where it asks none."""
+        if step in questions.CHECKS:
+            return self.words["way.count.check"]
+        found = questions.place(self.web_session, step, self.campaign, self.now)
+        return self.words.text("way.count.of", number=found.number, of=found.of) if found else ""
+
+    def before(self, step: str) -> str:
+        """The question before a page, which may be seen again; empty where there is none."""
+        asked = questions.before(self.web_session, step, self.campaign, self.now)
+        return next((one for one in asked if may_show(self.web_session, one)), "")
+
     # ------------------------------------------------------------ offers
 
     def age(self, minutes: int) -> str:
@@ -106,6 +127,58 @@ class BookingViews(HeldOffers):
     def by_telephone(self) -> bool:
         """Whether what was chosen is to be finished by telephone."""
         return self.web_session.page == BY_TELEPHONE
+
+    def day_name(self, day: date) -> str:
+        """A day that is near, without its year: "mardi 1er décembre"."""
+        pattern = self.words[f"public.say.{'first_near_day' if day.day == 1 else 'near_day'}"]
+        return format_date(day, pattern, locale=self.words.locale)
+
+    def free_on(self, one: FreeDay) -> str:
+        """What a day has, in words: at how many centres, how many places."""
+        centres = self.words.text(
+            "way.days.centre" if one.centres == 1 else "way.days.centres", centres=one.centres
+        )
+        told = "more" if one.at_least else "place" if one.places == 1 else "places"
+        return f"{centres} · " + self.words.text(f"way.days.{told}", places=one.places)
+
+    def hours_at(self, found: Sequence[FreeAtCentre]) -> list[dict[str, object]]:
+        """The hours of a day's centres as the page has them, with what a button sends."""
+        return [
+            {
+                "centre": one.near.centre,
+                "kilometres": one.near.kilometres,
+                "hours": [
+                    (
+                        self.written.hour(slot.start_at, one.near.centre.time_zone),
+                        f"{one.near.centre.id}/{slot.slot_id}",
+                    )
+                    for slot in one.slots
+                ],
+            }
+            for one in found
+        ]
+
+    # ------------------------------------------------------------ the waiting list
+
+    @property
+    def rings_from(self) -> str:
+        """The number that people see when they are rung."""
+        return _as_one(written_number(self.service.caller_id))
+
+    @property
+    def stops_at(self) -> str:
+        """The number that takes a STOP; empty where no text comes in."""
+        reply = self.service.reply_number
+        return _as_one(written_number(reply)) if reply else ""
+
+    @property
+    def kept_at_most(self) -> str:
+        """How long a place that became free is kept for a person of the list, in a sentence."""
+        minutes = int(self.campaign.waiting_offer.total_seconds() // _MINUTE)
+        hours, rest = divmod(minutes, _HOUR)
+        if hours > 1 and not rest:
+            return self.words.text("way.waiting.hours", hours=hours)
+        return self.words.text("way.waiting.minutes", minutes=minutes)
 
     # ------------------------------------------------------------ people
 
@@ -187,6 +260,11 @@ class BookingViews(HeldOffers):
 
     def _moment(self, moment: datetime | None) -> str:
         return self.written.day_hour(moment, COUNTRY_ZONE.key) if moment else ""
+
+
+def _as_one(number: str) -> str:
+    """A number in a sentence, which no line breaks."""
+    return number.replace(" ", "\u00a0")
 
 
 def appointments_of(web_session: WebSession) -> list[Appointment]:

@@ -28,6 +28,7 @@ from services.store import Store
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.asked_centre import AskedCentre
+from web.online.town_map import TownMap, draw, reach, stand_of
 from web.pages import language, plain, speak_by_address, words
 from web.public.pages import say
 
@@ -101,8 +102,17 @@ class _CentrePages:
             opens_on=one.opens_on if one.opens_on and one.opens_on > today else None,
             closes_on=one.closes_on,
             others=departement_name(one.departement),
+            map=self._map(one),
             say=say(),
             now=now,
+        )
+
+    def _map(self, one: PublicCentre) -> TownMap | None:
+        """Where a centre is among the towns around it."""
+        stand = stand_of(one)
+        seen = reach(None, [stand]) if stand else None
+        return (
+            draw(None, [stand], self.known.towns_around(one, seen[1])) if stand and seen else None
         )
 
     def _front(self, *, where: str = "", problem: str = "") -> str:

@@ -1,0 +1,46 @@
+"""Access to centres with a wheelchair: what the source says, and an operator's word over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from models.centres.tables import centre
+from models.clock import Clock
+from models.rows import columns_of, from_row
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the source says ("yes", "no", empty for nothing), and an operator (None: nothing)."""
+
+    id: str
+    name: str
+    wheelchair: str
+    our_wheelchair: str | None
+
+    @property
+    def told(self) -> str:
+        """What counts."""
+        return self.wheelchair if self.our_wheelchair is None else self.our_wheelchair
+
+
+def state(connection: Connection, centre_id: str) -> Access | None:
+    """A centre, locked, so that of two commands the second sees what the first said."""
+    statement = (
+        select(*columns_of(Access, centre))
+        .where(centre.c.id == centre_id)
+        .with_for_update(key_share=True)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else from_row(Access, row)
+
+
+def write(connection: Connection, clock: Clock, centre_id: str, word: str | None) -> None:
+    """Say so from now on; None takes an operator's word back."""
+    connection.execute(
+        update(centre)
+        .where(centre.c.id == centre_id)
+        .values(our_wheelchair=word, updated_at=clock.at())
+    )
