@@ -54,9 +54,9 @@ from web.written import Written
 _FARTHEST: Final = timedelta(days=366)
 _LONGEST_ID: Final = 40
 _KNOWN_SECONDS: Final = 60.0
-# On a sheet of A4: in one column where there is room for large rows, else in two.
-_ROWS_OF_ONE_COLUMN: Final = 36
-_ROWS_OF_A_COLUMN: Final = 62
+# A column of a sheet of A4 has so many large rows, or so many small ones; a sheet has two columns.
+_LARGE_ROWS: Final = 36
+_SMALL_ROWS: Final = 62
 # What a look for somebody came to that is good news.
 _IS_WELL: Final = frozenset(
     {FindWord.ONE, FindWord.SEVERAL, FindWord.PRESENT, FindWord.ALREADY, FindWord.ALREADY_DONE}
@@ -521,15 +521,16 @@ class Sheet:
     number: int
     columns: list[list[Comes]]
 
+    @property
+    def is_large(self) -> bool:
+        return all(len(one) <= _LARGE_ROWS for one in self.columns)
+
 
 def sheets_of(people: Sequence[Comes]) -> list[Sheet]:
     """Who is due on sheets of A4: a usual day of 120 people is one sheet, in two columns."""
-    if len(people) <= _ROWS_OF_ONE_COLUMN:
-        return [Sheet(1, [list(people)])]
-    columns = [
-        list(people[first : first + _ROWS_OF_A_COLUMN])
-        for first in range(0, len(people), _ROWS_OF_A_COLUMN)
-    ]
+    most = _LARGE_ROWS if len(people) <= 2 * _LARGE_ROWS else _SMALL_ROWS
+    # A day without anybody is a sheet, too.
+    columns = [list(people[first : first + most]) for first in range(0, len(people) or 1, most)]
     return [
         Sheet(number, columns[first : first + 2])
         for number, first in enumerate(range(0, len(columns), 2), start=1)

@@ -438,7 +438,8 @@
           picture.srcObject = stream;
           picture.hidden = false;
           camera.textContent = camera.dataset.stop;
-          await picture.play();
+          // Not waited for: until there is a picture, nothing is read in it.
+          picture.play().catch(() => {});
           await watch(detector);
         } catch {
           close();
