@@ -5,7 +5,9 @@
   const EVERY = 8000;
   // A mark that is on its way so long says so; one that had no answer so long is sent again later.
   const SLOW = 1000;
-  const LONGEST = 8000;
+  const LONGEST = 6000;
+  // So many looks that were answered the good news stays.
+  const STAYS = 3;
   let stop = () => {};
 
   function start() {
@@ -73,14 +75,22 @@
       const hour = silentSince.toLocaleTimeString(document.documentElement.lang, {
         hour: "2-digit", minute: "2-digit",
       });
-      silent.firstElementChild.textContent = word.replace("%", hour);
+      const text = word.replace("%", hour);
+      // Said once, and not at each try.
+      if (silent.firstElementChild.textContent !== text) silent.firstElementChild.textContent = text;
       silent.querySelector(".paper").hidden = word !== silent.dataset.since;
       silent.hidden = false;
       silent.dataset.state = "silent";
     }
 
+    let answered = 0;
     function speaks() {
+      if (!silentSince && silent.dataset.state === "back") {
+        answered += 1;
+        silent.hidden = answered >= STAYS;
+      }
       if (!silentSince || unsent.size || codes.length) return;
+      answered = 0;
       silentSince = null;
       silent.dataset.state = "back";
       silent.firstElementChild.textContent = silent.dataset.back;
@@ -207,7 +217,7 @@
 
     function tell(text, well = true) {
       told.hidden = !text;
-      told.className = well ? "told" : "problem";
+      told.className = well === null ? "note" : well ? "told" : "problem";
       told.textContent = text;
     }
 
@@ -240,7 +250,7 @@
       if (!foundKeys) {
         years.hidden = true;
         tell(!digits || code ? "" : found.length === 0 ? told.dataset.none
-          : found.length === 1 ? told.dataset.one : `${found.length} ${told.dataset.many}`);
+          : found.length === 1 ? told.dataset.one : `${found.length} ${told.dataset.many}`, null);
       }
       return found;
     }
