@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def found(staged: SecretaryStage, page: Page, folder: Path, width: int) -> None:
-    """Somebody found by their birth date, a code that was read, one that is of no use, and paper."""
+    """Somebody found by their birth date, a code that was read and one of no use, and paper."""
     expected = [one for one in read_day(staged.at).people if not one.state]
     page.goto(f"{staged.url}/centre")
     year, month, day = expected[0].born.split("-")

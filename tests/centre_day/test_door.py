@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from models.booking.tables import booking
 from models.centre_day.attendance import Comes
-from tests.centre_day.door import FAR, MORNING, NEXT_DAY, books, opens_two_centres
+from tests.centre_day.at_the_door import FAR, MORNING, NEXT_DAY, books, opens_two_centres
 from tests.online.visitors import Visitor
 from tests.support.house import House, StaffClient, house
 from tests.support.rows import clock_of
@@ -50,7 +50,7 @@ def code_of(link: str) -> str:
     """What a picture of a link has drawn: the path of its dark modules."""
     svg = segno.make_qr(link, error="m").svg_inline(border=4, dark="#000", omitsize=True)
     (path,) = re.findall(r'd="([^"]+)"', svg)
-    return path
+    return str(path)
 
 
 def test_a_row_is_an_hour_a_birth_date_and_the_end_of_a_number(made: House):

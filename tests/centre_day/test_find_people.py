@@ -19,7 +19,7 @@ from services.centre_day.find_people import FindWord, code_in
 from services.centre_day.secretary import AtCentre, AttendanceState
 from services.short_links import LinkKind
 from services.slots.allocate import Channel
-from tests.centre_day.door import (
+from tests.centre_day.at_the_door import (
     FAR,
     LATER,
     MORNING,
