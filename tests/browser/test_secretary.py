@@ -6,7 +6,7 @@ import base64
 import re
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import zxingcpp
@@ -275,7 +275,8 @@ def test_a_service_that_does_not_answer_loses_nothing(browser: Browser, staged: 
     """Its answers are held back by the browser, whose clock the test moves."""
     expected = [one for one in read_day(staged.at).people if not one.state]
     page = staged.opens(browser)
-    page.clock.install()
+    # Nor does a browser whose clock is wrong tell a wrong hour.
+    page.clock.install(time=datetime(1999, 12, 31, 3, 7, tzinfo=UTC))
     page.reload()
     page.route("**/centre/**", leaves_unanswered)
     row = page.locator(f'[data-key="{expected[0].key}"]')
@@ -286,6 +287,7 @@ def test_a_service_that_does_not_answer_loses_nothing(browser: Browser, staged: 
     page.clock.run_for(7_500)
     silent = page.locator("#silent")
     expect(silent).to_contain_text("Le service ne répond pas depuis")
+    expect(silent).to_contain_text("depuis 18:30")
     expect(silent).to_contain_text("cochez sur la liste imprimée")
     expect(row.get_by_text("pas encore enregistré")).to_be_visible()
     # Another mark, a date and a code: what was meant is on the page, and goes nowhere.
@@ -333,6 +335,9 @@ def test_a_page_left_open_over_night_says_so(browser: Browser, staged: Secretary
     staged.signs_in_again(page)
     page.evaluate(LOOKS)
     expect(page.locator("#stale")).to_contain_text("cette page est celle d’hier")
+    # What was noted meanwhile is sent by the new session, and it is of yesterday still.
+    expect(row.get_by_text("pas encore enregistré")).to_be_hidden()
+    assert states(staged)[-4] == "present"
     page.locator("#stale").get_by_role("link").click()
     expect(page.locator(".where")).to_contain_text("vendredi 27 novembre 2026 · aujourd’hui")
     page.context.close()

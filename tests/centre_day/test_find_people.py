@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -131,6 +133,22 @@ def test_a_code_notes_its_person_as_present_once_and_for_all(made: House):
     clock_of(made).advance(timedelta(minutes=2))
     assert changed(at, key, AttendanceState.ABSENT, "").done  # type: ignore[union-attr]
     assert finds(at, link).word is FindWord.PRESENT
+
+
+def test_two_secretaries_who_read_the_same_code_note_one_arrival(made: House):
+    _, link = books(made, 78, "12031942")
+    clock_of(made).moment = MORNING
+    told: list[str] = []
+    doors = [at_centre(made) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda at=at: told.append(finds(at, link).word)) for at in doors
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["already", "present"]
+    assert [one.act.what for one in read_acts(made.store)].count("attendance") == 1
 
 
 def test_a_code_of_no_use_here_says_why(made: House):

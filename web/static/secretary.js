@@ -37,6 +37,11 @@
     const unsent = new Map();
     let silentSince = null;
     let searching = false;
+    // What is looked for now, and what was typed meanwhile.
+    let lookedFor = "";
+    let next = "";
+    // The session is another one by now, and the page's token is of the old one.
+    let tokenIsOld = false;
     // A person who types on does not wait for an answer: the second Enter is kept until then.
     let confirmed = false;
     // Who a look in the store found; null: what is typed decides.
@@ -49,7 +54,7 @@
     const rowOf = (key) => rows.find((row) => row.dataset.key === key);
 
     // By the service's clock: that of a browser may be wrong.
-    let heard = { at: Date.now(), after: performance.now() };
+    let heard = { at: Number(page.dataset.now), after: performance.now() };
     const now = () => new Date(heard.at + performance.now() - heard.after);
 
     async function ask(address, options = {}, accept = "application/json") {
@@ -73,7 +78,7 @@
     function quiet(word = silent.dataset.since) {
       silentSince ||= now();
       const hour = silentSince.toLocaleTimeString(document.documentElement.lang, {
-        hour: "2-digit", minute: "2-digit",
+        hour: "2-digit", minute: "2-digit", timeZone: page.dataset.zone,
       });
       const text = word.replace("%", hour);
       // Said once, and not at each try.
@@ -169,7 +174,7 @@
       const slow = setTimeout(() => (row.dataset.unsaved = "slow"), SLOW);
       try {
         const found = JSON.parse((await ask(made.address, { method: "POST", body: made.body })).text);
-        if (found.error) throw Object.assign(new Error(found.error), { out: true });
+        if (found.error) throw refused(found.error);
         unsent.delete(row);
         delete row.dataset.unsaved;
         show(row, found.state);
@@ -187,6 +192,23 @@
         if (row.dataset.unsaved === "slow") delete row.dataset.unsaved;
         waiting.delete(row);
       }
+    }
+
+    function refused(error) {
+      tokenIsOld = error === "form_too_old";
+      return Object.assign(new Error(error), { out: true });
+    }
+
+    // Whoever signed in anew, in another tab, goes on here with what they noted.
+    async function renewToken() {
+      const { answer, text } = await ask(page.dataset.page, {}, "text/html");
+      if (!answer.ok) return;
+      const made = new DOMParser().parseFromString(text, "text/html");
+      const token = made.querySelector('meta[name="csrf-token"]').content;
+      document.querySelector('meta[name="csrf-token"]').content = token;
+      for (const field of document.querySelectorAll('[name="csrf_token"]')) field.value = token;
+      for (const { body } of unsent.values()) body.set("csrf_token", token);
+      tokenIsOld = false;
     }
 
     async function sendAgain() {
@@ -293,6 +315,7 @@
     async function readCodes() {
       if (searching) return;
       searching = true;
+      lookedFor = "";
       try {
         while (codes.length) {
           checkedIn(await sought(codes[0]));
@@ -304,7 +327,19 @@
         tell(told.dataset.code, false);
       } finally {
         searching = false;
+        goOnSeeking();
       }
+    }
+
+    // A code that was read meanwhile comes first, then what was typed.
+    function goOnSeeking() {
+      if (codes.length && !silentSince) {
+        readCodes();
+        return;
+      }
+      const then = next;
+      next = "";
+      if (then) seek(then);
     }
 
     async function sought(text) {
@@ -313,7 +348,7 @@
       const slow = setTimeout(() => tell(told.dataset.searching), SLOW);
       try {
         const found = JSON.parse((await ask(search.action, { method: "POST", body })).text);
-        if (found.error) throw Object.assign(new Error(found.error), { out: true });
+        if (found.error) throw refused(found.error);
         return found;
       } finally {
         clearTimeout(slow);
@@ -341,12 +376,17 @@
         await readCodes();
         return;
       }
-      if (searching) confirmed = true;
-      if (searching) return;
+      if (searching) {
+        if (text === lookedFor) confirmed = true;
+        else next = text;
+        return;
+      }
       searching = true;
+      lookedFor = text;
       confirmed = false;
       try {
         const found = await sought(text);
+        if (next) return;
         foundKeys = found.keys.length ? found.keys : null;
         const people = foundKeys ? filter() : [];
         tell(found.word, found.well);
@@ -367,7 +407,7 @@
         goTo(people.length < rows.length ? people : []);
       } finally {
         searching = false;
-        if (codes.length && !silentSince) readCodes();
+        goOnSeeking();
       }
     }
 
@@ -510,6 +550,11 @@
         }
         await sendAgain();
         await readCodes();
+        if (tokenIsOld) {
+          await renewToken();
+          await sendAgain();
+          await readCodes();
+        }
         speaks();
       } catch {
         if (!signal.aborted) quiet();
