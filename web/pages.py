@@ -57,7 +57,7 @@ _EVERYWHERE = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_NOT_USED = ("camera", "geolocation", "payment", "usb", "display-capture")
+_NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,11 @@ def with_voice() -> None:
         also_allow("connect-src", given.simulator_origin)
 
 
+def with_camera() -> None:
+    """For a page that reads the codes which people show. A browser still asks its user."""
+    g.camera = True
+
+
 def also_allow(directive: str, *sources: str) -> None:
     """Let this one answer load from, or connect to, other places ("connect-src", …)."""
     more: dict[str, list[str]] = g.setdefault("policy", {})
@@ -131,10 +136,8 @@ def _add_headers(response: Response) -> Response:
     headers["Content-Security-Policy"] = "; ".join(
         " ".join((name, sources, *more.get(name, ()))) for name, sources in _POLICY.items()
     )
-    microphone = "(self)" if g.get("microphone") else "()"
-    headers["Permissions-Policy"] = ", ".join(
-        [f"microphone={microphone}", *(f"{name}=()" for name in _NOT_USED)]
-    )
+    asked = [f"{name}={'(self)' if g.get(name) else '()'}" for name in ("microphone", "camera")]
+    headers["Permissions-Policy"] = ", ".join([*asked, *(f"{name}=()" for name in _NOT_USED)])
     if setting().https:
         headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}; includeSubDomains"
     if request.args.get("lang") in LANGUAGES and not g.get("language"):

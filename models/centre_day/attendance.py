@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     and_,
     case,
     delete,
@@ -41,8 +43,10 @@ from models.waiting_list.waiting import holder_of
 class Comes:
     """An appointment of the day; `start_at` is UTC, `born` an ISO date, "" once erased.
 
-    `ends` are the last four digits of the reference. `state` is "present", "absent" or "" as long
-    as no secretary noted it; `given` says that the place of an absent person was given away.
+    `ends` are the last four digits of the reference, `number_ends` the last two of the telephone
+    number ("" where there is none). `state` is "present", "done", "absent" or "" as long as no
+    secretary noted it (`noted_at`, UTC); `given` says that the place of an absent person was given
+    away.
     """
 
     booking_id: str
@@ -54,6 +58,8 @@ class Comes:
     channel: str
     state: str
     given: bool = False
+    number_ends: str = ""
+    noted_at: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -62,6 +68,18 @@ class Comes:
     @property
     def shown(self) -> str:
         return GIVEN if self.given and self.state == "absent" else self.state
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Whom to find on a day.
+
+    People of one of these birth dates (ISO), and people whose telephone number or reference ends in
+    these digits ("": nobody is found by them).
+    """
+
+    births: frozenset[str] = frozenset()
+    ends: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +105,9 @@ class RungCandidate:
 # Not a mark, but shown: an absent person whose place another person has by now.
 GIVEN = "given"
 
+# Digits of a French number as it is dialled.
+_DIALLED = 10
+
 _LIVE: ColumnElement[bool] = appointment.c.state == "confirmed"
 
 
@@ -110,15 +131,45 @@ def _of_day(centre_id: str, window: Window) -> ColumnElement[bool]:
 
 def day(connection: Connection, vault: Vault, centre_id: str, window: Window) -> list[Comes]:
     """All people who have an appointment at a centre in a window of time, by the hour."""
+    return [_comes(vault, row) for row in _rows(connection, centre_id, window)]
+
+
+def find(
+    connection: Connection, vault: Vault, centre_id: str, window: Window, wanted: Wanted
+) -> list[Comes]:
+    """Those of the people of a day who are wanted, by the hour.
+
+    A number's end has no look-up index: its few digits would tell which bookings of the country
+    share one. Only the rows of this centre's day are opened, and what they hold stays in here.
+    """
+    return [
+        _comes(vault, row)
+        for row in _rows(connection, centre_id, window)
+        if _is_wanted(vault, row, wanted)
+    ]
+
+
+def _is_wanted(vault: Vault, row: Row[Any], wanted: Wanted) -> bool:
+    if wanted.births and opened(vault, row, "dob") in wanted.births:
+        return True
+    if not wanted.ends:
+        return False
+    if (opened(vault, row, "reference") or "").endswith(wanted.ends):
+        return True
+    # A whole number is typed as it is dialled, and kept with the country in front.
+    whole = len(wanted.ends) == _DIALLED and wanted.ends.startswith("0")
+    return (opened(vault, row, "phone") or "").endswith(wanted.ends[1:] if whole else wanted.ends)
+
+
+def _rows(connection: Connection, centre_id: str, window: Window) -> Sequence[Row[Any]]:
     statement = (
         select(
             *(
                 booking.c[name]
-                for name in ("id", "reference_enc", "dob_enc", "name_enc", "channel")
+                for name in ("id", "reference_enc", "dob_enc", "name_enc", "phone_enc", "channel")
             ),
             *(appointment.c[name] for name in ("dose", "start_at")),
-            attendance.c.state,
-            attendance.c.given_place,
+            *(attendance.c[name] for name in ("state", "given_place", "at")),
         )
         .select_from(appointment)
         .join(booking, booking.c.id == appointment.c.booking_id)
@@ -126,21 +177,23 @@ def day(connection: Connection, vault: Vault, centre_id: str, window: Window) ->
         .where(_of_day(centre_id, window))
         .order_by(appointment.c.start_at, booking.c.created_at, booking.c.id, appointment.c.dose)
     )
+    return connection.execute(statement).all()
 
-    return [
-        Comes(
-            booking_id=row.id,
-            dose=row.dose,
-            start_at=row.start_at,
-            born=opened(vault, row, "dob") or "",
-            name=opened(vault, row, "name") or "",
-            ends=(opened(vault, row, "reference") or "")[-4:],
-            channel=row.channel,
-            state=row.state or "",
-            given=row.given_place is not None,
-        )
-        for row in connection.execute(statement)
-    ]
+
+def _comes(vault: Vault, row: Row[Any]) -> Comes:
+    return Comes(
+        booking_id=row.id,
+        dose=row.dose,
+        start_at=row.start_at,
+        born=opened(vault, row, "dob") or "",
+        name=opened(vault, row, "name") or "",
+        ends=(opened(vault, row, "reference") or "")[-4:],
+        channel=row.channel,
+        state=row.state or "",
+        given=row.given_place is not None,
+        number_ends=(opened(vault, row, "phone") or "")[-2:],
+        noted_at=row.at if row.state else None,
+    )
 
 
 def marks(connection: Connection, centre_id: str, window: Window) -> dict[str, str]:

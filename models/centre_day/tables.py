@@ -29,7 +29,7 @@ attendance = Table(
     key("booking_id", String(32), refers="booking.id"),
     key("dose", SmallInteger),
     must("start_at", Instant, "of the appointment that is meant"),
-    must("state", String(8), "present, absent; empty: taken back"),
+    must("state", String(8), "present, done, absent; empty: taken back"),
     must("who", String(60)),
     must("at", Instant),
     may("given_place", RowId, "made for somebody else, who has what an absent left"),

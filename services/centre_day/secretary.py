@@ -50,8 +50,8 @@ from services.store import Store
 from services.waiting_list import entries
 from services.work import Work
 
-# What pages know of centres as they are stored.
-__all__ = ["CentreState", "centre_state", "our_centres"]
+# What pages know of centres and of who comes as they are stored.
+__all__ = ["CentreState", "Comes", "centre_state", "our_centres"]
 
 READ_LIST = "read_list"
 PRINTED = "print_list"
@@ -75,6 +75,8 @@ class AttendanceState(StrEnum):
 
     OPEN = ""
     PRESENT = "present"
+    # The appointment is over; what was done at it is nobody's business here.
+    DONE = "done"
     ABSENT = "absent"
 
 
@@ -110,10 +112,14 @@ class AtCentre:
 
 @dataclass(frozen=True)
 class DayCounts:
-    """What a secretary looks at all day. `left` are places of absent people that nobody has."""
+    """What a secretary looks at all day. `left` are places of absent people that nobody has.
+
+    `present` are there now, `done` were there.
+    """
 
     booked: int = 0
     present: int = 0
+    done: int = 0
     absent: int = 0
     free_ahead: int = 0
     free_past: int = 0
@@ -121,7 +127,7 @@ class DayCounts:
 
     @property
     def expected(self) -> int:
-        return self.booked - self.present - self.absent
+        return self.booked - self.present - self.done - self.absent
 
     @property
     def to_give(self) -> int:
@@ -209,6 +215,7 @@ def counts(states: Sequence[str], hours: Sequence[SlotCount], now: datetime) -> 
     return DayCounts(
         booked=len(states),
         present=said[AttendanceState.PRESENT],
+        done=said[AttendanceState.DONE],
         absent=said[AttendanceState.ABSENT] + said[attendance.GIVEN],
         free_ahead=sum(hour.free for hour in hours if hour.start_at >= now),
         free_past=sum(hour.free for hour in hours if hour.start_at < now),

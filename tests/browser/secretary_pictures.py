@@ -1,21 +1,39 @@
-"""Takes pictures of a centre's page: `python -m tests.browser.secretary_pictures [FOLDER]`."""
+"""Takes pictures of a centre's page: `python -m tests.browser.secretary_pictures [FOLDER]`.
+
+With `locked` behind the folder: what a secretary sees 1, 8 and 60 seconds after the store was
+locked for 50, by a clock on the wall.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+import threading
+import time
 
+from contextlib import closing
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+from services.centre_day.secretary import read_day
 from tests.browser.album import album, found_chromium
-from tests.browser.secretary_stage import secretary_stage
+from tests.browser.secretary_stage import SecretaryStage, secretary_stage
 
 PEOPLE = 24
+LOCKED_FOR = 50
+LOOKED_AT = (1, 8, 60)
 
 
 def main() -> None:
     with (
-        album(sys.argv[1:]) as (folder, url),
+        album(sys.argv[1:2]) as (folder, url),
         secretary_stage(url, people=PEOPLE) as staged,
         found_chromium() as browser,
     ):
+        if "locked" in sys.argv[2:]:
+            locked(staged, browser, folder, url)
+            return
         for width in (390, 1280):
             page = staged.opens(browser, width)
             page.get_by_role("button", name="Appeler la personne suivante").click()
@@ -26,7 +44,75 @@ def main() -> None:
                 page.locator("#doses").scroll_into_view_if_needed()
                 page.evaluate("document.getElementById('doses').scrollIntoView()")
                 page.screenshot(path=folder / "centre-doses-390.png")
+            if sys.argv[1:]:
+                # The documentation shows the day alone.
+                found(staged, page, folder, width)
             page.context.close()
+
+
+def found(staged: SecretaryStage, page: Page, folder: Path, width: int) -> None:
+    """Somebody found by their birth date, a code that was read and one of no use, and paper."""
+    expected = [one for one in read_day(staged.at).people if not one.state]
+    page.goto(f"{staged.url}/centre")
+    year, month, day = expected[0].born.split("-")
+    page.fill("#find", f"{day}{month}{year}")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".come:focus")
+    page.screenshot(path=folder / f"centre-found-{width}.png")
+    link = staged.link_of(expected[-1].booking_id)
+    page.fill("#find", link)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".undo-last")
+    page.screenshot(path=folder / f"centre-scanned-{width}.png")
+    page.click(".undo-last")
+    page.fill("#find", f"{link[:-2]}00")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#find-told.problem")
+    page.screenshot(path=folder / f"centre-no-code-{width}.png")
+    page.goto(f"{staged.url}/centre?jour=2026-11-25")
+    page.screenshot(path=folder / f"centre-yesterday-{width}.png")
+    page.goto(f"{staged.url}/centre/imprimer")
+    page.screenshot(path=folder / f"centre-paper-{width}.png", full_page=True)
+    page.goto(link.replace("https://allo.example", staged.url))
+    page.screenshot(path=folder / f"mine-code-{width}.png", full_page=True)
+
+
+def locked(staged: SecretaryStage, browser: Browser, folder: Path, url: str) -> None:
+    """The file of the store is locked by somebody else, as by a back-up that hangs."""
+    pages = [(width, staged.opens(browser, width)) for width in (390, 1280)]
+    expected = [one for one in read_day(staged.at).people if not one.state]
+    begun = threading.Event()
+
+    def hold() -> None:
+        with closing(
+            sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        ) as store:
+            store.execute("BEGIN EXCLUSIVE")
+            begun.set()
+            time.sleep(LOCKED_FOR)
+            store.execute("ROLLBACK")
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    begun.wait()
+    start = time.monotonic()
+    for (_, page), one in zip(pages, expected, strict=False):
+        row = page.locator(f'[data-key="{one.key}"]')
+        row.get_by_role("button", name="Présent").click()
+        # And begin to type the next one's date of birth, the day and the month.
+        page.fill("#find", "".join(reversed(one.born.split("-")[1:])))
+    for seconds in LOOKED_AT:
+        for _, page in pages:
+            # A browser's own time goes on while it is waited for.
+            page.wait_for_timeout(max(0.0, start + seconds - time.monotonic()) * 1000)
+        for width, page in pages:
+            page.screenshot(path=folder / f"centre-locked-{seconds}s-{width}.png")
+    holder.join()
+    told = [page.locator("#silent").inner_text() for _, page in pages]
+    states = [one.state for one in read_day(staged.at).people][-len(expected) :]
+    print(f"after {LOOKED_AT[-1]} s: {told}; stored: {states}")  # noqa: T201
+    for _, page in pages:
+        page.context.close()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Flask
 from playwright.sync_api import Browser, Page
+from sqlalchemy import select, update
 
+from models.booking import changes
+from models.booking.tables import booking
 from models.centres.centres import centre_state
 from models.waiting_list.waiting import Waiter
 from services.accounts.staff import make_demonstration
@@ -39,6 +42,13 @@ class SecretaryStage:
     url: str
     at: AtCentre
 
+    def link_of(self, booking_id: str) -> str:
+        """The link that a text about a booking would have."""
+        with self.house.database.statement() as connection:
+            found = changes.load(connection, self.house.store.vault, booking_id)
+        assert found is not None
+        return self.house.store.link_of(found.reference, [one.start_at for one in found.live])
+
     def opens(
         self, browser: Browser, width: int = 1280, path: str = "/centre", *, script: bool = True
     ) -> Page:
@@ -57,10 +67,17 @@ class SecretaryStage:
         page.goto(f"{self.url}{path}")
         return page
 
+    def signs_in_again(self, page: Page) -> None:
+        """In another tab of the same browser."""
+        client = self.house.signs_in("secretary", app=self.app, centre_id="1")
+        kept = client.get_cookie(client.cookie)
+        assert kept is not None
+        page.context.add_cookies([{"name": "allo", "value": kept.value, "url": self.url}])
+
 
 @contextmanager
 def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[SecretaryStage]:
-    with house(database_url) as made:
+    with house(database_url, links=True) as made:
         starts = [FIRST + timedelta(minutes=30 * number) for number in range(5)]
         starts += [EVENING - timedelta(minutes=45), EVENING + timedelta(minutes=15)]
         made.opens_centre("1", name="Salle Olympe de Gouges", starts=starts, capacity=4)
@@ -106,4 +123,9 @@ def _filled(made: House, service: Service, people: int) -> AtCentre:
                 kilometres=CAMPAIGN.radius_kilometres,
             )
             join(Work(connection, store, made.campaign), waiter)
+        # People who rang from a telephone of their own.
+        for number, booking_id in enumerate(connection.execute(select(booking.c.id)).scalars()):
+            sealed = store.vault.seal_text(a_mobile(7800 + number), f"booking.phone:{booking_id}")
+            written = update(booking).where(booking.c.id == booking_id)
+            connection.execute(written.values(phone_enc=sealed))
     return AtCentre(store, service, made.employs("secretary", centre_id="1"), day)

@@ -121,6 +121,7 @@ VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
     ("GET", "/centre"): CENTRE,
     ("GET", "/centre/etat"): CENTRE,
     ("GET", "/centre/imprimer"): CENTRE,
+    ("POST", "/centre/chercher"): CENTRE,
     ("POST", "/centre/presence"): CENTRE,
     ("POST", "/centre/arrivee"): CENTRE,
     ("POST", "/centre/suivant"): CENTRE,

@@ -13,7 +13,7 @@ import hashlib
 import json
 import time
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from datetime import time as clock_time
@@ -28,10 +28,12 @@ from services.accounts.staff import names_of
 from services.booking.confirm_booking import Booked
 from services.booking.find_booking import read_booking
 from services.centre_day import secretary, secretary_hours
+from services.centre_day.find_people import LONGEST, FindWord, FoundPeople, find_people
 from services.centre_day.secretary import (
     AtCentre,
     AttendanceState,
     CentreState,
+    Comes,
     RingAnswer,
     WalkIn,
 )
@@ -44,7 +46,7 @@ from services.store import Store
 from web.desk.desk_page import new_nonce
 from web.desk.forms import birth
 from web.marks import roles
-from web.pages import words
+from web.pages import language, with_camera, words
 from web.staff_only import UNPROVED, current, is_fetch, is_proved, to_proof
 from web.written import Written
 
@@ -52,6 +54,29 @@ from web.written import Written
 _FARTHEST: Final = timedelta(days=366)
 _LONGEST_ID: Final = 40
 _KNOWN_SECONDS: Final = 60.0
+# A column of a sheet of A4 has so many large rows, or so many small ones; a sheet has two columns.
+_LARGE_ROWS: Final = 36
+_SMALL_ROWS: Final = 62
+# What a look for somebody came to that is good news.
+_IS_WELL: Final = frozenset(
+    {FindWord.ONE, FindWord.SEVERAL, FindWord.PRESENT, FindWord.ALREADY, FindWord.ALREADY_DONE}
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a look for somebody came to, as a page says it.
+
+    `sought` is what was typed, to be kept where nobody was found.
+    """
+
+    found: FoundPeople
+    text: str
+    sought: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        return self.found.word in _IS_WELL
 
 
 @dataclass(frozen=True)
@@ -74,6 +99,7 @@ def blueprint(store: Store, service: Service) -> Blueprint:
         ("GET", "", views.page),
         ("GET", "/etat", views.etat),
         ("GET", "/imprimer", views.printed),
+        ("POST", "/chercher", views.find),
         ("POST", "/presence", views.mark),
         ("POST", "/arrivee", views.book),
         ("POST", "/suivant", views.ring),
@@ -106,7 +132,10 @@ class _Views:
             found = secretary.our_centres(connection)
         return render_template("centre_day/choice.html", centres=found)
 
-    def _day_page(self, at: AtCentre, typed: WalkInForm | None = None) -> str:
+    def _day_page(
+        self, at: AtCentre, typed: WalkInForm | None = None, told: Told | None = None
+    ) -> str:
+        with_camera()
         whole = secretary.read_day(at)
         now = self._store.clock.now()
         counts = secretary.counts([one.shown for one in whole.people], whole.hours, now)
@@ -119,6 +148,9 @@ class _Views:
             keys=_tag([one.key for one in whole.people]),
             names=names,
             may_mark=secretary.may_mark(self._store, at.day),
+            undo_until=at.day.day + timedelta(days=secretary.DAYS_AFTER),
+            told=told,
+            shown={one.key for one in told.found.people} if told else set(),
             typed=typed or WalkInForm(nonce=new_nonce()),
             notice=self._notice(),
             now=now,
@@ -133,6 +165,7 @@ class _Views:
             "today": today,
             "day_words": written.weekday(at.day.day),
             "is_today": at.day.day == today,
+            "is_yesterday": at.day.day == today - timedelta(days=1),
             "one_day": timedelta(days=1),
             "chooses": _chooses(),
             "hour": lambda moment: written.hour(moment, zone.key),
@@ -152,7 +185,10 @@ class _Views:
         at = self._asked(known=True) or abort(HTTPStatus.NOT_FOUND)
         marks, counts = secretary.read_marks(at)
         told = {**asdict(counts), "expected": counts.expected, "to_give": counts.to_give}
-        body = json.dumps({"counts": told, "marks": marks, "keys": _tag(list(marks))})
+        # A browser's clock may be wrong: a page that stayed open asks here which day it is.
+        today = secretary.today_of(at.day.centre, self._store.clock.now()).isoformat()
+        keys = _tag(list(marks))
+        body = json.dumps({"counts": told, "marks": marks, "keys": keys, "today": today})
         response = Response(body, mimetype="application/json")
         response.set_etag(_tag([body]))
         return response.make_conditional(request)
@@ -160,9 +196,55 @@ class _Views:
     @roles("secretary", "supervisor")
     def printed(self) -> ResponseReturnValue:
         at = self._here()
+        people = secretary.print_list(at)
         return render_template(
-            "centre_day/print.html", **self._frame(at), people=secretary.print_list(at)
+            "centre_day/print.html",
+            **self._frame(at),
+            people=people,
+            sheets=sheets_of(people),
+            now=self._store.clock.now(),
         )
+
+    # ------------------------------------------------------------ who is meant
+
+    @roles("secretary", "supervisor")
+    def find(self) -> ResponseReturnValue:
+        """Who is meant by what was typed or scanned; whoever shows a code is noted as present.
+
+        What was typed is in the form alone, and in no address.
+        """
+        at, typed = self._here(), request.form.get("q", "").strip()[:LONGEST]
+        with self._store.database.transaction() as connection:
+            found = find_people(connection, at, typed, language())
+        told = Told(found, self._said_of(at, found), typed if not found.people else "")
+        if not is_fetch():
+            return self._day_page(at, told=told)
+        checked = found.checked_in
+        years = [{"q": f"{one:%d%m%Y}", "text": self._written().day(one)} for one in found.years]
+        answer = {
+            "keys": [one.key for one in found.people],
+            "word": told.text,
+            "well": told.is_well,
+            "years": years,
+            "checked": {"key": checked.key, "state": checked.shown} if checked else None,
+        }
+        return jsonify(answer)
+
+    def _written(self) -> Written:
+        return Written(words(), self._store.clock.now())
+
+    def _said_of(self, at: AtCentre, found: FoundPeople) -> str:
+        """What a look came to, with its moments by the centre's clock."""
+        written, zone = self._written(), at.day.zone.key
+        values: dict[str, Any] = {"count": len(found.people)}
+        for name, moment in found.values.items():
+            values |= {
+                name: written.hour(moment, zone),
+                f"{name}_day": written.date_hour(moment, zone),
+            }
+        if found.people:
+            values["born"] = _born(found.people[0].born)
+        return words().text(f"door.found.{found.word}", **values)
 
     # ------------------------------------------------------------ who came
 
@@ -430,6 +512,29 @@ def _hours(given: Mapping[str, str]) -> DayHours:
         return DayHours(clock_time.fromisoformat(start), clock_time.fromisoformat(end))
     except ValueError:
         raise HoursRefused("hours") from None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet of paper: rows in one column or in two, and its number."""
+
+    number: int
+    columns: list[list[Comes]]
+
+    @property
+    def is_large(self) -> bool:
+        return all(len(one) <= _LARGE_ROWS for one in self.columns)
+
+
+def sheets_of(people: Sequence[Comes]) -> list[Sheet]:
+    """Who is due on sheets of A4: a usual day of 120 people is one sheet, in two columns."""
+    most = _LARGE_ROWS if len(people) <= 2 * _LARGE_ROWS else _SMALL_ROWS
+    # A day without anybody is a sheet, too.
+    columns = [list(people[first : first + most]) for first in range(0, len(people) or 1, most)]
+    return [
+        Sheet(number, columns[first : first + 2])
+        for number, first in enumerate(range(0, len(columns), 2), start=1)
+    ]
 
 
 def _born(text: str) -> str:

@@ -24,6 +24,7 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from flows.questions import Part
 from flows.session import Session
@@ -34,7 +35,7 @@ from services.online import answers, days, partner, prove_number, questions, web
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_of
 from services.online.shares import TooManyHere
-from services.online.web_sessions import Act, WebSession, WebSessionOutcome
+from services.online.web_sessions import Act, Done, WebSession, WebSessionOutcome
 from services.partners.near import PartnerOffer, near
 from services.ports import WakeUp
 from services.public.centres import PublicCentre, PublicCentres
@@ -48,6 +49,7 @@ from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
 from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
 from web.online.cookies import WebSessionCookie
+from web.online.door_code import door_code
 from web.online.town_map import TownMap, draw, reach, stand_of
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
@@ -419,6 +421,7 @@ class BookingPages:
             map=self._map(web_session.session) if step == "offers" else None,
             typed=web_session.typed if form is None else form,
             late=late if late in LATE_WORDS else "",
+            door_code=self._door_code,
         )
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
 
@@ -471,6 +474,11 @@ class BookingPages:
             at_centres=view.hours_at(hours),
         )
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
+
+    def _door_code(self, done: Done) -> Markup:
+        """What somebody shows at the centre who was booked here."""
+        starts = [done.offer.local_start, done.offer.local_second]
+        return door_code(self.store.link_of(done.reference, [one for one in starts if one]))
 
     def _leads_to(self, web_session: WebSession, late: str = "") -> Response:
         """On to where the web session is now; `late` says why the answer did nothing."""

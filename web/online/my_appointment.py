@@ -13,6 +13,7 @@ from typing import Final
 
 from flask import Blueprint, abort, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from flows.questions import Part
 from flows.steps import STEPS
@@ -35,6 +36,7 @@ from web.marks import public, public_form
 from web.online.booking import field, number_in, page_of
 from web.online.calendar_file import calendar_file
 from web.online.cookies import MyCookie, WebSessionCookie
+from web.online.door_code import NO_CODE, door_code
 from web.online.my_view import MyView
 from web.pages import language, to, words
 from web.staff_only import address
@@ -48,6 +50,8 @@ SLUGS: Final = {
 }
 _STEPS: Final = {slug: step for step, slug in SLUGS.items() if step not in MENUS}
 _SEE: Final = "voir"
+# The page of an appointment that is ahead.
+AHEAD: Final = "my_menu"
 # What each button of a page presses on the telephone.
 _KEYS: Final = {
     "my_menu": {"move": "2", "cancel": "3", "undo": "4"},
@@ -106,7 +110,9 @@ class MyAppointmentPages:
 
     @public
     def link(self, token: str) -> ResponseReturnValue:
-        return _link_page(LinkKind.BOOKING)
+        links = self.store.links
+        code = door_code(links.address(LinkKind.BOOKING, token) if links else "")
+        return _link_page(LinkKind.BOOKING, door=code)
 
     @public_form
     def open_link(self, token: str) -> ResponseReturnValue:
@@ -182,10 +188,16 @@ class MyAppointmentPages:
             path=f"{HOME}/{SLUGS[step]}",
             home=f"{HOME}/{_SEE}",
             token=self.cookie.token(web_session.id),
+            door_code=self._door_code(web_session) if step == AHEAD else NO_CODE,
         )
         response = make_response(page)
         self.cookie.write(response, web_session.id, self.store.clock.now())
         return response
+
+    def _door_code(self, web_session: WebSession) -> Markup:
+        session = web_session.session
+        starts = session.mine.starts if session.mine else ()
+        return door_code(self.store.link_of(session.reference, starts))
 
     @public_form
     def answer(self, slug: str) -> ResponseReturnValue:
@@ -290,13 +302,18 @@ def _birth_date(today: date) -> date:
 
 
 def _link_page(
-    kind: LinkKind, *, wrong: NotTaken | None = None, refused: bool = False
+    kind: LinkKind,
+    *,
+    wrong: NotTaken | None = None,
+    refused: bool = False,
+    door: Markup = NO_CODE,
 ) -> ResponseReturnValue:
     page = render_template(
         "online/my_appointment/link.html",
         kind=str(kind),
         wrong=wrong,
         refused=refused,
+        door_code=door,
         typed=_typed(),
     )
     is_right = wrong is None and not refused
