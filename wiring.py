@@ -214,8 +214,9 @@ def make_app(parts: Parts) -> Flask:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.operations.metrics.register(app)
-    web.public.unanswered.register(app, StoreAnswers(store.database))
-    _put_gate_in_front(app, parts, load_shedder)
+    answers = StoreAnswers(store.database)
+    web.public.unanswered.register(app, answers)
+    _put_gate_in_front(app, parts, load_shedder, answers)
     app.extensions["allo_draining"] = draining
     return app
 
@@ -236,7 +237,9 @@ def _measures(parts: Parts) -> web.operations.metrics.Measures:
     )
 
 
-def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> None:
+def _put_gate_in_front(
+    app: Flask, parts: Parts, load_shedder: LoadShedder, answers: StoreAnswers
+) -> None:
     """It lets everything pass until `begin`, which `create_app` calls for a server's workers."""
     settings = parts.settings
     gate = web.admission.gate.Gate(
@@ -249,6 +252,7 @@ def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> N
             threads=settings.web_threads,
             hops=settings.proxy_hops,
             mode=settings.web_room,
+            store_hangs=answers.hangs,
             one_host=settings.environment == "production",
         ),
         load_shedder,

@@ -1,4 +1,7 @@
-"""Too many at this moment: said as such, and nothing that was typed is lost."""
+"""Too many at this moment: said as such, and nothing that was typed is lost.
+
+Where the store keeps all threads waiting, that is said instead: it is no crowd.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from web.admission.parts import (
     GateParts,
     LedgerTally,
     briefly,
-    language_of,
+    language_for,
 )
 from web.admission.room_pages import RoomPages, RoomPageTemplate, escaped, hidden
 
@@ -31,6 +34,7 @@ class CrowdAnswers:
     def __init__(self, parts: GateParts, pages: RoomPages, tally: LedgerTally) -> None:
         self._pages, self._tally = pages, tally
         self._ours = urlsplit(parts.public_base_url)[:2]
+        self._store_hangs = parts.store_hangs
 
     def answer(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
         """A page with a way to try again, and with the fields of a form that could not be taken.
@@ -39,10 +43,11 @@ class CrowdAnswers:
         """
         self._tally.counts["given_way", kind] += 1
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
-        language = language_of(query)
+        language = language_for(environ)
         address = escaped(f"{path}?{query}" if query else path)
         form = self._form(environ) if environ["REQUEST_METHOD"] == "POST" else b""
-        page = self.page("resend" if form else "crowded", language)
+        names = ("stuck", "stuck_resend") if self._store_hangs() else ("crowded", "resend")
+        page = self.page(names[bool(form)], language)
         if page is None:
             return briefly(start_response, RETRY_SECONDS)
         each = str(RETRY_VISIT if kind == "visit" else RETRY_SECONDS)

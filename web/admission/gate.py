@@ -69,7 +69,7 @@ class Gate:
         self.tally = LedgerTally()
         self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)
         self.room = RoomOfWorker(parts, self.crowd, self.tally)
-        self.pages = PagesForAll(app, load_shedder, self.crowd, self.tally)
+        self.pages = PagesForAll(app, load_shedder, self.crowd, self.tally, parts.store_hangs)
         self.ledger = Ledger(parts.store, load_shedder, self.room, self.tally)
         self.visits = WebSessionCookie(parts.secret_key, https=parts.https)
         # Web sessions that have a request under way.

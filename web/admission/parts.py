@@ -9,11 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header, parse_cookie
+
 from models.clock import DatabaseClock
 from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import LANGUAGES
 from services.campaign.campaigns import Campaigns
 from services.store import Store
+from web.marks import LANGUAGE_COOKIE
 
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Any], Iterable[bytes]]
@@ -39,6 +43,8 @@ class GateParts:
     hops: int = 0
     # "never": visitors begin web sessions as they come.
     mode: str = "auto"
+    # Whether the store keeps requests waiting at the moment, or did just now.
+    store_hangs: Callable[[], bool] = lambda: False
     # Whether every request is for `public_base_url`, whatever its Host says; a developer may write
     # localhost, or come by a tunnel.
     one_host: bool = False
@@ -84,6 +90,19 @@ def language_of(query: str) -> str:
         if name == "lang":
             return code if code in LANGUAGES else COUNTRY_LANGUAGE
     return COUNTRY_LANGUAGE
+
+
+def language_for(environ: Environ) -> str:
+    """The language of an answer to one visitor, as `web.pages.language` chooses it."""
+    asked = f"&{environ.get('QUERY_STRING', '')}"
+    if "&lang=" in asked:
+        return language_of(asked[1:])
+    cookies = parse_cookie(environ.get("HTTP_COOKIE", ""))
+    for name in (f"__Host-{LANGUAGE_COOKIE}", LANGUAGE_COOKIE):
+        if cookies.get(name) in LANGUAGES:
+            return str(cookies[name])
+    accepted = parse_accept_header(environ.get("HTTP_ACCEPT_LANGUAGE", ""), LanguageAccept)
+    return accepted.best_match(LANGUAGES) or COUNTRY_LANGUAGE
 
 
 def briefly(start_response: Any, seconds: int) -> Iterable[bytes]:
