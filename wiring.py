@@ -39,6 +39,7 @@ import web.desk.desk_page
 import web.desk.pages
 import web.desk.person
 import web.desk.voice_token
+import web.error_pages
 import web.marks
 import web.online.booking
 import web.online.my_appointment
@@ -252,6 +253,7 @@ def _put_gate_in_front(
             threads=settings.web_threads,
             hops=settings.proxy_hops,
             mode=settings.web_room,
+            national_number=settings.national_number,
             store_hangs=answers.hangs,
             one_host=settings.environment == "production",
         ),
@@ -272,6 +274,7 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
     )
     app.secret_key = settings.secret_key
     web.pages.register(app, setting)
+    web.error_pages.register(app)
     sign_in = SignIn(store, settings.secret_key, demonstration=development)
     cookies = Cookies(settings.secret_key, https=setting.https)
     web.staff_only.register(app, sign_in, cookies, hops=settings.proxy_hops)
@@ -313,6 +316,7 @@ def create_server() -> WholeRequests:
         gate.at_once,
         steps=gate.load_shedder.threads,
         draining=app.extensions["allo_draining"],
+        number=gate.parts.national_number,
     )
 
 

@@ -17,7 +17,7 @@ from web.admission.parts import (
     Environ,
     GateParts,
     LedgerTally,
-    briefly,
+    busy,
     language_for,
 )
 from web.admission.room_pages import RoomPages, RoomPageTemplate, escaped, hidden
@@ -34,7 +34,7 @@ class CrowdAnswers:
     def __init__(self, parts: GateParts, pages: RoomPages, tally: LedgerTally) -> None:
         self._pages, self._tally = pages, tally
         self._ours = urlsplit(parts.public_base_url)[:2]
-        self._store_hangs = parts.store_hangs
+        self._store_hangs, self._number = parts.store_hangs, parts.national_number
 
     def answer(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
         """A page with a way to try again, and with the fields of a form that could not be taken.
@@ -49,7 +49,7 @@ class CrowdAnswers:
         names = ("stuck", "stuck_resend") if self._store_hangs() else ("crowded", "resend")
         page = self.page(names[bool(form)], language)
         if page is None:
-            return briefly(start_response, RETRY_SECONDS)
+            return busy(environ, start_response, RETRY_SECONDS, self._number)
         each = str(RETRY_VISIT if kind == "visit" else RETRY_SECONDS)
         body = page.filled(each=each.encode(), form=form, address=address)
         headers = [*page.headers, ("Retry-After", each)]

@@ -18,10 +18,9 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from models.database import STORE_ERRORS, does_not_answer
 from services.admission.store_answers import PAGE_SECONDS, StoreAnswers
+from web.error_pages import has_reader
 from web.marks import SIGNED, who_may
 from web.pages import language, speak, speak_by_address
-from web.public.pages import NO_READER
-from web.staff_only import is_fetch
 
 RETRY_SECONDS: Final = 5
 # A form of a public page has a dozen fields of some letters each.
@@ -80,7 +79,7 @@ def _asks_the_store() -> bool:
 
 
 def _unanswered() -> ResponseReturnValue:
-    if request.path.startswith(NO_READER) or (is_fetch() and not request.headers.get("HX-Boosted")):
+    if not has_reader():
         answer = make_response(ServiceUnavailable(retry_after=RETRY_SECONDS))
         # A page that looks again by itself stays as it is.
         answer.headers["HX-Reswap"] = "none"
