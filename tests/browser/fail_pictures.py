@@ -65,8 +65,10 @@ def fields(page: Page) -> str:
 
 
 def picture(page: Page, folder: Path, name: str) -> None:
+    # What busy.js says stands at the lower edge of what is seen, and not of the page.
+    whole = not page.query_selector(".busy:not(:empty)")
     width = page.viewport_size["width"] if page.viewport_size else 0
-    page.screenshot(path=folder / f"fail-{name}-{width}.png", full_page=True)
+    page.screenshot(path=folder / f"fail-{name}-{width}.png", full_page=whole)
 
 
 def take(made: Site, folder: Path) -> None:
@@ -84,7 +86,7 @@ def take(made: Site, folder: Path) -> None:
             picture(page, folder, name)
         _busy(person, folder)
         for status in (413, 502, 503):
-            page.set_content(alone.page(status, "fr", "+33974750001").decode())
+            _show(page, made, f"alone-{status}", alone.page(status, "fr", "+33974750001").decode())
             picture(page, folder, f"alone-{status}")
         person = made.visitor(width=width)
         page = person.page
@@ -104,8 +106,15 @@ def _put(page: Page, made: Site, name: str, *, method: str, body: str = "") -> N
         data=body,
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"},
     )
-    text = answer.text()
-    page.route(f"**/{name}", lambda route: route.fulfill(body=text, content_type="text/html"))
+    _show(page, made, name, answer.text(), dict(answer.headers))
+
+
+def _show(
+    page: Page, made: Site, name: str, text: str, headers: dict[str, str] | None = None
+) -> None:
+    """Show a page as its own server would give it, with the policy for its style."""
+    given = headers or dict(alone.headers())
+    page.route(f"**/{name}", lambda route: route.fulfill(body=text, headers=given))
     page.goto(f"{made.url}/{name}")
 
 
