@@ -39,6 +39,7 @@ import web.desk.desk_page
 import web.desk.pages
 import web.desk.person
 import web.desk.voice_token
+import web.error_pages
 import web.marks
 import web.online.booking
 import web.online.my_appointment
@@ -214,8 +215,9 @@ def make_app(parts: Parts) -> Flask:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.operations.metrics.register(app)
-    web.public.unanswered.register(app, StoreAnswers(store.database))
-    _put_gate_in_front(app, parts, load_shedder)
+    answers = StoreAnswers(store.database)
+    web.public.unanswered.register(app, answers)
+    _put_gate_in_front(app, parts, load_shedder, answers)
     app.extensions["allo_draining"] = draining
     return app
 
@@ -236,7 +238,9 @@ def _measures(parts: Parts) -> web.operations.metrics.Measures:
     )
 
 
-def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> None:
+def _put_gate_in_front(
+    app: Flask, parts: Parts, load_shedder: LoadShedder, answers: StoreAnswers
+) -> None:
     """It lets everything pass until `begin`, which `create_app` calls for a server's workers."""
     settings = parts.settings
     gate = web.admission.gate.Gate(
@@ -249,6 +253,8 @@ def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> N
             threads=settings.web_threads,
             hops=settings.proxy_hops,
             mode=settings.web_room,
+            national_number=settings.national_number,
+            store_hangs=answers.hangs,
             one_host=settings.environment == "production",
         ),
         load_shedder,
@@ -269,6 +275,7 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
     )
     app.secret_key = settings.secret_key
     web.pages.register(app, setting)
+    web.error_pages.register(app)
     sign_in = SignIn(store, settings.secret_key, demonstration=development)
     cookies = Cookies(settings.secret_key, https=setting.https)
     web.staff_only.register(app, sign_in, cookies, hops=settings.proxy_hops)
@@ -310,6 +317,7 @@ def create_server() -> WholeRequests:
         gate.at_once,
         steps=gate.load_shedder.threads,
         draining=app.extensions["allo_draining"],
+        number=gate.parts.national_number,
     )
 
 

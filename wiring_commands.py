@@ -175,7 +175,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
             lambda count: add_people(store, parts.service, count),
             production=settings.environment == "production",
         ),
-        commands.deploy.make(settings.public_base_url),
+        commands.deploy.make(settings.public_base_url, settings.national_number),
         commands.doctor.make(
             lambda: checks(make_around(settings, store, parts.service, ask_provider=True))
         ),

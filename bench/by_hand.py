@@ -22,6 +22,7 @@ from sqlalchemy import URL
 
 from bench.floors import libpq
 from models.database import WriterQueue
+from models.time_left import TimeLeft
 
 SEALED = b"s" * 60
 LEASE, LONGEST = 240.0, 1200.0
@@ -170,11 +171,11 @@ def _open_sqlite(url: URL) -> tuple[Callable[[], None], _Driver]:
     connection = sqlite3.connect(str(url.database), timeout=5, isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
-    queue = WriterQueue(Path(f"{url.database}-writer"))
+    queue, unlimited = WriterQueue(Path(f"{url.database}-writer")), TimeLeft()
 
     @contextmanager
     def transaction() -> Iterator[None]:
-        with queue:
+        with queue.entered(unlimited):
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("COMMIT")

@@ -7,12 +7,14 @@ effect needs. `Database.transaction()` commits when its block ends and rolls bac
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 import socket
 import sqlite3
 import stat
 import threading
+import time
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -28,12 +30,19 @@ from sqlalchemy.exc import TimeoutError as NoneLeft
 from models.addresses import read_url
 from models.clock import LOCAL_MIDNIGHT, local_midnight_text
 from models.replica import Replica
+from models.time_left import NotInTime, TimeLeft
 
 # Use cases hand connections on without knowing SQLAlchemy.
 __all__ = ["Connection", "Database", "NotDurable"]
 
-# SQLite waits this long for another writer (milliseconds) before it gives up.
+# SQLite waits this long for another writer (milliseconds) before it gives up, the wait in the queue
+# of this machine's writers included; and this long in any case.
 SQLITE_BUSY_TIMEOUT_MS = 5000
+SQLITE_LEAST_BUSY_MS = 100
+# In a connection's `info`: how long it waits for another writer, where it is not that.
+_BUSY = "busy_timeout"
+# Who has a limit of time looks so often (seconds) whether it is their turn, less and less often.
+_LOOKS = (0.001, 0.02)
 # Of the file, for each connection (KiB): a web worker has a dozen of them, and the system keeps
 # what is read often anyway. SQLite's own is 2000.
 SQLITE_CACHE_KIB = 512
@@ -42,6 +51,9 @@ SQLITE_CACHE_KIB = 512
 POOL_SIZE = 12
 # What a webhook's statement may take (milliseconds).
 STATEMENT_TIMEOUT_MS = 4000
+# Seconds that a server has to take a connection, and the least that the driver can wait for it.
+CONNECT_SECONDS = 3
+LEAST_CONNECT_SECONDS = 2
 # In the address of a database: that a pooler is in between, which gives each transaction another
 # connection. `prepared`: one that keeps statements prepared (PgBouncer from 1.21 on).
 POOLER = "pgbouncer"
@@ -83,7 +95,7 @@ class NotDurable(Exception):
 
 
 # What may be raised where the store is asked, of which `does_not_answer` says what it means.
-STORE_ERRORS: tuple[type[Exception], ...] = (DBAPIError, NoneLeft, NotDurable)
+STORE_ERRORS: tuple[type[Exception], ...] = (DBAPIError, NoneLeft, NotDurable, NotInTime)
 # PostgreSQL's words for a server that others write to now.
 _READ_ONLY = "25006"
 # And for a role that may not do what it asked for.
@@ -115,7 +127,7 @@ def does_not_answer(error: BaseException) -> bool:
 
     A statement that is wrong in itself is a mistake of ours.
     """
-    if isinstance(error, NoneLeft | NotDurable):
+    if isinstance(error, NoneLeft | NotDurable | NotInTime):
         return True
     if not isinstance(error, DBAPIError):
         return False
@@ -181,8 +193,10 @@ class Database:
         # All that this process may have at once.
         self.most_connections = pool_size + max(pool_size // 2, 1)
         self._is_closed = False
-        # By thread: what it has at the moment.
+        # By thread: what it has at the moment, and the driver's connection that it is making.
         self._taken: dict[int, Connection | None] = {}
+        self._making: dict[int, Any] = {}
+        self._time_left = TimeLeft()
         self._queue: WriterQueue | None = None
         if self.is_sqlite:
             if parsed.database:
@@ -196,6 +210,21 @@ class Database:
         if not self.is_sqlite:
             for engine in self.engines:
                 event.listen(engine, "handle_error", _leave_a_standby)
+                event.listen(engine, "do_connect", self._connect)
+                # Before anything is asked on it, which may never be answered.
+                event.listen(engine, "connect", self._made, insert=True)
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Let this thread wait for the store no longer than this in all, whatever it asks.
+
+        A wait that would take longer raises NotInTime, or what the driver says. A question that
+        PostgreSQL has already is ended from outside, by `set_free`.
+        """
+        return self._time_left.within(seconds)
+
+    def is_asked_by(self, thread: int) -> bool:
+        """Whether a thread has a connection at the moment."""
+        return self._taken.get(thread) is not None
 
     def statement(self) -> AbstractContextManager[Connection]:
         """A connection on which every statement commits by itself."""
@@ -251,20 +280,50 @@ class Database:
     def _connection(self, engine: Engine) -> Iterator[Connection]:
         """A connection of this thread, which `set_free` can cut off."""
         pool, taken, thread = engine.pool, self._taken, threading.get_ident()
+        # Nothing is begun for a request whose time is over.
+        self._time_left.check()
         try:
             with engine.connect() as connection:
+                self._making.pop(thread, None)
                 before, taken[thread] = taken.get(thread), connection
                 try:
+                    self._be_patient(connection)
                     yield connection
                 finally:
                     taken[thread] = before
         finally:
+            self._making.pop(thread, None)
             # SQLAlchemy leaves connections that were out when their engine was disposed of to the
             # garbage: they came back to a pool which is not used any more.
             if pool is not engine.pool:
                 pool.dispose()
             if self._is_closed:
                 engine.pool.dispose()
+
+    def _be_patient(self, connection: Connection) -> None:
+        """Let a connection to SQLite wait as long as this thread may wait for another writer."""
+        if not self.is_sqlite:
+            return
+        left = self._time_left.of_wait(SQLITE_BUSY_TIMEOUT_MS / 1000)
+        # By tenths of a second: it is seldom another one than before.
+        milliseconds = max(round(left * 10) * 100, SQLITE_LEAST_BUSY_MS)
+        if connection.info.get(_BUSY, SQLITE_BUSY_TIMEOUT_MS) != milliseconds:
+            driver: Any = connection.connection.driver_connection
+            driver.execute(f"PRAGMA busy_timeout={milliseconds}")
+            connection.info[_BUSY] = milliseconds
+
+    def _connect(self, dialect: Any, _record: Any, words: Any, options: dict[str, Any]) -> Any:
+        """Connect within the time that is left. Raises NotInTime."""
+        left = self._time_left.left
+        if left >= CONNECT_SECONDS:
+            return None
+        # Less than the driver can wait: it would end after the request's time.
+        if left < LEAST_CONNECT_SECONDS / 2:
+            raise NotInTime("no time is left to connect")
+        return dialect.connect(*words, **options | {"connect_timeout": LEAST_CONNECT_SECONDS})
+
+    def _made(self, driver: Any, _record: Any) -> None:
+        self._making[threading.get_ident()] = driver
 
     def retried(self, work: Callable[[Connection], _T]) -> _T:
         """Do `work` in a transaction, and again at once where another one conflicted with it.
@@ -292,7 +351,10 @@ class Database:
         if self._queue is None:
             yield
             return
-        with self._queue:
+        with self._time_left.queued(), self._queue.entered(self._time_left):
+            taken = self._taken.get(threading.get_ident())
+            if taken is not None:
+                self._be_patient(taken)
             yield
 
     @contextmanager
@@ -306,10 +368,10 @@ class Database:
             return
         driver: Any = connection.connection.driver_connection
         with self.one_writer():
-            driver.execute("BEGIN IMMEDIATE")
+            _run(driver, "BEGIN IMMEDIATE")
             try:
                 yield
-                driver.execute("COMMIT")
+                _run(driver, "COMMIT")
             except BaseException:
                 driver.execute("ROLLBACK")
                 raise
@@ -369,11 +431,12 @@ class Database:
 
         Does nothing on SQLite, where no thread waits longer than SQLITE_BUSY_TIMEOUT_MS.
         """
-        connection = self._taken.get(thread)
-        if connection is None or self.is_sqlite:
+        connection, made = self._taken.get(thread), self._making.get(thread)
+        if (connection is None and made is None) or self.is_sqlite:
             return
         try:
-            driver: Any = connection.connection.driver_connection
+            # One that is being made is asked before the thread has it.
+            driver: Any = made or (connection and connection.connection.driver_connection)
             cut = socket.socket(fileno=os.dup(driver.pgconn.socket))
         except Exception:  # noqa: BLE001 (it has just come back)
             return
@@ -466,15 +529,36 @@ class WriterQueue:
         self._descriptor = -1
         self._is_closed = False
 
-    def __enter__(self) -> None:
-        self._thread.acquire()
+    @contextmanager
+    def entered(self, time_left: TimeLeft) -> Iterator[None]:
+        """As the only writer. Raises NotInTime where this thread's turn does not come in time."""
+        left = time_left.left
+        if not self._thread.acquire(timeout=-1 if math.isinf(left) else left):
+            raise NotInTime("another thread writes")
         self._depth += 1
-        if self._depth == 1:
-            if self._descriptor < 0:
-                self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            if self._depth == 1:
+                self._take_file(time_left)
+            yield
+        finally:
+            self._leave()
 
-    def __exit__(self, *_error: object) -> None:
+    def _take_file(self, time_left: TimeLeft) -> None:
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if math.isinf(time_left.left):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            return
+        # The system knows no time limit for it.
+        pause, longest = _LOOKS
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(min(pause, time_left.left))
+            pause = min(pause * 2, longest)
+
+    def _leave(self) -> None:
         self._depth -= 1
         if not self._depth:
             if self._is_closed:
@@ -519,7 +603,7 @@ def _pooler_of(url: URL) -> str:
 def _of_postgresql(pooler: str) -> dict[str, Any]:
     """How the driver connects: a dead server is noticed within the five seconds of a turn."""
     options: dict[str, Any] = {
-        "connect_timeout": 3,
+        "connect_timeout": CONNECT_SECONDS,
         # The same for a server that vanishes without a word, with its whole machine.
         "tcp_user_timeout": 4000,
         "keepalives_idle": 2,
@@ -586,5 +670,12 @@ def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
 def _begin_immediate(connection: Connection) -> None:
     # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout. Only
     # the transactions' engine does this: a BEGIN on the other one would lose its writes.
-    driver: Any = connection.connection.driver_connection
-    driver.execute("BEGIN IMMEDIATE")
+    _run(connection.connection.driver_connection, "BEGIN IMMEDIATE")
+
+
+def _run(driver: Any, sql: str) -> None:
+    """On the driver itself, with the errors of all other statements."""
+    try:
+        driver.execute(sql)
+    except sqlite3.Error as error:
+        raise OperationalError(sql, None, error) from error

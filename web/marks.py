@@ -13,6 +13,8 @@ from services.accounts.staff import ROLES
 View = TypeVar("View", bound=Callable[..., object])
 # The provider signs what it asks for here; nothing of a browser's is there.
 SIGNED = ("/voice", "/sms")
+# What remembers the language that a visitor chose; over https its name begins with `__Host-`.
+LANGUAGE_COOKIE = "allo-lang"
 _MARK = "allo_who"
 
 

@@ -22,9 +22,8 @@ from werkzeug.routing import RequestRedirect
 from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES, Screen, named_languages, screen
 from services.accounts.staff import Staff
-from web.marks import SIGNED, who_may
+from web.marks import LANGUAGE_COOKIE, SIGNED, who_may
 
-_LANGUAGE_COOKIE = "allo-lang"
 _COUNTRY = ZoneInfo("Europe/Paris")
 _A_YEAR = 365 * 24 * 3600
 _POLICY = {
@@ -176,7 +175,7 @@ def stay_in_address(fields: Mapping[str, str]) -> None:
 
 def language_cookie() -> str:
     """Its name; over https one that no other host can write."""
-    return f"__Host-{_LANGUAGE_COOKIE}" if setting().https else _LANGUAGE_COOKIE
+    return f"__Host-{LANGUAGE_COOKIE}" if setting().https else LANGUAGE_COOKIE
 
 
 def language() -> str:

@@ -170,11 +170,11 @@ def is_fetch() -> bool:
 
 def refuse(status: int, word: str) -> ResponseReturnValue:
     """An answer that says no: JSON to a script, a page to a person."""
-    if is_fetch():
+    if is_fetch() and not request.headers.get("HX-Boosted"):
         return {"error": word}, status
     who = who_may(current_app, request.endpoint)
     if who is not None and who.free_form:
-        return render_template("public/wrong.html", what=word), status
+        return render_template("public/wrong.html", key=f"public.wrong.{word}"), status
     return render_template("refused.html", word=word), status
 
 

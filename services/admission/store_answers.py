@@ -12,7 +12,7 @@ import threading
 import time
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Protocol
 
 import structlog
@@ -21,7 +21,14 @@ import structlog
 AGAIN: Final = 1.0
 # A request that takes longer (seconds) is stuck: a statement may take four, to connect three.
 STUCK: Final = 6.0
+# A page for people has its answer, or the truth, within eight seconds: it may wait a second for its
+# thread, `LOOK_EVERY` passes until a stuck one is seen, and the browser has to be reached.
+PAGE_SECONDS: Final = 5.5
 LOOK_EVERY: Final = 0.5
+# The store hangs where a request has waited so long (seconds) for it, and for so long after one
+# failed.
+SLOW: Final = 3.0
+LATELY: Final = 10.0
 
 log = structlog.get_logger()
 
@@ -32,6 +39,8 @@ class StoreProbe(Protocol):
     def ping(self) -> None: ...
     def renew(self) -> None: ...
     def set_free(self, thread: int) -> None: ...
+    def within(self, seconds: float) -> AbstractContextManager[None]: ...
+    def is_asked_by(self, thread: int) -> bool: ...
 
 
 class StoreAnswers:
@@ -45,9 +54,10 @@ class StoreAnswers:
         self._ticks = ticks
         self._is_down = False
         self._next = 0.0
+        self._failed_at = float("-inf")
         self._asking = threading.Lock()
-        # When the request of each thread began.
-        self._watched: dict[int, float] = {}
+        # When the request of each thread began, and how long (seconds) it may take.
+        self._watched: dict[int, tuple[float, float]] = {}
         self._is_watching = True
         self._starting = threading.Lock()
 
@@ -55,7 +65,21 @@ class StoreAnswers:
         """The store did not answer a request."""
         if not self._is_down:
             log.warning("the store does not answer")
-        self._is_down, self._next = True, self._ticks() + AGAIN
+        self._is_down, self._failed_at = True, self._ticks()
+        self._next = self._failed_at + AGAIN
+
+    def hangs(self) -> bool:
+        """Whether requests wait for it in vain at this moment, or did just now.
+
+        Who finds no thread meanwhile finds none because of that, and not because of a crowd.
+        """
+        now = self._ticks()
+        if now - self._failed_at < LATELY:
+            return True
+        return any(
+            now - began > SLOW and self._database.is_asked_by(thread)
+            for thread, (began, _) in list(self._watched.items())
+        )
 
     def answers(self) -> bool:
         """Whether to ask it for anything now; looks whether it is back when that is due."""
@@ -68,6 +92,7 @@ class StoreAnswers:
             self._database.renew()
             self._database.ping()
         except Exception:  # noqa: BLE001 (whatever it is, it is not back)
+            self._failed_at = self._ticks()
             return False
         else:
             log.info("the store answers again")
@@ -87,22 +112,27 @@ class StoreAnswers:
         self._is_watching = False
 
     @contextmanager
-    def under_watch(self) -> Iterator[None]:
-        """Around a request whose thread must not be stuck."""
+    def under_watch(self, seconds: float | None = None) -> Iterator[None]:
+        """Around a request whose thread must not be stuck.
+
+        With `seconds` all its waits for the store together end after that; else it is set free
+        after `STUCK`, and nothing else is asked of it.
+        """
         if not self._is_watching:
             self._start()
         thread = threading.get_ident()
-        self._watched[thread] = self._ticks()
+        self._watched[thread] = self._ticks(), seconds or STUCK
         try:
-            yield
+            with self._database.within(seconds) if seconds else nullcontext():
+                yield
         finally:
             self._watched.pop(thread, None)
 
     def look(self) -> None:
         """Set stuck threads free; to be called every `LOOK_EVERY` seconds."""
-        since = self._ticks() - STUCK
-        for thread, began in list(self._watched.items()):
-            if began < since:
+        now = self._ticks()
+        for thread, (began, seconds) in list(self._watched.items()):
+            if now - began > seconds:
                 log.warning("set free from the store")
                 self._database.set_free(thread)
 

@@ -141,6 +141,19 @@ def open_unfinished(work: Work, code: str, born: date, place: str) -> WebSession
     return _from_call(work, code, earlier_id)
 
 
+def reopen(work: Work, session_id: str, born: date, place: str) -> WebSession | None:
+    """The web session whose cookie has run out, for whoever knows the birth date given in it.
+
+    None for a wrong birth date, and after too many wrong ones. The try counts.
+    """
+    connection, store = work.connection, work.store
+    tries = before_try(connection, store, what=session_id, place=place)
+    found = web_sessions.read(connection, store, session_id)
+    right = found is not None and hmac.compare_digest(found.session.born, born.isoformat())
+    count_try(connection, store, tries, right=right)
+    return found if right and tries.open else None
+
+
 def _from_call(work: Work, code: str, call_id: str) -> WebSession | None:
     holder = web_sessions.new_id(work.store)
     here = replace(work, campaign=for_web(work.campaign))

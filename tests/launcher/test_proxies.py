@@ -23,6 +23,7 @@ from tests.support.house import House
 from tests.support.keeper import ROOT
 from tests.support.proxies import PUBLIC, Proxy
 from tests.support.until import wait_for
+from web import alone
 
 FALLBACK = (ROOT / "deploy" / "fallback.xml").read_bytes()
 
@@ -200,6 +201,13 @@ def test_when_no_node_answers_a_caller_hears_a_sentence(proxy: Proxy, node: Node
     assert proxy.asks("/rendez-vous")[0] in {502, 503}
     # It is no page of its own.
     assert FALLBACK not in proxy.asks("/fallback.xml")[2]
+    # And a visitor reads a page of ours.
+    status, told, page = proxy.asks("/rendez-vous")
+    assert status in {502, 503, 504}
+    assert b"tel:+33974750001" in page
+    assert told["content-type"] == "text/html; charset=utf-8"
+    assert (told["cache-control"], told["retry-after"]) == ("no-store", "10")
+    assert told["content-security-policy"] == alone.policy()
 
 
 def test_a_node_that_is_not_ready_is_asked_where_there_is_no_other(

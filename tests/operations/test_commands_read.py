@@ -49,6 +49,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "data erase": (),
     "db grant": None,
     "demo": None,
+    "deploy errors": None,
     "deploy fallback": None,
     "dispatcher": None,
     "doctor": None,

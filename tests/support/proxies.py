@@ -25,11 +25,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from commands.deploy import OF_A_PROXY
 from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply
 from tests.support import parts
 from tests.support.keeper import ROOT
 from tests.support.ports import free_port
 from tests.support.until import wait_for
+from web import alone
 
 # The name in the files of deploy/, which is nobody's.
 NAME = "allo.example.fr"
@@ -112,6 +114,7 @@ def nginx_file(place: Place) -> Path:
             "    listen [::]:443 ssl;\n": "",
             "server 127.0.0.1:8000 ": f"server {HERE}:{place.node} ",
             "/etc/allo/tls": str(place.folder),
+            "/etc/allo/errors": str(error_pages(place)),
             "root /etc/allo;": f"root {DEPLOY};",
         },
     )
@@ -131,12 +134,22 @@ def haproxy_file(place: Place) -> Path:
             "bind :443 ": f"bind {HERE}:{place.tls} ",
             "/etc/allo/tls": str(place.folder),
             "/etc/allo/fallback.xml": str(DEPLOY / "fallback.xml"),
+            "/etc/allo/errors": str(error_pages(place)),
             "127.0.0.1:8000": f"{HERE}:{place.node}",
             "maxconn 20000": "maxconn 200",
             # The same times, only sooner.
             "inter 2s": "inter 100ms",
         },
     )
+
+
+def error_pages(place: Place) -> Path:
+    """What `flask deploy errors` writes."""
+    folder = place.folder / "errors"
+    folder.mkdir(exist_ok=True)
+    for status in OF_A_PROXY:
+        (folder / f"{status}.html").write_bytes(alone.page(status, "fr", "+33974750001"))
+    return folder
 
 
 FILES = {"nginx": nginx_file, "haproxy": haproxy_file}

@@ -1,4 +1,7 @@
-"""Too many at this moment: said as such, and nothing that was typed is lost."""
+"""Too many at this moment: said as such, and nothing that was typed is lost.
+
+Where the store keeps all threads waiting, that is said instead: it is no crowd.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from web.admission.parts import (
     Environ,
     GateParts,
     LedgerTally,
-    briefly,
-    language_of,
+    busy,
+    language_for,
 )
 from web.admission.room_pages import RoomPages, RoomPageTemplate, escaped, hidden
 
@@ -31,6 +34,7 @@ class CrowdAnswers:
     def __init__(self, parts: GateParts, pages: RoomPages, tally: LedgerTally) -> None:
         self._pages, self._tally = pages, tally
         self._ours = urlsplit(parts.public_base_url)[:2]
+        self._store_hangs, self._number = parts.store_hangs, parts.national_number
 
     def answer(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
         """A page with a way to try again, and with the fields of a form that could not be taken.
@@ -39,12 +43,13 @@ class CrowdAnswers:
         """
         self._tally.counts["given_way", kind] += 1
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
-        language = language_of(query)
+        language = language_for(environ)
         address = escaped(f"{path}?{query}" if query else path)
         form = self._form(environ) if environ["REQUEST_METHOD"] == "POST" else b""
-        page = self.page("resend" if form else "crowded", language)
+        names = ("stuck", "stuck_resend") if self._store_hangs() else ("crowded", "resend")
+        page = self.page(names[bool(form)], language)
         if page is None:
-            return briefly(start_response, RETRY_SECONDS)
+            return busy(environ, start_response, RETRY_SECONDS, self._number)
         each = str(RETRY_VISIT if kind == "visit" else RETRY_SECONDS)
         body = page.filled(each=each.encode(), form=form, address=address)
         headers = [*page.headers, ("Retry-After", each)]

@@ -30,7 +30,7 @@ from services.admission.load_shedder import LoadShedder
 from web.admission.crowd import CrowdAnswers
 from web.admission.kept_pages import PagesForAll
 from web.admission.ledger import Ledger
-from web.admission.parts import Environ, GateParts, LedgerTally, Wsgi, briefly, with_cookie
+from web.admission.parts import Environ, GateParts, LedgerTally, Wsgi, briefly, busy, with_cookie
 from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
@@ -69,7 +69,7 @@ class Gate:
         self.tally = LedgerTally()
         self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)
         self.room = RoomOfWorker(parts, self.crowd, self.tally)
-        self.pages = PagesForAll(app, load_shedder, self.crowd, self.tally)
+        self.pages = PagesForAll(app, load_shedder, self.crowd, self.tally, parts.store_hangs)
         self.ledger = Ledger(parts.store, load_shedder, self.room, self.tally)
         self.visits = WebSessionCookie(parts.secret_key, https=parts.https)
         # Web sessions that have a request under way.
@@ -175,7 +175,7 @@ class Gate:
     ) -> Iterable[bytes]:
         if not self.load_shedder.other_begins(waits=waits):
             self.tally.counts["given_way", "staff"] += 1
-            return briefly(start_response, 1)
+            return busy(environ, start_response, 1, self.parts.national_number)
         with self.load_shedder.turn:
             began = self._ticks()
             try:

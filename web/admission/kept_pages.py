@@ -31,9 +31,15 @@ class PagesForAll:
     """One memory for each worker."""
 
     def __init__(
-        self, app: Wsgi, load_shedder: LoadShedder, crowd: CrowdAnswers, tally: LedgerTally
+        self,
+        app: Wsgi,
+        load_shedder: LoadShedder,
+        crowd: CrowdAnswers,
+        tally: LedgerTally,
+        store_hangs: Callable[[], bool] = lambda: False,
     ) -> None:
         self.app = app
+        self._store_hangs = store_hangs
         self._load_shedder, self._crowd, self._tally = load_shedder, crowd, tally
         self.ticks: Callable[[], float] = load_shedder.ticks
         self.kept = KeptAnswers()
@@ -53,12 +59,15 @@ class PagesForAll:
             if now < kept.fresh_until:
                 return self._from_memory(kept, environ, start_response)
             if now < kept.stale_until:
-                if not kept.renewing.acquire(blocking=False):
+                if self._store_hangs() or not kept.renewing.acquire(blocking=False):
                     return self._from_memory(kept, environ, start_response)
                 try:
                     return self._fetch(memory, key, kept, environ, start_response)
                 finally:
                     kept.renewing.release()
+            if now < kept.usable_until and self._store_hangs():
+                # The next one would be waited for in vain.
+                return self._from_memory(kept, environ, start_response)
         return self._fetch(memory, key, kept, environ, start_response)
 
     def _what_counts(self, path: str, query: str) -> tuple[KeptAnswers, str]:

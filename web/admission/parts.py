@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header, parse_cookie
+
 from models.clock import DatabaseClock
 from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import LANGUAGES
 from services.campaign.campaigns import Campaigns
 from services.store import Store
+from web import alone
+from web.marks import LANGUAGE_COOKIE, SIGNED
 
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Any], Iterable[bytes]]
@@ -39,6 +44,10 @@ class GateParts:
     hops: int = 0
     # "never": visitors begin web sessions as they come.
     mode: str = "auto"
+    # What pages of errors say to ring (E.164).
+    national_number: str = ""
+    # Whether the store keeps requests waiting at the moment, or did just now.
+    store_hangs: Callable[[], bool] = lambda: False
     # Whether every request is for `public_base_url`, whatever its Host says; a developer may write
     # localhost, or come by a tunnel.
     one_host: bool = False
@@ -84,6 +93,38 @@ def language_of(query: str) -> str:
         if name == "lang":
             return code if code in LANGUAGES else COUNTRY_LANGUAGE
     return COUNTRY_LANGUAGE
+
+
+def language_for(environ: Environ) -> str:
+    """The language of an answer to one visitor, as `web.pages.language` chooses it."""
+    asked = f"&{environ.get('QUERY_STRING', '')}"
+    if "&lang=" in asked:
+        return language_of(asked[1:])
+    cookies = parse_cookie(environ.get("HTTP_COOKIE", ""))
+    for name in (f"__Host-{LANGUAGE_COOKIE}", LANGUAGE_COOKIE):
+        if cookies.get(name) in LANGUAGES:
+            return str(cookies[name])
+    accepted = parse_accept_header(environ.get("HTTP_ACCEPT_LANGUAGE", ""), LanguageAccept)
+    return accepted.best_match(LANGUAGES) or COUNTRY_LANGUAGE
+
+
+def is_for_a_person(environ: Environ) -> bool:
+    """Whether a browser asks for a page, and no script, file or machine for something else."""
+    if environ.get("PATH_INFO", "").startswith(SIGNED):
+        return False
+    if environ.get("HTTP_HX_REQUEST") and not environ.get("HTTP_HX_BOOSTED"):
+        return False
+    mode = environ.get("HTTP_SEC_FETCH_MODE", "navigate")
+    is_page = mode == "navigate" or bool(environ.get("HTTP_HX_BOOSTED"))
+    return is_page and "text/html" in environ.get("HTTP_ACCEPT", "*/*").replace("*/*", "text/html")
+
+
+def busy(environ: Environ, start_response: Any, seconds: int, number: str) -> Iterable[bytes]:
+    """That there is no free thread at this moment: a page to a person, else in brief."""
+    if not number or not is_for_a_person(environ):
+        return briefly(start_response, seconds)
+    start_response("503 Service Unavailable", alone.headers(seconds))
+    return [alone.page(503, language_for(environ), number)]
 
 
 def briefly(start_response: Any, seconds: int) -> Iterable[bytes]:

@@ -23,6 +23,8 @@ POLL: Final = "/salle/etat"
 START: Final = "/rendez-vous"
 # Where the gate puts a `RoomPageRequest` of what it asks for.
 ASKED: Final = "allo.room"
+# The store does not answer: a page to try again, and one with the fields of a form.
+STUCK: Final = ("stuck", "stuck_resend")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,13 @@ def blueprint() -> Blueprint:
         opening = datetime.fromtimestamp(asked.opening, UTC)
         moment = Sayings(words()).moment(opening) if asked.kind == "before" else ""
         told = {"kind": asked.kind, "moment": moment, "poll": to(POLL), "marks": MARKS}
+        if asked.kind in STUCK:
+            return render_template(
+                "public/unanswered.html",
+                address=MARKS.address,
+                form=MARKS.form if asked.kind == STUCK[1] else "",
+                each=MARKS.each,
+            )
         name = "page" if asked.kind in {"before", "waiting"} else "crowded"
         return render_template(f"admission/{name}.html", room=told)
 

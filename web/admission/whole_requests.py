@@ -30,8 +30,9 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from services.telemetry import UNREAD
+from web import alone
 from web.admission.draining import Draining
-from web.admission.parts import Environ, Headers, Wsgi
+from web.admission.parts import Environ, Headers, Wsgi, is_for_a_person, language_for
 
 # Seconds that a client has for the whole body, and the most bytes that it may have.
 BODY_SECONDS: Final = 5.0
@@ -80,7 +81,7 @@ class WholeRequests:
     """One for each web worker: `app` answers in up to `threads` threads, `steps` of calls at once.
 
     `at_once` answers what needs neither a thread nor the store, or returns None; it is called by
-    the event loop and may not wait.
+    the event loop and may not wait. `number` (E.164) is what pages of errors say to ring.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class WholeRequests:
         steps: int = 0,
         seconds: float = BODY_SECONDS,
         draining: Draining | None = None,
+        number: str = "",
     ) -> None:
         self._app, self._threads, self._at_once = app, threads, at_once
         self._turns = asyncio.Semaphore(steps or threads)
@@ -99,6 +101,7 @@ class WholeRequests:
         self._begun = self._busy = 0
         self._seconds = seconds
         self._draining = draining or Draining(0)
+        self._number = number
         self._read: SimpleQueue[_Request] = SimpleQueue()
 
     # Names that the server looks for.
@@ -114,7 +117,9 @@ class WholeRequests:
                 body = await self._body(scope.headers, protocol)
             except Refused as refused:
                 UNREAD.labels(refused.reason).inc()
-                protocol.response_str(refused.status, _CLOSE, f"{refused.sentence}\n")
+                environ = environ_of(scope, method, b"")
+                headers, page = self._error(refused.status, environ, refused.sentence)
+                protocol.response_bytes(refused.status, headers, page)
                 return
         environ = environ_of(scope, method, body)
         if method == "GET":
@@ -166,6 +171,13 @@ class WholeRequests:
             # The client has gone, or sent what is no body.
             raise Refused(400, "broken_off", "the request could not be read") from None
 
+    def _error(self, status: int, environ: Environ, sentence: str) -> tuple[Headers, bytes]:
+        """What this layer answers by itself: a page to a person, a sentence to a machine."""
+        if not self._number or not is_for_a_person(environ):
+            return _CLOSE, f"{sentence}\n".encode()
+        page = alone.page(status, language_for(environ), self._number)
+        return [*alone.headers(), ("Connection", "close")], page
+
     # ------------------------------------------------------------ in the threads
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -177,7 +189,8 @@ class WholeRequests:
                     loop.call_soon_threadsafe(loop.call_later, NAMED_SECONDS, _remove, named)
             except Exception as error:  # noqa: BLE001 (the application answers its own failures)
                 log.error("request not answered", error=type(error).__name__)
-                protocol.response_str(500, _CLOSE, "\n")
+                headers, page = self._error(500, environ, "")
+                protocol.response_bytes(500, headers, page)
             finally:
                 loop.call_soon_threadsafe(self._done, answered)
 

@@ -43,8 +43,10 @@ from services.service import Service
 from services.store import Store
 from services.telemetry import TOO_QUICK
 from services.work import Work
+from web import typed
 from web.cacheable import cacheable, true_until
 from web.marks import public, public_form
+from web.online.after_long import AfterLong, Reopened
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
 from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
@@ -76,6 +78,8 @@ _MOST_LETTERS = 120
 _FIELD_LETTERS = 40
 # The day whose hours are shown.
 _DAY = "jour"
+# After a night nothing is booked by an answer that waited: its page is shown first.
+_LOOKED_AT_FIRST = frozenset({"confirm", "ready", partner.NAME, prove_number.NAME})
 _WITH_PARTNERS = frozenset({"offers", "no_slot"})
 Form = Mapping[str, str]
 
@@ -166,11 +170,12 @@ class BookingPages:
             # Only the browser with its cookie may see what was answered; a ticket lasts longer.
             used = known.is_over or _is_begun(known)
             return ticket_is_used() if used else self._leads_to(known)
-        typed = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot} if asked.centre else {}
+        known_of = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot}
+        given = known_of if asked.centre else {}
         session_id = named or web_sessions.new_id(store)
         browser = self.cookie.browser(request) or store.chance.identifier()
         made = web_sessions.new_web_session(
-            store, language(), session_id, session, typed, place_of(address()), browser
+            store, language(), session_id, session, given, place_of(address()), browser
         )
         response = self._leads_to(made)
         self.cookie.write_browser(response, browser)
@@ -214,6 +219,8 @@ class BookingPages:
 
     @public_form
     def go_on(self) -> ResponseReturnValue:
+        if request.form.get("wish") == "born":
+            return self._open_again()
         web_session = self._web_session()
         if web_session is None:
             return redirect(START, HTTPStatus.SEE_OTHER)
@@ -302,7 +309,7 @@ class BookingPages:
         asked = _STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
         web_session = self._web_session()
         if web_session is None:
-            return _gone()
+            return self._after_long.page(slug)
         if asked == web_session.step == partner.WAITS:
             # Told by the partner meanwhile: it counts once, however often the page is looked at.
             web_session = self._settled(web_session)
@@ -319,9 +326,9 @@ class BookingPages:
         """Act on the form that was sent for a question, once."""
         step = _STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
         web_session = self._web_session()
+        form = typed.answers(request.form, _MOST_LETTERS)
         if web_session is None:
-            return _gone()
-        form = {name: text[:_MOST_LETTERS] for name, text in request.form.items()}
+            return self._after_long.page(slug, form)
         if not self.cookie.is_token(form.get("token", ""), web_session.id):
             return self._leads_to(web_session, "ailleurs")
         if self._comes_before_others(web_session):
@@ -360,7 +367,27 @@ class BookingPages:
     def _web_session(self) -> WebSession | None:
         """The web session that this browser is on, in one read."""
         session_id = self.cookie.read(request)
-        return web_sessions.load(self.store, session_id) if session_id else None
+        if not session_id:
+            return self._after_long.unguarded()
+        return web_sessions.load(self.store, session_id)
+
+    @property
+    def _after_long(self) -> AfterLong:
+        return AfterLong(self.store, self.service, self.cookie)
+
+    def _open_again(self) -> ResponseReturnValue:
+        """Go on after a night, with the answer that waited on the page."""
+        opened = self._after_long.opened()
+        if not isinstance(opened, Reopened):
+            return opened
+        web_session, kept = opened.web_session, opened.kept
+        step = _STEPS.get(kept.pop("slug", ""), "")
+        if step and step not in _LOOKED_AT_FIRST and may_show(web_session, step):
+            answer = self._act_on(web_session, step, kept)
+            response = make_response(answer)
+            self.cookie.write(response, web_session.id)
+            return response
+        return self._leads_to(web_session)
 
     def _view(self, web_session: WebSession) -> BookingViews:
         return BookingViews(web_session, words(), self.store.clock.now(), self.service)
@@ -533,13 +560,9 @@ def _is_begun(web_session: WebSession) -> bool:
     return goes_on and bool(web_session.session.born or web_session.done)
 
 
-def _gone() -> ResponseReturnValue:
-    return render_template("online/booking/gone.html"), HTTPStatus.GONE
-
-
 def field(name: str) -> str:
     """A field of the form as it was sent, cut to more letters than a person types."""
-    return request.form.get(name, "")[:_FIELD_LETTERS]
+    return typed.answers({name: request.form.get(name, "")}, _FIELD_LETTERS)[name]
 
 
 def _day(text: str) -> date | None:

@@ -16,6 +16,8 @@ from itsdangerous import BadData, BadSignature, Signer, URLSafeTimedSerializer
 from werkzeug import Response
 
 BOOKING_LIVES = timedelta(hours=2)
+# So long after that the birth date may open it again; what was answered is erased about then.
+LONG_AGO = timedelta(hours=24)
 MINE_LIVES = timedelta(minutes=20)
 
 
@@ -57,11 +59,22 @@ class WebSessionCookie(SignedWebSession):
 
     def read(self, request: Request) -> str:
         """The id of the browser's web session; empty where it has none, or one of too long ago."""
+        return self._read(request, BOOKING_LIVES)
+
+    def read_long_ago(self, request: Request) -> str:
+        """The same of a cookie that has run out, which proves nothing by itself."""
+        return "" if self.read(request) else self._read(request, LONG_AGO)
+
+    def is_unknown(self, request: Request) -> bool:
+        """Whether the browser sent no cookie of ours that a booking begins with."""
+        return not (request.cookies.get(self.name) or request.cookies.get(self._browser.name))
+
+    def _read(self, request: Request, lives: timedelta) -> str:
         signed = request.cookies.get(self.name, "")
         if not signed:
             return ""
         try:
-            found = self._signer.loads(signed, max_age=int(BOOKING_LIVES.total_seconds()))
+            found = self._signer.loads(signed, max_age=int(lives.total_seconds()))
         except BadData:
             return ""
         return found if isinstance(found, str) else ""

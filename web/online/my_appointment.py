@@ -17,8 +17,7 @@ from markupsafe import Markup
 
 from flows.questions import Part
 from flows.steps import STEPS
-from flows.understanding import COUNTRY_ZONE, NotUnderstood, checked_date, is_digits
-from flows.understanding.dates import dates
+from flows.understanding import COUNTRY_ZONE
 from prompts.catalogue import written_number
 from services.online import my_appointment, web_sessions
 from services.online.answers import NotTaken
@@ -29,10 +28,10 @@ from services.ports import WakeUp
 from services.service import Service
 from services.short_links import LinkKind
 from services.store import Store
-from services.vocabulary import vocabulary
 from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
+from web.online.birth_date import birth_date
 from web.online.booking import field, number_in, page_of
 from web.online.calendar_file import calendar_file
 from web.online.cookies import MyCookie, WebSessionCookie
@@ -85,7 +84,7 @@ class MyAppointmentPages:
     @public_form
     def asked(self) -> ResponseReturnValue:
         try:
-            reference, born = _reference(), _birth_date(self._today())
+            reference, born = _reference(), birth_date(request.form, self._today(), language())
         except NotTaken as wrong:
             page = render_template("online/my_appointment/ask.html", typed=_typed(), wrong=wrong)
             return page, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -142,7 +141,7 @@ class MyAppointmentPages:
         """What a link and a birth date open; else the page that asks for them again."""
         store, service = self.store, self.service
         try:
-            born = _birth_date(self._today())
+            born = birth_date(request.form, self._today(), language())
         except NotTaken as wrong:
             return _link_page(kind, wrong=wrong)
         named = store.links.read(kind, token, store.clock.now().date()) if store.links else None
@@ -283,22 +282,6 @@ def _reference() -> str:
     if len(reference) != _REFERENCE_DIGITS:
         raise NotTaken("reference", "reference_empty" if not typed.strip() else "reference")
     return reference
-
-
-def _birth_date(today: date) -> date:
-    """What stands in three fields, or all of it in the first. Raises NotTaken."""
-    day, month, year = (field(name).strip() for name in ("day", "month", "year"))
-    if not (day or month or year):
-        raise NotTaken("day", "date_empty")
-    if is_digits(day) and is_digits(month) and is_digits(year):
-        try:
-            return checked_date(int(year), int(month), int(day), today)
-        except NotUnderstood:
-            raise NotTaken("day", "date") from None
-    found = dates(f"{day} {month} {year}".strip(), vocabulary(language()), today)
-    if len(found) != 1:
-        raise NotTaken("day", "date")
-    return found[0]
 
 
 def _link_page(

@@ -31,6 +31,7 @@ from web.online.asked_centre import AskedCentre
 from web.online.town_map import TownMap, draw, reach, stand_of
 from web.pages import language, plain, speak_by_address, words
 from web.public.pages import say
+from web.typed import answers
 
 _MOST_LETTERS: Final = 80
 _BAD_REQUEST: Final = 400
@@ -64,7 +65,8 @@ class _CentrePages:
     @public_form
     def search(self) -> ResponseReturnValue:
         speak_by_address()
-        where = " ".join(request.form.get("where", "")[:_MOST_LETTERS].split())
+        form = answers({"where": request.form.get("where", "")}, _MOST_LETTERS)
+        where = " ".join(form["where"].split())
         if not where:
             return self._front(problem=words()["public.centres.empty"]), _BAD_REQUEST
         directory = self.service.directory

@@ -6,12 +6,10 @@ Nothing here asks the database: what they tell stands in files.
 from __future__ import annotations
 
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
 
 from prompts.by_text import by_text, spoken_by_text
 from prompts.catalogue import written_number
@@ -22,10 +20,9 @@ from services.public.state import booking_told
 from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable, true_until
-from web.marks import SIGNED, public
-from web.pages import language, setting, speak, speak_by_address, words
+from web.marks import public
+from web.pages import language, setting, words
 from web.public.words import Sayings
-from web.staff_only import is_fetch
 from web.written import Written
 
 # Of security.txt: RFC 9116 wants less than a year.
@@ -43,8 +40,6 @@ _NOT_FOR_ROBOTS: Final = (
     "/centre$",
 )
 _HOUR_SECONDS: Final = 3600
-# Paths at which no person reads a page.
-NO_READER: Final = (*SIGNED, "/api/", "/assets/", "/audio/", "/metrics", "/healthz", "/readyz")
 
 
 def say() -> Sayings:
@@ -114,28 +109,7 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
             f"Canonical: {setting().public_base_url}/.well-known/security.txt",
         )
 
-    @pages.app_errorhandler(HTTPStatus.NOT_FOUND)
-    def missing(error: HTTPException) -> ResponseReturnValue:
-        return _wrong(error, "missing")
-
-    @pages.app_errorhandler(HTTPStatus.INTERNAL_SERVER_ERROR)
-    def failed(error: HTTPException) -> ResponseReturnValue:
-        return _wrong(error, "failed")
-
     return pages
-
-
-def _wrong(error: HTTPException, what: str) -> ResponseReturnValue:
-    """An error page for people; machines and the provider get the short answer.
-
-    It does not look up the user, for that may be what has just failed.
-    """
-    if request.path.startswith(NO_READER) or is_fetch():
-        return error
-    code = language()
-    speak_by_address()
-    speak(code)
-    return render_template("public/wrong.html", what=what), error.code or HTTPStatus.NOT_FOUND
 
 
 def _by_text(service: Service) -> dict[str, str]:

@@ -17,11 +17,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
 from models.database import STORE_ERRORS, does_not_answer
-from services.admission.store_answers import StoreAnswers
+from services.admission.store_answers import PAGE_SECONDS, StoreAnswers
+from web.error_pages import has_reader
 from web.marks import SIGNED, who_may
 from web.pages import language, speak, speak_by_address
-from web.public.pages import NO_READER
-from web.staff_only import is_fetch
 
 RETRY_SECONDS: Final = 5
 # A form of a public page has a dozen fields of some letters each.
@@ -29,8 +28,8 @@ MOST_FIELDS: Final = 40
 # Pages about one person; others are the same for all visitors, and kept.
 _ASK_THE_STORE: Final = ("/rendez-vous/", "/mon-rendez-vous/", "/r/", "/s/")
 
-# Where a thread must not be stuck.
-_WATCHED: Final = (*SIGNED, "/rendez-vous", "/mon-rendez-vous", "/r/", "/s/", "/centres")
+# Where no person waits for a page: files, and what machines read, however long it takes.
+_UNWATCHED: Final = ("/api/", "/assets/", "/audio/", "/metrics", "/healthz", "/readyz")
 
 log = structlog.get_logger()
 
@@ -60,10 +59,12 @@ def register(app: Flask, answers: StoreAnswers) -> None:
 def _watched(behind: Any, answers: StoreAnswers) -> Any:
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         answer: Iterable[bytes]
-        if not environ["PATH_INFO"].startswith(_WATCHED):
+        path = environ["PATH_INFO"]
+        if path.startswith(_UNWATCHED):
             answer = behind(environ, start_response)
             return answer
-        with answers.under_watch():
+        # The telephone has limits of its own.
+        with answers.under_watch(None if path.startswith(SIGNED) else PAGE_SECONDS):
             answer = behind(environ, start_response)
             return answer
 
@@ -78,7 +79,7 @@ def _asks_the_store() -> bool:
 
 
 def _unanswered() -> ResponseReturnValue:
-    if request.path.startswith(NO_READER) or (is_fetch() and not request.headers.get("HX-Boosted")):
+    if not has_reader():
         answer = make_response(ServiceUnavailable(retry_after=RETRY_SECONDS))
         # A page that looks again by itself stays as it is.
         answer.headers["HX-Reswap"] = "none"
