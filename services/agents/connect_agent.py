@@ -569,6 +569,9 @@ def release(
         not_dialled(connection, store, entry, staff_id, tried=asked)
     elif kind is CommandKind.HOLD:
         agents.set_held(connection, store.clock, entry.id, on=False)
+    elif kind in {CommandKind.MUTE, CommandKind.UNMUTE} and leg is not None:
+        # The microphone is as it was: an agent must not be told that they are unheard when heard.
+        agents.set_muted(connection, store.clock, leg.id, on=kind is CommandKind.UNMUTE)
     elif kind is CommandKind.BRING_CALLER:
         missed(connection, store, entry, gone=gone)
 

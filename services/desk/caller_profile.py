@@ -31,6 +31,8 @@ RINGS_WITHIN = timedelta(days=7)
 CONTACTS_WITHIN = timedelta(hours=24)
 # In a draft: the ids of what was booked for the entry at a desk, or opened by a search.
 BOOKED = "booked"
+# In a draft: the code of a conversation by what was done last in it at the desk.
+DONE = "done"
 _TYPED = frozenset("0123456789*#")
 _WITH_PEOPLE = frozenset({"queue", "with_agent"})
 _MISSED = frozenset({"missed", "silent"})
