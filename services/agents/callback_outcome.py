@@ -32,6 +32,8 @@ WRONG_NUMBER, NOT_WANTED = "wrong_number", "not_wanted"
 OUTCOMES = (REACHED, BOOKED, NO_ANSWER, VOICEMAIL, WRONG_NUMBER, NOT_WANTED)
 # What an agent may say before anybody is on the line.
 BEFORE_TALK = (WRONG_NUMBER, NOT_WANTED)
+# And while the number rings.
+WHILE_RINGING = (NO_ANSWER, VOICEMAIL, *BEFORE_TALK)
 CLOSED: Final = "callback_closed"
 # The outcome of a try for each that is one.
 _TRY: Mapping[str, str] = {NO_ANSWER: "no_answer", VOICEMAIL: "machine"}

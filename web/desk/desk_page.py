@@ -86,7 +86,9 @@ class DeskPage:
             "is_callback": is_callback(agent_session),
             "is_dialled": current_call is not None and is_dialled(current_call),
             "callback_outcomes": callback_outcomes(file),
-            "callback_before": callback_outcome.BEFORE_TALK,
+            "callback_before": callback_outcome.WHILE_RINGING
+            if current_call is not None and is_dialled(current_call)
+            else callback_outcome.BEFORE_TALK,
             "evident": evident_code(file) if file is not None else "",
             "third": current_call.third if current_call and current_call.is_mine else None,
             "watch": [one["text"] for one in watch],

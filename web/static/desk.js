@@ -488,22 +488,32 @@
       tell(config.connecting);
       return;
     }
+    if (path === "/poste/micro") {
+      await mute(sent.get("on") === "1");
+      return;
+    }
     const button = event.submitter ?? form.querySelector("button");
     if (button) button.disabled = true;
-    if (path === "/poste/micro") await mute(sent.get("on") === "1");
-    else await send(path, sent);
+    await send(path, sent);
     if (button?.isConnected) button.disabled = false;
   });
 
   // At once in this page's own telephone, and in the conference, where it holds for any telephone.
+  let muteAsked = 0;
   async function mute(on) {
-    if (here) device.mute(on);
-    const told = await send("/poste/micro", { on: on ? "1" : "0", entry: state.entry?.id ?? "" });
-    if (told?.done) return;
-    if (told === null && here && !hidden) {
-      muteWish = on;
+    const asked = ++muteAsked;
+    if (here) {
+      device.mute(on);
       paintMuted(on);
-    } else if (here) device.mute(Boolean(state.muted));
+    }
+    const told = await send("/poste/micro", { on: on ? "1" : "0", entry: state.entry?.id ?? "" });
+    // Pressed again meanwhile: what was wished last counts.
+    if (told?.done || asked !== muteAsked || !here || hidden) return;
+    if (told === null) muteWish = on;
+    else {
+      device.mute(Boolean(state.muted));
+      paintMuted(Boolean(state.muted));
+    }
   }
 
   async function wishAgain() {
@@ -657,7 +667,9 @@
   function press(letter) {
     const found = [...document.querySelectorAll(`[data-key="${letter}"]`)].find((one) => one.getClientRects().length);
     if (!found) return false;
-    if (found.matches("button")) found.click();
+    // Which outcome it is, is chosen: nothing is closed by the way there.
+    if (letter === "o") focusOn(found);
+    else if (found.matches("button")) found.click();
     else if (found.matches("summary")) {
       const details = found.parentElement;
       details.open = true;
