@@ -136,7 +136,8 @@ class DeskWords(Written):
             return self.of("choice", _EVERYWHERE[key])
         if step.endswith(_CHECK):
             return self.of("choice", f"check_{key}")
-        return self.of("choice", f"{step}_{key}")
+        name = f"at_desk.choice.{step}_{key}"
+        return self.words[name] if name in self.words else self.of("choice", f"{step}_{key}")
 
     def reason(self, reason: str) -> str:
         """Why a caller is in the queue."""

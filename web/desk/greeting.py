@@ -43,6 +43,8 @@ def _keys(file: CallerProfile) -> list[str]:
     if entry.kind == CALLBACK:
         # Nothing of what they gave is said before it is known who answers.
         return ["hello", "case" if entry.reason == Reason.CASE else "callback", *asks]
+    if given.interpreter:
+        return ["hello", "interpreter"]
     keys = ["hello", "cut"] if entry.reason == Reason.CUT else ["hello"]
     if entry.reason in _MINE:
         return [*keys, "mine", *([] if file.proved or file.asked_reference else ["ask_mine"])]

@@ -210,7 +210,9 @@
     if (hidden) return;
     hidden = fieldsOf($("work"));
     $("work").replaceChildren();
-    $("bar").hidden = true;
+    $("bar").hidden = $("help").hidden = true;
+    tell(" ");
+    trouble("");
     $("signed-out").hidden = false;
     focusOn($("sign-in-again"));
   }
@@ -232,7 +234,7 @@
     for (const one of document.querySelectorAll('[name="csrf_token"]')) one.value = token;
     refill(hidden);
     hidden = null;
-    $("bar").hidden = false;
+    $("bar").hidden = $("help").hidden = false;
     $("signed-out").hidden = true;
     tell(config.signed_in);
     arrive();
