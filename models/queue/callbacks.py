@@ -381,7 +381,7 @@ def tries_with(connection: Connection, entry_id: str, outcome: str) -> int:
 
 
 def reached_in_vain(connection: Connection, clock: Clock, entry_id: str, outcome: str) -> None:
-    """The last try of an entry met nobody after all: it has this outcome, for the count of tries."""
+    """The last try of an entry met nobody after all: it has this outcome, which is counted."""
     last = (
         select(leg.c.id)
         .where(leg.c.entry_id == entry_id, leg.c.kind == _CALLBACK)

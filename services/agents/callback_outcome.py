@@ -137,8 +137,7 @@ def _after_talk(  # noqa: PLR0917 (a sentence: entry, outcome, note)
         callbacks.reached_in_vain(connection, store.clock, entry.id, _TRY[outcome])
         callbacks.reserve_again(connection, store.clock, entry.id)
         promise = callbacks.load(connection, store.vault, entry.id, lock=True)
-        assert promise is not None
-        message = call_back.missed(connection, store, promise, _TRY[outcome])
+        message = call_back.missed(connection, store, promise or entry, _TRY[outcome])
         if note:
             said = queues.sealed_note(store.vault, entry.id, note)
             callbacks.change(connection, store.clock, entry.id, ("waiting", "lost"), **said)

@@ -71,6 +71,11 @@ class Current:
         return mine[-1].muted_at if mine else None
 
     @property
+    def is_dialled(self) -> bool:
+        """Whether the number of a call back rings at this moment."""
+        return any(leg.kind == queues.CALLBACK for leg in self.legs)
+
+    @property
     def third(self) -> Leg | None:
         """The third person of a transfer, rung or there."""
         return next((leg for leg in self.legs if leg.kind == "third"), None)

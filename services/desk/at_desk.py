@@ -50,6 +50,11 @@ class AgentSession:
     def state(self) -> str:
         return self.now.state if self.now else "offline"
 
+    @property
+    def is_callback(self) -> bool:
+        """Whether their entry is a number to ring: no caller came by themselves."""
+        return self.entry is not None and self.entry.kind == queues.CALLBACK
+
 
 class OtherCall(Exception):
     """What a page wanted was about a caller whom its agent does not have any more."""

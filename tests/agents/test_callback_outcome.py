@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from services.accounts.staff import read_acts
-from services.agents import callback_outcome, call_back
+from services.agents import call_back, callback_outcome
 from services.agents.conversation import hang_up
 from tests.agents.rings import Office, Ring
 from tests.queue.test_callbacks import texts
@@ -46,8 +46,12 @@ def talks(office: Office) -> tuple[str, str, Ring]:
     return entry, staff_id, ring
 
 
-@pytest.mark.parametrize(("outcome", "told"), [("no_answer", []), ("voicemail", ["callback_missed"])])
-def test_what_rings_in_vain_is_hung_up_and_rung_again_later(office: Office, outcome: str, told: list[str]):
+@pytest.mark.parametrize(
+    ("outcome", "told"), [("no_answer", []), ("voicemail", ["callback_missed"])]
+)
+def test_what_rings_in_vain_is_hung_up_and_rung_again_later(
+    office: Office, outcome: str, told: list[str]
+):
     entry, staff_id, ring = dials(office)
     assert closes(office, staff_id, outcome) == (True, "")
     kept = office.entry(entry)
@@ -86,10 +90,10 @@ def test_what_only_a_call_can_tell_is_not_said_before_it(office: Office, outcome
 
 
 @pytest.mark.parametrize("outcome", ["reached", "booked", "wrong_number", "not_wanted"])
-@pytest.mark.parametrize("hung_up", [False, True])
-def test_one_action_ends_the_conversation_and_closes_it(office: Office, outcome: str, hung_up: bool):  # noqa: FBT001
+@pytest.mark.parametrize("said", ["talking", "wrapup"])
+def test_one_action_ends_the_conversation_and_closes_it(office: Office, outcome: str, said: str):
     entry, staff_id, _ring = talks(office)
-    if hung_up:
+    if said == "wrapup":
         hang_up(office.store, office.control, *office.mine(staff_id))
         assert office.state(staff_id) == "wrapup"
     assert closes(office, staff_id, outcome) == (True, "")
@@ -100,10 +104,10 @@ def test_one_action_ends_the_conversation_and_closes_it(office: Office, outcome:
     assert (act.subject, act.details) == (entry, {"outcome": outcome})
 
 
-@pytest.mark.parametrize("hung_up", [False, True])
-def test_a_voicemail_that_said_yes_counts_as_one_and_is_rung_once_more(office: Office, hung_up: bool):  # noqa: FBT001
+@pytest.mark.parametrize("said", ["talking", "wrapup"])
+def test_a_voicemail_that_said_yes_counts_as_one_and_is_rung_once_more(office: Office, said: str):
     entry, staff_id, _ring = talks(office)
-    if hung_up:
+    if said == "wrapup":
         hang_up(office.store, office.control, *office.mine(staff_id))
     assert closes(office, staff_id, "voicemail", "Bip long") == (True, "")
     kept = office.entry(entry)

@@ -1,4 +1,6 @@
-"""Pictures of an agent's desk in its rarer states: `python -m tests.browser.desk_state_pictures [FOLDER]`.
+"""Pictures of an agent's desk in its rarer states.
+
+`python -m tests.browser.desk_state_pictures [FOLDER [STATE …]]`, by the names of its functions.
 
 On hold and muted, asked before hanging up, a call back, an interpreter, a conversation by text,
 cases and a person's rights, a session that is over, and a store that is locked for a minute: what
@@ -205,9 +207,7 @@ def texts(browser: Browser, url: str, folder: Path) -> None:
             theirs = {"staff_id": desk.staff.id, "answered_at": clock.at(), "conference_sid": "CF1"}
             queues.move(connection, clock, kept.id, ("waiting",), "talking", **theirs)
             agents.begin(connection, clock, desk.staff.id)
-            agents.move(
-                connection, clock, desk.staff.id, ("offline",), "talking", entry_id=kept.id
-            )
+            agents.move(connection, clock, desk.staff.id, ("offline",), "talking", entry_id=kept.id)
         with served(desk.app) as base:
             kept_cookie = desk.client.get_cookie(desk.client.cookie)
             assert kept_cookie is not None

@@ -102,7 +102,9 @@ def is_muted(staged: DeskStage) -> list[bool]:
     """Of everybody in the conversation, at the provider."""
     switchboard = staged.simulator.switchboard
     return sorted(
-        one["muted"] for found in switchboard.conferences() for _, one in switchboard.participants(found)
+        one["muted"]
+        for found in switchboard.conferences()
+        for _, one in switchboard.participants(found)
     )
 
 
@@ -321,7 +323,11 @@ def test_a_service_that_does_not_answer_is_said_and_takes_nothing_away(
     page.fill("#name1", "Odette Martin")
     kept: list[Route] = []
     # It takes every question and answers none, as with a store that is locked.
-    page.route(f"{staged.url}/poste/**", lambda route: kept.append(route))
+
+    def keeps(route: Route) -> None:
+        kept.append(route)
+
+    page.route(f"{staged.url}/poste/**", keeps)
     page.keyboard.press("Enter")
     trouble = page.locator("#trouble")
     expect(trouble).to_have_text("Le service met du temps à répondre. Rien n’est perdu.")

@@ -11,9 +11,8 @@ from typing import Any
 from flask import jsonify, redirect, render_template, request, url_for
 
 from models.database import Connection
-from models.queue.queues import CALLBACK
 from services.agents import callback_outcome, conversation, presence
-from services.agents.presence import PAUSES, Current
+from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.booking.find_booking import FoundBooking
 from services.desk import cases
@@ -83,11 +82,11 @@ class DeskPage:
             "note_letters": conversation.NOTE_LETTERS,
             "call": current_call,
             "greeting": greeting_of(file) if file is not None else None,
-            "is_callback": is_callback(agent_session),
-            "is_dialled": current_call is not None and is_dialled(current_call),
+            "is_callback": agent_session.is_callback,
+            "is_dialled": current_call is not None and current_call.is_dialled,
             "callback_outcomes": callback_outcomes(file),
             "callback_before": callback_outcome.WHILE_RINGING
-            if current_call is not None and is_dialled(current_call)
+            if current_call is not None and current_call.is_dialled
             else callback_outcome.BEFORE_TALK,
             "evident": evident_code(file) if file is not None else "",
             "third": current_call.third if current_call and current_call.is_mine else None,
@@ -124,16 +123,6 @@ class DeskPage:
             **others,
             **self.context(agent_session, file, **more),
         )
-
-
-def is_callback(agent_session: AgentSession) -> bool:
-    """Whether the agent's entry is a number to ring: no caller came by themselves."""
-    return agent_session.entry is not None and agent_session.entry.kind == CALLBACK
-
-
-def is_dialled(current_call: Current) -> bool:
-    """Whether the number of a call back rings at this moment."""
-    return any(leg.kind == CALLBACK for leg in current_call.legs)
 
 
 def callback_outcomes(file: CallerProfile | None) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.session import Whom
-from models.queue.queues import CALLBACK
 from prompts.screens import LANGUAGES, screen
 from services.desk.caller_profile import CallerProfile
 from services.messages.notices import Reason
@@ -40,7 +39,7 @@ def greeting_of(file: CallerProfile) -> Greeting:
 def _keys(file: CallerProfile) -> list[str]:
     entry, given = file.entry, file.given
     asks = [f"ask_{one}" for one in file.missing[:1]]
-    if entry.kind == CALLBACK:
+    if file.is_callback:
         # Nothing of what they gave is said before it is known who answers.
         return ["hello", "case" if entry.reason == Reason.CASE else "callback", *asks]
     if given.interpreter:
