@@ -167,6 +167,9 @@ class TwilioCallControl:
             form |= {"HoldUrl": self._absolute(path), "HoldMethod": "POST"}
         self._participant(conference_sid, call_sid, form)
 
+    def mute(self, conference_sid: str, call_sid: str, *, on: bool) -> None:
+        self._participant(conference_sid, call_sid, {"Muted": _said(on)})
+
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:

@@ -290,6 +290,10 @@ class CallControl(Protocol):
         """Put a participant on hold with what is at `path`, or bring them back."""
         ...
 
+    def mute(self, conference_sid: str, call_sid: str, *, on: bool) -> None:
+        """Switch a participant's own microphone off or on, whatever kind of telephone it is."""
+        ...
+
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:

@@ -103,8 +103,19 @@ class Written:
         return self.words.text("desk.file.kilometres", km=told)
 
 
+_MINUTE, _HOUR = 60, 3600
+
+
 class DeskWords(Written):
     """And the words of an agent's desk: questions, answers, reasons."""
+
+    def lasted(self, since: datetime) -> str:
+        """How long something has lasted by the service's clock: "1 min 12 s". Needs `now`."""
+        seconds = max(0, int((self.now - aware(since)).total_seconds())) if self.now else 0
+        hours, minutes = seconds // _HOUR, seconds % _HOUR // _MINUTE
+        name = "hours" if hours else "minutes" if minutes else "seconds"
+        values = {"hours": hours, "minutes": minutes, "seconds": seconds % _MINUTE}
+        return self.words.text(f"at_desk.lasted.{name}", **values)
 
     def of(self, table: str, key: str, otherwise: str = "") -> str:
         """The words of a key of `desk.<table>`, or something else for one that is not there."""
@@ -125,7 +136,8 @@ class DeskWords(Written):
             return self.of("choice", _EVERYWHERE[key])
         if step.endswith(_CHECK):
             return self.of("choice", f"check_{key}")
-        return self.of("choice", f"{step}_{key}")
+        name = f"at_desk.choice.{step}_{key}"
+        return self.words[name] if name in self.words else self.of("choice", f"{step}_{key}")
 
     def reason(self, reason: str) -> str:
         """Why a caller is in the queue."""

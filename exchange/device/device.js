@@ -111,6 +111,7 @@
     async reject() { await this.act("reject"); }
     async hangup() { await this.act("hangup"); }
     async mute(on) { await this.act("mute", { on: Boolean(on) }); }
+    async keys(digits) { await this.act("press", { keys: digits }); }
 
     destroy() {
       this.ended = true;

@@ -489,6 +489,8 @@ class Leg:
     outcome: str
     created_at: datetime
     to: str = ""
+    # Since when the person on it has their own microphone off; None: they are heard.
+    muted_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -610,6 +612,17 @@ def set_mode(connection: Connection, clock: Clock, leg_id: str, mode: str) -> No
     connection.execute(
         update(leg).where(leg.c.id == leg_id).values(mode=mode, updated_at=clock.at())
     )
+
+
+def set_muted(connection: Connection, clock: Clock, leg_id: str, *, on: bool) -> bool:
+    """Note that a joined line's own microphone is off or on; False when nothing changed by it."""
+    there = leg.c.muted_at.is_(None) if on else leg.c.muted_at.is_not(None)
+    changed = connection.execute(
+        update(leg)
+        .where(leg.c.id == leg_id, leg.c.state == "joined", there)
+        .values(muted_at=clock.at() if on else None, updated_at=clock.at())
+    )
+    return changed.rowcount == 1
 
 
 # ------------------------------------------------------------------ provider commands

@@ -39,6 +39,7 @@ leg = Table(
     must("updated_at", Instant),
     may("ended_at", Instant),
     may("seconds", Integer, "how long it lasted, as billed; null: not told so far"),
+    may("muted_at", Instant, "since when its own microphone is off; null: it is heard"),
     # Those that go on, which have none, and those that ended lately.
     index("ix_leg_ended_at", "ended_at", "kind"),
 )

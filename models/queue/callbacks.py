@@ -380,6 +380,26 @@ def tries_with(connection: Connection, entry_id: str, outcome: str) -> int:
     return connection.execute(statement).scalar_one()
 
 
+def reached_in_vain(connection: Connection, clock: Clock, entry_id: str, outcome: str) -> None:
+    """The last try of an entry met nobody after all: it has this outcome, which is counted."""
+    last = (
+        select(leg.c.id)
+        .where(leg.c.entry_id == entry_id, leg.c.kind == _CALLBACK)
+        .order_by(leg.c.created_at.desc(), leg.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = update(leg).where(leg.c.id == last, leg.c.state == "ended")
+    connection.execute(statement.values(outcome=outcome, updated_at=clock.at()))
+
+
+def reserve_again(connection: Connection, clock: Clock, entry_id: str) -> bool:
+    """A promise whose call met nobody is as it was before that call; False when it is not over."""
+    values: dict[str, Any] = {"state": "reserved", "call_id": None, "answered_at": None}
+    values |= {"ended_at": None, "outcome": "", "held_at": None, "conference_sid": None}
+    return change(connection, clock, entry_id, ("wrapup",), **values)
+
+
 def silent_tries(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
     """Tries that nothing was heard of for so long, neither connected nor over.
 

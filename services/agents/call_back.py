@@ -201,11 +201,11 @@ class CallBack:
                 voice_messages.in_vain(connection, store, promise)
             return needless or unusable
         if promise.reason in UNLESS_BOOKED and callbacks.booked_since(connection, promise):
-            self._end(connection, store, promise, "left", "booked")
+            self.end(connection, store, promise, "left", "booked")
         elif callbacks.served_since(connection, promise):
-            self._end(connection, store, promise, "left", "served")
+            self.end(connection, store, promise, "left", "served")
         elif unusable:
-            self._end(connection, store, promise, "lost", "unusable")
+            self.end(connection, store, promise, "lost", "unusable")
             self._write(connection, store, promise, "callback_lost")
         else:
             return False
@@ -248,7 +248,7 @@ class CallBack:
             # A waiting promise lost its agent while it rang: the try counts all the same.
             if promise is None or promise.state not in {"waiting", "reserved"}:
                 return True, None
-            return True, self._missed(connection, store, promise, outcome)
+            return True, self.missed(connection, store, promise, outcome)
 
         ended, message = store.database.retried(end)
         if not ended:
@@ -258,15 +258,18 @@ class CallBack:
             self.wake_up.message(message)
         return outcome
 
-    def _missed(
+    def missed(
         self, connection: Connection, store: Store, promise: QueueEntry, outcome: str
     ) -> str | None:
-        """Not reached: try the promise again, or end it. Returns the id of a text written."""
+        """Not reached: try a reserved promise again, or end it, and free its agent.
+
+        In the transaction that ended the try. Returns the id of a text written.
+        """
         if promise.message_id:
             return self._not_told(connection, store, promise)
         machines = callbacks.tries_with(connection, promise.id, "machine")
         if promise.tries >= TRIES.get(promise.reason, MOST_TRIES) or machines >= MOST_MACHINES:
-            self._end(connection, store, promise, "lost", outcome)
+            self.end(connection, store, promise, "lost", outcome)
             return self._write(connection, store, promise, "callback_lost")
         due = self._try_again(connection, store, promise)
         if outcome == "machine":
@@ -300,7 +303,7 @@ class CallBack:
         machine = promise.mode == MACHINE
         return next_call_at(self.campaign(), promise.number, moment, machine=machine)
 
-    def _end(
+    def end(
         self,
         connection: Connection,
         store: Store,
@@ -308,6 +311,7 @@ class CallBack:
         state: str,
         outcome: str,
     ) -> None:
+        """End a promise that waits or is reserved, and free its agent."""
         callbacks.end(connection, store.clock, promise.id, state, outcome)
         _free(connection, store, promise)
         CALLBACKS.labels(f"{state}_{outcome}").inc()
@@ -384,7 +388,7 @@ class CallBack:
             with store.database.transaction() as connection:
                 promise = callbacks.load(connection, store.vault, entry_id, lock=True)
                 if promise is not None and promise.state == "reserved":
-                    self._missed(connection, store, promise, "failed")
+                    self.missed(connection, store, promise, "failed")
                     done += 1
         for entry_id in undialled:
             # A try of an earlier agent blocked this one, and came to nothing.
@@ -417,7 +421,7 @@ class CallBack:
             for entry_id in callbacks.older(connection, store.clock, LONGEST, limit=_AT_ONCE):
                 promise = callbacks.load(connection, store.vault, entry_id, lock=True)
                 if promise is not None:
-                    self._end(connection, store, promise, "lost", "too_old")
+                    self.end(connection, store, promise, "lost", "too_old")
                     told += bool(self._write(connection, store, promise, "callback_lost"))
         with store.database.transaction() as connection:
             for entry_id in callbacks.overdue(connection, store.clock, LATE_BY, limit=_AT_ONCE):

@@ -27,6 +27,8 @@ class CommandKind(StrEnum):
     HOLD = "hold"
     UNHOLD = "unhold"
     COACH = "coach"
+    MUTE = "mute"
+    UNMUTE = "unmute"
 
 
 # What rings a leg, by the leg's kind.

@@ -38,6 +38,8 @@ _TURN_PATH = "/voice/turn"
 # A confirmation in flight has the next turn, and whatever comes after it the one after that.
 _TRIES = 5
 DIAL_AGAIN_AFTER = timedelta(minutes=15)
+# Whether a command switches a microphone off.
+_MICROPHONE = {CommandKind.MUTE: True, CommandKind.UNMUTE: False}
 # Why an agent whose line could not be rung pauses: no pause if the provider was never asked for it.
 _NO_LINE = {True: "no_line", False: ""}
 
@@ -567,10 +569,23 @@ def release(
         _pause_for(connection, store, staff_id, entry.id, "no_line")
     elif kind is CommandKind.DIAL_CALLBACK:
         not_dialled(connection, store, entry, staff_id, tried=asked)
-    elif kind is CommandKind.HOLD:
-        agents.set_held(connection, store.clock, entry.id, on=False)
+    elif kind in {CommandKind.HOLD, *_MICROPHONE}:
+        _unset(connection, store, kind, entry, leg)
     elif kind is CommandKind.BRING_CALLER:
         missed(connection, store, entry, gone=gone)
+
+
+def _unset(
+    connection: Connection, store: Store, kind: CommandKind, entry: QueueEntry, leg: Leg | None
+) -> None:
+    """A hold that failed is none, and a microphone is as it was.
+
+    An agent must not be told that they are unheard when they are heard.
+    """
+    if kind is CommandKind.HOLD:
+        agents.set_held(connection, store.clock, entry.id, on=False)
+    elif leg is not None:
+        agents.set_muted(connection, store.clock, leg.id, on=not _MICROPHONE[kind])
 
 
 def not_dialled(

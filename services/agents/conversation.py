@@ -110,6 +110,38 @@ def set_hold(connection: Connection, store: Store, entry: QueueEntry, *, on: boo
     return [add(connection, store, new)]
 
 
+# ------------------------------------------------------------------ the agent's own microphone
+
+
+def mute(
+    store: Store, control: CallControl, staff_id: str, entry_id: str, *, on: bool
+) -> CommandResult:
+    """Switch the agent's own microphone off or on; what is so already is done.
+
+    It is done to their line in the conference, so that it is the same for a browser and for a
+    telephone. A colleague who was asked in has a microphone, too. Why not: `not_talking`,
+    `other_call`, `not_yet` (their line is not in the conversation so far).
+    """
+    with store.database.transaction() as connection:
+        # The entry first, as all transactions lock it.
+        entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
+        if has_another(connection, staff_id, entry_id):
+            return no(OTHER_CALL)
+        agent = agents.get(connection, staff_id)
+        if entry is None or agent is None or agent.state != "talking":
+            return no("not_talking")
+        mine = agents.leg_of_entrys_agent(connection, store.vault, entry.id, staff_id)
+        if mine is None or mine.state != "joined" or entry.conference_sid is None:
+            return no("not_yet")
+        if not agents.set_muted(connection, store.clock, mine.id, on=on):
+            return CommandResult(done=True)
+        kind = CommandKind.MUTE if on else CommandKind.UNMUTE
+        key = f"{kind}:{mine.id}:{store.chance.identifier()[:12]}"
+        new = NewCommand(kind, key, staff_id=staff_id, entry_id=entry.id, leg_id=mine.id)
+        asked = [add(connection, store, new)]
+    return provider_commands.carry_out_all(store, control, asked)
+
+
 # ------------------------------------------------------------------ back to the machine
 
 

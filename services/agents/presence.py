@@ -64,6 +64,18 @@ class Current:
         return bool(self.agent and self.entry and self.entry.staff_id == self.agent.staff_id)
 
     @property
+    def muted_at(self) -> datetime | None:
+        """Since when this agent's own microphone is off (UTC); None: they are heard."""
+        who = self.agent.staff_id if self.agent else ""
+        mine = [leg for leg in self.legs if leg.staff_id == who and leg.kind in {"agent", "third"}]
+        return mine[-1].muted_at if mine else None
+
+    @property
+    def is_dialled(self) -> bool:
+        """Whether the number of a call back rings at this moment."""
+        return any(leg.kind == queues.CALLBACK for leg in self.legs)
+
+    @property
     def third(self) -> Leg | None:
         """The third person of a transfer, rung or there."""
         return next((leg for leg in self.legs if leg.kind == "third"), None)

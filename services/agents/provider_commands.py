@@ -52,7 +52,10 @@ LEAST_BURST, MOST_BURST = 1.0, 5.0
 # After so long a command is of no use. A ring may be held up by the account's rate of calls.
 TOO_LATE = {
     **dict.fromkeys((*RING_PATHS, CommandKind.BRING_CALLER), timedelta(seconds=60)),
-    **dict.fromkeys((CommandKind.HOLD, CommandKind.COACH), timedelta(seconds=15)),
+    **dict.fromkeys(
+        (CommandKind.HOLD, CommandKind.COACH, CommandKind.MUTE, CommandKind.UNMUTE),
+        timedelta(seconds=15),
+    ),
 }
 # Why such a command failed: a word among the provider's codes.
 TOO_OLD = "too_late"
@@ -378,6 +381,15 @@ def _coach(task: _Task) -> None:
     task.control.coach(entry.conference_sid, leg.provider_sid, coached_sid=coached, muted=muted)
 
 
+def _mute(task: _Task) -> None:
+    leg, entry, on = task.leg(), task.entry(), task.kind is CommandKind.MUTE
+    # What the agent wants now counts, in whatever order the commands are carried out.
+    is_so = (leg.muted_at is not None) == on
+    if leg.state == "ended" or not leg.provider_sid or not entry.conference_sid or not is_so:
+        raise _Moot
+    task.control.mute(entry.conference_sid, leg.provider_sid, on=on)
+
+
 def _unless_gone(ask: Callable[[], None]) -> None:
     """Ask the provider; that the call is over already is no failure."""
     try:
@@ -396,4 +408,6 @@ _DO: dict[CommandKind, Callable[[_Task], None]] = {
     CommandKind.HOLD: _hold,
     CommandKind.UNHOLD: _hold,
     CommandKind.COACH: _coach,
+    CommandKind.MUTE: _mute,
+    CommandKind.UNMUTE: _mute,
 }

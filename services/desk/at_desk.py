@@ -50,6 +50,11 @@ class AgentSession:
     def state(self) -> str:
         return self.now.state if self.now else "offline"
 
+    @property
+    def is_callback(self) -> bool:
+        """Whether their entry is a number to ring: no caller came by themselves."""
+        return self.entry is not None and self.entry.kind == queues.CALLBACK
+
 
 class OtherCall(Exception):
     """What a page wanted was about a caller whom its agent does not have any more."""
@@ -94,6 +99,7 @@ class AtDesk(DeskWork):
         about: str | None = None,
     ) -> None:
         self.staff = staff
+        self._kept: dict[str, Any] = {}
         self.agent_session = agent_session_of(connection, store, staff, about=about)
         super().__init__(connection, store, service, self.agent_session.desk)
 
@@ -150,7 +156,9 @@ class AtDesk(DeskWork):
     def remember(self, **fields: Any) -> None:
         """Keep these with what the agent filled in for the caller; without a caller, nothing."""
         if self.entry is not None:
-            draft = {**draft_of(self.entry), **fields}
+            # The entry is as it was when the act began; what this act kept before stays.
+            self._kept.update(fields)
+            draft = {**draft_of(self.entry), **self._kept}
             rows.remember(self.connection, self.store.vault, self.entry.id, draft)
 
     def take_places_over(self) -> bool:

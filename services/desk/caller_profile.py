@@ -19,7 +19,7 @@ from flows.understanding import is_digits
 from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Contact, TurnRow
-from models.queue.queues import QueueEntry
+from models.queue.queues import CALLBACK, QueueEntry
 from services.agents.call_back import kind_of
 from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.stand_in import behind
@@ -31,6 +31,8 @@ RINGS_WITHIN = timedelta(days=7)
 CONTACTS_WITHIN = timedelta(hours=24)
 # In a draft: the ids of what was booked for the entry at a desk, or opened by a search.
 BOOKED = "booked"
+# In a draft: the code of a conversation by what was done last in it at the desk.
+DONE = "done"
 _TYPED = frozenset("0123456789*#")
 _WITH_PEOPLE = frozenset({"queue", "with_agent"})
 _MISSED = frozenset({"missed", "silent"})
@@ -117,6 +119,16 @@ class CallerProfile:
     # False once what was said is erased.
     told: bool = True
     session: Session | None = None
+
+    @property
+    def is_callback(self) -> bool:
+        """Whether we ring them: whoever answers may be somebody else."""
+        return self.entry.kind == CALLBACK
+
+    @property
+    def by_text(self) -> bool:
+        """Whether they wrote texts, as who does not hear or speak well may."""
+        return self.session is not None and self.session.by_text
 
 
 def read_caller_profile(

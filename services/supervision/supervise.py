@@ -22,7 +22,15 @@ from models.queue import queues
 from models.queue.queues import STATES, CallQueue
 from models.supervision import alerts, board, settings
 from services.accounts.staff import record_act
-from services.agents import connect_agent, presence, provider_commands, reserve, take_over, transfer
+from services.agents import (
+    callback_outcome,
+    connect_agent,
+    presence,
+    provider_commands,
+    reserve,
+    take_over,
+    transfer,
+)
 from services.campaign import phone_share
 from services.campaign.campaign import Campaign
 from services.ports import CallControl
@@ -81,6 +89,7 @@ ACTS: Final = (
     "hold",
     "unhold",
     "handed_back",
+    callback_outcome.CLOSED,
     take_over.TAKEN_OVER,
     "wall_opened",
     "session_ended",

@@ -24,7 +24,7 @@ def take(staged: DeskStage, folder: Path) -> None:
         page.keyboard.press("2")
         expect(page.locator(".read-back")).to_be_focused()
         page.screenshot(path=folder / f"desk-{width}.png", full_page=True)
-        page.keyboard.press("Alt+x")
+        desk.hangs_up()
         desk.is_("wrapup")
         page.select_option("#code", "information")
         page.click("#actions .primary")

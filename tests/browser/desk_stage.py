@@ -134,6 +134,12 @@ class AtDesk:
         self.presses("Enter")
         self.is_("talking")
 
+    def hangs_up(self) -> None:
+        """It is asked once, and answered by the keyboard."""
+        self.presses("Alt+x")
+        expect(self.page.locator("#hang-up-sure")).to_be_focused()
+        self.presses("Enter")
+
     def reopens(self) -> None:
         """The browser is gone, and another one is there."""
         self.page.close()

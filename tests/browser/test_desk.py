@@ -116,10 +116,11 @@ def books_both(desk: AtDesk) -> None:
 
 def wraps_up(desk: AtDesk, note: str) -> None:
     page = desk.page
-    expect(page.locator("#code")).to_be_focused()
+    # What it was is evident, so that one key would do; a note stands before it.
+    expect(page.locator("#finish")).to_be_focused()
     expect(page.locator("#code")).to_have_value("booked")
     assert serious(page) == []
-    desk.presses("Tab")
+    desk.presses("Shift+Tab")
     page.keyboard.type(note)
     desk.presses("Tab")
     desk.presses("Enter")
@@ -137,7 +138,7 @@ def test_both_people_are_booked_by_the_keyboard_alone(staged: DeskStage, desk: A
     desk.answers()
     state_of(caller.page, WITH_PERSON)
     books_both(desk)
-    desk.presses("Alt+x")
+    desk.hangs_up()
     desk.is_("wrapup")
     state_of(caller.page, "Appel terminé")
     wraps_up(desk, "Vient avec sa sœur")
@@ -213,7 +214,7 @@ def test_what_is_done_for_the_caller_before_is_refused_and_said(staged: DeskStag
     expect(page.locator("#trouble")).to_have_text(
         "Cet appel n’est plus le vôtre : rien n’a été fait."
     )
-    desk.presses("Alt+x")
+    desk.hangs_up()
     expect(page.locator("#trouble")).to_be_visible()
     desk.is_("talking")
     assert all("409" in trouble for trouble in desk.troubles)
@@ -264,7 +265,7 @@ def test_a_caller_is_handed_to_a_colleague_with_a_word_before(staged: DeskStage,
     state_of(caller.page, WITH_PERSON)
     colleague.is_("talking")
     expect(page.locator("#file")).to_have_count(0)
-    colleague.presses("Alt+x")
+    colleague.hangs_up()
     colleague.is_("wrapup")
     state_of(caller.page, "Appel terminé")
     assert colleague.troubles == []
@@ -302,7 +303,7 @@ def test_a_page_that_is_lost_in_mid_call_comes_back_to_it(staged: DeskStage, des
     expect(page.locator(".offers .offer")).to_have_count(3)
     desk.presses("Alt+g")
     state_of(caller.page, "La personne vous a mis en attente")
-    expect(page.locator('#actions [name="on"]')).to_have_value("0")
+    expect(page.locator('#actions form[action="/poste/attente"] [name="on"]')).to_have_value("0")
     desk.presses("Alt+g")
     state_of(caller.page, WITH_PERSON)
 

@@ -108,6 +108,9 @@ class FakeControl:
     def hold(self, conference_sid: str, call_sid: str, *, on: bool, path: str = "") -> None:
         self._ask(Ask("hold" if on else "unhold", call_sid, path, {"conference": conference_sid}))
 
+    def mute(self, conference_sid: str, call_sid: str, *, on: bool) -> None:
+        self._ask(Ask("mute" if on else "unmute", call_sid, more={"conference": conference_sid}))
+
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:

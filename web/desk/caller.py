@@ -42,7 +42,7 @@ from services.desk.booking import (
     text_again,
     wait_for_place,
 )
-from services.desk.caller_profile import BOOKED, CallerDetails, CallerProfile, draft_of
+from services.desk.caller_profile import BOOKED, DONE, CallerDetails, CallerProfile, draft_of
 from services.desk.messages import RequestedCall, have_called
 from services.desk.offers import OffersFound as FoundOffers
 from services.desk.offers import (
@@ -87,6 +87,19 @@ _CENTRE_LETTERS = 40
 _POSTCODE_LETTERS = 5
 
 
+# The field of what is wrong or missing.
+_FIELDS = {
+    "born": "born1",
+    "born_second": "born2",
+    "second": "born2",
+    "place": "place",
+    "which": "postcode",
+    "number": "number",
+    "from_day": "from_day",
+    "slot": "slot",
+}
+
+
 @dataclass
 class Panel:
     """The middle of the page: the form, what was found, what is to be read back, what was done."""
@@ -119,6 +132,47 @@ class Panel:
     # What partners have near, and what was asked for at one of them.
     partners: tuple[PartnerOffer, ...] = ()
     partner_order: OrderState | None = None
+    # Whether a booking for a caller is what the page is for; a booking that is there needs nothing.
+    wants_booking: bool = False
+    today: date | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is still to be asked before it can be confirmed, in the order of the keyboard.
+
+        By what the form means at this moment. The slot comes last: it is chosen by what stands
+        before it.
+        """
+        form = self.form
+        if not self.wants_booking or self.moving is not None or self.done or self.today is None:
+            return ()
+        found = []
+        if forms.birth(form.born1, self.today) is None:
+            found.append("born")
+        if form.two and forms.birth(form.born2, self.today) is None:
+            found.append("second")
+        if not form.place or not form.postcode or "place" in self.wrong or "which" in self.wrong:
+            found.append("place")
+        if form.text and not forms.number_of(form.number):
+            found.append("number")
+        if not self.read_back:
+            found.append("slot")
+        return tuple(found)
+
+    @property
+    def first(self) -> str:
+        """The name of the field in which the keyboard belongs: what is wrong, else what lacks.
+
+        `slot` is no field: what is offered, or the search. Empty where nothing lacks.
+        """
+        wrong = next((_FIELDS[one] for one in self.wrong if one in _FIELDS), "")
+        return wrong or next((_FIELDS[one] for one in self.missing), "")
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is wrong and was typed: a field that is empty still is missing, and no mistake."""
+        typed = {"born": self.form.born1, "born_second": self.form.born2, "place": self.form.place}
+        return tuple(one for one in self.wrong if typed.get(one, "-"))
 
 
 class DeskAct(AtDesk):
@@ -157,6 +211,9 @@ class DeskAct(AtDesk):
             kept = draft_of(file.entry).get(FORM)
             form = forms.DRAFT.validate_python(kept) if isinstance(kept, dict) else _given(file)
         panel = self._show(form)
+        if file is not None and file.bookings:
+            # Their own, proved in this call: they ring about that.
+            panel.wants_booking = False
         self._show_offers()
         self._show_heard()
         if file is not None and not draft_of(file.entry).get(TAKEN):
@@ -167,7 +224,8 @@ class DeskAct(AtDesk):
         """A panel with nothing but the form, and the booking that it moves."""
         eligible = self.service.campaign.eligible
         groups = tuple(dict.fromkeys(one.group for one in eligible if one.group))
-        self.panel = Panel(form, groups=groups, nonce=new_nonce())
+        self.panel = Panel(form, groups=groups, nonce=new_nonce(), today=self._today())
+        self.panel.wants_booking = self.entry is not None and not draft_of(self.entry).get(BOOKED)
         if self._may_see(form.booking_id):
             self.panel.moving = read_booking(self.connection, self.store, form.booking_id)
         return self.panel
@@ -230,6 +288,18 @@ class DeskAct(AtDesk):
 
     def _remember_form(self) -> None:
         self.remember(**{FORM: asdict(self.panel.form)})
+
+    def lacks(self) -> Any:
+        """What still lacks while the agent types; what was typed so far is kept with the caller."""
+        panel = self._read_form()
+        panel.wrong = ()
+        self._where()
+        panel.towns = ()
+        # A choice that was made stands until the form is sent.
+        if request.form.get("places"):
+            panel.read_back = tuple(one.offer for one in self._on_desk()[:1])
+        self._remember_form()
+        return render_template("desk/missing.html", panel=panel)
 
     # ------------------------------------------------------------ find and choose
 
@@ -369,7 +439,7 @@ class DeskAct(AtDesk):
         if self.entry is not None:
             before = draft_of(self.entry).get(BOOKED, [])
             booked = list(dict.fromkeys([*before, *made.booking_ids]))
-            self.remember(**{BOOKED: booked, FORM: asdict(panel.form)})
+            self.remember(**{BOOKED: booked, FORM: asdict(panel.form), DONE: "booked"})
         if not made.repeated:
             BOOKINGS.labels("agent").inc(len(made.booking_ids))
 
@@ -399,6 +469,8 @@ class DeskAct(AtDesk):
                     for_other=number > 0 and born == people[0],
                 )
                 sentences.append(_waiting(ahead))
+                if not isinstance(ahead, BookingRefused):
+                    self.remember(**{DONE: "waiting_list"})
             panel.notice = " ".join(dict.fromkeys(sentences))
         self._remember_form()
         self._show_offers()
@@ -447,6 +519,7 @@ class DeskAct(AtDesk):
             again = self.read_booking(found.file.id)
             panel.done = (again,) if again else ()
             panel.focus = "done"
+            self.remember(**{DONE: "moved"})
         else:
             self._show_offers()
         self._remember_form()
@@ -456,13 +529,17 @@ class DeskAct(AtDesk):
         doses = [2] if request.form.get("doses") == "2" else None
         seen = _number(request.form.get("version", ""))
         return self._do_and_show_card(
-            cancel_booking, "desk.card.was_cancelled", doses=doses, seen=seen
+            cancel_booking,
+            "desk.card.was_cancelled",
+            was="" if doses else "cancelled",
+            doses=doses,
+            seen=seen,
         )
 
     def restore(self) -> Any:
         """Take a cancellation back."""
         seen = _number(request.form.get("version", ""))
-        return self._do_and_show_card(restore_booking, "desk.card.was_restored", seen=seen)
+        return self._do_and_show_card(restore_booking, "desk.card.was_restored", was="", seen=seen)
 
     def text(self) -> Any:
         """Send the text of a booking once more."""
@@ -473,12 +550,23 @@ class DeskAct(AtDesk):
         return self._do_and_show_card(have_called, "desk.card.called", CALLED)
 
     def _do_and_show_card(
-        self, do: Callable[..., Any], done: str, recorded_as: str = "", **options: Any
+        self,
+        do: Callable[..., Any],
+        done: str,
+        recorded_as: str = "",
+        *,
+        was: str | None = None,
+        **options: Any,
     ) -> Any:
-        """Do something with the form's booking; `recorded_as` names a message in the history."""
+        """Do something with the form's booking; `recorded_as` names a message in the history.
+
+        `was` is the code of the conversation that is evident from it ("" for none any more).
+        """
         found = self._theirs(request.form.get("booking_id", ""))
         booking_id, nonce = found.file.id, request.form.get("nonce", "")
-        self._do(do, done, booking_id, nonce=nonce, **options)
+        outcome = self._do(do, done, booking_id, nonce=nonce, **options)
+        if was is not None and isinstance(outcome, Changed):
+            self.remember(**{DONE: was})
         if recorded_as and self.messages:
             record_act(self.connection, self.store, self.staff.id, recorded_as, booking_id)
         card = self.read_booking(booking_id) or found
@@ -737,6 +825,7 @@ def add_to(desk: Blueprint, page: DeskPage) -> None:
         "/appeler": DeskAct.have_called,
         "/code": DeskAct.by_code,
         "/lien": DeskAct.link,
+        "/manque": DeskAct.lacks,
     }
     add_acts(desk, page, DeskAct, for_caller, for_caller=True)
     for_nobody = {

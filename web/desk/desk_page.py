@@ -11,17 +11,18 @@ from typing import Any
 from flask import jsonify, redirect, render_template, request, url_for
 
 from models.database import Connection
-from services.agents import conversation, presence
+from services.agents import callback_outcome, conversation, presence
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.booking.find_booking import FoundBooking
 from services.desk import cases
 from services.desk.at_desk import AgentSession, colleagues, telephone
-from services.desk.caller_profile import CallerProfile
+from services.desk.caller_profile import DONE, CallerProfile, draft_of
 from services.desk.messages import BookingMessages, told
 from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.store import Store
+from web.desk.greeting import greeting_of
 from web.desk.state import DeskState, iso, watch_of
 from web.desk.voice_token import device_page
 from web.pages import with_voice, words
@@ -80,6 +81,14 @@ class DeskPage:
             "steps": conversation.STEPS,
             "note_letters": conversation.NOTE_LETTERS,
             "call": current_call,
+            "greeting": greeting_of(file) if file is not None else None,
+            "is_callback": agent_session.is_callback,
+            "is_dialled": current_call is not None and current_call.is_dialled,
+            "callback_outcomes": callback_outcomes(file),
+            "callback_before": callback_outcome.WHILE_RINGING
+            if current_call is not None and current_call.is_dialled
+            else callback_outcome.BEFORE_TALK,
+            "evident": evident_code(file) if file is not None else "",
             "third": current_call.third if current_call and current_call.is_mine else None,
             "watch": [one["text"] for one in watch],
             "line": self.state.line(),
@@ -108,15 +117,31 @@ class DeskPage:
             "desk/page.html",
             device=device_page(),
             said=_sentence(request.args.get("dit", "")),
+            autofocus=agent_session.state == "talking",
+            now=self.store.clock.now(),
+            words=words(),
             **others,
             **self.context(agent_session, file, **more),
         )
 
 
+def callback_outcomes(file: CallerProfile | None) -> list[str]:
+    """What an agent may say of a call back, with the one of reached and booked that is true."""
+    booked = file is not None and evident_code(file) == callback_outcome.BOOKED
+    wrong = callback_outcome.REACHED if booked else callback_outcome.BOOKED
+    return [one for one in callback_outcome.OUTCOMES if one != wrong]
+
+
+def evident_code(file: CallerProfile) -> str:
+    """What the conversation was, by what the agent did last for the caller; "" for nothing."""
+    draft = draft_of(file.entry)
+    return str(draft.get(DONE, ""))
+
+
 def _sentence(key: str) -> str:
     """What a redirect has to tell: a key of ours, or nothing."""
-    for table in ("told", "why"):
-        name = f"desk.{table}.{key}"
+    for table in ("desk.told", "desk.why", "at_desk.told", "at_desk.why"):
+        name = f"{table}.{key}"
         if key.replace("_", "").isalpha() and name in words() and "{" not in words()[name]:
             return words()[name]
     return ""

@@ -139,6 +139,14 @@ def birth(text: str, today: date) -> date | None:
         return None
 
 
+def number_of(text: str) -> str:
+    """A number in E.164 that we may write to or ring; "" for anything else."""
+    try:
+        return reach(text)[0] if text else ""
+    except NotUnderstood:
+        return ""
+
+
 def places(choice: str) -> tuple[int, ...]:
     """The places of an offer that was chosen; none for anything else."""
     if not _PLACES.fullmatch(choice):

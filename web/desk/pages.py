@@ -17,6 +17,7 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from flows.understanding import NotUnderstood
 from services.agents import (
+    callback_outcome,
     conversation,
     presence,
     provider_commands,
@@ -24,6 +25,7 @@ from services.agents import (
     take_over,
     transfer,
 )
+from services.agents.call_back import CallBack
 from services.agents.conversation import OTHER_CALL
 from services.agents.provider_commands import CommandResult
 from services.desk.at_desk import AgentSession, OtherCall, agent_session_of, now_of, offices
@@ -149,6 +151,43 @@ class CallPages:
         return answer(asked, "held" if on else "unheld")
 
     @roles("agent", "supervisor")
+    def micro(self) -> Any:
+        on = request.form.get("on", "1") == "1"
+        asked = conversation.mute(
+            self.store, self.control, current().id, forms.about(request.form), on=on
+        )
+        return answer(asked, "muted" if on else "unmuted")
+
+    @roles("agent", "supervisor")
+    def rappel(self) -> Any:
+        """A call back leaves the page with its outcome."""
+        here, form = self._agent_session(), request.form
+        outcome = form.get("outcome", "")
+        service = self.desk_page.service
+        call_back = CallBack(
+            lambda: service.campaign, service.national_number, self.desk_page.wake_up
+        )
+        asked = callback_outcome.close(
+            self.store,
+            self.control,
+            call_back,
+            here.staff.id,
+            forms.about(form),
+            outcome,
+            form.get("note", ""),
+        )
+        if asked.done or asked.later:
+            self._is_free(here)
+        told = callback_outcome.REACHED if outcome == callback_outcome.BOOKED else outcome
+        return answer(asked, f"callback_{told}")
+
+    def _is_free(self, here: AgentSession) -> None:
+        """The agent is free: what their desk held is let go, and whoever waits is reserved."""
+        with self.store.database.transaction() as connection:
+            let_go(connection, here.desk)
+        reserve.reserve_for(self.store, self.control, here.staff.id)
+
+    @roles("agent", "supervisor")
     def transfert(self) -> Any:
         form, who = request.form, current().id
         entry = forms.about(form)
@@ -201,9 +240,7 @@ class CallPages:
         entry = forms.about(form)
         asked = conversation.wrap_up(self.store, self.control, here.staff.id, entry, code, note)
         if asked.done or asked.later:
-            with self.store.database.transaction() as connection:
-                let_go(connection, here.desk)
-            reserve.reserve_for(self.store, self.control, here.staff.id)
+            self._is_free(here)
         return answer(asked, "wrapped")
 
     @roles("agent", "supervisor")
@@ -232,6 +269,8 @@ def blueprint(page: DeskPage) -> Blueprint:
         ("POST", "/voix", views.voix),
         ("POST", "/repondre", views.repondre),
         ("POST", "/attente", views.attente),
+        ("POST", "/micro", views.micro),
+        ("POST", "/rappel", views.rappel),
         ("POST", "/transfert", views.transfert),
         ("GET", "/centres", views.centres),
         ("POST", "/rendre", views.rendre),

@@ -36,6 +36,7 @@ from web.desk.forms import birth
 from web.marks import roles
 from web.pages import language, words
 from web.staff_only import current, is_proved, to_proof
+from web.written import DeskWords
 
 PATH: Final = "/poste/personne"
 _MOST_LETTERS: Final = 40
@@ -177,6 +178,7 @@ class _Views:
             asked=person_rights.asked(self._store) if supervises else [],
             supervises=supervises,
             proved=is_proved(),
+            w=DeskWords(words(), self._store.clock.now()),
             prove=url_for("sign_in.proof_form", next=PATH),
         )
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK

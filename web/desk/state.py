@@ -155,6 +155,7 @@ class DeskState:
 
 _NO_CALL: dict[str, Any] = {
     "ring": "", "third": None, "watch": [], "pending": 0, "failed": "", "wrapup_until": None,
+    "muted": None,
 }  # fmt: skip
 
 
@@ -207,6 +208,7 @@ def call_of(
         "pending": sum(one.state in {"pending", "doing"} for one in current.pending),
         "failed": failed[-1] if failed else "",
         "wrapup_until": iso(current.wrapup_until),
+        "muted": iso(current.muted_at),
     }
 
 

@@ -246,7 +246,7 @@ class BookingPages:
         """Take back what this visit asked of the waiting list."""
         web_session = self._web_session()
         if web_session is None:
-            return _gone()
+            return render_template("online/booking/gone.html"), HTTPStatus.GONE
         if not self.cookie.is_token(field("token"), web_session.id):
             return self._leads_to(web_session, "ailleurs")
         web_sessions.leave_list(self.store, self.service, web_session)

@@ -4,16 +4,25 @@
 
 (() => {
   const POLL_MS = 1000;
-  // So long may the service be silent before the page says so.
-  const SILENT_MS = 5000;
+  // After so long without an answer the page says so, and again each time (seconds); a reader of
+  // the screen is not told each second.
+  const SILENT_S = [3, 8, 20, 40, 60];
+  const LONGEST_S = 40;
+  // An act that takes longer is said to; one that takes this long is given up by the page.
+  const SLOW_MS = 1000;
+  const ACT_MS = 15_000;
+  const LOOK_MS = 20_000;
+  const LACKS_MS = 350;
   const KEEP_MS = 60_000;
   const $ = (id) => document.getElementById(id);
   const config = JSON.parse($("desk-config").textContent);
   // No style is written into an element: the page's policy would stop it, and say so.
   htmx.config.attributesToSettle = ["class"];
+  htmx.config.timeout = ACT_MS;
   let tag = "";
-  let state = { state: config.state, entry: config.entry ? { id: config.entry } : null };
-  let heardAt = Date.now();
+  let state = { state: config.state, entry: config.entry ? { id: config.entry, kind: config.kind } : null };
+  // By a clock that nobody sets.
+  let heardAt = performance.now();
   let device = null;
   // Whether the telephone rings, and whether it is to be answered as soon as it does.
   let ringing = false;
@@ -21,6 +30,10 @@
   let answered = "";
   // Whether another telephone of the agent's has the call.
   let atTelephone = false;
+  // Whether this page's own telephone has the call: then it can be muted and sent keys without the
+  // service. What is wished of the microphone while the service does not answer.
+  let here = false;
+  let muteWish = null;
 
   // ------------------------------------------------------------ telling
 
@@ -49,7 +62,7 @@
   }
 
   // By the service's clock, for that of a browser may be wrong.
-  let skew = 0;
+  let skew = Date.parse(config.now) - Date.now();
   const now = () => Date.now() + skew;
 
   // Filled at once: what is made anew with each answer would else stand empty most of the time.
@@ -60,7 +73,19 @@
     return time;
   }
 
+  function lasted(since) {
+    const whole = Math.max(0, Math.floor((now() - Date.parse(since)) / 1000));
+    const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+    return inWords(hours, minutes, seconds);
+  }
+
+  function inWords(hours, minutes, seconds) {
+    const pattern = config.lasted[hours ? "hours" : minutes ? "minutes" : "seconds"];
+    return pattern.replace("{hours}", hours).replace("{minutes}", minutes).replace("{seconds}", seconds);
+  }
+
   function tick() {
+    for (const one of document.querySelectorAll("[data-lasted]")) one.textContent = lasted(one.dataset.lasted);
     for (const one of document.querySelectorAll("[data-since]")) {
       one.textContent = clock((now() - Date.parse(one.dataset.since)) / 1000);
     }
@@ -72,13 +97,23 @@
   // ------------------------------------------------------------ asking
 
   async function send(path, form) {
+    const slow = setTimeout(() => tell(config.silent.first), SLOW_MS);
     try {
       const response = await fetch(path, {
         method: "POST", body: new URLSearchParams(form), credentials: "same-origin",
         headers: { "X-CSRFToken": csrf(), Accept: "application/json" },
+        signal: AbortSignal.timeout(ACT_MS),
       });
-      if (response.redirected || response.status === 401 || response.status === 403) {
+      if (response.status === 401) {
+        signedOut();
+        return null;
+      }
+      if (response.redirected || response.status === 403) {
         location.reload();
+        return null;
+      }
+      if (response.status >= 500) {
+        trouble(config.silent.failed);
         return null;
       }
       const told = await response.json();
@@ -86,9 +121,11 @@
       if (told.done) tell(told.message);
       return told;
     } catch {
-      trouble(config.no_page);
+      trouble(config.silent.act);
       return null;
     } finally {
+      clearTimeout(slow);
+      if ($("told").textContent === config.silent.first) tell(" ");
       look();
     }
   }
@@ -100,26 +137,107 @@
     try {
       const headers = { Accept: "application/json" };
       if (tag) headers["If-None-Match"] = tag;
-      const response = await fetch("/poste/etat", { headers, credentials: "same-origin", cache: "no-store" });
-      if (response.redirected || response.status === 401 || response.status === 403) {
+      const response = await fetch("/poste/etat", {
+        headers, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(LOOK_MS),
+      });
+      if (response.status === 401) {
+        signedOut();
+        heard();
+        return;
+      }
+      if (response.redirected || response.status === 403) {
         location.reload();
         return;
       }
       if (response.ok || response.status === 304) {
-        heardAt = Date.now();
+        heard();
         const told = Date.parse(response.headers.get("X-Now"));
-        if (told) skew = told - heardAt;
-        if ($("trouble").textContent === config.no_page) trouble("");
+        if (told) skew = told - Date.now();
+        if (hidden) await signedIn();
+        if (muteWish !== null) wishAgain();
       }
       if (response.ok && response.status !== 304) {
         tag = response.headers.get("ETag") ?? "";
         await show(await response.json());
       }
     } catch {
-      if (Date.now() - heardAt > SILENT_MS) trouble(config.no_page);
+      // The page says so when it has lasted: see silent().
     } finally {
       looking = false;
     }
+  }
+
+  // ------------------------------------------------------------ a service that does not answer
+
+  let silentAt = 0;
+  function silent() {
+    const seconds = (performance.now() - heardAt) / 1000;
+    const last = SILENT_S[SILENT_S.length - 1];
+    const due = seconds < last ? SILENT_S.filter((one) => one <= seconds).pop() ?? 0 : Math.floor(seconds / last) * last;
+    if (!due || due === silentAt) return;
+    silentAt = due;
+    if (due === SILENT_S[0]) {
+      trouble(config.silent.first);
+      return;
+    }
+    const text = due < LONGEST_S ? config.silent.long.replace("{seconds}", due)
+      : config.silent.longest.replace("{lasted}", inWords(0, Math.floor(due / 60), due % 60));
+    const hands = state.state !== "talking" ? "" : here ? config.silent.phone : config.silent.own_phone;
+    trouble(`${text} ${hands}`.trim());
+  }
+
+  function heard() {
+    heardAt = performance.now();
+    if (!silentAt) return;
+    silentAt = 0;
+    trouble("");
+    tell(config.silent.back);
+  }
+
+  // ------------------------------------------------------------ a session that is over
+
+  // What was typed, by the ids of the fields, while nobody is signed in: in this page's memory alone.
+  let hidden = null;
+
+  const fieldsOf = (into) => [...into.querySelectorAll("input[id], textarea[id], select[id]")].map((one) => [one.id, one.value]);
+
+  function refill(fields) {
+    for (const [field, value] of fields) if ($(field) && value && field !== "voice") $(field).value = value;
+  }
+
+  // The page stays, for a conversation goes on in it; what it shows of a caller does not.
+  function signedOut() {
+    if (hidden) return;
+    hidden = fieldsOf($("work"));
+    $("work").replaceChildren();
+    $("bar").hidden = $("help").hidden = true;
+    tell(" ");
+    trouble("");
+    $("signed-out").hidden = false;
+    focusOn($("sign-in-again"));
+  }
+
+  async function signedIn() {
+    const html = await fetched("/poste");
+    if (html === null) return;
+    const page = new DOMParser().parseFromString(html, "text/html");
+    const told = page.getElementById("desk-config");
+    // Somebody else sits here now: nothing of the last one's stays.
+    if (!told || JSON.parse(told.textContent).identity !== config.identity) {
+      location.reload();
+      return;
+    }
+    const token = page.querySelector('meta[name="csrf-token"]').content;
+    document.querySelector('meta[name="csrf-token"]').content = token;
+    if (device) device.config.csrf = token;
+    for (const one of ["bar", "work"]) put(one, page.getElementById(one).innerHTML);
+    for (const one of document.querySelectorAll('[name="csrf_token"]')) one.value = token;
+    refill(hidden);
+    hidden = null;
+    $("bar").hidden = $("help").hidden = false;
+    $("signed-out").hidden = true;
+    tell(config.signed_in);
+    arrive();
   }
 
   async function fetched(path) {
@@ -152,7 +270,10 @@
 
   const typing = (element) => element?.matches("input, textarea, select") ?? false;
 
+  const stateWord = (now) => (now.state === "reserved" && now.entry?.kind === "callback" ? config.callback : config.state_words[now.state]);
+
   async function show(now) {
+    if (hidden) return;
     ring(now.state === "reserved" && now.ring === "browser");
     const before = state;
     state = now;
@@ -162,10 +283,17 @@
     if (!same || (moved && now.state === "reserved")) await newCaller(now);
     else if (moved) await newState(before, now);
     else if (now.state !== "wrapup" && changed(before, now)) await quietly("actions", "actions");
-    if (moved || before.reason !== now.reason || before.later !== now.later || before.voice !== now.voice) {
+    if (moved || before.reason !== now.reason || before.later !== now.later || before.voice !== now.voice
+      || before.entry?.held !== now.entry?.held || before.muted !== now.muted) {
       await quietly("bar", "bar");
     }
-    if (moved) tell(atTelephone && now.state === "talking" ? config.at_phone : config.state_words[now.state]);
+    if (moved) tell(atTelephone && now.state === "talking" ? config.at_phone : stateWord(now));
+    // The microphone is as the service says, whichever page it was asked in.
+    if (here && muteWish === null && Boolean(before.muted) !== Boolean(now.muted)) device.mute(Boolean(now.muted));
+    if (now.state === "reserved" && now.ring === "dialling") {
+      $("answer")?.form.remove();
+      if ($("ring-how")) $("ring-how").textContent = config.dialling;
+    }
     line(now.line);
     strugglers(now.struggling);
     cases(before.cases, now.cases);
@@ -175,6 +303,7 @@
       answered = now.entry.id;
       await online();
       await quietly("booking", "booking");
+      arrive();
     } else if (now.pending && now.state === "reserved") {
       setTimeout(() => fetch("/poste/repondre", { method: "POST", headers: { "X-CSRFToken": csrf(), Accept: "application/json" } }), 300);
     }
@@ -197,16 +326,14 @@
     if (html === null || !into) return;
     const focused = into.contains(document.activeElement) ? known(document.activeElement) : "";
     const opened = [...into.querySelectorAll("details[open][id]")].map((one) => one.id);
-    const typed = [...into.querySelectorAll("input[id], textarea[id], select[id]")].map((one) => [one.id, one.value]);
+    const typed = fieldsOf(into);
     put(id, html);
-    for (const [field, value] of typed) {
-      if ($(field) && value && field !== "voice") $(field).value = value;
-    }
+    refill(typed);
     for (const one of opened) if ($(one)) $(one).open = true;
     if (focused) focusOn([...into.querySelectorAll(CONTROLS)].find((one) => known(one) === focused));
   }
 
-  const parts = (one) => JSON.stringify([one.third, one.entry?.held, one.entry?.gone, one.entry?.state, one.wrapup_until]);
+  const parts = (one) => JSON.stringify([one.third, one.entry?.held, one.entry?.gone, one.entry?.state, one.wrapup_until, one.muted, one.ring]);
   const changed = (before, now) => parts(before) !== parts(now);
 
   async function newCaller(now) {
@@ -214,27 +341,40 @@
     await part("work", "work");
     answered = "";
     if (now.state !== "reserved") wanted = false;
-    if (now.entry) focusOn($("answer") ?? $("ring") ?? $("file-title"));
+    if (now.entry) {
+      $("who").textContent = $("who-rings")?.textContent ?? "";
+      focusOn($("answer") ?? first() ?? $("ring") ?? $("file-title"));
+    }
     else if (!wrote || !document.activeElement || document.activeElement === document.body) focusOn($("struggling-title"));
-    if (now.entry) document.title = `● ${config.state_words[now.state]}`;
+    if (now.entry) document.title = `● ${stateWord(now)}`;
+  }
+
+  // Where the keyboard belongs: what is to be typed or chosen next.
+  const first = () => document.querySelector("#booking [data-first]");
+
+  // Not taken away from whoever types already, or has gone elsewhere.
+  function arrive() {
+    const at = document.activeElement;
+    const anywhere = !at || at === document.body || ["ring", "file-title", "answer", "work"].includes(at.id);
+    if (anywhere) focusOn(first() ?? $("file-title"));
   }
 
   async function newState(before, now) {
     if (now.state === "talking") {
       $("ring")?.remove();
       await part("actions", "actions");
-      focusOn($("file-title"));
+      arrive();
     } else if (now.state === "wrapup") {
       // What is half typed in the middle stays: the caller is gone, the work need not be.
       await quietly("actions", "actions");
       const writes = typing(document.activeElement) && $("booking")?.contains(document.activeElement);
-      if (!writes) focusOn($("code"));
+      if (!writes) focusOn(document.querySelector('#actions [data-first], #actions [data-key="o"]') ?? $("code"));
     } else if (!now.entry) {
       if (before.entry) await part("work", "work");
     } else {
       await quietly("actions", "actions");
     }
-    document.title = now.entry ? `● ${config.state_words[now.state]}` : document.title.replace("● ", "");
+    document.title = now.entry ? `● ${stateWord(now)}` : document.title.replace("● ", "");
   }
 
   function line(now) {
@@ -334,9 +474,14 @@
 
   document.addEventListener("submit", async (event) => {
     const form = event.target;
+    if (form.id === "keypad-form") {
+      event.preventDefault();
+      keys($("keypad-keys").value);
+      return;
+    }
     if (!form.matches("[data-act]")) return;
     event.preventDefault();
-    const path = form.getAttribute("action");
+    const path = event.submitter?.getAttribute("formaction") ?? form.getAttribute("action");
     const sent = new FormData(form, event.submitter);
     if (path === "/poste/repondre") {
       // The page may know of the call sooner than its telephone does.
@@ -345,10 +490,104 @@
       tell(config.connecting);
       return;
     }
+    if (path === "/poste/micro") {
+      await mute(sent.get("on") === "1");
+      return;
+    }
     const button = event.submitter ?? form.querySelector("button");
     if (button) button.disabled = true;
     await send(path, sent);
     if (button?.isConnected) button.disabled = false;
+  });
+
+  // At once in this page's own telephone, and in the conference, where it holds for any telephone.
+  let muteAsked = 0;
+  async function mute(on) {
+    const asked = ++muteAsked;
+    if (here) {
+      device.mute(on);
+      paintMuted(on);
+    }
+    const told = await send("/poste/micro", { on: on ? "1" : "0", entry: state.entry?.id ?? "" });
+    // Pressed again meanwhile: what was wished last counts.
+    if (told?.done || asked !== muteAsked || !here || hidden) return;
+    if (told === null) muteWish = on;
+    else {
+      device.mute(Boolean(state.muted));
+      paintMuted(Boolean(state.muted));
+    }
+  }
+
+  async function wishAgain() {
+    const on = muteWish;
+    muteWish = null;
+    await mute(on);
+  }
+
+  // While the service does not answer, the page shows what its own telephone does.
+  function paintMuted(on) {
+    const form = $("microphone");
+    if (form) {
+      form.elements.on.value = on ? "0" : "1";
+      const button = form.querySelector("button");
+      button.firstChild.textContent = `${on ? config.unmute : config.mute} `;
+      button.className = on ? "primary" : "secondary";
+    }
+    $("muted")?.remove();
+    if (!on) return;
+    const chip = document.createElement("strong");
+    chip.id = chip.className = "muted";
+    chip.textContent = `● ${config.muted}`;
+    $("state")?.append(chip);
+  }
+
+  function keys(typed) {
+    const sent = typed.replace(/[^0-9*#]/g, "");
+    if (!sent || !device) return;
+    device.keys(sent);
+    $("keypad-keys").value = "";
+    if (here) tell(config.keypad_sent.replace("{keys}", sent));
+  }
+
+  document.addEventListener("click", (event) => {
+    const pressed = event.target.closest?.("[data-keys]");
+    if (pressed) keys(pressed.dataset.keys);
+  });
+
+  // ------------------------------------------------------------ what still lacks
+
+  let lackTimer = 0;
+  let lacking = null;
+
+  function lacksLater() {
+    clearTimeout(lackTimer);
+    lackTimer = setTimeout(lacks, LACKS_MS);
+  }
+
+  // Asked of the service, which knows towns and dates; what was typed is kept there by it, too.
+  async function lacks() {
+    const form = $("booking-form");
+    if (!form || !$("missing")) return;
+    lacking = new AbortController();
+    try {
+      const response = await fetch("/poste/manque", {
+        method: "POST", body: new URLSearchParams(new FormData(form)), credentials: "same-origin",
+        headers: { "X-CSRFToken": csrf(), "HX-Request": "true" }, signal: lacking.signal,
+      });
+      if (response.status === 401) signedOut();
+      if (!response.ok) return;
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const line = page.getElementById("missing");
+      if (!line || !$("missing") || $("missing").innerHTML === line.innerHTML) return;
+      $("missing").innerHTML = line.innerHTML;
+      $("missing").className = line.className;
+    } catch {
+      // It stays as it was; the form itself is sent with all that was typed.
+    }
+  }
+
+  document.addEventListener("input", (event) => {
+    if (event.target.closest?.("#booking-form")) lacksLater();
   });
 
   document.addEventListener("change", (event) => {
@@ -376,14 +615,30 @@
     if (into.id === "booking" && $("file")) file();
     tick();
   });
+  let slowly = 0;
+  document.addEventListener("htmx:beforeRequest", () => {
+    // What was sent tells what lacks.
+    clearTimeout(lackTimer);
+    lacking?.abort();
+    clearTimeout(slowly);
+    slowly = setTimeout(() => trouble(config.silent.first), SLOW_MS);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    clearTimeout(slowly);
+    if ($("trouble").textContent === config.silent.first) trouble("");
+    if (event.detail.successful && $("trouble").textContent === config.silent.act) trouble("");
+  });
+  document.addEventListener("htmx:timeout", () => trouble(config.silent.act));
   document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 401 || event.detail.xhr.status === 403) location.reload();
+    if (event.detail.xhr.status === 401) signedOut();
+    else if (event.detail.xhr.status === 403) location.reload();
+    else if (event.detail.xhr.status >= 500) trouble(config.silent.failed);
     else if (event.detail.xhr.status === 409) {
       trouble(config.other_call);
       look();
     } else trouble(config.refused.replace("{code}", event.detail.xhr.status));
   });
-  document.addEventListener("htmx:sendError", () => trouble(config.no_page));
+  document.addEventListener("htmx:sendError", () => trouble(config.silent.act));
 
   // ------------------------------------------------------------ keys
 
@@ -414,7 +669,9 @@
   function press(letter) {
     const found = [...document.querySelectorAll(`[data-key="${letter}"]`)].find((one) => one.getClientRects().length);
     if (!found) return false;
-    if (found.matches("button")) found.click();
+    // Which outcome it is, is chosen: nothing is closed by the way there.
+    if (letter === "o") focusOn(found);
+    else if (found.matches("button")) found.click();
     else if (found.matches("summary")) {
       const details = found.parentElement;
       details.open = true;
@@ -442,13 +699,16 @@
     });
     device.on("connected", async ({ through }) => {
       ringing = wanted = false;
+      here = true;
       atTelephone = through === "telephone";
       answered = state.entry?.id ?? answered;
       await online();
       if ($("booking")) await quietly("booking", "booking");
+      arrive();
     });
     device.on("disconnected", () => {
-      ringing = wanted = atTelephone = false;
+      ringing = wanted = atTelephone = here = false;
+      muteWish = null;
       if ($("told").textContent === config.at_phone) $("told").textContent = "";
       look();
     });
@@ -461,6 +721,7 @@
 
   setInterval(look, POLL_MS);
   setInterval(tick, 1000);
+  setInterval(silent, 500);
   setInterval(() => {
     if (state.entry && document.querySelector(".offers, .read-back")) {
       fetch("/poste/garder", { method: "POST", headers: { "X-CSRFToken": csrf() } }).catch(() => {});

@@ -116,6 +116,7 @@
     async reject() { this.with((call) => call.reject()); }
     async hangup() { this.with((call) => call.disconnect()); }
     async mute(on) { this.with((call) => call.mute(Boolean(on))); }
+    async keys(digits) { this.with((call) => call.sendDigits(digits)); }
 
     with(act) {
       if (this.call) act(this.call);

@@ -1,6 +1,7 @@
 "use strict";
 // The telephone of a desk, whatever is behind it: createDevice(config) gives an object with
-//   register(), on(event, fn), accept(), reject(), hangup(), mute(on), destroy()
+//   register(), on(event, fn), accept(), reject(), hangup(), mute(on), keys(digits),
+//   destroy()
 // and the events
 //   incoming {id, from}, connected {id, through}, disconnected {id, why}, error {code, message},
 //   tokenWillExpire {}. `through` is "telephone" where another one of the agent's took the call.
@@ -38,6 +39,7 @@
     async reject() { this.fails("none"); }
     async hangup() { this.fails("none"); }
     async mute() { this.fails("none"); }
+    async keys() { this.fails("none"); }
     destroy() { this.listeners.clear(); }
   }
 
