@@ -58,7 +58,7 @@ def test_a_crowd_adds_up_to_the_same_everywhere(board: Board):
     clock = clock_of(board.made)
     body: dict[str, Any] = {}
     true: dict[str, int] = {}
-    for body in lived(board, crowd, LOOKED_AT):  # noqa: B007 (the last one is looked at again)
+    for body in lived(board, crowd, LOOKED_AT):
         now = clock.now()
         true = {name: crowd.counted(name) for name in OF_A_DAY}
 
