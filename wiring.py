@@ -80,6 +80,7 @@ from services.operations.shared_assets import OtherVersions
 from services.operations.watch_processes import KINDS as PROCESSES
 from services.ports import WakeUp
 from services.public.smart_feed import FeedCopy
+from services.public.state import Latest
 from services.service import Service
 from services.store import Store
 from services.vocabulary import vocabulary
@@ -155,6 +156,7 @@ def make_app(parts: Parts) -> Flask:
     control = parts.control or make_control(settings)
     desk = web.desk.desk_page.DeskPage(store, parts.service, control, parts.wake_up)
     centres = web.public.centres.remembered(store, parts.service)
+    latest = Latest(store)
     https = settings.public_base_url.startswith("https://")
     cookie = WebSessionCookie(settings.secret_key, https=https)
     booking = web.online.booking.BookingPages(store, parts.service, parts.wake_up, cookie, centres)
@@ -199,9 +201,9 @@ def make_app(parts: Parts) -> Flask:
         ),
         # The web channel: pages for citizens, and what stands before them.
         _feed(settings, store),
-        web.public.pages.blueprint(store, parts.service, contact=settings.security_contact),
+        web.public.pages.blueprint(store, parts.service, latest, contact=settings.security_contact),
         web.public.centres.blueprint(store, parts.service, centres),
-        web.public.state.blueprint(store, parts.service),
+        web.public.state.blueprint(store, parts.service, latest),
         web.online.booking.blueprint(booking),
         web.online.my_appointment.blueprint(mine),
         web.admission.waiting_room.blueprint(),

@@ -5,6 +5,7 @@ Spans are half open: from `since`, up to `until` and without it. Nothing of a ca
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     and_,
     case,
     func,
+    null,
     or_,
     select,
     text,
@@ -29,12 +31,14 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
-from models.queue.tables import BUSY, IN_LINE, queue_entry
+from models.queue.tables import BUSY, IN_LINE, PROMISED, queue_entry
 from models.rows import columns_of, from_row
 
 # Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine
 # makes are in the same table, but in no agent's queue.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
+# With a place, and no agent has answered.
+_UNSERVED = ("waiting", "kept", "reserved")
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
 
 
@@ -140,22 +144,17 @@ def answered_between(
 
 def left_between(
     connection: Connection, since: datetime, until: datetime
-) -> list[tuple[str, str, int]]:
-    """Callers who left the queue unanswered in a span: queue, outcome, and how many.
+) -> list[tuple[datetime, str, str]]:
+    """Callers who left the queue unanswered in a span: when (UTC), which queue, the outcome.
 
     Callbacks do not wait on the line.
     """
-    columns = (queue_entry.c.queue_id, queue_entry.c.outcome)
-    statement = (
-        select(*columns, func.count())
-        .where(
-            queue_entry.c.ended_at >= since,
-            queue_entry.c.ended_at < until,
-            queue_entry.c.state == "left",
-            queue_entry.c.kind == "call",
-            queue_entry.c.answered_at.is_(None),
-        )
-        .group_by(*columns)
+    statement = select(queue_entry.c.ended_at, queue_entry.c.queue_id, queue_entry.c.outcome).where(
+        queue_entry.c.ended_at >= since,
+        queue_entry.c.ended_at < until,
+        queue_entry.c.state == "left",
+        queue_entry.c.kind == "call",
+        queue_entry.c.answered_at.is_(None),
     )
     return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
 
@@ -164,7 +163,8 @@ def left_between(
 class QueueCounts:
     """Entries of one queue, kind and state; `since`: where the oldest of them stands (UTC).
 
-    Of those on the line: since when they are, for a place may be older than that.
+    Of those on the line: since when they are, for a place may be older than that. `due`: how many
+    of them come before a caller who rings now.
     """
 
     queue_id: str
@@ -172,18 +172,23 @@ class QueueCounts:
     state: str
     count: int
     since: datetime
+    due: int
 
 
-def in_line(connection: Connection) -> list[QueueCounts]:
-    """All people with a place or an agent at this moment; calls of the machine do not count."""
+def in_line(connection: Connection, clock: Clock, due_within: timedelta) -> list[QueueCounts]:
+    """All people with a place or an agent at this moment; calls of the machine do not count.
+
+    `due_within`: a callback that may be made so soon counts as due.
+    """
     columns = (queue_entry.c.queue_id, queue_entry.c.kind, queue_entry.c.state)
+    due = func.count().filter(queue_entry.c.due_at <= clock.at(due_within))
     # A caller who rings for a place that was kept or promised is due from that moment on.
     rang_later = and_(queue_entry.c.kind == "call", queue_entry.c.due_at > queue_entry.c.joined_at)
     since = case((rang_later, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
     found = []
     # Each part has an index of its own.
     for part in (IN_LINE, BUSY):
-        statement = select(*columns, func.count(), func.min(since)).where(part, _FOR_AGENTS)
+        statement = select(*columns, func.count(), func.min(since), due).where(part, _FOR_AGENTS)
         statement = statement.group_by(*columns)
         found += [QueueCounts(*row) for row in connection.execute(statement)]
     return found
@@ -229,14 +234,56 @@ class OwedCallbacks:
 
 
 def promised(connection: Connection, now: datetime) -> OwedCallbacks:
-    """Callbacks that are still to be made; messages that go by telephone do not count."""
+    """Callbacks that agents still owe, those that are being rung among them.
+
+    What the machine rings by itself does not count.
+    """
     statement = select(
         func.count(),
         func.count().filter(queue_entry.c.expected_at < now),
         func.min(queue_entry.c.expected_at),
         func.max(queue_entry.c.expected_at),
-    ).where(IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
+    ).where(PROMISED, queue_entry.c.state.in_(("waiting", "reserved")), _FOR_AGENTS)
     return OwedCallbacks(*connection.execute(statement).one())
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """Since when a person was in a queue without an agent's answer, and until when (UTC).
+
+    `until` is None where they are so now.
+    """
+
+    queue_id: str
+    since: datetime
+    until: datetime | None
+
+    def at(self, moment: datetime) -> bool:
+        """Whether they were so at a moment (UTC)."""
+        return self.since <= moment and (self.until is None or self.until > moment)
+
+
+def unserved(connection: Connection, since: datetime, until: datetime) -> list[Unserved]:
+    """The people of agents' queues, on the line or promised a call, who waited since then.
+
+    That is who waits now, and who was answered or left between `since` and `until`. A place that
+    is kept for a caller whose line was cut counts; what the machine rings by itself does not.
+    """
+    # A person who came back to an older place was not here all that time.
+    joined, created = queue_entry.c.joined_at, queue_entry.c.created_at
+    began = case((created > joined, created), else_=joined)
+    answered, ended = queue_entry.c.answered_at, queue_entry.c.ended_at
+    parts = (
+        (null(), (IN_LINE,)),
+        (null(), (BUSY, queue_entry.c.state.in_(("reserved", "kept")))),
+        (answered, (answered > since, answered <= until, queue_entry.c.state.not_in(_UNSERVED))),
+        (ended, (ended > since, ended <= until, answered.is_(None))),
+    )
+    found = []
+    for over, conditions in parts:
+        statement = select(queue_entry.c.queue_id, began, over).where(*conditions, _FOR_AGENTS)
+        found += [Unserved(*row) for row in connection.execute(statement)]
+    return found
 
 
 def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dict[str, int]:
@@ -244,15 +291,8 @@ def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dic
 
     `reach`: the longest wait, callbacks included.
     """
-    open_still = or_(queue_entry.c.answered_at.is_(None), queue_entry.c.answered_at > moment)
-    not_gone = or_(queue_entry.c.ended_at.is_(None), queue_entry.c.ended_at > moment)
-    statement = (
-        select(queue_entry.c.queue_id, func.count())
-        .where(queue_entry.c.created_at >= moment - reach, queue_entry.c.joined_at <= moment)
-        .where(open_still, not_gone, queue_entry.c.message_id.is_(None))
-        .group_by(queue_entry.c.queue_id)
-    )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    some = unserved(connection, moment, moment + reach)
+    return dict(Counter(one.queue_id for one in some if one.at(moment)))
 
 
 # ---------------------------------------------------------------- agents

@@ -66,8 +66,11 @@ class Latest:
         self._snapshot: Snapshot | None = None
         self._failing_since: datetime | None = None
 
-    def look(self) -> Known:
-        """What is known now; asks the store first where that is due, and does not insist."""
+    def look(self, patience: float | None = None) -> Known:
+        """What is known now; asks the store first where that is due, and does not insist.
+
+        `patience`: how many seconds this request waits for the answer; None: as the page itself.
+        """
         with self._lock:
             if self._reader is None and self._ticks() >= self._next:
                 self._began = self._store.clock.now()
@@ -75,7 +78,7 @@ class Latest:
                 self._reader.start()
             reader, slow = self._reader, self._slow
         if reader is not None and not slow:
-            reader.join(PATIENCE_SECONDS)
+            reader.join(PATIENCE_SECONDS if patience is None else patience)
             if reader.is_alive():
                 # The next ones do not wait for this one's question.
                 self._slow = True
@@ -133,6 +136,24 @@ def put_together(known: Known, campaign: Campaign, number: str, now: datetime) -
         "places": _places(body),
         "partners": body.get("partners", []),
         "incidents": told,
+    }
+
+
+def people_told(known: Known, campaign: Campaign, now: datetime) -> dict[str, Any]:
+    """Who answers besides the machine: whether a person does by the hours, and who is there now.
+
+    `at_work`: agents at work at `measured_at`; None where that is not known, or was long ago.
+    """
+    snapshot = known.snapshot
+    body: dict[str, Any] = json.loads(snapshot.body) if snapshot and snapshot.body else {}
+    is_known = snapshot is not None and now - snapshot.at <= OLD and known.failing_since is None
+    line = _telephone(campaign, "", body, now)
+    return {
+        "now": line["people_now"],
+        "until": line["people_until"],
+        "from": line["people_from"],
+        "at_work": line["agents"] if is_known else None,
+        "measured_at": iso(snapshot.at) if snapshot else None,
     }
 
 

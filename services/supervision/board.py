@@ -24,8 +24,8 @@ from models.queue.queues import AT_WORK, CallQueue
 from models.supervision.alerts import Alert
 from models.supervision.board import AgentSeen, EntrySeen, OwedCallbacks, QueueCounts, Texts
 from services.messages.spend import CALL_DAY, CALL_PREFIX, DAY, PREFIX
-from services.queue.wait_estimate import Throughput
-from services.supervision.counts import GOODBYE, MINUTE, ZONE, BoardFigures
+from services.queue.wait_estimate import Throughput, wait_seconds
+from services.supervision.counts import GOODBYE, IN_TIME, MINUTE, ZONE, BoardFigures
 from services.waiting_list.offer_figures import OfferFigures
 
 MINUTES_SHOWN: Final = 60
@@ -33,6 +33,12 @@ ROUNDED: Final = timedelta(minutes=5)
 # Of answered callers so many in a hundred within the minute: good from here, bad up to there.
 GOOD_LEVEL: Final = 90
 BAD_LEVEL: Final = 60
+# With a place in a queue, and no agent has answered; a kept place is that of a line that was cut.
+UNANSWERED: Final = frozenset({"waiting", "reserved"})
+KEPT: Final = "kept"
+# Why those who wait now cannot be served in time: no agent is at work, the line moves too slowly,
+# or a call will be later than it was promised.
+NOBODY, TOO_SLOW, TOO_LATE = "nobody", "wait", "promises"
 # Where a caller is with people, not with the machine.
 WITH_PEOPLE: Final = frozenset({"queue", "with_agent"})
 
@@ -40,6 +46,17 @@ OTHER: Final = "other"
 # The steps of the menu in groups that are told at a glance.
 _GROUP_OF = {name: str(step.part) for name, step in STEPS.items()}
 _ORDER = {step: number for number, step in enumerate(STEPS)}
+# What is told of each day.
+OF_A_DAY: Final = (
+    "calls",
+    "booked",
+    "answered",
+    "in_time",
+    "abandoned",
+    "called_back",
+    "taken_over",
+    "undelivered",
+)
 _FUNNEL = ("entered", "missed", "silent", "repeated", "hung_up")
 
 
@@ -88,14 +105,19 @@ class Facts:
 
 def put_together(facts: Facts) -> dict[str, Any]:
     """The body of the snapshot."""
+    expected = forecast(facts)
     return {
         "day": facts.now.astimezone(ZONE).date().isoformat(),
         "campaign": facts.campaign,
+        "backlog": backlog(facts),
+        "forecast": expected,
+        "curve": curve(facts),
+        "sums": sums(facts.seen.today),
         "calls": _compared(facts.seen, "calls"),
         "finished": _compared(facts.seen, "finished"),
         "menu": menu(facts.seen.live),
         "line": line(facts),
-        "service": service(facts.seen),
+        "service": service(facts.seen, expected["breaks"]),
         "agents": agents(facts.agents, facts.members),
         "entries": [_shown(entry) for entry in facts.entries],
         "callbacks": callbacks(facts),
@@ -213,41 +235,138 @@ def menu(live: Mapping[str, int]) -> dict[str, Any]:
     return {"calls": sum(groups.values()), "groups": [[*group] for group in groups.items()]}
 
 
-def line(facts: Facts) -> dict[str, Any]:
-    """Callers waiting for an agent, by queue; the longest wait is of a caller on the line.
+def _unserved(rows: Iterable[QueueCounts], queue: str = "") -> dict[str, Any]:
+    """Everybody whom no agent has answered yet, of one queue or of all, and the parts of them.
 
-    A caller for whom an agent is being rung still waits.
+    A caller for whom an agent is being rung still waits, and so does one who is being rung.
     """
+    here = [one for one in rows if queue in {"", one.queue_id}]
+    calls = [one for one in here if one.kind == "call" and one.state in UNANSWERED]
+    callbacks = [one for one in here if one.kind == "callback" and one.state in UNANSWERED]
+    kept = [one for one in here if one.state == KEPT]
+    everybody = [*calls, *callbacks, *kept]
+    return {
+        "people": sum(one.count for one in everybody),
+        "calls": sum(one.count for one in calls),
+        "callbacks": sum(one.count for one in callbacks),
+        "kept": sum(one.count for one in kept),
+        "oldest": iso(min((one.since for one in everybody), default=None)),
+        "longest": iso(min((one.since for one in calls), default=None)),
+    }
+
+
+def backlog(facts: Facts) -> dict[str, Any]:
+    """How many people are to be served, on the line and by calls promised, and the oldest of them.
+
+    `at_work`: agents at work; `open`: whether a queue lets callers in at this moment.
+    """
+    found = _unserved(facts.line)
+    del found["longest"]
+    return {
+        **found,
+        "at_work": sum(one.state in AT_WORK for one in facts.agents),
+        "open": any(facts.doors.values()),
+    }
+
+
+def forecast(facts: Facts) -> dict[str, Any]:
+    """What a caller who rings now waits (in minutes, rounded up), and why it will not be in time.
+
+    The same estimate as callers are told, of the language in which it is worst. `breaks` is empty
+    where those who wait now can be served in time.
+    """
+    language_of = {queue.id: queue.language for queue in facts.queues}
+    due, on_the_line = Counter[str](), Counter[str]()
+    for row in facts.line:
+        if row.state == "waiting":
+            due[language_of[row.queue_id]] += row.due
+            if row.kind == "call":
+                on_the_line[language_of[row.queue_id]] += row.count
+    waits = {
+        language: wait_seconds(due[language], pace)
+        for language, pace in facts.paces.items()
+        if pace.agents or on_the_line[language]
+    }
+    known = [seconds for seconds in waits.values() if seconds is not None]
+    slow = any(
+        seconds is not None and due[language] and timedelta(seconds=seconds) > IN_TIME
+        for language, seconds in waits.items()
+    )
+    breaks = ""
+    if not any(one.state in AT_WORK for one in facts.agents):
+        if any(facts.doors.values()) or on_the_line.total():
+            breaks = NOBODY
+    elif slow:
+        breaks = TOO_SLOW
+    if not breaks and _is_too_late(facts):
+        breaks = TOO_LATE
+    return {
+        # Whole minutes: the same text from one second to the next.
+        "minutes": math.ceil(max(known) / 60) if known else None,
+        "breaks": breaks,
+    }
+
+
+def _is_too_late(facts: Facts) -> bool:
+    owed = facts.promised
+    if not owed.promised or owed.last is None:
+        return False
+    return owed.overdue > 0 or facts.rung_by is None or facts.rung_by > owed.last
+
+
+def curve(facts: Facts) -> dict[str, Any]:
+    """The last hour in steps of a minute, the running minute included.
+
+    `people`: who was to be served at the end of each, now for the running one. The others happened
+    within the minute.
+    """
+    minutes = _minutes(facts.now)
+    seen = facts.seen
+
+    def each(name: str) -> list[int]:
+        return [int(_total(seen.minutes.get(minute, {}), name)) for minute in minutes]
+
+    ends = [seen.levels.get(minute + MINUTE) for minute in minutes[:-1]]
+    return {
+        "first": iso(minutes[0]),
+        "people": [*ends, _unserved(facts.line)["people"]],
+        "answered": each("answered"),
+        "called_back": each("called_back"),
+        "abandoned": each("abandoned"),
+    }
+
+
+def _minutes(now: datetime) -> list[datetime]:
+    """When each minute of the last hour begins, the running one last."""
+    newest = now.replace(second=0, microsecond=0)
+    return [newest - number * MINUTE for number in reversed(range(MINUTES_SHOWN))]
+
+
+def sums(counts: Mapping[tuple[str, str], float]) -> dict[str, int]:
+    """What is told of a day in one line: the same names and sums for each day and for today."""
+    return {name: round(_total(counts, name)) for name in OF_A_DAY}
+
+
+def line(facts: Facts) -> dict[str, Any]:
+    """Callers waiting for an agent, by queue; the longest wait is of a caller on the line."""
     today, rows = facts.seen.today, facts.line
 
-    def number(kind: str, state: str, queue: str = "") -> int:
-        return sum(
-            row.count
-            for row in rows
-            if row.kind == kind and row.state == state and queue in {"", row.queue_id}
-        )
-
-    def longest(queue: str = "") -> str | None:
-        waits = [
-            row.since
-            for row in rows
-            if row.kind == "call"
-            and row.state in {"waiting", "reserved"}
-            and queue in {"", row.queue_id}
-        ]
-        return iso(min(waits, default=None))
+    def number(kind: str, state: str) -> int:
+        return sum(row.count for row in rows if row.kind == kind and row.state == state)
 
     at_work = Counter[str]()
     for agent in facts.agents:
         if agent.state in AT_WORK:
             at_work.update(_queues_of(agent, facts.members, facts.queues))
+    everybody = _unserved(rows)
+    by_queue = {queue.id: _unserved(rows, queue.id) for queue in facts.queues}
     return {
-        "calls": number("call", "waiting"),
-        "callbacks": number("callback", "waiting"),
-        "kept": number("call", "kept") + number("callback", "kept"),
+        "calls": everybody["calls"],
+        "callbacks": everybody["callbacks"],
+        "kept": everybody["kept"],
         "reserved": number("call", "reserved") + number("callback", "reserved"),
         "talking": number("call", "talking") + number("callback", "talking"),
-        "longest": longest(),
+        "longest": everybody["longest"],
         "queues": [
             {
                 "id": queue.id,
@@ -258,9 +377,10 @@ def line(facts: Facts) -> dict[str, Any]:
                 "overflow_minutes": queue.overflow_minutes,
                 "announcement": queue.announcement,
                 "translations": dict(queue.translations),
-                "calls": number("call", "waiting", queue.id),
-                "callbacks": number("callback", "waiting", queue.id),
-                "longest": longest(queue.id),
+                **{
+                    name: by_queue[queue.id][name]
+                    for name in ("people", "calls", "callbacks", "kept", "longest")
+                },
                 "agents": at_work[queue.id],
                 "answered": today.get(("answered", queue.id), 0),
                 "abandoned": today.get(("abandoned", queue.id), 0),
@@ -297,10 +417,17 @@ def judge_level(level: int | None) -> str:
     return "watch" if level > BAD_LEVEL else "bad"
 
 
-def service(seen: BoardFigures) -> dict[str, Any]:
-    """Answered within the minute: of the answered, and of all who were answered or gave up."""
+def service(seen: BoardFigures, breaks: str = "") -> dict[str, Any]:
+    """Answered within the minute: of the answered, and of all who were answered or gave up.
+
+    `breaks`: why those who wait now will not be served in time; empty where they can be.
+    """
     today, now = seen.today, _levels(seen.today)
     states = {judge_level(now["level"]), judge_level(now["strict"])}
+    verdict = next(one for one in ("bad", "watch", "good", "none") if one in states)
+    if breaks and verdict != "bad":
+        # Those answered so far say nothing of those who wait.
+        verdict = "none"
     return {
         **now,
         "in_time": int(_total(today, "in_time")),
@@ -310,7 +437,7 @@ def service(seen: BoardFigures) -> dict[str, Any]:
         "state": judge_level(now["level"]),
         "strict_state": judge_level(now["strict"]),
         # Of the tile: it is not green while callers give up before an agent answers.
-        "verdict": next(one for one in ("bad", "watch", "good", "none") if one in states),
+        "verdict": verdict,
         "abandoned_rate": _percent(now["abandoned"], now["answered"] + now["abandoned"]),
         "yesterday": None if seen.yesterday is None else _levels(seen.yesterday),
     }
@@ -353,7 +480,7 @@ def agents(seen: Sequence[AgentSeen], members: Mapping[str, Sequence[str]]) -> d
 
 
 def callbacks(facts: Facts) -> dict[str, Any]:
-    """What is owed, until when it was promised, and when it will really be done at this pace."""
+    """What agents owe, until when it was promised, and when it will be done at this pace."""
     rung_by = None
     if facts.rung_by is not None and facts.promised.promised:
         # Rounded up: the same text from one second to the next.
@@ -362,7 +489,6 @@ def callbacks(facts: Facts) -> dict[str, Any]:
     return {
         **_shown(facts.promised),
         "rung_by": iso(rung_by),
-        "rate": round(sum(one.rate_per_minute for one in facts.paces.values()), 1),
     }
 
 
@@ -374,16 +500,14 @@ def told(errors: Sequence[float]) -> dict[str, Any]:
 
 def bookings(seen: BoardFigures, now: datetime) -> dict[str, Any]:
     """Today by channel, and minute by minute for the last hour, the running one included."""
-    newest = now.replace(second=0, microsecond=0)
-    first = newest - (MINUTES_SHOWN - 1) * MINUTE
-    minutes = [first + number * MINUTE for number in range(MINUTES_SHOWN)]
+    minutes = _minutes(now)
     channels = sorted({channel for name, channel in seen.today if name == "booked"} | {"phone"})
     return {
         **_compared(seen, "booked"),
         "channels": {one: seen.today.get(("booked", one), 0) for one in channels},
-        "first": iso(first),
+        "first": iso(minutes[0]),
         "minutes": {
-            one: [seen.minutes.get(minute, {}).get(one, 0) for minute in minutes]
+            one: [seen.minutes.get(minute, {}).get(("booked", one), 0) for minute in minutes]
             for one in channels
         },
     }

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -32,7 +32,8 @@ SETTLED_EVERY: Final = timedelta(seconds=10)
 # A call of which nothing was heard for so long is over, whatever became of the news of its end.
 SILENT_AFTER: Final = timedelta(minutes=10)
 LONGEST_CALL: Final = timedelta(hours=6)
-LONGEST_PROMISE: Final = timedelta(days=2)
+# Nobody waits for longer: a call is promised for the next day that is open, or the one after.
+LONGEST_PROMISE: Final = timedelta(days=7)
 # Answered within so many seconds is answered in time.
 IN_TIME: Final = timedelta(seconds=60)
 # Places that were left for good reason: for the machine, for a promise of the same person, because
@@ -107,6 +108,10 @@ def _count_answered(counts: Counts, one: AnsweredEntry) -> None:
         counts["in_time", one.queue_id] += 1
 
 
+def _how_left(outcome: str) -> str:
+    return "turned_back" if outcome in NOT_ABANDONED else "abandoned"
+
+
 def _error_of(one: AnsweredEntry) -> float | None:
     """How wrong the wait was that was told first, as a part of the one that it was."""
     if one.told_seconds is None or one.told_at is None or one.kind != "call":
@@ -123,6 +128,8 @@ class SpanCounts:
     # When each was booked (UTC), and by which channel.
     booked: Sequence[tuple[datetime, str]]
     answered: Sequence[AnsweredEntry]
+    # When each left the queue unanswered (UTC), which queue, and the outcome.
+    left: Sequence[tuple[datetime, str, str]] = ()
 
     def errors(self) -> list[float]:
         """How wrong each wait was that was told first, as a part of the one that it was."""
@@ -142,12 +149,13 @@ def count_span(connection: Connection, since: datetime, until: datetime) -> Span
     answered = board.answered_between(connection, since, until)
     for row in answered:
         _count_answered(counts, row)
-    for queue, outcome, number in board.left_between(connection, since, until):
-        counts["turned_back" if outcome in NOT_ABANDONED else "abandoned", queue] += number
+    left = board.left_between(connection, since, until)
+    for _at, queue, outcome in left:
+        counts[_how_left(outcome), queue] += 1
     undelivered = board.undelivered_between(connection, since, until)
     if undelivered:
         counts["undelivered", ""] += undelivered
-    return SpanCounts(counts, booked, answered)
+    return SpanCounts(counts, booked, answered, left)
 
 
 def count_quarter(connection: Connection, quarter: datetime) -> Counts:
@@ -191,10 +199,13 @@ class BoardFigures:
     hour_yesterday: Mapping[tuple[str, str], float] | None
     # Calls that go on, by the step where they are.
     live: Mapping[str, int]
-    # Bookings by the minute they were made in, and channel.
-    minutes: Mapping[datetime, Mapping[str, int]]
+    # Of the last hour by the minute (UTC, when it begins): bookings by channel, and who was
+    # answered, called back or gave up by queue; named and counted as in `today`.
+    minutes: Mapping[datetime, Mapping[tuple[str, str], int]]
     # How wrong each told wait of today was, as a part of it.
     errors: tuple[float, ...]
+    # How many people waited for an agent at each full minute of the last hour (UTC).
+    levels: Mapping[datetime, int] = field(default_factory=dict)
 
 
 class Counting:
@@ -207,7 +218,8 @@ class Counting:
         self._cut = datetime.min.replace(tzinfo=UTC)
         self._day = self._cut
         self._quarters: dict[datetime, Counts] = {}
-        self._minutes: dict[datetime, Counter[str]] = {}
+        self._minutes: dict[datetime, Counts] = {}
+        self._levels: dict[datetime, int] = {}
         self._errors: list[float] = []
         self._yesterday: dict[tuple[str, str], float] | None = None
         self._hour_yesterday: dict[tuple[str, str], float] | None = None
@@ -249,9 +261,16 @@ class Counting:
             for one in tallies.between(connection, oldest, running):
                 counts = self._quarters.setdefault(one.at, Counter())
                 counts[one.name, one.label] += round(one.value)
-            booked = board.bookings_between(connection, self._cut - HOUR, running)
+            # Only by the minute: their quarters are counted, maybe those of the day before.
+            lately = SpanCounts(
+                Counter(),
+                board.bookings_between(connection, self._cut - HOUR, running),
+                board.answered_between(connection, self._cut - HOUR, running),
+                board.left_between(connection, self._cut - HOUR, running),
+            )
+            _add_minutes(self._minutes, lately)
             answered = board.answered_between(connection, self._day, running)
-            self._keep(running, SpanCounts(Counter(), booked, answered))
+            self._errors += SpanCounts(Counter(), (), answered).errors()
             self._keep(running, count_span(connection, running, self._cut))
         quarter = yesterday
         while quarter < running:
@@ -327,6 +346,7 @@ class Counting:
                 hour.update(counts)
         minutes = {minute: counts.copy() for minute, counts in self._minutes.items()}
         _add_minutes(minutes, newest)
+        self._count_levels(_down(now, MINUTE))
         return BoardFigures(
             today=today,
             yesterday=self._yesterday,
@@ -335,9 +355,28 @@ class Counting:
             live=live,
             minutes=minutes,
             errors=(*self._errors, *of_today.errors()),
+            levels=self._levels.copy(),
         )
 
+    def _count_levels(self, newest: datetime) -> None:
+        """Count who waited at each full minute up to the newest, once a minute.
 
-def _add_minutes(minutes: dict[datetime, Counter[str]], span: SpanCounts) -> None:
+        The last one but one is counted again: rows may be seen some seconds late.
+        """
+        if newest in self._levels:
+            return
+        oldest = newest - HOUR
+        kept = {at: level for at, level in self._levels.items() if oldest <= at < newest - MINUTE}
+        missing = [at for number in range(61) if (at := oldest + number * MINUTE) not in kept]
+        with self._store.database.statement() as connection:
+            some = board.unserved(connection, missing[0], newest + HOUR)
+        self._levels = kept | {at: sum(one.at(at) for one in some) for at in missing}
+
+
+def _add_minutes(minutes: dict[datetime, Counts], span: SpanCounts) -> None:
     for at, channel in span.booked:
-        minutes.setdefault(_down(at, MINUTE), Counter())[channel] += 1
+        minutes.setdefault(_down(at, MINUTE), Counter())["booked", channel] += 1
+    for row in span.answered:
+        _count_answered(minutes.setdefault(_down(row.answered_at, MINUTE), Counter()), row)
+    for at, queue, outcome in span.left:
+        minutes.setdefault(_down(at, MINUTE), Counter())[_how_left(outcome), queue] += 1

@@ -17,22 +17,12 @@ from models.database import Connection
 from models.supervision import tallies
 from models.supervision.tallies import QUARTER, TallyCount
 from services.store import Store
-from services.supervision.board import iso
-from services.supervision.counts import ZONE, begins
+from services.supervision.board import iso, sums
+from services.supervision.counts import ZONE, begins, count_quarter, count_span, day_begins
 
 DAYS_SHOWN: Final = 14
 # What the charts of a day show: the sum over all labels.
 _SERIES: Final = ("calls", "booked", "answered", "waited", "abandoned", "length")
-_DAY: Final = (
-    "calls",
-    "booked",
-    "answered",
-    "in_time",
-    "abandoned",
-    "called_back",
-    "taken_over",
-    "undelivered",
-)
 
 
 def ends(day: date) -> datetime:
@@ -68,18 +58,15 @@ def of_day(connection: Connection, day: date) -> dict[str, Any]:
 def days(connection: Connection, last: date, count: int = DAYS_SHOWN) -> list[dict[str, Any]]:
     """Sums of the days up to the last one, newest first; those that were not counted are left out.
 
-    Of the day that runs, the quarters that are over.
+    Of the day that runs, the quarters that are over: a screen shows what the board says of it.
     """
     found = []
     for number in range(count):
         day = last - timedelta(days=number)
-        sums = tallies.sums(connection, begins(day), ends(day))
-        if not sums and not tallies.counted(connection, begins(day), ends(day)):
+        counts = tallies.sums(connection, begins(day), ends(day))
+        if not counts and not tallies.counted(connection, begins(day), ends(day)):
             continue
-        row: dict[str, Any] = {"day": day.isoformat()}
-        for name in _DAY:
-            row[name] = round(sum(value for (one, _), value in sums.items() if one == name))
-        found.append(row)
+        found.append({"day": day.isoformat(), **sums(counts)})
     return found
 
 
@@ -110,6 +97,32 @@ class Export:
 def quarters(connection: Connection, day: date) -> list[TallyCount]:
     """Everything that was counted in a day."""
     return list(tallies.between(connection, begins(day), ends(day)))
+
+
+def so_far(connection: Connection, now: datetime) -> list[TallyCount]:
+    """The same of the day that runs, up to `now` (UTC): what the board's tiles say at that moment.
+
+    Quarters that are not kept yet are counted here. The last one still runs.
+    """
+    found = quarters(connection, now.astimezone(ZONE).date())
+    at = max((one.at + QUARTER for one in found), default=day_begins(now))
+    while at <= now:
+        if is_over(at, now):
+            counts = count_quarter(connection, at)
+        else:
+            counts = count_span(connection, at, now).counts
+        found += [
+            TallyCount(at, name, label, float(value))
+            for (name, label), value in sorted(counts.items())
+            if value
+        ]
+        at += QUARTER
+    return found
+
+
+def is_over(quarter: datetime, now: datetime) -> bool:
+    """Whether a quarter that begins at a moment is over at another (UTC)."""
+    return quarter + QUARTER <= now
 
 
 def acts_of(

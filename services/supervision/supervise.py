@@ -19,6 +19,7 @@ from models.database import Connection
 from models.messages import messages, outbox
 from models.messages.messages import HeldMessage
 from models.queue import queues
+from models.queue.handling import PUTS_DOWN
 from models.queue.queues import STATES, CallQueue
 from models.supervision import alerts, board, settings
 from services.accounts.staff import record_act
@@ -38,6 +39,7 @@ from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
 from services.supervision import cancel_freeze
 from services.supervision.alerts import DEFAULTS, RANGES, SETTING
+from services.supervision.board import UNANSWERED
 
 __all__ = ["STATES", "HeldMessage"]
 
@@ -370,12 +372,12 @@ def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str])
     """What an act would concern at this moment; nothing is changed."""
     with store.database.statement() as connection:
         known = {one.id for one in queues.all_queues(connection)} & set(queue_ids)
-        line = board.in_line(connection)
+        line = board.in_line(connection, store.clock, PUTS_DOWN)
         working = {one.staff_id: one.state for one in board.agents(connection)}
     concerned = [working[one] for one in set(staff_ids) if one in working]
     return ActScope(
         queues=len(known),
-        waiting=sum(one.count for one in line if one.state == "waiting" and one.queue_id in known),
+        waiting=sum(one.count for one in line if one.state in UNANSWERED and one.queue_id in known),
         agents=len(concerned),
         busy=sum(one in agents.BUSY for one in concerned),
     )

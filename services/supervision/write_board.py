@@ -12,6 +12,7 @@ from models.desk import cases
 from models.messages import budgets, freezes, messages
 from models.public.centres import free_by_centre
 from models.queue import queues
+from models.queue.handling import PUTS_DOWN
 from models.queue.queues import CallQueue
 from models.supervision import alerts, board, snapshots, tallies
 from models.supervision import settings as board_settings
@@ -69,7 +70,7 @@ class WriteBoard:
             limits = board_alerts.thresholds(settings)
             all_queues = queues.all_queues(connection)
             lasting = alerts.raised(connection)
-            line = board.in_line(connection)
+            line = board.in_line(connection, store.clock, PUTS_DOWN)
             paces = {
                 one: read_throughput(connection, one)
                 for one in sorted({one.language for one in all_queues})

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask
@@ -19,6 +19,7 @@ from models.queue.tables import agent_queue, agent_queue_member, queue_entry
 from models.supervision import tallies
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.queue.wait_estimate import write_throughput
 from services.service import Service
 from services.supervision.counts import day_before, day_begins, quarter_of
 from services.supervision.write_board import WriteBoard
@@ -59,7 +60,32 @@ class BoardStage:
     def passes(self, seconds: float = 1) -> None:
         """Time goes on, and the board is written."""
         self.house.clock.advance(timedelta(seconds=seconds))  # type: ignore[attr-defined]
+        self.writes()
+
+    def writes(self) -> None:
+        """The pace is measured and the board written, as one process does each second."""
+        write_throughput(self.house.store)
         self.write()
+
+    def goes_home(self) -> None:
+        """No agent is at work, and eleven people are promised a call; nobody is on the line."""
+        now = self.house.clock.now()
+        entries = queue_entry.update()
+        with self.house.database.transaction() as connection:
+            connection.execute(agent.update().values(state="offline", entry_id=None))
+            connection.execute(entries.where(queue_entry.c.kind == "call").values(state="done"))
+            rows = [promise(f"H{number}", 100 + number, now) for number in range(2)]
+            connection.execute(queue_entry.insert(), rows)
+        self.passes()
+
+    def is_quiet(self) -> None:
+        """All agents are ready, and nobody waits."""
+        there = {"state": "ready", "reason": "", "seen_at": self.house.clock.now()}
+        entries = queue_entry.update().where(queue_entry.c.state == "waiting")
+        with self.house.database.transaction() as connection:
+            connection.execute(agent.update().values(**there))
+            connection.execute(entries.values(state="done"))
+        self.passes()
 
     def enters(self, context: BrowserContext, role: str = "supervisor") -> StaffClient:
         """Somebody signs in with this browser."""
@@ -82,11 +108,12 @@ def board_stage(database_url: str, *, filled: bool = True) -> Iterator[BoardStag
         if filled:
             fill(made)
         write = WriteBoard(made.store, Campaigns.fixed(CAMPAIGN, now=made.clock.now))
-        # What is raised shows with the next second.
-        write()
-        write()
         with served(app) as url:
-            yield BoardStage(made, url, app, control, write)
+            staged = BoardStage(made, url, app, control, write)
+            # What is raised shows with the next second.
+            staged.writes()
+            staged.writes()
+            yield staged
 
 
 def fill(made: House) -> None:
@@ -173,13 +200,17 @@ def _line(made: House) -> None:
                    "joined_at": moment, "due_at": moment, "created_at": moment,
                    "updated_at": moment}  # fmt: skip
             connection.execute(queue_entry.insert(), [row])
-        for number in range(9):
-            moment = now - (20 + number) * 60 * SECOND
-            owed: dict[str, Any] = {"id": f"C{number}", "queue_id": "fr", "kind": "callback",
-                   "state": "waiting", "language": "fr", "joined_at": moment, "due_at": moment,
-                   "created_at": moment, "updated_at": moment, "phone_idx": bytes([number]),
-                   "expected_at": now + (number * 7 + 4) * 60 * SECOND}  # fmt: skip
-            connection.execute(queue_entry.insert(), [owed])
+        owed = [promise(f"C{number}", number, now) for number in range(9)]
+        connection.execute(queue_entry.insert(), owed)
+
+
+def promise(name: str, number: int, now: datetime) -> dict[str, Any]:
+    """A call that was promised some twenty minutes ago."""
+    moment = now - (20 + number % 10) * 60 * SECOND
+    return {"id": name, "queue_id": "fr", "kind": "callback", "state": "waiting", "language": "fr",
+            "joined_at": moment, "due_at": moment, "created_at": moment, "updated_at": moment,
+            "phone_idx": bytes([number]),
+            "expected_at": now + (number % 10 * 7 + 4) * 60 * SECOND}  # fmt: skip
 
 
 def _agents(made: House) -> None:
@@ -208,16 +239,26 @@ def _agents(made: House) -> None:
 def opens(
     browser: Browser, staged: BoardStage, width: int, path: str = "/supervision", **options: Any
 ) -> Page:
-    """The page in a browser of its own, whose troubles are kept in `page.troubles`."""
+    """The page in a browser of its own, whose troubles are kept in `page.troubles`.
+
+    With `paused_at` the browser's clock shows that, and goes on only when a test says so.
+    """
     role = options.pop("role", "supervisor")
+    paused_at = options.pop("paused_at", "")
     options.setdefault("locale", "fr-FR")
     height = 1080 if width > 1500 else 900
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     staged.enters(context, role)
     page = context.new_page()
+    if paused_at:
+        page.clock.install(time=paused_at)
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     page.troubles = troubles  # type: ignore[attr-defined]
     page.goto(staged.url + path)
+    if paused_at:
+        # Later than any machine takes to open a page; the next answer says what time it is.
+        page.clock.pause_at(datetime.fromisoformat(paused_at) + timedelta(minutes=2))
+        page.clock.run_for(1100)
     return page

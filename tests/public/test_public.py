@@ -16,11 +16,15 @@ from sqlalchemy import event, update
 
 from jobs.partner_files import NAMES
 from models.centres.tables import centre
+from models.supervision import snapshots
 from services.campaign.campaigns import Campaigns
+from services.campaign.opening_hours import OpeningHours
 from services.centres.directory import Directory
 from services.public.write_state import WriteState
+from services.queue.wait_estimate import forget_throughput
 from services.service import Service
 from tests.support.house import BASE, CAMPAIGN, NOON, House, mornings
+from web.public.pages import HOME_PATIENCE_SECONDS
 from web.public.words import Sayings
 from wiring import make_app
 from wiring_parts import Parts
@@ -124,6 +128,8 @@ def test_nothing_public_costs_a_database_trip_unless_a_person_acts(
     # What is asked for each second is asked for once here, however slow the machine is.
     monkeypatch.setattr("services.public.state.KEPT_SECONDS", 1e9)
     client = site.app.test_client()
+    # The first one in each worker reads who is at work, for all after it.
+    client.get("/")
     with counted(site) as seen:
         for path in (*FIXED, *(f"{one}?lang=en" for one in FIXED)):
             client.get(path)
@@ -170,6 +176,60 @@ def test_whatever_goes_wrong_a_person_reads_a_page_and_a_machine_does_not(
 
 
 # ---------------------------------------------------------------- what they say
+
+
+def told_of_people(app: Any, path: str = "/") -> str:
+    text = app.test_client().get(path).text.replace("\u00a0", " ")
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+
+
+ALWAYS = OpeningHours("Europe/Paris", (((0, 24 * 60),),) * 7)
+
+
+@pytest.mark.parametrize("path", ["/", "/etat"])
+def test_what_the_machine_answers_and_what_a_person_does_are_told_apart(
+    site: House, path: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A campaign whose people may be asked for day and night, and nobody is there."""
+    monkeypatch.setattr("services.public.state.KEPT_SECONDS", 0.0)
+    campaign = replace(CAMPAIGN, agents_hours=ALWAYS)
+    app = app_of(site, campaign)
+    write = WriteState(site.store, Campaigns.fixed(campaign, now=site.clock.now))
+    write()
+    text = told_of_people(app, path)
+    assert re.search(
+        r"Service automatique.{0,60}[Rr]épond jour et nuit|Il répond jour et nuit", text
+    )
+    assert re.search(r"[Pp]ersonne n’est au poste", text)
+    # Nothing says that a person answers day and night.
+    assert "quand quelqu’un est au poste" in text
+    assert not re.search(r"personne[^.:]{0,40}jour et nuit", text)
+    with site.database.transaction() as connection:
+        pace = {"fr": {"agents": 3, "share": 3.0, "mean": 300.0, "free": (0.0, 0.0, 0.0)}}
+        snapshots.put(connection, site.clock, "pace", pace)
+    forget_throughput()
+    write()
+    text = told_of_people(app, path)
+    assert "3 personnes" in text
+    assert "ersonne n’est au poste" not in text
+    # Figures of another hour say nothing of now.
+    clock: Any = site.clock
+    clock.advance(timedelta(minutes=5))
+    assert "3 personnes" not in told_of_people(app, path)
+
+
+def test_the_first_page_says_when_that_was_and_waits_for_no_store(
+    site: House, monkeypatch: pytest.MonkeyPatch
+):
+    WriteState(site.store, Campaigns.fixed(CAMPAIGN, now=site.clock.now))()
+    told = told_of_people(site.application())
+    # A copy of the page that a cache kept stays true.
+    assert "Personne n’est au poste. Relevé mercredi 25 novembre 2026 à 9 h" in told
+    assert "Elle répond du lundi" in told
+    waited: list[float | None] = []
+    monkeypatch.setattr("threading.Thread.join", lambda _self, seconds=None: waited.append(seconds))
+    assert site.application().test_client().get("/").status_code == 200
+    assert waited == [HOME_PATIENCE_SECONDS]
 
 
 def test_the_first_page_says_the_moment_of_the_opening_and_is_not_kept_beyond_it(site: House):

@@ -220,7 +220,7 @@ def recount(  # noqa: C901 (one count after the other, on purpose)
         "in_time": sum(wait <= 60 for wait in waits),
         "abandoned": sum(one.outcome != "machine" for one in left),
         "turned_back": sum(one.outcome == "machine" for one in left),
-        "waiting": dict(Counter(one.queue_id for one in waiting)),
+        "waiting": dict(Counter(one.queue_id for one in not_answered)),
         "longest": min((one.joined_at for one in not_answered), default=None),
         "told": sum(one.told_seconds is not None for one in answered),
     }

@@ -711,7 +711,24 @@ def test_quarters_are_exported_by_days_of_paris_and_it_is_written_down(board: Bo
         ("2026-11-25 08:00", "4"),
     ]
     assert rows[0]["at_utc"] == "2026-11-24T23:00:00Z"
+    assert {row["complete"] for row in rows} == {"yes"}
     assert board.acts()[-1][:2] == ("export", "quarters")
+
+
+def test_a_file_of_today_has_the_quarter_that_runs_and_every_digit(board: Board):
+    board.waits()
+    with board.made.database.transaction() as connection:
+        tallies.write(
+            connection, board.made.clock.now() - timedelta(hours=1), {("calls", ""): 1_234_567}
+        )
+        gone = {"state": "left", "outcome": "hung_up", "ended_at": board.made.clock.now()}
+        connection.execute(queue_entry.update().values(**gone))
+    clock_of(board.made).advance(timedelta(minutes=5))
+    rows = csv_of(board.client.get("/supervision/export.csv"))
+    assert [(row["name"], row["value"], row["complete"]) for row in rows] == [
+        ("calls", "1234567", "yes"),
+        ("abandoned", "1", "no"),
+    ]
 
 
 def test_acts_are_exported_and_no_text_of_somebodys_becomes_a_formula(board: Board):

@@ -313,8 +313,9 @@ def test_whoever_an_agent_is_being_rung_for_waits_still(service: House):
     line = body_of(service)["line"]
     there = next(one for one in line["queues"] if one["id"] == "fr")
     assert (line["longest"], there["longest"]) == (iso(began), iso(began))
-    # In nobody's queue any more, but not answered either.
-    assert (line["calls"], line["reserved"]) == (0, 1)
+    # Not answered yet, so to be served: in every count of who waits.
+    assert (line["calls"], there["calls"], line["reserved"]) == (1, 1, 1)
+    assert body_of(service)["backlog"]["calls"] == 1
     with service.database.transaction() as connection:
         connection.execute(queue_entry.update().values(state="talking", answered_at=clock.now()))
     writer(service)()

@@ -1,6 +1,7 @@
 """The pages that are the same for all visitors: the first one, data, accessibility, for machines.
 
-Nothing here asks the database: what they tell stands in files.
+What they tell stands in files, but for one sentence: who answers the telephone at this moment. A
+thread of this worker reads that once a second at most, for all visitors.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from prompts.by_text import by_text, spoken_by_text
 from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES
 from services.campaign.campaign import Campaign
+from services.campaign.opening_hours import OpeningHours
 from services.public.accessibility import AUDIT
-from services.public.state import booking_told
+from services.public.state import Latest, booking_told, people_told
 from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable, true_until
@@ -40,6 +42,10 @@ _NOT_FOR_ROBOTS: Final = (
     "/centre$",
 )
 _HOUR_SECONDS: Final = 3600
+# The first page says who is at work, with its moment: a cache may show that for so long afterwards.
+HOME_STALE_SECONDS: Final = 60
+# And it is never held up by a store that does not answer.
+HOME_PATIENCE_SECONDS: Final = 0.25
 
 
 def say() -> Sayings:
@@ -47,19 +53,25 @@ def say() -> Sayings:
     return Sayings(words())
 
 
-def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint:
+def blueprint(store: Store, service: Service, latest: Latest, *, contact: str = "") -> Blueprint:
     """`/`, `/confidentialite`, `/accessibilite`, `/robots.txt`, `/.well-known/security.txt`.
 
-    `contact` is the URI for people who report a security hole; empty: the national number.
+    `latest` is what this worker knows of the service. `contact` is the URI for people who report a
+    security hole; empty: the national number.
     """
     pages = Blueprint("public", __name__)
 
     @pages.get("/")
     @public
-    @cacheable()
+    @cacheable(stale_seconds=HOME_STALE_SECONDS)
     def home() -> ResponseReturnValue:
         campaign, now = service.campaign, store.clock.now()
-        for change in (campaign.opens_at, campaign.closes_at):
+        hours = campaign.hours
+        for change in (
+            campaign.opens_at,
+            campaign.closes_at,
+            hours.closes_at(now) if hours.is_open(now) else hours.next_opening(now),
+        ):
             true_until(now, change)
         return render_template(
             "public/home.html",
@@ -67,7 +79,9 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
             booking=booking_told(campaign, now),
             age=campaign.minimum_age_at(now),
             others=_lets_others_in(campaign),
-            hours=say().hours(campaign.hours),
+            hours=say().hours(hours),
+            always=is_always(hours),
+            people=people_told(latest.look(HOME_PATIENCE_SECONDS), campaign, now),
             **_by_text(service),
         )
 
@@ -110,6 +124,11 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
         )
 
     return pages
+
+
+def is_always(hours: OpeningHours) -> bool:
+    """Whether people may be asked for at any hour of any day."""
+    return all(day == ((0, 24 * 60),) for day in hours.weekdays)
 
 
 def _by_text(service: Service) -> dict[str, str]:

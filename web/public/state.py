@@ -7,26 +7,28 @@ from typing import Any, Final
 from flask import Blueprint, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
-from services.campaign.opening_hours import OpeningHours
-from services.public.state import Latest, put_together
+from services.public.state import Latest, people_told, put_together
 from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable
 from web.marks import public
-from web.public.pages import say
+from web.public.pages import is_always, say
 
 # Shorter than the figures are written, so that a cache adds little to their age.
 KEPT_SECONDS: Final = 5
 STALE_SECONDS: Final = 30
 
 
-def blueprint(store: Store, service: Service, latest: Latest | None = None) -> Blueprint:
-    known = latest or Latest(store)
+def blueprint(store: Store, service: Service, latest: Latest) -> Blueprint:
+    """`/etat` and `/etat.json`; `latest` is what this worker knows of the service."""
     pages = Blueprint("state", __name__)
 
     def told() -> dict[str, Any]:
         now = store.clock.now()
-        return put_together(known.look(), service.campaign, service.national_number, now)
+        return put_together(latest.look(), service.campaign, service.national_number, now)
+
+    def people() -> dict[str, Any]:
+        return people_told(latest.look(), service.campaign, store.clock.now())
 
     @pages.get("/etat")
     @public
@@ -35,7 +37,8 @@ def blueprint(store: Store, service: Service, latest: Latest | None = None) -> B
         return render_template(
             "public/state.html",
             state=told(),
-            always=_is_always(service.campaign.hours),
+            people=people(),
+            always=is_always(service.campaign.hours),
             platforms=service.platforms,
             say=say(),
         )
@@ -47,7 +50,3 @@ def blueprint(store: Store, service: Service, latest: Latest | None = None) -> B
         return jsonify(told())
 
     return pages
-
-
-def _is_always(hours: OpeningHours) -> bool:
-    return all(day == ((0, 24 * 60),) for day in hours.weekdays)

@@ -35,18 +35,25 @@ Acts.prove = () => new Promise((resolve) => {
   dialog.showModal();
   field.focus();
 });
+// Longer than a store may take that is only slow.
+const ACT_MS = 10000;
 Acts.post = async (address, fields) => {
+  const patience = new AbortController();
+  setTimeout(() => patience.abort(), ACT_MS);
   try {
     const answer = await fetch(address, {
       method: "POST",
+      signal: patience.signal,
       headers: { "X-CSRFToken": csrf(), Accept: "application/json" },
       body: new URLSearchParams(fields),
     });
     const told = await answer.json().catch(() => ({}));
     if (answer.status === 401) return { done: false, message: Board.t("signed_out") };
+    // The store: what came of it is not known here.
+    if (answer.status === 503) return { done: false, message: Board.t("why.store") };
     return answer.ok || told.message ? told : { done: false, message: Board.t("why.other", { code: answer.status }) };
-  } catch {
-    return { done: false, message: Board.t("why.network") };
+  } catch (error) {
+    return { done: false, message: Board.t(error.name === "AbortError" ? "why.store" : "why.network") };
   }
 };
 Acts.tell = (text, bad = false, undo = []) => {

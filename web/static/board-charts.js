@@ -34,7 +34,7 @@ Charts.options = (plot, series, unit, name) => {
   const font = "14px system-ui, sans-serif";
   return {
     width: Math.max(plot.clientWidth, 200),
-    height: Board.wall ? 165 : 208,
+    height: Board.wall ? 136 : 208,
     cursor: { show: false },
     legend: { show: false },
     scales: { x: { time: false }, y: { range: (chart, low, high) => [0, Math.max(4, (high ?? 0) * 1.1)] } },
@@ -96,6 +96,18 @@ Charts.bookings = () => {
   Charts.draw("bookings", labels.slice(0, -1), channels.map(([channel, counts]) =>
     ({ label: Board.t(`channel.${channel}`), values: counts.slice(0, -1) })), "each");
 };
+// Who was to be served at the end of each minute, up to now; what happened within it, once it is over.
+Charts.hour = () => {
+  const { curve } = Board.body;
+  const first = Date.parse(curve.first);
+  const labels = curve.people.map((_, number) => Board.hour(first + number * 60000));
+  // A wall is read from afar: one line.
+  const flows = Board.wall ? [] : ["answered", "called_back", "abandoned"];
+  Charts.draw("hour", labels, [
+    { label: Board.t("backlog.title"), values: curve.people },
+    ...flows.map((name) => ({ label: Board.t(`chart.${name}`), values: curve[name].map((value, at) => (at < 59 ? value : null)) })),
+  ], "people");
+};
 Charts.history = (found) => {
   const { today, yesterday } = found;
   Charts.last = found;
@@ -109,11 +121,14 @@ Charts.history = (found) => {
   };
   Charts.draw("length", today.times, both("length"), "people");
   Charts.draw("wait", today.times, both("wait"), "minutes");
-  Charts.days(found.days);
+  Charts.days();
 };
-Charts.days = (days) => {
+Charts.days = () => {
   const rows = document.getElementById("day-rows");
-  if (!rows) return;
+  if (!rows || !Board.body) return;
+  // Today is what the tiles say of it: the quarters that are kept end some minutes ago.
+  const today = { day: Board.body.day, ...Board.body.sums };
+  const days = [today, ...(Charts.last?.days ?? []).filter((one) => one.day !== today.day)];
   Board.rows(rows, days, (one) => one.day, (one) => {
     const row = Board.cells(7);
     row.children[0].textContent = new Intl.DateTimeFormat(Board.language, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" })
@@ -133,7 +148,10 @@ Charts.resize = () => {
   }
 };
 Charts.again = () => {
-  if (Board.body) Charts.bookings();
+  if (Board.body) {
+    Charts.bookings();
+    Charts.hour();
+  }
   if (Charts.last) Charts.history(Charts.last);
 };
 addEventListener("resize", Charts.resize);

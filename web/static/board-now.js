@@ -4,36 +4,36 @@
 const NOW_SHOWN = 4;
 const NOW = { worst: { bad: 0, watch: 1, good: 2 }, few: 20, failing: 30, trend: 180, past: [] };
 
-// How much longer or shorter the line is than three minutes ago; null while that is not known.
+// How many more or fewer are to be served than three minutes ago; null while that is not known.
 NOW.growth = (now, waiting) => {
   const { past } = NOW;
   if (!past.length || now - past[past.length - 1].at >= 1000) past.push({ at: now, waiting });
   while (past.length > 1 && now - past[1].at >= NOW.trend * 1000) past.shift();
   return now - past[0].at >= NOW.trend * 1000 ? waiting - past[0].waiting : null;
 };
-// Minutes until whoever rings now is served, at the pace of now; null where nobody serves.
-NOW.wait = ({ line, callbacks }) => (callbacks.rate > 0 ? (line.calls + line.callbacks) / callbacks.rate : null);
 // The question at which most people are lost, of those where many of many are. Who waits is asked none.
 NOW.step = (funnel) => funnel
   .filter((one) => one.group !== "person" && one.entered >= NOW.few && Board.failure(one) >= NOW.failing)
   .sort((a, b) => b.missed + b.silent - a.missed - a.silent)[0];
 
 Board.advice = (body) => {
-  const { line, agents, callbacks, texts, thresholds, funnel } = body;
+  const { line, backlog, forecast, agents, callbacks, texts, thresholds, funnel } = body;
+  // Advice by old figures would be of another hour.
+  if (Board.old) return [{ key: "old", state: "old", text: Board.t("old.advice", { figures: Board.old }), where: "" }];
   const found = [];
   const say = (state, key, values, where) => found.push({ key, state, text: Board.t(`advice.${key}`, values), where });
   const waiting = line.calls;
   const { ready } = agents.states;
   const missed = agents.list.filter((one) => one.state === "paused" && one.reason === "no_answer").map((one) => one.name);
-  if (waiting + line.callbacks && agents.at_work <= thresholds.agents_at_work) {
-    say("bad", "nobody", { count: waiting + line.callbacks }, "queues");
+  if (backlog.people && agents.at_work <= thresholds.agents_at_work) {
+    say("bad", backlog.at_work ? "few" : "nobody", { count: backlog.people, work: backlog.at_work }, "queues");
   } else if (waiting && !ready) {
     say("watch", "none_ready", { count: waiting, talking: agents.states.talking, paused: agents.states.paused }, "agents");
   }
   if (missed.length) say("watch", "missed", { names: missed.slice(0, 3).join(", ") }, "agents");
-  const wait = NOW.wait(body);
-  if (wait !== null && wait * 60 > thresholds.longest_wait / 2) {
-    say(wait * 60 > thresholds.longest_wait ? "bad" : "watch", "wait", { minutes: Math.round(wait) }, "queues");
+  const { minutes } = forecast;
+  if (backlog.people && minutes !== null && minutes * 60 > thresholds.longest_wait / 2) {
+    say(minutes * 60 > thresholds.longest_wait ? "bad" : "watch", "wait", { minutes }, "queues");
   }
   if (callbacks.overdue) say("bad", "overdue", { count: callbacks.overdue }, "entries");
   else if (callbacks.promised && callbacks.last && (callbacks.rung_by === null || callbacks.rung_by > callbacks.last)) {
@@ -68,7 +68,7 @@ Board.showNow = () => {
     return row;
   }, (row, one) => {
     Board.mark(row, "data-state", one.state);
-    Board.set(row.querySelector("[data-verdict]"), `${Board.t(`state.${one.state}`)} :`);
+    Board.set(row.querySelector("[data-verdict]"), one.state === "old" ? "" : `${Board.t(`state.${one.state}`)} :`);
     Board.set(row.querySelector("[data-text]"), one.text);
   });
 };

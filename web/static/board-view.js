@@ -1,7 +1,7 @@
 "use strict";
 // What the page shows, from what the service told. Nothing is written that has not changed: a reader
 // of the screen, and whoever has the keyboard somewhere, is not disturbed each second.
-const Board = { words: null, body: null, offset: 0, selected: { queue: new Set(), agent: new Set() } };
+const Board = { words: null, body: null, old: "", truth: 0, selected: { queue: new Set(), agent: new Set() } };
 
 Board.root = document.getElementById("board");
 Board.words = JSON.parse(document.getElementById("words").textContent);
@@ -19,9 +19,13 @@ Board.short = (value) =>
   value < 10000 ? Board.number(value) : new Intl.NumberFormat(Board.language, { notation: "compact" }).format(value);
 Board.percent = (value) => (value === null || value === undefined ? Board.t("none") : `${value} %`);
 
-// The service's own clock: a screen's may be wrong.
-Board.now = () => Date.now() + Board.offset;
-Board.seconds = (since) => Math.max(0, (Board.now() - Date.parse(since)) / 1000);
+// The service's own clock, carried on by how long this page has been here: a screen's own may be wrong,
+// and may be set right while somebody looks.
+Board.clock = { told: Date.parse(Board.root.dataset.now), at: performance.now() };
+Board.now = () => Board.clock.told + performance.now() - Board.clock.at;
+// What the figures are of. Old ones do not get older people.
+Board.seen = () => (Board.old ? Board.truth : Board.now());
+Board.seconds = (since) => Math.max(0, (Board.seen() - Date.parse(since)) / 1000);
 // 4:07, or 1 h 05.
 Board.span = (seconds) => {
   const all = Math.floor(seconds);
@@ -32,6 +36,11 @@ Board.span = (seconds) => {
 // For what is read aloud, and so must not change each second: 0:05, 0:10, 0:20, then whole minutes.
 Board.about = (seconds) =>
   Board.span(seconds < 10 ? 5 : seconds < 60 ? Math.floor(seconds / 10) * 10 : Math.floor(seconds / 60) * 60);
+// As it is said: 10 h 42.
+Board.moment = (moment) => {
+  const [hours, minutes] = Board.hour(moment).split(":");
+  return Board.t("old.hour", { hours: Number(hours), minutes });
+};
 Board.hour = (moment) =>
   new Intl.DateTimeFormat(Board.language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "Europe/Paris" })
     .format(new Date(moment));
@@ -79,15 +88,17 @@ Board.cells = (count, first = 1) => {
   return row;
 };
 
-Board.tile = (name, value, state, more = []) => {
+Board.tile = (name, value, judged, more = []) => {
   const tile = document.getElementById(`tile-${name}`);
+  // What is not of now is judged good or bad by nobody.
+  const state = Board.old ? "old" : judged;
   Board.mark(tile, "data-state", state);
   const [shown, unit] = String(value).split(/ (?=%$)/);
   const big = tile.querySelector(".big");
   Board.set(tile.querySelector("[data-value]"), shown);
   Board.mark(big, "data-unit", unit ?? "");
   big.classList.toggle("long", shown.length + (unit ? 2 : 0) > 4);
-  Board.set(tile.querySelector("[data-word]"), state === "none" ? "" : Board.t(`state.${state}`));
+  Board.set(tile.querySelector("[data-word]"), state === "none" ? "" : Board.old || Board.t(`state.${state}`));
   tile.querySelectorAll(".more").forEach((line, number) => Board.set(line, more[number] ?? ""));
 };
 Board.above = (value, threshold) => (value > threshold ? "bad" : value > threshold / 2 ? "watch" : "good");
@@ -96,38 +107,59 @@ Board.before = (value) =>
 
 // ------------------------------------------------------------ the big figures
 
-Board.showFigures = () => {
-  const { line, told, service, agents, callbacks, menu, calls, bookings, texts, thresholds } = Board.body;
-  const waiting = line.calls;
-  const longest = line.longest ? Board.seconds(line.longest) : 0;
-  const worst = Math.max(longest / thresholds.longest_wait, (waiting + line.callbacks) / thresholds.queue_length);
-  const soon = NOW.wait(Board.body);
-  const growth = NOW.growth(Board.now(), waiting);
-  const nobodyReady = waiting > 0 && agents.states.ready === 0;
-  const state = Board.above(worst, 1);
-  // Never green while people wait and nobody is free for them.
-  Board.tile("line", Board.number(waiting), state === "good" && nobodyReady ? "watch" : state, [
-    (line.longest ? Board.t("tile.line_more", { time: Board.span(longest) }) : Board.t("tile.line_none"))
-      + (growth ? ` · ${Board.t(growth > 0 ? "tile.line_grows" : "tile.line_shrinks", { count: Math.abs(growth) })}` : ""),
-    waiting && soon !== null ? Board.t("tile.line_soon", { minutes: Math.max(1, Math.round(soon)) }) : "",
-  ]);
-  Board.set(document.getElementById("told"), told.error === null ? "" : Board.t("tile.told", { value: Board.percent(told.error) }));
-  const level = service.level;
-  Board.tile("service", Board.percent(level), service.verdict, [
-    Board.t("tile.strict", { value: Board.percent(service.strict) }),
-    service.yesterday ? Board.t("yesterday", { value: Board.percent(service.yesterday.level) }) : Board.t("yesterday_unknown"),
-  ]);
-  const ready = agents.states.ready;
-  const nobody = agents.at_work <= thresholds.agents_at_work && waiting + line.callbacks > 0;
-  Board.tile("agents", Board.number(ready), nobody ? "bad" : ready === 0 && waiting > 0 ? "watch" : ready ? "good" : "none", [
-    Board.t("tile.agents_more", { talking: agents.states.talking, work: agents.at_work }),
-    Board.t("tile.agents_paused", { count: agents.states.paused }),
-  ]);
+// Never green while nobody is at work; nor while people wait and nobody is free for them.
+Board.judgeBacklog = ({ backlog, callbacks, agents, thresholds }) => {
+  const { people, at_work: atWork, open } = backlog;
+  if (!people) return atWork ? "good" : "none";
+  if (!atWork) return open || callbacks.overdue ? "bad" : "watch";
+  if (callbacks.overdue || atWork <= thresholds.agents_at_work) return "bad";
+  const longest = Board.body.line.longest ? Board.seconds(Board.body.line.longest) : 0;
+  const state = Board.above(Math.max(longest / thresholds.longest_wait, people / thresholds.queue_length), 1);
+  const late = Board.promises(callbacks) === "watch" || (backlog.calls && !agents.states.ready);
+  return state === "good" && late ? "watch" : state;
+};
+Board.showBacklog = () => {
+  const { backlog, callbacks, forecast } = Board.body;
+  const { people, calls, at_work: atWork } = backlog;
+  const growth = NOW.growth(Board.seen(), people);
+  const oldest = backlog.oldest ? [Board.t("backlog.oldest", { time: Board.span(Board.seconds(backlog.oldest)) })] : [];
+  if (growth) oldest.push(Board.t(growth > 0 ? "backlog.grows" : "backlog.shrinks", { count: Math.abs(growth) }));
   const how = callbacks.promised === 0 ? "" : callbacks.rung_by === null ? Board.t("tile.callbacks_unknown")
     : Board.t("tile.callbacks_more", { time: Board.day(callbacks.rung_by) });
   const late = callbacks.overdue ? Board.t("tile.callbacks_overdue", { count: callbacks.overdue })
     : callbacks.last ? Board.t("tile.callbacks_last", { time: Board.day(callbacks.last) }) : "";
-  Board.tile("callbacks", Board.number(callbacks.promised), Board.promises(callbacks), [how, late]);
+  Board.tile("backlog", Board.number(people), Board.judgeBacklog(Board.body), [
+    oldest.join(" · "),
+    [how, late].filter(Boolean).join(" · "),
+    people && forecast.minutes ? Board.t("backlog.soon", { minutes: forecast.minutes }) : "",
+  ]);
+  const tile = document.getElementById("tile-backlog");
+  const parts = [Board.t("backlog.calls", { count: Board.number(calls) })];
+  parts.push(Board.t(backlog.callbacks === 1 ? "backlog.callback" : "backlog.callbacks", { count: Board.number(backlog.callbacks) }));
+  if (backlog.kept) parts.push(Board.t("backlog.kept", { count: backlog.kept }));
+  Board.set(tile.querySelector("[data-parts]"), parts.join(", "));
+  const work = tile.querySelector("[data-work]");
+  Board.mark(work, "data-at-work", Board.old ? "old" : atWork ? "yes" : "no");
+  const here = Board.t(atWork === 1 ? "backlog.agent" : "backlog.agents", { count: Board.number(atWork) });
+  Board.set(work, Board.old || (atWork ? here : Board.t("backlog.nobody")));
+};
+Board.showFigures = () => {
+  const { line, told, service, agents, backlog, forecast, menu, calls, bookings, texts, thresholds } = Board.body;
+  const waiting = line.calls;
+  Board.showBacklog();
+  Board.set(document.getElementById("told"), told.error === null ? "" : Board.t("tile.told", { value: Board.percent(told.error) }));
+  const level = service.level;
+  Board.tile("service", Board.percent(level), service.verdict, [
+    forecast.breaks && level !== null ? Board.t(`forecast.${forecast.breaks}`, { minutes: forecast.minutes }) : "",
+    Board.t("tile.strict", { value: Board.percent(service.strict) }),
+    service.yesterday ? Board.t("yesterday", { value: Board.percent(service.yesterday.level) }) : Board.t("yesterday_unknown"),
+  ]);
+  const ready = agents.states.ready;
+  const nobody = agents.at_work <= thresholds.agents_at_work && backlog.people > 0;
+  Board.tile("agents", Board.number(ready), nobody ? "bad" : ready === 0 && waiting > 0 ? "watch" : ready ? "good" : "none", [
+    Board.t("tile.agents_more", { talking: agents.states.talking, work: agents.at_work }),
+    Board.t("tile.agents_paused", { count: agents.states.paused }),
+  ]);
   const rate = service.abandoned_rate;
   Board.tile("abandoned", Board.number(service.abandoned), rate === null ? "none" : Board.above(rate, thresholds.abandoned_rate), [
     rate === null ? "" : Board.t("tile.abandoned_more", { rate: Board.percent(rate) }),
@@ -346,7 +378,7 @@ Board.box = (over, id, label) => {
 Board.showQueues = () => {
   const rows = document.getElementById("queue-rows");
   Board.rows(rows, Board.body.line.queues, (one) => one.id, (one) => {
-    const row = Board.cells(9);
+    const row = Board.cells(10);
     const name = Board.queueName(one);
     row.children[0].append(Board.mayAct ? Board.box("queue", one.id, name) : name);
     [...row.children].slice(2).forEach((cell) => cell.classList.add("number"));
@@ -358,16 +390,17 @@ Board.showQueues = () => {
     const shown = one.state === "hours" ? `${Board.t("queues.hours")} (${opened})` : Board.t(`queues.${one.state}`);
     Board.set(cells[1].firstChild, shown);
     Board.set(cells[1].lastChild, one.announcement ? Board.t("queues.announcement", { text: [one.announcement, ...Object.values(one.translations)].join(" / ") }) : "");
-    Board.set(cells[2], Board.number(one.calls));
-    Board.set(cells[3], Board.number(one.callbacks));
+    Board.set(cells[2], Board.number(one.people));
+    Board.set(cells[3], Board.number(one.calls));
+    Board.set(cells[4], Board.number(one.callbacks));
     const wait = one.longest ? Board.seconds(one.longest) : 0;
-    Board.set(cells[4], one.longest ? Board.span(wait) : Board.t("none"));
-    Board.mark(cells[4], "data-state", wait > Board.body.thresholds.longest_wait ? "bad" : "none");
-    Board.set(cells[5], Board.number(one.agents));
-    Board.mark(cells[5], "data-state", !one.agents && one.calls ? "bad" : "none");
-    Board.set(cells[6], Board.percent(one.level));
-    Board.set(cells[7], Board.number(one.abandoned));
-    Board.set(cells[8], one.region ? Board.t("queues.overflow_minutes", { count: one.overflow_minutes }) : Board.t("none"));
+    Board.set(cells[5], one.longest ? Board.span(wait) : Board.t("none"));
+    Board.mark(cells[5], "data-state", wait > Board.body.thresholds.longest_wait ? "bad" : "none");
+    Board.set(cells[6], Board.number(one.agents));
+    Board.mark(cells[6], "data-state", !one.agents && one.people ? "bad" : "none");
+    Board.set(cells[7], Board.percent(one.level));
+    Board.set(cells[8], Board.number(one.abandoned));
+    Board.set(cells[9], one.region ? Board.t("queues.overflow_minutes", { count: one.overflow_minutes }) : Board.t("none"));
   });
   if (Board.mayAct) {
     Board.rows(document.getElementById("queue-boxes"), Board.body.line.queues, (one) => one.id, (one) =>
@@ -419,6 +452,12 @@ Board.showEntries = () => {
   let place = 0;
   entries.forEach((one) => { one.place = one.state === "waiting" ? (place += 1) : 0; });
   document.getElementById("entries-empty").hidden = entries.length > 0;
+  // The oldest are listed; all of them are in the figure above.
+  const listed = entries.filter((one) => one.state !== "talking").length;
+  const more = Board.body.backlog.people - Board.body.backlog.kept - listed;
+  const rest = document.getElementById("entries-more");
+  rest.hidden = more <= 0;
+  Board.set(rest, more > 0 ? Board.t("entries.more", { count: Board.number(more) }) : "");
   const ready = Board.body.agents.list.filter((one) => one.state === "ready");
   Board.rows(rows, entries, (one) => one.id, (one) => {
     const row = Board.cells(Board.mayAct ? 6 : 5);

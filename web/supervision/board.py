@@ -139,6 +139,8 @@ class _Reading:
             ranges=RANGES,
             states=supervise.STATES,
             today=_today(self.store).isoformat(),
+            # From which the page counts its seconds: a browser's own clock may be wrong.
+            now=iso(self.store.clock.now()),
         )
 
     def _clusters(self) -> int:
@@ -252,16 +254,25 @@ class _Reading:
         return Response(_csv(rows), mimetype="text/csv; charset=utf-8", headers=headers)
 
     def _quarters(self, export: board_history.Export) -> Iterator[Sequence[object]]:
-        yield ("at_utc", "at_paris", "name", "label", "value")
+        yield ("at_utc", "at_paris", "name", "label", "value", "complete")
+        database, now = self.store.database, self.store.clock.now()
         for day in export.days:
-            for one in self.store.database.read_late(partial(board_history.quarters, day=day)):
+            if day == now.astimezone(ZONE).date():
+                # All of one database: between a replica and it a quarter would be lost, or doubled.
+                with database.statement() as connection:
+                    found = board_history.so_far(connection, now)
+            else:
+                found = database.read_late(partial(board_history.quarters, day=day))
+            for one in found:
                 local = one.at.astimezone(ZONE)
                 yield (
                     iso(one.at),
                     f"{local:%Y-%m-%d %H:%M}",
                     one.name,
                     one.label,
-                    f"{one.value:g}",
+                    # All digits: "g" alone writes a million as 1e+06.
+                    f"{one.value:.15g}",
+                    "yes" if board_history.is_over(one.at, now) else "no",
                 )
 
     def _acts(self, export: board_history.Export) -> Iterator[Sequence[object]]:
