@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     twilio_twiml_app_sid: str = ""
     # The number that people call, in international form, or a short one of three to six digits.
     national_number: str = ""
+    # The numbers that people call and what each decides (a TOML file, docs/numbers.md); empty: the
+    # one above alone, with the settings here.
+    numbers_file: str = ""
     # Where the document of `flask deploy fallback` lies, at another origin: the provider asks there
     # when we do not answer. Empty: our own /voice/fallback.
     voice_fallback_url: str = ""

@@ -73,6 +73,7 @@ from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.call.text_conversation import TextConversations, TextLimits
 from services.campaign.campaign import BadCampaign
+from services.numbers.numbers import BadNumbers
 from services.operations.check_keys import WrongKeys
 from services.operations.doctor import Remembered, checks
 from services.operations.shared_assets import OtherVersions
@@ -326,7 +327,7 @@ def create_app() -> Flask:
             if settings.environment == "production":
                 _refuse_known_passwords(parts.store)
         return _served(make_app(parts))
-    except (config.BadSettings, BadCampaign, NotDurable, WrongKeys) as error:
+    except (config.BadSettings, BadCampaign, BadNumbers, NotDurable, WrongKeys) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
 

@@ -154,6 +154,20 @@ def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection
         connection.execute(agent_queue_member.insert(), rows)
 
 
+def staffed(connection: Connection) -> set[str]:
+    """The queues that somebody answers who may work: as a member, or by their languages."""
+    members = memberships(connection)
+    nationals = {one.language: one.id for one in all_queues(connection) if not one.region}
+    workers = select(staff.c.id, staff.c.languages).where(
+        staff.c.disabled_at.is_(None), staff.c.role.in_(("agent", "supervisor"))
+    )
+    found = set[str]()
+    for one in connection.execute(workers):
+        spoken = (nationals[name] for name in one.languages.split() if name in nationals)
+        found.update(members.get(one.id) or spoken)
+    return found
+
+
 @dataclass(frozen=True)
 class QueueStatus:
     """A queue with what decides whether a caller is let in now.
