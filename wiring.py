@@ -297,6 +297,7 @@ def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp)
         wake_up,
         means.still_wanted,
         means.budgets,
+        service.numbers,
     )
 
 

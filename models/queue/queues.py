@@ -34,6 +34,7 @@ from sqlalchemy import (
 
 from models.accounts.tables import staff
 from models.agents.tables import agent
+from models.called import BY_ORIGIN
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_new
@@ -312,6 +313,8 @@ class QueueEntry(_Place):
     version: int
     created_at: datetime
     updated_at: datetime
+    # The number of ours that its call came in by; None: the default.
+    called: str | None = None
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
@@ -323,7 +326,7 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) 
     values = values_of(new, queue_entry)
     values |= sealed_known(vault, new.id, new.known) | sealed_number(vault, new.id, new.number)
     given = {name: value for name, value in values.items() if name not in moments}
-    return insert_new(connection, clock, queue_entry, given, *moments)
+    return insert_new(connection, clock, queue_entry, given, *moments, looked_up=BY_ORIGIN)
 
 
 def sealed_known(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -142,6 +142,10 @@ class Numbers:
             return default
         return found.get(number)
 
+    def kept(self, one: CalledNumber) -> str:
+        """What is kept of a call to a number: itself where the file has it, else nothing."""
+        return one.number if one.number in self._present[0] else ""
+
     def serving(self, postcode: str, departement: str | None) -> CalledNumber:
         """The number whose area a postcode is in; the default where there is none."""
         found, default = self._present

@@ -252,8 +252,8 @@ def test_a_change_is_read_and_a_mistake_changes_nothing(tmp_path):
         nonlocal moment
         for _ in range(2):
             moment += LOOK_SECONDS
-            found = numbers.of(BRETAGNE).sender
-        return found
+            numbers.of(BRETAGNE)
+        return numbers.of(BRETAGNE).sender
 
     numbers_file(tmp_path, 'sms_sender = "Deux"')
     assert sender() == "Deux"
