@@ -425,6 +425,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             {**what_is_known(session), "reason": reason},
             expected_at=at,
             departement=departement,
+            called=self.number,
         )
         return kept.is_new
 
