@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     # call, a free one, else nothing is said); "ordinary", "free" or "none"; or words of your own,
     # which every language shows as they are.
     call_cost: str = Field(default="auto", max_length=120)
+    # The numbers that people call and what each decides (a TOML file, docs/numbers.md); empty: the
+    # one above alone, with the settings here.
+    numbers_file: str = ""
     # Where the document of `flask deploy fallback` lies, at another origin: the provider asks there
     # when we do not answer. Empty: our own /voice/fallback.
     voice_fallback_url: str = ""

@@ -74,6 +74,7 @@ from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.call.text_conversation import TextConversations, TextLimits
 from services.campaign.campaign import BadCampaign
+from services.numbers.numbers import BadNumbers
 from services.operations.check_keys import WrongKeys
 from services.operations.doctor import Remembered, checks
 from services.operations.shared_assets import OtherVersions
@@ -306,6 +307,7 @@ def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp)
         wake_up,
         means.still_wanted,
         means.budgets,
+        service.numbers,
     )
 
 
@@ -337,7 +339,7 @@ def create_app() -> Flask:
             if settings.environment == "production":
                 _refuse_known_passwords(parts.store)
         return _served(make_app(parts))
-    except (config.BadSettings, BadCampaign, NotDurable, WrongKeys) as error:
+    except (config.BadSettings, BadCampaign, BadNumbers, NotDurable, WrongKeys) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
 

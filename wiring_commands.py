@@ -27,6 +27,7 @@ import commands.deploy
 import commands.doctor
 import commands.keys
 import commands.messages
+import commands.numbers
 import commands.operations
 import commands.partners
 import commands.person
@@ -56,10 +57,12 @@ from jobs.tasks import Ports
 from jobs.timed import Task
 from jobs.traces import trace_tasks
 from models.database import Database
+from models.queue import queues
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.take_centres import TakeCentres
+from services.numbers.numbers import Known
 from services.operations.anchor_traces import Fitted, fit_anchors
 from services.operations.backups import Programs
 from services.operations.check_keys import WrongKeys
@@ -91,6 +94,7 @@ from services.supervision.write_board import WriteBoard
 from wiring_delivery import make_delivery_dependencies, make_pace
 from wiring_parts import (
     Parts,
+    known_to_numbers,
     make_account,
     make_around,
     make_chainer,
@@ -183,6 +187,9 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.public.make_incidents(store),
         commands.keys.make(store, config.change_file),
         commands.messages.make(store, make_pace(settings)),
+        commands.numbers.make(
+            parts.service.numbers, settings.numbers_file, lambda: _known_to_numbers(parts)
+        ),
         commands.operations.make(life),
         commands.partners.make(store.database, store.clock, settings.partners),
         commands.person.make(store, campaigns.by_name, lambda: make_records(settings)),
@@ -209,6 +216,14 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.understand.make(store.clock),
     ):
         group.add_command(says_what_grants(command, store.database.url.username or ""))
+
+
+def _known_to_numbers(parts: Parts) -> Known:
+    """With the queues of the store, and who answers them."""
+    known = known_to_numbers(parts.service.campaigns)
+    with parts.store.database.statement() as connection:
+        there = {one.id for one in queues.all_queues(connection)}
+        return replace(known, queues=there, staffed=queues.staffed(connection))
 
 
 def _owners_url(settings: config.Settings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
 
 import config
 
@@ -23,8 +24,22 @@ from services.waiting_list.offer_notices import OfferNotices
 
 
 def make_notices(service: Service) -> dict[str, Render]:
-    """What each kind of notice has become, by kind."""
-    number, campaigns = service.national_number, service.campaigns
+    """What each kind of notice has become, by kind, with the number that its person called."""
+
+    @lru_cache
+    def of(number: str) -> dict[str, Render]:
+        return _notices(service, number)
+
+    def render(kind: str) -> Render:
+        return lambda connection, store, claimed: of(service.numbers.of(claimed.called).number)[
+            kind
+        ](connection, store, claimed)
+
+    return {kind: render(kind) for kind in of(service.national_number)}
+
+
+def _notices(service: Service, number: str) -> dict[str, Render]:
+    campaigns = service.campaigns
     first = {
         **change_notices.renders(campaigns.by_name, number),
         **reminders.renders(campaigns.by_name, number),
@@ -53,6 +68,7 @@ def make_delivery_dependencies(
         budgets=make_budgets(settings),
         partner=partner,
         pace=make_pace(settings),
+        numbers=service.numbers,
     )
 
 

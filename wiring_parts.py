@@ -23,9 +23,12 @@ from models.all_tables import metadata
 from models.crypto import Vault
 from models.database import POOL_SIZE, STORE_ERRORS, Database
 from models.replica import Replica
+from prompts.catalogue import languages
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.messages.texts import text_names
+from services.numbers import watch
+from services.numbers.numbers import Known, Numbers
 from services.operations.check_keys import check_keys
 from services.operations.doctor import Around
 from services.operations.traces import Chainer, TraceKeys
@@ -54,7 +57,7 @@ class Parts:
 
 
 def make_parts(settings: config.Settings) -> Parts:
-    """The real parts. Raises services.campaign.campaign.BadCampaign."""
+    """The real parts. Raises BadCampaign and BadNumbers, for what is wrong in their files."""
     replica = settings.replica_database_url
     database = Database(
         settings.database_url,
@@ -73,16 +76,32 @@ def make_parts(settings: config.Settings) -> Parts:
         shares=hold_shares(settings),
         cluster_size=settings.cluster_size,
     )
+    campaigns = Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now)
     service = Service(
         directory=Directory(store.database),
-        campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
+        campaign=campaigns,
         national_number=settings.national_number,
         caller_id=settings.outbound_caller_id,
         platforms=_platforms,
         reply_number=settings.sms_reply_number,
         text_number=settings.text_booking_number,
+        numbers=make_numbers(settings, campaigns),
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
+
+
+def make_numbers(settings: config.Settings, campaigns: Campaigns) -> Numbers:
+    """The numbers that people call. Raises BadNumbers."""
+    if not settings.numbers_file:
+        return Numbers.fixed(settings.national_number)
+    return watch.read(
+        settings.national_number, settings.numbers_file, partial(known_to_numbers, campaigns)
+    )
+
+
+def known_to_numbers(campaigns: Campaigns) -> Known:
+    """What their file is compared with where a caller may be waiting: no store is asked."""
+    return Known(languages(), campaigns={one.name for one in campaigns.all()})
 
 
 def reach_limits(settings: config.Settings) -> ReachLimits:

@@ -131,13 +131,20 @@ def _add_changing(group: click.Group, store: Store) -> None:
             accounts.disable(store, login, disabled=not enable)
         click.echo(f"{accounts.fold(login)} is {'enabled' if enable else 'disabled'}")
 
-    @group.command(epilog="Example: flask staff queues camille fr-bretagne fr")
+    @group.command(epilog="Example: flask staff queues camille fr-bretagne,fr --in-order")
     @click.argument("login")
     @click.argument("queues", nargs=-1, metavar="[QUEUE]...")
-    def queues(*, login: str, queues: tuple[str, ...]) -> None:
-        """Say whose callers somebody takes; no queue: the national ones of their languages."""
+    @click.option(
+        "--in-order", is_flag=True, help="Whoever waits in the first comes before the next ones."
+    )
+    def queues(*, login: str, queues: tuple[str, ...], in_order: bool) -> None:
+        """Say whose callers somebody takes; no queue: the national ones of their languages.
+
+        Without --in-order who waits longest comes first, in whichever of them.
+        """
+        wanted = [one for name in queues for one in name.split(",") if one]
         with _refusals():
-            now = accounts.set_queues(store, login, queues)
+            now = accounts.set_queues(store, login, wanted, in_order=in_order)
         click.echo(f"{accounts.fold(login)} takes {', '.join(now) or 'the national queues'}")
 
 

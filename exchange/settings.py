@@ -1,5 +1,9 @@
 """The simulator's settings, read from the environment (and `.env`) here and nowhere else."""
 
+import tomllib
+
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,10 +26,26 @@ class Settings(BaseSettings):
     service_url: str | None = None
     public_base_url: str | None = None
     national_number: str = "+33974750001"
+    # The service's file of the numbers that can be called (TOML); empty: the one above alone.
+    numbers_file: str = ""
     # The number that people book by in texts; empty: none.
     text_booking_number: str = ""
     # The authorities (a file in PEM) of a service that is reached over TLS; none: the usual ones.
     ssl_cert_file: str = ""
+
+    @cached_property
+    def numbers(self) -> dict[str, str]:
+        """The numbers that can be called, with their names: the national one, then the file's.
+
+        The service judges the file; what is no number there is none here.
+        """
+        found = {self.national_number: ""}
+        tables = _tables(Path(self.numbers_file)) if self.numbers_file else []
+        for table in tables:
+            number, name = table.get("number"), table.get("name", "")
+            if isinstance(number, str) and isinstance(name, str):
+                found[number] = name
+        return found
 
     @property
     def rest_port(self) -> int:
@@ -57,3 +77,12 @@ class Settings(BaseSettings):
     def simulator_base(self) -> str:
         """Where the REST server answers on this machine, without a final slash."""
         return f"http://127.0.0.1:{self.rest_port}"
+
+
+def _tables(path: Path) -> list[dict[str, Any]]:
+    """The tables of a file of numbers; none of one that cannot be read."""
+    try:
+        tables = tomllib.loads(path.read_text("utf-8-sig")).get("numbers", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return []
+    return [one for one in tables if isinstance(one, dict)] if isinstance(tables, list) else []

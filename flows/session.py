@@ -211,6 +211,8 @@ class Session:
     # Whether a person was asked for at any time in this call.
     wants_person: bool = False
 
+    # The number of ours that was called, where there are several; empty: the default.
+    called: str = ""
     caller: str = ""
     caller_kind: str = CallerKind.NONE
     # When it rang (ISO 8601 in UTC), and whether a person was offered because it lasts so long.

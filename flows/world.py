@@ -351,6 +351,15 @@ class Surroundings(Protocol):
     def our_number(self, *, we_ring: bool = False) -> str:
         """The number to ring us at, or the one that people see when `we_ring` them (E.164)."""
 
+    def greeting(self, language: str) -> str:
+        """The first sentence for callers of the number that was called; empty: the usual one."""
+
+    def number_elsewhere(self, postcode: str) -> str | None:
+        """The number whose area this postcode is in, where that is not the one that was called.
+
+        The call is one to that number from here on (changes).
+        """
+
     def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
         """What the campaign says to a person of this birth date who certifies these groups."""
 

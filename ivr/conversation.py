@@ -16,6 +16,7 @@ from services.call.end_call import record_call_status
 from services.call.resume_call import find_earlier
 from services.call.take_turn import AlreadyAnswered, Body, StoredTurn, Turn
 from services.call.world import CallWorld
+from services.numbers.unknown import tell_unknown
 from services.ports import WakeUp
 from services.service import Service
 from services.store import Store
@@ -66,24 +67,29 @@ class Conversation:
         self._addresses = addresses
         self._wake_up = wake_up
 
-    def ring(self, call_id: str, caller: str) -> TurnAnswer:
-        """A new call, or a copy of its first webhook."""
+    def ring(self, call_id: str, caller: str, to: str = "") -> TurnAnswer:
+        """A new call, or a copy of its first webhook.
+
+        `to` is the number that was dialled, as the provider writes it; empty: the default.
+        """
         with Turn(self._store, call_id, 0) as turn:
-            return self._ring(turn, caller)
+            return self._ring(turn, caller, to)
 
-    def ring_for_person(self, call_id: str, caller: str) -> TurnAnswer:
+    def ring_for_person(self, call_id: str, caller: str, to: str = "") -> TurnAnswer:
         """A new call whose caller has pressed 0 already, or a copy of that webhook."""
-        self.ring(call_id, caller)
-        return self.turn(call_id, 1, keys("0"), caller)
+        self.ring(call_id, caller, to)
+        return self.turn(call_id, 1, keys("0"), caller, to)
 
-    def turn(self, call_id: str, number: int, heard: Input, caller: str) -> TurnAnswer:
+    def turn(
+        self, call_id: str, number: int, heard: Input, caller: str, to: str = ""
+    ) -> TurnAnswer:
         """Answer turn `number`: anew, or as it was answered before."""
         with Turn(self._store, call_id, number) as turn:
             newest = turn.newest()
             if newest is not None:
                 return self._follow(turn, newest, heard)
         # A call we never heard of, or lost: greeted like any other, never left in silence.
-        return self.ring(call_id, caller)
+        return self.ring(call_id, caller, to)
 
     def _follow(self, turn: Turn, newest: StoredTurn, heard: Input) -> TurnAnswer:
         if newest.number != turn.number - 1:
@@ -93,7 +99,9 @@ class Conversation:
             raise AnswerErased
         return self._take(turn, Session.from_json(newest.body.session), heard)
 
-    def again(self, call_id: str, number: int, caller: str, failed: int) -> TurnAnswer:
+    def again(
+        self, call_id: str, number: int, caller: str, failed: int, to: str = ""
+    ) -> TurnAnswer:
         """Say the last answer once more, after a failure of ours; a person after several.
 
         `failed` is how many answers in a row were lost at this question.
@@ -101,7 +109,7 @@ class Conversation:
         with Turn(self._store, call_id, number) as turn:
             newest = turn.newest()
             if newest is None:
-                return self.ring(call_id, caller)
+                return self.ring(call_id, caller, to)
             if newest.number != turn.number - 1:
                 _count_agent(newest, number)
                 return _replayed(newest)
@@ -119,7 +127,7 @@ class Conversation:
     def rung(self, call_id: str, session: Session) -> TurnAnswer:
         """The first answer on a line that we rang ourselves: a call of its number from here on."""
         with Turn(self._store, call_id, 0) as turn:
-            turn.start_call(session.caller or None)
+            turn.start_call(session.caller or None, session.called or None)
             return self._take(turn, session, RING)
 
     def status(self, call_id: str, status: str) -> bool:
@@ -131,16 +139,24 @@ class Conversation:
             call_id,
             status,
             national_number=service.national_number,
+            numbers=service.numbers,
             wake_up=self._wake_up,
         )
 
-    def _ring(self, turn: Turn, caller: str) -> TurnAnswer:
+    def _ring(self, turn: Turn, caller: str, to: str) -> TurnAnswer:
         number, kind = read_caller(caller)
-        started = turn.start_call(number or None)
+        numbers = self._service.numbers
+        ours = numbers.called(to) if to else numbers.default
+        if ours is None:
+            tell_unknown(to)
+            ours = numbers.default
+        called = numbers.kept(ours)
+        started = turn.start_call(number or None, called or None)
         if started.is_new:
             CALLS.labels(str(kind)).inc()
         session = Session(
-            language=LANGUAGE,
+            language=ours.language or LANGUAGE,
+            called=called,
             slow=started.slow,
             caller=number,
             caller_kind=str(kind),

@@ -74,11 +74,11 @@ class TwilioMessenger:
         self._status_url = f"{public_base_url}/sms/status"
         self._sender = sender
 
-    def send(self, message_id: str, recipient: str, body: str) -> str:
+    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
         try:
             sent = self._client.messages.create(
                 to=recipient,
-                from_=self._sender,
+                from_=sender or self._sender,
                 body=body,
                 status_callback=f"{self._status_url}?m={message_id}",
             )

@@ -82,7 +82,7 @@ class _Edge:
             return self._answered(
                 number,
                 again,
-                lambda call, caller: self._conversation.again(call, number, caller, failed),
+                lambda call, caller, to: self._conversation.again(call, number, caller, failed, to),
                 failed=failed,
             )
         answered = "Digits" in form or "SpeechResult" in form
@@ -94,7 +94,7 @@ class _Edge:
         return self._answered(
             number,
             0,
-            lambda call, caller: self._conversation.turn(call, number, heard, caller),
+            lambda call, caller, to: self._conversation.turn(call, number, heard, caller, to),
             failed=failed + 1,
         )
 
@@ -124,7 +124,12 @@ class _Edge:
         return xml(document())
 
     def _answered(
-        self, number: int, tries: int, take: Callable[[str, str], TurnAnswer], *, failed: int = 0
+        self,
+        number: int,
+        tries: int,
+        take: Callable[[str, str, str], TurnAnswer],
+        *,
+        failed: int = 0,
     ) -> Response:
         """Answer, or apologise and come back: `tries` counts that, `failed` lost answers on end."""
         started = time.perf_counter()
@@ -132,8 +137,10 @@ class _Edge:
         call_id = form["CallSid"]
         try:
             # In a call that we made, the caller is the person who was rung.
-            ours = form.get("Direction", "").startswith("outbound")
-            answer = take(call_id, form.get("To" if ours else "From", ""))
+            if form.get("Direction", "").startswith("outbound"):
+                answer = take(call_id, form.get("To", ""), "")
+            else:
+                answer = take(call_id, form.get("From", ""), form.get("To", ""))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
             sorry = apology(load(LANGUAGE), self._addresses, number, tries, failed=failed)
             answer = TurnAnswer(sorry, "", "failed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,18 @@ _OF_KEYS = 1
 _NO: Mapping[str, Any] = {}
 
 
+@dataclass(frozen=True, eq=False)
+class LookedUp:
+    """A column that the database fills in from other rows, in the INSERT of its own.
+
+    `expression` has binds; each of `binds` is one of them, and the column that has its value.
+    """
+
+    column: str
+    expression: Any
+    binds: tuple[tuple[str, str], ...]
+
+
 def insert(connection: Connection, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, for the database of this connection."""
     return insert_for(connection.dialect.name, table)
@@ -29,25 +42,38 @@ def insert_for(dialect: str, table: Table) -> Any:
 
 
 def insert_new(
-    connection: Connection, clock: Clock, table: Table, values: Mapping[str, Any], *moments: str
+    connection: Connection,
+    clock: Clock,
+    table: Table,
+    values: Mapping[str, Any],
+    *moments: str,
+    looked_up: LookedUp | None = None,
 ) -> bool:
     """Insert one row unless a key of it is there already; True when it went in.
 
-    The columns named in `moments` get the moment of the clock.
+    The columns named in `moments` get the moment of the clock, and one what is `looked_up`.
     """
-    statement = _insert_new(connection.dialect.name, clock, table, moments, tuple(values))
+    statement = _insert_new(
+        connection.dialect.name, clock, table, moments, tuple(values), looked_up
+    )
+    if looked_up is not None:
+        values = {**values, **{bind: values[name] for bind, name in looked_up.binds}}
     return statement.count(connection, values) == 1
 
 
 @lru_cache
-def _insert_new(
-    dialect: str, clock: Clock, table: Table, moments: tuple[str, ...], columns: tuple[str, ...]
+def _insert_new(  # noqa: PLR0917
+    dialect: str,
+    clock: Clock,
+    table: Table,
+    moments: tuple[str, ...],
+    columns: tuple[str, ...],
+    looked_up: LookedUp | None,
 ) -> Prepared:
-    statement = (
-        insert_for(dialect, table)
-        .on_conflict_do_nothing()
-        .values({name: clock.at() for name in moments})
-    )
+    made: dict[str, Any] = {name: clock.at() for name in moments}
+    if looked_up is not None:
+        made[looked_up.column] = looked_up.expression
+    statement = insert_for(dialect, table).on_conflict_do_nothing().values(made)
     # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
     return Prepared(statement.execution_options(preserve_rowcount=True), columns)
 

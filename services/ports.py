@@ -38,7 +38,7 @@ class NoAnswer(Exception):
 class Messenger(Protocol):
     """Sends texts. Never called inside a webhook."""
 
-    def send(self, message_id: str, recipient: str, body: str) -> str:
+    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
         """Give a text to the provider; its id comes back. Raises Refused, Busy, NoAnswer."""
         ...
 

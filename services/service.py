@@ -8,6 +8,7 @@ from functools import cached_property
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.numbers.numbers import Numbers
 from services.queue.entries import OUTLOOK_SECONDS, WaitEstimates
 from services.slots.look_beyond import Beyond
 
@@ -24,11 +25,14 @@ class Service:
         platforms: Callable[[], Mapping[str, str]] = dict,
         reply_number: str = "",
         text_number: str = "",
+        numbers: Numbers | None = None,
     ) -> None:
         """`caller_id` is what people see when we ring them; the number to ring where not given.
 
         `reply_number` is where texts of people come in, `text_number` the one that they book by;
         empty: nowhere.
+
+        `numbers` are those that people call; None: the national one alone.
 
         `platforms` gives the partners, by their name in the store, as people know them. It is asked
         when one is to be named, for a web worker loads no partner before.
@@ -40,6 +44,7 @@ class Service:
         self.caller_id = caller_id or national_number
         self.reply_number = reply_number
         self.text_number = text_number
+        self.numbers = numbers or Numbers.fixed(national_number)
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
         # With the memory of centres switched off, estimates are not remembered either.
         self.wait_estimates = WaitEstimates(

@@ -34,6 +34,11 @@ HOLDS_GIVEN_UP = Counter(
 TOO_QUICK = Counter(
     "allo_too_quick_total", "Answers on the site that came sooner than a person reads", ["step"]
 )
+UNKNOWN_NUMBERS = Counter(
+    "allo_unknown_number_calls_total",
+    "Calls to a number that NUMBERS_FILE does not have",
+    ["number"],
+)
 PROMISES = Counter("allo_promises_total", "Promises to call back")
 CALLBACKS = Counter(
     "allo_callbacks_total",

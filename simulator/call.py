@@ -426,6 +426,15 @@ def number(name: str, typed: str) -> str:
     return found
 
 
+def called(name: str, typed: str | None, settings: Settings) -> str:
+    """Return the number that is called, by default the national one; raises Unusable.
+
+    One that the service's file of numbers has is dialled as it stands there.
+    """
+    typed = typed or settings.national_number
+    return typed if typed in settings.numbers else number(name, typed)
+
+
 def main(argv: list[str] | None = None, out: TextIO | None = None) -> int:
     """Make one call and return the exit status, see the module's help."""
     out = out or sys.stdout
@@ -460,7 +469,7 @@ def _dialler(
     lines: Lines | None = None,
 ) -> Callable[[str, Clock], Call]:
     """Return what makes a call, not dialled yet, from a number, on a clock; `printer` prints it."""
-    recipient = number("--to", options.recipient or settings.national_number)
+    recipient = called("--to", options.recipient, settings)
 
     def make(sender: str, clock: Clock) -> Call:
         return Call(
@@ -520,7 +529,7 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
     settings = _settings(options)
     printer = Printer(out, options.quiet)
     leg, sender, by_hand = make_leg(options, printer)
-    recipient = number("--to", options.recipient or settings.national_number)
+    recipient = called("--to", options.recipient, settings)
     sms = Sms((options.simulator or settings.simulator_base).rstrip("/"), settings)
     typed = leg.answers_given.get("phone", "") if isinstance(leg, AnswersLeg) else ""
     mobile = to_e164(typed) or sender

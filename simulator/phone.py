@@ -96,9 +96,12 @@ class Phone:
         self._patience = Patience(patience_s, most_patient)
         self.rung = RungPages(now)
 
-    def ring(self, sender: str) -> Line:
-        """Have `sender` (E.164) ring the service; raises Unwell when too many calls are live."""
-        line = self._line(sender)
+    def ring(self, sender: str, recipient: str = "") -> Line:
+        """Have `sender` (E.164) ring the service; raises Unwell when too many calls are live.
+
+        `recipient` is one of the service's numbers; empty: the national one.
+        """
+        line = self._line(sender, recipient or self._simulator.settings.national_number)
         self._keep(line)
         self._simulator.calls.add(line.record)
         spawn(lambda: self._run(line))
@@ -172,13 +175,13 @@ class Phone:
             for message in reversed(found)
         ]
 
-    def _line(self, sender: str) -> Line:
+    def _line(self, sender: str, recipient: str) -> Line:
         simulator, settings = self._simulator, self._simulator.settings
         since = simulator.clock.now()
         record = CallRecord(
             settings.twilio_account_sid,
             sender,
-            settings.national_number,
+            recipient,
             since,
             direction="inbound",
             status="in-progress",
@@ -193,7 +196,7 @@ class Phone:
             **settings.incoming,
             transport=simulator.transport,
             sender=sender,
-            recipient=settings.national_number,
+            recipient=recipient,
             clock=LineClock(leg),
             call_sid=record.sid,
             heard_by=leg.heard,
@@ -262,16 +265,21 @@ def blueprint(phone: Phone, settings: Settings) -> Blueprint:
 
     @pages.get("", strict_slashes=False)
     def page() -> str:
-        number = settings.national_number
         return render_template(
             "telephone.html",
-            number=in_pairs(to_national(number)) if is_valid(number) else number,
+            number=_shown(settings.national_number),
+            # To choose from, where there are several.
+            numbers=[
+                {"number": number, "shown": _shown(number), "name": name}
+                for number, name in settings.numbers.items()
+            ],
             service=settings.service_base,
         )
 
     @pages.post("/calls")
     def ring() -> tuple[Response, int]:
-        line = phone.ring(sender_of(fields()))
+        given = fields()
+        line = phone.ring(sender_of(given), recipient_of(given, settings))
         return jsonify(phone.state(line, 0, patient=True)), HTTPStatus.CREATED
 
     @pages.get("/rung")
@@ -328,6 +336,18 @@ def sender_of(given: Mapping[str, Any]) -> str:
     if number is None or (number != WITHHELD and not is_valid(number)):
         raise Unwell("bad_number", HTTPStatus.BAD_REQUEST)
     return number
+
+
+def recipient_of(given: Mapping[str, Any], settings: Settings) -> str:
+    """Return the number of the service's that is called; raises Unwell for what is none."""
+    number = given.get("to") or settings.national_number
+    if number not in settings.numbers:
+        raise Unwell("bad_number", HTTPStatus.BAD_REQUEST)
+    return str(number)
+
+
+def _shown(number: str) -> str:
+    return in_pairs(to_national(number)) if is_valid(number) else number
 
 
 def act(leg: BrowserLeg, given: Mapping[str, Any]) -> str:

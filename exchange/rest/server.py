@@ -73,7 +73,8 @@ class Simulator:
         self.call_rate = RateLimit(lambda: faults.calls_per_second, clock)
         self.contract = Contract()
         self.account = Account(settings.twilio_account_sid)
-        self.account.own(settings.national_number)
+        for number in settings.numbers:
+            self.account.own(number)
         token = settings.twilio_auth_token
         self.switchboard = Switchboard(
             transport=transport,

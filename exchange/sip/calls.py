@@ -73,13 +73,13 @@ class Calls:
     ) -> None:
         self._plan, self._settings, self._studio = plan, settings, studio
         self._lines, self._transport, self._time = lines, transport, clock
-        national = number_of(settings.national_number) or settings.national_number
+        ours = {number_of(one) or one for one in settings.numbers}
         self._begin = begin
         # The plans of all overseas numbers are read at the first one that is none of them; not when
         # the loop is waited for.
         number_of("0000000000")
         # Whoever rings back the number that the trunk showed rings us, too.
-        self._ours = {national, *(plan.trunk.caller_ids if plan.trunk else ())}
+        self._ours = ours | set(plan.trunk.caller_ids if plan.trunk else ())
         self._live: dict[SipLeg, threading.Thread] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -89,8 +89,9 @@ class Calls:
 
     def on_call(self, telephone: Telephone) -> None:
         """Have a telephone that rings answered by the service, or refuse it. On the loop."""
-        called = number_of(telephone.called)
-        if called not in self._ours or called is None:
+        # A short number is dialled as it is.
+        called = number_of(telephone.called) or telephone.called.partition(";")[0].strip()
+        if called not in self._ours:
             telephone.refuse(NOT_FOUND)
             return
         mailbox = Mailbox()

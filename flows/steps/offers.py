@@ -72,6 +72,7 @@ def search_nearest(
     is offered on which the person is still too young. Offers that were read before are skipped;
     when nothing else is left they are read again, and the caller is told so.
     """
+    session, lines = _at_their_number(session, world, lines)
     plain = plain_search(session, world)
     search = replace(
         plain,
@@ -107,6 +108,18 @@ def search_nearest(
             found_for=key if offers else f"{key}{_NOTHING}", found_at=world.now().isoformat()
         )
     return _found(session, offers, plain, world, lines, first=first)
+
+
+def _at_their_number(
+    session: Session, world: World, lines: tuple[Line, ...]
+) -> tuple[Session, tuple[Line, ...]]:
+    """A caller who rang another area's number goes on as if they had rung their own."""
+    if not session.called or not session.postcode or session.moving:
+        return session, lines
+    other = world.number_elsewhere(session.postcode)
+    if other is None:
+        return session, lines
+    return session.but(called=other), (*lines, Line("number_elsewhere", {"number": other}))
 
 
 # Behind the key of a search that found nothing.

@@ -30,7 +30,13 @@ class Welcome(Patient):
     page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
-        asked = menu("welcome", minimum_age=world.rules().minimum_age)
+        age = world.rules().minimum_age
+        greeting = "" if session.by_text else world.greeting(session.language)
+        asked = (
+            menu("welcome_of_number", greeting=greeting, minimum_age=age)
+            if greeting
+            else menu("welcome", minimum_age=age)
+        )
         after = _other_languages(session, world)
         if can_give_code(session):
             after = (*after, Line("resume_code_offer", wording=session.misses))

@@ -283,6 +283,9 @@ class RehearsedWorld:
     orders: list[BookingOrder] = field(default_factory=list)
     promises: list[tuple[str, str]] = field(default_factory=list)
     owners_asked: list[tuple[str, str]] = field(default_factory=list)
+    # Greetings of the number that was called, by language, and the number of another area.
+    greetings: dict[str, str] = field(default_factory=dict)
+    elsewhere: str | None = None
     # When we would ring about a new booking, and the bookings whose people asked for it.
     calls: ReminderHours = field(default_factory=lambda: WHEN_WE_RING)
     wishes: list[tuple[str, ...]] = field(default_factory=list)
@@ -399,6 +402,13 @@ class RehearsedWorld:
 
     def our_number(self, *, we_ring: bool = False) -> str:
         return OUR_CALLER_ID if we_ring else OUR_NUMBER
+
+    def greeting(self, language: str) -> str:
+        return self.greetings.get(language, "")
+
+    def number_elsewhere(self, postcode: str) -> str | None:
+        self.looks.append("number_elsewhere")
+        return self.elsewhere
 
     def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
         self.looks.append("rung_about")

@@ -224,14 +224,26 @@ def telephone(connection: Connection, vault: Vault, staff_id: str) -> str | None
 
 
 @dataclass(frozen=True)
+class Level:
+    """Queues whose callers an agent takes alike.
+
+    `overflow_languages` are those whose national queue is among them: their overflow is taken, too.
+    """
+
+    queues: frozenset[str]
+    overflow_languages: frozenset[str]
+
+
+@dataclass(frozen=True)
 class FreeAgent:
-    """An agent who is ready, idle since `since`, and the queues that are theirs."""
+    """An agent who is ready, idle since `since`, and the queues that are theirs.
+
+    Nobody of a level is taken while somebody waits in the one before it.
+    """
 
     staff_id: str
     since: datetime
-    queues: frozenset[str]
-    # Languages whose national queue is among `queues`: the agent takes their overflow, too.
-    overflow_languages: frozenset[str]
+    levels: tuple[Level, ...]
 
 
 def free_agents(connection: Connection, staff_id: str | None = None) -> list[FreeAgent]:
@@ -248,18 +260,26 @@ def free_agents(connection: Connection, staff_id: str | None = None) -> list[Fre
     if not ready:
         return []
     ids = [one.staff_id for one in ready]
-    theirs: dict[str, set[str]] = {}
+    theirs: dict[str, dict[str, int]] = {}
     members = select(agent_queue_member).where(agent_queue_member.c.staff_id.in_(ids))
     for member in connection.execute(members):
-        theirs.setdefault(member.staff_id, set()).add(member.queue_id)
+        theirs.setdefault(member.staff_id, {})[member.queue_id] = member.rank
     nationals = _nationals(connection)
     found = []
     for one in ready:
-        spoken = {nationals[name] for name in one.languages.split() if name in nationals}
+        spoken = {nationals[name]: 0 for name in one.languages.split() if name in nationals}
         mine = theirs.get(one.staff_id) or spoken
-        overflow = {language for language, queue in nationals.items() if queue in mine}
-        found.append(FreeAgent(one.staff_id, one.since, frozenset(mine), frozenset(overflow)))
+        found.append(FreeAgent(one.staff_id, one.since, _levels(mine, nationals)))
     return found
+
+
+def _levels(ranks: Mapping[str, int], nationals: Mapping[str, str]) -> tuple[Level, ...]:
+    made = []
+    for rank in sorted(set(ranks.values())):
+        alike = frozenset(queue for queue, of in ranks.items() if of == rank)
+        overflow = frozenset(name for name, queue in nationals.items() if queue in alike)
+        made.append(Level(alike, overflow))
+    return tuple(made)
 
 
 def _nationals(connection: Connection) -> dict[str, str]:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from models.booking.reach import IS_PROVED, OF_NUMBER
 from models.booking.tables import appointment, booking
+from models.called import BY_CALL
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
@@ -145,7 +146,7 @@ def add(
         "name_enc": vault.seal_text(new.name, _where("name", new.id)),
         "last_start_at": max(start for _, start in new.doses),
     }
-    if not insert_new(connection, clock, booking, values, "created_at"):
+    if not insert_new(connection, clock, booking, values, "created_at", looked_up=BY_CALL):
         return Added.TAKEN
     person = person_idx(vault, new.campaign, new.born, new.number, new.rank)
     if new.stand_in:

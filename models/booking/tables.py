@@ -69,6 +69,7 @@ booking = Table(
         "keyed hash of the number without its last two digits",
     ),
     may("client_idx", LookUp(way=LookUpWay.LAPSES), "keyed hash of the client address"),
+    may("called", String(16), "the number of ours that its call came in by; null: the default"),
     index("ix_booking_dob_idx", "dob_idx"),
     index("ix_booking_phone_idx", "phone_idx"),
     index("ix_booking_last_start_at", "last_start_at"),

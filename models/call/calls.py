@@ -50,10 +50,18 @@ class Started:
     is_offered: bool = False
 
 
-def start(
-    connection: Connection, clock: Clock, vault: Vault, call_id: str, caller: str | None
+def start(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    call_id: str,
+    caller: str | None,
+    called: str | None = None,
 ) -> Started:
-    """Store a new call, and say what is known of its line. `caller` is E.164 or None."""
+    """Store a new call, and say what is known of its line. `caller` is E.164 or None.
+
+    `called` is the number of ours that was dialled; None: the default.
+    """
     line = vault.index("phone", caller)
     values = {
         "id": call_id,
@@ -61,6 +69,7 @@ def start(
         "caller_idx": line,
         "status": "ringing",
         "status_rank": STATUS_RANK["ringing"],
+        "called": called,
         "the_call": call_id,
         "the_line": line,
     }
@@ -73,7 +82,7 @@ def start(
     return Started(is_new, row.earlier is not None, bool(row.slow), row.offered is not None)
 
 
-_GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank")
+_GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank", "called")
 
 
 @lru_cache
@@ -111,6 +120,11 @@ def caller_idx(connection: Connection, call_id: str) -> bytes | None:
     return connection.execute(
         select(call.c.caller_idx).where(call.c.id == call_id)
     ).scalar_one_or_none()
+
+
+def set_called(connection: Connection, call_id: str, called: str | None) -> None:
+    """The call is one to this number of ours from here on; None: the default."""
+    connection.execute(update(call).where(call.c.id == call_id).values(called=called))
 
 
 def move_status(connection: Connection, clock: Clock, call_id: str, status: str) -> bool:

@@ -17,6 +17,7 @@ call = Table(
     must("status_rank", SmallInteger),
     must("started_at", Instant),
     may("ended_at", Instant),
+    may("called", String(16), "one of ours, as it was dialled; null: the default"),
     index("ix_call_caller_started", "caller_idx", "started_at"),
     index("ix_call_started_at", "started_at", postgresql_using="brin"),
     # The board asks each second which calls have just ended.

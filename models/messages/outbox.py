@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from models.call.tables import call
+from models.called import BY_BOOKING
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert, insert_new
@@ -129,6 +130,8 @@ class ClaimedMessage:
     # A budget held it back since then (UTC); a supervisor sent it all the same.
     held_at: datetime | None = None
     let_go_by: str | None = None
+    # The number of ours that its call or booking came in by; None: the default.
+    called: str | None = None
 
     @property
     def follows(self) -> str | None:
@@ -169,10 +172,10 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> 
     if new.due_at is None:
         del values["due_at"]
         moments = ("due_at", "created_at", "updated_at")
-        return insert_new(connection, clock, message, values, *moments)
+        return insert_new(connection, clock, message, values, *moments, looked_up=BY_BOOKING)
     # Its age, by which alerts are raised and rows are erased, counts from when it may leave.
     values["created_at"] = new.due_at
-    return insert_new(connection, clock, message, values, "updated_at")
+    return insert_new(connection, clock, message, values, "updated_at", looked_up=BY_BOOKING)
 
 
 def any_since(  # noqa: PLR0917
@@ -607,7 +610,7 @@ def follow(
         else_=message.c.topic,
     )
     names = ["id", "kind", "dedupe_key", "booking_id", "call_id", "topic", "state"]
-    names += ["due_at", "created_at", "updated_at"]
+    names += ["due_at", "created_at", "updated_at", "called"]
     values = select(
         literal(row_id, String),
         literal(kind, String),
@@ -619,6 +622,7 @@ def follow(
         moment,
         moment,
         clock.at(),
+        message.c.called,
     ).where(message.c.id == message_id)
     new = insert(connection, message).from_select(names, values).on_conflict_do_nothing()
     # Told by what comes back: not every driver counts the rows of an INSERT.

@@ -38,7 +38,7 @@ from models.slots.tables import place
 
 _COLUMNS = (
     "id", "kind", "dedupe_key", "booking_id", "state", "topic",
-    "due_at", "created_at", "updated_at",
+    "due_at", "created_at", "updated_at", "called",
 )  # fmt: skip
 _LIVE = "confirmed"
 
@@ -172,6 +172,7 @@ def _row(
         clock.at(),
         clock.at(),
         clock.at(),
+        booking.c.called,
     ]
 
 

@@ -51,6 +51,7 @@ message = Table(
     may("held_at", Instant, "held back since, because a budget of the day was spent"),
     may("held_why", String(12), "which one: number, client, prefix, day"),
     may("let_go_by", String(32), "the supervisor who sent it all the same"),
+    may("called", String(16), "the number of ours that its call or booking came in by"),
     index("ix_message_unsent", "kind", "due_at", where="state IN ('pending', 'sending')"),
     index("ix_message_undelivered", "updated_at", where="state IN ('failed', 'undelivered')"),
     index("ix_message_provider_sid", "provider_sid"),

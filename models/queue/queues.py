@@ -34,6 +34,7 @@ from sqlalchemy import (
 
 from models.accounts.tables import staff
 from models.agents.tables import agent
+from models.called import BY_ORIGIN
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_new
@@ -145,13 +146,36 @@ def memberships(connection: Connection) -> dict[str, list[str]]:
     return found
 
 
-def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection[str]) -> None:
-    """Make an agent a member of these queues and of no others; none: of their languages' own."""
+def set_memberships(
+    connection: Connection, staff_id: str, queue_ids: Sequence[str], *, in_order: bool = False
+) -> None:
+    """Make an agent a member of these queues and of no others; none: of their languages' own.
+
+    `in_order`: whoever waits in the first is taken before those of the next; else by who waits
+    longest in any of them.
+    """
     mine = agent_queue_member.c.staff_id == staff_id
     connection.execute(delete(agent_queue_member).where(mine))
-    rows = [{"staff_id": staff_id, "queue_id": one} for one in sorted(set(queue_ids))]
+    rows = [
+        {"staff_id": staff_id, "queue_id": one, "rank": place if in_order else 0}
+        for place, one in enumerate(dict.fromkeys(queue_ids))
+    ]
     if rows:
         connection.execute(agent_queue_member.insert(), rows)
+
+
+def staffed(connection: Connection) -> set[str]:
+    """The queues that somebody answers who may work: as a member, or by their languages."""
+    members = memberships(connection)
+    nationals = {one.language: one.id for one in all_queues(connection) if not one.region}
+    workers = select(staff.c.id, staff.c.languages).where(
+        staff.c.disabled_at.is_(None), staff.c.role.in_(("agent", "supervisor"))
+    )
+    found = set[str]()
+    for one in connection.execute(workers):
+        spoken = (nationals[name] for name in one.languages.split() if name in nationals)
+        found.update(members.get(one.id) or spoken)
+    return found
 
 
 @dataclass(frozen=True)
@@ -191,30 +215,40 @@ def _queue_statuses(clock: Clock) -> Prepared:
     return Prepared(statement)
 
 
-def _agents_of(clock: Clock) -> Any:
+def _agents_of(clock: Clock, *, or_of: ColumnElement[Any] | None = None) -> Any:
     """How many agents are there for the callers of the `agent_queue` of the statement around.
 
-    With the overflow: an agent of the national queue takes callers of its regions in the end.
+    With the overflow: an agent of the national queue takes callers of its regions in the end, or,
+    where the column `or_of` around names a queue, an agent of that one.
     """
     member, of_mine = agent_queue_member.alias("member"), agent_queue.alias("of_mine")
+    no_member, spoken = member.c.staff_id.is_(None), " " + staff.c.languages + " "
+    speaks = and_(no_member, spoken.contains(" " + agent_queue.c.language + " "))
+    national: ColumnElement[bool] = of_mine.c.region == ""
+    there: list[ColumnElement[bool]] = []
+    around = [agent_queue]
+    if or_of is not None:
+        around.append(or_of.table)
+        over = agent_queue.alias("over")
+        language = select(over.c.language).where(over.c.id == or_of, over.c.region == "")
+        language_of_it = language.correlate(or_of.table).scalar_subquery()
+        speaks_it = and_(no_member, spoken.contains(" " + language_of_it + " "))
+        there += [of_mine.c.id == or_of, speaks_it]
+        has_part = or_(or_of.is_(None), agent_queue.c.region == "")
+        national, speaks = and_(national, has_part), and_(speaks, has_part)
     # Joined: by EXISTS, PostgreSQL 18 counted a second queue with the answers for the first.
     at_home = and_(
         of_mine.c.language == agent_queue.c.language,
-        or_(of_mine.c.id == agent_queue.c.id, of_mine.c.region == ""),
+        or_(of_mine.c.id == agent_queue.c.id, national),
     )
-    speaks = (" " + staff.c.languages + " ").contains(" " + agent_queue.c.language + " ")
     return (
         select(func.count(agent.c.staff_id.distinct()))
         .select_from(agent)
         .join(staff, staff.c.id == agent.c.staff_id)
         .outerjoin(member, member.c.staff_id == agent.c.staff_id)
         .outerjoin(of_mine, of_mine.c.id == member.c.queue_id)
-        .where(
-            staff.c.disabled_at.is_(None),
-            at_work(clock),
-            or_(at_home, and_(member.c.staff_id.is_(None), speaks)),
-        )
-        .correlate(agent_queue)
+        .where(staff.c.disabled_at.is_(None), at_work(clock), or_(at_home, speaks, *there))
+        .correlate(*around)
         .scalar_subquery()
     )
 
@@ -261,6 +295,7 @@ class _Place:
     mode: str = "agent"
     state: str = "waiting"
     overflow_at: datetime | None = None
+    overflow_queue: str | None = None
     expected_at: datetime | None = None
     staff_id: str | None = None
     outcome: str = ""
@@ -298,6 +333,8 @@ class QueueEntry(_Place):
     version: int
     created_at: datetime
     updated_at: datetime
+    # The number of ours that its call came in by; None: the default.
+    called: str | None = None
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
@@ -309,7 +346,7 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) 
     values = values_of(new, queue_entry)
     values |= sealed_known(vault, new.id, new.known) | sealed_number(vault, new.id, new.number)
     given = {name: value for name, value in values.items() if name not in moments}
-    return insert_new(connection, clock, queue_entry, given, *moments)
+    return insert_new(connection, clock, queue_entry, given, *moments, looked_up=BY_ORIGIN)
 
 
 def sealed_known(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -539,15 +576,17 @@ def candidates(
 ) -> list[QueueCandidate]:
     """The entries that wait and are due for a member of these queues, oldest place first.
 
-    For `overflow_languages` (those whose national queue is among them) also the entries of other
-    queues that wait for the overflow.
+    With those of other queues that wait for the overflow: to one of these, or, where it is to none
+    by name, to a national queue, for `overflow_languages` (those whose national is among them).
     """
-    mine: ColumnElement[bool] = queue_entry.c.queue_id.in_(queue_ids)
+    whose: ColumnElement[bool] = queue_entry.c.overflow_queue.in_(queue_ids)
     if overflow_languages:
-        overflown = and_(
-            queue_entry.c.language.in_(overflow_languages), queue_entry.c.overflow_at <= clock.at()
+        to_national = and_(
+            queue_entry.c.language.in_(overflow_languages), queue_entry.c.overflow_queue.is_(None)
         )
-        mine = or_(mine, overflown)
+        whose = or_(whose, to_national)
+    overflown = and_(queue_entry.c.overflow_at <= clock.at(), whose)
+    mine = or_(queue_entry.c.queue_id.in_(queue_ids), overflown)
     statement = (
         select(*columns_of(QueueCandidate, queue_entry))
         .where(IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
@@ -625,7 +664,10 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None) -> 
         queue_entry.c.joined_at, queue_entry.c.id
     )
     # Agents of the national queue take these entries, too: they are its own, or have overflowed.
-    shared = or_(agent_queue.c.region == "", queue_entry.c.overflow_at <= clock.at())
+    overflown = queue_entry.c.overflow_at <= clock.at()
+    shared = or_(
+        agent_queue.c.region == "", and_(overflown, queue_entry.c.overflow_queue.is_(None))
+    )
     ahead = (
         select(func.count())
         .select_from(before)
@@ -636,11 +678,17 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None) -> 
             older,
             or_(
                 before.c.queue_id == queue_entry.c.queue_id,
+                # And the same where the overflow is to a queue by name, theirs or this one's.
+                and_(overflown, before.c.queue_id == queue_entry.c.overflow_queue),
+                and_(
+                    before.c.overflow_at <= clock.at(),
+                    before.c.overflow_queue == queue_entry.c.queue_id,
+                ),
                 and_(
                     shared,
                     before.c.language == queue_entry.c.language,
                     or_(
-                        before.c.overflow_at <= clock.at(),
+                        and_(before.c.overflow_at <= clock.at(), before.c.overflow_queue.is_(None)),
                         exists().where(national.c.id == before.c.queue_id, national.c.region == ""),
                     ),
                 ),
@@ -660,7 +708,7 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None) -> 
             queue_entry.c.phone_idx,
             *_QUEUE,
             ahead.label("ahead"),
-            _agents_of(clock).label("agents"),
+            _agents_of(clock, or_of=queue_entry.c.overflow_queue).label("agents"),
         )
         .select_from(queue_entry)
         .join(agent_queue, agent_queue.c.id == queue_entry.c.queue_id)

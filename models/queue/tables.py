@@ -42,6 +42,7 @@ agent_queue_member = Table(
     metadata,
     key("staff_id", String(32), refers="staff.id"),
     key("queue_id", String(40), refers="agent_queue.id"),
+    must("rank", SmallInteger, "0 is served first; equal ranks by who waits longest", default=0),
 )
 
 # One line for callers on the line and for callbacks that were promised: one order for both.
@@ -89,6 +90,8 @@ queue_entry = Table(
     may("promised_at", Instant, "a callback: when it was promised, which may be after its place"),
     may("asked_at", Instant, "when the provider was last asked what became of its lines"),
     may("message_id", String(32), "the message that this call delivers"),
+    may("called", String(16), "the number of ours that its call came in by; null: the default"),
+    may("overflow_queue", String(40), "takes it too after overflow_at; null: the national one"),
     index("ix_queue_entry_line", "queue_id", "joined_at", "id", where=_IN_LINE),
     index(
         "uq_queue_entry_call",

@@ -227,12 +227,18 @@ def sign_out_everywhere(store: Store, staff_id: str, *, by: str) -> int:
 
 
 def set_queues(
-    store: Store, login: str, queues: Collection[str], *, by: str = OPERATOR
+    store: Store,
+    login: str,
+    queues: Collection[str],
+    *,
+    by: str = OPERATOR,
+    in_order: bool = False,
 ) -> tuple[str, ...]:
     """The queues an agent takes callers from; none: the national ones of the agent's languages.
 
-    Raises StaffRefused.
+    `in_order`: those of the first before those of the next. Raises StaffRefused.
     """
+    wanted = tuple(dict.fromkeys(queues)) if in_order else tuple(sorted(set(queues)))
     with store.database.transaction() as connection:
         who = find(connection, store, login)
         known = rows.known_queues(connection)
@@ -241,10 +247,12 @@ def set_queues(
             raise StaffRefused(
                 f"there is no queue {', '.join(unknown)}; there are {', '.join(known) or 'none'}"
             )
-        set_memberships(connection, who.id, queues)
-        details = {"queues": sorted(set(queues))}
+        set_memberships(connection, who.id, wanted, in_order=in_order)
+        details: dict[str, object] = {"queues": list(wanted)}
+        if in_order:
+            details["in_order"] = True
         record_act(connection, store, by, "staff_queues", who.id, details=details)
-    return tuple(sorted(set(queues)))
+    return wanted
 
 
 def set_phone(store: Store, staff_id: str, number: str) -> None:

@@ -37,6 +37,7 @@ from services.messages.notices import Reason
 from services.messages.spend import Budgets, Over, next_day
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
+from services.numbers.numbers import CalledNumber, Numbers
 from services.ports import CallControl, WakeUp
 from services.queue import voice_messages
 from services.queue.promise_callback import (
@@ -97,6 +98,14 @@ class CallBack:
     still_wanted: voice_messages.StillWanted | None = None
     # What calls may cost in a day; None: they are not counted.
     budgets: Budgets | None = None
+    # The numbers that people call, which say what is seen when we ring; None: one number.
+    numbers: Numbers | None = None
+
+    def _number_of(self, promise: QueueEntry) -> CalledNumber:
+        """The number that a promise came in by."""
+        if self.numbers is None:
+            return CalledNumber(self.national_number)
+        return self.numbers.of(promise.called)
 
     # ------------------------------------------------------------ dialling
 
@@ -173,7 +182,9 @@ class CallBack:
         tried = {"tries": promise.tries + 1, "last_try_at": store.clock.at()}
         callbacks.change(connection, store.clock, promise.id, ("reserved",), **tried)
         leg = NewLeg(made, "callback", promise.id, promise.number, staff_id=promise.staff_id)
-        return ring(connection, store, leg, at_once=promise.staff_id is not None)
+        seen = self._number_of(promise).caller_id
+        at_once = promise.staff_id is not None
+        return ring(connection, store, leg, at_once=at_once, caller_id=seen)
 
     def _is_over_budget(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
         """Count the call; whether it must wait, because the day's budget of calls is spent.
@@ -332,7 +343,7 @@ class CallBack:
             load(promise.language),
             text,
             due=(due or store.clock.now()).astimezone(ZoneInfo(self.campaign().zone)),
-            number=self.national_number,
+            number=self._number_of(promise).number,
         )
         return write_message(
             connection,
@@ -365,6 +376,7 @@ class CallBack:
         given = Session() if machine else _given(connection, store, promise)
         return given.but(
             language=promise.language,
+            called=promise.called or "",
             caller=promise.number,
             caller_kind=str(kind),
             earlier=promise.origin_call_id or "",

@@ -53,8 +53,18 @@ def add(connection: Connection, store: Store, new: NewCommand) -> str:
     return agents.add_command(connection, store.clock, store.vault, made, new, DESKS_TURN)
 
 
-def ring(connection: Connection, store: Store, new: NewLeg, *, at_once: bool = False) -> str:
-    """Store a line and the command that rings it, as `add` does; returns the command's id."""
+def ring(
+    connection: Connection,
+    store: Store,
+    new: NewLeg,
+    *,
+    at_once: bool = False,
+    caller_id: str = "",
+) -> str:
+    """Store a line and the command that rings it, as `add` does; returns the command's id.
+
+    `caller_id` is what is seen there; empty: the account's own.
+    """
     agents.add_leg(connection, store.clock, store.vault, new)
     rings = NewCommand(
         _RINGS[new.kind],
@@ -62,6 +72,7 @@ def ring(connection: Connection, store: Store, new: NewLeg, *, at_once: bool = F
         staff_id=new.staff_id,
         entry_id=new.entry_id,
         leg_id=new.id,
+        arguments={"caller_id": caller_id} if caller_id else {},
         at_once=at_once,
     )
     return add(connection, store, rings)

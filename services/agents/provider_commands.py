@@ -10,7 +10,7 @@ before it is tried again. A command that is not wanted any more when its turn co
 without asking the provider.
 
 Kinds, with their arguments:
-  ring_agent, ring_third, ring_supervisor, dial_callback      a leg
+  ring_agent, ring_third, ring_supervisor, dial_callback      a leg; caller_id, where not ours
   bring_caller                                                 an entry; call_sid, path
   redirect                                                     call_sid, path
   hang_up                                                      a leg, or call_sid
@@ -276,7 +276,13 @@ def _ring(task: _Task) -> None:
         if wait:
             raise Busy("rate", wait)
         path, status_path = (f"{one}?leg={leg.id}" for one in RING_PATHS[task.kind])
-        sid = control.ring(leg.to, path, status_path=status_path, ring_seconds=RING_SECONDS)
+        sid = control.ring(
+            leg.to,
+            path,
+            status_path=status_path,
+            ring_seconds=RING_SECONDS,
+            caller_id=str(task.claimed.arguments.get("caller_id", "")),
+        )
     with store.database.transaction() as connection:
         # Given up while it was being rung: the transaction that ended the leg had no call id yet.
         now = agents.get_leg(connection, store.vault, leg.id, lock=True)

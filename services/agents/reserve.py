@@ -1,10 +1,11 @@
 """Bring together the next caller and a ready agent: one entry, one agent, one transaction.
 
 An agent takes the oldest waiting entry that is due among the queues they are a member of (no
-membership: the national queues of their languages), and, from a member of a national queue, of any
-queue of that language whose caller has waited for the overflow. The agent who is idle longest comes
-first. Two processes that reserve at once never take one entry, nor one agent, twice: both rows are
-read under a lock, and changed only if their state is still the same.
+membership: the national queues of their languages), and of any queue whose caller has waited for
+the overflow to one of these. Where their queues have an order, those of the first come before. The
+agent who is idle longest comes first. Two processes that reserve at once never take one entry, nor
+one agent, twice: both rows are read under a lock, and changed only if their state is still the
+same.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from models.agents import agents
-from models.agents.agents import FreeAgent, NewLeg
+from models.agents.agents import FreeAgent, Level, NewLeg
 from models.database import Connection
 from models.queue import queues
 from models.queue.queues import QueueCandidate
@@ -74,40 +75,55 @@ def _match(store: Store, staff_id: str | None) -> list[Reserved]:
     return made
 
 
-# The queues whose entries an agent may take, by what they are members of.
-_Group = tuple[frozenset[str], frozenset[str]]
+# The queues whose entries an agent may take, by what they are members of, in their order.
+_Group = tuple[Level, ...]
 
 
 def _waiting(
     connection: Connection, store: Store, free: Sequence[FreeAgent]
-) -> dict[_Group, list[QueueCandidate]]:
-    """For each kind of agent who is ready, as many of those who wait as agents are ready."""
-    groups = {(one.queues, one.overflow_languages) for one in free}
+) -> dict[_Group, list[list[QueueCandidate]]]:
+    """For each kind of agent who is ready, by level, as many who wait as agents are ready."""
     return {
-        group: queues.candidates(
-            connection, store.clock, sorted(group[0]), sorted(group[1]), limit=len(free)
-        )
-        for group in groups
-        if group[0]
+        group: [
+            queues.candidates(
+                connection,
+                store.clock,
+                sorted(level.queues),
+                sorted(level.overflow_languages),
+                limit=len(free),
+            )
+            for level in group
+        ]
+        for group in {one.levels for one in free}
+        if group
     }
 
 
 def pairs(
-    free: Sequence[FreeAgent], waiting: dict[_Group, list[QueueCandidate]]
+    free: Sequence[FreeAgent], waiting: dict[_Group, list[list[QueueCandidate]]]
 ) -> list[tuple[QueueCandidate, FreeAgent]]:
     """Each entry, in order, gets the agent who is idle longest of those who may take it.
 
-    `free` is in the order of idleness.
+    Of those first whose first queues it waits in, then of those who take it second, and so on: so
+    of one queue the oldest is always first. `free` is in the order of idleness.
     """
-    line = {entry.id: entry for entries in waiting.values() for entry in entries}
-    theirs = {group: {entry.id for entry in entries} for group, entries in waiting.items()}
+    line = {
+        entry.id: entry for levels in waiting.values() for entries in levels for entry in entries
+    }
+    theirs = {
+        (group, place): {entry.id for entry in entries}
+        for group, levels in waiting.items()
+        for place, entries in enumerate(levels)
+    }
     left, found = list(free), []
-    for entry in sorted(line.values(), key=lambda one: (one.joined_at, one.id)):
-        for one in left:
-            if entry.id in theirs.get((one.queues, one.overflow_languages), ()):
-                found.append((entry, one))
-                left.remove(one)
-                break
+    for place in range(max(map(len, waiting), default=0)):
+        for entry in sorted(line.values(), key=lambda one: (one.joined_at, one.id)):
+            for one in left:
+                if entry.id in theirs.get((one.levels, place), ()):
+                    found.append((entry, one))
+                    left.remove(one)
+                    del line[entry.id]
+                    break
     return found
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from flows.session import Session
 from flows.world import Unbooked
+from models.call import calls
 from models.database import Connection
 from services.booking.confirm_booking import Booked
 from services.call.take_turn import Turn
+from services.campaign.campaign import Campaign
+from services.numbers.numbers import CalledNumber
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.work import Work
+
+
+def _at_number(campaign: Campaign, number: CalledNumber) -> Campaign:
+    """The campaign as callers of this number find it: with the hours of its agents."""
+    return replace(campaign, agents_hours=number.hours) if number.hours else campaign
 
 
 class CallContext:
@@ -19,8 +28,9 @@ class CallContext:
 
     def __init__(self, service: Service, turn: Turn, session: Session) -> None:
         self.service = service
-        # One for the whole turn, whatever opens or is changed meanwhile.
-        self.campaign = service.campaign
+        # Each one for the whole turn, whatever opens or is changed meanwhile.
+        self.number = service.numbers.of(session.called)
+        self.campaign = _at_number(service.campaign, self.number)
         self.turn = turn
         self.store = turn.store
         self.session = session
@@ -39,6 +49,13 @@ class CallContext:
 
     def now(self) -> datetime:
         return self.store.clock.now()
+
+    def is_called_by(self, number: CalledNumber) -> None:
+        """The call is one to this number of ours from here on (changes). Raises AlreadyAnswered."""
+        kept = self.service.numbers.kept(number)
+        calls.set_called(self.transaction(), self.turn.call_id, kept or None)
+        self.number = number
+        self.campaign = _at_number(self.service.campaign, number)
 
     def reading(self) -> Connection:
         return self.turn.reading()

@@ -21,6 +21,7 @@ from services.messages import texts
 from services.messages.topics import Topic
 from services.messages.whose import Whose
 from services.messages.write_message import write_message
+from services.numbers.numbers import Numbers
 from services.ports import WakeUp
 from services.queue import entries
 from services.queue.promise_callback import promise
@@ -39,11 +40,13 @@ def record_call_status(
     status: str,
     *,
     national_number: str = "",
+    numbers: Numbers | None = None,
     wake_up: WakeUp | None = None,
 ) -> bool:
     """Note a status of a call, in whatever order statuses arrive; True when it ended the call.
 
-    `national_number` is where to ring again, for the text; without it, none is written.
+    `national_number` is where to ring again, for the text, unless `numbers` know the one that was
+    called; without it, none is written.
     """
     over = calls.is_over(status)
     with store.database.statement() as connection:
@@ -66,7 +69,10 @@ def record_call_status(
             # Right for a call that is not known, too.
             give_back_holds(connection, call_id)
             return moved, None
-        return moved, _keep(Work(connection, store, campaign), call_id, session, national_number)
+        number = national_number
+        if numbers is not None and session.called:
+            number = numbers.of(session.called).number
+        return moved, _keep(Work(connection, store, campaign), call_id, session, number)
 
     # Nobody tells an end twice, and until it is known an agent would be kept for who is gone.
     moved, message_id = store.database.retried(end)

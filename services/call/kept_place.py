@@ -58,7 +58,7 @@ class KeptPlaces(CallContext):
             self._work_of(kept),
             kept.entry,
             catalogue=load(self.session.language),
-            national_number=self.service.national_number,
+            national_number=self.number.number,
             text_to=kept.text_to or None,
             call_id=self.turn.call_id,
             chosen=kept.offer.places,

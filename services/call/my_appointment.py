@@ -53,7 +53,7 @@ class MyAppointments(CallContext):
             caller=self.session.caller,
             call_id=self.turn.call_id,
             catalogue=load(self.session.language),
-            national_number=self.service.national_number,
+            national_number=self.number.number,
         )
         if asked is None:
             return False

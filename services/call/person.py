@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flows.session import Session
@@ -37,6 +38,11 @@ class CallerInQueue(CallContext):
         status = self._door(session.language, departement)
         if status is None:
             return Unavailable(NoPerson.CLOSED)
+        # The overflow is that of the number's own queue.
+        number = self.number if status.queue.id == self.number.queue else None
+        overflow_queue = number.overflow_queue if number else ""
+        if overflow_queue and not status.agents:
+            status = replace(status, agents=self._agents_of(overflow_queue))
         pace = self._estimate().pace if status.agents else Throughput()
         caller = QueueCaller(
             call_id=self.turn.call_id,
@@ -46,6 +52,9 @@ class CallerInQueue(CallContext):
             known={**entries.what_is_known(session), "reason": reason},
             reason=reason,
             earlier=session.line,
+            called=session.called or None,
+            overflow_queue=overflow_queue,
+            overflow=number.overflow if number else timedelta(),
         )
         closed = entries.why_closed(status, self._hours, self.now(), pace)
         if closed is not None:
@@ -111,10 +120,19 @@ class CallerInQueue(CallContext):
         # A caller whose language has no queue waits in the one of the country.
         for spoken in dict.fromkeys((language, COUNTRY_LANGUAGE)):
             doors = queues.queue_statuses(self.reading(), self.store.clock, spoken)
-            status = entries.choose(doors, departement)
+            number = self.number
+            status = entries.choose(doors, departement, number.queue, number.overflow_queue)
             if status is not None:
                 return status
         return None
+
+    def _agents_of(self, queue_id: str) -> int:
+        """How many agents are there for a queue, whatever its language."""
+        found = queues.find_queue(self.reading(), queue_id)
+        if found is None:
+            return 0
+        doors = queues.queue_statuses(self.reading(), self.store.clock, found.language)
+        return next((one.agents for one in doors if one.queue.id == queue_id), 0)
 
     def _departement(self, session: Session) -> str | None:
         """Where the caller is, as far as they said it."""

@@ -49,12 +49,17 @@ class Turn:
             self._transaction.rollback()
         self._stack.__exit__(kind, error, trace)
 
-    def start_call(self, caller: str | None) -> Started:
-        """Store a call that rings, unless it is known already. `caller` is E.164 or None."""
+    def start_call(self, caller: str | None, called: str | None = None) -> Started:
+        """Store a call that rings, unless it is known already. `caller` is E.164 or None.
+
+        `called` is the number of ours that was dialled; None: the default.
+        """
         store = self.store
         connection = self._connection()
         with store.database.one_writer():
-            started = calls.start(connection, store.clock, store.vault, self.call_id, caller)
+            started = calls.start(
+                connection, store.clock, store.vault, self.call_id, caller, called
+            )
             line = started.slow and store.vault.index("phone", caller)
             if line:
                 pace.still_rings(connection, store.clock, line)

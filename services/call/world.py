@@ -78,7 +78,21 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         )
 
     def our_number(self, *, we_ring: bool = False) -> str:
-        return self.service.caller_id if we_ring else self.service.national_number
+        return (self.number.caller_id or self.service.caller_id) if we_ring else self.number.number
+
+    def greeting(self, language: str) -> str:
+        return self.number.greets(language)
+
+    def number_elsewhere(self, postcode: str) -> str | None:
+        if not self.number.has_area:
+            return None
+        found = self.service.directory.postcode(self.reading(), postcode)
+        departement = found.departement if found else None
+        if self.number.serves(postcode, departement):
+            return None
+        other = self.service.numbers.serving(postcode, departement)
+        self.is_called_by(other)
+        return other.number
 
     def vocabulary(self, language: str) -> Vocabulary:
         return vocabulary(language)
@@ -87,7 +101,17 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return town_of(self.reading(), self.service.directory, postcode)
 
     def towns(self, text: str) -> tuple[Town, ...]:
-        return towns_named(self.reading(), self.service.directory, text, self.session.language)
+        connection, directory = self.reading(), self.service.directory
+        found = towns_named(connection, directory, text, self.session.language)
+        if not self.number.has_area:
+            return found
+        # Of towns of one name, callers of a number mean those that it serves.
+        here = tuple(one for one in found if self._is_served(one.postcode))
+        return here or found
+
+    def _is_served(self, postcode: str) -> bool:
+        found = self.service.directory.postcode(self.reading(), postcode)
+        return self.number.serves(postcode, found.departement if found else None)
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         campaign = replace(self.campaign, doses=1) if search.alone else self.campaign
@@ -302,9 +326,11 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
     def take_up(self, earlier: str) -> TakenUp | None:
         taken = take_up(self.work(), self.turn.call_id, earlier)
         self.holds = True
-        if taken is not None:
-            self.session = replace(self.session, someone_else=taken.session.someone_else)
-        return taken
+        if taken is None:
+            return None
+        self.session = replace(self.session, someone_else=taken.session.someone_else)
+        # This call came in by its own number, whatever the other one had.
+        return replace(taken, session=taken.session.but(called=self.session.called))
 
     def new_resume_code(self) -> str:
         self.renew()
@@ -352,7 +378,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             self.work(),
             request,
             catalogue=load(self.session.language),
-            national_number=self.service.national_number,
+            national_number=self.our_number(),
         )
         self.text_left = not isinstance(booked, Booked) or booked.text_leaves
         return self.told(booked)
@@ -406,6 +432,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             {**what_is_known(session), "reason": reason},
             expected_at=at,
             departement=departement,
+            called=self.number,
         )
         return kept.is_new
 

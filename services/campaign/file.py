@@ -35,11 +35,13 @@ from services.campaign.campaign import BadCampaign, Campaign, Eligible, Reminder
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.toml_lines import Entry, line_of, lines_of
 
+_EXAMPLE = "campaigns/demonstration.toml"
 LONGEST_NAME = 40  # the column of a booking that holds it
 LONGEST_TITLE = 80
 _LATEST_SECOND = 366
 _AGE = "it is the age in years on the day of the appointment"
 _HOLD = "hold times are at most 20 minutes"
+_HOURS = "agents_hours"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NAME = re.compile(r"\w[\w .-]*")
 _GROUP = re.compile(r"[a-z][a-z0-9_-]*")
@@ -67,7 +69,7 @@ def load(path: str | Path, *, texts: Collection[str] | None = None) -> Campaign:
     `texts` are the names of written messages that there are; None leaves their names unchecked.
     """
     path = Path(path)
-    source, text = _parse(path)
+    source, text = parse(path, _EXAMPLE)
     zone = _zone_called(source.get("zone")) or ZoneInfo(Campaign.zone)
     try:
         return _CampaignTable.model_validate(
@@ -84,18 +86,22 @@ def load(path: str | Path, *, texts: Collection[str] | None = None) -> Campaign:
 
 def line_of_name(path: Path) -> int:
     """The line on which a readable file gives the campaign's name."""
-    return lines_of(_parse(path)[1])["name",]
+    return lines_of(parse(path, _EXAMPLE)[1])["name",]
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], str]:
+def parse(
+    path: Path, example: str, bad: type[Exception] = BadCampaign
+) -> tuple[dict[str, Any], str]:
+    """What a file of TOML says, and its text. Raises `bad` with one sentence.
+
+    `example` is a file that there is, for who named one that is not there.
+    """
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise BadCampaign(
-            f"{path}: there is no such file; name one, as campaigns/demonstration.toml"
-        ) from None
+        raise bad(f"{path}: there is no such file; name one, as {example}") from None
     except OSError as error:
-        raise BadCampaign(
+        raise bad(
             f"{path}: this file cannot be read ({error.strerror}); it must be a file that the"
             " service may read"
         ) from None
@@ -103,11 +109,11 @@ def _parse(path: Path) -> tuple[dict[str, Any], str]:
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise BadCampaign(f"{path}, line {line}: this is not UTF-8; save it as UTF-8") from None
+        raise bad(f"{path}, line {line}: this is not UTF-8; save it as UTF-8") from None
     try:
         return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
-        raise BadCampaign(_not_toml(path, text, str(error))) from None
+        raise bad(_not_toml(path, text, str(error))) from None
 
 
 def _not_toml(path: Path, text: str, message: str) -> str:
@@ -159,7 +165,7 @@ def _name(name: object) -> str:
     if name is None:
         raise ValueError(f"a campaign needs a name; {remedy}")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        raise ValueError(f"{_plain(name)} cannot be its name; {remedy}")
+        raise ValueError(f"{plain_value(name)} cannot be its name; {remedy}")
     return name
 
 
@@ -174,7 +180,7 @@ def _moment(value: object, info: ValidationInfo) -> datetime:
     zone, given = _of_file(info).zone, _of_file(info).zone_given
     if not isinstance(value, datetime):
         raise ValueError(  # noqa: TRY004 (pydantic passes no TypeError on)
-            f"{_plain(value)} is no moment; write day and hour as 2021-01-14T08:00:00+01:00,"
+            f"{plain_value(value)} is no moment; write day and hour as 2021-01-14T08:00:00+01:00,"
             " without quotes"
         )
     if value.tzinfo is None:
@@ -223,7 +229,7 @@ def _zone(value: object) -> str:
     found = _zone_called(value)
     if found is None:
         raise ValueError(
-            f"{_plain(value)} is no time zone; write one as Europe/Paris, Indian/Reunion or"
+            f"{plain_value(value)} is no time zone; write one as Europe/Paris, Indian/Reunion or"
             " America/Martinique, in quotes"
         )
     return found.key
@@ -232,7 +238,7 @@ def _zone(value: object) -> str:
 def _day(value: object) -> date:
     if type(value) is date:
         return value
-    raise ValueError(f"{_plain(value)} is no day; write it as 1944-12-31, without quotes")
+    raise ValueError(f"{plain_value(value)} is no day; write it as 1944-12-31, without quotes")
 
 
 def _group(value: object) -> str:
@@ -240,14 +246,14 @@ def _group(value: object) -> str:
         # Checked first: an author who writes an illness with a capital should get the real reason.
         if says_illness(value):
             raise ValueError(
-                f"{_plain(value)} speaks of an illness, and no medical reason is asked for or kept;"
-                " name who they are, by profession or household, or use an age"
+                f"{plain_value(value)} speaks of an illness, and no medical reason is asked for or"
+                " kept; name who they are, by profession or household, or use an age"
             )
         if _GROUP.fullmatch(value):
             return value
     raise ValueError(
-        f"{_plain(value)} is no name of a group; give 1 to {LONGEST_NAME} small letters without"
-        " accents, digits and hyphens, as soignants"
+        f"{plain_value(value)} is no name of a group; give 1 to {LONGEST_NAME} small letters"
+        " without accents, digits and hyphens, as soignants"
     )
 
 
@@ -259,7 +265,7 @@ def _interval(text: object) -> tuple[int, int]:
         if max(hours[1], hours[3]) < 60 and start < end <= _MIDNIGHT:  # noqa: PLR2004
             return start, end
     raise ValueError(
-        f'{_plain(text)} are no hours of one day; write "08:00-12:00", at the latest "…-24:00"'
+        f'{plain_value(text)} are no hours of one day; write "08:00-12:00", at the latest "…-24:00"'
     )
 
 
@@ -270,7 +276,7 @@ def _clock(given: object) -> int:
     if _EARLIEST_REMINDER <= minute <= _LATEST_REMINDER:
         return minute
     raise ValueError(
-        f'{_plain(given)} is no hour of theirs; write one from "08:00" to "19:00", in quotes'
+        f'{plain_value(given)} is no hour of theirs; write one from "08:00" to "19:00", in quotes'
     )
 
 
@@ -280,11 +286,11 @@ def _second(value: object, info: ValidationInfo) -> tuple[int, int]:
         or len(value) != 2  # noqa: PLR2004
         or not all(type(days) is int for days in value)
     ):
-        raise ValueError(f"{_plain(value)} are no two numbers of days; write them as [21, 28]")
+        raise ValueError(f"{plain_value(value)} are no two numbers of days; write them as [21, 28]")
     least, most = value
     if not 1 <= least <= most <= _LATEST_SECOND:
         raise ValueError(
-            f"{_plain(value)} is no interval; give the least and the most days between the two"
+            f"{plain_value(value)} is no interval; give the least and the most days between the two"
             f" appointments, from 1 to {_LATEST_SECOND}"
         )
     # No doses: not given. Wrong ones are not there at all, and told.
@@ -295,15 +301,15 @@ def _second(value: object, info: ValidationInfo) -> tuple[int, int]:
 
 def _texts(given: object, info: ValidationInfo) -> tuple[str, ...]:
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-        raise ValueError(f'{_plain(given)} is no list of names; write ["confirmation"]')
+        raise ValueError(f'{plain_value(given)} is no list of names; write ["confirmation"]')
     known = _of_file(info).texts
     wrong = []
     for number, name in enumerate(given):
         if known is not None and name not in known:
-            sentence = f"{_plain(name)} is not in [text] of prompts/; {_meant(name, known)}"
+            sentence = f"{plain_value(name)} is not in [text] of prompts/; {meant(name, known)}"
             wrong.append(((number,), sentence))
         elif name in given[:number]:
-            wrong.append(((number,), f"{_plain(name)} is here twice; leave one out"))
+            wrong.append(((number,), f"{plain_value(name)} is here twice; leave one out"))
     _refuse(wrong)
     return tuple(given)
 
@@ -431,6 +437,11 @@ class _HoursTable(_Table):
             raise ValueError('no weekday is named; add monday = ["08:00-19:00"] and so on')
         return self
 
+    def hours(self, zone: str) -> OpeningHours:
+        """The hours; `zone` (IANA) is the one around, for a table that names none."""
+        weekdays = tuple(tuple(getattr(self, day)) for day in _WEEKDAYS)
+        return OpeningHours(self.zone or zone, weekdays, self.calls)
+
 
 class _CampaignTable(_Table):
     """The whole file. An entry that others are compared with stands above them."""
@@ -549,10 +560,8 @@ class _CampaignTable(_Table):
         fields["eligible"] = tuple(Eligible(**one.given()) for one in self.eligible)
         if "reminders" in fields:
             fields["reminders"] = tuple(Reminder(**one.given()) for one in self.reminders)
-        hours = self.agents_hours
-        if hours:
-            weekdays = tuple(tuple(getattr(hours, day)) for day in _WEEKDAYS)
-            fields["agents_hours"] = OpeningHours(hours.zone or self.zone, weekdays, hours.calls)
+        if self.agents_hours:
+            fields["agents_hours"] = self.agents_hours.hours(self.zone)
         return Campaign(**fields)
 
 
@@ -569,8 +578,22 @@ _TABLES: dict[str, type[_Table]] = {
     "": _CampaignTable,
     "eligible": _EligibleTable,
     "reminders": _ReminderTable,
-    "agents_hours": _HoursTable,
+    _HOURS: _HoursTable,
 }
+
+
+def hours_of(table: dict[str, Any]) -> tuple[OpeningHours | None, list[tuple[Entry, str]]]:
+    """The hours that a table like a campaign's agents_hours gives, or None and its mistakes.
+
+    Each mistake with its place below the table.
+    """
+    context = _Context(ZoneInfo(Campaign.zone), zone_given=True, texts=None)
+    try:
+        return _HoursTable.model_validate(table, context=context).hours(Campaign.zone), []
+    except ValidationError as wrong:
+        errors = wrong.errors(include_url=False)
+    told = (_told({**one, "loc": (_HOURS, *one["loc"])}) for one in errors)
+    return None, [(entry[1:], sentence) for entry, sentence in told]
 
 
 def entries_of(table: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -587,7 +610,7 @@ def _told(error: ErrorDetails) -> tuple[Entry, str]:
     if kind == "value_error":
         return entry, str(error["ctx"]["error"])
     if kind == "extra_forbidden":
-        return entry, f"there is no such entry; {_meant(key, known)}"
+        return entry, f"there is no such entry; {meant(key, known)}"
     field = known[key]
     remedy = field.description or ""
     if kind == "missing":
@@ -595,7 +618,7 @@ def _told(error: ErrorDetails) -> tuple[Entry, str]:
         example = field.examples[0] if field.examples else ""
         return entry, f"this entry is needed; add {key} = {example} {where} this line: {remedy}"
     if not field.examples:
-        return entry, remedy.format(_plain(value))
+        return entry, remedy.format(plain_value(value))
     lowest, highest = (
         getattr(limit, name) for limit, name in zip(field.metadata, ("ge", "le"), strict=True)
     )
@@ -603,7 +626,7 @@ def _told(error: ErrorDetails) -> tuple[Entry, str]:
         return entry, f"{value} is not between {lowest} and {highest}; {remedy}"
     number = "number" if kind == "float_type" else "whole number"
     return entry, (
-        f"{_plain(value)} is not a {number}; write one from {lowest} to {highest},"
+        f"{plain_value(value)} is not a {number}; write one from {lowest} to {highest},"
         f" without quotes: {remedy}"
     )
 
@@ -623,7 +646,7 @@ def _last_line(source: dict[str, Any], lines: dict[Entry, int]) -> int:
     return max(above, default=1)
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
     """The remedy for a name that there is not."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, 1)
@@ -635,7 +658,7 @@ def says_illness(name: str) -> bool:
     return _ILLNESS.search(plain(name)) is not None
 
 
-def _plain(value: object) -> str:
+def plain_value(value: object) -> str:
     """A value as it may stand in a sentence: short, on one line, nearly as in the file."""
     if isinstance(value, bool):
         return str(value).lower()

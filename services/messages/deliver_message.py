@@ -44,6 +44,7 @@ from services.messages.sms_parts import parts
 from services.messages.spend import Budgets, Charge, Over
 from services.messages.topics import MANNERS, Manner, Topic
 from services.messages.write_message import open_case
+from services.numbers.numbers import Numbers
 from services.ports import Busy, LineTypes, Messenger, NoAnswer, ProviderRefused
 from services.store import Store
 from services.telemetry import MESSAGES
@@ -128,6 +129,12 @@ class DeliveryDependencies:
     budgets: Budgets | None = None
     partner: Callable[[ClaimedMessage], str] | None = None
     pace: ProviderPace | None = None
+    # The numbers that people call, which say whom a text comes from; None: the one of the account.
+    numbers: Numbers | None = None
+
+    def sender_of(self, claimed: ClaimedMessage) -> str:
+        """Whom a text about it comes from; empty: SMS_SENDER."""
+        return self.numbers.of(claimed.called).sender if self.numbers else ""
 
     def render(
         self, connection: Connection, store: Store, claimed: ClaimedMessage
@@ -234,12 +241,18 @@ class _Delivery:
             if isinstance(made, str):
                 return made
             with tracing.span("provider text"):
-                sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
+                sid = self._send(made)
             return self._note(sid, made.body, "sent")
         except (ProviderRefused, Busy, NoAnswer) as error:
             return self._again(error)
         except Exception as error:  # noqa: BLE001 (one that is not right holds up no other)
             return self._failed(error)
+
+    def _send(self, made: _ToSend) -> str:
+        sender = self.means.sender_of(self.claimed)
+        # A messenger has a sender of its own, which is left to it.
+        more = {"sender": sender} if sender else {}
+        return self.messenger.send(self.claimed.id, made.recipient, made.body, **more)
 
     def _attend(self) -> str:
         if self.means.partner is not None:

@@ -75,6 +75,11 @@ class QueueCaller:
     known: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     earlier: str = ""
+    # The number of ours that they called; None: the default.
+    called: str | None = None
+    # The queue whose agents take them after so long, too; empty: as their queue says.
+    overflow_queue: str = ""
+    overflow: timedelta = timedelta()
 
 
 def what_is_known(session: Session) -> dict[str, Any]:
@@ -138,11 +143,19 @@ class WaitEstimates:
 # ------------------------------------------------------------------ queue status
 
 
-def choose(doors: Sequence[QueueStatus], departement: str | None) -> QueueStatus | None:
-    """The queue of a caller's region, if there is one that is not closed; else the national.
+def choose(
+    doors: Sequence[QueueStatus], departement: str | None, *named: str
+) -> QueueStatus | None:
+    """The queue of a caller: the first one `named` that is not closed, or their region's.
+
+    Else the national one.
 
     `doors` are the queues of one language; None where it has none.
     """
+    open_doors = {one.queue.id: one for one in doors if one.queue.state != "closed"}
+    wanted = next((open_doors[name] for name in named if name in open_doors), None)
+    if wanted is not None:
+        return wanted
     regions = regions_of(departement)
     for status in doors:
         if status.queue.region.casefold() in regions and status.queue.state != "closed":
@@ -187,6 +200,13 @@ def has_place(
 # ------------------------------------------------------------------ joining
 
 
+def _overflow_of(caller: QueueCaller, queue: CallQueue) -> timedelta | None:
+    """After how long another queue takes them, too; None: none does."""
+    if caller.overflow_queue:
+        return caller.overflow
+    return timedelta(minutes=queue.overflow_minutes) if queue.region else None
+
+
 def join(
     connection: Connection,
     store: Store,
@@ -196,8 +216,8 @@ def join(
 ) -> str:
     """A place in the queue, with the caller on the line; returns its id. An older place is kept."""
     clock, queue = store.clock, status.queue
-    overflow = timedelta(minutes=queue.overflow_minutes)
-    overflow_at = clock.now() + overflow if queue.region else None
+    overflow = _overflow_of(caller, queue)
+    overflow_at = None if overflow is None else clock.now() + overflow
     mine = queues.of_call(connection, store.vault, caller.call_id, lock=True)
     if mine is not None and mine.state not in _STILL:
         # An agent is about to talk with this caller.
@@ -220,6 +240,8 @@ def join(
             language=caller.language,
             departement=caller.departement or old.departement,
             overflow_at=min(filter(None, (old.overflow_at, overflow_at)), default=None),
+            overflow_queue=caller.overflow_queue or None,
+            called=caller.called,
             due_at=clock.at(),
             expected_at=None,
             reason=caller.reason[:40],
@@ -255,6 +277,7 @@ def join(
         reason=caller.reason[:40],
         joined_at=lost.joined_at if lost else joined_at,
         overflow_at=overflow_at,
+        overflow_queue=caller.overflow_queue or None,
         outcome=callbacks.CAME_BACK if lost else "",
     )
     if queues.add(connection, clock, store.vault, new):

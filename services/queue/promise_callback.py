@@ -17,6 +17,7 @@ from models.queue import callbacks, queues
 from models.queue.queues import CALLBACK, CallQueue, NewQueueEntry, QueueEntry
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
+from services.numbers.numbers import CalledNumber
 from services.store import Store
 
 AGENT, MACHINE = "agent", "machine"
@@ -51,6 +52,7 @@ def promise(
     expected_at: datetime | None = None,
     departement: str | None = None,
     joined_at: datetime | None = None,
+    called: CalledNumber | None = None,
 ) -> PromiseResult:
     """Store a promise to ring `number` (E.164) in the caller's transaction.
 
@@ -67,8 +69,11 @@ def promise(
     language = str(known.get("language", "fr"))
     mode, due_at = _mode(reason), store.clock.now() + RING_AFTER
     # The machine rings in all regions, so it needs no regional queue.
-    queue = queue_for(connection, language, departement if mode == AGENT else None)
+    queue = queue_for(connection, language, departement if mode == AGENT else None, called)
     overflow = timedelta(minutes=queue.overflow_minutes)
+    overflow_queue = None
+    if called is not None and called.queue == queue.id and called.overflow_queue:
+        overflow, overflow_queue = called.overflow, called.overflow_queue
     new = NewQueueEntry(
         id=store.chance.identifier(),
         queue_id=queue.id,
@@ -83,7 +88,8 @@ def promise(
         departement=departement,
         joined_at=joined_at,
         expected_at=expected_at,
-        overflow_at=due_at + overflow if queue.region else None,
+        overflow_at=due_at + overflow if queue.region or overflow_queue else None,
+        overflow_queue=overflow_queue,
     )
     # Tried again, because the promise in the way may end just then.
     for _ in range(3):
@@ -149,14 +155,25 @@ def _mode(reason: Reason) -> str:
     return MACHINE if reason in BY_MACHINE else AGENT
 
 
-def queue_for(connection: Connection, language: str, departement: str | None = None) -> CallQueue:
-    """The queue of the caller's region, if there is one that is not closed; else the national.
+def queue_for(
+    connection: Connection,
+    language: str,
+    departement: str | None = None,
+    called: CalledNumber | None = None,
+) -> CallQueue:
+    """The queue of the number that was called, or of the caller's region; else the national.
+
+    One that is closed is none.
 
     That of French where the language has no national queue.
     """
     known, regions = queues.all_queues(connection), regions_of(departement)
     nationals = {one.language: one for one in known if not one.region}
     national = nationals.get(language) or nationals["fr"]
+    if called is not None:
+        own = next((one for one in known if one.id == called.queue), None)
+        if own is not None and own.language == national.language and own.state != "closed":
+            return own
     theirs = (
         one
         for one in known

@@ -30,6 +30,7 @@ from simulator.call import (
     Sms,
     Unusable,
     add_common,
+    called,
     number,
 )
 
@@ -167,7 +168,7 @@ def _ring(options: argparse.Namespace, out: TextIO) -> int:
     settings = Settings()
     groups = key_groups(options.keys)
     sender = number("--from", options.sender)
-    recipient = number("--to", options.recipient or settings.national_number)
+    recipient = called("--to", options.recipient, settings)
     where = server(options.sip)
     if not 0.1 <= options.silence <= 10 or not 1 <= options.longest <= LONGEST_S:  # noqa: PLR2004
         raise Unusable(f"--silence goes from 0.1 to 10 seconds, --longest from 1 to {LONGEST_S:g}.")

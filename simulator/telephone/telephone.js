@@ -11,7 +11,7 @@ const WORDS = {
     idle: "Prêt à appeler", ringing: "Ça sonne…", online: "En ligne", queue: "En attente d’une personne",
     joining: "Mise en relation…", agent: "En ligne avec une personne", held: "La personne vous a mis en attente",
     over: "Appel terminé", lost: "Liaison perdue…",
-    from: "Vous appelez depuis", mobile: "un portable : {}", landline: "un téléphone fixe : {}",
+    to: "Vous appelez", from: "Vous appelez depuis", mobile: "un portable : {}", landline: "un téléphone fixe : {}",
     withheld: "un numéro masqué", own: "un autre numéro…", own_number: "Numéro qui appelle",
     calling_mobile: "depuis le portable {}", calling_landline: "depuis le fixe {}",
     calling_withheld: "depuis un numéro masqué", calling_own: "depuis le {}",
@@ -56,7 +56,7 @@ const WORDS = {
     idle: "Ready to call", ringing: "Ringing…", online: "On the line", queue: "Waiting for a person",
     joining: "Connecting…", agent: "On the line with a person", held: "The person has put you on hold",
     over: "Call ended", lost: "Connection lost…",
-    from: "You call from", mobile: "a mobile: {}", landline: "a landline: {}",
+    to: "You call", from: "You call from", mobile: "a mobile: {}", landline: "a landline: {}",
     withheld: "a withheld number", own: "another number…", own_number: "Calling number",
     calling_mobile: "from the mobile {}", calling_landline: "from the landline {}",
     calling_withheld: "from a withheld number", calling_own: "from {}",
@@ -152,6 +152,12 @@ function caller() {
   const chosen = $("from").value;
   if (chosen === "withheld") return "withheld";
   return chosen === "own" ? $("own").value : numbers[chosen];
+}
+
+// Which of the service's numbers is called, where there are several.
+const called = () => ($("to") ? { to: $("to").value } : {});
+function shown() {
+  return $("to")?.selectedOptions[0]?.dataset.shown ?? body.dataset.number;
 }
 
 // ------------------------------------------------------------------ sounds
@@ -286,6 +292,7 @@ function state(name) {
   $("call").hidden = live;
   $("hang-up").hidden = !live;
   $("from").disabled = $("own").disabled = live;
+  if ($("to")) $("to").disabled = live;
 }
 
 function drawSay(heard) {
@@ -375,7 +382,7 @@ function outcome(mine, result) {
 
 function dial() {
   const chosen = $("from").value;
-  return begin(() => request("", { from: caller() }), (answer) => [
+  return begin(() => request("", { from: caller(), ...called() }), (answer) => [
     `calling_${chosen}`, numbers[chosen] ?? grouped(answer.from),
   ]);
 }
@@ -645,7 +652,7 @@ function stopSilence() {
 
 function display() {
   const element = $("display");
-  element.textContent = call && !call.over && call.keys ? call.keys : body.dataset.number;
+  element.textContent = call && !call.over && call.keys ? call.keys : shown();
 }
 
 function press(key) {
@@ -826,6 +833,7 @@ $("from").addEventListener("change", () => {
   $("own-field").hidden = $("from").value !== "own";
 });
 $("own").addEventListener("change", () => store("own", $("own").value));
+$("to")?.addEventListener("change", display);
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
     language = button.dataset.language;

@@ -38,6 +38,8 @@ class Ring:
     to: str
     path: str
     status_path: str
+    # What is seen there; empty: the account's own.
+    caller_id: str = ""
 
     @property
     def leg(self) -> str:
@@ -84,7 +86,7 @@ class FakeControl:
         self, to: str, path: str, *, status_path: str, ring_seconds: int, caller_id: str = ""
     ) -> str:
         self.before_ring(to)
-        made = Ring(f"CA{next(self._numbers):032x}", to, path, status_path)
+        made = Ring(f"CA{next(self._numbers):032x}", to, path, status_path, caller_id)
         self.rings.append(made)
         self.after_ring(to)
         return made.sid

@@ -33,9 +33,12 @@ class Texts(Messenger):
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
+        # Whom each of them came from; empty: the account's own sender.
+        self.senders: list[str] = []
 
-    def send(self, message_id: str, to: str, body: str) -> str:
+    def send(self, message_id: str, to: str, body: str, *, sender: str = "") -> str:
         self.sent.append((to, body))
+        self.senders.append(sender)
         return f"SM{len(self.sent):032x}"
 
     def find(self, to: str, body: str, since: datetime) -> str | None:
@@ -123,5 +126,9 @@ class Post:
 def _service_of(house: House) -> Service:
     directory = Directory(house.database, centres_fresh_seconds=0)
     return Service(
-        directory, house.campaign, house.settings.national_number, platforms=lambda: NAMES
+        directory,
+        house.campaign,
+        house.settings.national_number,
+        platforms=lambda: NAMES,
+        numbers=house.numbers,
     )

@@ -198,7 +198,7 @@ def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(e
         def find(self, *_: object) -> None:
             return None
 
-        def send(self, _id: str, recipient: str, body: str) -> str:
+        def send(self, _id: str, recipient: str, body: str, *, sender: str = "") -> str:
             self.sent.append((recipient, body))
             return "SM1"
 

@@ -265,7 +265,7 @@ class Provider:
     def find(self, *_: object) -> None:
         return None
 
-    def send(self, _id: str, recipient: str, body: str) -> str:
+    def send(self, _id: str, recipient: str, body: str, *, sender: str = "") -> str:
         self.sent.append((recipient, body))
         return f"SM{len(self.sent)}"
 

@@ -56,7 +56,7 @@ class SlipperyMessenger:
     def __init__(self, error: type[NoAnswer | ProviderRefused]) -> None:
         self._error = error
 
-    def send(self, message_id: str, recipient: str, body: str) -> str:
+    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
         raise self._error("no") from RuntimeError(f"{recipient}: {body}")
 
     def find(self, *_: Any) -> str | None:

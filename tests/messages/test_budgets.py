@@ -279,7 +279,7 @@ class Says:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def send(self, message_id: str, recipient: str, body: str) -> str:
+    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
         raise self.error
 
     def find(self, recipient: str, body: str, since: datetime) -> None:

@@ -76,7 +76,7 @@ class Refusing:
     def __init__(self, code: str) -> None:
         self.code, self.asked = code, 0
 
-    def send(self, *_: Any) -> str:
+    def send(self, *_: Any, **__: Any) -> str:
         self.asked += 1
         raise ProviderRefused(self.code)
 
@@ -363,7 +363,7 @@ class Killed(BaseException):
 class Dying:
     """Killed when it should have sent."""
 
-    def send(self, *_: Any) -> str:
+    def send(self, *_: Any, **__: Any) -> str:
         raise Killed
 
     def find(self, *_: Any) -> None:

@@ -71,7 +71,7 @@ class Strict:
         clock: Any = self.clock
         self.limit = RateLimit(lambda: self.per_second, clock)
 
-    def send(self, message_id: str, recipient: str, body: str) -> str:
+    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
         if self.limit.exceeded():
             self.refused += 1
             raise Busy("20429", SECOND)
@@ -158,7 +158,7 @@ def test_a_confirmation_goes_before_all_reminders(service: House):
     written: list[tuple[str, datetime]] = []
 
     class WritesMeanwhile(Strict):
-        def send(self, *told: str) -> str:
+        def send(self, *told: str, sender: str = "") -> str:
             sid = super().send(*told)
             if len(self.taken) in {50, 51, 120}:
                 number = office.writes(topic=Topic.CONFIRMATION)

@@ -61,6 +61,8 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "keys list": (),
     "keys reseal": None,
     "keys retire": None,
+    "numbers check": None,
+    "numbers list": (),
     "messages costs": ("--month", "2026-11"),
     "messages held": (),
     "messages pending": (),

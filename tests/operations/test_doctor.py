@@ -49,7 +49,7 @@ def well(database_url: str) -> Iterator[House]:
 class Sends:
     """A provider that nobody asks."""
 
-    def send(self, message_id: str, recipient: str, body: str) -> str:
+    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
         raise AssertionError
 
     def find(self, recipient: str, body: str, since: datetime) -> str | None:

@@ -136,7 +136,7 @@ class Sends:
 
     sent: list[str] = field(default_factory=list)
 
-    def send(self, message_id: str, _recipient: str, _body: str) -> str:
+    def send(self, message_id: str, _recipient: str, _body: str, *, sender: str = "") -> str:
         self.sent.append(message_id)
         return f"SM{message_id}"
 

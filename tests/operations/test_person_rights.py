@@ -120,7 +120,7 @@ class Texts:
     def __init__(self) -> None:
         self.sent: list[str] = []
 
-    def send(self, message_id: str, recipient: str, body: str) -> str:
+    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
         self.sent.append(body)
         return f"SM{message_id}"
 

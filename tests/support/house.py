@@ -50,6 +50,7 @@ from prompts.catalogue import Catalogue, load
 from services.accounts import passwords, second_factor
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
+from services.numbers.numbers import CalledNumber, Numbers
 from services.service import Service
 from services.short_links import Links
 from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
@@ -159,6 +160,7 @@ class House:
         reach: ReachLimits = NO_LIMITS,
         pace: PaceLimits = NO_PACE,
         shares: HoldShares = NO_SHARES,
+        numbers: Sequence[CalledNumber] = (),
     ) -> None:
         self.clock = clock or clocks.take(NOON)
         self.database = Database(url)
@@ -189,6 +191,8 @@ class House:
             feed_folder="no-such-folder",
         )
         self.campaign = campaign
+        # Those that people call; none: the national one alone.
+        self.numbers = Numbers.fixed(self.settings.national_number, *numbers)
         self._logins = itertools.count(1)
 
     @cached_property
@@ -206,6 +210,7 @@ class House:
             platforms=lambda: NAMES,
             reply_number=self.settings.sms_reply_number,
             text_number=self.settings.text_booking_number,
+            numbers=self.numbers,
         )
         made = make_app(Parts(self.settings, self.store, service, self.woken))
         made.jinja_env.undefined = NoSuchAttribute

@@ -180,7 +180,7 @@ class Beside:
 class NoMessenger:
     """Partner's messages are no texts."""
 
-    def send(self, message_id: str, recipient: str, body: str) -> str:
+    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
         raise AssertionError("a text was sent")
 
     def find(self, recipient: str, body: str, since: datetime) -> str | None:

@@ -1,0 +1,109 @@
+"""The numbers of the file can be dialled: from a terminal, over SIP, and in the browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask import Flask, request
+
+from exchange.settings import Settings
+from exchange.tests.conftest import SID, TOKEN
+from exchange.tests.sip.house import SipHouse
+from exchange.tests.tiny_service import twiml
+from exchange.transport import WsgiTransport
+from simulator.app import create_app
+from simulator.call import Unusable, called
+from simulator.phone import Phone, blueprint
+from tests.campaign.files import save
+from tests.numbers.files import BRETAGNE, ENGLISH, EXAMPLE, NATIONAL
+
+HOME = "http://localhost"
+
+
+@pytest.fixture
+def settings(monkeypatch, tmp_path) -> Settings:
+    # No .env of a developer's checkout may leak into the tests.
+    monkeypatch.chdir(tmp_path)
+    return Settings(twilio_account_sid=SID, twilio_auth_token=TOKEN, numbers_file=str(EXAMPLE))
+
+
+@pytest.fixture
+def service() -> Flask:
+    """A service that hangs up on whoever rings, and knows whom they called."""
+    app = Flask("service")
+    app.config["called"] = rung = []
+
+    @app.post("/voice/incoming")
+    def incoming() -> Any:
+        rung.append(request.form["To"])
+        return twiml("<Hangup/>")
+
+    @app.post("/voice/status")
+    def status() -> Any:
+        return twiml("")
+
+    return app
+
+
+def test_the_numbers_are_those_of_the_file(settings, tmp_path):
+    assert settings.numbers == {NATIONAL: "National", BRETAGNE: "Bretagne", ENGLISH: "English line"}
+    assert Settings(numbers_file="no-such-file").numbers == {NATIONAL: ""}
+    # The service says what is wrong with it; whoever dials goes on with the one number.
+    wrong = save(tmp_path / "numbers.toml", "[[numbers]\nnumber = 3")
+    assert Settings(numbers_file=str(wrong)).numbers == {NATIONAL: ""}
+
+
+def test_make_call_dials_them(settings, tmp_path):
+    assert called("--to", None, settings) == NATIONAL
+    assert called("--to", "09 74 75 00 35", settings) == BRETAGNE
+    short = save(tmp_path / "numbers.toml", '[[numbers]]\nnumber = "3975"\n')
+    assert called("--to", "3975", Settings(numbers_file=str(short))) == "3975"
+    with pytest.raises(Unusable):
+        called("--to", "3975", settings)
+
+
+@pytest.mark.parametrize("dialled", [BRETAGNE, "0974750035", "33974750035"])
+def test_they_are_routes_of_the_exchange(settings, service, dialled):
+    at = SipHouse(WsgiTransport(service), settings)
+    assert at.rings(called=dialled).log[0] == "rings"
+    at.time.pass_by(5)
+    assert service.config["called"] == [BRETAGNE]
+    assert at.rings(called="0974750036").log == ["refused 404"]
+
+
+def test_the_account_has_them_all(settings):
+    app = create_app(settings, threads=0)
+    account = app.extensions["simulator"].account
+    assert {one["phone_number"] for one in account.numbers.values()} == set(settings.numbers)
+
+
+def test_the_browsers_telephone_offers_them(settings, service):
+    rest = create_app(settings, transport=WsgiTransport(service), threads=0)
+    phone = Phone(rest.extensions["simulator"])
+    app = Flask("telephone")
+    app.register_blueprint(blueprint(phone, settings))
+    client = app.test_client()
+    page = client.get("/telephone").text
+    assert page.count("<option value=") - 4 == len(settings.numbers)
+    assert f'value="{BRETAGNE}"' in page
+
+    def rings(**more: str) -> int:
+        given = {"from": "0612345678", **more}
+        answer = client.post("/telephone/calls", json=given, headers={"Origin": HOME})
+        for line in phone._lines.values():
+            assert line.ended.wait(20)
+        return answer.status_code
+
+    assert [rings(to=BRETAGNE), rings(to="0974750035"), rings()] == [201, 400, 201]
+    assert service.config["called"] == [BRETAGNE, NATIONAL]
+
+
+def test_with_one_number_there_is_nothing_to_choose(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(twilio_account_sid=SID, twilio_auth_token=TOKEN)
+    rest = create_app(settings, threads=0)
+    app = Flask("telephone")
+    app.register_blueprint(blueprint(Phone(rest.extensions["simulator"]), settings))
+    assert 'id="to"' not in app.test_client().get("/telephone").text
