@@ -6,8 +6,8 @@ from alembic import op
 
 from models.migrations import steps
 
-revision = "0029"
-down_revision = "0026"
+revision = "0028"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
