@@ -104,5 +104,18 @@
     })
     .map((one) => `no edge in forced colours: ${one.tagName} ${one.id || one.innerText}`);
 
-  window.look = { structure, sideways, spaces, begins, stop, ends, settle, moving, edgeless };
+  // Behind letters a browser paints the system's own ground: letters of that colour are not there.
+  function unseenLetters() {
+    const probe = document.createElement("span");
+    probe.style.color = "Canvas";
+    document.body.append(probe);
+    const ground = getComputedStyle(probe).color;
+    probe.remove();
+    return [...document.querySelectorAll("body *")]
+      .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+      .filter((one) => shown(one) && !one.closest("svg") && getComputedStyle(one).color === ground)
+      .map((one) => `letters that are not there in forced colours: ${one.tagName} ${one.innerText}`);
+  }
+
+  window.look = { structure, sideways, spaces, begins, stop, ends, settle, moving, edgeless, unseenLetters };
 })();

@@ -131,8 +131,8 @@ def still(page: Page) -> list[str]:
 
 
 def forced(page: Page) -> list[str]:
-    """With the system's own colours every control has an edge still. RGAA 10.5, 10.7."""
+    """With the system's own colours every control has its edge and its letters. RGAA 10.5, 10.7."""
     page.emulate_media(forced_colors="active")
-    found: list[str] = _asks(page, "edgeless()")
+    found: list[str] = [*_asks(page, "edgeless()"), *_asks(page, "unseenLetters()")]
     page.emulate_media(forced_colors="none")
     return found
