@@ -46,9 +46,11 @@ def test_without_a_script_the_keyboard_stands_in_the_first_missing_field(desk: D
     )
 
 
-def test_a_greeting_tells_no_birth_date_and_a_call_back_tells_nothing(desk: Desk):
+def test_a_greeting_tells_what_is_sought_and_no_birth_date(desk: Desk):
     desk.has(desk.made.phone(MOBILE).goes_to("offers"))
-    (said,) = re.findall(r'class="greeting".*?</section>', desk.client.get("/poste").text, re.S)
+    (said,) = re.findall(
+        r'class="greeting".*?</section>', desk.client.get("/poste").text, re.DOTALL
+    )
     assert "Bonjour, Allô Rendez-vous. Je vois que vous cherchez" in said
     assert "Paris 11e" in said
     assert "1942" not in said
@@ -57,7 +59,7 @@ def test_a_greeting_tells_no_birth_date_and_a_call_back_tells_nothing(desk: Desk
 def test_whoever_answers_a_call_back_is_asked_who_they_are(desk: Desk):
     desk.has(desk.made.phone(MOBILE).goes_to("offers"), kind="callback", state="reserved")
     page = desk.client.get("/poste").text
-    (said,) = re.findall(r'class="greeting".*?</section>', page, re.S)
+    (said,) = re.findall(r'class="greeting".*?</section>', page, re.DOTALL)
     assert "est-ce bien vous" in said
     assert "Paris" not in said
     assert "Rappel à faire" in page
