@@ -59,7 +59,7 @@ def test_a_person_is_told_and_erased_by_two_people(booked: House):
     looked = agent.post(PATH, data=PROOF)
     assert looked.status_code == 200
     assert "Réservations" in looked.text
-    assert "26/11 10:00" in looked.text
+    assert "jeudi 26 novembre à 10h00" in looked.text
     printed = agent.post(f"{PATH}/copie", data=PROOF)
     assert MOBILE in printed.text
     assert "1942-03-12" in printed.text
