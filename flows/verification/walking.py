@@ -336,26 +336,34 @@ def place(session: Session) -> Session:
         # The same step twice in a row is one step back and then the same again.
         if trail[-1:] != [step]:
             trail.append(step)
-    same = session.but(trail=tuple(trail[-TRAIL:]), slow=False, offered=session.offered[:1])
-    # The next answer tells by itself whether it came in words, and what is listened to does not
-    # change where an answer leads.
-    same = same.but(wants_person=False, in_words=False, speaks=False, speech_off_at="")
+    # Told together: each time that a session is changed, all of it is copied.
+    changes: dict[str, Any] = {
+        "trail": tuple(trail[-TRAIL:]),
+        "slow": False,
+        "offered": session.offered[:1],
+        # The next answer tells by itself whether it came in words, and what is listened to does not
+        # change where an answer leads.
+        "wants_person": False,
+        "in_words": False,
+        "speaks": False,
+        "speech_off_at": "",
+    }
     if session.step != LONG_CALL:
         # Help is offered once, and only in a call that has lasted for long.
-        same = same.but(began_at="", help_offered=False)
+        changes |= {"began_at": "", "help_offered": False}
     if session.silent_turns < LONG_SILENCE:
-        same = same.but(silent_turns=0)
+        changes |= {"silent_turns": 0}
     if session.step not in {"birth_month", "birth_day"}:
         # Of no more use once there is a whole date; a place that needs them has just got them.
-        same = same.but(year=0, month=0)
+        changes |= {"year": 0, "month": 0}
     if session.proving:
         # One reference is like another, and so are all tries after the first.
         asked = REFERENCE if session.asked else ""
-        same = same.but(asked=asked, lookup_count=min(session.lookup_count, 1))
+        changes |= {"asked": asked, "lookup_count": min(session.lookup_count, 1)}
     if session.born:
         # Of a date of birth it only matters whether it is one for this campaign.
-        same = same.but(born=OLD_ENOUGH if session.born < "1951" else TOO_YOUNG)
-    same = _without_sentence(same, session)
+        changes |= {"born": OLD_ENOUGH if session.born < "1951" else TOO_YOUNG}
+    same = _without_sentence(session.but(**changes), session)
     if session.postcode:
         paris = TOWNS["75011"]
         same = same.but(
@@ -371,12 +379,12 @@ def place(session: Session) -> Session:
 def _without_sentence(same: Session, session: Session) -> Session:
     """The same without what was said at once, or may be a town, where nothing asks for it."""
     is_sentence = bool({session.step, session.resume} & _SENTENCE)
-    if not is_sentence and session.step not in {"postcode_check", "town_check"}:
+    if same.candidate and not is_sentence and session.step not in {"postcode_check", "town_check"}:
         same = same.but(candidate=())
     if not is_sentence and said_at_once(session):
         same = forget(same)
         same = same.but(trail=tuple(step for step in same.trail if step not in _SENTENCE))
-    if not is_sentence and session.step not in {"welcome", "for_whom"}:
+    if same.notes and not is_sentence and session.step not in {"welcome", "for_whom"}:
         # What was not right of one matters where another may be said.
         same = same.but(notes=tuple(note for note in same.notes if note[0] not in _SENTENCE))
     return same
@@ -384,9 +392,11 @@ def _without_sentence(same: Session, session: Session) -> Session:
 
 def turns_of(make: Make, session: Session) -> Iterator[WalkTurn | Broken]:
     """All turns from one session. What asks nothing of the outside is tried in one weather."""
+    weathers = _weathers_for(make, session)
     for heard in inputs(session.step):
         line = False
-        for name, world in _scenarios_for(make, session):
+        for name, begins in weathers.items():
+            world = begins()
             yield _turn(session, heard, name, world)
             asked = (world.searches, world.orders, world.promises, world.looks, world.asked_for)
             line = line or bool(world.line)
@@ -410,17 +420,16 @@ def _turn(session: Session, heard: Input, weather: str, world: RehearsedWorld) -
     return WalkTurn(session, heard, weather, after, speech)
 
 
-def _scenarios_for(make: Make, session: Session) -> Iterator[tuple[str, RehearsedWorld]]:
+def _weathers_for(make: Make, session: Session) -> Scenarios:
     campaign = _not_open(session)
     if campaign:
-        yield campaign, CAMPAIGNS[campaign](make)
-        return
+        return {campaign: partial(CAMPAIGNS[campaign], make)}
     found = my_scenarios(make) if session.proving else scenarios(make)
     if session.step == KEPT_PLACE or (session.is_offered and session.step == "date_of_birth_check"):
         found = kept_scenarios(make)
     if session.step == CALLED_BACK:
         found = rung_scenarios(make, session)
-    yield from ((name, weather()) for name, weather in found.items())
+    return found
 
 
 def _not_open(session: Session) -> str:
@@ -683,7 +692,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
         if turn.speech.listen is not None
     }
     for session in kinds.values():
-        world = next(iter(_scenarios_for(make, session)))[1]
+        world = next(iter(_weathers_for(make, session).values()))()
         after, speech = session, None
         for _ in range(MOST_SILENCE):
             after, speech = advance(after, SILENCE, world)

@@ -172,11 +172,12 @@ def test_a_copy_that_has_measured_nothing_leaves_out_what_another_found_slow():
 
 
 def test_what_took_long_is_left_out_until_a_run_finds_it_quick():
-    slow = quick.still_slow([], {"a": 2.0, "b": 0.1})
+    long, short = quick.MOST_SECONDS * 4, quick.MOST_SECONDS / 2
+    slow = quick.still_slow([], {"a": long, "b": short})
     assert slow == {"a"}
     # A run without it says nothing of it; one with it does.
-    assert quick.still_slow(slow, {"b": 3.0}) == {"a", "b"}
-    assert quick.still_slow({"a", "b"}, {"a": 0.2}) == {"b"}
+    assert quick.still_slow(slow, {"b": long}) == {"a", "b"}
+    assert quick.still_slow({"a", "b"}, {"a": short}) == {"b"}
 
 
 def python(text: str) -> list[str]:
