@@ -12,7 +12,9 @@ from tests.support.keeper import ROOT
 
 STATIC = ROOT / "web" / "static"
 TOKENS = STATIC / "tokens.css"
-OTHERS = sorted(path for path in STATIC.glob("*.css") if path != TOKENS)
+# Written into pages that load nothing (web/alone.py).
+ALONE = STATIC / "alone.css"
+OTHERS = sorted(path for path in STATIC.glob("*.css") if path not in {TOKENS, ALONE})
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 # `name: value` within a rule; a selector such as `a:hover` is followed by a brace.
 DECLARATION = re.compile(r"(--[\w-]+|[a-z-]+)\s*:\s*([^;{}]+)(?=[;}])")
@@ -61,7 +63,23 @@ def variant(start: str) -> dict[str, str]:
     return dict(re.findall(r"(--[\w-]+)\s*:\s*([^;]+);", block))
 
 
-COLOURS = {name: value for name, value in variant(":root").items() if value.startswith("#")}
+# The same in every variant: what is printed, and codes for a reader.
+PAPER = {"--paper", "--paper-ink", "--paper-line"}
+COLOURS = {
+    name: value
+    for name, value in variant(":root").items()
+    if value.startswith("#") and name not in PAPER
+}
+
+
+def test_a_page_that_stands_alone_has_the_same_colours():
+    text = ALONE.read_text("utf-8")
+    usual, dark = (
+        dict(re.findall(r"(--[\w-]+): ([^;]+);", part)) for part in text.split("@media", 1)
+    )
+    assert usual.items() <= COLOURS.items()
+    assert dark.items() <= variant("(prefers-color-scheme: dark)").items()
+    assert usual.keys() == dark.keys()
 
 
 @pytest.mark.parametrize(
