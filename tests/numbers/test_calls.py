@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -110,7 +111,9 @@ def test_texts_leave_from_the_number_that_was_called(several: House):
     # So do the reminders, which are written in sets; and they name the number that was called.
     post.texts.sent.clear()
     post.texts.senders.clear()
-    post.passes_until("19:00", on="2026-11-28")
+    # 2 days before the first appointment at ten, by the clock of Paris.
+    clock_of(several).advance(datetime(2026, 11, 27, 9, 5, tzinfo=UTC) - several.clock.now())
+    post.works()
     reminders = [
         (sender, body)
         for (to, body), sender in zip(post.texts.sent, post.texts.senders, strict=True)
