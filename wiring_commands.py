@@ -202,7 +202,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         ),
         commands.processes.make_worker(settings.redis_url, worker_ports, worker_signs),
         commands.prompts.make(),
-        commands.provider.make(store, lambda: make_account(settings), _wanted(settings)),
+        commands.provider.make(store, lambda: make_account(settings), _wanted(parts)),
         commands.queues.make(store, control),
         _make_setup(parts, life, keys_fit),
         commands.restore.make(store, reconciler, lambda: _fit_anchors(parts)),
@@ -265,8 +265,10 @@ def _share_assets(parts: Parts) -> int:
     return share(parts.store, web.operations.assets.files(theirs, names))
 
 
-def _wanted(settings: config.Settings) -> Wanted:
+def _wanted(parts: Parts) -> Wanted:
     """What the settings need at the provider."""
+    settings = parts.settings
+    called = (one.number for one in parts.service.numbers.all())
     base = settings.public_base_url
     addresses = Addresses(base)
     return Wanted(
@@ -285,6 +287,7 @@ def _wanted(settings: config.Settings) -> Wanted:
         regions=(*FRENCH_REGIONS, *settings.regions_also_served()),
         calls_per_second=settings.calls_per_second,
         texts_per_second=make_pace(settings).per_second,
+        called=tuple(one for one in called if one != settings.national_number),
     )
 
 

@@ -86,18 +86,24 @@ class Wanted:
     regions: tuple[str, ...]
     calls_per_second: float
     texts_per_second: float
+    # Other numbers that people call (NUMBERS_FILE), which lead where the national one does.
+    called: tuple[str, ...] = ()
 
     def of(self, number: str) -> dict[str, str]:
         """Where a number of ours is to lead, each address with its method."""
-        found = dict(self.leads) if number == self.national_number else {}
+        found = dict(self.leads) if self.is_called(number) else {}
         if number in self.texted:
             found[SMS] = self.sms
         return {**found, **{METHODS[name]: POST for name in found}}
 
+    def is_called(self, number: str) -> bool:
+        """Whether people call it, for an appointment."""
+        return number == self.national_number or number in self.called
+
     @property
     def numbers(self) -> list[str]:
         """Our numbers that lead anywhere, each once."""
-        found = dict.fromkeys([self.national_number, *self.texted])
+        found = dict.fromkeys([self.national_number, *self.called, *self.texted])
         return [one for one in found if one]
 
     @property
@@ -158,6 +164,7 @@ def check(account: ProviderAccount, wanted: Wanted) -> list[Finding]:
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _balance(account),
         lambda: _national(account, wanted),
+        lambda: _others(account, wanted),
         lambda: _sender(account, wanted, trial=state.type == _TRIAL),
         lambda: _replies(account, wanted),
         lambda: _caller_id(account, wanted),
@@ -266,6 +273,22 @@ def _national(account: ProviderAccount, wanted: Wanted) -> Iterator[Finding]:
     yield from _fallback(wanted)
 
 
+def _others(account: ProviderAccount, wanted: Wanted) -> Iterator[Finding]:
+    """The other numbers that people call."""
+    for number in wanted.called:
+        owned = account.number(number) if number.startswith("+") else None
+        if owned is not None and owned.voice:
+            yield from _elsewhere(owned, sms=False)
+            yield from _leads(owned, wanted)
+        elif number.startswith("+"):
+            yield _missing(
+                f"The number {number} of NUMBERS_FILE is none of the account that carries voice.",
+                "Bring it there, or take it out of the file",
+            )
+        else:
+            yield _note(f"The number {number} is a short one: see where it leads by hand.")
+
+
 def _elsewhere(owned: OwnedNumber, *, sms: bool) -> Iterator[Finding]:
     """An application or a trunk takes what comes in, whatever the number's own addresses are."""
     takers = (
@@ -362,7 +385,7 @@ def _replies_at(
         )
         return
     yield from _elsewhere(owned, sms=True)
-    if number != wanted.national_number:
+    if not wanted.is_called(number):
         yield from _leads(owned, wanted)
 
 
@@ -457,9 +480,7 @@ def plan(account: ProviderAccount, wanted: Wanted) -> Plan:
                 _missing(f"{number} is not one of the account.", "Nothing is set for it")
             )
             continue
-        made.hindered.extend(
-            _elsewhere(owned, sms=False) if number == wanted.national_number else ()
-        )
+        made.hindered.extend(_elsewhere(owned, sms=False) if wanted.is_called(number) else ())
         made.hindered.extend(_elsewhere(owned, sms=True) if number in wanted.texted else ())
         made.changes.extend(
             Change(number, owned.sid, name, owned.leads.get(name, ""), after)

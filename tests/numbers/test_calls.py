@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 from models.booking.tables import booking
 from models.call.tables import call
+from models.messages import outbox
 from models.messages.tables import message
 from services.numbers import unknown
 from services.numbers.file import load
@@ -20,6 +22,7 @@ from tests.agents.rings import Office
 from tests.calls.telephone import Post
 from tests.numbers.files import BRETAGNE, ENGLISH, EXAMPLE, KNOWN, NATIONAL
 from tests.support.house import LANDLINE, MOBILE, House, Phone, house, mornings
+from tests.support.office import Office as Outbox
 from tests.support.rows import clock_of, on_the_wire, rows_of
 
 USUAL, BRITTANY = "Ici Allô Rendez-vous, pour se faire vacciner", "vaccination de la Bretagne"
@@ -108,7 +111,9 @@ def test_texts_leave_from_the_number_that_was_called(several: House):
     # So do the reminders, which are written in sets; and they name the number that was called.
     post.texts.sent.clear()
     post.texts.senders.clear()
-    post.passes_until("19:00", on="2026-11-28")
+    # 2 days before the first appointment at ten, by the clock of Paris.
+    clock_of(several).advance(datetime(2026, 11, 27, 9, 5, tzinfo=UTC) - several.clock.now())
+    post.works()
     reminders = [
         (sender, body)
         for (to, body), sender in zip(post.texts.sent, post.texts.senders, strict=True)
@@ -117,6 +122,21 @@ def test_texts_leave_from_the_number_that_was_called(several: House):
     assert reminders
     assert {sender for sender, _ in reminders} == {"RDVBretagne"}
     assert any("09 74 75 00 35" in body for _, body in reminders), reminders
+
+
+def test_what_is_written_later_about_a_booking_knows_its_number(several: House):
+    calls(several, BRETAGNE).books(code="35000")
+    ((booking_id,),) = rows_of(several.database, select(booking.c.id))
+    outbox_of = Outbox(several, None)
+    of_booking = outbox_of.writes(booking_id=booking_id)
+    of_nothing = outbox_of.writes()
+    assert outbox_of.row(of_booking).called == BRETAGNE
+    assert outbox_of.row(of_nothing).called is None
+    # A row that looks at what became of it, or goes in its place, is about the same.
+    with several.database.transaction() as connection:
+        assert outbox.follow(connection, several.clock, outbox.FOLLOW_UP, of_booking)
+    follows = select(message.c.called).where(message.c.kind == outbox.FOLLOW_UP)
+    assert [row.called for row in rows_of(several.database, follows)] == [BRETAGNE]
 
 
 def test_a_promise_is_kept_from_the_number_that_was_called(several: House):
