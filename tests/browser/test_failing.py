@@ -144,7 +144,7 @@ def test_a_store_that_is_locked_for_fifty_seconds_is_told_and_gone_on_from(
     """What the visitor sees after 1, 8 and 60 seconds; `fail_pictures` shows it to people."""
     at_once, told, after = locked_for_a_while(made, tmp_path)
     assert "Un instant…" in at_once
-    for words in ("Notre base de données ne répond pas", "Renvoyer ma réponse", "0612345678"):
+    for words in ("Le service ne répond pas en ce moment", "Renvoyer ma réponse", "0612345678"):
         assert words in told, words
     assert "06 12 34 56 78" in after
     assert len(list(tmp_path.iterdir())) == 6

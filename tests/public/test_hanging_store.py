@@ -25,7 +25,7 @@ from web.public import unanswered
 # What a page has in these tests; 5.5 seconds else.
 SECONDS = 0.3
 SAYS = (
-    "Notre base de données ne répond pas",
+    "Le service ne répond pas en ce moment",
     "+33974750001",
     "Un rendez-vous confirmé reste confirmé",
 )
@@ -225,7 +225,7 @@ def test_thirty_visitors_who_wait_for_a_store_take_no_thread_from_others(
         assert (visitor.status, visitor.answer.headers["Retry-After"]) == (503, "2")
         for name, value in form.items():
             visitor.reads(f'<input type="hidden" name="{name}" value="{value}">')
-    visitor.goes("/rendez-vous/joindre?lang=en").reads("Our database does not answer", 'id="again"')
+    visitor.goes("/rendez-vous/joindre?lang=en").reads("The service does not answer at the moment", 'id="again"')
     visitor.client.set_cookie("__Host-allo-lang", "es", domain="allo.example", secure=True)
     visitor.goes("/rendez-vous/joindre").reads('<html lang="es">')
     assert made.phone().dials().step == "welcome"
