@@ -20,6 +20,7 @@ import config
 
 from services.operations.process_counts import GAUGES
 from services.operations.watch_processes import DISPATCHER, SCHEDULER, WATCH_EVERY, WEB, WORKER
+from services.telemetry import UNKNOWN_NUMBERS
 from tests.operations.machines import Machines
 from tests.support import parts
 from tests.support.house import House, house
@@ -54,6 +55,8 @@ def anchors(page: str) -> set[str]:
 
 @pytest.fixture
 def made(sqlite_url: str) -> Iterator[House]:
+    # Counted for all tests of a process; a number is told of from its first call on.
+    UNKNOWN_NUMBERS.clear()
     with house(sqlite_url) as one:
         yield one
 

@@ -225,7 +225,9 @@ def test_thirty_visitors_who_wait_for_a_store_take_no_thread_from_others(
         assert (visitor.status, visitor.answer.headers["Retry-After"]) == (503, "2")
         for name, value in form.items():
             visitor.reads(f'<input type="hidden" name="{name}" value="{value}">')
-    visitor.goes("/rendez-vous/joindre?lang=en").reads("The service does not answer at the moment", 'id="again"')
+    visitor.goes("/rendez-vous/joindre?lang=en").reads(
+        "The service does not answer at the moment", 'id="again"'
+    )
     visitor.client.set_cookie("__Host-allo-lang", "es", domain="allo.example", secure=True)
     visitor.goes("/rendez-vous/joindre").reads('<html lang="es">')
     assert made.phone().dials().step == "welcome"

@@ -47,7 +47,9 @@ def test_every_page_says_so_in_the_persons_language_and_goes_on_afterwards(
             visitor.goes(path)
             assert (visitor.status, visitor.answer.headers["Retry-After"]) == (503, "5")  # type: ignore[union-attr]
             visitor.reads("Le service ne répond pas en ce moment", "+33974750001", 'id="again"')
-            visitor.goes(f"{path}?lang=en").reads("The service does not answer at the moment", "Try again")
+            visitor.goes(f"{path}?lang=en").reads(
+                "The service does not answer at the moment", "Try again"
+            )
             assert visitor.status == 503
         for path, form in (
             ("/rendez-vous/joindre", {"number": "06 12 <b>", **hidden}),
