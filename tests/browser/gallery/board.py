@@ -40,7 +40,7 @@ def at_work(staged: BoardStage, eye: Eye) -> None:
 
 def on_a_wall(staged: BoardStage, eye: Eye) -> None:
     page = _opens(staged, eye, "/supervision?mur=1")
-    page.wait_for_selector("#chart-length canvas")
+    page.wait_for_selector("#chart-hour canvas")
     eye.sees(page, "wall")
 
 

@@ -66,6 +66,19 @@ def no_place_near(made: Site, eye: Eye) -> None:
     eye.sees(page, "for-whom")
 
 
+def a_day_first(made: Site, eye: Eye) -> None:
+    """Somebody who chooses a day, and then looks at its hours."""
+    person = _comes(made, eye)
+    page = person.page
+    _starts(person, "self").is_born("2", "5", "1943").is_at("commune")
+    person.lives().is_at("creneaux")
+    eye.goes(page, made.url, "/rendez-vous/jours")
+    eye.sees(page, "days")
+    page.locator("main li a").first.click()
+    page.wait_for_selector("main form button")
+    eye.sees(page, "hours")
+
+
 def gone(made: Site, eye: Eye) -> None:
     """A page of a visit that nobody has any more."""
     page = eye.opens(made.url, "/rendez-vous/creneaux")
@@ -79,5 +92,5 @@ def too_young(made: Site, eye: Eye) -> None:
     eye.sees(person.page, "not-eligible")
 
 
-WALKS = (a_couple, no_place_near, gone, too_young)
+WALKS = (a_couple, no_place_near, a_day_first, gone, too_young)
 STAGE = Stage("booking", site, WALKS)

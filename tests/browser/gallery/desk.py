@@ -45,7 +45,7 @@ def a_call(staged: DeskStage, eye: Eye) -> None:
     page.keyboard.press("2")
     expect(page.locator(".read-back")).to_be_focused()
     eye.sees(page, "read-back")
-    page.keyboard.press("Alt+x")
+    desk.hangs_up()
     desk.is_("wrapup")
     eye.sees(page, "wrap-up")
     page.select_option("#code", "information")
