@@ -157,3 +157,18 @@ def test_the_same_field_is_the_same_everywhere(made: House):
     for kind, places in kinds.items():
         looks = {tuple(pages[page].by_id(name).get(one) for one in SAME) for page, name in places}
         assert len(looks) == 1, kind
+
+
+LOOKS_LEFT_OUT = "{% block forms %}{% endblock %}"
+NEEDS_LOOKS = re.compile(r'<form|class="(?:errors|field|choices|stacks)')
+
+
+def test_a_page_that_leaves_out_how_forms_look_has_none():
+    every = TEMPLATES.rglob("*.html")
+    found = [path for path in every if LOOKS_LEFT_OUT in path.read_text("utf-8")]
+    assert len(found) == 4
+    for path in found:
+        text = path.read_text("utf-8")
+        assert not NEEDS_LOOKS.search(text), path.name
+        for name in re.findall(r'(?:from|import|include) "([\w/.]+)"', text):
+            assert not NEEDS_LOOKS.search((TEMPLATES / name).read_text("utf-8")), (path.name, name)
