@@ -25,8 +25,31 @@ from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings
 PATIENCE_MS = 15_000
 
 
+class Whole:
+    """An application whose answers are there as a whole before any of one is sent.
+
+    The server does not close a file of which a browser took a part, and left.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        answer = self.app(environ, start_response)
+        try:
+            return [b"".join(answer)]
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()
+
+
 class Quiet(WSGIRequestHandler):
     """Says nothing: addresses and lines of a log hold numbers."""
+
+    def run_wsgi(self) -> None:
+        if not isinstance(self.server.app, Whole):
+            self.server.app = Whole(self.server.app)
+        super().run_wsgi()
 
     def log(self, *_: object) -> None:
         pass
