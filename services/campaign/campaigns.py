@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 import time
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,10 +18,9 @@ import structlog
 
 from services.campaign.campaign import BadCampaign, Campaign
 from services.campaign.file import line_of_name, load
+from services.watched_files import WatchedFiles
 
 log = structlog.get_logger()
-
-LOOK_SECONDS = 2.0
 
 # Modification (ns), size and inode: what changes when a file does.
 Stamp = tuple[int, int, int]
@@ -123,29 +121,20 @@ class Campaigns:
 
 
 class _Files:
-    """Files looked at every two seconds.
-
-    A change is read when two looks in a row saw it: an editor that is in the middle of saving, or
-    takes the file away for a moment, changes nothing yet.
-    """
+    """The campaigns of files that are watched; of those that are faulty the ones known before."""
 
     def __init__(
         self, source: Path, texts: Collection[str] | None, ticks: Callable[[], float]
     ) -> None:
         self._source = source
         self._texts = texts
-        self._ticks = ticks
         stamps = _stamps(source)
         if not stamps and source.is_dir():
             raise BadCampaign(
                 f"{source}: no campaign lies in this folder; put a file there that ends in .toml"
             )
-        # The campaigns read, and what the files they came from looked like.
         self._files: Mapping[Path, Campaign] = load_all(sorted(stamps) or [source], texts=texts)
-        self._stamps: Mapping[Path, Stamp] = stamps
-        self._seen: Mapping[Path, Stamp] = stamps
-        self._next_look = ticks() + LOOK_SECONDS
-        self._looking = threading.Lock()
+        self._watched = WatchedFiles(stamps, lambda: _stamps(source), ticks)
 
     @property
     def campaigns(self) -> list[Campaign]:
@@ -153,28 +142,14 @@ class _Files:
 
     def changed(self) -> list[Campaign] | None:
         """The campaigns, when they have changed."""
-        if self._ticks() < self._next_look or not self._looking.acquire(blocking=False):
-            return None
         try:
-            # Another thread may have looked since.
-            if self._ticks() < self._next_look:
-                return None
-            self._next_look = self._ticks() + LOOK_SECONDS
-            return self._look()
+            return self._watched.when_changed(self._read_again)
         except Exception as error:  # noqa: BLE001 (what is known serves: a caller is waiting)
             log.warning("campaigns not read", error=type(error).__name__)
             return None
-        finally:
-            self._looking.release()
 
-    def _look(self) -> list[Campaign] | None:
-        stamps = _stamps(self._source)
-        settled, self._seen = stamps == self._seen, stamps
-        if stamps == self._stamps or not settled:
-            return None
+    def _read_again(self, stamps: Mapping[Path, Stamp]) -> list[Campaign]:
         self._files, problems = self._read(stamps)
-        # A faulty file is not read again until it changes.
-        self._stamps = stamps
         if problems:
             log.warning("campaigns kept", problems=problems)
         else:
@@ -188,7 +163,7 @@ class _Files:
         same = {
             path: before[path]
             for path, stamp in stamps.items()
-            if path in before and self._stamps.get(path) == stamp
+            if path in before and self._watched.read_as.get(path) == stamp
         }
         files, problems = _load_some((p for p in stamps if p not in same), same, self._texts)
         for path in sorted(stamps):

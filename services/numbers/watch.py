@@ -5,21 +5,18 @@ A call pays a look at the file every two seconds, and nothing else.
 
 from __future__ import annotations
 
-import threading
 import time
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from services.numbers.file import load
 from services.numbers.numbers import BadNumbers, CalledNumber, Known, Numbers
+from services.watched_files import WatchedFiles
 
 log = structlog.get_logger()
-
-LOOK_SECONDS = 2.0
 
 
 def read(
@@ -37,48 +34,34 @@ def read(
     return Numbers(national, file.numbers, watch=file.changed)
 
 
-@dataclass
 class _File:
-    """A file looked at every two seconds, with the greetings beside it.
+    """A file that is watched, with the greetings beside it.
 
-    A change is read when two looks in a row saw it: an editor that is in the middle of saving
-    changes nothing yet. What is faulty is told, and what was known before stays.
+    What is faulty is told, and what was known before stays.
     """
 
-    source: Path
-    known: Callable[[], Known]
-    ticks: Callable[[], float]
-    numbers: tuple[CalledNumber, ...] = ()
-    _looking: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self._stamp = self._seen = stamp(self.source)
-        self.numbers = load(self.source, self.known())
-        self._next_look = self.ticks() + LOOK_SECONDS
+    def __init__(
+        self, source: Path, known: Callable[[], Known], ticks: Callable[[], float]
+    ) -> None:
+        self._source = source
+        self._known = known
+        first = stamp(source)
+        self.numbers = load(source, known())
+        self._watched = WatchedFiles(first, lambda: stamp(source), ticks)
 
     def changed(self) -> Sequence[CalledNumber] | None:
         """The numbers, when they have changed."""
-        if self.ticks() < self._next_look or not self._looking.acquire(blocking=False):
-            return None
+        return self._watched.when_changed(self._read_again)
+
+    def _read_again(self, _stamps: object) -> Sequence[CalledNumber] | None:
         try:
-            self._next_look = self.ticks() + LOOK_SECONDS
-            return self._look()
+            self.numbers = load(self._source, self._known())
         except BadNumbers as bad:
             log.warning("numbers kept", problems=bad.problems)
+            return None
         except Exception as error:  # noqa: BLE001 (what is known serves: a caller is waiting)
             log.warning("numbers not read", error=type(error).__name__)
-        finally:
-            self._looking.release()
-        return None
-
-    def _look(self) -> Sequence[CalledNumber] | None:
-        now = stamp(self.source)
-        settled, self._seen = now == self._seen, now
-        if now == self._stamp or not settled:
             return None
-        # A faulty file is not read again until it changes.
-        self._stamp = now
-        self.numbers = load(self.source, self.known())
         log.info("numbers read", count=len(self.numbers))
         return self.numbers
 

@@ -18,9 +18,10 @@ from models.booking.tables import booking
 from services.campaign import campaigns as module
 from services.campaign import file
 from services.campaign.campaign import BadCampaign
-from services.campaign.campaigns import LOOK_SECONDS, Campaigns, choose
+from services.campaign.campaigns import Campaigns, choose
 from services.centres.directory import Directory
 from services.service import Service
+from services.watched_files import LOOK_SECONDS
 from tests.campaign.files import save, small
 from tests.support.house import NOON, House, campaign_with, house, mornings
 

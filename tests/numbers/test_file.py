@@ -9,7 +9,8 @@ import pytest
 
 from services.numbers.file import load
 from services.numbers.numbers import BadNumbers, Numbers, dialled
-from services.numbers.watch import LOOK_SECONDS, read
+from services.numbers.watch import read
+from services.watched_files import LOOK_SECONDS
 from tests.campaign.files import save
 from tests.numbers.files import (
     BRETAGNE,
