@@ -46,6 +46,7 @@ from simulator.outcomes import (
     after_confirmation,
     ending,
     heard_reference,
+    reference_in,
     table,
 )
 from simulator.people import TEMPERAMENTS, Person, somebody
@@ -600,7 +601,7 @@ def _text(options: argparse.Namespace, out: TextIO) -> int:
         raise Unusable(f"the service at {settings.service_base} did not answer: {error}") from error
     received = sms.received(sender, known, options.timeout)
     printer.texts(sender, received)
-    booked = any(tongues.reference().search(text) for text in received)
+    booked = reference_in(received) is not None
     printer.line("Booked." if booked else "No confirmed booking.")
     return BOOKED if booked else NOT_BOOKED
 

@@ -80,6 +80,14 @@ def heard_reference(spoken: list[str]) -> str | None:
     return next(iter(heard_references(spoken)), None)
 
 
+def reference_in(texts: list[str]) -> str | None:
+    """Return the ten digits after the word reference in the first text that has them."""
+    for text in texts:
+        if found := tongues.reference().search(text):
+            return re.sub(r"\D", "", found["digits"])
+    return None
+
+
 def told_in_writing(spoken: list[str]) -> bool:
     """Return whether a booking was confirmed and all of it comes as a text."""
     return any(map(tongues.ends("text_promised").search, after_confirmation(spoken)))

@@ -20,7 +20,6 @@ from typing import Final, TextIO
 from exchange.settings import Settings
 from exchange.sip import extra
 from exchange.sip.settings import BadFile, load
-from simulator import tongues
 from simulator.call import (
     BOOKED,
     NOT_BOOKED,
@@ -33,6 +32,7 @@ from simulator.call import (
     called,
     number,
 )
+from simulator.outcomes import reference_in
 
 if not extra.missing():
     from simulator.ring import files, picture
@@ -154,14 +154,6 @@ def server(typed: str | None) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004
         raise Unusable(f"--sip: {typed!r} is not HOST:PORT.")
     return host, int(port)
-
-
-def reference_in(texts: list[str]) -> str | None:
-    """Return the ten digits after the word reference in the first text that has them."""
-    for text in texts:
-        if found := tongues.reference().search(text):
-            return re.sub(r"\D", "", found["digits"])
-    return None
 
 
 def _ring(options: argparse.Namespace, out: TextIO) -> int:

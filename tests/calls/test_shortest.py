@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.ring.__main__ import KEYS, reference_in
+from simulator.outcomes import reference_in
+from simulator.ring.__main__ import KEYS
 from tests.calls.telephone import Post
 from tests.support.house import MOBILE, house, mornings
 

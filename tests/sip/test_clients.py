@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.ring.__main__ import reference_in
+from simulator.outcomes import reference_in
 from tests.sip.others import Baresip, Sipp
 from tests.sip.town import BOOKING, NATIONAL, Town, town
 from tests.support import parts

@@ -16,7 +16,8 @@ import pytest
 from exchange.sip.parts import RATE
 from exchange.sip.voice import Voice
 from exchange.twiml import Verb, parse
-from simulator.ring.__main__ import key_groups, reference_in
+from simulator.outcomes import reference_in
+from simulator.ring.__main__ import key_groups
 from simulator.ring.handset import Handset
 from simulator.ring.script import Caller, Rung
 from tests.sip.town import BOOKING, NATIONAL, Town, town

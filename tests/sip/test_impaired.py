@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from exchange.sip.parts import pcm_of
-from simulator.ring.__main__ import reference_in
+from simulator.outcomes import reference_in
 from simulator.ring.handset import Address, Handset, HandsetCall
 from tests.sip.town import NATIONAL, PATIENCE_S, Town, town
 from tests.support.house import MOBILE

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from exchange.sip.parts import FRAME, Law, Sound
+from simulator import outcomes
 from simulator.ring import __main__ as ring
 from simulator.ring import files, picture
 from simulator.ring.handset import Handset, HandsetCall, NotAnswered
@@ -475,8 +476,8 @@ def test_wrong_arguments_are_one_sentence(capsys, arguments, sentence):
 
 def test_a_reference_is_read_out_of_a_text():
     texts = ["Bonjour.", "Vos deux rendez-vous : jeudi. Référence 4521000002. Tél. 0974750001"]
-    assert ring.reference_in(texts) == "4521000002"
-    assert ring.reference_in(["Appelez le 0974750001"]) is None
+    assert outcomes.reference_in(texts) == "4521000002"
+    assert outcomes.reference_in(["Appelez le 0974750001"]) is None
 
 
 def test_where_nobody_answers_it_says_so(capsys, monkeypatch, tmp_path):
