@@ -157,7 +157,9 @@ def test_prometheus_can_read_them():
 
 
 @pytest.mark.usefixtures("promtool")
-@pytest.mark.parametrize("file", sorted((ROOT / "deploy").glob("alerts*.test.yml")), ids=str)
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "deploy").glob("alerts*.test.yml")), ids=lambda file: file.name
+)
 def test_each_fires_in_its_case_and_none_when_all_is_well(file: Path):
     done = run("test", "rules", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
