@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
+from models.centres.centres import locked
 from models.centres.tables import centre
 from models.clock import Clock
-from models.rows import columns_of, from_row
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,7 @@ class Access:
 
 def state(connection: Connection, centre_id: str) -> Access | None:
     """A centre, locked, so that of two commands the second sees what the first said."""
-    statement = (
-        select(*columns_of(Access, centre))
-        .where(centre.c.id == centre_id)
-        .with_for_update(key_share=True)
-    )
-    row = connection.execute(statement).first()
-    return None if row is None else from_row(Access, row)
+    return locked(connection, Access, centre_id)
 
 
 def write(connection: Connection, clock: Clock, centre_id: str, word: str | None) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection, case, func, null, or_, select, update
 
@@ -294,3 +295,17 @@ def hours_of(
         )
         for row in rows
     ]
+
+
+State = TypeVar("State")
+
+
+def locked(connection: Connection, kind: type[State], centre_id: str) -> State | None:
+    """What a command reads of a centre before it writes: columns of `kind`, the row kept for it."""
+    statement = (
+        select(*columns_of(kind, centre))
+        .where(centre.c.id == centre_id)
+        .with_for_update(key_share=True)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else from_row(kind, row)

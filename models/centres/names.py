@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from models.centres.centres import locked
 from models.centres.tables import centre, centre_name
 from models.clock import Clock
-from models.rows import columns_of, from_row
+from models.rows import columns_of
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,7 @@ class NamedState:
 
 def state(connection: Connection, centre_id: str) -> NamedState | None:
     """A centre, locked, so that of two commands the second sees what the first said."""
-    statement = (
-        select(*columns_of(NamedState, centre))
-        .where(centre.c.id == centre_id)
-        .with_for_update(key_share=True)
-    )
-    row = connection.execute(statement).first()
-    return None if row is None else from_row(NamedState, row)
+    return locked(connection, NamedState, centre_id)
 
 
 @dataclass(frozen=True)
