@@ -202,6 +202,15 @@ class Keyboard:
         self.page.keyboard.type(text)
 
     def goes_to(self, selector: str) -> None:
+        """Tab until there, on a page that stands: a person sees it before they press a key.
+
+        While htmx puts a page in, the focus is nowhere yet, and each key would go through the
+        whole head.
+        """
+        self.page.wait_for_function(
+            "() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-added,"
+            " .htmx-settling')"
+        )
         for _ in range(40):
             if self.page.evaluate("s => document.activeElement?.matches(s)", selector):
                 return
