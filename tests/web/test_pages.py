@@ -43,7 +43,11 @@ def test_every_answer_to_a_browser_has_the_headers(made: House, path: str, signe
     client = made.signs_in("agent") if signed_in else made.app.test_client()
     with client.get(path) as answer:
         headers = answer.headers
-    assert policy(answer) == {
+    allowed = policy(answer)
+    if path == "/nowhere":
+        # It is the same for everybody, and carries its styles: tests/web/test_arrival_pages.py.
+        allowed["style-src"] = [one for one in allowed["style-src"] if "sha256-" not in one]
+    assert allowed == {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],

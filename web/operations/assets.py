@@ -3,10 +3,14 @@
 An address carries a hash of what it leads to, so a browser keeps a file for good and still gets
 the next one. A version that this machine has not is that of another one, which has the version
 before or after this: it comes from the store. Only names of the list are served.
+
+A page at which people arrive carries its style sheets in itself: on a slow line a second request
+costs as long as the first, and nothing is painted before it is answered.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
@@ -15,9 +19,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, request, send_file
+from flask import Blueprint, Response, abort, g, request, send_file, url_for
+from markupsafe import Markup
 
 from web.marks import public
+from web.pages import also_allow
 
 OURS = Path(__file__).resolve().parents[1] / "static"
 _KINDS = {".css", ".js", ".svg", ".mp3", ".woff2"}
@@ -72,7 +78,34 @@ def blueprint(
         return _sent(path)
 
     assets.app_url_defaults(version)
+    assets.add_app_template_global(sheet)
     return assets
+
+
+def sheet(name: str) -> Markup:
+    """What a page for citizens has in its head for a sheet of ours ("public.css").
+
+    A page that is the same for everybody has the sheet itself, whose hash is in the page's policy,
+    and asks for the file when there is nothing else to do: the questions after it lead to the file.
+    """
+    leads_to = url_for("assets.file", name=name)
+    if not g.get("for_everybody"):
+        return Markup('<link rel="stylesheet" href="{}">').format(leads_to)
+    path = OURS / name
+    styles, digest = _in_a_page(path, path.stat().st_mtime_ns)
+    also_allow("style-src", f"'sha256-{digest}'")
+    later = Markup('<link rel="prefetch" href="{}" as="style">').format(leads_to)
+    return Markup("<style>{}</style>\n  {}").format(styles, later)
+
+
+@lru_cache(maxsize=16)
+def _in_a_page(path: Path, changed: int) -> tuple[Markup, str]:
+    """A sheet as it may stand in a page, and its hash for the page's policy (SHA-256, base64)."""
+    styles = _lean(path, changed)
+    if b"</" in styles:
+        raise ValueError(f"{path.name}: a sheet within a page may not hold </")
+    # Ours, and nothing that a person wrote: it is written as it is.
+    return Markup(styles.decode()), base64.b64encode(hashlib.sha256(styles).digest()).decode()  # noqa: S704
 
 
 def _of_another(name: str, asked: str, of_others: OfOthers, *, is_here: bool) -> Response | None:
