@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +12,12 @@ from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
 from services.campaign.opening_hours import USUAL, OpeningHours
+
+# Where two services of one appointment are done: in one place of a slot, or in two of the same
+# centre that begin within an hour.
+ONE_PLACE, TWO_PLACES = "one", "two"
+LONGEST_SERVICE = 20  # the columns that hold it
+_SERVICE = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 class BadCampaign(Exception):
@@ -123,6 +131,13 @@ class Campaign:
     evening_call: int | None = 18 * 60
     # Texts that a number gets in 24 hours, beside what its bookings cannot do without.
     texts_per_number: int = 6
+    # What it gives appointments for, as "grippe"; empty: the one service of an operator who has no
+    # other. Campaigns of several services may be open at once, of each service one.
+    service: str = ""
+    # Services that a person may have in one appointment with this one, and whether both take one
+    # place or two neighbouring ones of the same centre.
+    together: tuple[str, ...] = ()
+    together_in: str = ONE_PLACE
 
     @property
     def hours(self) -> OpeningHours:
@@ -195,3 +210,23 @@ class Campaign:
 
     def _day(self, moment: datetime) -> date:
         return moment.astimezone(ZoneInfo(self.zone)).date()
+
+
+def is_service(name: str) -> bool:
+    """Whether a service may be called so: small letters without accents, digits and hyphens."""
+    return len(name) <= LONGEST_SERVICE and _SERVICE.fullmatch(name) is not None
+
+
+def are_together(one: Campaign, other: Campaign) -> bool:
+    """Whether a person may have both in one appointment: one of the two says so."""
+    return other.service in one.together or one.service in other.together
+
+
+def places_of(campaigns: Collection[Campaign]) -> str:
+    """Whether campaigns that are done together take ONE_PLACE or TWO_PLACES."""
+    apart = any(
+        one.together_in == TWO_PLACES and other.service in one.together
+        for one in campaigns
+        for other in campaigns
+    )
+    return TWO_PLACES if apart else ONE_PLACE
