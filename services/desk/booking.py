@@ -192,7 +192,7 @@ def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: s
         at.work,
         request,
         catalogue=load(at.desk.language),
-        national_number=at.service.national_number,
+        national_number=at.number_told(),
     )
     if isinstance(booked, Unbooked):
         if booked is Unbooked.GONE:
@@ -337,7 +337,7 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
         file.live,
         found.centres[file.live[0].centre_id],
         reference=file.reference,
-        number=at.service.national_number,
+        number=at.number_told(file.called),
         whose=whose,
     )
     message_id = write_message(
@@ -350,6 +350,7 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
         topic=Topic.AGAIN,
         booking_id=booking_id,
         call_id=at.desk.call_id or None,
+        called=file.called or at.desk.called,
     )
     return Texted(message_id or "")
 

@@ -93,9 +93,7 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
     if not code:
         return BookingRefused(Refusal.UNKNOWN)
     link = at.store.links.of_code(code, at.store.clock.now() + RESUME_WITHIN)
-    body = texts.filled(
-        load(at.desk.language), "finish", number=at.service.national_number, link=link
-    )
+    body = texts.filled(load(at.desk.language), "finish", number=at.number_told(), link=link)
     message_id = write_message(
         at.connection,
         at.store,
@@ -106,6 +104,7 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
         # They wait for it on the telephone, at any hour, and nobody is rung instead.
         topic=Topic.REPLY,
         call_id=at.desk.call_id or None,
+        called=at.desk.called,
     )
     record_act(at.connection, at.store, at.desk.staff_id, SENT_LINK, at.desk.entry_id)
     return Texted(message_id or "")

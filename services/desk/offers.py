@@ -38,13 +38,17 @@ MOST_TOWNS = 5
 
 @dataclass(frozen=True)
 class Desk:
-    """Who works, and for whom: `entry_id` is empty where there is no caller. `number` is E.164."""
+    """Who works, and for whom: `entry_id` is empty where there is no caller. `number` is E.164.
+
+    `called` is the number of ours that the caller rang; None: the default.
+    """
 
     staff_id: str
     entry_id: str = ""
     call_id: str = ""
     number: str = ""
     language: str = "fr"
+    called: str | None = None
 
     @property
     def holder_id(self) -> str:
@@ -126,7 +130,9 @@ class DeskWorld(CallWorld):
         desk: Desk,
         session: Session | None = None,
     ) -> None:
-        session = session or Session(language=desk.language, caller=desk.number)
+        session = session or Session(
+            language=desk.language, caller=desk.number, called=desk.called or ""
+        )
         super().__init__(service, _Work(store, connection, desk), session)
         self.campaign = for_desks(self.campaign)
         self.holder = desk.holder
@@ -150,6 +156,13 @@ class DeskWork:
     @property
     def work(self) -> Work:
         return Work(self.connection, self.store, self.campaign)
+
+    def number_told(self, called: str | None = None) -> str:
+        """Which of our numbers a text tells people to ring (E.164).
+
+        `called` is that of the booking it is about, where it is about one.
+        """
+        return self.service.numbers.of(called or self.desk.called).number
 
     def alone(self) -> None:
         """Other requests of this desk wait until the transaction ends."""
