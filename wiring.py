@@ -187,7 +187,9 @@ def make_app(parts: Parts) -> Flask:
         ),
         web.desk.pages.blueprint(desk),
         web.desk.person.blueprint(store, parts.service.campaigns.by_name),
-        web.supervision.board.blueprint(store, parts.service.campaigns, control),
+        web.supervision.board.blueprint(
+            store, parts.service.campaigns, control, parts.service.numbers
+        ),
         web.supervision.clusters.blueprint(store, parts.service.campaigns),
         web.operations.health.blueprint(
             measures=_measures(parts).told,

@@ -22,6 +22,7 @@ from services.campaign.campaigns import Campaigns
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.phone_share import SETTING, raised_floor
 from services.messages.spend import day_of
+from services.numbers.numbers import Numbers
 from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
@@ -47,9 +48,11 @@ LISTED_FOR: Final = timedelta(minutes=10)
 class WriteBoard:
     """The task of the process that writes. Not for several threads."""
 
-    def __init__(self, store: Store, campaigns: Campaigns) -> None:
+    def __init__(self, store: Store, campaigns: Campaigns, numbers: Numbers | None = None) -> None:
         self._store = store
         self._campaigns = campaigns
+        # Those that people call; None: one.
+        self._numbers = numbers
         self._counting = Counting(store)
         self._places = FreePlaces(store)
         self._messages = MessageCounts(store)
@@ -65,6 +68,7 @@ class WriteBoard:
         seen = self._counting.refresh(now)
         places = self._places.refresh(now, now + horizon)
         told = self._messages.refresh(now, self._counting.day, campaign)
+        called = self._numbers.several() if self._numbers else ()
         with store.database.statement() as connection:
             settings = board_settings.read(connection)
             limits = board_alerts.thresholds(settings)
@@ -102,6 +106,8 @@ class WriteBoard:
                 floor=raised_floor(campaign.phone_share, settings.get(SETTING)),
                 floor_of_campaign=campaign.phone_share,
                 horizon=horizon,
+                numbers=called,
+                line_by_number=board.in_line_by_number(connection) if called else (),
             )
         body = put_together(facts)
         judged = board_alerts.judge(body, seen, now, limits)

@@ -53,6 +53,7 @@ Poll.tick = () => {
     Board.showAlerts();
     Board.showMessages();
     Board.showQueues();
+    Board.showNumbers?.();
     Board.showAgents();
     Board.showEntries();
   }
