@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from ivr.conversation import LANGUAGE
-from services.campaign.campaign import BadCampaign, Campaign, Eligible
+from services.campaign.campaign import ONE_PLACE, BadCampaign, Campaign, Eligible
 from services.campaign.campaigns import files_of, load_all
 from services.messages.texts import ALWAYS, NAMES, left_out, text_names
 
@@ -54,6 +54,11 @@ def summary(campaign: Campaign) -> Iterator[str]:
     yield f"closes: {_moment(campaign, campaign.closes_at, 'never')}"
     least, most = campaign.second_after_days
     yield "doses: " + ("1" if campaign.doses == 1 else f"2, {least} to {most} days apart")
+    if campaign.service:
+        yield f"service: {campaign.service}"
+    if campaign.together:
+        places = "one place" if campaign.together_in == ONE_PLACE else "two neighbouring places"
+        yield f"together: with {', '.join(campaign.together)}, in {places}"
     for one in campaign.classes:
         yield f"who: {_who(campaign, one)}"
     yield f"texts: {_texts(campaign)}"

@@ -83,6 +83,22 @@ class MineState(StrEnum):
 
 
 @dataclass(frozen=True)
+class BookedService:
+    """What is done in one appointment of a booking, where the campaign is of a named service.
+
+    `dose` is the number of the appointment in its booking: two services in one appointment have the
+    same. `start_at` is ISO 8601 in UTC.
+    """
+
+    service: str
+    campaign: str
+    dose: int
+    start_at: str
+    centre_id: str
+    slot_id: int
+
+
+@dataclass(frozen=True)
 class CallerBooking:
     """A booking that the caller proved to be theirs. Moments are ISO 8601 in UTC.
 
@@ -117,6 +133,8 @@ class CallerBooking:
     # How the names of the centres are said, where that differs from how they are written.
     spoken: str = ""
     second_spoken: str = ""
+    # What it is for, of what is told; empty where its campaign is of the one service.
+    services: tuple[BookedService, ...] = ()
 
     @property
     def said(self) -> str:
@@ -237,6 +255,8 @@ class Session:
     groups: tuple[str, ...] = ()
     groups_refused: tuple[str, ...] = ()
     group_asked: str = ""
+    # The campaigns of which the person wants an appointment, by name; empty: the one of now.
+    wanted: tuple[str, ...] = ()
 
     postcode: str = ""
     town: str = ""

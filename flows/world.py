@@ -32,6 +32,20 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A campaign of which a person may book an appointment now, where several are open.
+
+    `campaign` is its name, as `wanted` has it; `service` what it is for, as "grippe". `together`
+    are the campaigns, of those that the person may have, that may be in one appointment with it.
+    """
+
+    campaign: str
+    service: str
+    eligibility: Eligibility
+    together: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Town:
     """A postcode that exists, with the town to read back and where to search from."""
 
@@ -74,6 +88,9 @@ class Search:
     postcode: str = ""
     # UTC; before the campaign's horizon, where something of a certain time is wanted.
     not_after: datetime | None = None
+    # The campaigns of which one appointment each is looked for, in one place or two neighbouring
+    # ones as they say; empty: the campaign of now.
+    wanted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +161,8 @@ class WaitingListRequest:
     # Whether the person is not the caller, and whether this is the second person of the same call.
     for_other: bool = False
     twin: bool = False
+    # The campaign that they wait for; empty: that of now.
+    wanted: tuple[str, ...] = ()
 
 
 class News(StrEnum):
@@ -168,6 +187,8 @@ class BookingOrder:
     second_person: bool = False
     # One of two people whom this call books.
     of_two: bool = False
+    # The campaigns that the offer was held for, in the order of the search; empty: that of now.
+    wanted: tuple[str, ...] = ()
 
 
 class Unbooked(Enum):
@@ -180,6 +201,8 @@ class Unbooked(Enum):
     PERSON = auto()
     # Too much was booked lately without a proof that a number is reached. What was chosen is held.
     NOT_PROVED = auto()
+    # One of the campaigns that were wanted gives no appointments any more: nothing is booked.
+    CLOSED = auto()
 
 
 @dataclass(frozen=True)
@@ -340,7 +363,14 @@ class Surroundings(Protocol):
     def now(self) -> datetime:
         """The moment, aware, UTC."""
 
-    def rules(self) -> Rules: ...
+    def rules(self, wanted: tuple[str, ...] = ()) -> Rules:
+        """What these campaigns say; the strictest of several. Empty: the campaign of now."""
+
+    def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
+        """The campaigns, one a service, that a person of this birth date may book of now.
+
+        Always in the same order. Empty where they may have none at this moment.
+        """
 
     def vocabulary(self, language: str) -> Vocabulary:
         """The words that a language is understood by."""
@@ -360,8 +390,14 @@ class Surroundings(Protocol):
         The call is one to that number from here on (changes).
         """
 
-    def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
-        """What the campaign says to a person of this birth date who certifies these groups."""
+    def eligibility(
+        self, born: date, groups: tuple[str, ...], wanted: tuple[str, ...] = ()
+    ) -> Eligibility:
+        """What the campaign says to a person of this birth date who certifies these groups.
+
+        Of several that are `wanted`, what the one says that lets the person come last; without any,
+        and where several are open, what the one says that lets them come first.
+        """
 
     def remember_pace(self, *, slow: bool) -> None:
         """Speak to this number slowly, or not, from its first word in later calls (changes)."""
@@ -388,10 +424,13 @@ class Places(Protocol):
     def hold_again(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
         """Hold the same slots once more; those of which nothing is left are left out (changes)."""
 
-    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    def hold_adjacent(
+        self, offer: Offer, instead_of: tuple[Offer, ...], wanted: tuple[str, ...] = ()
+    ) -> tuple[Offer, ...]:
         """Hold one more, at the same centre within the hour, for a second person (changes).
 
-        What was held so before is given back. Empty when nothing is free there.
+        What was held so before is given back. Empty when nothing is free there. `wanted` is what
+        the second person comes for; empty: the campaign of now.
         """
 
     def nearest_beyond(self, search: Search) -> Far | None:
@@ -437,11 +476,21 @@ class Bookings(Protocol):
     def changes_need_a_person(self, mine: CallerBooking, *, cancelling: bool) -> bool:
         """Whether that needs an agent for the moment: somebody guesses, or too many cancel."""
 
-    def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
-        """Cancel these appointments; the second goes with the first (changes)."""
+    def cancel_booking(
+        self, mine: CallerBooking, doses: tuple[int, ...], service: str = ""
+    ) -> NotChanged | None:
+        """Cancel these appointments; the second goes with the first (changes).
 
-    def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
-        """Put appointments where this offer is, and give back where they were (changes)."""
+        With a `service` of the booking only what is done for it: the others stay as they are.
+        """
+
+    def move_booking(
+        self, mine: CallerBooking, offer: Offer, moving: Moving, service: str = ""
+    ) -> NotChanged | None:
+        """Put appointments where this offer is, and give back where they were (changes).
+
+        With a `service` of the booking only what is done for it moves: `moving` is not looked at.
+        """
 
     def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:
         """Take the cancellation back that was the last change (changes)."""

@@ -11,8 +11,22 @@ from services.store import Store
 
 @dataclass(frozen=True)
 class Work:
-    """A transaction, the store that it is of, and the campaign whose rules hold in it."""
+    """A transaction, the store that it is of, and the campaign whose rules hold in it.
+
+    `beside` are campaigns of other services, of which the same appointment is.
+    """
 
     connection: Connection
     store: Store
     campaign: Campaign
+    beside: tuple[Campaign, ...] = ()
+
+    @property
+    def campaigns(self) -> tuple[Campaign, ...]:
+        """All whose appointment it is; the one whose rules hold comes first."""
+        return (self.campaign, *self.beside)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that have a name, of which a place is to be."""
+        return tuple(one.service for one in self.campaigns if one.service)

@@ -119,7 +119,7 @@ class Confirm(Patient):
             # Gone in the meantime: the caller hears another, not an error.
             gone = (Line(in_words_for(offer, "just_taken")),)
             return search_nearest(session, world, lines=gone, anew=True)
-        if reference in {Unbooked.PERSON, Unbooked.NOT_PROVED}:
+        if reference in {Unbooked.PERSON, Unbooked.NOT_PROVED, Unbooked.CLOSED}:
             # No way on from there: the same answers would only come to the same end.
             looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
             return Go(looked_at, "person", (Line("person_needed"),), remember=False)

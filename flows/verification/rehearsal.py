@@ -24,6 +24,7 @@ from flows.world import (
     AfterQueue,
     BackFromAgent,
     BookingOrder,
+    Choice,
     CodeNeeds,
     Earlier,
     Eligibility,
@@ -289,14 +290,20 @@ class RehearsedWorld:
     # When we would ring about a new booking, and the bookings whose people asked for it.
     calls: ReminderHours = field(default_factory=lambda: WHEN_WE_RING)
     wishes: list[tuple[str, ...]] = field(default_factory=list)
+    # The campaigns that a person may have, where several are open.
+    may_have: tuple[Choice, ...] = ()
     # What was done with a place in the queue.
     line: list[tuple[str, ...]] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.moment
 
-    def rules(self) -> Rules:
+    def rules(self, wanted: tuple[str, ...] = ()) -> Rules:
         return self.rules_
+
+    def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
+        self.looks.append("choices")
+        return self.may_have
 
     def vocabulary(self, language: str) -> Vocabulary:
         if self.vocabularies is None:
@@ -324,7 +331,9 @@ class RehearsedWorld:
     def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
         return self.own if self.own and self.own.kilometres < closer_than else None
 
-    def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
+    def eligibility(
+        self, born: date, groups: tuple[str, ...], wanted: tuple[str, ...] = ()
+    ) -> Eligibility:
         self.looks.append("eligibility")
         last_day = self.moment.date() + timedelta(days=self.rules_.horizon_days)
 
@@ -378,7 +387,9 @@ class RehearsedWorld:
     def hold_again(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
         return offers
 
-    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    def hold_adjacent(
+        self, offer: Offer, instead_of: tuple[Offer, ...], wanted: tuple[str, ...] = ()
+    ) -> tuple[Offer, ...]:
         return (replace(offer, place_id=offer.place_id + 500),) if self.adjacent else ()
 
     def languages(self) -> tuple[str, ...]:
@@ -430,12 +441,16 @@ class RehearsedWorld:
         self.looks.append("changes_need_a_person")
         return self.guarded
 
-    def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
-        self.changed.append(("cancel", *doses))
+    def cancel_booking(
+        self, mine: CallerBooking, doses: tuple[int, ...], service: str = ""
+    ) -> NotChanged | None:
+        self.changed.append(("cancel", *doses, *([service] if service else [])))
         return self.not_changed
 
-    def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
-        self.changed.append(("move", moving, offer.place_id))
+    def move_booking(
+        self, mine: CallerBooking, offer: Offer, moving: Moving, service: str = ""
+    ) -> NotChanged | None:
+        self.changed.append(("move", service or moving, offer.place_id))
         return self.not_changed
 
     def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:

@@ -30,7 +30,7 @@ class CallContext:
         self.service = service
         # Each one for the whole turn, whatever opens or is changed meanwhile.
         self.number = service.numbers.of(session.called)
-        self.campaign = _at_number(service.campaign, self.number)
+        self.campaign = self.as_here(self._of_session(session))
         self.turn = turn
         self.store = turn.store
         self.session = session
@@ -55,7 +55,7 @@ class CallContext:
         kept = self.service.numbers.kept(number)
         calls.set_called(self.transaction(), self.turn.call_id, kept or None)
         self.number = number
-        self.campaign = _at_number(self.service.campaign, number)
+        self.campaign = self.as_here(self._of_session(self.session))
 
     def reading(self) -> Connection:
         return self.turn.reading()
@@ -64,9 +64,41 @@ class CallContext:
         """The transaction of this turn's effects. Raises AlreadyAnswered."""
         return self.turn.transaction()
 
-    def work(self) -> Work:
-        """What this turn's effects are made with. Raises AlreadyAnswered."""
-        return Work(self.transaction(), self.store, self.campaign)
+    def as_here(self, campaign: Campaign) -> Campaign:
+        """The campaign as those find it who come this way."""
+        return _at_number(campaign, self.number)
+
+    def _of_session(self, session: Session) -> Campaign:
+        """What the person wants; else what the number is for; else the one of now."""
+        of_number = (self.number.campaign,) if self.number.campaign else ()
+        known = (self.service.campaigns.by_name(one) for one in (*session.wanted[:1], *of_number))
+        return next((one for one in known if one is not None), None) or self.service.campaign
+
+    def open_campaigns(self) -> tuple[Campaign, ...]:
+        """Those that give appointments now, one a service; of this number, if it is for one."""
+        if self.number.campaign:
+            return (self.campaign,)
+        return tuple(map(self.as_here, self.service.campaigns.open_now()))
+
+    def wanted(self, names: tuple[str, ...]) -> tuple[Campaign, ...]:
+        """The campaigns of these names, in this order; of none, the one of the conversation."""
+        if not names:
+            return (self.campaign,)
+        known = (self.service.campaigns.by_name(one) for one in names)
+        return tuple(self.as_here(one) for one in known if one is not None) or (self.campaign,)
+
+    def all_open(self, names: tuple[str, ...]) -> bool:
+        """Whether all campaigns of these names give appointments at this moment."""
+        known = [self.service.campaigns.by_name(one) for one in names]
+        return all(one is not None and one.is_open(self.now()) for one in known)
+
+    def work(self, wanted: tuple[str, ...] = ()) -> Work:
+        """What this turn's effects are made with. Raises AlreadyAnswered.
+
+        `wanted` are the names of campaigns; empty: the one of the conversation.
+        """
+        first, *others = self.wanted(wanted)
+        return Work(self.transaction(), self.store, first, tuple(others))
 
     def told(self, booked: Booked | Unbooked) -> str | Unbooked:
         """What a conversation hears of a booking: its reference, or why there is none."""

@@ -74,13 +74,17 @@ class MyAppointments(CallContext):
         # Nobody guesses a reference, a birth date and the number that belongs to them.
         return (now.guessed and not mine.own_line) or (now.frozen and cancelling)
 
-    def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
+    def cancel_booking(
+        self, mine: CallerBooking, doses: tuple[int, ...], service: str = ""
+    ) -> NotChanged | None:
         connection = self.transaction()
         campaign = self._campaign_of(mine)
         done = cancel(connection, self.store, campaign, mine.id, doses, by=self._by(mine))
         return _refusal(done)
 
-    def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
+    def move_booking(
+        self, mine: CallerBooking, offer: Offer, moving: Moving, service: str = ""
+    ) -> NotChanged | None:
         connection = self.transaction()
         done = move(
             connection,

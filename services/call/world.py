@@ -12,6 +12,7 @@ from flows.session import Offer
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import (
     BookingOrder,
+    Choice,
     CodeNeeds,
     Earlier,
     Eligibility,
@@ -41,7 +42,7 @@ from services.call.kept_place import KeptPlaces
 from services.call.my_appointment import MyAppointments
 from services.call.person import CallerInQueue
 from services.call.resume_call import find_by_code, new_code, take_up
-from services.campaign.eligibility import eligibility
+from services.campaign.eligibility import choices, eligibility, first_of, last_of
 from services.centres.directory import NearbyCentre, kilometres_to
 from services.centres.find_town import main_town_postcodes, town_of, towns_named
 from services.centres.named_centre import named_centre
@@ -64,15 +65,16 @@ from services.work import Work
 class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
     """One turn of one call, asked by its conversation."""
 
-    def rules(self) -> Rules:
-        campaign = self.campaign
+    def rules(self, wanted: tuple[str, ...] = ()) -> Rules:
+        campaign, *others = all_of_them = self.wanted(wanted)
         return Rules(
             name=campaign.name,
-            minimum_age=campaign.minimum_age_at(self.now()),
-            horizon_days=campaign.horizon_days,
-            opens_at=campaign.opens_at,
-            closes_at=campaign.closes_at,
-            doses=campaign.doses,
+            minimum_age=max(one.minimum_age_at(self.now()) for one in all_of_them),
+            horizon_days=min(one.horizon_days for one in all_of_them),
+            opens_at=max((one.opens_at for one in all_of_them if one.opens_at), default=None),
+            closes_at=min((one.closes_at for one in all_of_them if one.closes_at), default=None),
+            # What is done together has one dose.
+            doses=1 if others else campaign.doses,
             second_after_days=campaign.second_after_days,
             offers_stay=self.store.pace.offers_stay,
         )
@@ -114,7 +116,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return self.number.serves(postcode, found.departement if found else None)
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
-        campaign = replace(self.campaign, doses=1) if search.alone else self.campaign
+        campaign, *beside = self.wanted(search.wanted)
+        if search.alone:
+            campaign = replace(campaign, doses=1)
         # Before the transaction: a search that reads the centres anew keeps nobody waiting.
         near = self._near(search, search.within_kilometres or campaign.radius_kilometres)
         earliest, latest = _day_begins(search, near), search.not_after
@@ -122,7 +126,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             near, earliest, latest = self._room_for_second(search)
         self.before_holding()
         held = hold_slots(
-            Work(self.transaction(), self.store, campaign),
+            Work(self.transaction(), self.store, campaign, tuple(beside)),
             self.holder,
             HoldRequest(
                 near=near,
@@ -172,9 +176,11 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             return [], search.not_before, None
         return [near_search(search, centre)], *room[1]
 
-    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    def hold_adjacent(
+        self, offer: Offer, instead_of: tuple[Offer, ...], wanted: tuple[str, ...] = ()
+    ) -> tuple[Offer, ...]:
         held = hold_adjacent(
-            self.work(),
+            self.work(wanted),
             self.holder,
             centre_id=offer.centre_id,
             start=datetime.fromisoformat(offer.start_at),
@@ -270,16 +276,25 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         )
         return found[0] if found and found[0].kilometres < closer_than else None
 
-    def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
-        return eligibility(self.campaign, born, groups, self.now())
+    def eligibility(
+        self, born: date, groups: tuple[str, ...], wanted: tuple[str, ...] = ()
+    ) -> Eligibility:
+        if wanted or self.session.wanted:
+            several = self.wanted(wanted or self.session.wanted)
+            return last_of(eligibility(one, born, groups, self.now()) for one in several)
+        several = self.open_campaigns() or (self.campaign,)
+        return first_of(eligibility(one, born, groups, self.now()) for one in several)
+
+    def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
+        return choices(self.open_campaigns(), born, groups, self.now())
 
     def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
         if not (wait.latitude or wait.longitude):
             return None
         here = Search(wait.latitude, wait.longitude, wait.territory, self.now())
-        radius = self.campaign.radius_kilometres
+        work = self.work(wait.wanted)
+        radius = work.campaign.radius_kilometres
         near = self._near(here, radius)
-        work = self.work()
         begins = _day_begins(replace(here, first_day=wait.first_day), near)
         new_id = self.store.chance.identifier()
         entry = entries.join(
@@ -359,6 +374,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return Reach(place=line)
 
     def confirm(self, order: BookingOrder) -> str | Unbooked:
+        if not self.all_open(order.wanted):
+            # One of them closed since it was offered: all of what is wanted or nothing.
+            return Unbooked.CLOSED
         number = order.number or self.session.caller or None
         request = Request(
             holder=self.holder,
@@ -376,7 +394,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             reach=self.reach_of(number),
         )
         booked = confirm_booking(
-            self.work(),
+            self.work(order.wanted),
             request,
             catalogue=load(self.session.language),
             national_number=self.our_number(),

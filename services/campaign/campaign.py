@@ -12,6 +12,11 @@ from flows.understanding import birthday
 from services.campaign.opening_hours import USUAL, OpeningHours
 
 
+# Where two services of one appointment are done: in one place of a slot, or in two that begin within
+# an hour at the same centre.
+ONE_PLACE, TWO_PLACES = "one", "two"
+
+
 class BadCampaign(Exception):
     """What is wrong with a campaign: one sentence for each mistake, with file, line and remedy."""
 
@@ -123,6 +128,13 @@ class Campaign:
     evening_call: int | None = 18 * 60
     # Texts that a number gets in 24 hours, beside what its bookings cannot do without.
     texts_per_number: int = 6
+    # What it gives appointments for, as "grippe"; empty: the one service of an operator who has no
+    # other. Campaigns of several services may be open at once, of each service one.
+    service: str = ""
+    # Services that a person may have in one appointment with this one, and whether both take one
+    # place or two neighbouring ones of the same centre.
+    together: tuple[str, ...] = ()
+    together_in: str = ONE_PLACE
 
     @property
     def hours(self) -> OpeningHours:
@@ -195,3 +207,18 @@ class Campaign:
 
     def _day(self, moment: datetime) -> date:
         return moment.astimezone(ZoneInfo(self.zone)).date()
+
+
+def are_together(one: Campaign, other: Campaign) -> bool:
+    """Whether a person may have both in one appointment: one of the two says so."""
+    return other.service in one.together or one.service in other.together
+
+
+def places_of(campaigns: Collection[Campaign]) -> str:
+    """Whether campaigns that are done together take ONE_PLACE or TWO_PLACES."""
+    apart = any(
+        one.together_in == TWO_PLACES and other.service in one.together
+        for one in campaigns
+        for other in campaigns
+    )
+    return TWO_PLACES if apart else ONE_PLACE

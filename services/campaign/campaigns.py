@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from services.campaign.campaign import BadCampaign, Campaign
-from services.campaign.file import line_of_name, load
+from services.campaign.file import line_of_entry, line_of_name, load
 from services.watched_files import WatchedFiles
 
 log = structlog.get_logger()
@@ -42,9 +42,55 @@ def load_all(
 ) -> dict[Path, Campaign]:
     """Read these files. Raises BadCampaign with the mistakes of all; no two have one name."""
     known, problems = _load_some(paths, {}, texts)
+    problems += contradictions(known)
     if problems:
         raise BadCampaign(*problems)
     return known
+
+
+def contradictions(files: Mapping[Path, Campaign]) -> list[str]:
+    """What campaigns of several services say against one another: one sentence for each."""
+    services = {one.service for one in files.values()}
+    told = []
+    for path, one in sorted(files.items()):
+        for other_path, other in sorted(files.items()):
+            if path < other_path and not one.service and other.service and _overlap(one, other):
+                told.append(_unnamed(path, other_path, other))
+            elif path < other_path and one.service and not other.service and _overlap(one, other):
+                told.append(_unnamed(other_path, path, one))
+            if path < other_path and _together_twice(one, other):
+                told.append(
+                    f"{path}, line {line_of_entry(path, 'together_in')}: together_in:"
+                    f' {other_path} says "{other.together_in}" of the same two services; say the'
+                    " same in both, or in one of them alone"
+                )
+        told += [
+            f"{path}, line {line_of_entry(path, 'together')}: together: no campaign here is of"
+            f' the service "{name}"; add one, or leave the name out'
+            for name in one.together
+            if name not in services
+        ]
+    return told
+
+
+def _unnamed(path: Path, other_path: Path, other: Campaign) -> str:
+    return (
+        f"{path}, line {line_of_name(path)}: service: it is open together with {other_path}, which"
+        f' is of the service "{other.service}", and callers could not tell them apart; give it a'
+        " service of its own"
+    )
+
+
+def _together_twice(one: Campaign, other: Campaign) -> bool:
+    """Whether both say how they are done together, and not the same."""
+    both = other.service in one.together and one.service in other.together
+    return both and one.together_in != other.together_in
+
+
+def _overlap(one: Campaign, other: Campaign) -> bool:
+    """Whether there is a moment at which both are open."""
+    opens = max(one.opens_at or _EARLIEST, other.opens_at or _EARLIEST)
+    return opens < min(one.closes_at or _LATEST, other.closes_at or _LATEST)
 
 
 def choose(campaigns: Sequence[Campaign], now: datetime) -> Campaign:
@@ -64,6 +110,18 @@ def choose(campaigns: Sequence[Campaign], now: datetime) -> Campaign:
     if coming:
         return min(coming, key=lambda one: (one.opens_at or _EARLIEST, one.name))
     return max(campaigns, key=lambda one: (one.closes_at or _LATEST, one.name))
+
+
+def open_at(campaigns: Sequence[Campaign], now: datetime) -> tuple[Campaign, ...]:
+    """The open campaigns of a moment, one a service: of several the one that opened last.
+
+    In the order in which they opened; names decide where moments are the same.
+    """
+    by_service: dict[str, list[Campaign]] = {}
+    for campaign in campaigns:
+        if campaign.is_open(now):
+            by_service.setdefault(campaign.service, []).append(campaign)
+    return _sorted(choose(some, now) for some in by_service.values())
 
 
 class Campaigns:
@@ -107,6 +165,10 @@ class Campaigns:
         """The campaign of now, see `choose`."""
         campaigns = self.all()
         return campaigns[0] if len(campaigns) == 1 else choose(campaigns, self._now())
+
+    def open_now(self) -> tuple[Campaign, ...]:
+        """Those that give appointments now, one a service: see `open_at`."""
+        return open_at(self.all(), self._now())
 
     def by_name(self, name: str) -> Campaign | None:
         """A campaign by the name that bookings keep; None where there is none (any more)."""
@@ -170,6 +232,10 @@ class _Files:
             old = before.get(path)
             if path not in files and old is not None and old.name not in _names(files):
                 files[path] = old
+        against = contradictions(files)
+        if against:
+            # As they are, nobody could say which campaign a caller has.
+            return before, problems + against
         return files or before, problems
 
 

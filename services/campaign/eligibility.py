@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from flows.world import Eligibility
-from services.campaign.campaign import Campaign
+from flows.world import Choice, Eligibility
+from services.campaign.campaign import Campaign, are_together
 
 # People who may book from a day on are told in the morning, not at midnight.
 MORNING = time(9)
@@ -45,6 +45,42 @@ def eligibility(
         turn_at=turn_at,
         tell_at=tell_at if tell_at - now <= LONGEST_PROMISE else None,
         groups=would_do,
+    )
+
+
+def last_of(several: Iterable[Eligibility]) -> Eligibility:
+    """What is true of a person who wants all of several: of the one that lets them come last."""
+    return max(several, key=_when)
+
+
+def first_of(several: Iterable[Eligibility]) -> Eligibility:
+    """What is true of a person who has not said which of several: of the first they may have."""
+    return min(several, key=_when)
+
+
+def _when(one: Eligibility) -> tuple[bool, date, bool]:
+    """Who may book comes before who may not yet; who never may comes last."""
+    day = one.first_day or one.day_from or date.max
+    return one.first_day is None, day, not one.groups
+
+
+def choices(
+    campaigns: Sequence[Campaign], born: date, groups: Collection[str], now: datetime
+) -> tuple[Choice, ...]:
+    """Which of these open campaigns a person may book of at an aware moment."""
+    may = [
+        (campaign, found)
+        for campaign in campaigns
+        if (found := eligibility(campaign, born, groups, now)).first_day is not None
+    ]
+    return tuple(
+        Choice(
+            one.name,
+            one.service,
+            found,
+            tuple(other.name for other, _ in may if other is not one and are_together(one, other)),
+        )
+        for one, found in may
     )
 
 

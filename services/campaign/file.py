@@ -31,13 +31,21 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from flows.understanding.vocabulary import plain
-from services.campaign.campaign import BadCampaign, Campaign, Eligible, Reminder
+from services.campaign.campaign import (
+    ONE_PLACE,
+    TWO_PLACES,
+    BadCampaign,
+    Campaign,
+    Eligible,
+    Reminder,
+)
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.toml_lines import Entry, line_of, lines_of
 
 _EXAMPLE = "campaigns/demonstration.toml"
 LONGEST_NAME = 40  # the column of a booking that holds it
 LONGEST_TITLE = 80
+LONGEST_SERVICE = 20  # the columns that hold it
 _LATEST_SECOND = 366
 _AGE = "it is the age in years on the day of the appointment"
 _HOLD = "hold times are at most 20 minutes"
@@ -86,7 +94,13 @@ def load(path: str | Path, *, texts: Collection[str] | None = None) -> Campaign:
 
 def line_of_name(path: Path) -> int:
     """The line on which a readable file gives the campaign's name."""
-    return lines_of(parse(path, _EXAMPLE)[1])["name",]
+    return line_of_entry(path, "name")
+
+
+def line_of_entry(path: Path, entry: str) -> int:
+    """The line on which a readable file gives an entry; of one that it has not, its name's."""
+    lines = lines_of(parse(path, _EXAMPLE)[1])
+    return lines.get((entry,)) or lines["name",]
 
 
 def parse(
@@ -314,6 +328,38 @@ def _texts(given: object, info: ValidationInfo) -> tuple[str, ...]:
     return tuple(given)
 
 
+def _service(value: object) -> str:
+    if isinstance(value, str) and len(value) <= LONGEST_SERVICE and _GROUP.fullmatch(value):
+        return value
+    raise ValueError(
+        f"{plain_value(value)} is no name of a service; give 1 to {LONGEST_SERVICE} small letters"
+        " without accents, digits and hyphens, as grippe"
+    )
+
+
+def _together(given: object, info: ValidationInfo) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given:
+        raise ValueError(f'{plain_value(given)} is no list of services; write ["covid"]')
+    names = tuple(map(_service, given))
+    own = info.data.get("service")
+    if not own:
+        raise ValueError('it is of no service itself; add service = "grippe" above')
+    if own in names or len(set(names)) < len(names):
+        raise ValueError("a service is here twice; name each other one once")
+    # No doses: not given. Wrong ones are not there at all, and told.
+    if info.data.get("doses") == 2:  # noqa: PLR2004
+        raise ValueError("what is done in one appointment has one dose; leave this or doses out")
+    return names
+
+
+def _together_in(value: object, info: ValidationInfo) -> str:
+    if value not in {ONE_PLACE, TWO_PLACES}:
+        raise ValueError(f'{plain_value(value)} is neither "{ONE_PLACE}" nor "{TWO_PLACES}"')
+    if "together" in info.data and not info.data["together"]:
+        raise ValueError('nothing is done together; add together = ["covid"] or leave this out')
+    return str(value)
+
+
 _Moment = Annotated[datetime, BeforeValidator(_moment)]
 _Day = Annotated[date, BeforeValidator(_day)]
 _Interval = Annotated[tuple[int, int], BeforeValidator(_interval)]
@@ -499,6 +545,9 @@ class _CampaignTable(_Table):
         alias="waiting_offer_minutes",
     )
     second_after_days: Annotated[tuple[int, int], BeforeValidator(_second)] | None = None
+    service: Annotated[str, BeforeValidator(_service)] = ""
+    together: Annotated[tuple[str, ...], BeforeValidator(_together)] = ()
+    together_in: Annotated[str, BeforeValidator(_together_in)] = ONE_PLACE
     texts: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
     text_hours: _Interval | None = None
     evening_call: Annotated[

@@ -206,10 +206,12 @@ class WebWorld(CallWorld):
         """
         super().__init__(service, turn, session)
         self.place, self.proved = place, proved
-        self.campaign = for_web(self.campaign)
         self.holder = Holder(Channel.WEB, self.turn.call_id)
         self.of_call = None
         self.holds = bool(session.offers or session.adjacent)
+
+    def as_here(self, campaign: Campaign) -> Campaign:
+        return for_web(super().as_here(campaign))
 
     def _returning(self) -> str:
         # A number that was typed proves nothing: what is kept for its line stays so.
