@@ -6,6 +6,7 @@ Spans are half open: from `since`, up to `until` and without it. Nothing of a ca
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,6 +34,7 @@ from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
 from models.queue.tables import BUSY, IN_LINE, PROMISED, queue_entry
 from models.rows import columns_of, from_row
+from models.waiting_list.tables import waiting_entry
 
 # Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine
 # makes are in the same table, but in no agent's queue.
@@ -143,6 +145,35 @@ def bookings_between(
         booking.c.state.not_in(STAND_INS),
     )
     return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignCounts:
+    """What is counted of a campaign: bookings by channel, and people on its waiting list."""
+
+    campaign: str
+    channels: Mapping[str, int]
+    waiting: int
+
+
+def by_campaign(connection: Connection, since: datetime) -> list[CampaignCounts]:
+    """Bookings since then, whatever became of them, and who waits now, by campaign."""
+    booked = (
+        select(booking.c.campaign, booking.c.channel, func.count())
+        .where(booking.c.created_at >= since, booking.c.state.not_in(STAND_INS))
+        .group_by(booking.c.campaign, booking.c.channel)
+    )
+    waits = (
+        select(waiting_entry.c.campaign, func.count())
+        .where(text("waiting_entry.state IN ('waiting', 'offered')"))
+        .group_by(waiting_entry.c.campaign)
+    )
+    channels: dict[str, dict[str, int]] = {}
+    for campaign, channel, number in connection.execute(booked):
+        channels.setdefault(campaign, {})[channel] = number
+    waiting = {row[0]: row[1] for row in connection.execute(waits)}
+    names = sorted(channels.keys() | waiting.keys())
+    return [CampaignCounts(one, channels.get(one, {}), waiting.get(one, 0)) for one in names]
 
 
 # ---------------------------------------------------------------- the line of people

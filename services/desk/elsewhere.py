@@ -86,8 +86,8 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
     line = at.store.vault.index("phone", begun.number)
     if rows.count_texts(at.connection, at.store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
-    work = Work(at.connection, at.store, at.service.campaign)
-    session = _session(at.desk, begun)
+    work = Work(at.connection, at.store, at.campaign)
+    session = _session(at.desk, begun).but(wanted=at.wanted)
     visit, _ = web_sessions.from_call(work, session, holders=(at.desk.holder_id,))
     code = resume_call.new_web_session_code(work, visit.id)
     if not code:

@@ -24,12 +24,14 @@ from models.queue.queues import AT_WORK, CallQueue
 from models.supervision.alerts import Alert
 from models.supervision.board import (
     AgentSeen,
+    CampaignCounts,
     EntrySeen,
     NumberCounts,
     OwedCallbacks,
     QueueCounts,
     Texts,
 )
+from services.campaign.campaign import Campaign
 from services.messages.spend import CALL_DAY, CALL_PREFIX, DAY, PREFIX
 from services.numbers.numbers import CalledNumber
 from services.queue.wait_estimate import Throughput, wait_seconds
@@ -112,6 +114,9 @@ class Facts:
     # What people call, where there is more than one, the default first; and who waits by number.
     numbers: Sequence[CalledNumber] = ()
     line_by_number: Sequence[NumberCounts] = ()
+    # Open campaigns of several services, and what is counted of each; none where there is one.
+    services: Sequence[Campaign] = ()
+    by_campaign: Sequence[CampaignCounts] = ()
 
 
 def put_together(facts: Facts) -> dict[str, Any]:
@@ -129,6 +134,7 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "menu": menu(facts.seen.live),
         "line": line(facts),
         "numbers": numbers(facts),
+        "services": services(facts),
         "service": service(facts.seen, expected["breaks"]),
         "agents": agents(facts.agents, facts.members),
         "entries": [_shown(entry) for entry in facts.entries],
@@ -424,6 +430,20 @@ def numbers(facts: Facts) -> list[dict[str, Any]]:
     for row in rows:
         row["level"] = _percent(row.pop("in_time"), row["answered"])
     return rows
+
+
+def services(facts: Facts) -> list[dict[str, Any]]:
+    """The day by service: appointments by channel, and people on the waiting list."""
+    known = {one.campaign: one for one in facts.by_campaign}
+    return [
+        {
+            "campaign": campaign.name,
+            "booked": sum(known[campaign.name].channels.values()) if campaign.name in known else 0,
+            "channels": dict(known[campaign.name].channels) if campaign.name in known else {},
+            "waiting": known[campaign.name].waiting if campaign.name in known else 0,
+        }
+        for campaign in facts.services
+    ]
 
 
 def _of_number(facts: Facts, one: CalledNumber) -> dict[str, Any]:

@@ -54,6 +54,7 @@ Poll.tick = () => {
     Board.showMessages();
     Board.showQueues();
     Board.showNumbers?.();
+    Board.showServices?.();
     Board.showAgents();
     Board.showEntries();
   }

@@ -34,6 +34,7 @@ from services.desk.search import SEARCHED, TOO_MANY
 from services.messages.deliver_message import OF_THE_DAY
 from services.numbers.numbers import CalledNumber, Numbers
 from services.ports import CallControl
+from services.public.offered import shown
 from services.store import Store
 from services.supervision import clusters, monitor, supervise
 from services.supervision import history as board_history
@@ -70,7 +71,7 @@ def blueprint(
 ) -> Blueprint:
     """The routes of /supervision. `numbers` are those that people call; None: there is one."""
     board = Blueprint("board", __name__, url_prefix="/supervision")
-    reading, acting = _Reading(store, numbers), _Acting(store, campaigns, control)
+    reading, acting = _Reading(store, campaigns, numbers), _Acting(store, campaigns, control)
     for path, view in (
         ("", reading.page),
         ("/mur", reading.wall),
@@ -108,8 +109,9 @@ def blueprint(
 class _Reading:
     """The snapshots and counts that the board's pages read."""
 
-    def __init__(self, store: Store, numbers: Numbers | None) -> None:
+    def __init__(self, store: Store, campaigns: Campaigns, numbers: Numbers | None) -> None:
         self.store = store
+        self._campaigns = campaigns
         self._numbers = numbers
         self._snapshots = Snapshots(store)
         self._history: dict[date, tuple[float, dict[str, Any]]] = {}
@@ -139,6 +141,7 @@ class _Reading:
             spoken={part.removeprefix("desk."): words().part(part) for part in _SPOKEN},
             tiles=tiles(),
             numbers=self._called(),
+            services=self._services(),
             pauses=PAUSES,
             thresholds=DEFAULTS,
             ranges=RANGES,
@@ -152,6 +155,12 @@ class _Reading:
         """What people may call, as it is shown, by number; empty where there is one number."""
         several = self._numbers.several() if self._numbers else ()
         return {one.number: _shown(one) for one in several}
+
+    def _services(self) -> dict[str, str]:
+        """The name of each service by its campaign; empty where there is one service."""
+        found = self._campaigns.open_now()
+        names = {one.name: shown(one, words().language).name for one in found}
+        return names if len(names) > 1 else {}
 
     def _clusters(self) -> int:
         """How many groups of bookings that resemble one another are to be looked at."""
