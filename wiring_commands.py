@@ -296,7 +296,13 @@ def _make_feed(parts: Parts) -> SmartFeed:
     settings = parts.settings
     publisher = Publisher(settings.public_base_url, settings.national_number)
     folder = Path(settings.feed_folder)
-    return SmartFeed(parts.store, parts.service.campaigns.current, folder, publisher)
+    return SmartFeed(
+        parts.store,
+        parts.service.campaigns.current,
+        folder,
+        publisher,
+        services=parts.service.campaigns.open_now,
+    )
 
 
 def _slow_tasks(parts: Parts) -> list[Task]:

@@ -44,7 +44,9 @@ from models.operations.shared_files import FEED, SharedFile
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
 from models.public.feed import ChangeMarks, FeedSlot
+from prompts.catalogue import COUNTRY_LANGUAGE
 from services.campaign.campaign import Campaign
+from services.public.offered import shown
 from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 from services.work import Work
@@ -84,7 +86,7 @@ _LEVEL: Final = 4
 
 log = structlog.get_logger()
 
-_SERVICE: Final = [
+_SERVICE: Final[list[dict[str, Any]]] = [
     {
         "coding": [
             {
@@ -123,10 +125,13 @@ class SmartFeed:
         folder: Path,
         publisher: Publisher,
         *,
+        services: Callable[[], Sequence[Campaign]] = tuple,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`services` gives the open campaigns; what they are for is the type of a Schedule."""
         self._store = store
         self._campaign = campaign
+        self._services = services
         self._folder = folder
         self._publisher = publisher
         self._ticks = ticks
@@ -162,7 +167,8 @@ class SmartFeed:
         centres.sort(key=lambda one: (_departement(one), one.id))
         by_departement = {code: list(some) for code, some in groupby(centres, _departement)}
         replaced = self._replace(LOCATIONS, map(self._location, centres))
-        replaced += self._replace(SCHEDULES, map(_schedule, centres))
+        types = service_types(self._services(), self._publisher.base_url)
+        replaced += self._replace(SCHEDULES, (_schedule(one, types) for one in centres))
         changed |= held | self._held
         due = [
             code
@@ -457,12 +463,34 @@ def fhir_id(centre_id: str) -> str:
     return f"c-{hashlib.sha256(centre_id.encode()).hexdigest()[:32]}"
 
 
-def _schedule(one: PublicCentre) -> str:
+def service_types(campaigns: Sequence[Campaign], base_url: str) -> list[dict[str, Any]]:
+    """What the appointments of these campaigns are for, as FHIR's CodeableConcepts.
+
+    A named service has a code of our own, whose system is where its page lies; campaigns of no
+    named service are the vaccination of the specification.
+    """
+    named = [one for one in campaigns if one.service]
+    return [
+        {
+            "coding": [
+                {
+                    "system": f"{base_url}/pour",
+                    "code": one.service,
+                    "display": shown(one, COUNTRY_LANGUAGE).title,
+                }
+            ],
+            "text": shown(one, COUNTRY_LANGUAGE).title,
+        }
+        for one in named
+    ] or _SERVICE
+
+
+def _schedule(one: PublicCentre, types: list[dict[str, Any]]) -> str:
     known = fhir_id(one.id)
     found = {
         "resourceType": "Schedule",
         "id": known,
-        "serviceType": _SERVICE,
+        "serviceType": types,
         "actor": [{"reference": f"Location/{known}"}],
     }
     return f"{_json(found)}\n"
