@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from models.accounts.tables import staff
 from models.agents.tables import agent
 from models.booking.bookings import STAND_INS
-from models.booking.tables import booking
+from models.booking.tables import appointment_for, booking
 from models.call.tables import call, turn
 from models.centres.tables import centre
 from models.clock import Clock
@@ -149,7 +149,7 @@ def bookings_between(
 
 @dataclass(frozen=True, slots=True)
 class CampaignCounts:
-    """What is counted of a campaign: bookings by channel, and people on its waiting list."""
+    """What is counted of a campaign: people booked by channel, and people on its waiting list."""
 
     campaign: str
     channels: Mapping[str, int]
@@ -157,11 +157,16 @@ class CampaignCounts:
 
 
 def by_campaign(connection: Connection, since: datetime) -> list[CampaignCounts]:
-    """Bookings since then, whatever became of them, and who waits now, by campaign."""
+    """People booked since then, whatever became of it, and who waits now, by campaign.
+
+    Of campaigns of named services: whoever is booked for two services counts for each of them.
+    """
+    of = appointment_for.c
     booked = (
-        select(booking.c.campaign, booking.c.channel, func.count())
+        select(of.campaign, booking.c.channel, func.count(of.booking_id.distinct()))
+        .join(appointment_for, of.booking_id == booking.c.id)
         .where(booking.c.created_at >= since, booking.c.state.not_in(STAND_INS))
-        .group_by(booking.c.campaign, booking.c.channel)
+        .group_by(of.campaign, booking.c.channel)
     )
     waits = (
         select(waiting_entry.c.campaign, func.count())

@@ -215,6 +215,9 @@ def find_offers(at: DeskWork, wish: SearchCriteria) -> OffersFound:
         for born in wish.born:
             eligible = world.eligibility(born, wish.groups, at.wanted)
             if eligible.first_day is None:
+                if at.wanted:
+                    # What is held may have been found for another service.
+                    let_go(at.connection, at.desk)
                 return OffersFound(not_yet=eligible)
     search = replace(_search(session, wish, world), wanted=at.wanted)
     if wish.centre:

@@ -26,10 +26,10 @@ import re
 import threading
 import time
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -132,6 +132,8 @@ class SmartFeed:
         self._store = store
         self._campaign = campaign
         self._services = services
+        # What slots are for that serve some services only, by their bits.
+        self._types: Callable[[int], str] = _of_all
         self._folder = folder
         self._publisher = publisher
         self._ticks = ticks
@@ -167,7 +169,10 @@ class SmartFeed:
         centres.sort(key=lambda one: (_departement(one), one.id))
         by_departement = {code: list(some) for code, some in groupby(centres, _departement)}
         replaced = self._replace(LOCATIONS, map(self._location, centres))
-        types = service_types(self._services(), self._publisher.base_url)
+        named = [one for one in self._services() if one.service]
+        types = service_types(named, self._publisher.base_url)
+        bits = store.database.read_late(feed.service_bits) if named else {}
+        self._types = _types_by_bits(types, bits) if bits else _of_all
         replaced += self._replace(SCHEDULES, (_schedule(one, types) for one in centres))
         changed |= held | self._held
         due = [
@@ -335,6 +340,7 @@ class SmartFeed:
             hours = (
                 f'"start":"{slot.start_at.astimezone(zone).isoformat()}",'
                 f'"end":"{end.astimezone(zone).isoformat()}"'
+                f"{self._types(slot.services)}"
             )
             if slot.free:
                 yield (
@@ -483,6 +489,25 @@ def service_types(campaigns: Sequence[Campaign], base_url: str) -> list[dict[str
         }
         for one in named
     ] or _SERVICE
+
+
+def _of_all(_bits: int) -> str:
+    """A slot serves whatever its Schedule is of."""
+    return ""
+
+
+def _types_by_bits(
+    types: Sequence[dict[str, Any]], known: Mapping[str, int]
+) -> Callable[[int], str]:
+    """The serviceType of a slot by the bits of its services: it overrides that of its Schedule."""
+
+    @cache
+    def of(bits: int) -> str:
+        mine = [one for one in types if known.get(one["coding"][0]["code"], 0) & bits]
+        # What serves all says nothing of its own; nor does what serves none that is open now.
+        return f',"serviceType":{_json(mine)}' if bits and mine else ""
+
+    return of
 
 
 def _schedule(one: PublicCentre, types: list[dict[str, Any]]) -> str:

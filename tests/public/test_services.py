@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from models.slots.services import bits_of
+from models.slots.slots import SlotsToOpen, open_slots
 from services.campaign.campaign import Campaign
 from services.numbers.numbers import CalledNumber
 from services.public.smart_feed import Publisher, SmartFeed
@@ -84,6 +86,31 @@ def test_with_one_service_nothing_of_it_is_shown(made: House):
         assert "Par service" not in one.goes("/etat").page
         assert "Vous venez pour" not in one.goes("/rendez-vous?pour=grippe").page
     assert visitor(made, CAMPAIGN).goes("/pour/grippe").status == 404
+
+
+def test_a_slot_of_the_feed_says_which_service_alone_it_serves(made: House, tmp_path: Path):
+    with made.database.transaction() as connection:
+        bits = bits_of(connection, ["covid"])
+    starts = tuple(mornings(3, first=12))
+    open_slots(made.database, [SlotsToOpen("1", starts, 2, services=bits)])
+    feed = SmartFeed(
+        made.store,
+        lambda: FLU,
+        tmp_path,
+        Publisher(BASE, "+33974750001"),
+        services=lambda: (FLU, COVID),
+    )
+    feed.write()
+    packed = (tmp_path / "slots-75.ndjson.gz").read_bytes()
+    lines = [json.loads(line) for line in gzip.decompress(packed).splitlines()]
+    types = [
+        [one["coding"][0]["code"] for one in line.get("serviceType", ())]
+        for line in lines
+        if line["status"] == "free"
+    ]
+    # What serves all leaves it to its Schedule.
+    assert types.count([]) == 9
+    assert types.count(["covid"]) == 3
 
 
 def test_the_feed_says_what_appointments_are_for(made: House, tmp_path: Path):
