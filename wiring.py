@@ -52,6 +52,7 @@ import web.operations.telephone
 import web.pages
 import web.public.centres
 import web.public.pages
+import web.public.services
 import web.public.smart_feed
 import web.public.state
 import web.public.unanswered
@@ -187,7 +188,9 @@ def make_app(parts: Parts) -> Flask:
         ),
         web.desk.pages.blueprint(desk),
         web.desk.person.blueprint(store, parts.service.campaigns.by_name),
-        web.supervision.board.blueprint(store, parts.service.campaigns, control),
+        web.supervision.board.blueprint(
+            store, parts.service.campaigns, control, parts.service.numbers
+        ),
         web.supervision.clusters.blueprint(store, parts.service.campaigns),
         web.operations.health.blueprint(
             measures=_measures(parts).told,
@@ -205,6 +208,7 @@ def make_app(parts: Parts) -> Flask:
         web.public.pages.blueprint(store, parts.service, latest, contact=settings.security_contact),
         web.public.centres.blueprint(store, parts.service, centres),
         web.public.state.blueprint(store, parts.service, latest),
+        web.public.services.blueprint(store, parts.service),
         web.online.booking.blueprint(booking),
         web.online.my_appointment.blueprint(mine),
         web.admission.waiting_room.blueprint(),

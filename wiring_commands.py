@@ -288,6 +288,7 @@ def _wanted(parts: Parts) -> Wanted:
         calls_per_second=settings.calls_per_second,
         texts_per_second=make_pace(settings).per_second,
         called=tuple(one for one in called if one != settings.national_number),
+        senders=tuple(one.texted for one in parts.service.numbers.all() if one.texted),
     )
 
 
@@ -295,7 +296,13 @@ def _make_feed(parts: Parts) -> SmartFeed:
     settings = parts.settings
     publisher = Publisher(settings.public_base_url, settings.national_number)
     folder = Path(settings.feed_folder)
-    return SmartFeed(parts.store, parts.service.campaigns.current, folder, publisher)
+    return SmartFeed(
+        parts.store,
+        parts.service.campaigns.current,
+        folder,
+        publisher,
+        services=parts.service.campaigns.open_now,
+    )
 
 
 def _slow_tasks(parts: Parts) -> list[Task]:
@@ -328,7 +335,7 @@ def _more_tasks(parts: Parts) -> list[Task]:
     admission = AdmissionController(
         store, campaigns, most=settings.web_inlet_most, mode=settings.web_room
     )
-    board = WriteBoard(store, campaigns)
+    board = WriteBoard(store, campaigns, parts.service.numbers)
     planned = [
         Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
         Task("inlet", ADMISSION_EVERY, admission),

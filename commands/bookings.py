@@ -40,6 +40,7 @@ COLUMNS = (
     "reference", "channel", "centre_id", "centre_name", "start", "dose", "state", "created_at",
 )  # fmt: skip
 PEOPLE = ("born", "phone", "name", "postcode")
+SERVICES = ("services",)
 _DOSE = click.IntRange(FIRST, SECOND)
 _MOMENT = click.DateTime(["%Y-%m-%dT%H:%M"])
 
@@ -86,20 +87,26 @@ def make(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.G
 def _add_looking(group: click.Group, store: Store) -> None:
     @group.command("export", epilog="Example: flask bookings export > bookings.csv")
     @click.option("--with-people", is_flag=True, help="Add who comes: birth date, phone, name.")
+    @click.option("--with-services", is_flag=True, help="Add what each appointment is for.")
     @operator.reads_people(store)
-    def export(seen: Seen, *, with_people: bool) -> None:
+    def export(seen: Seen, *, with_people: bool, with_services: bool) -> None:
         """Every appointment as CSV on standard output; that it was read is recorded.
 
         `start` carries the centre's own time zone, `created_at` is UTC. A reference is empty once
-        it has been erased. With people it waits for a supervisor who confirms it, each time.
+        it has been erased. With people it waits for a supervisor who confirms it, each time. The
+        services of an appointment are in one column, apart by a blank; none where there is only one
+        service.
         """
         if with_people:
             _for_two(store)
         with store.database.transaction() as connection:
-            found = bookings.export(connection, store.vault, with_people=with_people)
+            found = bookings.export(
+                connection, store.vault, with_people=with_people, with_services=with_services
+            )
             what = "people_exported" if with_people else "bookings_exported"
             seen(connection, what, "bookings")
-            print_csv(COLUMNS + PEOPLE if with_people else COLUMNS, map(_exported, found))
+            columns = COLUMNS + PEOPLE * with_people + SERVICES * with_services
+            print_csv(columns, map(_exported, found))
 
     def _for_two(store: Store) -> None:
         with store.database.statement() as connection:
@@ -211,6 +218,7 @@ def _exported(row: bookings.BookingRow) -> tuple[object, ...]:
         row.state,
         row.created_at.isoformat(timespec="seconds"),
         *((person.born, person.number, person.name, person.postcode) if person else ()),
+        *((" ".join(row.services),) if row.services is not None else ()),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -51,7 +52,8 @@ def blueprint(
 ) -> Blueprint:
     """Routes below /sms; the signature check stands in front of them.
 
-    `reply_number` is the number of ours that texts may come in on; without one, none is understood.
+    `reply_number` is the number of ours that texts may come in on, beside the senders of numbers
+    that are numbers themselves; without any, none is understood.
     `text_number` is the one that people book by: what comes in there is an answer in one of these
     `conversations`. The two may be the same.
     """
@@ -84,7 +86,8 @@ def blueprint(
         sid = request.form["MessageSid"]
         to = request.form.get("To", "")
         books = conversations is not None and bool(text_number) and to == text_number
-        if service is None or not to or not (books or to == reply_number):
+        answers = to == reply_number or (service is not None and bool(service.numbers.texted(to)))
+        if service is None or not to or not (books or answers):
             # Nothing depends on a reply by text, and our sender may be unable to receive any.
             log.info("message received", sid=sid)
             return _xml()
@@ -92,6 +95,7 @@ def blueprint(
             sid,
             sender=request.form.get("From", ""),
             body=request.form.get("Body", ""),
+            to=to,
             settled=bool(request.form.get("OptOutType")),
             pictures=_pictures(request.form.get("NumMedia", "")),
         )
@@ -103,8 +107,8 @@ def blueprint(
                     store,
                     service.campaign,
                     written,
-                    national_number=service.national_number,
-                    agrees=owner_agrees,
+                    numbers=service.numbers,
+                    agrees=partial(owner_agrees, numbers=service.numbers),
                 )
         except Exception as error:  # noqa: BLE001 (its text may hold what was written)
             FAILURES.labels(type(error).__name__).inc()

@@ -11,8 +11,9 @@ from models.call.tables import call
 from models.dialects import LookedUp
 from models.messages.tables import message
 
-_CALL, _BOOKING, _MESSAGE = (
-    bindparam(name, type_=String) for name in ("in_call", "of_booking", "by_message")
+_CALL, _BOOKING, _MESSAGE, _GIVEN = (
+    bindparam(name, type_=String)
+    for name in ("in_call", "of_booking", "by_message", "known_number")
 )
 _of_call = select(call.c.called).where(call.c.id == _CALL).scalar_subquery()
 _of_booking = select(booking.c.called).where(booking.c.id == _BOOKING).scalar_subquery()
@@ -20,15 +21,16 @@ _of_message = select(message.c.called).where(message.c.id == _MESSAGE).scalar_su
 
 # Of a booking: the number of the call that it was made in.
 BY_CALL: Final = LookedUp("called", _of_call, (("in_call", "call_id"),))
-# Of a message: that of its booking, or of the call that it is about.
+# Of a message: the one that is given, that of its booking, or of the call that it is about.
 BY_BOOKING: Final = LookedUp(
     "called",
-    func.coalesce(_of_booking, _of_call),
-    (("of_booking", "booking_id"), ("in_call", "call_id")),
+    func.coalesce(_GIVEN, _of_booking, _of_call),
+    (("known_number", "called"), ("of_booking", "booking_id"), ("in_call", "call_id")),
 )
-# Of a place in the queue: that of its call, or of the message that the call delivers.
+# Of a place in the queue: the one that is given, that of its call, or of the message that the call
+# delivers.
 BY_ORIGIN: Final = LookedUp(
     "called",
-    func.coalesce(_of_call, _of_message),
-    (("in_call", "origin_call_id"), ("by_message", "message_id")),
+    func.coalesce(_GIVEN, _of_call, _of_message),
+    (("known_number", "called"), ("in_call", "origin_call_id"), ("by_message", "message_id")),
 )

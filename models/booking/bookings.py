@@ -125,6 +125,8 @@ class BookingRow:
     state: str
     created_at: datetime
     person: BookedPerson | None = None
+    # What the appointment is for; None where that was not asked for.
+    services: tuple[str, ...] | None = None
 
 
 class Added(Enum):
@@ -391,13 +393,22 @@ def count(connection: Connection) -> int:
 
 
 def export(
-    connection: Connection, vault: Vault, *, with_people: bool = False
+    connection: Connection, vault: Vault, *, with_people: bool = False, with_services: bool = False
 ) -> Iterator[BookingRow]:
     """Every appointment, oldest booking first; an erased booking has no reference.
 
-    The person is read, and opened, only on demand.
+    The person is read, and opened, only on demand; so is what each appointment is for.
     """
     personal = (booking.c.dob_enc, booking.c.phone_enc, booking.c.name_enc, booking.c.postcode)
+    # What is done in it; of a cancelled one, what was to be done.
+    done = (
+        select(func.aggregate_strings(appointment_for.c.service, " "))
+        .where(
+            appointment_for.c.appointment_id == appointment.c.id,
+            appointment_for.c.state == appointment.c.state,
+        )
+        .scalar_subquery()
+    )
     statement = (
         select(
             booking.c.id,
@@ -411,6 +422,7 @@ def export(
             appointment.c.state,
             booking.c.created_at,
             *(personal if with_people else ()),
+            *((done.label("done"),) if with_services else ()),
         )
         .join(appointment, appointment.c.booking_id == booking.c.id)
         .join(centre, centre.c.id == appointment.c.centre_id)
@@ -432,6 +444,7 @@ def export(
                 )
                 if with_people
                 else None,
+                services=tuple(sorted((row.done or "").split())) if with_services else None,
             )
 
 

@@ -118,6 +118,8 @@ class BookingDetails:
     calls: bool = False
     # What proved its number (`models.booking.reach`); None: of an earlier version.
     reach: str | None = None
+    # The number of ours that its call came in by; None: the default.
+    called: str | None = None
 
     @property
     def live(self) -> tuple[BookedAppointment, ...]:

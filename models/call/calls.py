@@ -122,6 +122,14 @@ def caller_idx(connection: Connection, call_id: str) -> bytes | None:
     ).scalar_one_or_none()
 
 
+def called_of(connection: Connection, call_id: str | None) -> str | None:
+    """The number of ours that a call came in by; None: the default, or the call is erased."""
+    found: str | None = connection.execute(
+        select(call.c.called).where(call.c.id == call_id)
+    ).scalar_one_or_none()
+    return found
+
+
 def set_called(connection: Connection, call_id: str, called: str | None) -> None:
     """The call is one to this number of ours from here on; None: the default."""
     connection.execute(update(call).where(call.c.id == call_id).values(called=called))

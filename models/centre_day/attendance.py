@@ -5,7 +5,7 @@ Every statement names the centre, so that no id of another centre's day can be l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from models.accounts.tables import staff_act
 from models.booking.bookings import opened
-from models.booking.tables import appointment, booking
+from models.booking.tables import appointment, appointment_for, booking
 from models.centre_day.tables import attendance
 from models.clock import Clock
 from models.crypto import Vault
@@ -37,6 +37,15 @@ from models.slots.slots import SlotCount
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import holder_of
+
+
+@dataclass(frozen=True)
+class ToBeDone:
+    """What an appointment is for. `dose` counts within the service."""
+
+    service: str
+    campaign: str
+    dose: int
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class Comes:
     given: bool = False
     number_ends: str = ""
     noted_at: datetime | None = None
+    # What is done, where their campaign is of a named service: service, campaign and dose of each.
+    services: tuple[ToBeDone, ...] = ()
 
     @property
     def key(self) -> str:
@@ -131,7 +142,8 @@ def _of_day(centre_id: str, window: Window) -> ColumnElement[bool]:
 
 def day(connection: Connection, vault: Vault, centre_id: str, window: Window) -> list[Comes]:
     """All people who have an appointment at a centre in a window of time, by the hour."""
-    return [_comes(vault, row) for row in _rows(connection, centre_id, window)]
+    done = _services(connection, centre_id, window)
+    return [_comes(vault, row, done) for row in _rows(connection, centre_id, window)]
 
 
 def find(
@@ -142,8 +154,9 @@ def find(
     A number's end has no look-up index: its few digits would tell which bookings of the country
     share one. Only the rows of this centre's day are opened, and what they hold stays in here.
     """
+    done = _services(connection, centre_id, window)
     return [
-        _comes(vault, row)
+        _comes(vault, row, done)
         for row in _rows(connection, centre_id, window)
         if _is_wanted(vault, row, wanted)
     ]
@@ -168,6 +181,7 @@ def _rows(connection: Connection, centre_id: str, window: Window) -> Sequence[Ro
                 booking.c[name]
                 for name in ("id", "reference_enc", "dob_enc", "name_enc", "phone_enc", "channel")
             ),
+            appointment.c.id.label("appointment_id"),
             *(appointment.c[name] for name in ("dose", "start_at")),
             *(attendance.c[name] for name in ("state", "given_place", "at")),
         )
@@ -180,7 +194,25 @@ def _rows(connection: Connection, centre_id: str, window: Window) -> Sequence[Ro
     return connection.execute(statement).all()
 
 
-def _comes(vault: Vault, row: Row[Any]) -> Comes:
+def _services(
+    connection: Connection, centre_id: str, window: Window
+) -> dict[int, tuple[ToBeDone, ...]]:
+    """What the appointments of a day are for, by their ids; those of no named service are not."""
+    names = ("appointment_id", "service", "campaign", "dose")
+    statement = (
+        select(*(appointment_for.c[name] for name in names))
+        .join(appointment, appointment.c.id == appointment_for.c.appointment_id)
+        .where(_of_day(centre_id, window), appointment_for.c.state == "confirmed")
+        .order_by(appointment_for.c.id)
+    )
+    found: dict[int, tuple[ToBeDone, ...]] = {}
+    for row in connection.execute(statement):
+        one = ToBeDone(row.service, row.campaign, row.dose)
+        found[row.appointment_id] = (*found.get(row.appointment_id, ()), one)
+    return found
+
+
+def _comes(vault: Vault, row: Row[Any], done: Mapping[int, tuple[ToBeDone, ...]]) -> Comes:
     return Comes(
         booking_id=row.id,
         dose=row.dose,
@@ -193,6 +225,7 @@ def _comes(vault: Vault, row: Row[Any]) -> Comes:
         given=row.given_place is not None,
         number_ends=(opened(vault, row, "phone") or "")[-2:],
         noted_at=row.at if row.state else None,
+        services=done.get(row.appointment_id, ()),
     )
 
 

@@ -46,6 +46,8 @@ class Before:
     turn: tuple[str, int] | None = None
     # How many answers of conversations by text it had in 24 hours; they are none of `answers`.
     talked: int = 0
+    # The number of ours by which the newest booking of the number came in; None: the default.
+    called: str | None = None
 
 
 def look(  # noqa: PLR0917
@@ -69,11 +71,12 @@ def look_of(
 ) -> Select[Any]:
     """The statement of `look`, for whoever reads more with it; one row comes of it."""
     index = vault.index("phone", number)
-    language = (
-        select(booking.c.language)
+    language, called = (
+        select(column)
         .where(booking.c.phone_idx == index)
         .order_by(booking.c.created_at.desc())
         .limit(1)
+        for column in (booking.c.language, booking.c.called)
     )
     lately = (
         message.c.recipient_idx == index,
@@ -94,6 +97,7 @@ def look_of(
         answers.scalar_subquery().label("answers"),
         talked.scalar_subquery().label("talked"),
         language.scalar_subquery().label("language"),
+        called.scalar_subquery().label("called"),
         any_closed(budgets).label("spent"),
     ).subquery()
     return (
@@ -124,6 +128,7 @@ def before_of(row: Any, vault: Vault) -> Before:
         bool(row.spent),
         at,
         row.talked,
+        row.called,
     )
 
 

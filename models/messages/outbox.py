@@ -103,6 +103,8 @@ class NewMessage:
     due_at: datetime | None = None
     # One of services.messages.topics.Topic: what it tells of.
     topic: str = ""
+    # The number of ours that it is of; None: that of its booking or call.
+    called: str | None = None
 
 
 @dataclass(frozen=True)

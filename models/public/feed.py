@@ -26,7 +26,7 @@ from models.centre_day.tables import operation
 from models.clock import Clock
 from models.prepared import Prepared
 from models.slots.places import Share, Window, is_free, share_values
-from models.slots.tables import place, slot
+from models.slots.tables import place, service, slot
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class FeedSlot:
     start_at: datetime
     free: int
     busy: int
+    # The bits of the services that it serves; 0: all (models.slots.tables.service).
+    services: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class ChangeMarks:
 
     history: int = 0
     slot: int = 0
+
+
+def service_bits(connection: Connection) -> dict[str, int]:
+    """The bit of each named service that a slot was ever opened for."""
+    return {row.name: row.bit for row in connection.execute(select(service))}
 
 
 def slots_of(
@@ -81,6 +88,7 @@ def _slots_of(clock: Clock, shared: bool) -> Prepared:  # noqa: FBT001
             slot.c.start_at,
             func.count().filter(is_free(clock), mine).label("free"),
             func.count().filter(taken).label("busy"),
+            slot.c.services,
         )
         .join(place, place.c.slot_id == slot.c.id)
         .where(
@@ -88,7 +96,7 @@ def _slots_of(clock: Clock, shared: bool) -> Prepared:  # noqa: FBT001
             slot.c.start_at >= bindparam("first"),
             slot.c.start_at < bindparam("end"),
         )
-        .group_by(slot.c.id, slot.c.start_at)
+        .group_by(slot.c.id, slot.c.start_at, slot.c.services)
         .order_by(slot.c.start_at)
     )
 

@@ -302,6 +302,8 @@ class _Place:
     # The message that this call delivers, and how often that was tried before.
     message_id: str | None = None
     tries: int = 0
+    # The number of ours that it came in by; None of a new one: that of its call or message.
+    called: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,8 +335,6 @@ class QueueEntry(_Place):
     version: int
     created_at: datetime
     updated_at: datetime
-    # The number of ours that its call came in by; None: the default.
-    called: str | None = None
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:

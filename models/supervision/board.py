@@ -6,6 +6,7 @@ Spans are half open: from `since`, up to `until` and without it. Nothing of a ca
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from models.accounts.tables import staff
 from models.agents.tables import agent
 from models.booking.bookings import STAND_INS
-from models.booking.tables import booking
+from models.booking.tables import appointment_for, booking
 from models.call.tables import call, turn
 from models.centres.tables import centre
 from models.clock import Clock
@@ -33,6 +34,7 @@ from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
 from models.queue.tables import BUSY, IN_LINE, PROMISED, queue_entry
 from models.rows import columns_of, from_row
+from models.waiting_list.tables import waiting_entry
 
 # Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine
 # makes are in the same table, but in no agent's queue.
@@ -101,7 +103,36 @@ def ends_between(connection: Connection, since: datetime, until: datetime) -> di
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
+def calls_by_number(
+    connection: Connection, since: datetime, until: datetime
+) -> list[tuple[str, int]]:
+    """Calls that began in a span by the number of ours that was called; the default has none."""
+    statement = (
+        select(call.c.called, func.count())
+        .where(call.c.started_at >= since, call.c.started_at < until, call.c.called.is_not(None))
+        .group_by(call.c.called)
+    )
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
 # ---------------------------------------------------------------- bookings
+
+
+def bookings_by_number(
+    connection: Connection, since: datetime, until: datetime
+) -> list[tuple[str, int]]:
+    """Bookings of a span by the number of ours that their call came in by."""
+    statement = (
+        select(booking.c.called, func.count())
+        .where(
+            booking.c.created_at >= since,
+            booking.c.created_at < until,
+            booking.c.called.is_not(None),
+            booking.c.state.not_in(STAND_INS),
+        )
+        .group_by(booking.c.called)
+    )
+    return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
 def bookings_between(
@@ -114,6 +145,40 @@ def bookings_between(
         booking.c.state.not_in(STAND_INS),
     )
     return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignCounts:
+    """What is counted of a campaign: people booked by channel, and people on its waiting list."""
+
+    campaign: str
+    channels: Mapping[str, int]
+    waiting: int
+
+
+def by_campaign(connection: Connection, since: datetime) -> list[CampaignCounts]:
+    """People booked since then, whatever became of it, and who waits now, by campaign.
+
+    Of campaigns of named services: whoever is booked for two services counts for each of them.
+    """
+    of = appointment_for.c
+    booked = (
+        select(of.campaign, booking.c.channel, func.count(of.booking_id.distinct()))
+        .join(appointment_for, of.booking_id == booking.c.id)
+        .where(booking.c.created_at >= since, booking.c.state.not_in(STAND_INS))
+        .group_by(of.campaign, booking.c.channel)
+    )
+    waits = (
+        select(waiting_entry.c.campaign, func.count())
+        .where(text("waiting_entry.state IN ('waiting', 'offered')"))
+        .group_by(waiting_entry.c.campaign)
+    )
+    channels: dict[str, dict[str, int]] = {}
+    for campaign, channel, number in connection.execute(booked):
+        channels.setdefault(campaign, {})[channel] = number
+    waiting = {row[0]: row[1] for row in connection.execute(waits)}
+    names = sorted(channels.keys() | waiting.keys())
+    return [CampaignCounts(one, channels.get(one, {}), waiting.get(one, 0)) for one in names]
 
 
 # ---------------------------------------------------------------- the line of people
@@ -130,6 +195,8 @@ class AnsweredEntry:
     told_seconds: int | None
     told_at: datetime | None
     reason: str
+    # The number of ours that was called; None: the default.
+    called: str | None = None
 
 
 def answered_between(
@@ -144,19 +211,20 @@ def answered_between(
 
 def left_between(
     connection: Connection, since: datetime, until: datetime
-) -> list[tuple[datetime, str, str]]:
-    """Callers who left the queue unanswered in a span: when (UTC), which queue, the outcome.
+) -> list[tuple[datetime, str, str, str | None]]:
+    """Callers who left the queue unanswered in a span: when (UTC), queue, outcome, number called.
 
     Callbacks do not wait on the line.
     """
-    statement = select(queue_entry.c.ended_at, queue_entry.c.queue_id, queue_entry.c.outcome).where(
+    columns = (queue_entry.c[name] for name in ("ended_at", "queue_id", "outcome", "called"))
+    statement = select(*columns).where(
         queue_entry.c.ended_at >= since,
         queue_entry.c.ended_at < until,
         queue_entry.c.state == "left",
         queue_entry.c.kind == "call",
         queue_entry.c.answered_at.is_(None),
     )
-    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +250,42 @@ def in_line(connection: Connection, clock: Clock, due_within: timedelta) -> list
     """
     columns = (queue_entry.c.queue_id, queue_entry.c.kind, queue_entry.c.state)
     due = func.count().filter(queue_entry.c.due_at <= clock.at(due_within))
-    # A caller who rings for a place that was kept or promised is due from that moment on.
-    rang_later = and_(queue_entry.c.kind == "call", queue_entry.c.due_at > queue_entry.c.joined_at)
-    since = case((rang_later, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
     found = []
     # Each part has an index of its own.
     for part in (IN_LINE, BUSY):
-        statement = select(*columns, func.count(), func.min(since), due).where(part, _FOR_AGENTS)
+        statement = select(*columns, func.count(), func.min(_HERE), due).where(part, _FOR_AGENTS)
         statement = statement.group_by(*columns)
         found += [QueueCounts(*row) for row in connection.execute(statement)]
+    return found
+
+
+# Since when an entry waits: a caller who rings for a place that was kept or promised is due from
+# that moment on.
+_RANG_LATER = and_(queue_entry.c.kind == "call", queue_entry.c.due_at > queue_entry.c.joined_at)
+_HERE = case((_RANG_LATER, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberCounts:
+    """Unanswered entries of one kind and state by the number called; `since` as of QueueCounts."""
+
+    called: str | None
+    kind: str
+    state: str
+    count: int
+    since: datetime
+
+
+def in_line_by_number(connection: Connection) -> list[NumberCounts]:
+    """All people whom no agent has answered yet, by the number of ours that they called."""
+    columns = (queue_entry.c.called, queue_entry.c.kind, queue_entry.c.state)
+    found = []
+    for part in (IN_LINE, BUSY):
+        statement = select(*columns, func.count(), func.min(_HERE)).where(
+            part, _FOR_AGENTS, queue_entry.c.state.in_(_UNSERVED)
+        )
+        rows = connection.execute(statement.group_by(*columns))
+        found += [NumberCounts(*row) for row in rows]
     return found
 
 
@@ -206,10 +301,13 @@ class EntrySeen:
     staff: str | None
     # Where in the conversation a person was asked for, or why.
     reason: str = ""
+    # The number of ours that was called; None: the default.
+    called: str | None = None
 
 
 _ENTRY = tuple(
-    queue_entry.c[n] for n in ("id", "queue_id", "kind", "state", "joined_at", "staff_id", "reason")
+    queue_entry.c[n]
+    for n in ("id", "queue_id", "kind", "state", "joined_at", "staff_id", "reason", "called")
 )
 
 

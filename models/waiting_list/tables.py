@@ -33,6 +33,7 @@ waiting_entry = Table(
     may("offered_until", Instant),
     must("created_at", Instant),
     must("updated_at", Instant),
+    may("called", String(16), "the number of ours that it came in by; null: the default"),
     index("ix_waiting_entry_centre", "centre_id", "class_rank", "created_at", where=_WAITS),
     # Where many wait, the first of them all are looked at in order; where few do, the entries that
     # are near.

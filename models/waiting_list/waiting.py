@@ -86,6 +86,8 @@ class Waiter:
     class_rank: int = 0
     for_other: bool = False
     twin: bool = False
+    # The number of ours that was called; None: the default.
+    called: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class WaitingListEntry:
     offered_until: datetime | None
     created_at: datetime
     for_other: bool = True
+    # The number of ours that its person called; None: the default.
+    called: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from flows.engine import ENDED, advance, look_again
@@ -38,6 +39,7 @@ from services.messages.discreet_place import discreet
 from services.messages.incoming_text import (
     IncomingText,
     TextReply,
+    number_to_ring,
     take_text,
     understood,
 )
@@ -262,13 +264,13 @@ class TextConversations:
         """What is no answer in a conversation is answered as on any number of ours."""
         service = self._service
         words = by_text(language if language in spoken_by_text() else spoken_by_text()[0])
-        number = written_number(service.national_number)
+        number = written_number(number_to_ring(service.numbers, written, before).number)
         return take_text(
             self._store,
             service.campaign,
             written,
-            national_number=service.national_number,
-            agrees=owner_agrees,
+            numbers=service.numbers,
+            agrees=partial(owner_agrees, numbers=service.numbers),
             before=before,
             unknown=sms_parts.to_gsm(signed(words.spoken, words.unknown.format(number=number))),
         )

@@ -313,6 +313,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
                 not_before=begins if begins > self.now() else None,
                 for_other=wait.for_other,
                 twin=wait.twin,
+                called=self.service.numbers.kept(self.number) or None,
             ),
             new_id,
         )
@@ -432,7 +433,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
                 departement=self._departement(session),
                 joined_at=joined_at,
             ),
-            ReplyPath(self.campaign, self.service.reply_number),
+            ReplyPath(self.campaign, self.number.texted or self.service.reply_number),
         )
         if message_id:
             self.messages.append(message_id)

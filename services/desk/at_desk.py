@@ -78,9 +78,8 @@ def agent_session_of(
     if entry is None:
         return AgentSession(staff, now, None, Desk(staff.id))
     call_id = entry.origin_call_id or entry.call_id or ""
-    return AgentSession(
-        staff, now, entry, Desk(staff.id, entry.id, call_id, entry.number, entry.language)
-    )
+    desk = Desk(staff.id, entry.id, call_id, entry.number, entry.language, entry.called)
+    return AgentSession(staff, now, entry, desk)
 
 
 class AtDesk(DeskWork):

@@ -37,13 +37,13 @@ from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import doses_of
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
-from services.desk.offers import Desk, DeskWork
+from services.desk.offers import Desk, DeskWork, places_needed, second_within
 from services.messages.phone_capabilities import takes_texts
 from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
 from services.messages.whose import of_booking
 from services.messages.write_message import write_message
-from services.slots.allocate import Channel, Chosen, second_days
+from services.slots.allocate import Channel, Chosen
 from services.slots.offer import offer_at
 from services.work import Work
 
@@ -164,10 +164,10 @@ def book(at: DeskWork, order: DeskOrder) -> Made | BookingRefused:
 
 def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: str) -> str | None:
     """Book one of them; gives the message. Raises _NotMade."""
-    campaign, person = at.campaign, order.people[number]
-    offer = _chosen(at.connection, campaign, person, number)
-    first_day = eligibility(campaign, person.born, order.groups, at.store.clock.now()).first_day
-    if first_day is None or offer.local_start.date() < first_day:
+    person, now = order.people[number], at.store.clock.now()
+    offer = _chosen(at.connection, at.campaigns, person, number)
+    days = [eligibility(one, person.born, order.groups, now).first_day for one in at.campaigns]
+    if any(first is None or offer.local_start.date() < first for first in days):
         raise _NotMade(BookingRefused(Refusal.TOO_YOUNG, number))
     twin = number > 0 and person.born == order.people[0].born
     request = Request(
@@ -192,7 +192,7 @@ def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: s
         at.work,
         request,
         catalogue=load(at.desk.language),
-        national_number=at.service.national_number,
+        national_number=at.number_told(),
     )
     if isinstance(booked, Unbooked):
         if booked is Unbooked.GONE:
@@ -202,11 +202,13 @@ def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: s
     return booked.message_id
 
 
-def _chosen(connection: Connection, campaign: Campaign, person: PersonToBook, number: int) -> Offer:
+def _chosen(
+    connection: Connection, campaigns: Sequence[Campaign], person: PersonToBook, number: int
+) -> Offer:
     """Where and when these places are. Raises _NotMade where they are not one appointment."""
     places = rows.places_of(connection, person.places)
     not_offered = _NotMade(BookingRefused(Refusal.NOT_OFFERED, number))
-    if len(places) != len(person.places) or len(places) != campaign.doses:
+    if len(places) != len(person.places) or len(places) != places_needed(campaigns):
         raise not_offered
     found = [places[place] for place in person.places]
     where = centre_states(connection, [found[0].centre_id]).get(found[0].centre_id)
@@ -214,7 +216,7 @@ def _chosen(connection: Connection, campaign: Campaign, person: PersonToBook, nu
         raise not_offered
     if len(found) > 1:
         zone = ZoneInfo(where.time_zone)
-        opens, closes = second_days(campaign, found[0].start_at, zone)
+        opens, closes = second_within(campaigns, found[0].start_at, zone)
         if not opens <= found[1].start_at < closes:
             raise not_offered
     return offer_at(where, *found)
@@ -294,7 +296,7 @@ def wait_for_place(
     if not number:
         return BookingRefused(Refusal.NO_NUMBER)
     at.alone()
-    campaign = at.service.campaign
+    campaign = at.campaign
     eligible = eligibility(campaign, born, groups, at.store.clock.now())
     wait = WaitingListRequest(
         born=born,
@@ -308,6 +310,7 @@ def wait_for_place(
         # A desk says so of whoever has the birth date of the first of those who come together.
         for_other=for_other,
         twin=for_other,
+        wanted=at.wanted,
     )
     ahead = at.world().join_waiting_list(wait)
     return BookingRefused(Refusal.NO_POSITION) if ahead is None else ahead
@@ -337,7 +340,7 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
         file.live,
         found.centres[file.live[0].centre_id],
         reference=file.reference,
-        number=at.service.national_number,
+        number=at.number_told(file.called),
         whose=whose,
     )
     message_id = write_message(
@@ -350,6 +353,7 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
         topic=Topic.AGAIN,
         booking_id=booking_id,
         call_id=at.desk.call_id or None,
+        called=file.called or at.desk.called,
     )
     return Texted(message_id or "")
 

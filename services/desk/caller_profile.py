@@ -99,6 +99,8 @@ class CallerDetails:
     partner_centre: str = ""
     # The language of the interpreter that they asked for, by ISO 639-1, or "other".
     interpreter: str = ""
+    # The campaigns of which they want an appointment, by name, where several are open.
+    wanted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,7 @@ def _given(remembered: Mapping[str, Any], session: Session | None) -> CallerDeta
             str(known.get("partner_centre", "")), str(known.get("partner_town", ""))
         ),
         interpreter=str(known.get("interpreter", "")),
+        wanted=session.wanted if session else (),
     )
 
 

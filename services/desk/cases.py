@@ -29,6 +29,7 @@ from services.desk.watched import note_opened
 from services.messages import phone_capabilities
 from services.messages.notices import Reason
 from services.messages.phone_capabilities import PhoneKind
+from services.numbers.numbers import Numbers
 from services.queue import typed_callback
 from services.queue.promise_callback import promise
 from services.queue.typed_callback import TYPED_CALLBACK
@@ -160,14 +161,20 @@ def booking_of(connection: Connection, case_id: str) -> str | None:
     return (case.booking_id or case.id) if case else None
 
 
-def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bool | BookingRefused:
+def ring(
+    connection: Connection,
+    store: Store,
+    staff: Staff,
+    case_id: str,
+    numbers: Numbers | None = None,
+) -> bool | BookingRefused:
     """Promise the person of a case a call by an agent; False where one is promised already.
 
-    Whoever rings has the booking on their page.
+    Whoever rings has the booking on their page. `numbers` know in whose queue the call waits.
     """
     case = cases.get(connection, case_id, lock=True)
     if case is not None and case.closed_at is None and case.request_id is not None:
-        return _ring_typed(connection, store, staff, case)
+        return _ring_typed(connection, store, staff, case, numbers)
     if case is None or case.closed_at is not None:
         return BookingRefused(Refusal.UNKNOWN)
     if case.booking_id is None:
@@ -185,7 +192,8 @@ def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bo
         "postcode": file.postcode or "",
         rows.DRAFT: {BOOKED: [file.id]},
     }
-    kept = promise(connection, store, number, None, known)
+    called = numbers.of(file.called) if numbers and file.called else None
+    kept = promise(connection, store, number, None, known, called=called)
     if kept.is_new or not staff_rows.newest_acts(connection, RUNG, [case.id]):
         details = {"booking": file.id, "entry": kept.entry_id}
         record_act(connection, store, staff.id, RUNG, case.id, details=details)
@@ -208,9 +216,11 @@ def _ring_lost(
     return kept.is_new
 
 
-def _ring_typed(connection: Connection, store: Store, staff: Staff, case: Case) -> bool:
+def _ring_typed(
+    connection: Connection, store: Store, staff: Staff, case: Case, numbers: Numbers | None
+) -> bool:
     """An agent rings a number that was typed, whose owner did not answer."""
-    entry_id = typed_callback.agent_rings(connection, store, case.request_id or "")
+    entry_id = typed_callback.agent_rings(connection, store, case.request_id or "", numbers)
     if entry_id is None:
         return False
     record_act(connection, store, staff.id, RUNG, case.id, details={"entry": entry_id})

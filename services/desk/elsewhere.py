@@ -86,16 +86,14 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
     line = at.store.vault.index("phone", begun.number)
     if rows.count_texts(at.connection, at.store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
-    work = Work(at.connection, at.store, at.service.campaign)
-    session = _session(at.desk, begun)
+    work = Work(at.connection, at.store, at.campaign)
+    session = _session(at.desk, begun).but(wanted=at.wanted)
     visit, _ = web_sessions.from_call(work, session, holders=(at.desk.holder_id,))
     code = resume_call.new_web_session_code(work, visit.id)
     if not code:
         return BookingRefused(Refusal.UNKNOWN)
     link = at.store.links.of_code(code, at.store.clock.now() + RESUME_WITHIN)
-    body = texts.filled(
-        load(at.desk.language), "finish", number=at.service.national_number, link=link
-    )
+    body = texts.filled(load(at.desk.language), "finish", number=at.number_told(), link=link)
     message_id = write_message(
         at.connection,
         at.store,
@@ -106,6 +104,7 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
         # They wait for it on the telephone, at any hour, and nobody is rung instead.
         topic=Topic.REPLY,
         call_id=at.desk.call_id or None,
+        called=at.desk.called,
     )
     record_act(at.connection, at.store, at.desk.staff_id, SENT_LINK, at.desk.entry_id)
     return Texted(message_id or "")

@@ -22,7 +22,7 @@ from models.desk import desk as rows
 from models.slots.slots import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
-from services.campaign.campaign import Campaign
+from services.campaign.campaign import TWO_PLACES, Campaign, places_of
 from services.centres.directory import NearWalkIn, kilometres_to
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder, second_days
@@ -34,17 +34,23 @@ from services.work import Work
 # Nothing is held for a desk longer than this after the agent last did something about it.
 HOLD_LONGEST = timedelta(minutes=10)
 MOST_TOWNS = 5
+# How far apart two places of one appointment may begin.
+NEIGHBOURS = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Desk:
-    """Who works, and for whom: `entry_id` is empty where there is no caller. `number` is E.164."""
+    """Who works, and for whom: `entry_id` is empty where there is no caller. `number` is E.164.
+
+    `called` is the number of ours that the caller rang; None: the default.
+    """
 
     staff_id: str
     entry_id: str = ""
     call_id: str = ""
     number: str = ""
     language: str = "fr"
+    called: str | None = None
 
     @property
     def holder_id(self) -> str:
@@ -126,11 +132,15 @@ class DeskWorld(CallWorld):
         desk: Desk,
         session: Session | None = None,
     ) -> None:
-        session = session or Session(language=desk.language, caller=desk.number)
+        session = session or Session(
+            language=desk.language, caller=desk.number, called=desk.called or ""
+        )
         super().__init__(service, _Work(store, connection, desk), session)
-        self.campaign = for_desks(self.campaign)
         self.holder = desk.holder
         self.holds = True
+
+    def as_here(self, campaign: Campaign) -> Campaign:
+        return for_desks(super().as_here(campaign))
 
 
 @dataclass
@@ -141,15 +151,37 @@ class DeskWork:
     store: Store
     service: Service
     desk: Desk
+    # The campaigns of which the caller wants one appointment each, by name; none: the one of now.
+    wanted: tuple[str, ...] = ()
 
     @property
     def campaign(self) -> Campaign:
-        """The campaign of now, for what is held here."""
-        return for_desks(self.service.campaign)
+        """The campaign of now, or the first that is wanted, for what is held here."""
+        return self.campaigns[0]
+
+    @property
+    def campaigns(self) -> tuple[Campaign, ...]:
+        """All of which the same appointment is; there is at least one."""
+        known = (self.service.campaigns.by_name(one) for one in self.wanted)
+        found = tuple(for_desks(one) for one in known if one is not None)
+        return found or (for_desks(self.service.campaign),)
 
     @property
     def work(self) -> Work:
-        return Work(self.connection, self.store, self.campaign)
+        first, *beside = self.campaigns
+        return Work(self.connection, self.store, first, tuple(beside))
+
+    def services(self) -> tuple[Campaign, ...]:
+        """What a caller may be asked to choose from: open campaigns of several named services."""
+        found = self.world().open_campaigns()
+        return found if len(found) > 1 else ()
+
+    def number_told(self, called: str | None = None) -> str:
+        """Which of our numbers a text tells people to ring (E.164).
+
+        `called` is that of the booking it is about, where it is about one.
+        """
+        return self.service.numbers.of(called or self.desk.called).number
 
     def alone(self) -> None:
         """Other requests of this desk wait until the transaction ends."""
@@ -177,14 +209,17 @@ def towns(at: DeskWork, text: str) -> tuple[Town, ...]:
 def find_offers(at: DeskWork, wish: SearchCriteria) -> OffersFound:
     """Give back what the desk holds, then find and hold up to three slots."""
     at.alone()
-    session = _session(at.desk, wish)
+    session = _session(at.desk, wish).but(wanted=at.wanted)
     world = at.world(session)
     if not wish.mine:
         for born in wish.born:
-            eligible = world.eligibility(born, wish.groups)
+            eligible = world.eligibility(born, wish.groups, at.wanted)
             if eligible.first_day is None:
+                if at.wanted:
+                    # What is held may have been found for another service.
+                    let_go(at.connection, at.desk)
                 return OffersFound(not_yet=eligible)
-    search = _search(session, wish, world)
+    search = replace(_search(session, wish, world), wanted=at.wanted)
     if wish.centre:
         named = world.centre_named(wish.centre, search)
         if named is None:
@@ -197,13 +232,13 @@ def find_offers(at: DeskWork, wish: SearchCriteria) -> OffersFound:
     if offers or wish.mine:
         return OffersFound(offers)
     far = world.nearest_beyond(search)
-    closer_than = far.kilometres / 2 if far else at.service.campaign.radius_kilometres
+    closer_than = far.kilometres / 2 if far else at.campaign.radius_kilometres
     own = world.own_phone(search, closer_than)
     walk_in = at.service.directory.nearest_walk_in(
         at.connection,
         (search.latitude, search.longitude),
         search.territory,
-        closer_than=at.service.campaign.radius_kilometres,
+        closer_than=at.campaign.radius_kilometres,
         today=world.now().astimezone(ZoneInfo(at.campaign.zone)).date(),
         postcode=search.postcode,
     )
@@ -254,7 +289,7 @@ def hold_for_second(at: DeskWork, offer: Offer, instead_of: Sequence[Offer] = ()
     """A place for a second person beside the first's, within the hour; None where none is free."""
     at.alone()
     world = at.world()
-    adjacent = world.hold_adjacent(offer, tuple(instead_of))
+    adjacent = world.hold_adjacent(offer, tuple(instead_of), at.wanted)
     return adjacent[0] if adjacent else None
 
 
@@ -323,7 +358,7 @@ def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> l
     is one that moves without the other.
     """
     held = rows.held_by(at.connection, at.store.clock, [at.desk.holder_id])
-    pairs = [(one, None) for one in held] if alone else paired(held, at.campaign)
+    pairs = [(one, None) for one in held] if alone else paired(held, *at.campaigns)
     offers = [
         OnDesk(_offer(one, second, town), min(one.until, second.until) if second else one.until)
         for one, second in pairs
@@ -332,15 +367,18 @@ def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> l
 
 
 def paired(
-    held: Sequence[HeldAppointment], campaign: Campaign
+    held: Sequence[HeldAppointment], *campaigns: Campaign
 ) -> list[tuple[HeldAppointment, HeldAppointment | None]]:
-    """First appointments with their second ones, of places in the order of their starts."""
-    if campaign.doses == 1:
+    """First appointments with their second ones, of places in the order of their starts.
+
+    Two services that take two neighbouring places are such a pair, too.
+    """
+    if places_needed(campaigns) == 1:
         return [(one, None) for one in held]
     pairs, left = [], list(held)
     while left:
         one = left.pop(0)
-        opens, closes = second_days(campaign, one.start_at, ZoneInfo(one.time_zone))
+        opens, closes = second_within(campaigns, one.start_at, ZoneInfo(one.time_zone))
         second = next(
             (
                 each
@@ -353,6 +391,22 @@ def paired(
             left.remove(second)
         pairs.append((one, second))
     return pairs
+
+
+def places_needed(campaigns: Sequence[Campaign]) -> int:
+    """How many places an appointment of these campaigns takes."""
+    if len(campaigns) > 1:
+        return len(campaigns) if places_of(campaigns) == TWO_PLACES else 1
+    return campaigns[0].doses
+
+
+def second_within(
+    campaigns: Sequence[Campaign], first: datetime, zone: ZoneInfo
+) -> tuple[datetime, datetime]:
+    """When the second place of an appointment may begin (UTC): from, and before."""
+    if len(campaigns) > 1:
+        return first + timedelta(seconds=1), first + NEIGHBOURS + timedelta(seconds=1)
+    return second_days(campaigns[0], first, zone)
 
 
 def _offer(first: HeldAppointment, second: HeldAppointment | None, town: Town | None) -> Offer:

@@ -30,6 +30,7 @@ from services.messages import phone_capabilities, sms_parts, spend, texts
 from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
 from services.messages.write_message import open_case
+from services.numbers.numbers import CalledNumber, Numbers
 from services.store import Store
 from services.vocabulary import vocabulary
 
@@ -61,6 +62,8 @@ class IncomingText:
     sender: str
     body: str
     settled: bool = False
+    # The number of ours that it was sent to, as the provider has it.
+    to: str = ""
     # How many pictures came with it.
     pictures: int = 0
 
@@ -89,15 +92,17 @@ def take_text(
     campaign: Campaign,
     written: IncomingText,
     *,
-    national_number: str,
+    numbers: Numbers,
     agrees: OwnerAgrees | None = None,
     before: Before | None = None,
     unknown: str = "",
 ) -> TextReply:
     """Do what a text asks for, once, and say what is answered; a copy is answered the same.
 
-    `agrees` takes a yes to a call that was asked for at this number. `before` is what is known,
-    where it was looked at already; `unknown` answers what is not understood.
+    `numbers` know which one is to be rung: the one whose texts are answered where this one went,
+    else that of the person's newest booking. `agrees` takes a yes to a call that was asked for at
+    this number. `before` is what is known, where it was looked at already; `unknown` answers what
+    is not understood.
     """
     try:
         number, _ = telephone(written.sender)
@@ -125,7 +130,7 @@ def take_text(
         number=number,
         before=before,
         language=language,
-        national_number=national_number,
+        national_number=number_to_ring(numbers, written, before).number,
         agrees=agrees,
         unknown=unknown,
     )
@@ -136,6 +141,11 @@ def take_text(
             before = incoming.look(connection, store.clock, store.vault, written.sid, number)
         return TextReply(before.answered or (), "copy")
     return TextReply(answered, str(meant or "unknown"))
+
+
+def number_to_ring(numbers: Numbers, written: IncomingText, before: Before) -> CalledNumber:
+    """Which of our numbers is told to whoever wrote a text."""
+    return numbers.texted(written.to) or numbers.of(before.called)
 
 
 def understood(body: str, language: str) -> tuple[Intent | None, str]:

@@ -25,10 +25,16 @@ def write_message(
     booking_id: str | None = None,
     call_id: str | None = None,
     due_at: datetime | None = None,
+    called: str | None = None,
 ) -> str | None:
-    """A message of models.messages.outbox.NewMessage; None where its `key` is there already."""
+    """A message of models.messages.outbox.NewMessage; None where its `key` is there already.
+
+    `called` is the number of ours that it is of; None: that of its booking or call.
+    """
     message_id = store.chance.identifier()
-    new = NewMessage(message_id, kind, key, recipient, payload, booking_id, call_id, due_at, topic)
+    new = NewMessage(
+        message_id, kind, key, recipient, payload, booking_id, call_id, due_at, topic, called
+    )
     return message_id if outbox.add(connection, store.clock, store.vault, new) else None
 
 

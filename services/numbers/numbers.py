@@ -16,6 +16,7 @@ from services.campaign.opening_hours import OpeningHours
 
 # How a provider writes where a call over SIP went: sip:+33974750001@house.example;transport=udp.
 _SIP = re.compile(r"sips?:([^@;]+)(?:@.*)?")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _DIALLED = re.compile(r"\+?[0-9]{3,15}")
 
 
@@ -51,6 +52,11 @@ class CalledNumber:
     overflow: timedelta = timedelta()
     sender: str = ""
     caller_id: str = ""
+
+    @property
+    def texted(self) -> str:
+        """Where people may answer its texts: the sender, where that is a number of its own."""
+        return self.sender if _E164.fullmatch(self.sender) else ""
 
     @property
     def has_area(self) -> bool:
@@ -121,6 +127,15 @@ class Numbers:
         """Those of the file, in its order; none without a file."""
         return tuple(self._present[0].values())
 
+    def several(self) -> tuple[CalledNumber, ...]:
+        """What people may call, the default first; none where there is one number alone.
+
+        What shows numbers beside one another shows nothing where this is empty.
+        """
+        found, default = self._present
+        others = tuple(one for one in found.values() if one.number != default.number)
+        return (default, *others) if others else ()
+
     @property
     def default(self) -> CalledNumber:
         """NATIONAL_NUMBER, as the file has it where it has it."""
@@ -141,6 +156,10 @@ class Numbers:
         if not found or number == default.number:
             return default
         return found.get(number)
+
+    def texted(self, to: str) -> CalledNumber | None:
+        """The number whose texts are answered at `to`; None where no number has it as its own."""
+        return next((one for one in self._present[0].values() if to and one.texted == to), None)
 
     def kept(self, one: CalledNumber) -> str:
         """What is kept of a call to a number: itself where the file has it, else nothing."""

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from flows.session import Offer, Session
-from flows.world import BookingOrder, Search, Unbooked
+from flows.world import BookingOrder, Choice, Search, Unbooked
 from models.booking.reach import Proof
 from models.call import turns
 from models.database import Connection
@@ -45,6 +45,8 @@ from services.work import Work
 LEASE = timedelta(minutes=5)
 _ID_LETTERS = 33
 _HEARD_LETTERS = 16
+# Among what was typed: the service whose address somebody followed.
+SERVICE = "asked_service"
 FIRST_STEP = "for_whom"
 # The page whose answer books; and the one that is only looked at, again and again.
 _BOOKS, _LOOKED_AT = "confirm", frozenset({web_sessions.PARTNER_WAITS})
@@ -199,13 +201,15 @@ class WebWorld(CallWorld):
         *,
         place: str = "",
         proved: str = "",
+        came_for: str = "",
     ) -> None:
         """`place` is where the answer comes from (`services.online.attempts.place_of`).
 
-        `proved` is the number whose code was typed back.
+        `proved` is the number whose code was typed back, `came_for` the service whose address
+        somebody followed.
         """
         super().__init__(service, turn, session)
-        self.place, self.proved = place, proved
+        self.place, self.proved, self.came_for = place, proved, came_for
         self.holder = Holder(Channel.WEB, self.turn.call_id)
         self.of_call = None
         self.holds = bool(session.offers or session.adjacent)
@@ -220,6 +224,15 @@ class WebWorld(CallWorld):
     def new_resume_code(self) -> str:
         """Empty: whoever goes on by telephone asks for a code of the visit's own."""
         return ""
+
+    def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
+        """Of who came for one service: that one, and what may be in one appointment with it."""
+        found = super().choices(born, groups)
+        own = next((one for one in found if one.service and one.service == self.came_for), None)
+        if own is None:
+            # They may not have it: what else they may.
+            return found
+        return tuple(one for one in found if one is own or one.campaign in own.together)
 
     def reach_of(self, number: str | None) -> Reach:
         """A number that is typed here proves nothing but by its code."""
@@ -421,7 +434,14 @@ def answer(  # noqa: PLR0917
     turn = WebSessionTurn(store, visit.id, number)
     try:
         with turn:
-            world = WebWorld(service, turn, visit.session, place=place, proved=visit.proved)
+            world = WebWorld(
+                service,
+                turn,
+                visit.session,
+                place=place,
+                proved=visit.proved,
+                came_for=visit.typed.get(SERVICE, ""),
+            )
             after = replace(act(visit, world), last=heard)
             turn.settle(after, world.campaign.hold_lease if _holds_on(visit, after) else None)
     except AlreadyAnswered:

@@ -88,6 +88,8 @@ class Wanted:
     texts_per_second: float
     # Other numbers that people call (NUMBERS_FILE), which lead where the national one does.
     called: tuple[str, ...] = ()
+    # Senders of theirs that are numbers themselves, where their texts are answered.
+    senders: tuple[str, ...] = ()
 
     def of(self, number: str) -> dict[str, str]:
         """Where a number of ours is to lead, each address with its method."""
@@ -110,6 +112,7 @@ class Wanted:
     def texted(self) -> dict[str, str]:
         """The settings that name a number at which texts come in, by that number."""
         named = {
+            **dict.fromkeys(self.senders, "NUMBERS_FILE"),
             self.text_number: "TEXT_BOOKING_NUMBER",
             self.reply_number: "SMS_REPLY_NUMBER",
         }

@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from models.booking import changes
-from models.call import turns
+from models.call import calls, turns
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
@@ -268,7 +268,7 @@ class _Attempt:
             Work(connection, self.store, for_partner(campaign)),
             request,
             catalogue=load(visitor.language),
-            national_number=self.service.national_number,
+            national_number=self._number_told(connection),
         )
 
     # ------------------------------------------------------------ nothing comes of it
@@ -295,13 +295,25 @@ class _Attempt:
         visitor = order.visitor
         if visitor is None or not visitor.text or not takes_texts(visitor.number):
             return
-        body = texts.filled(
-            load(visitor.language), "reply_not_taken", number=self.service.national_number
-        )
+        number = self._number_told(connection)
+        body = texts.filled(load(visitor.language), "reply_not_taken", number=number)
         key, payload = f"not_taken:{order.id}", {"body": body}
         write_message(
-            connection, self.store, "sms", visitor.number, payload, key=key, topic=Topic.REPLY
+            connection,
+            self.store,
+            "sms",
+            visitor.number,
+            payload,
+            key=key,
+            topic=Topic.REPLY,
+            call_id=visitor.call_id,
         )
+
+    def _number_told(self, connection: Connection) -> str:
+        """Which of our numbers a text tells the visitor to ring: the one that they rang."""
+        visitor = self.order.visitor
+        called = calls.called_of(connection, visitor.call_id) if visitor else None
+        return self.service.numbers.of(called).number
 
     # ------------------------------------------------------------ taking back
 

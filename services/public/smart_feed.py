@@ -26,10 +26,10 @@ import re
 import threading
 import time
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -44,7 +44,9 @@ from models.operations.shared_files import FEED, SharedFile
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
 from models.public.feed import ChangeMarks, FeedSlot
+from prompts.catalogue import COUNTRY_LANGUAGE
 from services.campaign.campaign import Campaign
+from services.public.offered import shown
 from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 from services.work import Work
@@ -84,7 +86,7 @@ _LEVEL: Final = 4
 
 log = structlog.get_logger()
 
-_SERVICE: Final = [
+_SERVICE: Final[list[dict[str, Any]]] = [
     {
         "coding": [
             {
@@ -123,10 +125,15 @@ class SmartFeed:
         folder: Path,
         publisher: Publisher,
         *,
+        services: Callable[[], Sequence[Campaign]] = tuple,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`services` gives the open campaigns; what they are for is the type of a Schedule."""
         self._store = store
         self._campaign = campaign
+        self._services = services
+        # What slots are for that serve some services only, by their bits.
+        self._types: Callable[[int], str] = _of_all
         self._folder = folder
         self._publisher = publisher
         self._ticks = ticks
@@ -162,7 +169,11 @@ class SmartFeed:
         centres.sort(key=lambda one: (_departement(one), one.id))
         by_departement = {code: list(some) for code, some in groupby(centres, _departement)}
         replaced = self._replace(LOCATIONS, map(self._location, centres))
-        replaced += self._replace(SCHEDULES, map(_schedule, centres))
+        named = [one for one in self._services() if one.service]
+        types = service_types(named, self._publisher.base_url)
+        bits = store.database.read_late(feed.service_bits) if named else {}
+        self._types = _types_by_bits(types, bits) if bits else _of_all
+        replaced += self._replace(SCHEDULES, (_schedule(one, types) for one in centres))
         changed |= held | self._held
         due = [
             code
@@ -329,6 +340,7 @@ class SmartFeed:
             hours = (
                 f'"start":"{slot.start_at.astimezone(zone).isoformat()}",'
                 f'"end":"{end.astimezone(zone).isoformat()}"'
+                f"{self._types(slot.services)}"
             )
             if slot.free:
                 yield (
@@ -457,12 +469,53 @@ def fhir_id(centre_id: str) -> str:
     return f"c-{hashlib.sha256(centre_id.encode()).hexdigest()[:32]}"
 
 
-def _schedule(one: PublicCentre) -> str:
+def service_types(campaigns: Sequence[Campaign], base_url: str) -> list[dict[str, Any]]:
+    """What the appointments of these campaigns are for, as FHIR's CodeableConcepts.
+
+    A named service has a code of our own, whose system is where its page lies; campaigns of no
+    named service are the vaccination of the specification.
+    """
+    named = [one for one in campaigns if one.service]
+    return [
+        {
+            "coding": [
+                {
+                    "system": f"{base_url}/pour",
+                    "code": one.service,
+                    "display": shown(one, COUNTRY_LANGUAGE).title,
+                }
+            ],
+            "text": shown(one, COUNTRY_LANGUAGE).title,
+        }
+        for one in named
+    ] or _SERVICE
+
+
+def _of_all(_bits: int) -> str:
+    """A slot serves whatever its Schedule is of."""
+    return ""
+
+
+def _types_by_bits(
+    types: Sequence[dict[str, Any]], known: Mapping[str, int]
+) -> Callable[[int], str]:
+    """The serviceType of a slot by the bits of its services: it overrides that of its Schedule."""
+
+    @cache
+    def of(bits: int) -> str:
+        mine = [one for one in types if known.get(one["coding"][0]["code"], 0) & bits]
+        # What serves all says nothing of its own; nor does what serves none that is open now.
+        return f',"serviceType":{_json(mine)}' if bits and mine else ""
+
+    return of
+
+
+def _schedule(one: PublicCentre, types: list[dict[str, Any]]) -> str:
     known = fhir_id(one.id)
     found = {
         "resourceType": "Schedule",
         "id": known,
-        "serviceType": _SERVICE,
+        "serviceType": types,
         "actor": [{"reference": f"Location/{known}"}],
     }
     return f"{_json(found)}\n"

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -120,8 +120,17 @@ class Latest:
 # ---------------------------------------------------------------- what is told
 
 
-def put_together(known: Known, campaign: Campaign, number: str, now: datetime) -> dict[str, Any]:
-    """What /etat and /etat.json tell: the same to all visitors, with no personal data."""
+def put_together(
+    known: Known,
+    campaign: Campaign,
+    number: str,
+    now: datetime,
+    services: Sequence[Campaign] = (),
+) -> dict[str, Any]:
+    """What /etat and /etat.json tell: the same to all visitors, with no personal data.
+
+    `services` are the campaigns of several services, beside one another; none where there is one.
+    """
     snapshot = known.snapshot
     body: dict[str, Any] = json.loads(snapshot.body) if snapshot and snapshot.body else {}
     told = _incidents(body, known, now)
@@ -136,6 +145,11 @@ def put_together(known: Known, campaign: Campaign, number: str, now: datetime) -
         "places": _places(body),
         "partners": body.get("partners", []),
         "incidents": told,
+        **(
+            {"services": [{"name": one.service, **booking_told(one, now)} for one in services]}
+            if services
+            else {}
+        ),
     }
 
 

@@ -90,6 +90,8 @@ def promise(
         expected_at=expected_at,
         overflow_at=due_at + overflow if queue.region or overflow_queue else None,
         overflow_queue=overflow_queue,
+        # Of a call it is found where its row is written.
+        called=called.number if called is not None and call_id is None else None,
     )
     # Tried again, because the promise in the way may end just then.
     for _ in range(3):

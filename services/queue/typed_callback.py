@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from models.call import calls
 from models.database import Connection
 from models.desk import cases
 from models.queue import queues, requests
@@ -24,6 +25,7 @@ from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.messages.write_message import open_case, write_message
+from services.numbers.numbers import Numbers
 from services.queue.promise_callback import promise
 from services.store import Store
 
@@ -122,26 +124,34 @@ def _write(
     )
 
 
-def owner_agrees(connection: Connection, store: Store, number: str) -> bool:
+def owner_agrees(
+    connection: Connection, store: Store, number: str, numbers: Numbers | None = None
+) -> bool:
     """The owner of this number (E.164) wrote yes: they are rung in their place of the line.
 
-    False where nobody asked for a call there. One yes is one call.
+    False where nobody asked for a call there. One yes is one call. `numbers` know in whose queue
+    it waits.
     """
     found = requests.open_of_number(connection, store.clock, store.vault, number, ANSWER_COUNTS)
     if found is None:
         return False
     requests.move(connection, store.clock, found.id, OVER, YES)
     cases.close_of_request(connection, store.clock, found.id)
-    _promise(connection, store, found)
+    _promise(connection, store, found, numbers)
     return True
 
 
-def agent_rings(connection: Connection, store: Store, request_id: str) -> str | None:
-    """An agent decides to ring; gives the place in the line, None where it was settled before."""
+def agent_rings(
+    connection: Connection, store: Store, request_id: str, numbers: Numbers | None = None
+) -> str | None:
+    """An agent decides to ring; gives the place in the line, None where it was settled before.
+
+    `numbers` know in whose queue it waits.
+    """
     found = requests.load(connection, store.vault, request_id, lock=True)
     if found is None or not requests.move(connection, store.clock, request_id, OVER, RUNG):
         return None
-    return _promise(connection, store, found)
+    return _promise(connection, store, found, numbers)
 
 
 def agent_closes(connection: Connection, store: Store, request_id: str) -> None:
@@ -149,7 +159,10 @@ def agent_closes(connection: Connection, store: Store, request_id: str) -> None:
     requests.move(connection, store.clock, request_id, OVER, CLOSED)
 
 
-def _promise(connection: Connection, store: Store, found: CallbackRequest) -> str | None:
+def _promise(
+    connection: Connection, store: Store, found: CallbackRequest, numbers: Numbers | None
+) -> str | None:
+    called = calls.called_of(connection, found.call_id)
     kept = promise(
         connection,
         store,
@@ -158,6 +171,7 @@ def _promise(connection: Connection, store: Store, found: CallbackRequest) -> st
         {**found.known, "language": found.language},
         departement=found.departement,
         joined_at=found.joined_at,
+        called=numbers.of(called) if numbers else None,
     )
     return kept.entry_id
 

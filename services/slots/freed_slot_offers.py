@@ -285,6 +285,7 @@ class _Queue:
             key=waiting.offer_key(entry.id, pair.first.slot_id),
             topic=Topic.OFFER,
             due_at=due_at,
+            called=entry.called,
         )
         if message_id is None:
             # They were asked about this very hour before.

@@ -22,8 +22,18 @@ from models.messages.budgets import SpentBudget
 from models.messages.messages import HeldMessages, TopicBacklog
 from models.queue.queues import AT_WORK, CallQueue
 from models.supervision.alerts import Alert
-from models.supervision.board import AgentSeen, EntrySeen, OwedCallbacks, QueueCounts, Texts
+from models.supervision.board import (
+    AgentSeen,
+    CampaignCounts,
+    EntrySeen,
+    NumberCounts,
+    OwedCallbacks,
+    QueueCounts,
+    Texts,
+)
+from services.campaign.campaign import Campaign
 from services.messages.spend import CALL_DAY, CALL_PREFIX, DAY, PREFIX
+from services.numbers.numbers import CalledNumber
 from services.queue.wait_estimate import Throughput, wait_seconds
 from services.supervision.counts import GOODBYE, IN_TIME, MINUTE, ZONE, BoardFigures
 from services.waiting_list.offer_figures import OfferFigures
@@ -101,6 +111,12 @@ class Facts:
     floor: int
     floor_of_campaign: int
     horizon: timedelta
+    # What people call, where there is more than one, the default first; and who waits by number.
+    numbers: Sequence[CalledNumber] = ()
+    line_by_number: Sequence[NumberCounts] = ()
+    # Open campaigns of several services, and what is counted of each; none where there is one.
+    services: Sequence[Campaign] = ()
+    by_campaign: Sequence[CampaignCounts] = ()
 
 
 def put_together(facts: Facts) -> dict[str, Any]:
@@ -117,6 +133,8 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "finished": _compared(facts.seen, "finished"),
         "menu": menu(facts.seen.live),
         "line": line(facts),
+        "numbers": numbers(facts),
+        "services": services(facts),
         "service": service(facts.seen, expected["breaks"]),
         "agents": agents(facts.agents, facts.members),
         "entries": [_shown(entry) for entry in facts.entries],
@@ -390,6 +408,64 @@ def line(facts: Facts) -> dict[str, Any]:
             }
             for queue in facts.queues
         ],
+    }
+
+
+def numbers(facts: Facts) -> list[dict[str, Any]]:
+    """The day and the queue by the number that was called; none where there is one number.
+
+    What came in by no number of the file is the default's, so that the rows add up to the day.
+    """
+    today = facts.seen.today
+    rows = [_of_number(facts, one) for one in facts.numbers]
+    if rows:
+        whole = {
+            "calls": _total(today, "calls"),
+            "booked": sum(today.get(("booked", channel), 0) for channel in ("phone", "agent")),
+            **{name: _total(today, name) for name in ("answered", "in_time", "abandoned")},
+        }
+        for name, total in whole.items():
+            others = sum(row[name] for row in rows[1:])
+            rows[0][name] = max(round(total) - others, 0)
+    for row in rows:
+        row["level"] = _percent(row.pop("in_time"), row["answered"])
+    return rows
+
+
+def services(facts: Facts) -> list[dict[str, Any]]:
+    """The day by service: appointments by channel, and people on the waiting list."""
+    known = {one.campaign: one for one in facts.by_campaign}
+    return [
+        {
+            "campaign": campaign.name,
+            "booked": sum(known[campaign.name].channels.values()) if campaign.name in known else 0,
+            "channels": dict(known[campaign.name].channels) if campaign.name in known else {},
+            "waiting": known[campaign.name].waiting if campaign.name in known else 0,
+        }
+        for campaign in facts.services
+    ]
+
+
+def _of_number(facts: Facts, one: CalledNumber) -> dict[str, Any]:
+    """What is counted of a number; of the default, whatever is none of the others'."""
+    today, is_default = facts.seen.today, one is facts.numbers[0]
+    others = {other.number for other in facts.numbers[1:]}
+    here = [
+        row
+        for row in facts.line_by_number
+        if (row.called not in others if is_default else row.called == one.number)
+    ]
+    calls = [row for row in here if row.kind == "call" and row.state != KEPT]
+    return {
+        "number": one.number,
+        "people": sum(row.count for row in here),
+        "on_line": sum(row.count for row in calls),
+        "callbacks": sum(row.count for row in here if row.kind == "callback"),
+        "longest": iso(min((row.since for row in calls), default=None)),
+        **{
+            name: today.get((f"{name}_to", one.number), 0)
+            for name in ("calls", "booked", "answered", "in_time", "abandoned")
+        },
     }
 
 

@@ -106,6 +106,9 @@ def _count_answered(counts: Counts, one: AnsweredEntry) -> None:
     counts["waited", one.queue_id] += round(waited.total_seconds())
     if waited <= IN_TIME:
         counts["in_time", one.queue_id] += 1
+    if one.called:
+        counts["answered_to", one.called] += 1
+        counts["in_time_to", one.called] += waited <= IN_TIME
 
 
 def _how_left(outcome: str) -> str:
@@ -128,8 +131,8 @@ class SpanCounts:
     # When each was booked (UTC), and by which channel.
     booked: Sequence[tuple[datetime, str]]
     answered: Sequence[AnsweredEntry]
-    # When each left the queue unanswered (UTC), which queue, and the outcome.
-    left: Sequence[tuple[datetime, str, str]] = ()
+    # When each left the queue unanswered (UTC), which queue, the outcome, and the number called.
+    left: Sequence[tuple[datetime, str, str, str | None]] = ()
 
     def errors(self) -> list[float]:
         """How wrong each wait was that was told first, as a part of the one that it was."""
@@ -150,8 +153,14 @@ def count_span(connection: Connection, since: datetime, until: datetime) -> Span
     for row in answered:
         _count_answered(counts, row)
     left = board.left_between(connection, since, until)
-    for _at, queue, outcome in left:
+    for _at, queue, outcome, called in left:
         counts[_how_left(outcome), queue] += 1
+        if called and _how_left(outcome) == "abandoned":
+            counts["abandoned_to", called] += 1
+    for called, number in board.calls_by_number(connection, since, until):
+        counts["calls_to", called] += number
+    for called, number in board.bookings_by_number(connection, since, until):
+        counts["booked_to", called] += number
     undelivered = board.undelivered_between(connection, since, until)
     if undelivered:
         counts["undelivered", ""] += undelivered
@@ -378,5 +387,5 @@ def _add_minutes(minutes: dict[datetime, Counts], span: SpanCounts) -> None:
         minutes.setdefault(_down(at, MINUTE), Counter())["booked", channel] += 1
     for row in span.answered:
         _count_answered(minutes.setdefault(_down(row.answered_at, MINUTE), Counter()), row)
-    for at, queue, outcome in span.left:
+    for at, queue, outcome, _called in span.left:
         minutes.setdefault(_down(at, MINUTE), Counter())[_how_left(outcome), queue] += 1

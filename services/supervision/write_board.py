@@ -16,12 +16,13 @@ from models.queue.handling import PUTS_DOWN
 from models.queue.queues import CallQueue
 from models.supervision import alerts, board, snapshots, tallies
 from models.supervision import settings as board_settings
-from models.supervision.board import QueueCounts
+from models.supervision.board import CampaignCounts, QueueCounts
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.phone_share import SETTING, raised_floor
 from services.messages.spend import day_of
+from services.numbers.numbers import Numbers
 from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
@@ -47,12 +48,15 @@ LISTED_FOR: Final = timedelta(minutes=10)
 class WriteBoard:
     """The task of the process that writes. Not for several threads."""
 
-    def __init__(self, store: Store, campaigns: Campaigns) -> None:
+    def __init__(self, store: Store, campaigns: Campaigns, numbers: Numbers | None = None) -> None:
         self._store = store
         self._campaigns = campaigns
+        # Those that people call; None: one.
+        self._numbers = numbers
         self._counting = Counting(store)
         self._places = FreePlaces(store)
         self._messages = MessageCounts(store)
+        self._by_campaign = CampaignFigures(store)
         self._summarised = self._forgotten = store.clock.now() - FORGOTTEN_EVERY
         self._first = True
 
@@ -65,6 +69,9 @@ class WriteBoard:
         seen = self._counting.refresh(now)
         places = self._places.refresh(now, now + horizon)
         told = self._messages.refresh(now, self._counting.day, campaign)
+        called = self._numbers.several() if self._numbers else ()
+        services = self._services()
+        by_campaign = self._by_campaign.refresh(now, self._counting.day) if services else ()
         with store.database.statement() as connection:
             settings = board_settings.read(connection)
             limits = board_alerts.thresholds(settings)
@@ -102,6 +109,10 @@ class WriteBoard:
                 floor=raised_floor(campaign.phone_share, settings.get(SETTING)),
                 floor_of_campaign=campaign.phone_share,
                 horizon=horizon,
+                numbers=called,
+                line_by_number=board.in_line_by_number(connection) if called else (),
+                services=services,
+                by_campaign=by_campaign,
             )
         body = put_together(facts)
         judged = board_alerts.judge(body, seen, now, limits)
@@ -115,6 +126,11 @@ class WriteBoard:
             changed = board_alerts.apply(connection, store, judged, names)
             snapshots.put(connection, store.clock, NAME, body)
         return changed
+
+    def _services(self) -> tuple[Campaign, ...]:
+        """Open campaigns of several services; none where there is one."""
+        found = self._campaigns.open_now()
+        return found if len(found) > 1 else ()
 
     def _keep_up(self) -> None:
         """What makes the next counting quick, and keeps the counts from growing for ever."""
@@ -150,6 +166,23 @@ class MessageCounts:
                 held=messages.held(connection),
                 budgets=budgets.of_day(connection, day_of(store), most=BUDGETS_SHOWN),
             )
+        self._kept = now, found
+        return found
+
+
+class CampaignFigures:
+    """Bookings and waiting lists by campaign, counted anew after COUNTED_EVERY. For one thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: tuple[datetime, list[CampaignCounts]] | None = None
+
+    def refresh(self, now: datetime, day: datetime) -> list[CampaignCounts]:
+        """The figures of now, or of a few seconds ago; `day` (UTC) is when today began."""
+        if self._kept is not None and timedelta() <= now - self._kept[0] < COUNTED_EVERY:
+            return self._kept[1]
+        with self._store.database.statement() as connection:
+            found = board.by_campaign(connection, day)
         self._kept = now, found
         return found
 

@@ -147,4 +147,13 @@ def not_reached(connection: Connection, store: Store, message_id: str) -> str | 
     payload = {**told.claimed.payload, "of": message_id}
     key = f"waiting_text:{message_id}"
     recipient = told.claimed.recipient
-    return write_message(connection, store, OFFER, recipient, payload, key=key, topic=Topic.OFFER)
+    return write_message(
+        connection,
+        store,
+        OFFER,
+        recipient,
+        payload,
+        key=key,
+        topic=Topic.OFFER,
+        called=told.claimed.called,
+    )

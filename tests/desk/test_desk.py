@@ -72,7 +72,9 @@ class Desk:
     def __init__(self, made: House) -> None:
         self.made, self.provider = made, Provider()
         directory = Directory(made.database, centres_fresh_seconds=0)
-        service = Service(directory, made.campaign, made.settings.national_number)
+        service = Service(
+            directory, made.campaign, made.settings.national_number, numbers=made.numbers
+        )
         parts = Parts(made.settings, made.store, service, made.woken, self.provider)
         self.app = make_app(parts)
         self.client: StaffClient = made.signs_in("agent", app=self.app)

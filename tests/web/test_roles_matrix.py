@@ -45,6 +45,8 @@ VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
     ("POST", "/centres"): PUBLIC,
     ("GET", "/centres/dep/<string:code>"): PUBLIC,
     ("GET", "/centres/<string:centre_id>"): PUBLIC,
+    ("GET", "/pour/<string:name>"): PUBLIC,
+    ("GET", "/pour/<string:name>/affiche"): PUBLIC,
     ("GET", "/etat"): PUBLIC,
     ("GET", "/etat.json"): PUBLIC,
     ("GET", "/api/slots/$bulk-publish"): PUBLIC,

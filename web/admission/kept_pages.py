@@ -79,7 +79,8 @@ class PagesForAll:
             return self.kept, next((one for one in query.split("&") if one.startswith("v=")), "")
         language = language_of(query)
         asked = asked_in(query) if path == START else NOTHING
-        return (self.kept_for_centres if asked.centre else self.kept), asked.query(language)
+        special = asked.centre or asked.service
+        return (self.kept_for_centres if special else self.kept), asked.query(language)
 
     def _from_memory(
         self, kept: CachedAnswer, environ: Environ, start_response: Any

@@ -41,6 +41,7 @@ from services.centre_day.secretary_hours import DayHours, HoursRefused
 from services.desk.booking import LONGEST_NAME, BookingRefused
 from services.desk.offers import reach
 from services.messages.phone_capabilities import takes_texts
+from services.public.offered import shown
 from services.service import Service
 from services.store import Store
 from web.desk.desk_page import new_nonce
@@ -171,7 +172,17 @@ class _Views:
             "hour": lambda moment: written.hour(moment, zone.key),
             "clock": lambda moment: f"{moment.astimezone(zone):%H:%M}",
             "born": _born,
+            "comes_for": self._comes_for,
         }
+
+    def _comes_for(self, person: Comes) -> str:
+        """What somebody comes for, as a secretary reads it; of a second dose with its number."""
+        told = []
+        for one in person.services:
+            campaign = self._service.campaigns.by_name(one.campaign)
+            name = shown(campaign, language()).name if campaign else one.service
+            told.append(name if one.dose == 1 else f"{name} ({one.dose})")
+        return " + ".join(told)
 
     def _names(self, staff_ids: set[str]) -> Mapping[str, str]:
         if not staff_ids:

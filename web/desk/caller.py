@@ -25,6 +25,7 @@ from services.accounts.staff import record_act
 from services.booking.change_booking import Changed, Unchanged
 from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import told
+from services.campaign.campaign import are_together
 from services.desk import elsewhere
 from services.desk.at_desk import CALL, CHOSEN, HEARD, TAKEN, AtDesk
 from services.desk.booking import (
@@ -69,6 +70,7 @@ from services.desk.search import (
 from services.messages.phone_capabilities import takes_texts
 from services.partners.booking import NotAsked, OrderState, PartnerOrder, ask, is_of, state_of
 from services.partners.near import PartnerOffer, near
+from services.public.offered import shown
 from services.telemetry import BOOKINGS
 from services.work import Work
 from web.desk import forms
@@ -89,6 +91,8 @@ _POSTCODE_LETTERS = 5
 
 # The field of what is wrong or missing.
 _FIELDS = {
+    "service": "wanted",
+    "together": "wanted",
     "born": "born1",
     "born_second": "born2",
     "second": "born2",
@@ -123,6 +127,8 @@ class Panel:
     takes_texts: bool = False
     focus: str = ""
     groups: tuple[str, ...] = ()
+    # Each campaign that may be chosen, with the name of its service; none where there is one.
+    services: tuple[tuple[str, str], ...] = ()
     # ISO dates of those who come.
     born: tuple[str, ...] = ()
     # Slots that the caller heard before, the one they chose, and whether their call holds any.
@@ -147,6 +153,8 @@ class Panel:
         if not self.wants_booking or self.moving is not None or self.done or self.today is None:
             return ()
         found = []
+        if self.services and not form.wanted:
+            found.append("service")
         if forms.birth(form.born1, self.today) is None:
             found.append("born")
         if form.two and forms.birth(form.born2, self.today) is None:
@@ -222,12 +230,22 @@ class DeskAct(AtDesk):
 
     def _show(self, form: BookingForm) -> Panel:
         """A panel with nothing but the form, and the booking that it moves."""
-        eligible = self.service.campaign.eligible
+        services = self.services()
+        known = {one.name: one for one in services}
+        form.wanted = [one for one in known if one in form.wanted]
+        self.wanted = tuple(form.wanted)
+        eligible = [one for each in services or self.campaigns for one in each.eligible]
         groups = tuple(dict.fromkeys(one.group for one in eligible if one.group))
         self.panel = Panel(form, groups=groups, nonce=new_nonce(), today=self._today())
+        self.panel.services = tuple(
+            (name, shown(one, words().language).name) for name, one in known.items()
+        )
         self.panel.wants_booking = self.entry is not None and not draft_of(self.entry).get(BOOKED)
         if self._may_see(form.booking_id):
             self.panel.moving = read_booking(self.connection, self.store, form.booking_id)
+        if self.panel.moving is not None and services:
+            # What moves is of its own campaign, whatever else may be had.
+            self.wanted = (self.panel.moving.file.campaign,)
         return self.panel
 
     def _show_offers(self) -> None:
@@ -253,7 +271,7 @@ class DeskAct(AtDesk):
         meant = self.understood
         # Until the act has something better to show.
         panel.focus = "wrong"
-        panel.wrong, panel.number = meant.wrong, meant.number
+        panel.wrong, panel.number = (*self._not_chosen(), *meant.wrong), meant.number
         panel.takes_texts = takes_texts(meant.number)
         panel.born = tuple(one.isoformat() for one in meant.born)
         self._show_heard()
@@ -263,6 +281,18 @@ class DeskAct(AtDesk):
             # The caller is the reason to see what is known: without one there is nothing to book.
             abort(HTTPStatus.CONFLICT)
         return panel
+
+    def _not_chosen(self) -> tuple[str, ...]:
+        """What is wrong with the services: none is chosen, or some that do not go together."""
+        if not self.panel.services or self.panel.form.booking_id:
+            return ()
+        chosen = self.campaigns
+        if not self.wanted:
+            return ("service",)
+        apart = any(
+            not are_together(one, other) for one in chosen for other in chosen if one is not other
+        )
+        return ("together",) if apart else ()
 
     def _understand(self) -> None:
         self.understood = forms.understand(self.panel.form, self._today())
@@ -321,7 +351,7 @@ class DeskAct(AtDesk):
         farthest = max((one.offer.kilometres for one in before), default=0.0)
         born, mine = meant.born, None
         if panel.moving is not None:
-            mine = told(panel.moving, self.store.clock.now(), self.service.campaign.name)
+            mine = told(panel.moving, self.store.clock.now(), self.campaign.name)
             born = (panel.moving.file.born,) if panel.moving.file.born else ()
         wish = SearchCriteria(
             born=born,
@@ -347,7 +377,7 @@ class DeskAct(AtDesk):
     def _show_known(self) -> None:
         """An appointment that the first person has already, on this number."""
         born, number = self.understood.born[0], self.understood.number
-        work = Work(self.connection, self.store, self.service.campaign)
+        work = Work(self.connection, self.store, self.campaign)
         booking_id = known_booking(work, born, number)
         if booking_id:
             self._open_known(booking_id)
@@ -906,6 +936,7 @@ def _form_of(given: CallerDetails | Session, number: str, *, two: bool) -> Booki
         postcode=given.postcode,
         number=DeskWords(words()).number(number),
         groups=list(given.groups),
+        wanted=list(given.wanted),
         text="" if given.number_answered and not given.number else "1",
     )
 

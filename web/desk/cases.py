@@ -40,7 +40,8 @@ class CaseAct(DeskAct):
 
     def ring_person(self) -> Any:
         """Promise the person a call by an agent."""
-        done = cases.ring(self.connection, self.store, self.staff, _case())
+        numbers = self.page.service.numbers
+        done = cases.ring(self.connection, self.store, self.staff, _case(), numbers)
         opened, trouble = self._opened()
         return self._show_cases(opened, trouble or _told(done, "rung"))
 

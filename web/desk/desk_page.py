@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -19,7 +19,9 @@ from services.desk import cases
 from services.desk.at_desk import AgentSession, colleagues, telephone
 from services.desk.caller_profile import DONE, CallerProfile, draft_of
 from services.desk.messages import BookingMessages, told
+from services.numbers.numbers import CalledNumber
 from services.ports import CallControl, WakeUp
+from services.public.offered import shown
 from services.service import Service
 from services.store import Store
 from web.desk.greeting import greeting_of
@@ -82,6 +84,8 @@ class DeskPage:
             "note_letters": conversation.NOTE_LETTERS,
             "call": current_call,
             "greeting": greeting_of(file) if file is not None else None,
+            "called": self._called(agent_session),
+            "services_named": self._services_named,
             "is_callback": agent_session.is_callback,
             "is_dialled": current_call is not None and current_call.is_dialled,
             "callback_outcomes": callback_outcomes(file),
@@ -95,6 +99,18 @@ class DeskPage:
             "struggling": self.state.struggling(),
             **more,
         }
+
+    def _services_named(self, wanted: Sequence[str]) -> list[str]:
+        """The services of campaigns, as an agent reads them."""
+        known = (self.service.campaigns.by_name(one) for one in wanted)
+        return [shown(one, words().language).name for one in known if one is not None]
+
+    def _called(self, agent_session: AgentSession) -> CalledNumber | None:
+        """The number of ours that the caller rang; None without a caller, or with one number."""
+        numbers = self.service.numbers
+        if agent_session.entry is None or not numbers.several():
+            return None
+        return numbers.of(agent_session.entry.called)
 
     def _cases(self, agent_session: AgentSession) -> cases.Cases | None:
         """What waits for an agent who has time; an agent with a caller has none."""

@@ -38,6 +38,8 @@ class BookingForm:
     postcode: str = ""
     number: str = ""
     groups: list[str] = field(default_factory=list)
+    # The campaigns that the caller comes for, where several are open.
+    wanted: list[str] = field(default_factory=list)
     part: str = ""
     from_day: str = ""
     centre: str = ""
@@ -58,7 +60,8 @@ class BookingForm:
         return bool(self.part or self.from_day or self.centre)
 
 
-_PLAIN = tuple(name for name in BookingForm.__dataclass_fields__ if name != "groups")
+_LISTS = ("groups", "wanted")
+_PLAIN = tuple(name for name in BookingForm.__dataclass_fields__ if name not in _LISTS)
 
 
 def typed(form: MultiDict[str, str]) -> BookingForm:
@@ -67,7 +70,8 @@ def typed(form: MultiDict[str, str]) -> BookingForm:
     # Farther than the last time.
     values["within"] = form.get("reach", "")[:MOST_LETTERS] or values["within"]
     values["seen"] = form.get("seen", "")[: _MOST_SLOTS * 16]
-    return BookingForm(**values, groups=[one[:MOST_LETTERS] for one in form.getlist("groups")])
+    lists = {name: [one[:MOST_LETTERS] for one in form.getlist(name)] for name in _LISTS}
+    return BookingForm(**values, **lists)
 
 
 def about(form: MultiDict[str, str]) -> str:

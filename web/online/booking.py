@@ -31,6 +31,7 @@ from flows.session import Session
 from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE
 from services.call import resume_call
+from services.campaign.campaign import Campaign
 from services.online import answers, days, partner, prove_number, questions, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_of
@@ -39,6 +40,7 @@ from services.online.web_sessions import Act, Done, WebSession, WebSessionOutcom
 from services.partners.near import PartnerOffer, near
 from services.ports import WakeUp
 from services.public.centres import PublicCentre, PublicCentres
+from services.public.offered import several, shown
 from services.service import Service
 from services.store import Store
 from services.telemetry import TOO_QUICK
@@ -47,7 +49,7 @@ from web import typed
 from web.cacheable import cacheable, true_until
 from web.marks import public, public_form
 from web.online.after_long import AfterLong, Reopened
-from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
+from web.online.asked_centre import AskedCentre, asked_centre
 from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
 from web.online.cookies import WebSessionCookie
@@ -143,17 +145,15 @@ class BookingPages:
     @cacheable()
     def start(self) -> ResponseReturnValue:
         asked = asked_centre(request.args)
-        if asked.centre and self._centre(asked) is None:
-            # Closed since, or made up: the page for all centres.
-            return redirect(to(START))
+        if asked != self._known(asked):
+            # Closed since, or made up: the page for all of them.
+            return redirect(_start_for(self._known(asked)))
         return self._first(asked)
 
     @public_form
     def begin(self) -> ResponseReturnValue:
         whom = field("whom")
-        asked = asked_centre(request.args)
-        if self._centre(asked) is None:
-            asked = NOTHING
+        asked = self._known(asked_centre(request.args))
         if whom not in answers.WHOM:
             page = self._first(asked, NotTaken("whom", "choose"))
             return page, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -170,8 +170,9 @@ class BookingPages:
             # Only the browser with its cookie may see what was answered; a ticket lasts longer.
             used = known.is_over or _is_begun(known)
             return ticket_is_used() if used else self._leads_to(known)
-        known_of = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot}
-        given = known_of if asked.centre else {}
+        given = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot} if asked.centre else {}
+        if asked.service:
+            given[web_sessions.SERVICE] = asked.service
         session_id = named or web_sessions.new_id(store)
         browser = self.cookie.browser(request) or store.chance.identifier()
         made = web_sessions.new_web_session(
@@ -184,7 +185,7 @@ class BookingPages:
     def _first(self, asked: AskedCentre, wrong: NotTaken | None = None) -> str:
         """The first question; the same for all visitors who ask for the same centre."""
         stay_in_address(asked.fields)
-        campaign, now = self.service.campaign, self.store.clock.now()
+        campaign, now = self._service(asked) or self.service.campaign, self.store.clock.now()
         for change in (campaign.opens_at, campaign.closes_at):
             true_until(now, change)
         # Before and after there is nothing more to ask.
@@ -194,9 +195,24 @@ class BookingPages:
             wrong=wrong,
             typed={},
             centre=self._centre(asked),
+            comes_for=shown(campaign, language()) if asked.service else None,
             asked=asked,
             path=_start_for(asked),
             questions=len(questions.FIRST) if is_open else 0,
+        )
+
+    def _known(self, asked: AskedCentre) -> AskedCentre:
+        """What is asked for, without a centre or a service that there is not."""
+        found = asked if not asked.centre or self._centre(asked) else AskedCentre()
+        service = asked.service if asked.service and self._service(asked) else ""
+        return replace(found, service=service)
+
+    def _service(self, asked: AskedCentre) -> Campaign | None:
+        """What a poster's address is for, where it is open and there is a choice."""
+        now = self.store.clock.now()
+        found = several(self.service.campaigns.all(), now)
+        return next(
+            (one for one in found if one.service == asked.service and one.is_open(now)), None
         )
 
     def _centre(self, asked: AskedCentre) -> PublicCentre | None:

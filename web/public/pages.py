@@ -6,8 +6,9 @@ thread of this worker reads that once a second at most, for all visitors.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
 
 from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
@@ -18,6 +19,7 @@ from prompts.screens import LANGUAGES
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import OpeningHours
 from services.public.accessibility import AUDIT
+from services.public.offered import several, shown
 from services.public.state import Latest, booking_told, people_told
 from services.service import Service
 from services.store import Store
@@ -42,6 +44,8 @@ _NOT_FOR_ROBOTS: Final = (
     "/centre$",
 )
 _HOUR_SECONDS: Final = 3600
+# Below it, each service has its page where there are several.
+SERVICES: Final = "/pour"
 # The first page says who is at work, with its moment: a cache may show that for so long afterwards.
 HOME_STALE_SECONDS: Final = 60
 # And it is never held up by a store that does not answer.
@@ -76,9 +80,10 @@ def blueprint(store: Store, service: Service, latest: Latest, *, contact: str = 
         return render_template(
             "public/home.html",
             say=say(),
+            services=_services(service, now),
             booking=booking_told(campaign, now),
             age=campaign.minimum_age_at(now),
-            others=_lets_others_in(campaign),
+            others=lets_others_in(campaign),
             hours=say().hours(hours),
             always=is_always(hours),
             people=people_told(latest.look(HOME_PATIENCE_SECONDS), campaign, now),
@@ -131,6 +136,27 @@ def is_always(hours: OpeningHours) -> bool:
     return all(day == ((0, 24 * 60),) for day in hours.weekdays)
 
 
+def _services(service: Service, now: datetime) -> list[dict[str, Any]]:
+    """The services to choose from, each with its page; none where there is one."""
+    found = several(service.campaigns.all(), now)
+    for campaign in found:
+        true_until(now, campaign.opens_at)
+        true_until(now, campaign.closes_at)
+    return [
+        {
+            "path": path_of(campaign),
+            "title": shown(campaign, language()).title,
+            "booking": booking_told(campaign, now),
+        }
+        for campaign in found
+    ]
+
+
+def path_of(campaign: Campaign) -> str:
+    """The address of the page of a campaign's service."""
+    return f"{SERVICES}/{quote(campaign.service)}"
+
+
 def _by_text(service: Service) -> dict[str, str]:
     """The number that people book by in texts, and the word to send; empty where there is none."""
     number, code = service.text_number, language()
@@ -141,7 +167,7 @@ def _by_text(service: Service) -> dict[str, str]:
     return {"text_number": written_number(number), "text_link": number, "text_word": word}
 
 
-def _lets_others_in(campaign: Campaign) -> bool:
+def lets_others_in(campaign: Campaign) -> bool:
     """Whether not only age decides."""
     return any(one.group or one.born_from or one.born_until for one in campaign.eligible)
 

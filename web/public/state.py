@@ -7,11 +7,13 @@ from typing import Any, Final
 from flask import Blueprint, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
+from services.public.offered import several, shown
 from services.public.state import Latest, people_told, put_together
 from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable
 from web.marks import public
+from web.pages import language
 from web.public.pages import is_always, say
 
 # Shorter than the figures are written, so that a cache adds little to their age.
@@ -25,7 +27,13 @@ def blueprint(store: Store, service: Service, latest: Latest) -> Blueprint:
 
     def told() -> dict[str, Any]:
         now = store.clock.now()
-        return put_together(latest.look(), service.campaign, service.national_number, now)
+        services = several(service.campaigns.all(), now)
+        return put_together(latest.look(), service.campaign, service.national_number, now, services)
+
+    def titles() -> dict[str, str]:
+        """The headline of each service, by its name; none where there is one."""
+        found = several(service.campaigns.all(), store.clock.now())
+        return {one.service: shown(one, language()).title for one in found}
 
     def people() -> dict[str, Any]:
         return people_told(latest.look(), service.campaign, store.clock.now())
@@ -38,6 +46,7 @@ def blueprint(store: Store, service: Service, latest: Latest) -> Blueprint:
             "public/state.html",
             state=told(),
             people=people(),
+            titles=titles(),
             always=is_always(service.campaign.hours),
             platforms=service.platforms,
             say=say(),

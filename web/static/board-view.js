@@ -448,19 +448,21 @@ Board.showEntries = () => {
   if (!rows) return;
   const names = new Map(Board.body.agents.list.map((one) => [one.id, one.name]));
   const queues = new Map(Board.body.line.queues.map((one) => [one.id, Board.queueName(one)]));
-  const entries = [...Board.body.entries].sort((a, b) => (a.since < b.since ? -1 : 1));
+  const all = [...Board.body.entries].sort((a, b) => (a.since < b.since ? -1 : 1));
   let place = 0;
-  entries.forEach((one) => { one.place = one.state === "waiting" ? (place += 1) : 0; });
+  all.forEach((one) => { one.place = one.state === "waiting" ? (place += 1) : 0; });
+  const entries = Board.numbers ? all.filter((one) => Board.isChosenNumber(one.called)) : all;
   document.getElementById("entries-empty").hidden = entries.length > 0;
   // The oldest are listed; all of them are in the figure above.
-  const listed = entries.filter((one) => one.state !== "talking").length;
+  const listed = all.filter((one) => one.state !== "talking").length;
   const more = Board.body.backlog.people - Board.body.backlog.kept - listed;
   const rest = document.getElementById("entries-more");
   rest.hidden = more <= 0;
   Board.set(rest, more > 0 ? Board.t("entries.more", { count: Board.number(more) }) : "");
   const ready = Board.body.agents.list.filter((one) => one.state === "ready");
   Board.rows(rows, entries, (one) => one.id, (one) => {
-    const row = Board.cells(Board.mayAct ? 6 : 5);
+    const row = Board.cells((Board.mayAct ? 6 : 5) + (Board.numbers ? 1 : 0));
+    if (Board.numbers) row.lastElementChild.textContent = Board.numberName(Board.numberOf(one.called));
     row.children[0].classList.add("number");
     row.children[3].classList.add("number");
     if (Board.mayAct) {

@@ -53,6 +53,8 @@ Poll.tick = () => {
     Board.showAlerts();
     Board.showMessages();
     Board.showQueues();
+    Board.showNumbers?.();
+    Board.showServices?.();
     Board.showAgents();
     Board.showEntries();
   }

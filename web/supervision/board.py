@@ -20,7 +20,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from prompts.catalogue import COUNTRY_LANGUAGE
+from prompts.catalogue import COUNTRY_LANGUAGE, written_number
 from prompts.screens import LANGUAGES
 from services.accounts import four_eyes
 from services.accounts.sign_in import LONGEST
@@ -32,7 +32,9 @@ from services.csv_cells import write_rows
 from services.desk import watched
 from services.desk.search import SEARCHED, TOO_MANY
 from services.messages.deliver_message import OF_THE_DAY
+from services.numbers.numbers import CalledNumber, Numbers
 from services.ports import CallControl
+from services.public.offered import shown
 from services.store import Store
 from services.supervision import clusters, monitor, supervise
 from services.supervision import history as board_history
@@ -59,15 +61,17 @@ _LONGEST_REASON: Final = 80
 _LONGEST_BORN: Final = 12
 _LONGEST_NAME: Final = 80
 _LONGEST_ID: Final = 32
-_SPOKEN: Final = ("board", "desk.step", "desk.pause", "desk.topic")
+_SPOKEN: Final = ("board", "numbers", "desk.step", "desk.pause", "desk.topic")
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
 
 
-def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Blueprint:
-    """The routes of /supervision."""
+def blueprint(
+    store: Store, campaigns: Campaigns, control: CallControl, numbers: Numbers | None = None
+) -> Blueprint:
+    """The routes of /supervision. `numbers` are those that people call; None: there is one."""
     board = Blueprint("board", __name__, url_prefix="/supervision")
-    reading, acting = _Reading(store), _Acting(store, campaigns, control)
+    reading, acting = _Reading(store, campaigns, numbers), _Acting(store, campaigns, control)
     for path, view in (
         ("", reading.page),
         ("/mur", reading.wall),
@@ -105,8 +109,10 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
 class _Reading:
     """The snapshots and counts that the board's pages read."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, campaigns: Campaigns, numbers: Numbers | None) -> None:
         self.store = store
+        self._campaigns = campaigns
+        self._numbers = numbers
         self._snapshots = Snapshots(store)
         self._history: dict[date, tuple[float, dict[str, Any]]] = {}
         # What walls get, by the tag of the snapshot that it was made from.
@@ -134,6 +140,8 @@ class _Reading:
             # Every word that the page's script needs.
             spoken={part.removeprefix("desk."): words().part(part) for part in _SPOKEN},
             tiles=tiles(),
+            numbers=self._called(),
+            services=self._services(),
             pauses=PAUSES,
             thresholds=DEFAULTS,
             ranges=RANGES,
@@ -142,6 +150,17 @@ class _Reading:
             # From which the page counts its seconds: a browser's own clock may be wrong.
             now=iso(self.store.clock.now()),
         )
+
+    def _called(self) -> dict[str, str]:
+        """What people may call, as it is shown, by number; empty where there is one number."""
+        several = self._numbers.several() if self._numbers else ()
+        return {one.number: _shown(one) for one in several}
+
+    def _services(self) -> dict[str, str]:
+        """The name of each service by its campaign; empty where there is one service."""
+        found = self._campaigns.open_now()
+        names = {one.name: shown(one, words().language).name for one in found}
+        return names if len(names) > 1 else {}
 
     def _clusters(self) -> int:
         """How many groups of bookings that resemble one another are to be looked at."""
@@ -554,6 +573,12 @@ def _told(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(str(one) for one in value) or "—"
     return str(value)
+
+
+def _shown(called: CalledNumber) -> str:
+    """A number as people write it, with its name."""
+    number = written_number(called.number) if called.number.startswith("+") else called.number
+    return f"{number} · {called.name}" if called.name else number
 
 
 def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""A centre's day with two services: what each person comes for, on the list and on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from services.campaign.campaigns import Campaigns
+from services.centres.directory import Directory
+from services.service import Service
+from services.supervision.write_board import CampaignFigures
+from tests.booking.test_services import BOTH, COVID, GRIPPE, books
+from tests.support.house import MOBILE, House, a_mobile, house, mornings
+from wiring import make_app
+from wiring_parts import Parts
+
+
+@pytest.fixture
+def autumn(database_url: str) -> Iterator[House]:
+    with house(database_url, campaign=GRIPPE) as made:
+        made.opens_centre("1", starts=mornings(4, first=3), capacity=2)
+        books(made, BOTH, holder="CA-1", number=MOBILE)
+        books(made, (COVID,), holder="CA-2", number=a_mobile(2))
+        yield made
+
+
+def test_the_list_and_the_paper_say_what_each_comes_for(autumn: House):
+    directory = Directory(autumn.database, centres_fresh_seconds=0)
+    known = Campaigns.fixed(*BOTH, now=autumn.clock.now)
+    service = Service(directory, known, autumn.settings.national_number)
+    app = make_app(Parts(autumn.settings, autumn.store, service, autumn.woken))
+    secretary = autumn.signs_in("secretary", app=app, centre_id="1")
+    day = mornings(1, first=3)[0].date().isoformat()
+    page = secretary.get(f"/centre?jour={day}").text
+    assert page.count('class="comes-for">grippe + covid<') == 1
+    assert page.count('class="comes-for">covid<') == 1
+    paper = secretary.get(f"/centre/imprimer?jour={day}").text
+    assert "<td>grippe + covid</td>" in paper
+    assert "Pour quoi" in paper
+
+
+def test_the_export_says_it_where_it_is_asked_for(autumn: House):
+    run = autumn.app.test_cli_runner().invoke
+    plain = run(args=["bookings", "export"]).stdout.splitlines()
+    told = run(args=["bookings", "export", "--with-services"]).stdout.splitlines()
+    assert told[0] == f"{plain[0]},services"
+    assert [line.rpartition(",")[2] for line in told[1:]] == ["covid grippe", "covid"]
+    assert [line.rpartition(",")[0] for line in told] == plain
+
+
+def test_whoever_comes_for_two_counts_for_each_on_the_board(autumn: House):
+    found = CampaignFigures(autumn.store).refresh(autumn.clock.now(), autumn.clock.now())
+    assert {one.campaign: one.channels for one in found} == {
+        GRIPPE.name: {"phone": 1},
+        COVID.name: {"phone": 2},
+    }

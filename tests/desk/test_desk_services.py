@@ -1,0 +1,70 @@
+"""Several services at a desk: the agent says what for, and only where there is a choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sqlalchemy import select
+
+from models.booking.tables import booking
+from services.campaign.campaigns import Campaigns
+from services.centres.directory import Directory
+from services.service import Service
+from tests.desk.test_desk import CHOICE, FORM, PLACES, Desk
+from tests.public.services_stage import COVID, FLU
+from tests.support.house import MOBILE, House, house, mornings
+from tests.support.rows import rows_of
+from wiring import make_app
+from wiring_parts import Parts
+
+
+@pytest.fixture
+def made(database_url: str) -> Iterator[House]:
+    with house(database_url) as made:
+        made.opens_centre("1", kilometres=0.4, starts=mornings(9), capacity=4)
+        yield made
+
+
+class DeskOfServices(Desk):
+    """An agent where flu and Covid are given beside one another."""
+
+    def __init__(self, made: House) -> None:
+        super().__init__(made)
+        directory = Directory(made.database, centres_fresh_seconds=0)
+        known = Campaigns.fixed(FLU, COVID, now=made.clock.now)
+        service = Service(directory, known, made.settings.national_number)
+        self.app = make_app(Parts(made.settings, made.store, service, made.woken, self.provider))
+        self.client = made.signs_in(staff=self.staff, app=self.app)
+
+
+def test_an_agent_chooses_what_the_caller_comes_for(made: House):
+    desk = DeskOfServices(made)
+    desk.has(made.phone(MOBILE).goes_to("for_whom"))
+    page = desk.does("/offres", **FORM)
+    assert "Dites pour quoi la personne vient" in page
+    assert not CHOICE.findall(page)
+    page = desk.does("/offres", **FORM, wanted=COVID.name)
+    page = desk.does("/choisir", choice=CHOICE.findall(page)[0], **FORM, wanted=COVID.name)
+    (places,) = PLACES.findall(page)
+    desk.does("/reserver", **FORM, places=places, nonce="b" * 24, wanted=COVID.name)
+    assert [row.campaign for row in rows_of(made.database, select(booking.c.campaign))] == [
+        COVID.name
+    ]
+
+
+def test_who_may_not_have_it_is_told_so(made: House):
+    desk = DeskOfServices(made)
+    desk.has(made.phone(MOBILE).goes_to("for_whom"))
+    young = {**FORM, "born1": "12/03/1955"}
+    assert CHOICE.findall(desk.does("/offres", **young, wanted=FLU.name))
+    assert not CHOICE.findall(desk.does("/offres", **young, wanted=COVID.name))
+
+
+def test_with_one_service_nothing_is_chosen(made: House):
+    desk = Desk(made)
+    desk.has(made.phone(MOBILE).goes_to("for_whom"))
+    page = desk.does("/offres", **FORM)
+    assert CHOICE.findall(page)
+    assert 'name="wanted"' not in page

@@ -1,0 +1,55 @@
+"""A house with two services beside one another, as its pages show them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from flask import Flask
+
+from services.campaign.campaign import Campaign
+from services.campaign.campaigns import Campaigns
+from services.centres.directory import Directory
+from services.service import Service
+from tests.support.house import CAMPAIGN, NOON, House, NoSuchAttribute
+from wiring import make_app
+from wiring_parts import Parts
+
+# The flu from 65, both in one appointment; from 75 the Covid.
+FLU = replace(
+    CAMPAIGN,
+    name="grippe-2026",
+    title="Vaccination contre la grippe",
+    service="grippe",
+    doses=1,
+    minimum_age=65,
+    together=("covid",),
+)
+COVID = replace(
+    FLU,
+    name="covid-2026",
+    title="Vaccination contre le Covid",
+    service="covid",
+    minimum_age=75,
+    together=(),
+)
+# Of another need, from tomorrow on.
+CARD = replace(
+    FLU,
+    name="carte-2026",
+    title="Carte d’identité",
+    service="carte",
+    minimum_age=0,
+    together=(),
+    opens_at=NOON + timedelta(days=1),
+)
+
+
+def app_of(made: House, *campaigns: Campaign) -> Flask:
+    """The web application with these campaigns."""
+    directory = Directory(made.database, centres_fresh_seconds=0)
+    known = Campaigns.fixed(*campaigns, now=made.clock.now)
+    service = Service(directory, known, made.settings.national_number, numbers=made.numbers)
+    app = make_app(Parts(made.settings, made.store, service, made.woken))
+    app.jinja_env.undefined = NoSuchAttribute
+    return app

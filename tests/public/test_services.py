@@ -1,0 +1,136 @@
+"""Several services on the public site: a page each, an address for posters; nothing for one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.slots.services import bits_of
+from models.slots.slots import SlotsToOpen, open_slots
+from services.campaign.campaign import Campaign
+from services.numbers.numbers import CalledNumber
+from services.public.smart_feed import Publisher, SmartFeed
+from tests.online.visitors import Visitor
+from tests.public.services_stage import CARD, COVID, FLU, app_of
+from tests.support.house import BASE, CAMPAIGN, House, house, mornings
+
+
+@pytest.fixture
+def made(sqlite_url: str) -> Iterator[House]:
+    own = CalledNumber("+33974750035", campaign=CARD.name)
+    with house(sqlite_url, numbers=(own,)) as made:
+        made.opens_centre("1", starts=mornings(9), capacity=9)
+        yield made
+
+
+def visitor(made: House, *campaigns: object) -> Visitor:
+    return Visitor(made, app_of(made, *(campaigns or (FLU, COVID, CARD))))  # type: ignore[arg-type]
+
+
+def test_the_first_page_has_each_service_with_its_own_page(made: House):
+    page = visitor(made).goes("/").page
+    for one in (FLU, COVID, CARD):
+        assert f'href="/pour/{one.service}">{one.title}</a>' in page
+    # One that is not open yet says when.
+    assert "à partir du" in page
+    assert "Pour qui" not in page
+
+
+def test_a_service_has_its_page_with_its_own_people_and_number(made: House):
+    flu = visitor(made).goes("/pour/grippe").page
+    assert "ont 65 ans ou plus" in flu
+    assert 'href="/rendez-vous?pour=grippe"' in flu
+    assert "Dans le même rendez-vous, si vous y avez droit : covid." in flu
+    assert "09 74 75 00 01" in flu
+    card = visitor(made).goes("/pour/carte").page
+    assert "Tout le monde" in card
+    assert "09 74 75 00 35" in card
+    assert "/rendez-vous?pour" not in card
+    assert visitor(made).goes("/pour/autre").status == 404
+
+
+def test_the_poster_has_the_address_as_a_code(made: House):
+    page = visitor(made).goes("/pour/grippe/affiche").page
+    assert "<svg" in page
+    assert "/pour/grippe</strong>" in page
+
+
+def test_the_posters_address_says_what_somebody_comes_for(made: House):
+    page = visitor(made).goes("/rendez-vous?pour=grippe")
+    page.reads("Vous venez pour")
+    # What there is not leads to the page for everything.
+    for asked in ("autre", "carte", "GRIPPE", "x" * 99):
+        away = visitor(made).goes(f"/rendez-vous?pour={asked}")
+        assert "Vous venez pour" not in away.page, asked
+
+
+def test_the_state_is_told_by_service(made: House):
+    client = visitor(made).client
+    told = {one["name"]: one["open"] for one in client.get("/etat.json").json["services"]}  # type: ignore[index]
+    assert told == {"grippe": True, "covid": True, "carte": False}
+    assert "Par service" in client.get("/etat").text
+
+
+def test_with_one_service_nothing_of_it_is_shown(made: House):
+    for only in (CAMPAIGN, replace(CAMPAIGN, service="grippe")):
+        one = visitor(made, only)
+        assert "De quoi avez-vous besoin" not in one.goes("/").page
+        assert "services" not in (one.client.get("/etat.json").json or {})
+        assert "Par service" not in one.goes("/etat").page
+        assert "Vous venez pour" not in one.goes("/rendez-vous?pour=grippe").page
+    assert visitor(made, CAMPAIGN).goes("/pour/grippe").status == 404
+
+
+def test_a_slot_of_the_feed_says_which_service_alone_it_serves(made: House, tmp_path: Path):
+    with made.database.transaction() as connection:
+        bits = bits_of(connection, ["covid"])
+    starts = tuple(mornings(3, first=12))
+    open_slots(made.database, [SlotsToOpen("1", starts, 2, services=bits)])
+    feed = SmartFeed(
+        made.store,
+        lambda: FLU,
+        tmp_path,
+        Publisher(BASE, "+33974750001"),
+        services=lambda: (FLU, COVID),
+    )
+    feed.write()
+    packed = (tmp_path / "slots-75.ndjson.gz").read_bytes()
+    lines = [json.loads(line) for line in gzip.decompress(packed).splitlines()]
+    types = [
+        [one["coding"][0]["code"] for one in line.get("serviceType", ())]
+        for line in lines
+        if line["status"] == "free"
+    ]
+    # What serves all leaves it to its Schedule.
+    assert types.count([]) == 9
+    assert types.count(["covid"]) == 3
+
+
+def test_the_feed_says_what_appointments_are_for(made: House, tmp_path: Path):
+    def types(*campaigns: Campaign) -> list[dict[str, Any]]:
+        feed = SmartFeed(
+            made.store,
+            lambda: FLU,
+            tmp_path,
+            Publisher(BASE, "+33974750001"),
+            services=lambda: campaigns,
+        )
+        feed.write()
+        packed = (tmp_path / "schedules.ndjson.gz").read_bytes()
+        found: list[dict[str, Any]] = json.loads(gzip.decompress(packed))["serviceType"]
+        return found
+
+    both = types(FLU, COVID)
+    assert [one["coding"][0]["code"] for one in both] == ["grippe", "covid"]
+    assert [one["text"] for one in both] == [FLU.title, COVID.title]
+    assert both[0]["coding"][0]["system"] == f"{BASE}/pour"
+    # What appointments are for, and nothing that they are not.
+    assert "57" not in json.dumps(types(CARD))
+    assert "57" in json.dumps(types(CAMPAIGN))
