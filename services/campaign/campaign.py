@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from flows.understanding import birthday
 from services.campaign.opening_hours import USUAL, OpeningHours
 
-
 # Where two services of one appointment are done: in one place of a slot, or in two that begin within
 # an hour at the same centre.
 ONE_PLACE, TWO_PLACES = "one", "two"
@@ -135,6 +134,8 @@ class Campaign:
     # place or two neighbouring ones of the same centre.
     together: tuple[str, ...] = ()
     together_in: str = ONE_PLACE
+    # So many months must have passed since a person's last one, by their own word; 0: not asked.
+    months_since: int = 0
 
     @property
     def hours(self) -> OpeningHours:
