@@ -18,6 +18,7 @@ from services.slots.open_slots import (
     list_slots,
     open_slots,
     parse_hours,
+    serve,
 )
 
 
@@ -71,6 +72,13 @@ def _add_opening(
         type=int,
         help="Places in a slot; without: as `centres take` said, else 1.",
     )
+    @click.option(
+        "--service",
+        "serving",
+        multiple=True,
+        metavar="NAME",
+        help="What new slots are for, as campaigns name it; may be repeated. Without: for all.",
+    )
     def open_(
         *,
         centre_ids: tuple[str, ...],
@@ -80,6 +88,7 @@ def _add_opening(
         hours: tuple[str, ...],
         every: int | None,
         capacity: int | None,
+        serving: tuple[str, ...],
     ) -> None:
         """Open slots. Run twice it does not double them; a larger --capacity adds places."""
         if every_centre == bool(centre_ids):
@@ -98,9 +107,59 @@ def _add_opening(
                 capacity=capacity,
                 watch=progress_bar,
                 offers=offers,
+                serving=serving,
             )
         for line in report.lines():
             click.echo(line)
+
+    @group.command(
+        "serve",
+        epilog="Example: flask slots serve --centre 21 --from 2026-10-12 --days 5 "
+        "--hours 09:00-12:00 --service covid --places 1-2",
+    )
+    @click.option("--centre", "centre_id", required=True, metavar="GID")
+    @click.option(
+        "--from",
+        "first",
+        required=True,
+        type=click.DateTime(["%Y-%m-%d"]),
+        help="First day, in the centre's own time zone.",
+    )
+    @click.option("--days", required=True, type=int, help="How many days.")
+    @click.option(
+        "--hours", multiple=True, metavar="HH:MM-HH:MM", help="Slots that start then; else all."
+    )
+    @click.option(
+        "--service", "serving", multiple=True, metavar="NAME", help="Without: for all services."
+    )
+    @click.option(
+        "--places", metavar="FIRST-LAST", help="Only these places of each slot, counted from 1."
+    )
+    def serve_(
+        *,
+        centre_id: str,
+        first: datetime,
+        days: int,
+        hours: tuple[str, ...],
+        serving: tuple[str, ...],
+        places: str | None,
+    ) -> None:
+        """Say what slots that are there are for: all of them, or nothing is changed.
+
+        Refused where a place is booked for something that it would serve no more.
+        """
+        with refusals(SlotsRefused):
+            changed = serve(
+                database,
+                clock,
+                centre_id=centre_id,
+                first=first.date(),
+                days=days,
+                hours=sorted({parse_hours(text) for text in hours}),
+                serving=serving,
+                places=_two_numbers(places) if places else None,
+            )
+        click.echo(f"{changed} places changed")
 
     @group.command("list", epilog="Example: flask slots list --centre 21")
     @click.option("--centre", "centre_id", required=True, metavar="GID")
@@ -108,6 +167,13 @@ def _add_opening(
         """Print a centre's slots as CSV; starts are in the centre's own time zone."""
         with refusals(SlotsRefused):
             print_csv(HEADER, list_slots(database, clock, centre_id))
+
+
+def _two_numbers(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not dash or not first.isdecimal() or not last.isdecimal():
+        raise SlotsRefused(f"{text!r} are no places; write the first and the last, as 1-3")
+    return int(first), int(last)
 
 
 def _add_changing(group: click.Group, life: CentreLife) -> None:

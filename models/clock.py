@@ -130,6 +130,37 @@ def steady_offset(zone: str, first: date, last: date) -> int | None:
     return None if others or offset is None else int(offset.total_seconds())
 
 
+class _Later(ColumnElement[datetime]):
+    inherit_cache = True
+    type = Instant()
+
+    def __init__(self, moment: ColumnElement[datetime], seconds: BindParameter[int]) -> None:
+        self.moment = moment
+        self.seconds = seconds
+
+    _traverse_internals = [  # noqa: RUF012
+        ("moment", InternalTraversal.dp_clauseelement),
+        ("seconds", InternalTraversal.dp_clauseelement),
+    ]
+
+
+@compiles(_Later, "postgresql")
+def _later_postgresql(element: _Later, compiler: SQLCompiler, **kw: Any) -> str:
+    moment, seconds = (compiler.process(one, **kw) for one in (element.moment, element.seconds))
+    return f"({moment} + make_interval(secs => {seconds}))"
+
+
+@compiles(_Later, "sqlite")
+def _later_sqlite(element: _Later, compiler: SQLCompiler, **kw: Any) -> str:
+    moment, seconds = (compiler.process(one, **kw) for one in (element.moment, element.seconds))
+    return f"(strftime('%Y-%m-%d %H:%M:%f', {moment}, ({seconds}) || ' seconds') || '000')"
+
+
+def later_than(moment: ColumnElement[datetime], after: timedelta) -> ColumnElement[datetime]:
+    """An SQL expression: so long (whole seconds) after a column's moment."""
+    return _Later(moment, bindparam(None, int(after.total_seconds()), type_=Integer))
+
+
 # SQLite knows no time zones: models.database teaches it this function by this name.
 LOCAL_MIDNIGHT = "local_midnight"
 

@@ -20,11 +20,12 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union_all,
     update,
 )
 
 from models.booking.reach import IS_PROVED, OF_NUMBER
-from models.booking.tables import appointment, booking
+from models.booking.tables import appointment, appointment_for, booking
 from models.called import BY_CALL
 from models.centres.tables import centre
 from models.clock import Clock
@@ -47,6 +48,19 @@ _APPOINTMENT = (
 
 
 @dataclass(frozen=True)
+class NewService:
+    """What is done in one appointment of a booking: `dose` is of the service.
+
+    `number` is that of the appointment in its booking: 1 for the first of `NewBooking.doses`.
+    """
+
+    service: str
+    campaign: str
+    number: int
+    dose: int = 1
+
+
+@dataclass(frozen=True)
 class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
@@ -54,7 +68,8 @@ class NewBooking:
     as another person. `name` is taken by agents and on the web only. `language` is what they spoke;
     `calls`: they want to be rung the same evening, and before the appointment. `reach` says what
     proved the number, and `place_idx` is set where nothing did (`models.booking.reach`).
-    `stand_in`: it is none, and its places stay free.
+    `stand_in`: it is none, and its places stay free. `services` are what is done in its
+    appointments; empty: what its campaign of no named service gives.
     """
 
     id: str
@@ -78,6 +93,7 @@ class NewBooking:
     name_idx: bytes | None = None
     prefix_idx: bytes | None = None
     client_idx: bytes | None = None
+    services: tuple[NewService, ...] = ()
 
     @property
     def state(self) -> str:
@@ -149,17 +165,79 @@ def add(
     if not insert_new(connection, clock, booking, values, "created_at", looked_up=BY_CALL):
         return Added.TAKEN
     person = person_idx(vault, new.campaign, new.born, new.number, new.rank)
-    if new.stand_in:
-        # The person's key is that of the booking which is there.
+    if new.stand_in or new.services:
+        # The person's key is that of the booking which is there; or it is with each service.
         person = None
     for dose, (place_id, start) in enumerate(new.doses, start=1):
         row = (new.id, dose, place_id, new.centre_id, start, new.state, person)
         statement = _new_appointment(connection.dialect.name)
         if not statement.count(connection, dict(zip(_APPOINTMENT, row, strict=True))):
-            connection.execute(delete(appointment).where(appointment.c.booking_id == new.id))
-            connection.execute(delete(booking).where(booking.c.id == new.id))
+            _take_out(connection, new.id)
+            return Added.REPEATED
+    for one in new.services:
+        key = None
+        if not new.stand_in:
+            key = person_idx(vault, one.campaign, new.born, new.number, new.rank)
+        if not add_service(connection, new.id, one, new.state, key):
+            _take_out(connection, new.id)
             return Added.REPEATED
     return Added.DONE
+
+
+def _take_out(connection: Connection, booking_id: str) -> None:
+    """Undo what `add` stored so far."""
+    for table in (appointment_for, appointment):
+        connection.execute(delete(table).where(table.c.booking_id == booking_id))
+    connection.execute(delete(booking).where(booking.c.id == booking_id))
+
+
+def add_service(
+    connection: Connection, booking_id: str, one: NewService, state: str, person: bytes | None
+) -> bool:
+    """Say what is done in an appointment; False where the person has it booked already.
+
+    The appointment is there, in this state; `person` is the person's key (`person_idx`).
+    """
+    values = {
+        "the_booking": booking_id,
+        "the_number": one.number,
+        "the_service": one.service,
+        "the_campaign": one.campaign,
+        "the_dose": one.dose,
+        "the_state": state,
+        "the_person": person,
+    }
+    return _new_service(connection.dialect.name).count(connection, values) == 1
+
+
+@lru_cache
+def _new_service(dialect: str) -> Prepared:
+    kinds = appointment_for.c
+    source = select(
+        appointment.c.id,
+        appointment.c.booking_id,
+        bindparam("the_service", type_=kinds.service.type),
+        bindparam("the_campaign", type_=kinds.campaign.type),
+        bindparam("the_dose", type_=kinds.dose.type),
+        appointment.c.state,
+        bindparam("the_person", type_=kinds.person_idx.type),
+    ).where(
+        appointment.c.booking_id == bindparam("the_booking"),
+        appointment.c.dose == bindparam("the_number"),
+        appointment.c.state == bindparam("the_state"),
+    )
+    statement = insert_for(dialect, appointment_for).from_select(
+        [
+            "appointment_id", "booking_id", "service", "campaign", "dose", "state", "person_idx",
+        ],
+        source,
+    )  # fmt: skip
+    # Only the person may be there already.
+    statement = statement.on_conflict_do_nothing(
+        index_elements=["person_idx", "dose"],
+        index_where=text("state = 'confirmed' AND person_idx IS NOT NULL"),
+    )
+    return Prepared(statement.inline().execution_options(preserve_rowcount=True))
 
 
 @lru_cache
@@ -192,6 +270,20 @@ _SPENT = exists().where(
         and_(budget.c.kind == "number", budget.c.subject == bindparam("the_number")),
     ),
 )
+# Where a campaign is of a named service. A booking of before it had the name has its key still.
+_OF_PERSONS = (
+    union_all(
+        *(
+            select(table.c.booking_id).where(
+                table.c.person_idx.in_(bindparam("the_persons", expanding=True)),
+                table.c.state == "confirmed",
+            )
+            for table in (appointment_for, appointment)
+        )
+    )
+    .limit(1)
+    .scalar_subquery()
+)
 _LIVE_OF_NUMBER = Prepared(select(_OF_NUMBER.label("live")))
 _KNOWN = Prepared(
     select(
@@ -200,6 +292,14 @@ _KNOWN = Prepared(
         _OF_PERSON.label("booking_id"),
         or_(_SPENT, FROZEN).label("spent"),
     )
+)
+
+
+_KNOWN_OF_SERVICES = select(
+    _OF_NUMBER.label("live"),
+    _PROVED_OF_NUMBER.label("proved"),
+    _OF_PERSONS.label("booking_id"),
+    or_(_SPENT, FROZEN).label("spent"),
 )
 
 
@@ -226,8 +326,12 @@ def known(
     *,
     day: date,
     prefix: bytes,
+    services: Sequence[bytes | None] = (),
 ) -> Known:
     """What is booked on a number (E.164), and by a person (`person_idx`) on it; one statement.
+
+    `services` are the person's keys for each campaign, where these are of named services: a live
+    appointment of any of them counts.
 
     `day` and `prefix` (`services.messages.spend`) are those of the budgets of texts that are looked
     at: whoever books hears at once that no text comes.
@@ -239,7 +343,12 @@ def known(
         "the_day": day,
         "the_prefix": prefix,
     }
-    (row,) = _KNOWN.rows(connection, values)
+    if services:
+        del values["the_person"]
+        values["the_persons"] = [one for one in services if one is not None]
+        row = connection.execute(_KNOWN_OF_SERVICES, values).one()
+    else:
+        (row,) = _KNOWN.rows(connection, values)
     return Known(row.live, row.proved, row.booking_id, bool(row.spent))
 
 
@@ -252,11 +361,10 @@ def count_of_number(connection: Connection, vault: Vault, campaign: str, number:
 
 def find_person(connection: Connection, person: bytes) -> str | None:
     """The booking in which a person has a live appointment."""
-    return connection.execute(
-        select(appointment.c.booking_id)
-        .where(appointment.c.person_idx == person, appointment.c.state == "confirmed")
-        .limit(1)
+    found: str | None = connection.execute(
+        select(_OF_PERSONS), {"the_persons": [person]}
     ).scalar_one_or_none()
+    return found
 
 
 def wish_calls(
@@ -354,9 +462,10 @@ def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[st
     # A keyed hash of a person is a trace of them, too.
     for start in range(0, len(erased), _AT_ONCE):
         some = erased[start : start + _AT_ONCE]
-        connection.execute(
-            update(appointment).where(appointment.c.booking_id.in_(some)).values(person_idx=None)
-        )
+        for table in (appointment, appointment_for):
+            connection.execute(
+                update(table).where(table.c.booking_id.in_(some)).values(person_idx=None)
+            )
     return erased
 
 

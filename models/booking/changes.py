@@ -8,7 +8,7 @@ come one after the other. Every write says, besides, which state it needs. Each 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Table,
     Update,
     and_,
     case,
     exists,
     func,
+    insert,
     or_,
     select,
     update,
@@ -28,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN, opened
-from models.booking.tables import appointment, booking, history
+from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
@@ -48,10 +50,29 @@ class ChangedMeanwhile(Exception):
 
 
 @dataclass(frozen=True)
-class BookedAppointment:
-    """One dose. `state` is "confirmed", "cancelled", STAND_IN or STOOD_DOWN; `start_at` is UTC.
+class ServiceDone:
+    """What is done in an appointment, of a campaign of a named service; `dose` is the service's.
 
-    `blocked`: its place was withdrawn by an operation on its centre, day or hour.
+    `state` is as that of the appointment; `id` is of its row.
+    """
+
+    id: int
+    service: str
+    campaign: str
+    dose: int
+    state: str
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in _LIVE
+
+
+@dataclass(frozen=True)
+class BookedAppointment:
+    """One dose; of several services, which of the booking's appointments it is.
+
+    `state` is "confirmed", "cancelled", STAND_IN or STOOD_DOWN; `start_at` is UTC. `blocked`: its
+    place was withdrawn by an operation on its centre, day or hour.
     """
 
     dose: int
@@ -61,6 +82,12 @@ class BookedAppointment:
     start_at: datetime
     state: str
     blocked: bool = False
+    # Empty where its campaign is of no named service.
+    services: tuple[ServiceDone, ...] = ()
+
+    @property
+    def live_services(self) -> tuple[ServiceDone, ...]:
+        return tuple(one for one in self.services if one.is_live)
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,18 @@ class BookingDetails:
         return tuple(one for one in self.appointments if one.state in _LIVE)
 
     @property
+    def of_several(self) -> bool:
+        """Whether it is of more than one service, which stand for themselves."""
+        return len({each.service for one in self.appointments for each in one.services}) > 1
+
+    @property
+    def campaigns(self) -> tuple[str, ...]:
+        """The campaigns of what is not cancelled, or of all that was; its own without others."""
+        of_live = [each.campaign for one in self.live for each in one.live_services]
+        of_all = [each.campaign for one in self.appointments for each in one.services]
+        return tuple(dict.fromkeys(of_live or of_all)) or (self.campaign,)
+
+    @property
     def is_stand_in(self) -> bool:
         """Whether it is none, and its person has another (models.booking.bookings.STAND_IN)."""
         return self.state in STAND_INS
@@ -105,6 +144,9 @@ class BookingDetails:
     def ahead(self, now: datetime) -> list[BookedAppointment]:
         """Those of them that begin after a moment (UTC)."""
         return [one for one in self.live if one.start_at > now]
+
+
+_DONE = tuple(field.name for field in fields(ServiceDone))
 
 
 def find_by_reference(
@@ -262,12 +304,25 @@ def load(
 
 def _appointments(connection: Connection, booking_id: str) -> tuple[BookedAppointment, ...]:
     statement = (
-        select(*columns_of(BookedAppointment, appointment), place.c.slot_id, place.c.blocked)
+        select(
+            *columns_of(BookedAppointment, appointment),
+            place.c.slot_id,
+            place.c.blocked,
+            *(appointment_for.c[name].label(f"for_{name}") for name in _DONE),
+        )
         .join(place, place.c.id == appointment.c.place_id)
+        .outerjoin(appointment_for, appointment_for.c.appointment_id == appointment.c.id)
         .where(appointment.c.booking_id == booking_id)
-        .order_by(appointment.c.dose)
+        .order_by(appointment.c.dose, appointment_for.c.id)
     )
-    return tuple(from_row(BookedAppointment, row) for row in connection.execute(statement))
+    found: dict[int, BookedAppointment] = {}
+    for row in connection.execute(statement):
+        before = found.get(row.dose)
+        done = before.services if before else ()
+        if row.for_id is not None:
+            done += (ServiceDone(*(getattr(row, f"for_{name}") for name in _DONE)),)
+        found[row.dose] = from_row(BookedAppointment, row, services=done)
+    return tuple(found.values())
 
 
 def move_appointments(connection: Connection, clock: Clock, booking_id: str, to: Doses) -> int:
@@ -281,19 +336,64 @@ def move_appointments(connection: Connection, clock: Clock, booking_id: str, to:
 
 
 def cancel_appointments(
-    connection: Connection, clock: Clock, booking_id: str, doses: Collection[int]
+    connection: Connection,
+    clock: Clock,
+    booking_id: str,
+    doses: Collection[int],
+    services: Collection[ServiceDone] = (),
 ) -> int:
     """Cancel live doses, and the booking with its last one; their places are given back apart.
 
-    Gives the booking's new version. Raises ChangedMeanwhile when one of the doses is not live.
+    `services` are what is done no more: in these doses, and in others that go on without it. Gives
+    the booking's new version. Raises ChangedMeanwhile when one of them is not live.
     """
     for dose in sorted(doses):
         _write_one(connection, _of(booking_id, dose, _LIVE).values(state=_other(_LIVE, _OFF)))
+    for one in services:
+        _write_one(
+            connection,
+            _done(one, _LIVE).values(state=_other(_LIVE, _OFF, appointment_for)),
+        )
     return _count_up(connection, clock, booking_id)
 
 
-def restore_appointments(connection: Connection, clock: Clock, booking_id: str, to: Doses) -> int:
+def split_appointment(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    booking_id: str,
+    number: int,
+    where: tuple[int, str, datetime],
+    services: Collection[ServiceDone],
+    state: str,
+) -> int:
+    """Do these live services in an appointment of their own, of this number and state.
+
+    Its place is booked for this booking already; what else is done where they were stays. Gives
+    the booking's new version. Raises ChangedMeanwhile when one of them is not live any more.
+    """
+    row = {"booking_id": booking_id, "dose": number, "state": state, **_there(where)}
+    statement = insert(appointment).values(row).returning(appointment.c.id)
+    new = connection.execute(statement).scalar_one()
+    for one in services:
+        _write_one(connection, _done(one, _LIVE).values(appointment_id=new))
+    return _count_up(connection, clock, booking_id)
+
+
+def set_campaign(connection: Connection, booking_id: str, campaign: str) -> None:
+    """Say that a booking is of this campaign, for what it was of before is done no more."""
+    connection.execute(update(booking).where(booking.c.id == booking_id).values(campaign=campaign))
+
+
+def restore_appointments(
+    connection: Connection,
+    clock: Clock,
+    booking_id: str,
+    to: Doses,
+    services: Collection[ServiceDone] = (),
+) -> int:
     """Make cancelled doses live again, on places that are booked for this booking already.
+
+    So are `services`, in these doses and in others that went on without them.
 
     Gives the booking's new version. Raises ChangedMeanwhile when one of the doses is not cancelled,
     or when the person has another appointment for it by now.
@@ -303,6 +403,9 @@ def restore_appointments(connection: Connection, clock: Clock, booking_id: str, 
             for dose, where in to.items():
                 again = _of(booking_id, dose, _OFF).values(state=_other(_OFF, _LIVE))
                 _write_one(connection, again.values(_there(where)))
+            for one in services:
+                revived = _done(one, _OFF).values(state=_other(_OFF, _LIVE, appointment_for))
+                _write_one(connection, revived)
     except IntegrityError as error:
         # A place given twice must go on raising.
         if "person" not in str(error.orig):
@@ -319,9 +422,15 @@ def _of(booking_id: str, dose: int, states: tuple[str, str]) -> Update:
     )
 
 
-def _other(states: tuple[str, str], become: tuple[str, str]) -> Any:
+def _done(one: ServiceDone, states: tuple[str, str]) -> Update:
+    return update(appointment_for).where(
+        appointment_for.c.id == one.id, appointment_for.c.state.in_(states)
+    )
+
+
+def _other(states: tuple[str, str], become: tuple[str, str], table: Table = appointment) -> Any:
     """What an appointment in one of these states becomes: a booking's, or a stand-in's."""
-    return case((appointment.c.state == states[1], become[1]), else_=become[0])
+    return case((table.c.state == states[1], become[1]), else_=become[0])
 
 
 def _there(where: tuple[int, str, datetime]) -> dict[str, Any]:

@@ -111,6 +111,43 @@ appointment = Table(
     index("ix_appointment_start_at", "start_at"),
 )
 
+# What is done in an appointment, where its campaign is of a named service: two services in one
+# place are two rows. A campaign without such a name has none, and the appointment says it all.
+appointment_for = Table(
+    "appointment_for",
+    metadata,
+    key("id", RowId),
+    must("appointment_id", RowId, refers="appointment.id"),
+    must("booking_id", String(32), refers="booking.id"),
+    must("service", String(20)),
+    must("campaign", String(40)),
+    must("dose", SmallInteger, "of the service"),
+    must("state", String(10)),
+    may(
+        "person_idx",
+        LookUp(way=LookUpWay.PERSON),
+        "as that of an appointment, of this campaign; null without a phone",
+    ),
+    # One person, one appointment for each dose of a service; and one for each of a booking.
+    index(
+        "uq_appointment_for_person_dose",
+        "person_idx",
+        "dose",
+        where=f"{_LIVE} AND person_idx IS NOT NULL",
+        unique=True,
+    ),
+    index(
+        "uq_appointment_for_booking_service",
+        "booking_id",
+        "service",
+        "dose",
+        where=_LIVE,
+        unique=True,
+    ),
+    index("ix_appointment_for_booking_id", "booking_id"),
+    index("ix_appointment_for_appointment_id", "appointment_id"),
+)
+
 # Groups of live bookings that share one value, as a process behind counts them.
 booking_cluster = Table(
     "booking_cluster",

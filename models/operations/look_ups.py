@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from models.booking.bookings import opened, person_idx
-from models.booking.tables import appointment, booking
+from models.booking.tables import appointment, appointment_for, booking
 from models.crypto import CannotOpen, Vault
 from models.operations.reseal import RowKey, SealedTable
 from models.types import LookUp, LookUpWay
@@ -142,6 +142,11 @@ def _page(one: LookUpTable, sealed: SealedTable, after: RowKey | None) -> Any:
     hashes = [column.label(f"look_up_{number}") for number, column in enumerate(one.columns)]
     if one.table is appointment:
         statement = select(*keys, *hashes, *_PERSON_OF_BOOKING).join(booking)
+    elif one.table is appointment_for:
+        of_its_own = (each for each in _PERSON_OF_BOOKING if each.name != "campaign")
+        statement = select(*keys, *hashes, *of_its_own, appointment_for.c.campaign).join(
+            booking, booking.c.id == appointment_for.c.booking_id
+        )
     elif one.table is waiting_entry:
         statement = select(*keys, *hashes, *waiting_entry.c)
     else:
@@ -181,6 +186,7 @@ def _person_who_waits(vault: Vault, row: Any) -> bytes | None:
 # By table: from a row of it, and of its booking, the key of its person.
 PERSONS: Mapping[str, Callable[[Vault, Any], bytes | None]] = {
     appointment.name: _person_of_booking,
+    appointment_for.name: _person_of_booking,
     waiting_entry.name: _person_who_waits,
 }
 

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, or_,
 from models.accounts.tables import act_reason, staff, staff_act
 from models.agents.tables import intent, leg
 from models.attempts import attempt
-from models.booking.tables import appointment, booking, history
+from models.booking.tables import appointment, appointment_for, booking, history
 from models.call.tables import call, caller_pace, resume_code, text_conversation, turn
 from models.call.turns import Body
 from models.centre_day.tables import attendance
@@ -478,6 +478,7 @@ def _reasons(trail: Trail) -> ColumnElement[bool] | None:
 KINDS: tuple[Kind, ...] = (
     Kind(booking, _in(booking.c.id, "bookings"), "created_at", frozenset({"idempotency_key"})),
     Kind(appointment, _in(appointment.c.booking_id, "bookings"), "start_at"),
+    Kind(appointment_for, _in(appointment_for.c.booking_id, "bookings"), "id"),
     Kind(history, _in(history.c.booking_id, "bookings"), "id"),
     Kind(attendance, _in(attendance.c.booking_id, "bookings"), "start_at"),
     Kind(agent_case, _in(agent_case.c.booking_id, "bookings"), "created_at"),
@@ -669,6 +670,7 @@ def _blanks(clock: Clock) -> Iterator[tuple[Table, str, str, dict[str, Any]]]:
         | {"erased_at": clock.at()},
     )
     yield appointment, "booking_id", "bookings", {"person_idx": None}
+    yield appointment_for, "booking_id", "bookings", {"person_idx": None}
     yield call, "id", "calls", {"caller_enc": None, "caller_idx": None}
     yield turn, "call_id", "calls", {"body_enc": None}
     entry = {"known_enc": None, "phone_enc": None, "phone_idx": None, "note_enc": None}

@@ -30,7 +30,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from models.booking.tables import appointment, booking, history
+from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock, local_midnight
 from models.database import Database
@@ -110,7 +110,15 @@ def totals(connection: Connection) -> tuple[int, int]:
 
 def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
     """Every check, in the order in which an error is best understood."""
-    return (_orphans(), *_PLACES, _doses(intervals), *_WRITTEN, _waiting_offer(clock), _ORDER)
+    return (
+        _orphans(),
+        *_PLACES,
+        *_SERVICES,
+        _doses(intervals),
+        *_WRITTEN,
+        _waiting_offer(clock),
+        _ORDER,
+    )
 
 
 def _check(kind: str, sentence: str, sql: str) -> Check:
@@ -128,6 +136,8 @@ def _orphans() -> Check:
         ("booking", booking, booking.c.centre_id, centre),
         ("appointment", appointment, appointment.c.booking_id, booking),
         ("appointment", appointment, appointment.c.place_id, place),
+        ("service done", appointment_for, appointment_for.c.appointment_id, appointment),
+        ("service done", appointment_for, appointment_for.c.booking_id, booking),
         ("history line", history, history.c.booking_id, booking),
         ("message", message, message.c.booking_id, booking),
         ("order at a partner", partner_booking, partner_booking.c.booking_id, booking),
@@ -312,6 +322,87 @@ _PLACES = (
 )
 
 
+_SERVICES = (
+    # A booking whose campaign got a name later has no rows at all, and the key on its appointment.
+    _check(
+        "appointment-without-service",
+        "appointment {appointment} (booking {booking}) is live, and nothing is to be done there",
+        """
+        SELECT a.id AS appointment, a.booking_id AS booking
+        FROM appointment a
+        WHERE a.state IN ('confirmed', 'stand_in')
+            AND a.booking_id IN (SELECT booking_id FROM appointment_for)
+            AND NOT EXISTS (
+                SELECT 1 FROM appointment_for f
+                WHERE f.appointment_id = a.id AND f.state = a.state
+            )
+        """,
+    ),
+    _check(
+        "service-without-appointment",
+        "{service} of booking {booking} is {state}, its appointment {appointment} is {other}",
+        """
+        SELECT f.service, f.booking_id AS booking, f.state, a.id AS appointment,
+            CASE WHEN a.booking_id <> f.booking_id THEN 'of another booking' ELSE a.state END
+                AS other
+        FROM appointment_for f JOIN appointment a ON a.id = f.appointment_id
+        WHERE f.state IN ('confirmed', 'stand_in') AND a.state <> f.state
+            OR a.booking_id <> f.booking_id
+        """,
+    ),
+    # The key itself is not told. A booking that a person has twice is told of by its service.
+    _check(
+        "person-twice-for-service",
+        "one person has {number} live appointments for dose {dose} of {service}, in bookings"
+        " {first} to {last}",
+        """
+        SELECT service, dose, count(*) AS number, min(booking_id) AS first,
+            max(booking_id) AS last
+        FROM (
+            SELECT service, dose, person_idx, booking_id FROM appointment_for
+            WHERE state = 'confirmed' AND person_idx IS NOT NULL
+            UNION ALL
+            SELECT f.service, a.dose, a.person_idx, a.booking_id
+            FROM appointment a JOIN appointment_for f
+                ON f.person_idx = a.person_idx AND f.dose = a.dose AND f.state = 'confirmed'
+            WHERE a.state = 'confirmed' AND a.person_idx IS NOT NULL
+        ) AS there
+        GROUP BY service, dose, person_idx HAVING count(*) > 1
+        """,
+    ),
+    _check(
+        "service-given-twice",
+        "booking {booking} has {number} live appointments for dose {dose} of {service}",
+        """
+        SELECT booking_id AS booking, service, dose, count(*) AS number
+        FROM appointment_for WHERE state = 'confirmed'
+        GROUP BY booking_id, service, dose HAVING count(*) > 1
+        """,
+    ),
+    _check(
+        "place-without-service",
+        "{service} of booking {booking} is to be done on place {place}, which does not serve it",
+        """
+        SELECT f.service, f.booking_id AS booking, p.id AS place
+        FROM appointment_for f JOIN appointment a ON a.id = f.appointment_id
+            JOIN place p ON p.id = a.place_id
+            LEFT JOIN service named ON named.name = f.service
+        WHERE f.state = 'confirmed' AND p.services <> 0
+            AND (named.bit IS NULL OR (p.services & named.bit) = 0)
+        """,
+    ),
+    _check(
+        "place-serves",
+        "place {place} serves {services}, more than its slot {slot} says with {other}",
+        """
+        SELECT p.id AS place, p.services, s.id AS slot, s.services AS other
+        FROM place p JOIN slot s ON s.id = p.slot_id
+        WHERE s.services <> 0 AND (p.services = 0 OR (p.services & s.services) <> p.services)
+        """,
+    ),
+)
+
+
 def _doses(intervals: Intervals) -> Check:
     """A second dose comes after a first one, at the same centre, within the campaign's interval.
 
@@ -368,6 +459,8 @@ def _doses(intervals: Intervals) -> Check:
         .where(
             second.c.state == _CONFIRMED,
             second.c.dose > 1,
+            # Of several services each stands for itself, and none of them has two doses.
+            ~_is_of_several(second),
             or_(
                 first.c.id.is_(None),
                 first.c.start_at >= second.c.start_at,
@@ -375,6 +468,16 @@ def _doses(intervals: Intervals) -> Check:
                 outside,
             ),
         ),
+    )
+
+
+def _is_of_several(appointment: Any) -> ColumnElement[bool]:
+    """Whether the booking of an appointment is of several services."""
+    one, other = appointment_for.alias("one"), appointment_for.alias("other")
+    return exists().where(
+        one.c.booking_id == appointment.c.booking_id,
+        other.c.booking_id == appointment.c.booking_id,
+        one.c.service != other.c.service,
     )
 
 
@@ -392,6 +495,9 @@ _WRITTEN = (
                 SELECT 1 FROM appointment keyless
                 WHERE keyless.booking_id = b.id AND keyless.person_idx IS NULL
                     AND b.phone_idx IS NOT NULL
+                    AND NOT EXISTS (
+                        SELECT 1 FROM appointment_for f WHERE f.booking_id = b.id
+                    )
             )
         """,
     ),

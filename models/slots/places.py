@@ -36,9 +36,9 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.call.tables import call
 from models.centres.tables import centre
-from models.clock import Clock, local_midnight, steady_offset
+from models.clock import Clock, later_than, local_midnight, steady_offset
 from models.prepared import Prepared
-from models.slots.tables import place
+from models.slots.tables import place, service
 
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
 Window = tuple[datetime, datetime]
@@ -50,6 +50,8 @@ _RINGS = (12, 60)
 PATIENCE = "300ms"
 # Places of a booking that was just cancelled are held on this and its id.
 UNDO = "undo:"
+# How far apart two places of one appointment may begin: see `SlotQuery.beside`.
+NEIGHBOURS = timedelta(hours=1)
 # Statements are built once for each shape: building takes longer than running them.
 _NOBODY: dict[str, Any] = {"held_by": None, "hold_expires_at": None, "hold_limit_at": None}
 
@@ -87,6 +89,9 @@ class Shape:
     apart: Apart | None = None
     # Whether the clocks of the land stay as they are, all the time that is looked at.
     steady: bool = False
+    # How many named services a place must serve, and one beside it.
+    services: int = 0
+    beside: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,10 @@ class SlotQuery:
     apart: Apart | None = None
     # The time zone (IANA) of all centres, where it is known to be one.
     zone: str = ""
+    # The named services that a place must serve; and those that another place must, which begins at
+    # the same centre at most NEIGHBOURS later (without any, no other place is looked for).
+    services: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -114,6 +123,8 @@ class SlotQuery:
             self.share is not None,
             self.apart,
             self._offset is not None,
+            len(self.services),
+            len(self.beside),
         )
 
     @property
@@ -138,7 +149,13 @@ class SlotQuery:
         offset = self._offset
         if offset is not None:
             values["offset"] = offset
+        values |= service_values(self.services)
+        values |= {f"beside_{number}": name for number, name in enumerate(self.beside)}
         return values | share_values(self.share)
+
+
+def service_values(services: Sequence[str]) -> dict[str, Any]:
+    return {f"service_{number}": name for number, name in enumerate(services)}
 
 
 def share_values(share: Share | None) -> dict[str, Any]:
@@ -216,7 +233,10 @@ def _look(clock: Clock, size: int, shape: Shape) -> Prepared:
     near = place.alias("near")
     some = (
         select(near.c.id)
-        .where(near.c.centre_id.in_(centres), _wished(clock, near, replace(shape, apart=None)))
+        .where(
+            near.c.centre_id.in_(centres),
+            _wished(clock, near, replace(shape, apart=None, beside=0)),
+        )
         .limit(bindparam("count_up_to"))
         .subquery()
     )
@@ -308,16 +328,20 @@ def hold_slot(
     slot_id: int,
     *,
     share: Share | None = None,
+    services: Sequence[str] = (),
     lease: timedelta,
     longest: timedelta,
 ) -> list[HeldPlace]:
-    """Hold any free place of one slot; none comes back when it is full."""
+    """Hold any free place of one slot; none comes back when it is full, or serves not these."""
     pick = place.alias("pick")
     wished = and_(
-        pick.c.slot_id == slot_id, is_free(clock, pick), *([_in_share(pick)] if share else ())
+        pick.c.slot_id == slot_id,
+        is_free(clock, pick),
+        *([_in_share(pick)] if share else ()),
+        *([serves(pick, len(services))] if services else ()),
     )
     statement = _taking(clock, _is_first(pick, wished, patient=False), lease, longest)
-    values = {"the_holder": holder, **share_values(share)}
+    values = {"the_holder": holder, **share_values(share), **service_values(services)}
     return [HeldPlace(*row) for row in connection.execute(statement, values)]
 
 
@@ -611,6 +635,22 @@ def fits(
         conditions.append(table.c.slot_id.not_in(bindparam("skip_slots", expanding=True)))
     if shape.shared:
         conditions.append(_in_share(table))
+    if shape.services:
+        conditions.append(serves(table, shape.services))
+    if shape.beside:
+        next_to = place.alias(f"{table.name}_beside")
+        conditions.append(
+            exists()
+            .where(
+                next_to.c.centre_id == table.c.centre_id,
+                next_to.c.start_at > table.c.start_at,
+                next_to.c.start_at <= later_than(table.c.start_at, NEIGHBOURS),
+                is_free(clock, next_to),
+                serves(next_to, shape.beside, "beside"),
+                *([_in_share(next_to)] if shape.shared else ()),
+            )
+            .correlate(table, centre)
+        )
     if shape.apart is not None and zone is not None:
         later = place.alias(f"{table.name}_later")
         offset = bindparam("offset", type_=Integer) if shape.steady else None
@@ -626,6 +666,7 @@ def fits(
                 later.c.start_at < closes,
                 is_free(clock, later),
                 *([_in_share(later)] if shape.shared else ()),
+                *([serves(later, shape.services)] if shape.services else ()),
             )
             .correlate(table, centre)
         )
@@ -636,3 +677,20 @@ def _in_share(table: Any) -> ColumnElement[bool]:
     return or_(
         table.c.lot >= bindparam("first_lot"), table.c.start_at <= bindparam("common_before")
     )
+
+
+def serves(table: Any, count: int, names: str = "service") -> ColumnElement[bool]:
+    """Whether a slot or a place serves all of so many services, whose names are bound.
+
+    What serves all has no bits; a service that no slot was ever opened for has none either, and
+    such slots alone are for it.
+    """
+    # Uncorrelated, so that each bit is read once and not for each place.
+    bits = [
+        select(service.c.bit)
+        .where(service.c.name == bindparam(f"{names}_{number}"))
+        .scalar_subquery()
+        for number in range(count)
+    ]
+    each = (table.c.services.op("&")(bit) != 0 for bit in bits)
+    return or_(table.c.services == 0, and_(*each))

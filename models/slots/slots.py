@@ -28,13 +28,16 @@ from models.types import Instant
 class SlotsToOpen:
     """Slots that shall be there: aware moments, in rising order, with places for `capacity`.
 
-    The new places cannot be booked before `released_at` (UTC); None means from now on.
+    The new places cannot be booked before `released_at` (UTC); None means from now on. New slots
+    serve what the bits `services` mean (`models.slots.services`); 0: all. Those that are there keep
+    what they serve, and so do the places that they get.
     """
 
     centre_id: str
     starts: Sequence[datetime]
     capacity: int
     released_at: datetime | None = None
+    services: int = 0
 
 
 def lot_of(slot_id: Any, number: Any, capacity: Any) -> Any:
@@ -60,12 +63,15 @@ class OpenedSlots:
     already: int = 0
     places: int = 0
     larger: int = 0
+    # Those that were there and serve something else.
+    other: int = 0
 
     def add(self, other: OpenedSlots) -> None:
         self.slots += other.slots
         self.already += other.already
         self.places += other.places
         self.larger += other.larger
+        self.other += other.other
 
 
 @dataclass(frozen=True)
@@ -110,10 +116,11 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSl
         slot.c.centre_id == some.centre_id,
         slot.c.start_at.between(some.starts[0], some.starts[-1]),
     )
-    before = {
-        row.start_at: row.capacity
-        for row in connection.execute(select(slot.c.start_at, slot.c.capacity).where(mine))
-    }
+    columns = (slot.c.start_at, slot.c.capacity, slot.c.services)
+    there = connection.execute(select(*columns).where(mine)).all()
+    before = {row.start_at: row.capacity for row in there}
+    wanted = frozenset(some.starts)
+    other = sum(row.services != some.services for row in there if row.start_at in wanted)
     missing = [start for start in some.starts if start not in before]
     smaller = [start for start in some.starts if before.get(start, some.capacity) < some.capacity]
     if missing:
@@ -122,7 +129,12 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSl
                 index_elements=["centre_id", "start_at"]
             ),
             [
-                {"centre_id": some.centre_id, "start_at": start, "capacity": some.capacity}
+                {
+                    "centre_id": some.centre_id,
+                    "start_at": start,
+                    "capacity": some.capacity,
+                    "services": some.services,
+                }
                 for start in missing
             ],
         )
@@ -144,6 +156,7 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSl
         already=len(some.starts) - len(missing),
         places=len(new) - before_these,
         larger=sum(before.get(start, 0) > some.capacity for start in some.starts),
+        other=other,
     )
 
 
@@ -158,13 +171,33 @@ def _places_of(connection: Connection, some: SlotsToOpen, mine: ColumnElement[bo
         slot.c.start_at,
         lot_of(slot.c.id, number, slot.c.capacity),
         literal(some.released_at, Instant()),
+        slot.c.services,
     ).where(mine, slot.c.capacity >= number)
     return (
         insert(connection, place)
-        .from_select(["slot_id", "number", "centre_id", "start_at", "lot", "released_at"], source)
+        .from_select(
+            ["slot_id", "number", "centre_id", "start_at", "lot", "released_at", "services"], source
+        )
         .on_conflict_do_nothing(index_elements=["slot_id", "number"])
         .returning(place.c.id)
     )
+
+
+def starts_of(
+    connection: Connection, centre_id: str, window: Window, clock: Clock
+) -> list[tuple[int, datetime]]:
+    """The slots of a centre that start in a window of time and have not begun, with their start."""
+    statement = (
+        select(slot.c.id, slot.c.start_at)
+        .where(
+            slot.c.centre_id == centre_id,
+            slot.c.start_at >= window[0],
+            slot.c.start_at < window[1],
+            slot.c.start_at > clock.at(),
+        )
+        .order_by(slot.c.start_at)
+    )
+    return [(row.id, row.start_at) for row in connection.execute(statement)]
 
 
 def last_starts(database: Database, until: datetime) -> dict[str, datetime]:

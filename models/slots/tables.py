@@ -18,6 +18,14 @@ from sqlalchemy import (
 from models.tables import RowId, index, key, may, metadata, must
 from models.types import Instant
 
+# Services by name, so that what a slot serves is one number.
+service = Table(
+    "service",
+    metadata,
+    key("name", String(20)),
+    must("bit", SmallInteger, "a power of two; slot.services has it", unique=True),
+)
+
 slot = Table(
     "slot",
     metadata,
@@ -25,6 +33,7 @@ slot = Table(
     must("centre_id", String(40), refers="centre.id"),
     must("start_at", Instant),
     must("capacity", SmallInteger),
+    must("services", SmallInteger, "the bits of those it serves; 0: all", default=0),
     UniqueConstraint("centre_id", "start_at"),
     CheckConstraint("capacity > 0", name="capacity"),
 )
@@ -45,6 +54,7 @@ place = Table(
         default=99,
     ),
     may("released_at", Instant, "nobody gets it before; null: from the start"),
+    must("services", SmallInteger, "as those of its slot", default=0),
     must("blocked", Boolean, default=False),
     may("held_by", String(40), "the call, web session or desk that holds it"),
     may("hold_expires_at", Instant, "renewed by each turn of a live call"),

@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.tables import appointment
+from models.booking.tables import appointment, appointment_for
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
@@ -316,8 +316,11 @@ def _passed_over(since: datetime) -> Select[Any]:
         .where(other.c.entry_id == earlier.c.id, other.c.offered_at > served.c.offered_at)
         .scalar_subquery()
     )
-    booked = exists().where(
-        appointment.c.person_idx == earlier.c.person_idx, appointment.c.state == "confirmed"
+    booked = or_(
+        *(
+            exists().where(table.c.person_idx == earlier.c.person_idx, table.c.state == "confirmed")
+            for table in (appointment, appointment_for)
+        )
     )
     reach = earlier.c.kilometres
     near = and_(

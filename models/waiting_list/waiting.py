@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 
 from models.booking.bookings import opened, person_idx
-from models.booking.tables import appointment, booking
+from models.booking.tables import appointment, appointment_for, booking
 from models.centres.geography import EARTH_RADIUS_KM, distance_km
 from models.centres.tables import centre
 from models.clock import Clock
@@ -357,11 +357,7 @@ class _Asks:
         return there.order_by(entry.class_rank + 0, entry.created_at, entry.id)
 
     def _select(self, entry: Any, without: Sequence[str]) -> Select[Any]:
-        booked = exists().where(
-            appointment.c.person_idx == entry.person_idx,
-            appointment.c.person_idx.is_not(None),
-            appointment.c.state == _CONFIRMED,
-        )
+        booked = _is_booked(entry)
         asked = exists().where(
             message.c.dedupe_key == literal("waiting:") + entry.id + literal(f":{self.one.slot_id}")
         )
@@ -532,15 +528,22 @@ def lapsed(
 
 def is_booked(connection: Connection, entry_id: str) -> bool:
     """Whether the entry's person has a live appointment."""
-    statement = select(
-        exists().where(
-            waiting_entry.c.id == entry_id,
-            appointment.c.person_idx == waiting_entry.c.person_idx,
-            appointment.c.person_idx.is_not(None),
-            appointment.c.state == _CONFIRMED,
+    statement = select(exists().where(waiting_entry.c.id == entry_id, _is_booked(waiting_entry.c)))
+    return bool(connection.execute(statement).scalar_one())
+
+
+def _is_booked(entry: Any) -> ColumnElement[bool]:
+    """Whether the person of an entry has a live appointment of its campaign."""
+    return or_(
+        *(
+            exists().where(
+                table.c.person_idx == entry.person_idx,
+                table.c.person_idx.is_not(None),
+                table.c.state == _CONFIRMED,
+            )
+            for table in (appointment, appointment_for)
         )
     )
-    return bool(connection.execute(statement).scalar_one())
 
 
 def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[HeldAppointment]:

@@ -24,7 +24,12 @@ from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
 from models.booking import bookings, changes, freezes, history
-from models.booking.changes import BookedAppointment, BookingDetails, ChangedMeanwhile
+from models.booking.changes import (
+    BookedAppointment,
+    BookingDetails,
+    ChangedMeanwhile,
+    ServiceDone,
+)
 from models.booking.history import Change
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
@@ -132,6 +137,8 @@ class DoseChange:
     centre_id: str
     start_at: datetime
     was_at: datetime | None = None
+    # Of which services, where these have names; empty: of all that is done there.
+    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,27 +208,41 @@ def cancel(
     tell: bool = True,
     undo_within: timedelta = UNDO_WITHIN,
     tell_after: timedelta | None = None,
+    service: str = "",
 ) -> Cancelled | Unchanged:
     """Cancel these doses, or all that have not begun; the second goes with the first.
 
+    Of several services each stands for itself. With a `service` only what is done of it is
+    cancelled, and its place is given back where nothing else is done there.
+
     `tell`: its person is written to, `tell_after` that time; not where nothing reaches them. Its
-    places are kept to take it back `undo_within`. `campaign` is the booking's;
-    None where it is no more, and nobody waits for a place of it.
+    places are kept to take it back `undo_within`. `campaign` is the booking's; None where it is no
+    more, and nobody waits for a place of it.
     """
 
     def act(one: _OneChange) -> None:
         if by.channel in MACHINES and freezes.is_on(connection, store.clock):
             raise _Refused(WhyNot.FROZEN)
-        asked = one.live_and_ahead(doses)
-        with_first = FIRST in asked
+        asked = one.live_and_ahead(one.doses_of(service) if service else doses)
+        with_first = FIRST in asked and not one.file.of_several
         gone = [dose for dose in one.live if with_first or dose in asked]
         _not_begun(one, gone)
+        ended = one.services_of(gone, service)
+        # Something else is done there, and the place stays taken.
+        go_on = [dose for dose in gone if set(one.live[dose].live_services) - set(ended)]
         for dose in gone:
             follows = with_first and dose != FIRST
-            one.note(dose, Became.CANCELLED_WITH_FIRST if follows else Became.CANCELLED)
+            became = Became.CANCELLED_WITH_FIRST if follows else Became.CANCELLED
+            one.note(dose, became, of=ended)
+        for dose in go_on:
+            others = set(one.live[dose].live_services) - set(ended)
+            one.note(dose, Became.KEPT, of=sorted(others, key=lambda each: each.id))
         for dose in one.live.keys() - set(gone):
-            one.note(dose, Became.KEPT_SECOND_MISSING)
-        one.version = changes.cancel_appointments(connection, store.clock, booking_id, gone)
+            alone = one.file.of_several
+            one.note(dose, Became.KEPT if alone else Became.KEPT_SECOND_MISSING)
+        gone = [dose for dose in gone if dose not in go_on]
+        one.version = changes.cancel_appointments(connection, store.clock, booking_id, gone, ended)
+        one.say_campaign(ended)
         one.keep_for_undo([one.live[dose].place_id for dose in gone], undo_within)
 
     telling = Telling(tell, tell_after, undo_within)
@@ -237,16 +258,25 @@ def move(
     *,
     to: Mapping[int, Chosen],
     by: By,
+    beside: tuple[Campaign, ...] = (),
+    service: str = "",
 ) -> Moved | Unchanged:
     """Move doses to places that the holder holds, or to any place of their slots.
 
     The new places are held and booked before the old ones are given back. `to` is by dose; of a
     Chosen, the slot decides where and when, and place 0 is any place of it. What else the holder
     holds is given back, unless nothing is changed.
+
+    `beside` are the campaigns of what else is done in these doses. With a `service` only what is
+    done of it moves: out of a place that it shares with another service it gets one of its own.
     """
 
     def act(one: _OneChange) -> None:
-        allocator = Allocate(Work(connection, store, campaign), holder)
+        allocator = Allocate(Work(connection, store, campaign, beside), holder)
+        shared = one.shared_with_others(service, to)
+        if shared:
+            _split(one, allocator, service, shared, to[shared])
+            return
         there = one.book(allocator, _Target(one, allocator, to).places())
         one.version = changes.move_appointments(connection, store.clock, booking_id, there)
         for dose in one.live:
@@ -279,15 +309,18 @@ def undo_cancel(
     """
 
     def act(one: _OneChange) -> None:
-        lost = _cancelled_last(connection, store, one.file, undo_within)
+        lost, ended = _cancelled_last(connection, store, one.file, undo_within)
         _nobody_else(one)
         keeper = replace(holder, id=undoing(booking_id))
-        there = one.book(Allocate(Work(connection, store, campaign), keeper), lost)
-        one.version = changes.restore_appointments(connection, store.clock, booking_id, there)
-        for dose in one.live:
-            one.note(dose, Became.KEPT)
-        for dose, where in there.items():
-            one.note(dose, Became.RESTORED, to=where)
+        off = {dose: each for dose, each in lost.items() if dose not in one.live}
+        there = one.book(Allocate(Work(connection, store, campaign), keeper), off) if off else {}
+        one.version = changes.restore_appointments(
+            connection, store.clock, booking_id, there, ended
+        )
+        for dose, each in one.live.items():
+            one.note(dose, Became.KEPT, of=each.live_services if dose in lost else ())
+        for dose in lost:
+            one.note(dose, Became.RESTORED, to=there.get(dose), of=ended)
 
     telling = Telling(tell)
     return _change(connection, store, campaign, booking_id, Restored, act, by, telling)
@@ -353,7 +386,7 @@ class _OneChange:
     def __post_init__(self) -> None:
         self.live = {one.dose: one for one in self.file.live}
         self.version = self.file.version
-        self._told: dict[int, DoseChange] = {}
+        self._told: dict[tuple[int, tuple[str, ...]], DoseChange] = {}
         self._places: dict[str, list[int]] = {}
 
     def live_and_ahead(self, doses: Collection[int] | None) -> list[int]:
@@ -368,22 +401,71 @@ class _OneChange:
             raise _Refused(WhyNot.BEGUN if begun else WhyNot.NOT_LIVE)
         return asked
 
-    def note(
-        self, dose: int, became: Became, *, to: tuple[int, str, datetime] | None = None
-    ) -> None:
-        """Remember what became of a dose, for the answer, the history and the message."""
-        was = next(
-            appointment for appointment in self.file.appointments if appointment.dose == dose
+    def doses_of(self, service: str) -> list[int]:
+        """The live doses in which something of this service is done."""
+        return [
+            dose
+            for dose, one in self.live.items()
+            if any(each.service == service for each in one.live_services)
+        ]
+
+    def services_of(self, doses: Collection[int], service: str = "") -> list[ServiceDone]:
+        """What is done in these live doses, of one service or of all."""
+        return [
+            each
+            for dose in doses
+            for each in self.live[dose].live_services
+            if service in {"", each.service}
+        ]
+
+    def shared_with_others(self, service: str, doses: Collection[int]) -> int:
+        """The dose, of these, in which another service is done beside this one; 0 for none.
+
+        Raises _Refused where the service is done in none of them.
+        """
+        if not service:
+            return 0
+        theirs = self.doses_of(service)
+        if not doses or not set(doses) <= set(theirs):
+            raise _Refused(WhyNot.NOT_LIVE)
+        others = (
+            dose
+            for dose in doses
+            if any(each.service != service for each in self.live[dose].live_services)
         )
+        return next(others, 0)
+
+    def say_campaign(self, ended: Collection[ServiceDone]) -> None:
+        """A booking is of a campaign of which something is done still."""
+        left = [each for each in self.services_of(self.live) if each not in ended]
+        if left and self.file.campaign not in {each.campaign for each in left}:
+            changes.set_campaign(self.connection, self.file.id, left[0].campaign)
+
+    def note(
+        self,
+        dose: int,
+        became: Became,
+        *,
+        to: tuple[int, str, datetime] | None = None,
+        of: Collection[ServiceDone] = (),
+        was: BookedAppointment | None = None,
+    ) -> None:
+        """Remember what became of a dose, for the answer, the history and the message.
+
+        `of` are the services of which it is said, in this dose and others; empty: of all. `was` is
+        where it was, if it had another number.
+        """
+        was = was or next(one for one in self.file.appointments if one.dose == dose)
+        services = tuple(each.service for each in was.services if each in of)
         centre_id, start_at, was_at = was.centre_id, was.start_at, None
         if to is not None:
             place_id, centre_id, start_at = to
             self._places.setdefault("taken", []).append(place_id)
             was_at = was.start_at if became is not Became.RESTORED else None
-        self._told[dose] = DoseChange(dose, became, centre_id, start_at, was_at)
+        self._told[dose, services] = DoseChange(dose, became, centre_id, start_at, was_at, services)
 
     def told(self) -> tuple[DoseChange, ...]:
-        return tuple(self._told[dose] for dose in sorted(self._told))
+        return tuple(self._told[key] for key in sorted(self._told))
 
     def book(
         self, allocator: Allocate, where: Mapping[int, BookedAppointment]
@@ -472,14 +554,47 @@ class _OneChange:
         )
 
 
-class _Target:
-    """Where the doses of a booking shall be after a move, and whether that may be."""
+def _split(one: _OneChange, allocator: Allocate, service: str, dose: int, chosen: Chosen) -> None:
+    """Move what is done of a service out of an appointment of several, into one of its own."""
+    moving = one.services_of([dose], service)
+    new = max(each.dose for each in one.file.appointments) + 1
+    where = _Target(one, allocator, {dose: chosen}, moving).places()[dose]
+    there = one.book(allocator, {new: replace(where, dose=new)})
+    one.version = changes.split_appointment(
+        one.connection,
+        one.store.clock,
+        one.file.id,
+        new,
+        there[new],
+        moving,
+        one.live[dose].state,
+    )
+    one.note(new, Became.MOVED, to=there[new], of=moving, was=one.live[dose])
+    for each in one.live:
+        stays = [done for done in one.services_of([each]) if done not in moving]
+        one.note(each, Became.KEPT, of=stays)
 
-    def __init__(self, one: _OneChange, allocator: Allocate, to: Mapping[int, Chosen]) -> None:
-        if one.file.campaign != allocator.campaign.name:
-            raise _Refused(WhyNot.OTHER_CAMPAIGN)
+
+class _Target:
+    """Where the doses of a booking shall be after a move, and whether that may be.
+
+    `moving` is what is done in them and moves; None: all of it.
+    """
+
+    def __init__(
+        self,
+        one: _OneChange,
+        allocator: Allocate,
+        to: Mapping[int, Chosen],
+        moving: Collection[ServiceDone] | None = None,
+    ) -> None:
         if not to or not set(to) <= set(one.live):
             raise _Refused(WhyNot.NOT_LIVE)
+        theirs = one.services_of(to) if moving is None else moving
+        names = {each.campaign for each in theirs} or {one.file.campaign}
+        # The new place must serve all of what moves.
+        if names != {each.name for each in allocator.campaigns}:
+            raise _Refused(WhyNot.OTHER_CAMPAIGN)
         _not_begun(one, to)
         starts = changes.slot_starts(one.connection, [each.slot_id for each in to.values()])
         self._moving: dict[int, BookedAppointment] = {}
@@ -512,7 +627,8 @@ class _Target:
         for each in self._moving.values():
             if not self._old_enough(each):
                 raise _Refused(WhyNot.TOO_YOUNG)
-        why = self._why_not_together() if {FIRST, SECOND} <= set(self._after) else None
+        pair = {FIRST, SECOND} <= set(self._after) and not self._one.file.of_several
+        why = self._why_not_together() if pair else None
         if why is None:
             return self._moving
         if SECOND in self._asked:
@@ -542,7 +658,7 @@ class _Target:
         )
         if _age_on(born, day) >= _age_on(born, before):
             return True
-        return self._allocator.campaign.eligible_on(born, day) is not None
+        return all(each.eligible_on(born, day) is not None for each in self._allocator.campaigns)
 
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self._centres[self._after[FIRST].centre_id].time_zone)
@@ -571,8 +687,11 @@ def _cancelled_last(
     store: Store,
     file: BookingDetails,
     within: timedelta = UNDO_WITHIN,
-) -> dict[int, BookedAppointment]:
-    """The appointments that the newest change cancelled, and that have not begun, by dose."""
+) -> tuple[dict[int, BookedAppointment], list[ServiceDone]]:
+    """The appointments that the newest change cancelled, and that have not begun, by dose.
+
+    And what was cancelled in them, where services have names.
+    """
     # A "will attend" reply is not a change, so it does not end the undo window.
     lines = [
         one
@@ -589,11 +708,21 @@ def _cancelled_last(
     if not recent:
         raise _Refused(WhyNot.TOO_LATE)
     gone = {Became.CANCELLED, Became.CANCELLED_WITH_FIRST}
-    doses = {each["dose"] for each in newest.details["doses"] if each["became"] in gone}
+    doses = {
+        each["dose"]: each.get("services", ())
+        for each in newest.details["doses"]
+        if each["became"] in gone
+    }
     lost = {each.dose: each for each in file.appointments if each.dose in doses}
+    ended = [
+        done
+        for dose, each in lost.items()
+        for done in each.services
+        if done.service in doses[dose] and not done.is_live
+    ]
     if any(each.start_at <= store.clock.now() for each in lost.values()):
         raise _Refused(WhyNot.BEGUN)
-    return lost
+    return lost, ended
 
 
 def _nobody_else(one: _OneChange) -> None:
@@ -610,13 +739,17 @@ def _nobody_else(one: _OneChange) -> None:
 
 def _to_json(one: DoseChange) -> dict[str, Any]:
     was_at = one.was_at.isoformat() if one.was_at else None
-    return asdict(one) | {"start_at": one.start_at.isoformat(), "was_at": was_at}
+    told = asdict(one) | {"start_at": one.start_at.isoformat(), "was_at": was_at}
+    if not one.services:
+        del told["services"]
+    return told
 
 
 def _from_json(fields: Mapping[str, Any]) -> DoseChange:
     was_at = datetime.fromisoformat(fields["was_at"]) if fields["was_at"] else None
     start_at = datetime.fromisoformat(fields["start_at"])
     known = {"became": Became(fields["became"]), "start_at": start_at, "was_at": was_at}
+    known["services"] = tuple(fields.get("services", ()))
     return DoseChange(**{**fields, **known})
 
 
@@ -634,4 +767,5 @@ def dose_for_text(one: DoseChange, where: CentreState) -> dict[str, Any]:
         "street": where.street,
         "postcode": where.postcode,
         "town": where.town,
+        **({"services": list(one.services)} if one.services else {}),
     }

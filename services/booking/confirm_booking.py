@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from flows.session import Offer
 from flows.world import Unbooked
 from models.booking import bookings, changes, history
-from models.booking.bookings import STAND_IN, Added, Known, NewBooking
+from models.booking.bookings import STAND_IN, Added, Known, NewBooking, NewService
 from models.booking.history import Change
 from models.database import Connection
 from models.rows import from_row
@@ -162,6 +162,7 @@ def _make(
         reach=asking.proof,
         place_idx=reach.place_idx(work, asking),
         stand_in=stands_in,
+        services=_services(work, len(chosen)),
         **reach.resemblance(work, asking, request.name),
     )
     reference = _store(work.connection, work.store, new)
@@ -189,10 +190,27 @@ def _make(
                 "text": request.text_to is not None,
                 **({"for": "other"} if request.for_other else {}),
                 **({"groups": list(request.groups)} if request.groups else {}),
+                **({"services": list(work.services)} if work.services else {}),
             },
         ),
     )
     return _Made(booking_id, reference, starts, stands_in, there.booking_id)
+
+
+def _services(work: Work, appointments: int) -> tuple[NewService, ...]:
+    """What is done in so many appointments; nothing where the campaign is of no named service."""
+    if not work.services:
+        return ()
+    if not work.beside:
+        one = work.campaign
+        return tuple(
+            NewService(one.service, one.name, dose, dose) for dose in range(1, appointments + 1)
+        )
+    # Several in one place, or the first of them in the first place and the others beside.
+    return tuple(
+        NewService(one.service, one.name, min(number, appointments))
+        for number, one in enumerate(work.campaigns, start=1)
+    )
 
 
 def _write(
@@ -264,7 +282,10 @@ def _known(work: Work, request: Request) -> Known:
     if request.number is None:
         return Known()
     vault, campaign = work.store.vault, work.campaign.name
-    person = bookings.person_idx(vault, campaign, request.born, request.number, request.rank)
+    person, *_ = of_services = [
+        bookings.person_idx(vault, one.name, request.born, request.number, request.rank)
+        for one in work.campaigns
+    ]
     return bookings.known(
         work.connection,
         vault,
@@ -273,6 +294,7 @@ def _known(work: Work, request: Request) -> Known:
         person,
         day=day_of(work.store),
         prefix=prefix_of(request.number).encode(),
+        services=of_services if work.services else (),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from flows.session import CallerBooking, MineState, Moving, Offer
+from flows.session import BookedService, CallerBooking, MineState, Moving, Offer
 from flows.world import NotChanged
 from models.booking import changes
 from models.booking.changes import BookedAppointment
@@ -42,8 +42,13 @@ def why_not(unchanged: Unchanged) -> NotChanged:
     return _WHY[unchanged.why]
 
 
-def told(found: FoundBooking, now: datetime, campaign: str) -> CallerBooking:
-    """What the caller may hear of their booking. `campaign` is the one that is open."""
+def told(
+    found: FoundBooking, now: datetime, campaign: str, open_ones: Collection[str] = ()
+) -> CallerBooking:
+    """What the caller may hear of their booking. `campaign` is the one that is open.
+
+    `open_ones` are all that are, where they are of several services.
+    """
     file = found.file
     ahead = file.ahead(now)
     state = MineState.AHEAD if ahead else MineState.PAST if file.live else MineState.CANCELLED
@@ -72,13 +77,31 @@ def told(found: FoundBooking, now: datetime, campaign: str) -> CallerBooking:
         off=tuple(
             one.dose for one in ahead if found.centres[one.centre_id].is_off(blocked=one.blocked)
         ),
-        movable=file.campaign == campaign,
+        movable=set(file.campaigns) <= {campaign, *open_ones},
+        services=tuple(
+            BookedService(
+                done.service,
+                done.campaign,
+                one.dose,
+                one.start_at.isoformat(),
+                one.centre_id,
+                one.slot_id,
+            )
+            for one in shown
+            for done in (one.live_services if file.live else one.services)
+        ),
     )
 
 
 def places_of(offer: Offer, moving: Moving) -> dict[int, Chosen]:
     """Where each dose goes; of a pair that is offered both go, else the one that moves."""
     return doses_of(chosen_of(offer), moving)
+
+
+def place_of(mine: CallerBooking, offer: Offer, service: str) -> dict[int, Chosen]:
+    """Where what is done of one service goes: the appointment in which it is moves, or leaves."""
+    doses = (one.dose for one in mine.services if one.service == service)
+    return {dose: chosen_of(offer)[0] for dose in doses}
 
 
 def doses_of(chosen: Sequence[Chosen], moving: Moving) -> dict[int, Chosen]:

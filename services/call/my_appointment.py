@@ -13,7 +13,7 @@ from prompts.catalogue import load
 from services import attempts
 from services.booking.change_booking import By, Changed, Unchanged, cancel, move, undo_cancel
 from services.booking.find_booking import FoundBooking, find_booking, find_rung, read_booking
-from services.booking.my_bookings import places_of, told, why_not
+from services.booking.my_bookings import place_of, places_of, told, why_not
 from services.booking.text_booking import text_booking
 from services.call.context import CallContext
 from services.campaign.campaign import Campaign
@@ -41,7 +41,8 @@ class MyAppointments(CallContext):
         return self._shown(found)
 
     def _shown(self, found: FoundBooking) -> CallerBooking:
-        mine = told(found, self.now(), self.campaign.name)
+        open_ones = [one.name for one in self.open_campaigns()]
+        mine = told(found, self.now(), self.campaign.name, open_ones)
         caller = self.session.caller
         return replace(mine, own_line=bool(caller) and caller == found.file.number)
 
@@ -78,22 +79,30 @@ class MyAppointments(CallContext):
         self, mine: CallerBooking, doses: tuple[int, ...], service: str = ""
     ) -> NotChanged | None:
         connection = self.transaction()
-        campaign = self._campaign_of(mine)
-        done = cancel(connection, self.store, campaign, mine.id, doses, by=self._by(mine))
+        campaign = self._campaign_of(mine, service)
+        by = self._by(mine)
+        done = cancel(connection, self.store, campaign, mine.id, doses, by=by, service=service)
         return _refusal(done)
 
     def move_booking(
         self, mine: CallerBooking, offer: Offer, moving: Moving, service: str = ""
     ) -> NotChanged | None:
         connection = self.transaction()
+        to = place_of(mine, offer, service) if service else places_of(offer, moving)
+        done_there = [
+            one.campaign for one in mine.services if one.dose in to and service in {"", one.service}
+        ]
+        campaign, *beside = self.wanted(tuple(dict.fromkeys(done_there)))
         done = move(
             connection,
             self.store,
-            self.campaign,
+            campaign,
             self.holder,
             mine.id,
-            to=places_of(offer, moving),
+            to=to,
             by=self._by(mine),
+            beside=tuple(beside),
+            service=service,
         )
         return _refusal(done)
 
@@ -141,8 +150,12 @@ class MyAppointments(CallContext):
             voice_messages.heard_beside(connection, store, found.file.id)
         return replace(self._shown(found), reference=found.file.reference)
 
-    def _campaign_of(self, mine: CallerBooking) -> Campaign | None:
-        """The booking's own, which need not be the one of now."""
+    def _campaign_of(self, mine: CallerBooking, service: str = "") -> Campaign | None:
+        """The booking's own, or that of what is done in it, which need not be the one of now."""
+        of_service = (one.campaign for one in mine.services if service in {"", one.service})
+        named = next(of_service, None)
+        if named is not None:
+            return self.service.campaigns.by_name(named)
         if mine.movable:
             return self.campaign
         names = changes.campaigns_of(self.reading(), [mine.id])

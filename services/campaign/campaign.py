@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -11,9 +13,11 @@ from zoneinfo import ZoneInfo
 from flows.understanding import birthday
 from services.campaign.opening_hours import USUAL, OpeningHours
 
-# Where two services of one appointment are done: in one place of a slot, or in two that begin within
-# an hour at the same centre.
+# Where two services of one appointment are done: in one place of a slot, or in two of the same
+# centre that begin within an hour.
 ONE_PLACE, TWO_PLACES = "one", "two"
+LONGEST_SERVICE = 20  # the columns that hold it
+_SERVICE = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 class BadCampaign(Exception):
@@ -208,6 +212,11 @@ class Campaign:
 
     def _day(self, moment: datetime) -> date:
         return moment.astimezone(ZoneInfo(self.zone)).date()
+
+
+def is_service(name: str) -> bool:
+    """Whether a service may be called so: small letters without accents, digits and hyphens."""
+    return len(name) <= LONGEST_SERVICE and _SERVICE.fullmatch(name) is not None
 
 
 def are_together(one: Campaign, other: Campaign) -> bool:

@@ -32,12 +32,14 @@ from pydantic_core import ErrorDetails
 
 from flows.understanding.vocabulary import plain
 from services.campaign.campaign import (
+    LONGEST_SERVICE,
     ONE_PLACE,
     TWO_PLACES,
     BadCampaign,
     Campaign,
     Eligible,
     Reminder,
+    is_service,
 )
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.toml_lines import Entry, line_of, lines_of
@@ -45,7 +47,6 @@ from services.campaign.toml_lines import Entry, line_of, lines_of
 _EXAMPLE = "campaigns/demonstration.toml"
 LONGEST_NAME = 40  # the column of a booking that holds it
 LONGEST_TITLE = 80
-LONGEST_SERVICE = 20  # the columns that hold it
 _LATEST_SECOND = 366
 _AGE = "it is the age in years on the day of the appointment"
 _HOLD = "hold times are at most 20 minutes"
@@ -329,7 +330,7 @@ def _texts(given: object, info: ValidationInfo) -> tuple[str, ...]:
 
 
 def _service(value: object) -> str:
-    if isinstance(value, str) and len(value) <= LONGEST_SERVICE and _GROUP.fullmatch(value):
+    if isinstance(value, str) and is_service(value):
         return value
     raise ValueError(
         f"{plain_value(value)} is no name of a service; give 1 to {LONGEST_SERVICE} small letters"

@@ -129,9 +129,15 @@ class MovePeople:
         }
 
     def _work(self, connection: Connection, file: BookingDetails) -> Work | None:
-        """By the rules of the booking's own campaign; None where that is no more."""
-        campaign = self.campaigns.by_name(file.campaign)
-        return Work(connection, self.store, campaign) if campaign else None
+        """By the rules of the booking's own campaigns; None where one of them is no more.
+
+        And where two services are done in two places, which an agent puts together again.
+        """
+        known = [self.campaigns.by_name(name) for name in file.campaigns]
+        campaigns = [one for one in known if one is not None]
+        if len(campaigns) < len(known) or (file.of_several and len(file.live) > 1):
+            return None
+        return Work(connection, self.store, campaigns[0], tuple(campaigns[1:]))
 
     def _plan(
         self, work: Work, file: BookingDetails, goes: Mapping[int, BookedAppointment]

@@ -114,7 +114,8 @@ def open_booking(
         reference=found.file.reference,
         born=born.isoformat(),
     )
-    shown = show(session, told(found, store.clock.now(), work.campaign.name))
+    open_ones = [one.name for one in work.campaigns]
+    shown = show(session, told(found, store.clock.now(), work.campaign.name, open_ones))
     visit, _ = web_sessions.from_call(work, shown.session.moved(shown.step))
     return visit
 
@@ -289,7 +290,8 @@ def as_it_is(
     found = read_booking(connection, store, mine.id)
     if found is None:
         return visit
-    now = told(found, store.clock.now(), service.campaign.name)
+    open_ones = [one.name for one in service.campaigns.open_now()]
+    now = told(found, store.clock.now(), service.campaign.name, open_ones)
     return replace(visit, session=visit.session.but(mine=now))
 
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from models.booking.changes import BookedAppointment
 from models.slots import places
 from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
-from services.campaign.campaign import Campaign
+from services.campaign.campaign import TWO_PLACES, Campaign, places_of
 from services.campaign.phone_share import phone_floor
 from services.work import Work
 
@@ -40,6 +40,7 @@ MACHINES = frozenset({Channel.PHONE, Channel.WEB})
 STAFF = frozenset({Channel.AGENT, Channel.SUPERVISOR})
 # The telephone's share is for those who have nothing else: a caller, or an agent for a caller.
 _WITHOUT_SHARE = frozenset({Channel.WEB, Channel.PARTNER})
+_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,17 @@ class Allocate:
         self.connection = work.connection
         self.store = work.store
         self.campaign = work.campaign
+        self.campaigns = work.campaigns
         self.holder = holder
-        self._apart = Apart(*work.campaign.second_after_days) if work.campaign.doses > 1 else None
+        in_two = work.beside and places_of(work.campaigns) == TWO_PLACES
+        # What one place must serve, and what the place beside it.
+        self._services = work.services[:1] if in_two else work.services
+        self._beside = work.services[1:] if in_two else ()
+        self._apart = (
+            Apart(*work.campaign.second_after_days)
+            if work.campaign.doses > 1 and not work.beside
+            else None
+        )
         self._floor: int | None = None
 
     def wish(
@@ -101,6 +111,8 @@ class Allocate:
             share=self.share(),
             apart=self._apart,
             zone=zone.key if zone else "",
+            services=self._services,
+            beside=self._beside,
         )
 
     def share(self) -> Share | None:
@@ -137,11 +149,11 @@ class Allocate:
     ) -> list[Pair]:
         """Hold the earliest place at each centre, with its second where there are two doses.
 
-        A first one whose second was just taken by somebody else is given back at once. `zone` is
-        that of the centres.
+        So with the place beside it, where two services take two. A first one whose second was just
+        taken by somebody else is given back at once. `zone` is that of the centres.
         """
         held = self._hold(centre_ids, wish, patient=patient)
-        if self._apart is None:
+        if self._apart is None and not self._beside:
             return [Pair(one) for one in held]
         return self._with_second(held, zone, patient=patient)
 
@@ -150,14 +162,18 @@ class Allocate:
         found = self._seconds({centre_id: first}, zone)
         return found.get(centre_id)
 
-    def hold_slot(self, slot_id: int) -> HeldPlace | None:
-        """Hold any place of one slot; None when the holder can have none of it."""
+    def hold_slot(self, slot_id: int, *, second: bool = False) -> HeldPlace | None:
+        """Hold any place of one slot; None when the holder can have none of it.
+
+        `second`: it is the place beside, where two services take two.
+        """
         held = places.hold_slot(
             self.connection,
             self.store.clock,
             self.holder.id,
             slot_id,
             share=self.share(),
+            services=self._beside if second and self._beside else self._services,
             lease=self.campaign.hold_lease,
             longest=self.campaign.hold_longest,
         )
@@ -180,11 +196,11 @@ class Allocate:
         wanted = {one.place_id: one.place_id for one in chosen}
         take = self._give_up if stand_in else self._book
         booked = take(list(wanted), booking_id)
-        for one in chosen:
+        for number, one in enumerate(chosen):
             if one.place_id in booked:
                 continue
             # A hold that ran out is never confirmed; but the same slot may have another place.
-            again = self.hold_slot(one.slot_id)
+            again = self.hold_slot(one.slot_id, second=number > 0)
             if again is None or not take([again.place_id], booking_id):
                 places.unbook(self.connection, booking_id)
                 return None
@@ -211,8 +227,20 @@ class Allocate:
     def _seconds(
         self, firsts: dict[str, datetime], zone: ZoneInfo, *, patient: bool = False
     ) -> dict[str, HeldPlace]:
-        """Hold seconds: at the hour of the first or later if possible, else at any hour."""
+        """Hold seconds: at the hour of the first or later if possible, else at any hour.
+
+        Of two services in two places, those that begin at most an hour after the first.
+        """
         found: dict[str, HeldPlace] = {}
+        if self._beside:
+            next_to = SlotQuery(
+                tuple(map(_just_after, firsts.values())),
+                each=True,
+                share=self.share(),
+                services=self._beside,
+            )
+            held = self._hold(list(firsts), next_to, patient=patient)
+            return {one.centre_id: one for one in held}
         least, most = self.campaign.second_after_days
         for same_hour in (True, False):
             windows = {
@@ -222,7 +250,9 @@ class Allocate:
             }
             if not windows:
                 break
-            wish = SlotQuery(tuple(windows.values()), each=True, share=self.share())
+            wish = SlotQuery(
+                tuple(windows.values()), each=True, share=self.share(), services=self._services
+            )
             held = self._hold(list(windows), wish, patient=patient)
             found |= {one.centre_id: one for one in held}
         return found
@@ -240,6 +270,12 @@ class Allocate:
             longest=self.campaign.hold_longest,
             patient=patient,
         )
+
+
+def _just_after(first: datetime) -> Window:
+    """When a place may start (UTC) that is beside one which starts at `first`."""
+    # A window ends before its last moment.
+    return first + _MOMENT, first + places.NEIGHBOURS + _MOMENT
 
 
 def second_days(campaign: Campaign, first: datetime, zone: ZoneInfo) -> Window:

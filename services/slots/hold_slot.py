@@ -120,10 +120,10 @@ def hold_same_slots(work: Work, holder: Holder, offer: Offer) -> tuple[HeldPlace
     """Hold a place of each slot of an offer once more; nothing where one of them has none left."""
     allocator = Allocate(work, holder)
     held: list[HeldPlace] = []
-    for slot_id in (offer.slot_id, offer.second_slot_id):
+    for number, slot_id in enumerate((offer.slot_id, offer.second_slot_id)):
         if not slot_id:
             continue
-        place = allocator.hold_slot(slot_id)
+        place = allocator.hold_slot(slot_id, second=number > 0)
         if place is None:
             give_back_holds(work.connection, holder.id, [one.place_id for one in held])
             return ()

@@ -24,7 +24,8 @@ from models.centres import centres
 from models.centres.centres import CentreHours
 from models.clock import Clock
 from models.database import Database
-from models.slots import slots
+from models.slots import services, slots
+from services.campaign.campaign import is_service
 from services.centres.import_centres import Watch, no_watch
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 
@@ -32,6 +33,8 @@ Interval = tuple[str, str]
 
 # Slots in one transaction: some tens of milliseconds, in which nobody else can write to SQLite.
 BATCH_SLOTS: Final = 2000
+# Slots in one statement, all in one transaction.
+_LABELLED_AT_ONCE: Final = 500
 MOST_DAYS: Final = 366
 MOST_PLACES: Final = 200
 MINUTES_A_DAY: Final = 24 * 60
@@ -79,6 +82,11 @@ class OpenReport:
             )
         if self.days_outside:
             said.append(f"{self.days_outside} days are before a centre opens or after it closes")
+        if self.opened.other:
+            said.append(
+                f"{self.opened.other} slots are there for other services and keep them: "
+                "`flask slots serve` changes that"
+            )
         if self.opened.larger:
             said.append(f"{self.opened.larger} slots have more places than asked and keep them")
         return [*said, self.last_line()]
@@ -102,8 +110,11 @@ def open_slots(
     capacity: int | None = None,
     watch: Watch = no_watch,
     offers: SlotReleaseNotifier | None = None,
+    serving: Sequence[str] = (),
 ) -> OpenReport:
     """Open slots from day `first` on, for `days` days, one each `every` minutes.
+
+    New ones serve the services of these names (`serving`), all without any.
 
     `centre_ids` None means every open centre of ours. `hours` hold for each of the days; without
     them a centre's own hours count. Without `every` or `capacity` (places) what was said of the
@@ -139,6 +150,7 @@ def open_slots(
         capacity=capacity,
         watch=watch,
         offers=offers,
+        serving=serving,
     )
 
 
@@ -152,6 +164,7 @@ def open_spans(
     capacity: int | None = None,
     watch: Watch = no_watch,
     offers: SlotReleaseNotifier | None = None,
+    serving: Sequence[str] = (),
 ) -> OpenReport:
     """As open_slots(), with days of its own for each centre. `watch` counts centres.
 
@@ -164,6 +177,7 @@ def open_spans(
         spans = [span for span in spans if span.centre.hours]
     report.centres = len(spans)
     report.not_ours = [span.centre.id for span in spans if not span.centre.ours]
+    bits = _bits(database, serving)
     batch: list[slots.SlotsToOpen] = []
     with watch("centres", len(spans)) as progress:
         for number, span in enumerate(spans, 1):
@@ -171,7 +185,7 @@ def open_spans(
             found = _starts(span, tuple(hours), minutes, report)
             starts = [start for start in found if start > now]
             places = capacity or span.centre.capacity or CAPACITY
-            batch.append(slots.SlotsToOpen(span.centre.id, starts, places))
+            batch.append(slots.SlotsToOpen(span.centre.id, starts, places, services=bits))
             size = sum(len(wanted.starts) for wanted in batch)
             waited_for = offers is not None and offers.anybody()
             if size >= BATCH_SLOTS or waited_for or number == len(spans):
@@ -182,6 +196,86 @@ def open_spans(
     if report.opened.places:
         database.analyze()
     return report
+
+
+def _bits(database: Database, names: Sequence[str]) -> int:
+    """The bits of services by name. Raises SlotsRefused."""
+    if not names:
+        return 0
+    for name in names:
+        if not is_service(name):
+            raise SlotsRefused(
+                f"{name!r} is no name of a service; a campaign's file has it, as grippe"
+            )
+    with database.transaction() as connection:
+        try:
+            return services.bits_of(connection, names)
+        except services.TooManyServices:
+            raise SlotsRefused(
+                f"there are {services.MOST_SERVICES} services already, and no more can be told"
+                " apart"
+            ) from None
+
+
+def serve(
+    database: Database,
+    clock: Clock,
+    *,
+    centre_id: str,
+    first: date,
+    days: int,
+    hours: Sequence[Interval] = (),
+    serving: Sequence[str] = (),
+    places: tuple[int, int] | None = None,
+) -> int:
+    """Let slots that are there serve these services; gives how many places changed.
+
+    Those of a centre that start from day `first` on, for `days` days, within `hours` of each day
+    where some are given, and have not begun. `serving` are names; none: all services. `places` are
+    the first and the last place of each slot, for capacity that is apart within one hour. All of it
+    or nothing: raises SlotsRefused where a place is booked for a service that it would serve no
+    more, or is being chosen at this moment.
+    """
+    found = centres.hours_of(database, [centre_id], ours=False)
+    _check_centres(found, [centre_id], own_hours=False)
+    if not 1 <= days <= MOST_DAYS:
+        raise SlotsRefused(f"{days} days cannot be: 1 to {MOST_DAYS} can")
+    if places is not None and not 1 <= places[0] <= places[1]:
+        raise SlotsRefused("the first place comes before the last, and 1 is the first there is")
+    zone = ZoneInfo(found[0].time_zone)
+    window = tuple(
+        datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+        for day in (first, first + timedelta(days=days))
+    )
+    bits, changed = _bits(database, serving), 0
+    with database.transaction() as connection:
+        there = slots.starts_of(connection, centre_id, (window[0], window[1]), clock)
+        slot_ids = [one for one, start in there if _within(hours, start.astimezone(zone))]
+        for number in range(0, len(slot_ids), _LABELLED_AT_ONCE):
+            some = slot_ids[number : number + _LABELLED_AT_ONCE]
+            done = services.label(connection, clock, some, bits, places)
+            if isinstance(done, services.InTheWay):
+                raise SlotsRefused(_in_the_way(done, zone))
+            changed += done
+    return changed
+
+
+def _within(hours: Sequence[Interval], local: datetime) -> bool:
+    clock_time = f"{local:%H:%M}"
+    return not hours or any(opens <= clock_time < closes for opens, closes in hours)
+
+
+def _in_the_way(one: services.InTheWay, zone: ZoneInfo) -> str:
+    start = f"{one.start_at.astimezone(zone):%Y-%m-%d %H:%M}"
+    if not one.service:
+        return (
+            f"somebody is choosing {one.places} of these places, the first at {start}: try again in"
+            " some minutes; nothing was changed"
+        )
+    return (
+        f"{one.places} of these places are booked for what they would serve no more, the first at"
+        f" {start} for {one.service}: move or cancel these appointments first; nothing was changed"
+    )
 
 
 def list_slots(
