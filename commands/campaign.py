@@ -59,6 +59,8 @@ def summary(campaign: Campaign) -> Iterator[str]:
     if campaign.together:
         places = "one place" if campaign.together_in == ONE_PLACE else "two neighbouring places"
         yield f"together: with {', '.join(campaign.together)}, in {places}"
+    if campaign.months_since:
+        yield f"who: {campaign.months_since} months after their last one, by their own word"
     for one in campaign.classes:
         yield f"who: {_who(campaign, one)}"
     yield f"texts: {_texts(campaign)}"

@@ -341,12 +341,13 @@ def lines_of(step: str, question: Question, wording: int) -> tuple[Line, ...]:
     Key 0 works everywhere. It is told where a call begins or ends, and after a failed try.
     """
     keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
+    before = tuple(replace(line, wording=wording) for line in question.before)
     asked = tuple(Line(key, question.values, wording) for key in keys)
     own = tuple(line for line in question.after if not line.language)
     others = tuple(line for line in question.after if line.language)
     tells = question.listen.is_menu and STEPS[step].tells_person(question, wording)
     person = (Line(PERSON_LINE, wording=wording),) if tells else ()
-    return (*asked, *own, *person, *others)
+    return (*before, *asked, *own, *person, *others)
 
 
 def _speech(

@@ -31,7 +31,8 @@ class Question:
     """One thing asked. `prompt` names a list of wordings, each longer than the one before.
 
     `lead` names a sentence that stands before it each time it is put, in the same try's wording
-    and with the same values; empty for none. `after` is said after it, in other languages.
+    and with the same values; empty for none. `before` is said before that, each time in the same
+    try's wording. `after` is said after it, in other languages.
     """
 
     prompt: str
@@ -39,6 +40,7 @@ class Question:
     values: Mapping[str, Any] = field(default_factory=dict)
     lead: str = ""
     after: tuple[Line, ...] = ()
+    before: tuple[Line, ...] = ()
 
 
 def menu(prompt: str, **values: Any) -> Question:

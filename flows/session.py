@@ -62,6 +62,12 @@ class Offer:
         return tuple(one for one in (self.place_id, self.second_place_id) if one)
 
     @property
+    def comes_twice(self) -> bool:
+        """Whether there are two days. Two neighbouring places of one day are one visit."""
+        second = self.local_second
+        return second is not None and second.date() != self.local_start.date()
+
+    @property
     def local_start(self) -> datetime:
         """The start in the centre's own time zone."""
         return datetime.fromisoformat(self.start_at).astimezone(ZoneInfo(self.time_zone))
@@ -246,6 +252,7 @@ class Session:
     second_person: bool = False
     first_reference: str = ""
     first_born: str = ""
+    first_wanted: tuple[str, ...] = ()
     adjacent: tuple[Offer, ...] = ()
 
     year: int = 0
@@ -257,6 +264,13 @@ class Session:
     group_asked: str = ""
     # The campaigns of which the person wants an appointment, by name; empty: the one of now.
     wanted: tuple[str, ...] = ()
+    # What they asked for, before it was known whether so many months have passed since their last
+    # one; of which campaign that is asked now, of which they certified it, and of which they denied
+    # it.
+    wished: tuple[str, ...] = ()
+    since_asked: str = ""
+    since_passed: tuple[str, ...] = ()
+    since_not: tuple[str, ...] = ()
 
     postcode: str = ""
     town: str = ""
@@ -320,6 +334,8 @@ class Session:
     mine: CallerBooking | None = None
     doses_to_cancel: tuple[int, ...] = ()
     moving: str = Moving.NONE
+    # The one of several services of a booking that is to be cancelled or moved; empty: all of it.
+    half: str = ""
 
     # Whether a place is kept for a person of the waiting list who is rung at this number; and
     # which, once the birth date proved that it is the person on the line.
@@ -379,6 +395,7 @@ class Session:
             "reference": self.reference or self.asked,
             "proved": "yes" if self.mine else "",
             "for_whom": self.whom,
+            "wanted": " ".join(self.wanted),
             "first_reference": self.first_reference,
             "interpreter": self.note(INTERPRETER),
             "partner": self.own_platform,

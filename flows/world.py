@@ -29,6 +29,19 @@ class Rules:
     second_after_days: tuple[int, int] = (21, 28)
     # Whoever asks for the same offers again within this time gets the same ones.
     offers_stay: timedelta = timedelta()
+    # How many services give appointments at this moment: of one, callers are not told what for.
+    services: int = 1
+
+
+@dataclass(frozen=True)
+class ServiceWords:
+    """What a campaign gives appointments for, in one language, by the words of its own folder.
+
+    `said` has its article ("la grippe"); `heard` are other words that callers have for it.
+    """
+
+    said: str
+    heard: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,8 @@ class Choice:
     service: str
     eligibility: Eligibility
     together: tuple[str, ...] = ()
+    # So many months must have passed since the person's last one, by their own word; 0: not asked.
+    months_since: int = 0
 
 
 @dataclass(frozen=True)
@@ -371,6 +386,9 @@ class Surroundings(Protocol):
 
         Always in the same order. Empty where they may have none at this moment.
         """
+
+    def service_words(self, campaign: str, language: str) -> ServiceWords:
+        """What callers are told that an appointment of this campaign is for."""
 
     def vocabulary(self, language: str) -> Vocabulary:
         """The words that a language is understood by."""

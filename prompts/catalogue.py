@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from babel.dates import format_date, format_datetime, format_time
+from babel.lists import format_list
 from babel.units import format_unit
 
 from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses
@@ -165,6 +166,7 @@ class Catalogue:
             "far": lambda kilometres: self._where_far(kilometres, unit),
             "there": lambda town: f", {self._with_name('at', town)}" if town else "",
             "weeks": lambda days: self._weeks(days, unit),
+            "and": lambda names: format_list(list(names), locale=self.locale),
             "at": lambda town: self._with_name("at", town),
             "near": lambda town: self._with_name("near", town),
             PERSON: self._people[PERSON].__getitem__,

@@ -107,6 +107,8 @@ LONGEST: Mapping[str, Any] = {
     "minimum_age": 75,
     "key": "3",
     "far_town": "La Ferté-sous-Jouarre",
+    "service": "la carte d'identité",
+    "months": 12,
     "group": "personnes qui vivent en résidence",
     "ahead": 340,
     "code:pairs": "204060",
@@ -139,6 +141,7 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "near": "La Ferté-sous-Jouarre",
     "person": "father_in_law",
     "born": "self",
+    "and": ("la carte d'identité", "le passeport"),
 }
 # Where a place is, in a conversation by text.
 COMMON_PLACE = "112 avenue du General de Gaulle, La Ferte-sous-Jouarre"

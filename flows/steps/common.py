@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from datetime import datetime
 
 from flows.questions import Go, Miss, Move, Part, Question
@@ -14,6 +15,8 @@ from flows.world import Earlier, World
 NO_SUCH_KEY = Miss("reason.key")
 # Words were understood, and only a key does what they ask for: see Step.only_by_key.
 BY_KEY = Miss("reason.by_key")
+# The sentence that says what an appointment is for.
+WHAT_FOR = "what_for"
 
 
 def reads_back(step: str) -> bool:
@@ -28,7 +31,7 @@ def to_person(session: Session) -> Go:
 
 def in_words_for(offer: Offer, prompt: str) -> str:
     """The key of a sentence about a choice: one about two appointments has words of its own."""
-    return f"{prompt}_both" if offer.second_start_at else prompt
+    return f"{prompt}_both" if offer.comes_twice else prompt
 
 
 def moments(offer: Offer) -> dict[str, datetime]:
@@ -47,6 +50,32 @@ def offer_to_resume(session: Session, earlier: Earlier) -> Session:
         kept_until=earlier.until.isoformat() if earlier.until else "",
         kept_zone=earlier.zone if earlier.until else "",
     )
+
+
+def said_services(campaigns: Iterable[str], session: Session, world: World) -> tuple[str, ...]:
+    """What these campaigns are for, as the language of the call says it."""
+    return tuple(world.service_words(one, session.language).said for one in campaigns)
+
+
+def what_for(session: Session, world: World, prompt: str = WHAT_FOR) -> tuple[Line, ...]:
+    """What the appointment of now is for: said where appointments are given for several things."""
+    if not session.wanted or world.rules().services < 2:  # noqa: PLR2004
+        return ()
+    return (Line(prompt, {"services": said_services(session.wanted, session, world)}),)
+
+
+def what_for_at(session: Session, world: World) -> tuple[Line, ...]:
+    """The same of what was chosen, with the hour of each where they are done one after the other."""
+    offer = session.choice
+    second = offer.local_second
+    if second is None or offer.comes_twice or len(session.wanted) < 2:  # noqa: PLR2004
+        return what_for(session, world)
+    names = said_services(session.wanted, session, world)
+    (first, first_at), (then, then_at) = sorted(
+        zip(names, (offer.local_start, second), strict=False), key=lambda one: one[1]
+    )
+    values = {"service1": first, "start": first_at, "service2": then, "second": then_at}
+    return (Line(f"{WHAT_FOR}_in_turn", values),)
 
 
 class Step(ABC):

@@ -7,9 +7,10 @@ from dataclasses import replace
 from flows.questions import End, Go, Move, Part, Question, menu
 from flows.session import CallerKind, Session, Whom
 from flows.speech import Line, TurnOutcome
-from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
+from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, what_for_at
 from flows.steps.for_whom import second_person
 from flows.steps.offers import search_nearest
+from flows.steps.service_over import over_meanwhile
 from flows.world import BookingOrder, Unbooked, World
 
 # The reason of the promise: an agent must look at what was asked for.
@@ -76,7 +77,7 @@ class Confirm(Patient):
             **moments(offer),
         )
         phone = (Line("confirm_mobile", wording=session.misses),) if _own_mobile(session) else ()
-        return replace(asked, lead=_lead(session), after=phone)
+        return replace(asked, lead=_lead(session), after=phone, before=what_for_at(session, world))
 
     def reads_once_more(self, session: Session) -> tuple[Line, ...]:
         # What is written always has the birth date.
@@ -96,7 +97,7 @@ class Confirm(Patient):
         if pressed != "1":
             return _change(session, pressed)
         offer = session.choice
-        if world.rules().doses > 1 and not offer.second_start_at:
+        if world.rules(session.wanted).doses > 1 and not offer.second_start_at:
             # Read to the caller before the campaign had two: never half of what is needed.
             return search_nearest(session, world, lines=(Line("both_needed"),), anew=True)
         order = BookingOrder(
@@ -108,6 +109,7 @@ class Confirm(Patient):
             for_other=session.whom == Whom.OTHER or session.second_person,
             second_person=session.second_person,
             of_two=session.whom == Whom.TWO,
+            wanted=session.wanted,
         )
         reference = world.confirm(order)
         lines: tuple[Line, ...] = ()
@@ -119,14 +121,16 @@ class Confirm(Patient):
             # Gone in the meantime: the caller hears another, not an error.
             gone = (Line(in_words_for(offer, "just_taken")),)
             return search_nearest(session, world, lines=gone, anew=True)
-        if reference in {Unbooked.PERSON, Unbooked.NOT_PROVED, Unbooked.CLOSED}:
+        if reference is Unbooked.CLOSED:
+            return over_meanwhile(session, session.wanted, world)
+        if reference in {Unbooked.PERSON, Unbooked.NOT_PROVED}:
             # No way on from there: the same answers would only come to the same end.
             looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
             return Go(looked_at, "person", (Line("person_needed"),), remember=False)
         if session.adjacent and not session.second_person:
             # Booking gave back all else that the call held. Within this turn no other caller sees
             # it free.
-            session = session.but(adjacent=world.hold_adjacent(offer, ()))
+            session = session.but(adjacent=world.hold_adjacent(offer, (), session.wanted))
         # From here nothing leads back: what is booked is booked.
         untexted = bool(session.number) and not world.text_leaves(session.number)
         booked = session.but(reference=reference, trail=(), person_reason="", untexted=untexted)

@@ -11,7 +11,8 @@ from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient, Step
 from flows.steps.kept_place import not_theirs, tell_kept_place
 from flows.steps.my_appointment import prove
-from flows.steps.not_eligible import after_birth_date
+from flows.steps.not_eligible import after_birth_date, with_what_for
+from flows.steps.service_over import without_services
 from flows.understanding import (
     COUNTRY_ZONE,
     FIRST_BIRTH_YEAR,
@@ -37,7 +38,8 @@ def _about(session: Session) -> str:
 
 
 def _read_back(session: Session, born: date) -> Go:
-    return Go(session.but(born=born.isoformat()), "date_of_birth_check")
+    # What the person of another date may have, and wants, is another question.
+    return Go(without_services(session.but(born=born.isoformat())), "date_of_birth_check")
 
 
 def _heard(session: Session, born: date, world: World) -> Move:
@@ -83,7 +85,9 @@ class DateOfBirth(Step):
             born = date_of_birth(pressed, today_of(world))
         except NotUnderstood as error:
             return Miss(f"reason.{error.reason}")
-        return _read_back(session, born)
+        read = _read_back(session, born)
+        # Where another question follows anyway, that one reads what was typed.
+        return with_what_for(read.session, world) or read
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         found = dates(text, world.vocabulary(session.language), today_of(world))

@@ -66,6 +66,12 @@ def second_person(session: Session, world: World) -> Go:
         groups=(),
         groups_refused=(),
         group_asked="",
+        wanted=(),
+        wished=(),
+        since_asked="",
+        since_passed=(),
+        since_not=(),
+        first_wanted=session.wanted,
         offered=(),
         within=0.0,
         centre_id="",
@@ -80,6 +86,10 @@ def second_person(session: Session, world: World) -> Go:
 
 def offer_beside(session: Session, world: World) -> Move:
     """Offer what is held next to the first person's appointment, else whatever is near."""
+    if session.adjacent and session.wanted != session.first_wanted:
+        # It is held for what the first came for: this one comes for something else.
+        held = world.hold_adjacent(session.adjacent[0], session.adjacent, session.wanted)
+        session = session.but(adjacent=held)
     if session.adjacent and session.adjacent[0].local_start.date() >= first_day(session, world):
         return Go(session.but(offers=session.adjacent, chosen=-1), "offers")
     return search_nearest(session, world)

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flows.questions import End, Go, Move, Part, Question, menu
-from flows.session import CallerBooking, Moving, Proving, Session, Whom
+from flows.session import BookedService, CallerBooking, Moving, Proving, Session, Whom
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, to_person
+from flows.steps.common import (
+    NO_SUCH_KEY,
+    WHAT_FOR,
+    Patient,
+    in_words_for,
+    moments,
+    said_services,
+    to_person,
+)
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE
 from flows.steps.my_appointment import is_over, show, to_somebody
 from flows.steps.offers import search_nearest
 from flows.steps.town import at_town
+from flows.understanding.words import named
 from flows.world import NotChanged, World
 
 FIRST, SECOND = 1, 2
 # Said before what can be done: what there is.
 MY_FACTS = frozenset(
     {"my_one", "my_both", "my_apart", "my_off", "my_off_both", "my_off_one_of_two"}
+    | {"my_services", "my_services_apart"}
 )
+# Both of two services.
+ALL_KEY = "3"
 
 # What is said before another search, and before what the booking is now.
 _SEARCH_AGAIN = {
@@ -51,8 +65,60 @@ def _facts(mine: CallerBooking) -> dict[str, Any]:
     return values | {"second_place": mine.second_said, "second_town": mine.second_town}
 
 
+def _facts_of_services(mine: CallerBooking, session: Session, world: World) -> dict[str, Any]:
+    """The same, with the name of each of two services beside when it is done."""
+    if not has_halves(mine):
+        return _facts(mine)
+    names = said_services((one.campaign for one in mine.services), session, world)
+    at: dict[str, Any] = {f"service{number}": name for number, name in enumerate(names, start=1)}
+    if are_apart(mine):
+        zone = ZoneInfo(mine.time_zone)
+        first, then = (
+            datetime.fromisoformat(one.start_at).astimezone(zone) for one in mine.services[:2]
+        )
+        at |= {"first_at": first, "then_at": then}
+        for number, one in enumerate(mine.services[:2], start=1):
+            elsewhere = one.dose != FIRST and mine.second_town
+            at[f"place{number}"] = mine.second_said if elsewhere else mine.said
+            at[f"town{number}"] = mine.second_town if elsewhere else mine.town
+    return _facts(mine) | at
+
+
+def has_halves(mine: CallerBooking) -> bool:
+    """Whether it is for several services, of which each may be changed by itself."""
+    return len({one.service for one in mine.services}) > 1
+
+
+def are_apart(mine: CallerBooking) -> bool:
+    """Whether its services are done in two appointments."""
+    return has_halves(mine) and len({one.dose for one in mine.services}) > 1
+
+
+def half_of(session: Session) -> BookedService | None:
+    """The one of several services that is to be changed; None where all of it is."""
+    mine = _mine(session)
+    return next((one for one in mine.services if session.half == one.service), None)
+
+
+def _starts_of(half: BookedService, mine: CallerBooking) -> datetime:
+    return datetime.fromisoformat(half.start_at).astimezone(ZoneInfo(mine.time_zone))
+
+
+def _for_services(session: Session, world: World) -> tuple[Line, ...]:
+    """What a booking is for, or the part of it that is to be changed."""
+    mine, half = _mine(session), half_of(session)
+    if half is None and (are_apart(mine) or not mine.services):
+        return ()
+    if not has_halves(mine) and world.rules().services < 2:  # noqa: PLR2004
+        return ()
+    campaigns = (half.campaign,) if half else tuple(one.campaign for one in mine.services)
+    return (Line(WHAT_FOR, {"services": said_services(campaigns, session, world)}),)
+
+
 def _lead(mine: CallerBooking) -> str:
     """Tell the appointments, or that one cannot take place, so that no caller goes in vain."""
+    if are_apart(mine) and not mine.off:
+        return "my_services_apart" if mine.second_town else "my_services"
     both = len(mine.starts) > 1
     if mine.off:
         alone = "my_off_one_of_two" if both else "my_off"
@@ -92,7 +158,8 @@ class MyMenu(Patient):
         prompt = "my_menu_undo" if mine.undo else "my_menu"
         if _is_rung_about(session):
             prompt = "my_menu_rung"
-        return replace(menu(prompt, **_facts(mine)), lead=_lead(mine))
+        asked = menu(prompt, **_facts_of_services(mine, session, world))
+        return replace(asked, lead=_lead(mine), before=_for_services(session, world))
 
     def only_by_key(self, session: Session) -> frozenset[str]:
         # It takes a cancellation back.
@@ -190,6 +257,8 @@ def _take_back(session: Session, world: World) -> Go:
 
 def _begin_cancel(session: Session) -> Go:
     mine = _mine(session)
+    if has_halves(mine):
+        return Go(session.but(half=""), "my_cancel_half")
     if len(mine.starts) > 1:
         return Go(session, "my_cancel_which")
     dose = FIRST if mine.first_start else SECOND
@@ -213,6 +282,50 @@ class MyCancelWhich(Patient):
         )
 
 
+class MyCancelHalf(Patient):
+    """Of two services: one, the other or both. The one that is kept stays as it is."""
+
+    name = "my_cancel_half"
+    part = Part.MINE
+    page = "annuler-quoi"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu("my_cancel_half", **_facts_of_services(_mine(session), session, world))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        mine = _mine(session)
+        if pressed == ALL_KEY:
+            doses = tuple(sorted({one.dose for one in mine.services}))
+            return Go(session.but(half="", doses_to_cancel=doses), "my_cancel_check")
+        half = _half_by_key(mine, pressed)
+        if half is None:
+            return NO_SUCH_KEY
+        one = session.but(half=half.service, doses_to_cancel=(half.dose,))
+        return Go(one, "my_cancel_check")
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        key = _key_of_services(session, text, world)
+        return self.take(session, key, world) if key else super().hear(session, text, world)
+
+
+def _half_by_key(mine: CallerBooking, pressed: str) -> BookedService | None:
+    return dict(zip(("1", "2"), mine.services, strict=False)).get(pressed)
+
+
+def _key_of_services(session: Session, text: str, world: World) -> str:
+    """The key of the services that were named; empty where that is not clear."""
+    services = _mine(session).services
+    words = {
+        str(number): (named_as.said, *named_as.heard)
+        for number, one in enumerate(services, start=1)
+        for named_as in (world.service_words(one.campaign, session.language),)
+    }
+    said = named(text, world.vocabulary(session.language), words)
+    if len(said) > 1:
+        return ALL_KEY
+    return said[0] if said else ""
+
+
 class MyCancelCheck(Patient):
     """Said back, and cancelled by a clear yes only."""
 
@@ -223,6 +336,11 @@ class MyCancelCheck(Patient):
     def question(self, session: Session, world: World) -> Question:
         mine = _mine(session)
         prompt = "my_cancel_check"
+        half = half_of(session)
+        if half:
+            start = _starts_of(half, mine)
+            asked = menu(f"{prompt}_half", **_facts(mine) | {"start": start})
+            return replace(asked, before=_for_services(session, world))
         if len(mine.starts) > 1:
             prompt += "_both" if len(session.doses_to_cancel) > 1 else "_second"
         return menu(prompt, **_facts(mine))
@@ -236,13 +354,21 @@ class MyCancelCheck(Patient):
             return show(session, mine, _kept(mine))
         if pressed != "1":
             return NO_SUCH_KEY
-        why = world.cancel_booking(mine, session.doses_to_cancel)
+        half = half_of(session)
+        why = world.cancel_booking(mine, session.doses_to_cancel, session.half)
         if why is NotChanged.CHANGED:
             return _after(session, world, Line("my_changed"))
         if why is not None:
             return to_somebody(session)
+        if half:
+            told = Line("my_half_cancelled", _said_of(half, session, world))
+            return _after(session, world, told)
         stays = len(mine.starts) > len(session.doses_to_cancel)
         return _after(session, world, *([Line("my_second_cancelled")] if stays else []))
+
+
+def _said_of(half: BookedService, session: Session, world: World) -> dict[str, Any]:
+    return {"service": world.service_words(half.campaign, session.language).said}
 
 
 # ---------------------------------------------------------------- move
@@ -250,6 +376,8 @@ class MyCancelCheck(Patient):
 
 def _begin_move(session: Session, world: World) -> Go:
     mine = _mine(session)
+    if has_halves(mine):
+        return Go(session.but(half=""), "my_move_half")
     if len(mine.starts) > 1:
         return Go(session, "my_move_which")
     return _move(session, world, Moving.FIRST if mine.first_start else Moving.SECOND)
@@ -268,11 +396,46 @@ class MyMoveWhich(Patient):
         return _move(session, world, moving) if moving else NO_SUCH_KEY
 
 
+class MyMoveHalf(Patient):
+    """Of two services: one, the other, or both where they are in one appointment."""
+
+    name = "my_move_half"
+    part = Part.MINE
+    page = "deplacer-quoi"
+
+    def question(self, session: Session, world: World) -> Question:
+        mine = _mine(session)
+        prompt = "my_move_half_apart" if are_apart(mine) else "my_move_half"
+        return menu(prompt, **_facts_of_services(mine, session, world))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        mine = _mine(session)
+        if pressed == ALL_KEY and not are_apart(mine):
+            return _move(session.but(half=""), world, Moving.FIRST)
+        half = _half_by_key(mine, pressed)
+        if half is None:
+            return NO_SUCH_KEY
+        return _move(session.but(half=half.service), world, Moving.FIRST)
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        key = _key_of_services(session, text, world)
+        if not key or (key == ALL_KEY and are_apart(_mine(session))):
+            return super().hear(session, text, world)
+        return self.take(session, key, world)
+
+
 def _move(session: Session, world: World, moving: Moving) -> Go:
     """Search near where the booking was made for; what there is stays until another is agreed."""
     mine = _mine(session)
     town = world.town(mine.postcode) if mine.postcode else None
-    session = session.but(whom=Whom.SELF, second_person=False, groups=())
+    half = half_of(session)
+    for_what = (half,) if half else mine.services
+    session = session.but(
+        whom=Whom.SELF,
+        second_person=False,
+        groups=(),
+        wanted=tuple(dict.fromkeys(one.campaign for one in for_what)),
+    )
     if town is None and moving != Moving.SECOND:
         return Go(session.but(moving=moving, offered=mine.slots), "postcode")
     session = at_town(session, town) if town else session
@@ -290,7 +453,10 @@ class MyMoveCheck(Patient):
     def question(self, session: Session, world: World) -> Question:
         mine, offer = _mine(session), session.choice
         old = mine.starts[-1] if session.moving == Moving.SECOND else mine.starts[0]
-        return menu(
+        half = half_of(session)
+        if half:
+            old = _starts_of(half, mine)
+        asked = menu(
             in_words_for(offer, MOVE_CHECK),
             place=offer.said,
             street=offer.street,
@@ -298,6 +464,7 @@ class MyMoveCheck(Patient):
             old=old,
             **moments(offer),
         )
+        return replace(asked, before=_for_services(session, world))
 
     def only_by_key(self, session: Session) -> frozenset[str]:
         return frozenset({"1"})
@@ -312,7 +479,10 @@ class MyMoveCheck(Patient):
 
 def _moved(session: Session, world: World) -> Go:
     offer = session.choice
-    why = world.move_booking(_mine(session), offer, Moving(session.moving))
+    half = half_of(session)
+    why = world.move_booking(_mine(session), offer, Moving(session.moving), session.half)
+    if why is None and half:
+        return _after(session, world, Line("my_half_moved", _said_of(half, session, world)))
     if why is None:
         return _after(session, world, Line(in_words_for(offer, "my_moved")))
     if why is NotChanged.CHANGED:

@@ -53,7 +53,7 @@ class NoSlot(Patient):
     after = "partner_centre"
 
     def question(self, session: Session, world: World) -> Question:
-        rules = world.rules()
+        rules = world.rules(session.wanted)
         values = {"town": session.town, "after": rules.second_after_days}
         # There may be free slots; there is none with a second one.
         lead = "none_near_both" if rules.doses > 1 else "none_near"

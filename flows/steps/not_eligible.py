@@ -9,9 +9,9 @@ from flows.questions import End, Go, Move, Part, Question, menu
 from flows.session import Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
-from flows.steps.for_whom import offer_beside, second_person
-from flows.steps.offers import search_nearest
-from flows.steps.said import take_agreed_place
+from flows.steps.for_whom import second_person
+from flows.steps.service import asks_what_for, on_with_services
+from flows.steps.service_over import SERVICE, without_services
 from flows.steps.tell import Tell, tell_later
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import World
@@ -19,19 +19,29 @@ from flows.world import World
 
 def after_birth_date(session: Session, world: World) -> Move:
     """On with a date of birth that was agreed to; a new one is asked everything anew."""
-    return _settle(session.but(groups=(), groups_refused=(), group_asked=""), world)
+    return _settle(_asked_nothing(session), world)
+
+
+def with_what_for(session: Session, world: World) -> Go | None:
+    """On to the question what for, which reads the birth date; None where there is no choice.
+
+    Only a new appointment is asked for: what is proved by a birth date is read back alone.
+    """
+    if session.proving or session.is_offered or session.resumed:
+        return None
+    fresh = _asked_nothing(session)
+    return Go(fresh, SERVICE) if asks_what_for(fresh, world) else None
+
+
+def _asked_nothing(session: Session) -> Session:
+    return without_services(session.but(groups=(), groups_refused=(), group_asked=""))
 
 
 def _settle(session: Session, world: World) -> Move:
     """On where they may book; else by a group of the campaign, where one would do."""
     found = world.eligibility(session.born_on, session.groups)
     if found.first_day is not None:
-        if session.second_person and session.postcode:
-            return offer_beside(session, world)
-        known = take_agreed_place(session)
-        if known:
-            return search_nearest(known, world)
-        return Go(session, "postcode")
+        return on_with_services(session, world)
     for group in found.groups:
         if group not in session.groups_refused:
             return Go(session.but(group_asked=group), "group", remember=session.step != "group")

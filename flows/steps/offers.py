@@ -11,8 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import CallerKind, Moving, Offer, Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, Step, in_words_for
+from flows.steps.common import NO_SUCH_KEY, Patient, Step, in_words_for, what_for
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
+from flows.steps.service_over import is_over, over_meanwhile
 from flows.understanding import birthday
 from flows.understanding.words import part_of_day as said_part_of_day
 from flows.understanding.words import weekday
@@ -73,6 +74,9 @@ def search_nearest(
     when nothing else is left they are read again, and the caller is told so.
     """
     session, lines = _at_their_number(session, world, lines)
+    if is_over(session, world):
+        over = over_meanwhile(session, session.wanted, world)
+        return replace(over, lines=(*lines, *over.lines))
     plain = plain_search(session, world)
     search = replace(
         plain,
@@ -138,6 +142,7 @@ def _search_key(session: Session, plain: Search) -> str:
         plain.second_of,
         int(plain.alone),
         int(session.second_person),
+        *plain.wanted,
     )
     return "|".join(map(str, where))
 
@@ -202,6 +207,7 @@ def plain_search(session: Session, world: World) -> Search:
         within_kilometres=session.within,
         centre_id=session.centre_id,
         postcode=session.postcode,
+        wanted=session.wanted,
     )
     return for_move(session, search)
 
@@ -212,8 +218,8 @@ def first_day(session: Session, world: World) -> date:
     A person who may not book any more, because the campaign changed meanwhile, counts from the day
     on which they reach the least age.
     """
-    found = world.eligibility(session.born_on, session.groups)
-    return found.first_day or birthday(session.born_on, world.rules().minimum_age)
+    found = world.eligibility(session.born_on, session.groups, session.wanted)
+    return found.first_day or birthday(session.born_on, world.rules(session.wanted).minimum_age)
 
 
 def _hold_beyond(
@@ -263,7 +269,7 @@ def choose(session: Session, world: World) -> Move:
         return Go(session, MOVE_CHECK)
     if not session.is_first_of_two:
         return reach_or_confirm(session, world)
-    adjacent = world.hold_adjacent(session.choice, session.adjacent)
+    adjacent = world.hold_adjacent(session.choice, session.adjacent, session.wanted)
     session = session.but(adjacent=adjacent)
     return reach_or_confirm(session, world) if adjacent else Go(session, "couple_choice")
 
@@ -309,16 +315,18 @@ class Offers(Patient):
     def question(self, session: Session, world: World) -> Question:
         offers = session.offers
         one_centre = len({offer.centre_id for offer in offers}) == 1 and len(offers) > 1
+        before = what_for(session, world)
         prompt = f"offers_one_centre_{len(offers)}" if one_centre else f"offers_{len(offers)}"
         if session.second_person and offers == session.adjacent:
-            return replace(menu(prompt, **_values(session)), lead="offer_beside")
-        pairs = all(offer.second_start_at for offer in offers)
+            beside = menu(prompt, **_values(session))
+            return replace(beside, lead="offer_beside", before=before)
+        pairs = all(offer.comes_twice for offer in offers)
         lead = SECOND_COMES_WITH_IT if pairs else ""
         if _reads_typed_postcode(session):
             lead = in_words_for(offers[0], TYPED_POSTCODE) if pairs else TYPED_POSTCODE
         values = _values(session) | {"postcode": session.postcode, "town": session.town}
-        question = menu(prompt, after=world.rules().second_after_days, **values)
-        return replace(question, lead=lead)
+        question = menu(prompt, after=world.rules(session.wanted).second_after_days, **values)
+        return replace(question, lead=lead, before=before)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == OTHERS_KEY and session.moving == Moving.SECOND:

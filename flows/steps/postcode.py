@@ -13,6 +13,7 @@ from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Step
 from flows.steps.offers import TYPED_POSTCODE, search_nearest
+from flows.steps.service_over import SERVICE
 from flows.steps.town import (
     POSTCODE_DIGITS,
     agreed,
@@ -45,7 +46,7 @@ class Postcode(Step):
         if not town.is_sure:
             return Go(propose(session, town), "postcode_check")
         found = search_nearest(at_town(session, town), world)
-        if found.step == "offers":
+        if found.step in {"offers", SERVICE}:
             # The offers read it: see `flows.steps.offers`.
             return found
         read = Line(TYPED_POSTCODE, {"postcode": town.postcode, "town": town.name})

@@ -7,11 +7,13 @@ glasses: it leads on, and never undoes anything.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.calls import after_reference, may_be_rung
-from flows.steps.common import NO_SUCH_KEY, Step, in_words_for, moments
+from flows.steps.common import NO_SUCH_KEY, Step, in_words_for, moments, what_for_at
 from flows.steps.for_whom import second_person
 from flows.world import World
 
@@ -28,7 +30,8 @@ class Ready(Step):
         if not session.gets_text:
             return menu(in_words_for(offer, "ready"))
         prompt = "booked_first" if session.is_first_of_two else "booked"
-        return menu(in_words_for(offer, prompt), **moments(offer))
+        asked = menu(in_words_for(offer, prompt), **moments(offer))
+        return replace(asked, before=what_for_at(session, world))
 
     def tells_person(self, question: Question, tries: int) -> bool:
         return tries > 0 or not question.prompt.startswith(self.name)
@@ -76,7 +79,8 @@ class Reference(Step):
         elif may_be_rung(session, world):
             prompt = "reference_calls"
         offer = session.choice
-        return menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
+        asked = menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
+        return replace(asked, before=what_for_at(session, world))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         return self._goodbye(session, world) if pressed == "1" else NO_SUCH_KEY

@@ -17,6 +17,8 @@ from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import QUEUE
 from flows.steps.long_call import without_offer
 from flows.steps.offers import AFTER_SEARCH, search_nearest
+from flows.steps.service import reads_birth_date
+from flows.steps.service_over import SERVICE
 from flows.steps.untold import UNTOLD, is_untold
 from flows.world import TakenUp, World
 
@@ -35,7 +37,8 @@ AFTER_CHOICE = frozenset({"couple_choice", "reach", "reach_number", "reach_check
 _PERSON = frozenset({"person", "person_number", "person_number_check", QUEUE})
 _ENTRIES = frozenset({
     "for_whom", "date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
-    "group", "postcode", "postcode_check", "town", "town_check", "town_which", "tell_number",
+    "group", "service", "since_last",
+    "postcode", "postcode_check", "town", "town_check", "town_which", "tell_number",
     "tell_number_check",
 })  # fmt: skip
 # Where a call that was cut goes on. Elsewhere there is nothing to keep, or a stranger must not.
@@ -125,7 +128,7 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
         began_at=session.began_at,
         help_offered=session.help_offered,
         trail=tuple(step for step in was.trail if step in _BACK_TO),
-        resume=ENTRY_OF.get(was.resume, was.resume),
+        resume=_back_from_person(was),
         resumed=True,
     )
     if is_untold(was):
@@ -137,8 +140,7 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
         return Go(_with_place_beside(session, world), "person", (Line("resumed"),), remember=False)
     question = was.resume if was.step in _PERSON else was.step
     if question not in AFTER_SEARCH:
-        step = ENTRY_OF.get(was.step, was.step)
-        return Go(session, step, (Line("resumed"),), remember=False)
+        return Go(session, _entry_of(was), (Line("resumed"),), remember=False)
     if was.chosen >= 0 and taken.kept and question in AFTER_CHOICE:
         step = ENTRY_OF.get(was.step, was.step)
         return Go(_with_place_beside(session, world), step, (Line("resumed"),), remember=False)
@@ -153,8 +155,25 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
     return search_nearest(again, world, lines=lines)
 
 
+def _entry_of(was: Session) -> str:
+    """Where a call goes on that was cut at a step before the search."""
+    if was.step == SERVICE and reads_birth_date(was):
+        # It was read with this question, and nobody has agreed to it.
+        return "date_of_birth"
+    return ENTRY_OF.get(was.step, was.step)
+
+
+def _back_from_person(was: Session) -> str:
+    """Where a caller goes on who asked for a person, and had been at a question before."""
+    if was.resume == SERVICE and was.trail[-2:] == ("date_of_birth", SERVICE):
+        return "date_of_birth"
+    return ENTRY_OF.get(was.resume, was.resume)
+
+
 def _with_place_beside(session: Session, world: World) -> Session:
     """For two people: the adjacent place went with the cut call, and is held again."""
     if not session.adjacent:
         return session
-    return session.but(adjacent=world.hold_adjacent(session.adjacent[0], ()))
+    # The second of two may not have said yet what for.
+    wanted = session.wanted or session.first_wanted
+    return session.but(adjacent=world.hold_adjacent(session.adjacent[0], (), wanted))

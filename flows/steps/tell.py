@@ -84,6 +84,7 @@ def _wait(session: Session, world: World, number: str) -> Move:
             first_day=first_day(session, world),
             for_other=session.whom == Whom.OTHER or session.second_person,
             twin=session.second_person and session.born == session.first_born,
+            wanted=session.wanted,
         )
     )
     if ahead is None:

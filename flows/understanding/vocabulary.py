@@ -10,7 +10,7 @@ import re
 import sys
 import unicodedata
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -296,6 +296,12 @@ _LISTED: Mapping[str, Callable[[_Table, str], Any]] = {
     "Phrases": _Table.phrases,
     "frozenset[str]": _Table.words,
 }
+
+
+def phrases_of(spoken: Iterable[str]) -> Phrases:
+    """Words as they are written in a file, with the brackets that stand for several, as phrases."""
+    forms = (form for one in spoken for form in _forms(one))
+    return frozenset(phrase for form in forms if (phrase := tuple(plain(form).split())))
 
 
 def _forms(spoken: str) -> Iterator[str]:

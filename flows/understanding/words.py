@@ -17,7 +17,7 @@ from typing import Literal
 from text_to_num import find_numbers
 
 from flows.understanding.phrases import NUMBER, UNKNOWN, Lexicon, Piece, Token, number_words
-from flows.understanding.vocabulary import Phrases, Vocabulary, plain
+from flows.understanding.vocabulary import Phrases, Vocabulary, phrases_of, plain
 
 # A sentence longer than this is a story, or a television.
 MOST_WORDS = 40
@@ -132,6 +132,30 @@ def choice(text: str, vocabulary: Vocabulary, step: str) -> str | None:
         elif said is not None and not keys:
             return None
     return keys.pop() if len(keys) == 1 else None
+
+
+def named(
+    text: str, vocabulary: Vocabulary, things: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """Which of these things are named, each with the words for it; in the order of `things`.
+
+    Nothing where one of them is denied, or where too much else was said.
+    """
+    lexicon = Lexicon(
+        *((thing, phrases_of(words)) for thing, words in things.items()),
+        (_Is.NOT, vocabulary.excluding | vocabulary.negators | _denying(vocabulary)),
+        (_Is.FILLER, vocabulary.fillers),
+        (_Is.FILLER, vocabulary.yes),
+    )
+    pieces = lexicon.cut(_words(text, vocabulary))
+    if any(piece.is_(_Is.NOT) for piece in pieces):
+        return ()
+    return tuple(
+        thing
+        for thing in things
+        if any(piece.is_(thing) for piece in pieces)
+        and _stands_out(pieces, thing, _BESIDE_A_CHOICE)
+    )
 
 
 def ordinal(text: str, vocabulary: Vocabulary) -> int | None:

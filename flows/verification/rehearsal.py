@@ -40,6 +40,7 @@ from flows.world import (
     Rules,
     RungPerson,
     Search,
+    ServiceWords,
     TakenUp,
     Town,
     Unavailable,
@@ -184,6 +185,27 @@ def kept_place(*, second: bool = False, text_to: str = MOBILE) -> KeptOffer:
     return KeptOffer("w" * 32, (MORNING + timedelta(hours=2)).isoformat(), text_to, offer)
 
 
+SERVICE_WORDS = {
+    "flu-2026": ServiceWords("la grippe", ("grippe", "influenza")),
+    "covid-2026": ServiceWords("le Covid", ("covid", "corona")),
+    "card-2026": ServiceWords("la carte d'identité", ("carte (d'identité|)", "identité")),
+}
+
+
+def services(*, since: int = 6, apart: bool = False, card: bool = False) -> tuple[Choice, ...]:
+    """An autumn with two services, in one appointment unless they are `apart`; or with a third.
+
+    `since`: months that must have passed since the last one of the second.
+    """
+    may = Eligibility(MORNING.date())
+    flu, covid = "flu-2026", "covid-2026"
+    return (
+        Choice(flu, "flu", may, () if apart else (covid,)),
+        Choice(covid, "covid", may, () if apart else (flu,), months_since=since),
+        *((Choice("card-2026", "card", may),) if card else ()),
+    )
+
+
 FIRST_DAY = MORNING.replace(hour=9) + timedelta(days=3)
 MY_PAIR = my_booking(FIRST_DAY, FIRST_DAY + APART)
 
@@ -251,6 +273,8 @@ class RehearsedWorld:
     day_known: bool = True
     turn_at: datetime | None = None
     tell_at: datetime | None = None
+    # What a second person's place was held for.
+    beside_for: list[tuple[str, ...]] = field(default_factory=list)
     # How many wait before the person; None where the person cannot wait.
     ahead: int | None = 12
     # What a reference and a birth date find, and what it is after a change; and why not.
@@ -304,6 +328,9 @@ class RehearsedWorld:
     def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
         self.looks.append("choices")
         return self.may_have
+
+    def service_words(self, campaign: str, language: str) -> ServiceWords:
+        return SERVICE_WORDS[campaign]
 
     def vocabulary(self, language: str) -> Vocabulary:
         if self.vocabularies is None:
@@ -390,6 +417,7 @@ class RehearsedWorld:
     def hold_adjacent(
         self, offer: Offer, instead_of: tuple[Offer, ...], wanted: tuple[str, ...] = ()
     ) -> tuple[Offer, ...]:
+        self.beside_for.append(wanted)
         return (replace(offer, place_id=offer.place_id + 500),) if self.adjacent else ()
 
     def languages(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from flows.world import (
     Rules,
     RungPerson,
     Search,
+    ServiceWords,
     TakenUp,
     Town,
     Unbooked,
@@ -42,6 +43,7 @@ from services.call.kept_place import KeptPlaces
 from services.call.my_appointment import MyAppointments
 from services.call.person import CallerInQueue
 from services.call.resume_call import find_by_code, new_code, take_up
+from services.call.service_words import words_of
 from services.campaign.eligibility import choices, eligibility, first_of, last_of
 from services.centres.directory import NearbyCentre, kilometres_to
 from services.centres.find_town import main_town_postcodes, town_of, towns_named
@@ -77,6 +79,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             doses=1 if others else campaign.doses,
             second_after_days=campaign.second_after_days,
             offers_stay=self.store.pace.offers_stay,
+            services=len(self.open_campaigns()),
         )
 
     def our_number(self, *, we_ring: bool = False) -> str:
@@ -288,6 +291,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
 
     def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
         return choices(self.open_campaigns(), born, groups, self.now())
+
+    def service_words(self, campaign: str, language: str) -> ServiceWords:
+        return words_of(self.service.campaigns.by_name(campaign), language)
 
     def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
         if not (wait.latitude or wait.longitude):

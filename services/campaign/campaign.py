@@ -138,6 +138,8 @@ class Campaign:
     # place or two neighbouring ones of the same centre.
     together: tuple[str, ...] = ()
     together_in: str = ONE_PLACE
+    # So many months must have passed since a person's last one, by their own word; 0: not asked.
+    months_since: int = 0
 
     @property
     def hours(self) -> OpeningHours:

@@ -79,6 +79,7 @@ def choices(
             one.service,
             found,
             tuple(other.name for other, _ in may if other is not one and are_together(one, other)),
+            one.months_since,
         )
         for one, found in may
     )

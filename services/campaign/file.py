@@ -549,6 +549,9 @@ class _CampaignTable(_Table):
     service: Annotated[str, BeforeValidator(_service)] = ""
     together: Annotated[tuple[str, ...], BeforeValidator(_together)] = ()
     together_in: Annotated[str, BeforeValidator(_together_in)] = ONE_PLACE
+    months_since: int = _number(
+        1, 60, "it is how many months must have passed since a person's last one, by their own word"
+    )
     texts: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
     text_hours: _Interval | None = None
     evening_call: Annotated[

@@ -1,0 +1,277 @@
+"""What for: asked only where a person of this birth date may have more than one thing now.
+
+Two or three of them are one question. A caller who may have one only hears nothing of the others. A
+birth date that was typed is read back with the question, as a typed postcode is with the offers:
+the star corrects it (docs/decisions/0058).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flows.questions import End, Go, Miss, Move, Part, Question, menu
+from flows.session import Session
+from flows.speech import Line
+from flows.steps.common import NO_SUCH_KEY, Patient, said_services
+from flows.steps.for_whom import offer_beside, second_person
+from flows.steps.offers import search_nearest
+from flows.steps.said import take_agreed_place
+from flows.steps.service_over import SEARCHED, SERVICE, over_meanwhile, without_services
+from flows.understanding.words import named
+from flows.world import Choice, World
+
+SINCE, NOT_SINCE = "since_last", "not_since"
+# In the place of a service where only one is left: to end the call.
+END_KEY = "2"
+# The birth date as it was typed, and how to correct it.
+TYPED_BIRTH_DATE = "typed_birth_date"
+# A menu has four choices: three services, and those of them that go together.
+MOST_SERVICES = 3
+_TWO = 2
+
+
+def asks_what_for(session: Session, world: World) -> bool:
+    """Whether this person has a choice."""
+    return len(_choices(session, world)) > 1
+
+
+def on_with_services(session: Session, world: World) -> Move:
+    """On with a person who may book: what for, if they have a choice, then where they live."""
+    choices = _choices(session, world)
+    if len(choices) > 1:
+        return Go(session, SERVICE, remember=session.step != SERVICE)
+    # A campaign that is of no named service needs no name: there is one.
+    names = tuple(one.campaign for one in choices if one.service or one.months_since)
+    return _wish(session, names, world)
+
+
+def _choices(session: Session, world: World) -> tuple[Choice, ...]:
+    return world.choices(session.born_on, session.groups)[:MOST_SERVICES]
+
+
+def _wish(session: Session, campaigns: tuple[str, ...], world: World) -> Move:
+    return _settle(session.but(wished=campaigns), world)
+
+
+def _settle(session: Session, world: World) -> Move:
+    """On where all is known of what was asked for; else with what only the caller knows."""
+    open_now = {one.campaign: one for one in _choices(session, world)}
+    left = tuple(name for name in session.wished if name in open_now)
+    if session.wished and not left:
+        return over_meanwhile(session, session.wished, world)
+    for name in left:
+        if open_now[name].months_since and name not in session.since_passed + session.since_not:
+            return Go(session.but(since_asked=name), SINCE, remember=session.step != SINCE)
+    wanted = tuple(name for name in left if name not in session.since_not)
+    if session.wished and not wanted:
+        return Go(session, NOT_SINCE, remember=session.step != SINCE)
+    lines: tuple[Line, ...] = ()
+    if len(wanted) < len(session.wished):
+        lines = (*_not_for(session, open_now, world), _only_for(session, wanted, world))
+    return _to_place(session.but(wanted=wanted), world, lines)
+
+
+def _not_for(session: Session, open_now: dict[str, Choice], world: World) -> tuple[Line, ...]:
+    """That one needs more months since the last one."""
+    return tuple(
+        Line(
+            "since_too_short",
+            {
+                "service": world.service_words(name, session.language).said,
+                "months": open_now[name].months_since,
+            },
+        )
+        for name in session.since_not
+        if name in open_now and name in session.wished
+    )
+
+
+def _only_for(session: Session, wanted: tuple[str, ...], world: World) -> Line:
+    return Line("on_for", {"services": said_services(wanted, session, world)})
+
+
+def _to_place(session: Session, world: World, lines: tuple[Line, ...]) -> Move:
+    if session.second_person and session.postcode:
+        on = offer_beside(session, world)
+        return replace(on, lines=(*lines, *on.lines)) if isinstance(on, Go) else on
+    known = take_agreed_place(session)
+    if session.note(SERVICE) == SEARCHED and session.postcode:
+        left = tuple(note for note in session.notes if note[0] != SERVICE)
+        known = session.but(notes=left)
+    if known:
+        return search_nearest(known, world, lines=lines)
+    return Go(session, "postcode", lines)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What the keys stand for, in their order, and the sentence that tells them."""
+
+    prompt: str
+    keys: tuple[tuple[str, ...], ...]
+
+
+def _options(choices: tuple[Choice, ...]) -> _Options:
+    """Each by itself, then those that go together: both of two, all of three, or two of three."""
+    names = tuple(one.campaign for one in choices)
+    prompt, each = f"{SERVICE}_{len(names)}", tuple((name,) for name in names)
+    if _go_together(choices):
+        return _Options(f"{prompt}_{'both' if len(names) == _TWO else 'all'}", (*each, names))
+    pairs = [
+        (one, other)
+        for at, one in enumerate(choices)
+        for other in choices[at + 1 :]
+        if _go_together((one, other))
+    ]
+    if len(names) > _TWO and pairs:
+        return _Options(f"{prompt}_pair", (*each, tuple(one.campaign for one in pairs[0])))
+    return _Options(prompt, each)
+
+
+def _go_together(choices: tuple[Choice, ...]) -> bool:
+    """Whether all of these may be in one appointment."""
+    names = {one.campaign for one in choices}
+    return len(names) > 1 and all(names - {one.campaign} <= set(one.together) for one in choices)
+
+
+def reads_birth_date(session: Session) -> bool:
+    """Whether the birth date was typed just before: one step back leads there.
+
+    Of a call that was cut nothing is read that was typed in it: another person may listen.
+    """
+    return session.trail[-1:] == ("date_of_birth",) and not session.resumed
+
+
+class Service(Patient):
+    name = SERVICE
+    part = Part.BIRTH
+    page = "pour-quoi"
+    after = "not_eligible"
+
+    def question(self, session: Session, world: World) -> Question:
+        choices = _choices(session, world)
+        if not choices:
+            # All of them closed while the caller listened.
+            return menu("closed")
+        options = _options(choices)
+        values: dict[str, object] = {
+            f"service{number}": said
+            for number, said in enumerate(
+                said_services((one.campaign for one in choices), session, world), start=1
+            )
+        }
+        values["services"] = said_services(options.keys[-1], session, world)
+        asked = menu(options.prompt, born=session.born_on, **values)
+        return replace(asked, lead=TYPED_BIRTH_DATE) if reads_birth_date(session) else asked
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        choices = _choices(session, world)
+        if not choices:
+            return over_meanwhile(session, (), world)
+        keys = _options(choices).keys
+        if len(keys) == 1 and pressed == END_KEY:
+            return end_or_second(session, world)
+        if not pressed.isdecimal() or not 1 <= int(pressed) <= len(keys):
+            return NO_SUCH_KEY
+        return _wish(session, keys[int(pressed) - 1], world)
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        choices = _choices(session, world)
+        words = {
+            one.campaign: (words.said, *words.heard)
+            for one in choices
+            for words in (world.service_words(one.campaign, session.language),)
+        }
+        if not choices:
+            return over_meanwhile(session, (), world)
+        said = named(text, world.vocabulary(session.language), words)
+        if len(said) > 1 and not _go_together(
+            tuple(one for one in choices if one.campaign in said)
+        ):
+            return Miss("reason.not_together")
+        return _wish(session, said, world) if said else super().hear(session, text, world)
+
+
+class SinceLast(Patient):
+    """Whether so many months have passed since the last one: only the caller knows.
+
+    The answer is nobody's record: it is kept as long as the call is.
+    """
+
+    name = SINCE
+    part = Part.BIRTH
+    page = "depuis"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu(SINCE, **_of_since(session, session.since_asked, world))
+
+    def only_by_key(self, session: Session) -> frozenset[str]:
+        # A caller certifies it.
+        return frozenset({"1"})
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed not in {"1", "2"}:
+            return NO_SUCH_KEY
+        asked = session.since_asked
+        # The newest answer counts: the caller may have come back to change it.
+        passed = tuple(one for one in session.since_passed if one != asked)
+        denied = tuple(one for one in session.since_not if one != asked)
+        if pressed == "1":
+            passed = (*passed, asked)
+        else:
+            denied = (*denied, asked)
+        return _settle(session.but(since_passed=passed, since_not=denied), world)
+
+
+def _of_since(session: Session, campaign: str, world: World) -> dict[str, object]:
+    months = {one.campaign: one.months_since for one in _choices(session, world)}
+    said = world.service_words(campaign, session.language).said
+    return {"service": said, "months": months.get(campaign, 0)}
+
+
+class NotSince(Patient):
+    """Too soon for what was asked for: the truth, and what else this person may have."""
+
+    name = NOT_SINCE
+    tells_person_at_once = True
+    part = Part.BIRTH
+    page = "pas-encore-le-moment"
+
+    def question(self, session: Session, world: World) -> Question:
+        values = _of_since(session, session.since_asked, world)
+        others = _others(session, world)
+        if not others:
+            return menu(NOT_SINCE, **values)
+        values["services"] = said_services(others, session, world)
+        return menu(f"{NOT_SINCE}_other", **values)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        others = _others(session, world)
+        keys = [*(["other"] if others else []), "correct", "end"]
+        chosen = dict(zip("123", keys, strict=False)).get(pressed)
+        if chosen == "other":
+            return _wish(session, others[:1], world) if len(others) == 1 else _anew(session)
+        if chosen == "correct":
+            asked = session.since_asked
+            again = session.but(since_not=tuple(o for o in session.since_not if o != asked))
+            return Go(again, SINCE, remember=False)
+        return end_or_second(session, world) if chosen == "end" else NO_SUCH_KEY
+
+
+def end_or_second(session: Session, world: World) -> Move:
+    """Goodbye; of two people, on to the second."""
+    if session.is_first_of_two:
+        on = second_person(session, world)
+        return Go(on.session, on.step, (Line("on_to_second"),), remember=False)
+    return End(session, (Line("goodbye"),))
+
+
+def _anew(session: Session) -> Go:
+    return Go(without_services(session), SERVICE, remember=False)
+
+
+def _others(session: Session, world: World) -> tuple[str, ...]:
+    """What this person may have besides what they asked for."""
+    return tuple(
+        one.campaign for one in _choices(session, world) if one.campaign not in session.since_not
+    )

@@ -1,0 +1,38 @@
+"""A service that gives no appointments any more while a caller is about to take one."""
+
+from __future__ import annotations
+
+from flows.questions import Go
+from flows.session import Session
+from flows.speech import Line
+from flows.steps.common import said_services
+from flows.world import World
+
+SERVICE = "service"
+# Its note on a caller who had been offered something already.
+SEARCHED = "searched"
+
+
+def without_services(session: Session) -> Session:
+    """The session of a person who was not asked what for yet."""
+    return session.but(wanted=(), wished=(), since_asked="", since_passed=(), since_not=())
+
+
+def is_over(session: Session, world: World) -> bool:
+    """Whether something that this person wants can be booked no more."""
+    if not session.wanted or session.moving:
+        return False
+    open_now = {one.campaign for one in world.choices(session.born_on, session.groups)}
+    return not open_now.issuperset(session.wanted)
+
+
+def over_meanwhile(session: Session, campaigns: tuple[str, ...], world: World) -> Go:
+    """The truth, and what there is still. Nothing is held or booked by half."""
+    names = said_services(campaigns, session, world)
+    told = (Line("service_over", {"services": names}),) if names else ()
+    fresh = without_services(session).but(offers=(), chosen=-1, adjacent=(), trail=())
+    if session.postcode:
+        # Where they live is known, and not asked again.
+        fresh = fresh.with_note(SERVICE, SEARCHED)
+    choices = world.choices(session.born_on, session.groups)
+    return Go(fresh, SERVICE if choices else "closed", told, remember=False)

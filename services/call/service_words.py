@@ -1,0 +1,13 @@
+"""What a caller is told that an appointment is for, by the words of its campaign."""
+
+from __future__ import annotations
+
+from flows.world import ServiceWords
+from services.campaign.campaign import Campaign
+
+
+def words_of(campaign: Campaign | None, language: str) -> ServiceWords:
+    """The words of a campaign; of one that is gone, none."""
+    if campaign is None:
+        return ServiceWords("")
+    return ServiceWords(campaign.title or campaign.service)

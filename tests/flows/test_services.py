@@ -1,0 +1,412 @@
+"""What for: asked where there is a choice, and of nobody else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from flows.session import BookedService, CallerBooking, Offer, Session
+from flows.verification.rehearsal import PAIRS, my_booking, services
+from flows.world import Choice, Eligibility, TakenUp, Unbooked
+from prompts.catalogue import PAUSE, languages, load
+from tests.flows.fake_world import MORNING, FakeWorld
+from tests.flows.talk import Talk
+
+BORN = "12031942"
+FLU, COVID, CARD = "flu-2026", "covid-2026", "card-2026"
+MAY = Eligibility(MORNING.date())
+
+
+def autumn(**options: object) -> FakeWorld:
+    """An outside with influenza and Covid, of which both are in one appointment."""
+    of_services = {
+        name: options.pop(name) for name in ("since", "apart", "card") if name in options
+    }
+    world = FakeWorld(may_have=services(**of_services), **options)  # type: ignore[arg-type]
+    world.rules_ = type(world.rules_)("tests", minimum_age=65, horizon_days=35, services=2)
+    return world
+
+
+def at_the_question(world: FakeWorld | None = None, whom: str = "1") -> Talk:
+    return Talk(world or autumn()).presses("1", whom, BORN)
+
+
+def heard(talk: Talk, language: str = "fr") -> str:
+    catalogue = load(language)
+    lines = (line for line in talk.speech.lines if not line.language)
+    return PAUSE.join(catalogue.say(line.key, line.values, line.wording) for line in lines)
+
+
+# ---------------------------------------------------------------- who is asked
+
+
+def test_two_services_are_one_question_that_reads_the_birth_date_back():
+    talk = at_the_question()
+    assert talk.said == ["typed_birth_date", "service_2_both"]
+    assert "12 mars 1942" in heard(talk)
+    assert "Pour la grippe, tapez 1" in heard(talk)
+    assert "Pour les deux, tapez 3" in heard(talk)
+
+
+def test_a_caller_who_may_have_one_is_asked_nothing_more_than_today():
+    only = autumn()
+    only.may_have = services()[:1]
+    talk, today = Talk(only), Talk(FakeWorld())
+    for pressed in ("1", "1", BORN, "1"):
+        talk.presses(pressed)
+        today.presses(pressed)
+        assert talk.said == today.said
+    assert talk.session.wanted == (FLU,)
+
+
+def test_of_the_one_service_of_today_nothing_is_kept_in_the_session():
+    plain = FakeWorld(may_have=(Choice("tests", "", MAY),))
+    talk = Talk(plain).presses("1", "1", BORN, "1", "75011")
+    assert talk.step == "offers"
+    assert talk.session.wanted == ()
+    assert "wanted" not in talk.session.to_json()
+    assert "what_for" not in talk.said
+
+
+def test_who_is_let_in_by_a_group_has_what_the_group_may_have():
+    world = FakeWorld(groups={"soignants": 30}, may_have=services()[:1])
+    talk = Talk(world).presses("1", "1", "12031980", "1")
+    assert talk.said == ["group"]
+    assert talk.presses("1").step == "postcode"
+    assert talk.session.wanted == (FLU,)
+
+
+@pytest.mark.parametrize(("key", "wanted"), [("1", (FLU,)), ("2", (COVID,)), ("3", (FLU, COVID))])
+def test_each_key_is_what_it_says(key: str, wanted: tuple[str, ...]):
+    talk = at_the_question(autumn(since=0)).presses(key)
+    assert talk.step == "postcode"
+    assert talk.session.wanted == wanted
+
+
+def test_services_that_do_not_go_together_are_not_offered_together():
+    talk = at_the_question(autumn(apart=True))
+    assert talk.said[-1] == "service_2"
+    assert talk.presses("3").said[0] == "reason.key"
+
+
+def test_of_three_the_two_that_go_together_are_the_fourth_key():
+    talk = at_the_question(autumn(card=True, since=0))
+    assert talk.said[-1] == "service_3_pair"
+    assert "Pour la grippe et le Covid, tapez 4" in heard(talk)
+    assert talk.presses("4").session.wanted == (FLU, COVID)
+
+
+# ---------------------------------------------------------------- as every question
+
+
+def test_the_star_corrects_the_birth_date_that_was_typed():
+    talk = at_the_question().presses("*")
+    assert talk.step == "date_of_birth"
+    assert "typed_birth_date" in talk.presses("13031942").said
+    assert "13 mars 1942" in heard(talk)
+
+
+def test_the_star_corrects_what_was_chosen():
+    talk = at_the_question().presses("1", "*")
+    assert talk.step == "service"
+    assert talk.presses("3", "1").session.wanted == (FLU, COVID)
+
+
+def test_a_date_that_was_said_is_read_back_by_itself():
+    talk = Talk(autumn()).presses("1", "1").stays_silent().says("douze mars quarante-deux")
+    assert talk.step == "date_of_birth_check"
+    talk.presses("1")
+    assert talk.said == ["service_2_both"]
+
+
+def test_what_is_proved_by_a_birth_date_is_read_back_by_itself():
+    talk = Talk(autumn()).presses("2", "4521738908", "1", BORN)
+    assert talk.step == "date_of_birth_check"
+
+
+def test_silence_and_wrong_keys_lead_to_a_person():
+    talk = at_the_question().stays_silent().presses("7")
+    assert talk.step == "service"
+    assert talk.presses("7").step == "person"
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "wanted"),
+    [
+        ("fr", "la grippe", (FLU,)),
+        ("fr", "euh le covid s'il vous plaît", (COVID,)),
+        ("fr", "les deux", (FLU, COVID)),
+        ("fr", "pour la grippe et le covid", (FLU, COVID)),
+        ("fr", "tous les deux", (FLU, COVID)),
+        ("en", "both please", (FLU, COVID)),
+        ("en", "the covid", (COVID,)),
+        ("es", "las dos cosas", (FLU, COVID)),
+        ("es", "covid", (COVID,)),
+    ],
+)
+def test_it_is_understood_in_words(language: str, said: str, wanted: tuple[str, ...]):
+    talk = at_the_question(autumn(since=0)).stays_silent()
+    talk.session = talk.session.but(language=language)
+    assert talk.says(said).session.wanted == wanted
+
+
+@pytest.mark.parametrize("said", ["pas la grippe", "deux", "je ne sais pas", "il pleut"])
+def test_what_is_not_clear_is_asked_again(said: str):
+    talk = at_the_question().stays_silent().says(said)
+    assert talk.step == "service"
+    assert talk.session.wanted == ()
+
+
+def test_what_does_not_go_together_is_not_taken_together():
+    talk = at_the_question(autumn(apart=True)).stays_silent().says("la grippe et le covid")
+    assert talk.said[0] == "reason.not_together"
+
+
+def test_a_call_that_was_cut_goes_on_at_the_question():
+    world = autumn()
+    cut = at_the_question(world).presses("3")
+    assert cut.step == "since_last"
+    assert resumed(world, cut.session).step == "since_last"
+
+
+def test_a_date_that_nobody_agreed_to_is_asked_again_after_a_cut():
+    world = autumn()
+    assert resumed(world, at_the_question(world).session).step == "date_of_birth"
+
+
+def resumed(world: FakeWorld, was: Session) -> Talk:
+    world.cut = TakenUp(was, kept=False)
+    again = Talk(world)
+    again._rings_anew("resume")
+    return again.presses("1")
+
+
+# ---------------------------------------------------------------- six months, by their own word
+
+
+def test_only_who_chose_it_is_asked_for_the_months():
+    assert at_the_question().presses("1").step == "postcode"
+    talk = at_the_question().presses("2")
+    assert talk.said == ["since_last"]
+    assert "Pour le Covid, il faut 6 mois" in heard(talk)
+
+
+def test_who_says_no_goes_on_with_the_other():
+    talk = at_the_question().presses("3", "2")
+    assert talk.said == ["since_too_short", "on_for", "postcode"]
+    assert "Nous continuons pour la grippe" in heard(talk)
+    assert talk.session.wanted == (FLU,)
+    # The newest answer counts.
+    assert talk.presses("*", "1").session.wanted == (FLU, COVID)
+
+
+def test_who_says_no_to_all_they_asked_for_hears_what_else_there_is():
+    talk = at_the_question().presses("2", "2")
+    assert talk.said == ["not_since_other"]
+    assert "Pour la grippe, tapez 1" in heard(talk)
+    assert talk.presses("1").session.wanted == (FLU,)
+
+
+def test_who_may_have_nothing_else_is_told_the_truth_and_may_correct_it():
+    world = autumn()
+    world.may_have = services()[1:]
+    talk = at_the_question(world).presses("1", "2")
+    assert talk.said == ["not_since"]
+    assert at_the_question(world).presses("1", "2", "1").step == "since_last"
+    assert talk.presses("2").ended
+
+
+def test_a_word_alone_does_not_certify_it():
+    talk = at_the_question().presses("2").stays_silent().says("oui")
+    assert talk.step == "since_last"
+    assert talk.said[0] == "reason.by_key"
+
+
+# ---------------------------------------------------------------- to the end
+
+
+def test_offers_read_back_and_end_say_what_it_is_for():
+    talk = at_the_question().presses("3", "1", "75011")
+    assert talk.world.searches[-1].wanted == (FLU, COVID)
+    assert "what_for" in talk.said
+    assert "Pour la grippe et le Covid." in heard(talk)
+    assert "what_for" in talk.presses("1").said
+    assert "what_for" in talk.presses("1").said
+    assert talk.world.orders[-1].wanted == (FLU, COVID)
+    assert talk.step == "ready"
+
+
+def test_where_one_service_is_open_nothing_is_said_of_it():
+    world = autumn()
+    world.may_have = services()[:1]
+    world.rules_ = type(world.rules_)("tests", minimum_age=65, horizon_days=35)
+    talk = at_the_question(world).presses("1", "75011")
+    assert "what_for" not in talk.said
+
+
+def test_two_neighbouring_places_are_told_as_one_visit():
+    world = autumn(found=neighbours())
+    talk = at_the_question(world).presses("3", "1", "75011")
+    assert "typed_postcode" in talk.said
+    talk.presses("1")
+    assert talk.said[:2] == ["what_for_in_turn", "confirm_self_text"]
+    assert "D'abord la grippe, à 10 heures. | Puis le Covid, à 10 heures 30." in heard(talk)
+    assert talk.asked.key == "confirm"
+
+
+def test_a_couple_with_different_needs_is_served_in_one_call():
+    world = autumn()
+    talk = at_the_question(world, whom="3").presses("3", "1", "75011", "1", "1")
+    assert talk.world.orders[-1].wanted == (FLU, COVID)
+    talk.presses("1")
+    assert talk.session.second_person
+    assert talk.session.wanted == ()
+    talk.presses("03041944", "1")
+    # What was held beside the first is held anew for what this one comes for.
+    assert world.beside_for[-1] == (FLU,)
+    assert talk.step == "offers"
+    talk.presses("1", "1")
+    assert talk.world.orders[-1].wanted == (FLU,)
+
+
+def test_a_service_that_closes_meanwhile_is_said_and_nothing_is_booked_by_half():
+    world = autumn()
+    talk = at_the_question(world).presses("3", "1", "75011", "1")
+    world.reference = Unbooked.CLOSED
+    world.may_have = services()[:1]
+    talk.presses("1")
+    assert talk.said == ["service_over", "service_1"]
+    assert talk.session.wanted == ()
+    world.reference = "4521738908"
+    # Where they live is known.
+    assert talk.presses("1").step == "offers"
+    assert world.searches[-1].wanted == (FLU,)
+
+
+def test_a_service_that_closed_before_the_search_is_said():
+    world = autumn()
+    talk = at_the_question(world).presses("3", "1")
+    world.may_have = services()[:1]
+    assert talk.presses("75011").said[:2] == ["service_over", "service_1"]
+    world.may_have = ()
+    assert talk.presses("9").said == ["closed"]
+    assert talk.presses("1").step == "closed"
+
+
+def test_an_agent_sees_what_was_asked_for():
+    assert at_the_question().presses("1").session.known["wanted"] == FLU
+
+
+def neighbours() -> tuple[Offer, ...]:
+    """Offers of two places, half an hour apart."""
+    half_an_hour = timedelta(minutes=30)
+    return tuple(
+        replace(
+            one,
+            second_start_at=(datetime.fromisoformat(one.start_at) + half_an_hour).isoformat(),
+        )
+        for one in PAIRS
+    )
+
+
+# ---------------------------------------------------------------- one of the two, later
+
+DAY = MORNING.replace(hour=9) + timedelta(days=3)
+
+
+def halves(*, days_apart: int = 0) -> CallerBooking:
+    """A booking of both: in one appointment, or some days apart."""
+    starts = (DAY, DAY + timedelta(days=days_apart)) if days_apart else (DAY,)
+    doses = (1, 2) if days_apart else (1, 1)
+    mine = my_booking(*starts)
+    return replace(
+        mine,
+        services=tuple(
+            BookedService(service, campaign, dose, start.isoformat(), "1", 901)
+            for service, campaign, dose, start in zip(
+                ("flu", "covid"), (FLU, COVID), doses, (starts[0], starts[-1]), strict=True
+            )
+        ),
+    )
+
+
+def my_menu(**options: int) -> Talk:
+    talk = Talk(autumn(mine=halves(**options))).presses("2", "4521738908", "1", BORN, "1")
+    assert talk.step == "my_menu"
+    return talk
+
+
+def test_my_appointment_says_what_it_is_for():
+    assert my_menu().said == ["what_for", "my_one", "my_menu"]
+    talk = my_menu(days_apart=2)
+    assert talk.said == ["my_services", "my_menu"]
+    assert "Pour la grippe, vous venez le samedi 28 novembre à 10 heures" in heard(talk)
+    assert "Pour le Covid, le lundi 30 novembre à 10 heures" in heard(talk)
+
+
+@pytest.mark.parametrize(
+    ("key", "half", "changed"),
+    [("1", "la grippe", (1, "flu")), ("2", "le Covid", (1, "covid")), ("3", "", (1,))],
+)
+def test_one_of_the_two_is_cancelled_and_the_other_stays(
+    key: str, half: str, changed: tuple[object, ...]
+):
+    talk = my_menu().presses("3", key)
+    assert talk.step == "my_cancel_check"
+    if half:
+        assert f"Pour {half}." in heard(talk)
+        assert "Le reste ne change pas" in heard(talk)
+    talk.presses("1")
+    assert talk.world.changed[-1] == ("cancel", *changed)
+    if half:
+        assert f"C'est annulé pour {half}" in heard(talk)
+
+
+def test_the_one_that_is_to_be_cancelled_may_be_named():
+    talk = my_menu().presses("3").stays_silent().says("le covid")
+    assert talk.step == "my_cancel_check"
+    assert talk.session.half == "covid"
+    assert my_menu().presses("3").stays_silent().says("les deux").session.half == ""
+
+
+def test_one_of_the_two_moves_and_only_its_own_places_are_looked_for():
+    talk = my_menu().presses("2", "2")
+    assert talk.step == "offers"
+    assert talk.world.searches[-1].wanted == (COVID,)
+    assert talk.said[:2] == ["my_still_yours", "what_for"]
+    talk.presses("1")
+    assert "Pour le Covid." in heard(talk)
+    talk.presses("1")
+    assert talk.world.changed[-1] == ("move", "covid", 1)
+    assert talk.said[0] == "my_half_moved"
+    assert talk.session.wanted == ()
+
+
+def test_both_of_one_appointment_move_together():
+    talk = my_menu().presses("2", "3")
+    assert talk.world.searches[-1].wanted == (FLU, COVID)
+    talk.presses("1", "1")
+    assert talk.world.changed[-1] == ("move", "first", 1)
+
+
+def test_of_two_days_each_moves_by_itself():
+    talk = my_menu(days_apart=2).presses("2")
+    assert talk.said == ["my_move_half_apart"]
+    assert talk.presses("3").said[0] == "reason.key"
+    talk.presses("2", "1")
+    assert "L'ancien, celui du lundi 30 novembre" in heard(talk)
+
+
+# ---------------------------------------------------------------- the words
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_language_says_it(language: str):
+    for world in (autumn(), autumn(apart=True), autumn(card=True)):
+        talk = at_the_question(world)
+        for _ in range(3):
+            said = heard(talk, language)
+            assert said.count("{") == 0
+            talk.stays_silent()
