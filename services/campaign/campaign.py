@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
+from prompts import service_words
+from prompts.service_words import ServiceWords, Words
 from services.campaign.opening_hours import USUAL, OpeningHours
 
 
@@ -123,6 +125,12 @@ class Campaign:
     evening_call: int | None = 18 * 60
     # Texts that a number gets in 24 hours, beside what its bookings cannot do without.
     texts_per_number: int = 6
+    # What its service is called and what to bring, in all languages; None: the words in use.
+    all_words: Words | None = field(default=None, compare=False, repr=False)
+
+    def words(self, language: str) -> ServiceWords:
+        """The words of its service in a language. Raises FileNotFoundError for one without."""
+        return (self.all_words or service_words.in_use())[language]
 
     @property
     def hours(self) -> OpeningHours:
