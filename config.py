@@ -26,6 +26,8 @@ from production_settings import E164, refusals
 
 ROOT = Path(__file__).resolve().parent
 VAR = ROOT / "var"
+# In a folder of campaigns: its own centres, as the official file has them (`flask demo`).
+CAMPAIGN_CENTRES = "centres.csv"
 
 # Known to everybody, so good for nothing but a machine that talks to itself.
 DEVELOPMENT_ACCOUNT_SID = "AC00000000000000000000000000000001"
@@ -322,7 +324,7 @@ class Settings(BaseSettings):
         if self.simulator_port is None:
             self.simulator_port = self.port + 10
         defaults = {
-            "database_url": f"sqlite:///{VAR / 'allo.sqlite3'}",
+            "database_url": f"sqlite:///{VAR / self._of_campaign('allo')}.sqlite3",
             "redis_url": f"unix://{VAR / 'redis.sock'}",
             "bind_address": "0.0.0.0" if is_production else "127.0.0.1",  # noqa: S104
             "public_base_url": f"http://127.0.0.1:{self.port}",
@@ -339,7 +341,7 @@ class Settings(BaseSettings):
             "outbound_caller_id": DEVELOPMENT_NUMBER,
             "sms_sender": "AlloRDV",
             "campaign": str(ROOT / "campaigns" / "demonstration.toml"),
-            "feed_folder": str(VAR / "feed"),
+            "feed_folder": str(VAR / self._of_campaign("feed", "feed-")),
             "traces_secret": self.secret_key or DEVELOPMENT_SECRET,
             "traces_anchor_file": self._anchor_file(),
         }
@@ -414,6 +416,19 @@ class Settings(BaseSettings):
                 )
         return codes
 
+    def centres_of_campaign(self) -> Path | None:
+        """The file of centres that lies in the folder CAMPAIGN; None where there is none."""
+        file = Path(self.campaign) / CAMPAIGN_CENTRES
+        return file if self.campaign and file.is_file() else None
+
+    def _of_campaign(self, usual: str, before: str = "") -> str:
+        """The name of what lies in var/: its own for a campaign that brings its own centres.
+
+        A town hall's appointments are not given in the halls of another demonstration.
+        """
+        own = self.centres_of_campaign()
+        return f"{before}{own.parent.name}" if own else usual
+
     def _anchor_file(self) -> str:
         """Beside a SQLite file; in production in the folder of this copy; else none.
 
@@ -421,7 +436,7 @@ class Settings(BaseSettings):
         """
         path = self.database_url.removeprefix("sqlite:///")
         if not self.database_url:
-            return str(VAR / "allo.sqlite3.anchors")
+            return str(VAR / f"{self._of_campaign('allo')}.sqlite3.anchors")
         if path != self.database_url and path and path != ":memory:":
             return f"{path}.anchors"
         return str(VAR / "anchors") if self.environment == "production" else ""

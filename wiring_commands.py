@@ -177,6 +177,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
             store.database,
             store.clock,
             lambda count: add_people(store, parts.service, count),
+            own_centres=settings.centres_of_campaign(),
             production=settings.environment == "production",
         ),
         commands.deploy.make(settings.public_base_url, settings.national_number),

@@ -23,6 +23,7 @@ from models.all_tables import metadata
 from models.crypto import Vault
 from models.database import POOL_SIZE, STORE_ERRORS, Database
 from models.replica import Replica
+from prompts import service_words
 from prompts.catalogue import languages
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
@@ -76,7 +77,9 @@ def make_parts(settings: config.Settings) -> Parts:
         shares=hold_shares(settings),
         cluster_size=settings.cluster_size,
     )
-    campaigns = Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now)
+    campaigns = Campaigns.read(
+        settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now, use=service_words.use
+    )
     service = Service(
         directory=Directory(store.database),
         campaign=campaigns,

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 import click
 
 from ivr.conversation import LANGUAGE
+from prompts.service_words import USUAL
 from services.campaign.campaign import ONE_PLACE, BadCampaign, Campaign, Eligible
 from services.campaign.campaigns import files_of, load_all
+from services.campaign.words import wrong
 from services.messages.texts import ALWAYS, NAMES, left_out, text_names
 
 
@@ -28,6 +30,7 @@ def make() -> click.Group:
     def check(context: click.Context, files: tuple[Path, ...]) -> None:
         """Read campaign files (or folders of them) and say what they mean, or what is wrong.
 
+        The words of their service are tried in every sentence, text and page.
         Each mistake is one line on standard error with file, line and remedy; then the exit status
         is 1.
         """
@@ -36,6 +39,12 @@ def make() -> click.Group:
             campaigns = load_all(paths, texts=text_names(LANGUAGE))
         except BadCampaign as bad:
             for problem in bad.problems:
+                click.echo(problem, err=True)
+            context.exit(1)
+        all_words = {one.all_words for one in campaigns.values() if one.all_words}
+        problems = [problem for words in all_words for problem in wrong(words)]
+        if problems:
+            for problem in sorted(problems):
                 click.echo(problem, err=True)
             context.exit(1)
         for path, campaign in campaigns.items():
@@ -50,6 +59,8 @@ def summary(campaign: Campaign) -> Iterator[str]:
     """What a campaign means, in some lines."""
     title = f" ({campaign.title})" if campaign.title else ""
     yield f"name: {campaign.name}{title}"
+    if campaign.all_words and campaign.all_words.folder != USUAL:
+        yield f"words: {campaign.all_words.folder}"
     yield f"opens: {_moment(campaign, campaign.opens_at, 'already open')}"
     yield f"closes: {_moment(campaign, campaign.closes_at, 'never')}"
     least, most = campaign.second_after_days
@@ -100,7 +111,9 @@ def _who(campaign: Campaign, one: Eligible) -> str:
     parts = []
     if one.group:
         parts.append(f"whoever certifies to be of the group {one.group}")
-    if one.minimum_age or not (one.group or one.born_from or one.born_until):
+    if not one.minimum_age and not (one.group or one.born_from or one.born_until):
+        parts.append("everybody, whatever their age")
+    elif one.minimum_age:
         parts.append(f"{one.minimum_age} years or older on the day of the appointment")
     if one.born_from or one.born_until:
         born = [f"from {one.born_from}" if one.born_from else ""]

@@ -9,6 +9,7 @@ import click
 
 from commands.common_call import bars_of, common_call, vocabulary_of
 from flows.understanding.vocabulary import IncompleteVocabulary
+from prompts import service_words
 from prompts.catalogue import (
     COUNTRY_LANGUAGE,
     FOLDER,
@@ -18,6 +19,8 @@ from prompts.catalogue import (
 )
 from prompts.check import check, long_of, longest
 from prompts.reading_time import NORMAL, seconds
+from services.campaign.words import of_words, wrong
+from services.campaign.words import told as told_of_words
 
 _MINUTE = 60
 
@@ -37,7 +40,7 @@ def make(folder: Path = FOLDER) -> click.Group:
         the exit status is 1. Seconds are those of a voice that reads 160 words a minute, with the
         pauses; in brackets at the slower pace that key 8 asks for.
         """
-        problems = [str(problem) for problem in check(folder)] or unheard(folder)
+        problems = of_prompts(folder)
         if not problems:
             for name in languages(folder):
                 for line in report(folder, name, times=times):
@@ -69,6 +72,18 @@ def make(folder: Path = FOLDER) -> click.Group:
             click.echo(line)
 
     return group
+
+
+def of_prompts(folder: Path) -> list[str]:
+    """What is wrong with the sentences, and with the words of the service that fill them."""
+    usual, own = service_words.usual(), service_words.in_use()
+    problems = []
+    for problem in check(folder, usual):
+        mistake = of_words(problem, usual) if folder == FOLDER else None
+        problems.append(told_of_words(mistake) if mistake else str(problem))
+    if own is not usual:
+        problems += wrong(own)
+    return list(dict.fromkeys(problems)) or unheard(folder)
 
 
 def unheard(folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -140,9 +141,13 @@ def make_demo(
     clock: Clock,
     add_people: Callable[[int], int] = lambda _count: 0,
     *,
+    own_centres: Path | None = None,
     production: bool = False,
 ) -> click.Command:
-    """The command `demo`; `add_people` makes bookings of so many invented people a day."""
+    """The command `demo`; `add_people` makes bookings of so many invented people a day.
+
+    `own_centres` is the campaign's own file of centres; None: the extract in data/.
+    """
 
     @click.command("demo", epilog="Example: flask demo")
     @click.option("--refresh", is_flag=True, help="Read the extracts in data/ anew.")
@@ -171,8 +176,9 @@ def make_demo(
                 database,
                 clock,
                 read_postcodes=feeds.read_postcodes,
-                read_centres=feeds.read_centres,
-                main_towns=feeds.read_main_towns(),
+                read_centres=partial(feeds.read_centres, own_centres or feeds.CENTRES_EXTRACT),
+                # A town hall is no hall of every main town.
+                main_towns=() if own_centres else feeds.read_main_towns(),
                 refresh=refresh,
                 watch=progress_bar,
             )

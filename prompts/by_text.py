@@ -16,7 +16,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, load
+from prompts import service_words
+from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, load, of_source
+from prompts.service_words import TEXT, Words
 
 BY_TEXT = "by_text"
 # What begins so is said in calls alone: lines that are held, rung or cut, and what is dictated.
@@ -119,16 +121,26 @@ class ByText:
         return self.spoken.press
 
 
-@lru_cache
-def by_text(language: str, folder: Path = FOLDER) -> ByText:
-    """The sentences of a language that may leave in a text. Raises FileNotFoundError."""
-    source = tomllib.loads((folder / f"{language}.toml").read_text("utf-8"))
+def by_text(language: str, folder: Path = FOLDER, words: Words | None = None) -> ByText:
+    """The sentences of a language that may leave in a text, with the words of a service.
+
+    Without `words`, those in use. Raises FileNotFoundError.
+    """
+    return _by_text(language, folder, words or service_words.in_use())
+
+
+@lru_cache(maxsize=64)
+def _by_text(language: str, folder: Path, words: Words) -> ByText:
+    path = folder / f"{language}.toml"
+    source = tomllib.loads(path.read_text("utf-8"))
     file = tomllib.loads((folder / BY_TEXT / f"{language}.toml").read_text("utf-8"))
+    own = words[language]
+    written = own.filled(TEXT, file["say"])
     return ByText(
         language,
-        load(language) if folder == FOLDER else Catalogue(language, source),
-        Catalogue(language, {**source, "say": file["say"], "text": {}}),
-        re.compile(f"(?:{file['begins']})(?P<rest> .*)?"),
+        load(language, words) if folder == FOLDER else of_source(path, source, words),
+        Catalogue(language, {**source, "say": written, "text": {}}),
+        re.compile(f"(?:{own.begins(file['begins'])})(?P<rest> .*)?"),
         file["word"],
         file["unknown"],
     )

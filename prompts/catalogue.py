@@ -2,7 +2,8 @@
 
 A template names its values with a format, as in `{start:day_hour}`; the formats are below and say
 how a date, a number or a distance is spoken in that language (Babel knows the calendars, the units
-and their plurals). A language is a file of this folder: docs/adding.md has the recipe.
+and their plurals). A language is a file of this folder: docs/adding.md has the recipe. What is
+booked is in the words of the campaign (`prompts.service_words`), filled in when the file is read.
 
 How a voice is told to say a value (its digits one by one, a date as a date, a pause between two
 pairs) goes with its format, never with a sentence: see `Catalogue.marked`.
@@ -30,7 +31,9 @@ from babel.dates import format_date, format_datetime, format_time
 from babel.lists import format_list
 from babel.units import format_unit
 
+from prompts import service_words
 from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses
+from prompts.service_words import Words
 from prompts.voices import CARDINAL, DATE, DIGITS, UnknownVoice, Voice, voice
 
 FOLDER = Path(__file__).resolve().parent
@@ -55,6 +58,8 @@ SHORT = "short"
 TODAY = "today"
 TOMORROW = "tomorrow"
 DAY_HOUR = "day_hour"
+# Stands before the name of a service, in the name of a recording that says its words.
+OF_SERVICE = "@"
 # What the provider plays.
 AUDIO_KINDS = (".mp3", ".wav")
 # How fast a voice speaks by itself, in percent.
@@ -171,6 +176,7 @@ class Catalogue:
             "near": lambda town: self._with_name("near", town),
             PERSON: self._people[PERSON].__getitem__,
             BORN: self._people[BORN].__getitem__,
+            "from_age": lambda age: self._formats["from_age"].format(age=age) if age else "",
         }
         marked_day_hour = lru_cache(4096)(self._marked_day_hour)
         self._near_marked_day_hour = marked_day_hour
@@ -298,6 +304,16 @@ class Catalogue:
         """
         shorter = f"{SHORT}.{key}"
         return shorter if shorter in self._say else key
+
+    def words_of_takes(self) -> Mapping[str, str]:
+        """What an actor would read of each take, by its name."""
+        return {
+            take.name: take.text
+            for key, wordings in self._say.items()
+            for number in range(len(wordings))
+            for take in self._takes(key, number)
+            if take.name
+        }
 
     def script(self) -> Mapping[str, str]:
         """What an actor reads, by the name of its file; words that come again are read once."""
@@ -605,14 +621,58 @@ def recordings_in(folder: Path, language: str) -> dict[str, str]:
     return {file.stem: f"{language}/{file.name}" for file in files if file.suffix in AUDIO_KINDS}
 
 
-def read(path: Path) -> Catalogue:
-    """A language from its file. Raises OSError, tomllib.TOMLDecodeError, KeyError, ValueError."""
+def read(path: Path, words: Words | None = None) -> Catalogue:
+    """A language from its file, filled with the words of a service; None: those in use.
+
+    Raises OSError, tomllib.TOMLDecodeError, KeyError, ValueError, BadWords.
+    """
     with path.open("rb") as file:
         source = tomllib.load(file)
-    return Catalogue(path.stem, source, recordings_in(path.parent, path.stem))
+    return of_source(path, source, words or service_words.in_use())
 
 
-@lru_cache
-def load(language: str) -> Catalogue:
-    """The catalogue of a language ("fr"). Raises FileNotFoundError for one that is not here."""
-    return read(FOLDER / f"{language}.toml")
+def of_source(path: Path, source: Mapping[str, Any], words: Words) -> Catalogue:
+    """What a file says, filled; raises as `read`."""
+    language = path.stem
+    recordings = recordings_in(path.parent, language)
+    filled = words[language].language_file(source)
+    if recordings:
+        recordings = _recorded_for(words, recordings, language, source)
+    return Catalogue(language, filled, recordings)
+
+
+def _recorded_for(
+    words: Words, recordings: Mapping[str, str], language: str, source: Mapping[str, Any]
+) -> dict[str, str]:
+    """The recordings that say what these words say.
+
+    A file without a service in its name says the words that come with this service. With other
+    words it is played where a line is the same with both; else the line has a recording of its own
+    (`goodbye_booked@mairie.wav`), or the voice says it.
+    """
+    own = f"{OF_SERVICE}{words.name}"
+    found = {name: file for name, file in recordings.items() if OF_SERVICE not in name}
+    usual = service_words.usual()
+    if words is not usual and language in usual.languages:
+        then, now = (
+            Catalogue(language, one[language].language_file(source)).words_of_takes()
+            for one in (usual, words)
+        )
+        found = {name: file for name, file in found.items() if then.get(name) == now.get(name)}
+    named = {
+        name.removesuffix(own): file for name, file in recordings.items() if name.endswith(own)
+    }
+    return found | named
+
+
+def load(language: str, words: Words | None = None) -> Catalogue:
+    """The catalogue of a language ("fr"), with the words of a service; None: those in use.
+
+    Raises FileNotFoundError for one that is not here.
+    """
+    return _load(language, words or service_words.in_use())
+
+
+@lru_cache(maxsize=64)
+def _load(language: str, words: Words) -> Catalogue:
+    return read(FOLDER / f"{language}.toml", words)

@@ -21,7 +21,7 @@ import gsm0338
 
 from babel import Locale, UnknownLocaleError
 
-from prompts import recorded
+from prompts import recorded, service_words
 from prompts.by_text import (
     BY_TEXT,
     NOT_WRITTEN,
@@ -40,15 +40,26 @@ from prompts.catalogue import (
     FOLDER,
     FULL_RATE,
     JOINED,
+    OF_SERVICE,
     PAUSE,
     SHORT,
     Catalogue,
     Part,
     flat,
     languages,
-    read,
+    of_source,
 )
 from prompts.reading_time import words
+from prompts.service_words import (
+    ENTRIES,
+    PAGE,
+    PLACEHOLDER,
+    SPOKEN,
+    TEXT,
+    ServiceWords,
+    Words,
+    found_never,
+)
 from prompts.voices import misfit
 
 MOST_WORDS = 20  # in a sentence
@@ -85,6 +96,8 @@ HEALTH = re.compile(
     r"|health|\bsoins?\b|pharma|docteur|doctor|infirmi|nurse|maladie|illness|patient|g[ée]riatr",
     re.IGNORECASE,
 )
+NEVER_SAID = "may not stand in a text: never_in_texts of the service has it; say it otherwise"
+PAGES = "pages"
 TABLES = ("language", "formats", "say", "text")
 MAY_HAVE = frozenset({*TABLES, ALOUD, "heard", "fewer"})
 LANGUAGE_ENTRIES = ("locale", "voice_language", "voice", "press", "star", "hash")
@@ -142,6 +155,7 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "person": "father_in_law",
     "born": "self",
     "and": ("la carte d'identité", "le passeport"),
+    "from_age": 75,
 }
 # Where a place is, in a conversation by text.
 COMMON_PLACE = "112 avenue du General de Gaulle, La Ferte-sous-Jouarre"
@@ -164,8 +178,12 @@ class Problem:
         return f"{self.file}: {place}{self.what}"
 
 
-def check(folder: Path = FOLDER) -> list[Problem]:
-    """Everything that is wrong with the languages of a folder, in the order of the files."""
+def check(folder: Path = FOLDER, service: Words | None = None) -> list[Problem]:
+    """Everything that is wrong with the languages of a folder, in the order of the files.
+
+    As they are with these words of a service; None: with those that come with this service.
+    """
+    service = service or service_words.usual()
     problems: list[Problem] = []
     reference: _Language | None = None
     found = languages(folder)
@@ -174,7 +192,7 @@ def check(folder: Path = FOLDER) -> list[Problem]:
         return [Problem(f"{COUNTRY_LANGUAGE}.toml", "", what)]
     for name in found:
         try:
-            language = _Language.read(folder / f"{name}.toml")
+            language = _Language.read(folder / f"{name}.toml", service)
         except _Unreadable as unreadable:
             problems.append(Problem(f"{name}.toml", "", str(unreadable)))
             if reference is None:
@@ -187,7 +205,8 @@ def check(folder: Path = FOLDER) -> list[Problem]:
             problems += language.compared(reference)
         # A language without that file answers no texts; a folder without any is for telephones.
         if is_there(name, folder) or (name == COUNTRY_LANGUAGE and (folder / BY_TEXT).is_dir()):
-            problems += _of_conversations(name, folder)
+            problems += _of_conversations(name, folder, service)
+    problems += _of_pages(folder)
     return problems + list(_of_no_language(folder, found))
 
 
@@ -200,7 +219,38 @@ def _of_no_language(folder: Path, found: Sequence[str]) -> Iterator[Problem]:
             yield Problem(f"{language}.toml", where, "there is no such language; take it out")
 
 
-def _of_conversations(name: str, folder: Path) -> Iterator[Problem]:
+def _of_pages(folder: Path) -> Iterator[Problem]:
+    """Placeholders on pages that no words of a service fill."""
+    for path in sorted((folder / PAGES).glob("*.toml")):
+        try:
+            source = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            yield Problem(f"{PAGES}/{path.name}", "", f"it cannot be read: {error}")
+            continue
+        for where, what in _unfilled(PAGE, source):
+            yield Problem(f"{PAGES}/{path.name}", where, what)
+
+
+def _unfilled(table: str, source: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Placeholders that the table of a service's words does not have, by their place."""
+    if isinstance(source, Mapping):
+        for key, entry in source.items():
+            yield from _unfilled(table, entry, f"{where}.{key}".strip("."))
+    elif isinstance(source, list):
+        for number, entry in enumerate(source):
+            yield from _unfilled(table, entry, f"{where}[{number}]")
+    elif isinstance(source, str):
+        for found in PLACEHOLDER.finditer(source):
+            if found["name"].lower() not in ENTRIES[table]:
+                known = ", ".join(ENTRIES[table])
+                yield (
+                    where,
+                    f"{{service:{found['name']}}} is no entry of [{table}] in the words of a"
+                    f" service; there are {known}",
+                )
+
+
+def _of_conversations(name: str, folder: Path, service: Words) -> Iterator[Problem]:
     """What is wrong with the words of conversations by text in one language.
 
     An entry that the file lacks is made of what is spoken, where that makes a text; else it is
@@ -208,7 +258,12 @@ def _of_conversations(name: str, folder: Path) -> Iterator[Problem]:
     """
     file = f"{BY_TEXT}/{name}.toml"
     try:
-        words = by_text(name, folder)
+        said = tomllib.loads((folder / file).read_text("utf-8")).get("say", {})
+        unfilled = list(_unfilled(TEXT, said, "say"))
+        if unfilled:
+            yield from (Problem(file, where, what) for where, what in unfilled)
+            return
+        words = by_text(name, folder, service)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, re.error) as error:
         yield Problem(file, "", f"it cannot be read: {error}; copy it from {BY_TEXT}/fr.toml")
         return
@@ -217,7 +272,7 @@ def _of_conversations(name: str, folder: Path) -> Iterator[Problem]:
         if key not in wanted:
             yield Problem(file, f"say.{key}", "no text says it; take it out")
     for key in wanted:
-        for where, what in _of_entry(words, key):
+        for where, what in _of_entry(words, key, service[name]):
             yield Problem(file, where, what)
     if set(re.findall(r"{(.*?)}", words.unknown)) != {"number"}:
         yield Problem(file, "unknown", "name the {number} to ring, and no other value")
@@ -225,7 +280,7 @@ def _of_conversations(name: str, folder: Path) -> Iterator[Problem]:
         yield Problem(file, "word", f"{words.word} begins nothing; begins has to match it")
 
 
-def _of_entry(words: ByText, key: str) -> Iterator[tuple[str, str]]:
+def _of_entry(words: ByText, key: str, service: ServiceWords) -> Iterator[tuple[str, str]]:
     has_own = key in words.written.keys
     if not has_own and key not in words.spoken.keys:
         yield f"say.{key}", f"missing; {BY_TEXT}/fr.toml has it"
@@ -233,14 +288,16 @@ def _of_entry(words: ByText, key: str) -> Iterator[tuple[str, str]]:
     source = words.written if has_own else words.spoken
     for number in range(source.wordings(key)):
         parts = source.parts(key, number)
-        what = _unknown_formats(parts, source) or _of_written(words, key, number, parts)
+        what = _unknown_formats(parts, source) or _of_written(words, key, number, parts, service)
         if what and not has_own:
             what = f"missing, and what is spoken makes no text: {what}"
         if what:
             yield f"say.{key}[{number}]", what
 
 
-def _of_written(words: ByText, key: str, number: int, parts: Sequence[Part]) -> str:
+def _of_written(
+    words: ByText, key: str, number: int, parts: Sequence[Part], service: ServiceWords
+) -> str:
     """What is wrong with one wording of an entry; empty where nothing is."""
     strange = sorted(_names(parts) - values_of(words.spoken, key))
     if strange:
@@ -256,6 +313,8 @@ def _of_written(words: ByText, key: str, number: int, parts: Sequence[Part]) -> 
         return f'"{heard}" is for the ear; write what is read'
     if health:
         return f'"{health[0]}" tells whoever reads it what this is about'
+    if never := found_never(service, [literal]):
+        return f'"{never}" {NEVER_SAID}'
     if _length(text) > TWO_PARTS:
         return f"{_length(text)} letters; two parts hold {TWO_PARTS}: shorten it"
     if spoken and offered != spoken:
@@ -289,9 +348,10 @@ class _Language:
     path: Path
     source: Mapping[str, Any]
     catalogue: Catalogue
+    service: ServiceWords
 
     @classmethod
-    def read(cls, path: Path) -> _Language:
+    def read(cls, path: Path, service: Words) -> _Language:
         try:
             source = tomllib.loads(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -317,7 +377,10 @@ class _Language:
                 re.compile(rule)
             except re.error as error:
                 raise _Unreadable(f"{ALOUD}: {rule!r} is no pattern: {error}") from None
-        return cls(path, source, read(path))
+        for table, named in (("say", SPOKEN), ("text", TEXT)):
+            for where, what in _unfilled(named, source[table], table):
+                raise _Unreadable(f"{where}: {what}")
+        return cls(path, source, of_source(path, source, service), service[path.stem])
 
     def problem(self, where: str, what: str) -> Problem:
         return Problem(self.path.name, where, what)
@@ -506,6 +569,8 @@ class _Language:
             found = pattern.search(literal)
             if found:
                 yield self.problem(where, f'"{found[0]}"{why}')
+        if never := found_never(self.service, [literal]):
+            yield self.problem(where, f'"{never}" {NEVER_SAID}')
         if not (key.startswith(PIECE) or WITH_LINK.match(key)) and "number" not in _names(parts):
             yield self.problem(where, "name the {number} to ring: nobody can answer a text")
         common = {**longest(parts), "address": COMMON_ADDRESS}
@@ -530,10 +595,10 @@ class _Language:
         files = sorted(folder.glob("*"))
         for file in files:
             where = f"{AUDIO}/{self.path.stem}/{file.name}"
-            key = file.stem.split(".part", maxsplit=1)[0]
+            key = file.stem.partition(OF_SERVICE)[0].split(".part", maxsplit=1)[0]
             if file.suffix not in AUDIO_KINDS:
                 yield self.problem(where, f"it cannot be played; use {' or '.join(AUDIO_KINDS)}")
-            elif file.stem not in names:
+            elif file.stem.partition(OF_SERVICE)[0] not in names:
                 what = "no line is called so; `flask prompts script` prints the names there are"
                 yield self.problem(where, what)
             elif key.startswith(recorded.BY_VOICE):

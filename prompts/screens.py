@@ -13,7 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from prompts import service_words
 from prompts.catalogue import country_first, flat
+from prompts.service_words import PAGE, Words
 
 FOLDER = Path(__file__).resolve().parent / "pages"
 # The frame of every page: a language of pages is one that has this file.
@@ -86,23 +88,32 @@ def named_languages() -> tuple[tuple[str, str], ...]:
     return tuple(named)
 
 
-@lru_cache
-def screen(language: str) -> Screen:
-    """A language, read once. Raises OSError, tomllib.TOMLDecodeError, NoSuchWords."""
+def screen(language: str, words: Words | None = None) -> Screen:
+    """A language with the words of a service; without `words`, those in use. Each is read once.
+
+    Raises OSError, tomllib.TOMLDecodeError, NoSuchWords.
+    """
+    return _screen(language, words or service_words.in_use())
+
+
+@lru_cache(maxsize=64)
+def _screen(language: str, words: Words) -> Screen:
     if language not in LANGUAGES:
         raise NoSuchWords(language)
-    return read(FOLDER, language)
+    return read(FOLDER, language, words)
 
 
-def read(folder: Path, language: str) -> Screen:
-    """A language from the files of a folder."""
-    words: dict[str, Any] = {}
+def read(folder: Path, language: str, words: Words | None = None) -> Screen:
+    """A language from the files of a folder, with the words of a service (None: those in use)."""
+    own = (words or service_words.in_use())[language]
+    written: dict[str, Any] = {}
     for path in sorted(folder.glob(f"*.{language}.toml")):
         table = tomllib.loads(path.read_text("utf-8"))
-        words.update(flat(table, f"{path.name.split('.', 1)[0]}."))
-    for key, text in words.items():
+        written.update(flat(table, f"{path.name.split('.', 1)[0]}."))
+    for key, text in written.items():
         if not isinstance(text, str):
             raise TypeError(f"{key} is no text")
-    if words.get(f"{FRAME}.language.ties") == "yes":
-        words = {key: _APART.sub(_TIED, text) for key, text in words.items()}
-    return Screen(language, words)
+    filled = {key: own.fill(PAGE, text) for key, text in written.items()}
+    if filled.get(f"{FRAME}.language.ties") == "yes":
+        filled = {key: _APART.sub(_TIED, text) for key, text in filled.items()}
+    return Screen(language, filled)

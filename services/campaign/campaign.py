@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
+from prompts import service_words
+from prompts.service_words import ServiceWords, Words
 from services.campaign.opening_hours import USUAL, OpeningHours
 
 # Where two services of one appointment are done: in one place of a slot, or in two of the same
@@ -140,6 +142,12 @@ class Campaign:
     together_in: str = ONE_PLACE
     # So many months must have passed since a person's last one, by their own word; 0: not asked.
     months_since: int = 0
+    # What its service is called and what to bring, in all languages; None: the words in use.
+    all_words: Words | None = field(default=None, compare=False, repr=False)
+
+    def words(self, language: str) -> ServiceWords:
+        """The words of its service in a language. Raises FileNotFoundError for one without."""
+        return (self.all_words or service_words.in_use())[language]
 
     @property
     def hours(self) -> OpeningHours:

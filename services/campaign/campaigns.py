@@ -16,14 +16,18 @@ from pathlib import Path
 
 import structlog
 
+from prompts.service_words import USUAL, Words, usual
 from services.campaign.campaign import BadCampaign, Campaign
 from services.campaign.file import line_of_entry, line_of_name, load
+from services.campaign.words import Stamps as WordsStamps
+from services.campaign.words import stamps_of, words_of
 from services.watched_files import WatchedFiles
 
 log = structlog.get_logger()
 
 # Modification (ns), size and inode: what changes when a file does.
 Stamp = tuple[int, int, int]
+_Seen = tuple[Mapping[Path, Stamp], WordsStamps]
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -133,11 +137,16 @@ class Campaigns:
         *,
         now: Callable[[], datetime] = utc_now,
         watch: Callable[[], Sequence[Campaign] | None] | None = None,
+        words: Callable[[], Words | None] = lambda: None,
     ) -> None:
-        """`watch` gives the campaigns when they changed, else None; `now` is aware."""
+        """`watch` gives the campaigns when they changed, else None; `now` is aware.
+
+        `words` are those of CAMPAIGN.
+        """
         self._campaigns = _sorted(campaigns)
         self._now = now
         self._watch = watch
+        self._words = words
 
     @classmethod
     def fixed(cls, *campaigns: Campaign, now: Callable[[], datetime] = utc_now) -> Campaigns:
@@ -152,14 +161,20 @@ class Campaigns:
         texts: Collection[str] | None = None,
         now: Callable[[], datetime] = utc_now,
         ticks: Callable[[], float] = time.monotonic,
+        use: Callable[[Words], None] = lambda _words: None,
     ) -> Campaigns:
         """The campaigns of a file or of a folder of `*.toml`. Raises BadCampaign with all mistakes.
 
         `texts` are the names of written messages that there are; `ticks` is a monotonic clock in
-        seconds.
+        seconds. `use` takes the words of the service, now and when their files change.
         """
-        files = _Files(Path(source), texts, ticks)
-        return cls(files.campaigns, now=now, watch=files.changed)
+        files = _Files(Path(source), texts, ticks, use)
+        return cls(files.campaigns, now=now, watch=files.changed, words=lambda: files.words)
+
+    @property
+    def words(self) -> Words | None:
+        """The words of what CAMPAIGN names; None: of campaigns that came from no file."""
+        return self._words()
 
     def current(self) -> Campaign:
         """The campaign of now, see `choose`."""
@@ -186,17 +201,24 @@ class _Files:
     """The campaigns of files that are watched; of those that are faulty the ones known before."""
 
     def __init__(
-        self, source: Path, texts: Collection[str] | None, ticks: Callable[[], float]
+        self,
+        source: Path,
+        texts: Collection[str] | None,
+        ticks: Callable[[], float],
+        use: Callable[[Words], None],
     ) -> None:
         self._source = source
         self._texts = texts
+        self._use = use
         stamps = _stamps(source)
         if not stamps and source.is_dir():
             raise BadCampaign(
                 f"{source}: no campaign lies in this folder; put a file there that ends in .toml"
             )
         self._files: Mapping[Path, Campaign] = load_all(sorted(stamps) or [source], texts=texts)
-        self._watched = WatchedFiles(stamps, lambda: _stamps(source), ticks)
+        self.words = words_of_all(source, self._files.values())
+        use(self.words)
+        self._watched = WatchedFiles(self._look(), self._look, ticks)
 
     @property
     def campaigns(self) -> list[Campaign]:
@@ -210,22 +232,42 @@ class _Files:
             log.warning("campaigns not read", error=type(error).__name__)
             return None
 
-    def _read_again(self, stamps: Mapping[Path, Stamp]) -> list[Campaign]:
-        self._files, problems = self._read(stamps)
+    def _look(self) -> _Seen:
+        """The campaign files there, and those of the words that they have.
+
+        Words that come with the service are no campaign's, and are read at a start.
+        """
+        known = {one.all_words for one in self._files.values()} | {self.words}
+        folders = {words.folder for words in known if words is not None} - {USUAL}
+        return _stamps(self._source), stamps_of(sorted(folders))
+
+    def _read_again(self, seen: _Seen) -> list[Campaign]:
+        self._files, problems = self._read(seen)
+        if not problems:
+            # Faulty words of the folder itself are told there, too: nothing changes.
+            try:
+                self.words = words_of_all(self._source, self._files.values())
+            except BadCampaign as bad:
+                problems = list(bad.problems)
+            else:
+                self._use(self.words)
         if problems:
             log.warning("campaigns kept", problems=problems)
         else:
             log.info("campaigns read", names=sorted(one.name for one in self._files.values()))
         return self.campaigns
 
-    def _read(self, stamps: Mapping[Path, Stamp]) -> tuple[Mapping[Path, Campaign], list[str]]:
+    def _read(self, seen: _Seen) -> tuple[Mapping[Path, Campaign], list[str]]:
         before = self._files
+        stamps, words = seen
         if not stamps:
             return before, [f"{self._source}: it is gone; put it back, or name another one"]
+        then, words_then = self._watched.read_as
         same = {
             path: before[path]
             for path, stamp in stamps.items()
-            if path in before and self._watched.read_as.get(path) == stamp
+            # A campaign holds its words: with new ones it is read again.
+            if path in before and then.get(path) == stamp and words == words_then
         }
         files, problems = _load_some((p for p in stamps if p not in same), same, self._texts)
         for path in sorted(stamps):
@@ -237,6 +279,16 @@ class _Files:
             # As they are, nobody could say which campaign a caller has.
             return before, problems + against
         return files or before, problems
+
+
+def words_of_all(source: Path, campaigns: Iterable[Campaign]) -> Words:
+    """The words of what CAMPAIGN names: what callers hear before it is known what they come for.
+
+    Those of its folder; where it has none, those of its one campaign. Raises BadCampaign.
+    """
+    own = words_of(source)
+    only = {one.all_words for one in campaigns if one.all_words is not None}
+    return only.pop() if own is usual() and len(only) == 1 else own
 
 
 def _load_some(

@@ -10,7 +10,7 @@ import re
 import tomllib
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -43,6 +43,7 @@ from services.campaign.campaign import (
 )
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.toml_lines import Entry, line_of, lines_of
+from services.campaign.words import words_of
 
 _EXAMPLE = "campaigns/demonstration.toml"
 LONGEST_NAME = 40  # the column of a booking that holds it
@@ -73,7 +74,7 @@ _ILLNESS = re.compile(
 
 
 def load(path: str | Path, *, texts: Collection[str] | None = None) -> Campaign:
-    """Read one file. Raises BadCampaign with all its mistakes.
+    """Read one file, with the words of its service. Raises BadCampaign with all its mistakes.
 
     `texts` are the names of written messages that there are; None leaves their names unchecked.
     """
@@ -81,9 +82,10 @@ def load(path: str | Path, *, texts: Collection[str] | None = None) -> Campaign:
     source, text = parse(path, _EXAMPLE)
     zone = _zone_called(source.get("zone")) or ZoneInfo(Campaign.zone)
     try:
-        return _CampaignTable.model_validate(
+        campaign = _CampaignTable.model_validate(
             source, context=_Context(zone, "zone" in source, texts)
         ).campaign()
+        return replace(campaign, all_words=words_of(path))
     except ValidationError as wrong:
         lines = lines_of(text)
         problems = sorted(
@@ -498,7 +500,7 @@ class _CampaignTable(_Table):
     zone: _Zone = Campaign.zone
     opens_at: _Moment | None = None
     closes_at: _Moment | None = None
-    minimum_age: int = _number(0, 120, _AGE, 75)
+    minimum_age: int = _number(0, 120, _AGE)
     radius_kilometres: float = _number(
         1, 1000, "it is how far people are sent, in kilometres as the crow flies", 100
     )
@@ -607,7 +609,8 @@ class _CampaignTable(_Table):
         return reminders
 
     def campaign(self) -> Campaign:
-        fields = self.given()
+        # Without an age, everybody may come.
+        fields = {"minimum_age": 0, **self.given()}
         for name in fields.keys() & _UNITS.keys():
             fields[name] *= _UNITS[name]
         fields["eligible"] = tuple(Eligible(**one.given()) for one in self.eligible)

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from prompts.catalogue import FOLDER
+from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER
+from prompts.service_words import in_use
 from services.letters import bare
 
 WORDS: Final = FOLDER / "places" / "centres.toml"
@@ -74,7 +75,6 @@ class _Words:
     acronyms: Mapping[str, tuple[str, str]]
     generic: frozenset[str]
     beside: frozenset[str]
-    nothing_else: str
     common: Mapping[str, str]
     small: frozenset[str]
     named: Mapping[str, str]
@@ -88,7 +88,6 @@ def _words() -> _Words:
         acronyms={key: (said[0], said[-1]) for key, said in source["acronyms"].items()},
         generic=frozenset(_plain(word) for word in source["generic"]["words"]),
         beside=frozenset(_plain(word) for word in source["generic"]["beside"]),
-        nothing_else=source["generic"]["name"],
         common={_plain(word): word for word in source["words"]["common"]},
         small=frozenset(_plain(word) for word in source["words"]["small"]),
         named={_plain(word): word for word in source["words"]["named"]},
@@ -163,7 +162,7 @@ def _pieces(name: str, town: str, towns: Mapping[str, str]) -> list[str]:
             if place != at
         )
     ]
-    return told or [_words().nothing_else]
+    return told or [in_use()[COUNTRY_LANGUAGE].page["place"]]
 
 
 def _bracket(found: re.Match[str]) -> str:

@@ -438,7 +438,7 @@ def test_a_campaign_needs_a_name(problems):
 
 def test_an_empty_file_lacks_all_that_is_needed(problems):
     found = problems("")
-    assert len(found) == 8
+    assert len(found) == 7
     assert all(problem.startswith("line 1: ") for problem in found)
 
 

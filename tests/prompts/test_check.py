@@ -392,7 +392,7 @@ def test_the_command_tells_the_length_of_the_common_call_in_each_language():
 
 
 def test_a_common_call_that_is_too_long_is_told(copy: Path):
-    greeting = "Bonjour. Ici Allô Rendez-vous, pour"
+    greeting = "Bonjour. Ici Allô Rendez-vous,"
     change(copy, FRENCH, greeting, "Bonjour à vous. " * 60 + greeting)
     code, _, errors = run(copy, "check")
     assert code == 1

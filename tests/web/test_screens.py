@@ -24,6 +24,10 @@ def templates() -> list[Path]:
     return sorted((ROOT / "web" / "templates").rglob("*.html"))
 
 
+# What a service may have nothing to say of: its pages leave the line out.
+LEFT_OUT = {"book.done.before", "public.home.walk_in"}
+
+
 def test_every_language_has_every_key_and_the_same_values_in_it():
     french = screen("fr")
     for language in LANGUAGES:
@@ -31,7 +35,7 @@ def test_every_language_has_every_key_and_the_same_values_in_it():
         assert set(other) == set(french), set(other) ^ set(french)
         for key in french:
             assert sorted(VALUE.findall(other[key])) == sorted(VALUE.findall(french[key])), key
-            assert other[key].strip(), key
+            assert other[key].strip() or key in LEFT_OUT, key
 
 
 def test_every_key_of_a_template_has_words():
