@@ -19,7 +19,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, or_,
 from models.accounts.tables import act_reason, staff, staff_act
 from models.agents.tables import intent, leg
 from models.attempts import attempt
-from models.booking.tables import appointment, booking, history
+from models.booking.history import TYPED
+from models.booking.tables import appointment, booking, history, history_reason
 from models.call.tables import call, caller_pace, resume_code, text_conversation, turn
 from models.call.turns import Body
 from models.centre_day.tables import attendance
@@ -474,11 +475,20 @@ def _reasons(trail: Trail) -> ColumnElement[bool] | None:
     return None if acts is None else act_reason.c.id.in_(select(staff_act.c.id).where(acts))
 
 
+def _changes(trail: Trail) -> ColumnElement[bool] | None:
+    """What was typed when their bookings were changed."""
+    if not trail.bookings:
+        return None
+    lines = select(history.c.id).where(history.c.booking_id.in_(trail.bookings))
+    return history_reason.c.id.in_(lines)
+
+
 # Every table that a person is in, in the order of an export.
 KINDS: tuple[Kind, ...] = (
     Kind(booking, _in(booking.c.id, "bookings"), "created_at", frozenset({"idempotency_key"})),
     Kind(appointment, _in(appointment.c.booking_id, "bookings"), "start_at"),
     Kind(history, _in(history.c.booking_id, "bookings"), "id"),
+    Kind(history_reason, _changes, "id"),
     Kind(attendance, _in(attendance.c.booking_id, "bookings"), "start_at"),
     Kind(agent_case, _in(agent_case.c.booking_id, "bookings"), "created_at"),
     Kind(lost_text, _lost, "at"),
@@ -613,7 +623,8 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     """Erase a person from all tables but those that are only added to; safe to repeat.
 
     Lines of `history` and `staff_act` stay: they hold ids and moments, which lead nowhere then. The
-    reasons that staff typed stay too, sealed, as long as their acts.
+    reasons that staff typed stay too, sealed, as long as their acts. Those of changes go, but for
+    lines of earlier versions, which are chained with them.
     """
     for table, column, ids, values in _blanks(clock):
         found = getattr(trail, ids)
@@ -627,6 +638,10 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     lost = _lost(trail)
     if lost is not None:
         connection.execute(delete(lost_text).where(lost))
+    typed = select(history.c.id).where(
+        history.c.booking_id.in_(trail.bookings), history.c.why == TYPED
+    )
+    connection.execute(delete(history_reason).where(history_reason.c.id.in_(typed)))
     outbox.erase_some(connection, trail.messages)
     now = clock.at()
     connection.execute(

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import structlog
 
-from models.booking import changes
+from models.booking import changes, history
 from models.database import Connection, Scrubbed, unhurried
 from models.operations import people, person_requests
 from models.operations.people import Given, Trail
@@ -53,7 +53,6 @@ TABLES: Final = (
     "place",
     "person_request",
 )
-_WHY: Final = "erasure asked for"
 # The reason of a look, in the history of acts.
 _RIGHTS: Final = "rights of a person"
 
@@ -330,7 +329,7 @@ def _let_go(
 ) -> None:
     """End what goes on for the person: appointments ahead, places in lines, what is held."""
     now = store.clock.now()
-    change = By(who=by.staff_id, channel=Channel.SUPERVISOR, why=_WHY)
+    change = By(who=by.staff_id, channel=Channel.SUPERVISOR, why=history.ERASURE)
     for booking_id in trail.bookings:
         file = changes.load_as_any(connection, store.vault, booking_id)
         doses = [one.dose for one in file.ahead(now)]
