@@ -14,7 +14,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    or_,
+    select,
+    update,
+)
 
 from models.accounts.tables import act_reason, staff, staff_act
 from models.agents.tables import intent, leg
@@ -595,6 +606,36 @@ def _json(text: str) -> Any:
 
 
 # ---------------------------------------------------------------- erasing
+
+
+def names_of(connection: Connection, vault: Vault, trail: Trail) -> list[str]:
+    """The names that the person gave: for bookings, and for appointments at partners."""
+    given = select(booking).where(booking.c.id.in_(trail.bookings))
+    found = _names(connection, vault, given)
+    for row in connection.execute(
+        select(partner_booking).where(partner_booking.c.id.in_(trail.orders))
+    ):
+        told = vault.open_text(row.order_enc, f"partner_booking.order:{row.id}")
+        visitor = json.loads(told)["visitor"] if told else {}
+        found.append(
+            " ".join(one for one in (visitor.get("first_name"), visitor.get("last_name")) if one)
+        )
+    return [name for name in found if name]
+
+
+def other_names(connection: Connection, vault: Vault, born: date, trail: Trail) -> list[str]:
+    """The names that others of this birth date gave for bookings that are not erased."""
+    same = booking.c.dob_idx == vault.index("dob", born.isoformat())
+    others = select(booking).where(same, booking.c.id.not_in(trail.bookings))
+    return _names(connection, vault, others)
+
+
+def _names(connection: Connection, vault: Vault, statement: Select[Any]) -> list[str]:
+    named = statement.where(booking.c.name_enc.is_not(None))
+    return [
+        vault.open_text(row.name_enc, f"booking.name:{row.id}") or ""
+        for row in connection.execute(named)
+    ]
 
 
 def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:

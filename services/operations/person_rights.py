@@ -26,6 +26,7 @@ from models.waiting_list import waiting
 from services.accounts.staff import Staff, record_act
 from services.booking.change_booking import By, Unchanged, cancel
 from services.campaign.campaign import Campaign
+from services.desk import watched
 from services.desk.search import TooManyProfiles, count
 from services.operations.erase_data import AFTER_CALL
 from services.ports import ProviderRecords
@@ -315,6 +316,7 @@ def _erase(  # noqa: PLR0917
     left: dict[str, Sequence[str]] = dict(people.provider_ids(connection, trail))
     # Cancelling has written a message to the person, who is not told any more.
     trail = people.with_new_messages(connection, store.vault, person.given, trail)
+    _unwatch(connection, store, person, by)
     people.erase(connection, store.clock, trail)
     people.forget_at_partners(connection, trail)
     state = person_requests.ERASED
@@ -322,6 +324,14 @@ def _erase(  # noqa: PLR0917
     rows = sum(counts.values())
     _act(connection, store, by, ERASED, request_id, reason=reason, rows=rows)
     log.info("person erased", request=request_id, rows=rows)
+
+
+def _unwatch(connection: Connection, store: Store, person: Person, by: Actor) -> None:
+    """A watch is of a name and a birth date: it is about the person as much as their booking."""
+    trail, born = person.trail, person.given.born
+    names = people.names_of(connection, store.vault, trail)
+    others = people.other_names(connection, store.vault, born, trail)
+    watched.forget(connection, store, names, born, others=others, by=by.staff_id)
 
 
 def _let_go(

@@ -91,7 +91,7 @@ def test_each_table_with_somebodys_columns_is_told_and_erased_on_request():
     """A new table is of nobody's right to know until it is one of these."""
     told = {kind.table.name for kind in KINDS}
     of_staff = {"staff", "staff_session", "staff_recovery", "key_canary"}
-    # It protects whom a supervisor entered, and leads to nobody by itself.
+    # It protects whom a supervisor entered, leads to nobody by itself, and goes with the person.
     of_staff |= {"watched_name"}
     # A value that several bookings share, which are told by themselves.
     of_staff |= {"booking_cluster"}

@@ -41,6 +41,7 @@ from models.waiting_list.waiting import Waiter
 from services.attempts import subject
 from services.booking.change_booking import By, cancel
 from services.booking.verify_store import verify_store
+from services.desk import watched
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
 from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers
 from services.desk.search import Criteria, open_found, search
@@ -66,7 +67,7 @@ from tests.online.visitors import Visitor
 from tests.support.approvals import for_two
 from tests.support.house import BASE, CountingChance, House, house, mornings
 from tests.support.leaks import leaks, ways_to_write
-from tests.support.rows import booked_places, clock_of, execute, rows_of
+from tests.support.rows import booked_places, change, clock_of, execute, rows_of
 
 # One that the numbering plan knows, and a name that nobody in the data has.
 NUMBER = "+33658941273"
@@ -501,6 +502,42 @@ def test_in_a_call_nobody_is_erased_whose_answers_are_needed(town: House):
     assert caller.presses("75011").step
     caller.hangs_up()
     erases(town)
+
+
+# ---------------------------------------------------------------- a watch on their name
+
+
+def watches(town: House) -> list[str]:
+    return [one.id for one in watched.everyone(town.store)]
+
+
+def test_whoever_is_erased_is_watched_no_more(town: House):
+    books_at_the_desk(town, town.employs("agent").id)
+    watched.watch(town.store, NAME, BORN)
+    another = watched.watch(town.store, "Odette Durand", BORN)
+    of_another_age = watched.watch(town.store, NAME, OTHER_BIRTH)
+    erases(town)
+    assert sorted(watches(town)) == sorted([another, of_another_age])
+    with town.database.statement() as connection:
+        (act,) = [
+            row for row in connection.execute(select(staff_act)) if row.what == "name_unwatched"
+        ]
+    assert act.staff_id == OPERATOR.staff_id
+
+
+def test_a_watch_that_may_be_for_somebody_else_of_that_birth_date_stays(town: House):
+    """Twins: one word of the name and the birth date are the same."""
+    books_at_the_desk(town, town.employs("agent").id)
+    books_by_telephone(town, BYSTANDER)
+    line = town.store.vault.index("phone", BYSTANDER)
+    ((twin,),) = rows_of(town.database, select(booking.c.id).where(booking.c.phone_idx == line))
+    sealed = town.store.vault.seal_text("Victor Quatrevingt-Thiérache", f"booking.name:{twin}")
+    change(town.database, booking.update().where(booking.c.id == twin).values(name_enc=sealed))
+    theirs = watched.watch(town.store, "Quatrevingt", BORN)
+    only_hers = watched.watch(town.store, "Apolline", BORN)
+    assert only_hers in watches(town)
+    erases(town)
+    assert watches(town) == [theirs]
 
 
 # ---------------------------------------------------------------- cut off, and again
