@@ -638,7 +638,7 @@ def _names(connection: Connection, vault: Vault, statement: Select[Any]) -> list
     ]
 
 
-def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:
+def provider_ids(connection: Connection, trail: Trail) -> set[str]:
     """What the provider has of this person, by its own ids: texts, and calls."""
     texts = select(message.c.provider_sid).where(
         message.c.id.in_(trail.messages), message.c.provider_sid.is_not(None)
@@ -651,13 +651,8 @@ def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:
     lost = _lost(trail)
     if lost is not None:
         sids += connection.execute(select(lost_text.c.provider_sid).where(lost)).scalars()
-    # A message that was a call has a call's id.
-    calls = {*trail.calls, *rung, *(one for one in sids if one.startswith("CA"))}
-    calls = {one for one in calls if one.startswith("CA")}
-    return {
-        "messages": sorted(one for one in sids if not one.startswith("CA")),
-        "calls": sorted(calls),
-    }
+    # A conversation by text has turns as a call has, and no id of the provider's.
+    return {*sids, *(one for one in (*trail.calls, *rung) if one.startswith("CA"))}
 
 
 def erase(connection: Connection, clock: Clock, trail: Trail) -> None:

@@ -23,6 +23,7 @@ from models.messages.tables import message
 from models.online import reach_codes, web_sessions
 from models.operations import person_requests, reseal
 from models.operations.people import Given
+from models.operations.tables import person_request
 from models.partners import bookings as orders
 from models.queue import requests
 from models.waiting_list import waiting
@@ -130,7 +131,9 @@ def fill(house: House) -> None:
             reason="line",
             by=agent.id,
         )
-        person_requests.keep_left(connection, clock, vault, asked, {"calls": ["CA1"]})
+        # As the version before kept what the provider was to delete.
+        left = vault.seal_text('{"calls": ["CA1"]}', f"person_request.provider:{asked}")
+        connection.execute(person_request.update().values(provider_enc=left))
         staff_rows.change_secret(connection, clock, vault, agent.id, "JBSWY3DPEHPK3PXP")
         staff_rows.change_phone(connection, clock, vault, agent.id, LANDLINE)
         new = NewLeg(chance.identifier(), "agent", "", LANDLINE, agent.id)

@@ -33,8 +33,9 @@ from models.crypto import Vault
 from models.database import Database
 from models.messages import phone_lines
 from models.messages.tables import message
-from models.operations import people
+from models.operations import people, restores
 from models.operations.people import KINDS
+from models.operations.provider_records import provider_record
 from models.operations.tables import person_request
 from models.queue.tables import queue_entry
 from models.waiting_list.waiting import Waiter
@@ -47,6 +48,7 @@ from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers
 from services.desk.search import Criteria, open_found, search
 from services.messages.deliver_message import deliver_message
 from services.operations import person_rights
+from services.operations.erase_at_provider import LATER, erase_at_provider
 from services.operations.erase_data import erase_data
 from services.operations.person_rights import (
     Actor,
@@ -562,6 +564,55 @@ def test_again_it_finds_nobody_and_what_was_left_is_finished(town: House):
     assert len(provider.gone) == 2
     (row,) = rows_of(town.database, select(person_request))
     assert (row.state, row.person_enc, row.provider_enc) == ("done", None, None)
+
+
+def provider_has(town: House) -> list[tuple[str, str | None]]:
+    columns = (provider_record.c.sid, provider_record.c.request_id)
+    return sorted((sid[:2], asked) for sid, asked in rows_of(town.database, select(*columns)))
+
+
+@pytest.mark.owner
+def test_what_the_provider_has_is_deleted_as_after_any_erasure(town: House):
+    """One way: the scheduler's, which waits after a refusal and pauses when it is asked to."""
+    books_by_telephone(town)
+    texts = texts_leave(town)
+    request_id = erases(town)
+    assert texts.sent
+    assert provider_has(town) == [("CA", request_id), ("SM", request_id)]
+    ((sid,),) = rows_of(
+        town.database, select(provider_record.c.sid).where(provider_record.c.sid.like("SM%"))
+    )
+    # A restore of this night would find the text there, and knows of it.
+    with town.database.statement() as connection:
+        assert restores.texts_known(connection, [sid]) == {sid}
+    assert person_rights.finish_all(town.store) == 0
+    provider = Records(answers=False)
+    assert erase_at_provider(town.store, provider) == 0
+    provider.answers = True
+    # It was put off; `flask person finish` does not wait, and asks for this erasure alone.
+    assert erase_at_provider(town.store, provider) == 0
+    clock_of(town).advance(LATER)
+    assert erase_at_provider(town.store, provider) == 2
+    assert person_rights.finish_all(town.store) == 1
+    (row,) = rows_of(town.database, select(person_request))
+    assert row.state == "done"
+
+
+@pytest.mark.owner
+def test_what_a_request_of_the_version_before_kept_is_deleted_too(town: House):
+    books_by_telephone(town)
+    request_id = erases(town)
+    kept = town.store.vault.seal_text(
+        json.dumps({"messages": ["SM1"], "calls": ["CA1"]}),
+        f"person_request.provider:{request_id}",
+    )
+    change(town.database, provider_record.delete())
+    change(town.database, person_request.update().values(provider_enc=kept))
+    assert person_rights.finish_all(town.store) == 0
+    assert provider_has(town) == [("CA", request_id), ("SM", request_id)]
+    provider = Records()
+    assert person_rights.finish(town.store, request_id, provider).done
+    assert sorted(provider.gone) == ["CA1", "SM1"]
 
 
 def test_what_fails_in_the_middle_of_erasing_erases_nothing(

@@ -1,10 +1,13 @@
-"""What was typed as the reason of a change or an operation is sealed.
+"""What was typed as the reason of a change or an operation is sealed; provider records of requests.
 
 It lay in clear in `history`, `operation` and `agent_case`. A word of the service's own stays where
 it is. What was typed in `history` goes into `history_reason`: a line never changes, and sealed
 bytes change when the data key does. Lines of before were chained with their reason in clear, so an
 empty `why` with a reason beside it is read as that reason, and the chain stays whole; a line
 written since says "typed", and its reason can be erased. A case reads the reason of its operation.
+
+What the provider has of a person who asked to be erased is put down where all such ids are; what
+requests hold of it, sealed, is taken over as each is finished.
 """
 
 from collections.abc import Iterator
@@ -24,8 +27,20 @@ depends_on = None
 
 # SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
 RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-WHY = "a word of ours; typed: sealed in history_reason; empty: none"
-EMPTY = "empty: it is sealed now"
+OLD = {
+    ("history", "why"): None,
+    ("operation", "why"): None,
+    ("person_request", "provider_enc"): "JSON: ids of messages and calls to delete at the provider",
+}
+NEW = {
+    ("history", "why"): "a word of ours; typed: sealed in history_reason; empty: none",
+    ("operation", "why"): "empty: it is sealed now",
+    ("person_request", "provider_enc"): (
+        "of earlier versions: ids at the provider, until they are in provider_record"
+    ),
+}
+REQUEST = "ix_provider_record_request"
+ASKED = sa.text("request_id IS NOT NULL")
 # The reasons that this version writes in clear.
 WORDS = (
     "",
@@ -67,8 +82,19 @@ def upgrade() -> None:
         sa.Column("why_enc", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_history_reason")),
     )
+    add_column(
+        "provider_record",
+        sa.Column(
+            "request_id",
+            sa.String(32),
+            comment="the erasure that a person asked for; null: a time ran out",
+        ),
+    )
+    op.create_index(
+        REQUEST, "provider_record", ["request_id"], sqlite_where=ASKED, postgresql_where=ASKED
+    )
     if not is_sqlite():
-        _comments(WHY, EMPTY)
+        _comments(NEW)
     vault = context.config.attributes.get("vault")
     for rows in _some(_line, _line.c.why.not_in([*WORDS, TYPED])):
         sealed = [
@@ -111,15 +137,17 @@ def downgrade() -> None:
         .where(_case.c.operation_id.in_(sa.select(_operation.c.id)))
         .values(why=its.scalar_subquery())
     )
+    op.drop_index(REQUEST, "provider_record")
+    op.drop_column("provider_record", "request_id")
     if not is_sqlite():
-        _comments(None, None)
+        _comments(OLD)
     op.drop_table("history_reason")
     op.drop_column("operation", "why_enc")
 
 
-def _comments(of_line: str | None, of_operation: str | None) -> None:
-    for table, comment in (("history", of_line), ("operation", of_operation)):
-        op.alter_column(table, "why", comment=comment)
+def _comments(said: dict[tuple[str, str], str | None]) -> None:
+    for (table, column), comment in said.items():
+        op.alter_column(table, column, comment=comment)
 
 
 def _some(table: sa.TableClause, which: sa.ColumnElement[bool]) -> Iterator[list[tuple]]:
