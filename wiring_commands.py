@@ -317,7 +317,7 @@ def _slow_tasks(parts: Parts) -> list[Task]:
         _watch(parts, SCHEDULER),
         Task("old processes", PERSONS_EVERY, lambda: forget_old(store)),
         *certificate_tasks(store, settings.public_base_url),
-        Task("person requests", PERSONS_EVERY, lambda: finish_all(store, records)),
+        Task("person requests", PERSONS_EVERY, lambda: finish_all(store)),
         Task("provider", PROVIDER_EVERY, lambda: erase_at_provider(store, records)),
         *feed_tasks(_make_feed(parts)),
         *partner_feeds.feed_tasks(parts.settings.partners, store.database, store.clock),

@@ -131,7 +131,7 @@ def _add_looking(group: click.Group, store: Store) -> None:
             if with_people:
                 note_opened(connection, store, OPERATOR, file)
             centres = centre_states(connection, {one.centre_id for one in file.appointments})
-            lines = history.of_booking(connection, file.id)
+            lines = history.of_booking(connection, file.id, store.vault)
         for line in _told(file, centres, with_people=with_people):
             click.echo(line)
         click.echo("history:")

@@ -1,7 +1,9 @@
 """What happened to each booking: one line for each change, written with it, never changed.
 
 Triggers of the database refuse everything but an INSERT. Nothing here is personal: the actor is a
-word or a staff id, the change is ids and moments.
+word or a staff id, the change is ids and moments, the reason is a word of `WORDS`. A reason in
+other words was typed by an operator or a secretary: it is sealed beside its line, and goes with
+the booking.
 """
 
 from __future__ import annotations
@@ -14,22 +16,41 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
-from models.booking.tables import history
+from models.booking.tables import booking, history, history_reason
 from models.clock import Clock
+from models.crypto import Vault
 from models.prepared import Prepared
 
 # A person wrote that they will come, or was told what a stand-in stands for: lines of no change.
 SAID_YES = "said_yes"
 TOLD = "told"
 NO_CHANGES = frozenset({SAID_YES, TOLD})
+# What stands in a line whose reason was typed.
+TYPED = "typed"
+# All reasons that are written in clear; whatever else is given is sealed.
+BY_TELEPHONE = "asked for by telephone"
+ON_THE_SITE = "asked for on the site"
+MOVED_FOR = "moved for a caller"
+CANCELLED_FOR = "cancelled for a caller"
+RESTORED_FOR = "restored for a caller"
+FREED = "freed with others that resemble it"
+NOT_REACHED = "its texts did not arrive, and nobody proved the number"
+ERASURE = "erasure asked for"
+WORDS = frozenset(
+    {"", BY_TELEPHONE, ON_THE_SITE, MOVED_FOR, CANCELLED_FOR, RESTORED_FOR, FREED, NOT_REACHED}
+    | {ERASURE}
+)
 _GIVEN = ("booking_id", "who", "channel", "what", "why", "details")
 
 
 @dataclass(frozen=True)
 class Change:
-    """`what` is booked, cancelled, moved, restored …; `who` is "caller", "system" or a staff id."""
+    """`what` is booked, cancelled, moved, restored …; `who` is "caller", "system" or a staff id.
+
+    `why` is one of `WORDS`, or was typed.
+    """
 
     who: str
     channel: str
@@ -46,11 +67,26 @@ class HistoryLine:
     change: Change
 
 
-def add(connection: Connection, clock: Clock, booking_id: str, change: Change) -> None:
-    """Write one line, in the transaction of the change itself."""
+def add(
+    connection: Connection, clock: Clock, vault: Vault, booking_id: str, change: Change
+) -> None:
+    """Write one line, in the transaction of the change itself; a typed reason is sealed."""
     details = json.dumps(change.details, separators=(",", ":"))
-    row = (booking_id, change.who, change.channel, change.what, change.why, details)
-    _add(clock).count(connection, dict(zip(_GIVEN, row, strict=True)))
+    why = change.why if change.why in WORDS else TYPED
+    row = (booking_id, change.who, change.channel, change.what, why, details)
+    values = dict(zip(_GIVEN, row, strict=True))
+    if why != TYPED:
+        _add(clock).count(connection, values)
+        return
+    statement = history.insert().values(at=clock.at(), **values).returning(history.c.id)
+    number = connection.execute(statement).scalar_one()
+    sealed = vault.seal_text(change.why, reason_place(number))
+    connection.execute(history_reason.insert().values(id=number, why_enc=sealed))
+
+
+def reason_place(number: int) -> str:
+    """Where the typed reason of the line with this number lives, for the vault."""
+    return f"history_reason.why:{number}"
 
 
 @lru_cache
@@ -58,12 +94,45 @@ def _add(clock: Clock) -> Prepared:
     return Prepared(history.insert().values(at=clock.at()).inline(), _GIVEN)
 
 
-def of_booking(connection: Connection, booking_id: str) -> Sequence[HistoryLine]:
-    """Every change of a booking, oldest first."""
-    statement = select(history).where(history.c.booking_id == booking_id).order_by(history.c.id)
+def of_booking(
+    connection: Connection, booking_id: str, vault: Vault | None = None
+) -> Sequence[HistoryLine]:
+    """Every change of a booking, oldest first.
+
+    Without a vault a typed reason is told as `TYPED`, and so it is once it is erased. Raises
+    models.crypto.CannotOpen.
+    """
+    statement = (
+        select(history, history_reason.c.why_enc)
+        .outerjoin(history_reason, history_reason.c.id == history.c.id)
+        .where(history.c.booking_id == booking_id)
+        .order_by(history.c.id)
+    )
     return [
         HistoryLine(
-            row.at, Change(row.who, row.channel, row.what, row.why, json.loads(row.details))
+            row.at,
+            Change(row.who, row.channel, row.what, _why(row, vault), json.loads(row.details)),
         )
         for row in connection.execute(statement)
     ]
+
+
+def _why(row: Any, vault: Vault | None) -> str:
+    if row.why_enc is None:
+        return str(row.why)
+    return TYPED if vault is None else vault.open_text(row.why_enc, reason_place(row.id)) or ""
+
+
+def forget_reasons(connection: Connection) -> int:
+    """Delete what was typed of bookings that are erased; gives how many reasons.
+
+    Lines of earlier versions are chained with their reason, and keep it, sealed: see migration
+    0033.
+    """
+    erased = (
+        select(history.c.id)
+        .join(booking, booking.c.id == history.c.booking_id)
+        .where(history.c.why == TYPED, booking.c.erased_at.is_not(None))
+    )
+    gone = delete(history_reason).where(history_reason.c.id.in_(erased))
+    return connection.execute(gone).rowcount

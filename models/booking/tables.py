@@ -186,12 +186,22 @@ history = Table(
     must("who", String(60), "caller, system, or a staff id"),
     must("channel", String(10)),
     must("what", String(20)),
-    must("why", String(80)),
+    must("why", String(80), "a word of ours; typed: sealed in history_reason; empty: none"),
     must("details", Text, "JSON of ids and moments; nothing personal"),
     index("ix_history_booking_id", "booking_id"),
     # A spike of cancellations is looked for each minute.
     index("ix_history_cancelled", "at", where="what = 'cancelled'"),
     info={APPEND_ONLY: True},
+)
+
+# Why a booking was changed, where an operator typed it: names and numbers come into such words. A
+# table of its own, for a line never changes, sealed bytes change with the data key, and what was
+# typed goes with the booking. No foreign key: that would need the right to change `history`.
+history_reason = Table(
+    "history_reason",
+    metadata,
+    key("id", RowId, "of the line", autoincrement=False),
+    must("why_enc", Sealed),
 )
 
 # While one lasts, only agents cancel: too many were cancelled by machine.

@@ -14,7 +14,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -36,6 +36,7 @@ from models.centre_day.tables import operation
 from models.centres.centres import CentreState
 from models.centres.tables import centre
 from models.clock import Clock
+from models.crypto import Vault
 from models.dialects import insert
 from models.partners.bookings import mirrors
 from models.rows import columns_of, from_row, values_of
@@ -46,7 +47,10 @@ from models.slots.tables import place, slot
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation; moments are UTC. `undone_at` None means that it is in force."""
+    """One operation; moments are UTC. `undone_at` None means that it is in force.
+
+    `why` is sealed in the store. It is empty where it was read without a vault, and after a year.
+    """
 
     id: str
     kind: str
@@ -110,32 +114,47 @@ def holds_id(ranges: Ranges, place_id: int) -> bool:
 # ---------------------------------------------------------------- the operation itself
 
 
-def add(connection: Connection, clock: Clock, new: Operation) -> None:
+def add(connection: Connection, clock: Clock, vault: Vault, new: Operation) -> None:
     """Store a new operation; its moment is that of the clock."""
+    sealed = {"why": "", "why_enc": vault.seal_text(new.why, reason_place(new.id))}
     connection.execute(
         operation.insert().values(
-            values_of(new, operation) | {"at": clock.at(), "details": _to_json(new.details)}
+            values_of(new, operation)
+            | {"at": clock.at(), "details": _to_json(new.details)}
+            | sealed
         )
     )
 
 
-def find(connection: Connection, operation_id: str, *, lock: bool = False) -> Operation | None:
+def reason_place(operation_id: str) -> str:
+    """Where the reason of an operation lives, for the vault."""
+    return f"operation.why:{operation_id}"
+
+
+def find(
+    connection: Connection, operation_id: str, vault: Vault | None = None, *, lock: bool = False
+) -> Operation | None:
     """Read one; with `lock` no other transaction changes it until this one ends."""
     statement = select(operation).where(operation.c.id == operation_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
-    return None if row is None else _read(row)
+    return None if row is None else _read(row, vault)
 
 
-def newest(connection: Connection, *, limit: int, centre_id: str | None = None) -> list[Operation]:
-    """The newest operations first, of one centre or of all."""
+def newest(
+    connection: Connection, vault: Vault, *, limit: int, centre_id: str | None = None
+) -> list[Operation]:
+    """The newest operations first, of one centre or of all, with their reasons."""
     statement = select(operation).order_by(operation.c.at.desc(), operation.c.id.desc())
-    return _listed(connection, statement.limit(limit), centre_id)
+    return _listed(connection, statement.limit(limit), centre_id, vault)
 
 
 def in_force(
     connection: Connection, *, centre_id: str | None = None, kinds: Collection[str] = ()
 ) -> list[Operation]:
-    """Operations that are not undone, oldest first: of one centre or all, of some kinds or all."""
+    """Operations that are not undone, oldest first: of one centre or all, of some kinds or all.
+
+    Without their reasons.
+    """
     statement = select(operation).order_by(operation.c.at, operation.c.id)
     if kinds:
         statement = statement.where(operation.c.kind.in_(kinds))
@@ -143,11 +162,20 @@ def in_force(
 
 
 def _listed(
-    connection: Connection, statement: Select[Any], centre_id: str | None
+    connection: Connection,
+    statement: Select[Any],
+    centre_id: str | None,
+    vault: Vault | None = None,
 ) -> list[Operation]:
     if centre_id is not None:
         statement = statement.where(operation.c.centre_id == centre_id)
-    return [_read(row) for row in connection.execute(statement)]
+    return [_read(row, vault) for row in connection.execute(statement)]
+
+
+def forget_reasons(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Erase the reasons of operations that are older; gives how many."""
+    old = (operation.c.at < clock.at(-after), operation.c.why_enc.is_not(None))
+    return connection.execute(update(operation).where(*old).values(why_enc=None)).rowcount
 
 
 def save_details(connection: Connection, one: Operation) -> None:
@@ -168,8 +196,9 @@ def _to_json(details: dict[str, Any]) -> str:
     return json.dumps(details, separators=(",", ":"))
 
 
-def _read(row: Any) -> Operation:
-    return from_row(Operation, row, details=json.loads(row.details))
+def _read(row: Any, vault: Vault | None) -> Operation:
+    why = vault.open_text(row.why_enc, reason_place(row.id)) if vault else None
+    return from_row(Operation, row, details=json.loads(row.details), why=why or "")
 
 
 # ---------------------------------------------------------------- the centre

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import SmallInteger, String, Table, Text
 
 from models.tables import RowId, index, key, may, metadata, must
-from models.types import Instant
+from models.types import Instant, Sealed
 
 # Changes to many bookings at once: closing a centre or a day, cutting capacity, moving an hour.
 operation = Table(
@@ -15,7 +15,8 @@ operation = Table(
     must("kind", String(20)),
     must("centre_id", String(40)),
     must("who", String(60)),
-    must("why", String(80)),
+    must("why", String(80), "empty: it is sealed now"),
+    may("why_enc", Sealed, "as an operator or a secretary typed it"),
     must("at", Instant),
     may("undone_at", Instant),
     must("details", Text, "JSON: what was done, as undoing needs it"),

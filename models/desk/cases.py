@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, text, update
 
+from models.centre_day.operations import reason_place
+from models.centre_day.tables import operation
 from models.clock import Clock
+from models.crypto import Vault
 from models.desk.tables import agent_case
 from models.rows import values_of
 
 
 @dataclass(frozen=True)
 class NewCase:
-    """`kind` says what happened (centre_closed …), `why` in an operator's words, 80 letters."""
+    """`kind` says what happened (centre_closed …), `why` is a word or code of ours, 80 letters.
+
+    What was typed is the operation's (`operation_id`), which has it sealed.
+    """
 
     id: str
     kind: str
@@ -30,7 +37,10 @@ class NewCase:
 
 @dataclass(frozen=True)
 class Case:
-    """A case as it is kept; moments are UTC. `closed_at` None: an agent must look at it."""
+    """A case as it is kept; moments are UTC. `closed_at` None: an agent must look at it.
+
+    `why` of a case that an operation left is what was typed then; empty without a vault.
+    """
 
     id: str
     kind: str
@@ -70,11 +80,15 @@ def close_of_request(connection: Connection, clock: Clock, request_id: str) -> N
     connection.execute(statement)
 
 
-def get(connection: Connection, case_id: str, *, lock: bool = False) -> Case | None:
+def get(
+    connection: Connection, case_id: str, *, lock: bool = False, vault: Vault | None = None
+) -> Case | None:
     """One case, open or closed."""
-    statement = select(agent_case).where(agent_case.c.id == case_id)
-    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
-    return Case(*row) if row else None
+    statement = _with_reasons().where(agent_case.c.id == case_id)
+    if lock:
+        statement = statement.with_for_update(of=agent_case)
+    row = connection.execute(statement).one_or_none()
+    return _case(row, vault) if row else None
 
 
 def count_open(connection: Connection) -> dict[str, int]:
@@ -97,13 +111,29 @@ def of_message(connection: Connection, message_id: str) -> Sequence[Case]:
     return _cases(connection, agent_case.c.message_id == message_id)
 
 
-def waiting(connection: Connection, *, limit: int) -> Sequence[Case]:
+def waiting(connection: Connection, *, limit: int, vault: Vault | None = None) -> Sequence[Case]:
     """Open cases, oldest first."""
-    return _cases(connection, agent_case.c.closed_at.is_(None), limit)
+    return _cases(connection, agent_case.c.closed_at.is_(None), limit, vault)
 
 
 def _cases(
-    connection: Connection, which: ColumnElement[bool], limit: int | None = None
+    connection: Connection,
+    which: ColumnElement[bool],
+    limit: int | None = None,
+    vault: Vault | None = None,
 ) -> list[Case]:
-    statement = select(agent_case).where(which).order_by(agent_case.c.created_at, agent_case.c.id)
-    return [Case(*row) for row in connection.execute(statement.limit(limit))]
+    statement = _with_reasons().where(which).order_by(agent_case.c.created_at, agent_case.c.id)
+    return [_case(row, vault) for row in connection.execute(statement.limit(limit))]
+
+
+def _with_reasons() -> Select[Any]:
+    typed = operation.c.id == agent_case.c.operation_id
+    return select(agent_case, operation.c.why_enc).outerjoin(operation, typed)
+
+
+def _case(row: Any, vault: Vault | None) -> Case:
+    *own, sealed = row
+    case = Case(*own)
+    if sealed is None or vault is None or case.operation_id is None:
+        return case
+    return replace(case, why=vault.open_text(sealed, reason_place(case.operation_id)) or "")

@@ -37,6 +37,16 @@ def remove(connection: Connection, watch_id: str) -> bool:
     return connection.execute(statement).rowcount > 0
 
 
+def sharing(connection: Connection, words: Collection[bytes]) -> dict[str, set[bytes]]:
+    """Watched names that have one of these words (keyed hashes): all words of each, by its id."""
+    table = watched_name.c
+    meant = select(table.watch_id).where(table.name_idx.in_(words))
+    found: dict[str, set[bytes]] = {}
+    for row in connection.execute(select(watched_name).where(table.watch_id.in_(meant))):
+        found.setdefault(row.watch_id, set()).add(row.name_idx)
+    return found
+
+
 def everyone(connection: Connection) -> list[Watched]:
     """All watched names, the newest first."""
     table = watched_name.c

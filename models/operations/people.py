@@ -14,12 +14,30 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    or_,
+    select,
+    update,
+)
 
 from models.accounts.tables import act_reason, staff, staff_act
 from models.agents.tables import intent, leg
 from models.attempts import attempt
-from models.booking.tables import appointment, appointment_for, booking, history
+from models.booking.history import TYPED
+from models.booking.tables import (
+    appointment,
+    appointment_for,
+    booking,
+    history,
+    history_reason,
+)
 from models.call.tables import call, caller_pace, resume_code, text_conversation, turn
 from models.call.turns import Body
 from models.centre_day.tables import attendance
@@ -474,12 +492,21 @@ def _reasons(trail: Trail) -> ColumnElement[bool] | None:
     return None if acts is None else act_reason.c.id.in_(select(staff_act.c.id).where(acts))
 
 
+def _changes(trail: Trail) -> ColumnElement[bool] | None:
+    """What was typed when their bookings were changed."""
+    if not trail.bookings:
+        return None
+    lines = select(history.c.id).where(history.c.booking_id.in_(trail.bookings))
+    return history_reason.c.id.in_(lines)
+
+
 # Every table that a person is in, in the order of an export.
 KINDS: tuple[Kind, ...] = (
     Kind(booking, _in(booking.c.id, "bookings"), "created_at", frozenset({"idempotency_key"})),
     Kind(appointment, _in(appointment.c.booking_id, "bookings"), "start_at"),
     Kind(appointment_for, _in(appointment_for.c.booking_id, "bookings"), "id"),
     Kind(history, _in(history.c.booking_id, "bookings"), "id"),
+    Kind(history_reason, _changes, "id"),
     Kind(attendance, _in(attendance.c.booking_id, "bookings"), "start_at"),
     Kind(agent_case, _in(agent_case.c.booking_id, "bookings"), "created_at"),
     Kind(lost_text, _lost, "at"),
@@ -588,7 +615,37 @@ def _json(text: str) -> Any:
 # ---------------------------------------------------------------- erasing
 
 
-def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:
+def names_of(connection: Connection, vault: Vault, trail: Trail) -> list[str]:
+    """The names that the person gave: for bookings, and for appointments at partners."""
+    given = select(booking).where(booking.c.id.in_(trail.bookings))
+    found = _names(connection, vault, given)
+    for row in connection.execute(
+        select(partner_booking).where(partner_booking.c.id.in_(trail.orders))
+    ):
+        told = vault.open_text(row.order_enc, f"partner_booking.order:{row.id}")
+        visitor = json.loads(told)["visitor"] if told else {}
+        found.append(
+            " ".join(one for one in (visitor.get("first_name"), visitor.get("last_name")) if one)
+        )
+    return [name for name in found if name]
+
+
+def other_names(connection: Connection, vault: Vault, born: date, trail: Trail) -> list[str]:
+    """The names that others of this birth date gave for bookings that are not erased."""
+    same = booking.c.dob_idx == vault.index("dob", born.isoformat())
+    others = select(booking).where(same, booking.c.id.not_in(trail.bookings))
+    return _names(connection, vault, others)
+
+
+def _names(connection: Connection, vault: Vault, statement: Select[Any]) -> list[str]:
+    named = statement.where(booking.c.name_enc.is_not(None))
+    return [
+        vault.open_text(row.name_enc, f"booking.name:{row.id}") or ""
+        for row in connection.execute(named)
+    ]
+
+
+def provider_ids(connection: Connection, trail: Trail) -> set[str]:
     """What the provider has of this person, by its own ids: texts, and calls."""
     texts = select(message.c.provider_sid).where(
         message.c.id.in_(trail.messages), message.c.provider_sid.is_not(None)
@@ -601,20 +658,16 @@ def provider_ids(connection: Connection, trail: Trail) -> dict[str, list[str]]:
     lost = _lost(trail)
     if lost is not None:
         sids += connection.execute(select(lost_text.c.provider_sid).where(lost)).scalars()
-    # A message that was a call has a call's id.
-    calls = {*trail.calls, *rung, *(one for one in sids if one.startswith("CA"))}
-    calls = {one for one in calls if one.startswith("CA")}
-    return {
-        "messages": sorted(one for one in sids if not one.startswith("CA")),
-        "calls": sorted(calls),
-    }
+    # A conversation by text has turns as a call has, and no id of the provider's.
+    return {*sids, *(one for one in (*trail.calls, *rung) if one.startswith("CA"))}
 
 
 def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     """Erase a person from all tables but those that are only added to; safe to repeat.
 
     Lines of `history` and `staff_act` stay: they hold ids and moments, which lead nowhere then. The
-    reasons that staff typed stay too, sealed, as long as their acts.
+    reasons that staff typed stay too, sealed, as long as their acts. Those of changes go, but for
+    lines of earlier versions, which are chained with them.
     """
     for table, column, ids, values in _blanks(clock):
         found = getattr(trail, ids)
@@ -628,6 +681,10 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     lost = _lost(trail)
     if lost is not None:
         connection.execute(delete(lost_text).where(lost))
+    typed = select(history.c.id).where(
+        history.c.booking_id.in_(trail.bookings), history.c.why == TYPED
+    )
+    connection.execute(delete(history_reason).where(history_reason.c.id.in_(typed)))
     outbox.erase_some(connection, trail.messages)
     now = clock.at()
     connection.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -24,10 +24,7 @@ ASKED, ERASED, DONE, REFUSED, LAPSED = "asked", "erased", "done", "refused", "la
 
 @dataclass(frozen=True)
 class PersonRequest:
-    """A request as it is kept; `given` is None once it is decided. Moments are UTC.
-
-    `left` are ids at the provider that are still to be deleted there.
-    """
+    """A request as it is kept; `given` is None once it is decided. Moments are UTC."""
 
     id: str
     kind: str
@@ -39,7 +36,6 @@ class PersonRequest:
     decided_at: datetime | None
     done_at: datetime | None
     given: Given | None
-    left: Mapping[str, Sequence[str]]
     counts: Mapping[str, int]
 
 
@@ -91,19 +87,16 @@ def open_ones(connection: Connection, vault: Vault) -> list[PersonRequest]:
 def decide(
     connection: Connection,
     clock: Clock,
-    vault: Vault,
     request_id: str,
     state: str,
     *,
     by: str,
     counts: Mapping[str, int] | None = None,
-    left: Mapping[str, Sequence[str]] | None = None,
 ) -> bool:
     """Note what became of a request that was asked for; False where somebody decided it before.
 
     Who it was about is forgotten with it.
     """
-    still = {kind: list(ids) for kind, ids in (left or {}).items() if ids}
     statement = (
         update(person_request)
         .where(person_request.c.id == request_id, person_request.c.state == ASKED)
@@ -113,7 +106,6 @@ def decide(
             decided_at=clock.at(),
             updated_at=clock.at(),
             person_enc=None,
-            provider_enc=_left(vault, request_id, still),
             counts=json.dumps(dict(counts or {})),
             done_at=None if state == ERASED else clock.at(),
         )
@@ -121,20 +113,19 @@ def decide(
     return connection.execute(statement).rowcount == 1
 
 
-def keep_left(
-    connection: Connection,
-    clock: Clock,
-    vault: Vault,
-    request_id: str,
-    left: Mapping[str, Sequence[str]],
-) -> None:
-    """Note what is still to be deleted at the provider."""
-    still = {kind: list(ids) for kind, ids in left.items() if ids}
-    connection.execute(
-        update(person_request)
-        .where(person_request.c.id == request_id)
-        .values(provider_enc=_left(vault, request_id, still), updated_at=clock.at())
-    )
+def take_left(connection: Connection, vault: Vault, request_id: str) -> list[str]:
+    """The ids at the provider that an earlier version kept with a request; then they are gone here.
+
+    In the transaction that puts them down elsewhere.
+    """
+    row = person_request.c
+    statement = select(row.provider_enc).where(row.id == request_id, row.provider_enc.is_not(None))
+    sealed = connection.execute(statement.with_for_update()).scalar()
+    told = vault.open_text(sealed, _where("provider", request_id))
+    if not told:
+        return []
+    connection.execute(update(person_request).where(row.id == request_id).values(provider_enc=None))
+    return [sid for ids in json.loads(told).values() for sid in ids]
 
 
 def finish(connection: Connection, clock: Clock, request_id: str) -> bool:
@@ -168,23 +159,15 @@ def _sealed(vault: Vault, request_id: str, given: Given) -> bytes | None:
     return vault.seal_text(json.dumps(told), _where("person", request_id))
 
 
-def _left(vault: Vault, request_id: str, still: Mapping[str, Sequence[str]]) -> bytes | None:
-    if not still:
-        return None
-    return vault.seal_text(json.dumps(still), _where("provider", request_id))
-
-
 def _opened(vault: Vault, row: Any) -> PersonRequest:
     told = vault.open_text(row.person_enc, _where("person", row.id))
     given = None
     if told:
         known = json.loads(told)
         given = Given(date.fromisoformat(known["born"]), known["number"], known["reference"])
-    left = vault.open_text(row.provider_enc, _where("provider", row.id))
     return from_row(
         PersonRequest,
         row,
         given=given,
-        left=json.loads(left) if left else {},
         counts=json.loads(row.counts),
     )

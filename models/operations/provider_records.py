@@ -1,7 +1,7 @@
 """What the provider keeps of a person and is to delete: ids of its records, until they are gone.
 
 An id comes here in the transaction that takes it, or the number beside it, out of our own rows: so
-none is lost in between.
+none is lost in between. That is so whether a time ran out or a person asked to be erased.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from models.clock import Clock
 from models.desk.tables import lost_text
 from models.dialects import insert
 from models.messages.tables import message
-from models.tables import index, key, metadata, must
+from models.tables import index, key, may, metadata, must
 from models.types import Instant
 
 provider_record = Table(
@@ -28,7 +28,9 @@ provider_record = Table(
     must("tries", SmallInteger, default=0),
     must("error_code", String(12), "the provider's, of the last try", default=""),
     must("created_at", Instant),
+    may("request_id", String(32), "the erasure that a person asked for; null: a time ran out"),
     index("ix_provider_record_due_at", "due_at"),
+    index("ix_provider_record_request", "request_id", where="request_id IS NOT NULL"),
 )
 
 # Rows of one statement.
@@ -86,17 +88,41 @@ def take_lost(connection: Connection, clock: Clock, after: timedelta) -> int:
     return len(found)
 
 
+def take_person(
+    connection: Connection, clock: Clock, request_id: str, sids: Collection[str]
+) -> None:
+    """Put down what the provider has of a person who is erased on request."""
+    found = sorted(sids)
+    for start in range(0, len(found), _AT_ONCE):
+        _put(connection, clock, found[start : start + _AT_ONCE], request_id)
+
+
+def left_of(connection: Connection, request_id: str) -> int:
+    """How many records of an erasure that was asked for the provider still has."""
+    statement = select(func.count()).select_from(provider_record)
+    theirs = statement.where(provider_record.c.request_id == request_id)
+    return connection.execute(theirs).scalar_one()
+
+
 def here(connection: Connection, sids: Collection[str]) -> set[str]:
     """Which of these ids are of records that wait to be deleted there."""
     statement = select(provider_record.c.sid).where(provider_record.c.sid.in_(sids))
     return set(connection.execute(statement).scalars())
 
 
-def due(connection: Connection, clock: Clock, *, limit: int) -> list[str]:
-    """Ids of what is to be deleted now, what has waited longest first."""
+def due(
+    connection: Connection, clock: Clock, *, limit: int, request_id: str | None = None
+) -> list[str]:
+    """Ids of what is to be deleted now, what has waited longest first.
+
+    With a request: all of that erasure, at whatever time it was put off to.
+    """
+    which = provider_record.c.due_at <= clock.at()
+    if request_id is not None:
+        which = provider_record.c.request_id == request_id
     statement = (
         select(provider_record.c.sid)
-        .where(provider_record.c.due_at <= clock.at())
+        .where(which)
         .order_by(provider_record.c.due_at, provider_record.c.sid)
         .limit(limit)
     )
@@ -125,10 +151,18 @@ def waiting(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(provider_record)).scalar_one()
 
 
-def _put(connection: Connection, clock: Clock, sids: Sequence[str]) -> None:
-    statement = insert(connection, provider_record).on_conflict_do_nothing()
+def _put(
+    connection: Connection, clock: Clock, sids: Sequence[str], request_id: str | None = None
+) -> None:
+    # What a time ran out for is a person's, too, once they asked.
+    made = insert(connection, provider_record)
+    statement = made.on_conflict_do_nothing()
+    if request_id is not None:
+        new = {"request_id": request_id}
+        statement = made.on_conflict_do_update(index_elements=["sid"], set_=new)
     rows = [
-        {"sid": sid, "due_at": clock.at(), "created_at": clock.at()} for sid in dict.fromkeys(sids)
+        {"sid": sid, "due_at": clock.at(), "created_at": clock.at(), "request_id": request_id}
+        for sid in dict.fromkeys(sids)
     ]
     if rows:
         connection.execute(statement.values(rows))

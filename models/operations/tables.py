@@ -22,7 +22,11 @@ person_request = Table(
     must("decided_by", String(60), "like asked_by", default=""),
     may("decided_at", Instant),
     may("person_enc", Sealed, "JSON: birth date, number, reference; null once it is decided"),
-    may("provider_enc", Sealed, "JSON: ids of messages and calls to delete at the provider"),
+    may(
+        "provider_enc",
+        Sealed,
+        "of earlier versions: ids at the provider, until they are in provider_record",
+    ),
     must("counts", Text, "JSON: rows of each kind; nothing personal", default="{}"),
     may("done_at", Instant),
     must("updated_at", Instant),

@@ -29,9 +29,10 @@ from sqlalchemy import (
     select,
 )
 
-from models.accounts.staff import reason_place
+from models.accounts import staff
 from models.accounts.tables import act_reason, staff_act
-from models.booking.tables import history
+from models.booking import history as changes
+from models.booking.tables import history, history_reason
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import one_after_another
@@ -162,26 +163,32 @@ def _linked(chain: str) -> Any:
 
 def _lines(chain: str) -> Select[Any]:
     if chain == HISTORY:
-        return select(history)
+        typed = history_reason.c.id == history.c.id
+        return select(history, history_reason.c.why_enc).outerjoin(history_reason, typed)
     reason = act_reason.c.id == staff_act.c.id
     return select(staff_act, act_reason.c.why_enc).outerjoin(act_reason, reason)
 
 
 def _line(vault: Vault, chain: str, row: Any) -> Line:
     if chain == HISTORY:
-        said = (row.booking_id, row.who, row.channel, row.what, row.why, row.details)
+        why = row.why
+        if not why and row.why_enc is not None:
+            # Written by a version that had it in clear, and chained with it (migration 0033). What
+            # is typed since is chained as a word alone, for it goes with its booking.
+            (why,) = _reason(vault, changes.reason_place(row.id), row.why_enc)
+        said = (row.booking_id, row.who, row.channel, row.what, why, row.details)
     else:
-        reason = _reason(vault, row.id, row.why_enc)
+        reason = _reason(vault, staff.reason_place(row.id), row.why_enc)
         said = (row.staff_id, row.what, row.subject, row.details, *reason)
     return Line(row.id, row.at, said)
 
 
-def _reason(vault: Vault, number: int, sealed: bytes | None) -> tuple[str | None, ...]:
+def _reason(vault: Vault, place: str, sealed: bytes | None) -> tuple[str | None, ...]:
     """The reason in clear: sealed bytes change with the data key, and the digest must not."""
     if sealed is None:
         return ()
     try:
-        return (vault.open_text(sealed, reason_place(number)),)
+        return (vault.open_text(sealed, place),)
     except CannotOpen:
         return (None,)
 

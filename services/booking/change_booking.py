@@ -103,8 +103,9 @@ class WhyNot(StrEnum):
 
 @dataclass(frozen=True)
 class By:
-    """Who changes a booking, through which channel, and why (at most 80 letters, nobody's data).
+    """Who changes a booking, through which channel, and why.
 
+    `why` is a word of models.booking.history, or what an operator typed (80 letters, sealed there).
     `key` makes a change happen once: with the same key it is answered as before. `seen` is the
     version of the booking that whoever asks was told about; None when that does not matter.
     """
@@ -520,7 +521,7 @@ class _OneChange:
             details["key"] = by.key
         why = by.why[:MOST_WHY]
         line = Change(by.who, by.channel, self.what, why, details)
-        history.add(self.connection, self.store.clock, self.file.id, line)
+        history.add(self.connection, self.store.clock, self.store.vault, self.file.id, line)
         undo_within = telling.undo_within if self.what == "cancelled" else None
         follow(self.connection, self.store, self.file.id, self.version, undo_within=undo_within)
         return self._tell(kind, telling.after) if telling.tell else None

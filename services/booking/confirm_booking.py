@@ -178,6 +178,7 @@ def _make(
     history.add(
         work.connection,
         work.store.clock,
+        work.store.vault,
         booking_id,
         Change(
             who=request.who,

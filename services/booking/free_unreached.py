@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import structlog
 
-from models.booking import reach
+from models.booking import history, reach
 from models.booking.reach import Unreached
 from models.desk import cases
 from services.booking.change_booking import By, Unchanged, cancel
@@ -25,7 +25,6 @@ from services.telemetry import REACH
 FREED_BEFORE = timedelta(hours=24)
 # So long agents have, at the least, where it was booked for the next day.
 AGENTS_HAVE = timedelta(hours=2)
-WHY = "its texts did not arrive, and nobody proved the number"
 _AT_ONCE = 200
 
 log = structlog.get_logger()
@@ -72,7 +71,7 @@ def _free(store: Store, campaign: Campaign | None, one: Unreached) -> bool:
         )
         if not still:
             return False
-        by = By("system", Channel.SYSTEM, WHY)
+        by = By("system", Channel.SYSTEM, history.NOT_REACHED)
         freed = cancel(connection, store, campaign, one.booking_id, by=by, tell=False)
         if isinstance(freed, Unchanged):
             return False

@@ -121,7 +121,8 @@ def _look_after_one(connection: Connection, store: Store, stand_in: str) -> None
     file = changes.load(connection, store.vault, stand_in, lock=True)
     if file is None:
         return
-    history.add(connection, store.clock, file.id, Change("system", file.channel, history.TOLD))
+    told = Change("system", file.channel, history.TOLD)
+    history.add(connection, store.clock, store.vault, file.id, told)
     booking_id = behind(connection, store, file)
     if booking_id is None or file.number is None:
         return

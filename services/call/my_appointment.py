@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flows.session import CallerBooking, Moving, Offer
 from flows.world import NotChanged, NotMine, ReminderHours
-from models.booking import bookings, changes
+from models.booking import bookings, changes, history
 from prompts.catalogue import load
 from services import attempts
 from services.booking.change_booking import By, Changed, Unchanged, cancel, move, undo_cancel
@@ -21,7 +21,7 @@ from services.messages.reminders import calls_about
 from services.queue import voice_messages
 from services.slots.allocate import Channel
 
-_ASKED = {Channel.PHONE: "asked for by telephone", Channel.WEB: "asked for on the site"}
+_ASKED = {Channel.PHONE: history.BY_TELEPHONE, Channel.WEB: history.ON_THE_SITE}
 
 
 class MyAppointments(CallContext):

@@ -368,7 +368,7 @@ class CentreLife:
     def newest(self, *, limit: int, centre_id: str | None = None) -> list[Operation]:
         """The newest operations first."""
         with self.store.database.statement() as connection:
-            return operations.newest(connection, limit=limit, centre_id=centre_id)
+            return operations.newest(connection, self.store.vault, limit=limit, centre_id=centre_id)
 
     def find(self, operation_id: str) -> Operation:
         """One operation. Raises LifeRefused."""
@@ -471,7 +471,7 @@ class CentreLife:
         new = Operation(
             id_, asked.kind, asked.centre.id, wish.who, wish.why, clock.now(), None, details
         )
-        operations.add(asked.connection, clock, new)
+        operations.add(asked.connection, clock, self.store.vault, new)
         return new
 
     def _slot_to_move(self, asked: _Asked, places: Sequence[PlaceState], after: datetime) -> int:
@@ -536,7 +536,7 @@ class CentreLife:
         )
 
     def _found(self, connection: Connection, operation_id: str, *, lock: bool = False) -> Operation:
-        found = operations.find(connection, operation_id, lock=lock)
+        found = operations.find(connection, operation_id, self.store.vault, lock=lock)
         if found is None:
             raise LifeRefused(f"there is no operation {operation_id}")
         return found

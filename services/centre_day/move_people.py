@@ -263,7 +263,8 @@ class MovePeople:
         self, connection: Connection, file: BookingDetails, goes: Mapping[int, BookedAppointment]
     ) -> None:
         about = {"booking_id": file.id, "operation_id": self.operation.id}
-        case_id = open_case(connection, self.store, self.operation.kind, self._why, **about)
+        # Why is read from the operation, where it is sealed.
+        case_id = open_case(connection, self.store, self.operation.kind, "", **about)
         details = {
             "version": file.version,
             "case": case_id,
@@ -384,7 +385,7 @@ class MovePeople:
         if self.undo:
             details["undo"] = True
         line = Change(self.operation.who, Channel.SUPERVISOR, what, self._why, details)
-        history.add(connection, self.store.clock, booking_id, line)
+        history.add(connection, self.store.clock, self.store.vault, booking_id, line)
 
     def _tell(
         self,

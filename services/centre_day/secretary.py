@@ -194,7 +194,9 @@ def read_day(at: AtCentre) -> Whole:
             being_rung(connection, at) if is_today else [],
             [
                 one
-                for one in operations.newest(connection, limit=NEWEST, centre_id=centre_id)
+                for one in operations.newest(
+                    connection, store.vault, limit=NEWEST, centre_id=centre_id
+                )
                 if one.kind == DAY_CLOSED and one.undone_at is None
             ],
         )

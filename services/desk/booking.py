@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from flows.session import Moving, Offer
 from flows.understanding import birthday
 from flows.world import Town, Unbooked, WaitingListRequest
-from models.booking import bookings, changes
+from models.booking import bookings, changes, history
 from models.centres.centres import centre_states
 from models.database import Connection
 from models.desk import desk as rows
@@ -239,7 +239,7 @@ def move_booking(
 ) -> Moved | Unchanged:
     """Put appointments on these places; what they had is given back. Raises ValueError."""
     at.alone()
-    by = _by(at.desk, nonce, seen, "moved for a caller")
+    by = _by(at.desk, nonce, seen, history.MOVED_FOR)
     found = rows.places_of(at.connection, places)
     if not found or len(found) != len(places):
         return Unchanged(WhyNot.NOT_OFFERED)
@@ -252,7 +252,7 @@ def cancel_booking(
     at: DeskWork, booking_id: str, doses: Sequence[int] | None = None, *, nonce: str, seen: int
 ) -> Cancelled | Unchanged:
     """Cancel these appointments, or all; the second goes with the first. Raises ValueError."""
-    by = _by(at.desk, nonce, seen, "cancelled for a caller")
+    by = _by(at.desk, nonce, seen, history.CANCELLED_FOR)
     campaign = _campaign_of(at, booking_id)
     return cancel(at.connection, at.store, campaign, booking_id, doses, by=by)
 
@@ -261,7 +261,7 @@ def restore_booking(
     at: DeskWork, booking_id: str, *, nonce: str, seen: int
 ) -> Restored | Unchanged:
     """Take back a cancellation of less than ten minutes ago. Raises ValueError."""
-    by = _by(at.desk, nonce, seen, "restored for a caller")
+    by = _by(at.desk, nonce, seen, history.RESTORED_FOR)
     campaign = _campaign_of(at, booking_id) or at.service.campaign
     return undo_cancel(at.connection, at.store, campaign, at.desk.holder, booking_id, by=by)
 

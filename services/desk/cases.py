@@ -71,9 +71,9 @@ class Cases:
     count: int
 
 
-def waiting(connection: Connection) -> Cases:
+def waiting(connection: Connection, store: Store) -> Cases:
     """What is to be settled, oldest first."""
-    found = cases.waiting(connection, limit=SHOWN)
+    found = cases.waiting(connection, limit=SHOWN, vault=store.vault)
     total = sum(cases.count_open(connection).values())
     return Cases(tuple(_open(connection, found)), total)
 
@@ -121,7 +121,7 @@ def open_case(
     `read`: it was not shown lately, so that it is written down and counts with what was searched
     for. Raises services.desk.search.TooManyProfiles.
     """
-    case = cases.get(connection, case_id)
+    case = cases.get(connection, case_id, vault=store.vault)
     if case is None or case.closed_at is not None:
         return None
     (shown,) = _open(connection, [case])

@@ -7,6 +7,7 @@ an alert too, which does no harm. Bookings without a name are not watched.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 from models.booking.changes import BookingDetails
@@ -24,7 +25,7 @@ ALERT = OPENED = "watched_file"
 _SHORTEST = 4
 _NO_LIMIT = 0
 
-__all__ = ["ALERT", "Watched", "everyone", "note_opened", "unwatch", "watch", "words_of"]
+__all__ = ["ALERT", "Watched", "everyone", "forget", "note_opened", "unwatch", "watch", "words_of"]
 
 
 class NoName(Exception):
@@ -61,6 +62,31 @@ def unwatch(store: Store, watch_id: str, *, by: str = OPERATOR) -> bool:
         if removed:
             record_act(connection, store, by, "name_unwatched", watch_id)
     return removed
+
+
+def forget(
+    connection: Connection,
+    store: Store,
+    names: Collection[str],
+    born: date,
+    *,
+    others: Collection[str],
+    by: str,
+) -> int:
+    """End the watches of a person who is erased, in that transaction; gives how many.
+
+    `names` are the names that they gave. `others` are those that others of the same birth date gave
+    for bookings that are kept: a watch that may be meant for one of them stays.
+    """
+    theirs = {one for name in names for one in _indexes(store, name, born)}
+    kept = {one for name in others for one in _indexes(store, name, born)}
+    ended = [
+        watch_id for watch_id, words in rows.sharing(connection, theirs).items() if not words & kept
+    ]
+    for watch_id in ended:
+        rows.remove(connection, watch_id)
+        record_act(connection, store, by, "name_unwatched", watch_id)
+    return len(ended)
 
 
 def everyone(store: Store) -> list[Watched]:

@@ -240,7 +240,7 @@ class _OneText:
             # To come is what they must not do.
             return (self._written(connection, booking_id),)
         line = Change("caller", "text", history.SAID_YES)
-        history.add(connection, self.store.clock, booking_id, line)
+        history.add(connection, self.store.clock, self.store.vault, booking_id, line)
         # A person who wants no texts is not thanked by one.
         return () if self.before.stopped else self._said("yes")
 

@@ -23,13 +23,16 @@ PAUSE = timedelta(minutes=5)
 log = structlog.get_logger()
 
 
-def erase_at_provider(store: Store, records: ProviderRecords, *, most: int = MOST) -> int:
+def erase_at_provider(
+    store: Store, records: ProviderRecords, *, most: int = MOST, request_id: str | None = None
+) -> int:
     """Ask for up to `most` records to be deleted; gives how many are gone.
 
     It stops where the provider wants a pause. What fails is tried again, for as long as it takes.
+    `request_id`: only those of that erasure, and now, whenever they were to be tried again.
     """
     with store.database.statement() as connection:
-        found = provider_records.due(connection, store.clock, limit=most)
+        found = provider_records.due(connection, store.clock, limit=most, request_id=request_id)
     done = 0
     for sid in found:
         later, code = LATER, ""

@@ -16,9 +16,9 @@ import structlog
 
 from models import attempts
 from models.accounts import approvals, staff
-from models.booking import bookings, clusters, reach
+from models.booking import bookings, clusters, history, reach
 from models.call import calls, pace, resume, text_conversations, turns
-from models.centre_day import attendance
+from models.centre_day import attendance, operations
 from models.clock import Clock
 from models.database import Connection, unhurried
 from models.messages import budgets, outbox, phone_lines
@@ -112,6 +112,11 @@ def _old_budgets(connection: Connection, clock: Clock, after: timedelta) -> int:
     return budgets.forget(connection, (clock.now() - after).date())
 
 
+def _typed(connection: Connection, _clock: Clock, _after: timedelta) -> int:
+    # With their bookings, which are erased by now.
+    return history.forget_reasons(connection)
+
+
 def _waiting(connection: Connection, clock: Clock, after: timedelta) -> int:
     return waiting.erase_due(connection, clock, ended=after, oldest=LONGEST_WAIT)
 
@@ -128,6 +133,7 @@ _Erase = (
 # point at calls.
 STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "bookings": (_bookings, AFTER_APPOINTMENT),
+    "typed reasons": (_typed, AFTER_APPOINTMENT),
     "texts at the provider": (provider_records.take_messages, AFTER_APPOINTMENT),
     "turns": (turns.erase_bodies, AFTER_CALL),
     "calls": (_calls, AFTER_CALL),
@@ -146,6 +152,7 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "tries": (attempts.erase_old, KEPT),
     "sessions": (staff.forget_sessions, SESSIONS_KEPT),
     "acts": (staff.forget_acts, ACTS_KEPT),
+    "reasons of operations": (operations.forget_reasons, ACTS_KEPT),
     "acts for two": (approvals.forget, SESSIONS_KEPT),
     "resume codes": (resume.forget_codes, KEPT),
     "codes typed back": (reach_codes.forget, KEPT),

@@ -3,9 +3,10 @@
 Source: GDPR, articles 12, 15, 17 and 20. A person is known by what they prove: a birth date with
 the number that they gave, or with a reference. Nothing is told or erased by a number alone.
 
-Erasing has two parts. All rows of ours go in one transaction, with the appointments that are ahead;
-the request then names what is left: records at the provider, and the bytes of old rows. That part
-can be cut off anywhere and is done again by `finish`.
+Erasing has two parts. All rows of ours go in one transaction, with the appointments that are ahead.
+What is left are records at the provider, which are put down in that transaction as those of any
+erasure are (`services.operations.erase_at_provider`), and the bytes of old rows. That part can be
+cut off anywhere and is done again by `finish`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from typing import Any, Final
 
 import structlog
 
-from models.booking import changes
+from models.booking import changes, history
 from models.database import Connection, Scrubbed, unhurried
-from models.operations import people, person_requests
+from models.operations import people, person_requests, provider_records
 from models.operations.people import Given, Trail
 from models.operations.person_requests import PersonRequest
 from models.waiting_list import waiting
 from services.accounts.staff import Staff, record_act
 from services.booking.change_booking import By, Unchanged, cancel
 from services.campaign.campaign import Campaign
+from services.desk import watched
 from services.desk.search import TooManyProfiles, count
+from services.operations.erase_at_provider import erase_at_provider
 from services.operations.erase_data import AFTER_CALL
 from services.ports import ProviderRecords
 from services.slots.allocate import Channel
@@ -53,7 +56,6 @@ TABLES: Final = (
     "place",
     "person_request",
 )
-_WHY: Final = "erasure asked for"
 # The reason of a look, in the history of acts.
 _RIGHTS: Final = "rights of a person"
 
@@ -313,16 +315,26 @@ def _erase(  # noqa: PLR0917
         raise OnTheLine
     counts = people.count(connection, trail)
     _let_go(connection, store, campaign_of, trail, by)
-    left: dict[str, Sequence[str]] = dict(people.provider_ids(connection, trail))
+    sids = people.provider_ids(connection, trail)
     # Cancelling has written a message to the person, who is not told any more.
     trail = people.with_new_messages(connection, store.vault, person.given, trail)
+    _unwatch(connection, store, person, by)
     people.erase(connection, store.clock, trail)
     people.forget_at_partners(connection, trail)
     state = person_requests.ERASED
-    _decide(connection, store, request_id, state, by, counts=counts, left=left)
+    provider_records.take_person(connection, store.clock, request_id, sids)
+    _decide(connection, store, request_id, state, by, counts=counts)
     rows = sum(counts.values())
     _act(connection, store, by, ERASED, request_id, reason=reason, rows=rows)
     log.info("person erased", request=request_id, rows=rows)
+
+
+def _unwatch(connection: Connection, store: Store, person: Person, by: Actor) -> None:
+    """A watch is of a name and a birth date: it is about the person as much as their booking."""
+    trail, born = person.trail, person.given.born
+    names = people.names_of(connection, store.vault, trail)
+    others = people.other_names(connection, store.vault, born, trail)
+    watched.forget(connection, store, names, born, others=others, by=by.staff_id)
 
 
 def _let_go(
@@ -330,7 +342,7 @@ def _let_go(
 ) -> None:
     """End what goes on for the person: appointments ahead, places in lines, what is held."""
     now = store.clock.now()
-    change = By(who=by.staff_id, channel=Channel.SUPERVISOR, why=_WHY)
+    change = By(who=by.staff_id, channel=Channel.SUPERVISOR, why=history.ERASURE)
     for booking_id in trail.bookings:
         file = changes.load_as_any(connection, store.vault, booking_id)
         doses = [one.dose for one in file.ahead(now)]
@@ -364,7 +376,9 @@ def finish(
         found = person_requests.load(connection, store.vault, request_id)
     if found is None or found.state not in {person_requests.ERASED, person_requests.DONE}:
         raise DecidedBefore
-    left = _forget_at_provider(store, found, provider)
+    if _left_at_provider(store, request_id):
+        erase_at_provider(store, provider, request_id=request_id)
+    left = _left_at_provider(store, request_id)
     scrubbed = store.database.scrub(TABLES, rewrite=rewrite)
     done = not left and not scrubbed.not_owned
     if done:
@@ -373,38 +387,34 @@ def finish(
     return Finished(done=done, at_provider=left, scrubbed=scrubbed)
 
 
-def _forget_at_provider(store: Store, found: PersonRequest, provider: ProviderRecords) -> int:
-    """Delete what the provider keeps, one record after another; gives how many are left."""
-    left = {kind: list(ids) for kind, ids in found.left.items()}
-    for kind, ids in left.items():
-        for sid in tuple(ids):
-            try:
-                provider.delete(sid)
-            except Exception as error:  # noqa: BLE001 (the next time; the others go on)
-                log.warning("not deleted at the provider", kind=kind, error=type(error).__name__)
-                continue
-            ids.remove(sid)
-            with store.database.transaction() as connection:
-                person_requests.keep_left(connection, store.clock, store.vault, found.id, left)
-    return sum(map(len, left.values()))
+def _left_at_provider(store: Store, request_id: str) -> int:
+    """How many records the provider has still to delete for an erasure."""
+    with store.database.transaction() as connection:
+        sids = person_requests.take_left(connection, store.vault, request_id)
+        provider_records.take_person(connection, store.clock, request_id, sids)
+        return provider_records.left_of(connection, request_id)
 
 
-def finish_all(store: Store, provider: ProviderRecords) -> int:
+def finish_all(store: Store) -> int:
     """Do what erasures left, for all of them; gives how many are done now. Safe to repeat.
 
-    The bytes of the database are looked after in the hours after an erasure, and not for ever where
-    only the provider's records are left.
+    It asks the provider for nothing: what is to be deleted there is
+    `services.operations.erase_at_provider`'s, whoever asked for it. The bytes of the database are
+    looked after in the hours after an erasure, and not for ever where only the provider's records
+    are left.
     """
     waiting = [one for one in open_requests(store) if one.state == person_requests.ERASED]
     since = store.clock.now() - SCRUB_WITHIN
     done = 0
     for one in waiting:
-        if one.decided_at is not None and one.decided_at > since:
-            done += finish(store, one.id, provider).done
-        elif not _forget_at_provider(store, one, provider):
-            done += 1
-            with store.database.transaction() as connection:
-                person_requests.finish(connection, store.clock, one.id)
+        left = _left_at_provider(store, one.id)
+        young = one.decided_at is not None and one.decided_at > since
+        scrubbed = store.database.scrub(TABLES) if young else None
+        if left or (scrubbed and scrubbed.not_owned):
+            continue
+        done += 1
+        with store.database.transaction() as connection:
+            person_requests.finish(connection, store.clock, one.id)
     return done
 
 
@@ -445,7 +455,7 @@ def _decide(
     connection: Connection, store: Store, request_id: str, state: str, by: Actor, **what: Any
 ) -> None:
     decided = person_requests.decide(
-        connection, store.clock, store.vault, request_id, state, by=by.written, **what
+        connection, store.clock, request_id, state, by=by.written, **what
     )
     if not decided:
         raise DecidedBefore

@@ -18,7 +18,7 @@ from statistics import median_low
 from typing import Final
 
 from models.accounts.staff import Staff
-from models.booking import changes, clusters
+from models.booking import changes, clusters, history
 from models.booking.clusters import Cluster, FreedCluster
 from models.centres.centres import centre_states
 from models.database import Connection
@@ -45,7 +45,6 @@ _MOST_READ: Final = 10_000
 # More people than this are freed by two members of staff.
 MANY_PEOPLE: Final = 50
 LOOKED, FREED, RESTORED = "cluster", "cluster_freed", "cluster_restored"
-WHY: Final = "freed with others that resemble it"
 LEAST_WHY: Final = 5
 _MASK: Final = "••"
 
@@ -228,7 +227,7 @@ def free(
                     store,
                     campaign_of(names[one]),
                     one,
-                    by=By(staff.id, Channel.SUPERVISOR, WHY, key=freed_id),
+                    by=By(staff.id, Channel.SUPERVISOR, history.FREED, key=freed_id),
                     undo_within=UNDO_FREED,
                     tell_after=UNDO_FREED,
                 ),
@@ -264,7 +263,7 @@ def take_back(store: Store, staff: Staff, campaign_of: CampaignOf, freed_id: str
                 campaign,
                 holder,
                 one,
-                by=By(staff.id, Channel.SUPERVISOR, WHY),
+                by=By(staff.id, Channel.SUPERVISOR, history.FREED),
                 undo_within=UNDO_FREED,
                 # Nobody was told that it was cancelled.
                 tell=False,

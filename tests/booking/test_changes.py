@@ -112,7 +112,8 @@ def read(house: House, booking_id: str) -> BookingDetails:
 
 def lines(house: House, booking_id: str) -> list[Change]:
     with house.database.statement() as connection:
-        return [line.change for line in history.of_booking(connection, booking_id)]
+        found = history.of_booking(connection, booking_id, house.store.vault)
+    return [line.change for line in found]
 
 
 def slot_on(house: House, day: int, gid: str = "1") -> Chosen:

@@ -19,7 +19,7 @@ from models.desk.tables import agent_case
 from models.messages import outbox
 from models.messages.tables import message
 from models.waiting_list.waiting import Waiter
-from services.booking.free_unreached import AGENTS_HAVE, FREED_BEFORE, WHY, free_unreached
+from services.booking.free_unreached import AGENTS_HAVE, FREED_BEFORE, free_unreached
 from services.messages.write_message import open_case, write_message
 from services.waiting_list import entries
 from services.work import Work
@@ -90,7 +90,7 @@ def test_it_is_freed_a_day_before_and_not_sooner(site: House, unreached: tuple[s
         case = cases.get(connection, case_id)
     assert (newest.who, newest.channel, newest.what, newest.why) == (
         *("system", "system", "cancelled"),
-        WHY,
+        history.NOT_REACHED,
     )
     assert case is not None
     assert case.closed_at is not None
@@ -132,7 +132,7 @@ def arrives(one: House, booking_id: str) -> None:
 def says_yes(one: House, booking_id: str) -> None:
     with one.database.transaction() as connection:
         line = history.Change("caller", "sms", history.SAID_YES)
-        history.add(connection, one.clock, booking_id, line)
+        history.add(connection, one.clock, one.store.vault, booking_id, line)
 
 
 def agent_settles(one: House, _: str) -> None:

@@ -26,7 +26,7 @@ CHANGES = {
 def written(service: House) -> House:
     """A service with one line of history."""
     with service.database.transaction() as connection:
-        lines.add(connection, service.clock, "B1", BOOKED)
+        lines.add(connection, service.clock, service.store.vault, "B1", BOOKED)
     return service
 
 

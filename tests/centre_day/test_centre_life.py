@@ -142,7 +142,7 @@ def where(house: House, booking_id: str) -> list[tuple[int, str, datetime]]:
 
 def lines(house: House, booking_id: str) -> list[tuple[str, str]]:
     with house.database.statement() as connection:
-        found = history.of_booking(connection, booking_id)
+        found = history.of_booking(connection, booking_id, house.store.vault)
     return [(line.change.what, line.change.why) for line in found]
 
 

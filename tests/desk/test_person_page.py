@@ -16,6 +16,7 @@ from models.accounts.tables import staff_act
 from models.booking.tables import booking
 from models.operations.tables import person_request
 from services.desk.search import MOST_FILES
+from services.operations.erase_at_provider import erase_at_provider
 from services.operations.person_rights import finish_all
 from services.ports import ProviderRefused
 from tests.support.house import MOBILE, House, mornings
@@ -83,7 +84,8 @@ def test_a_person_is_told_and_erased_by_two_people(booked: House):
         *("person_erase_asked", "person_erased"),
     ]
     # The scheduler does the rest; what the provider does not delete waits.
-    assert finish_all(booked.store, Refuses()) == 0
+    erase_at_provider(booked.store, Refuses())
+    assert finish_all(booked.store) == 0
     assert state(booked)[-1] == "erased"
     nothing = agent.post(PATH, data=PROOF)
     assert nothing.status_code == 422

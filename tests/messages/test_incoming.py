@@ -187,7 +187,11 @@ def test_yes_takes_nobody_the_way_back_from_a_cancellation(caller: Writer):
     with house.database.transaction() as connection:
         cancel(connection, house.store, house.campaign, row.id, by=by)
         history.add(
-            connection, house.clock, row.id, history.Change("caller", "text", history.SAID_YES)
+            connection,
+            house.clock,
+            house.store.vault,
+            row.id,
+            history.Change("caller", "text", history.SAID_YES),
         )
         holder = Holder(Channel.PHONE, "a call")
         done = undo_cancel(connection, house.store, house.campaign, holder, row.id, by=by)

@@ -11,7 +11,11 @@ from models.accounts import staff as staff_rows
 from models.agents import agents
 from models.agents.agents import NewCommand, NewLeg
 from models.all_tables import metadata
+from models.booking import history
+from models.booking.history import Change
 from models.booking.tables import booking
+from models.centre_day import operations
+from models.centre_day.operations import Operation
 from models.crypto import Vault
 from models.database import Database
 from models.desk import lost_texts
@@ -19,6 +23,7 @@ from models.messages.tables import message
 from models.online import reach_codes, web_sessions
 from models.operations import person_requests, reseal
 from models.operations.people import Given
+from models.operations.tables import person_request
 from models.partners import bookings as orders
 from models.queue import requests
 from models.waiting_list import waiting
@@ -100,7 +105,8 @@ def fill(house: House) -> None:
     """Let the service write into every table that has a sealed column.
 
     A caller books and gets a text, a visitor begins, somebody waits and somebody is promised a
-    call; an agent has a telephone, a line, a note and a command; a partner is asked.
+    call; an agent has a telephone, a line, a note and a command; a partner is asked. An operator
+    types why a booking was cancelled and why a centre is closed.
     """
     phone = house.phone(MOBILE).goes_to("reach")
     phone.answers("1").goes_to("reference").answers("1")
@@ -110,6 +116,10 @@ def fill(house: House) -> None:
     agent = house.employs("agent")
     with house.database.transaction() as connection:
         record_act(connection, house.store, agent.id, "searched", "", "rappelle")
+        line = Change("operator", "supervisor", "cancelled", "rappelle")
+        history.add(connection, clock, vault, "B1", line)
+        closed = Operation("O1", "centre_closed", "1", "operator", "fuite", NOON, None)
+        operations.add(connection, clock, vault, closed)
         asked = chance.identifier()
         person_requests.add(
             connection,
@@ -121,7 +131,9 @@ def fill(house: House) -> None:
             reason="line",
             by=agent.id,
         )
-        person_requests.keep_left(connection, clock, vault, asked, {"calls": ["CA1"]})
+        # As the version before kept what the provider was to delete.
+        left = vault.seal_text('{"calls": ["CA1"]}', f"person_request.provider:{asked}")
+        connection.execute(person_request.update().values(provider_enc=left))
         staff_rows.change_secret(connection, clock, vault, agent.id, "JBSWY3DPEHPK3PXP")
         staff_rows.change_phone(connection, clock, vault, agent.id, LANDLINE)
         new = NewLeg(chance.identifier(), "agent", "", LANDLINE, agent.id)

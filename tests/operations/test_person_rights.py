@@ -33,19 +33,22 @@ from models.crypto import Vault
 from models.database import Database
 from models.messages import phone_lines
 from models.messages.tables import message
-from models.operations import people
+from models.operations import people, restores
 from models.operations.people import KINDS
+from models.operations.provider_records import provider_record
 from models.operations.tables import person_request
 from models.queue.tables import queue_entry
 from models.waiting_list.waiting import Waiter
 from services.attempts import subject
 from services.booking.change_booking import By, cancel
 from services.booking.verify_store import verify_store
+from services.desk import watched
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
 from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers
 from services.desk.search import Criteria, open_found, search
 from services.messages.deliver_message import deliver_message
 from services.operations import person_rights
+from services.operations.erase_at_provider import LATER, erase_at_provider
 from services.operations.erase_data import erase_data
 from services.operations.person_rights import (
     Actor,
@@ -66,7 +69,7 @@ from tests.online.visitors import Visitor
 from tests.support.approvals import for_two
 from tests.support.house import BASE, CountingChance, House, house, mornings
 from tests.support.leaks import leaks, ways_to_write
-from tests.support.rows import booked_places, clock_of, execute, rows_of
+from tests.support.rows import booked_places, change, clock_of, execute, rows_of
 
 # One that the numbering plan knows, and a name that nobody in the data has.
 NUMBER = "+33658941273"
@@ -503,6 +506,42 @@ def test_in_a_call_nobody_is_erased_whose_answers_are_needed(town: House):
     erases(town)
 
 
+# ---------------------------------------------------------------- a watch on their name
+
+
+def watches(town: House) -> list[str]:
+    return [one.id for one in watched.everyone(town.store)]
+
+
+def test_whoever_is_erased_is_watched_no_more(town: House):
+    books_at_the_desk(town, town.employs("agent").id)
+    watched.watch(town.store, NAME, BORN)
+    another = watched.watch(town.store, "Odette Durand", BORN)
+    of_another_age = watched.watch(town.store, NAME, OTHER_BIRTH)
+    erases(town)
+    assert sorted(watches(town)) == sorted([another, of_another_age])
+    with town.database.statement() as connection:
+        (act,) = [
+            row for row in connection.execute(select(staff_act)) if row.what == "name_unwatched"
+        ]
+    assert act.staff_id == OPERATOR.staff_id
+
+
+def test_a_watch_that_may_be_for_somebody_else_of_that_birth_date_stays(town: House):
+    """Twins: one word of the name and the birth date are the same."""
+    books_at_the_desk(town, town.employs("agent").id)
+    books_by_telephone(town, BYSTANDER)
+    line = town.store.vault.index("phone", BYSTANDER)
+    ((twin,),) = rows_of(town.database, select(booking.c.id).where(booking.c.phone_idx == line))
+    sealed = town.store.vault.seal_text("Victor Quatrevingt-Thiérache", f"booking.name:{twin}")
+    change(town.database, booking.update().where(booking.c.id == twin).values(name_enc=sealed))
+    theirs = watched.watch(town.store, "Quatrevingt", BORN)
+    only_hers = watched.watch(town.store, "Apolline", BORN)
+    assert only_hers in watches(town)
+    erases(town)
+    assert watches(town) == [theirs]
+
+
 # ---------------------------------------------------------------- cut off, and again
 
 
@@ -525,6 +564,55 @@ def test_again_it_finds_nobody_and_what_was_left_is_finished(town: House):
     assert len(provider.gone) == 2
     (row,) = rows_of(town.database, select(person_request))
     assert (row.state, row.person_enc, row.provider_enc) == ("done", None, None)
+
+
+def provider_has(town: House) -> list[tuple[str, str | None]]:
+    columns = (provider_record.c.sid, provider_record.c.request_id)
+    return sorted((sid[:2], asked) for sid, asked in rows_of(town.database, select(*columns)))
+
+
+@pytest.mark.owner
+def test_what_the_provider_has_is_deleted_as_after_any_erasure(town: House):
+    """One way: the scheduler's, which waits after a refusal and pauses when it is asked to."""
+    books_by_telephone(town)
+    texts = texts_leave(town)
+    request_id = erases(town)
+    assert texts.sent
+    assert provider_has(town) == [("CA", request_id), ("SM", request_id)]
+    ((sid,),) = rows_of(
+        town.database, select(provider_record.c.sid).where(provider_record.c.sid.like("SM%"))
+    )
+    # A restore of this night would find the text there, and knows of it.
+    with town.database.statement() as connection:
+        assert restores.texts_known(connection, [sid]) == {sid}
+    assert person_rights.finish_all(town.store) == 0
+    provider = Records(answers=False)
+    assert erase_at_provider(town.store, provider) == 0
+    provider.answers = True
+    # It was put off; `flask person finish` does not wait, and asks for this erasure alone.
+    assert erase_at_provider(town.store, provider) == 0
+    clock_of(town).advance(LATER)
+    assert erase_at_provider(town.store, provider) == 2
+    assert person_rights.finish_all(town.store) == 1
+    (row,) = rows_of(town.database, select(person_request))
+    assert row.state == "done"
+
+
+@pytest.mark.owner
+def test_what_a_request_of_the_version_before_kept_is_deleted_too(town: House):
+    books_by_telephone(town)
+    request_id = erases(town)
+    kept = town.store.vault.seal_text(
+        json.dumps({"messages": ["SM1"], "calls": ["CA1"]}),
+        f"person_request.provider:{request_id}",
+    )
+    change(town.database, provider_record.delete())
+    change(town.database, person_request.update().values(provider_enc=kept))
+    assert person_rights.finish_all(town.store) == 0
+    assert provider_has(town) == [("CA", request_id), ("SM", request_id)]
+    provider = Records()
+    assert person_rights.finish(town.store, request_id, provider).done
+    assert sorted(provider.gone) == ["CA1", "SM1"]
 
 
 def test_what_fails_in_the_middle_of_erasing_erases_nothing(

@@ -69,7 +69,7 @@ def happened(house: House, *booking_ids: str) -> None:
     for booking_id in booking_ids:
         clock_of(house).advance(MINUTE)
         with house.database.transaction() as connection:
-            lines.add(connection, house.clock, booking_id, BOOKED)
+            lines.add(connection, house.clock, house.store.vault, booking_id, BOOKED)
 
 
 def acted(house: House, *subjects: str, why: str = "Mme Durand a rappelé") -> None:
@@ -209,7 +209,7 @@ def on_postgresql(postgres_url: str) -> Iterator[Chainer]:
 
 
 def late(connection: Connection, chainer: Chainer, booking_id: str) -> None:
-    lines.add(connection, chainer.store.clock, booking_id, BOOKED)
+    lines.add(connection, chainer.store.clock, chainer.store.vault, booking_id, BOOKED)
 
 
 def in_time(chainer: Chainer, *booking_ids: str) -> None:
@@ -251,7 +251,7 @@ def test_a_number_that_was_rolled_back_leaves_a_gap_that_nobody_minds(
 ):
     happened(service, "B1")
     with service.database.engine.connect() as connection:
-        lines.add(connection, service.clock, "GONE", BOOKED)
+        lines.add(connection, service.clock, service.store.vault, "GONE", BOOKED)
         connection.rollback()
     happened(service, "B2")
     chainer()
@@ -696,7 +696,7 @@ def comes_back(chained: Chainer, file: Path) -> list[Anchor]:
     assert isinstance(clock_of_chain, FixedClock)
     clock_of_chain.advance(EVERY)
     with chained.store.database.transaction() as connection:
-        lines.add(connection, chained.store.clock, "LOST", BOOKED)
+        lines.add(connection, chained.store.clock, chained.store.vault, "LOST", BOOKED)
         record_act(connection, chained.store, "anna", "read_file", "LOST", "")
     chained()
     assert len(anchored(chained, file)) == 4

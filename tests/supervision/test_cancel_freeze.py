@@ -42,7 +42,7 @@ def cancelled(town: House, count: int, channel: str = "phone") -> None:
     with town.database.transaction() as connection:
         for number in range(count):
             line = Change("caller", channel, "cancelled")
-            history.add(connection, town.clock, f"gone-{number}", line)
+            history.add(connection, town.clock, town.store.vault, f"gone-{number}", line)
 
 
 def is_frozen(town: House) -> bool:

@@ -65,7 +65,7 @@ class CaseAct(DeskAct):
     def _show_cases(self, opened: OpenedCase | None, notice: str) -> Any:
         return self._render(
             "desk/cases.html",
-            cases=cases.waiting(self.connection),
+            cases=cases.waiting(self.connection, self.store),
             opened=opened,
             case_notice=notice,
             case_words=cases.WORDS,

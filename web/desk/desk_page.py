@@ -117,7 +117,7 @@ class DeskPage:
         if agent_session.entry is not None:
             return None
         with self.store.database.statement() as connection:
-            return cases.waiting(connection)
+            return cases.waiting(connection, self.store)
 
     def own_phone_and_colleagues(self, connection: Connection, staff_id: str) -> dict[str, Any]:
         """The agent's own telephone ("" without one), and the colleagues who could take over."""

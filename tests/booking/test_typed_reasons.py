@@ -1,0 +1,215 @@
+"""Why a booking was changed, as somebody typed it, lies sealed, and goes with the booking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from models.all_tables import metadata
+from models.booking import history as lines
+from models.booking.history import TYPED, WORDS, Change
+from models.booking.tables import booking, history, history_reason
+from models.centre_day.tables import operation
+from models.crypto import Vault
+from models.database import Database
+from models.desk import cases
+from models.desk.tables import agent_case
+from models.migrations.runner import NoKeys, downgrade, upgrade
+from models.operations import people, traces
+from models.operations.people import Trail
+from models.operations.traces import HISTORY, Line
+from services.booking.change_booking import By, cancel
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centres.directory import Directory
+from services.operations.erase_data import erase_data
+from services.operations.traces import Chainer, TraceKeys
+from services.operations.verify_traces import verify_traces
+from services.slots.allocate import Channel
+from services.store import Store
+from tests.support.house import NOON, House, mornings
+from tests.support.rows import clock_of, execute, rows_of
+
+WHY = "Mme Durand, 0612345678, hospitalisée"
+PARTS = ("Durand", "0612345678", "hospitalis")
+VAULT = Vault([bytes(range(32))])
+KEYS = TraceKeys(["a secret of the tests for reasons"])
+
+
+def everything(database: Database) -> str:
+    """Every value of every table, as one text."""
+    return "\n".join(
+        repr(tuple(row))
+        for table in metadata.tables.values()
+        for row in rows_of(database, table.select())
+    )
+
+
+def assert_sealed(database: Database) -> None:
+    found = everything(database)
+    assert [part for part in PARTS if part in found] == []
+
+
+def reasons(house: House, booking_id: str) -> list[str]:
+    with house.database.statement() as connection:
+        found = lines.of_booking(connection, booking_id, house.store.vault)
+    return [line.change.why for line in found]
+
+
+@pytest.fixture
+def cancelled(service: House) -> tuple[House, str]:
+    """An operator cancels a caller's booking, and types why."""
+    service.opens_centre("1", starts=mornings(3))
+    service.phone().books()
+    ((booking_id,),) = rows_of(service.database, select(booking.c.id))
+    by = By("operator", Channel.SUPERVISOR, WHY)
+    with service.database.transaction() as connection:
+        cancel(connection, service.store, service.campaign, booking_id, by=by)
+    return service, booking_id
+
+
+def test_what_an_operator_types_is_read_by_who_has_the_key_alone(cancelled: tuple[House, str]):
+    made, booking_id = cancelled
+    assert_sealed(made.database)
+    assert reasons(made, booking_id) == ["", WHY]
+
+
+def test_what_an_operator_types_goes_with_the_booking(cancelled: tuple[House, str]):
+    made, booking_id = cancelled
+    clock_of(made).advance(timedelta(days=200))
+    erase_data(made.store)
+    assert rows_of(made.database, select(history_reason)) == []
+    assert reasons(made, booking_id) == ["", TYPED]
+
+
+def test_what_an_operator_types_goes_with_the_person(cancelled: tuple[House, str]):
+    made, booking_id = cancelled
+    with made.database.transaction() as connection:
+        people.erase(connection, made.clock, Trail(bookings=(booking_id,)))
+    assert reasons(made, booking_id) == ["", TYPED]
+
+
+def test_a_reason_that_went_leaves_the_chain_whole(cancelled: tuple[House, str]):
+    made, booking_id = cancelled
+    chainer = Chainer(made.store, KEYS)
+    assert chainer() > 0
+    with made.database.transaction() as connection:
+        people.erase(connection, made.clock, Trail(bookings=(booking_id,)))
+    assert verify_traces(chainer, None, limit=5, say=lambda _: None) == 0
+
+
+def test_words_of_ours_cost_no_second_statement(service: House):
+    with service.database.transaction() as connection:
+        for why in sorted(WORDS):
+            line = Change("system", "system", "cancelled", why)
+            lines.add(connection, service.clock, service.store.vault, "B1", line)
+    assert rows_of(service.database, select(history_reason)) == []
+    assert reasons(service, "B1") == sorted(WORDS)
+
+
+def test_why_a_centre_closed_is_sealed_and_agents_read_it_at_its_case(service: House):
+    service.opens_centre("1", starts=mornings(1))
+    service.phone().books()
+    life = CentreLife(
+        service.store,
+        Campaigns.fixed(service.campaign),
+        directory=Directory(service.database, centres_fresh_seconds=0),
+    )
+    life.close_centre("1", OperationRequest(WHY))
+    assert_sealed(service.database)
+    with service.database.statement() as connection:
+        (case,) = cases.waiting(connection, limit=5, vault=service.store.vault)
+    assert case.why == WHY
+    assert [one.why for one in life.newest(limit=5)] == [WHY]
+    clock_of(service).advance(timedelta(days=366))
+    erase_data(service.store)
+    assert [one.why for one in life.newest(limit=5)] == [""]
+
+
+# ---------------------------------------------------------------- what lay in clear
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Store]]:
+    """A database of the version before: two lines, an operation and its case; the lines chained."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'before.sqlite3'}"
+    else:
+        url = request.getfixturevalue("postgres_server").create()
+    upgrade(url, "0030")
+    database = Database(url)
+    line = {"booking_id": "B1", "at": NOON, "who": "operator", "channel": "supervisor"}
+    line |= {"what": "cancelled", "details": "{}"}
+    store = Store(database, VAULT)
+    with database.transaction() as connection:
+        connection.execute(insert(history), [line | {"why": WHY}, line | {"why": lines.FREED}])
+        what = {"id": "O1", "kind": "centre_closed", "centre_id": "1", "who": "operator"}
+        what |= {"why": WHY, "at": NOON, "details": "{}"}
+        connection.execute(insert(operation).values(what))
+        case = {"id": "C1", "kind": "centre_closed", "operation_id": "O1", "why": WHY}
+        connection.execute(insert(agent_case).values(case | {"created_at": NOON}))
+        said = [
+            (number, ("B1", "operator", "supervisor", "cancelled", why, "{}"))
+            for number, why in ((1, WHY), (2, lines.FREED))
+        ]
+        chained = [Line(number, NOON, words) for number, words in said]
+        links = Chainer(store, KEYS)._links(HISTORY, 0, b"", chained, NOON)
+        assert traces.append(connection, HISTORY, 0, links)
+    yield url, store
+    database.dispose()
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres_server").drop(url)
+
+
+def in_clear(database: Database) -> list[str]:
+    found = [
+        rows_of(database, text(f"SELECT why FROM {table} ORDER BY id"))  # noqa: S608
+        for table in ("history", "operation", "agent_case")
+    ]
+    return [row.why for rows in found for row in rows]
+
+
+@pytest.mark.owner
+def test_the_migration_seals_what_was_typed_and_the_chain_stays_whole(before: tuple[str, Store]):
+    url, store = before
+    database = store.database
+    database.renew()
+    upgrade(url, "0033", vault=VAULT)
+    assert in_clear(database) == ["", lines.FREED, "", ""]
+    assert_sealed(database)
+    with database.statement() as connection:
+        found = [line.change.why for line in lines.of_booking(connection, "B1", VAULT)]
+        (case,) = cases.waiting(connection, limit=5, vault=VAULT)
+        assert (found, case.why) == ([WHY, lines.FREED], WHY)
+    assert verify_traces(Chainer(store, KEYS), None, limit=5, say=lambda _: None) == 0
+    with pytest.raises(DBAPIError, match=r"append only|permission denied"):
+        execute(database, "UPDATE history SET why = 'x'")
+    database.renew()
+    downgrade(url, "0030", vault=VAULT)
+    assert in_clear(database) == [WHY, lines.FREED, WHY, WHY]
+    with pytest.raises(DBAPIError, match=r"append only|permission denied"):
+        execute(database, "UPDATE history SET why = 'x'")
+
+
+@pytest.mark.owner
+def test_a_reason_of_before_that_is_taken_away_breaks_the_chain(before: tuple[str, Store]):
+    url, store = before
+    store.database.renew()
+    upgrade(url, "0033", vault=VAULT)
+    execute(store.database, "DELETE FROM history_reason")
+    assert verify_traces(Chainer(store, KEYS), None, limit=5, say=lambda _: None) == 1
+
+
+@pytest.mark.owner
+def test_without_keys_the_migration_leaves_all_as_it_was(before: tuple[str, Store]):
+    url, store = before
+    store.database.renew()
+    with pytest.raises(NoKeys, match="no data keys are given"):
+        upgrade(url, "0033")
+    assert in_clear(store.database) == [WHY, lines.FREED, WHY, WHY]
