@@ -11,79 +11,118 @@ from collections.abc import Sequence
 
 import config
 
-from bench import load, measure, profile, report, rush, servers, sip, understand
+from bench import (
+    history,
+    load,
+    machine,
+    measure,
+    parts,
+    profile,
+    report,
+    rush,
+    servers,
+    sip,
+    understand,
+)
 from bench.servers import KINDS
-from bench.traffic import Astray
 
 # Rounds, and seconds of each run in them.
-FULL, SOME, QUICK = (3, 5), (3, 4), (1, 3)
+FULL, SOME, QUICK = (3, 4), (3, 4), (1, 3)
 MISSED, CANNOT = 1, 2
 
 
 def main() -> int:
-    """Return 0 when every bar is reached, 1 when not or when a run is void, 2 for no result."""
+    """Return 0 when every bar is reached, 1 when not or when a part is void, 2 for no result."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    groups = ", ".join(f"{name} ({' '.join(these)})" for name, these in parts.GROUPS.items())
     parser.add_argument(
         "parts",
         nargs="*",
         metavar="PART",
         help="these alone, written to var/bench, and no page; `profile` tells where the time of a"
-        f" webhook goes; else of: {', '.join(sorted(measure.PARTS))}",
+        f" webhook goes; else of: {', '.join(sorted(parts.PARTS))}; for several: {groups}",
     )
     parser.add_argument("--on", choices=KINDS, help="on this database alone")
     parser.add_argument(
         "--quick", action="store_true", help="one short round, written to var/bench instead"
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=parts.WHOLE_SECONDS / 60,
+        help="after which no further part begins (default: %(default)g)",
+    )
     options = parser.parse_args()
-    parts = frozenset(options.parts)
-    if unknown := parts - measure.PARTS - {"profile"}:
-        parser.error(f"there is no part {' or '.join(sorted(unknown))}")
+    try:
+        wanted = parts.named(set(options.parts) - {"profile"})
+    except KeyError as unknown:
+        parser.error(f"there is no part {unknown.args[0]}")
+    failures = config.VAR / "bench" / "failures.txt"
     try:
         with servers.ended_by_signals():
-            if "profile" in parts:
+            if "profile" in options.parts:
                 profile.run()
                 return 0
-            rounds, seconds = QUICK if options.quick else SOME if parts else FULL
-            plan = measure.MeasurePlan(rounds, seconds, parts or measure.PARTS)
-            return run(plan, (options.on,) if options.on else KINDS, quick=options.quick)
-    except (servers.CannotMeasure, Astray) as problem:
-        print(f"make bench: {problem}", file=sys.stderr)
-        return CANNOT
+            rounds, seconds = QUICK if options.quick else SOME if wanted else FULL
+            plan = measure.MeasurePlan(rounds, seconds, wanted or parts.ALL)
+            kinds = (options.on,) if options.on else KINDS
+            return run(plan, kinds, quick=options.quick, minutes=options.minutes)
     except KeyboardInterrupt:
         return 130
+    except Exception as problem:  # noqa: BLE001 - whoever measures reads a sentence, not a trace
+        told = parts.PartRuns(parts.ALL, print, failures=failures).told("bench", problem)
+        print(f"make bench: {told}", file=sys.stderr)
+        return CANNOT
 
 
-def run(plan: measure.MeasurePlan, kinds: Sequence[str], *, quick: bool) -> int:
+def run(plan: measure.MeasurePlan, kinds: Sequence[str], *, quick: bool, minutes: float) -> int:
     """Measure the parts of the plan. Raises CannotMeasure or Astray."""
     load.find_wrk()
     began = time.monotonic()
     say = functools.partial(print, flush=True)
-    outcomes = {kind: measure.Measurement() for kind in KINDS}
+    outcomes = {kind: measure.Measurement() for kind in (*KINDS, "")}
     with servers.workshop() as folder, servers.redis(folder) as redis_url:
-        machine = report.machine(folder)
+        watch = machine.OthersWatch(folder).watching
+        with watch() as before:
+            facts = machine.facts(folder)
+        if busy := machine.too_busy(machine.others_share(before)):
+            say(f"{busy}: what is measured now counts for nothing")
+        runs = parts.PartRuns(
+            plan.parts,
+            say,
+            until=began + minutes * 60,
+            watch=watch,
+            failures=config.VAR / "bench" / "failures.txt",
+            still_to_come=parts.planned(plan.parts, len(kinds)),
+        )
         for kind in kinds:
-            outcomes[kind] = measure.measure(kind, folder, redis_url, plan, say)
-        more = measure.Measurement()
-        parts = measure.PartTimes(plan.parts, say)
+            # Whatever cannot be prepared leaves the other database and the parts of none.
+            with runs.together(*measure.of_database(kind)):
+                measure.measure(kind, folder, redis_url, plan, runs, outcome=outcomes[kind])
+        more = outcomes[""].figures
         seconds = rush.SHORT if quick else rush.COMES
-        parts.run("rush", "", more, lambda: rush.measure(folder, redis_url, say, seconds=seconds))
-        parts.run("telephones", "", more, lambda: sip.measure(folder, say))
-        parts.run("understanding", "", more, understand.measure)
-    results = report.flatten(outcomes, plan, machine, time.monotonic() - began, more)
-    is_whole = plan.parts == measure.PARTS and tuple(kinds) == KINDS
+        more |= runs.run("rush", "", lambda: rush.measure(folder, redis_url, say, seconds=seconds))
+        more |= runs.run("telephones", "", lambda: sip.measure(folder, say))
+        more |= runs.run("understanding", "", understand.measure)
+    results = report.flatten(outcomes, plan, facts, time.monotonic() - began, runs.ran)
+    results["parts"] = results["parts"] if tuple(kinds) == KINDS else f"on {kinds[0]}"
     into = config.VAR / "bench"
-    if is_whole and not quick:
+    if report.counts(results) and not quick:
+        history.keep(results)
+        history.write()
         report.write(
             results,
             config.ROOT / "bench" / "results.json",
             config.ROOT / "docs" / "performance.md",
         )
     else:
+        is_whole = results["parts"] == "all"
         report.write(results, into / "results.json", into / "performance.md" if is_whole else None)
+        say(f"written to {into}")
     say(report.summary(results))
     missed = report.missed(results)
     for sentence in missed:
-        say(f"MISSED: {sentence}")
+        say(sentence if sentence.startswith("void: ") else f"MISSED: {sentence}")
     return MISSED if missed else 0
 
 

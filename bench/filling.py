@@ -19,7 +19,7 @@ import config
 from bench import servers
 from bench.servers import CannotMeasure
 
-FEW_DAYS, MANY_DAYS = 7, 28
+FEW_DAYS, MANY_DAYS = 5, 20
 KIBIBYTES_A_MIB = 1024
 
 

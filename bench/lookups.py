@@ -28,7 +28,7 @@ from services.booking.text_booking import ONE_IN, text_booking
 from services.store import Store
 
 # Of each of the four kinds; each by a caller and in a call of its own, so that no limit is reached.
-LOOK_UPS = 1000
+LOOK_UPS = 700
 # How many come first, uncounted: statements are prepared, caches are filled.
 WARM = 50
 CENTRES = 5

@@ -7,7 +7,6 @@ import itertools
 import math
 import statistics
 import time
-import traceback
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -31,11 +30,12 @@ from bench import (
     visits,
 )
 from bench.load import CONNECTIONS, LoadRun, Script
+from bench.parts import ALL, PARTS, SETUP_SECONDS, Given, PartRuns, limited
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
+from bench.weight import Weight, weight
 from exchange.transport import HttpTransport, Outgoing, Reply
 from launcher.ports import HOST
-from models.database import first_line
 
 # Three times what a run is expected to need: connections are not served alike, above all where
 # they wait for SQLite's one writer.
@@ -43,28 +43,24 @@ RESERVE = 3.0
 # A lone turn is one of this many of its call.
 TURNS_OF_A_CALL = 16
 # Seconds to find out roughly how fast everything is; not counted.
-TRIAL_SECONDS = 3.0
+TRIAL_SECONDS = 2.0
 # First guesses, answers a second, for the trial itself.
 GUESS = {"turn_rate": 2500.0, "call_rate": 2000.0}
 HALF, QUARTER = 0.5, 0.25
+# Of floor (a) between visits.
+FLOOR_SECONDS = 2.0
 # Pairs of runs with and without screens, and their seconds.
-WATCHED_ROUNDS, WATCHED_SECONDS = 3, 8.0
+WATCHED_ROUNDS, WATCHED_SECONDS = 2, 5.0
 SERVICE = "wiring:create_server"
 FLOORS = {"floor_a": "bench.floors:serve_a", "floor_b": "bench.floors:serve_b"}
 # Boards beside the others on which is seen when they show something, and for how long.
-WATCHERS, WORK_SECONDS = 4, 25.0
-# Every part can be measured without the others: with the floors beside the service, with the
-# demonstration's centres, in a database of its own, and once and not for each database.
+WATCHERS, WORK_SECONDS = 4, 20.0
+# Parts for which the service runs beside its floors.
 WITH_FLOORS = frozenset({"calls", "tails", "visits", "work"})
+# Parts in the database of the demonstration.
 AT_CENTRES = WITH_FLOORS | {"room"}
-BY_THEMSELVES = frozenset({"booking", "crowd", "filling", "outbox", "growth", "look-ups"})
-PARTS = AT_CENTRES | BY_THEMSELVES | {"rush", "telephones", "understanding"}
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
-# Flat results, and sentences about what does not count.
-Part = Callable[[], tuple[Mapping[str, float], Sequence[str]]]
-# What a part gives that has written its figures down itself.
-Nothing = tuple[dict[str, float], list[str]]
 # A run, and why it counts for nothing.
 Seen = tuple[LoadRun, list[str]]
 
@@ -75,98 +71,81 @@ class MeasurePlan:
 
     rounds: int
     seconds: float
-    parts: frozenset[str] = PARTS
+    parts: frozenset[str] = ALL
 
 
 @dataclass
 class Measurement:
-    """What was seen on one database; rates are answers a second, one for each run that counts."""
+    """What was seen, under the keys of the results, and `facts` of one database."""
 
-    rates: dict[str, list[float]] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
     wrk_share: float = 0.0
     webhooks_of_a_call: int = 0
     facts: dict[str, str] = field(default_factory=dict)
-    # What parts gave, under the keys of the results.
-    store: dict[str, float] = field(default_factory=dict)
-    # Sentences about runs that count for nothing even when repeated.
-    void: list[str] = field(default_factory=list)
-
-    def median(self, name: str) -> float | None:
-        runs = self.rates.get(name)
-        return statistics.median(runs) if runs else None
 
 
-@dataclass(frozen=True)
-class PartTimes:
-    """Runs the parts that are wanted, one after the other."""
-
-    wanted: frozenset[str]
-    say: Say
-
-    def run(self, name: str, of: str, outcome: Measurement, part: Part) -> None:
-        """Run a part if it is wanted; one that cannot be measured is void, and the next one can be.
-
-        `of`: the database, in front of the name. Says how long it took, so that the whole can be
-        kept under a quarter of an hour.
-        """
-        if name not in self.wanted:
-            return
-        title = f"{of}: {name}" if of else name
-        began = time.monotonic()
-        try:
-            found, void = part()
-            outcome.store |= found
-            for key, value in found.items():
-                self.say(f"{title}: {key} {value:g}")
-            outcome.void += void
-        except Exception as problem:  # noqa: BLE001 - whatever it is, the parts that follow count
-            known = isinstance(problem, CannotMeasure | traffic.Astray)
-            told = str(problem) if known else f"{type(problem).__name__}: {first_line(problem)}"
-            outcome.void.append(f"{title}: {told}")
-            self.say(f"void: {title}: {told}")
-            if not known:
-                self.say(traceback.format_exc())
-        finally:
-            self.say(f"({title}: {time.monotonic() - began:.0f} s)")
+def of_database(kind: str) -> list[tuple[str, str]]:
+    """Return the parts that are measured on this database, each with the one it is told under."""
+    once = {servers.POSTGRES: "growth", servers.SQLITE: "room"}[kind]
+    return [(name, kind) for name, part in PARTS.items() if not part.once] + [(once, "")]
 
 
-def measure(kind: str, folder: Path, redis_url: str, plan: MeasurePlan, say: Say) -> Measurement:
-    """Build, fill and measure the parts that are wanted of one database. Raises CannotMeasure."""
-    outcome, parts = Measurement(), PartTimes(plan.parts, say)
+def measure(
+    kind: str,
+    folder: Path,
+    redis_url: str,
+    plan: MeasurePlan,
+    runs: PartRuns,
+    *,
+    outcome: Measurement,
+) -> None:
+    """Build, fill and measure the parts that are wanted of one database, into `outcome`.
+
+    Raises CannotMeasure where there is no database.
+    """
     if kind == servers.POSTGRES:
-        url = servers.postgres_url(folder)
+        with limited(SETUP_SECONDS):
+            url = servers.postgres_url(folder)
         outcome.facts = servers.postgres_facts(url)
     else:
         url = f"sqlite:///{folder / 'allo.sqlite3'}"
         outcome.facts = servers.sqlite_facts()
-    if plan.parts & AT_CENTRES:
-        say(f"{kind}: preparing the database")
-        env = servers.environment(url, redis_url)
+    here = [one for one in of_database(kind) if one[0] in AT_CENTRES]
+    if any(name in plan.parts for name, _ in here):
+        with runs.together(*here):
+            _at_centres(House(folder, kind, url, redis_url), plan, outcome, runs)
+    for name, part in _by_themselves(kind, url, folder, redis_url).items():
+        outcome.figures |= runs.run(name, "" if PARTS[name].once else kind, part)
+
+
+def _at_centres(house: House, plan: MeasurePlan, outcome: Measurement, runs: PartRuns) -> None:
+    """The parts in the database of the demonstration."""
+    with limited(SETUP_SECONDS):
+        runs.say(f"{house.kind}: preparing the database")
+        env = servers.environment(house.database_url, house.redis_url)
         for step in ("migrate", "demo"):
             servers.command(step, environment=env)
-        house = House(folder, kind, url, redis_url)
-        if plan.parts & WITH_FLOORS:
-            _with_floors(house, plan, outcome, say)
-        if kind == servers.SQLITE:
-            # No database has a part in it.
-            parts.run("room", "", outcome, lambda: room.measure(house, say))
-    for name, part in _by_themselves(kind, url, folder, redis_url).items():
-        parts.run(name, kind, outcome, part)
-    return outcome
+        floors.fill(house.database_url)
+    if plan.parts & WITH_FLOORS:
+        _with_floors(house, plan, outcome, runs)
+    if house.kind == servers.SQLITE:
+        # No database has a part in it.
+        outcome.figures |= runs.run("room", "", lambda: room.measure(house, runs.say))
 
 
-def _by_themselves(kind: str, url: str, folder: Path, redis_url: str) -> dict[str, Part]:
+def _by_themselves(
+    kind: str, url: str, folder: Path, redis_url: str
+) -> dict[str, Callable[[], Given]]:
     """The parts that fill databases of their own, beside the one at `url`."""
 
     def new(name: str) -> str:
         return servers.beside(url, f"bench_{name}")
 
-    def figures(found: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
+    def figures(found: Mapping[str, float]) -> Given:
         return {f"{name}_{kind}": value for name, value in found.items()}, []
 
-    parts: dict[str, Part] = {
+    parts: dict[str, Callable[[], Given]] = {
         "booking": lambda: figures({"allocate_ratio": round(store.ratio(new("ratio")), 3)}),
-        "crowd": lambda: figures(store.crowd(new("crowd"))),
         "filling": lambda: figures(filling.fill(new("filling"), folder, redis_url)),
         "outbox": lambda: figures({"outbox_ratio": round(messages.ratio(new("outbox")), 3)}),
         "look-ups": lambda: figures(
@@ -175,43 +154,37 @@ def _by_themselves(kind: str, url: str, folder: Path, redis_url: str) -> dict[st
     }
     if kind == servers.POSTGRES:
         parts["growth"] = lambda: (store.grown(new), [])
+    parts["crowd"] = lambda: figures(store.crowd(new("crowd")))
     return parts
 
 
-def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, say: Say) -> None:
+def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, runs: PartRuns) -> None:
     """The parts for which the service runs beside its floors."""
-    kind, url, parts = house.kind, house.database_url, PartTimes(plan.parts, say)
-    floors.fill(url)
+    kind, url, say = house.kind, house.database_url, runs.say
     with ExitStack() as stack:
-        counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
-        servers.settle(url)
-        webs = {"service": stack.enter_context(servers.web(house, "service", SERVICE))}
-        # They end before people work: each thread of theirs keeps a connection to the database.
-        below = stack.enter_context(ExitStack())
-        for name, factory in FLOORS.items():
-            webs[name] = below.enter_context(servers.web(house, name, factory))
-        one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)
-        one.trial()
+        with limited(SETUP_SECONDS):
+            counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
+            servers.settle(url)
+            webs = {"service": stack.enter_context(servers.web(house, "service", SERVICE))}
+            # They end before people work: each thread of theirs keeps a connection to the database.
+            below = stack.enter_context(ExitStack())
+            for name, factory in FLOORS.items():
+                webs[name] = below.enter_context(servers.web(house, name, factory))
+            one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)
+            one.trial()
         rounds = min(plan.rounds, visits.ROUNDS)
 
-        def visit() -> tuple[dict[str, float], list[str]]:
-            floor = outcome.median("floor_a")
-            return visits.measure(house, webs["service"], floor, say, rounds=rounds)
+        def visit() -> Given:
+            return visits.measure(house, webs["service"], one.floor_a, say, rounds=rounds)
 
-        parts.run("calls", kind, outcome, one.rounds)
-        parts.run("tails", kind, outcome, one.tails)
-        parts.run("visits", kind, outcome, visit)
+        def measured(name: str, part: Callable[[], Given]) -> None:
+            outcome.figures.update(runs.run(name, kind, part))
 
-        def weigh(name: str) -> None:
-            largest = max(map(servers.resident_mib, webs["service"].workers()))
-            outcome.store[f"{name}_{kind}"] = round(largest, 1)
-
-        if "calls" in plan.parts:
-            weigh("web_worker_mib")
+        measured("calls", one.rounds)
+        measured("tails", one.tails)
+        measured("visits", visit)
         below.close()
-        parts.run("work", kind, outcome, one.watched)
-        if "work" in plan.parts:
-            weigh("web_worker_mib_after_screens")
+        measured("work", one.watched)
 
 
 @dataclass
@@ -248,6 +221,9 @@ class _One:
         self._kind, self._webs, self._counts = house.kind, webs, counts
         self._plan, self._outcome, self._say = plan, outcome, say
         self._times_ms: list[float] = []
+        # Answers a second of the runs that count, and why others of the part do not.
+        self._rates: dict[str, list[float]] = {}
+        self._void: list[str] = []
         # Of workers' processor time, for each turn of the run that was last.
         self._milliseconds = 0.0
         self._folder = house.folder
@@ -280,8 +256,9 @@ class _One:
             self._guess[name] = self._trial[name] = seen.rate
             self._say(f"{self._kind}: trial {name} {seen.rate:.0f}/s {'; '.join(faults)}".rstrip())
 
-    def rounds(self) -> Nothing:
+    def rounds(self) -> Given:
         """Each of the four once in each round, one after the other."""
+        self._rates, self._void = {}, []
         for number in range(1, self._plan.rounds + 1):
             said = []
             for name, run in self._runs.items():
@@ -289,36 +266,64 @@ class _One:
                     f"{name} in round {number}", partial(run, self._plan.seconds)
                 )
                 if counted is not None:
-                    self._outcome.rates.setdefault(name, []).append(counted)
+                    self._rates.setdefault(name, []).append(counted)
                     said.append(f"{name} {counted:.0f}/s")
             self._say(f"{self._kind}: round {number}: {', '.join(said)}")
-        return {}, []
+        found = call_figures(self._rates, self._signer.webhooks)
+        return self._named(found | self._weight().told("web_worker")), self._void
 
-    def tails(self) -> Nothing:
+    def tails(self) -> Given:
         """The slowest of a hundred at half the load, with requests that leave on time."""
+        self._void = []
+        found: dict[str, float] = {}
         for name, prepare in (("turn", self._turn_script), ("call", self._call_script)):
             half = self._full(f"{name}_rate") * HALF
             if self._counted(f"{name} at half load", partial(self._paced, prepare, half)):
                 slowest = p99(self._times_ms, f"{name}s")
-                self._outcome.store[f"{name}_p99_ms_{self._kind}"] = round(slowest, 1)
+                found[f"{name}_p99_ms"] = round(slowest, 1)
                 self._say(f"{self._kind}: {name}s at {half:.0f}/s: p99 {slowest:.1f} ms")
-        return {}, []
+        return self._named(found), self._void
+
+    def floor_a(self) -> float | None:
+        """Answers a second of floor (a), for whoever measures beside it; None where it failed."""
+        seen, faults = self._floor("floor_a", FLOOR_SECONDS)
+        return None if seen.faults() or faults else seen.rate
 
     def _full(self, name: str) -> float:
         """The rate of the rounds; that of the trial where there were none that count."""
-        return self._outcome.median(name) or self._trial[name]
+        runs = self._rates.get(name)
+        return statistics.median(runs) if runs else self._trial[name]
 
-    def watched(self) -> Nothing:
+    def _named(self, found: Mapping[str, float]) -> dict[str, float]:
+        return {f"{name}_{self._kind}": value for name, value in found.items()}
+
+    def _weight(self) -> Weight:
+        """Return that of the largest worker. Raises CannotMeasure where none is left."""
+        every = [weight(pid) for pid in self._webs["service"].workers()]
+        if not every:
+            raise CannotMeasure("the service's workers have ended: see its log")
+        return max(every, key=lambda one: one.share)
+
+    def watched(self) -> Given:
         """Screens that are open, and then people at work behind them, as in production."""
+        self._void = []
+        screens.send_home(self._house.database_url)
         hired = screens.hire(self._house, screens.BOARDS, screens.DESKS)
         file = self._folder / f"screens-{self._kind}"
         file.write_text("\n".join(one.line for one in hired), "utf-8")
         with screens.dispatcher(self._house):
-            self._with_screens(file)
-            self._at_work(file, [one for one in hired if not one.is_board])
-        return {}, []
+            found = self._with_screens(file)
+            desks = [one for one in hired if not one.is_board]
+            seen, faults = self._at_work(file, desks)
+            if faults:
+                self._say(f"{self._kind}: void: people at work: {'; '.join(faults)}")
+                screens.send_home(self._house.database_url)
+                seen, faults = self._at_work(file, desks)
+            self._void += [f"people at work: {fault}" for fault in faults]
+        found |= seen | self._weight().told("staff_worker")
+        return self._named(found), self._void
 
-    def _with_screens(self, file: Path) -> None:
+    def _with_screens(self, file: Path) -> dict[str, float]:
         """What a lone turn costs with nobody at a screen, and with 70 that ask each second.
 
         Turns come at half their rate: at the full one screens give way to callers, as they must.
@@ -332,10 +337,11 @@ class _One:
             # A pair counts or does not: what else the machine did is in both.
             if plain is not None and looked_at is not None:
                 ratios.append(alone / self._milliseconds)
-        if ratios:
-            ratio = statistics.median(ratios)
-            self._outcome.store[f"board_cost_ratio_{self._kind}"] = round(ratio, 3)
-            self._say(f"{self._kind}: processor time of turns, without screens ÷ with: {ratio:.3f}")
+        if not ratios:
+            return {}
+        ratio = statistics.median(ratios)
+        self._say(f"{self._kind}: processor time of turns, without screens ÷ with: {ratio:.3f}")
+        return {"board_cost_ratio": round(ratio, 3)}
 
     def _half_of_turns(self, file: Path | None = None) -> Seen:
         """Lone turns at half their rate, and what workers needed for each; `file`: of screens."""
@@ -354,8 +360,10 @@ class _One:
             faults.append("the load could not be kept up")
         return seen, faults
 
-    def _at_work(self, file: Path, desks: Sequence[screens.Hired]) -> None:
-        """The slowest of a hundred webhooks and acts, and boards, with a long line."""
+    def _at_work(
+        self, file: Path, desks: Sequence[screens.Hired]
+    ) -> tuple[dict[str, float], list[str]]:
+        """The slowest of a hundred webhooks and acts, and boards, with a long line; and faults."""
         watchers = screens.hire(self._house, WATCHERS, 1)
         stage = at_work.WorkdayStage(
             service=self._webs["service"].port,
@@ -378,13 +386,12 @@ class _One:
         times_ms = script.times_ms()
         found, missing = at_work.figures(seen, times_ms)
         faults = seen.faults() + eyes[0].faults() + missing
-        self._outcome.void += [f"{self._kind}: people at work: {fault}" for fault in faults]
-        self._outcome.store |= {f"{name}_{self._kind}": value for name, value in found.items()}
         told = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
         self._say(
             f"{self._kind}: at least {seen.fewest_waiting} in the line, {seen.talks} talks:"
             f" {told} ({len(seen.webhooks) + len(times_ms)}, {len(seen.acts)}, {len(seen.boards)})"
         )
+        return found, faults
 
     def _paced(self, prepare: Callable[[int], Script], rate: float) -> Seen:
         script = prepare(math.ceil(rate * self._plan.seconds))
@@ -403,7 +410,7 @@ class _One:
                 self._outcome.wrk_share = max(self._outcome.wrk_share, seen.share)
                 return seen.rate
             self._say(f"{self._kind}: void: {what}: {'; '.join(faults)}")
-        self._outcome.void.append(f"{self._kind}: {what}: {'; '.join(faults)}")
+        self._void.append(f"{what}: {'; '.join(faults)}")
         return None
 
     def _floor(self, name: str, seconds: float) -> Seen:
@@ -468,6 +475,23 @@ class _One:
             list(itertools.chain(*zip(*mine, strict=True))) for mine in load.dealt(turns)
         ]
         return Script.write(self._folder / "turns", by_connection)
+
+
+def call_figures(rates: Mapping[str, Sequence[float]], webhooks: int) -> dict[str, float]:
+    """Medians of the runs, answers a second, and what they are beside the floor of the same runs.
+
+    A call has so many `webhooks`. What could not be had is missing.
+    """
+    found = {name: statistics.median(runs) for name, runs in rates.items() if runs}
+    figures = {name: round(rate, 1) for name, rate in found.items()}
+    floor = found.get("floor_b")
+    for name in ("turn", "call"):
+        rate = found.get(f"{name}_rate")
+        if rate is not None and floor:
+            figures[f"{name}_ratio"] = round(rate / floor, 3)
+    if "call_rate" in found:
+        figures["calls_per_second"] = round(found["call_rate"] / webhooks, 1)
+    return figures
 
 
 def bookings(sent: int, webhooks: int, booked_by: int) -> int:

@@ -22,7 +22,7 @@ from bench.servers import CannotMeasure, House
 from bench.timing import Say
 from launcher.ports import HOST
 
-ROUNDS, SECONDS = 3, 3.0
+ROUNDS, SECONDS = 2, 2.0
 # Long enough before an opening that nobody is let in meanwhile, late enough for the room.
 OPENS_IN = timedelta(minutes=20)
 ROOM = "/salle"

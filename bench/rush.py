@@ -50,9 +50,9 @@ from tests.support.postgres import OwnServer, own_server
 CREATE_APP = "wiring:create_server"
 TIMES, WEB_FOR_ONE_CALL = 10, 50
 # Seconds: people come, then those who wait give up, then it is looked at whether it is over.
-COMES, STAYS, AFTER = 20.0, 10.0, 75.0
+COMES, STAYS, AFTER = 15.0, 10.0, 45.0
 # With a restart it is of interest only when all are answered again, and not when nobody waits.
-AFTER_RESTART = 15.0
+AFTER_RESTART = 12.0
 SHORT = 8.0
 # Who is let in thinks so long at each page (seconds), at most.
 THINKS = (0.2, 1.0)
@@ -61,7 +61,7 @@ STEADY = 6.0
 # Between two keys of a caller.
 SPEAKS = 0.3
 # What the web books alone: so many people at a time, for so long.
-AT_ONCE, CAPACITY_SECONDS = 8, 6.0
+AT_ONCE, CAPACITY_SECONDS = 8, 5.0
 SPEAKS_UNDER_MS, SOON_MS = 2000.0, 1000.0
 # Somebody new looks so often (seconds) whether it is as always again.
 PROBE_EVERY = 0.5

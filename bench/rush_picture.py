@@ -46,37 +46,53 @@ def draw(seen: Rushed, capacity: float, comes: float) -> str:
         for second, times in sorted(_by_second(seen.webhooks).items())
     ]
     charts = [
-        _chart(
+        chart(
             "People booked a second: web (blue), telephone (brown); red: what the web alone can do",
             {"web": _rate(seen.web, last), "phone": _rate(seen.phone, last)},
             last,
             bar=capacity,
         ),
-        _chart(
+        chart(
             f"People on the web who are not done yet; {len(seen.came)} came in {comes:g} s",
             {"web": [(at, float(count)) for at, count in seen.waiting]},
             last,
         ),
-        _chart(
+        chart(
             "Webhooks of calls: the slowest of a hundred in each second, ms; red: the bar",
             {"phone": slowest},
             last,
             bar=1000.0,
         ),
     ]
+    return picture("The rush, second by second", charts)
+
+
+def picture(title: str, charts: Sequence[str]) -> str:
+    """Return an SVG of charts, one under the other."""
     height = len(charts) * (HEIGHT + GAP) + TOP
     placed = "".join(
-        f'<g transform="translate(0 {number * (HEIGHT + GAP)})">{chart}</g>'
-        for number, chart in enumerate(charts)
+        f'<g transform="translate(0 {number * (HEIGHT + GAP)})">{one}</g>'
+        for number, one in enumerate(charts)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
-        f"<title>The rush, second by second</title><style>{STYLE}</style>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
         f'<rect class="dark" width="{WIDTH}" height="{height}"/>{placed}</svg>\n'
     )
 
 
-def _chart(title: str, lines: dict[str, Points], last: float, *, bar: float | None = None) -> str:
+def chart(
+    title: str,
+    lines: dict[str, Points],
+    last: float,
+    *,
+    bar: float | None = None,
+    labels: Sequence[tuple[float, str]] | None = None,
+) -> str:
+    """Return lines (by their class in `STYLE`) over an axis from 0 to `last`.
+
+    `labels` are written under it; else every fifth second.
+    """
     values = [value for points in lines.values() for _, value in points]
     most = _round_up(max([*values, bar or 0.0, 1.0]))
     wide = WIDTH - LEFT - 20
@@ -90,9 +106,11 @@ def _chart(title: str, lines: dict[str, Points], last: float, *, bar: float | No
         parts.append(f'<line class="a" x1="{LEFT}" x2="{WIDTH - 20}" y1="{y:.1f}" y2="{y:.1f}"/>')
         label = f"{most * part:g}"
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
-    for second in range(0, int(last) + 1, 5):
-        x = LEFT + wide * second / last
-        parts.append(f'<text x="{x:.1f}" y="{TOP + HEIGHT + 18}">{second} s</text>')
+    if labels is None:
+        labels = [(second, f"{second} s") for second in range(0, int(last) + 1, 5)]
+    for at, label in labels:
+        x = LEFT + wide * at / last
+        parts.append(f'<text x="{x:.1f}" y="{TOP + HEIGHT + 18}">{escape(label)}</text>')
     if bar is not None:
         ends = " ".join(place(at, bar) for at in (0.0, last))
         parts.append(f'<polyline class="bar" points="{ends}"/>')

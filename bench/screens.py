@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import update
+
 from bench import at_work, servers, traffic
 from bench.helpers import helper, tell, word
 from bench.servers import House, Web
@@ -26,8 +28,10 @@ from launcher.ports import HOST
 from models.accounts import staff as staff_rows
 from models.accounts.staff import Staff
 from models.agents import agents
+from models.agents.tables import agent, intent, leg
 from models.crypto import Vault
 from models.database import Database
+from models.queue.tables import queue_entry
 from models.supervision import snapshots
 from services.accounts import second_factor
 from services.store import Store
@@ -97,6 +101,27 @@ def hire(house: House, boards: int, desks: int) -> list[Hired]:
         hired.append(Hired(person.id, is_board, f"{_PREFIX}allo={token}"))
     store.database.dispose()
     return hired
+
+
+def send_home(database_url: str) -> None:
+    """End every call of the line, and let all agents be as free as they were when they came.
+
+    For callers of the bench hang up without a word when their process ends: what is measured after
+    them begins with nobody in the line.
+    """
+    with servers.opened(database_url) as database, database.transaction() as connection:
+        now = datetime.now(UTC)
+        gone = queue_entry.c.ended_at.is_(None)
+        connection.execute(update(queue_entry).where(gone).values(state="left", ended_at=now))
+        rung = leg.c.ended_at.is_(None)
+        connection.execute(update(leg).where(rung).values(state="ended", ended_at=now))
+        undone = intent.c.state.in_(("pending", "doing"))
+        connection.execute(update(intent).where(undone).values(state="failed"))
+        connection.execute(
+            update(agent).values(
+                state="ready", reason="", then_pause=None, entry_id=None, since=now, seen_at=now
+            )
+        )
 
 
 @contextmanager

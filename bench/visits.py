@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from bench import servers, stock
@@ -16,18 +17,26 @@ from bench.visitors import VisitorFigures, VisitorsPlan, seen_by
 # At the same time: as many as find a thread in two workers while the telephone has its own, even
 # where most of them come to the same one.
 VISITORS = 4
-ROUNDS, SECONDS = 3, 4.0
+ROUNDS, SECONDS = 2, 3.0
 # Visitors who take more than this part of the machine measure themselves.
 MOST_OF_THE_MACHINE = 0.3
 
 
 def measure(
-    house: House, service: Web, floor_a: float | None, say: Say, *, rounds: int = ROUNDS
+    house: House,
+    service: Web,
+    floor_a: Callable[[], float | None],
+    say: Say,
+    *,
+    rounds: int = ROUNDS,
 ) -> tuple[dict[str, float], list[str]]:
-    """Return flat results, and sentences about what does not count."""
+    """Return flat results, and sentences about what does not count.
+
+    `floor_a` measures floor (a) once, and is asked in each round.
+    """
     postcodes = stock.choose_postcodes(house.database_url)
     form_handler.fill(house.database_url)
-    kind, void = house.kind, list[str]()
+    kind, void, floors = house.kind, list[str](), list[float]()
     seen: dict[str, list[VisitorFigures]] = {"service": [], "peer": []}
     with ExitStack() as stack:
         peer = stack.enter_context(
@@ -43,9 +52,11 @@ def measure(
                 faults = one.faults()
                 if one.share > MOST_OF_THE_MACHINE and name == "service":
                     faults.append(f"the visitors took {one.share:.0%} of the machine")
-                void += [f"{kind}: visits of {name}: {fault}" for fault in faults]
+                void += [f"visits of {name}: {fault}" for fault in faults]
                 if not faults:
                     seen[name].append(one)
+            if number and (rate := floor_a()) is not None:
+                floors.append(rate)
     if not seen["service"] or not seen["peer"]:
         return {}, void
     ours, theirs = (
@@ -59,7 +70,9 @@ def measure(
         "web_ratio_peer": round(ours / theirs, 3),
         "web_client_share": round(max(one.share for one in seen["service"]), 3),
     }
-    if floor_a:
-        found["web_ratio_floor_a"] = round(answers / floor_a, 3)
+    if floors:
+        found["web_ratio_floor_a"] = round(answers / statistics.median(floors), 3)
+    else:
+        void.append("floor (a) could not be measured between visits")
     say(f"{kind}: {ours:.1f} web bookings/s ({answers:.0f} answers/s), the peer {theirs:.1f}/s")
     return {f"{name}_{kind}": value for name, value in found.items()}, void

@@ -48,6 +48,7 @@ ASSUMED_CPU: Final = 0.005
 # How long (seconds) a request of a running web session waits for its turn at the most.
 PATIENCE: Final = 1.0
 # So many requests of agents and others who work here may wait for their turn at once, besides.
+# Screens that ask by themselves have at most half of those places, so that a click finds one.
 STAFF_PLACES: Final = 20
 # Web sessions that may begin at once, beyond what is carried; how slowly their cost is learnt.
 BEGIN_AT_ONCE: Final = 20
@@ -78,11 +79,13 @@ class LoadShedder:
     ) -> None:
         """`threads` work at once; `queue` more may wait for their turn, `patience` seconds each.
 
-        So may as many of those who work here, and no more than `STAFF_PLACES`.
+        So may as many of those who work here, their screens included, and no more than
+        `STAFF_PLACES`.
         """
         self._threads = threads
         self._places, self._patience = queue, patience
         self._staff_places = min(queue, STAFF_PLACES)
+        self._screen_places = self._staff_places // 2
         self.ticks = ticks
         self.level = Level.NONE
         # Requests of running web sessions at once, by level; the others have one less.
@@ -90,11 +93,12 @@ class LoadShedder:
         self._web = 0
         self._others = 0
         self._spare = max(threads - 2, 1)
-        self._waiting = self._staff_waiting = 0
+        self._waiting = self._staff_waiting = self._screens_waiting = 0
         counting = threading.Lock()
-        # On one lock: what running web sessions wait for, and those who work here.
+        # On one lock: what running web sessions wait for, those who work here, and their screens.
         self._counting = threading.Condition(counting)
         self._staff_turn = threading.Condition(counting)
+        self._screen_turn = threading.Condition(counting)
         # So many work at once, however many of the server's threads others have.
         self.turn = threading.Semaphore(threads)
         # Of each step: when it ended, how long it took.
@@ -154,6 +158,7 @@ class LoadShedder:
     def _wake(self) -> None:
         """A thread is free: one of each kind looks whether it is for them."""
         self._staff_turn.notify()
+        self._screen_turn.notify()
         self._counting.notify()
 
     def _has_room(self, *, goes_on: bool) -> bool:
@@ -189,9 +194,8 @@ class LoadShedder:
         do, in places of their own. Two threads are always left to the telephone.
         """
         with self._counting:
-            # A screen that asks by itself does not pass somebody who clicked.
             if not self._has_spare() or (self._staff_waiting and not waits):
-                if not waits or self._staff_waiting >= self._staff_places:
+                if not waits or self._no_place():
                     return False
                 self._staff_waiting += 1
                 found = self._staff_turn.wait_for(self._has_spare, self._patience)
@@ -200,7 +204,36 @@ class LoadShedder:
                     self._wake()
                     return False
             self._others += 1
+            # A screen that was woken together with this click had to let it pass.
+            self._screen_turn.notify()
         return True
+
+    def screen_begins(self) -> bool:
+        """As `other_begins`, for a screen that asks by itself; then `other_done`.
+
+        Before it gives way to the telephone (`slows_screens`) it waits for its turn too, for 70
+        screens meet by chance in a moment in which few of a worker's threads are free. It does not
+        pass somebody who clicked.
+        """
+        with self._counting:
+            if not self._may_show():
+                has_place = self._screens_waiting < self._screen_places and not self._no_place()
+                if self.slows_screens or not has_place:
+                    return False
+                self._screens_waiting += 1
+                found = self._screen_turn.wait_for(self._may_show, self._patience)
+                self._screens_waiting -= 1
+                if not found:
+                    self._wake()
+                    return False
+            self._others += 1
+        return True
+
+    def _may_show(self) -> bool:
+        return self._has_spare() and not self._staff_waiting
+
+    def _no_place(self) -> bool:
+        return self._staff_waiting + self._screens_waiting >= self._staff_places
 
     def _has_spare(self) -> bool:
         return self._web + self._others < self._spare
@@ -244,8 +277,8 @@ class LoadShedder:
 
     @property
     def staff_waiting(self) -> int:
-        """How many requests of people who work here do."""
-        return self._staff_waiting
+        """How many requests of people who work here do, those of their screens included."""
+        return self._staff_waiting + self._screens_waiting
 
     @property
     def slows_screens(self) -> bool:

@@ -255,24 +255,32 @@ def test_whoever_watches_sees_us_when_it_is_hardest(opened: House):
     assert browser.get("/api/slots/$bulk-publish", base_url=BASE).status_code == 503
 
 
-def test_clicks_of_those_who_work_here_may_wait_and_screens_that_ask_may_not(
+def test_clicks_of_those_who_work_here_may_wait_screens_behind_them_and_machines_may_not(
     opened: House, monkeypatch: pytest.MonkeyPatch
 ):
     gate = gate_of(opened)
-    asked: dict[str, bool] = {}
+    asked: dict[str, str] = {}
 
     def begins(*, waits: bool = False) -> bool:
-        asked[path] = waits
+        asked[path] = "click" if waits else "machine"
+        return False
+
+    def screen_begins() -> bool:
+        asked[path] = "screen"
         return False
 
     monkeypatch.setattr(gate.load_shedder, "other_begins", begins)
+    monkeypatch.setattr(gate.load_shedder, "screen_begins", screen_begins)
     browser = opened.app.test_client()
-    for path in ("/poste", "/connexion", "/supervision", "/centre", "/compte"):
-        assert browser.get(path, base_url=BASE).status_code == 503
-        assert asked[path], path
-    for path in ("/poste/etat", "/supervision/etat", "/centre/etat", "/api/slots/$bulk-publish"):
-        assert browser.get(path, base_url=BASE).status_code == 503
-        assert not asked[path], path
+    ways = {
+        "click": ("/poste", "/connexion", "/supervision", "/centre", "/compte"),
+        "screen": ("/poste/etat", "/supervision/etat", "/supervision/mur/etat", "/centre/etat"),
+        "machine": ("/api/slots/$bulk-publish",),
+    }
+    for way, paths in ways.items():
+        for path in paths:
+            assert browser.get(path, base_url=BASE).status_code == 503
+            assert asked[path] == way, path
 
 
 def test_nobody_but_the_provider_tells_how_slow_the_telephone_is(opened: House):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -368,7 +370,7 @@ def test_a_visit_that_has_begun_waits_for_its_turn():
     assert not load_shedder.web_begins(goes_on=False)
 
 
-def test_an_agent_who_clicks_waits_for_their_turn_and_a_screen_that_asks_does_not():
+def test_an_agent_who_clicks_waits_for_their_turn_and_a_machine_that_asks_does_not():
     load_shedder = LoadShedder(3, queue=1, patience=60.0)
     assert load_shedder.other_begins()
     taken: list[bool] = []
@@ -376,8 +378,9 @@ def test_an_agent_who_clicks_waits_for_their_turn_and_a_screen_that_asks_does_no
     click.start()
     while load_shedder.staff_waiting == 0:
         click.join(0.001)
-    # There is one place to wait in, and no screen waits.
+    # There is one place to wait in, which no screen takes from a click, and no machine waits.
     assert not load_shedder.other_begins(waits=True)
+    assert not load_shedder.screen_begins()
     assert not load_shedder.other_begins()
     load_shedder.other_done(0.0)
     click.join(30)
@@ -385,6 +388,51 @@ def test_an_agent_who_clicks_waits_for_their_turn_and_a_screen_that_asks_does_no
     assert load_shedder.staff_waiting == 0
     # Two of the three threads are left to the telephone.
     assert not load_shedder.other_begins()
+
+
+def test_a_screen_waits_for_its_turn_until_screens_give_way_to_the_telephone():
+    load_shedder = LoadShedder(3, queue=4, patience=60.0)
+    assert load_shedder.screen_begins()
+    taken: list[str] = []
+
+    def begins(what: str, begin: Callable[[], bool]) -> threading.Thread:
+        thread = threading.Thread(target=lambda: taken.append(what if begin() else f"no {what}"))
+        before = load_shedder.staff_waiting
+        thread.start()
+        while load_shedder.staff_waiting == before:
+            thread.join(0.001)
+        return thread
+
+    # Of four places two are for screens.
+    screens = [begins("screen", load_shedder.screen_begins) for _ in range(2)]
+    assert not load_shedder.screen_begins()
+    click = begins("click", partial(load_shedder.other_begins, waits=True))
+    load_shedder.other_done(0.0)
+    click.join(30)
+    # Whoever clicked later than both screens asked was before them.
+    assert taken == ["click"]
+    for count in (2, 3):
+        load_shedder.other_done(0.0)
+        while len(taken) < count:
+            screens[0].join(0.001)
+    assert taken == ["click", "screen", "screen"]
+    for screen in screens:
+        screen.join(30)
+    assert load_shedder.staff_waiting == 0
+    # From their level on screens do not wait, and take what is free.
+    load_shedder.level = Level.SCREENS
+    assert not load_shedder.screen_begins()
+    load_shedder.other_done(0.0)
+    assert load_shedder.screen_begins()
+
+
+def test_a_screen_that_waited_in_vain_leaves_its_place_to_others():
+    load_shedder = LoadShedder(3, queue=2, patience=0.0)
+    assert load_shedder.screen_begins()
+    assert not load_shedder.screen_begins()
+    assert load_shedder.staff_waiting == 0
+    load_shedder.other_done(0.0)
+    assert load_shedder.screen_begins()
 
 
 def test_an_agent_waits_for_the_thread_of_a_visit_too():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from bench import at_work
+from bench import at_work, screens
 from bench.traffic import BASE
+from tests.support.floor import Floor
+from tests.support.house import house
 
 
 def test_an_address_of_a_document_is_what_is_asked_for_without_the_providers_own_part():
@@ -21,3 +23,19 @@ def test_what_should_not_be_makes_it_count_for_nothing():
     short = at_work.WAITING // 2
     seen = at_work.WorkdayFigures(bad={"/poste/attente 500": 2}, fewest_waiting=short, unseen=1)
     assert [one.split()[0] for one in seen.faults()] == ["2", "only", "1"]
+
+
+def test_who_was_measured_before_is_in_nobodys_way(sqlite_url: str):
+    with house(sqlite_url) as made:
+        floor = Floor(made)
+        agent, talking = floor.talk()
+        waiting = floor.waits()
+        screens.send_home(sqlite_url)
+        assert {floor.entry(one).state for one in (talking, waiting)} == {"left"}
+        found = floor.state(agent)
+        assert (found.state, found.entry_id) == ("ready", None)
+        assert floor.reserves() == 0
+        # The next caller comes to the agent who was free all the time, as it seems.
+        new = floor.waits()
+        assert floor.reserves() == 1
+        assert floor.entry(new).staff_id == agent

@@ -80,26 +80,18 @@ def test_the_first_round_is_not_counted():
     assert grown.ratio == pytest.approx(1.5)
 
 
-def test_a_part_that_cannot_be_measured_is_void_and_the_others_count():
-    def fails() -> tuple[dict[str, float], list[str]]:
-        raise CannotMeasure("the line of callers was not there within its time")
-
-    def works() -> tuple[dict[str, float], list[str]]:
-        return {"room_ratio": 0.8}, ["room: one run"]
-
-    said: list[str] = []
-    outcome = measure.Measurement()
-    parts = measure.PartTimes(frozenset({"work", "room"}), said.append)
-    parts.run("work", "sqlite", outcome, fails)
-    parts.run("room", "", outcome, works)
-    parts.run("visits", "sqlite", outcome, fails)
-    assert outcome.store == {"room_ratio": 0.8}
-    assert outcome.void == [
-        "sqlite: work: the line of callers was not there within its time",
-        "room: one run",
-    ]
-    assert said[0].startswith("void: sqlite: work: ")
-    assert "room: room_ratio 0.8" in said
+def test_ratios_are_medians_over_the_floor_of_the_same_runs():
+    rates = {"floor_b": [1999.0, 2000.0, 2001.0], "turn_rate": [1200.0], "call_rate": [900.0]}
+    assert measure.call_figures(rates, webhooks=12) == {
+        "floor_b": 2000.0,
+        "turn_rate": 1200.0,
+        "turn_ratio": 0.6,
+        "call_rate": 900.0,
+        "call_ratio": 0.45,
+        "calls_per_second": 75.0,
+    }
+    # Without a floor that counts there is no ratio, and the rates are told.
+    assert measure.call_figures({"turn_rate": [5.0], "floor_b": []}, 12) == {"turn_rate": 5.0}
 
 
 @pytest.mark.parametrize("wrong", ["nothing", "call"])

@@ -170,10 +170,12 @@ class Gate:
         finally:
             self._measuring.release()
 
-    def _other(
-        self, path: str, environ: Environ, start_response: Any, *, waits: bool = False
-    ) -> Iterable[bytes]:
-        if not self.load_shedder.other_begins(waits=waits):
+    def _other(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        return self._answered(environ, start_response, begins=self.load_shedder.other_begins())
+
+    def _answered(self, environ: Environ, start_response: Any, *, begins: bool) -> Iterable[bytes]:
+        """The application's answer where it `begins`, and that it is to be asked again else."""
+        if not begins:
             self.tally.counts["given_way", "staff"] += 1
             return busy(environ, start_response, 1, self.parts.national_number)
         with self.load_shedder.turn:
@@ -190,8 +192,11 @@ class Gate:
             if self._polls % ONE_IN:
                 self.tally.counts["given_way", "screen"] += 1
                 return briefly(start_response, SCREEN_SECONDS)
-        # A screen asks again by itself; an agent who clicks would see an error.
-        return self._other(path, environ, start_response, waits=path not in _POLLS)
+        if path in _POLLS:
+            begins = self.load_shedder.screen_begins()
+        else:
+            begins = self.load_shedder.other_begins(waits=True)
+        return self._answered(environ, start_response, begins=begins)
 
     # ------------------------------------------------------------ the web
 

@@ -1,0 +1,81 @@
+"""What others do on the machine is told from what the bench itself does."""
+
+from __future__ import annotations
+
+import os
+
+from pathlib import Path
+
+from bench import machine
+from bench.machine import Look, OthersShare, OthersWatch
+
+
+class Proc:
+    """A folder that looks like /proc."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.works(0)
+
+    def works(self, busy: int) -> None:
+        """All processors have worked for so many ticks, waited for the disk and slept for more."""
+        line = f"cpu {busy - 3} 1 1 50 60 70 80 1 0 0"
+        (self.folder / "stat").write_text(f"{line}\ncpu0 1 2 3\n", "ascii")
+
+    def has(self, pid: int, *, parent: int, ticks: int, command: str = "") -> None:
+        place = self.folder / str(pid)
+        place.mkdir(exist_ok=True)
+        fields = ["S", str(parent), *["0"] * 9, str(ticks), "0", "0", "0", *["0"] * 4, "77"]
+        (place / "stat").write_text(f"{pid} (a (strange) name) {' '.join(fields)}\n", "utf-8")
+        (place / "cmdline").write_bytes(command.encode())
+
+
+def test_processes_of_the_bench_are_its_own_those_that_name_its_folder_and_what_they_start(
+    tmp_path: Path,
+):
+    proc, own = Proc(tmp_path), os.getpid()
+    proc.has(own, parent=1, ticks=10)
+    proc.has(5001, parent=own, ticks=20)
+    # A database that a keeper started, and one of its servers.
+    proc.has(5002, parent=1, ticks=40, command="postgres\0-D\0/var/allo-bench-x/durable")
+    proc.has(5003, parent=5002, ticks=80)
+    proc.has(5004, parent=1, ticks=1000, command="pytest")
+    (tmp_path / "5005").mkdir()
+    proc.works(2000)
+    look = OthersWatch(Path("/var/allo-bench-x"), proc=tmp_path).look()
+    assert (look.all, look.ours) == (2000, 150)
+
+
+def test_the_share_of_others_is_what_processors_did_beside_ours():
+    looks = [Look(1000, 100, 0.0), Look(1150, 200, 1.0), Look(1300, 300, 2.0)]
+    assert OthersShare(looks).share(100, 2) == 0.25
+    # A process of ours that nobody collected takes its ticks with it: that second says nothing.
+    looks.append(Look(1500, 150, 3.0))
+    assert OthersShare(looks).share(100, 2) == 0.25
+    assert OthersShare(looks[:1]).share(100, 2) == 0.0
+
+
+def test_a_machine_is_busy_from_a_share_on():
+    assert machine.too_busy(machine.MOST_OF_OTHERS) == ""
+    assert machine.too_busy(0.5) == "the machine was busy: others had 50% of it (at most 15%)"
+
+
+def test_it_is_watched_until_the_block_is_over():
+    with OthersWatch().watching() as seen:
+        assert len(seen.looks) == 1
+    assert len(seen.looks) >= 2
+    assert 0 <= machine.others_share(seen) <= 1.1
+
+
+def test_the_machine_is_told_with_its_versions(tmp_path: Path):
+    told = machine.facts(tmp_path)
+    assert set(told) == {
+        "machine",
+        "kernel",
+        "python",
+        "disk",
+        "disk_syncs_per_second",
+        "load_before",
+        "versions",
+    }
+    assert "SQLAlchemy 2" in str(told["versions"])
