@@ -35,6 +35,10 @@ Interval = tuple[str, str]
 BATCH_SLOTS: Final = 2000
 # Slots in one statement, all in one transaction.
 _LABELLED_AT_ONCE: Final = 500
+# PostgreSQL keeps the plan by which it looks up the slot of each new place; made for a table that
+# was counted while it was empty, it reads all slots each time. Counted anew after the first batch,
+# and whenever there are so many times more, the plan is made anew.
+COUNTED_EVERY_TIMES: Final = 8
 MOST_DAYS: Final = 366
 MOST_PLACES: Final = 200
 MINUTES_A_DAY: Final = 24 * 60
@@ -179,6 +183,7 @@ def open_spans(
     report.not_ours = [span.centre.id for span in spans if not span.centre.ours]
     bits = _bits(database, serving)
     batch: list[slots.SlotsToOpen] = []
+    counted = 0
     with watch("centres", len(spans)) as progress:
         for number, span in enumerate(spans, 1):
             minutes = every or span.centre.minutes or EVERY_MINUTES
@@ -193,6 +198,9 @@ def open_spans(
                 report.opened.add(slots.open_slots(database, batch, on_new))
                 progress(len(batch))
                 batch = []
+                if report.opened.places and report.opened.slots >= counted * COUNTED_EVERY_TIMES:
+                    counted = max(report.opened.slots, 1)
+                    database.analyze()
     if report.opened.places:
         database.analyze()
     return report
