@@ -48,6 +48,8 @@ class BookingForm:
     seen: str = ""
     booking_id: str = ""
     moving: str = ""
+    # The service of a booking of several that alone is changed.
+    of: str = ""
     version: str = ""
 
     @property
