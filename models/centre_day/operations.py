@@ -344,19 +344,26 @@ def add_places(
 ) -> list[int]:
     """More places for a slot, which it locks, and whose capacity follows; gives their ids.
 
-    They are not to be had before the last place of the slot `like` is; None: from now on.
+    They are not to be had before the last place of the slot `like` is; None: from now on. They
+    serve what the slot serves; one without places serves what `like` does.
     """
     lock_slot(connection, slot_id)
     released = select(func.max(place.c.released_at)).where(place.c.slot_id == like)
-    released_at = connection.execute(released).scalar_one()
+    its_services = select(slot.c.services).where(slot.c.id == like)
+    released_at, services = connection.execute(
+        select(released.scalar_subquery(), its_services.scalar_subquery())
+    ).one()
     last = connection.execute(
         select(func.coalesce(func.max(place.c.number), 0)).where(place.c.slot_id == slot_id)
     ).scalar_one()
     where = connection.execute(
         update(slot)
         .where(slot.c.id == slot_id)
-        .values(capacity=last + count)
-        .returning(slot.c.centre_id, slot.c.start_at)
+        .values(
+            capacity=last + count,
+            services=slot.c.services if last or services is None else services,
+        )
+        .returning(slot.c.centre_id, slot.c.start_at, slot.c.services)
     ).one()
     rows = [
         {
@@ -366,6 +373,7 @@ def add_places(
             "start_at": where.start_at,
             "lot": lot_of(slot_id, number, last + count),
             "released_at": released_at,
+            "services": where.services,
             "blocked": blocked,
         }
         for number in range(last + 1, last + count + 1)

@@ -224,8 +224,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
     def nearest_beyond(self, search: Search) -> Far | None:
         radius = search.within_kilometres or self.campaign.radius_kilometres
         everywhere = self._near(search, WHOLE_LAND_KILOMETRES)
+        campaign, *beside = self.wanted(search.wanted)
         found = self.service.beyond.nearest(
-            Work(self.reading(), self.store, self.campaign),
+            Work(self.reading(), self.store, campaign, tuple(beside)),
             [one for one in everywhere if one.kilometres > radius],
             max(self.now() + self.campaign.lead, _day_begins(search, everywhere)),
         )

@@ -273,14 +273,19 @@ class WebWorld(CallWorld):
     def free_days(self, search: Search) -> list[FreeDay]:
         """The next days with free places in reach; nothing is taken."""
         near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
-        work = Work(self.reading(), self.store, self.campaign)
+        work = self._looking(search)
         return free_days(work, self.holder, near, self.earliest(search, near))
 
     def free_hours(self, search: Search, day: date) -> list[FreeAtCentre]:
         """What is free on a day of the centres' calendar; nothing is taken."""
         near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
-        work = Work(self.reading(), self.store, self.campaign)
+        work = self._looking(search)
         return free_hours(work, self.holder, near, self.earliest(search, near), day)
+
+    def _looking(self, search: Search) -> Work:
+        """What is looked with: nothing is taken."""
+        campaign, *beside = self.wanted(search.wanted)
+        return Work(self.reading(), self.store, campaign, tuple(beside))
 
     def _near(self, search: Search, radius_kilometres: float) -> list[NearbyCentre]:
         if not search.centre_id:

@@ -32,7 +32,8 @@ class Beyond:
     ) -> None:
         self._ticks = ticks
         self._fresh = fresh
-        self._nothing: dict[tuple[str, str], float] = {}
+        # By campaigns and land.
+        self._nothing: dict[tuple[str, ...], float] = {}
 
     def nearest(
         self, work: Work, near: Sequence[NearbyCentre], not_before: datetime
@@ -45,7 +46,7 @@ class Beyond:
             return None
         now = work.store.clock.now()
         anybody = not_before <= now + work.campaign.lead
-        land = (work.campaign.name, near[0].centre.territory)
+        land = (*(one.name for one in work.campaigns), near[0].centre.territory)
         if anybody and self._ticks() - self._nothing.get(land, -self._fresh) < self._fresh:
             return None
         horizon = now + timedelta(days=work.campaign.horizon_days)

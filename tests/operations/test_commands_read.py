@@ -100,6 +100,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "slots list": ("--centre", "1"),
     "slots move-hour": None,
     "slots open": None,
+    "slots serve": None,
     "staff add": None,
     "staff demo": None,
     "staff disable": None,

@@ -11,17 +11,21 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import sys
 import time
 import traceback
 
-from dataclasses import asdict, dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
 
+from launcher.environment import inherited
 from models.clock import DatabaseClock
 from models.crypto import Vault
 from models.database import Connection, Database
@@ -38,7 +42,12 @@ from services.slots.offer import offer_at
 from services.store import NO_LIMITS, Store
 from services.work import Work
 from tests.support.house import CAMPAIGN, POSTCODES
+from tests.support.keeper import ROOT
 
+# Two services that a person may have in one place; callers want one, the other, or both.
+GRIPPE = replace(CAMPAIGN, name="grippe", service="grippe", together=("covid",))
+COVID = replace(CAMPAIGN, name="covid", service="covid")
+WANTED = ((GRIPPE,), (COVID,), (GRIPPE, COVID))
 # Four channels, dealt out like cards.
 CHANNELS = (Channel.PHONE, Channel.WEB, Channel.AGENT, Channel.PARTNER)
 KEYS = [bytes(range(32))]
@@ -58,6 +67,8 @@ class Plan:
     rollbacks: float
     seed: int
     guarded: bool = True
+    # Whether callers want influenza, Covid or both, in turn.
+    autumn: bool = False
 
     def write(self, file: Path) -> Path:
         file.write_text(json.dumps(asdict(self)), "utf-8")
@@ -75,6 +86,7 @@ class Story:
 
     number: int
     channel: str
+    wants: list[str] = field(default_factory=list)
     end: str = ""
     place_id: int = 0
     asked: float = 0.0
@@ -106,7 +118,9 @@ class Member:
     def tells(self, number: int) -> Story:
         """Let one caller search and confirm until it is booked, or hears that all is taken."""
         channel = CHANNELS[number % len(CHANNELS)]
-        story = Story(number, channel)
+        campaigns = WANTED[number % len(WANTED)] if self.plan.autumn else (CAMPAIGN,)
+        story = Story(number, channel, [one.service for one in campaigns])
+        self.campaign, self.beside = campaigns[0], campaigns[1:]
         holder = Holder(channel, f"{channel}-{number:05d}")
         since: dict[int, float] = {}
         while not story.end:
@@ -128,7 +142,7 @@ class Member:
         try:
             with self.store.database.transaction() as connection:
                 wanted = HoldRequest(self.near, self.store.clock.now() + CAMPAIGN.lead)
-                held = hold_slots(Work(connection, self.store, CAMPAIGN), holder, wanted)
+                held = hold_slots(self.work(connection), holder, wanted)
                 self.may_fail()
         except RolledBack:
             story.rolled_back += 1
@@ -160,7 +174,7 @@ class Member:
             try:
                 with self.store.database.transaction() as connection:
                     booked = confirm_booking(
-                        Work(connection, self.store, CAMPAIGN),
+                        self.work(connection),
                         request,
                         catalogue=self.catalogue,
                         national_number="+33974750001",
@@ -179,6 +193,9 @@ class Member:
                 story.busy.append((one.place.place_id, since.pop(one.place.place_id), None))
             self.are_free(since, story)
             return
+
+    def work(self, connection: Connection) -> Work:
+        return Work(connection, self.store, self.campaign, self.beside)
 
     def are_free(self, since: dict[int, float], story: Story) -> None:
         """What the caller held is nobody's from now on."""
@@ -217,6 +234,55 @@ def write_only(
 def take_the_guard_away() -> None:
     places.hold = look_only
     places.book = write_only
+
+
+# ---------------------------------------------------------------- what is told
+
+
+def plays(plan: Plan, folder: Path) -> list[Story]:
+    """Run the crowd to its end and give what became of each caller."""
+    done = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "tests.slots.crowd", str(plan.write(folder / "plan.json"))],
+        cwd=ROOT,
+        env=inherited(),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    stories = [
+        Story(**json.loads(line))
+        for file in folder.glob("*.jsonl")
+        for line in file.read_text("utf-8").splitlines()
+    ]
+    assert len(stories) == plan.callers
+    return stories
+
+
+def told_wrongly(stories: Iterable[Story], place_ids: Iterable[int]) -> list[Story]:
+    """Who heard "complet" although one place was free from the beginning of the search to its end.
+
+    A place counts as free where nobody may have had it: before the transaction that took it began,
+    and after the one that gave it back had ended.
+    """
+    stories = list(stories)
+    busy: dict[int, list[tuple[float, float | None]]] = defaultdict(list)
+    for story in stories:
+        for place_id, start, end in story.busy:
+            busy[place_id].append((start, end))
+    place_ids = list(place_ids)
+    return [
+        story
+        for story in stories
+        if story.end == "complet"
+        and any(
+            not any(
+                start <= story.told and (end is None or end >= story.asked)
+                for start, end in busy[place_id]
+            )
+            for place_id in place_ids
+        )
+    ]
 
 
 # ---------------------------------------------------------------- the processes

@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import and_, case, exists, func, select, update
 
+from flows.world import Unbooked
 from jobs.scheduler import tidy
 from models.booking.tables import appointment, booking, history
 from models.call import turns
@@ -48,8 +49,9 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.booking.confirm_booking import Booked
+from services.booking.confirm_booking import Booked, Request
 from services.call.end_call import record_call_status
+from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRequest
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
@@ -88,7 +90,7 @@ class Places(RuleBasedStateMachine):
         super().__init__()
         self.url = type(self).create()
         # However many places there are, each caller is offered one.
-        campaign = campaign_with(doses=self.doses, few_places=1000)
+        campaign = self.rules_of_all()
         self.house = House(self.url, campaign=campaign)
         starts = mornings(3)
         if self.doses == 2:
@@ -113,12 +115,27 @@ class Places(RuleBasedStateMachine):
         self.house.close()
         type(self).drop(self.url)
 
+    # ------------------------------------------------------------ what another machine changes
+
+    def rules_of_all(self) -> Campaign:
+        return campaign_with(doses=self.doses, few_places=1000)
+
+    def searches(self, caller: str) -> list[HeldSlot]:
+        return holds(self.house, caller, near=self.near, returning=f"resume:{caller}")
+
+    def books(self, caller: str, request: Request) -> Booked | Unbooked:
+        return orders(self.house, request)
+
+    def suits(self, caller: str, one: Place) -> bool:
+        """Whether a place serves what the caller wants."""
+        return True
+
     # ------------------------------------------------------------ callers
 
     @rule(caller=callers)
     def hold(self, caller: str) -> None:
         expected = min(1, self.could_have(caller))
-        held = holds(self.house, caller, near=self.near, returning=f"resume:{caller}")
+        held = self.searches(caller)
         # With so few places each caller holds one, and hears "no" only when there is none.
         assert len(held) == expected
         self.offered.pop(caller, None)
@@ -149,7 +166,7 @@ class Places(RuleBasedStateMachine):
     def confirms(self, caller: str, held: HeldSlot) -> bool:
         before = self.booked_places()
         request = replace(request_for(held, caller), idempotency_suffix=str(next(self.numbers)))
-        booked = isinstance(orders(self.house, request), Booked)
+        booked = isinstance(self.books(caller, request), Booked)
         # All doses or none.
         assert self.booked_places() == before + self.doses * booked
         self.confirmed += booked
@@ -462,8 +479,12 @@ class Places(RuleBasedStateMachine):
     def can_be_booked(self, caller: str, chosen: tuple[int, int]) -> bool:
         """Whether the hold lives, or the slot has another place for it."""
         place_id, slot_id = chosen
+
+        def is_own(row: Place) -> bool:
+            return row.id == place_id and row.held_by == caller
+
         return any(
-            row.slot_id == slot_id and (row.free or (row.id == place_id and row.held_by == caller))
+            row.slot_id == slot_id and ((row.free and self.suits(caller, row)) or is_own(row))
             for row in self.unblocked()
         )
 
@@ -471,7 +492,7 @@ class Places(RuleBasedStateMachine):
         """Every place that nobody has booked or blocked; `free`: nor holds."""
         statement = select(
             place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at, place.c.held_by,
-            place.c.hold_expires_at,
+            place.c.hold_expires_at, place.c.services,
         ).where(place.c.booking_id.is_(None), ~place.c.blocked)  # fmt: skip
         now = self.house.clock.now()
         return [
@@ -482,6 +503,7 @@ class Places(RuleBasedStateMachine):
                 row.start_at,
                 row.held_by,
                 row.held_by is None or row.hold_expires_at <= now,
+                row.services,
             )
             for row in rows_of(self.house.database, statement)
         ]
@@ -496,6 +518,7 @@ class Places(RuleBasedStateMachine):
             one
             for one in self.unblocked()
             if one.centre_id in open_centres and (one.free or one.held_by in own)
+            if self.suits(caller, one)
         ]
         firsts = [
             one
@@ -524,6 +547,7 @@ class Place:
     start_at: datetime
     held_by: str | None
     free: bool
+    services: int
 
     @property
     def day(self) -> date:
@@ -537,7 +561,9 @@ def held_places(held: HeldSlot) -> list[tuple[int, int]]:
 # ---------------------------------------------------------------- how often
 
 
-def machine(request: pytest.FixtureRequest, database: str, *, doses: int) -> type[Places]:
+def machine(
+    request: pytest.FixtureRequest, database: str, *, doses: int, kind: type[Places] = Places
+) -> type[Places]:
     """The machine on databases of its own, each a copy of the migrated one."""
     if database == "postgresql":
         server = request.getfixturevalue("postgres_server")
@@ -560,7 +586,7 @@ def machine(request: pytest.FixtureRequest, database: str, *, doses: int) -> typ
         def drop(url: str) -> None:
             shutil.rmtree(Path(url.removeprefix("sqlite:///")).parent)
 
-    class Ours(Places):
+    class Ours(kind):  # type: ignore[misc, valid-type]
         pass
 
     Ours.doses = doses

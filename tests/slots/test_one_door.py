@@ -31,6 +31,7 @@ THE_DOOR = {
     "services/slots/allocate.py": "the door itself",
     "services/slots/give_back.py": "its other side",
     "models/slots/places.py": "the statements behind it",
+    "models/slots/services.py": "says what places are for: nobody gets or loses one by it",
     "models/slots/slots.py": "opens slots: new places, which nobody has yet",
     "models/call/turns.py": "renews a live call's holds in the statement that saves its session",
     "models/queue/queues.py": "renews what a waiting caller had chosen where their place is read",

@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import event, func, insert, select, text, update
 
 from models.centres.tables import centre
+from models.slots import places
+from models.slots.places import SlotQuery
 from models.slots.tables import place, slot
 from services.slots.hold_slot import HeldSlot
 from tests.support.house import NOON, House, campaign_with, mornings
@@ -284,6 +286,29 @@ def test_the_partial_index_serves_the_search_however_many_places_there_are(large
         select(place.c.centre_id).where(place.c.held_by == "CA-1").order_by(place.c.id),
     )
     assert [row.centre_id for row in held] == ["c00", "c01", "c02"]
+
+
+@pytest.mark.parametrize("beside", [(), ("covid",)], ids=["one place", "two places"])
+def test_the_search_for_two_services_is_a_seek_as_well(large: House, beside: tuple[str, ...]):
+    nearby = near(large)
+    wish = SlotQuery(
+        ((large.clock.now() + timedelta(hours=1), large.clock.now() + timedelta(days=30)),),
+        services=("grippe", "covid")[: 2 - len(beside)],
+        beside=beside,
+    )
+
+    def story() -> None:
+        ids = [one.centre.id for one in nearby]
+        with large.database.transaction() as connection:
+            places.look(connection, large.clock, ids[:12], wish, count_up_to=12)
+            times = {"lease": timedelta(minutes=4), "longest": timedelta(minutes=20)}
+            places.hold(connection, large.clock, "CA-1", ids[:3], wish, **times)
+
+    plans = plans_of(large, story)
+    assert len(plans) == 2
+    for _, plan in plans:
+        assert "ix_place_free" in plan
+    assert_no_scan(plans)
 
 
 def test_giving_back_and_booking_need_no_scan_either(large: House):

@@ -10,12 +10,7 @@ the statements of web and partners carry the share, and it hides nothing from th
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,16 +18,14 @@ import pytest
 
 from sqlalchemy import func, select
 
-from launcher.environment import inherited
 from models.booking.tables import appointment, booking, history
 from models.clock import DatabaseClock
 from models.database import Database
 from models.messages.tables import message
 from models.slots.tables import place
 from services.store import CryptographicChance
-from tests.slots.crowd import CHANNELS, Plan, Story
+from tests.slots.crowd import CHANNELS, Plan, Story, plays, told_wrongly
 from tests.support.house import CAMPAIGN, House, house
-from tests.support.keeper import ROOT
 from tests.support.rows import booked_places, doubles, execute, rows_of, soon
 
 CENTRES = 5
@@ -80,46 +73,7 @@ def lets_call(
     with house(url, clock=DatabaseClock(), chance=CryptographicChance()) as made:
         opens(made, size)
     plan = Plan(url, str(folder), size.processes, size.callers, rollbacks, 20210114, guarded)
-    done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "tests.slots.crowd", str(plan.write(folder / "plan.json"))],
-        cwd=ROOT,
-        env=inherited(),
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    stories = [
-        Story(**json.loads(line))
-        for file in folder.glob("*.jsonl")
-        for line in file.read_text("utf-8").splitlines()
-    ]
-    assert len(stories) == size.callers
-    return stories
-
-
-def told_wrongly(stories: Iterable[Story], place_ids: Iterable[int]) -> list[Story]:
-    """Who heard "complet" although one place was free from the beginning of the search to its end.
-
-    A place counts as free where nobody may have had it: before the transaction that took it began,
-    and after the one that gave it back had ended.
-    """
-    busy: dict[int, list[tuple[float, float | None]]] = defaultdict(list)
-    for story in stories:
-        for place_id, start, end in story.busy:
-            busy[place_id].append((start, end))
-    return [
-        story
-        for story in stories
-        if story.end == "complet"
-        and any(
-            not any(
-                start <= story.told and (end is None or end >= story.asked)
-                for start, end in busy[place_id]
-            )
-            for place_id in place_ids
-        )
-    ]
+    return plays(plan, folder)
 
 
 def count(database: Database, table: object) -> int:
