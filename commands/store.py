@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from commands import operator
 from commands.terminal import progress_bar, refusals
 from jobs import feeds
 from models.clock import Clock
@@ -20,7 +21,7 @@ from services.campaign.campaign import Campaign
 from services.centres.import_centres import FileRefused
 from services.operations.anchor_traces import BadAnchors, read_anchors
 from services.operations.demonstration import prepare
-from services.operations.erase_data import NotAllErased, erase_data
+from services.operations.erase_data import NotAllErased, erase_campaign, erase_data
 from services.operations.traces import Chainer
 from services.operations.verify_traces import verify_traces
 from services.store import Store
@@ -85,8 +86,27 @@ def make_data(store: Store) -> click.Group:
         """Look after what is stored."""
 
     @group.command(epilog="Example: flask data erase")
-    def erase() -> None:
-        """Erase personal data that is due (the scheduler does the same every hour)."""
+    @click.option(
+        "--campaign",
+        default="",
+        metavar="NAME",
+        help="The people of this campaign, before it is due.",
+    )
+    @click.option("--yes", is_flag=True, help="Do not ask.")
+    def erase(*, campaign: str, yes: bool) -> None:
+        """Erase personal data that is due (the scheduler does the same every hour).
+
+        Of a campaign: every booking of it alone whose appointments lie behind, its messages and its
+        waiting list, for ever. What has an appointment ahead stays.
+        """
+        if campaign:
+            if not yes:
+                click.confirm(f"Erase the people of {campaign} for ever?", abort=True)
+            done = erase_campaign(store, campaign, by=operator.name())
+            for kind, count in done.erased.items():
+                click.echo(f"{count} {kind} erased")
+            click.echo(f"{done.ahead} bookings have an appointment ahead and stay")
+            return
         try:
             erased = erase_data(store)
         except NotAllErased as failed:

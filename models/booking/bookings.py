@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Date,
     and_,
@@ -448,16 +449,39 @@ def export(
             )
 
 
-def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[str]:
+def count_ahead(connection: Connection, clock: Clock, campaign: str) -> int:
+    """How many bookings of a campaign have an appointment ahead, and a person."""
+    statement = select(func.count()).where(
+        _is_of(campaign), booking.c.last_start_at >= clock.at(), booking.c.erased_at.is_(None)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def _is_of(campaign: str) -> ColumnElement[bool]:
+    """Whether a booking is of a campaign and of no other: of two services it is both's."""
+    other = exists().where(
+        appointment_for.c.booking_id == booking.c.id, appointment_for.c.campaign != campaign
+    )
+    return and_(booking.c.campaign == campaign, ~other)
+
+
+def erase_due(
+    connection: Connection, clock: Clock, after: timedelta, campaign: str = ""
+) -> list[str]:
     """Erase what identifies a person from bookings whose last appointment is `after` ago.
 
-    Gives the ids of the bookings that were erased.
+    Gives the ids of the bookings that were erased. `campaign`: of this one alone; a booking that is
+    of another campaign, too, is none of these.
     """
     personal = ("reference", "dob", "phone")
     nothing: dict[str, Any] = {f"{one}_{kind}": None for one in personal for kind in ("enc", "idx")}
     statement = (
         update(booking)
-        .where(booking.c.last_start_at < clock.at(-after), booking.c.erased_at.is_(None))
+        .where(
+            booking.c.last_start_at < clock.at(-after),
+            booking.c.erased_at.is_(None),
+            *([_is_of(campaign)] if campaign else ()),
+        )
         .values(
             **nothing,
             name_enc=None,

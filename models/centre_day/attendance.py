@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     case,
     delete,
@@ -175,7 +176,7 @@ def _is_wanted(vault: Vault, row: Row[Any], wanted: Wanted) -> bool:
 
 
 def _rows(connection: Connection, centre_id: str, window: Window) -> Sequence[Row[Any]]:
-    statement = (
+    statement: Select[Any] = (
         select(
             *(
                 booking.c[name]

@@ -676,7 +676,13 @@ def erase_due(
 ) -> int:
     """Erase recipients and texts of erased bookings, and of other messages older than `after`."""
     old = and_(message.c.booking_id.is_(None), message.c.created_at < clock.at(-after))
-    erased = connection.execute(_erasing(old)).rowcount
+    erased: int = connection.execute(_erasing(old)).rowcount
+    return erased + erase_of_bookings(connection, booking_ids)
+
+
+def erase_of_bookings(connection: Connection, booking_ids: Sequence[str]) -> int:
+    """Erase recipients and texts of erased bookings; gives how many."""
+    erased = 0
     # A statement has only so many parameters.
     for start in range(0, len(booking_ids), _MOST_IDS):
         some = booking_ids[start : start + _MOST_IDS]

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Update,
     and_,
     bindparam,
     case,
@@ -577,9 +578,18 @@ def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest:
         waiting_entry.c.state.in_(("taken", "gone")),
         waiting_entry.c.updated_at < clock.at(-ended),
     )
-    statement = (
+    return connection.execute(_erasing(or_(old, over))).rowcount
+
+
+def erase_of_campaign(connection: Connection, campaign: str) -> int:
+    """End and erase the entries of a campaign; gives how many."""
+    return connection.execute(_erasing(waiting_entry.c.campaign == campaign)).rowcount
+
+
+def _erasing(which: ColumnElement[bool]) -> Update:
+    return (
         update(waiting_entry)
-        .where(waiting_entry.c.person_enc.is_not(None), or_(old, over))
+        .where(waiting_entry.c.person_enc.is_not(None), which)
         .values(
             person_enc=None,
             person_idx=None,
@@ -593,7 +603,6 @@ def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest:
             state=case((waiting_entry.c.state == "taken", "taken"), else_="gone"),
         )
     )
-    return connection.execute(statement).rowcount
 
 
 def _where(column: str, entry_id: str) -> str:

@@ -235,26 +235,66 @@ def known_booking(work: Work, born: date, number: str) -> str | None:
 
 
 def move_booking(
-    at: DeskWork, booking_id: str, places: Sequence[int], *, moving: Moving, nonce: str, seen: int
+    at: DeskWork,
+    booking_id: str,
+    places: Sequence[int],
+    *,
+    moving: Moving,
+    nonce: str,
+    seen: int,
+    service: str = "",
 ) -> Moved | Unchanged:
-    """Put appointments on these places; what they had is given back. Raises ValueError."""
+    """Put appointments on these places; what they had is given back. Raises ValueError.
+
+    With a `service` of the booking only what is done for it moves.
+    """
     at.alone()
     by = _by(at.desk, nonce, seen, history.MOVED_FOR)
     found = rows.places_of(at.connection, places)
     if not found or len(found) != len(places):
         return Unchanged(WhyNot.NOT_OFFERED)
     chosen = [Chosen(one, found[one].slot_id, found[one].start_at) for one in places]
-    to = doses_of(chosen, moving)
-    return move(at.connection, at.store, at.campaign, at.desk.holder, booking_id, to=to, by=by)
+    to = _dose_of(at, booking_id, chosen, service) if service else doses_of(chosen, moving)
+    first, *beside = at.campaigns
+    return move(
+        at.connection,
+        at.store,
+        first,
+        at.desk.holder,
+        booking_id,
+        to=to,
+        by=by,
+        beside=tuple(beside),
+        service=service,
+    )
+
+
+def _dose_of(
+    at: DeskWork, booking_id: str, chosen: Sequence[Chosen], service: str
+) -> dict[int, Chosen]:
+    """The appointment of a booking in which a service is done, with where it goes."""
+    found = read_booking(at.connection, at.store, booking_id)
+    live = found.file.live if found else ()
+    doses = [one.dose for one in live if any(s.service == service for s in one.live_services)]
+    return dict.fromkeys(doses[:1], chosen[0])
 
 
 def cancel_booking(
-    at: DeskWork, booking_id: str, doses: Sequence[int] | None = None, *, nonce: str, seen: int
+    at: DeskWork,
+    booking_id: str,
+    doses: Sequence[int] | None = None,
+    *,
+    nonce: str,
+    seen: int,
+    service: str = "",
 ) -> Cancelled | Unchanged:
-    """Cancel these appointments, or all; the second goes with the first. Raises ValueError."""
+    """Cancel these appointments, or all; the second goes with the first. Raises ValueError.
+
+    With a `service` of the booking only what is done for it: the others stay as they are.
+    """
     by = _by(at.desk, nonce, seen, history.CANCELLED_FOR)
     campaign = _campaign_of(at, booking_id)
-    return cancel(at.connection, at.store, campaign, booking_id, doses, by=by)
+    return cancel(at.connection, at.store, campaign, booking_id, doses, by=by, service=service)
 
 
 def restore_booking(

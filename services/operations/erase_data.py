@@ -9,7 +9,8 @@ n° 450163, the precedent for vaccination bookings); drafts and what was said in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -27,6 +28,7 @@ from models.operations import person_requests, provider_records
 from models.partners import bookings as partner_bookings
 from models.queue import callbacks, queues, requests
 from models.waiting_list import offers, waiting
+from services.accounts.staff import OPERATOR, record_act
 from services.attempts import KEPT
 from services.messages.spend import KEPT as BUDGETS_KEPT
 from services.store import Store
@@ -88,6 +90,34 @@ def erase_data(store: Store) -> dict[str, int]:
     if failed:
         raise NotAllErased(", ".join(failed))
     return done
+
+
+@dataclass(frozen=True)
+class ErasedCampaign:
+    """Rows of each kind that were erased, and how many bookings still have something ahead."""
+
+    erased: Mapping[str, int]
+    ahead: int
+
+
+def erase_campaign(store: Store, campaign: str, *, by: str) -> ErasedCampaign:
+    """Erase the people of a campaign before it is due: all that lies behind, and its waiting list.
+
+    What has an appointment ahead stays, and so does a booking that is of another campaign, too.
+    Safe to repeat. `by` is the account of the operator, for the history of acts.
+    """
+    with store.database.transaction() as connection:
+        unhurried(connection)
+        erased = bookings.erase_due(connection, store.clock, timedelta(), campaign)
+        found = {
+            "bookings": len(erased),
+            "messages": outbox.erase_of_bookings(connection, erased),
+            "waiting": waiting.erase_of_campaign(connection, campaign),
+        }
+        ahead = bookings.count_ahead(connection, store.clock, campaign)
+        told = {"by": by, "ahead": ahead, **found}
+        record_act(connection, store, OPERATOR, "campaign_erased", campaign, details=told)
+    return ErasedCampaign(found, ahead)
 
 
 def _bookings(connection: Connection, clock: Clock, after: timedelta) -> dict[str, int]:

@@ -8,7 +8,7 @@ import pytest
 
 from sqlalchemy import select
 
-from models.booking.tables import booking
+from models.booking.tables import appointment, appointment_for, booking
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.service import Service
@@ -68,3 +68,31 @@ def test_with_one_service_nothing_is_chosen(made: House):
     page = desk.does("/offres", **FORM)
     assert CHOICE.findall(page)
     assert 'name="wanted"' not in page
+
+
+def test_one_half_of_two_is_moved_and_cancelled_by_itself(made: House):
+    desk = DeskOfServices(made)
+    desk.has(made.phone(MOBILE).goes_to("for_whom"))
+    form = {**FORM, "wanted": [FLU.name, COVID.name]}
+    page = desk.does("/offres", **form)
+    page = desk.does("/choisir", choice=CHOICE.findall(page)[0], **form)
+    (places,) = PLACES.findall(page)
+    page = desk.does("/reserver", **form, places=places, nonce="b" * 24)
+    assert "<dt>covid + grippe " in page
+    ((booking_id,),) = rows_of(made.database, select(booking.c.id))
+    card = {"booking_id": booking_id, "version": "1"}
+    page = desk.does("/deplacer", **card, of="covid")
+    found = {**FORM, **card, "of": "covid", "moving": "first"}
+    page = desk.does("/choisir", choice=CHOICE.findall(page)[-1], **found)
+    (places,) = PLACES.findall(page)
+    page = desk.does("/deplacer/confirmer", **found, places=places, nonce="c" * 24)
+    done = select(appointment_for.c.service, appointment.c.start_at).join(
+        appointment, appointment.c.id == appointment_for.c.appointment_id
+    )
+    done = done.where(appointment_for.c.state == "confirmed").order_by(appointment_for.c.service)
+    (covid, flu) = rows_of(made.database, done)
+    assert (covid.service, flu.service) == ("covid", "grippe")
+    assert covid.start_at != flu.start_at
+    card["version"] = "2"
+    desk.does("/annuler", **card, of="covid", nonce="d" * 24)
+    assert [row.service for row in rows_of(made.database, done)] == ["grippe"]

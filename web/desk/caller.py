@@ -87,6 +87,7 @@ CALLED = "had_called"
 _ID = re.compile(r"[0-9a-f]{1,32}")
 _CENTRE_LETTERS = 40
 _POSTCODE_LETTERS = 5
+_SERVICE_LETTERS = 20
 
 
 # The field of what is wrong or missing.
@@ -245,7 +246,7 @@ class DeskAct(AtDesk):
             self.panel.moving = read_booking(self.connection, self.store, form.booking_id)
         if self.panel.moving is not None and services:
             # What moves is of its own campaign, whatever else may be had.
-            self.wanted = (self.panel.moving.file.campaign,)
+            self.wanted = _campaigns_of(self.panel.moving, form.of)
         return self.panel
 
     def _show_offers(self) -> None:
@@ -511,11 +512,12 @@ class DeskAct(AtDesk):
         """Look for other places for a booking; or, without one, stop doing so."""
         booking_id = "" if "stop" in request.form else request.form.get("booking_id", "")
         form = self.show_kept(self.caller_profile()).form
-        form.booking_id = form.moving = form.version = form.seen = ""
+        form.booking_id = form.moving = form.of = form.version = form.seen = ""
         if booking_id:
             found = self._theirs(booking_id)
             form.booking_id, form.version = found.file.id, str(found.file.version)
             form.moving = request.form.get("moving", "") or Moving.FIRST
+            form.of = request.form.get("of", "")[:_SERVICE_LETTERS]
             form.place = form.postcode = found.file.postcode or form.place
             form.centre = form.from_day = form.part = ""
         self._show(form)
@@ -542,9 +544,10 @@ class DeskAct(AtDesk):
             moving=self.understood.moving,
             nonce=request.form.get("nonce", ""),
             seen=_number(form.version),
+            service=form.of,
         )
         if isinstance(done, Changed):
-            form.booking_id = form.moving = form.version = form.seen = ""
+            form.booking_id = form.moving = form.of = form.version = form.seen = ""
             panel.moving = None
             again = self.read_booking(found.file.id)
             panel.done = (again,) if again else ()
@@ -557,13 +560,15 @@ class DeskAct(AtDesk):
     def cancel(self) -> Any:
         """Cancel a booking, or its second appointment."""
         doses = [2] if request.form.get("doses") == "2" else None
+        service = request.form.get("of", "")[:_SERVICE_LETTERS]
         seen = _number(request.form.get("version", ""))
         return self._do_and_show_card(
             cancel_booking,
             "desk.card.was_cancelled",
-            was="" if doses else "cancelled",
+            was="" if doses or service else "cancelled",
             doses=doses,
             seen=seen,
+            service=service,
         )
 
     def restore(self) -> Any:
@@ -826,6 +831,7 @@ class DeskAct(AtDesk):
                 agent_session=self.agent_session,
                 panel=panel,
                 new_nonce=new_nonce,
+                services_named=self.page.services_named,
                 **more,
             )
         self.look_again()
@@ -925,6 +931,13 @@ def _given(file: CallerProfile) -> BookingForm:
     if not number and file.caller.kind != CallerKind.NONE:
         number = file.caller.number
     return _form_of(file.given, number, two=file.given.whom == Whom.TWO)
+
+
+def _campaigns_of(found: FoundBooking, service: str) -> tuple[str, ...]:
+    """The campaigns of what moves: of one service, or of all that is done in the booking."""
+    live = [each for one in found.file.live for each in one.live_services]
+    names = [one.campaign for one in live if service in {"", one.service}]
+    return tuple(dict.fromkeys(names)) or (found.file.campaign,)
 
 
 def _form_of(given: CallerDetails | Session, number: str, *, two: bool) -> BookingForm:

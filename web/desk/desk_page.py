@@ -85,7 +85,7 @@ class DeskPage:
             "call": current_call,
             "greeting": greeting_of(file) if file is not None else None,
             "called": self._called(agent_session),
-            "services_named": self._services_named,
+            "services_named": self.services_named,
             "is_callback": agent_session.is_callback,
             "is_dialled": current_call is not None and current_call.is_dialled,
             "callback_outcomes": callback_outcomes(file),
@@ -100,7 +100,7 @@ class DeskPage:
             **more,
         }
 
-    def _services_named(self, wanted: Sequence[str]) -> list[str]:
+    def services_named(self, wanted: Sequence[str]) -> list[str]:
         """The services of campaigns, as an agent reads them."""
         known = (self.service.campaigns.by_name(one) for one in wanted)
         return [shown(one, words().language).name for one in known if one is not None]

@@ -48,6 +48,8 @@ class BookingForm:
     seen: str = ""
     booking_id: str = ""
     moving: str = ""
+    # The service of a booking of several that alone is changed.
+    of: str = ""
     version: str = ""
 
     @property
@@ -70,8 +72,8 @@ def typed(form: MultiDict[str, str]) -> BookingForm:
     # Farther than the last time.
     values["within"] = form.get("reach", "")[:MOST_LETTERS] or values["within"]
     values["seen"] = form.get("seen", "")[: _MOST_SLOTS * 16]
-    lists = {name: [one[:MOST_LETTERS] for one in form.getlist(name)] for name in _LISTS}
-    return BookingForm(**values, **lists)
+    groups, wanted = ([one[:MOST_LETTERS] for one in form.getlist(name)] for name in _LISTS)
+    return BookingForm(**values, groups=groups, wanted=wanted)
 
 
 def about(form: MultiDict[str, str]) -> str:

@@ -25,6 +25,7 @@ from services.online.attempts import place_of
 from services.online.my_appointment import MENUS, OFFERS, PERSON, POSTCODE
 from services.online.web_sessions import Act, WebSession
 from services.ports import WakeUp
+from services.public.offered import shown
 from services.service import Service
 from services.short_links import LinkKind
 from services.store import Store
@@ -183,7 +184,7 @@ class MyAppointmentPages:
             web_session=web_session,
             s=web_session.session,
             mine=web_session.session.mine,
-            view=MyView(web_session, words(), self.store.clock.now()),
+            view=self._view(web_session),
             path=f"{HOME}/{SLUGS[step]}",
             home=f"{HOME}/{_SEE}",
             token=self.cookie.token(web_session.id),
@@ -219,7 +220,7 @@ class MyAppointmentPages:
         if web_session is None:
             abort(HTTPStatus.NOT_FOUND)
         now = self.store.clock.now()
-        view = MyView(web_session, words(), now)
+        view = self._view(web_session)
         number = written_number(self.service.national_number)
         return calendar_file(view.appointments, words(), now=now, number=number)
 
@@ -231,6 +232,11 @@ class MyAppointmentPages:
         response = make_response(redirect(to(HOME), HTTPStatus.SEE_OTHER))
         self.cookie.forget(response)
         return response
+
+    def _view(self, web_session: WebSession) -> MyView:
+        named = (one for one in self.service.campaigns.all() if one.service)
+        names = {one.name: shown(one, words().language).name for one in named}
+        return MyView(web_session, words(), self.store.clock.now(), names)
 
     def _web_session(self) -> WebSession | None:
         """The web session that stands for the appointment which this browser has open."""

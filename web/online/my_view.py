@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flows.session import CallerBooking, Moving
 from web.online.booking_view import HeldOffers
@@ -22,11 +23,18 @@ class AppointmentView:
     name: str
     street: str
     town: str
+    # What it is for, where its campaign is of a named service.
+    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class MyView(HeldOffers):
-    """For the templates of one web session, at one moment (UTC)."""
+    """For the templates of one web session, at one moment (UTC).
+
+    `names` are those of services by their campaigns, as a page shows them.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mine(self) -> CallerBooking:
@@ -58,6 +66,11 @@ class MyView(HeldOffers):
                     name,
                     street,
                     town,
+                    tuple(
+                        self.names.get(one.campaign, one.service)
+                        for one in mine.services
+                        if one.start_at == start_at
+                    ),
                 )
             )
         return found
