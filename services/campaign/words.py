@@ -123,7 +123,9 @@ def wrong(words: Words) -> list[str]:
     told_once = []
     for (file, entry), whats in found.items():
         more = f" (and {len(whats) - 1} more of the kind)" if len(whats) > 1 else ""
-        told_once.append((str(file), line_in(file, entry), told(Mistake(file, entry, whats[0] + more))))
+        told_once.append(
+            (str(file), line_in(file, entry), told(Mistake(file, entry, whats[0] + more)))
+        )
     return [sentence for _, _, sentence in sorted(told_once)]
 
 

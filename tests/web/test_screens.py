@@ -23,6 +23,7 @@ VALUE = re.compile(r"\{(\w*)")
 def templates() -> list[Path]:
     return sorted((ROOT / "web" / "templates").rglob("*.html"))
 
+
 # What a service may have nothing to say of: its pages leave the line out.
 LEFT_OUT = {"book.done.before", "public.home.walk_in"}
 
