@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -243,11 +244,8 @@ def _unfilled(table: str, source: Any, where: str = "") -> Iterator[tuple[str, s
         for found in PLACEHOLDER.finditer(source):
             if found["name"].lower() not in ENTRIES[table]:
                 known = ", ".join(ENTRIES[table])
-                yield (
-                    where,
-                    f"{{service:{found['name']}}} is no entry of [{table}] in the words of a"
-                    f" service; there are {known}",
-                )
+                what = f"{{service:{found['name']}}} is no entry of [{table}] in the words of a"
+                yield where, f"{what} service; there are {known}"
 
 
 def _of_conversations(name: str, folder: Path, service: Words) -> Iterator[Problem]:
@@ -311,10 +309,9 @@ def _of_written(
     spoken = sorted(set(_choices(words, key)) - NOT_WRITTEN.get(key, frozenset()))
     if heard:
         return f'"{heard}" is for the ear; write what is read'
-    if health:
-        return f'"{health[0]}" tells whoever reads it what this is about'
-    if never := found_never(service, [literal]):
-        return f'"{never}" {NEVER_SAID}'
+    if health or (never := found_never(service, [literal])):
+        about = "tells whoever reads it what this is about"
+        return f'"{health[0]}" {about}' if health else f'"{never}" {NEVER_SAID}'
     if _length(text) > TWO_PARTS:
         return f"{_length(text)} letters; two parts hold {TWO_PARTS}: shorten it"
     if spoken and offered != spoken:
@@ -377,9 +374,9 @@ class _Language:
                 re.compile(rule)
             except re.error as error:
                 raise _Unreadable(f"{ALOUD}: {rule!r} is no pattern: {error}") from None
-        for table, named in (("say", SPOKEN), ("text", TEXT)):
-            for where, what in _unfilled(named, source[table], table):
-                raise _Unreadable(f"{where}: {what}")
+        said = (_unfilled(SPOKEN, source["say"], "say"), _unfilled(TEXT, source["text"], "text"))
+        for where, what in chain(*said):
+            raise _Unreadable(f"{where}: {what}")
         return cls(path, source, of_source(path, source, service), service[path.stem])
 
     def problem(self, where: str, what: str) -> Problem:

@@ -38,10 +38,7 @@ _LEFT_OUT: Final = re.compile(f"^(?:{_GONE} ?)+| ?{_GONE}")
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a table: what it is, for whoever writes a file, and what values may stand in it.
-
-    `most_words` is of a spoken one.
-    """
+    """An entry of a table: what it is, for whoever writes a file, and values that may be in it."""
 
     what: str
     needed: bool = True
@@ -286,32 +283,34 @@ def _language(path: Path) -> ServiceWords:
 
 
 def _wrong(source: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    for name in source:
-        if name not in (*_TABLES, NEVER):
-            yield (name,), f"nobody reads it; there are {', '.join((*_TABLES, NEVER))}"
+    for name in source.keys() - {*_TABLES, NEVER}:
+        yield (name,), f"nobody reads it; there are {', '.join((*_TABLES, NEVER))}"
     if not _are_texts(source.get(NEVER)):
-        yield (
-            (NEVER,),
-            'write the beginnings of words that no text may hold, above the tables: ["vacc"]',
-        )
+        what = 'write the beginnings of words that no text may hold, above the tables: ["vacc"]'
+        yield (NEVER,), what
     for table, entries in ENTRIES.items():
-        given = source.get(table, {})
-        if not isinstance(given, Mapping):
-            yield (table,), f"it is no table; begin it with a line [{table}]"
-            continue
-        for name, entry in entries.items():
-            if name in given:
-                if what := _wrong_entry(entry, given[name]):
-                    yield (table, name), what
-            elif entry.needed:
-                yield (table, name), f"this entry is missing; write {entry.what}"
-        for name in given.keys() - entries.keys():
-            yield (table, name), f"there is no such entry; there are {', '.join(entries)}"
+        yield from _wrong_table(table, entries, source.get(table, {}))
     heard = source.get(HEARD)
     if not isinstance(heard, Mapping):
         yield (HEARD,), "it is no table; begin it with a line [heard]"
     elif not _are_texts(heard.get(NAMED)) or not heard[NAMED]:
         yield (HEARD, NAMED), 'write how callers name it, as named = ["vaccin", "vaccination"]'
+
+
+def _wrong_table(
+    table: str, entries: Mapping[str, Entry], given: object
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    if not isinstance(given, Mapping):
+        yield (table,), f"it is no table; begin it with a line [{table}]"
+        return
+    for name, entry in entries.items():
+        if name in given:
+            if what := _wrong_entry(entry, given[name]):
+                yield (table, name), what
+        elif entry.needed:
+            yield (table, name), f"this entry is missing; write {entry.what}"
+    for name in given.keys() - entries.keys():
+        yield (table, name), f"there is no such entry; there are {', '.join(entries)}"
 
 
 def _wrong_entry(entry: Entry, given: object) -> str:

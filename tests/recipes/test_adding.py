@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
-    *("commands", "exchange", "flows", "jobs", "models", "partners", "prompts"),
-    *("services", "simulator", "web"),
+    *("campaigns", "commands", "exchange", "flows", "ivr", "jobs", "models"),
+    *("partners", "prompts", "services", "simulator", "web"),
 )
 FENCE = re.compile(r"^```(\w+)\n# ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -157,7 +157,7 @@ print(json.dumps({
 
 def test_a_language_is_its_files(copy):
     page = (ROOT / "docs/adding.md").read_text("utf-8")
-    (shell,) = re.findall(r"^   ```sh\n(.*?)^   ```$", page, re.MULTILINE | re.DOTALL)
+    shell = shell_of(page, "A language")
     before = files(copy)
     subprocess.run(["sh", "-eu", "-c", shell], cwd=copy, check=True)  # noqa: S603, S607 (our page)
     assert {path.name.split(".")[-2] for path in files(copy) - before} == {"pt"}
@@ -168,6 +168,54 @@ def test_a_language_is_its_files(copy):
     assert (told["name"], told["day"]) == ("Español", "1 de diciembre de 2026")
     assert told["locale"] == "pt"
     assert told["wrong"] == []
+
+
+def shell_of(page: str, heading: str) -> str:
+    """The commands of a recipe."""
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
+    (shell,) = re.findall(r"^   ```sh\n(.*?)^   ```$", section, re.MULTILINE | re.DOTALL)
+    return shell
+
+
+A_SERVICE = """
+import json
+from click.testing import CliRunner
+from commands import campaign
+from prompts import service_words
+from prompts.catalogue import load
+from prompts.screens import screen
+from services.campaign.campaigns import Campaigns
+from services.vocabulary import vocabulary
+
+done = CliRunner().invoke(campaign.make(), ["check", "campaigns/library"])
+service = Campaigns.read("campaigns/library", use=service_words.use)
+print(json.dumps({
+    "status": done.exit_code,
+    "said": done.output.splitlines(),
+    "name": service.current().name,
+    "age": service.current().minimum_age,
+    "welcome": load("fr").say("welcome", {"minimum_age": 0}),
+    "title": screen("fr")["public.home.title"],
+    "heard": ["carte", "de", "lecteur"] in [
+        list(one) for one in vocabulary("fr").choices["welcome"]["1"]
+    ],
+}))
+"""
+
+
+def test_a_service_is_its_files(copy):
+    page = (ROOT / "docs/adding.md").read_text("utf-8")
+    before = files(copy)
+    shell = shell_of(page, "A service by files alone")
+    subprocess.run(["sh", "-eu", "-c", shell], cwd=copy, check=True)  # noqa: S603, S607 (our page)
+    assert {path.suffix for path in files(copy) - before} == {".toml"}
+    told = json.loads(run(copy, A_SERVICE))
+    assert told["status"] == 0, told["said"]
+    assert told["said"][0] == "campaigns/library/library.toml: right"
+    assert (told["name"], told["age"]) == ("library", 0)
+    assert "pour une carte de lecteur." in told["welcome"]
+    assert told["title"] == "Rendez-vous pour une carte de lecteur"
+    assert told["heard"]
 
 
 def files(folder: Path) -> set[Path]:
