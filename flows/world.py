@@ -520,7 +520,7 @@ class WaitingList(Protocol):
     def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
         """Put a person on the waiting list; gives how many come before them (changes).
 
-        None where the person cannot wait: a postcode without a position.
+        None where the person cannot wait: a postcode without a position and without a centre.
         """
 
     def kept_place(self, born: date) -> KeptOffer | None:

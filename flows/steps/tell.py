@@ -88,8 +88,8 @@ def _wait(session: Session, world: World, number: str) -> Move:
         )
     )
     if ahead is None:
-        # The position of the postcode is unknown: an agent must help.
-        return Go(session, "person", remember=False)
+        # Nothing is known of where the postcode is, and no centre of it: an agent must help.
+        return Go(session, "person", (Line("waiting_nowhere"),), remember=False)
     if session.is_first_of_two:
         return _on_to_second(session, world, Line("waiting_noted"))
     lines = (_place_in_line(ahead), Line("waiting_promised", {"ending": number[-2:]}))

@@ -97,12 +97,15 @@ class PostcodeArea:
     in_several_departements: bool = False
 
 
+def is_bookable() -> tuple[ColumnElement[bool], ...]:
+    """Open, ours, and of a land that is known: else nobody would find it."""
+    c = centre.c
+    return c.closed_at.is_(None), c.booking_mode == "ours", c.territory != ""
+
+
 def bookable_centres(connection: Connection) -> list[BookableCentre]:
     """Those with a position, and those whose land is known: its people may find them."""
-    c = centre.c
-    statement = select(*_placed(BookableCentre)).where(
-        c.closed_at.is_(None), c.booking_mode == "ours", c.territory != ""
-    )
+    statement = select(*_placed(BookableCentre)).where(*is_bookable())
     return [from_row(BookableCentre, row) for row in connection.execute(statement)]
 
 

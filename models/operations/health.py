@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, exists, select, text
 
+from models.centres.directory import is_bookable
 from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
@@ -82,7 +83,7 @@ class ToGive:
 
 def to_give(connection: Connection, clock: Clock, horizon: timedelta) -> ToGive:
     """Of open centres; slots that begin within `horizon` from now, taken or not."""
-    ours = (centre.c.closed_at.is_(None), centre.c.booking_mode == "ours")
+    ours = is_bookable()
     ahead = (
         select(slot.c.id)
         .join(centre, centre.c.id == slot.c.centre_id)

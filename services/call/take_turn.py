@@ -109,6 +109,24 @@ class Turn:
         """
         turns.renew(self.transaction(), self.store.clock, self.call_id, lease)
 
+    def _completed(self, step: str, outcome: str, body: Body) -> Connection | None:
+        """Write the answer into the turn that the effects claimed, and give their transaction.
+
+        None where this turn has had no effect.
+        """
+        effects = self._transaction
+        if effects is not None:
+            turns.complete(
+                effects,
+                self.store.vault,
+                self.call_id,
+                self.number,
+                step=step,
+                outcome=outcome,
+                body=body,
+            )
+        return effects
+
     def finish(
         self, *, step: str, outcome: str, body: Body, renew_for: timedelta | None = None
     ) -> None:
@@ -117,16 +135,7 @@ class Turn:
         When it returns, the turn and its effects are committed.
         """
         store = self.store
-        if self._transaction is not None:
-            turns.complete(
-                self._transaction,
-                store.vault,
-                self.call_id,
-                self.number,
-                step=step,
-                outcome=outcome,
-                body=body,
-            )
+        if self._completed(step, outcome, body):
             self._give_back()
             return
         connection = self._connection()

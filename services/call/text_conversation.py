@@ -25,7 +25,7 @@ from flows.understanding import NotUnderstood, telephone
 from flows.understanding.messages import Intent
 from flows.understanding.texted import LONGEST, texted
 from flows.understanding.vocabulary import plain
-from models.call import text_conversations, turns
+from models.call import text_conversations
 from models.call.text_conversations import Talk
 from models.database import Connection
 from models.messages import incoming
@@ -104,17 +104,8 @@ class TextTurn(Turn):
             topic=Topic.REPLY,
             parts=sum(map(sms_parts.parts, answer)),
         )
-        effects = self._transaction
+        effects = self._completed(step, outcome, body)
         if effects is not None:
-            turns.complete(
-                effects,
-                store.vault,
-                self.call_id,
-                self.number,
-                step=step,
-                outcome=outcome,
-                body=body,
-            )
             if not text_conversations.note(effects, store.clock, store.vault, text):
                 raise AlreadyAnswered
             self._give_back()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer
@@ -32,6 +33,7 @@ from flows.world import (
 from models.booking.reach import Proof
 from models.call import pace
 from models.centres.directory import BookableCentre
+from models.centres.geography import distance_km
 from models.queue import queues
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import languages, load
@@ -62,6 +64,9 @@ from services.slots.offer import offer_at
 from services.vocabulary import vocabulary
 from services.waiting_list import entries
 from services.work import Work
+
+# Around a centre in whose postcode somebody is of whom no more is known.
+_BESIDE_KILOMETRES = 1.0
 
 
 class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
@@ -296,12 +301,15 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return words_of(self.service.campaigns.by_name(campaign), language)
 
     def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
-        if not (wait.latitude or wait.longitude):
-            return None
-        here = Search(wait.latitude, wait.longitude, wait.territory, self.now())
+        here = Search(
+            wait.latitude, wait.longitude, wait.territory, self.now(), postcode=wait.postcode
+        )
         work = self.work(wait.wanted)
         radius = work.campaign.radius_kilometres
         near = self._near(here, radius)
+        where = _waits_at(wait, near, radius)
+        if where is None:
+            return None
         begins = _day_begins(replace(here, first_day=wait.first_day), near)
         new_id = self.store.chance.identifier()
         entry = entries.join(
@@ -312,10 +320,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
                 postcode=wait.postcode,
                 rank=rank_of(work, wait.born, wait.number, for_other=wait.for_other),
                 language=wait.language,
-                latitude=wait.latitude,
-                longitude=wait.longitude,
-                territory=wait.territory,
-                kilometres=radius,
+                **where,
                 not_before=begins if begins > self.now() else None,
                 for_other=wait.for_other,
                 twin=wait.twin,
@@ -461,6 +466,37 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             called=self.number,
         )
         return kept.is_new
+
+
+def _waits_at(
+    wait: WaitingListRequest, near: Sequence[NearbyCentre], radius: float
+) -> dict[str, Any] | None:
+    """Where somebody waits: around their postcode; else where a search from there would lead.
+
+    A postcode without a position has centres all the same: those of the same postcode, or of the
+    same small island. They wait around these, as far as these are from one another; or for the
+    first of them, where none of them has a position. None where there is no such centre.
+    """
+    if wait.latitude or wait.longitude:
+        here = (wait.latitude, wait.longitude)
+        return _around(here, wait.territory, radius)
+    centres = [one.centre for one in near]
+    stands = [(one.latitude, one.longitude) for one in centres if one.latitude or one.longitude]
+    if stands:
+        first, *others = stands
+        apart = max((distance_km(*first, *other) for other in others), default=0.0)
+        return _around(first, wait.territory, min(apart + _BESIDE_KILOMETRES, radius))
+    return {"centre_id": centres[0].id} if centres else None
+
+
+def _around(place: tuple[float, float], territory: str, kilometres: float) -> dict[str, Any]:
+    latitude, longitude = place
+    return {
+        "latitude": latitude,
+        "longitude": longitude,
+        "territory": territory,
+        "kilometres": kilometres,
+    }
 
 
 def near_search(search: Search, centre: BookableCentre) -> NearbyCentre:

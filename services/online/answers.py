@@ -65,7 +65,9 @@ _NOTHING_TO_BOOK = frozenset({"not_yet_open", "closed"})
 # What was typed for both of two.
 _OF_BOTH = frozenset({"where", "number", "calls"})
 # What is said at a call's next step, and is a notice on the next page.
-_NOTICES = frozenset({"just_taken", "no_others", "none_at_centre", "both_needed"})
+_NOTICES = frozenset(
+    {"just_taken", "no_others", "none_at_centre", "both_needed", "waiting_nowhere"}
+)
 
 
 class NotTaken(Exception):

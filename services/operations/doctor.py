@@ -24,6 +24,7 @@ from models.operations.health import Connections, ToGive
 from services.campaign.campaign import Campaign
 from services.operations import restore, standbys
 from services.operations.check_keys import WrongKeys, check_keys
+from services.operations.findings import Finding, Level, bad, good, warning
 from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER, all_kinds
 from services.store import Store
 
@@ -50,43 +51,11 @@ _CONNECTIONS: Final = (
 _GRANT: Final = "run flask db grant ROLE as the owner of the tables, after each flask migrate"
 
 
-class Level(Enum):
-    """`WARNING`: something is lacking, and callers are booked all the same."""
-
-    GOOD = "good"
-    WARNING = "warning"
-    BAD = "bad"
-
-
 class Whose(Enum):
     """`MACHINE`: another machine may be well, so that a proxy may send calls there."""
 
     MACHINE = "machine"
     SERVICE = "service"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sentence, and for what is not good another one: what to do."""
-
-    level: Level
-    says: str
-    remedy: str = ""
-
-
-def good(says: str) -> Finding:
-    """All is well."""
-    return Finding(Level.GOOD, says)
-
-
-def warning(says: str, remedy: str) -> Finding:
-    """Callers are booked all the same."""
-    return Finding(Level.WARNING, says, remedy)
-
-
-def bad(says: str, remedy: str) -> Finding:
-    """Nobody should be sent here."""
-    return Finding(Level.BAD, says, remedy)
 
 
 # ---------------------------------------------------------------- the looks
@@ -248,13 +217,6 @@ def centres(found: ToGive, one: Campaign, now: datetime) -> Finding:
     return say("no open centre of ours has slots ahead", "run flask slots open")
 
 
-def copies(found: standbys.Finding | None) -> Finding:
-    """What is wrong with the standbys that must have each commit; None: nothing."""
-    if found is None:
-        return good("each commit is on as many disks as was promised")
-    return warning(found.sentence, found.remedy)
-
-
 def leaving(frozen: str) -> Finding:
     """`frozen`: what is said of texts and call backs after a restore; empty where they leave."""
     if not frozen:
@@ -405,7 +367,7 @@ def checks(around: Around) -> list[Check]:
             Check(
                 "standbys",
                 service,
-                lambda: copies(standbys.check_standbys(store, wanted)),
+                lambda: standbys.check_standbys(store, wanted),
                 answers,
             )
         )

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import update
@@ -277,3 +279,27 @@ def reaches_nobody(made: House, number: str = MOBILE) -> str:
 def spoken(page: Page) -> str:
     """What the page told its listeners last."""
     return re.sub(r"\s+", " ", page.locator("#told").inner_text())
+
+
+# ---------------------------------------------------------------- for tests
+
+WITH_PERSON = "En ligne avec une personne"
+
+
+@pytest.fixture
+def staged(browser: Browser, sqlite_url: str) -> Iterator[DeskStage]:
+    """The desk, the service behind it and callers."""
+    with desk_stage(browser, sqlite_url) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(staged: DeskStage) -> Iterator[AtDesk]:
+    """An agent who sits down; no error of their pages is forgiven."""
+    made = staged.sits_down()
+    yield made
+    assert made.troubles == []
+
+
+def state_of(page: Page, words: str) -> None:
+    expect(page.locator("#state")).to_have_text(words)

@@ -13,17 +13,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
-import config
-
 from models.accounts.tables import staff_act
 from models.agents.tables import agent
 from models.queue.tables import agent_queue
 from tests.browser.board_stage import BoardStage, board_stage, opens
 from tests.supervision.board_day import recount, shown
+from tests.support.pages import violations
 from tests.support.rows import rows_of
 
 pytestmark = pytest.mark.browser
-AXE = config.VAR / "static" / "axe.min.js"
 
 
 @pytest.fixture
@@ -530,17 +528,11 @@ def test_a_browser_whose_clock_is_wrong_shows_the_same_ages(visits, staged, wron
 @pytest.mark.parametrize("path", ["/supervision", "/supervision?mur=1", "/supervision/actes"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_stands_in_anybodys_way(visits, path, scheme):
-    if not AXE.is_file():
-        pytest.skip("flask assets install --checks fetches axe")
     page = visits(1280, path, color_scheme=scheme)
     if path != "/supervision/actes":
         shows(page)
         expect(page.locator("#chart-hour canvas")).to_be_visible()
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate(
-        "axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"
-    )
-    assert found == []
+    assert violations(page) == []
 
 
 def test_the_page_is_complete_in_english(visits):

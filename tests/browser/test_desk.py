@@ -8,14 +8,11 @@ from __future__ import annotations
 import json
 import queue
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from playwright.sync_api import Browser, Page, expect
-
-import config
 
 from exchange.clock import WallClock
 from exchange.orders import Ring
@@ -27,51 +24,24 @@ from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
 from services.service import Service
 from tests.browser.desk_stage import (
+    WITH_PERSON,
     AtDesk,
     DeskStage,
-    desk_stage,
+    desk,
     gives_up_at_the_offers,
     goes_to_the_date,
     reaches_nobody,
+    staged,
+    state_of,
 )
 from tests.browser.stage import PATIENCE_MS
 from tests.support.house import ACCOUNT, TOKEN
+from tests.support.pages import hindrances
 from wiring_delivery import make_delivery_dependencies
 
+__all__ = ["desk", "staged"]
+
 pytestmark = pytest.mark.browser
-
-AXE = config.VAR / "static" / "axe.min.js"
-WITH_PERSON = "En ligne avec une personne"
-
-
-@pytest.fixture
-def staged(browser: Browser, sqlite_url: str) -> Iterator[DeskStage]:
-    with desk_stage(browser, sqlite_url) as made:
-        yield made
-
-
-@pytest.fixture
-def desk(staged: DeskStage) -> Iterator[AtDesk]:
-    made = staged.sits_down()
-    yield made
-    assert made.troubles == []
-
-
-def serious(page: Page) -> list[str]:
-    """What axe finds that keeps somebody from using the page, or makes it hard."""
-    if not AXE.is_file():
-        pytest.skip(f"no {AXE}: flask assets install --checks")
-    page.evaluate(AXE.read_text("utf-8"))
-    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
-    return [
-        f"{one['id']}: {[node['target'] for node in one['nodes']]}"
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-    ]
-
-
-def state_of(page: Page, words: str) -> None:
-    expect(page.locator("#state")).to_have_text(words)
 
 
 def sees_the_file(page: Page) -> None:
@@ -90,7 +60,7 @@ def books_both(desk: AtDesk) -> None:
     # The places that the caller heard are the desk's now; the agent goes on with one of them.
     expect(page.locator(".offers .offer")).to_have_count(3)
     expect(page.locator(".offers")).to_contain_text("déjà entendu")
-    assert serious(page) == []
+    assert hindrances(page) == []
     desk.presses("Alt+n")
     expect(page.locator("#born1")).to_be_focused()
     desk.presses("Shift+Tab")
@@ -106,7 +76,7 @@ def books_both(desk: AtDesk) -> None:
     read_back = page.locator(".read-back")
     expect(read_back).to_be_focused()
     expect(read_back).to_contain_text("1er juillet 1944")
-    assert serious(page) == []
+    assert hindrances(page) == []
     desk.presses("Tab")
     desk.presses("Enter")
     expect(page.locator("#booking .done .card")).to_have_count(2)
@@ -119,13 +89,13 @@ def wraps_up(desk: AtDesk, note: str) -> None:
     # What it was is evident, so that one key would do; a note stands before it.
     expect(page.locator("#finish")).to_be_focused()
     expect(page.locator("#code")).to_have_value("booked")
-    assert serious(page) == []
+    assert hindrances(page) == []
     desk.presses("Shift+Tab")
     page.keyboard.type(note)
     desk.presses("Tab")
     desk.presses("Enter")
     desk.is_("ready")
-    assert serious(page) == []
+    assert hindrances(page) == []
 
 
 def test_both_people_are_booked_by_the_keyboard_alone(staged: DeskStage, desk: AtDesk):
@@ -134,7 +104,7 @@ def test_both_people_are_booked_by_the_keyboard_alone(staged: DeskStage, desk: A
     caller = staged.rings()
     gives_up_at_the_offers(caller)
     sees_the_file(page)
-    assert serious(page) == []
+    assert hindrances(page) == []
     desk.answers()
     state_of(caller.page, WITH_PERSON)
     books_both(desk)
@@ -159,7 +129,7 @@ def test_an_agent_with_time_finds_what_arrived_nowhere_and_has_it_called(
     page.reload()
     row = page.locator("#cases .cases li")
     expect(row).to_contain_text("ligne fixe ou opérateur injoignable")
-    assert serious(page) == []
+    assert hindrances(page) == []
     desk.presses("Alt+s")
     expect(row.locator("button")).to_be_focused()
     desk.presses("Enter")
@@ -167,7 +137,7 @@ def test_an_agent_with_time_finds_what_arrived_nowhere_and_has_it_called(
     card = page.locator("#cases .card")
     expect(card.locator(".messages li").first).to_contain_text("non remis")
     expect(card.locator(".messages")).to_contain_text("un n’est pas arrivé")
-    assert serious(page) == []
+    assert hindrances(page) == []
 
     button = card.get_by_role("button", name="Faire appeler")
     for _ in range(12):
@@ -189,7 +159,7 @@ def test_an_agent_with_time_finds_what_arrived_nowhere_and_has_it_called(
     page.get_by_role("button", name="Clore le dossier").click()
     expect(page.locator("#cases")).to_contain_text("Aucun dossier à suivre")
     expect(page.locator("#told")).to_have_text("Dossier clos.")
-    assert serious(page) == []
+    assert hindrances(page) == []
     done = [one.act.what for one in read_acts(house.store)]
     assert {"read_file", "had_called", "case_closed"} <= set(done)
 

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from playwright.sync_api import Browser, Error, Page, Route, expect
+from playwright.sync_api import Error, Page, Route, expect
 from sqlalchemy import select
 
 from exchange.numbers import to_e164
@@ -21,33 +20,25 @@ from models.queue import callbacks
 from models.queue.tables import queue_entry
 from services.queue.promise_callback import promise
 from tests.browser.desk_stage import (
+    WITH_PERSON,
     AtDesk,
     DeskStage,
-    desk_stage,
+    desk,
     gives_up_at_the_offers,
     goes_to_the_date,
     spoken,
+    staged,
+    state_of,
 )
 from tests.browser.stage import Visitor
-from tests.browser.test_desk import WITH_PERSON, serious, state_of
+from tests.support.pages import hindrances
 from tests.support.rows import rows_of
+
+__all__ = ["desk", "staged"]
 
 pytestmark = pytest.mark.browser
 
 MOST_ACTIONS = 10
-
-
-@pytest.fixture
-def staged(browser: Browser, sqlite_url: str) -> Iterator[DeskStage]:
-    with desk_stage(browser, sqlite_url) as made:
-        yield made
-
-
-@pytest.fixture
-def desk(staged: DeskStage) -> Iterator[AtDesk]:
-    made = staged.sits_down()
-    yield made
-    assert made.troubles == []
 
 
 @dataclass
@@ -145,7 +136,7 @@ def test_a_caller_who_gave_nothing_is_booked_within_ten_key_actions(
     expect(page.locator("#booking .done .card")).to_have_count(1)
     assert (hands.actions, hands.keys) == (8, 19)
     assert hands.actions <= MOST_ACTIONS
-    assert serious(page) == []
+    assert hindrances(page) == []
     # Asked once, whatever is pressed; then what it was is evident, and one key ends it.
     hands.presses("Alt+x", "Alt+x")
     expect(page.locator("#hang-up-sure")).to_be_focused()
@@ -236,7 +227,7 @@ def test_hold_and_microphone_are_true_in_every_page_and_keys_go_down_the_line(
     assert pressed.value.ok
     assert pressed.value.request.post_data_json == {"keys": "14#"}
     expect(page.locator("#told")).to_have_text("Touches envoyées : 14#")
-    assert serious(page) == []
+    assert hindrances(page) == []
 
 
 @pytest.mark.long
@@ -295,7 +286,7 @@ def test_a_call_back_says_so_and_leaves_with_its_outcome(
         expect(page.locator("#born1")).to_be_focused()
     else:
         expect(page.locator("#outcomes button").first).to_contain_text("Pas de réponse")
-    assert serious(page) == []
+    assert hindrances(page) == []
     hands.presses("Alt+o", "Enter")
     desk.is_("ready")
     expect(page.locator("#file")).to_have_count(0)
@@ -369,7 +360,7 @@ def test_whoever_signs_in_again_finds_what_was_typed_and_nobody_else_does(
     expect(page.locator("#sign-in-again")).to_be_focused()
     # Nothing of the caller stands on a page whose session is over.
     expect(page.locator("#work")).not_to_contain_text("12 mars 1942")
-    assert serious(page) == []
+    assert hindrances(page) == []
     context.add_cookies(cookies)  # type: ignore[arg-type]
     expect(page.locator("#signed-out")).to_be_hidden()
     expect(page.locator("#search-name")).to_have_value("Odette Mar")

@@ -13,16 +13,14 @@ import zxingcpp
 
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-import config
-
 from models.centre_day.attendance import Comes
 from services.centre_day import secretary
 from services.centre_day.secretary import read_day
 from tests.browser.secretary_stage import FIRST, SecretaryStage, secretary_stage
+from tests.support.pages import violations
 from tests.support.rows import clock_of
 
 pytestmark = pytest.mark.browser
-AXE = config.VAR / "static" / "axe.min.js"
 # What the page does every few seconds by itself.
 LOOKS = "document.dispatchEvent(new Event('visibilitychange'))"
 
@@ -372,16 +370,10 @@ def test_a_usual_day_is_printed_on_one_page(
 
 @pytest.mark.parametrize("path", ["/centre", "/centre/fermeture", "/centre/imprimer"])
 def test_nothing_stands_in_anybodys_way(browser: Browser, staged: SecretaryStage, path: str):
-    if not AXE.is_file():
-        pytest.skip("flask assets install --checks fetches axe")
     # 320 pixels are 1280 at four times their size (WCAG 1.4.10).
     for width in (1280, 320) if path == "/centre" else (390,):
         page = staged.opens(browser, width, path)
-        page.evaluate(AXE.read_text("utf-8"))
-        found = page.evaluate(
-            "axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"
-        )
-        assert found == []
+        assert violations(page) == []
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         # A table of a paper has its own width.
         assert wide <= 0 or path == "/centre/imprimer"

@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from models.centres.tables import WALK_IN_ONLY, centre, postcode
+from models.slots.tables import place
+from models.waiting_list.tables import waiting_entry
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.slots.freed_slot_offers import offer_freed
+from services.work import Work
 from tests.online.visitors import BORN, Visitor
 from tests.support.house import House, house, mornings
+from tests.support.rows import change, rows_of
 
 SAINT_BARTH = {"postcode": "97133", "town": "Saint-Barthélemy", "territory": "977"}
 SAINT_MARTIN = {"postcode": "97150", "town": "Saint-Martin", "territory": "978"}
@@ -142,3 +147,84 @@ def test_visitors_of_the_island_find_it_without_a_distance(islands: House):
     comes.sends("/rendez-vous?centre=1293", whom="self")
     comes.presses("/rendez-vous/naissance", **BORN)
     comes.presses("/rendez-vous/commune", where="97133").reads("Salle 1293")
+
+
+# ---------------------------------------------------------------- the waiting list
+
+
+def waits(made: House) -> list[tuple[str | None, float | None]]:
+    columns = (waiting_entry.c.centre_id, waiting_entry.c.kilometres)
+    return [tuple(row) for row in rows_of(made.database, select(*columns))]
+
+
+def fills(made: House) -> None:
+    """Nothing is free any more."""
+    change(made.database, update(place).values(blocked=True))
+
+
+def frees(made: House) -> None:
+    """A place of each centre is opened again, and offered to whoever waits."""
+    change(made.database, update(place).values(blocked=False))
+    with made.database.transaction() as connection:
+        free = connection.execute(select(place.c.id)).scalars().all()
+        offer_freed(Work(connection, made.store, made.campaign), free)
+
+
+def offered_to(made: House) -> list[str]:
+    with made.database.statement() as connection:
+        found = connection.execute(
+            select(waiting_entry.c.state).order_by(waiting_entry.c.created_at)
+        )
+        return list(found.scalars())
+
+
+@pytest.mark.parametrize(
+    ("stands", "kept"),
+    [
+        ({}, ("1293", None)),
+        ({"latitude": 17.9, "longitude": -62.85}, (None, 1.0)),
+    ],
+)
+def test_whoever_finds_nothing_on_an_island_waits_for_its_centre(
+    islands: House, stands: dict[str, float], kept: tuple[str | None, float | None]
+):
+    """They hear of a place there, and of none beyond the sea."""
+    opens_at(islands, "1293", SAINT_BARTH, **stands)
+    opens_at(islands, "2542", SAINT_MARTIN, latitude=18.07, longitude=-63.08)
+    fills(islands)
+    islands.phone().goes_to("no_slot", code="97133").presses("1").presses("1")
+    assert waits(islands) == [kept]
+    frees(islands)
+    assert offered_to(islands) == ["offered"]
+    ((where,),) = rows_of(
+        islands.database,
+        select(place.c.centre_id).where(place.c.held_by.like("waiting:%")).distinct(),
+    )
+    assert where == "1293"
+
+
+def test_a_visitor_of_the_island_waits_too(islands: House):
+    opens_at(islands, "1293", SAINT_BARTH)
+    fills(islands)
+    visitor = Visitor(islands)
+    visitor.sends("/rendez-vous", whom="self")
+    visitor.presses("/rendez-vous/naissance", **BORN)
+    visitor.presses("/rendez-vous/commune", where="97133")
+    assert visitor.path.endswith("attente")
+    visitor.presses("/rendez-vous/attente", wish="waiting", number="06 12 34 56 78")
+    assert waits(islands) == [("1293", None)]
+
+
+def test_a_postcode_without_a_position_or_a_centre_is_told_of_and_a_person_helps(islands: House):
+    caller = islands.phone().goes_to("no_slot", code="98742")
+    caller.presses("1").presses("1")
+    caller.hears_text("Pour ce code postal, nous n'avons pas de liste d'attente")
+    assert caller.step == "person"
+    assert waits(islands) == []
+    visitor = Visitor(islands)
+    visitor.sends("/rendez-vous", whom="self")
+    visitor.presses("/rendez-vous/naissance", **BORN)
+    visitor.presses("/rendez-vous/commune", where="98742")
+    visitor.presses("/rendez-vous/attente", wish="waiting", number="06 12 34 56 79")
+    visitor.reads("Pour ce code postal, nous n’avons pas de liste d’attente")
+    visitor.reads("+33974750001")

@@ -17,17 +17,19 @@ from sqlalchemy import make_url, text
 from commands.doctor import make
 from jobs.queues import redis_problem
 from models.all_tables import metadata
+from models.centres.tables import centre
 from models.crypto import Vault
 from models.migrations import schema as schemas
 from models.migrations.runner import newest
 from models.operations.health import Connections, ToGive
 from services.operations import doctor
 from services.operations.check_keys import check_keys
-from services.operations.doctor import Around, Check, Finding, Level, Remembered, Whose
+from services.operations.doctor import Around, Check, Remembered, Whose
+from services.operations.findings import Finding, Level, good
 from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER
 from tests.support.house import CAMPAIGN, NOON, House, campaign_with, house, mornings
 from tests.support.postgres import PostgresServer
-from tests.support.rows import clock_of
+from tests.support.rows import change, clock_of
 
 # A pooled owner of the tables has no time limit, and the doctor says so: tests/operations has
 # test_pooled.py for that.
@@ -209,6 +211,18 @@ def test_processes_that_were_never_started(database_url: str):
     assert "scheduler: the scheduler never gave a sign" in told
 
 
+def test_a_centre_that_nobody_would_find_is_none(database_url: str):
+    """Its land is not known, so no search leads there: callers hear of no centre."""
+    with house(database_url) as made:
+        made.has_processes()
+        made.opens_centre("1", starts=mornings(2))
+        assert readyz(made)[0] == 200
+        change(made.database, centre.update().values(territory=""))
+        status, told = readyz(made)
+        assert status == 503
+        assert "centres: no open centre is ours, so nobody can be booked" in told
+
+
 def test_no_open_centre(database_url: str):
     with house(database_url) as made:
         made.has_processes()
@@ -292,7 +306,7 @@ def test_the_answer_is_kept_for_a_few_seconds():
 
     def look() -> Finding:
         looks.append(ticks[0])
-        return doctor.good("well")
+        return good("well")
 
     asked = Remembered([Check("one", Whose.SERVICE, look)], ticks=lambda: ticks[0])
     for ticks[0] in (0.0, 1.0, 4.9, 5.0, 9.9, 12.0):
@@ -308,7 +322,7 @@ def test_whoever_asks_while_another_looks_is_told_what_was_known():
         if ticks[0] > 0:
             # Another request, while this one looks.
             answers.append(asked()[0].finding.says)
-        return doctor.good(f"at {ticks[0]}")
+        return good(f"at {ticks[0]}")
 
     asked = Remembered([Check("one", Whose.SERVICE, look)], ticks=lambda: ticks[0])
     asked()
@@ -421,8 +435,8 @@ def test_a_look_that_fails_is_no_end_of_the_others():
 
     listed = [
         Check("one", Whose.MACHINE, fails),
-        Check("two", Whose.SERVICE, lambda: doctor.good("well"), needs=("one",)),
-        Check("three", Whose.SERVICE, lambda: doctor.good("well")),
+        Check("two", Whose.SERVICE, lambda: good("well"), needs=("one",)),
+        Check("three", Whose.SERVICE, lambda: good("well")),
     ]
     said = {one.name: one.finding for one in doctor.run(listed)}
     assert set(said) == {"one", "three"}

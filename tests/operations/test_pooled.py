@@ -16,7 +16,7 @@ from models.migrations.runner import ThroughPooler, newest, upgrade
 from models.operations import health
 from models.supervision import board
 from services.operations import doctor
-from services.operations.doctor import Level
+from services.operations.findings import Level
 from tests.support import parts
 from tests.support.house import House, a_mobile, mornings
 from tests.support.pgbouncer import running_pgbouncer, through

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.operations.standbys import Replication
-from services.operations.standbys import check_standbys, judge
+from services.operations.findings import Level
+from services.operations.standbys import FITS, check_standbys, judge
 from tests.support.house import House
 
 
@@ -25,9 +26,9 @@ from tests.support.house import House
 )
 def test_what_is_not_as_promised_is_said_with_a_remedy(found: Replication, wanted: int, said: str):
     finding = judge(found, wanted)
-    assert finding is not None
-    assert said in finding.sentence
-    assert f"SYNCHRONOUS_STANDBYS is {wanted}" in finding.sentence
+    assert finding.level is Level.WARNING
+    assert said in finding.says
+    assert f"SYNCHRONOUS_STANDBYS is {wanted}" in finding.says
     assert finding.remedy
 
 
@@ -40,16 +41,16 @@ def test_what_is_not_as_promised_is_said_with_a_remedy(found: Replication, wante
     ],
 )
 def test_what_is_as_promised_is_fine(found: Replication, wanted: int):
-    assert judge(found, wanted) is None
+    assert judge(found, wanted) == FITS
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_server_without_a_standby_is_told(service: House):
     finding = check_standbys(service.store, 1)
-    assert finding is not None
+    assert finding.level is Level.WARNING
     # The tests' server does not wait for the disk at all.
-    assert "synchronous_commit is off" in finding.sentence
+    assert "synchronous_commit is off" in finding.says
 
 
 def test_nothing_is_asked_where_nothing_was_promised(service: House):
-    assert check_standbys(service.store, 0) is None
+    assert check_standbys(service.store, 0) == FITS

@@ -143,22 +143,6 @@ class CallPages:
         return answer(provider_commands.carry_out_all(self.store, self.control, ids), "answered")
 
     @roles("agent", "supervisor")
-    def attente(self) -> Any:
-        on = request.form.get("on", "1") == "1"
-        asked = conversation.hold(
-            self.store, self.control, current().id, forms.about(request.form), on=on
-        )
-        return answer(asked, "held" if on else "unheld")
-
-    @roles("agent", "supervisor")
-    def micro(self) -> Any:
-        on = request.form.get("on", "1") == "1"
-        asked = conversation.mute(
-            self.store, self.control, current().id, forms.about(request.form), on=on
-        )
-        return answer(asked, "muted" if on else "unmuted")
-
-    @roles("agent", "supervisor")
     def rappel(self) -> Any:
         """A call back leaves the page with its outcome."""
         here, form = self._agent_session(), request.form
@@ -268,8 +252,6 @@ def blueprint(page: DeskPage) -> Blueprint:
         ("POST", "/absent", views.absent),
         ("POST", "/voix", views.voix),
         ("POST", "/repondre", views.repondre),
-        ("POST", "/attente", views.attente),
-        ("POST", "/micro", views.micro),
         ("POST", "/rappel", views.rappel),
         ("POST", "/transfert", views.transfert),
         ("GET", "/centres", views.centres),
@@ -285,6 +267,11 @@ def blueprint(page: DeskPage) -> Blueprint:
         ("/raccrocher", conversation.hang_up, "hung_up"),
     ):
         _add_act_on_call(desk, page, path, act_on_call, told)
+    for name, switch, told_on, told_off in (
+        ("attente", conversation.hold, "held", "unheld"),
+        ("micro", conversation.mute, "muted", "unmuted"),
+    ):
+        _add_switch(desk, page, name, switch, (told_on, told_off))
     caller.add_to(desk, page)
     cases.add_to(desk, page)
     return desk
@@ -322,6 +309,25 @@ def _add_act_on_call(
         return answer(act(page.store, page.control, current().id, forms.about(request.form)), told)
 
     desk.add_url_rule(path, told, view, methods=["POST"])
+
+
+def _add_switch(
+    desk: Blueprint,
+    page: DeskPage,
+    name: str,
+    switch: Callable[..., CommandResult],
+    told: tuple[str, str],
+) -> None:
+    """What is on or off in the call that the form names; `told` are the keys of what was done."""
+
+    @roles("agent", "supervisor")
+    def view() -> Any:
+        on = request.form.get("on", "1") == "1"
+        about = forms.about(request.form)
+        done = switch(page.store, page.control, current().id, about, on=on)
+        return answer(done, told[0] if on else told[1])
+
+    desk.add_url_rule(f"/{name}", name, view, methods=["POST"])
 
 
 def _with_numbers(found: list[Any]) -> list[dict[str, Any]]:
