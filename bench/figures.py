@@ -45,8 +45,9 @@ class Figure(NamedTuple):
         bar = bars[min(place.number, len(bars) - 1)]
         if isinstance(value, int | float) and (value >= bar if self.least else value < bar):
             return ""
+        found = "missing" if value is None else value
         return (
-            f"{place.key} is {value}, and must be {'at least' if self.least else 'under'} {bar:g}"
+            f"{place.key} is {found}, and must be {'at least' if self.least else 'under'} {bar:g}"
         )
 
 
@@ -83,7 +84,7 @@ FIGURES: Final = (
     Figure("wal_bytes_a_call", "calls", "written to the database's log for a call, bytes"),
     Figure("stored_bytes_a_call", "calls", "by which a call makes the database larger, bytes"),
     Figure("commits_a_call", "calls", "commits of a call"),
-    Figure("web_worker_share_mib", "calls", "web worker after all calls, MiB", under=(150,)),
+    Figure("web_worker_share_mib", "calls", "web worker after all calls, MiB", under=(130,)),
     *_consists_of("web_worker", "calls"),
     Figure("turn_p99_ms", "tails", "lone turn at half its rate, p99, ms", under=(100,)),
     Figure("call_p99_ms", "tails", "any webhook of calls at half their rate, p99, ms"),

@@ -66,7 +66,7 @@ def make(results: Path) -> click.Command:
         help="Of another measurement.",
     )
     @click.pass_context
-    def capacity(context: click.Context, file: Path, **options: Any) -> None:
+    def capacity(context: click.Context, /, file: Path, **options: Any) -> None:
         """Say what a day needs, by costs that `make bench` measured; docs/scale.md has the reasons.
 
         Exit status 1 where a cost was not measured: its line says which part of the bench does.
