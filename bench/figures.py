@@ -45,8 +45,9 @@ class Figure(NamedTuple):
         bar = bars[min(place.number, len(bars) - 1)]
         if isinstance(value, int | float) and (value >= bar if self.least else value < bar):
             return ""
+        found = "missing" if value is None else value
         return (
-            f"{place.key} is {value}, and must be {'at least' if self.least else 'under'} {bar:g}"
+            f"{place.key} is {found}, and must be {'at least' if self.least else 'under'} {bar:g}"
         )
 
 
@@ -79,7 +80,11 @@ FIGURES: Final = (
     Figure("calls_per_second", "calls", "whole booking calls a second"),
     Figure("turn_ratio", "calls", "**lone turn ÷ floor (b)**", least=(0.5, 0.35)),
     Figure("call_ratio", "calls", "**booking call ÷ floor (b)**", least=(0.35, 0.25)),
-    Figure("web_worker_share_mib", "calls", "web worker after all calls, MiB", under=(150,)),
+    Figure("worker_ms_a_webhook", "calls", "a worker's processor time for a webhook of a call, ms"),
+    Figure("wal_bytes_a_call", "calls", "written to the database's log for a call, bytes"),
+    Figure("stored_bytes_a_call", "calls", "by which a call makes the database larger, bytes"),
+    Figure("commits_a_call", "calls", "commits of a call"),
+    Figure("web_worker_share_mib", "calls", "web worker after all calls, MiB", under=(130,)),
     *_consists_of("web_worker", "calls"),
     Figure("turn_p99_ms", "tails", "lone turn at half its rate, p99, ms", under=(100,)),
     Figure("call_p99_ms", "tails", "any webhook of calls at half their rate, p99, ms"),
@@ -144,6 +149,7 @@ FIGURES: Final = (
     Figure("centres_rows_per_second", "filling", "`flask centres import`, rows a second"),
     Figure("allocations_one_slot", "crowd", "bookings a second, 16 processes on one slot's places"),
     Figure("allocations_apart", "crowd", "bookings a second, 16 processes, a slot for each"),
+    Figure("bytes_a_place", "growth", "a place with its slot and indexes, bytes"),
     Figure("search_p99_ms_100k", "growth", "search for pairs among 100,000 slots, p99, ms"),
     Figure("search_p99_ms_10m", "growth", "the same among 10,000,000 slots, ms"),
     Figure("search_growth_10m", "growth", "**search, 10 m ÷ 100 k slots**", under=(1.5,)),

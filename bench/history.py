@@ -30,7 +30,7 @@ DRAWN: Final = (
     "web_ratio_peer",
     "web_worker_mib",
 )
-# Under so many runs each is labelled; else every second one, and so on.
+# Of more runs every second one is labelled, and so on: always the last.
 LABELS: Final = 6
 # Of the two databases, as the rush has the web and the telephone.
 LINES: Final = dict(zip(KINDS, ("web", "phone"), strict=True))
@@ -56,8 +56,8 @@ def draw(kept: Sequence[Results]) -> str:
     every = -(-len(kept) // LABELS)
     labels = [
         (float(number), f"{one['date'][8:10]}.{one['date'][5:7]}. {one['commit'][:7]}")
-        for number, one in enumerate(kept[:-1] or kept)
-        if not number % every
+        for number, one in enumerate(kept)
+        if not (len(kept) - 1 - number) % every
     ]
     wanted = sorted(
         (one for one in FIGURES if one.name in DRAWN), key=lambda one: DRAWN.index(one.name)
@@ -65,7 +65,14 @@ def draw(kept: Sequence[Results]) -> str:
     return picture(
         "Whole runs of the bench",
         [
-            chart(_title(figure), lines, last, bar=_bar(figure), labels=labels)
+            chart(
+                _title(figure),
+                lines,
+                last,
+                bars=figure.least or figure.under,
+                labels=labels,
+                dots=True,
+            )
             for figure in wanted
             if any(lines := _lines(figure, kept))
         ],
@@ -80,12 +87,7 @@ def write(folder: Path = FOLDER, file: Path = PICTURE) -> None:
 
 def _title(figure: Figure) -> str:
     name = figure.title.replace("**", "").replace("`", "")
-    return f"{name}: PostgreSQL (blue), SQLite (brown); bar {figure.bar or 'none'}"
-
-
-def _bar(figure: Figure) -> float | None:
-    bars = figure.least or figure.under
-    return bars[0] if bars else None
+    return f"{name}; bar {figure.bar}" if figure.bar else name
 
 
 def _lines(figure: Figure, kept: Sequence[Results]) -> dict[str, Points]:

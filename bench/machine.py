@@ -179,6 +179,7 @@ def facts(folder: Path) -> dict[str, str | int]:
     """Return what this machine is, with versions; `folder` is where the databases lie."""
     return {
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {_system()}",
+        "cores": os.cpu_count() or 1,
         "kernel": platform.release(),
         "python": platform.python_version(),
         "disk": _file_system(folder),

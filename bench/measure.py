@@ -223,6 +223,8 @@ class _One:
         self._times_ms: list[float] = []
         # Answers a second of the runs that count, and why others of the part do not.
         self._rates: dict[str, list[float]] = {}
+        # What a call costs, in each run of calls.
+        self._costs: list[dict[str, float]] = []
         self._void: list[str] = []
         # Of workers' processor time, for each turn of the run that was last.
         self._milliseconds = 0.0
@@ -258,7 +260,7 @@ class _One:
 
     def rounds(self) -> Given:
         """Each of the four once in each round, one after the other."""
-        self._rates, self._void = {}, []
+        self._rates, self._void, self._costs = {}, [], []
         for number in range(1, self._plan.rounds + 1):
             said = []
             for name, run in self._runs.items():
@@ -270,6 +272,8 @@ class _One:
                     said.append(f"{name} {counted:.0f}/s")
             self._say(f"{self._kind}: round {number}: {', '.join(said)}")
         found = call_figures(self._rates, self._signer.webhooks)
+        for name in self._costs[0] if self._costs else ():
+            found[name] = round(statistics.median(one[name] for one in self._costs), 3)
         return self._named(found | self._weight().told("web_worker")), self._void
 
     def tails(self) -> Given:
@@ -418,15 +422,22 @@ class _One:
 
     def _calls(self, seconds: float) -> Seen:
         script = self._call_script(math.ceil(self._guess["call_rate"] * seconds * RESERVE))
-        before = self._counts.bookings()
-        seen = load.replay(script, self._webs["service"].port, seconds=seconds)
+        web = self._webs["service"]
+        before, written = self._counts.bookings(), self._counts.written()
+        worked = sum(map(servers.processor_seconds, web.workers()))
+        seen = load.replay(script, web.port, seconds=seconds)
         self._expect("call_rate", seen)
+        worked = sum(map(servers.processor_seconds, web.workers())) - worked
         # By connection: calls that are over, and the webhook of the next one that was sent last.
         # That one may or may not have been worked on when the time was up.
         each, booked_by = self._signer.webhooks, self._booked_by
         least = sum(bookings(sent - 1, each, booked_by) for sent in seen.sent)
         most = sum(bookings(sent, each, booked_by) for sent in seen.sent)
-        return seen, _unfinished(seen) + self._wrong("bookings", before, least, most)
+        faults = _unfinished(seen) + self._wrong("bookings", before, least, most)
+        if not faults and seen.answers:
+            # Once nothing is written any more.
+            self._costs.append(costs(seen.answers, each, worked, written, self._counts.written()))
+        return seen, faults
 
     def _turns(self, seconds: float) -> Seen:
         script = self._turn_script(math.ceil(self._guess["turn_rate"] * seconds * RESERVE))
@@ -492,6 +503,29 @@ def call_figures(rates: Mapping[str, Sequence[float]], webhooks: int) -> dict[st
     if "call_rate" in found:
         figures["calls_per_second"] = round(found["call_rate"] / webhooks, 1)
     return figures
+
+
+def costs(
+    answers: int,
+    webhooks: int,
+    worked: float,
+    before: stock.Written | None,
+    after: stock.Written | None,
+) -> dict[str, float]:
+    """Return what a webhook and a call of so many `webhooks` cost, from a run with these answers.
+
+    `worked`: seconds that workers had of a processor. What the database wrote is known of
+    PostgreSQL alone.
+    """
+    calls = answers / webhooks
+    found = {"worker_ms_a_webhook": 1000 * worked / answers}
+    if before is not None and after is not None:
+        found |= {
+            "wal_bytes_a_call": (after.wal - before.wal) / calls,
+            "stored_bytes_a_call": (after.files - before.files) / calls,
+            "commits_a_call": (after.commits - before.commits) / calls,
+        }
+    return found
 
 
 def bookings(sent: int, webhooks: int, booked_by: int) -> int:

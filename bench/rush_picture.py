@@ -87,14 +87,16 @@ def chart(
     last: float,
     *,
     bar: float | None = None,
+    bars: Sequence[float] = (),
     labels: Sequence[tuple[float, str]] | None = None,
+    dots: bool = False,
 ) -> str:
     """Return lines (by their class in `STYLE`) over an axis from 0 to `last`.
 
-    `labels` are written under it; else every fifth second.
+    `labels` are written under it; else every fifth second. With `dots` each point is to be seen.
     """
     values = [value for points in lines.values() for _, value in points]
-    most = _round_up(max([*values, bar or 0.0, 1.0]))
+    most = _round_up(max([*values, *bars, bar or 0.0, 1.0]))
     wide = WIDTH - LEFT - 20
 
     def place(at: float, value: float) -> str:
@@ -110,13 +112,19 @@ def chart(
         labels = [(second, f"{second} s") for second in range(0, int(last) + 1, 5)]
     for at, label in labels:
         x = LEFT + wide * at / last
-        parts.append(f'<text x="{x:.1f}" y="{TOP + HEIGHT + 18}">{escape(label)}</text>')
-    if bar is not None:
-        ends = " ".join(place(at, bar) for at in (0.0, last))
+        anchor = ' text-anchor="end"' if at == last else ""
+        parts.append(f'<text x="{x:.1f}" y="{TOP + HEIGHT + 18}"{anchor}>{escape(label)}</text>')
+    for one in (*bars, *(() if bar is None else (bar,))):
+        ends = " ".join(place(at, one) for at in (0.0, last))
         parts.append(f'<polyline class="bar" points="{ends}"/>')
     for name, points in lines.items():
-        drawn = " ".join(place(at, value) for at, value in points)
-        parts.append(f'<polyline class="{name}" points="{drawn}"/>')
+        drawn = [place(at, value) for at, value in points]
+        parts.append(f'<polyline class="{name}" points="{" ".join(drawn)}"/>')
+        if dots:
+            parts += [
+                f'<circle class="{name}" r="3" fill="#fff" cx="{x}" cy="{y}"/>'
+                for x, y in (one.split(",") for one in drawn)
+            ]
     return "".join(parts)
 
 

@@ -203,6 +203,16 @@ def beside(database_url: str, name: str) -> str:
     return url.set(database=name).render_as_string(hide_password=False)
 
 
+def cut_off(database_url: str) -> None:
+    """End whatever is under way in a database of PostgreSQL: a thread that waits for it fails."""
+    url = make_url(database_url)
+    with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            (url.database,),
+        )
+
+
 @contextmanager
 def opened(database_url: str) -> Iterator[Database]:
     """A database with one connection, which is closed when its block ends."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from sqlalchemy import func, select
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, text
 
 from bench import servers
 from bench.servers import CannotMeasure
@@ -46,6 +48,15 @@ def choose_postcodes(database_url: str) -> list[str]:
     raise CannotMeasure(f"only {len(chosen)} postcodes have {CENTRES} centres with slots near")
 
 
+@dataclass(frozen=True)
+class Written:
+    """What PostgreSQL has written since it was made: log and files in bytes, and commits."""
+
+    wal: int
+    files: int
+    commits: int
+
+
 class RowCounts:
     """Counts rows of the service's tables, from outside the service."""
 
@@ -58,6 +69,20 @@ class RowCounts:
     def turns(self) -> int:
         # A turn that was claimed and never answered is none.
         return self._count(select(func.count()).where(turn.c.body_enc.is_not(None)))
+
+    def written(self) -> Written | None:
+        """Return what the database has written so far; None of SQLite, which does not tell."""
+        if self._database.is_sqlite:
+            return None
+        with self._database.statement() as connection:
+            row = connection.execute(
+                text(
+                    "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') AS wal,"
+                    " pg_database_size(current_database()) AS files, xact_commit AS commits"
+                    " FROM pg_stat_database WHERE datname = current_database()"
+                )
+            ).one()
+        return Written(int(row.wal), int(row.files), int(row.commits))
 
     def close(self) -> None:
         self._database.dispose()

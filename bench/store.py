@@ -14,7 +14,7 @@ import os
 import sys
 import time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
@@ -25,7 +25,7 @@ from sqlalchemy import make_url, text
 from bench import messages, timing
 from bench.by_hand import ByHand
 from bench.helpers import helper, tell
-from bench.servers import CannotMeasure, store_of
+from bench.servers import CannotMeasure, cut_off, opened, store_of
 from bench.timing import Growth
 from models.booking.reach import Proof
 from models.centres.centres import CentreState, insert_new
@@ -225,18 +225,18 @@ def grown(new: Callable[[str], str]) -> dict[str, float]:
     `new` makes a database of PostgreSQL with that name. Raises CannotMeasure.
     """
     slots, texts = (new("few"), new("many")), (new("short"), new("long"))
-    # On two cores in little more than the time of one; what is measured comes after.
-    with ThreadPoolExecutor() as pool:
-        filled = [
-            *map(pool.submit, itertools.repeat(_fill_many), slots, (FEW, MANY)),
-            *map(
-                pool.submit, itertools.repeat(messages.fill), texts, (messages.FEW, messages.MANY)
+    _filled(
+        [
+            *((_fill_many, url, count) for url, count in zip(slots, (FEW, MANY), strict=True)),
+            *(
+                (messages.fill, url, count)
+                for url, count in zip(texts, (messages.FEW, messages.MANY), strict=True)
             ),
         ]
-    for one in filled:
-        one.result()
+    )
     search, outbox = growth(*slots), messages.growth(*texts)
     return {
+        "bytes_a_place": round(_bytes_of_places(slots[1]) / MANY, 1),
         "search_growth_10m": round(search.ratio, 3),
         "search_p99_ms_100k": round(search.few_ms, 1),
         "search_p99_ms_10m": round(search.many_ms, 1),
@@ -244,6 +244,27 @@ def grown(new: Callable[[str], str]) -> dict[str, float]:
         "outbox_p99_ms_10k": round(outbox.few_ms, 1),
         "outbox_p99_ms_10m": round(outbox.many_ms, 1),
     }
+
+
+def _filled(every: Sequence[tuple[Callable[[str, int], None], str, int]]) -> None:
+    """Fill all of these databases: on two cores in little more than the time of one."""
+    with ThreadPoolExecutor() as pool:
+        filling = [pool.submit(fills, url, count) for fills, url, count in every]
+        try:
+            for one in filling:
+                one.result()
+        except BaseException:
+            # Whoever gives up waits for no statement of minutes.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for _, url, _ in every:
+                cut_off(url)
+            raise
+
+
+def _bytes_of_places(url: str) -> int:
+    with opened(url) as database, database.statement() as connection:
+        size = text("SELECT pg_total_relation_size('place') + pg_total_relation_size('slot')")
+        return int(connection.execute(size).scalar_one())
 
 
 def growth(few_url: str, many_url: str) -> Growth:

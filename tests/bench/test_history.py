@@ -36,7 +36,7 @@ def test_ratios_are_drawn_where_a_run_has_them(tmp_path: Path):
     history.write(tmp_path, file)
     root = ET.fromstring(file.read_text("utf-8"))  # noqa: S314 (our own)
     titles = [one.text for one in root.iter(f"{SVG}text") if one.get("class") == "t"]
-    assert [str(title).partition(":")[0] for title in titles] == [
+    assert [str(title).partition(";")[0] for title in titles] == [
         "booking call ÷ floor (b)",
         "web worker, resident with libraries that others have, too, MiB",
     ]

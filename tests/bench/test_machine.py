@@ -71,6 +71,7 @@ def test_the_machine_is_told_with_its_versions(tmp_path: Path):
     told = machine.facts(tmp_path)
     assert set(told) == {
         "machine",
+        "cores",
         "kernel",
         "python",
         "disk",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from bench import at_work, measure, timing
+from bench import at_work, measure, store, timing
 from bench.__main__ import main
 from bench.servers import CannotMeasure
+from bench.stock import Written
 
 PROBE = "the-probe"
 
@@ -92,6 +94,38 @@ def test_ratios_are_medians_over_the_floor_of_the_same_runs():
     }
     # Without a floor that counts there is no ratio, and the rates are told.
     assert measure.call_figures({"turn_rate": [5.0], "floor_b": []}, 12) == {"turn_rate": 5.0}
+
+
+def test_what_a_call_costs_is_by_its_webhooks():
+    before, after = Written(1000, 8000, 10), Written(1000 + 60_000, 8000 + 5000, 10 + 70)
+    assert measure.costs(130, 13, 0.26, before, after) == {
+        "worker_ms_a_webhook": pytest.approx(2.0),
+        "wal_bytes_a_call": 6000.0,
+        "stored_bytes_a_call": 500.0,
+        "commits_a_call": 7.0,
+    }
+    assert set(measure.costs(130, 13, 0.26, None, None)) == {"worker_ms_a_webhook"}
+
+
+def test_whoever_gives_up_filling_waits_for_no_other_database(monkeypatch: pytest.MonkeyPatch):
+    under_way, ended = threading.Event(), threading.Event()
+    cut: list[str] = []
+
+    def fills(url: str, _count: int) -> None:
+        if url == "few":
+            under_way.wait(30)
+            raise CannotMeasure("the disk is full")
+        under_way.set()
+        ended.wait(30)
+
+    def cut_off(url: str) -> None:
+        cut.append(url)
+        ended.set()
+
+    monkeypatch.setattr(store, "cut_off", cut_off)
+    with pytest.raises(CannotMeasure, match="the disk is full"):
+        store._filled([(fills, "few", 1), (fills, "many", 2)])
+    assert cut == ["few", "many"]
 
 
 @pytest.mark.parametrize("wrong", ["nothing", "call"])

@@ -152,7 +152,7 @@ def test_the_bars_of_every_part_count():
 def test_a_figure_that_could_not_be_had_is_a_missed_bar():
     found = results()
     del found["turn_ratio_sqlite"]
-    assert report.missed(found) == ["turn_ratio_sqlite is None, and must be at least 0.35"]
+    assert report.missed(found) == ["turn_ratio_sqlite is missing, and must be at least 0.35"]
 
 
 def test_a_part_that_is_void_is_named_with_its_figures_and_the_others_count(tmp_path):

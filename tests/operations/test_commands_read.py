@@ -39,6 +39,7 @@ NOBODY: dict[str, tuple[str, ...] | None] = {
     "calls time": None,
     "calls walk": None,
     "campaign check": None,
+    "capacity": (),
     "centres close": ("1", "--why", "flooded", "--dry-run"),
     "centres give": ("1", "--dry-run"),
     "centres import": None,
