@@ -49,6 +49,7 @@ from models.slots.tables import place
 from prompts.catalogue import Catalogue, load
 from services.accounts import passwords, second_factor
 from services.campaign.campaign import Campaign
+from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.numbers.numbers import CalledNumber, Numbers
 from services.service import Service
@@ -155,6 +156,7 @@ class House:
         *,
         clock: Clock | None = None,
         campaign: Campaign = CAMPAIGN,
+        beside: Sequence[Campaign] = (),
         chance: Any = None,
         links: bool = False,
         reach: ReachLimits = NO_LIMITS,
@@ -191,6 +193,8 @@ class House:
             feed_folder="no-such-folder",
         )
         self.campaign = campaign
+        # Those of other services, open at the same time.
+        self.beside = tuple(beside)
         # Those that people call; none: the national one alone.
         self.numbers = Numbers.fixed(self.settings.national_number, *numbers)
         self._logins = itertools.count(1)
@@ -205,7 +209,7 @@ class House:
         directory = Directory(self.database, centres_fresh_seconds=0)
         service = Service(
             directory,
-            self.campaign,
+            Campaigns.fixed(self.campaign, *self.beside, now=self.clock.now),
             self.settings.national_number,
             platforms=lambda: NAMES,
             reply_number=self.settings.sms_reply_number,

@@ -1,0 +1,202 @@
+"""Two services side by side, by telephone: the campaigns of `campaigns/automne` as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sqlalchemy import func, select
+
+from models.booking.tables import appointment, appointment_for
+from services.booking.verify_store import verify_store
+from services.call.service_words import words_of
+from services.campaign.campaign import TWO_PLACES, Campaign
+from services.campaign.campaigns import load_all
+from tests.support.house import LANDLINE, MOBILE, NOON, House, Phone, house, mornings
+from tests.support.rows import clock_of
+
+FOLDER = Path("campaigns/automne")
+FLU, COVID = "grippe-automne", "rappel-covid-automne"
+SEVENTY, FIFTY = "12031956", "02021976"
+ONLY_FLU, ONLY_COVID, BOTH = "1", "2", "3"
+YES, NO = "1", "2"
+
+
+def autumn(**changes: object) -> tuple[Campaign, Campaign]:
+    """The two campaigns; `changes` are of the Covid's."""
+    known = {one.name: one for one in load_all(sorted(FOLDER.glob("*.toml"))).values()}
+    return known[FLU], replace(known[COVID], **changes)  # type: ignore[arg-type]
+
+
+def town(url: str, flu: Campaign, covid: Campaign, capacity: int = 2) -> Iterator[House]:
+    """One centre that does both, with room for some on each of twenty mornings."""
+    with house(url, campaign=flu, beside=(covid,)) as made:
+        quarters = [timedelta(minutes=15 * number) for number in range(4)]
+        starts = [start + quarter for start in mornings(20) for quarter in quarters]
+        made.opens_centre("1", kilometres=0.4, starts=starts, capacity=capacity)
+        yield made
+
+
+@pytest.fixture
+def service(database_url: str) -> Iterator[House]:
+    yield from town(database_url, *autumn())
+
+
+def at_offers(made: House, born: str, *what_for: str, number: str = MOBILE) -> Phone:
+    """A caller who has said what for, and where they live."""
+    return made.phone(number).dials().answers("1", "1", born, *what_for, "75011")
+
+
+def said(made: House, *campaigns: Campaign) -> str:
+    """How callers hear what these are for."""
+    return " et ".join(words_of(one, "fr").said for one in campaigns)
+
+
+def done(made: House) -> list[tuple[str, int]]:
+    """What is to be done, by the service and the number of its booking's appointment."""
+    statement = (
+        select(appointment_for.c.service, appointment.c.dose)
+        .join(appointment, appointment.c.id == appointment_for.c.appointment_id)
+        .where(appointment_for.c.state == "confirmed")
+    )
+    with made.database.statement() as connection:
+        return sorted((row.service, row.dose) for row in connection.execute(statement))
+
+
+def taken(made: House) -> int:
+    """How many places somebody has."""
+    live = select(func.count()).where(appointment.c.state == "confirmed")
+    with made.database.statement() as connection:
+        return connection.execute(live).scalar_one()
+
+
+def is_sound(made: House) -> bool:
+    told: list[str] = []
+    verify_store(made.store, [made.campaign, *made.beside], limit=20, say=told.append)
+    return not told
+
+
+def changes(made: House, caller: Phone, born: str = SEVENTY) -> Phone:
+    """The same person, at what can be done with their appointment."""
+    reference = made.bookings()[0].reference
+    return made.phone(caller.sender).dials().answers("2", reference, "1", born, "1")
+
+
+def test_a_caller_of_seventy_books_both_in_one_appointment_with_eight_answers(service: House):
+    both = said(service, *autumn())
+    caller = at_offers(service, SEVENTY, BOTH, YES).hears_text(f"Pour {both}.")
+    caller.presses("1").hears_text(f"Pour {both}.")
+    caller.presses("1").hears_text("C'est confirmé").hears_text(f"Pour {both}.")
+    assert len([keys for keys in caller.pressed if keys]) == 8
+    assert done(service) == [("covid", 1), ("grippe", 1)]
+    assert taken(service) == 1
+    assert is_sound(service)
+
+
+def test_who_may_have_one_is_asked_nothing_more_than_today(database_url: str):
+    for made in town(database_url, *autumn(minimum_age=75)):
+        caller = at_offers(made, SEVENTY, "1")
+        assert caller.step == "offers"
+        caller.answers("1", "1")
+        assert len([keys for keys in caller.pressed if keys]) == 7
+        assert done(made) == [("grippe", 1)]
+
+
+def test_who_is_let_in_by_a_group_has_what_it_may_have(service: House):
+    caller = at_offers(service, FIFTY, "1", YES)
+    caller.answers("1", "1")
+    assert done(service) == [("grippe", 1)]
+
+
+def test_who_had_one_lately_goes_on_with_the_other(service: House):
+    caller = at_offers(service, SEVENTY, BOTH, NO)
+    caller.answers("1", "1")
+    assert done(service) == [("grippe", 1)]
+
+
+def test_a_caller_without_a_mobile_hears_what_it_is_for(service: House):
+    caller = at_offers(service, SEVENTY, BOTH, YES, number=LANDLINE)
+    caller.answers("1", "2", "1", "1").hears_text(f"Pour {said(service, *autumn())}.")
+    assert caller.step == "reference"
+
+
+def test_the_covid_half_moves_by_telephone_and_the_other_stays(service: House):
+    at_offers(service, SEVENTY, BOTH, YES).answers("1", "1")
+    _, covid = autumn()
+    caller = changes(service, service.phone(MOBILE)).hears_text(f"Pour {said(service, *autumn())}.")
+    caller.answers("2", "2").hears_text(f"Pour {said(service, covid)}.")
+    caller.answers("2", "1").hears_text(f"C'est fait pour {said(service, covid)}.")
+    assert done(service) == [("covid", 2), ("grippe", 1)]
+    assert taken(service) == 2
+    assert is_sound(service)
+    again = changes(service, service.phone(MOBILE))
+    again.hears_text(f"Pour {said(service, autumn()[0])}, vous venez le jeudi 26 novembre")
+    again.hears_text(f"Pour {said(service, covid)}, le vendredi 27 novembre")
+
+
+@pytest.mark.parametrize(("key", "left"), [("1", "covid"), ("2", "grippe")])
+def test_one_of_the_two_is_cancelled_and_the_other_stays(service: House, key: str, left: str):
+    at_offers(service, SEVENTY, BOTH, YES).answers("1", "1")
+    caller = changes(service, service.phone(MOBILE)).answers("3", key, "1")
+    caller.hears_text("Le reste reste noté")
+    assert done(service) == [(left, 1)]
+    assert taken(service) == 1
+    assert is_sound(service)
+
+
+def test_all_of_it_is_cancelled_at_once(service: House):
+    at_offers(service, SEVENTY, BOTH, YES).answers("1", "1")
+    changes(service, service.phone(MOBILE)).answers("3", "3", "1")
+    assert done(service) == []
+    assert taken(service) == 0
+    assert is_sound(service)
+
+
+def test_a_couple_with_different_needs_is_served_in_one_call(service: House):
+    caller = service.phone(MOBILE).dials().answers("1", "3", SEVENTY, BOTH, YES, "75011", "1", "1")
+    caller.presses("1")
+    assert caller.step == "date_of_birth"
+    caller.answers("03041958", ONLY_FLU)
+    assert caller.step == "offers"
+    caller.answers("1", "1")
+    assert done(service) == [("covid", 1), ("grippe", 1), ("grippe", 1)]
+    assert len(service.bookings()) == 2
+    assert is_sound(service)
+
+
+def test_two_neighbouring_places_are_one_visit(database_url: str):
+    flu, covid = autumn()
+    for made in town(database_url, replace(flu, together_in=TWO_PLACES), covid, capacity=1):
+        caller = at_offers(made, SEVENTY, BOTH, YES).presses("1")
+        caller.hears_text(f"D'abord {said(made, flu)}, à 10 heures.")
+        caller.hears_text(f"Puis {said(made, covid)}, à 10 heures 15.")
+        caller.presses("1").hears_text("C'est confirmé")
+        assert taken(made) == 2
+        assert is_sound(made)
+
+
+def test_a_line_that_is_cut_goes_on_with_what_was_asked_for(service: House):
+    caller = service.phone(MOBILE).dials().answers("1", "1", SEVENTY, BOTH)
+    caller.hangs_up()
+    again = service.phone(MOBILE).dials().answers("1")
+    assert again.step == "since_last"
+    again.answers(YES, "75011", "1", "1")
+    assert done(service) == [("covid", 1), ("grippe", 1)]
+
+
+def test_a_service_that_closes_during_the_call_is_said_and_nothing_is_booked_by_half(
+    database_url: str,
+):
+    flu, covid = autumn()
+    until = NOON + timedelta(minutes=2)
+    for made in town(database_url, flu, replace(covid, closes_at=until)):
+        caller = at_offers(made, SEVENTY, BOTH, YES).presses("1")
+        clock_of(made).advance(timedelta(minutes=3))
+        caller.presses("1").hears_text("nous ne donnons plus de rendez-vous")
+        assert done(made) == []
+        caller.answers("1", "1", "1")
+        assert done(made) == [("grippe", 1)]
