@@ -102,6 +102,8 @@ class Dose:
     where: MessagePlace
     was: datetime | None = None
     became: str = ""
+    # Of which services this is said; empty: of all that is done there.
+    services: tuple[str, ...] = ()
 
     @classmethod
     def of_payload(cls, told: Mapping[str, Any]) -> Self:
@@ -113,6 +115,7 @@ class Dose:
             where=MessagePlace(told["street"], told["name"], told["postcode"], told["town"]),
             was=datetime.fromisoformat(was) if was else None,
             became=told.get("became", ""),
+            services=tuple(told.get("services", ())),
         )
 
 
@@ -275,6 +278,10 @@ def moved(
     where = {"address": gone[0].where}
     if len(doses) == 1:
         return writer.write((name,), given, where)
+    stays = next((dose for dose in doses if dose.start == gone[0].was and dose.services), None)
+    if len(gone) == 1 and stays is not None and kind is None:
+        # Out of the appointment in which something else is done still.
+        return writer.write(("changed_part",), _starts([gone[0], stays]), where)
     if len(gone) == 1:
         which = "second" if gone[0] is doses[-1] else "first"
         return writer.write((f"{name}_{which}",), given, where)
@@ -298,9 +305,16 @@ def kept(writer: Writer, *, doses: Sequence[Dose]) -> str:
 
 
 def cancelled(writer: Writer, *, doses: Sequence[Dose]) -> str:
-    """Cancelled, whole or the second alone; `doses` are all, what became of each in `became`."""
+    """Cancelled, whole or in part; `doses` are all, what became of each in `became`.
+
+    Of two services in one appointment, a part of it goes; in two, one of them.
+    """
     gone = [dose for dose in doses if dose.became.startswith("cancelled")] or list(doses)
     stays = [dose for dose in doses if dose not in gone]
+    if stays and gone[0].dose == stays[0].dose:
+        return writer.write(("cancelled_part",), _starts(gone), {})
+    if stays and gone[0].services:
+        return writer.write(("cancelled_one",), _starts([stays[0], gone[-1]]), {})
     if stays:
         return writer.write(("cancelled_second",), _starts([stays[0], gone[-1]]), {})
     key = "cancelled_both" if len(gone) > 1 else "cancelled"
@@ -311,6 +325,8 @@ def restored(writer: Writer, *, doses: Sequence[Dose]) -> str:
     """A cancellation was taken back; `doses` are all that are live now."""
     back = [dose for dose in doses if dose.became == "restored"] or list(doses)
     key = "restored_both" if len(back) > 1 else "restored_second"
+    if {dose.dose for dose in doses} == {back[0].dose} and len(doses) > 1:
+        return writer.write(("restored_part",), _starts(back), {"address": back[0].where})
     if len(doses) == 1:
         key = "restored"
     return writer.write((key,), _starts(doses), {"address": back[0].where})

@@ -32,11 +32,14 @@ from services.booking.change_booking import (
 from services.booking.confirm_booking import Booked, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import TWO_PLACES, Campaign
+from services.operations import person_rights
+from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.work import Work
+from tests.operations.test_person_rights import HERE, OPERATOR
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
-from tests.support.rows import booked_places, change, near, request_for, rows_of
+from tests.support.rows import booked_places, change, clock_of, near, request_for, rows_of
 
 GRIPPE = campaign_with(name="grippe-2026", service="grippe", together=("covid",))
 COVID = campaign_with(name="covid-2026", service="covid", minimum_age=65)
@@ -497,6 +500,21 @@ def test_a_person_with_two_live_rows_is_found(autumn: House):
         ),
     )
     assert "person-twice-for-service" in {line.partition(":")[0] for line in verified(autumn)}
+
+
+# ---------------------------------------------------------------- what people may know
+
+
+def test_a_person_is_told_what_for_and_is_erased_with_it(autumn: House):
+    opens(autumn, mornings(2))
+    booked(autumn, BOTH, number=HERE.number, born=HERE.born)
+    told = person_rights.export(autumn.store, HERE, by=OPERATOR, reason="post")
+    assert [row["service"] for row in told.kept["appointment_for"]] == ["grippe", "covid"]
+    booked(autumn, BOTH, holder="CA-2", number="+33698765432")
+    clock_of(autumn).advance(timedelta(days=200))
+    erase_data(autumn.store)
+    keys = select(appointment_for.c.person_idx)
+    assert rows_of(autumn.database, keys) == [(None,)] * 4
 
 
 # ---------------------------------------------------------------- the release before

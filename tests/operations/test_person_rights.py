@@ -658,6 +658,7 @@ def test_all_that_is_kept_is_told_and_written_down(town: House):
     assert {one.table.name for one in KINDS} - set(kept) <= {
         "attendance", "agent_case", "resume_code", "leg", "intent", "waiting_offer",
         "partner_booking", "reach_code", "callback_request", "lost_text", "text_conversation",
+        "appointment_for",
     }  # fmt: skip
     newest = kept["booking"][-1]
     assert (newest["reference"], newest["name"]) == (reference, NAME)
