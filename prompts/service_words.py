@@ -214,7 +214,8 @@ def folder_of(source: Path) -> Path:
     own = source.with_suffix("") if source.suffix == ".toml" else source
     for folder in (own / WORDS, beside / WORDS):
         if folder.is_dir():
-            return folder
+            # The same files by another path have the same words.
+            return USUAL if folder.resolve() == USUAL else folder
     return USUAL
 
 

@@ -114,11 +114,10 @@ def wrong(words: Words) -> list[str]:
     # Heavy, and of commands alone: no web worker reads it.
     from prompts.check import check  # noqa: PLC0415
 
-    found: dict[tuple[Path, Entry], list[str]] = {}
-    for mistake in (*_unheard(words), *_shown(words)):
-        found.setdefault((mistake.file, mistake.entry), []).append(mistake.what)
-    for problem in check(FOLDER, words):
-        if mistake := of_words(problem, words):
+    felt = (of_words(problem, words) for problem in check(FOLDER, words))
+    found: dict[tuple[Path, tuple[str, ...]], list[str]] = {}
+    for mistake in (*_unheard(words), *_shown(words), *felt):
+        if mistake is not None:
             found.setdefault((mistake.file, mistake.entry), []).append(mistake.what)
     told_once = []
     for (file, entry), whats in found.items():

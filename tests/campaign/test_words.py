@@ -94,6 +94,7 @@ def test_a_campaign_has_its_own_words_else_those_beside_it_else_those_of_the_ser
     assert folder_of(folder / "spring.toml") == folder / "spring" / "words"
     assert folder_of(folder) == folder / "words"
     assert words_of(DEMONSTRATION) is usual()
+    assert folder_of(Path("campaigns/../campaigns/demonstration.toml")) == service_words.USUAL
     assert folder_of(Path("elsewhere/summer.toml")) == service_words.USUAL
 
 
