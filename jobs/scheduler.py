@@ -220,7 +220,7 @@ def tasks(
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
-        Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),
+        Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of, campaigns)),
         Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store, campaign_of)),
         Task("clusters", CLUSTERS_EVERY, lambda: find_clusters(store, store.cluster_size)),
         Task("tidy", TIDY_EVERY, lambda: tidy(store, campaigns)),

@@ -348,8 +348,8 @@ def known(
     }
     if services:
         del values["the_person"]
-        values["the_persons"] = [one for one in services if one is not None]
-        row = connection.execute(_KNOWN_OF_SERVICES, values).one()
+        persons = [one for one in services if one is not None]
+        row = connection.execute(_KNOWN_OF_SERVICES, {**values, "the_persons": persons}).one()
     else:
         (row,) = _KNOWN.rows(connection, values)
     return Known(row.live, row.proved, row.booking_id, bool(row.spent))
@@ -362,10 +362,10 @@ def count_of_number(connection: Connection, vault: Vault, campaign: str, number:
     return live
 
 
-def find_person(connection: Connection, person: bytes) -> str | None:
-    """The booking in which a person has a live appointment."""
+def find_person(connection: Connection, *persons: bytes) -> str | None:
+    """The booking in which a person has a live appointment; by their keys of several campaigns."""
     found: str | None = connection.execute(
-        select(_OF_PERSONS), {"the_persons": [person]}
+        select(_OF_PERSONS), {"the_persons": persons}
     ).scalar_one_or_none()
     return found
 

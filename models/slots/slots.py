@@ -185,10 +185,10 @@ def _places_of(connection: Connection, some: SlotsToOpen, mine: ColumnElement[bo
 
 def starts_of(
     connection: Connection, centre_id: str, window: Window, clock: Clock
-) -> list[tuple[int, datetime]]:
-    """The slots of a centre that start in a window of time and have not begun, with their start."""
+) -> list[tuple[int, datetime, int]]:
+    """Slots of a centre that start in a window of time and have not begun: start and capacity."""
     statement = (
-        select(slot.c.id, slot.c.start_at)
+        select(slot.c.id, slot.c.start_at, slot.c.capacity)
         .where(
             slot.c.centre_id == centre_id,
             slot.c.start_at >= window[0],
@@ -197,7 +197,7 @@ def starts_of(
         )
         .order_by(slot.c.start_at)
     )
-    return [(row.id, row.start_at) for row in connection.execute(statement)]
+    return [(row.id, row.start_at, row.capacity) for row in connection.execute(statement)]
 
 
 def last_starts(database: Database, until: datetime) -> dict[str, datetime]:

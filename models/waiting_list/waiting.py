@@ -42,7 +42,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message
 from models.rows import from_row, values_of
-from models.slots.places import is_free
+from models.slots.places import is_free, serves, service_values
 from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
@@ -253,12 +253,16 @@ def anybody(connection: Connection) -> bool:
 
 
 def freed(
-    connection: Connection, clock: Clock, campaign: str, place_ids: Collection[int]
+    connection: Connection,
+    clock: Clock,
+    campaign: str,
+    place_ids: Collection[int],
+    service: str = "",
 ) -> list[Freed]:
     """Those of these places that are free and for which people may wait, by their start.
 
-    At centres that are open and whose places this service books. Where the list is empty, this is
-    the only statement.
+    With a `service`, that of the campaign, those that serve it. At centres that are open and whose
+    places this service books. Where the list is empty, this is the only statement.
     """
     mine = and_(_LIVE, waiting_entry.c.campaign == campaign)
     columns: list[Any] = [
@@ -272,6 +276,7 @@ def freed(
         .where(
             place.c.id.in_(place_ids),
             is_free(clock),
+            *([serves(place, 1)] if service else []),
             centre.c.closed_at.is_(None),
             centre.c.booking_mode == "ours",
             or_(
@@ -283,7 +288,8 @@ def freed(
         )
         .order_by(place.c.start_at, place.c.id)
     )
-    return [Freed(*row) for row in connection.execute(statement)]
+    values = service_values([service] if service else [])
+    return [Freed(*row) for row in connection.execute(statement, values)]
 
 
 def candidates(

@@ -267,12 +267,12 @@ def _caused_by(request: Request) -> str | None:
 
 def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
     """2 for somebody else of a birth date that is booked on this phone already; else 1."""
-    person = (
-        bookings.person_idx(work.store.vault, work.campaign.name, born, number, 1)
-        if for_other
-        else None
+    keys = (
+        bookings.person_idx(work.store.vault, one.name, born, number, 1)
+        for one in (work.campaigns if for_other else ())
     )
-    if person is None or bookings.find_person(work.connection, person) is None:
+    persons = [one for one in keys if one is not None]
+    if not persons or bookings.find_person(work.connection, *persons) is None:
         return 1
     return 2
 

@@ -73,8 +73,12 @@ def behind(connection: Connection, store: Store, file: BookingDetails) -> str | 
     """The booking that a stand-in stands in front of; None where there is none any more."""
     if file.born is None:
         return None
-    person = bookings.person_idx(store.vault, file.campaign, file.born, file.number, file.rank)
-    return bookings.find_person(connection, person) if person else None
+    keys = (
+        bookings.person_idx(store.vault, one, file.born, file.number, file.rank)
+        for one in file.campaigns
+    )
+    persons = [one for one in keys if one is not None]
+    return bookings.find_person(connection, *persons) if persons else None
 
 
 def renders(national_number: str) -> dict[str, Render]:

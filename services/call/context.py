@@ -81,21 +81,22 @@ class CallContext:
         return tuple(map(self.as_here, self.service.campaigns.open_now()))
 
     def wanted(self, names: tuple[str, ...]) -> tuple[Campaign, ...]:
-        """The campaigns of these names, in this order; of none, the one of the conversation."""
+        """The campaigns of these names, in this order; of none, those of the conversation."""
+        names = names or self.session.wanted
         if not names:
             return (self.campaign,)
         known = (self.service.campaigns.by_name(one) for one in names)
         return tuple(self.as_here(one) for one in known if one is not None) or (self.campaign,)
 
     def all_open(self, names: tuple[str, ...]) -> bool:
-        """Whether all campaigns of these names give appointments at this moment."""
-        known = [self.service.campaigns.by_name(one) for one in names]
+        """Whether all of these give appointments now; of no names, those of the conversation."""
+        known = [self.service.campaigns.by_name(one) for one in names or self.session.wanted]
         return all(one is not None and one.is_open(self.now()) for one in known)
 
     def work(self, wanted: tuple[str, ...] = ()) -> Work:
         """What this turn's effects are made with. Raises AlreadyAnswered.
 
-        `wanted` are the names of campaigns; empty: the one of the conversation.
+        `wanted` are the names of campaigns; empty: those of the conversation.
         """
         first, *others = self.wanted(wanted)
         return Work(self.transaction(), self.store, first, tuple(others))

@@ -76,4 +76,4 @@ class KeptPlaces(CallContext):
         work = self.work()
         entry = waiting.load(work.connection, self.store.vault, kept.entry)
         own = self.service.campaigns.by_name(entry.campaign) if entry else None
-        return replace(work, campaign=own) if own else work
+        return replace(work, campaign=own, beside=()) if own else work

@@ -64,7 +64,10 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
     """
     if not place_ids or not work.campaign.is_open(work.store.clock.now()):
         return 0
-    found = waiting.freed(work.connection, work.store.clock, work.campaign.name, place_ids)
+    campaign = work.campaign
+    found = waiting.freed(
+        work.connection, work.store.clock, campaign.name, place_ids, campaign.service
+    )
     offered = 0
     for _, some in groupby(
         sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
@@ -93,10 +96,15 @@ class SlotReleaseNotifier:
         )
 
 
-def free_cancelled(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
+def free_cancelled(
+    store: Store,
+    campaign_of: Callable[[str], Campaign | None],
+    campaigns: Callable[[], Sequence[Campaign]] = tuple,
+) -> int:
     """Free what was cancelled and cannot be taken back any more; gives of how many bookings.
 
-    `campaign_of` knows campaigns by name. Safe to run twice at the same time. Without it the holds
+    `campaign_of` knows campaigns by name. People who wait for another service of `campaigns` are
+    asked after those of the booking's own. Safe to run twice at the same time. Without it the holds
     run out, and the places are there for everybody.
     """
     done = 0
@@ -104,17 +112,27 @@ def free_cancelled(store: Store, campaign_of: Callable[[str], Campaign | None]) 
         with store.database.statement() as connection:
             over = places.kept_for_undo(connection, store.clock, PASSED_ON_BEFORE, limit=_AT_ONCE)
             names = changes.campaigns_of(connection, over)
-        freed = sum(_free_alone(store, campaign_of(names.get(one, "")), one) for one in over)
+        others = _named(campaigns()) if over else ()
+        freed = sum(
+            _free_alone(store, campaign_of(names.get(one, "")), one, others) for one in over
+        )
         done += freed
         if len(over) < _AT_ONCE or not freed:
             return done
 
 
-def _free_alone(store: Store, campaign: Campaign | None, booking_id: str) -> bool:
+def _named(campaigns: Sequence[Campaign]) -> tuple[Campaign, ...]:
+    """Those that share their places with others."""
+    return tuple(one for one in campaigns if one.service)
+
+
+def _free_alone(
+    store: Store, campaign: Campaign | None, booking_id: str, others: Sequence[Campaign]
+) -> bool:
     """One that is not right holds up no other: its places are free when they are kept no more."""
     try:
         with store.database.transaction() as connection:
-            free_places_of(connection, store, campaign, booking_id)
+            free_places_of(connection, store, campaign, booking_id, others)
     except Exception as error:  # noqa: BLE001 (the next round tries again)
         log.error("cancelled place not offered", booking=booking_id, error=type(error).__name__)
         return False
@@ -122,15 +140,23 @@ def _free_alone(store: Store, campaign: Campaign | None, booking_id: str) -> boo
 
 
 def free_places_of(
-    connection: Connection, store: Store, campaign: Campaign | None, booking_id: str
+    connection: Connection,
+    store: Store,
+    campaign: Campaign | None,
+    booking_id: str,
+    others: Sequence[Campaign] = (),
 ) -> None:
     """Offer what a cancelled booking had to those who wait, in the caller's transaction.
 
     `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
+    `others` are those of other services, whose people may have what is left then.
     """
     freed = give_back_holds(connection, undoing(booking_id))
-    if campaign is not None:
-        offer_freed(Work(connection, store, campaign), freed)
+    asked = [campaign] if campaign is not None else []
+    asked += [one for one in others if campaign is None or one.name != campaign.name]
+    for one in asked:
+        # What the one before took is held by now, and offered to nobody else.
+        offer_freed(Work(connection, store, one), freed)
 
 
 def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:

@@ -250,7 +250,14 @@ def serve(
     bits, changed = _bits(database, serving), 0
     with database.transaction() as connection:
         there = slots.starts_of(connection, centre_id, (window[0], window[1]), clock)
-        slot_ids = [one for one, start in there if _within(hours, start.astimezone(zone))]
+        there = [one for one in there if _within(hours, one[1].astimezone(zone))]
+        for _, start, capacity in there:
+            if places is not None and places[1] > capacity:
+                raise SlotsRefused(
+                    f"the slot at {start.astimezone(zone):%Y-%m-%d %H:%M} has {capacity} places,"
+                    f" and place {places[1]} is beyond them; nothing was changed"
+                )
+        slot_ids = [one[0] for one in there]
         for number in range(0, len(slot_ids), _LABELLED_AT_ONCE):
             some = slot_ids[number : number + _LABELLED_AT_ONCE]
             done = services.label(connection, clock, some, bits, places)

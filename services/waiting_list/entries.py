@@ -260,14 +260,18 @@ def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
     return True
 
 
-def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
+def advance(
+    store: Store,
+    campaign_of: Callable[[str], Campaign | None],
+    campaigns: Callable[[], Sequence[Campaign]] = tuple,
+) -> int:
     """Pass on every offer that ran out, each in a transaction of its own; gives how many did.
 
     One that nobody can be told of, or not in time, is as good as run out. What was cancelled and
-    cannot be taken back any more goes the same way. `campaign_of` knows campaigns by name. Safe to
-    run twice at the same time.
+    cannot be taken back any more goes the same way. `campaign_of` knows campaigns by name, and
+    `campaigns` are all that there are. Safe to run twice at the same time.
     """
-    done = free_cancelled(store, campaign_of)
+    done = free_cancelled(store, campaign_of, campaigns)
     while True:
         with store.database.statement() as connection:
             over = waiting.lapsed(connection, store.clock, limit=AT_ONCE)

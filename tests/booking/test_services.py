@@ -8,12 +8,14 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from flows.world import Unbooked
+from models.booking import bookings
 from models.booking.changes import BookingDetails, find_by_reference
 from models.booking.tables import appointment, appointment_for, booking
 from models.database import Database
+from models.migrations.runner import downgrade, upgrade
 from models.slots import services, slots
 from models.slots.tables import place, slot
 from prompts.catalogue import load
@@ -251,8 +253,6 @@ def test_another_transaction_was_quicker_for_one_of_two(autumn: House):
     """The key says so, whatever was looked at before."""
     opens(autumn, mornings(4), capacity=3)
     booked(autumn, [COVID])
-    from models.booking import bookings  # noqa: PLC0415
-
     (row,) = rows_of(autumn.database, select(place).where(place.c.booking_id.is_(None)).limit(1))
     new = bookings.NewBooking(
         id=autumn.store.chance.identifier(),
@@ -432,6 +432,9 @@ def test_capacity_is_apart_within_one_hour(autumn: House):
     opens(autumn, mornings(1), capacity=3)
     arguments = ["slots", "serve", "--centre", "1", "--from", "2026-11-26", "--days", "2"]
     runner = autumn.app.test_cli_runner()
+    beyond = runner.invoke(args=[*arguments, "--service", "covid", "--places", "2-4"])
+    assert beyond.exit_code == 1
+    assert "has 3 places, and place 4 is beyond them" in beyond.stderr
     for name, places in (("grippe", "1-1"), ("covid", "2-3")):
         done = runner.invoke(args=[*arguments, "--service", name, "--places", places])
         assert done.exit_code == 0, done.stderr
@@ -476,8 +479,6 @@ def test_the_store_is_found_wrong(autumn: House, kind: str, statement: str):
     opens(autumn, [mornings(2)[1]])
     booked(autumn, BOTH)
     assert verified(autumn) == []
-    from sqlalchemy import text  # noqa: PLC0415
-
     change(autumn.database, text(statement))
     assert kind in {line.partition(":")[0] for line in verified(autumn)}
 
@@ -487,8 +488,6 @@ def test_a_person_with_two_live_rows_is_found(autumn: House):
     opens(autumn, mornings(2), capacity=2)
     booked(autumn, [COVID])
     booked(autumn, [COVID], holder="CA-2", number="+33698765432")
-    from sqlalchemy import text  # noqa: PLC0415
-
     change(autumn.database, text("DROP INDEX uq_appointment_for_person_dose"))
     change(
         autumn.database,
@@ -498,3 +497,24 @@ def test_a_person_with_two_live_rows_is_found(autumn: House):
         ),
     )
     assert "person-twice-for-service" in {line.partition(":")[0] for line in verified(autumn)}
+
+
+# ---------------------------------------------------------------- the release before
+
+
+@pytest.mark.owner
+def test_the_release_before_has_the_keys_of_its_people(autumn: House, database_url: str):
+    """And what it leaves is of the one service, when this release comes back."""
+    opens(autumn, mornings(2), capacity=2)
+    file = booked(autumn, [GRIPPE])
+    autumn.database.dispose()
+    downgrade(database_url, "0030")
+    upgrade(database_url)
+    left = again(autumn, file)
+    assert left.appointments[0].services == ()
+    assert (left.state, left.campaigns) == ("confirmed", (GRIPPE.name,))
+    assert verified(autumn) == []
+    # Nobody has influenza twice for it, alone or with something else.
+    assert booked(autumn, BOTH, holder="CA-2").is_stand_in
+    assert isinstance(cancels(autumn, file), Cancelled)
+    assert not booked(autumn, BOTH, holder="CA-3").is_stand_in

@@ -65,7 +65,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, lines: tuple[str, ...], says:
         load(path)
     (problem,) = bad.value.problems
     assert says in problem
-    assert problem.startswith(f"{path}, line {8 + len(lines)}: ")
+    assert problem.startswith(f"{path}, line {9 + len(lines)}: ")
 
 
 def test_two_that_callers_could_not_tell_apart(tmp_path: Path):
@@ -82,7 +82,7 @@ def test_two_that_callers_could_not_tell_apart(tmp_path: Path):
 def test_a_service_that_no_campaign_has(tmp_path: Path):
     paths = files(tmp_path, grippe=('service = "grippe"', 'together = ["covid"]'))
     (problem,) = problems(paths)
-    assert problem.startswith(f"{paths[0]}, line 10: together: no campaign here is of the service")
+    assert problem.startswith(f"{paths[0]}, line 11: together: no campaign here is of the service")
 
 
 def test_two_that_say_differently_how_they_are_done_together(tmp_path: Path):
@@ -92,7 +92,7 @@ def test_two_that_say_differently_how_they_are_done_together(tmp_path: Path):
         grippe=('service = "grippe"', 'together = ["covid"]'),
     )
     (problem,) = problems(paths)
-    assert problem.startswith(f"{paths[0]}, line 11: together_in: {paths[1]} says")
+    assert problem.startswith(f"{paths[0]}, line 12: together_in: {paths[1]} says")
 
 
 def test_a_running_service_keeps_what_it_had_when_files_come_to_contradict(tmp_path: Path):

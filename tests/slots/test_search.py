@@ -301,8 +301,15 @@ def test_the_search_for_two_services_is_a_seek_as_well(large: House, beside: tup
         ids = [one.centre.id for one in nearby]
         with large.database.transaction() as connection:
             places.look(connection, large.clock, ids[:12], wish, count_up_to=12)
-            times = {"lease": timedelta(minutes=4), "longest": timedelta(minutes=20)}
-            places.hold(connection, large.clock, "CA-1", ids[:3], wish, **times)
+            places.hold(
+                connection,
+                large.clock,
+                "CA-1",
+                ids[:3],
+                wish,
+                lease=timedelta(minutes=4),
+                longest=timedelta(minutes=20),
+            )
 
     plans = plans_of(large, story)
     assert len(plans) == 2

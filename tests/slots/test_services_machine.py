@@ -7,6 +7,7 @@ cancelled, moved and brought back by itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -209,7 +210,7 @@ class Autumn(Places):
         (dose,) = (row.dose for row in self._live(booking_id) if row.service == service)
         return int(dose)
 
-    def _live(self, booking_id: str) -> Sequence[object]:
+    def _live(self, booking_id: str) -> Sequence[Any]:
         statement = (
             select(appointment_for.c.service, appointment.c.dose, appointment.c.place_id)
             .join(appointment, appointment.c.id == appointment_for.c.appointment_id)

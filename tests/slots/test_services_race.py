@@ -17,12 +17,13 @@ from sqlalchemy import select
 
 from models.booking.tables import appointment, appointment_for
 from models.clock import DatabaseClock
+from models.crypto import Vault
 from models.database import Database
 from models.slots import services, slots
 from models.slots.tables import place
 from services.booking.verify_store import verify_store
-from services.store import CryptographicChance
-from tests.slots.crowd import COVID, GRIPPE, WANTED, Plan, Story, plays, told_wrongly
+from services.store import CryptographicChance, Store
+from tests.slots.crowd import COVID, GRIPPE, KEYS, WANTED, Plan, Story, plays, told_wrongly
 from tests.support.house import House, house
 from tests.support.rows import booked_places, doubles, execute, rows_of, soon
 
@@ -74,6 +75,13 @@ def lets_call(url: str, size: Size, folder: Path, *, guarded: bool = True) -> li
     return plays(plan, folder)
 
 
+def verified(database: Database) -> list[str]:
+    said: list[str] = []
+    store = Store(database, Vault(KEYS), DatabaseClock())
+    verify_store(store, [GRIPPE, COVID], limit=5, say=said.append)
+    return said
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_as_many_are_booked_as_there_are_places_whatever_they_want(
     database_url: str, size: Size, tmp_path: Path
@@ -113,10 +121,7 @@ def test_as_many_are_booked_as_there_are_places_whatever_they_want(
         asked = [one for one in stories if set(one.wants) == names or one.end != "complet"]
         others = [replace_end(one) for one in stories if one not in asked]
         assert told_wrongly([*asked, *others], suited) == []
-    said: list[str] = []
-    with house(database_url, clock=DatabaseClock()) as made:
-        verify_store(made.store, [GRIPPE, COVID], limit=5, say=said.append)
-    assert said == []
+    assert verified(database) == []
     database.dispose()
 
 
@@ -138,10 +143,7 @@ def test_with_the_guard_off_two_services_are_booked_twice_over(
     booked = sum(story.end == "booked" for story in stories)
     assert booked > size.places
     assert doubles(database) > size.places / 10
-    said: list[str] = []
-    with house(database_url, clock=DatabaseClock()) as made:
-        verify_store(made.store, [GRIPPE, COVID], limit=5, say=said.append)
-    kinds = {line.partition(":")[0] for line in said}
+    kinds = {line.partition(":")[0] for line in verified(database)}
     # Nor does anything keep a place for what it serves.
     assert {"place-given-twice", "place-without-service"} <= kinds
     database.dispose()

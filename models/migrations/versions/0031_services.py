@@ -105,6 +105,7 @@ def downgrade() -> None:
             SELECT f.person_idx FROM appointment_for f JOIN booking b ON b.id = f.booking_id
             WHERE f.appointment_id = appointment.id AND f.campaign = b.campaign
                 AND f.state = appointment.state
+            ORDER BY f.id LIMIT 1
         )
         WHERE person_idx IS NULL AND id IN (SELECT appointment_id FROM appointment_for)
         """
