@@ -13,8 +13,8 @@ import pytest
 
 import config
 
-from bench import __main__ as bench
-from bench import history, report
+from bench import history, load, machine, measure, report, servers, understand
+from bench.__main__ import main
 from bench.machine import OthersShare
 from bench.servers import CannotMeasure
 
@@ -30,14 +30,14 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         yield folder
 
     monkeypatch.setattr(config, "VAR", tmp_path / "var")
-    monkeypatch.setattr(bench.load, "find_wrk", lambda: "wrk")
-    monkeypatch.setattr(bench.servers, "workshop", workshop)
-    monkeypatch.setattr(bench.servers, "redis", lambda _: contextlib.nullcontext("unix:///none"))
+    monkeypatch.setattr(load, "find_wrk", lambda: "wrk")
+    monkeypatch.setattr(servers, "workshop", workshop)
+    monkeypatch.setattr(servers, "redis", lambda _: contextlib.nullcontext("unix:///none"))
     monkeypatch.setattr(
-        bench.machine.OthersWatch, "watching", lambda _: contextlib.nullcontext(OthersShare())
+        machine.OthersWatch, "watching", lambda _: contextlib.nullcontext(OthersShare())
     )
-    monkeypatch.setattr(bench.machine, "_syncs_per_second", lambda _: 900)
-    monkeypatch.setattr(bench.measure, "measure", lambda *_, **__: None)
+    monkeypatch.setattr(machine, "_syncs_per_second", lambda _: 900)
+    monkeypatch.setattr(measure, "measure", lambda *_, **__: None)
     # Whoever writes into the tree of the service here has made a mistake.
     for what in (history.keep, history.write):
         monkeypatch.setattr(history, what.__name__, lambda *_: pytest.fail("a whole run was kept"))
@@ -51,14 +51,14 @@ def runs(
     """Run one part that gives these figures, or fails so; the status and all that was said."""
 
     def run(outcome: float | Exception, *options: str) -> tuple[int, str]:
-        def measure() -> tuple[dict[str, float], list[str]]:
+        def gives() -> tuple[dict[str, float], list[str]]:
             if isinstance(outcome, Exception):
                 raise outcome
             return {"understand_p99_ms": outcome}, []
 
-        monkeypatch.setattr(bench.understand, "measure", measure)
+        monkeypatch.setattr(understand, "measure", gives)
         monkeypatch.setattr("sys.argv", ["bench", "understanding", *options])
-        status = bench.main()
+        status = main()
         told = capsys.readouterr()
         return status, told.out + told.err
 
@@ -113,7 +113,7 @@ def test_where_nothing_can_be_measured_it_is_one_sentence_and_2(
     def fails(_folder: Path) -> Any:
         raise problem
 
-    monkeypatch.setattr(bench.servers, "redis", fails)
+    monkeypatch.setattr(servers, "redis", fails)
     status, said = runs(2.5)
     assert status == 2
     assert str(problem) in said
@@ -126,7 +126,7 @@ def test_a_database_that_cannot_be_made_leaves_what_needs_none(
     def fails(*_: Any, **__: Any) -> None:
         raise CannotMeasure("PostgreSQL did not start")
 
-    monkeypatch.setattr(bench.measure, "measure", fails)
+    monkeypatch.setattr(measure, "measure", fails)
     status, said = runs(2.5, "booking", "--on", "postgres")
     assert status == 1
     assert "void: postgres: booking: PostgreSQL did not start" in said
