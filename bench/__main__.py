@@ -100,16 +100,21 @@ def run(plan: measure.MeasurePlan, kinds: Sequence[str], *, quick: bool, minutes
             with runs.together(*measure.of_database(kind)):
                 measure.measure(kind, folder, redis_url, plan, runs, outcome=outcomes[kind])
         more = outcomes[""].figures
+        drawn = folder / "rush.svg"
         seconds = rush.SHORT if quick else rush.COMES
-        more |= runs.run("rush", "", lambda: rush.measure(folder, redis_url, say, seconds=seconds))
+        comes = functools.partial(rush.measure, folder, redis_url, say, picture=drawn)
+        more |= runs.run("rush", "", lambda: comes(seconds=seconds))
         more |= runs.run("telephones", "", lambda: sip.measure(folder, say))
         more |= runs.run("understanding", "", understand.measure)
+        rush_svg = drawn.read_text("utf-8") if drawn.exists() else ""
     results = report.flatten(outcomes, plan, facts, time.monotonic() - began, runs.ran)
     results["parts"] = results["parts"] if tuple(kinds) == KINDS else f"on {kinds[0]}"
     into = config.VAR / "bench"
     if report.counts(results) and not quick:
         history.keep(results)
         history.write()
+        if rush_svg:
+            (config.ROOT / "docs" / "pictures" / "rush.svg").write_text(rush_svg, "utf-8")
         report.write(
             results,
             config.ROOT / "bench" / "results.json",

@@ -318,11 +318,11 @@ class _One:
         with screens.dispatcher(self._house):
             found = self._with_screens(file)
             desks = [one for one in hired if not one.is_board]
-            seen, faults = self._at_work(file, desks)
+            seen, faults = self._tried_to_work(file, desks)
             if faults:
                 self._say(f"{self._kind}: void: people at work: {'; '.join(faults)}")
                 screens.send_home(self._house.database_url)
-                seen, faults = self._at_work(file, desks)
+                seen, faults = self._tried_to_work(file, desks)
             self._void += [f"people at work: {fault}" for fault in faults]
         found |= seen | self._weight().told("staff_worker")
         return self._named(found), self._void
@@ -363,6 +363,15 @@ class _One:
         if seen.rate < rate * KEPT_UP:
             faults.append("the load could not be kept up")
         return seen, faults
+
+    def _tried_to_work(
+        self, file: Path, desks: Sequence[screens.Hired]
+    ) -> tuple[dict[str, float], list[str]]:
+        """As `_at_work`; where it cannot be measured that is its fault."""
+        try:
+            return self._at_work(file, desks)
+        except CannotMeasure as problem:
+            return {}, [str(problem)]
 
     def _at_work(
         self, file: Path, desks: Sequence[screens.Hired]

@@ -168,7 +168,9 @@ class PartRuns:
             return {}
         kind, title = PARTS[name], title_of(name, of)
         self.still_to_come = max(self.still_to_come - kind.seconds, 0.0)
-        if self._left() < kind.seconds:
+        # What has a bar goes before what has none.
+        kept = 0.0 if kind.has_bar else self.still_to_come
+        if self._left() - kept < kind.seconds:
             self._has_no_time(title, kind)
             return {}
         ran = self.ran.setdefault(title, Ran(load=machine.load()))

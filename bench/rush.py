@@ -28,8 +28,6 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-import config
-
 from bench import rush_picture, screens, servers, stock, traffic, visitors
 from bench.helpers import outcome_of
 from bench.load import Script
@@ -112,9 +110,12 @@ class RushObservations:
 
 
 def measure(
-    folder: Path, redis_url: str, say: Say, *, seconds: float = COMES
+    folder: Path, redis_url: str, say: Say, *, picture: Path, seconds: float = COMES
 ) -> tuple[dict[str, float], list[str]]:
-    """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
+    """Return flat results, and sentences about what does not count. Raises CannotMeasure.
+
+    The rush is drawn into `picture`.
+    """
     inherited = environment.inherited()
     with ExitStack() as stack:
         server = stack.enter_context(own_server(folder, prefix="rush", environment=inherited))
@@ -151,9 +152,7 @@ def measure(
         said = servers.command("store", "verify", environment=env).strip().splitlines()[-1:]
         sound = "".join(said)
         say(f"rush: after the restart: {sound}")
-    if seconds >= COMES:
-        picture = config.ROOT / "docs" / "pictures" / "rush.svg"
-        rush_picture.write(picture, quiet, capacity, seconds)
+    rush_picture.write(picture, quiet, capacity, seconds)
     void = [f"rush: {what}: {count}" for what, count in quiet.bad.items()]
     if not sound.endswith(" 0 contradictions"):
         void.append(f"rush: the store after the restart: {sound}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 
@@ -13,8 +14,8 @@ import pytest
 
 from bench import at_work, measure, store, timing
 from bench.__main__ import main
-from bench.servers import CannotMeasure
-from bench.stock import Written
+from bench.servers import CannotMeasure, opened
+from bench.stock import RowCounts, Written
 
 PROBE = "the-probe"
 
@@ -105,6 +106,22 @@ def test_what_a_call_costs_is_by_its_webhooks():
         "commits_a_call": 7.0,
     }
     assert set(measure.costs(130, 13, 0.26, None, None)) == {"worker_ms_a_webhook"}
+
+
+def test_what_the_database_has_written_grows_with_what_is_committed(database_url: str):
+    with contextlib.closing(RowCounts(database_url)) as counts, opened(database_url) as database:
+        before = counts.written()
+        with database.statement() as connection:
+            connection.exec_driver_sql("CREATE TABLE filled (id INTEGER)")
+        after = counts.written()
+    if database.is_sqlite:
+        assert before is after is None
+    else:
+        assert before is not None
+        assert after is not None
+        assert after.wal > before.wal
+        assert after.files > 0
+        assert after.commits >= before.commits
 
 
 def test_whoever_gives_up_filling_waits_for_no_other_database(monkeypatch: pytest.MonkeyPatch):
