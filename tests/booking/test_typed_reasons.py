@@ -144,15 +144,30 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
         url = request.getfixturevalue("postgres_server").create()
     upgrade(url, "0030")
     database = Database(url)
-    line = {"booking_id": "B1", "at": NOON, "who": "operator", "channel": "supervisor"}
+    line: dict[str, object] = {
+        "booking_id": "B1",
+        "at": NOON,
+        "who": "operator",
+        "channel": "supervisor",
+    }
     line |= {"what": "cancelled", "details": "{}"}
     store = Store(database, VAULT)
     with database.transaction() as connection:
         connection.execute(insert(history), [line | {"why": WHY}, line | {"why": lines.FREED}])
-        what = {"id": "O1", "kind": "centre_closed", "centre_id": "1", "who": "operator"}
+        what: dict[str, object] = {
+            "id": "O1",
+            "kind": "centre_closed",
+            "centre_id": "1",
+            "who": "operator",
+        }
         what |= {"why": WHY, "at": NOON, "details": "{}"}
         connection.execute(insert(operation).values(what))
-        case = {"id": "C1", "kind": "centre_closed", "operation_id": "O1", "why": WHY}
+        case: dict[str, object] = {
+            "id": "C1",
+            "kind": "centre_closed",
+            "operation_id": "O1",
+            "why": WHY,
+        }
         connection.execute(insert(agent_case).values(case | {"created_at": NOON}))
         said = [
             (number, ("B1", "operator", "supervisor", "cancelled", why, "{}"))

@@ -12,6 +12,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
+from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.service import Service
 from tests.browser.stage import PATIENCE_MS, Quiet
@@ -110,13 +111,16 @@ class Person:
 
 @contextmanager
 def site(
-    database_url: str, browser: Browser, around: Callable[[Any], Any] = lambda app: app
+    database_url: str,
+    browser: Browser,
+    around: Callable[[Any], Any] = lambda app: app,
+    campaign: Campaign = CAMPAIGN,
 ) -> Iterator[Site]:
     """A house whose pages say that they are at the loopback address that they are at.
 
     `around` is put around the application, as a proxy stands in front of it.
     """
-    house = House(database_url, clock=RunningClock(NOON), campaign=CAMPAIGN)
+    house = House(database_url, clock=RunningClock(NOON), campaign=campaign)
     house.knows_postcodes()
     starts = mornings(34)
     for gid, name, away in (

@@ -186,7 +186,7 @@ def offered_to(made: House) -> list[str]:
     ],
 )
 def test_whoever_finds_nothing_on_an_island_waits_for_its_centre(
-    islands: House, stands: dict[str, float], kept: tuple[str | None, float | None]
+    islands: House, stands: dict[str, Any], kept: tuple[str | None, float | None]
 ):
     """They hear of a place there, and of none beyond the sea."""
     opens_at(islands, "1293", SAINT_BARTH, **stands)

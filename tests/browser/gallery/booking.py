@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from playwright.sync_api import Browser, Page
+from sqlalchemy import update
+
+from models.slots.tables import place
+from services.campaign.campaign import Eligible
 from tests.browser.book_stage import Person, Site, site
 from tests.browser.gallery.eye import Eye, Stage
+from tests.browser.gallery.towns import NAMESAKES, NOWHERE, knows_more_towns
+from tests.support.house import NOON, campaign_with
+from tests.support.rows import change
 
 # In Corsica, where this stage has no centre.
 FAR = "20000"
+
+
+@contextmanager
+def begins(database_url: str, browser: Browser) -> Iterator[Site]:
+    with site(database_url, browser) as made:
+        knows_more_towns(made.house)
+        yield made
 
 
 def _comes(made: Site, eye: Eye) -> Person:
@@ -66,6 +85,57 @@ def no_place_near(made: Site, eye: Eye) -> None:
     eye.sees(page, "for-whom")
 
 
+def waits_and_leaves(made: Site, eye: Eye) -> None:
+    """Somebody who wants to be told of a place, and then does not any more."""
+    person = _comes(made, eye)
+    page = person.page
+    _starts(person, "self").is_born("3", "6", "1943").is_at("commune")
+    person.lives(FAR).is_at("attente")
+    page.fill("#number", "06 12 34 56 80" if eye.language == "fr" else "06 12 34 56 81")
+    page.click("button[value=waiting]")
+    person.is_at("note")
+    eye.sees(page, "told")
+    page.click("details.given summary")
+    page.click("details.given button")
+    page.wait_for_url("**/liste-quittee*")
+    eye.sees(page, "left")
+
+
+def nowhere(made: Site, eye: Eye) -> None:
+    """A postcode of which nothing is known but its name: a person helps."""
+    person = _comes(made, eye)
+    page = person.page
+    _starts(person, "self").is_born("4", "6", "1943").is_at("commune")
+    person.lives(NOWHERE).is_at("attente")
+    page.fill("#number", "06 12 34 56 82" if eye.language == "fr" else "06 12 34 56 83")
+    page.click("button[value=waiting]")
+    person.is_at("par-telephone")
+    eye.sees(page, "person")
+
+
+def one_of_two_towns(made: Site, eye: Eye) -> None:
+    person = _comes(made, eye)
+    _starts(person, "self").is_born("5", "6", "1943").is_at("commune")
+    person.lives(NAMESAKES).is_at("laquelle")
+    eye.sees(person.page, "which-town")
+
+
+def comes_again(made: Site, eye: Eye) -> None:
+    """Somebody who begins once more, and is asked whether they go on."""
+    person = _comes(made, eye)
+    page = person.page
+    _starts(person, "self").is_born("6", "6", "1943").is_at("commune")
+    eye.goes(page, made.url, "/rendez-vous")
+    _starts_at(page)
+    person.is_at("reprendre")
+    eye.sees(page, "resume")
+
+
+def _starts_at(page: Page) -> None:
+    page.check("input[value=self]")
+    page.click("main form button")
+
+
 def a_day_first(made: Site, eye: Eye) -> None:
     """Somebody who chooses a day, and then looks at its hours."""
     person = _comes(made, eye)
@@ -92,5 +162,75 @@ def too_young(made: Site, eye: Eye) -> None:
     eye.sees(person.page, "not-eligible")
 
 
-WALKS = (a_couple, no_place_near, a_day_first, gone, too_young)
-STAGE = Stage("booking", site, WALKS)
+WALKS = (
+    a_couple,
+    no_place_near,
+    waits_and_leaves,
+    nowhere,
+    one_of_two_towns,
+    comes_again,
+    a_day_first,
+    gone,
+    too_young,
+)
+STAGE = Stage("booking", begins, WALKS)
+
+# ---------------------------------------------------------------- at other times, for other people
+
+_DAY = timedelta(days=1)
+CARERS = Eligible(minimum_age=50, group="soignants")
+
+
+@contextmanager
+def _before(database_url: str, browser: Browser) -> Iterator[Site]:
+    campaign = campaign_with(opens_at=NOON + _DAY)
+    with site(database_url, browser, campaign=campaign) as made:
+        yield made
+
+
+@contextmanager
+def _after(database_url: str, browser: Browser) -> Iterator[Site]:
+    campaign = campaign_with(closes_at=NOON - _DAY)
+    with site(database_url, browser, campaign=campaign) as made:
+        yield made
+
+
+@contextmanager
+def _for_a_group(database_url: str, browser: Browser) -> Iterator[Site]:
+    """And of each slot one place is left, so that a couple cannot have two."""
+    campaign = campaign_with(eligible=(CARERS, Eligible(minimum_age=75)))
+    with site(database_url, browser, campaign=campaign) as made:
+        change(made.house.database, update(place).where(place.c.number > 1).values(blocked=True))
+        yield made
+
+
+def not_open_yet(made: Site, eye: Eye) -> None:
+    person = _comes(made, eye)
+    _starts_at(person.page)
+    person.is_at("ouverture")
+    eye.sees(person.page, "not-open")
+
+
+def over(made: Site, eye: Eye) -> None:
+    person = _comes(made, eye)
+    _starts_at(person.page)
+    person.is_at("fin")
+    eye.sees(person.page, "over")
+
+
+def asked_for_a_group(made: Site, eye: Eye) -> None:
+    person = _comes(made, eye)
+    _starts(person, "self").is_born("1", "1", "1970").is_at("situation")
+    eye.sees(person.page, "group")
+
+
+def one_place_for_two(made: Site, eye: Eye) -> None:
+    person = _comes(made, eye)
+    _starts(person, "two").is_born().is_at("commune").lives().is_at("creneaux")
+    person.takes().is_at("a-deux")
+    eye.sees(person.page, "couple-choice")
+
+
+BEFORE = Stage("booking-before", _before, (not_open_yet,))
+AFTER = Stage("booking-after", _after, (over,))
+GROUP = Stage("booking-group", _for_a_group, (asked_for_a_group, one_place_for_two))

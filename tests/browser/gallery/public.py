@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser
 
 from tests.browser.gallery.eye import Eye, Stage
+from tests.browser.gallery.towns import NAMESAKES, knows_more_towns
 from tests.browser.public_pictures import PAGES
 from tests.browser.public_stage import Site, public_site
 
@@ -15,6 +16,7 @@ from tests.browser.public_stage import Site, public_site
 @contextmanager
 def begins(database_url: str, _: Browser) -> Iterator[Site]:
     with public_site(database_url) as site:
+        knows_more_towns(site.house)
         yield site
 
 
@@ -27,7 +29,7 @@ def as_they_are(site: Site, eye: Eye) -> None:
 
 def looking_for_a_centre(site: Site, eye: Eye) -> None:
     page = eye.opens(site.url, "/centres")
-    for name, where in (("unknown-town", "99999"), ("near", "75011")):
+    for name, where in (("unknown-town", "99999"), ("which-town", NAMESAKES), ("near", "75011")):
         page.fill("#where", where)
         with page.expect_navigation():
             page.keyboard.press("Enter")
