@@ -65,7 +65,7 @@ def what_for(session: Session, world: World, prompt: str = WHAT_FOR) -> tuple[Li
 
 
 def what_for_at(session: Session, world: World) -> tuple[Line, ...]:
-    """The same of what was chosen, with the hour of each where they are done one after the other."""
+    """The same of what was chosen, with the hour of each where one is done after the other."""
     offer = session.choice
     second = offer.local_second
     if second is None or offer.comes_twice or len(session.wanted) < 2:  # noqa: PLR2004
