@@ -381,6 +381,14 @@ def test_of_two_days_each_moves_by_itself():
     assert "L'ancien, celui du lundi 30 novembre" in heard(talk)
 
 
+def test_no_text_names_what_it_is_for():
+    talk = Talk(autumn())
+    talk.session = talk.session.but(by_text=True)
+    talk.presses("1", "1", BORN, "1")
+    assert talk.said[0] == "person_needed"
+    assert "service_2_both" not in talk.said
+
+
 # ---------------------------------------------------------------- the words
 
 
