@@ -223,12 +223,9 @@ def wants_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AnswersLeg, "choose", choose)
 
 
-@pytest.mark.parametrize("name", ["wrong-twice"])
-def test_who_fails_twice_everywhere_is_served(
-    service: House, monkeypatch: pytest.MonkeyPatch, name: str
-):
+def test_who_fails_twice_everywhere_is_served(service: House, monkeypatch: pytest.MonkeyPatch):
     wants_both(monkeypatch)
-    rings(service, name, 1)
+    rings(service, "wrong-twice", 1)
     assert is_sound(service)
 
 
