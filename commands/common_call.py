@@ -21,6 +21,7 @@ from flows.verification.rehearsal import (
     offers,
     ringing,
 )
+from flows.verification.rehearsal import services as two_services
 from flows.world import Rules
 from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, PAUSE, Catalogue, languages, read
 from prompts.reading_time import VoicePauses, seconds
@@ -54,6 +55,8 @@ class CommonPath:
     couple: bool = False
     doses: int = 2
     sentence: str = ""
+    # Whether the caller may have two things, and books both in one appointment.
+    services: bool = False
 
 
 MOBILE_BARS = Bars(seconds=125, answers=7, first_offer=60)
@@ -61,6 +64,8 @@ MOBILE_BARS = Bars(seconds=125, answers=7, first_offer=60)
 MOBILE_BARS_ELSEWHERE = Bars(seconds=135, answers=7)
 # Who says it all at once hears what was understood, the offers and the last look.
 SENTENCE_BARS = Bars(seconds=60, answers=3, first_offer=30)
+# Who has a choice says what for, and of one of the two how long ago the last one was.
+BOTH_BARS = Bars(seconds=140, answers=8, first_offer=80)
 TOWN = TOWNS["35500"]
 PATHS = (
     CommonPath("mobile", MOBILE_BARS),
@@ -69,6 +74,7 @@ PATHS = (
     CommonPath("English mobile", MOBILE_BARS_ELSEWHERE, language="en"),
     CommonPath("Spanish mobile", MOBILE_BARS_ELSEWHERE, language="es"),
     CommonPath("withheld", Bars(seconds=160, answers=9), CallerKind.NONE),
+    CommonPath("both of two services", BOTH_BARS, doses=1, services=True),
     CommonPath(
         "one sentence",
         SENTENCE_BARS,
@@ -191,16 +197,20 @@ def common_call(
     kind: CallerKind = CallerKind.MOBILE,
     couple: bool = False,
     sentence: str = "",
+    services: bool = False,
 ) -> CommonCall:
     """Play the common call on the real conversation, and read it with a language's sentences.
 
     `doses` of the campaign, `found` offers; `kind` of telephone, and `couple` for two people;
-    `sentence` as in CommonPath. Raises NoSuchSentence where the language lacks one.
+    `sentence` and `services` as in CommonPath. Raises NoSuchSentence where the language lacks one.
     """
     catalogues = {name: read(folder / f"{name}.toml") for name in languages(folder)}
     world = RehearsedWorld(
         found=offers(found, second=doses > 1, centres=TYPICAL_CENTRES),
-        rules_=Rules("rehearsal", minimum_age=75, horizon_days=35, doses=doses),
+        rules_=Rules(
+            "rehearsal", minimum_age=75, horizon_days=35, doses=doses, services=1 + services
+        ),
+        may_have=two_services() if services else (),
         spoken_here=languages(folder),
         vocabularies=lambda name: vocabulary_of(catalogues[name]),
         named_towns=(TOWN,) if sentence else (),
@@ -210,6 +220,7 @@ def common_call(
         **COMMON_ANSWERS,
         **({"for_whom": keys("3")} if couple else {}),
         **({"welcome": spoken(sentence)} if sentence else {}),
+        **({"service": keys("3")} if services else {}),
     }
     pace = catalogues[language].pace(slow=slow)
     path = common_path(session, world, answers)
@@ -231,6 +242,7 @@ def played(path: CommonPath, folder: Path = FOLDER) -> CommonCall:
         couple=path.couple,
         doses=path.doses,
         sentence=path.sentence,
+        services=path.services,
     )
 
 

@@ -58,14 +58,17 @@ def said_services(campaigns: Iterable[str], session: Session, world: World) -> t
 
 
 def what_for(session: Session, world: World, prompt: str = WHAT_FOR) -> tuple[Line, ...]:
-    """What the appointment of now is for: said where appointments are given for several things."""
-    if not session.wanted or world.rules().services < 2:  # noqa: PLR2004
+    """What the appointment of now is for: said where appointments are given for several things.
+
+    Never in a text: whoever holds the telephone reads it.
+    """
+    if session.by_text or not session.wanted or world.rules().services < 2:  # noqa: PLR2004
         return ()
     return (Line(prompt, {"services": said_services(session.wanted, session, world)}),)
 
 
 def what_for_at(session: Session, world: World) -> tuple[Line, ...]:
-    """The same of what was chosen, with the hour of each where they are done one after the other."""
+    """The same of what was chosen, with the hour of each where one is done after the other."""
     offer = session.choice
     second = offer.local_second
     if second is None or offer.comes_twice or len(session.wanted) < 2:  # noqa: PLR2004

@@ -27,7 +27,7 @@ def with_what_for(session: Session, world: World) -> Go | None:
 
     Only a new appointment is asked for: what is proved by a birth date is read back alone.
     """
-    if session.proving or session.is_offered or session.resumed:
+    if session.proving or session.is_offered or session.resumed or session.by_text:
         return None
     fresh = _asked_nothing(session)
     return Go(fresh, SERVICE) if asks_what_for(fresh, world) else None

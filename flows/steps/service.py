@@ -13,6 +13,7 @@ from flows.questions import End, Go, Miss, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, said_services
+from flows.steps.confirm import PERSON_NEEDED
 from flows.steps.for_whom import offer_beside, second_person
 from flows.steps.offers import search_nearest
 from flows.steps.said import take_agreed_place
@@ -32,12 +33,16 @@ _TWO = 2
 
 def asks_what_for(session: Session, world: World) -> bool:
     """Whether this person has a choice."""
-    return len(_choices(session, world)) > 1
+    return len(choices_for(session, world)) > 1
 
 
 def on_with_services(session: Session, world: World) -> Move:
     """On with a person who may book: what for, if they have a choice, then where they live."""
-    choices = _choices(session, world)
+    choices = choices_for(session, world)
+    if session.by_text and (len(choices) > 1 or any(one.months_since for one in choices)):
+        # No text may name what it is for: an agent asks it.
+        looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
+        return Go(looked_at, "person", (Line("person_needed"),), remember=False)
     if len(choices) > 1:
         return Go(session, SERVICE, remember=session.step != SERVICE)
     # A campaign that is of no named service needs no name: there is one.
@@ -45,7 +50,7 @@ def on_with_services(session: Session, world: World) -> Move:
     return _wish(session, names, world)
 
 
-def _choices(session: Session, world: World) -> tuple[Choice, ...]:
+def choices_for(session: Session, world: World) -> tuple[Choice, ...]:
     return world.choices(session.born_on, session.groups)[:MOST_SERVICES]
 
 
@@ -55,7 +60,7 @@ def _wish(session: Session, campaigns: tuple[str, ...], world: World) -> Move:
 
 def _settle(session: Session, world: World) -> Move:
     """On where all is known of what was asked for; else with what only the caller knows."""
-    open_now = {one.campaign: one for one in _choices(session, world)}
+    open_now = {one.campaign: one for one in choices_for(session, world)}
     left = tuple(name for name in session.wished if name in open_now)
     if session.wished and not left:
         return over_meanwhile(session, session.wished, world)
@@ -104,19 +109,19 @@ def _to_place(session: Session, world: World, lines: tuple[Line, ...]) -> Move:
 
 
 @dataclass(frozen=True)
-class _Options:
+class Options:
     """What the keys stand for, in their order, and the sentence that tells them."""
 
     prompt: str
     keys: tuple[tuple[str, ...], ...]
 
 
-def _options(choices: tuple[Choice, ...]) -> _Options:
+def options_of(choices: tuple[Choice, ...]) -> Options:
     """Each by itself, then those that go together: both of two, all of three, or two of three."""
     names = tuple(one.campaign for one in choices)
     prompt, each = f"{SERVICE}_{len(names)}", tuple((name,) for name in names)
     if _go_together(choices):
-        return _Options(f"{prompt}_{'both' if len(names) == _TWO else 'all'}", (*each, names))
+        return Options(f"{prompt}_{'both' if len(names) == _TWO else 'all'}", (*each, names))
     pairs = [
         (one, other)
         for at, one in enumerate(choices)
@@ -124,8 +129,8 @@ def _options(choices: tuple[Choice, ...]) -> _Options:
         if _go_together((one, other))
     ]
     if len(names) > _TWO and pairs:
-        return _Options(f"{prompt}_pair", (*each, tuple(one.campaign for one in pairs[0])))
-    return _Options(prompt, each)
+        return Options(f"{prompt}_pair", (*each, tuple(one.campaign for one in pairs[0])))
+    return Options(prompt, each)
 
 
 def _go_together(choices: tuple[Choice, ...]) -> bool:
@@ -146,14 +151,15 @@ class Service(Patient):
     name = SERVICE
     part = Part.BIRTH
     page = "pour-quoi"
+    page_of_keys = True
     after = "not_eligible"
 
     def question(self, session: Session, world: World) -> Question:
-        choices = _choices(session, world)
+        choices = choices_for(session, world)
         if not choices:
             # All of them closed while the caller listened.
             return menu("closed")
-        options = _options(choices)
+        options = options_of(choices)
         values: dict[str, object] = {
             f"service{number}": said
             for number, said in enumerate(
@@ -165,10 +171,10 @@ class Service(Patient):
         return replace(asked, lead=TYPED_BIRTH_DATE) if reads_birth_date(session) else asked
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        choices = _choices(session, world)
+        choices = choices_for(session, world)
         if not choices:
             return over_meanwhile(session, (), world)
-        keys = _options(choices).keys
+        keys = options_of(choices).keys
         if len(keys) == 1 and pressed == END_KEY:
             return end_or_second(session, world)
         if not pressed.isdecimal() or not 1 <= int(pressed) <= len(keys):
@@ -176,7 +182,7 @@ class Service(Patient):
         return _wish(session, keys[int(pressed) - 1], world)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
-        choices = _choices(session, world)
+        choices = choices_for(session, world)
         words = {
             one.campaign: (words.said, *words.heard)
             for one in choices
@@ -201,9 +207,10 @@ class SinceLast(Patient):
     name = SINCE
     part = Part.BIRTH
     page = "depuis"
+    page_of_keys = True
 
     def question(self, session: Session, world: World) -> Question:
-        return menu(SINCE, **_of_since(session, session.since_asked, world))
+        return menu(SINCE, **of_since(session, session.since_asked, world))
 
     def only_by_key(self, session: Session) -> frozenset[str]:
         # A caller certifies it.
@@ -223,8 +230,8 @@ class SinceLast(Patient):
         return _settle(session.but(since_passed=passed, since_not=denied), world)
 
 
-def _of_since(session: Session, campaign: str, world: World) -> dict[str, object]:
-    months = {one.campaign: one.months_since for one in _choices(session, world)}
+def of_since(session: Session, campaign: str, world: World) -> dict[str, object]:
+    months = {one.campaign: one.months_since for one in choices_for(session, world)}
     said = world.service_words(campaign, session.language).said
     return {"service": said, "months": months.get(campaign, 0)}
 
@@ -236,17 +243,18 @@ class NotSince(Patient):
     tells_person_at_once = True
     part = Part.BIRTH
     page = "pas-encore-le-moment"
+    page_of_keys = True
 
     def question(self, session: Session, world: World) -> Question:
-        values = _of_since(session, session.since_asked, world)
-        others = _others(session, world)
+        values = of_since(session, session.since_asked, world)
+        others = others_for(session, world)
         if not others:
             return menu(NOT_SINCE, **values)
         values["services"] = said_services(others, session, world)
         return menu(f"{NOT_SINCE}_other", **values)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        others = _others(session, world)
+        others = others_for(session, world)
         keys = [*(["other"] if others else []), "correct", "end"]
         chosen = dict(zip("123", keys, strict=False)).get(pressed)
         if chosen == "other":
@@ -270,8 +278,8 @@ def _anew(session: Session) -> Go:
     return Go(without_services(session), SERVICE, remember=False)
 
 
-def _others(session: Session, world: World) -> tuple[str, ...]:
+def others_for(session: Session, world: World) -> tuple[str, ...]:
     """What this person may have besides what they asked for."""
     return tuple(
-        one.campaign for one in _choices(session, world) if one.campaign not in session.since_not
+        one.campaign for one in choices_for(session, world) if one.campaign not in session.since_not
     )

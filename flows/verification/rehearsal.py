@@ -15,7 +15,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.engine import advance
-from flows.session import CallerBooking, CallerKind, KeptOffer, MineState, Moving, Offer, Session
+from flows.session import (
+    BookedService,
+    CallerBooking,
+    CallerKind,
+    KeptOffer,
+    MineState,
+    Moving,
+    Offer,
+    Session,
+)
 from flows.speech import RING, SILENCE, Input, Speech, keys
 from flows.understanding import birthday
 from flows.understanding.vocabulary import Vocabulary
@@ -203,6 +212,21 @@ def services(*, since: int = 6, apart: bool = False, card: bool = False) -> tupl
         Choice(flu, "flu", may, () if apart else (covid,)),
         Choice(covid, "covid", may, () if apart else (flu,), months_since=since),
         *((Choice("card-2026", "card", may),) if card else ()),
+    )
+
+
+def my_halves(*, days_apart: int = 0) -> CallerBooking:
+    """A booking of two services: in one appointment, or some days apart."""
+    day = MORNING.replace(hour=9) + timedelta(days=3)
+    starts = (day, day + timedelta(days=days_apart)) if days_apart else (day,)
+    doses = (1, 2) if days_apart else (1, 1)
+    flu, covid = services()
+    return replace(
+        my_booking(*starts),
+        services=tuple(
+            BookedService(one.service, one.campaign, dose, start.isoformat(), "1", 901)
+            for one, dose, start in zip((flu, covid), doses, (starts[0], starts[-1]), strict=True)
+        ),
     )
 
 

@@ -60,13 +60,16 @@ from flows.verification.rehearsal import (
     earlier,
     kept_place,
     my_booking,
+    my_halves,
     offers,
     ringing,
+    services,
 )
 from flows.world import (
     AfterAgent,
     AfterQueue,
     BackFromAgent,
+    Choice,
     NamedCentre,
     NoPerson,
     NotChanged,
@@ -194,6 +197,14 @@ def scenarios(make: Make) -> Scenarios:
         "one place for two": partial(make, adjacent=False),
         "rung in the evening only": partial(make, calls=replace(WHEN_WE_RING, before=None)),
         "too near to be rung": partial(make, calls=ReminderHours()),
+        "two services": partial(several, make, services()),
+        "two services apart": partial(several, make, services(apart=True)),
+        "three services": partial(several, make, services(card=True, since=0)),
+        "the service with a time of waiting": partial(several, make, services()[1:]),
+        "a service closed meanwhile": partial(
+            several, make, services()[:1], reference=Unbooked.CLOSED
+        ),
+        "no service any more": partial(several, make, (), reference=Unbooked.CLOSED),
         "cut, not kept": partial(make, cut=cut_call(kept=False)),
         "cut before all was told": partial(
             make, cut=cut_call("ready", reference=REFERENCE), mine=my_booking()
@@ -217,6 +228,8 @@ def my_scenarios(make: Make) -> Scenarios:
         "place closed": my_booking(off=(1,)),
         "both places closed": replace(MY_PAIR, off=(1, 2)),
         "one place of two closed": replace(MY_PAIR, off=(2,)),
+        "two services": my_halves(),
+        "two services, apart": my_halves(days_apart=2),
         "past": my_booking(state=MineState.PAST),
         "both past": replace(MY_PAIR, state=MineState.PAST),
         "cancelled": my_booking(state=MineState.CANCELLED),
@@ -289,6 +302,11 @@ def not_yet_open(make: Make) -> RehearsedWorld:
 
 def closed(make: Make) -> RehearsedWorld:
     return make(rules_=replace(make().rules_, closes_at=MORNING))
+
+
+def several(make: Make, may_have: tuple[Choice, ...], **options: Any) -> RehearsedWorld:
+    """Several services, of which the person may have some."""
+    return make(may_have=may_have, rules_=replace(make().rules_, services=2), **options)
 
 
 def two_doses(make: Make, found: tuple[Offer, ...] = PAIRS, **options: Any) -> RehearsedWorld:

@@ -16,6 +16,7 @@ from flows.questions import Go, Move
 from flows.session import CallerBooking, MineState, Moving, Proving, Session
 from flows.steps import STEPS
 from flows.steps.my_appointment import show
+from flows.steps.my_changes import has_halves
 from flows.steps.offers import OtherOffers, search_nearest
 from flows.steps.town import at_town
 from flows.world import Town
@@ -32,6 +33,7 @@ from services.booking.my_bookings import told
 from services.booking.text_booking import text_or_not
 from services.call import resume_call
 from services.call.resume_call import CODE_LIVES
+from services.call.service_words import words_of as words_of_service
 from services.messages.phone_capabilities import takes_texts
 from services.online import web_sessions
 from services.online.attempts import before_try, count_wish
@@ -217,6 +219,8 @@ def may_show(visit: WebSession, step: str) -> bool:
     both = len(session.mine.starts) > 1
     moving = session.moving != Moving.NONE
     return {
+        "my_cancel_half": has_halves(session.mine),
+        "my_move_half": has_halves(session.mine),
         "my_cancel_which": both,
         "my_move_which": both,
         "my_cancel_check": bool(session.doses_to_cancel),
@@ -226,6 +230,20 @@ def may_show(visit: WebSession, step: str) -> bool:
         POSTCODE: moving,
         PERSON: session.step == PERSON,
     }.get(step, False)
+
+
+def halves(service: Service, mine: CallerBooking, language: str) -> list[tuple[str, str]]:
+    """What each of two services is answered by on a page, and its name; none where there is one."""
+    if not has_halves(mine):
+        return []
+    names = [
+        words_of_service(service.campaigns.by_name(one.campaign), language).said
+        for one in mine.services
+    ]
+    return [
+        (value, name[:1].upper() + name[1:])
+        for value, name in zip(("first", "then"), names, strict=False)
+    ]
 
 
 def choose(visit: WebSession, world: WebWorld, place: str) -> WebSession:

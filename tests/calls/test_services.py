@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +19,10 @@ from services.booking.verify_store import verify_store
 from services.call.service_words import words_of
 from services.campaign.campaign import TWO_PLACES, Campaign
 from services.campaign.campaigns import load_all
+from simulator.answers import AnswersLeg, Option
+from simulator.outcomes import table
+from simulator.people import TEMPERAMENTS
+from tests.calls.test_temperaments import LONG_RUNS, rings
 from tests.support.house import LANDLINE, MOBILE, NOON, House, Phone, house, mornings
 from tests.support.rows import clock_of
 
@@ -200,3 +207,36 @@ def test_a_service_that_closes_during_the_call_is_said_and_nothing_is_booked_by_
         assert done(made) == []
         caller.answers("1", "1", "1")
         assert done(made) == [("grippe", 1)]
+
+
+# ---------------------------------------------------------------- people of every kind
+
+
+def wants_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is asked what for wants both, as often as it is asked."""
+    plainly = AnswersLeg.choose
+
+    def choose(self: AnswersLeg, options: tuple[Option, ...]) -> str:
+        both = [one.key for one in options if "les deux" in one.label and len(options) == 3]
+        return both[0] if both else plainly(self, options)
+
+    monkeypatch.setattr(AnswersLeg, "choose", choose)
+
+
+def test_who_fails_twice_everywhere_is_served(service: House, monkeypatch: pytest.MonkeyPatch):
+    wants_both(monkeypatch)
+    rings(service, "wrong-twice", 1)
+    assert is_sound(service)
+
+
+@pytest.mark.long
+def test_twenty_of_each_temperament_in_an_autumn_of_two_services(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    wants_both(monkeypatch)
+    for made in town(postgres_url, *autumn(), capacity=9):
+        reports = [rings(made, name, seed) for name in TEMPERAMENTS for seed in range(LONG_RUNS)]
+        sys.stdout.write(f"\n{table(reports)}\n{Counter(service for service, _ in done(made))}\n")
+        assert len(reports) == LONG_RUNS * len(TEMPERAMENTS)
+        assert {service for service, _ in done(made)} == {"grippe", "covid"}
+        assert is_sound(made)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from flows.session import BookedService, CallerBooking, Offer, Session
-from flows.verification.rehearsal import PAIRS, my_booking, services
+from flows.session import Offer, Session
+from flows.verification.rehearsal import PAIRS, my_halves, services
 from flows.world import Choice, Eligibility, TakenUp, Unbooked
 from prompts.catalogue import PAUSE, languages, load
 from tests.flows.fake_world import MORNING, FakeWorld
@@ -190,7 +190,7 @@ def test_only_who_chose_it_is_asked_for_the_months():
     assert at_the_question().presses("1").step == "postcode"
     talk = at_the_question().presses("2")
     assert talk.said == ["since_last"]
-    assert "Pour le Covid, il faut 6 mois" in heard(talk)
+    assert "Pour le Covid, la dernière fois remonte-t-elle à 6 mois" in heard(talk)
 
 
 def test_who_says_no_goes_on_with_the_other():
@@ -313,27 +313,9 @@ def neighbours() -> tuple[Offer, ...]:
 
 # ---------------------------------------------------------------- one of the two, later
 
-DAY = MORNING.replace(hour=9) + timedelta(days=3)
-
-
-def halves(*, days_apart: int = 0) -> CallerBooking:
-    """A booking of both: in one appointment, or some days apart."""
-    starts = (DAY, DAY + timedelta(days=days_apart)) if days_apart else (DAY,)
-    doses = (1, 2) if days_apart else (1, 1)
-    mine = my_booking(*starts)
-    return replace(
-        mine,
-        services=tuple(
-            BookedService(service, campaign, dose, start.isoformat(), "1", 901)
-            for service, campaign, dose, start in zip(
-                ("flu", "covid"), (FLU, COVID), doses, (starts[0], starts[-1]), strict=True
-            )
-        ),
-    )
-
 
 def my_menu(**options: int) -> Talk:
-    talk = Talk(autumn(mine=halves(**options))).presses("2", "4521738908", "1", BORN, "1")
+    talk = Talk(autumn(mine=my_halves(**options))).presses("2", "4521738908", "1", BORN, "1")
     assert talk.step == "my_menu"
     return talk
 
@@ -397,6 +379,14 @@ def test_of_two_days_each_moves_by_itself():
     assert talk.presses("3").said[0] == "reason.key"
     talk.presses("2", "1")
     assert "L'ancien, celui du lundi 30 novembre" in heard(talk)
+
+
+def test_no_text_names_what_it_is_for():
+    talk = Talk(autumn())
+    talk.session = talk.session.but(by_text=True)
+    talk.presses("1", "1", BORN, "1")
+    assert talk.said[0] == "person_needed"
+    assert "service_2_both" not in talk.said
 
 
 # ---------------------------------------------------------------- the words

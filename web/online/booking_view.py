@@ -22,6 +22,7 @@ from services.online.answers import may_show
 from services.online.partner import offer_of
 from services.online.prove_number import BY_TELEPHONE
 from services.online.web_sessions import WebSession
+from services.online.what_for import STEPS_WHAT_FOR, WhatForPage
 from services.service import Service
 from services.slots.free_days import FreeAtCentre, FreeDay
 from web.online.calendar_file import Appointment
@@ -217,8 +218,21 @@ class BookingViews(HeldOffers):
             lines.append(GivenDetail("where", where, "postcode"))
         return lines
 
+    def title(self, step: str) -> str:
+        """The question of a page that offers the keys of its menu."""
+        if step in STEPS_WHAT_FOR:
+            return self._what_for.title(step)
+        return self.words[f"book.{step}.title"]
+
+    @property
+    def _what_for(self) -> WhatForPage:
+        session = self.web_session.session
+        return WhatForPage(self.service, session, self.now, self.words.text)
+
     def keys(self, step: str) -> list[tuple[str, str, str]]:
         """The keys of a step's menu with what each stands for, as a page's choices."""
+        if step in STEPS_WHAT_FOR:
+            return self._what_for.keys(step)
         named = ((str(key), f"book.{step}.key_{key}") for key in range(1, 8))
         return [(key, self.words[name], "") for key, name in named if name in self.words]
 

@@ -57,8 +57,10 @@ _KEYS: Final = {
     "my_menu": {"move": "2", "cancel": "3", "undo": "4"},
     "my_cancelled": {"undo": "1"},
     "my_cancel_which": {"second": "1", "both": "2"},
+    "my_cancel_half": {"first": "1", "then": "2", "both": "3"},
     "my_cancel_check": {"yes": "1", "no": "2"},
     "my_move_which": {"second": "1", "both": "2"},
+    "my_move_half": {"first": "1", "then": "2", "both": "3"},
     "my_move_check": {"yes": "1", "others": "2", "no": "3"},
     "my_nothing_else": {"no": "2"},
 }
@@ -189,10 +191,15 @@ class MyAppointmentPages:
             home=f"{HOME}/{_SEE}",
             token=self.cookie.token(web_session.id),
             door_code=self._door_code(web_session) if step == AHEAD else NO_CODE,
+            halves=self._halves(web_session),
         )
         response = make_response(page)
         self.cookie.write(response, web_session.id, self.store.clock.now())
         return response
+
+    def _halves(self, web_session: WebSession) -> list[tuple[str, str]]:
+        mine = web_session.session.mine
+        return my_appointment.halves(self.service, mine, language()) if mine else []
 
     def _door_code(self, web_session: WebSession) -> Markup:
         session = web_session.session

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flows.session import CallerBooking, Moving
+from flows.steps.my_changes import are_apart
 from web.online.booking_view import HeldOffers
 from web.online.calendar_file import Appointment
 
@@ -42,6 +43,11 @@ class MyView(HeldOffers):
         if mine is None:
             raise LookupError("no appointment was proved")
         return mine
+
+    @property
+    def apart(self) -> bool:
+        """Whether two services are done in two appointments."""
+        return are_apart(self.mine)
 
     def day_hour(self, start_at: str) -> str:
         return self.written.day_hour(start_at, self.mine.time_zone)

@@ -1,0 +1,82 @@
+"""The questions what for on the site: what each key of the telephone stands for on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import cast
+
+from flows.session import Session
+from flows.steps.service import (
+    NOT_SINCE,
+    SINCE,
+    choices_for,
+    of_since,
+    options_of,
+    others_for,
+)
+from flows.steps.service_over import SERVICE
+from flows.world import Choice, ServiceWords, World
+from prompts.catalogue import Part, load
+from services.call.service_words import words_of
+from services.campaign.eligibility import choices
+from services.service import Service
+
+STEPS_WHAT_FOR = frozenset({SERVICE, SINCE, NOT_SINCE})
+# Gives an entry of a page's words, with the values in it.
+Words = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class _OpenNow:
+    """What a question what for asks of the outside, at a moment (UTC)."""
+
+    service: Service
+    now: datetime
+
+    def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
+        return choices(self.service.campaigns.open_now(), born, groups, self.now)
+
+    def service_words(self, campaign: str, language: str) -> ServiceWords:
+        return words_of(self.service.campaigns.by_name(campaign), language)
+
+
+@dataclass(frozen=True)
+class WhatForPage:
+    """The page of one of these questions, for a session at a moment (UTC)."""
+
+    service: Service
+    session: Session
+    now: datetime
+    words: Words
+
+    @property
+    def _world(self) -> World:
+        return cast("World", _OpenNow(self.service, self.now))
+
+    def title(self, step: str) -> str:
+        values = {}
+        if step != SERVICE:
+            values = of_since(self.session, self.session.since_asked, self._world)
+        return self.words(f"book.{step}.title", **values)
+
+    def keys(self, step: str) -> list[tuple[str, str, str]]:
+        """As the choices of a page: the key, what it is for, and nothing to explain."""
+        if step == SERVICE:
+            options = options_of(choices_for(self.session, self._world)).keys
+            labels = [self._named(one) for one in options]
+            labels += [self.words("book.service.end")] * (len(options) == 1)
+        elif step == SINCE:
+            labels = [self.words(f"book.{step}.key_{key}") for key in (1, 2)]
+        else:
+            others = others_for(self.session, self._world)
+            labels = [self._named(others)] if others else []
+            labels += [self.words(f"book.{step}.key_1"), self.words(f"book.{step}.end")]
+        return [(str(number), label, "") for number, label in enumerate(labels, start=1)]
+
+    def _named(self, campaigns: tuple[str, ...]) -> str:
+        language = self.session.language
+        names = tuple(self._world.service_words(one, language).said for one in campaigns)
+        said = load(language).spoken(Part("", "names", "and"), {"names": names})
+        return said[:1].upper() + said[1:]
