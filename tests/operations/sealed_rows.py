@@ -11,7 +11,7 @@ from models.accounts import staff as staff_rows
 from models.agents import agents
 from models.agents.agents import NewCommand, NewLeg
 from models.all_tables import metadata
-from models.booking import history
+from models.booking import bookings, history
 from models.booking.history import Change
 from models.booking.tables import booking
 from models.centre_day import operations
@@ -134,6 +134,11 @@ def fill(house: House) -> None:
         # As the version before kept what the provider was to delete.
         left = vault.seal_text('{"calls": ["CA1"]}', f"person_request.provider:{asked}")
         connection.execute(person_request.update().values(provider_enc=left))
+        # What the appointment is for, as a campaign of a named service says it.
+        (of_caller,) = connection.execute(select(booking.c.id)).scalars()
+        done = bookings.NewService("grippe", "grippe-2026", 1)
+        person = bookings.person_idx(vault, done.campaign, BORN, MOBILE, 1)
+        assert bookings.add_service(connection, of_caller, done, "confirmed", person)
         staff_rows.change_secret(connection, clock, vault, agent.id, "JBSWY3DPEHPK3PXP")
         staff_rows.change_phone(connection, clock, vault, agent.id, LANDLINE)
         new = NewLeg(chance.identifier(), "agent", "", LANDLINE, agent.id)
