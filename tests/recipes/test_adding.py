@@ -174,7 +174,7 @@ def shell_of(page: str, heading: str) -> str:
     """The commands of a recipe."""
     section = page.split(f"\n## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
     (shell,) = re.findall(r"^   ```sh\n(.*?)^   ```$", section, re.MULTILINE | re.DOTALL)
-    return shell
+    return str(shell)
 
 
 A_SERVICE = """
