@@ -3,20 +3,19 @@
 `python -m tests.browser.desk_state_pictures [FOLDER [STATE …]]`, by the names of its functions.
 
 On hold and muted, asked before hanging up, a call back, an interpreter, a conversation by text,
-cases and a person's rights, a session that is over, and a store that is locked for a minute: what
-stands there after 1, 8 and 60 seconds. It takes some minutes, for that minute passes.
+cases and a person's rights, a session that is over, and a store on which somebody else has a lock
+for a minute: what stands there after 1, 8 and 60 seconds. It takes some minutes, for that minute
+passes. tests/browser/test_desk_locked.py has the same on PostgreSQL, where nothing can be read.
 """
 
 from __future__ import annotations
 
 import sys
-import threading
 import time
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -34,35 +33,13 @@ from tests.browser.stage import served
 from tests.browser.test_desk_hands import asks_for_a_person, rings_for
 from tests.desk.test_desk import Desk
 from tests.messages.test_by_text import Talker, open_for_texts
-from tests.support.house import House, house
+from tests.support.house import house
+from tests.support.locks import locked
 
 WIDTHS = (390, 1280)
 # Seconds after the store was locked, and how long it stays so.
 MOMENTS = (1, 8, 60)
 LOCKED = 62
-
-
-@contextmanager
-def locked(made: House) -> Iterator[None]:
-    """The store takes every question and answers none."""
-    database, answers = made.database, threading.Event()
-    statement, transaction = database.statement, database.transaction
-
-    def late(ask: Callable[[], AbstractContextManager[Any]]) -> Callable[[], Any]:
-        def asked() -> Any:
-            answers.wait()
-            return ask()
-
-        return asked
-
-    database.statement = late(statement)  # type: ignore[method-assign]
-    database.transaction = late(transaction)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        database.statement = statement  # type: ignore[method-assign]
-        database.transaction = transaction  # type: ignore[method-assign]
-        answers.set()
 
 
 def shot(page: Page, folder: Path, name: str, width: int) -> None:
@@ -177,7 +154,7 @@ def with_lock(staged: DeskStage, folder: Path, width: int) -> None:
     desk.answers()
     expect(page.locator(".offers .offer")).to_have_count(3)
     page.fill("#name1", "Odette Martin")
-    with locked(staged.house):
+    with locked(staged.house.database.url.render_as_string(hide_password=False)):
         began = time.monotonic()
         page.keyboard.press("Enter")
         for moment in MOMENTS:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-import sqlite3
 import threading
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
-import psycopg
 import pytest
 
 from sqlalchemy import make_url
@@ -19,6 +17,7 @@ from services.admission.store_answers import LATELY, SLOW, StoreAnswers
 from tests.online.visitors import Visitor
 from tests.public.test_state import without_store
 from tests.support.house import House, house, mornings
+from tests.support.locks import locked
 from web.admission.gate import Gate
 from web.public import unanswered
 
@@ -68,22 +67,6 @@ def watched(made: House) -> Iterator[None]:
         thread.join()
 
 
-@contextmanager
-def locked(url: str) -> Iterator[None]:
-    """Somebody else has what visitors write, and does not let go of it."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        with closing(sqlite3.connect(str(parsed.database))) as other:
-            other.execute("BEGIN EXCLUSIVE")
-            yield
-        return
-    plain = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain) as other:
-        other.execute("LOCK TABLE visit IN ACCESS EXCLUSIVE MODE")
-        yield
-        other.rollback()
-
-
 def says_so(visitor: Visitor, **fields: str) -> None:
     """The page of a store that does not answer, with the fields of the form."""
     visitor.reads(*SAYS)
@@ -98,7 +81,7 @@ def test_a_locked_store_keeps_nobody_longer_than_a_page_has(
 ):
     visitor = Visitor(stood).comes_to("joindre")
     form = visitor.hidden | {"number": "0612345678"}
-    with watched(stood), locked(database_url), little_time(monkeypatch):
+    with watched(stood), locked(database_url, "visit"), little_time(monkeypatch):
         says_so(visitor.sends("/rendez-vous/joindre", **form), **form)
         # Looks whether it is back with each request.
         with monkeypatch.context() as patch:

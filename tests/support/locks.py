@@ -1,0 +1,34 @@
+"""Somebody else has a lock on the store, and does not let go of it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
+
+from sqlalchemy import make_url
+
+
+@contextmanager
+def locked(url: str, *tables: str) -> Iterator[None]:
+    """Another session's lock, as of a back-up that hangs, as long as the block lasts.
+
+    On PostgreSQL on these tables, so that nobody reads or writes them. SQLite has one lock for the
+    whole file: nobody writes, and whoever reads goes on.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        with closing(sqlite3.connect(str(parsed.database), isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            yield
+            other.execute("ROLLBACK")
+        return
+    plain = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as other:
+        for table in tables:
+            other.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE'.encode())
+        yield
+        other.rollback()
