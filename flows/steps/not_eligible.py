@@ -40,7 +40,8 @@ def _asked_nothing(session: Session) -> Session:
 def _settle(session: Session, world: World) -> Move:
     """On where they may book; else by a group of the campaign, where one would do."""
     found = world.eligibility(session.born_on, session.groups)
-    if found.first_day is not None:
+    # A person who changes the birth date may have other things than those that were wanted before.
+    if found.first_day is not None or world.choices(session.born_on, session.groups):
         return on_with_services(session, world)
     for group in found.groups:
         if group not in session.groups_refused:

@@ -351,7 +351,9 @@ class RehearsedWorld:
 
     def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
         self.looks.append("choices")
-        return self.may_have
+        # Who may have nothing yet may have none of several things.
+        may_book = self.eligibility(born, groups).first_day is not None
+        return self.may_have if may_book else ()
 
     def service_words(self, campaign: str, language: str) -> ServiceWords:
         return SERVICE_WORDS[campaign]

@@ -39,9 +39,11 @@ def autumn(**changes: object) -> tuple[Campaign, Campaign]:
     return known[FLU], replace(known[COVID], **changes)  # type: ignore[arg-type]
 
 
-def town(url: str, flu: Campaign, covid: Campaign, capacity: int = 2) -> Iterator[House]:
+def town(
+    url: str, flu: Campaign, covid: Campaign, capacity: int = 2, *, links: bool = False
+) -> Iterator[House]:
     """One centre that does both, with room for some on each of twenty mornings."""
-    with house(url, campaign=flu, beside=(covid,)) as made:
+    with house(url, campaign=flu, beside=(covid,), links=links) as made:
         quarters = [timedelta(minutes=15 * number) for number in range(4)]
         starts = [start + quarter for start in mornings(20) for quarter in quarters]
         made.opens_centre("1", kilometres=0.4, starts=starts, capacity=capacity)

@@ -268,7 +268,7 @@ def test_a_couple_with_different_needs_is_served_in_one_call():
     assert world.beside_for[-1] == (FLU,)
     assert talk.step == "offers"
     talk.presses("1", "1")
-    assert talk.world.orders[-1].wanted == (FLU,)
+    assert [order.wanted for order in world.orders] == [(FLU, COVID), (FLU,)]
 
 
 def test_a_service_that_closes_meanwhile_is_said_and_nothing_is_booked_by_half():

@@ -1,0 +1,57 @@
+"""Two services on the site: what for is one page, and either of two is changed by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.calls.test_services import at_offers, autumn, changes, done, is_sound, said, town
+from tests.online.test_booking import Visitor
+from tests.online.visitors import Visitor as Opened
+from tests.online.visitors import link_in, text_to
+from tests.support.house import MOBILE, House
+
+
+@pytest.fixture
+def site(sqlite_url: str) -> Iterator[House]:
+    yield from town(sqlite_url, *autumn(), links=True)
+
+
+def test_a_visitor_of_seventy_books_both_at_once(site: House):
+    flu, covid = autumn()
+    visitor = Visitor(site).starts().is_born("12", "3", "1956").is_at("pour-quoi")
+    both = said(site, flu, covid)
+    assert both[:1].upper() + both[1:] in visitor.page
+    visitor.sends(key="7").is_at("pour-quoi")
+    assert visitor.status == 422
+    visitor.sends(key="3").is_at("depuis")
+    assert "6 mois" in visitor.page
+    visitor.sends(key="1").is_at("commune").sends(where="75011").is_at("creneaux")
+    visitor.sends(place=visitor.places[0]).sends(wish="none").sends().is_at("fait")
+    assert done(site) == [("covid", 1), ("grippe", 1)]
+    assert is_sound(site)
+
+
+def test_who_had_one_lately_sees_what_else_there_is(site: House):
+    visitor = Visitor(site).starts().is_born("12", "3", "1956").sends(key="2").sends(key="2")
+    visitor.is_at("pas-encore-le-moment").sends(key="1").is_at("commune")
+    assert "Pas encore" not in visitor.page
+
+
+def test_one_of_two_that_were_booked_by_telephone_is_cancelled_on_the_site(site: House):
+    at_offers(site, "12031956", "3", "1").answers("1", "1")
+    visitor = Opened(site).opens_link(link_in(text_to(site)), day="12", month="3", year="1956")
+    visitor.presses("/mon-rendez-vous/voir", wish="cancel")
+    visitor.presses("/mon-rendez-vous/annuler-quoi", wish="then")
+    visitor.presses("/mon-rendez-vous/annuler", wish="yes")
+    assert done(site) == [("grippe", 1)]
+    assert is_sound(site)
+
+
+def test_the_half_that_moved_by_telephone_is_shown_on_the_site(site: House):
+    at_offers(site, "12031956", "3", "1").answers("1", "1")
+    changes(site, site.phone(MOBILE), "12031956").answers("2", "2", "2", "1")
+    assert done(site) == [("covid", 2), ("grippe", 1)]
+    visitor = Opened(site).opens_link(link_in(text_to(site)), day="12", month="3", year="1956")
+    visitor.reads("jeudi 26 novembre", "vendredi 27 novembre")
