@@ -24,6 +24,8 @@ from flows.world import Choice, World
 SINCE, NOT_SINCE = "since_last", "not_since"
 # In the place of a service where only one is left: to end the call.
 END_KEY = "2"
+# What is offered once everything is closed: see flows.steps.welcome.
+_CLOSED_KEYS = frozenset({"1", "2"})
 # The birth date as it was typed, and how to correct it.
 TYPED_BIRTH_DATE = "typed_birth_date"
 # A menu has four choices: three services, and those of them that go together.
@@ -173,7 +175,7 @@ class Service(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         choices = choices_for(session, world)
         if not choices:
-            return over_meanwhile(session, (), world)
+            return over_meanwhile(session, (), world) if pressed in _CLOSED_KEYS else NO_SUCH_KEY
         keys = options_of(choices).keys
         if len(keys) == 1 and pressed == END_KEY:
             return end_or_second(session, world)

@@ -566,6 +566,14 @@ FAR_AWAY = {
     ),
     "written to": ("plenty", ("2", "1", "12031942", "1", "1")),
     "to be rung": ("plenty", ("1", "1", "12031942", "1", "75011", "1", "3", "3", "1", "1", "1")),
+    "moving one of two services": (
+        "mine: two services",
+        ("2", REFERENCE, "1", "12031942", "1", "2", "2"),
+    ),
+    "cancelling one of two services": (
+        "mine: two services, apart",
+        ("2", REFERENCE, "1", "12031942", "1", "3", "1"),
+    ),
     "moving a pair": ("mine: both", ("2", REFERENCE, "1", "12031942", *"12211")),
 }
 
@@ -636,7 +644,7 @@ def _features(at: Session) -> tuple[object, ...]:
     noted = tuple(name for name, _ in at.notes)
     line = (at.caller_kind, bool(at.silent_turns), at.misses, at.alive, noted)
     pairs = any(offer.second_start_at for offer in at.offers)
-    mine = at.mine and (at.mine.state, len(at.mine.starts), at.mine.undo)
+    mine = at.mine and (at.mine.state, len(at.mine.starts), at.mine.undo, len(at.mine.services))
     about_mine = (at.proving, bool(at.asked), mine, at.moving, at.doses_to_cancel)
     written_to = (at.number_answered, bool(at.number), pairs)
     # Together: what tells one way through the conversation from another.
