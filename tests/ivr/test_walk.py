@@ -52,7 +52,13 @@ from tests.support.house import (
 ASKING_FOR_A_PERSON = ("0", "00", "000")
 COUNT_AS_NOTHING = (*ASKING_FOR_A_PERSON, "9", "8", "*", "**")
 # Where a key says in words that it ends the call: "Pour terminer, tapez 2."
-ENDING_KEYS = {"closed": ("1",), "not_eligible": ("2", "3")}
+ENDING_KEYS = {
+    "closed": ("1",),
+    "not_eligible": ("2", "3"),
+    # The key behind what this person may still have; where that is nothing, the one before.
+    "service": ("2",),
+    "not_since": ("2", "3"),
+}
 # What was promised is in the store before it is said: see flows.steps.tell.
 PROMISED_LATER = {
     "waiting_promised",
