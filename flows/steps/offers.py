@@ -13,7 +13,7 @@ from flows.session import CallerKind, Moving, Offer, Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Step, in_words_for, what_for
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
-from flows.steps.service_over import is_over, over_meanwhile
+from flows.steps.service_over import SERVICE, is_over, over_meanwhile
 from flows.understanding import birthday
 from flows.understanding.words import part_of_day as said_part_of_day
 from flows.understanding.words import weekday
@@ -112,6 +112,18 @@ def search_nearest(
             found_for=key if offers else f"{key}{_NOTHING}", found_at=world.now().isoformat()
         )
     return _found(session, offers, plain, world, lines, first=first)
+
+
+def search_for_typed(session: Session, world: World, *, lines: tuple[Line, ...] = ()) -> Go:
+    """The same from a postcode that was typed, which is read back: by the offers, or before all.
+
+    Where what the caller wants is closed, it is read with what is found for something else.
+    """
+    found = search_nearest(session, world, lines=lines)
+    if found.step in {"offers", SERVICE}:
+        return found
+    read = Line(TYPED_POSTCODE, {"postcode": session.postcode, "town": session.town})
+    return replace(found, lines=(read, *found.lines))
 
 
 def _at_their_number(

@@ -6,14 +6,11 @@ which the star corrects: no question of its own.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Step
-from flows.steps.offers import TYPED_POSTCODE, search_nearest
-from flows.steps.service_over import SERVICE
+from flows.steps.offers import search_for_typed, search_nearest
 from flows.steps.town import (
     POSTCODE_DIGITS,
     agreed,
@@ -45,12 +42,7 @@ class Postcode(Step):
             return Miss("reason.no_such_postcode")
         if not town.is_sure:
             return Go(propose(session, town), "postcode_check")
-        found = search_nearest(at_town(session, town), world)
-        if found.step in {"offers", SERVICE}:
-            # The offers read it: see `flows.steps.offers`.
-            return found
-        read = Line(TYPED_POSTCODE, {"postcode": town.postcode, "town": town.name})
-        return replace(found, lines=(read, *found.lines))
+        return search_for_typed(at_town(session, town), world)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         codes = heard_postcodes(session, text, world)

@@ -15,9 +15,9 @@ from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, said_services
 from flows.steps.confirm import PERSON_NEEDED
 from flows.steps.for_whom import offer_beside, second_person
-from flows.steps.offers import search_nearest
+from flows.steps.offers import search_for_typed, search_nearest
 from flows.steps.said import take_agreed_place
-from flows.steps.service_over import SEARCHED, SERVICE, over_meanwhile, without_services
+from flows.steps.service_over import SEARCHED, SERVICE, TYPED, over_meanwhile, without_services
 from flows.understanding.words import named
 from flows.world import Choice, World
 
@@ -102,9 +102,17 @@ def _to_place(session: Session, world: World, lines: tuple[Line, ...]) -> Move:
         on = offer_beside(session, world)
         return replace(on, lines=(*lines, *on.lines)) if isinstance(on, Go) else on
     known = take_agreed_place(session)
-    if session.note(SERVICE) == SEARCHED and session.postcode:
+    noted = session.note(SERVICE)
+    if noted in {SEARCHED, TYPED} and session.postcode:
         left = tuple(note for note in session.notes if note[0] != SERVICE)
         known = session.but(notes=left)
+        if noted == TYPED:
+            # One step back from the offers corrects it.
+            found = search_for_typed(known.but(trail=("postcode",)), world, lines=lines)
+            session = found.session
+            if found.step == SERVICE:
+                session = session.with_note(SERVICE, TYPED)
+            return replace(found, session=session, remember=False)
     if known:
         return search_nearest(known, world, lines=lines)
     return Go(session, "postcode", lines)

@@ -9,8 +9,9 @@ from flows.steps.common import said_services
 from flows.world import World
 
 SERVICE = "service"
-# Its note on a caller who had been offered something already.
+# Its notes on a caller who gave a postcode already: it was read back, or it was only typed.
 SEARCHED = "searched"
+TYPED = "typed"
 
 
 def without_services(session: Session) -> Session:
@@ -32,7 +33,8 @@ def over_meanwhile(session: Session, campaigns: tuple[str, ...], world: World) -
     told = (Line("service_over", {"services": names}),) if names else ()
     fresh = without_services(session).but(offers=(), chosen=-1, adjacent=(), trail=())
     if session.postcode:
-        # Where they live is known, and not asked again.
-        fresh = fresh.with_note(SERVICE, SEARCHED)
+        # Where they live is known, and not asked again. What was typed is read with the offers.
+        unread = session.step == "postcode" or session.note(SERVICE) == TYPED
+        fresh = fresh.with_note(SERVICE, TYPED if unread else SEARCHED)
     choices = world.choices(session.born_on, session.groups)
     return Go(fresh, SERVICE if choices else "closed", told, remember=False)

@@ -201,17 +201,34 @@ SERVICE_WORDS = {
 }
 
 
-def services(*, since: int = 6, apart: bool = False, card: bool = False) -> tuple[Choice, ...]:
+def services(
+    *, since: int = 6, apart: bool = False, card: bool = False, all_together: bool = False
+) -> tuple[Choice, ...]:
     """An autumn with two services, in one appointment unless they are `apart`; or with a third.
 
-    `since`: months that must have passed since the last one of the second.
+    `since`: months that must have passed since the last one of the second. `all_together`: the
+    third is in one appointment with the two.
     """
     may = Eligibility(MORNING.date())
-    flu, covid = "flu-2026", "covid-2026"
+    names = ("flu-2026", "covid-2026", "card-2026")
+    of_two = () if apart else names if all_together else names[:2]
+    flu, covid, other = (tuple(name for name in of_two if name != one) for one in names)
     return (
-        Choice(flu, "flu", may, () if apart else (covid,)),
-        Choice(covid, "covid", may, () if apart else (flu,), months_since=since),
-        *((Choice("card-2026", "card", may),) if card else ()),
+        Choice("flu-2026", "flu", may, flu),
+        Choice("covid-2026", "covid", may, covid, months_since=since),
+        *((Choice("card-2026", "card", may, other if all_together else ()),) if card else ()),
+    )
+
+
+def neighbours() -> tuple[Offer, ...]:
+    """Offers of two places, half an hour apart, for two things that are done in turn."""
+    half_an_hour = timedelta(minutes=30)
+    return tuple(
+        replace(
+            one,
+            second_start_at=(datetime.fromisoformat(one.start_at) + half_an_hour).isoformat(),
+        )
+        for one in PAIRS
     )
 
 

@@ -61,6 +61,7 @@ from flows.verification.rehearsal import (
     kept_place,
     my_booking,
     my_halves,
+    neighbours,
     offers,
     ringing,
     services,
@@ -212,6 +213,17 @@ def scenarios(make: Make) -> Scenarios:
         "cut, taken up elsewhere": partial(make, cut=None),
         "cut, codes are guessed": partial(make, cut=cut_call(), codes_guessed=True),
         "cut at a pair": partial(two_doses, make, cut=cut_call(found=PAIRS)),
+    }
+
+
+def rare_scenarios(make: Make) -> Scenarios:
+    """Outsides that one call each meets: see FAR_AWAY. At every turn they would cost too much."""
+    return {
+        "three services apart": partial(several, make, services(apart=True, card=True, since=0)),
+        "three services in one": partial(
+            several, make, services(card=True, since=0, all_together=True)
+        ),
+        "two services in turn": partial(several, make, services(since=0), found=neighbours()),
     }
 
 
@@ -574,12 +586,15 @@ FAR_AWAY = {
         "mine: two services, apart",
         ("2", REFERENCE, "1", "12031942", "1", "3", "1"),
     ),
+    "three services apart": ("three services apart", ("1", "1", "12031942")),
+    "three services in one": ("three services in one", ("1", "1", "12031942")),
+    "two services in turn": ("two services in turn", ("1", "1", "12031942", "3", "75011", "1")),
     "moving a pair": ("mine: both", ("2", REFERENCE, "1", "12031942", *"12211")),
 }
 
 
 def far_away(make: Make) -> Iterator[WalkTurn]:
-    worlds = {**scenarios(make), **my_scenarios(make)}
+    worlds = {**scenarios(make), **rare_scenarios(make), **my_scenarios(make)}
     for weather, pressed in FAR_AWAY.values():
         yield from _played(ringing(), [RING, *map(keys, pressed)], weather, worlds[weather])
 

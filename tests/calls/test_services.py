@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 
 from collections import Counter
@@ -15,10 +17,13 @@ import pytest
 from sqlalchemy import func, select
 
 from models.booking.tables import appointment, appointment_for
+from prompts.catalogue import load
+from prompts.service_words import found_never
 from services.booking.verify_store import verify_store
 from services.call.service_words import words_of
 from services.campaign.campaign import TWO_PLACES, Campaign
 from services.campaign.campaigns import load_all
+from services.messages.texts import of_change
 from simulator.answers import AnswersLeg, Option
 from simulator.outcomes import table
 from simulator.people import TEMPERAMENTS
@@ -163,6 +168,52 @@ def test_all_of_it_is_cancelled_at_once(service: House):
     assert done(service) == []
     assert taken(service) == 0
     assert is_sound(service)
+
+
+def test_callers_hear_the_name_that_each_campaign_gives_its_service():
+    assert [words_of(one, "fr").said for one in autumn()] == ["la grippe", "le Covid"]
+    assert [words_of(one, "en").said for one in autumn()] == ["the flu", "Covid"]
+
+
+def last_text(made: House) -> str:
+    """What was written last, which names no need: whoever holds the telephone reads it."""
+    payload = json.loads(made.text_of(made.messages()[-1]))
+    # What changed is put into words when it is sent.
+    changed = "doses" in payload
+    text: str = (
+        of_change(load("fr"), payload, number="+33974750001") if changed else payload["body"]
+    )
+    for one in (made.campaign, *made.beside):
+        words = one.words("fr")
+        assert words.never is not None
+        assert found_never(words, [text]) == ""
+    return text
+
+
+def test_a_text_says_one_visit_for_what_is_done_in_one_place(service: House):
+    at_offers(service, SEVENTY, BOTH, YES).answers("1", "1")
+    text = last_text(service)
+    assert text.count("10h") == 1
+    assert "endez-vous" in text
+    assert not re.search(r"deux|\b2 (rendez-vous|RDV)", text)
+
+
+def test_a_text_says_both_hours_of_two_neighbouring_places(database_url: str):
+    flu, covid = autumn()
+    for made in town(database_url, replace(flu, together_in=TWO_PLACES), covid, capacity=1):
+        at_offers(made, SEVENTY, BOTH, YES).answers("1", "1")
+        text = last_text(made)
+        assert "10h" in text
+        assert "10h15" in text
+        assert re.search(r"deux rendez-vous|\b2 (rendez-vous|RDV)", text)
+
+
+def test_a_text_says_that_a_part_has_moved_and_the_rest_stays(service: House):
+    at_offers(service, SEVENTY, BOTH, YES).answers("1", "1")
+    changes(service, service.phone(MOBILE)).answers("2", "2", "2", "1")
+    text = last_text(service)
+    assert "une partie de votre rendez-vous est déplacée" in text
+    assert "Le reste ne change pas" in text
 
 
 def test_a_couple_with_different_needs_is_served_in_one_call(service: House):

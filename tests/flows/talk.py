@@ -133,6 +133,7 @@ class Talk:
             ("date_of_birth", EASIER): "1",
             ("date_of_birth", TOO_YOUNG): "12031990",
             ("for_whom", frozenset({"couple_choice"})): "3",
+            ("since_last", frozenset({"not_since"})): "2",
             ("offers", OTHERS): "4",
             ("other_offers", frozenset({"part_of_day"})): "2",
             ("other_offers", TOWN): "4",

@@ -10,6 +10,7 @@ from flows.engine import PERSON_STEPS
 from flows.session import CallerKind
 from flows.speech import TurnOutcome
 from flows.steps import STEPS
+from flows.verification.rehearsal import services
 from flows.verification.walking import WalkTurn
 from flows.world import Unbooked
 from tests.flows.fake_world import OWN_PHONE, PARTNER, FakeWorld, closed, not_yet_open, offers
@@ -21,12 +22,22 @@ def nothing_free() -> FakeWorld:
     return FakeWorld(found=())
 
 
+def two_services() -> FakeWorld:
+    return FakeWorld(may_have=services())
+
+
+def one_with_a_time_of_waiting() -> FakeWorld:
+    return FakeWorld(may_have=services()[1:])
+
+
 WORLDS = {
     "not_yet_open": not_yet_open,
     "closed": closed,
     "group": lambda: FakeWorld(groups={"soignants": 30}),
     "own_centre": lambda: FakeWorld(found=(), own=OWN_PHONE),
     "partner_centre": lambda: FakeWorld(found=(), own=PARTNER),
+    "service": two_services,
+    **dict.fromkeys(("since_last", "not_since"), one_with_a_time_of_waiting),
     **dict.fromkeys(("no_slot", "waiting", "tell_number", "tell_number_check"), nothing_free),
 }
 EVERYWHERE = sorted(STEPS)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
-
 import pytest
 
-from flows.session import Offer, Session
-from flows.verification.rehearsal import PAIRS, my_halves, services
+from flows.session import Session
+from flows.verification.rehearsal import my_halves, neighbours, services
 from flows.world import Choice, Eligibility, TakenUp, Unbooked
 from prompts.catalogue import PAUSE, languages, load
 from tests.flows.fake_world import MORNING, FakeWorld
@@ -22,7 +19,9 @@ MAY = Eligibility(MORNING.date())
 def autumn(**options: object) -> FakeWorld:
     """An outside with influenza and Covid, of which both are in one appointment."""
     of_services = {
-        name: options.pop(name) for name in ("since", "apart", "card") if name in options
+        name: options.pop(name)
+        for name in ("since", "apart", "card", "all_together")
+        if name in options
     }
     world = FakeWorld(may_have=services(**of_services), **options)  # type: ignore[arg-type]
     world.rules_ = type(world.rules_)("tests", minimum_age=65, horizon_days=35, services=2)
@@ -295,20 +294,49 @@ def test_a_service_that_closed_before_the_search_is_said():
     assert talk.presses("1").step == "closed"
 
 
+@pytest.mark.parametrize("said", ["trois", "3"])
+def test_a_bare_number_that_may_be_a_key_or_all_of_three_is_asked_again(said: str):
+    world = autumn(card=True, all_together=True, since=0)
+    talk = at_the_question(world).stays_silent().says(said)
+    assert talk.step == "service"
+    assert talk.session.wanted == ()
+    assert talk.says("les trois").session.wanted == (FLU, COVID, "card-2026")
+
+
+def test_a_postcode_typed_before_a_service_closed_is_read_with_the_other_one():
+    world = autumn(since=0)
+    talk = at_the_question(world).presses("1")
+    world.may_have = services(since=0)[1:]
+    assert talk.presses("75011").said[:2] == ["service_over", "service_1"]
+    talk.presses("1")
+    assert talk.step == "offers"
+    assert "typed_postcode" in talk.said
+    assert "7 5 0 1 1, Paris 11e" in heard(talk)
+    assert talk.presses("*").step == "postcode"
+    assert talk.presses("20000").session.town == "Ajaccio"
+
+
+def test_a_postcode_is_read_where_nothing_is_found_for_the_other_one():
+    world = autumn(since=0, found=())
+    talk = at_the_question(world).presses("1")
+    world.may_have = services(since=0)[1:]
+    talk.presses("75011", "1")
+    assert talk.step == "no_slot"
+    assert talk.said[0] == "typed_postcode"
+
+
+def test_a_postcode_that_was_read_is_not_read_again_when_a_service_closes():
+    world = autumn()
+    talk = at_the_question(world).presses("3", "1", "75011", "1")
+    world.reference = Unbooked.CLOSED
+    world.may_have = services()[:1]
+    talk.presses("1")
+    world.reference = "4521738908"
+    assert "typed_postcode" not in talk.presses("1").said
+
+
 def test_an_agent_sees_what_was_asked_for():
     assert at_the_question().presses("1").session.known["wanted"] == FLU
-
-
-def neighbours() -> tuple[Offer, ...]:
-    """Offers of two places, half an hour apart."""
-    half_an_hour = timedelta(minutes=30)
-    return tuple(
-        replace(
-            one,
-            second_start_at=(datetime.fromisoformat(one.start_at) + half_an_hour).isoformat(),
-        )
-        for one in PAIRS
-    )
 
 
 # ---------------------------------------------------------------- one of the two, later

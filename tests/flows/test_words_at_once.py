@@ -223,7 +223,7 @@ def test_the_guard_is_not_gone_round_by_a_step_that_hears_in_its_own_way():
         name for name, step in STEPS.items() if type(step).only_by_key is not Step.only_by_key
     }
     assert guarded == {
-        *("confirm", "kept_place_check", "group", "my_menu", "my_cancelled"),
+        *("confirm", "kept_place_check", "group", "since_last", "my_menu", "my_cancelled"),
         *("my_cancel_check", "my_move_check", "person_number_check", "tell_number_check"),
     }
     assert all(type(STEPS[name]).hear is Step.hear for name in guarded)

@@ -45,7 +45,8 @@ turns_of = partial(walking.turns_of, FakeWorld)
 
 
 def weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.scenarios(FakeWorld).items()}  # type: ignore[misc]
+    found = walking.scenarios(FakeWorld) | walking.rare_scenarios(FakeWorld)
+    return {name: make() for name, make in found.items()}  # type: ignore[misc]
 
 
 def my_weathers() -> dict[str, FakeWorld]:
