@@ -400,7 +400,7 @@ def test_no_text_names_what_closed_meanwhile(left: tuple[Choice, ...], step: str
     talk = Talk(world)
     talk.session = talk.session.but(by_text=True)
     talk.presses("1", "1", BORN, "1", "75011", "1")
-    assert talk.session.wanted == (FLU,)
+    assert FLU in talk.session.wanted
     world.reference, world.may_have = Unbooked.CLOSED, left
     for _ in range(3):
         if talk.said[0] == step:
