@@ -29,6 +29,8 @@ EAR_ONLY = re.compile(
     r"|goodbye$|partner_free_|not_yet_open_(landline|none)|person_unknown|reason\."
     r"|without_code|confirm_resumed|first_counts|on_without_number|long_call|booked"
     r"|confirm_(mobile|born|\w+_text)"
+    # An agent asks what for: no text may name it.
+    r"|service_|since_|not_since|on_for|what_for"
 )
 # Of those families, what is written all the same.
 WRITTEN_TOO = frozenset(

@@ -17,6 +17,8 @@ NO_SUCH_KEY = Miss("reason.key")
 BY_KEY = Miss("reason.by_key")
 # The sentence that says what an appointment is for.
 WHAT_FOR = "what_for"
+# The reason of the promise: an agent must look at what was asked for.
+PERSON_NEEDED = "person_needed"
 
 
 def reads_back(step: str) -> bool:
@@ -27,6 +29,12 @@ def reads_back(step: str) -> bool:
 def to_person(session: Session) -> Go:
     """We do not understand each other: a person, with the way back to this question."""
     return Go(session.but(resume=session.step), "person", (Line("hard_to_understand"),))
+
+
+def to_agent(session: Session) -> Go:
+    """An agent looks at what was asked for; no way leads back to the question."""
+    looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
+    return Go(looked_at, "person", (Line("person_needed"),), remember=False)
 
 
 def in_words_for(offer: Offer, prompt: str) -> str:

@@ -7,15 +7,18 @@ from dataclasses import replace
 from flows.questions import End, Go, Move, Part, Question, menu
 from flows.session import CallerKind, Session, Whom
 from flows.speech import Line, TurnOutcome
-from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, what_for_at
+from flows.steps.common import (
+    NO_SUCH_KEY,
+    Patient,
+    in_words_for,
+    moments,
+    to_agent,
+    what_for_at,
+)
 from flows.steps.for_whom import second_person
 from flows.steps.offers import search_nearest
 from flows.steps.service_over import over_meanwhile
 from flows.world import BookingOrder, Unbooked, World
-
-# The reason of the promise: an agent must look at what was asked for.
-PERSON_NEEDED = "person_needed"
-
 
 # The key for another telephone, or none, where the one that rings is to get the text.
 PHONE_KEY = "3"
@@ -125,8 +128,7 @@ class Confirm(Patient):
             return over_meanwhile(session, session.wanted, world)
         if reference in {Unbooked.PERSON, Unbooked.NOT_PROVED}:
             # No way on from there: the same answers would only come to the same end.
-            looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
-            return Go(looked_at, "person", (Line("person_needed"),), remember=False)
+            return to_agent(session)
         if session.adjacent and not session.second_person:
             # Booking gave back all else that the call held. Within this turn no other caller sees
             # it free.

@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import KeptOffer, Proving, Session, Whom
 from flows.speech import Line, TurnOutcome
-from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
-from flows.steps.confirm import PERSON_NEEDED
+from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, to_agent
 from flows.steps.my_appointment import to_somebody
 from flows.steps.not_eligible import after_birth_date
 from flows.world import Unbooked, World
@@ -82,8 +81,7 @@ def _take(session: Session, world: World) -> Move:
         lines = (Line(in_words_for(kept.offer, "kept_place_gone")),)
         return Go(on.session, on.step, lines, remember=False) if isinstance(on, Go) else on
     if reference is Unbooked.PERSON:
-        looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
-        return Go(looked_at, "person", (Line("person_needed"),), remember=False)
+        return to_agent(session)
     booked = session.but(
         kept=None,
         offers=(kept.offer,),

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from flows.questions import End, Go, Miss, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, said_services
-from flows.steps.confirm import PERSON_NEEDED
+from flows.steps.common import NO_SUCH_KEY, Patient, said_services, to_agent
 from flows.steps.for_whom import offer_beside, second_person
 from flows.steps.offers import search_for_typed, search_nearest
 from flows.steps.said import take_agreed_place
@@ -43,8 +42,7 @@ def on_with_services(session: Session, world: World) -> Move:
     choices = choices_for(session, world)
     if session.by_text and (len(choices) > 1 or any(one.months_since for one in choices)):
         # No text may name what it is for: an agent asks it.
-        looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
-        return Go(looked_at, "person", (Line("person_needed"),), remember=False)
+        return to_agent(session)
     if len(choices) > 1:
         return Go(session, SERVICE, remember=session.step != SERVICE)
     # A campaign that is of no named service needs no name: there is one.

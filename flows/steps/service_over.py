@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.questions import Go
 from flows.session import Session
 from flows.speech import Line
-from flows.steps.common import said_services
+from flows.steps.common import said_services, to_agent
 from flows.world import World
 
 SERVICE = "service"
@@ -28,8 +28,11 @@ def is_over(session: Session, world: World) -> bool:
 
 
 def over_meanwhile(session: Session, campaigns: tuple[str, ...], world: World) -> Go:
-    """The truth, and what there is still. Nothing is held or booked by half."""
-    names = said_services(campaigns, session, world)
+    """The truth, and what there is still. Nothing is held or booked by half.
+
+    Whoever writes hears it from an agent, for no text may name what it was for.
+    """
+    names = () if session.by_text else said_services(campaigns, session, world)
     told = (Line("service_over", {"services": names}),) if names else ()
     fresh = without_services(session).but(offers=(), chosen=-1, adjacent=(), trail=())
     if session.postcode:
@@ -37,4 +40,6 @@ def over_meanwhile(session: Session, campaigns: tuple[str, ...], world: World) -
         unread = session.step == "postcode" or session.note(SERVICE) == TYPED
         fresh = fresh.with_note(SERVICE, TYPED if unread else SEARCHED)
     choices = world.choices(session.born_on, session.groups)
+    if choices and session.by_text:
+        return to_agent(fresh)
     return Go(fresh, SERVICE if choices else "closed", told, remember=False)

@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models.booking.changes import find_by_reference
-from models.booking.tables import appointment, booking, history
+from models.booking.tables import appointment, appointment_for, booking, history
 from models.clock import FixedClock
 from models.database import Database
 from models.messages.tables import message
@@ -28,6 +28,7 @@ from models.slots.tables import place, slot
 from services.booking import change_booking
 from services.booking.change_booking import By, Cancelled, Moved, Restored
 from services.slots.allocate import Channel, Chosen, Holder
+from tests.booking.test_services import BOTH, GRIPPE, booked, opens
 from tests.support.approvals import for_two
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, house, mornings
 from tests.support.rows import clock_of, holds, rows_of
@@ -542,6 +543,141 @@ def test_an_error_is_named_alone_and_exactly(two_doses: House, breaks: Breaks):
     broken = breaks(rows)
     behind_the_back(two_doses.database, *broken.statements)
     status, lines = verified(two_doses)
+    assert lines[:-1] == [broken.sentence]
+    assert lines[-1].endswith(" places, 1 contradictions")
+    assert status == 1
+
+
+# ---------------------------------------------------------------- of two services
+
+
+@pytest.fixture
+def autumn(database_url: str) -> Iterator[House]:
+    """Three mornings of two places, each for both services."""
+    with house(database_url, campaign=GRIPPE) as made:
+        made.opens_centre("1")
+        opens(made, mornings(3), "grippe", "covid", capacity=2)
+        yield made
+
+
+@dataclass
+class Halves:
+    """Two bookings, each of influenza and Covid in one appointment."""
+
+    service: House
+
+    def __post_init__(self) -> None:
+        for holder, number in (("CA-1", MOBILE), ("CA-2", OTHER_MOBILE)):
+            booked(self.service, BOTH, holder=holder, number=number)
+        rows = rows_of(
+            self.service.database, select(appointment_for).order_by(appointment_for.c.id)
+        )
+        # Influenza and Covid of the one and of the other.
+        self.mine, self.my_covid, self.theirs, _ = rows
+        mine = select(appointment).where(appointment.c.id == self.mine.appointment_id)
+        self.place_id = rows_of(self.service.database, mine)[0].place_id
+
+
+def nothing_to_be_done(rows: Halves) -> Broken:
+    mine = rows.mine
+    return Broken(
+        [
+            (
+                "UPDATE appointment_for SET state = 'cancelled' "
+                f"WHERE appointment_id = {mine.appointment_id}"
+            )
+        ],
+        f"appointment-without-service: appointment {mine.appointment_id} "
+        f"(booking {mine.booking_id}) is live, and nothing is to be done there",
+    )
+
+
+def half_of_another(rows: Halves) -> Broken:
+    mine, theirs = rows.my_covid, rows.theirs
+    return Broken(
+        [
+            (
+                f"UPDATE appointment_for SET booking_id = '{theirs.booking_id}', "
+                f"state = 'cancelled' WHERE id = {mine.id}"
+            )
+        ],
+        f"service-without-appointment: covid of booking {theirs.booking_id} is cancelled, its "
+        f"appointment {mine.appointment_id} is of another booking",
+    )
+
+
+def one_person_twice_for_one(rows: Halves) -> Broken:
+    mine, theirs = rows.mine, rows.theirs
+    return Broken(
+        [
+            "DROP INDEX uq_appointment_for_person_dose",
+            (
+                "UPDATE appointment_for SET person_idx = (SELECT person_idx FROM appointment_for "
+                f"WHERE id = {mine.id}) WHERE id = {theirs.id}"
+            ),
+        ],
+        f"person-twice-for-service: one person has 2 live appointments for dose 1 of grippe, in "
+        f"bookings {min(mine.booking_id, theirs.booking_id)} to "
+        f"{max(mine.booking_id, theirs.booking_id)}",
+    )
+
+
+def one_service_twice(rows: Halves) -> Broken:
+    mine = rows.mine
+    columns = "appointment_id, booking_id, service, campaign, dose, state"
+    return Broken(
+        [
+            "DROP INDEX uq_appointment_for_booking_service",
+            (
+                f"INSERT INTO appointment_for ({columns}) "
+                f"SELECT {columns} FROM appointment_for WHERE id = {mine.id}"
+            ),
+        ],
+        f"service-given-twice: booking {mine.booking_id} has 2 live appointments for dose 1 of "
+        "grippe",
+    )
+
+
+def place_for_the_other_alone(rows: Halves) -> Broken:
+    grippe = "(SELECT bit FROM service WHERE name = 'grippe')"
+    return Broken(
+        [f"UPDATE place SET services = {grippe} WHERE id = {rows.place_id}"],
+        f"place-without-service: covid of booking {rows.mine.booking_id} is to be done on place "
+        f"{rows.place_id}, which does not serve it",
+    )
+
+
+def place_for_more_than_its_slot(rows: Halves) -> Broken:
+    free = rows_of(
+        rows.service.database,
+        select(place).where(place.c.booking_id.is_(None)).order_by(place.c.id),
+    )[-1]
+    return Broken(
+        [f"UPDATE place SET services = 0 WHERE id = {free.id}"],
+        f"place-serves: place {free.id} serves 0, more than its slot {free.slot_id} says with "
+        f"{free.services}",
+    )
+
+
+HALVES: tuple[Callable[[Halves], Broken], ...] = (
+    nothing_to_be_done,
+    half_of_another,
+    one_person_twice_for_one,
+    one_service_twice,
+    place_for_the_other_alone,
+    place_for_more_than_its_slot,
+)
+
+
+@pytest.mark.parametrize("breaks", HALVES, ids=lambda one: str(one.__name__))
+def test_an_error_of_a_service_is_named_alone_and_exactly(
+    autumn: House, breaks: Callable[[Halves], Broken]
+):
+    rows = Halves(autumn)
+    assert verified(autumn)[0] == 0
+    broken = breaks(rows)
+    behind_the_back(autumn.database, *broken.statements)
+    status, lines = verified(autumn)
     assert lines[:-1] == [broken.sentence]
     assert lines[-1].endswith(" places, 1 contradictions")
     assert status == 1

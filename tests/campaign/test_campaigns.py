@@ -292,7 +292,7 @@ def test_a_service_takes_one_campaign_or_several(sqlite_url):
 
 def calls_with(made: House, campaigns: Campaigns) -> None:
     """The house answers calls with these campaigns from now on."""
-    made.campaign = campaigns  # type: ignore[assignment]
+    made.campaigns = campaigns
     made.app = made.application()
 
 

@@ -146,7 +146,7 @@ def test_a_visitor_books_a_card_on_the_site(town, language):
     visitor.opens(f"/rendez-vous?lang={language}")
     town.seen(visitor.page)
     town.seen(visitor.sends(path=f"/rendez-vous?lang={language}", whom="self").page)
-    steps: list[dict[str, str]] = [
+    steps: list[dict[str, Any]] = [
         {"day": "12", "month": "3", "year": "2011"},
         {"where": RENNES},
     ]

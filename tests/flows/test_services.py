@@ -417,6 +417,27 @@ def test_no_text_names_what_it_is_for():
     assert "service_2_both" not in talk.said
 
 
+@pytest.mark.parametrize(
+    ("left", "step"),
+    [(services()[1:], "person_needed"), ((), "closed")],
+    ids=["another", "nothing"],
+)
+def test_no_text_names_what_closed_meanwhile(left: tuple[Choice, ...], step: str):
+    world = autumn()
+    world.may_have = services()[:1]
+    talk = Talk(world)
+    talk.session = talk.session.but(by_text=True)
+    talk.presses("1", "1", BORN, "1", "75011", "1")
+    assert FLU in talk.session.wanted
+    world.reference, world.may_have = Unbooked.CLOSED, left
+    for _ in range(3):
+        if talk.said[0] == step:
+            break
+        talk.presses("1")
+    assert talk.said[0] == step
+    assert talk.session.wanted == ()
+
+
 # ---------------------------------------------------------------- the words
 
 

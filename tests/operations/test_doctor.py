@@ -181,7 +181,7 @@ def test_a_role_without_a_right(postgres_url: str, postgres_server: PostgresServ
         server.execute(f"DROP OWNED BY {role}")
         server.execute(f"DROP ROLE {role}")
     assert status == 503
-    assert "rights: the database's role lacks USAGE on appointment_id_seq" in told
+    assert "rights: the database's role lacks USAGE on appointment_for_id_seq and 1" in told
     assert "flask db grant ROLE" in told
 
 

@@ -18,6 +18,7 @@ from flows.speech import Line, Listen, Speech, TurnOutcome
 from flows.understanding.vocabulary import PEOPLE
 from ivr.twiml import Addresses, apology, render
 from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
+from prompts.service_words import usual
 from tests.ivr.line import Document, goes_on_or_ends
 from tests.prompts.sentences import FRENCH, LANGUAGES, spoken_lines
 from tests.support.each import each
@@ -46,6 +47,9 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
     "number": ("+33612345678", "+262692123456", "+68987123456", "+687751234"),
     "at": ("Y", "Saint-Rémy-en-Bouzemont" * 3, "L'Haÿ-les-Roses <A> & « B »"),
     "near": ("Y", "Saint-Rémy-en-Bouzemont" * 3, "L'Haÿ-les-Roses <A> & « B »"),
+    # Services by their names: none is said of a campaign that has none.
+    "and": (("la grippe",), ("la grippe", "le Covid", "une carte d'identité de la commune")),
+    "from_age": (0, 65, 120),
     "": ("x", LONGEST_NAME, "L'Haÿ-les-Roses <A> & « B »", 75, "Saint-Rémy-en-Bouzemont" * 3),
 }
 
@@ -60,7 +64,7 @@ def sentences() -> Iterator[tuple[str, str]]:
 
 @lru_cache
 def templates(language: str) -> dict[str, list[str]]:
-    """Every spoken template as it is written."""
+    """Every spoken template as it is written, with the words of the service that comes with it."""
 
     def flat(table: dict[str, Any], prefix: str = "") -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -72,7 +76,8 @@ def templates(language: str) -> dict[str, list[str]]:
         return found
 
     with (FOLDER / f"{language}.toml").open("rb") as file:
-        return flat(tomllib.load(file)["say"])
+        source = tomllib.load(file)
+    return flat(usual()[language].language_file(source)["say"])
 
 
 def fields(template: str) -> dict[str, str]:

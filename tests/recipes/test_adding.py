@@ -107,7 +107,7 @@ print(json.dumps({
     "booked": bool(talk.session.reference),
     "kept": Session.from_json(talk.session.to_json()).note("stairs"),
     "groups": dict(menu({"stairs": 3})["groups"]),
-    "listed": list(STEPS)[list(STEPS).index("not_eligible"):][:3],
+    "listed": list(STEPS)[list(STEPS).index("not_since"):][:3],
     "label": screen("fr")["desk.step.stairs"],
     "page": [SLUGS["stairs"], screen("fr")["book.stairs.key_2"]],
     "wrong": [str(one) for one in check(Path("prompts")) if one.file == "fr.toml"],
@@ -123,7 +123,7 @@ def test_a_step_is_its_file_and_its_words(copy):
     assert (told["ends_at"], told["booked"], told["kept"]) == ("ready", True, "1")
     assert told["groups"]["birth"] == 3
     assert "other" not in told["groups"]
-    assert told["listed"] == ["not_eligible", "stairs", "postcode"]
+    assert told["listed"] == ["not_since", "stairs", "postcode"]
     assert told["label"] == "Peut monter un escalier\u00a0?"
     assert told["page"] == ["escalier", "Non"]
     assert told["wrong"] == []

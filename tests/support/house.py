@@ -195,6 +195,8 @@ class House:
         self.campaign = campaign
         # Those of other services, open at the same time.
         self.beside = tuple(beside)
+        # What is answered with instead of these two: campaigns that change with the clock.
+        self.campaigns: Campaigns | None = None
         # Those that people call; none: the national one alone.
         self.numbers = Numbers.fixed(self.settings.national_number, *numbers)
         self._logins = itertools.count(1)
@@ -209,7 +211,7 @@ class House:
         directory = Directory(self.database, centres_fresh_seconds=0)
         service = Service(
             directory,
-            Campaigns.fixed(self.campaign, *self.beside, now=self.clock.now),
+            self.campaigns or Campaigns.fixed(self.campaign, *self.beside, now=self.clock.now),
             self.settings.national_number,
             platforms=lambda: NAMES,
             reply_number=self.settings.sms_reply_number,
