@@ -7,11 +7,8 @@ from services.campaign.campaign import Campaign
 
 
 def words_of(campaign: Campaign | None, language: str) -> ServiceWords:
-    """The words of a campaign, its title where it has none; of one that is gone, none."""
+    """The words of a campaign's service; of a campaign that is gone, none."""
     if campaign is None:
         return ServiceWords("")
-    words = getattr(campaign, "words", None)
-    if words is None:
-        return ServiceWords(campaign.title or campaign.service)
-    own = words(language)
+    own = campaign.words(language)
     return ServiceWords(own.spoken["name"], own.named)

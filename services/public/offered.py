@@ -30,11 +30,8 @@ class ServiceShown:
 
 
 def shown(campaign: Campaign, language: str) -> ServiceShown:
-    """The words of a campaign's service; its title and plain name where it has none of its own."""
-    find = getattr(campaign, "words", None)
-    if find is None:
-        return ServiceShown(campaign.title or campaign.service, campaign.service)
-    words = find(language)
+    """The words of a campaign's service; a language without words has the country's."""
+    words = campaign.words(language)
     return ServiceShown(
         title=words.page["title"],
         name=words.spoken["name"],

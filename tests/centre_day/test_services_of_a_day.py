@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from services.centres.directory import Directory
 from services.service import Service
 from services.supervision.write_board import CampaignFigures
 from tests.booking.test_services import BOTH, COVID, GRIPPE, books
+from tests.public.services_stage import COVID_WORDS, FLU_WORDS
 from tests.support.house import MOBILE, House, a_mobile, house, mornings
 from wiring import make_app
 from wiring_parts import Parts
@@ -27,16 +29,17 @@ def autumn(database_url: str) -> Iterator[House]:
 
 def test_the_list_and_the_paper_say_what_each_comes_for(autumn: House):
     directory = Directory(autumn.database, centres_fresh_seconds=0)
-    known = Campaigns.fixed(*BOTH, now=autumn.clock.now)
+    named = (replace(GRIPPE, all_words=FLU_WORDS), replace(COVID, all_words=COVID_WORDS))
+    known = Campaigns.fixed(*named, now=autumn.clock.now)
     service = Service(directory, known, autumn.settings.national_number)
     app = make_app(Parts(autumn.settings, autumn.store, service, autumn.woken))
     secretary = autumn.signs_in("secretary", app=app, centre_id="1")
     day = mornings(1, first=3)[0].date().isoformat()
     page = secretary.get(f"/centre?jour={day}").text
-    assert page.count('class="comes-for">grippe + covid<') == 1
-    assert page.count('class="comes-for">covid<') == 1
+    assert page.count('class="comes-for">la grippe + le Covid<') == 1
+    assert page.count('class="comes-for">le Covid<') == 1
     paper = secretary.get(f"/centre/imprimer?jour={day}").text
-    assert "<td>grippe + covid</td>" in paper
+    assert "<td>la grippe + le Covid</td>" in paper
     assert "Pour quoi" in paper
 
 

@@ -9,11 +9,18 @@ from flask import Flask
 
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
+from services.campaign.words import words_of
 from services.centres.directory import Directory
 from services.service import Service
 from tests.support.house import CAMPAIGN, NOON, House, NoSuchAttribute
+from tests.support.keeper import ROOT
 from wiring import make_app
 from wiring_parts import Parts
+
+# Services are called by the words beside their campaigns: these are the examples' own.
+FLU_WORDS = words_of(ROOT / "campaigns/automne/grippe.toml")
+COVID_WORDS = words_of(ROOT / "campaigns/automne/rappel-covid.toml")
+CARD_WORDS = words_of(ROOT / "campaigns/mairie/mairie.toml")
 
 # The flu from 65, both in one appointment; from 75 the Covid.
 FLU = replace(
@@ -24,6 +31,7 @@ FLU = replace(
     doses=1,
     minimum_age=65,
     together=("covid",),
+    all_words=FLU_WORDS,
 )
 COVID = replace(
     FLU,
@@ -32,6 +40,7 @@ COVID = replace(
     service="covid",
     minimum_age=75,
     together=(),
+    all_words=COVID_WORDS,
 )
 # Of another need, from tomorrow on.
 CARD = replace(
@@ -41,6 +50,7 @@ CARD = replace(
     service="carte",
     minimum_age=0,
     together=(),
+    all_words=CARD_WORDS,
     opens_at=NOON + timedelta(days=1),
 )
 
