@@ -17,8 +17,9 @@ for _name in _hidden:
     sys.modules[_name] = None  # type: ignore[assignment]
 try:
     # They look for it now, and never again.
-    import redis  # noqa: F401
     import rlcompleter  # noqa: F401
+
+    import redis  # noqa: F401
     import structlog  # noqa: F401
 finally:
     for _name in _hidden:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -12,7 +11,6 @@ from services.centres.directory import Directory
 from services.service import Service
 from services.supervision.write_board import CampaignFigures
 from tests.booking.test_services import BOTH, COVID, GRIPPE, books
-from tests.public.services_stage import COVID_WORDS, FLU_WORDS
 from tests.support.house import MOBILE, House, a_mobile, house, mornings
 from wiring import make_app
 from wiring_parts import Parts
@@ -29,8 +27,7 @@ def autumn(database_url: str) -> Iterator[House]:
 
 def test_the_list_and_the_paper_say_what_each_comes_for(autumn: House):
     directory = Directory(autumn.database, centres_fresh_seconds=0)
-    named = (replace(GRIPPE, all_words=FLU_WORDS), replace(COVID, all_words=COVID_WORDS))
-    known = Campaigns.fixed(*named, now=autumn.clock.now)
+    known = Campaigns.fixed(*BOTH, now=autumn.clock.now)
     service = Service(directory, known, autumn.settings.national_number)
     app = make_app(Parts(autumn.settings, autumn.store, service, autumn.woken))
     secretary = autumn.signs_in("secretary", app=app, centre_id="1")

@@ -9,18 +9,12 @@ from flask import Flask
 
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.campaign.words import words_of
 from services.centres.directory import Directory
 from services.service import Service
 from tests.support.house import CAMPAIGN, NOON, House, NoSuchAttribute
-from tests.support.keeper import ROOT
+from tests.support.service_words import CARD_WORDS, COVID_WORDS, FLU_WORDS
 from wiring import make_app
 from wiring_parts import Parts
-
-# Services are called by the words beside their campaigns: these are the examples' own.
-FLU_WORDS = words_of(ROOT / "campaigns/automne/grippe.toml")
-COVID_WORDS = words_of(ROOT / "campaigns/automne/rappel-covid.toml")
-CARD_WORDS = words_of(ROOT / "campaigns/mairie/mairie.toml")
 
 # The flu from 65, both in one appointment; from 75 the Covid.
 FLU = replace(
