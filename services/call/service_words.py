@@ -7,7 +7,7 @@ from services.campaign.campaign import Campaign
 
 
 def words_of(campaign: Campaign | None, language: str) -> ServiceWords:
-    """The words of a campaign; of one that is gone, none."""
+    """The words of a campaign's service; of a campaign that is gone, none."""
     if campaign is None:
         return ServiceWords("")
     own = campaign.words(language)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from prompts.service_words import USUAL, Words, usual
+from prompts.service_words import USUAL, WORDS, Words, usual
 from services.campaign.campaign import BadCampaign, Campaign
 from services.campaign.file import line_of_entry, line_of_name, load
 from services.campaign.words import Stamps as WordsStamps
@@ -62,6 +62,12 @@ def contradictions(files: Mapping[Path, Campaign]) -> list[str]:
                 told.append(_unnamed(path, other_path, other))
             elif path < other_path and one.service and not other.service and _overlap(one, other):
                 told.append(_unnamed(other_path, path, one))
+            if path < other_path and _named_the_same(one, other):
+                told.append(
+                    f"{path}, line {line_of_entry(path, 'service')}: service: callers hear the same"
+                    f" words for it as for {other_path}; write its own in"
+                    f" {path.with_suffix('') / WORDS}/"
+                )
             if path < other_path and _together_twice(one, other):
                 told.append(
                     f"{path}, line {line_of_entry(path, 'together_in')}: together_in:"
@@ -83,6 +89,13 @@ def _unnamed(path: Path, other_path: Path, other: Campaign) -> str:
         f' is of the service "{other.service}", and callers could not tell them apart; give it a'
         " service of its own"
     )
+
+
+def _named_the_same(one: Campaign, other: Campaign) -> bool:
+    """Whether two services that are open together would be one name twice in a question."""
+    both = bool(one.service and other.service) and one.service != other.service
+    own = one.all_words
+    return both and own is not None and own is other.all_words and _overlap(one, other)
 
 
 def _together_twice(one: Campaign, other: Campaign) -> bool:

@@ -30,7 +30,7 @@ class ServiceShown:
 
 
 def shown(campaign: Campaign, language: str) -> ServiceShown:
-    """The words of a campaign's service in a language."""
+    """The words of a campaign's service; a language without words has the country's."""
     words = campaign.words(language)
     return ServiceShown(
         title=words.page["title"],

@@ -40,9 +40,12 @@ from services.work import Work
 from tests.operations.test_person_rights import HERE, OPERATOR
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
 from tests.support.rows import booked_places, change, clock_of, near, request_for, rows_of
+from tests.support.service_words import COVID_WORDS, FLU_WORDS
 
-GRIPPE = campaign_with(name="grippe-2026", service="grippe", together=("covid",))
-COVID = campaign_with(name="covid-2026", service="covid", minimum_age=65)
+GRIPPE = campaign_with(
+    name="grippe-2026", service="grippe", together=("covid",), all_words=FLU_WORDS
+)
+COVID = campaign_with(name="covid-2026", service="covid", minimum_age=65, all_words=COVID_WORDS)
 BOTH = (GRIPPE, COVID)
 APART = (replace(GRIPPE, together_in=TWO_PLACES), COVID)
 DESK = Holder(Channel.AGENT, "desk-1")

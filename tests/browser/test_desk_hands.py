@@ -343,6 +343,28 @@ def test_a_service_that_does_not_answer_is_said_and_takes_nothing_away(
     desk.troubles.clear()
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(503, "Pas de réponse du service à cette action."), (500, "Le service a eu une erreur.")],
+)
+def test_a_service_that_is_busy_is_not_one_that_failed(desk: AtDesk, status: int, said: str):
+    page, trouble = desk.page, desk.page.locator("#trouble")
+    answers = re.compile(r"/poste/(pret|chercher)$")
+    page.route(answers, lambda route: route.fulfill(status=status))
+    desk.presses("Alt+p")
+    expect(trouble).to_contain_text(said)
+    page.reload()
+    expect(trouble).to_be_hidden()
+    page.fill("#search-reference", "12345678")
+    page.keyboard.press("Enter")
+    expect(trouble).to_contain_text(said)
+    expect(page.locator("#search-reference")).to_have_value("12345678")
+    page.unroute(answers)
+    desk.ready()
+    expect(trouble).to_be_hidden()
+    desk.troubles.clear()
+
+
 @pytest.mark.long
 def test_whoever_signs_in_again_finds_what_was_typed_and_nobody_else_does(
     staged: DeskStage, desk: AtDesk

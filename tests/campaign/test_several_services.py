@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from prompts.service_words import USUAL, WORDS
 from services.campaign.campaign import ONE_PLACE, TWO_PLACES, BadCampaign, places_of
 from services.campaign.campaigns import Campaigns, load_all
 from services.campaign.eligibility import choices, eligibility, first_of, last_of
@@ -23,6 +26,9 @@ ALL = (GRIPPE, COVID, CARDS)
 
 
 def files(folder: Path, **texts: tuple[str, ...]) -> list[Path]:
+    """Campaigns by their names and lines, each with words of its own beside it."""
+    for name in texts:
+        shutil.copytree(USUAL, folder / name / WORDS, dirs_exist_ok=True)
     return [save(folder / f"{name}.toml", small(name, *more)) for name, more in texts.items()]
 
 
@@ -77,6 +83,18 @@ def test_two_that_callers_could_not_tell_apart(tmp_path: Path):
     begins = "opens_at = 2026-02-01T00:00:00+01:00"
     paths = files(tmp_path, grippe=(begins, 'service = "grippe"'), plain=(ends,))
     assert len(load_all(paths)) == 2
+
+
+def test_two_services_that_have_one_name(tmp_path: Path):
+    paths = files(tmp_path, covid=('service = "covid"',), grippe=('service = "grippe"',))
+    assert len(load_all(paths)) == 2
+    for name in ("covid", "grippe"):
+        shutil.rmtree(tmp_path / name)
+    (problem,) = problems(paths)
+    assert problem == (
+        f"{paths[0]}, line 10: service: callers hear the same words for it as for {paths[1]};"
+        f" write its own in {tmp_path}/covid/words/"
+    )
 
 
 def test_a_service_that_no_campaign_has(tmp_path: Path):

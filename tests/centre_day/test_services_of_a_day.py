@@ -33,10 +33,10 @@ def test_the_list_and_the_paper_say_what_each_comes_for(autumn: House):
     secretary = autumn.signs_in("secretary", app=app, centre_id="1")
     day = mornings(1, first=3)[0].date().isoformat()
     page = secretary.get(f"/centre?jour={day}").text
-    assert page.count('class="comes-for">grippe + covid<') == 1
-    assert page.count('class="comes-for">covid<') == 1
+    assert page.count('class="comes-for">la grippe + le Covid<') == 1
+    assert page.count('class="comes-for">le Covid<') == 1
     paper = secretary.get(f"/centre/imprimer?jour={day}").text
-    assert "<td>grippe + covid</td>" in paper
+    assert "<td>la grippe + le Covid</td>" in paper
     assert "Pour quoi" in paper
 
 

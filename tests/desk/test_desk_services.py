@@ -78,7 +78,7 @@ def test_one_half_of_two_is_moved_and_cancelled_by_itself(made: House):
     page = desk.does("/choisir", choice=CHOICE.findall(page)[0], **form)
     (places,) = PLACES.findall(page)
     page = desk.does("/reserver", **form, places=places, nonce="b" * 24)
-    assert "<dt>covid + grippe " in page
+    assert "<dt>le Covid + la grippe " in page
     ((booking_id,),) = rows_of(made.database, select(booking.c.id))
     card = {"booking_id": booking_id, "version": "1"}
     page = desk.does("/deplacer", **card, of="covid")

@@ -38,7 +38,7 @@ def test_each_half_is_shown_with_what_it_is_for(autumn: House):
         page = visitor.opens_link(link.removeprefix("https://allo.example")).page
         return [part.partition("</h2>")[0] for part in page.split("<h2>")[1:]]
 
-    assert "Grippe + covid" in headings()
+    assert "La grippe + le Covid" in headings()
     # One of them moves by telephone; the site shows both where they are.
     slots = rows_of(autumn.database, select(slot.c.id, slot.c.start_at).order_by(slot.c.start_at))
     to = {1: Chosen(0, slots[3].id, slots[3].start_at)}
@@ -49,6 +49,6 @@ def test_each_half_is_shown_with_what_it_is_for(autumn: House):
         )
     assert isinstance(done, Moved)
     found = headings()
-    assert found.index("Grippe") < found.index("Covid")
-    assert "Grippe + covid" not in found
+    assert found.index("La grippe") < found.index("Le Covid")
+    assert "La grippe + le Covid" not in found
     assert file_of(autumn, file.reference).of_several

@@ -12,6 +12,7 @@ from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.service import Service
 from tests.support.house import CAMPAIGN, NOON, House, NoSuchAttribute
+from tests.support.service_words import CARD_WORDS, COVID_WORDS, FLU_WORDS
 from wiring import make_app
 from wiring_parts import Parts
 
@@ -24,6 +25,7 @@ FLU = replace(
     doses=1,
     minimum_age=65,
     together=("covid",),
+    all_words=FLU_WORDS,
 )
 COVID = replace(
     FLU,
@@ -32,6 +34,7 @@ COVID = replace(
     service="covid",
     minimum_age=75,
     together=(),
+    all_words=COVID_WORDS,
 )
 # Of another need, from tomorrow on.
 CARD = replace(
@@ -41,6 +44,7 @@ CARD = replace(
     service="carte",
     minimum_age=0,
     together=(),
+    all_words=CARD_WORDS,
     opens_at=NOON + timedelta(days=1),
 )
 

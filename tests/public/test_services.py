@@ -34,10 +34,15 @@ def visitor(made: House, *campaigns: object) -> Visitor:
     return Visitor(made, app_of(made, *(campaigns or (FLU, COVID, CARD))))  # type: ignore[arg-type]
 
 
+def title(campaign: Campaign) -> str:
+    """The headline of a service's page, by the words beside its campaign."""
+    return campaign.words("fr").page["title"]
+
+
 def test_the_first_page_has_each_service_with_its_own_page(made: House):
     page = visitor(made).goes("/").page
     for one in (FLU, COVID, CARD):
-        assert f'href="/pour/{one.service}">{one.title}</a>' in page
+        assert f'href="/pour/{one.service}">{title(one)}</a>' in page
     # One that is not open yet says when.
     assert "à partir du" in page
     assert "Pour qui" not in page
@@ -47,7 +52,7 @@ def test_a_service_has_its_page_with_its_own_people_and_number(made: House):
     flu = visitor(made).goes("/pour/grippe").page
     assert "ont 65 ans ou plus" in flu
     assert 'href="/rendez-vous?pour=grippe"' in flu
-    assert "Dans le même rendez-vous, si vous y avez droit : covid." in flu
+    assert "Dans le même rendez-vous, si vous y avez droit : le Covid." in flu
     assert "09 74 75 00 01" in flu
     card = visitor(made).goes("/pour/carte").page
     assert "Tout le monde" in card
@@ -129,7 +134,7 @@ def test_the_feed_says_what_appointments_are_for(made: House, tmp_path: Path):
 
     both = types(FLU, COVID)
     assert [one["coding"][0]["code"] for one in both] == ["grippe", "covid"]
-    assert [one["text"] for one in both] == [FLU.title, COVID.title]
+    assert [one["text"] for one in both] == [title(FLU), title(COVID)]
     assert both[0]["coding"][0]["system"] == f"{BASE}/pour"
     # What appointments are for, and nothing that they are not.
     assert "57" not in json.dumps(types(CARD))

@@ -96,6 +96,9 @@
 
   // ------------------------------------------------------------ asking
 
+  // Busy is no error: what was asked may yet be done, so an agent looks before doing it again.
+  const unanswered = (status) => (status === 503 ? config.silent.act : config.silent.failed);
+
   async function send(path, form) {
     const slow = setTimeout(() => tell(config.silent.first), SLOW_MS);
     try {
@@ -113,7 +116,7 @@
         return null;
       }
       if (response.status >= 500) {
-        trouble(config.silent.failed);
+        trouble(unanswered(response.status));
         return null;
       }
       const told = await response.json();
@@ -632,7 +635,7 @@
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status === 401) signedOut();
     else if (event.detail.xhr.status === 403) location.reload();
-    else if (event.detail.xhr.status >= 500) trouble(config.silent.failed);
+    else if (event.detail.xhr.status >= 500) trouble(unanswered(event.detail.xhr.status));
     else if (event.detail.xhr.status === 409) {
       trouble(config.other_call);
       look();
