@@ -26,6 +26,10 @@ _IN_PLACE = {PARTNER_NAME: "reach", "days": "offers"}
 # What a page that asks nothing stands behind, for the way back.
 _BEHIND = {
     "not_eligible": ("group", "date_of_birth"),
+    # What for is known by the birth date: whoever changes their mind begins there.
+    "service": ("group", "date_of_birth"),
+    "since_last": ("date_of_birth",),
+    "not_since": ("date_of_birth",),
     "no_slot": ("town_which", "postcode"),
     "confirm": ("reach", "offers"),
     "prove_number": ("confirm",),

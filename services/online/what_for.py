@@ -24,6 +24,7 @@ from services.campaign.eligibility import choices
 from services.service import Service
 
 STEPS_WHAT_FOR = frozenset({SERVICE, SINCE, NOT_SINCE})
+_SEVERAL = 2
 # Gives an entry of a page's words, with the values in it.
 Words = Callable[..., str]
 
@@ -75,8 +76,19 @@ class WhatForPage:
             labels += [self.words(f"book.{step}.key_1"), self.words(f"book.{step}.end")]
         return [(str(number), label, "") for number, label in enumerate(labels, start=1)]
 
+    @property
+    def chosen(self) -> str:
+        """What the person whose turn it is comes for; empty where only one service is open."""
+        open_now = {one.service for one in self.service.campaigns.open_now()}
+        if not self.session.wanted or len(open_now) < _SEVERAL:
+            return ""
+        return self.words("book.service.chosen", services=self._said(self.session.wanted))
+
     def _named(self, campaigns: tuple[str, ...]) -> str:
+        said = self._said(campaigns)
+        return said[:1].upper() + said[1:]
+
+    def _said(self, campaigns: tuple[str, ...]) -> str:
         language = self.session.language
         names = tuple(self._world.service_words(one, language).said for one in campaigns)
-        said = load(language).spoken(Part("", "names", "and"), {"names": names})
-        return said[:1].upper() + said[1:]
+        return load(language).spoken(Part("", "names", "and"), {"names": names})

@@ -27,8 +27,14 @@ def test_a_visitor_of_seventy_books_both_at_once(site: House):
     assert visitor.status == 422
     visitor.sends(key="3").is_at("depuis")
     assert "6 mois" in visitor.page
+    # Whoever changes their mind goes back to the birth date, by which it is asked.
+    assert 'class="back" href="/rendez-vous/naissance"' in visitor.page
     visitor.sends(key="1").is_at("commune").sends(where="75011").is_at("creneaux")
-    visitor.sends(place=visitor.places[0]).sends(wish="none").sends().is_at("fait")
+    assert f"Pour {both}" in visitor.page
+    visitor.sends(place=visitor.places[0]).sends(wish="none").is_at("confirmer")
+    assert f"Pour {both}" in visitor.page
+    visitor.sends().is_at("fait")
+    assert f"Pour {both}" in visitor.page
     assert done(site) == [("covid", 1), ("grippe", 1)]
     assert is_sound(site)
 

@@ -225,6 +225,11 @@ class BookingViews(HeldOffers):
         return self.words[f"book.{step}.title"]
 
     @property
+    def chosen_services(self) -> str:
+        """What the appointment is for, in words; empty where only one service is open."""
+        return self._what_for.chosen
+
+    @property
     def _what_for(self) -> WhatForPage:
         session = self.web_session.session
         return WhatForPage(self.service, session, self.now, self.words.text)
