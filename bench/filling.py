@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import update
+
 import config
 
 from bench import servers
 from bench.servers import CannotMeasure
+from models.centres.tables import centre
 
 FEW_DAYS, MANY_DAYS = 5, 20
 KIBIBYTES_A_MIB = 1024
@@ -48,6 +51,9 @@ def fill(url: str, folder: Path, redis_url: str) -> dict[str, float]:
             shutil.copyfileobj(packed, plain)
         rate = _run(env, what, "import", str(file)).rate
         found[f"{what}_rows_per_second"] = round(rate, 1)
+    with servers.opened(url) as database, database.statement() as connection:
+        # The directory's centres are nobody's until somebody takes them.
+        connection.execute(update(centre).values(booking_mode="ours"))
     first = datetime.now(UTC).date() + timedelta(days=2)
     options = ("--all", "--every", "10", "--capacity", "2")
     few = _run(env, "slots", "open", *options, "--from", str(first), "--days", str(FEW_DAYS))

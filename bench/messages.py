@@ -21,6 +21,7 @@ from bench import timing, traffic
 from bench.servers import (
     PLENTY,
     CannotMeasure,
+    migrate,
     responds,
     running,
     store_of,
@@ -36,7 +37,6 @@ from models.crypto import Vault
 from models.database import Database
 from models.messages import outbox
 from models.messages.outbox import NewMessage
-from models.migrations.runner import upgrade
 from services import logs
 from services.messages.deliver_message import KINDS, LEASE, DeliveryDependencies
 from services.messages.spend import Budgets, BudgetSettings
@@ -64,7 +64,7 @@ def ratio(url: str) -> float:
 
     On a database of its own at `url`. Raises CannotMeasure.
     """
-    upgrade(url)
+    migrate(url)
     store = Store(Database(url), Vault([bytes(range(32))]))
     logs.configure("ERROR")
     with _provider() as base:
@@ -193,7 +193,7 @@ def fill(url: str, count: int) -> None:
     Without what neither question reads, so that it takes less than a minute: the other indexes,
     and the log that would bring the table back after a crash.
     """
-    upgrade(url)
+    migrate(url)
     database = Database(url, pool_size=1)
     with database.statement() as connection:
         run = connection.exec_driver_sql

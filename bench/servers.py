@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,7 @@ from launcher.processes import signal_group
 from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from models.crypto import Vault
 from models.database import Database
+from models.migrations.runner import upgrade
 from services.store import NO_LIMITS, Store
 from tests.support.keeper import held, wait_for_keepers
 from tests.support.ports import free_port
@@ -42,6 +44,7 @@ from tests.support.postgres import shared_server
 
 START_SECONDS = 40.0
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
+_MIGRATING = threading.Lock()
 SQLITE, POSTGRES = "sqlite", "postgres"
 KINDS = (POSTGRES, SQLITE)
 # What decides how long a commit takes, and how much is kept in memory.
@@ -199,8 +202,18 @@ def beside(database_url: str, name: str) -> str:
     if url.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(str(url.database)).with_name(name)}.sqlite3"
     with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:
+        # A part that is repeated begins with nothing.
+        server.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return url.set(database=name).render_as_string(hide_password=False)
+
+
+def migrate(database_url: str) -> None:
+    """Make all tables. Several threads may ask: Alembic has one environment in a process."""
+    with _MIGRATING:
+        upgrade(database_url)
 
 
 def cut_off(database_url: str) -> None:

@@ -25,12 +25,11 @@ from sqlalchemy import make_url, text
 from bench import messages, timing
 from bench.by_hand import ByHand
 from bench.helpers import helper, tell
-from bench.servers import CannotMeasure, cut_off, opened, store_of
+from bench.servers import CannotMeasure, cut_off, migrate, opened, store_of
 from bench.timing import Growth
 from models.booking.reach import Proof
 from models.centres.centres import CentreState, insert_new
 from models.database import Database
-from models.migrations.runner import upgrade
 from models.slots.slots import SlotsToOpen, open_slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
@@ -68,7 +67,7 @@ CAMPAIGN = Campaign(
 
 def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     """Centres of the bench, with slots an hour apart from tomorrow on."""
-    upgrade(url)
+    migrate(url)
     database = Database(url, pool_size=2)
     now = datetime.now(UTC)
     ids = [f"bench{number}" for number in range(centres)]
