@@ -19,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+import config
+
 from bench import machine
 from bench.servers import CannotMeasure
 from bench.timing import Say
@@ -222,7 +224,10 @@ class PartRuns:
             trace = "".join(traceback.format_exception(problem))
             with self.failures.open("a", encoding="utf-8") as file:
                 file.write(f"{title}\n{trace}\n")
-            where = f" (see {self.failures})"
+            # Named from the folder of the code: what is said is kept with the figures.
+            is_ours = self.failures.is_relative_to(config.ROOT)
+            shown = self.failures.relative_to(config.ROOT) if is_ours else self.failures
+            where = f" (see {shown})"
         return f"{type(problem).__name__}: {first_line(problem)}{where}"
 
     def _may_repeat(self, kind: Part, ran: Ran) -> bool:
