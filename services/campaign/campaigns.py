@@ -10,7 +10,7 @@ import os
 import stat
 import time
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -134,11 +134,15 @@ def open_at(campaigns: Sequence[Campaign], now: datetime) -> tuple[Campaign, ...
 
     In the order in which they opened; names decide where moments are the same.
     """
+    return _sorted(of_each_service((one for one in campaigns if one.is_open(now)), now))
+
+
+def of_each_service(campaigns: Iterable[Campaign], now: datetime) -> Iterator[Campaign]:
+    """One campaign for each service: of several of one, that of this moment (`choose`)."""
     by_service: dict[str, list[Campaign]] = {}
     for campaign in campaigns:
-        if campaign.is_open(now):
-            by_service.setdefault(campaign.service, []).append(campaign)
-    return _sorted(choose(some, now) for some in by_service.values())
+        by_service.setdefault(campaign.service, []).append(campaign)
+    return (choose(some, now) for some in by_service.values())
 
 
 class Campaigns:

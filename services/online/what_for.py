@@ -79,8 +79,7 @@ class WhatForPage:
     @property
     def chosen(self) -> str:
         """What the person whose turn it is comes for; empty where only one service is open."""
-        open_now = {one.service for one in self.service.campaigns.open_now()}
-        if not self.session.wanted or len(open_now) < _SEVERAL:
+        if not self.session.wanted or len(self.service.campaigns.open_now()) < _SEVERAL:
             return ""
         return self.words("book.service.chosen", services=self._said(self.session.wanted))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.campaign.campaign import Campaign, are_together
-from services.campaign.campaigns import choose
+from services.campaign.campaigns import of_each_service
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,7 @@ def offered(campaigns: Sequence[Campaign], now: datetime) -> tuple[Campaign, ...
 
     `now` is UTC. Of several of one service, the one of this moment. What is over is left out.
     """
-    by_service: dict[str, list[Campaign]] = {}
-    for campaign in campaigns:
-        if campaign.service:
-            by_service.setdefault(campaign.service, []).append(campaign)
-    found = (choose(some, now) for some in by_service.values())
+    found = of_each_service((one for one in campaigns if one.service), now)
     return tuple(one for one in found if one.closes_at is None or one.closes_at > now)
 
 

@@ -198,10 +198,11 @@ def open_spans(
                 report.opened.add(slots.open_slots(database, batch, on_new))
                 progress(len(batch))
                 batch = []
-                if report.opened.places and report.opened.slots >= counted * COUNTED_EVERY_TIMES:
-                    counted = max(report.opened.slots, 1)
+                added = report.opened.places
+                if added and added >= counted * COUNTED_EVERY_TIMES:
+                    counted = added
                     database.analyze()
-    if report.opened.places:
+    if report.opened.places > counted:
         database.analyze()
     return report
 

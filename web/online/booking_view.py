@@ -224,7 +224,7 @@ class BookingViews(HeldOffers):
             return self._what_for.title(step)
         return self.words[f"book.{step}.title"]
 
-    @property
+    @cached_property
     def chosen_services(self) -> str:
         """What the appointment is for, in words; empty where only one service is open."""
         return self._what_for.chosen
