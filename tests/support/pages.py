@@ -11,6 +11,29 @@ import config
 from commands import assets
 from tests.support import parts
 
+# A browser's answer has no time limit of its own: what does not come says what it waits for.
+_WITHIN = """const within = (seconds, what, of) => Promise.race([of, new Promise((_, fails) =>
+    setTimeout(() => fails(new Error(`not after ${seconds} s: ${what()}`)), 1000 * seconds))]);"""
+# A colour on its way to another is neither: a button that comes back takes 200 ms for it.
+_STANDS = (
+    "() => {"
+    + _WITHIN
+    + """
+    const moves = document.getAnimations()
+        .filter((one) => Number.isFinite(Number(one.effect.getComputedTiming().endTime)));
+    const told = () => moves.map((one) =>
+        `${one.playState} ${one.effect.target?.outerHTML.slice(0, 200)}`).join("; ");
+    return within(30, told, Promise.allSettled(moves.map((one) => one.finished)));
+}"""
+)
+_LOOKS = (
+    "async () => {"
+    + _WITHIN
+    + """
+    return (await within(90, () => "axe.run", axe.run())).violations;
+}"""
+)
+
 
 def fetched() -> None:
     """Have the files of others in place; gives up where they cannot be fetched."""
@@ -33,13 +56,8 @@ def violations(page: Page) -> list[str]:
 def _found(page: Page) -> list[dict[str, Any]]:
     fetched()
     page.evaluate((config.VAR / "static" / "axe.min.js").read_text("utf-8"))
-    # A colour on its way to another is neither: a button that comes back takes 200 ms for it.
-    page.evaluate(
-        """() => Promise.allSettled(document.getAnimations()
-            .filter((one) => Number.isFinite(Number(one.effect.getComputedTiming().endTime)))
-            .map((one) => one.finished))"""
-    )
-    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
+    page.evaluate(_STANDS)
+    found: list[dict[str, Any]] = page.evaluate(_LOOKS)
     return found
 
 

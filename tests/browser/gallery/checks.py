@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import CDPSession, Error, Page
 
 # A telephone; 1280 pixels at four times their size (WCAG 1.4.10); a screen to work at.
 TELEPHONE, NARROW, SCREEN = 390, 320, 1280
@@ -84,17 +84,26 @@ def structure(page: Page) -> list[str]:
 def names(page: Page) -> list[str]:
     """What a screen reader is given: every control has a name of its own. RGAA 7.1, 11.1, 11.9."""
     client = page.context.new_cdp_session(page)
+    found = []
     try:
-        nodes: list[dict[str, Any]] = client.send("Accessibility.getFullAXTree")["nodes"]
+        for node in client.send("Accessibility.getFullAXTree")["nodes"]:
+            role = node.get("role", {}).get("value")
+            name = str(node.get("name", {}).get("value", "")).strip()
+            if not node.get("ignored") and role in _NAMED and not name:
+                found.append(f"{role} without a name: {_marks(client, node)}")
     finally:
         client.detach()
-    found = []
-    for node in nodes:
-        role = node.get("role", {}).get("value")
-        name = str(node.get("name", {}).get("value", "")).strip()
-        if not node.get("ignored") and role in _NAMED and not name:
-            found.append(f"{role} without a name")
     return found
+
+
+def _marks(client: CDPSession, node: dict[str, Any]) -> str:
+    """The element behind a node of the accessibility tree, by its tag and attributes."""
+    of = {"backendNodeId": node["backendDOMNodeId"]}
+    try:
+        element = client.send("DOM.describeNode", of)["node"]
+    except Error:
+        return "gone since"
+    return " ".join([element["localName"], *element.get("attributes", [])])
 
 
 def keyboard(page: Page) -> list[str]:
