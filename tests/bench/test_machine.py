@@ -60,11 +60,19 @@ def test_a_machine_is_busy_from_a_share_on():
     assert machine.too_busy(0.5) == "the machine was busy: others had 50% of it (at most 15%)"
 
 
-def test_it_is_watched_until_the_block_is_over():
-    with OthersWatch().watching() as seen:
-        assert len(seen.looks) == 1
-    assert len(seen.looks) >= 2
-    assert 0 <= machine.others_share(seen) <= 1.1
+def test_it_is_watched_until_the_block_is_over(tmp_path: Path):
+    proc = Proc(tmp_path)
+    proc.has(os.getpid(), parent=1, ticks=10)
+    proc.works(1000)
+    with OthersWatch(proc=tmp_path).watching() as seen:
+        assert [(look.all, look.ours) for look in seen.looks] == [(1000, 10)]
+        proc.works(1500)
+    assert [(look.all, look.ours) for look in seen.looks][-1] == (1500, 10)
+
+
+def test_this_machine_can_be_looked_at():
+    look = OthersWatch().look()
+    assert look.all >= look.ours > 0
 
 
 def test_the_machine_is_told_with_its_versions(tmp_path: Path):
