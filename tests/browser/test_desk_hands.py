@@ -183,6 +183,43 @@ def test_a_caller_who_struggles_is_taken_over_and_booked_by_the_keyboard(
     assert hands.actions == MOST_ACTIONS
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("settles", [0, 600])
+def test_what_was_asked_for_before_the_agent_sent_a_form_takes_nothing_away(
+    staged: DeskStage,
+    desk: AtDesk,
+    settles: int,
+):
+    """The panel as it was when the call was taken comes late: amid the answer, or after it."""
+    page, late = desk.page, list[Route]()
+
+    def keeps(route: Route) -> None:
+        late.append(route)
+
+    page.route("**/poste/travail?part=booking", keeps)
+    desk.ready()
+    asks_for_a_person(staged.rings())
+    desk.answers()
+    expect(page.locator("#born1")).to_be_visible()
+    while not late:
+        page.wait_for_timeout(20)
+    old = [one.fetch() for one in late]
+    page.evaluate("(settles) => { htmx.config.defaultSettleDelay = settles; }", settles)
+    page.locator("#born1").focus()
+    page.keyboard.type("12031942")
+    with page.expect_response("**/poste/offres"):
+        page.keyboard.press("Enter")
+    if not settles:
+        expect(page.locator("#place")).to_be_focused()
+    for route, response in zip(late, old, strict=True):
+        route.fulfill(response=response)
+    page.unroute("**/poste/travail?part=booking")
+    expect(page.locator("#place")).to_be_focused()
+    expect(page.locator("#born1")).to_have_value("12031942")
+    expect(page.locator("#missing")).to_have_text("Il manque la commune, le choix du créneau.")
+    assert page.locator("#booking [data-first]").get_attribute("id") == "place"
+
+
 # ---------------------------------------------------------------- hold, microphone, keys
 
 

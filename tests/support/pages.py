@@ -14,13 +14,15 @@ from tests.support import parts
 # A browser's answer has no time limit of its own: what does not come says what it waits for.
 _WITHIN = """const within = (seconds, what, of) => Promise.race([of, new Promise((_, fails) =>
     setTimeout(() => fails(new Error(`not after ${seconds} s: ${what()}`)), 1000 * seconds))]);"""
-# A colour on its way to another is neither: a button that comes back takes 200 ms for it.
+# A colour on its way to another is neither: a button that comes back takes 200 ms for it. In a part
+# that is folded up time stands still, and what moves there never ends.
 _STANDS = (
     "() => {"
     + _WITHIN
     + """
     const moves = document.getAnimations()
-        .filter((one) => Number.isFinite(Number(one.effect.getComputedTiming().endTime)));
+        .filter((one) => Number.isFinite(Number(one.effect.getComputedTiming().endTime)))
+        .filter((one) => one.effect.target.checkVisibility());
     const told = () => moves.map((one) =>
         `${one.playState} ${one.effect.target?.outerHTML.slice(0, 200)}`).join("; ");
     return within(30, told, Promise.allSettled(moves.map((one) => one.finished)));

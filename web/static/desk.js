@@ -322,11 +322,28 @@
   const known = (one) => one.id || [one.tagName, one.form?.getAttribute("action"), one.name, one.value].join(" ");
   const CONTROLS = "input, textarea, select, button, summary, a";
 
+  // Forms of the booking that the agent sent, and those whose answer is not shown yet: it is newer
+  // than a part that was asked for before, and the keyboard goes where it says.
+  let sent = 0;
+  let underWay = 0;
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.target?.id !== "booking") return;
+    sent += 1;
+    underWay += 1;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.target?.id === "booking" && !event.detail.successful) underWay -= 1;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target?.id === "booking") underWay = Math.max(0, underWay - 1);
+  });
+
   // What is typed or open in a part that changes stays, and so does the keyboard.
   async function quietly(name, id) {
+    const before = underWay ? -1 : sent;
     const html = await fetched(`/poste/travail?part=${name}`);
     const into = $(id);
-    if (html === null || !into) return;
+    if (html === null || !into || (id === "booking" && before !== sent)) return;
     const focused = into.contains(document.activeElement) ? known(document.activeElement) : "";
     const opened = [...into.querySelectorAll("details[open][id]")].map((one) => one.id);
     const typed = fieldsOf(into);
