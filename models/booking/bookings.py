@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 from models.booking.reach import OF_NUMBER
-from models.booking.tables import appointment, appointment_for, booking
+from models.booking.tables import appointment, appointment_for, booking, is_live
 from models.called import BY_CALL
 from models.centres.tables import centre
 from models.clock import Clock
@@ -282,9 +282,7 @@ def _of_persons(count: int, *tables: Table) -> ScalarSelect[str]:
     """The booking in which one of so many persons (`_keys`) has a live appointment."""
     keys = [bindparam(f"person_{number}", type_=LargeBinary) for number in range(count)]
     each = [
-        select(table.c.booking_id).where(
-            or_(*(table.c.person_idx == key for key in keys)), table.c.state == "confirmed"
-        )
+        select(table.c.booking_id).where(is_live(table), table.c.person_idx.in_(keys))
         for table in tables
     ]
     found = union_all(*each) if len(each) > 1 else each[0]
