@@ -26,6 +26,7 @@ import config
 import ivr.agent_lines
 import ivr.callback_lines
 import ivr.crowded
+import ivr.direct
 import ivr.signature
 import ivr.sms
 import ivr.voice
@@ -137,14 +138,12 @@ def make_app(parts: Parts) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     if settings.otel_exporter_otlp_endpoint:
         web.operations.spans.register_first(app)
-    ivr.signature.guard(
-        app,
-        ivr.signature.SignatureCheck(
-            settings.public_base_url,
-            settings.twilio_account_sid,
-            (settings.twilio_auth_token, settings.twilio_auth_token_previous),
-        ),
+    check = ivr.signature.SignatureCheck(
+        settings.public_base_url,
+        settings.twilio_account_sid,
+        (settings.twilio_auth_token, settings.twilio_auth_token_previous),
     )
+    ivr.signature.guard(app, check)
     if settings.otel_exporter_otlp_endpoint:
         web.operations.spans.register_signed(app)
     _add_pages(app, settings, store)
@@ -222,6 +221,11 @@ def make_app(parts: Parts) -> Flask:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.operations.metrics.register(app)
+    if not settings.otel_exporter_otlp_endpoint:
+        # Spans of a webhook are made by what the framework calls before and after it.
+        app.wsgi_app = ivr.direct.DirectWebhooks(  # type: ignore[method-assign]
+            app.wsgi_app, check, ivr.voice.Answers(conversation, addresses, crowd).by_path
+        )
     answers = StoreAnswers(store.database)
     web.public.unanswered.register(app, answers)
     _put_gate_in_front(app, parts, load_shedder, answers)

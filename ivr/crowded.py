@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
-
-from flask import request
 
 from flows.session import CallerKind, Session
 from ivr.caller import read_caller
@@ -32,6 +30,8 @@ PATIENCE = 12
 PERSON, RING_BACK = "0", "1"
 _COUNT = re.compile(r"[0-9]{1,2}")
 
+Fields = Mapping[str, str]
+
 log = structlog.get_logger()
 
 
@@ -43,31 +43,31 @@ class Crowded:
         self._addresses = addresses
         self._is_too_much = is_too_much
 
-    def answer(self) -> str | None:
+    def answer(self, form: Fields) -> str | None:
         """The document for the call that rings; None where it is answered as always."""
         if not self._is_too_much():
             return None
         GIVEN_WAY.labels("call").inc()
-        return self._document(0)
+        return self._document(form, 0)
 
-    def _document(self, tries: int) -> str:
-        _number, kind = read_caller(request.form.get("From", ""))
+    def _document(self, form: Fields, tries: int) -> str:
+        _number, kind = read_caller(form.get("From", ""))
         may_ring = kind is not CallerKind.NONE
         return crowded(load(LANGUAGE), self._addresses, tries, may_ring=may_ring)
 
-    def again(self) -> str | None:
+    def again(self, form: Fields, args: Fields) -> str | None:
         """For a caller who stayed on the line, or pressed a key; None: the call goes on."""
-        text = request.args.get("crowded", "")
+        text = args.get("crowded", "")
         tries = int(text) if _COUNT.fullmatch(text) and text.isascii() else PATIENCE
-        pressed = request.form.get("Digits", "")
+        pressed = form.get("Digits", "")
         if pressed == RING_BACK:
-            return self._promised()
+            return self._promised(form)
         if pressed == PERSON or tries >= PATIENCE or not self._is_too_much():
             return None
-        return self._document(tries + 1)
+        return self._document(form, tries + 1)
 
-    def _promised(self) -> str | None:
-        number, kind = read_caller(request.form.get("From", ""))
+    def _promised(self, form: Fields) -> str | None:
+        number, kind = read_caller(form.get("From", ""))
         if kind is CallerKind.NONE:
             return None
         session = Session(language=LANGUAGE, caller=number, caller_kind=str(kind))

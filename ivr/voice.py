@@ -28,7 +28,8 @@ _MOST_KEYS = 32
 # A minute of speech; the engine takes less of it.
 _MOST_LETTERS = 1000
 
-# What a form or a query is made of. Each look through `request` itself costs a microsecond.
+PREFIX = "/voice"
+# What a form or a query is made of.
 Fields = Mapping[str, str]
 
 log = structlog.get_logger()
@@ -41,17 +42,24 @@ def blueprint(
 
     `crowd` has the short answer for new calls where they are too many.
     """
-    edge = _Edge(conversation, addresses, crowd)
-    voice = Blueprint("voice", __name__, url_prefix="/voice")
-    for name in ("incoming", "turn", "fallback", "status"):
-        voice.add_url_rule(f"/{name}", name, getattr(edge, name), methods=["POST"])
-    if crowd is not None:
-        voice.add_url_rule("/crowded", "crowded", edge.crowded, methods=["POST"])
+    answers = Answers(conversation, addresses, crowd).by_path
+    voice = Blueprint("voice", __name__, url_prefix=PREFIX)
+    for path, answer in answers.items():
+        name = path.removeprefix(f"{PREFIX}/")
+        voice.add_url_rule(f"/{name}", name, _view(answer), methods=["POST"])
     return voice
 
 
-class _Edge:
-    """The webhooks as methods; the form is the one of the request being answered."""
+def _view(answer: Callable[[Fields, Fields], str]) -> Callable[[], Response]:
+    return lambda: xml(answer(request.form, request.args))
+
+
+class Answers:
+    """The webhooks as methods: from the fields of a form and of an address to the document.
+
+    What comes here is signed. Raises werkzeug.exceptions.Forbidden for what is refused all the
+    same.
+    """
 
     def __init__(
         self, conversation: Conversation, addresses: Addresses, crowd: Crowded | None
@@ -60,26 +68,39 @@ class _Edge:
         self._addresses = addresses
         self._crowd = crowd
 
-    def incoming(self) -> Response:
-        short = self._crowd.answer() if self._crowd else None
-        return xml(short) if short else self._answered(0, 0, self._conversation.ring)
+    @property
+    def by_path(self) -> dict[str, Callable[[Fields, Fields], str]]:
+        """Each by the whole path of its webhook."""
+        named = {
+            "incoming": self.incoming,
+            "turn": self.turn,
+            "fallback": self.fallback,
+            "status": self.status,
+        }
+        if self._crowd is not None:
+            named["crowded"] = self.crowded
+        return {f"{PREFIX}/{name}": answer for name, answer in named.items()}
 
-    def crowded(self) -> Response:
+    def incoming(self, form: Fields, _args: Fields) -> str:
+        short = self._crowd.answer(form) if self._crowd else None
+        return short or self._answered(form, 0, 0, self._conversation.ring)
+
+    def crowded(self, form: Fields, args: Fields) -> str:
         """A caller who got the short answer stayed on the line, or pressed a key."""
-        short = self._crowd.again() if self._crowd else None
+        short = self._crowd.again(form, args) if self._crowd else None
         if short:
-            return xml(short)
-        if request.form.get("Digits") == PERSON:
+            return short
+        if form.get("Digits") == PERSON:
             # They have asked for a person: the welcome would ask them again.
-            return self._answered(0, 0, self._conversation.ring_for_person)
-        return self._answered(0, 0, self._conversation.ring)
+            return self._answered(form, 0, 0, self._conversation.ring_for_person)
+        return self._answered(form, 0, 0, self._conversation.ring)
 
-    def turn(self) -> Response:
-        form, args = request.form, request.args
+    def turn(self, form: Fields, args: Fields) -> str:
         number = _count(args, "n", NEWEST)
         again, failed = _count(args, "again", 0), _count(args, "failed", 0)
         if again:
             return self._answered(
+                form,
                 number,
                 again,
                 lambda call, caller, to: self._conversation.again(call, number, caller, failed, to),
@@ -92,27 +113,28 @@ class _Edge:
             abort(403)
         heard = _heard(form, args)
         return self._answered(
+            form,
             number,
             0,
             lambda call, caller, to: self._conversation.turn(call, number, heard, caller, to),
             failed=failed + 1,
         )
 
-    def fallback(self) -> Response:
+    def fallback(self, form: Fields, _args: Fields) -> str:
         """The provider could not use an answer of ours. No store is needed to go on from here."""
-        code = request.form.get("ErrorCode", "")
+        code = form.get("ErrorCode", "")
         log.error(
             "fallback",
-            call=request.form["CallSid"],
+            call=form["CallSid"],
             code=code if _NUMBER.fullmatch(code) else "",
         )
         FAILURES.labels("fallback").inc()
-        return xml(apology(load(LANGUAGE), self._addresses, NEWEST, 0))
+        return apology(load(LANGUAGE), self._addresses, NEWEST, 0)
 
-    def status(self) -> Response:
+    def status(self, form: Fields, _args: Fields) -> str:
         """Note how the call ended. The answer is the same whether the call is known or not."""
-        state = request.form.get("CallStatus", "")
-        call_id = request.form["CallSid"]
+        state = form.get("CallStatus", "")
+        call_id = form["CallSid"]
         if _STATUS.fullmatch(state):
             try:
                 if self._conversation.status(call_id, state):
@@ -121,19 +143,19 @@ class _Edge:
             except Exception as error:  # noqa: BLE001 (holds run out by themselves)
                 FAILURES.labels(type(error).__name__).inc()
                 log.error("call status failed", call=call_id, error=type(error).__name__)
-        return xml(document())
+        return document()
 
     def _answered(
         self,
+        form: Fields,
         number: int,
         tries: int,
         take: Callable[[str, str, str], TurnAnswer],
         *,
         failed: int = 0,
-    ) -> Response:
+    ) -> str:
         """Answer, or apologise and come back: `tries` counts that, `failed` lost answers on end."""
         started = time.perf_counter()
-        form = request.form
         call_id = form["CallSid"]
         try:
             # In a call that we made, the caller is the person who was rung.
@@ -163,7 +185,7 @@ class _Edge:
             outcome=answer.outcome,
             milliseconds=round(seconds * 1000, 1),
         )
-        return xml(answer.document)
+        return answer.document
 
 
 def _heard(form: Fields, args: Fields) -> Input:

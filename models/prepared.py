@@ -6,6 +6,8 @@ which costs more than the statement itself. Errors are SQLAlchemy's own, without
 
 from __future__ import annotations
 
+import re
+
 from collections import namedtuple
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -18,6 +20,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
 _NONE: Values = {}
+# Where a value goes, as a driver has it; words in quotes are passed over, and so is a doubled sign.
+_IN_ORDER = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?")
+_BY_NAME = re.compile(r"%%|%\((\w+)\)s")
 
 
 class Prepared:
@@ -62,23 +67,63 @@ class _Plan:
     def __init__(self, statement: Any, dialect: Dialect, columns: list[str] | None) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - DDL is never prepared
-        self.sql = compiled.string
         self._dialect = dialect
         # An IN of unknown length gets its final form only when it runs.
         self.is_open = bool(compiled.post_compile_params)
-        names = compiled.positiontup if compiled.positional else list(compiled.binds)
         self._positional = bool(compiled.positional)
-        # What the statement itself knows is converted once; the rest has a place and a key.
+        self.sql, self._names = self._written_out(compiled)
+        # What could not be written out is converted once; the rest has a place and a key.
         self._known: list[Any] = []
         self._given: list[tuple[int, str, _Convert | None]] = []
         self._computed: list[tuple[int, BindParameter[Any], _Convert | None]] = []
-        self._names = list(names or ())
         for place, name in enumerate(self._names):
             self._sort(place, compiled.binds[name])
         exported = list(getattr(statement, "exported_columns", ()))
         self._row: Any = namedtuple("Row", [str(one.key) for one in exported])  # type: ignore[misc]  # noqa: PYI024
         self._types = [one.type for one in exported]
         self._readers: list[tuple[int, _Convert]] | None = None
+
+    def _written_out(self, compiled: SQLCompiler) -> tuple[str, list[str]]:
+        """The SQL with what the statement itself knows in it, and the names of what is left.
+
+        As a value beside it, a word such as a state hides from the database that a partial index
+        will do: SQLite compiles the statement again for each value, and PostgreSQL plans it.
+        """
+        names = list(compiled.positiontup or ()) if compiled.positional else list(compiled.binds)
+        if self.is_open:
+            return compiled.string, names
+        constants = {
+            name: written
+            for name, bind in compiled.binds.items()
+            if (written := self._constant(bind)) is not None
+        }
+        left = [name for name in names if name not in constants]
+        if not compiled.positional:
+            return _BY_NAME.sub(
+                lambda one: constants.get(one[1], one[0]) if one[1] else one[0], compiled.string
+            ), left
+        in_order = iter(names)
+        return _IN_ORDER.sub(
+            lambda one: constants.get(next(in_order), "?") if one[0] == "?" else one[0],
+            compiled.string,
+        ), left
+
+    def _constant(self, bind: BindParameter[Any]) -> str | None:
+        """A plain value as SQL; None for what is given when it runs, and for any other value."""
+        if bind.required or bind.callable is not None:
+            return None
+        convert = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
+        value = bind.value if convert is None else convert(bind.value)
+        if value is None:
+            return "NULL"
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, int | float):
+            return f"({value!r})" if value < 0 else repr(value)
+        if isinstance(value, str):
+            quoted = value.replace("'", "''")
+            return f"'{quoted}'" if self._positional else "'{}'".format(quoted.replace("%", "%%"))
+        return None
 
     def _sort(self, place: int, bind: BindParameter[Any]) -> None:
         processor = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)

@@ -13,11 +13,16 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Date,
+    LargeBinary,
+    ScalarSelect,
+    Table,
     and_,
     bindparam,
     delete,
     exists,
     func,
+    literal_column,
+    null,
     or_,
     select,
     text,
@@ -25,8 +30,8 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.reach import IS_PROVED, OF_NUMBER
-from models.booking.tables import appointment, appointment_for, booking
+from models.booking.reach import OF_NUMBER
+from models.booking.tables import appointment, appointment_for, booking, is_live
 from models.called import BY_CALL
 from models.centres.tables import centre
 from models.clock import Clock
@@ -254,13 +259,7 @@ def _new_appointment(dialect: str) -> Prepared:
 
 
 _OF_NUMBER = select(func.count()).where(*OF_NUMBER).scalar_subquery()
-_PROVED_OF_NUMBER = select(func.count()).where(*OF_NUMBER, IS_PROVED).scalar_subquery()
-_OF_PERSON = (
-    select(appointment.c.booking_id)
-    .where(appointment.c.person_idx == bindparam("the_person"), appointment.c.state == "confirmed")
-    .limit(1)
-    .scalar_subquery()
-)
+_LIVE_OF_NUMBER = Prepared(select(_OF_NUMBER.label("live")))
 # What is held back for a number today: see models.messages.budgets.
 _SPENT = exists().where(
     budget.c.day == bindparam("the_day", type_=Date),
@@ -273,37 +272,66 @@ _SPENT = exists().where(
         and_(budget.c.kind == "number", budget.c.subject == bindparam("the_number")),
     ),
 )
+
+
+def _keys(persons: Sequence[bytes]) -> dict[str, bytes]:
+    return {f"person_{number}": one for number, one in enumerate(persons)}
+
+
+def _of_persons(count: int, *tables: Table) -> ScalarSelect[str]:
+    """The booking in which one of so many persons (`_keys`) has a live appointment."""
+    keys = [bindparam(f"person_{number}", type_=LargeBinary) for number in range(count)]
+    each = [
+        select(table.c.booking_id).where(is_live(table), table.c.person_idx.in_(keys))
+        for table in tables
+    ]
+    found = union_all(*each) if len(each) > 1 else each[0]
+    return found.limit(1).scalar_subquery()
+
+
 # Where a campaign is of a named service. A booking of before it had the name has its key still.
-_OF_PERSONS = (
-    union_all(
-        *(
-            select(table.c.booking_id).where(
-                table.c.person_idx.in_(bindparam("the_persons", expanding=True)),
-                table.c.state == "confirmed",
-            )
-            for table in (appointment_for, appointment)
+_ALL_APPOINTMENTS = (appointment_for, appointment)
+
+
+@lru_cache
+def _find_person(count: int) -> Prepared:
+    return Prepared(select(_of_persons(count, *_ALL_APPOINTMENTS).label("booking_id")))
+
+
+@lru_cache
+def _known(clock: Clock, persons: int, *tables: Table) -> Prepared:
+    """A row for each booking of the number, or one without any, so that one statement says all."""
+    always = select(literal_column("1").label("one")).subquery("always")
+    there = booking.alias("there")
+    theirs = and_(
+        there.c.phone_idx == bindparam("the_number"),
+        there.c.campaign == bindparam("the_campaign"),
+        or_(there.c.state == "confirmed", there.c.state == "cancelled"),
+    )
+    person = _of_persons(persons, *tables) if persons else null()
+    return Prepared(
+        select(
+            person.label("booking_id"),
+            or_(_SPENT, FROZEN).label("spent"),
+            there.c.id,
+            there.c.state,
+            there.c.reach,
+            there.c.rank,
+            there.c.dob_enc,
+            there.c.dob_idx,
+            (there.c.last_start_at > clock.at()).label("is_ahead"),
         )
+        .select_from(always.outerjoin(there, theirs))
+        .order_by(there.c.created_at, there.c.id)
     )
-    .limit(1)
-    .scalar_subquery()
-)
-_LIVE_OF_NUMBER = Prepared(select(_OF_NUMBER.label("live")))
-_KNOWN = Prepared(
-    select(
-        _OF_NUMBER.label("live"),
-        _PROVED_OF_NUMBER.label("proved"),
-        _OF_PERSON.label("booking_id"),
-        or_(_SPENT, FROZEN).label("spent"),
-    )
-)
 
 
-_KNOWN_OF_SERVICES = select(
-    _OF_NUMBER.label("live"),
-    _PROVED_OF_NUMBER.label("proved"),
-    _OF_PERSONS.label("booking_id"),
-    or_(_SPENT, FROZEN).label("spent"),
-)
+@dataclass(frozen=True)
+class OnOneNumber:
+    """Somebody with a booking on a number: their birth date, and which of such a date they are."""
+
+    born: date
+    rank: int
 
 
 @dataclass(frozen=True)
@@ -312,47 +340,71 @@ class Known:
 
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
     that day, for a budget is, or it would leave too late, or nothing leaves after a restore.
+    `people` are those whose texts about what lies ahead go to the number, in the order of their
+    bookings; whoever has cancelled is among them, for they are told of that, too.
     """
 
     live: int = 0
     proved: int = 0
     booking_id: str | None = None
     spent: bool = False
+    people: tuple[OnOneNumber, ...] = ()
 
 
-def known(
+def known(  # noqa: PLR0917
     connection: Connection,
+    clock: Clock,
     vault: Vault,
     campaign: str,
     number: str,
-    person: bytes | None,
+    born: date,
+    persons: Sequence[bytes | None],
     *,
     day: date,
     prefix: bytes,
-    services: Sequence[bytes | None] = (),
+    of_services: bool = False,
 ) -> Known:
-    """What is booked on a number (E.164), and by a person (`person_idx`) on it; one statement.
+    """What is booked on a number (E.164), and by a person on it; one statement.
 
-    `services` are the person's keys for each campaign, where these are of named services: a live
-    appointment of any of them counts.
+    `persons` are the keys of the person who was `born` then (`person_idx`), one for each campaign.
+    `of_services`: these are of named services, and a live appointment of any of them counts.
 
     `day` and `prefix` (`services.messages.spend`) are those of the budgets of texts that are looked
     at: whoever books hears at once that no text comes.
     """
+    keys = [one for one in persons if one is not None]
     values = {
         "the_number": vault.index("phone", number),
         "the_campaign": campaign,
-        "the_person": person,
         "the_day": day,
         "the_prefix": prefix,
+        **_keys(keys),
     }
-    if services:
-        del values["the_person"]
-        persons = [one for one in services if one is not None]
-        row = connection.execute(_KNOWN_OF_SERVICES, {**values, "the_persons": persons}).one()
-    else:
-        (row,) = _KNOWN.rows(connection, values)
-    return Known(row.live, row.proved, row.booking_id, bool(row.spent))
+    tables = _ALL_APPOINTMENTS if of_services else (appointment,)
+    rows = _known(clock, len(keys), *tables).rows(connection, values)
+    there = [row for row in rows if row.id is not None]
+    live = [row for row in there if row.state == "confirmed"]
+    own = vault.index("dob", born.isoformat())
+    return Known(
+        live=len(live),
+        # Of an earlier version it is not known, and it counts as it did there.
+        proved=sum(row.reach is None or row.reach != "" for row in live),
+        booking_id=rows[0].booking_id,
+        spent=bool(rows[0].spent),
+        people=tuple(
+            OnOneNumber(each, row.rank)
+            for row in there
+            if row.is_ahead and (each := _born(vault, row, born, own))
+        ),
+    )
+
+
+def _born(vault: Vault, row: Any, born: date, own: bytes | None) -> date | None:
+    """When somebody on a number was born. A birth date that is the person's need not be opened."""
+    if row.dob_idx == own:
+        return born
+    told = opened(vault, row, "dob")
+    return date.fromisoformat(told) if told else None
 
 
 def count_of_number(connection: Connection, vault: Vault, campaign: str, number: str) -> int:
@@ -364,9 +416,8 @@ def count_of_number(connection: Connection, vault: Vault, campaign: str, number:
 
 def find_person(connection: Connection, *persons: bytes) -> str | None:
     """The booking in which a person has a live appointment; by their keys of several campaigns."""
-    found: str | None = connection.execute(
-        select(_OF_PERSONS), {"the_persons": persons}
-    ).scalar_one_or_none()
+    (row,) = _find_person(len(persons)).rows(connection, _keys(persons))
+    found: str | None = row.booking_id
     return found
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Update,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -29,11 +30,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN, opened
+from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN, OnOneNumber, opened
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
+from models.prepared import Prepared
 from models.rows import columns_of, from_row
 from models.slots.tables import place, slot
 
@@ -187,37 +189,35 @@ def id_by_number(
     return found
 
 
-@dataclass(frozen=True)
-class OnOneNumber:
-    """Somebody with a booking on a number: their birth date, and which of such a date they are."""
-
-    born: date
-    rank: int
-
-
 def on_number(
     connection: Connection, clock: Clock, vault: Vault, number: str, campaign: str
 ) -> list[OnOneNumber]:
     """The people of a campaign whose texts go to a number (E.164), in the order of their bookings.
 
-    Whoever has cancelled what lies ahead is among them, for they are told of that, too.
+    As `models.booking.bookings.Known.people`.
     """
-    statement = (
-        select(booking)
+    # The same for no number at all: nothing is told of whether there is one.
+    values = {"the_number": vault.index("phone", number) or b"", "the_campaign": campaign}
+    return [
+        OnOneNumber(date.fromisoformat(born), row.rank)
+        for row in _on_number(clock).rows(connection, values)
+        if (born := opened(vault, row, "dob"))
+    ]
+
+
+@lru_cache
+def _on_number(clock: Clock) -> Prepared:
+    return Prepared(
+        select(booking.c.id, booking.c.dob_enc, booking.c.rank)
         .where(
-            booking.c.phone_idx == (vault.index("phone", number) or b""),
-            booking.c.campaign == campaign,
-            booking.c.state.in_(("confirmed", "cancelled")),
+            booking.c.phone_idx == bindparam("the_number"),
+            booking.c.campaign == bindparam("the_campaign"),
+            or_(booking.c.state == "confirmed", booking.c.state == "cancelled"),
             booking.c.last_start_at > clock.at(),
             booking.c.dob_enc.is_not(None),
         )
         .order_by(booking.c.created_at, booking.c.id)
     )
-    return [
-        OnOneNumber(date.fromisoformat(born), row.rank)
-        for row in connection.execute(statement)
-        if (born := opened(vault, row, "dob"))
-    ]
 
 
 def version_of(connection: Connection, booking_id: str) -> tuple[int | None, tuple[int, ...]]:

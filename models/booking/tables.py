@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     Integer,
     SmallInteger,
     String,
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    literal_column,
 )
 
 from models.tables import APPEND_ONLY, RowId, index, key, may, metadata, must
@@ -175,6 +180,16 @@ freed_cluster = Table(
     may("undone_at", Instant),
     index("ix_freed_cluster_freed_at", "freed_at"),
 )
+
+
+def is_live(table: Any) -> ColumnElement[bool]:
+    """Whether an appointment of a person, or what is done in it, is live.
+
+    To the letter of the index of persons. With a bound value SQLite would read every appointment,
+    and PostgreSQL plan each statement anew.
+    """
+    return and_(table.c.state == literal_column("'confirmed'"), table.c.person_idx.is_not(None))
+
 
 # Append only: triggers of the migrations refuse every UPDATE and DELETE.
 history = Table(

@@ -14,15 +14,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from models.centres import geography
 from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert, upsert
 from models.partners.tables import partner_centre, partner_feed, partner_slot
+from models.prepared import Prepared
 from models.rows import columns_of, from_row, values_of
 
 PUBLIC: Final = "public"
@@ -160,35 +173,49 @@ def near(  # noqa: PLR0917 (a place and a moment)
     for professionals or asks for a condition. Slots of another dose than `dose` are left out, slots
     whose dose is not told are not. Never beyond a sea: `territory` as in models.centres.geography.
     """
-    c, s = partner_centre.c, partner_slot.c
-    first_at = func.min(s.start_at).label("first_at")
     degrees = kilometres / _KM_A_DEGREE
     # The poles are not in France.
     wide = degrees / math.cos(math.radians(latitude))
-    statement = (
+    values = {
+        "there": territory,
+        "south": latitude - degrees,
+        "north": latitude + degrees,
+        "west": longitude - wide,
+        "east": longitude + wide,
+        "after": now,
+        "the_dose": dose,
+    }
+    rows = _with_something_free(_open_to(age)).rows(connection, values)
+    found = [_near(row, latitude, longitude) for row in rows]
+    found.sort(key=lambda one: (one.kilometres, one.id))
+    return [one for one in found if one.kilometres <= kilometres]
+
+
+@lru_cache(maxsize=len(_AGES) + 2)
+def _with_something_free(open_to: tuple[str, ...]) -> Prepared:
+    c, s = partner_centre.c, partner_slot.c
+    return Prepared(
         select(
             *columns_of(PartnerNear, partner_centre),
             c.latitude,
             c.longitude,
-            first_at,
+            func.min(s.start_at).label("first_at"),
             # The same place is often listed under several motives.
             func.count(s.start_at.distinct()).label("moments"),
         )
         .join_from(partner_centre, partner_slot, s.partner_centre_id == c.id)
         .where(
-            c.territory == territory,
-            c.latitude.between(latitude - degrees, latitude + degrees),
-            c.longitude.between(longitude - wide, longitude + wide),
+            c.territory == bindparam("there"),
+            c.latitude.between(bindparam("south"), bindparam("north")),
+            c.longitude.between(bindparam("west"), bindparam("east")),
             c.gone_at.is_(None),
-            s.start_at > now,
-            s.dose.in_((0, dose)),
-            s.bookable_for.in_(_open_to(age)),
+            s.start_at > bindparam("after"),
+            or_(s.dose == 0, s.dose == bindparam("the_dose")),
+            # Words of ours, so that the statement is whole and is compiled once.
+            s.bookable_for.in_([literal_column(f"'{one}'") for one in open_to]),
         )
         .group_by(c.id)
     )
-    found = [_near(row, latitude, longitude) for row in connection.execute(statement)]
-    found.sort(key=lambda one: (one.kilometres, one.id))
-    return [one for one in found if one.kilometres <= kilometres]
 
 
 def _open_to(age: int | None) -> tuple[str, ...]:

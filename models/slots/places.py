@@ -39,6 +39,7 @@ from models.centres.tables import centre
 from models.clock import Clock, later_than, local_midnight, steady_offset
 from models.prepared import Prepared
 from models.slots.tables import place, service
+from models.tables import RowId
 
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
 Window = tuple[datetime, datetime]
@@ -511,12 +512,30 @@ def hand_over(
     return connection.execute(statement).rowcount
 
 
-_RELEASE = Prepared(
-    update(place)
-    .where(place.c.held_by == bindparam("the_holder"), place.c.booking_id.is_(None))
-    .values(**_NOBODY)
-    .returning(place.c.id)
-)
+# More places in one statement are given back by one that is built for them.
+_MOST_RELEASED = 8
+
+
+@lru_cache
+def _release(places: int | None, found: bool) -> Prepared:  # noqa: FBT001
+    return Prepared(
+        _releasing(
+            bindparam("the_holder"),
+            None
+            if places is None
+            else [bindparam(f"place_{number}", type_=RowId) for number in range(places)],
+            bindparam("found_by") if found else None,
+        )
+    )
+
+
+def _releasing(holder: Any, place_ids: Sequence[Any] | None, found_by: Any) -> ReturningUpdate[Any]:
+    which = [place.c.held_by == holder, place.c.booking_id.is_(None)]
+    if place_ids is not None:
+        which.append(place.c.id.in_(place_ids))
+    if found_by is not None:
+        which.append(~_is_over(found_by))
+    return update(place).where(*which).values(**_NOBODY).returning(place.c.id)
 
 
 def release(
@@ -530,15 +549,16 @@ def release(
 
     `found_by` is the call that is to find them: for one that is over itself nothing is given back.
     """
-    if place_ids is None and not found_by:
-        return sorted(row.id for row in _RELEASE.rows(connection, {"the_holder": holder}))
-    which = [place.c.held_by == holder, place.c.booking_id.is_(None)]
-    if place_ids is not None:
-        which.append(place.c.id.in_(place_ids))
-    if found_by:
-        which.append(~_is_over(literal(found_by)))
-    statement = update(place).where(*which).values(**_NOBODY).returning(place.c.id)
-    return sorted(connection.execute(statement).scalars())
+    if place_ids is not None and not place_ids:
+        return []
+    if place_ids is not None and len(place_ids) > _MOST_RELEASED:
+        given = literal(found_by) if found_by else None
+        statement = _releasing(literal(holder), place_ids, given)
+        return sorted(connection.execute(statement).scalars())
+    values: dict[str, Any] = {"the_holder": holder, "found_by": found_by}
+    values |= {f"place_{number}": one for number, one in enumerate(place_ids or ())}
+    statement_of = _release(None if place_ids is None else len(place_ids), bool(found_by))
+    return sorted(row.id for row in statement_of.rows(connection, values))
 
 
 def block_free(connection: Connection, clock: Clock, place_id: int) -> bool:

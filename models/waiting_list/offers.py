@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.tables import appointment, appointment_for
+from models.booking.tables import appointment, appointment_for, is_live
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
@@ -318,7 +318,7 @@ def _passed_over(since: datetime) -> Select[Any]:
     )
     booked = or_(
         *(
-            exists().where(table.c.person_idx == earlier.c.person_idx, table.c.state == "confirmed")
+            exists().where(is_live(table), table.c.person_idx == earlier.c.person_idx)
             for table in (appointment, appointment_for)
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -9,7 +10,14 @@ from zoneinfo import ZoneInfo
 from flows.session import Offer
 from flows.world import Unbooked
 from models.booking import bookings, changes, history
-from models.booking.bookings import STAND_IN, Added, Known, NewBooking, NewService
+from models.booking.bookings import (
+    STAND_IN,
+    Added,
+    Known,
+    NewBooking,
+    NewService,
+    OnOneNumber,
+)
 from models.booking.history import Change
 from models.database import Connection
 from models.rows import from_row
@@ -123,7 +131,7 @@ def confirm_booking(
     made = _make(work, request, there, booking_id, language=catalogue.language)
     if isinstance(made, Unbooked):
         return made
-    told = _write(work, request, made, catalogue=catalogue, national_number=national_number)
+    told = _write(work, request, there, made, catalogue=catalogue, national_number=national_number)
     return Booked(made.reference, told, made.stand_in, untexted, text_leaves=not there.spent)
 
 
@@ -215,7 +223,13 @@ def _services(work: Work, appointments: int) -> tuple[NewService, ...]:
 
 
 def _write(
-    work: Work, request: Request, made: _Made, *, catalogue: Catalogue, national_number: str
+    work: Work,
+    request: Request,
+    there: Known,
+    made: _Made,
+    *,
+    catalogue: Catalogue,
+    national_number: str,
 ) -> str | None:
     """Put its text into the outbox; gives the message's id, None where none was wished."""
     if request.text_to is None:
@@ -225,7 +239,7 @@ def _write(
     link = work.store.link_of(made.reference, made.starts)
     # Written for a stand-in, too, where it is thrown away: it takes as long.
     body = texts.confirmation(
-        Writer(catalogue, made.reference, national_number, link, _whose(work, request)),
+        Writer(catalogue, made.reference, national_number, link, _whose(work, request, there)),
         starts=[start.astimezone(zone) for start in made.starts],
         where=MessagePlace.of(offer),
     )
@@ -247,15 +261,18 @@ def _write(
     )
 
 
-def _whose(work: Work, request: Request) -> Whose | None:
+def _whose(work: Work, request: Request, there: Known) -> Whose | None:
     """Whose its text is, where the number has another's or is about to have one."""
-    people = changes.on_number(
-        work.connection,
-        work.store.clock,
-        work.store.vault,
-        request.number or request.text_to or "",
-        work.campaign.name,
-    )
+    people: Sequence[OnOneNumber] = there.people
+    if request.number is None:
+        # Nothing was known of a number that its text alone goes to.
+        people = changes.on_number(
+            work.connection,
+            work.store.clock,
+            work.store.vault,
+            request.text_to or "",
+            work.campaign.name,
+        )
     alone = Whose(request.born) if request.of_two else None
     return Whose.among(request.born, request.rank, people) or alone
 
@@ -282,20 +299,21 @@ def _known(work: Work, request: Request) -> Known:
     """What is booked on the number already, and for the person; nothing where there is none."""
     if request.number is None:
         return Known()
-    vault, campaign = work.store.vault, work.campaign.name
-    person, *_ = of_services = [
-        bookings.person_idx(vault, one.name, request.born, request.number, request.rank)
-        for one in work.campaigns
-    ]
+    vault = work.store.vault
     return bookings.known(
         work.connection,
+        work.store.clock,
         vault,
-        campaign,
+        work.campaign.name,
         request.number,
-        person,
+        request.born,
+        [
+            bookings.person_idx(vault, one.name, request.born, request.number, request.rank)
+            for one in work.campaigns
+        ],
         day=day_of(work.store),
         prefix=prefix_of(request.number).encode(),
-        services=of_services if work.services else (),
+        of_services=bool(work.services),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -9,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select, text
 
 from flows.world import Unbooked
 from models.booking.bookings import STAND_INS
@@ -324,3 +327,48 @@ def test_no_reminder_goes_to_who_asks_for_somebody_else(service: House):
         )
         == []
     )
+
+
+def looks(service: House, person: str) -> list[tuple[str, Any]]:
+    """The statements, with their values, in which a booking looks for a person of that word."""
+    sent: list[tuple[str, Any]] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+        if statement.startswith("SELECT") and "person_idx" in statement:
+            sent.append((statement, values))
+
+    event.listen(service.database.engine, "before_cursor_execute", keep)
+    try:
+        asks(service, person, for_other=True)
+    finally:
+        event.remove(service.database.engine, "before_cursor_execute", keep)
+    return sent
+
+
+def plan_of(service: House, statement: str, values: Any) -> str:
+    """How it is carried out by whoever knows none of its values."""
+    if service.database.is_sqlite:
+        with service.database.statement() as connection:
+            nothing = (None,) * len(values)
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", nothing).all()
+        return "\n".join(map(str, rows))
+    numbers = itertools.count(1)
+    numbered = re.sub(r"%\(\w+\)s", lambda _: f"${next(numbers)}", statement)
+    with service.database.transaction() as connection:
+        # A table of a few rows is read whole, wherever that can be done.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        driver: Any = connection.connection.driver_connection
+        rows = driver.execute(f"EXPLAIN (GENERIC_PLAN) {numbered}").fetchall()
+    return "\n".join(map(str, rows))
+
+
+def test_a_person_is_found_by_an_index_however_many_are_booked(roomy: House):
+    """It is asked in each booking: by the number of all bookings it would become slower."""
+    sent = looks(roomy, "one")
+    assert len(sent) == 2
+    # Of so few rows PostgreSQL takes any of the indexes that have live appointments alone.
+    name = "_person_dose" if roomy.database.is_sqlite else ""
+    for statement, values in sent:
+        plan = plan_of(roomy, statement, values)
+        assert f"uq_appointment{name}" in plan, plan
+        assert not re.search(r"(SCAN|Seq Scan on) (appointment|booking)", plan), plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask
@@ -61,8 +62,8 @@ class Webhook:
     def bytes_sent(self) -> bytes:
         return urlencode(self.fields).encode() if self.body is None else self.body
 
-    def send(self, app: Flask) -> Response:
-        """The application's answer. An exception that it lets out fails the test."""
+    def environ_of(self) -> dict[str, Any]:
+        """As a server would hand it over: a client of a library would set right what is mangled."""
         builder = EnvironBuilder(
             path=self.path,
             query_string=self.query,
@@ -77,8 +78,11 @@ class Webhook:
         if self.signature is not None:
             environ["HTTP_X_TWILIO_SIGNATURE"] = self.signature
         environ.update(self.environ)
-        # As a server would hand it over: a client of a library would set right what is mangled.
-        pieces, status, headers = run_wsgi_app(app, environ, buffered=True)
+        return environ
+
+    def send(self, app: Flask) -> Response:
+        """The application's answer. An exception that it lets out fails the test."""
+        pieces, status, headers = run_wsgi_app(app, self.environ_of(), buffered=True)
         return Response(b"".join(pieces), status, headers)
 
 

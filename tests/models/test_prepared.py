@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from sqlalchemy import Integer, bindparam, event, insert, literal, select, text
+from sqlalchemy import (
+    BigInteger,
+    Float,
+    Integer,
+    String,
+    bindparam,
+    event,
+    insert,
+    literal,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from models.booking.tables import appointment
 from models.call.tables import call
 from models.database import Connection, Database
 from models.prepared import Prepared
@@ -32,6 +45,55 @@ def test_moments_come_back_aware(service: House):
         assert NEW_CALL.count(connection, new_call(service, "CA1")) == 1
         started = Prepared(select(call.c.started_at)).rows(connection)
     assert started == [(service.clock.now(),)]
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        "it's",
+        "%",
+        "100 %s",
+        "%(given)s",
+        "?",
+        ":given",
+        '"',
+        "'?'",
+        "\\",
+        0,
+        -7,
+        2**40,
+        0.5,
+        -0.5,
+        None,
+    ],
+)
+def test_what_a_statement_knows_by_itself_is_written_out(service: House, known: object):
+    kind = {str: String, int: BigInteger, float: Float}.get(type(known), String)
+    statement = Prepared(
+        select(
+            literal(known, kind).label("known"),
+            bindparam("given", type_=String),
+            literal_column("'?''?'").label("ours"),
+        )
+    )
+    with service.database.statement() as connection:
+        assert statement.rows(connection, {"given": "given"}) == [(known, "given", "?'?")]
+        assert statement.rows(connection, {"given": "%s"}) == [(known, "%s", "?'?")]
+
+
+def test_only_what_is_given_is_a_value_of_it(service: House):
+    """So that the database sees for which rows it was made, whatever is asked for."""
+    live = Prepared(
+        select(appointment.c.booking_id)
+        .where(appointment.c.state == "confirmed", appointment.c.place_id == bindparam("the_place"))
+        .limit(1)
+    )
+    with service.database.statement() as connection:
+        assert live.rows(connection, {"the_place": 1}) == []
+        # SQLite's own trace shows values in their places: it cannot tell.
+        sql = live._plan(connection).sql
+    assert "state = 'confirmed'" in sql
+    assert "LIMIT 1" in sql
 
 
 def test_a_missing_value_is_named(service: House):
