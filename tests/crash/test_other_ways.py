@@ -47,7 +47,7 @@ OWNERS = {
     "tests/operations/test_pooled.py": "reaches its pooler by roles of its own",
     "tests/operations/test_roles.py": "makes the roles themselves",
     "tests/operations/test_traces.py": "changes what is recorded behind the triggers' back",
-    "tests/queue/test_shared_lines.py": "a deadlock at once, by a setting of the server's administrator",
+    "tests/queue/test_shared_lines.py": "a deadlock, by a setting of the administrator",
     "tests/slots/test_last_places.py": _GUARDS,
     "tests/slots/test_services_race.py": _GUARDS,
     "tests/slots/test_sixteen_processes.py": _GUARDS,
@@ -56,7 +56,7 @@ OWNERS = {
 DIRECT = {
     "tests/operations/test_backup.py": "pg_dump goes past the pooler",
     "tests/operations/test_doctor.py": "a pooled owner has no time limit, and the doctor says so",
-    "tests/operations/test_erase.py": "pooled, the time limit is the role's and not the connection's",
+    "tests/operations/test_erase.py": "pooled, the time limit is the role's",
     "tests/public/test_hanging_store.py": "a network that swallows what is asked",
 }
 SECONDS = 7200
