@@ -321,7 +321,11 @@ def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp)
 
 def create_server() -> WholeRequests:
     """What a server's worker drives: the application behind its gate, each request read whole."""
-    app = create_app()
+    return served_whole(create_app())
+
+
+def served_whole(app: Flask) -> WholeRequests:
+    """The application as `create_server` gives it to a server's worker."""
     gate: web.admission.gate.Gate = app.extensions["allo_gate"]
     return WholeRequests(
         app.wsgi_app,
@@ -330,6 +334,7 @@ def create_server() -> WholeRequests:
         steps=gate.load_shedder.threads,
         draining=app.extensions["allo_draining"],
         number=gate.parts.national_number,
+        begins=gate.start,
     )
 
 

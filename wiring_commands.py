@@ -59,10 +59,12 @@ from jobs.timed import Task
 from jobs.traces import trace_tasks
 from models.database import Database
 from models.queue import queues
+from prompts.catalogue import COUNTRY_LANGUAGE, load
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.take_centres import TakeCentres
+from services.messages.texts import filled
 from services.numbers.numbers import Known
 from services.operations.anchor_traces import Fitted, fit_anchors
 from services.operations.backups import Programs
@@ -292,6 +294,9 @@ def _wanted(parts: Parts) -> Wanted:
         texts_per_second=make_pace(settings).per_second,
         called=tuple(one for one in called if one != settings.national_number),
         senders=tuple(one.texted for one in parts.service.numbers.all() if one.texted),
+        words=lambda: filled(
+            load(COUNTRY_LANGUAGE), "reply_unknown", number=settings.national_number
+        ),
     )
 
 

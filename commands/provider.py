@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import click
 
@@ -13,9 +17,16 @@ from services.operations.provider_account import AccountRefused, Change, Finding
 from services.ports import ProviderAccount
 from services.store import Store
 
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
-def make(store: Store, account: Callable[[], ProviderAccount], wanted: Wanted) -> click.Group:
-    """The group `provider`; `wanted` is what our settings need there."""
+
+def make(
+    store: Store,
+    account: Callable[[], ProviderAccount],
+    wanted: Wanted,
+    wait: Callable[[float], object] = time.sleep,
+) -> click.Group:
+    """The group `provider`; `wanted` is what our settings need there. `wait`: so many seconds."""
 
     @click.group("provider")
     def group() -> None:
@@ -24,16 +35,25 @@ def make(store: Store, account: Callable[[], ProviderAccount], wanted: Wanted) -
         Nothing here buys, releases or removes anything.
         """
 
-    @group.command(epilog="Example: flask provider check")
-    def check() -> None:
+    @group.command(epilog="Example: flask provider check --text-to +33612345678")
+    @click.option(
+        "--text-to",
+        metavar="NUMBER",
+        callback=_number,
+        help="Send one real text to a telephone of yours, and say what became of it.",
+    )
+    def check(text_to: str | None) -> None:
         """Look at everything that the provider tells of what the settings need; change nothing.
 
-        Each line begins with ok, note or missing. Fails where something is missing.
+        Each line begins with ok, note or missing. Fails where something is missing. A text to try
+        costs what a text costs, and is recorded as an operator's act, without its number.
         """
         with refusals(AccountRefused):
             found = provider_account.check(account(), wanted)
-        for one in found:
-            click.echo(_line(one))
+            if text_to:
+                provider_account.record_try(store, by=operator.name())
+                found.append(provider_account.try_text(account(), wanted, text_to, wait=wait))
+        _tell(found)
         _end(found, "Nothing is missing at the provider.")
 
     @group.command(epilog="Example: flask provider connect, and then with --yes")
@@ -63,8 +83,20 @@ def make(store: Store, account: Callable[[], ProviderAccount], wanted: Wanted) -
     return group
 
 
+def _number(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    """Raises click.BadParameter for what is no number."""
+    if given and not _E164.fullmatch(given):
+        raise click.BadParameter("give the number with its country, as +33612345678")
+    return given
+
+
 def _fields(changes: list[Change]) -> str:
     return "1 field is" if len(changes) == 1 else f"{len(changes)} fields are"
+
+
+def _tell(found: Iterable[Finding]) -> None:
+    for one in found:
+        click.echo(_line(one))
 
 
 def _line(one: Finding) -> str:

@@ -43,6 +43,9 @@ SETTABLE = {
 }
 
 
+ACTIVE, TRIAL = "active", "Trial"
+
+
 def sid_of(prefix: str, what: str) -> str:
     """Return a SID that is the same in every process: a number keeps its own."""
     return prefix + hashlib.blake2b(what.encode(), digest_size=16).hexdigest()
@@ -116,6 +119,16 @@ class Account:
             "voice_url": None,
         }
         return self.numbers[sid]
+
+    def owned(self, number: str) -> dict[str, Any] | None:
+        """Return the resource of a number (E.164) of the account's own."""
+        return self.numbers.get(sid_of("PN", number))
+
+    def may_ring(self, number: str) -> bool:
+        """Whether ordinary numbers of that country are open; of one that is not known here, yes."""
+        isos = [iso for iso, (_, code, _) in COUNTRIES.items() if number.startswith(code)]
+        given = [self.permissions[iso] for iso in isos if iso in self.permissions]
+        return all(one.ordinary for one in given)
 
     def resource(self) -> dict[str, Any]:
         """Return the account with every field of Twilio's schema; its token is not told."""

@@ -10,9 +10,19 @@ from typing import Any, Self
 
 from exchange.legs import LegMaker
 
-UNDELIVERABLE_CODES = {21610, 30003, 30005, 30006, 30008}
+UNDELIVERABLE_CODES = {21610, *range(30001, 30009)}
+# With what the provider refuses whatever is asked, by its number of the error: status and words.
+REFUSALS = {
+    20003: (401, "Authenticate"),
+    20005: (401, "Account not active"),
+    20006: (403, "Access Denied"),
+    20404: (404, "The requested resource was not found"),
+    20429: (429, "Too Many Requests"),
+    20503: (503, "Service is unavailable, please try again"),
+    70051: (401, "Authorization Error"),
+}
 MAPPINGS = {"undeliverable", "answers", "line_types"}
-RATES = {"rate_per_second", "calls_per_second"}
+NUMBERS = {"rate_per_second", "calls_per_second", "refuses"}
 # What Lookup may say of a number; "unknown": it could not tell.
 LINE_TYPES = {"mobile", "landline", "fixedVoip", "nonFixedVoip", "tollFree", "premium", "unknown"}
 OUTCOMES = {"busy", "no-answer", "failed", "machine"}
@@ -20,6 +30,13 @@ OUTCOMES = {"busy", "no-answer", "failed", "machine"}
 PERSON = re.compile(r"person:(?P<name>[a-z-]+)(:\d{1,9})?")
 # An answering machine whose greeting can be heard: `machine:Vous êtes bien chez…`.
 MACHINE = "machine:"
+
+
+def _fits(name: str, value: object) -> bool:
+    """Return whether a number may be that of a switch."""
+    if name == "refuses":
+        return value in REFUSALS
+    return isinstance(value, int | float) and value > 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,8 @@ class Switches:
     calls_per_second: float | None = None
     queue_full: bool = False
     system_error: bool = False
+    refuses: int | None = None
+    problems: bool = False
     answers: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     line_types: dict[str, str] = field(default_factory=dict)
 
@@ -128,8 +147,8 @@ class Faults(Switches):
             return {number: self._answer(how) for number, how in value.items()}
         elif name == "drop_status_callbacks" and isinstance(value, list | tuple):
             return tuple(str(status) for status in value)
-        elif name in RATES:
-            if value is None or (isinstance(value, int | float) and value > 0):
+        elif name in NUMBERS:
+            if value is None or _fits(name, value):
                 return value
         elif name not in MAPPINGS and isinstance(value, bool):
             return value

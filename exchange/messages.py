@@ -18,9 +18,13 @@ from exchange.segments import segment_count
 # Between two steps of a message, in seconds.
 STEP_S = 0.05
 ERROR_MESSAGES = {
+    30001: "Queue overflow",
+    30002: "Account suspended",
     30003: "Unreachable destination handset",
+    30004: "Message blocked",
     30005: "Unknown destination handset",
     30006: "Landline or unreachable carrier",
+    30007: "Message filtered",
     30008: "Unknown error",
 }
 

@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     numbers_file: str = ""
     # The number that people book by in texts; empty: none.
     text_booking_number: str = ""
+    # Who texts come from and where answers to them go, as far as these are numbers; and what calls
+    # show: numbers of the account, or verified there, because its settings say so.
+    sms_sender: str = ""
+    sms_reply_number: str = ""
+    outbound_caller_id: str = ""
     # The authorities (a file in PEM) of a service that is reached over TLS; none: the usual ones.
     ssl_cert_file: str = ""
 

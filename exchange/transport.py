@@ -1,12 +1,13 @@
 """How requests reach the service: over HTTP, or straight into a WSGI application."""
 
+import ipaddress
 import socket
 import ssl
 import time
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -107,10 +108,31 @@ def _behind(error: object, seen: set[int]) -> Iterator[BaseException]:
         yield from _behind(one, seen)
 
 
+def _is_address(host: str | None) -> bool:
+    try:
+        ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    return True
+
+
+class _ByName(requests.adapters.HTTPAdapter):
+    """TLS with whoever is at an address, who is asked for `name` and must prove to be it."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        self._name = name
+        super().__init__(**options)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options, server_hostname=self._name)
+
+
 class HttpTransport:
     """Real HTTP. What is addressed to `public_base` goes to `service_base` on this machine.
 
     `ca_file` holds the authorities (PEM) that certificates must come from; empty: the usual ones.
+    A `service_base` over TLS that is an address of the network is asked for the name of
+    `public_base`, and must have its certificate: so a proxy is tried whose name leads nowhere yet.
     """
 
     def __init__(self, service_base: str = "", public_base: str = "", ca_file: str = "") -> None:
@@ -121,19 +143,26 @@ class HttpTransport:
         pool = requests.adapters.HTTPAdapter(pool_maxsize=KEPT_CONNECTIONS)
         self._session.mount("http://", pool)
         self._session.mount("https://", pool)
+        self._named: dict[str, str] = {}
+        service, public = urlsplit(self._service_base), urlsplit(self._public_base)
+        if service.scheme == "https" and _is_address(service.hostname) and public.hostname:
+            by_name = _ByName(public.hostname, pool_maxsize=KEPT_CONNECTIONS)
+            self._session.mount(self._service_base, by_name)
+            self._named = {"Host": public.netloc}
 
     def send(self, request: Outgoing) -> Reply:
         """Send over HTTP; see `Transport`."""
-        url = request.url
+        url, headers = request.url, dict(request.headers)
         if self._public_base and url.startswith(self._public_base):
             url = self._service_base + url[len(self._public_base) :]
+            headers |= self._named
         started = time.monotonic()
         try:
             response = self._session.request(
                 request.method,
                 url,
                 data=dict(request.form) or None,
-                headers=dict(request.headers),
+                headers=headers,
                 timeout=(request.connect_timeout_s, request.read_timeout_s),
                 allow_redirects=False,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import requests
 
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from ivr.messenger import RedirectedHttpClient, translated
@@ -39,7 +39,7 @@ class TwilioLineTypes:
     def kind(self, number: str) -> str:
         try:
             found = self._client.lookups.v2.phone_numbers(number).fetch(fields=_PACKAGE)
-        except (TwilioRestException, requests.RequestException) as error:
+        except (TwilioException, requests.RequestException) as error:
             raise translated(error, self._http) from error
         # A number that it does not know has null there; so has one whose look-up failed inside.
         told = found.line_type_intelligence or {}

@@ -12,7 +12,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import (
+    TwilioException,
+    TwilioRestException,
+    TwilioServiceException,
+)
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -82,7 +86,7 @@ class TwilioMessenger:
                 body=body,
                 status_callback=f"{self._status_url}?m={message_id}",
             )
-        except (TwilioRestException, requests.RequestException) as error:
+        except (TwilioException, requests.RequestException) as error:
             raise translated(error, self._http) from error
         if not sent.sid:
             raise NoAnswer
@@ -118,9 +122,10 @@ def translated(error: Exception, http: RedirectedHttpClient) -> Exception:
 def _told(error: TwilioException) -> tuple[int, str]:
     """The status and the code of an answer; 0 where there was none that could be read.
 
-    Of a list, the client gives the answer itself instead of what it says.
+    Of a list, the client gives the answer itself instead of what it says. An answer in the words of
+    RFC 9457 is an error of another kind, with the same two.
     """
-    if isinstance(error, TwilioRestException):
+    if isinstance(error, TwilioRestException | TwilioServiceException):
         return error.status, str(error.code or error.status)
     answer = error.args[-1] if error.args else None
     if not isinstance(answer, Response):

@@ -12,7 +12,13 @@ from twilio.rest import Client
 
 from ivr.messenger import RedirectedHttpClient, translated
 from services.operations.provider_account import FIELDS
-from services.ports import AccountState, CountryPermission, OwnedNumber, ProviderRefused
+from services.ports import (
+    AccountState,
+    CountryPermission,
+    OwnedNumber,
+    ProviderRefused,
+    TextState,
+)
 
 _NOT_FOUND = 404
 
@@ -66,6 +72,16 @@ class TwilioAccount:
 
     def set_leads(self, sid: str, leads: Mapping[str, str]) -> None:
         self._ask(lambda: self._client.incoming_phone_numbers(sid).update(**leads))
+
+    def text(self, recipient: str, sender: str, body: str) -> str:
+        sent = self._ask(
+            lambda: self._client.messages.create(to=recipient, from_=sender, body=body)
+        )
+        return str(sent.sid)
+
+    def text_state(self, sid: str) -> TextState:
+        found = self._ask(lambda: self._client.messages(sid).fetch())
+        return TextState(str(found.status), str(found.error_code or ""))
 
     def _ask(self, ask: Callable[[], Any], http: RedirectedHttpClient | None = None) -> Any:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from ivr.caller import read_caller
@@ -88,7 +88,7 @@ class TwilioLog:
                 one = next(pages)
             except StopIteration:
                 return
-            except (TwilioRestException, requests.RequestException) as error:
+            except (TwilioException, requests.RequestException) as error:
                 raise translated(error, self._http) from error
             yield one
 

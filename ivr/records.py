@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from ivr.messenger import RedirectedHttpClient, translated
@@ -29,7 +29,7 @@ class TwilioRecords:
         kept: Any = self._client.calls if sid.startswith(_CALL) else self._client.messages
         try:
             kept(sid).delete()
-        except (TwilioRestException, requests.RequestException) as error:
+        except (TwilioException, requests.RequestException) as error:
             told = translated(error, self._http)
             if not (isinstance(told, ProviderRefused) and told.code == _NOT_THERE):
                 raise told from error

@@ -93,6 +93,14 @@ class CountryPermission:
     fraud: bool
 
 
+@dataclass(frozen=True)
+class TextState:
+    """How a text is, in the provider's words; `error_code` is empty where nothing went wrong."""
+
+    status: str
+    error_code: str = ""
+
+
 class ProviderAccount(Protocol):
     """Looks at the account, and sets where its numbers lead. For an operator's commands.
 
@@ -123,6 +131,14 @@ class ProviderAccount(Protocol):
 
     def set_leads(self, sid: str, leads: Mapping[str, str]) -> None:
         """Set these addresses and methods of a number, by their names at the provider."""
+        ...
+
+    def text(self, recipient: str, sender: str, body: str) -> str:
+        """Send a text to a number (E.164) of the operator's; gives its id there."""
+        ...
+
+    def text_state(self, sid: str) -> TextState:
+        """How a text is that was sent so."""
         ...
 
 

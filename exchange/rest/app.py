@@ -32,6 +32,7 @@ from exchange.rest.paths import (
     page,
 )
 from exchange.rest.queues import add_queues
+from exchange.rest.rights import may_text
 from exchange.rest.server import Simulator
 from exchange.settings import Settings
 from exchange.transport import HttpTransport, Transport
@@ -95,7 +96,11 @@ def create_app(
     )
     app = Flask(__name__)
     app.extensions["simulator"] = simulator
-    app.register_error_handler(Refused, Refused.response)
+
+    def refused(error: Refused) -> Response:
+        return error.response(problem=faults.problems)
+
+    app.register_error_handler(Refused, refused)
     app.register_error_handler(404, lambda _: not_found().response())
     app.register_error_handler(405, lambda _: Refused(20004, "Method not allowed", 405).response())
     _add_messages(app, simulator)
@@ -177,6 +182,7 @@ def _message(simulator: Simulator) -> Message:
             " or short code for your account."
         )
         raise Refused(21606, message)
+    may_text(simulator.account, sender, recipient)
     callback = given_url("StatusCallback", 21609)
     account, now = simulator.settings.twilio_account_sid, simulator.clock.now()
     return Message(account, sender, recipient, body, now, status_callback=callback)

@@ -25,6 +25,7 @@ from exchange.rest.paths import (
     page,
 )
 from exchange.rest.patience import Patience
+from exchange.rest.rights import may_call
 from exchange.rest.server import Simulator
 from exchange.ringing import CLIENT
 
@@ -118,6 +119,7 @@ def _call(simulator: Simulator) -> CallRecord:
 def rung(simulator: Simulator) -> CallRecord:
     """Return a call to whom the form names, and what is told of it; raises Refused."""
     recipient, sender = _numbers()
+    may_call(simulator.account, sender, recipient)
     return CallRecord(
         simulator.settings.twilio_account_sid,
         sender,

@@ -37,14 +37,15 @@ class Refused(Exception):
         self.code, self.message, self.status = code, message, int(status)
         self.retry_after = retry_after
 
-    def response(self) -> Response:
-        """Return the answer with Twilio's four fields."""
-        response = jsonify(
-            code=self.code,
-            message=self.message,
-            more_info=f"https://www.twilio.com/docs/errors/{self.code}",
-            status=self.status,
-        )
+    def response(self, *, problem: bool = False) -> Response:
+        """Return the answer with Twilio's four fields; a `problem` has those of RFC 9457."""
+        info = f"https://www.twilio.com/docs/errors/{self.code}"
+        said = {"code": self.code, "status": self.status}
+        if problem:
+            response = jsonify(**said, type=info, title=self.message)
+            response.mimetype = "application/problem+json"
+        else:
+            response = jsonify(**said, message=self.message, more_info=info)
         response.status_code = self.status
         if self.status == HTTPStatus.UNAUTHORIZED:
             response.headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'

@@ -14,7 +14,7 @@ from exchange.background import Background
 from exchange.boxes import Boxes
 from exchange.calls import CallRecord
 from exchange.clock import Clock
-from exchange.faults import Fault, Faults
+from exchange.faults import REFUSALS, Fault, Faults
 from exchange.messages import Message, MessageLife
 from exchange.rest.paths import ACCOUNT, Refused, not_found
 from exchange.rest.validation import Contract
@@ -73,8 +73,11 @@ class Simulator:
         self.call_rate = RateLimit(lambda: faults.calls_per_second, clock)
         self.contract = Contract()
         self.account = Account(settings.twilio_account_sid)
-        for number in settings.numbers:
+        texted = (settings.sms_sender, settings.sms_reply_number, settings.text_booking_number)
+        for number in [*settings.numbers, *(one for one in texted if one.startswith("+"))]:
             self.account.own(number)
+        if settings.outbound_caller_id and not self.account.owned(settings.outbound_caller_id):
+            self.account.verified.append(settings.outbound_caller_id)
         token = settings.twilio_auth_token
         self.switchboard = Switchboard(
             transport=transport,
@@ -123,6 +126,10 @@ class Simulator:
             raise Refused(20003, "Authenticate", HTTPStatus.UNAUTHORIZED)
         if account_sid not in {None, self.settings.twilio_account_sid}:
             raise not_found()
+        if self.faults.refuses and not request.path.startswith("/_"):
+            status, message = REFUSALS[self.faults.refuses]
+            wait = 1 if status == HTTPStatus.TOO_MANY_REQUESTS else 0
+            raise Refused(self.faults.refuses, message, status, retry_after=wait)
 
     def paths(self, app: Flask) -> Callable[[str, str], Callable[[View], View]]:
         """Return what adds a path below the account's: a method, and the rest of the path.

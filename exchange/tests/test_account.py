@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.rest import Client
 
-from exchange.account import Permission
-from exchange.tests.test_rest import SID, TOKEN, VOICE, OtherHost, conforms
+from exchange.account import Account, Permission
+from exchange.faults import REFUSALS
+from exchange.rest.app import create_app
+from exchange.settings import Settings
+from exchange.tests.test_rest import MOBILE, SID, TOKEN, VOICE, OtherHost, conforms
 
 NUMBER = "+33974750001"
 ACCOUNT = f"/2010-04-01/Accounts/{SID}"
@@ -133,3 +136,83 @@ def test_none_of_it_without_the_accounts_credentials(rest, path):
 def test_what_the_description_does_not_have_is_refused(rest, path):
     refused = get(rest, path, Nmuber="+33")
     assert (refused.status_code, refused.get_json()["code"]) == (400, 20001)
+
+
+# ---------------------------------------------------------------- what the account may not do
+
+
+def account_of(rest: Any) -> Account:
+    found: Account = rest.extensions["simulator"].account
+    return found
+
+
+def text(twilio: Any, **changes: str) -> Any:
+    return twilio.messages.create(**{"to": MOBILE, "from_": NUMBER, "body": "a", **changes})
+
+
+def ring(twilio: Any, **changes: str) -> Any:
+    return twilio.calls.create(
+        **{"to": MOBILE, "from_": NUMBER, "url": "https://service.test/out", **changes}
+    )
+
+
+def refused(ask: Any, *given: Any, **more: Any) -> tuple[int, int]:
+    with pytest.raises(TwilioRestException) as found:
+        ask(*given, **more)
+    assert found.value.msg
+    return found.value.status, found.value.code
+
+
+def test_a_trial_texts_and_rings_verified_numbers_alone_and_as_a_number(twilio, rest):
+    account_of(rest).type = "Trial"
+    assert refused(text, twilio) == (400, 21608)
+    assert refused(ring, twilio) == (400, 21219)
+    assert refused(text, twilio, from_="ALLO RDV") == (400, 21267)
+    account_of(rest).verified.append(MOBILE)
+    assert text(twilio).sid.startswith("SM")
+    assert ring(twilio).sid.startswith("CA")
+
+
+def test_a_suspended_account_sends_nothing_and_says_what_it_is(twilio, rest):
+    account_of(rest).status = "suspended"
+    assert refused(text, twilio) == refused(ring, twilio) == (401, 20005)
+    assert twilio.api.accounts(SID).fetch().status == "suspended"
+
+
+def test_a_number_of_others_is_shown_once_it_is_verified_and_never_texts(twilio, rest):
+    others = "+33142000000"
+    assert refused(ring, twilio, from_=others) == (400, 21210)
+    assert refused(text, twilio, from_=others) == (400, 21659)
+    account_of(rest).verified.append(others)
+    assert ring(twilio, from_=others).sid.startswith("CA")
+    assert refused(text, twilio, from_=others) == (400, 21659)
+    account_of(rest).own(others, sms=False)
+    assert refused(text, twilio, from_=others) == (400, 21661)
+
+
+def test_nobody_is_rung_in_a_country_that_is_closed(twilio, rest):
+    account_of(rest).permissions["RE"] = Permission(ordinary=False)
+    assert refused(ring, twilio, to="+262692123456") == (400, 21215)
+    assert ring(twilio).sid.startswith("CA")
+
+
+@pytest.mark.parametrize("code", sorted(REFUSALS))
+def test_whatever_is_asked_is_refused_on_demand(twilio, rest, code: int):
+    """Also in the words of RFC 9457, which the library makes another error of."""
+    rest.extensions["simulator"].faults.set({"refuses": code})
+    status, words = REFUSALS[code]
+    assert refused(text, twilio) == (status, code)
+    rest.extensions["simulator"].faults.set({"problems": True})
+    with pytest.raises(TwilioServiceException) as found:
+        twilio.api.accounts(SID).fetch()
+    assert (found.value.status, found.value.code, found.value.title) == (status, code, words)
+
+
+def test_what_its_settings_name_is_the_accounts():
+    given = Settings(
+        sms_sender="+33974750009", sms_reply_number="", outbound_caller_id="+33142000000"
+    )
+    app = create_app(given, threads=0)
+    account = app.extensions["simulator"].account
+    assert account.owned("+33974750009")
+    assert account.verified == ["+33142000000"]

@@ -30,6 +30,7 @@ class Secret(NamedTuple):
 class Hello(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(204)
+        self.send_header("Asked", self.headers["Host"])
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -92,6 +93,23 @@ def test_a_certificate_of_ones_own_is_trusted_by_its_file_alone(secret: Secret):
     assert sends(secret.base, secret.ca_file) == 204
     assert why(secret.base).startswith("its certificate is not trusted (self")
     assert why(secret.base, "no-such-file.pem") == "the file of SSL_CERT_FILE is not there"
+
+
+def test_whoever_is_at_an_address_is_asked_for_the_public_name_and_proves_it(secret: Secret):
+    """As a proxy is tried before its name leads anywhere."""
+    at, public = secret.base.replace("localhost", "127.0.0.1"), "https://localhost"
+    ours, others = (
+        HttpTransport(at, name, secret.ca_file) for name in (public, "https://allo.example.fr")
+    )
+    try:
+        reply = ours.send(Outgoing("GET", f"{public}/voice", {}, {}))
+        assert (reply.status, reply.header("Asked")) == (204, "localhost")
+        with pytest.raises(ConnectFailed) as caught:
+            others.send(Outgoing("GET", "https://allo.example.fr/voice", {}, {}))
+        assert caught.value.cause.startswith("its certificate is not trusted")
+    finally:
+        ours.close()
+        others.close()
 
 
 def test_nobody_listens(closed_port: int):

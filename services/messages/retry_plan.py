@@ -33,19 +33,29 @@ class ErrorMeaning(StrEnum):
 FATES: Final[Mapping[str, ErrorMeaning]] = MappingProxyType(
     {
         # Refused at once.
+        "10001": ErrorMeaning.OURS,  # the account does not work
+        "10002": ErrorMeaning.OURS,  # an account on trial may not
         "20003": ErrorMeaning.OURS,  # not our account, or not its key
         "20005": ErrorMeaning.OURS,  # the account does not work
         "20006": ErrorMeaning.OURS,  # the account may not
         "21211": ErrorMeaning.DEAD_END,  # no such number
         "21212": ErrorMeaning.OURS,  # our sender is none
+        "21265": ErrorMeaning.DEAD_END,  # a short number
+        "21266": ErrorMeaning.DEAD_END,  # our own number
+        "21267": ErrorMeaning.OURS,  # an account on trial sends from no name
+        "21268": ErrorMeaning.DEAD_END,  # a premium number
         "21408": ErrorMeaning.DEAD_END,  # that country is not allowed
         "21603": ErrorMeaning.OURS,  # no sender
         "21606": ErrorMeaning.OURS,  # our sender cannot send
+        "21608": ErrorMeaning.OURS,  # on trial it texts verified numbers alone
         "21610": ErrorMeaning.STOPPED,
         "21612": ErrorMeaning.DEAD_END,  # not from this sender to that number
         "21614": ErrorMeaning.LANDLINE,
         "21635": ErrorMeaning.LANDLINE,  # a landline, beyond the provider's own countries
-        "21659": ErrorMeaning.OURS,  # our sender is not of this account
+        "21659": ErrorMeaning.OURS,  # our sender is none of the provider's
+        "21660": ErrorMeaning.OURS,  # our sender is not of this account
+        "21661": ErrorMeaning.OURS,  # our sender cannot send
+        "70051": ErrorMeaning.OURS,  # our key has not the right
         # Reported later.
         "30001": ErrorMeaning.ONCE_LATER,  # too many were waiting
         "30002": ErrorMeaning.ONCE_LATER,  # the account was suspended between taking and sending

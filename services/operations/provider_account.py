@@ -15,7 +15,15 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from services.accounts.staff import OPERATOR, record_act
-from services.ports import Busy, NoAnswer, OwnedNumber, ProviderAccount, ProviderRefused
+from services.operations.provider_errors import SAID
+from services.ports import (
+    Busy,
+    NoAnswer,
+    OwnedNumber,
+    ProviderAccount,
+    ProviderRefused,
+    TextState,
+)
 from services.store import Store
 
 # Names of addresses and methods of a number, as the provider has them.
@@ -40,11 +48,18 @@ _CALLED: Final[Mapping[str, str]] = {
 }
 POST: Final = "POST"
 ACT: Final = "provider_connect"
+TRIED: Final = "provider_text"
 # The account's own words of what it is.
 _ACTIVE, _TRIAL = "active", "Trial"
+# Words of a text: it has come, it has not, and (of some networks) it left and nothing more is told.
+_ARRIVED, _FAILED, _LEFT = "delivered", {"failed", "undelivered", "canceled"}, "sent"
+# Seconds between two looks at a text, and how often it is looked at.
+LOOK_EVERY: Final = 2.0
+LOOKS: Final = 15
 _CONNECT: Final = "`flask provider connect --yes` sets it"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
-_NOT_ACTIVE: Final = "20005"
+_NOT_ACTIVE: Final = {"20005", "10001"}
+_NO_RIGHT: Final = "70051"
 
 AccountT = TypeVar("AccountT")
 
@@ -90,6 +105,8 @@ class Wanted:
     called: tuple[str, ...] = ()
     # Senders of theirs that are numbers themselves, where their texts are answered.
     senders: tuple[str, ...] = ()
+    # Gives the words of a text that is sent to try: one that people get from us, too.
+    words: Callable[[], str] = str
 
     def of(self, number: str) -> dict[str, str]:
         """Where a number of ours is to lead, each address with its method."""
@@ -209,14 +226,17 @@ def sentence_of(error: Exception) -> str:
 
 
 def _refused(error: ProviderRefused) -> str:
-    if error.code == _NOT_ACTIVE:
-        return "The account is not active (error 20005): ask the provider why, in its console"
-    if error.status == _UNAUTHORIZED:
+    if error.code in _NOT_ACTIVE:
+        return f"The account is not active (error {error.code}): ask why, in the provider's console"
+    if error.code in SAID:
+        sentence, remedy = SAID[error.code]
+        return f"{sentence} (error {error.code}): {remedy}"
+    if error.status == _UNAUTHORIZED and error.code != _NO_RIGHT:
         return (
             f"The provider does not know TWILIO_ACCOUNT_SID with this TWILIO_AUTH_TOKEN (error"
-            f" {error.code}): copy both from its console"
+            f" {error.code}): copy both from its console, and see there that it is not suspended"
         )
-    if error.status == _FORBIDDEN:
+    if error.status == _FORBIDDEN or error.code == _NO_RIGHT:
         return (
             f"The account may not do this (error {error.code}): give its key the right in the"
             " provider's console, or use the account's own token"
@@ -365,7 +385,8 @@ def _sender(account: ProviderAccount, wanted: Wanted, *, trial: bool) -> Iterato
     else:
         yield _note(
             f"Texts come from the name {sender}: the provider tells by each text whether its"
-            " network takes it; send one to yourself. Nobody can answer to a name."
+            " network takes it; `flask provider check --text-to +33…` sends you one. Nobody can"
+            " answer to a name."
         )
 
 
@@ -464,6 +485,55 @@ def _note(sentence: str) -> Finding:
 
 def _missing(sentence: str, remedy: str) -> Finding:
     return Finding(Level.MISSING, sentence, remedy)
+
+
+# ---------------------------------------------------------------- trying
+
+
+def try_text(
+    account: ProviderAccount,
+    wanted: Wanted,
+    number: str,
+    *,
+    wait: Callable[[float], object],
+) -> Finding:
+    """Send one real text to a telephone of the operator's, and say what became of it.
+
+    Only so is it known whether the sender is taken, and whether the network lets it through: the
+    account tells neither. `number` is E.164; `wait` waits so many seconds.
+    """
+    try:
+        sid = account.text(number, wanted.sender, wanted.words())
+    except (ProviderRefused, Busy, NoAnswer) as error:
+        return _not_sent(error)
+    state = TextState("")
+    for _ in range(LOOKS):
+        wait(LOOK_EVERY)
+        try:
+            state = account.text_state(sid)
+        except (ProviderRefused, Busy, NoAnswer) as error:
+            return _not_seen(error)
+        if state.status == _ARRIVED:
+            return _good(f"The text {sid} has arrived.")
+        if state.status in _FAILED:
+            return _not_sent(ProviderRefused(state.error_code or state.status, 400))
+    if state.status == _LEFT:
+        return _note(f"The text {sid} has left, and its network tells no more: see if it came.")
+    return _missing(
+        f"The text {sid} is still {state.status or 'waiting'} at the provider.",
+        "Look at its log in the provider's console",
+    )
+
+
+def record_try(store: Store, *, by: str) -> None:
+    """It costs a text, so it is an act; whom it goes to is nobody's business."""
+    with store.database.transaction() as connection:
+        record_act(connection, store, OPERATOR, TRIED, "", details={"by": by})
+
+
+def _not_sent(error: Exception) -> Finding:
+    sentence, _, remedy = sentence_of(error).partition(": ")
+    return _missing(f"The text did not arrive. {sentence}.", remedy[:1].upper() + remedy[1:])
 
 
 # ---------------------------------------------------------------- setting

@@ -216,6 +216,7 @@ def test_an_act_is_in_the_history_or_did_not_happen(
     assert accounts.lines(service.store)[0].staff.role == "agent"
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("verb", ["UPDATE staff_act SET what = 'x'", "DELETE FROM staff_act"])
 def test_nobody_changes_the_history(service: House, verb: str):
     service.employs("agent", login="camille")

@@ -43,6 +43,7 @@ def kept(service: House) -> list[str]:
     return [row.subject for row in rows_of(service.database, select(staff_act))]
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize(
     "change",
     [update(staff_act).values(what=""), delete(staff_act), text("TRUNCATE staff_act")],

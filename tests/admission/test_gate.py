@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import threading
 
@@ -14,12 +15,16 @@ import pytest
 from flask import Response, request
 from sqlalchemy import event, select
 
+import wiring
+
 from models.online.tables import visit
 from services.admission.admission_controller import AdmissionController
 from services.admission.load_shedder import Level
 from services.admission.waiting_room import Ticket
 from services.online import web_sessions
+from services.operations.watch_processes import WEB, all_kinds
 from tests.support.house import BASE, NOON, House, campaign_with, house
+from tests.support.until import wait_for
 from web.admission.gate import Gate
 from web.marks import public, public_form
 from web.tickets import VISIT
@@ -483,3 +488,33 @@ def test_what_is_measured_reaches_the_process_that_lets_people_in(stood: House):
     a_second(stood, controller, gate)
     assert gate.room.told.details["workers"] == 1
     assert gate.room.told.details["away"] > 10
+
+
+# ---------------------------------------------------------------- a worker's signs of life
+
+
+def web_signs(made: House) -> tuple[float | None, int]:
+    """How old the last sign of a web worker is (seconds; None: there was none); how many live."""
+    (web,) = (one for one in all_kinds(made.store) if one.kind == WEB)
+    return web.age, web.running
+
+
+def test_a_server_that_nobody_asks_gives_signs_of_life(postgres_url: str):
+    """Else the first alert of a new service would be that its web is dead, which answers."""
+    with house(postgres_url) as made:
+        gate = gate_of(made)
+        gate.begin()
+        assert web_signs(made) == (None, 0)
+
+        async def begins() -> None:
+            wiring.served_whole(made.app).__rsgi_init__(asyncio.get_running_loop())
+
+        asyncio.run(begins())
+        try:
+            wait_for(lambda: web_signs(made)[1] == 1, "its first sign is there")
+            # A request begins nothing anew.
+            before = threading.active_count()
+            made.app.test_client().get("/healthz", base_url=BASE)
+            assert threading.active_count() == before
+        finally:
+            gate.ledger.end()

@@ -109,6 +109,17 @@ def test_a_form_is_there_whole_when_a_thread_begins():
     assert told["thread"].startswith("answers-")
 
 
+def test_a_worker_begins_its_work_once_before_anybody_asks():
+    begun: list[int] = []
+
+    async def serve() -> None:
+        made = WholeRequests(tells, 1, begins=lambda: begun.append(threading.get_ident()))
+        made.__rsgi_init__(asyncio.get_running_loop())
+
+    asyncio.run(serve())
+    assert begun == [threading.get_ident()]
+
+
 def test_without_a_length_it_is_read_to_its_end():
     told = json.loads(sent(*posted(b"a=1", b"&b=2", transfer_encoding="chunked")).body)
     assert (told["body"], told["CONTENT_LENGTH"]) == ("a=1&b=2", "7")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ import yaml
 
 from honcho.environ import parse_procfile
 
+from tests.support import parts
 from tests.support.keeper import ROOT
 
 OURS = ("release", "web", "worker", "scheduler", "dispatcher")
@@ -70,3 +74,28 @@ def test_what_the_image_is_made_of_is_there():
     assert "USER allo" in text
     # Every file of a library by its hash.
     assert "--require-hashes -r requirements.txt" in text
+
+
+@pytest.fixture
+def compose(tmp_path: Path) -> Path:
+    """The file where an operator has it, beside its settings."""
+    parts.require(parts.COMPOSE)
+    shutil.copy(ROOT / "deploy" / "compose.yaml", tmp_path)
+    (tmp_path / "allo.env").write_text("SECRET_KEY=a $ecret\n", "utf-8")
+    return tmp_path / "compose.yaml"
+
+
+def judged(file: Path) -> subprocess.CompletedProcess[str]:
+    """What Compose says of a file by its specification; it asks no engine for that."""
+    program = parts.find_program("docker-compose")
+    assert program
+    return subprocess.run(  # noqa: S603 - a program of the machine
+        [program, "-f", str(file), "config", "--quiet"], capture_output=True, text=True, check=False
+    )
+
+
+def test_compose_takes_the_file_and_would_see_a_mistake(compose: Path):
+    done = judged(compose)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    compose.write_text(compose.read_text("utf-8").replace("pids_limit:", "pid_limit:"), "utf-8")
+    assert "pid_limit" in judged(compose).stderr

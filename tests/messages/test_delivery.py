@@ -97,7 +97,7 @@ def test_a_number_that_is_refused_is_not_tried_again(office: Office, code: str):
     assert provider.asked == 1
 
 
-@pytest.mark.parametrize("code", ["20003", "20005", "21606", "21212"])
+@pytest.mark.parametrize("code", ["20003", "20005", "21606", "21212", "21608", "21267", "21660"])
 def test_what_is_wrong_with_our_own_account_waits_for_its_operator(
     office: Office, provider: Provider, code: str
 ):

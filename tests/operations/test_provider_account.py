@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 
+from click.testing import CliRunner
 from sqlalchemy import select
 from twilio.http.response import Response
+
+import commands.provider
+import wiring_commands
 
 from commands import operator
 from exchange.account import Account, Permission
 from ivr.messenger import RedirectedHttpClient
 from models.accounts.tables import staff_act
+from services.operations.provider_account import Level, try_text
 from tests.messages.conftest import INBOX
-from tests.support.house import BASE, House, house
+from tests.support.house import BASE, MOBILE, House, house
 from tests.support.office import Provider
 from tests.support.rows import rows_of
-from wiring_parts import make_control
+from wiring_parts import make_account, make_control, make_parts
 
 NUMBER = "+33974750001"
 OTHERS = "+33142000000"
@@ -311,6 +316,38 @@ def test_a_refusal_is_one_sentence(  # noqa: PLR0917
     assert line.startswith(f"Error: {sentence}")
 
 
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (20003, "The provider does not know TWILIO_ACCOUNT_SID with this TWILIO_AUTH_TOKEN"),
+        (20005, "The account is not active (error 20005): ask why"),
+        (20006, "The account may not do this (error 20006): give its key the right"),
+        (20404, "The provider knows no such account or number (error 20404): compare"),
+        (20429, "The provider is asked too often (error 20429): try again in 1 seconds"),
+        (20503, "The provider did not answer, so nothing is known"),
+        (70051, "The account may not do this (error 70051): give its key the right"),
+    ],
+)
+@pytest.mark.parametrize("words", ["of today", "rfc 9457"])
+@pytest.mark.parametrize("command", [("check",), ("connect", "--yes")], ids=["check", "connect"])
+def test_each_refusal_of_the_stand_in_is_one_sentence_with_its_remedy(  # noqa: PLR0917
+    service: House,
+    provider: Provider,
+    account: Account,
+    command: tuple[str, ...],
+    words: str,
+    code: int,
+    sentence: str,
+):
+    """Over real HTTP by the provider's own library, which has an error of its own for RFC 9457."""
+    provider.faults.set({"refuses": code, "problems": words == "rfc 9457"})
+    status, said = runs(service, *command)
+    assert status == 1
+    (line,) = said.splitlines()
+    assert line.startswith(f"Error: {sentence}")
+    assert rows_of(service.database, select(staff_act)) == []
+
+
 def test_a_wrong_token_is_said_by_the_stand_in_itself(service: House, account: Account):
     service.settings.twilio_auth_token = "another"
     status, said = runs(service, "check")
@@ -363,3 +400,95 @@ def test_a_number_that_is_refused_stands_in_the_history_all_the_same(
     assert act.what == "provider_connect"
     monkeypatch.undo()
     assert runs(service, "connect") == (0, "Nothing is to be set.\n")
+
+
+# ---------------------------------------------------------------- a text to try
+
+
+@pytest.fixture
+def tries(service: House, provider: Provider, connected: Account) -> Iterator[Callable[..., Any]]:
+    """Send a text to try; the stand-in takes it on its way while the command waits."""
+
+    def run(number: str = MOBILE) -> tuple[int, str]:
+        wanted = wiring_commands._wanted(make_parts(service.settings))
+        account = make_account(service.settings)
+        group = commands.provider.make(
+            service.store, lambda: account, wanted, wait=lambda _: provider.reports()
+        )
+        result = CliRunner().invoke(group, ["check", "--text-to", number])
+        return result.exit_code, result.output
+
+    return run
+
+
+def test_a_text_that_arrives_is_said_and_is_an_act_without_its_number(
+    service: House, provider: Provider, tries: Callable[..., Any]
+):
+    status, said = tries()
+    assert (status, missing(said)) == (0, [])
+    assert "ok      The text SM" in said
+    (sent,) = provider.texts()
+    assert (sent.recipient, sent.sender) == (MOBILE, "AlloRDV")
+    assert sent.body.startswith("Allo Rendez-vous : nous ne lisons pas les messages.")
+    act = rows_of(service.database, select(staff_act))[-1]
+    assert (act.staff_id, act.what, act.subject) == ("operator", "provider_text", "")
+    assert json.loads(act.details) == {"by": operator.name()}
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (30001, "Too many texts were waiting at the provider (error 30001)."),
+        (30003, "The telephone is off or out of reach (error 30003)."),
+        (30004, "The number, or its network, takes no texts from you (error 30004)."),
+        (30006, "It is a landline, or its network takes no texts (error 30006)."),
+        (30007, "Its network took the text for unwanted, and stopped it (error 30007)."),
+        (30008, "Its network gives no reason (error 30008)."),
+    ],
+)
+def test_one_that_does_not_arrive_is_a_sentence_with_its_remedy(
+    provider: Provider, tries: Callable[..., Any], code: int, sentence: str
+):
+    provider.faults.set({"undeliverable": {MOBILE: code}})
+    status, said = tries()
+    assert status == 1
+    (line,) = missing(said)
+    assert line.startswith(f"The text did not arrive. {sentence}")
+    assert line.removeprefix(f"The text did not arrive. {sentence}").strip(" .")
+
+
+def test_what_is_refused_at_once_is_one_too(
+    service: House, provider: Provider, connected: Account, tries: Callable[..., Any]
+):
+    def last(number: str = MOBILE) -> str:
+        status, said = tries(number)
+        assert status == 1
+        return missing(said)[-1].removeprefix("The text did not arrive. ")
+
+    assert last("+33712345678").startswith("There is no such number (error 21211). Write it with")
+    assert last("+33142685300").startswith("It is no mobile number (error 21614). Text a mobile")
+    connected.type = "Trial"
+    assert last().startswith(
+        "An account on trial sends no texts from a name (error 21267). Upgrade"
+    )
+    service.settings.sms_sender = NUMBER
+    trial = "The account is on trial, and texts verified numbers alone (error 21608). Upgrade"
+    assert last().startswith(trial)
+    service.settings.sms_sender = OTHERS
+    assert last().startswith("SMS_SENDER may not send this text (error 21659). Set SMS_SENDER")
+    service.settings.sms_sender = "AlloRDV"
+    connected.type = "Full"
+    provider.does_next({"429": 30})
+    assert last().startswith("The provider is asked too often (error 20429). Try again in 30")
+
+
+def test_one_that_stays_at_the_provider_is_said(provider: Provider, service: House, connected: Any):
+    wanted = wiring_commands._wanted(make_parts(service.settings))
+    found = try_text(make_account(service.settings), wanted, MOBILE, wait=lambda _: None)
+    assert (found.level, "is still queued" in found.sentence) == (Level.MISSING, True)
+
+
+def test_what_is_no_number_is_refused_before_anything_is_asked(service: House, account: Account):
+    status, said = runs(service, "check", "--text-to", "0612345678")
+    assert status == 2
+    assert "as +33612345678" in said

@@ -5,8 +5,8 @@ A part that a machine lacks is named with the way to get it, and its tests are s
 part away, to see this. Telephones over SIP are an extra: `TEST_SIP=off` leaves their tests out,
 and nothing fails for it. Nor does anything fail for `TEST_EXCHANGE=off`, which leaves out the tests
 in exchange/tests: for the daily work on the service, of which the exchange knows nothing.
-`TEST_NGINX`, `TEST_HAPROXY`, `TEST_PGBOUNCER` and `TEST_SYSTEMD` leave out alike what tries the
-files of deploy/.
+`TEST_NGINX`, `TEST_HAPROXY`, `TEST_PGBOUNCER`, `TEST_SYSTEMD` and `TEST_COMPOSE` leave out alike
+what tries the files of deploy/.
 
 `TEST_ROLE=restricted` lets tests on PostgreSQL come as the role that the docs give the service, and
 `TEST_PGBOUNCER=on` through a PgBouncer in transaction mode (`off` takes that part away). A test
@@ -113,6 +113,13 @@ SYSTEMD = Part(
     programs=("systemd-analyze",),
     is_extra=True,
 )
+COMPOSE = Part(
+    "Docker Compose",
+    "TEST_COMPOSE",
+    "install docker-compose (Debian: apt install docker-compose); it needs no engine for this",
+    programs=("docker-compose",),
+    is_extra=True,
+)
 PROMTOOL = Part(
     "Prometheus's tool",
     "TEST_PROMTOOL",
@@ -133,6 +140,7 @@ PARTS = (
     PGBOUNCER,
     SYSTEMD,
     PROMTOOL,
+    COMPOSE,
 )
 # Where programs of servers lie, which an ordinary user's PATH may lack.
 SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")

@@ -92,12 +92,17 @@ class Gate:
     def begin(self, *, threads: bool = True) -> None:
         """Start to filter requests. With `threads` it measures and writes by itself.
 
-        They start with the first request: a server may fork between this and then.
+        They start by `start`, or with the first request: a server may fork between this and then.
         """
         self._is_open, self._has_threads = True, not threads
         self.room.look_at_campaign()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Measure and write from now on, in the process that answers; again: nothing.
+
+        What a worker writes is its sign of life. One to which nobody comes gives it as well, else
+        a service that was just started, or a spare machine, would be taken for dead.
+        """
         with self._starting:
             if not self._has_threads:
                 self._has_threads = True
@@ -111,7 +116,7 @@ class Gate:
         if not self._is_open:
             return self.app(environ, start_response)
         if not self._has_threads:
-            self._start()
+            self.start()
         self.tally.answers += 1
         path: str = environ["PATH_INFO"]
         if path == ROOM:

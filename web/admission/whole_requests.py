@@ -81,7 +81,8 @@ class WholeRequests:
     """One for each web worker: `app` answers in up to `threads` threads, `steps` of calls at once.
 
     `at_once` answers what needs neither a thread nor the store, or returns None; it is called by
-    the event loop and may not wait. `number` (E.164) is what pages of errors say to ring.
+    the event loop and may not wait. `number` (E.164) is what pages of errors say to ring. `begins`
+    is called once, in the worker's own process, before anybody asks anything.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class WholeRequests:
         seconds: float = BODY_SECONDS,
         draining: Draining | None = None,
         number: str = "",
+        begins: Callable[[], object] = lambda: None,
     ) -> None:
         self._app, self._threads, self._at_once = app, threads, at_once
         self._turns = asyncio.Semaphore(steps or threads)
@@ -102,12 +104,14 @@ class WholeRequests:
         self._seconds = seconds
         self._draining = draining or Draining(0)
         self._number = number
+        self._begins = begins
         self._read: SimpleQueue[_Request] = SimpleQueue()
 
     # Names that the server looks for.
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._draining.listen(loop)
+        self._begins()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         method = scope.method
