@@ -224,7 +224,9 @@ def _postgres_database(
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A migrated, empty PostgreSQL database that no other test uses meanwhile."""
     database: UsedAgain = request.getfixturevalue("_postgres_database")
-    url, marked = database.take(), request.node.get_closest_marker
+    marked = request.node.get_closest_marker
+    # Such a test looks at the server itself.
+    url = database.take(only_new=bool(marked("owner") or marked("direct")))
     if parts.comes_restricted() and not marked("owner"):
         server: PostgresServer = request.getfixturevalue("postgres_server")
         url = as_restricted(url, f"{server.prefix}_restricted")

@@ -33,6 +33,7 @@ from sqlalchemy import make_url
 from models.database import Database
 from models.operations import grants
 from tests.support.keeper import keep, wait_for_end
+from tests.support.kept_connections import Shelf
 from tests.support.until import comes
 
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -110,6 +111,7 @@ SELECT
 _OTHERS = """
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+  AND pid <> ALL (%s)
 """
 _COUNT_OTHERS = f"SELECT count(*) {_OTHERS}"
 _END_OTHERS = f"SELECT pg_terminate_backend(pid) {_OTHERS}"
@@ -138,10 +140,17 @@ class UsedAgain:
         self._template = template
         self._made: _Made | None = None
 
-    def take(self) -> str:
-        """The URL of a database that is as the template."""
+    def take(self, *, only_new: bool = False) -> str:
+        """The URL of a database that is as the template.
+
+        `only_new`: every connection is made for this test, and the server has none from before.
+        """
         if self._made is None:
             self._made = _Made(self._server.create(template=self._template))
+        if only_new:
+            self._made.shelf.ends()
+        else:
+            self._made.shelf.opens()
         return self._made.url
 
     def give_back(self) -> None:
@@ -151,12 +160,15 @@ class UsedAgain:
             as_made = self._made.empties()
         except psycopg.Error:
             as_made = False
-        if not as_made:
+        if as_made:
+            self._made.shelf.next_test()
+        else:
             self.drop()
 
     def drop(self) -> None:
         """Remove it, if there is one."""
         if self._made is not None:
+            self._made.shelf.ends()
             self._made.connection.close()
             self._server.drop(self._made.url)
             self._made = None
@@ -167,6 +179,9 @@ class _Made:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        parsed = make_url(url)
+        host = parsed.query.get("host", parsed.host)
+        self.shelf = Shelf(host, str(parsed.database), str(parsed.username))
         self.connection = psycopg.connect(url, autocommit=True)
         execute = self.connection.execute
         # Rows that refer to each other, or may not be deleted, go in any order.
@@ -204,14 +219,14 @@ class _Made:
 
     def _is_alone(self) -> bool:
         """Whether nobody else is connected any more; who does not close is made to."""
-        execute = self.connection.execute
+        execute, kept = self.connection.execute, self.shelf.pids()
 
         def none_is_left() -> bool:
-            return execute(_COUNT_OTHERS).fetchone() == (0,)
+            return execute(_COUNT_OTHERS, [kept]).fetchone() == (0,)
 
         if comes(none_is_left, CLOSES_WITHIN, between=LOOKS_EVERY):
             return True
-        execute(_END_OTHERS)
+        execute(_END_OTHERS, [kept])
         return comes(none_is_left, ENDS_WITHIN, between=LOOKS_EVERY)
 
 
