@@ -98,6 +98,19 @@ FIGURES: Final = (
         least=(1,),
     ),
     Figure(
+        "guards_call_ratio",
+        "guards",
+        "**a call's processor time, guards off ÷ as shipped**",
+        least=(0.95,),
+    ),
+    Figure(
+        "guards_visit_ratio",
+        "guards",
+        "**a visit's processor time, guards off ÷ as shipped**",
+        least=(0.95,),
+    ),
+    Figure("guards_call_answers", "guards", "answers in a call, with the guards and without"),
+    Figure(
         "board_cost_ratio",
         "work",
         "**a lone turn's processor time, no screens ÷ 70 open**",

@@ -18,6 +18,7 @@ from bench import (
     at_work,
     filling,
     floors,
+    guards,
     load,
     lookups,
     messages,
@@ -58,7 +59,7 @@ WATCHERS, WORK_SECONDS = 4, 20.0
 # Parts for which the service runs beside its floors.
 WITH_FLOORS = frozenset({"calls", "tails", "visits", "work"})
 # Parts in the database of the demonstration.
-AT_CENTRES = WITH_FLOORS | {"room"}
+AT_CENTRES = WITH_FLOORS | {"room", "guards"}
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
 # A run, and why it counts for nothing.
@@ -128,6 +129,7 @@ def _at_centres(house: House, plan: MeasurePlan, outcome: Measurement, runs: Par
         floors.fill(house.database_url)
     if plan.parts & WITH_FLOORS:
         _with_floors(house, plan, outcome, runs)
+    outcome.figures |= runs.run("guards", house.kind, lambda: guards.measure(house, runs.say))
     if house.kind == servers.SQLITE:
         # No database has a part in it.
         outcome.figures |= runs.run("room", "", lambda: room.measure(house, runs.say))

@@ -58,6 +58,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "tails": Part("the same at half their rate: the slowest of a hundred", 13, repeats=True),
     "visits": Part("booking on the web beside floor (a) and a usual application", 26),
     "work": Part("70 screens, agents and a long line", 70, repeats=True),
+    "guards": Part("a call and a visit with the guards against abuse, and without", 25),
     "room": Part("the waiting room's page beside a constant answer", 18, once=True),
     "booking": Part("a held and confirmed booking beside the same SQL by hand", 10),
     "crowd": Part("sixteen processes that book at once", 15, has_bar=False),

@@ -105,6 +105,8 @@ class NewMessage:
     topic: str = ""
     # The number of ours that it is of; None: that of its booking or call.
     called: str | None = None
+    # `dropped` for one that is written like any other, and never leaves.
+    state: str = "pending"
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,6 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> 
         "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
         "recipient_idx": vault.index("phone", new.recipient),
         "payload_enc": vault.seal_text(payload, _where("payload", new.id)),
-        "state": "pending",
     }
     if new.due_at is None:
         del values["due_at"]

@@ -84,17 +84,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Booked:
-    """What was booked. `message_id`: of the text that leaves; None where none does.
+    """What was booked. `message_id`: of what was written to the number; None for nothing.
 
     `stand_in`: nothing was, for the person has a booking; whoever asked is told as if it were.
-    `untexted`: no text went to the number, for it had one today and nobody proved it.
     `text_leaves`: no budget of texts is spent that holds it back today.
     """
 
     reference: str
     message_id: str | None
     stand_in: bool = False
-    untexted: bool = False
     text_leaves: bool = True
 
 
@@ -125,14 +123,19 @@ def confirm_booking(
     if there.booking_id is not None and request.holder.channel in STAFF:
         give_back_holds(work.connection, request.holder.id)
         return _known_at_a_desk(work, request, there)
-    untexted = verdict is Verdict.NO_TEXT and request.text_to is not None
-    if untexted:
-        request = replace(request, text_to=None)
     made = _make(work, request, there, booking_id, language=catalogue.language)
     if isinstance(made, Unbooked):
         return made
-    told = _write(work, request, there, made, catalogue=catalogue, national_number=national_number)
-    return Booked(made.reference, told, made.stand_in, untexted, text_leaves=not there.spent)
+    told = _write(
+        work,
+        request,
+        there,
+        made,
+        catalogue=catalogue,
+        national_number=national_number,
+        leaves=verdict is not Verdict.NO_TEXT,
+    )
+    return Booked(made.reference, told, made.stand_in, text_leaves=not there.spent)
 
 
 @dataclass(frozen=True)
@@ -230,8 +233,13 @@ def _write(
     *,
     catalogue: Catalogue,
     national_number: str,
+    leaves: bool,
 ) -> str | None:
-    """Put its text into the outbox; gives the message's id, None where none was wished."""
+    """Put its text into the outbox; gives the message's id, None where none was wished.
+
+    One that does not leave is written like the others: its time would tell a visitor that somebody
+    else typed that number today.
+    """
     if request.text_to is None:
         return None
     offer = request.offer
@@ -243,7 +251,7 @@ def _write(
         starts=[start.astimezone(zone) for start in made.starts],
         where=MessagePlace.of(offer),
     )
-    if made.stand_in:
+    if made.stand_in and leaves:
         number = request.number or request.text_to
         return stand_in.tell(
             work.connection, work.store, number, made.known, call_id=_caused_by(request)
@@ -258,6 +266,7 @@ def _write(
         topic=Topic.CONFIRMATION,
         booking_id=made.id,
         call_id=_caused_by(request),
+        leaves=leaves,
     )
 
 

@@ -36,7 +36,6 @@ class CallContext:
         self.session = session
         self.messages: list[str] = []
         # Whether what was booked last has no text, though its number may get some.
-        self.untexted = False
         # Whether the text about what was booked in this turn leaves today.
         self.text_left = True
         # The entry of the waiting list that this turn made; empty where it was there before.
@@ -105,7 +104,6 @@ class CallContext:
         """What a conversation hears of a booking: its reference, or why there is none."""
         if isinstance(booked, Unbooked):
             return booked
-        self.untexted = booked.untexted
         if booked.message_id:
             self.messages.append(booked.message_id)
         return booked.reference

@@ -26,14 +26,26 @@ def write_message(
     call_id: str | None = None,
     due_at: datetime | None = None,
     called: str | None = None,
+    leaves: bool = True,
 ) -> str | None:
     """A message of models.messages.outbox.NewMessage; None where its `key` is there already.
 
-    `called` is the number of ours that it is of; None: that of its booking or call.
+    `called` is the number of ours that it is of; None: that of its booking or call. One that does
+    not leave is written all the same, where the time that it takes must tell nothing.
     """
     message_id = store.chance.identifier()
     new = NewMessage(
-        message_id, kind, key, recipient, payload, booking_id, call_id, due_at, topic, called
+        message_id,
+        kind,
+        key,
+        recipient,
+        payload,
+        booking_id,
+        call_id,
+        due_at,
+        topic,
+        called,
+        state="pending" if leaves else "dropped",
     )
     return message_id if outbox.add(connection, store.clock, store.vault, new) else None
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from flows.questions import End, Go, Miss, Move
 from flows.session import CallerKind, Session, Whom
@@ -60,6 +60,12 @@ _YES_NO = {"yes": "1", "no": "2"}
 _ISO = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _YEAR_DIGITS = 4
 _DEPARTEMENT_DIGITS = (2, 3)
+# What is promised at a number, by the question that asks for one.
+PROMISES: Final = {
+    "no_slot": Tell.WAITING,
+    "not_eligible": Tell.TURN,
+    "not_yet_open": Tell.OPENING,
+}
 # Nothing is asked there but to be told; for whom it is may be said anew, and leads on in time.
 _NOTHING_TO_BOOK = frozenset({"not_yet_open", "closed"})
 # What was typed for both of two.
@@ -197,18 +203,31 @@ def not_eligible(visit: WebSession, world: WebWorld, wish: str, number: str) -> 
         return _on_to_second(visit, world)
     if wish != "tell":
         raise NotTaken("number", "choose")
-    visit = visit.with_typed(number=number)
-    return _follow(visit, world, promise(session, world, Tell.TURN, _number(world, visit, number)))
+    return _promised(visit.with_typed(number=number), world, Tell.TURN, number)
 
 
 def not_yet_open(visit: WebSession, world: WebWorld, number: str) -> WebSession:
     visit = visit.with_typed(number=number)
-    known = _number(world, visit, number)
+    # What is no number is said before anything else.
+    typed_number(world, visit.language, number)
     opens_at = world.rules().opens_at
     if opens_at is None or world.now() >= opens_at:
         # It opened while they typed.
         return visit.at(visit.session.moved("date_of_birth"))
-    return _follow(visit, world, promise(visit.session, world, Tell.OPENING, known))
+    return _promised(visit, world, Tell.OPENING, number)
+
+
+def _promised(visit: WebSession, world: WebWorld, what: Tell, number: str) -> WebSession:
+    """Promise to tell it at a number; beyond the limits of typed ones it is proved first."""
+    known, kind = typed_number(world, visit.language, number)
+    try:
+        move = promise(visit.session, world, what, known)
+    except NotProved:
+        session = visit.session.but(number=known if kind is CallerKind.MOBILE else "")
+        return prove_number.ask(visit.at(session), world)
+    if what is Tell.WAITING and world.joined:
+        visit = replace(visit, waits=(*visit.waits, world.joined))
+    return _follow(visit, world, move)
 
 
 # ------------------------------------------------------------------ where
@@ -323,12 +342,7 @@ def no_slot(visit: WebSession, world: WebWorld, wish: str, number: str, where: s
         return _search(visit, world, session)
     if wish != "waiting":
         raise NotTaken("number", "choose")
-    visit = visit.with_typed(number=number)
-    known = _number(world, visit, number)
-    promised = promise(session, world, Tell.WAITING, known)
-    if world.joined:
-        visit = replace(visit, waits=(*visit.waits, world.joined))
-    return _follow(visit, world, promised)
+    return _promised(visit.with_typed(number=number), world, Tell.WAITING, number)
 
 
 # ------------------------------------------------------------------ the end
@@ -365,14 +379,25 @@ def confirm(visit: WebSession, world: WebWorld) -> WebSession:
     if not isinstance(moved, Go) or moved.step != "ready":
         return _follow(visit, world, moved)
     booked = moved.session
-    texted = "" if world.untexted else session.number
     rung = _rung(visit, world, booked)
-    made = Done(booked.reference, offer, texted, rung, session.born, untexted=booked.untexted)
+    made = Done(
+        booked.reference,
+        offer,
+        session.number,
+        rung,
+        session.born,
+        untexted=booked.untexted,
+        # The same whether the text leaves, for that tells who typed this number before.
+        doubted=world.is_doubted(session.number),
+    )
     return visit.after_booking(booked, made)
 
 
 def prove(visit: WebSession, world: WebWorld, wish: str, code: str) -> WebSession:
-    """The code that was texted, or the wish for another one; with the right one it is booked."""
+    """The code that was texted, or the wish for another one; with the right one it goes on.
+
+    It is booked then, or promised what the number was typed for.
+    """
     if visit.step != prove_number.NAME:
         raise NotTaken("code", "choose")
     if wish == "again":
@@ -383,7 +408,10 @@ def prove(visit: WebSession, world: WebWorld, wish: str, code: str) -> WebSessio
         proved = prove_number.check(visit, world, code)
     except prove_number.CodeIncomplete:
         raise NotTaken("code", "code_incomplete") from None
-    return confirm(proved, world) if proved else prove_number.wrong(visit, world)
+    if proved is None:
+        return prove_number.wrong(visit, world)
+    what = PROMISES.get(proved.step)
+    return _promised(proved, world, what, proved.session.number) if what else confirm(proved, world)
 
 
 def _rung(visit: WebSession, world: WebWorld, booked: Session) -> str:
@@ -493,10 +521,6 @@ def _told(lines: tuple[Line, ...]) -> tuple[str, dict[str, Any]]:
     found = ("waiting", "turn", "opening")
     said = next((name for key in keys for name in found if key.startswith(name)), "")
     return said, {"ahead": ahead[0]} if ahead else {}
-
-
-def _number(world: WebWorld, visit: WebSession, number: str) -> str:
-    return typed_number(world, visit.language, number)[0]
 
 
 def typed_number(world: WebWorld, language: str, number: str) -> tuple[str, CallerKind]:

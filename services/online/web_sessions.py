@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from flows.session import Offer, Session
-from flows.world import BookingOrder, Choice, Search, Unbooked
+from flows.world import BookingOrder, Choice, News, Search, Unbooked, WaitingListRequest
 from models.booking.reach import Proof
 from models.call import turns
 from models.database import Connection
@@ -32,7 +32,7 @@ from services.call.take_turn import AlreadyAnswered, Turn
 from services.call.world import CallWorld, near_search
 from services.campaign.campaign import Campaign
 from services.centres.directory import NOT_KNOWN, NearbyCentre
-from services.online import shares
+from services.online import shares, typed_promises
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.free_days import FreeAtCentre, FreeDay, free_days, free_hours
@@ -53,7 +53,7 @@ _BOOKS, _LOOKED_AT = "confirm", frozenset({web_sessions.PARTNER_WAITS})
 
 
 class NotProved(Exception):
-    """Nothing was booked, for the number is not proved; what was chosen is held on."""
+    """Nothing was booked or promised, for the number is not proved; what was chosen is held on."""
 
 
 class WebSessionOutcome:
@@ -81,6 +81,8 @@ class Done:
     born: str = ""
     # No text leaves there today: a budget of texts is spent.
     untexted: bool = False
+    # The number was typed and not proved: a text leaves unless another visit had it written to.
+    doubted: bool = False
 
 
 _STORED_DONE = TypeAdapter(tuple[Done, ...])
@@ -240,12 +242,33 @@ class WebWorld(CallWorld):
             return Reach(Proof.CODE, self.place)
         return Reach(place=self.place)
 
+    def is_doubted(self, number: str) -> bool:
+        """Whether this number, where it was typed, has one text a day of all who only type it."""
+        limits, proof = self.store.reach, self.reach_of(number).proof
+        return bool(number and limits.per_number) and proof is Proof.NONE
+
     def confirm(self, order: BookingOrder) -> str | Unbooked:
         """As everywhere. Raises NotProved where a proof of the number is wanted first."""
         booked = super().confirm(order)
         if booked is Unbooked.NOT_PROVED:
             raise NotProved
         return booked
+
+    def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
+        """As everywhere. Raises NotProved where a proof of the number is wanted first."""
+        self._count_promise(wait.number)
+        return super().join_waiting_list(wait)
+
+    def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
+        """As everywhere. Raises NotProved where a proof of the number is wanted first."""
+        self._count_promise(number)
+        super().promise_news(number, news, at, by_text=by_text)
+
+    def _count_promise(self, number: str) -> None:
+        if self.reach_of(number).proof is Proof.NONE and not typed_promises.count(
+            self.work(), number=number, place=self.place
+        ):
+            raise NotProved
 
     def let_go(self) -> None:
         """Give back all that this visit holds (changes)."""

@@ -21,6 +21,7 @@ from models.crypto import INDEX_BYTES
 from models.database import POOL_SIZE
 from models.online.tables import reach_code
 from models.slots.tables import place as place_table
+from models.waiting_list.tables import waiting_entry
 from services.attempts import KEPT
 from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
@@ -32,6 +33,7 @@ from services.store import ReachLimits
 from tests.online.visitors import Visitor
 from tests.support.house import (
     LANDLINE,
+    NOON,
     WITHHELD,
     House,
     a_mobile,
@@ -47,6 +49,7 @@ from tests.support.rows import (
     on_the_wire,
     orders,
     request_for,
+    rows_of,
 )
 
 ADDRESS = "198.51.100.7"
@@ -333,13 +336,14 @@ def test_a_number_that_was_only_typed_gets_one_text_of_visitors_who_do_not_know_
     site: House,
 ):
     first = comes(site, a_mobile(1), born=somebody(1), address="192.0.2.1")
-    first.reads("Un SMS part au 06 12 00 00 01.")
     # The same birth date once more is no new booking, ends like one, and has no text either.
     second = comes(site, a_mobile(1), born=somebody(1), address="192.0.2.2")
-    second.reads("aucun SMS n’est envoyé")
+    for visitor in (first, second):
+        visitor.reads("Un SMS part au 06 12 00 00 01, sauf s’il en a déjà reçu un aujourd’hui.")
     look_after(site.store)
     assert len(site.bookings()) == 1
-    assert len(site.messages()) == 1
+    # The second one is written like the first, and does not leave.
+    assert [row.state for row in site.messages()] == ["pending", "dropped"]
 
 
 def test_two_people_of_one_visit_have_a_text_each(site: House):
@@ -552,6 +556,85 @@ def test_who_cancelled_may_book_without_a_number_again(site: House):
     for table in (appointment, booking):
         change(site.database, table.update().values(state="cancelled"))
     assert is_at(comes(site), "fait")
+
+
+# ---------------------------------------------------------------- to be told later
+
+
+def wishes_to_wait(one: House, number: str, born: date, address: str = ADDRESS) -> Visitor:
+    """Somebody who finds nothing free and types a number for the waiting list."""
+    visitor = Visitor(one, address=address).sends("/rendez-vous", whom="self")
+    visitor.presses(
+        "/rendez-vous/naissance", day=str(born.day), month=str(born.month), year=str(born.year)
+    )
+    visitor.presses("/rendez-vous/commune", where="75011")
+    assert is_at(visitor, "attente")
+    return visitor.presses("/rendez-vous/attente", wish="waiting", number=number)
+
+
+def waiting(one: House) -> int:
+    return len(rows_of(one.database, select(waiting_entry)))
+
+
+def test_a_script_puts_few_strangers_on_the_waiting_list(empty: House):
+    """Each would be written to, and a place that is freed would be kept for them."""
+    empty.opens_centre("1")
+    for number in range(12):
+        wishes_to_wait(empty, a_mobile(number), somebody(number))
+    assert waiting(empty) == 2
+    assert codes(empty) == 3
+    # Nor one stranger many times, from wherever.
+    for number in range(6):
+        wishes_to_wait(empty, a_mobile(50), somebody(number), f"192.0.2.{number}")
+    assert waiting(empty) == 4
+
+
+def test_families_behind_one_address_all_wait(empty: House):
+    empty.opens_centre("1")
+    for number in range(10):
+        visitor = wishes_to_wait(empty, a_mobile(number), somebody(number))
+        if is_at(visitor, "code"):
+            visitor.reads("prévenir", "06 12 00 00")
+            types(visitor, not_this(code_to(empty, a_mobile(number))))
+            assert is_at(visitor, "code")
+            types(visitor, code_to(empty, a_mobile(number)))
+        assert is_at(visitor, "note"), (number, visitor.path)
+    assert waiting(empty) == 10
+
+
+def test_a_landline_beyond_the_limits_waits_by_telephone(empty: House):
+    empty.opens_centre("1")
+    for number in range(2):
+        wishes_to_wait(empty, a_mobile(number), somebody(number))
+    visitor = wishes_to_wait(empty, "+33491223377", somebody(7))
+    assert is_at(visitor, "par-telephone")
+    visitor.reads("Appelez-nous")
+    assert waiting(empty) == 2
+
+
+def test_a_couple_waits_together(empty: House):
+    empty.opens_centre("1")
+    visitor = Visitor(empty, address=ADDRESS).sends("/rendez-vous", whom="two")
+    for day in ("3", "4"):
+        visitor.presses("/rendez-vous/naissance", day=day, month="2", year="1940")
+        if is_at(visitor, "commune"):
+            visitor.presses("/rendez-vous/commune", where="75011")
+        visitor.presses("/rendez-vous/attente", wish="waiting", number=a_mobile(1))
+    assert is_at(visitor, "note")
+    assert waiting(empty) == 2
+
+
+def test_a_script_has_few_strangers_told_of_the_opening(database_url: str):
+    opens = campaign_with(opens_at=NOON + timedelta(days=2))
+    with house(database_url, campaign=opens, reach=ReachLimits()) as one:
+        for number in range(6):
+            visitor = Visitor(one, address=ADDRESS).sends("/rendez-vous", whom="self")
+            visitor.presses("/rendez-vous/ouverture", number=a_mobile(number))
+            assert is_at(visitor, "note" if number < 2 else "code"), visitor.path
+        types(visitor, code_to(one, a_mobile(4)))
+        assert is_at(visitor, "code")
+        assert codes(one) == 3
+        assert len(one.messages()) == 2 + 3
 
 
 # ---------------------------------------------------------------- the telephone

@@ -277,6 +277,12 @@ def test_one_line_deleted_is_named(service: House, chained: Chainer):
 
 
 @pytest.mark.owner
+def test_one_act_deleted_is_named(service: House, chained: Chainer):
+    done(service.database, "DELETE FROM staff_act WHERE id = 2")
+    assert told(chained) == ["staff_act 2 of 2026-11-25T08:05:00+00:00 was deleted"]
+
+
+@pytest.mark.owner
 def test_the_last_line_deleted_is_named(service: House, chained: Chainer):
     done(service.database, "DELETE FROM history WHERE id = 3")
     assert told(chained) == ["history 3 of 2026-11-25T08:03:00+00:00 was deleted"]

@@ -18,7 +18,7 @@ from prompts.screens import Screen
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.online import questions
-from services.online.answers import may_show
+from services.online.answers import PROMISES, may_show
 from services.online.partner import offer_of
 from services.online.prove_number import BY_TELEPHONE
 from services.online.web_sessions import WebSession
@@ -125,9 +125,14 @@ class BookingViews(HeldOffers):
         )
 
     @property
+    def is_promised(self) -> bool:
+        """Whether the number is proved in order to be told something, and nothing is chosen."""
+        return self.web_session.session.step in PROMISES
+
+    @property
     def by_telephone(self) -> bool:
         """Whether what was chosen is to be finished by telephone."""
-        return self.web_session.page == BY_TELEPHONE
+        return self.web_session.page == BY_TELEPHONE and not self.is_promised
 
     def day_name(self, day: date) -> str:
         """A day that is near, without its year: "mardi 1er décembre"."""
