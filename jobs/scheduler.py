@@ -149,7 +149,8 @@ class _Sweep:
         pace = self.pace
         if pace is None:
             return take_due(self.store, KINDS, limit=room)
-        found = take_due(self.store, UNPACED_KINDS, limit=_AT_ONCE)
+        # No more than are begun before their leases end: an order at a partner may take long.
+        found = take_due(self.store, UNPACED_KINDS, limit=_SENDERS * _IN_HAND)
         others = () if pace.is_full(self.store) else (NEXT_KINDS, LAST_KINDS)
         for kinds in (FIRST_KINDS, *others):
             if room > 0:
