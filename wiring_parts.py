@@ -76,6 +76,7 @@ def make_parts(settings: config.Settings) -> Parts:
         pace=pace_limits(settings),
         shares=hold_shares(settings),
         cluster_size=settings.cluster_size,
+        turns_kept=timedelta(days=settings.turns_kept_days),
     )
     campaigns = Campaigns.read(
         settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now, use=service_words.use

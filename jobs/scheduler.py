@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -16,7 +16,6 @@ import structlog
 
 from jobs import timed
 from jobs.timed import Alone, Lead, Task
-from models.messages import outbox
 from models.slots import places
 from models.waiting_list import waiting
 from services.booking import stand_in
@@ -30,8 +29,11 @@ from services.messages.deliver_message import (
     NEXT_KINDS,
     PACED,
     UNPACED_KINDS,
+    Claimed,
     DeliveryDependencies,
-    deliver_message,
+    deliver_taken,
+    leave,
+    take_due,
 )
 from services.messages.provider_pace import REST, ProviderPace
 from services.operations.erase_data import erase_data
@@ -57,9 +59,13 @@ CANCELLATIONS_EVERY = 30
 ERASE_EVERY = 3600
 _AT_ONCE = 200
 _SENDERS = 8
+# For each of them so many messages are taken at a time, where there is no pace.
+_IN_HAND = 3
 # At a pace, as many as have permits ahead, and most of them only wait.
 _MOST_SENDERS = 64
-_SWEEP = "sweep"
+_SWEEP, _REMINDERS = "sweep", "reminders"
+# What takes longer than the other tasks can wait: each has a thread of its own.
+_LONG = (_SWEEP, _REMINDERS)
 _FAILED = "failed"
 # A message that the sweep had found, and leaves to the next one because this process ends.
 _LEFT = "left"
@@ -83,109 +89,102 @@ def sweep(
 ) -> int:
     """Deliver everything that is due, as long as it `goes_on`; gives how many were tried.
 
-    At a pace this takes as long as the texts take. `senders` are threads; None: as many as suit the
-    pace.
+    Several processes may do so at once: each takes what no other has. At a pace this takes as long
+    as the texts take. `senders` are threads; None: as many as suit the pace.
     """
-    pace = means.pace
-    if pace is not None and pace.is_set:
-        many = senders or min(max(_SENDERS, pace.at_once), _MOST_SENDERS)
-        with ThreadPoolExecutor(many, thread_name_prefix="sweep") as threads:
-            return _PacedSweep(store, messenger, means, pace, threads).run(goes_on)
-    tried = 0
-
-    def deliver(message_id: str) -> str:
-        return _deliver(store, messenger, message_id, means) if goes_on() else _LEFT
-
-    with ThreadPoolExecutor(senders or _SENDERS, thread_name_prefix="sweep") as threads:
-        while goes_on():
-            with store.database.statement() as connection:
-                due = outbox.due(connection, store.clock, KINDS, limit=_AT_ONCE)
-            results = list(threads.map(deliver, due))
-            for message_id, result in zip(due, results, strict=True):
-                if result != _LEFT:
-                    log.info("delivery", message=message_id, result=result, by="sweep")
-            tried += len(due) - results.count(_LEFT)
-            # Where none could be tried at all, nor can those behind them.
-            if len(due) < _AT_ONCE or set(results) == {_FAILED} or _LEFT in results:
-                break
-    return tried
+    pace = means.pace if means.pace is not None and means.pace.is_set else None
+    many = senders or _SENDERS
+    if pace is not None and not senders:
+        many = min(max(_SENDERS, pace.at_once), _MOST_SENDERS)
+    with ThreadPoolExecutor(many, thread_name_prefix="sweep") as threads:
+        most = pace.at_once if pace is not None else many * _IN_HAND
+        return _Sweep(store, messenger, means, pace, most, threads).run(goes_on)
 
 
 @dataclass
-class _PacedSweep:
-    """One sweep at the provider's pace: as many in hand as have turns ahead, and no more."""
+class _Sweep:
+    """One sweep: `most` messages in hand at a time, those that its threads deliver now or next.
+
+    At the provider's pace as many as have turns ahead, and no more.
+    """
 
     store: Store
     messenger: Messenger
     means: DeliveryDependencies
-    pace: ProviderPace
+    pace: ProviderPace | None
+    most: int
     threads: Executor
-    in_hand: dict[Future[str], str] = field(default_factory=dict)
-    # What could not even be tried is left to the next sweep.
-    failed: set[str] = field(default_factory=set)
+    in_hand: dict[Future[str], Claimed] = field(default_factory=dict)
+    # Where none of as many as are in hand could be tried, nor can those behind them.
+    failed: int = 0
+    worked: bool = False
 
     def run(self, goes_on: Callable[[], bool]) -> int:
-        tried, most = 0, self.pace.at_once
+        tried, left = 0, list[Claimed]()
         while True:
             # Some are always on their way, or permits would pass while others are looked for.
-            found: list[str] = []
-            if len(self.in_hand) <= most * 3 // 4 and goes_on():
-                found = self._next(most - len(self.in_hand))
+            if len(self.in_hand) <= self._low and goes_on() and not self._is_hopeless:
+                found = self._next(self.most - len(self.in_hand))
                 for one in found:
-                    self.in_hand[self._begin(one)] = one
+                    self.in_hand[self.threads.submit(self._deliver, one, goes_on)] = one
                 tried += len(found)
             if not self.in_hand:
-                return tried
-            if PACED in self._finished():
+                leave(self.store, left)
+                return tried - len(left)
+            paced = self._finished(left)
+            if paced and self.pace is not None:
                 # Others have the permits. What was put back here is due again by then.
                 self.pace.pause(REST)
 
-    def _begin(self, message_id: str) -> Future[str]:
-        return self.threads.submit(_deliver, self.store, self.messenger, message_id, self.means)
+    @property
+    def _is_hopeless(self) -> bool:
+        return not self.worked and self.failed >= self.most
 
-    def _next(self, room: int) -> list[str]:
-        """What is due now, the most urgent first: so many as may become texts, and all others."""
-        taken = {*self.in_hand.values(), *self.failed}
-        found = self._due(UNPACED_KINDS, _AT_ONCE, taken)
-        left = room
-        others = () if self.pace.is_full(self.store) else (NEXT_KINDS, LAST_KINDS)
+    @property
+    def _low(self) -> int:
+        return self.most * 3 // 4 if self.pace is not None else self.most // 2
+
+    def _next(self, room: int) -> list[Claimed]:
+        """Take what is due now; at a pace the most urgent first: so many as may become texts."""
+        pace = self.pace
+        if pace is None:
+            return take_due(self.store, KINDS, limit=room)
+        # No more than are begun before their leases end: an order at a partner may take long.
+        found = take_due(self.store, UNPACED_KINDS, limit=_SENDERS * _IN_HAND)
+        others = () if pace.is_full(self.store) else (NEXT_KINDS, LAST_KINDS)
         for kinds in (FIRST_KINDS, *others):
-            if left > 0:
-                some = self._due(kinds, left, taken)
-                left -= len(some)
+            if room > 0:
+                # Whoever waits for a text has it in their turn; what is far behind is late already.
+                latest = kinds == NEXT_KINDS
+                some = take_due(self.store, kinds, limit=room, latest=latest)
+                room -= len(some)
                 found += some
         return found
 
-    def _due(self, kinds: tuple[str, ...], most: int, taken: Collection[str]) -> list[str]:
-        limit = most + len(taken)
-        # Whoever waits for a text has it in their turn; what is far behind is late already.
-        latest = kinds == NEXT_KINDS
-        with self.store.database.statement() as connection:
-            due = outbox.due(connection, self.store.clock, kinds, limit=limit, latest=latest)
-        return [one for one in due if one not in taken][:most]
+    def _deliver(self, one: Claimed, goes_on: Callable[[], bool]) -> str:
+        """What came of one message; whatever goes wrong with it, all others leave."""
+        if not goes_on():
+            return _LEFT
+        try:
+            return deliver_taken(self.store, self.messenger, one, self.means)
+        except Exception as error:  # noqa: BLE001 (when its lease is over, it is tried again)
+            log.error("delivery failed", message=one.message.id, error=type(error).__name__)
+            return _FAILED
 
-    def _finished(self) -> set[str]:
-        """Wait until one is done; gives what came of all that are."""
+    def _finished(self, left: list[Claimed]) -> bool:
+        """Wait until one is done; gives whether any had no permit, and what was `left`."""
         done, _ = wait(self.in_hand, return_when=FIRST_COMPLETED)
-        results = set()
+        is_paced = False
         for one in done:
-            message_id, result = self.in_hand.pop(one), one.result()
-            log.info("delivery", message=message_id, result=result, by="sweep")
-            results.add(result)
-            if result == _FAILED:
-                self.failed.add(message_id)
-        return results
-
-
-def _deliver(
-    store: Store, messenger: Messenger, message_id: str, means: DeliveryDependencies
-) -> str:
-    """What came of one message; whatever goes wrong with it, all others leave."""
-    try:
-        return deliver_message(store, messenger, message_id, means)
-    except Exception as error:  # noqa: BLE001 (the next sweep tries again)
-        log.error("delivery failed", message=message_id, error=type(error).__name__)
-        return _FAILED
+            message, result = self.in_hand.pop(one), one.result()
+            if result == _LEFT:
+                left.append(message)
+                continue
+            log.info("delivery", message=message.message.id, result=result, by="sweep")
+            self.failed += result == _FAILED
+            self.worked |= result != _FAILED
+            is_paced |= result == PACED
+        return is_paced
 
 
 def tidy(store: Store, campaigns: AllCampaigns = tuple) -> int:
@@ -211,12 +210,24 @@ def tasks(
     *,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> list[Task]:
-    """What happens by itself. A sweep ends between two messages where it no longer `goes_on`."""
+    """What happens by itself. A sweep ends between two messages where it no longer `goes_on`.
+
+    Messages, and the parts of a day of reminders, are shared by all schedulers. With SQLite, which
+    has one writer at a time, one does it all.
+    """
+    is_shared = not store.database.is_sqlite
+
+    def sweeps() -> int:
+        return sweep(store, messenger, means, goes_on=goes_on)
+
+    def plans() -> int:
+        return reminders.plan(store, campaigns(), goes_on=goes_on)
+
     return [
-        Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means, goes_on=goes_on)),
+        Task(_SWEEP, SWEEP_EVERY, sweeps, is_shared=is_shared),
+        Task(_REMINDERS, REMIND_EVERY, plans, is_shared=is_shared),
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("late", LATE_EVERY, lambda: late_texts.look_after(store, messenger, means)),
-        Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
@@ -236,7 +247,7 @@ def run(  # noqa: PLR0917 (what the process is made of)
     campaigns: AllCampaigns,
     more: Sequence[Task] = (),
 ) -> None:
-    """Work until SIGTERM or SIGINT, or wait until no other scheduler does.
+    """Work until SIGTERM or SIGINT; where another scheduler works, only do what both share.
 
     `more` are slow tasks of other parts.
     """
@@ -245,7 +256,7 @@ def run(  # noqa: PLR0917 (what the process is made of)
     lead = Leadership(store, SCHEDULER)
 
     def goes_on() -> bool:
-        return lead.is_ours() and not stop.is_set()
+        return not stop.is_set() and (not store.database.is_sqlite or lead.is_ours())
 
     with lead.kept():
         planned = tasks(store, messenger, campaign_of, means, campaigns, goes_on=goes_on)
@@ -258,15 +269,16 @@ def work(
     more: Sequence[Task] = (),
     lead: Lead = _ALONE,
 ) -> None:
-    """Do all of it until `stop`, the sweep and each of `more` beside the other tasks.
+    """Do all of it until `stop`, the sweep, the reminders and each of `more` beside the others.
 
     A morning's reminders, or a provider that does not answer, take a sweep longer than offers of
-    freed places can wait.
+    freed places can wait; and so does planning a nation's day of them.
     """
-    sweeps = [task for task in planned if task.name == _SWEEP]
-    others = [task for task in planned if task.name != _SWEEP]
-    with ThreadPoolExecutor(2, thread_name_prefix=_SWEEP) as beside:
-        beside.submit(timed.run, sweeps, stop, lead)
+    alone = [[task] for task in planned if task.name in _LONG]
+    others = [task for task in planned if task.name not in _LONG]
+    with ThreadPoolExecutor(len(alone) + 1, thread_name_prefix=_SWEEP) as beside:
+        for task in alone:
+            beside.submit(timed.run, task, stop, lead)
         if more:
             beside.submit(timed.run_beside, more, stop, lead)
         try:

@@ -29,7 +29,8 @@ log = structlog.get_logger()
 class Task:
     """Something done every so many seconds; a failure is logged and tried again next time.
 
-    `notes_outages`: it is done as well where the store does not answer, to note that.
+    `notes_outages`: it is done as well where the store does not answer, to note that. `is_shared`:
+    it is done by each process of a kind, whichever of them works.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Task:
     do: Callable[[], int]
     next_at: float = field(default=0.0)
     notes_outages: bool = False
+    is_shared: bool = False
 
 
 class Lead(Protocol):
@@ -61,7 +63,8 @@ _ALONE = Alone()
 
 
 def _may_do(task: Task, lead: Lead) -> bool:
-    return lead.is_ours() or (task.notes_outages and lead.lost_by_silence())
+    may_always = task.is_shared or (task.notes_outages and lead.lost_by_silence())
+    return may_always or lead.is_ours()
 
 
 def _seconds_to_wait(planned: Sequence[Task], lead: Lead) -> float:

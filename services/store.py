@@ -115,6 +115,8 @@ class Store:
     shares: HoldShares = field(default_factory=HoldShares)
     # From how many live bookings on a group that resemble one another is shown; 0: none is.
     cluster_size: int = 8
+    # How long a turn that was counted is kept.
+    turns_kept: timedelta = timedelta(days=7)
 
     def link_of(self, reference: str, starts: Iterable[datetime]) -> str:
         """Where a booking can be seen and changed; empty where there are no pages."""

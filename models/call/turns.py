@@ -7,15 +7,18 @@ waits for the transaction that is writing it. See docs/decisions/0001.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Select,
     bindparam,
     delete,
+    func,
     select,
+    tuple_,
     update,
 )
 
@@ -188,15 +191,37 @@ def complete(
     _COMPLETE.count(connection, values)
 
 
-def erase_bodies(connection: Connection, clock: Clock, older_than: timedelta) -> int:
-    """Erase what was heard and answered; step and outcome stay for the statistics."""
-    statement = (
-        update(turn)
-        .where(turn.c.at < clock.at(-older_than), turn.c.body_enc.is_not(None))
-        .values(body_enc=None)
-    )
+def oldest(connection: Connection) -> datetime | None:
+    """When the first turn that is kept was (UTC). Reads all of them on PostgreSQL: once is enough.
+
+    None where there is none.
+    """
+    return connection.execute(select(func.min(turn.c.at))).scalar_one()
+
+
+def erase_bodies(connection: Connection, since: datetime, until: datetime, most: int) -> int:
+    """Erase what was heard and answered between two moments (UTC), `most` at a time.
+
+    Gives how many; fewer than `most` says that none is left. Step and outcome stay.
+    """
+    some = _some(since, until, most).where(_SOME.c.body_enc.is_not(None))
+    return connection.execute(update(turn).where(_KEY.in_(some)).values(body_enc=None)).rowcount
+
+
+def delete_between(connection: Connection, since: datetime, until: datetime, most: int) -> int:
+    """Delete turns between two moments (UTC) in the same way."""
+    statement = delete(turn).where(_KEY.in_(_some(since, until, most)))
     return connection.execute(statement).rowcount
 
 
-def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
-    return connection.execute(delete(turn).where(turn.c.at < clock.at(-older_than))).rowcount
+_SOME = turn.alias("some")
+_KEY = tuple_(turn.c.call_id, turn.c.number)
+
+
+def _some(since: datetime, until: datetime, most: int) -> Select[Any]:
+    # By their keys: a row that is written anew meanwhile (another data key) is found all the same.
+    return (
+        select(_SOME.c.call_id, _SOME.c.number)
+        .where(_SOME.c.at >= since, _SOME.c.at < until)
+        .limit(most)
+    )

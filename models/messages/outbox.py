@@ -20,11 +20,13 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     String,
     Update,
     and_,
     bindparam,
     case,
+    exists,
     func,
     literal,
     literal_column,
@@ -33,11 +35,12 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.call.tables import call
 from models.called import BY_BOOKING
 from models.clock import Clock
-from models.crypto import Vault
+from models.crypto import CannotOpen, Vault
 from models.dialects import insert, insert_new
 from models.messages.phone_lines import REMEMBERED, Remembered
 from models.messages.tables import FROZEN, message, phone_line
@@ -266,6 +269,136 @@ def claim(
     client = bytes(before.client) if before.client else None
     claimed = _opened(taken[0], vault)
     return replace(claimed, ambiguous=before.state == "sending", line=line, client=client)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a relay took at once; those `unreadable`, by their ids, are put aside."""
+
+    claimed: list[ClaimedMessage]
+    unreadable: list[str]
+
+
+def take(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    kinds: Sequence[str],
+    lease: timedelta,
+    put_aside_for: timedelta,
+    *,
+    limit: int,
+    latest: bool = True,
+) -> Taken:
+    """Claim about so many messages that are due, in one transaction; others skip them meanwhile.
+
+    In the order of `due`: each kind has its part of them, what became due first, and with `latest`
+    half of it what became due last. One that cannot be opened is not due for `put_aside_for`.
+    """
+    kinds = tuple(kinds)
+    waiting = _waiting_kinds(clock, kinds).rows(connection)
+    if not waiting:
+        return Taken([], [])
+    share = -(-limit // len(waiting))
+    first = share - share // 2 if latest else share
+    found = _taking(clock, kinds, latest=False).rows(connection, {"share": first})
+    if latest and share > first and len(found) >= first:
+        newest = _taking(clock, kinds, latest=True).rows(connection, {"share": share - first})
+        found = [*newest, *found]
+    opened: dict[str, ClaimedMessage] = {}
+    unreadable = []
+    for row in found:
+        try:
+            opened[row.id] = _taken(row, vault)
+        except CannotOpen:
+            unreadable.append(row.id)
+    for message_id in unreadable:
+        put_aside(connection, clock, message_id, put_aside_for)
+    if not opened:
+        return Taken([], unreadable)
+    # Locked, so that no other relay has changed them: asked once more all the same.
+    taken = connection.execute(_take(clock, lease), {"of_ids": list(opened)}).scalars()
+    ours = set(taken)
+    return Taken([one for one in opened.values() if one.id in ours], unreadable)
+
+
+def _taken(row: Any, vault: Vault) -> ClaimedMessage:
+    return replace(
+        _opened(row, vault),
+        attempts=row.attempts + 1,
+        ambiguous=row.state == "sending",
+        line=None if row.line_kind is None else Remembered(*row[-len(REMEMBERED) :]),
+        client=bytes(row.client) if row.client else None,
+    )
+
+
+@lru_cache
+def _waiting_kinds(clock: Clock, kinds: tuple[str, ...]) -> Prepared:
+    """Those kinds of which something is due: one look at the index for each."""
+    each = [
+        select(literal(kind, String).label("kind")).where(
+            exists().where(message.c.kind == kind, _is_due(clock))
+        )
+        for kind in kinds
+    ]
+    return Prepared(union_all(*each))
+
+
+@lru_cache
+def _taking(clock: Clock, kinds: tuple[str, ...], *, latest: bool) -> Prepared:
+    """Lock so many of each kind that no other relay has locked, with what is known beside them."""
+    moment = message.c.due_at.desc() if latest else message.c.due_at
+    names = dict.fromkeys([*(one.name for one in _CLAIMED), "state", "recipient_idx", "due_at"])
+    columns = [message.c[name] for name in names]
+    each = [
+        select(*columns)
+        .where(message.c.kind == kind, _is_due(clock))
+        .order_by(moment)
+        .limit(bindparam("share", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .subquery(f"kind_{number}")
+        for number, kind in enumerate(kinds)
+    ]
+    rows = union_all(*(select(one) for one in each)).subquery("taken")
+    known = [column.label(f"line_{column.name}") for column in REMEMBERED]
+    return Prepared(
+        select(
+            *(rows.c[name] for name in names),
+            func.coalesce(call.c.caller_idx, visit.c.place_idx).label("client"),
+            *known,
+        )
+        .select_from(rows)
+        .outerjoin(phone_line, phone_line.c.phone_idx == rows.c.recipient_idx)
+        .outerjoin(call, call.c.id == rows.c.call_id)
+        .outerjoin(visit, visit.c.id == rows.c.call_id)
+        .order_by(rows.c.due_at.desc() if latest else rows.c.due_at)
+    )
+
+
+@lru_cache
+def _take(clock: Clock, lease: timedelta) -> ReturningUpdate[Any]:
+    return (
+        update(message)
+        .where(message.c.id.in_(bindparam("of_ids", expanding=True)), _is_due(clock))
+        .values(
+            state="sending",
+            attempts=message.c.attempts + 1,
+            lease_until=clock.at(lease),
+            updated_at=clock.at(),
+        )
+        .returning(message.c.id)
+    )
+
+
+def leave(connection: Connection, clock: Clock, claimed: Sequence[ClaimedMessage]) -> None:
+    """Put back what was taken and not begun: it is due as before, and no try is counted."""
+    for one in claimed:
+        values: dict[str, Any] = {"attempts": message.c.attempts - 1}
+        if one.ambiguous:
+            values["lease_until"] = clock.at()
+        else:
+            values |= {"state": "pending", "lease_until": None}
+        _write(connection, clock, one, **values)
 
 
 _CLAIMED = (

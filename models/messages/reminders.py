@@ -1,13 +1,15 @@
-"""Reminders are written in sets: one statement for a day, a time zone and a campaign.
+"""Reminders are written in sets: a day, a time zone and a campaign, some thousands a statement.
 
 The people to remind are found, and their rows of the outbox made, inside the database. The
-recipient and the words of a row are found when it is delivered.
+recipient and the words of a row are found when it is delivered. A day is cut into parts once
+(`cut`); any number of processes take one after the other (`take_part`) and write it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
@@ -15,11 +17,14 @@ from sqlalchemy import (
     Connection,
     Select,
     String,
+    Table,
     Text,
     and_,
     cast,
+    delete,
     exists,
     func,
+    insert,
     literal,
     or_,
     select,
@@ -32,8 +37,8 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert_for, insert_new
 from models.messages.outbox import NOT_WANTED
-from models.messages.tables import message, reminder_plan
-from models.rows import values_of
+from models.messages.tables import message, reminder_part, reminder_plan
+from models.rows import columns_of, values_of
 from models.slots.tables import place
 
 _COLUMNS = (
@@ -64,33 +69,136 @@ def zones(connection: Connection) -> list[str]:
     return list(connection.execute(statement).scalars())
 
 
-def planned(connection: Connection, day: ReminderDay) -> bool:
-    """Whether that day was written already."""
-    statement = select(reminder_plan.c.what).where(_is_plan_of(day))
-    return connection.execute(statement).first() is not None
+@dataclass(frozen=True)
+class ReminderPart:
+    """A part of a day: from one appointment to the next part's first, by moment (UTC) and id.
+
+    Of an evening's calls the moments are those at which bookings were made, and the ids 0.
+    """
+
+    number: int
+    begins_at: datetime
+    begins_id: int
+    ends_at: datetime
+    ends_id: int
 
 
-def _is_plan_of(day: ReminderDay) -> ColumnElement[bool]:
+def parts_left(connection: Connection, day: ReminderDay) -> int | None:
+    """How many parts of a day wait to be written; None where it was not cut into parts yet."""
+    left = select(func.count()).select_from(reminder_part).where(_is_of(reminder_part, day))
+    statement = select(left.scalar_subquery()).where(_is_of(reminder_plan, day))
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def _is_of(table: Table, day: ReminderDay) -> ColumnElement[bool]:
     values = values_of(day, reminder_plan)
-    return and_(*(reminder_plan.c[name] == value for name, value in values.items()))
+    return and_(*(table.c[name] == value for name, value in values.items()))
 
 
 def claim(connection: Connection, clock: Clock, day: ReminderDay) -> bool:
-    """Claim a day to write it, in this transaction; False when another process has claimed it."""
+    """Claim a day to cut it, in this transaction; False when another process has claimed it."""
     values = values_of(day, reminder_plan) | {"messages": 0}
     return insert_new(connection, clock, reminder_plan, values, "planned_at")
+
+
+def cut(connection: Connection, day: ReminderDay, size: int) -> int:
+    """Cut a day that was claimed into parts of so many appointments each; gives how many parts."""
+    found = (
+        select(appointment.c.start_at.label("at"), appointment.c.id.label("id"))
+        .join(centre, centre.c.id == appointment.c.centre_id)
+        .where(
+            appointment.c.start_at >= day.begins,
+            appointment.c.start_at < day.ends,
+            appointment.c.state == _LIVE,
+            centre.c.time_zone == day.time_zone,
+        )
+    )
+    return _cut(connection, day, found, size, day.begins, day.ends)
+
+
+def cut_evening(
+    connection: Connection, day: ReminderDay, size: int, *, begins: datetime, ends: datetime
+) -> int:
+    """The same of bookings made between two moments (UTC) by people who want to be rung."""
+    found = select(booking.c.created_at.label("at"), literal(0).label("id")).where(
+        booking.c.created_at >= begins, booking.c.created_at < ends, booking.c.calls
+    )
+    return _cut(connection, day, found, size, begins, ends)
+
+
+def _cut(  # noqa: PLR0917
+    connection: Connection,
+    day: ReminderDay,
+    found: Select[Any],
+    size: int,
+    begins: datetime,
+    ends: datetime,
+) -> int:
+    rows = found.subquery()
+    place_of = func.row_number().over(order_by=(rows.c.at, rows.c.id)).label("place_of")
+    counted = select(rows.c.at, rows.c.id, place_of).subquery()
+    every = (
+        select(counted.c.at, counted.c.id)
+        .where(counted.c.place_of % size == 0)
+        .distinct()
+        .order_by(counted.c.at, counted.c.id)
+    )
+    bounds = [(begins, 0), *(tuple(row) for row in connection.execute(every)), (ends, 0)]
+    # What an earlier day left is of no use any more.
+    connection.execute(
+        delete(reminder_part).where(
+            reminder_part.c.what == day.what,
+            reminder_part.c.campaign == day.campaign,
+            reminder_part.c.time_zone == day.time_zone,
+            reminder_part.c.day <= day.day,
+        )
+    )
+    of_day = values_of(day, reminder_plan)
+    names = ("begins_at", "begins_id", "ends_at", "ends_id")
+    parts = [
+        {**of_day, "number": number, **dict(zip(names, (*one, *other), strict=True))}
+        for number, (one, other) in enumerate(pairwise(bounds))
+    ]
+    connection.execute(insert(reminder_part), parts)
+    return len(parts)
+
+
+def take_part(connection: Connection, day: ReminderDay) -> ReminderPart | None:
+    """Take a part that nobody else is writing, for this transaction; None where there is none.
+
+    It is gone when the transaction commits, and there again when its process dies.
+    """
+    row = connection.execute(_next_part(day)).one_or_none()
+    if row is None:
+        return None
+    found = ReminderPart(*row)
+    this = (_is_of(reminder_part, day), reminder_part.c.number == found.number)
+    connection.execute(delete(reminder_part).where(*this))
+    return found
+
+
+def _next_part(day: ReminderDay) -> Select[Any]:
+    return (
+        select(*columns_of(ReminderPart, reminder_part))
+        .where(_is_of(reminder_part, day))
+        .order_by(reminder_part.c.number)
+        .limit(1)
+        # Without it two processes read one part, and the second waits for the first for nothing.
+        .with_for_update(skip_locked=True)
+    )
 
 
 def remind(
     connection: Connection,
     clock: Clock,
     day: ReminderDay,
+    part: ReminderPart,
     *,
     topic: str,
     by_call: bool,
     unless_lately: timedelta,
 ) -> int:
-    """Write a message for each appointment of a day; gives how many.
+    """Write a message for each appointment of a part of a day; gives how many.
 
     For people who were written to when they booked and, `by_call`, people who asked to be rung.
     Left out are people who have booked or changed something so lately: they know.
@@ -112,8 +220,7 @@ def remind(
         .join(booking, booking.c.id == appointment.c.booking_id)
         .join(centre, centre.c.id == appointment.c.centre_id)
         .where(
-            appointment.c.start_at >= day.begins,
-            appointment.c.start_at < day.ends,
+            *_within(part),
             appointment.c.state == _LIVE,
             centre.c.time_zone == day.time_zone,
             booking.c.campaign == day.campaign,
@@ -125,12 +232,23 @@ def remind(
     return _write(connection, day, rows)
 
 
+def _within(part: ReminderPart) -> list[ColumnElement[bool]]:
+    start, number = appointment.c.start_at, appointment.c.id
+    return [
+        # By the index of starts; then by id, of those that start with the first or the last.
+        start >= part.begins_at,
+        start <= part.ends_at,
+        or_(start > part.begins_at, number >= part.begins_id),
+        or_(start < part.ends_at, number < part.ends_id),
+    ]
+
+
 def ring_in_the_evening(
-    connection: Connection, clock: Clock, day: ReminderDay, *, topic: str, within: timedelta
+    connection: Connection, clock: Clock, day: ReminderDay, part: ReminderPart, *, topic: str
 ) -> int:
     """Write a message for each booking whose person wants to be rung and was not; gives how many.
 
-    Of those made so lately, and with something ahead.
+    Of those made within the part, and with something ahead.
     """
     ahead = exists().where(
         appointment.c.booking_id == booking.c.id,
@@ -143,7 +261,8 @@ def ring_in_the_evening(
         .select_from(booking)
         .join(centre, centre.c.id == booking.c.centre_id)
         .where(
-            booking.c.created_at > clock.at(-within),
+            booking.c.created_at >= part.begins_at,
+            booking.c.created_at < part.ends_at,
             booking.c.calls,
             booking.c.phone_idx.is_not(None),
             booking.c.campaign == day.campaign,
@@ -181,7 +300,10 @@ def _write(connection: Connection, day: ReminderDay, rows: Select[Any]) -> int:
     written = connection.execute(
         new.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     ).rowcount
-    connection.execute(update(reminder_plan).where(_is_plan_of(day)).values(messages=written))
+    # Last of all, so that two processes that write parts of one day hardly wait for each other.
+    counted = reminder_plan.c.messages + written
+    plan = update(reminder_plan).where(_is_of(reminder_plan, day))
+    connection.execute(plan.values(messages=counted))
     return written
 
 

@@ -95,6 +95,21 @@ reminder_plan = Table(
     must("messages", Integer),
 )
 
+# What is left to write of such a day: each row is taken and written by one process, and then gone.
+reminder_part = Table(
+    "reminder_part",
+    metadata,
+    key("what", String(20)),
+    key("campaign", String(40)),
+    key("time_zone", String(40)),
+    key("day", Date, "as that of the plan"),
+    key("number", Integer, "from 0, in the order of time"),
+    must("begins_at", Instant, "of the first appointment, or when the first booking was made"),
+    must("begins_id", BigInteger, "of the first appointment among those that start then"),
+    must("ends_at", Instant, "like begins_at, of the first that is not in it"),
+    must("ends_id", BigInteger),
+)
+
 # What texts and calls may cost in a day, and what they have cost.
 budget = Table(
     "budget",

@@ -47,6 +47,14 @@ process_lease = Table(
     must("until", Instant, "another may take it from then on"),
 )
 
+# How far what is erased in many small transactions has come, by step.
+erasure = Table(
+    "erasure",
+    metadata,
+    key("step", String(24)),
+    must("reached", Instant, "what is older is erased"),
+)
+
 # Files that every machine gives, whichever wrote them.
 shared_file = Table(
     "shared_file",

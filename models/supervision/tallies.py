@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -17,6 +17,8 @@ from models.dialects import insert
 from models.supervision.tables import tally
 
 QUARTER = timedelta(minutes=15)
+# A moment with which a quarter begins, in every zone here.
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 COUNTED = "counted"
 # (name, label): what is counted, and of what.
 Counts = Mapping[tuple[str, str], float]

@@ -10,7 +10,7 @@ have reached the provider already is looked up there before anything is sent aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -82,6 +82,8 @@ _TOPICS = {
 # Longer than the provider's client waits (8 s to connect, 8 s for an answer), short enough for a
 # lost worker's message to be sent by another within a minute.
 LEASE = timedelta(seconds=25)
+# One that was claimed among others and is begun later than this claims anew for as long.
+BEGUN_WITHIN = timedelta(seconds=5)
 # A message about a booking that did not leave within this is written anew: it may have changed.
 STALE = timedelta(minutes=1)
 # A number to which another promise is live is tried again after this long.
@@ -200,6 +202,66 @@ def deliver_message(
         return _put_aside(store, message_id)
     if claimed is None:
         return "not due"
+    return deliver_claimed(store, messenger, claimed, means, late=late)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A message that a sweep took, and when (UTC)."""
+
+    message: ClaimedMessage
+    at: datetime
+
+
+def take_due(
+    store: Store, kinds: Sequence[str], *, limit: int, latest: bool = True
+) -> list[Claimed]:
+    """Claim about so many messages that are due, for LEASE; no other relay has any of them."""
+    with store.database.transaction() as connection:
+        taken = outbox.take(
+            connection,
+            store.clock,
+            store.vault,
+            kinds,
+            LEASE,
+            LONGEST_RETRY,
+            limit=limit,
+            latest=latest,
+        )
+    for message_id in taken.unreadable:
+        log.error("message cannot be opened", message=message_id)
+    now = store.clock.now()
+    return [Claimed(one, now) for one in taken.claimed]
+
+
+def leave(store: Store, taken: Sequence[Claimed]) -> None:
+    """Put back what was taken and not begun, so that another relay need not wait for its lease."""
+    if taken:
+        with store.database.transaction() as connection:
+            outbox.leave(connection, store.clock, [one.message for one in taken])
+
+
+def deliver_taken(
+    store: Store, messenger: Messenger, taken: Claimed, means: DeliveryDependencies = _NO_MEANS
+) -> str:
+    """Deliver a message that `take_due` gave; as `deliver_message`."""
+    # Behind others that took long, its lease may be over before it is sent.
+    if not timedelta() <= store.clock.now() - taken.at < BEGUN_WITHIN:
+        with store.database.transaction() as connection:
+            if not outbox.keep(connection, store.clock, taken.message, LEASE):
+                return "taken over"
+    return deliver_claimed(store, messenger, taken.message, means)
+
+
+def deliver_claimed(
+    store: Store,
+    messenger: Messenger,
+    claimed: ClaimedMessage,
+    means: DeliveryDependencies = _NO_MEANS,
+    *,
+    late: bool = False,
+) -> str:
+    """Deliver a message that was claimed just now; as `deliver_message`."""
     with (
         tracing.of_call(claimed.call_id),
         tracing.span("deliver", message_kind=claimed.kind, message_id=claimed.id),

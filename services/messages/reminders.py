@@ -1,8 +1,10 @@
 """Remind people of their appointments, and ring those who asked for it in the evening.
 
 Each day is written once, in sets (`models.messages.reminders`), when the hour has come by the clock
-of its centres; what missed its hour is written later, as long as that makes sense. A row only names
-its appointment. Whether it still exists, which person is told and how, is found at delivery.
+of its centres. It is cut into parts, each of them a transaction: any number of processes share
+them, and what one was writing when it died is written by another. What missed its hour is written
+later, as long as that makes sense. A row only names its appointment. Whether it still exists, which
+person is told and how, is found at delivery.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from flows.world import ReminderHours
 from models.booking import changes
 from models.booking.changes import BookedAppointment, BookingDetails
 from models.centres.centres import centre_states
-from models.database import Connection
+from models.database import Connection, unhurried
 from models.messages import reminders
 from models.messages.outbox import ClaimedMessage
-from models.messages.reminders import ReminderDay
+from models.messages.reminders import ReminderDay, ReminderPart
 from prompts.catalogue import TOMORROW, load, near_day
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
@@ -39,6 +41,8 @@ LATEST = time(20)
 EVENINGS_BACK = timedelta(days=3)
 # A call about an appointment that begins within this is of no use.
 TOO_LATE = timedelta(hours=1)
+# Appointments of one part, which are some tenths of a second to write.
+PART = 5000
 
 CampaignOf = Callable[[str], Campaign | None]
 
@@ -46,10 +50,17 @@ CampaignOf = Callable[[str], Campaign | None]
 # ---------------------------------------------------------------- planning
 
 
-def plan(store: Store, campaigns: Iterable[Campaign]) -> int:
-    """Write what is due now and was not written; gives how many messages. Safe to do twice at once.
+def plan(
+    store: Store,
+    campaigns: Iterable[Campaign],
+    *,
+    goes_on: Callable[[], bool] = lambda: True,
+    part: int = PART,
+) -> int:
+    """Write what is due now and was not written, as long as it `goes_on`; gives how many messages.
 
-    Each day in a transaction of its own: one that is cut off is written anew, and whole.
+    Safe to do by several processes at once: each part of a day, of `part` appointments, is written
+    by one of them in a transaction of its own.
     """
     now, written = store.clock.now(), 0
     with store.database.statement() as connection:
@@ -57,7 +68,7 @@ def plan(store: Store, campaigns: Iterable[Campaign]) -> int:
     for campaign in campaigns:
         for zone in found:
             for due in _due(campaign, zone, now):
-                written += _write(store, due)
+                written += _write(store, due, goes_on, part)
     return written
 
 
@@ -103,26 +114,49 @@ def _moment(day: date, minute: int, zone: ZoneInfo) -> datetime:
     return local.astimezone(UTC)
 
 
-def _write(store: Store, due: _Due) -> int:
-    day = due.day
+def _write(store: Store, due: _Due, goes_on: Callable[[], bool], part: int) -> int:
     with store.database.statement() as connection:
-        if reminders.planned(connection, day):
-            return 0
-    with store.database.transaction() as connection:
-        if not reminders.claim(connection, store.clock, day):
-            return 0
-        if due.by_call is None:
-            return reminders.ring_in_the_evening(
-                connection, store.clock, day, topic=str(Topic.EVENING), within=EVENINGS_BACK
-            )
-        return reminders.remind(
-            connection,
-            store.clock,
-            day,
-            topic=str(Topic.REMINDER),
-            by_call=due.by_call,
-            unless_lately=UNLESS_LATELY,
+        left = reminders.parts_left(connection, due.day)
+    if left is None:
+        with store.database.transaction() as connection:
+            unhurried(connection)
+            if reminders.claim(connection, store.clock, due.day):
+                _cut(connection, store, due, part)
+        # Cut by this process, or by another one while this one waited for it.
+        left = 1
+    written, more = 0, bool(left)
+    while more and goes_on():
+        with store.database.transaction() as connection:
+            unhurried(connection)
+            taken = reminders.take_part(connection, due.day)
+            more = taken is not None
+            if taken is not None:
+                written += _write_part(connection, store, due, taken)
+    return written
+
+
+def _cut(connection: Connection, store: Store, due: _Due, part: int) -> None:
+    if due.by_call is None:
+        now = store.clock.now()
+        reminders.cut_evening(connection, due.day, part, begins=now - EVENINGS_BACK, ends=now)
+    else:
+        reminders.cut(connection, due.day, part)
+
+
+def _write_part(connection: Connection, store: Store, due: _Due, part: ReminderPart) -> int:
+    if due.by_call is None:
+        return reminders.ring_in_the_evening(
+            connection, store.clock, due.day, part, topic=str(Topic.EVENING)
         )
+    return reminders.remind(
+        connection,
+        store.clock,
+        due.day,
+        part,
+        topic=str(Topic.REMINDER),
+        by_call=due.by_call,
+        unless_lately=UNLESS_LATELY,
+    )
 
 
 # ---------------------------------------------------------------- delivering

@@ -31,6 +31,7 @@ from models.waiting_list import offers, waiting
 from services.accounts.staff import OPERATOR, record_act
 from services.attempts import KEPT
 from services.messages.spend import KEPT as BUDGETS_KEPT
+from services.operations.erase_in_bites import InBites
 from services.store import Store
 
 # Three calendar months may be 89 days (1 February to 1 May), and three months is the latest.
@@ -40,7 +41,9 @@ AFTER_CALL = timedelta(hours=24)
 LONGEST_WAIT = timedelta(days=180)
 # Callers who waited for an agent, and what was given and noted then: for questions about it.
 AFTER_PLACE = timedelta(days=30)
-# Steps and outcomes carry no personal data; they feed the statistics of a season.
+# Steps and outcomes, once they are counted (TURNS_KEPT_DAYS): for questions about a call.
+COUNTED_TURNS_KEPT = timedelta(days=7)
+# The same where nothing has counted them, and visits: they feed the statistics of a season.
 TURNS_KEPT = timedelta(days=365)
 # Sessions of staff are over long before.
 SESSIONS_KEPT = timedelta(days=7)
@@ -80,6 +83,9 @@ def erase_data(store: Store) -> dict[str, int]:
     failed: list[str] = []
     for name, (erase, after) in STEPS.items():
         try:
+            if isinstance(erase, InBites):
+                done[name] = erase.run(store, name, after)
+                continue
             with store.database.transaction() as connection:
                 unhurried(connection)
                 found = erase(connection, store.clock, after)
@@ -158,14 +164,15 @@ def _requests(connection: Connection, clock: Clock, after: timedelta) -> int:
 _Erase = (
     Callable[[Connection, Clock, timedelta], int]
     | Callable[[Connection, Clock, timedelta], dict[str, int]]
+    | InBites
 )
-# What erases a kind, and after how long. Each is a transaction of its own; in this order, for turns
-# point at calls.
+# What erases a kind, and after how long. Each is a transaction of its own, or many; in this order,
+# for turns point at calls.
 STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "bookings": (_bookings, AFTER_APPOINTMENT),
     "typed reasons": (_typed, AFTER_APPOINTMENT),
     "texts at the provider": (provider_records.take_messages, AFTER_APPOINTMENT),
-    "turns": (turns.erase_bodies, AFTER_CALL),
+    "turns": (InBites(turns.erase_bodies, turns.oldest), AFTER_CALL),
     "calls": (_calls, AFTER_CALL),
     "conversations by text": (text_conversations.forget, AFTER_CALL),
     "visits": (web_sessions.erase_bodies, AFTER_CALL),
@@ -178,7 +185,13 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "calls to typed numbers": (requests.erase, AFTER_PLACE),
     "texts of lost bookings": (provider_records.take_lost, AFTER_PLACE),
     "budgets": (_old_budgets, BUDGETS_KEPT),
-    "old turns": (turns.delete_old, TURNS_KEPT),
+    "old turns": (
+        InBites(
+            turns.delete_between, turns.oldest, counted=True, kept=lambda store: store.turns_kept
+        ),
+        COUNTED_TURNS_KEPT,
+    ),
+    "uncounted turns": (InBites(turns.delete_between, turns.oldest), TURNS_KEPT),
     "tries": (attempts.erase_old, KEPT),
     "sessions": (staff.forget_sessions, SESSIONS_KEPT),
     "acts": (staff.forget_acts, ACTS_KEPT),

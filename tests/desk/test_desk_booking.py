@@ -568,7 +568,8 @@ def test_a_withheld_number_and_erased_turns_leave_what_the_line_remembers(at):
     in_line(at, phone.sid, number="")
     at.clock.advance(timedelta(hours=30))
     with at.database.transaction() as connection:
-        turns.erase_bodies(connection, at.store.clock, timedelta(hours=24))
+        until = at.store.clock.now() - timedelta(hours=24)
+        turns.erase_bodies(connection, until - timedelta(days=1), until, 1000)
     read = file(at)
     assert (read.caller.number, read.caller.kind) == ("", "none")
     assert read.given.born == "1942-03-12"

@@ -30,7 +30,12 @@ from models.messages.tables import message
 from models.prepared import Prepared
 from models.supervision import alerts
 from services.messages import late_texts, spend
-from services.messages.deliver_message import DeliveryDependencies, deliver_message
+from services.messages.deliver_message import (
+    Claimed,
+    DeliveryDependencies,
+    deliver_message,
+    deliver_taken,
+)
 from services.messages.notices import ReadyNotice
 from services.messages.provider_pace import PaceSettings, ProviderPace
 from services.messages.reminders import plan
@@ -200,14 +205,14 @@ def test_one_that_cannot_be_tried_holds_up_no_other(
     provider = Strict(service.clock, 10.0)
     office = office_at(service, provider, pace_of(service, parts_per_second=10.0))
     reminders_wait(service, 20)
-    real = deliver_message
+    real = deliver_taken
 
-    def broken(store: Store, messenger: Any, message_id: str, *rest: Any, **more: Any) -> str:
-        if message_id == f"{10**6:032x}":
+    def broken(store: Store, messenger: Any, taken: Claimed, *rest: Any) -> str:
+        if taken.message.id == f"{10**6:032x}":
             raise ZeroDivisionError
-        return real(store, messenger, message_id, *rest, **more)
+        return real(store, messenger, taken, *rest)
 
-    monkeypatch.setattr(scheduler, "deliver_message", broken)
+    monkeypatch.setattr(scheduler, "deliver_taken", broken)
     assert sweeps(office) == 20
     assert len(provider.taken) == 19
 

@@ -21,7 +21,7 @@ from models.centres.tables import centre
 from models.clock import FixedClock
 from models.database import Connection
 from models.messages import reminders as rows
-from models.messages.tables import message, reminder_plan
+from models.messages.tables import message, reminder_part, reminder_plan
 from models.slots.tables import place
 from prompts.catalogue import load
 from services.booking.change_booking import By, Changed, cancel, move
@@ -248,7 +248,7 @@ def test_two_who_plan_at_once_write_each_day_once(service: House):
     ]
 
 
-def test_a_plan_that_is_cut_off_leaves_nothing_and_is_done_again(
+def test_a_part_that_is_cut_off_leaves_nothing_and_is_written_again(
     service: House, monkeypatch: pytest.MonkeyPatch
 ):
     start = local("2026-12-10 14:00")
@@ -260,6 +260,26 @@ def test_a_plan_that_is_cut_off_leaves_nothing_and_is_done_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(rows, "_write", cut)
+        with pytest.raises(RuntimeError):
+            goes_to(service, local("2026-12-08 10:00"))
+    assert reminders(service) == []
+    assert [part.number for part in rows_of(service.database, select(reminder_part))] == [0]
+    assert plan(service.store, [service.campaign]) == 1
+    assert rows_of(service.database, select(reminder_part)) == []
+
+
+def test_a_day_that_is_cut_off_before_its_parts_are_kept_is_cut_again(
+    service: House, monkeypatch: pytest.MonkeyPatch
+):
+    start = local("2026-12-10 14:00")
+    opens(service, start)
+    books(service, start)
+
+    def dies(*_: Any) -> int:
+        raise RuntimeError("the process dies here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "_cut", dies)
         with pytest.raises(RuntimeError):
             goes_to(service, local("2026-12-08 10:00"))
     assert rows_of(service.database, select(reminder_plan)) == []

@@ -228,19 +228,19 @@ def test_two_schedulers_try_no_message_twice_and_the_second_takes_over(
     assert len(provider.sent) == TEXTS
 
 
-def test_without_the_lease_two_schedulers_try_every_message_twice(service: House):
-    """The guard taken away. The claims keep texts from leaving twice; the work is done twice."""
+def test_without_the_lease_two_schedulers_share_the_messages(service: House):
+    """A process that was held up for longer than its lease goes on beside another."""
     texts_wait(service)
-    provider, have_read = Sends(), threading.Barrier(2)
+    provider, have_taken = Sends(), threading.Barrier(2)
 
-    def once_both_have_read() -> Callable[[], bool]:
+    def once_both_have_taken() -> Callable[[], bool]:
         asked, both_have = itertools.count(), threading.Event()
 
         def goes_on() -> bool:
-            # Asked before it reads which are due, and then at each of its messages by its threads.
+            # Asked before it takes some that are due, and then at each of them by its threads.
             number = next(asked)
             if number == 1:
-                have_read.wait(20)
+                have_taken.wait(20)
                 both_have.set()
             elif number > 1:
                 assert both_have.wait(20)
@@ -248,14 +248,17 @@ def test_without_the_lease_two_schedulers_try_every_message_twice(service: House
 
         return goes_on
 
-    one, other = (
-        Process(sweeps(service, provider, once_both_have_read()), Alone()) for _ in range(2)
-    )
+    def sweeps_some(goes_on: Callable[[], bool]) -> Callable[[], int]:
+        # Two threads have six in hand, which is half of what waits.
+        return lambda: scheduler.sweep(service.store, provider, goes_on=goes_on, senders=2)
+
+    one, other = (Process(sweeps_some(once_both_have_taken()), Alone()) for _ in range(2))
     with at_work(one, other):
         assert one.has_done.wait(20)
         assert other.has_done.wait(20)
-    assert one.tried + other.tried == [TEXTS, TEXTS]
-    assert len(provider.sent) == TEXTS
+    assert sum(one.tried + other.tried) == TEXTS
+    assert min(one.tried + other.tried) > 0
+    assert len(set(provider.sent)) == len(provider.sent) == TEXTS
 
 
 @dataclass
