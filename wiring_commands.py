@@ -11,6 +11,7 @@ import time
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -93,6 +94,7 @@ from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.alerts import tell_alerts
+from services.supervision.free_places import CountFree
 from services.supervision.write_board import WriteBoard
 from wiring_delivery import make_delivery_dependencies, make_pace
 from wiring_parts import (
@@ -121,6 +123,8 @@ PROVIDER_EVERY = 60
 # A screen that asks each second shows an event within two: this, a worker's memory of it
 # (services.supervision.snapshots), and the second.
 BOARD_EVERY = 0.6
+# What happened is counted less often than who waits and who is at work.
+COUNTS_EVERY = timedelta(seconds=1)
 
 
 def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
@@ -343,11 +347,15 @@ def _more_tasks(parts: Parts) -> list[Task]:
     admission = AdmissionController(
         store, campaigns, most=settings.web_inlet_most, mode=settings.web_room
     )
-    board = WriteBoard(store, campaigns, parts.service.numbers)
+    # Counted once for both.
+    places = CountFree(store)
+    board = WriteBoard(
+        store, campaigns, parts.service.numbers, places=places, counts_every=COUNTS_EVERY
+    )
     planned = [
         Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
         Task("inlet", ADMISSION_EVERY, admission),
-        Task("state", STATE_EVERY, WriteState(store, campaigns), notes_outages=True),
+        Task("state", STATE_EVERY, WriteState(store, campaigns, places), notes_outages=True),
         Task("board", BOARD_EVERY, board),
         _watch(parts, DISPATCHER),
     ]

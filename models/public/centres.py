@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -101,23 +101,26 @@ def public_centres(connection: Connection) -> list[PublicCentre]:
     ]
 
 
-def free_by_centre(
+def taking_bookings(connection: Connection) -> dict[str, str]:
+    """The open centres whose places are ours to give, each with its département."""
+    statement = select(centre.c.id, centre.c.departement).where(
+        centre.c.closed_at.is_(None), centre.c.booking_mode == "ours"
+    )
+    return {row.id: row.departement for row in connection.execute(statement)}
+
+
+def free_at(
     connection: Connection,
     clock: Clock,
-    departements: Sequence[str],
+    departement_of: Mapping[str, str],
     until: datetime,
     share: Share | None,
 ) -> dict[str, FreeAtCentre]:
-    """What is free between now and `until` (UTC) in our centres of these départements, by centre.
+    """What is free between now and `until` (UTC) in these centres, by centre.
 
-    `share`: what the web may have; None: everything. A centre with nothing free is in it, too.
+    `departement_of` has the centres with their départements. `share`: what the web may have; None:
+    everything. A centre with nothing free is in it, too.
     """
-    theirs = select(centre.c.id, centre.c.departement).where(
-        centre.c.departement.in_(departements),
-        centre.c.closed_at.is_(None),
-        centre.c.booking_mode == "ours",
-    )
-    departement_of = {row.id: row.departement for row in connection.execute(theirs)}
     found = {one: FreeAtCentre(where, 0, 0, None) for one, where in departement_of.items()}
     for_web = (
         or_(place.c.lot >= share.first_lot, place.c.start_at < share.common_before)

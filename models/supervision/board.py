@@ -28,7 +28,6 @@ from models.agents.tables import agent
 from models.booking.bookings import STAND_INS
 from models.booking.tables import appointment_for, booking
 from models.call.tables import call, turn
-from models.centres.tables import centre
 from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
@@ -476,20 +475,6 @@ def undelivered_between(connection: Connection, since: datetime, until: datetime
         _IS_TEXT,
     )
     return int(connection.execute(statement).scalar_one())
-
-
-# ---------------------------------------------------------------- places
-
-
-def departements(connection: Connection) -> list[str]:
-    """Those with an open centre whose places are ours to give."""
-    statement = (
-        select(centre.c.departement)
-        .where(centre.c.closed_at.is_(None), centre.c.booking_mode == "ours")
-        .distinct()
-        .order_by(centre.c.departement)
-    )
-    return list(connection.execute(statement).scalars())
 
 
 # ---------------------------------------------------------------- upkeep

@@ -27,6 +27,8 @@ from services.operations.check_keys import WrongKeys, check_keys
 from services.operations.findings import Finding, Level, bad, good, warning
 from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER, all_kinds
 from services.store import Store
+from services.supervision import kept_counts
+from services.supervision.kept_counts import KeptCounts
 
 # Differences between two machines' clocks that are told, and that make what is said wrong.
 CLOCK_WARNING: Final = timedelta(seconds=2)
@@ -38,6 +40,8 @@ LIMITS: Final[Mapping[str, timedelta]] = {
     SCHEDULER: timedelta(minutes=2),
     WORKER: timedelta(minutes=2),
 }
+# For so long it is told that counts were put right.
+CORRECTED_WITHIN: Final = timedelta(days=1)
 # Free bytes of a disk.
 DISK_WARNING: Final = 1024**3
 DISK_BAD: Final = 100 * 1024**2
@@ -224,6 +228,22 @@ def leaving(frozen: str) -> Finding:
     return warning(frozen, "docs/restore.md says how it goes on: flask restore status")
 
 
+def counts(kept: KeptCounts | None, now: datetime) -> Finding:
+    """Whether stored counts of the board were other than the rows within a day."""
+    wrong = [
+        one for one in (kept.corrections if kept else ()) if now - one.found_at < CORRECTED_WITHIN
+    ]
+    if not wrong:
+        return good("the board's counts were what the rows say")
+    last = wrong[-1]
+    return warning(
+        f"{len(wrong)} quarter(s) of the board's counts were not what the rows say, the last"
+        f" that of {last.quarter:%Y-%m-%d %H:%M} UTC (turns: {last.stored}, by the rows"
+        f" {last.counted})",
+        "they were counted anew; look for who writes the table tally, or for a copy put back",
+    )
+
+
 _THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -359,6 +379,12 @@ def checks(around: Around) -> list[Check]:
         ),
         Check("campaign", service, lambda: campaign(around.campaign(), store.clock.now())),
         Check("centres", service, asked(centres_of), tables),
+        Check(
+            "counts",
+            service,
+            asked(lambda found: counts(kept_counts.read(found), store.clock.now())),
+            tables,
+        ),
         Check("leaving", service, lambda: leaving(restore.nothing_leaves(store)), tables),
     ]
     if around.synchronous_standbys:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from models.database import Connection
+import structlog
+
+from models.database import STORE_ERRORS, Connection, first_line
 from models.messages import freezes
 from models.partners import rows
 from models.partners.rows import Feed
@@ -22,7 +23,7 @@ from models.public.centres import FreeAtCentre
 from models.public.incidents import OVERLOAD, PARTNER, TEXTS, Incident
 from models.queue import handling
 from models.slots.places import Share
-from models.supervision import board, snapshots
+from models.supervision import snapshots
 from prompts.catalogue import languages
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
@@ -31,6 +32,7 @@ from services.public import incidents
 from services.queue.wait_estimate import read_throughput, wait_seconds
 from services.store import Store
 from services.supervision.board import iso
+from services.supervision.free_places import Counted, CountFree
 
 NAME: Final = "state"
 LANGUAGES: Final = languages()
@@ -38,8 +40,6 @@ LANGUAGES: Final = languages()
 FREE: Final = "free"
 # About visitors waiting in front of the web, written by the process that lets them in.
 ROOM: Final = "room"
-# Writings in which all départements are counted once: half a minute, in small bites.
-COUNTED_WITHIN: Final = 6
 PARTNER_OLD: Final = timedelta(hours=1)
 # A platform that was not asked for so long was switched off.
 PARTNER_GONE: Final = timedelta(hours=24)
@@ -48,57 +48,20 @@ OVERLOAD_OVER: Final = timedelta(minutes=1)
 # What was written about the room longer ago is not of now.
 ROOM_OLD: Final = timedelta(seconds=30)
 
-
-@dataclass(frozen=True)
-class Counted:
-    """All centres, as they were between two moments not far apart; `at` is the first (UTC)."""
-
-    at: datetime
-    free: Mapping[str, FreeAtCentre]
-
-
-class CountFree:
-    """The running count of one process. Not for several threads."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._left: list[str] = []
-        self._each = 0
-        self._begun: datetime | None = None
-        self._found: dict[str, FreeAtCentre] = {}
-        self.counted: Counted | None = None
-
-    def refresh(self, connection: Connection, until: datetime, share: Share | None) -> bool:
-        """Count the next few départements, up to `until` (UTC); True when a round is complete.
-
-        The first round is one bite, so that no visitor sees an empty table.
-        """
-        clock = self._store.clock
-        if self._begun is None:
-            began = clock.now()
-            self._left = board.departements(connection)
-            first = self.counted is None
-            self._each = len(self._left) if first else -(-len(self._left) // COUNTED_WITHIN)
-            self._begun, self._found = began, {}
-        some = self._left[: self._each]
-        if some:
-            self._found |= centres.free_by_centre(connection, clock, some, until, share)
-        # After the count: one that fails is counted again in the next writing.
-        self._left = self._left[self._each :]
-        if self._left:
-            return False
-        self.counted = Counted(self._begun, self._found)
-        self._begun = None
-        return True
+log = structlog.get_logger()
 
 
 class WriteState:
     """The task of the process that writes. Not for several threads."""
 
-    def __init__(self, store: Store, campaigns: Campaigns) -> None:
+    def __init__(self, store: Store, campaigns: Campaigns, places: CountFree | None = None) -> None:
+        """`places` is counted here, and may be read by another task."""
         self._store = store
         self._campaigns = campaigns
-        self._places = CountFree(store)
+        self._places = places or CountFree(store)
+        # What was told of places before this process counted any.
+        self._places_before: dict[str, Any] | None = None
+        self._is_first = True
         self._failing_since: datetime | None = None
         self._overloaded_until: datetime | None = None
 
@@ -127,12 +90,11 @@ class WriteState:
 
     def _write(self, now: datetime) -> int:
         store, campaign = self._store, self._campaigns.current()
+        complete = self._count(campaign, now)
         with store.database.statement() as connection:
-            complete = self._places.refresh(
-                connection,
-                now + timedelta(days=campaign.horizon_days),
-                _share(connection, campaign, now),
-            )
+            if self._is_first:
+                self._places_before = _places_before(connection)
+                self._is_first = False
             at_partners = centres.free_at_partners(connection, store.clock)
             feeds = [
                 one
@@ -153,7 +115,9 @@ class WriteState:
             body = {
                 "telephone": telephone,
                 "room": room_told(room, now),
-                "places": places_told(counted, campaign.horizon_days) if counted else None,
+                "places": (
+                    places_told(counted, campaign.horizon_days) if counted else self._places_before
+                ),
                 "partners": [partner_told(feed) for feed in feeds],
                 "incidents": [incident_told(one) for one in incidents.to_show(connection, now)],
             }
@@ -170,6 +134,18 @@ class WriteState:
                 snapshots.put(connection, store.clock, FREE, free_body)
         return changed
 
+    def _count(self, campaign: Campaign, now: datetime) -> bool:
+        """Count the next places; True when all are. Where that fails the last ones stay."""
+        try:
+            with self._store.database.statement() as connection:
+                until = now + timedelta(days=campaign.horizon_days)
+                return self._places.refresh(connection, until, _share(connection, campaign, now))
+        except STORE_ERRORS as error:
+            if not self._answers():
+                raise
+            log.warning("places not counted: the last ones stay", error=first_line(error))
+            return False
+
     def _line(self, connection: Connection, language: str) -> dict[str, Any]:
         """Callers waiting for an agent in one language, and the wait of a caller who rings now."""
         owed = handling.owed(connection, self._store.clock, language)
@@ -184,6 +160,14 @@ class WriteState:
         if is_overload(room):
             self._overloaded_until = now + OVERLOAD_OVER
         return self._overloaded_until is not None and now < self._overloaded_until
+
+
+def _places_before(connection: Connection) -> dict[str, Any] | None:
+    """What another process told of places, with its moment; None where none ever did."""
+    found = snapshots.get(connection, NAME)
+    body: dict[str, Any] = json.loads(found.body) if found and found.body else {}
+    places: dict[str, Any] | None = body.get("places")
+    return places
 
 
 def _share(connection: Connection, campaign: Campaign, now: datetime) -> Share | None:

@@ -8,7 +8,6 @@ docs/supervision.md says what each figure means.
 from __future__ import annotations
 
 import math
-import statistics
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,6 +85,14 @@ class MessageFacts:
 
 
 @dataclass(frozen=True)
+class PlacesCounted:
+    """Free places by département, and when counting them began (UTC; None: never yet)."""
+
+    at: datetime | None
+    free: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything the board is made of. Moments are UTC."""
 
@@ -101,7 +108,7 @@ class Facts:
     members: Mapping[str, Sequence[str]]
     texts: Texts
     messages: MessageFacts
-    places: Mapping[str, int]
+    places: PlacesCounted
     # By language; and whether and when agents will have rung all who were promised a call.
     paces: Mapping[str, Throughput]
     rung_by: datetime | None
@@ -124,6 +131,8 @@ def put_together(facts: Facts) -> dict[str, Any]:
     expected = forecast(facts)
     return {
         "day": facts.now.astimezone(ZONE).date().isoformat(),
+        # Where the day is not counted up to now: up to when it is.
+        "counted_to": iso(facts.seen.counted_to),
         "campaign": facts.campaign,
         "backlog": backlog(facts),
         "forecast": expected,
@@ -142,8 +151,11 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "told": told(facts.seen.errors),
         "bookings": bookings(facts.seen, facts.now),
         "places": {
-            "free": dict(sorted(facts.places.items())),
-            "total": sum(facts.places.values()),
+            "free": dict(sorted(facts.places.free.items())),
+            # Nobody is told "none" of what was not counted.
+            "total": sum(facts.places.free.values()) if facts.places.at else None,
+            # To the minute: the same text from one count to the next.
+            "counted_at": _minute(facts.places.at),
             "days": facts.horizon.days,
         },
         "texts": {
@@ -227,6 +239,10 @@ def held(facts: MessageFacts) -> dict[str, Any]:
 def iso(moment: datetime | None) -> str | None:
     """A moment as everywhere on the board: UTC, to the second."""
     return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _minute(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment.replace(second=0))
 
 
 def _shown(facts: Any) -> dict[str, Any]:
@@ -568,10 +584,17 @@ def callbacks(facts: Facts) -> dict[str, Any]:
     }
 
 
-def told(errors: Sequence[float]) -> dict[str, Any]:
-    """How wrong the waits were that were told: the median of all of today, in per cent."""
-    error = round(100 * statistics.median(errors)) if errors else None
-    return {"waits": len(errors), "error": error}
+def told(errors: Mapping[int, int]) -> dict[str, Any]:
+    """How wrong the waits were that were told: the median of all of today, in per cent.
+
+    `errors`: how many were wrong by so many thousandths.
+    """
+    waits, seen = sum(errors.values()), 0
+    for error in sorted(errors):
+        seen += errors[error]
+        if 2 * seen >= waits:
+            return {"waits": waits, "error": round(error / 10)}
+    return {"waits": 0, "error": None}
 
 
 def bookings(seen: BoardFigures, now: datetime) -> dict[str, Any]:

@@ -1,12 +1,9 @@
-"""Counts of the day for the supervisors' board, kept in one process and true to the store.
+"""What the supervisors' board counts of a span of time, by the store, in bites.
 
-What is older than a minute is counted by the store once, and the newest minute each second. So what
-is shown equals a recount, without one of all the day each second. A quarter of an hour is counted
-again, whole, when it is over, and kept as tallies: from these a new process starts, and yesterday
-is compared.
+No statement counts more than some thousand rows: a span that may hold more is counted as several
+shorter ones, one after the other, and their counts are added up.
 
-Days are those of Paris. `SETTLED_AFTER` is longer than any transaction may take: a row that is
-older is there or will never be.
+Days are those of Paris.
 """
 
 from __future__ import annotations
@@ -18,20 +15,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.exc import DBAPIError
+
 from models.database import Connection
-from models.supervision import board, tallies
+from models.supervision import board
 from models.supervision.board import AnsweredEntry
 from models.supervision.tallies import QUARTER
-from services.store import Store
 
 ZONE: Final = ZoneInfo("Europe/Paris")
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
-SETTLED_AFTER: Final = timedelta(minutes=1)
-SETTLED_EVERY: Final = timedelta(seconds=10)
-# A call of which nothing was heard for so long is over, whatever became of the news of its end.
-SILENT_AFTER: Final = timedelta(minutes=10)
-LONGEST_CALL: Final = timedelta(hours=6)
 # Nobody waits for longer: a call is promised for the next day that is open, or the one after.
 LONGEST_PROMISE: Final = timedelta(days=7)
 # Answered within so many seconds is answered in time.
@@ -42,6 +35,12 @@ NOT_ABANDONED: Final = frozenset({"machine", "merged", "booked", "not_taken", "t
 # Taken from the menu by an agent: they never waited.
 TAKEN_OVER: Final = "taken"
 GOODBYE: Final = "ended"
+# Rows that one statement should count: some 50 ms of a PostgreSQL's processor.
+BITE_ROWS: Final = 20_000
+# A span that held less than this part of it may be so many times as long the next time.
+LENGTHEN: Final = 4
+FIRST_BITE: Final = timedelta(seconds=10)
+SHORTEST_BITE: Final = timedelta(seconds=1)
 
 # What is counted, by name; the label is a step, a channel or a queue.
 Counts = Counter[tuple[str, str]]
@@ -70,14 +69,14 @@ def same_time_yesterday(moment: datetime) -> datetime:
     return datetime.combine(day, local.time(), tzinfo=ZONE).astimezone(UTC)
 
 
-def _down(moment: datetime, to: timedelta) -> datetime:
+def down(moment: datetime, to: timedelta) -> datetime:
     """A moment rounded down to whole minutes or quarters, which begin alike in every zone here."""
     return moment - (moment - datetime(2020, 1, 1, tzinfo=UTC)) % to
 
 
 def quarter_of(moment: datetime) -> datetime:
     """When the quarter of a moment begins."""
-    return _down(moment, QUARTER)
+    return down(moment, QUARTER)
 
 
 # ---------------------------------------------------------------- what counts as what
@@ -133,17 +132,33 @@ class SpanCounts:
     answered: Sequence[AnsweredEntry]
     # When each left the queue unanswered (UTC), which queue, the outcome, and the number called.
     left: Sequence[tuple[datetime, str, str, str | None]] = ()
+    # Rows that were read for it, those that were only counted included.
+    rows: int = 0
 
-    def errors(self) -> list[float]:
-        """How wrong each wait was that was told first, as a part of the one that it was."""
-        return [error for row in self.answered if (error := _error_of(row)) is not None]
+    def errors(self) -> Counter[int]:
+        """How wrong each wait was that was told first, in thousandths of the one that it was."""
+        found = (_error_of(row) for row in self.answered)
+        return Counter(round(1000 * error) for error in found if error is not None)
+
+    def minutes(self) -> dict[datetime, Counts]:
+        """Of bookings, answers and those who gave up, each minute's (when it begins, UTC)."""
+        found: dict[datetime, Counts] = {}
+        for at, channel in self.booked:
+            found.setdefault(down(at, MINUTE), Counter())["booked", channel] += 1
+        for row in self.answered:
+            _count_answered(found.setdefault(down(row.answered_at, MINUTE), Counter()), row)
+        for at, queue, outcome, _called in self.left:
+            found.setdefault(down(at, MINUTE), Counter())[_how_left(outcome), queue] += 1
+        return found
 
 
 def count_span(connection: Connection, since: datetime, until: datetime) -> SpanCounts:
     """Count a span by the store alone."""
     counts: Counts = Counter()
+    rows = 0
     for move in board.moves_between(connection, since, until):
         _count_move(counts, *move)
+        rows += move[-1]
     for step, number in board.ends_between(connection, since, until).items():
         counts[("finished", "") if step == GOODBYE else ("hung_up", step)] += number
     booked = board.bookings_between(connection, since, until)
@@ -164,36 +179,58 @@ def count_span(connection: Connection, since: datetime, until: datetime) -> Span
     undelivered = board.undelivered_between(connection, since, until)
     if undelivered:
         counts["undelivered", ""] += undelivered
-    return SpanCounts(counts, booked, answered, left)
+    rows += len(booked) + len(answered) + len(left)
+    return SpanCounts(counts, booked, answered, left, rows)
+
+
+class Bites:
+    """How long a span is that one statement can count: it adapts to how many rows there are.
+
+    Not for several threads.
+    """
+
+    def __init__(self) -> None:
+        self.length = FIRST_BITE
+
+    def count(self, connection: Connection, since: datetime, until: datetime) -> SpanCounts:
+        """Count a span. Where the store does not count it in time the next one is shorter."""
+        try:
+            span = count_span(connection, since, until)
+        except DBAPIError:
+            # After quiet hours it may have been far too long.
+            self.length = min(max(self.length / 2, SHORTEST_BITE), FIRST_BITE)
+            raise
+        if span.rows > BITE_ROWS:
+            self.length = max(self.length / 2, SHORTEST_BITE)
+        elif span.rows * LENGTHEN <= BITE_ROWS:
+            self.length = min(self.length * LENGTHEN, QUARTER)
+        return span
+
+
+def count_by_bites(connection: Connection, since: datetime, until: datetime) -> Counts:
+    """Count a span of whatever length, bite by bite."""
+    counts, bites, at = Counts(), Bites(), since
+    while at < until:
+        end = min(at + bites.length, until)
+        counts.update(bites.count(connection, at, end).counts)
+        at = end
+    return counts
+
+
+def lengths_after(connection: Connection, quarter: datetime) -> Counts:
+    """How long each queue was at the end of a quarter that is over."""
+    found = board.length_at(connection, quarter + QUARTER, LONGEST_PROMISE)
+    return Counter({("length", queue): length for queue, length in found.items()})
 
 
 def count_quarter(connection: Connection, quarter: datetime) -> Counts:
-    """The same of a quarter that is over, and how long each queue was at its end."""
-    end = quarter + QUARTER
-    counts = count_span(connection, quarter, end).counts
-    for queue, length in board.length_at(connection, end, LONGEST_PROMISE).items():
-        counts["length", queue] += length
+    """A quarter that is over, and how long each queue was at its end."""
+    counts = count_by_bites(connection, quarter, quarter + QUARTER)
+    counts.update(lengths_after(connection, quarter))
     return counts
 
 
-def recount(store: Store, since: datetime, until: datetime) -> int:
-    """Count all quarters of a time anew and store them; gives how many."""
-    quarter, done = quarter_of(since), 0
-    while quarter + QUARTER <= until:
-        _write_quarter(store, quarter)
-        quarter, done = quarter + QUARTER, done + 1
-    return done
-
-
-def _write_quarter(store: Store, quarter: datetime) -> Counts:
-    with store.database.statement() as connection:
-        counts = count_quarter(connection, quarter)
-    with store.database.transaction() as connection:
-        tallies.write(connection, quarter, counts)
-    return counts
-
-
-# ---------------------------------------------------------------- the running counts
+# ---------------------------------------------------------------- what is shown
 
 
 @dataclass(frozen=True)
@@ -211,181 +248,11 @@ class BoardFigures:
     # Of the last hour by the minute (UTC, when it begins): bookings by channel, and who was
     # answered, called back or gave up by queue; named and counted as in `today`.
     minutes: Mapping[datetime, Mapping[tuple[str, str], int]]
-    # How wrong each told wait of today was, as a part of it.
-    errors: tuple[float, ...]
+    # How many told waits of today were wrong by so many thousandths of the wait that it was.
+    errors: Mapping[int, int]
     # How many people waited for an agent at each full minute of the last hour (UTC).
     levels: Mapping[datetime, int] = field(default_factory=dict)
-
-
-class Counting:
-    """The running counts of one process. Not for several threads."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._started = False
-        # All before it is counted.
-        self._cut = datetime.min.replace(tzinfo=UTC)
-        self._day = self._cut
-        self._quarters: dict[datetime, Counts] = {}
-        self._minutes: dict[datetime, Counts] = {}
-        self._levels: dict[datetime, int] = {}
-        self._errors: list[float] = []
-        self._yesterday: dict[tuple[str, str], float] | None = None
-        self._hour_yesterday: dict[tuple[str, str], float] | None = None
-        self._backlog: list[datetime] = []
-        # Quarters that began while this process ran, and are not kept yet.
-        self._unwritten: set[datetime] = set()
-
-    @property
-    def day(self) -> datetime:
-        """The midnight (UTC) from which is counted."""
-        return self._day
-
-    def refresh(self, now: datetime) -> BoardFigures:
-        """Count what has come. `now` is the store's (UTC)."""
-        if not self._started:
-            self._start(now)
-        if day_begins(now) != self._day:
-            self._day, self._errors = day_begins(now), []
-            self._compare(now)
-        target = _down(now - SETTLED_AFTER, SETTLED_EVERY)
-        if target > self._cut:
-            self._settle(now, target)
-        if self._backlog:
-            _write_quarter(self._store, self._backlog.pop())
-            if not self._backlog:
-                self._compare(now)
-        return self._seen(now)
-
-    # At the start
-
-    def _start(self, now: datetime) -> None:
-        self._cut = _down(now - SETTLED_AFTER, SETTLED_EVERY)
-        self._day = day_begins(now)
-        running = quarter_of(self._cut)
-        yesterday = day_before(now)
-        with self._store.database.statement() as connection:
-            written = tallies.counted(connection, yesterday, running)
-            oldest = min(self._day, running + QUARTER - HOUR)
-            for one in tallies.between(connection, oldest, running):
-                counts = self._quarters.setdefault(one.at, Counter())
-                counts[one.name, one.label] += round(one.value)
-            # Only by the minute: their quarters are counted, maybe those of the day before.
-            lately = SpanCounts(
-                Counter(),
-                board.bookings_between(connection, self._cut - HOUR, running),
-                board.answered_between(connection, self._cut - HOUR, running),
-                board.left_between(connection, self._cut - HOUR, running),
-            )
-            _add_minutes(self._minutes, lately)
-            answered = board.answered_between(connection, self._day, running)
-            self._errors += SpanCounts(Counter(), (), answered).errors()
-            self._keep(running, count_span(connection, running, self._cut))
-        quarter = yesterday
-        while quarter < running:
-            if quarter not in written:
-                if quarter >= self._day:
-                    self._quarters[quarter] = _write_quarter(self._store, quarter)
-                else:
-                    # Of yesterday one at a time: the board need not wait for it.
-                    self._backlog.append(quarter)
-            quarter += QUARTER
-        self._started = True
-        self._compare(now)
-
-    def _keep(self, quarter: datetime, span: SpanCounts) -> None:
-        """Add a span that is settled to its quarter."""
-        self._unwritten.add(quarter)
-        self._quarters.setdefault(quarter, Counter()).update(span.counts)
-        _add_minutes(self._minutes, span)
-        if quarter >= self._day:
-            self._errors += span.errors()
-
-    # Each ten seconds
-
-    def _settle(self, now: datetime, target: datetime) -> None:
-        """Take the store's count of what came up to `target`."""
-        with self._store.database.statement() as connection:
-            while self._cut < target:
-                quarter = quarter_of(self._cut)
-                until = min(target, quarter + QUARTER)
-                self._keep(quarter, count_span(connection, self._cut, until))
-                self._cut = until
-        running = quarter_of(self._cut)
-        for quarter in sorted(one for one in self._unwritten if one < running):
-            self._quarters[quarter] = _write_quarter(self._store, quarter)
-            self._unwritten.discard(quarter)
-        oldest = min(day_begins(now), running + QUARTER - HOUR)
-        self._quarters = {one: kept for one, kept in self._quarters.items() if one >= oldest}
-        self._minutes = {
-            one: counts for one, counts in self._minutes.items() if one >= self._cut - HOUR
-        }
-        self._compare(now)
-
-    def _compare(self, now: datetime) -> None:
-        """Read yesterday until the same time by the clock; the running quarter in proportion."""
-        since, until = day_before(now), same_time_yesterday(now)
-        running = quarter_of(until)
-        with self._store.database.statement() as connection:
-            if not tallies.counted(connection, since, until):
-                self._yesterday = self._hour_yesterday = None
-                return
-            hour = tallies.sums(connection, running + QUARTER - HOUR, running + QUARTER)
-            found = tallies.sums(connection, since, running)
-            part = (until - running) / QUARTER
-            for key, value in tallies.sums(connection, running, running + QUARTER).items():
-                found[key] = found.get(key, 0.0) + value * part
-        self._yesterday, self._hour_yesterday = found, hour
-
-    # What is shown
-
-    def _seen(self, now: datetime) -> BoardFigures:
-        # The store's clock may be ahead of ours.
-        until = now + MINUTE
-        with self._store.database.statement() as connection:
-            newest = of_today = count_span(connection, self._cut, until)
-            if self._cut < self._day:
-                of_today = count_span(connection, self._day, until)
-            live = board.live_by_step(connection, now - LONGEST_CALL, now - SILENT_AFTER)
-        today, hour = of_today.counts.copy(), newest.counts.copy()
-        for quarter, counts in self._quarters.items():
-            if quarter >= self._day:
-                today.update(counts)
-            if quarter > quarter_of(now) - HOUR:
-                hour.update(counts)
-        minutes = {minute: counts.copy() for minute, counts in self._minutes.items()}
-        _add_minutes(minutes, newest)
-        self._count_levels(_down(now, MINUTE))
-        return BoardFigures(
-            today=today,
-            yesterday=self._yesterday,
-            hour=hour,
-            hour_yesterday=self._hour_yesterday,
-            live=live,
-            minutes=minutes,
-            errors=(*self._errors, *of_today.errors()),
-            levels=self._levels.copy(),
-        )
-
-    def _count_levels(self, newest: datetime) -> None:
-        """Count who waited at each full minute up to the newest, once a minute.
-
-        The last one but one is counted again: rows may be seen some seconds late.
-        """
-        if newest in self._levels:
-            return
-        oldest = newest - HOUR
-        kept = {at: level for at, level in self._levels.items() if oldest <= at < newest - MINUTE}
-        missing = [at for number in range(61) if (at := oldest + number * MINUTE) not in kept]
-        with self._store.database.statement() as connection:
-            some = board.unserved(connection, missing[0], newest + HOUR)
-        self._levels = kept | {at: sum(one.at(at) for one in some) for at in missing}
-
-
-def _add_minutes(minutes: dict[datetime, Counts], span: SpanCounts) -> None:
-    for at, channel in span.booked:
-        minutes.setdefault(_down(at, MINUTE), Counter())["booked", channel] += 1
-    for row in span.answered:
-        _count_answered(minutes.setdefault(_down(row.answered_at, MINUTE), Counter()), row)
-    for at, queue, outcome, _called in span.left:
-        minutes.setdefault(_down(at, MINUTE), Counter())[_how_left(outcome), queue] += 1
+    # Up to when is counted (UTC), where that is not now: the rest is counted bite by bite.
+    counted_to: datetime | None = None
+    # Quarters whose stored counts were not what the rows say, and were put right a while ago.
+    corrected: int = 0

@@ -18,7 +18,13 @@ from models.supervision import tallies
 from models.supervision.tallies import QUARTER, TallyCount
 from services.store import Store
 from services.supervision.board import iso, sums
-from services.supervision.counts import ZONE, begins, count_quarter, count_span, day_begins
+from services.supervision.counts import (
+    ZONE,
+    begins,
+    count_by_bites,
+    count_quarter,
+    day_begins,
+)
 
 DAYS_SHOWN: Final = 14
 # What the charts of a day show: the sum over all labels.
@@ -110,7 +116,7 @@ def so_far(connection: Connection, now: datetime) -> list[TallyCount]:
         if is_over(at, now):
             counts = count_quarter(connection, at)
         else:
-            counts = count_span(connection, at, now).counts
+            counts = count_by_bites(connection, at, now)
         found += [
             TallyCount(at, name, label, float(value))
             for (name, label), value in sorted(counts.items())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from models.database import Connection
+import structlog
+
+from models.database import STORE_ERRORS, first_line
 from models.desk import cases
 from models.messages import budgets, freezes, messages
-from models.public.centres import free_by_centre
 from models.queue import queues
 from models.queue.handling import PUTS_DOWN
 from models.queue.queues import CallQueue
@@ -26,8 +30,10 @@ from services.numbers.numbers import Numbers
 from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
-from services.supervision.board import Facts, MessageFacts, put_together
-from services.supervision.counts import Counting
+from services.supervision.board import Facts, MessageFacts, PlacesCounted, put_together
+from services.supervision.counting import Counting
+from services.supervision.counts import BoardFigures
+from services.supervision.free_places import CountFree
 from services.waiting_list.offer_figures import offer_figures
 
 NAME: Final = "board"
@@ -40,21 +46,35 @@ FORGOTTEN_EVERY: Final = timedelta(hours=6)
 COUNTED_EVERY: Final = timedelta(seconds=5)
 # Budgets of which something is held back, at most: a flood may close thousands of numbers'.
 BUDGETS_SHOWN: Final = 100
-# Times that the board is written, some 15 seconds: each département's places are counted once.
-REFRESHED_WITHIN: Final = 25
-LISTED_FOR: Final = timedelta(minutes=10)
+
+log = structlog.get_logger()
 
 
 class WriteBoard:
     """The task of the process that writes. Not for several threads."""
 
-    def __init__(self, store: Store, campaigns: Campaigns, numbers: Numbers | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        campaigns: Campaigns,
+        numbers: Numbers | None = None,
+        *,
+        places: CountFree | None = None,
+        counts_every: timedelta = timedelta(),
+    ) -> None:
+        """`places` are counted by another task; None: by this one.
+
+        What happened is counted as often as the board is written, or every `counts_every`.
+        """
         self._store = store
         self._campaigns = campaigns
         # Those that people call; None: one.
         self._numbers = numbers
         self._counting = Counting(store)
-        self._places = FreePlaces(store)
+        self._counts_every = counts_every
+        # What was counted last, and when (UTC).
+        self._seen: tuple[datetime, BoardFigures] | None = None
+        self._places = FreePlaces(store, places)
         self._messages = MessageCounts(store)
         self._by_campaign = CampaignFigures(store)
         self._summarised = self._forgotten = store.clock.now() - FORGOTTEN_EVERY
@@ -66,8 +86,8 @@ class WriteBoard:
         self._keep_up()
         campaign = self._campaigns.current()
         horizon = timedelta(days=campaign.horizon_days)
-        seen = self._counting.refresh(now)
-        places = self._places.refresh(now, now + horizon)
+        seen = self._count(now)
+        places = self._places.refresh(now + horizon)
         told = self._messages.refresh(now, self._counting.day, campaign)
         called = self._numbers.several() if self._numbers else ()
         services = self._services()
@@ -120,12 +140,29 @@ class WriteBoard:
             judged += _was_frozen((now - before.at).total_seconds(), limits["snapshot_age"])
         if freeze is not None:
             judged.append(_nothing_leaves(held_up))
+        if seen.corrected:
+            judged.append(_was_put_right(seen.corrected))
         self._first = False
         with store.database.transaction() as connection:
             names = {one.name for one in lasting}
             changed = board_alerts.apply(connection, store, judged, names)
             snapshots.put(connection, store.clock, NAME, body)
         return changed
+
+    def _count(self, now: datetime) -> BoardFigures:
+        """What happened; where it cannot be counted now, what was counted last, with its moment."""
+        if self._seen is not None and timedelta() <= now - self._seen[0] < self._counts_every:
+            return self._seen[1]
+        try:
+            found = self._counting.refresh(now)
+        except STORE_ERRORS as error:
+            if self._seen is None:
+                raise
+            at, before = self._seen
+            log.warning("not counted: what was counted before stays", error=first_line(error))
+            return before if before.counted_to else replace(before, counted_to=at)
+        self._seen = now, found
+        return found
 
     def _services(self) -> tuple[Campaign, ...]:
         """Open campaigns of several services; none where there is one."""
@@ -188,44 +225,44 @@ class CampaignFigures:
 
 
 class FreePlaces:
-    """Free places by département, a few départements at a time. Not for several threads."""
+    """Free places by département, as they were counted last. Not for several threads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, counting: CountFree | None) -> None:
         self._store = store
-        self._listed_until: datetime | None = None
-        self._all: list[str] = []
-        self._next = 0
-        self._free: dict[str, int] = {}
+        self._is_mine = counting is None
+        self._counting = counting or CountFree(store)
+        # What the board had before this process wrote it; None: that is not read yet.
+        self._before: PlacesCounted | None = None
 
-    def refresh(self, now: datetime, until: datetime) -> dict[str, int]:
-        """Count the next few, places before `until` (UTC); gives what is known of all."""
-        with self._store.database.statement() as connection:
-            if self._listed_until is None or now >= self._listed_until:
-                first = self._listed_until is None
-                self._listed_until = now + LISTED_FOR
-                self._all = board.departements(connection)
-                self._free = {one: self._free[one] for one in self._all if one in self._free}
-                self._next = 0
-                if first and self._all:
-                    # The first count covers all, so that no supervisor sees an empty map.
-                    self._free = self._count(connection, self._all, until)
-                    return self._free
-            if self._all:
-                each = -(-len(self._all) // REFRESHED_WITHIN)
-                some = self._all[self._next : self._next + each]
-                self._free |= self._count(connection, some, until)
-                self._next = self._next + each if self._next + each < len(self._all) else 0
-        return self._free
+    def refresh(self, until: datetime) -> PlacesCounted:
+        """Those that start before `until` (UTC), counted by this task where no other does.
 
-    def _count(
-        self, connection: Connection, some: Sequence[str], until: datetime
-    ) -> dict[str, int]:
-        """Free places of these départements, for all channels together."""
-        free = dict.fromkeys(some, 0)
-        found = free_by_centre(connection, self._store.clock, some, until, share=None)
-        for centre in found.values():
-            free[centre.departement] += centre.all
-        return free
+        Until a whole count is there, what the board had before with the moment of that.
+        """
+        if self._is_mine:
+            try:
+                with self._store.database.statement() as connection:
+                    self._counting.refresh(connection, until, None)
+            except STORE_ERRORS as error:
+                log.warning("places not counted: the last ones stay", error=first_line(error))
+        counted = self._counting.counted
+        if counted is not None:
+            free = Counter[str]()
+            for centre in counted.free.values():
+                free[centre.departement] += centre.all
+            return PlacesCounted(counted.at, dict(free))
+        if self._before is None:
+            with self._store.database.statement() as connection:
+                found = snapshots.get(connection, NAME)
+            self._before = _places_before(found.body if found else None)
+        return self._before
+
+
+def _places_before(body: str | None) -> PlacesCounted:
+    places = json.loads(body).get("places", {}) if body else {}
+    if not places.get("counted_at"):
+        return PlacesCounted(None, {})
+    return PlacesCounted(datetime.fromisoformat(places["counted_at"]), places["free"])
 
 
 def _rung_by(
@@ -270,3 +307,8 @@ def _was_frozen(seconds: float, threshold: float) -> list[board_alerts.Threshold
 def _nothing_leaves(waiting: int) -> board_alerts.ThresholdReading:
     """After a restore, until an operator lets messages leave again; a figure of when it began."""
     return board_alerts.ThresholdReading("outbox_frozen", waiting, 0, beyond=True, eased=False)
+
+
+def _was_put_right(quarters: int) -> board_alerts.ThresholdReading:
+    """Stored counts were not what the rows say, and were counted anew; how many quarters."""
+    return board_alerts.ThresholdReading("tallies_wrong", quarters, 0, beyond=True, eased=False)

@@ -22,18 +22,17 @@ from models.public import centres, incidents
 from models.public.incidents import Incident
 from models.slots.places import Share
 from models.slots.tables import place
-from models.supervision import board, snapshots
+from models.supervision import snapshots
 from services.campaign.campaigns import Campaigns
 from services.public.incidents import OUTAGE_LEAST, SAME_OUTAGE, record_outage
 from services.public.state import Latest, put_together
 from services.public.write_state import (
-    COUNTED_WITHIN,
     OVERLOAD_OVER,
     PARTNER_GONE,
     ROOM,
-    CountFree,
     WriteState,
 )
+from services.supervision.free_places import COUNTED_WITHIN, CountFree
 from tests.support.house import CAMPAIGN, NOON, House, house, mornings
 
 SECOND = timedelta(seconds=1)
@@ -442,9 +441,9 @@ def test_places_are_counted_as_the_telephone_and_the_web_would_get_them(on_both:
         lots = connection.execute(
             select(place.c.lot, place.c.start_at).where(place.c.centre_id == "1")
         ).all()
-        found = centres.free_by_centre(
-            connection, made.clock, ["75", "35"], NOON + timedelta(days=35), share
-        )
+        ours = centres.taking_bookings(connection)
+        assert ours == {"1": "75", "2": "35"}
+        found = centres.free_at(connection, made.clock, ours, NOON + timedelta(days=35), share)
     web = [at for lot, at in lots if lot >= 40 or at < common_before]
     assert found["1"] == centres.FreeAtCentre("75", 60, len(web), min(web))
     assert 20 < len(web) < 60
@@ -456,8 +455,8 @@ def test_places_are_counted_as_the_telephone_and_the_web_would_get_them(on_both:
             .where(place.c.centre_id == "2")
             .values(held_by="CA1", hold_expires_at=NOON + timedelta(minutes=4))
         )
-        after = centres.free_by_centre(
-            connection, made.clock, ["35"], NOON + timedelta(days=35), None
+        after = centres.free_at(
+            connection, made.clock, {"2": "35"}, NOON + timedelta(days=35), None
         )
     assert after == {"2": centres.FreeAtCentre("35", 0, 0, None)}
 
@@ -485,7 +484,7 @@ def test_the_country_is_counted_in_bites_after_the_first_time(site: House):
     assert counting.counted.at == NOON + SECOND
 
 
-@pytest.mark.parametrize("broken", ["departements", "free_by_centre"])
+@pytest.mark.parametrize("broken", ["taking_bookings", "free_at"])
 def test_a_count_that_failed_once_is_counted_again(
     site: House, monkeypatch: pytest.MonkeyPatch, broken: str
 ):
@@ -497,7 +496,7 @@ def test_a_count_that_failed_once_is_counted_again(
 
     with site.database.statement() as connection:
         with monkeypatch.context() as patch:
-            patch.setattr(board if broken == "departements" else centres, broken, fails)
+            patch.setattr(centres, broken, fails)
             with pytest.raises(Stopped):
                 counting.refresh(connection, until, None)
         nothing = counting.counted

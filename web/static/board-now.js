@@ -55,6 +55,7 @@ Board.advice = (body) => {
   if (cases) say("watch", "cases", { count: Board.number(cases) }, "messages");
   const full = Object.values(body.places.free).filter((count) => count === 0).length;
   if (full && !found.length) say("watch", "full", { count: full }, "map");
+  if (body.counted_to) say("watch", "counting", { time: Board.hour(body.counted_to) }, "");
   if (!found.length) say("good", "nothing", {}, "");
   return found.sort((a, b) => NOW.worst[a.state] - NOW.worst[b.state]).slice(0, NOW_SHOWN);
 };

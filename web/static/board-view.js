@@ -332,8 +332,10 @@ Board.showMessages = () => {
 // ------------------------------------------------------------ the map
 
 const FEW_PLACES = 50;
+// Seconds from which on it is told when places were counted.
+const OLD_PLACES = 180;
 Board.showMap = () => {
-  const { free, total, days } = Board.body.places;
+  const { free, total, days, counted_at: counted } = Board.body.places;
   const names = {};
   document.querySelectorAll(".tiles li").forEach((tile) => {
     const code = tile.dataset.departement;
@@ -343,8 +345,10 @@ Board.showMap = () => {
     Board.mark(tile, "data-state", state);
     Board.set(tile.querySelector("span"), count === undefined ? "" : Board.tiny(count));
   });
-  Board.set(document.getElementById("places-total"), Board.number(total));
-  Board.set(document.getElementById("places-days"), Board.t("tile.places_more", { days }));
+  Board.set(document.getElementById("places-total"), total === null ? Board.t("none") : Board.number(total));
+  const when = !counted ? ` · ${Board.t("map.uncounted")}`
+    : Board.seconds(counted) > OLD_PLACES ? ` · ${Board.t("map.counted", { time: Board.hour(counted) })}` : "";
+  Board.set(document.getElementById("places-days"), Board.t("tile.places_more", { days }) + when);
   const elsewhere = Object.entries(free).filter(([code]) => !(code in names));
   Board.set(document.getElementById("elsewhere"), elsewhere.length
     ? `${Board.t("map.elsewhere")} : ${elsewhere.map(([code, count]) => `${code} ${Board.number(count)}`).join(", ")}` : "");

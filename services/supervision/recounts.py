@@ -1,0 +1,131 @@
+"""Quarters that are counted anew from the rows, bite by bite, while nobody waits for it.
+
+Those that no process counted are written; those that were written as the sum of what was counted
+meanwhile are compared with the rows. Where they differ the rows are right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from models.database import Connection
+from models.supervision import tallies
+from models.supervision.tallies import QUARTER
+from services.store import Store
+from services.supervision.counts import (
+    Bites,
+    Counts,
+    count_quarter,
+    lengths_after,
+    quarter_of,
+)
+from services.supervision.kept_counts import Correction
+
+# What is counted of turns, which never change once they are written: where the rows say something
+# else the tallies are wrong. Other rows may have changed since they were counted.
+LASTING: Final = frozenset({"calls", "entered", "missed", "silent", "repeated", "back"})
+
+log = structlog.get_logger()
+
+
+def recount(store: Store, since: datetime, until: datetime) -> int:
+    """Count all quarters of a time anew and store them; gives how many."""
+    quarter, done = quarter_of(since), 0
+    while quarter + QUARTER <= until:
+        with store.database.statement() as connection:
+            counts = count_quarter(connection, quarter)
+        with store.database.transaction() as connection:
+            tallies.write(connection, quarter, counts)
+        quarter, done = quarter + QUARTER, done + 1
+    return done
+
+
+class Recounts:
+    """The quarters that one process still has to count or to compare. Not for several threads."""
+
+    def __init__(self, store: Store, bites: Bites) -> None:
+        """`bites` are those of all that this process counts."""
+        self._store = store
+        self._bites = bites
+        # The next one is the last.
+        self._missing: list[datetime] = []
+        self._written: list[datetime] = []
+        # The one that is being counted, up to when, and what of it.
+        self._quarter: datetime | None = None
+        self._at = datetime.min.replace(tzinfo=UTC)
+        self._counts: Counts = Counter()
+        self.corrections: list[Correction] = []
+
+    @property
+    def is_missing_some(self) -> bool:
+        """Whether quarters are still to be counted for the first time."""
+        return bool(self._missing)
+
+    def missing(self, quarters: Iterable[datetime]) -> None:
+        """Nobody counted these; the newest of them go first."""
+        self._missing = sorted({*self._missing, *quarters})
+
+    def written(self, quarters: Iterable[datetime]) -> None:
+        """These are written, and are compared with the rows once."""
+        self._written = sorted({*self._written, *quarters})
+
+    def bite(self) -> dict[datetime, Counts]:
+        """Count the next bite; gives a quarter's counts where it is whole now and was written.
+
+        A bite that fails is counted again, and is a shorter one.
+        """
+        if self._quarter is None:
+            some = self._missing or self._written
+            if not some:
+                return {}
+            self._quarter = self._at = some[-1]
+            self._counts = Counter()
+        quarter = self._quarter
+        end = min(self._at + self._bites.length, quarter + QUARTER)
+        with self._store.database.statement() as connection:
+            self._counts.update(self._bites.count(connection, self._at, end).counts)
+            self._at = end
+            if end < quarter + QUARTER:
+                return {}
+            stored = tallies.sums(connection, quarter, quarter + QUARTER)
+            is_stored = bool(tallies.counted(connection, quarter, quarter + QUARTER))
+            self._counts.update(self._lengths(connection, quarter, stored if is_stored else None))
+        self._quarter = None
+        for some in (self._missing, self._written):
+            if quarter in some:
+                some.remove(quarter)
+        if is_stored and stored == self._counts:
+            return {}
+        if is_stored:
+            self._compare(quarter, stored)
+        with self._store.database.transaction() as connection:
+            tallies.write(connection, quarter, self._counts)
+        return {quarter: self._counts}
+
+    def _lengths(
+        self, connection: Connection, quarter: datetime, stored: dict[tuple[str, str], float] | None
+    ) -> Counts:
+        """How long queues were at its end: as stored, for rows forget who waited long ago."""
+        if stored is None:
+            return lengths_after(connection, quarter)
+        return Counter({key: round(value) for key, value in stored.items() if key[0] == "length"})
+
+    def _compare(self, quarter: datetime, stored: dict[tuple[str, str], float]) -> None:
+        """Say where tallies were not what the rows say."""
+        before = {key: value for key, value in stored.items() if key[0] in LASTING}
+        rows = {key: value for key, value in self._counts.items() if key[0] in LASTING and value}
+        if before == rows:
+            return
+        was, found = round(sum(before.values())), sum(rows.values())
+        log.warning(
+            "tally was not what the rows say",
+            quarter=quarter.isoformat(),
+            stored=was,
+            counted=found,
+        )
+        self.corrections.append(Correction(quarter, self._store.clock.now(), was, found))
