@@ -198,15 +198,16 @@ class OnOneNumber:
 def on_number(
     connection: Connection, clock: Clock, vault: Vault, number: str, campaign: str
 ) -> list[OnOneNumber]:
-    """The people of a campaign whose texts go to a number (E.164), in the order of their bookings.
+    """The people whose texts go to a number (E.164), in the order of their bookings.
 
-    Whoever has cancelled what lies ahead is among them, for they are told of that, too.
+    Whoever has cancelled what lies ahead is among them, for they are told of that, too. Those of
+    another campaign than `campaign` are there by their birth date: which of two people of one date
+    somebody is, each campaign counts for itself.
     """
     statement = (
         select(booking)
         .where(
             booking.c.phone_idx == (vault.index("phone", number) or b""),
-            booking.c.campaign == campaign,
             booking.c.state.in_(("confirmed", "cancelled")),
             booking.c.last_start_at > clock.at(),
             booking.c.dob_enc.is_not(None),
@@ -214,7 +215,7 @@ def on_number(
         .order_by(booking.c.created_at, booking.c.id)
     )
     return [
-        OnOneNumber(date.fromisoformat(born), row.rank)
+        OnOneNumber(date.fromisoformat(born), row.rank if row.campaign == campaign else 1)
         for row in connection.execute(statement)
         if (born := opened(vault, row, "dob"))
     ]
