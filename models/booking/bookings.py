@@ -305,7 +305,6 @@ def _known(clock: Clock, persons: int, *tables: Table) -> Prepared:
     there = booking.alias("there")
     theirs = and_(
         there.c.phone_idx == bindparam("the_number"),
-        there.c.campaign == bindparam("the_campaign"),
         or_(there.c.state == "confirmed", there.c.state == "cancelled"),
     )
     person = _of_persons(persons, *tables) if persons else null()
@@ -314,6 +313,7 @@ def _known(clock: Clock, persons: int, *tables: Table) -> Prepared:
             person.label("booking_id"),
             or_(_SPENT, FROZEN).label("spent"),
             there.c.id,
+            there.c.campaign,
             there.c.state,
             there.c.reach,
             there.c.rank,
@@ -341,7 +341,9 @@ class Known:
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
     that day, for a budget is, or it would leave too late, or nothing leaves after a restore.
     `people` are those whose texts about what lies ahead go to the number, in the order of their
-    bookings; whoever has cancelled is among them, for they are told of that, too.
+    bookings; whoever has cancelled is among them, for they are told of that, too. Those of another
+    campaign are there by their birth date: which of two people of one date somebody is, each
+    campaign counts for itself.
     """
 
     live: int = 0
@@ -375,7 +377,6 @@ def known(  # noqa: PLR0917
     keys = [one for one in persons if one is not None]
     values = {
         "the_number": vault.index("phone", number),
-        "the_campaign": campaign,
         "the_day": day,
         "the_prefix": prefix,
         **_keys(keys),
@@ -383,7 +384,7 @@ def known(  # noqa: PLR0917
     tables = _ALL_APPOINTMENTS if of_services else (appointment,)
     rows = _known(clock, len(keys), *tables).rows(connection, values)
     there = [row for row in rows if row.id is not None]
-    live = [row for row in there if row.state == "confirmed"]
+    live = [row for row in there if row.state == "confirmed" and row.campaign == campaign]
     own = vault.index("dob", born.isoformat())
     return Known(
         live=len(live),
@@ -392,7 +393,7 @@ def known(  # noqa: PLR0917
         booking_id=rows[0].booking_id,
         spent=bool(rows[0].spent),
         people=tuple(
-            OnOneNumber(each, row.rank)
+            OnOneNumber(each, row.rank if row.campaign == campaign else 1)
             for row in there
             if row.is_ahead and (each := _born(vault, row, born, own))
         ),

@@ -192,14 +192,14 @@ def id_by_number(
 def on_number(
     connection: Connection, clock: Clock, vault: Vault, number: str, campaign: str
 ) -> list[OnOneNumber]:
-    """The people of a campaign whose texts go to a number (E.164), in the order of their bookings.
+    """The people whose texts go to a number (E.164), in the order of their bookings.
 
     As `models.booking.bookings.Known.people`.
     """
     # The same for no number at all: nothing is told of whether there is one.
-    values = {"the_number": vault.index("phone", number) or b"", "the_campaign": campaign}
+    values = {"the_number": vault.index("phone", number) or b""}
     return [
-        OnOneNumber(date.fromisoformat(born), row.rank)
+        OnOneNumber(date.fromisoformat(born), row.rank if row.campaign == campaign else 1)
         for row in _on_number(clock).rows(connection, values)
         if (born := opened(vault, row, "dob"))
     ]
@@ -208,10 +208,9 @@ def on_number(
 @lru_cache
 def _on_number(clock: Clock) -> Prepared:
     return Prepared(
-        select(booking.c.id, booking.c.dob_enc, booking.c.rank)
+        select(booking.c.id, booking.c.dob_enc, booking.c.rank, booking.c.campaign)
         .where(
             booking.c.phone_idx == bindparam("the_number"),
-            booking.c.campaign == bindparam("the_campaign"),
             or_(booking.c.state == "confirmed", booking.c.state == "cancelled"),
             booking.c.last_start_at > clock.at(),
             booking.c.dob_enc.is_not(None),

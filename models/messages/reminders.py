@@ -1,5 +1,8 @@
 """Reminders are written in sets: a day, a time zone and a campaign, some thousands a statement.
 
+What a booking has at one centre on one day is reminded of once, by the first appointment there.
+Where several campaigns remind of the same day, the one whose hour comes first has written it.
+
 The people to remind are found, and their rows of the outbox made, inside the database. The
 recipient and the words of a row are found when it is delivered. A day is cut into parts once
 (`cut`); any number of processes take one after the other (`take_part`) and write it.
@@ -32,7 +35,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.tables import appointment, booking, history
+from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert_for, insert_new
@@ -52,6 +55,7 @@ _LIVE = "confirmed"
 class ReminderDay:
     """The appointments of a campaign on one day by the clock of a zone, and of which reminder.
 
+    Of an appointment in which several services are done, each of their campaigns has it.
     `begins` and `ends` are that day's, in UTC; the end is not in it.
     """
 
@@ -198,7 +202,7 @@ def remind(
     by_call: bool,
     unless_lately: timedelta,
 ) -> int:
-    """Write a message for each appointment of a part of a day; gives how many.
+    """Write a message for each booking and centre of a part of a day; gives how many.
 
     For people who were written to when they booked and, `by_call`, people who asked to be rung.
     Left out are people who have booked or changed something so lately: they know.
@@ -223,7 +227,8 @@ def remind(
             *_within(part),
             appointment.c.state == _LIVE,
             centre.c.time_zone == day.time_zone,
-            booking.c.campaign == day.campaign,
+            _is_first_there(day),
+            _has_there(day),
             booking.c.phone_idx.is_not(None),
             wanted,
             ~lately,
@@ -265,12 +270,57 @@ def ring_in_the_evening(
             booking.c.created_at < part.ends_at,
             booking.c.calls,
             booking.c.phone_idx.is_not(None),
-            booking.c.campaign == day.campaign,
+            _has(day),
             centre.c.time_zone == day.time_zone,
             ahead,
         )
     )
     return _write(connection, day, rows)
+
+
+def _is_first_there(day: ReminderDay) -> ColumnElement[bool]:
+    """Whether its booking has no earlier appointment at the same centre on that day."""
+    earlier = appointment.alias()
+    return ~exists().where(
+        earlier.c.booking_id == appointment.c.booking_id,
+        earlier.c.centre_id == appointment.c.centre_id,
+        earlier.c.state == _LIVE,
+        earlier.c.start_at >= day.begins,
+        or_(
+            earlier.c.start_at < appointment.c.start_at,
+            and_(earlier.c.start_at == appointment.c.start_at, earlier.c.id < appointment.c.id),
+        ),
+    )
+
+
+def _has_there(day: ReminderDay) -> ColumnElement[bool]:
+    """Whether something of the campaign is done at that centre on that day, for its booking.
+
+    Where services have names, their rows say whose an appointment is; else its booking does.
+    """
+    other = appointment.alias()
+    there = exists().where(
+        other.c.booking_id == appointment.c.booking_id,
+        other.c.centre_id == appointment.c.centre_id,
+        other.c.state == _LIVE,
+        other.c.start_at >= day.begins,
+        other.c.start_at < day.ends,
+        appointment_for.c.appointment_id == other.c.id,
+        appointment_for.c.state == _LIVE,
+        appointment_for.c.campaign == day.campaign,
+    )
+    named = exists().where(appointment_for.c.appointment_id == appointment.c.id)
+    return or_(and_(booking.c.campaign == day.campaign, ~named), there)
+
+
+def _has(day: ReminderDay) -> ColumnElement[bool]:
+    """Whether something of the campaign is still done for a booking."""
+    done = exists().where(
+        appointment_for.c.booking_id == booking.c.id,
+        appointment_for.c.state == _LIVE,
+        appointment_for.c.campaign == day.campaign,
+    )
+    return or_(booking.c.campaign == day.campaign, done)
 
 
 def _row(
@@ -338,10 +388,20 @@ def overtaken(
     return list(connection.execute(statement).scalars())
 
 
-def dose_of(connection: Connection, appointment_id: int) -> int | None:
-    """Which dose the appointment of a reminder is; None where it is no more."""
-    statement = select(appointment.c.dose).where(appointment.c.id == appointment_id)
-    return connection.execute(statement).scalar_one_or_none()
+def doses_of(connection: Connection, booking_id: str, appointment_id: int, of: str) -> set[int]:
+    """The doses of a booking that a reminder of one of its appointments may tell.
+
+    All but those of which another reminder of the same day, as its key ends (`of`), tells.
+    """
+    other = exists().where(
+        message.c.dedupe_key
+        == literal("reminder:") + cast(appointment.c.id, String) + literal(f":{of}")
+    )
+    statement = select(appointment.c.dose).where(
+        appointment.c.booking_id == booking_id,
+        or_(appointment.c.id == appointment_id, ~other),
+    )
+    return set(connection.execute(statement).scalars())
 
 
 def cannot_be(connection: Connection, booking_id: str) -> set[int]:

@@ -119,7 +119,7 @@ class MyAppointments(CallContext):
     def calls_about(self, offer: Offer) -> ReminderHours:
         starts = [offer.local_start, *([offer.local_second] if offer.local_second else [])]
         return calls_about(
-            self.campaign,
+            self.wanted(()),
             starts,
             ZoneInfo(offer.time_zone),
             self.session.caller,

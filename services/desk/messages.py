@@ -83,8 +83,7 @@ def told(
     shown.sort(key=lambda one: (one.open, one.at), reverse=True)
     zones = {one.id: one.time_zone for one in found.centres.values()}
     texted = any(one.topic in messages.CONFIRMATIONS for one in there)
-    campaign = service.campaigns.by_name(file.campaign)
-    ahead = ahead_of(campaign, file, zones, now, texted=texted)
+    ahead = ahead_of(service.campaigns.by_name, file, zones, now, texted=texted)
     return BookingMessages(tuple(shown), tuple(ahead))
 
 

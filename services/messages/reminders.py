@@ -5,6 +5,10 @@ of its centres. It is cut into parts, each of them a transaction: any number of 
 them, and what one was writing when it died is written by another. What missed its hour is written
 later, as long as that makes sense. A row only names its appointment. Whether it still exists, which
 person is told and how, is found at delivery.
+
+Where several services are done on one day, each of their campaigns reminds of it on the days that
+it names, and what is done at one centre is told at once: the hour that comes first counts, and
+nobody is reminded twice.
 """
 
 from __future__ import annotations
@@ -169,33 +173,28 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
         connection: Connection, store: Store, claimed: ClaimedMessage
     ) -> ReadyNotice | None:
         """None for what is cancelled, closed, erased, on another day by now, or has begun."""
-        _, appointment_id, _, day = claimed.dedupe_key.split(":")
-        dose = reminders.dose_of(connection, int(appointment_id))
         file = _file(connection, store, claimed)
-        ahead = _ahead(connection, store, file) if file else []
-        mine = next((one for one in ahead if one.dose == dose), None)
-        if file is None or mine is None:
+        told = _told(connection, store, file, claimed.dedupe_key) if file else []
+        if file is None or not told:
             return None
-        where = centre_states(connection, [mine.centre_id])[mine.centre_id]
+        where = centre_states(connection, [told[0].centre_id])[told[0].centre_id]
         zone = ZoneInfo(where.time_zone)
-        local = mine.start_at.astimezone(zone)
-        if local.date() != date.fromisoformat(day):
-            return None
-        call = appointment_call(file, Topic.REMINDER, until=mine.start_at - TOO_LATE)
+        starts = [one.start_at.astimezone(zone) for one in told]
+        call = appointment_call(file, Topic.REMINDER, until=told[0].start_at - TOO_LATE)
         if file.calls:
             return ReadyNotice(file.number or "", call=call)
-        if not texts.wanted(campaign_of(file.campaign), REMINDER):
+        if not _wanted(campaign_of, file):
             return None
         # Written when it leaves, and read that day: the date stands beside the word all the same.
-        tomorrow = near_day(local, store.clock.now()) == TOMORROW
+        tomorrow = near_day(starts[0], store.clock.now()) == TOMORROW
         link = store.link_of(file.reference, [one.start_at for one in file.live])
         whose = of_booking(connection, store, file)
         text = texts.reminder(
             Writer(load(file.language), file.reference, national_number, link, whose),
-            start=local,
+            starts=starts,
             where=MessagePlace.of(where),
             tomorrow=tomorrow,
-            which=mine.dose if len(file.live) > 1 else None,
+            which=_which(file, told),
         )
         return ReadyNotice(file.number or "", text, latest=call.until, if_late=call)
 
@@ -218,6 +217,47 @@ def _file(connection: Connection, store: Store, claimed: ClaimedMessage) -> Book
     return file if file is not None and file.number else None
 
 
+def _told(
+    connection: Connection, store: Store, file: BookingDetails, key: str
+) -> list[BookedAppointment]:
+    """What a reminder tells: all that the booking has there on its day, and nothing that is gone.
+
+    The appointment that it was written for may be gone, and another of the day be left.
+    """
+    _, appointment_id, what, day = key.split(":")
+    ahead = _ahead(connection, store, file)
+    if not ahead:
+        return []
+    mine = reminders.doses_of(connection, file.id, int(appointment_id), f"{what}:{day}")
+    where = centre_states(connection, {one.centre_id for one in ahead})
+
+    def is_that_day(one: BookedAppointment) -> bool:
+        local = one.start_at.astimezone(ZoneInfo(where[one.centre_id].time_zone))
+        return local.date() == date.fromisoformat(day)
+
+    told = [one for one in ahead if one.dose in mine and is_that_day(one)]
+    told.sort(key=lambda one: one.start_at)
+    return [one for one in told if one.centre_id == told[0].centre_id]
+
+
+def _wanted(campaign_of: CampaignOf, file: BookingDetails) -> bool:
+    """Whether one of the campaigns of what is booked sends reminders."""
+    return any(texts.wanted(campaign_of(name), REMINDER) for name in file.campaigns)
+
+
+def _which(file: BookingDetails, told: Sequence[BookedAppointment]) -> int | None:
+    """Whether it is the first or the second of the booking's two; None where it is all of it.
+
+    Of several services their days say which comes first, for each stands for itself.
+    """
+    if len(told) == len(file.live):
+        return None
+    if not file.of_several:
+        return told[0].dose
+    by_day = sorted(file.live, key=lambda one: one.start_at)
+    return by_day.index(told[0]) + 1 if len(by_day) == texts.SECOND else None
+
+
 def _ahead(connection: Connection, store: Store, file: BookingDetails) -> list[BookedAppointment]:
     """What is still to come, without appointments that were reported as impossible."""
     gone = reminders.cannot_be(connection, file.id)
@@ -237,7 +277,7 @@ class Ahead:
 
 
 def ahead_of(
-    campaign: Campaign | None,
+    campaign_of: CampaignOf,
     file: BookingDetails,
     zones: Mapping[str, str],
     now: datetime,
@@ -246,31 +286,42 @@ def ahead_of(
 ) -> list[Ahead]:
     """The reminders of a booking whose day was not written yet, soonest first.
 
+    Of several appointments at one centre on one day there is one, of the first.
     `zones` are the time zones of its centres; `texted`: its person was written to when they booked.
     A person who changes something later is not reminded within UNLESS_LATELY.
     """
-    if campaign is None or not file.number:
+    if not file.number or not (file.calls or (texted and _wanted(campaign_of, file))):
         return []
-    wanted = file.calls or (texted and texts.wanted(campaign, REMINDER))
-    found = []
-    for one in file.live if wanted else ():
+    # For each day and centre, and how many days before: the earliest hour of all campaigns.
+    found: dict[tuple[str, date, int], Ahead] = {}
+    first: dict[tuple[str, date], int] = {}
+    for one in sorted(file.live, key=lambda one: one.start_at):
         zone = ZoneInfo(zones[one.centre_id])
         day = one.start_at.astimezone(zone).date()
-        for each in campaign.reminders:
+        dose = first.setdefault((one.centre_id, day), one.dose)
+        names = {each.campaign for each in one.live_services} or {file.campaign}
+        campaigns = [campaign for name in names if (campaign := campaign_of(name)) is not None]
+        for each in (reminder for campaign in campaigns for reminder in campaign.reminders):
             at = _moment(day - timedelta(days=each.days_before), each.at, zone)
             lately = at - file.created_at < UNLESS_LATELY
-            if at > now and not lately and each.by_call >= file.calls:
-                found.append(Ahead(at, one.dose, file.calls))
-    return sorted(found, key=lambda one: (one.at, one.dose))
+            which = (one.centre_id, day, each.days_before)
+            later = which in found and found[which].at <= at
+            if at > now and not lately and each.by_call >= file.calls and not later:
+                found[which] = Ahead(at, dose, file.calls)
+    return sorted(found.values(), key=lambda one: (one.at, one.dose))
 
 
 # ---------------------------------------------------------------- what is offered
 
 
 def calls_about(
-    campaign: Campaign, starts: Sequence[datetime], zone: ZoneInfo, number: str, now: datetime
+    campaigns: Sequence[Campaign],
+    starts: Sequence[datetime],
+    zone: ZoneInfo,
+    number: str,
+    now: datetime,
 ) -> ReminderHours:
-    """What a campaign does for a person who asks to be rung at `number` (E.164).
+    """What campaigns of one booking do for a person who asks to be rung at `number` (E.164).
 
     `starts` are their appointments' (aware). Calls keep to the hours of calls, and none is made
     when it would be too late. An appointment within the time of `UNLESS_LATELY` is not reminded of.
@@ -281,20 +332,22 @@ def calls_about(
     def allowed(moment: datetime, start: datetime = first) -> datetime | None:
         if moment < now:
             return None
-        at = next_call_at(campaign, number, moment, machine=True).astimezone(zone)
+        at = next_call_at(campaigns[0], number, moment, machine=True).astimezone(zone)
         return at if at < start - TOO_LATE else None
 
     evening, today = None, now.astimezone(zone).date()
-    if campaign.evening_call is not None:
-        moment = _moment(today, campaign.evening_call, zone)
-        if moment <= now:
-            moment = _moment(today + timedelta(days=1), campaign.evening_call, zone)
-        evening = allowed(moment)
+    hours = [one.evening_call for one in campaigns if one.evening_call is not None]
+    if hours:
+        moments = [_moment(today, hour, zone) for hour in hours]
+        moments += [_moment(today + timedelta(days=1), hour, zone) for hour in hours]
+        evening = allowed(min(moment for moment in moments if moment > now))
 
     def before(start: datetime) -> datetime | None:
         day = start.astimezone(zone).date()
-        rung = (reminder for reminder in campaign.reminders if reminder.by_call)
-        moments = (_moment(day - timedelta(days=one.days_before), one.at, zone) for one in rung)
+        rung = [each for one in campaigns for each in one.reminders if each.by_call]
+        moments = sorted(
+            _moment(day - timedelta(days=one.days_before), one.at, zone) for one in rung
+        )
         far = (moment for moment in moments if moment > now + UNLESS_LATELY)
         return next((at for one in far if (at := allowed(one, start)) is not None), None)
 

@@ -240,19 +240,23 @@ def evening(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) 
 def reminder(
     writer: Writer,
     *,
-    start: datetime,
+    starts: Sequence[datetime],
     where: MessagePlace,
     tomorrow: bool = False,
     which: int | None = None,
 ) -> str:
-    """An appointment that is near, and its link in any case.
+    """An appointment that is near, or several of one day, and their link in any case.
 
     `which`: the first or the second of two; None for the only one.
     `tomorrow`: it is on the day after the one on which this is read.
     """
     key = "reminder_tomorrow" if tomorrow else "reminder"
+    if len(starts) > 1:
+        both = {"start": starts[0], "second": starts[-1]}
+        keys = (f"{key}_both", f"{key}_both_short")
+        return writer.write(keys, both, {"address": where}, linked=True)
     piece = {FIRST: "part_your_first", SECOND: "part_your_second"}.get(which or 0, "part_your")
-    values = {"start": start, "which": writer.catalogue.text(piece, {})}
+    values = {"start": starts[0], "which": writer.catalogue.text(piece, {})}
     return writer.write((key, f"{key}_short"), values, {"address": where}, linked=True)
 
 

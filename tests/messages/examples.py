@@ -53,9 +53,13 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     def tell(make: Callable[..., str], *doses: Dose, **more: object) -> Made:
         return lambda catalogue: make(Writer(catalogue, **ABOUT), doses=doses, **more)
 
-    def remind(*, tomorrow: bool = False, which: int | None = None) -> Made:
+    def remind(*starts: datetime, tomorrow: bool = False, which: int | None = None) -> Made:
         return lambda catalogue: texts.reminder(
-            Writer(catalogue, **ABOUT), start=START, where=where, tomorrow=tomorrow, which=which
+            Writer(catalogue, **ABOUT),
+            starts=starts or (START,),
+            where=where,
+            tomorrow=tomorrow,
+            which=which,
         )
 
     def book(make: Callable[..., str], starts: Sequence[datetime]) -> Made:
@@ -94,6 +98,9 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     yield "kept_both", tell(texts.kept, one, two)
     yield "reminder", remind()
     yield "reminder_tomorrow", remind(tomorrow=True, which=2)
+    same_day = (START, START.replace(hour=12))
+    yield "reminder_both", remind(*same_day)
+    yield "reminder_tomorrow_both", remind(*same_day, tomorrow=True)
     yield "evening", book(texts.evening, (START,))
     yield "evening_both", book(texts.evening, both)
     yield "offer", offer((START,))

@@ -74,7 +74,7 @@ def test_a_reminder_and_what_was_asked_for_on_a_page_always_have_it():
             for tomorrow, which in ((False, None), (True, 2)):
                 text = texts.reminder(
                     Writer(catalogue, **LINKED),
-                    start=START,
+                    starts=(START,),
                     where=where,
                     tomorrow=tomorrow,
                     which=which,

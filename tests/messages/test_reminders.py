@@ -466,7 +466,7 @@ def _reminders_of(made: House) -> list[Any]:
     ],
 )
 def test_what_is_offered_is_what_will_be(now: str, start: str, evening: str, before: str):
-    found = calls_about(CAMPAIGN, [local(start)], PARIS, LANDLINE, local(now))
+    found = calls_about([CAMPAIGN], [local(start)], PARIS, LANDLINE, local(now))
     told = [f"{one:%Y-%m-%d %H:%M}" if one else "" for one in (found.evening, found.before)]
     assert told == [evening, before]
 
@@ -474,7 +474,7 @@ def test_what_is_offered_is_what_will_be(now: str, start: str, evening: str, bef
 def test_where_the_first_is_too_soon_the_call_before_the_second_is_offered():
     """Booked in the night for the next morning, as the first place of a whole country may be."""
     starts = [local("2026-11-26 08:00"), local("2026-12-17 08:00")]
-    found = calls_about(CAMPAIGN, starts, PARIS, LANDLINE, local("2026-11-25 21:00"))
+    found = calls_about([CAMPAIGN], starts, PARIS, LANDLINE, local("2026-11-25 21:00"))
     assert found.evening is None
     assert found.before == local("2026-12-15 10:00")
 

@@ -355,7 +355,7 @@ def test_what_is_stored_of_a_change_becomes_its_text():
 
 def test_a_reminder_of_one_of_two_says_which():
     def remind(**more: object) -> str:
-        where = {"start": START, "where": MessagePlace("1 rue X", "", "35500", "Vitré")}
+        where = {"starts": (START,), "where": MessagePlace("1 rue X", "", "35500", "Vitré")}
         return texts.reminder(Writer(load("fr"), **ABOUT), **where, **more)  # type: ignore[arg-type]
 
     assert "rappel : votre rendez-vous est mer. 30/09 à 10h45, 1 rue" in remind()
@@ -363,7 +363,7 @@ def test_a_reminder_of_one_of_two_says_which():
     assert "demain mer. 30/09 à 10h45 : votre second rendez-vous" in remind(which=2, tomorrow=True)
     # Where it takes two parts all the same, for its link, the day is written in full.
     linked = Writer(load("fr"), **ABOUT, link=LINK)
-    told = texts.reminder(linked, start=START, where=HALL, tomorrow=True)
+    told = texts.reminder(linked, starts=(START,), where=HALL, tomorrow=True)
     assert "rappel : votre rendez-vous est demain, mercredi 30 septembre à 10h45" in told
     assert LINK in told
 

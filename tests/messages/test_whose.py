@@ -117,8 +117,11 @@ def of_person(person: Whose | None, language: str, where: MessagePlace = HALL) -
         "kept": texts.kept(writer, doses=(one, two)),
         "cancelled": texts.cancelled(writer, doses=gone),
         "cancelled_second": texts.cancelled(writer, doses=(one, gone[1])),
-        "reminder": texts.reminder(writer, start=START, where=where, which=2),
-        "reminder_tomorrow": texts.reminder(writer, start=START, where=where, tomorrow=True),
+        "reminder": texts.reminder(writer, starts=(START,), where=where, which=2),
+        "reminder_tomorrow": texts.reminder(writer, starts=(START,), where=where, tomorrow=True),
+        "reminder_both": texts.reminder(
+            writer, starts=(START, START.replace(hour=12)), where=where
+        ),
         "evening": texts.evening(writer, starts=both, where=where),
         "offer": texts.offer(load(language), starts=both, where=where, until=UNTIL, **more),
         "turn": texts.filled(load(language), "turn", **more),
