@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from models.about import services_of
 from models.database import Connection
 from models.supervision import board, tallies
 from models.supervision.board import AnsweredEntry
@@ -45,6 +46,12 @@ GOODBYE: Final = "ended"
 
 # What is counted, by name; the label is a step, a channel or a queue.
 Counts = Counter[tuple[str, str]]
+# What is about a service is counted a second time, by this name behind its own and with the
+# services before the label: a number of all is never made of those by service.
+FOR: Final = "_for"
+_BETWEEN: Final = ":"
+# Of everything, what is about no service that has a name, or was not said to be about one yet.
+UNSAID: Final = "-"
 _COUNTED_OUTCOMES = frozenset({"missed", "silent", "repeated", "back"})
 
 
@@ -83,29 +90,81 @@ def quarter_of(moment: datetime) -> datetime:
 # ---------------------------------------------------------------- what counts as what
 
 
-def _count_move(counts: Counts, before: str, step: str, outcome: str, number: int) -> None:
+def _count(counts: Counts, name: str, label: str, about: str | None, number: int = 1) -> None:
+    """Count something of a label, and of the services that it is about (models.about)."""
+    counts[name, label] += number
+    if about:
+        counts[f"{name}{FOR}", f"{about}{_BETWEEN}{label}"] += number
+
+
+def by_services(
+    counts: Mapping[tuple[str, str], float],
+) -> dict[str, dict[tuple[str, str], float]]:
+    """The counts of each choice of services that something was about; "" is about none.
+
+    They add up to the counts of all: nothing is in two of them.
+    """
+    found: dict[str, dict[tuple[str, str], float]] = {"": {}}
+    for (name, label), value in counts.items():
+        if name.endswith(FOR):
+            about, _, of = label.partition(_BETWEEN)
+            found.setdefault(about, {})[name.removesuffix(FOR), of] = value
+        else:
+            found[""][name, label] = value
+    rest = found[""]
+    for about, some in found.items():
+        for key, value in some.items() if about else ():
+            rest[key] = rest.get(key, 0) - value
+    return found
+
+
+def is_of(about: str | None, service: str) -> bool:
+    """Whether what is about these services is shown where only one of them is looked at."""
+    return not about if service == UNSAID else service in services_of(about)
+
+
+def of_service(counts: Mapping[tuple[str, str], float], service: str) -> Counter[tuple[str, str]]:
+    """What is counted of one service; what was about several counts for each of them.
+
+    Calls are those that are over, by what they were about at their end: at the ring nobody knows.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    for about, some in by_services(counts).items():
+        if is_of(about, service):
+            found.update({key: value for key, value in some.items() if value})
+    found["calls", ""] = _total(found, "finished") + _total(found, "hung_up")
+    return found
+
+
+def _total(counts: Mapping[tuple[str, str], float], name: str) -> Any:
+    return sum(value for (one, _label), value in counts.items() if one == name)
+
+
+def _count_move(  # noqa: PLR0917
+    counts: Counts, before: str, step: str, outcome: str, about: str, number: int
+) -> None:
     """Add turns that led from one step to another; `before` is empty for an answered ring."""
     if not before:
         counts["calls", ""] += number
     if step not in {before, GOODBYE, ""}:
-        counts["entered", step] += number
+        _count(counts, "entered", step, about, number)
     if outcome in _COUNTED_OUTCOMES and before:
         # What went wrong is the question's that was asked, wherever it led.
-        counts[outcome, before] += number
+        _count(counts, outcome, before, about, number)
 
 
 def _count_answered(counts: Counts, one: AnsweredEntry) -> None:
     if one.reason == TAKEN_OVER:
-        counts["taken_over", one.queue_id] += 1
+        _count(counts, "taken_over", one.queue_id, one.about)
         return
     if one.kind != "call":
-        counts["called_back", one.queue_id] += 1
+        _count(counts, "called_back", one.queue_id, one.about)
         return
     waited = one.answered_at - one.joined_at
-    counts["answered", one.queue_id] += 1
-    counts["waited", one.queue_id] += round(waited.total_seconds())
+    _count(counts, "answered", one.queue_id, one.about)
+    _count(counts, "waited", one.queue_id, one.about, round(waited.total_seconds()))
     if waited <= IN_TIME:
-        counts["in_time", one.queue_id] += 1
+        _count(counts, "in_time", one.queue_id, one.about)
     if one.called:
         counts["answered_to", one.called] += 1
         counts["in_time_to", one.called] += waited <= IN_TIME
@@ -128,15 +187,20 @@ class SpanCounts:
     """What the store counts of a span of time, and those rows of which more than that is shown."""
 
     counts: Counts
-    # When each was booked (UTC), and by which channel.
-    booked: Sequence[tuple[datetime, str]]
+    # When each was booked (UTC), by which channel, and what it is about.
+    booked: Sequence[tuple[datetime, str, str]]
     answered: Sequence[AnsweredEntry]
-    # When each left the queue unanswered (UTC), which queue, the outcome, and the number called.
-    left: Sequence[tuple[datetime, str, str, str | None]] = ()
+    # When each left the queue unanswered (UTC), which queue, the outcome, the number called, and
+    # what it is about.
+    left: Sequence[tuple[datetime, str, str, str | None, str]] = ()
 
-    def errors(self) -> list[float]:
-        """How wrong each wait was that was told first, as a part of the one that it was."""
-        return [error for row in self.answered if (error := _error_of(row)) is not None]
+    def errors(self) -> list[tuple[str, float]]:
+        """How wrong each wait was that was told first, as a part of the one that it was.
+
+        Each with what its caller called about.
+        """
+        found = ((row.about or "", _error_of(row)) for row in self.answered)
+        return [(about, error) for about, error in found if error is not None]
 
 
 def count_span(connection: Connection, since: datetime, until: datetime) -> SpanCounts:
@@ -144,35 +208,45 @@ def count_span(connection: Connection, since: datetime, until: datetime) -> Span
     counts: Counts = Counter()
     for move in board.moves_between(connection, since, until):
         _count_move(counts, *move)
-    for step, number in board.ends_between(connection, since, until).items():
-        counts[("finished", "") if step == GOODBYE else ("hung_up", step)] += number
+    for step, about, number in board.ends_between(connection, since, until):
+        if step == GOODBYE:
+            _count(counts, "finished", "", about, number)
+        else:
+            _count(counts, "hung_up", step, about, number)
     booked = board.bookings_between(connection, since, until)
-    for _at, channel in booked:
-        counts["booked", channel] += 1
+    for _at, channel, about in booked:
+        _count(counts, "booked", channel, about)
     answered = board.answered_between(connection, since, until)
     for row in answered:
         _count_answered(counts, row)
     left = board.left_between(connection, since, until)
-    for _at, queue, outcome, called in left:
-        counts[_how_left(outcome), queue] += 1
+    for _at, queue, outcome, called, about in left:
+        _count(counts, _how_left(outcome), queue, about)
         if called and _how_left(outcome) == "abandoned":
             counts["abandoned_to", called] += 1
-    for called, number in board.calls_by_number(connection, since, until):
-        counts["calls_to", called] += number
-    for called, number in board.bookings_by_number(connection, since, until):
-        counts["booked_to", called] += number
+    _count_numbers(counts, connection, since, until)
     undelivered = board.undelivered_between(connection, since, until)
     if undelivered:
         counts["undelivered", ""] += undelivered
     return SpanCounts(counts, booked, answered, left)
 
 
+def _count_numbers(
+    counts: Counts, connection: Connection, since: datetime, until: datetime
+) -> None:
+    """Add calls and bookings by the number that was called."""
+    for called, number in board.calls_by_number(connection, since, until):
+        counts["calls_to", called] += number
+    for called, number in board.bookings_by_number(connection, since, until):
+        counts["booked_to", called] += number
+
+
 def count_quarter(connection: Connection, quarter: datetime) -> Counts:
     """The same of a quarter that is over, and how long each queue was at its end."""
     end = quarter + QUARTER
     counts = count_span(connection, quarter, end).counts
-    for queue, length in board.length_at(connection, end, LONGEST_PROMISE).items():
-        counts["length", queue] += length
+    for (queue, about), length in board.length_at(connection, end, LONGEST_PROMISE).items():
+        _count(counts, "length", queue, about, length)
     return counts
 
 
@@ -215,6 +289,34 @@ class BoardFigures:
     errors: tuple[float, ...]
     # How many people waited for an agent at each full minute of the last hour (UTC).
     levels: Mapping[datetime, int] = field(default_factory=dict)
+    # The last three again, by what they are about: choices of services, as models.about has them.
+    live_for: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    errors_for: tuple[tuple[str, float], ...] = ()
+    levels_for: Mapping[datetime, Mapping[str, int]] = field(default_factory=dict)
+
+    def of(self, service: str) -> BoardFigures:
+        """The same of one service (see `of_service`), or UNSAID."""
+
+        def part(counts: Mapping[tuple[str, str], float] | None) -> Any:
+            return None if counts is None else of_service(counts, service)
+
+        live: Counter[str] = Counter()
+        for about, steps in self.live_for.items():
+            if is_of(about, service):
+                live.update(steps)
+        return BoardFigures(
+            today=part(self.today),
+            yesterday=part(self.yesterday),
+            hour=part(self.hour),
+            hour_yesterday=part(self.hour_yesterday),
+            live=live,
+            minutes={at: part(counts) for at, counts in self.minutes.items()},
+            errors=tuple(error for about, error in self.errors_for if is_of(about, service)),
+            levels={
+                at: sum(number for about, number in level.items() if is_of(about, service))
+                for at, level in self.levels_for.items()
+            },
+        )
 
 
 class Counting:
@@ -228,8 +330,8 @@ class Counting:
         self._day = self._cut
         self._quarters: dict[datetime, Counts] = {}
         self._minutes: dict[datetime, Counts] = {}
-        self._levels: dict[datetime, int] = {}
-        self._errors: list[float] = []
+        self._levels: dict[datetime, Counter[str]] = {}
+        self._errors: list[tuple[str, float]] = []
         self._yesterday: dict[tuple[str, str], float] | None = None
         self._hour_yesterday: dict[tuple[str, str], float] | None = None
         self._backlog: list[datetime] = []
@@ -356,15 +458,22 @@ class Counting:
         minutes = {minute: counts.copy() for minute, counts in self._minutes.items()}
         _add_minutes(minutes, newest)
         self._count_levels(_down(now, MINUTE))
+        errors = (*self._errors, *of_today.errors())
+        live_for: dict[str, Counter[str]] = {}
+        for step, about, number in live:
+            live_for.setdefault(about, Counter())[step] += number
         return BoardFigures(
             today=today,
             yesterday=self._yesterday,
             hour=hour,
             hour_yesterday=self._hour_yesterday,
-            live=live,
+            live=sum(live_for.values(), Counter()),
             minutes=minutes,
-            errors=(*self._errors, *of_today.errors()),
-            levels=self._levels.copy(),
+            errors=tuple(error for _about, error in errors),
+            levels={at: level.total() for at, level in self._levels.items()},
+            live_for=live_for,
+            errors_for=errors,
+            levels_for=self._levels.copy(),
         )
 
     def _count_levels(self, newest: datetime) -> None:
@@ -379,13 +488,16 @@ class Counting:
         missing = [at for number in range(61) if (at := oldest + number * MINUTE) not in kept]
         with self._store.database.statement() as connection:
             some = board.unserved(connection, missing[0], newest + HOUR)
-        self._levels = kept | {at: sum(one.at(at) for one in some) for at in missing}
+        self._levels = kept | {
+            at: Counter(one.about for one in some if one.at(at)) for at in missing
+        }
 
 
 def _add_minutes(minutes: dict[datetime, Counts], span: SpanCounts) -> None:
-    for at, channel in span.booked:
-        minutes.setdefault(_down(at, MINUTE), Counter())["booked", channel] += 1
+    for at, channel, about in span.booked:
+        _count(minutes.setdefault(_down(at, MINUTE), Counter()), "booked", channel, about)
     for row in span.answered:
         _count_answered(minutes.setdefault(_down(row.answered_at, MINUTE), Counter()), row)
-    for at, queue, outcome, _called in span.left:
-        minutes.setdefault(_down(at, MINUTE), Counter())[_how_left(outcome), queue] += 1
+    for at, queue, outcome, _called, about in span.left:
+        minute = minutes.setdefault(_down(at, MINUTE), Counter())
+        _count(minute, _how_left(outcome), queue, about)
