@@ -179,6 +179,7 @@ class Conversation:
                 step=after.step,
                 outcome=speech.outcome,
                 body=Body(heard.keys or heard.text, after.to_json(), document),
+                about=world.about(after),
                 renew_for=self._service.campaign.hold_lease if after.offers else None,
             )
         except AlreadyAnswered:

@@ -1,13 +1,16 @@
-"""Which of our numbers something came in by, looked up by the statement that stores it."""
+"""Which of our numbers something came in by, and what it is about.
+
+Both are looked up by the statement that stores it.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import String, bindparam, func, select
 
 from models.booking.tables import booking
-from models.call.tables import call
+from models.call.tables import call, turn
 from models.dialects import LookedUp
 from models.messages.tables import message
 
@@ -33,4 +36,24 @@ BY_ORIGIN: Final = LookedUp(
     "called",
     func.coalesce(_GIVEN, _of_call, _of_message),
     (("known_number", "called"), ("in_call", "origin_call_id"), ("by_message", "message_id")),
+)
+
+
+def about_of(call_id: Any) -> Any:
+    """The services that a call was about after its newest turn; a turn that runs has none yet."""
+    return (
+        select(turn.c.about)
+        .where(turn.c.call_id == call_id, turn.c.step != "")
+        .order_by(turn.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+_KNOWN, _ORIGIN = (bindparam(name, type_=String) for name in ("known_about", "about_call"))
+# Of a place in the queue: what is given, or what its call was about.
+ABOUT: Final = LookedUp(
+    "about",
+    func.coalesce(_KNOWN, about_of(_ORIGIN)),
+    (("known_about", "about"), ("about_call", "origin_call_id")),
 )

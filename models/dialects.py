@@ -47,17 +47,18 @@ def insert_new(
     table: Table,
     values: Mapping[str, Any],
     *moments: str,
-    looked_up: LookedUp | None = None,
+    looked_up: tuple[LookedUp, ...] = (),
 ) -> bool:
     """Insert one row unless a key of it is there already; True when it went in.
 
-    The columns named in `moments` get the moment of the clock, and one what is `looked_up`.
+    The columns named in `moments` get the moment of the clock, and others what is `looked_up`.
     """
     statement = _insert_new(
         connection.dialect.name, clock, table, moments, tuple(values), looked_up
     )
-    if looked_up is not None:
-        values = {**values, **{bind: values[name] for bind, name in looked_up.binds}}
+    if looked_up:
+        binds = [one for column in looked_up for one in column.binds]
+        values = {**values, **{bind: values[name] for bind, name in binds}}
     return statement.count(connection, values) == 1
 
 
@@ -68,11 +69,10 @@ def _insert_new(  # noqa: PLR0917
     table: Table,
     moments: tuple[str, ...],
     columns: tuple[str, ...],
-    looked_up: LookedUp | None,
+    looked_up: tuple[LookedUp, ...],
 ) -> Prepared:
     made: dict[str, Any] = {name: clock.at() for name in moments}
-    if looked_up is not None:
-        made[looked_up.column] = looked_up.expression
+    made |= {column.column: column.expression for column in looked_up}
     statement = insert_for(dialect, table).on_conflict_do_nothing().values(made)
     # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
     return Prepared(statement.execution_options(preserve_rowcount=True), columns)

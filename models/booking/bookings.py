@@ -170,7 +170,7 @@ def add(
         "name_enc": vault.seal_text(new.name, _where("name", new.id)),
         "last_start_at": max(start for _, start in new.doses),
     }
-    if not insert_new(connection, clock, booking, values, "created_at", looked_up=BY_CALL):
+    if not insert_new(connection, clock, booking, values, "created_at", looked_up=(BY_CALL,)):
         return Added.TAKEN
     person = person_idx(vault, new.campaign, new.born, new.number, new.rank)
     if new.stand_in or new.services:

@@ -37,6 +37,11 @@ turn = Table(
         Sealed,
         "what was heard, the session after it, the answer; erased after 24 h",
     ),
+    may(
+        "about",
+        String(64),
+        "services that it was about, as grippe+covid; null: of no name, or not said yet",
+    ),
     # Rows come in the order of time and are looked up by it once an hour: a summary of pages will
     # do.
     index("ix_turn_at", "at", postgresql_using="brin"),

@@ -168,13 +168,14 @@ def record(
     step: str,
     outcome: str,
     body: Body,
+    about: str,
 ) -> bool:
     """Store a turn and the text that it answers; False when another text was quicker.
 
     One statement on PostgreSQL; on SQLite the caller's transaction holds the two together.
     """
     values = turns.values_of(
-        vault, text.call_id, text.number, step=step, outcome=outcome, body=body
+        vault, text.call_id, text.number, step=step, outcome=outcome, body=body, about=about
     )
     name = connection.dialect.name
     if name == "sqlite":

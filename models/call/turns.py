@@ -96,14 +96,16 @@ def record(
     step: str,
     outcome: str,
     body: Body,
+    about: str = "",
     lease: timedelta | None = None,
 ) -> bool:
     """Store a turn in one statement; False when a copy of it came first.
 
+    `about` are the services that it is about, as "grippe+covid"; empty: none that has a name.
     With a `lease` the same statement renews what the call holds (PostgreSQL; on SQLite, which
     cannot write two tables in one statement, the caller's transaction holds the two together).
     """
-    values = values_of(vault, call_id, number, step=step, outcome=outcome, body=body)
+    values = values_of(vault, call_id, number, step=step, outcome=outcome, body=body, about=about)
     name = connection.dialect.name
     if lease and name == "sqlite":
         _renewal(clock, lease).count(connection, {"the_holder": call_id})
@@ -124,7 +126,14 @@ def _renewal(clock: Clock, lease: timedelta) -> Prepared:
 
 
 def values_of(
-    vault: Vault, call_id: str, number: int, *, step: str, outcome: str, body: Body
+    vault: Vault,
+    call_id: str,
+    number: int,
+    *,
+    step: str,
+    outcome: str,
+    body: Body,
+    about: str = "",
 ) -> dict[str, Any]:
     """What the statement of `insertion` is given."""
     # No name here may be a column of any table: SQLAlchemy would set that column in the CTE too.
@@ -134,6 +143,7 @@ def values_of(
         "the_step": step,
         "the_outcome": outcome,
         "the_body": body.seal(vault, call_id, number),
+        "the_about": about or None,
     }
 
 
@@ -149,6 +159,7 @@ def insertion(dialect: str, clock: Clock) -> Any:
             step=bindparam("the_step"),
             outcome=bindparam("the_outcome"),
             body_enc=bindparam("the_body"),
+            about=bindparam("the_about"),
         )
     )
 
@@ -171,7 +182,26 @@ def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bo
 _COMPLETE = Prepared(
     update(turn)
     .where(turn.c.call_id == bindparam("call"), turn.c.number == bindparam("n"))
-    .values(step=bindparam("s"), outcome=bindparam("o"), body_enc=bindparam("body"))
+    .values(
+        step=bindparam("s"),
+        outcome=bindparam("o"),
+        body_enc=bindparam("body"),
+        about=bindparam("its_about"),
+    )
+)
+_before = turn.alias("before")
+# What an agent's webhook writes into a call goes on with what the call was about.
+_COMPLETE_ALIKE = Prepared(
+    update(turn)
+    .where(turn.c.call_id == bindparam("call"), turn.c.number == bindparam("n"))
+    .values(
+        step=bindparam("s"),
+        outcome=bindparam("o"),
+        body_enc=bindparam("body"),
+        about=select(_before.c.about)
+        .where(_before.c.call_id == turn.c.call_id, _before.c.number == turn.c.number - 1)
+        .scalar_subquery(),
+    )
 )
 
 
@@ -184,11 +214,18 @@ def complete(
     step: str,
     outcome: str,
     body: Body,
+    about: str | None = None,
 ) -> None:
-    """Write the answer of a claimed turn, in the transaction that claimed it."""
+    """Write the answer of a claimed turn, in the transaction that claimed it.
+
+    `about` as of `record`; None: what the turn before it was about.
+    """
     sealed = body.seal(vault, call_id, number)
     values = {"call": call_id, "n": number, "s": step, "o": outcome, "body": sealed}
-    _COMPLETE.count(connection, values)
+    if about is None:
+        _COMPLETE_ALIKE.count(connection, values)
+    else:
+        _COMPLETE.count(connection, values | {"its_about": about or None})
 
 
 def oldest(connection: Connection) -> datetime | None:

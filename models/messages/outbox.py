@@ -178,10 +178,10 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> 
     if new.due_at is None:
         del values["due_at"]
         moments = ("due_at", "created_at", "updated_at")
-        return insert_new(connection, clock, message, values, *moments, looked_up=BY_BOOKING)
+        return insert_new(connection, clock, message, values, *moments, looked_up=(BY_BOOKING,))
     # Its age, by which alerts are raised and rows are erased, counts from when it may leave.
     values["created_at"] = new.due_at
-    return insert_new(connection, clock, message, values, "updated_at", looked_up=BY_BOOKING)
+    return insert_new(connection, clock, message, values, "updated_at", looked_up=(BY_BOOKING,))
 
 
 def any_since(  # noqa: PLR0917

@@ -58,6 +58,15 @@ class PublicCentre:
 
 
 @dataclass(frozen=True, slots=True)
+class FreePart:
+    """Places that serve the same services: how many the web may have, and the first (UTC)."""
+
+    services: int
+    web: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class FreeAtCentre:
     """What a centre of ours has free: all of it, and what the web may have of that now.
 
@@ -68,6 +77,14 @@ class FreeAtCentre:
     all: int
     web: int
     next_at: datetime | None
+    # The web's again by what places serve: bits as in models.slots.services, 0 for every service.
+    parts: tuple[FreePart, ...] = ()
+
+    def of(self, bit: int) -> FreePart:
+        """What the web may have for the service of this bit."""
+        mine = [one for one in self.parts if one.services == 0 or one.services & bit]
+        moments = [one.next_at for one in mine if one.next_at is not None]
+        return FreePart(bit, sum(one.web for one in mine), min(moments, default=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +151,7 @@ def free_at(
             func.count(),
             func.count().filter(for_web),
             func.min(case((for_web, place.c.start_at))),
+            place.c.services,
         )
         .where(
             place.c.centre_id.in_(list(departement_of)),
@@ -146,10 +164,18 @@ def free_at(
                 or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at()),
             ),
         )
-        .group_by(place.c.centre_id)
+        .group_by(place.c.centre_id, place.c.services)
     )
-    for centre_id, count, web, next_at in connection.execute(statement):
-        found[centre_id] = FreeAtCentre(departement_of[centre_id], count, web, next_at)
+    for centre_id, count, web, next_at, services in connection.execute(statement):
+        before = found[centre_id]
+        moments = [one for one in (before.next_at, next_at) if one is not None]
+        found[centre_id] = FreeAtCentre(
+            before.departement,
+            before.all + count,
+            before.web + web,
+            min(moments, default=None),
+            (*before.parts, FreePart(services, web, next_at)),
+        )
     return found
 
 

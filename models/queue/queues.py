@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from models.accounts.tables import staff
 from models.agents.tables import agent
-from models.called import BY_ORIGIN
+from models.called import ABOUT, BY_ORIGIN, about_of
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_new
@@ -304,6 +304,8 @@ class _Place:
     tries: int = 0
     # The number of ours that it came in by; None of a new one: that of its call or message.
     called: str | None = None
+    # The services that it is about (models.about); None of a new one: what its call was about.
+    about: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,7 +348,12 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) 
     values = values_of(new, queue_entry)
     values |= sealed_known(vault, new.id, new.known) | sealed_number(vault, new.id, new.number)
     given = {name: value for name, value in values.items() if name not in moments}
-    return insert_new(connection, clock, queue_entry, given, *moments, looked_up=BY_ORIGIN)
+    return insert_new(connection, clock, queue_entry, given, *moments, looked_up=(BY_ORIGIN, ABOUT))
+
+
+def about_now(call_id: str | None) -> Any:
+    """The column of what a place is about, for `move` and `change`: as its call says by now."""
+    return {"about": func.coalesce(about_of(call_id), queue_entry.c.about)}
 
 
 def sealed_known(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> dict[str, Any]:

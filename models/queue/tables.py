@@ -92,6 +92,7 @@ queue_entry = Table(
     may("message_id", String(32), "the message that this call delivers"),
     may("called", String(16), "the number of ours that its call came in by; null: the default"),
     may("overflow_queue", String(40), "takes it too after overflow_at; null: the national one"),
+    may("about", String(64), "services that it is about, as of a turn"),
     index("ix_queue_entry_line", "queue_id", "joined_at", "id", where=_IN_LINE),
     index(
         "uq_queue_entry_call",

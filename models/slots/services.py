@@ -46,15 +46,20 @@ def bits_of(connection: Connection, names: Collection[str]) -> int:
     if not names:
         return 0
     one_after_another(connection, [_LOCK])
-    known = {row.name: row.bit for row in connection.execute(select(service))}
-    for name in sorted(set(names) - known.keys()):
+    bits = known(connection)
+    for name in sorted(set(names) - bits.keys()):
         free = (1 << number for number in range(MOST_SERVICES))
-        bit = next((one for one in free if one not in known.values()), None)
+        bit = next((one for one in free if one not in bits.values()), None)
         if bit is None:
             raise TooManyServices
         connection.execute(insert(service).values(name=name, bit=bit))
-        known[name] = bit
-    return sum(known[name] for name in set(names))
+        bits[name] = bit
+    return sum(bits[name] for name in set(names))
+
+
+def known(connection: Connection) -> dict[str, int]:
+    """The bit of each service that slots were ever opened for, by its name."""
+    return {row.name: row.bit for row in connection.execute(select(service.c.name, service.c.bit))}
 
 
 def names_of(connection: Connection, bits: int) -> tuple[str, ...]:

@@ -257,6 +257,8 @@ class HeldAppointment:
     roughly: bool
     start_at: datetime
     until: datetime
+    # The bits of the services that it serves (models.slots.services); 0 for all.
+    services: int = 0
     spoken_name: str = ""
 
 

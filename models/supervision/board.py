@@ -1,18 +1,20 @@
 """What the supervisors' board counts, one statement for each thing, each by an index.
 
+`about` are services by their names (models.about); empty where it is about none that has a name.
 Spans are half open: from `since`, up to `until` and without it. Nothing of a caller leaves here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Table,
     and_,
     case,
     func,
@@ -23,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from models.about import SEVERAL
 from models.accounts.tables import staff
 from models.agents.tables import agent
 from models.booking.bookings import STAND_INS
@@ -48,8 +51,8 @@ _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
 
 def moves_between(
     connection: Connection, since: datetime, until: datetime
-) -> list[tuple[str, str, str, int]]:
-    """Where calls were before the turns of a span, their step and outcome then, and how many.
+) -> list[tuple[str, str, str, str, int]]:
+    """Where calls were before the turns of a span, their step, outcome and `about`, and how many.
 
     Before the answer to its ring a call is at "".
     """
@@ -61,13 +64,22 @@ def moves_between(
         .scalar_subquery()
     )
     spans = (
-        select(func.coalesce(before, "").label("before"), turn.c.step, turn.c.outcome)
+        select(
+            func.coalesce(before, "").label("before"),
+            turn.c.step,
+            turn.c.outcome,
+            _about(turn).label("about"),
+        )
         .where(turn.c.at >= since, turn.c.at < until)
         .subquery()
     )
-    columns = (spans.c.before, spans.c.step, spans.c.outcome)
+    columns = (spans.c.before, spans.c.step, spans.c.outcome, spans.c.about)
     statement = select(*columns, func.count()).group_by(*columns)
-    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in connection.execute(statement)]
+
+
+def _about(table: Table) -> ColumnElement[str]:
+    return func.coalesce(table.c.about, "")
 
 
 def _is_newest() -> ColumnElement[bool]:
@@ -79,27 +91,32 @@ def _is_newest() -> ColumnElement[bool]:
 # ---------------------------------------------------------------- calls
 
 
-def live_by_step(connection: Connection, started: datetime, heard: datetime) -> dict[str, int]:
-    """Calls that go on by step: begun since `started`, heard of since `heard`."""
+def live_by_step(
+    connection: Connection, started: datetime, heard: datetime
+) -> list[tuple[str, str, int]]:
+    """Calls that go on by step and `about`: begun since `started`, heard of since `heard`."""
+    about = _about(turn)
     statement = (
-        select(turn.c.step, func.count())
+        select(turn.c.step, about, func.count())
         .select_from(call.join(turn, turn.c.call_id == call.c.id))
         .where(call.c.started_at >= started, call.c.ended_at.is_(None), _is_newest())
         .where(turn.c.at >= heard)
-        .group_by(turn.c.step)
+        .group_by(turn.c.step, turn.c.about)
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
 
 
-def ends_between(connection: Connection, since: datetime, until: datetime) -> dict[str, int]:
-    """How many calls of a span ended at which step."""
+def ends_between(
+    connection: Connection, since: datetime, until: datetime
+) -> list[tuple[str, str, int]]:
+    """How many calls of a span ended at which step, and what they were about then."""
     statement = (
-        select(turn.c.step, func.count())
+        select(turn.c.step, _about(turn), func.count())
         .select_from(call.join(turn, turn.c.call_id == call.c.id))
         .where(call.c.ended_at >= since, call.c.ended_at < until, _is_newest())
-        .group_by(turn.c.step)
+        .group_by(turn.c.step, turn.c.about)
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
 
 
 def calls_by_number(
@@ -136,14 +153,26 @@ def bookings_by_number(
 
 def bookings_between(
     connection: Connection, since: datetime, until: datetime
-) -> list[tuple[datetime, str]]:
-    """Bookings of a span, whatever became of them: when (UTC), and by which channel."""
-    statement = select(booking.c.created_at, booking.c.channel).where(
-        booking.c.created_at >= since,
-        booking.c.created_at < until,
-        booking.c.state.not_in(STAND_INS),
+) -> list[tuple[datetime, str, str]]:
+    """Bookings of a span, whatever became of them: when (UTC), by which channel, and `about`.
+
+    A booking is about the services of its appointments.
+    """
+    statement = (
+        select(booking.c.id, booking.c.created_at, booking.c.channel, appointment_for.c.service)
+        .outerjoin(appointment_for, appointment_for.c.booking_id == booking.c.id)
+        .where(
+            booking.c.created_at >= since,
+            booking.c.created_at < until,
+            booking.c.state.not_in(STAND_INS),
+        )
     )
-    return [(row[0], row[1]) for row in connection.execute(statement)]
+    found: dict[str, tuple[datetime, str, set[str]]] = {}
+    for number, at, channel, service in connection.execute(statement):
+        services = found.setdefault(number, (at, channel, set()))[2]
+        if service:
+            services.add(service)
+    return [(at, channel, SEVERAL.join(sorted(names))) for at, channel, names in found.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +225,7 @@ class AnsweredEntry:
     reason: str
     # The number of ours that was called; None: the default.
     called: str | None = None
+    about: str | None = None
 
 
 def answered_between(
@@ -210,25 +240,25 @@ def answered_between(
 
 def left_between(
     connection: Connection, since: datetime, until: datetime
-) -> list[tuple[datetime, str, str, str | None]]:
-    """Callers who left the queue unanswered in a span: when (UTC), queue, outcome, number called.
+) -> list[tuple[datetime, str, str, str | None, str]]:
+    """Callers who left the queue unanswered: when (UTC), queue, outcome, number called, `about`.
 
     Callbacks do not wait on the line.
     """
     columns = (queue_entry.c[name] for name in ("ended_at", "queue_id", "outcome", "called"))
-    statement = select(*columns).where(
+    statement = select(*columns, _about(queue_entry)).where(
         queue_entry.c.ended_at >= since,
         queue_entry.c.ended_at < until,
         queue_entry.c.state == "left",
         queue_entry.c.kind == "call",
         queue_entry.c.answered_at.is_(None),
     )
-    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in connection.execute(statement)]
 
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """Entries of one queue, kind and state; `since`: where the oldest of them stands (UTC).
+    """Entries of one queue, kind, state and `about`; `since`: where the oldest stands (UTC).
 
     Of those on the line: since when they are, for a place may be older than that. `due`: how many
     of them come before a caller who rings now.
@@ -240,6 +270,7 @@ class QueueCounts:
     count: int
     since: datetime
     due: int
+    about: str | None = None
 
 
 def in_line(connection: Connection, clock: Clock, due_within: timedelta) -> list[QueueCounts]:
@@ -252,8 +283,10 @@ def in_line(connection: Connection, clock: Clock, due_within: timedelta) -> list
     found = []
     # Each part has an index of its own.
     for part in (IN_LINE, BUSY):
-        statement = select(*columns, func.count(), func.min(_HERE), due).where(part, _FOR_AGENTS)
-        statement = statement.group_by(*columns)
+        of = queue_entry.c.about
+        counted = (func.count(), func.min(_HERE), due)
+        statement = select(*columns, *counted, of).where(part, _FOR_AGENTS)
+        statement = statement.group_by(*columns, of)
         found += [QueueCounts(*row) for row in connection.execute(statement)]
     return found
 
@@ -302,12 +335,15 @@ class EntrySeen:
     reason: str = ""
     # The number of ours that was called; None: the default.
     called: str | None = None
+    about: str | None = None
 
 
 _ENTRY = tuple(
     queue_entry.c[n]
-    for n in ("id", "queue_id", "kind", "state", "joined_at", "staff_id", "reason", "called")
-)
+    for n in (
+        "id", "queue_id", "kind", "state", "joined_at", "staff_id", "reason", "called", "about"
+    )
+)  # fmt: skip
 
 
 def entries(connection: Connection, most: int) -> list[EntrySeen]:
@@ -330,18 +366,31 @@ class OwedCallbacks:
     last: datetime | None
 
 
-def promised(connection: Connection, now: datetime) -> OwedCallbacks:
-    """Callbacks that agents still owe, those that are being rung among them.
+def together(parts: Sequence[OwedCallbacks]) -> OwedCallbacks:
+    """What is owed by several parts of them."""
+    return OwedCallbacks(
+        sum(one.promised for one in parts),
+        sum(one.overdue for one in parts),
+        min((one.first for one in parts if one.first), default=None),
+        max((one.last for one in parts if one.last), default=None),
+    )
+
+
+def promised(connection: Connection, now: datetime) -> dict[str, OwedCallbacks]:
+    """Callbacks that agents still owe by `about`, those that are being rung among them.
 
     What the machine rings by itself does not count.
     """
+    about = queue_entry.c.about
     statement = select(
+        about,
         func.count(),
         func.count().filter(queue_entry.c.expected_at < now),
         func.min(queue_entry.c.expected_at),
         func.max(queue_entry.c.expected_at),
     ).where(PROMISED, queue_entry.c.state.in_(("waiting", "reserved")), _FOR_AGENTS)
-    return OwedCallbacks(*connection.execute(statement).one())
+    rows = connection.execute(statement.group_by(about))
+    return {row[0] or "": OwedCallbacks(*row[1:]) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +403,7 @@ class Unserved:
     queue_id: str
     since: datetime
     until: datetime | None
+    about: str
 
     def at(self, moment: datetime) -> bool:
         """Whether they were so at a moment (UTC)."""
@@ -378,18 +428,21 @@ def unserved(connection: Connection, since: datetime, until: datetime) -> list[U
     )
     found = []
     for over, conditions in parts:
-        statement = select(queue_entry.c.queue_id, began, over).where(*conditions, _FOR_AGENTS)
+        columns = (queue_entry.c.queue_id, began, over, _about(queue_entry))
+        statement = select(*columns).where(*conditions, _FOR_AGENTS)
         found += [Unserved(*row) for row in connection.execute(statement)]
     return found
 
 
-def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dict[str, int]:
-    """How long each queue was at a moment: joined by then, not answered and not gone.
+def length_at(
+    connection: Connection, moment: datetime, reach: timedelta
+) -> dict[tuple[str, str], int]:
+    """How long each queue was at a moment, by `about`: joined by then, not answered and not gone.
 
     `reach`: the longest wait, callbacks included.
     """
     some = unserved(connection, moment, moment + reach)
-    return dict(Counter(one.queue_id for one in some if one.at(moment)))
+    return dict(Counter((one.queue_id, one.about) for one in some if one.at(moment)))
 
 
 # ---------------------------------------------------------------- agents

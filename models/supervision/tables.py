@@ -23,7 +23,7 @@ tally = Table(
     metadata,
     key("at", Instant, "when the quarter begins"),
     key("name", String(40)),
-    key("label", String(60)),
+    key("label", String(120)),
     must("value", Float),
 )
 

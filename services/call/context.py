@@ -7,6 +7,7 @@ from datetime import datetime
 
 from flows.session import Session
 from flows.world import Unbooked
+from models.about import SEVERAL
 from models.call import calls
 from models.database import Connection
 from services.booking.confirm_booking import Booked
@@ -86,6 +87,17 @@ class CallContext:
             return (self.campaign,)
         known = (self.service.campaigns.by_name(one) for one in names)
         return tuple(self.as_here(one) for one in known if one is not None) or (self.campaign,)
+
+    def about(self, session: Session) -> str:
+        """The services that a conversation is about, by their names, as "covid+grippe".
+
+        What was asked for, or what the number is for; empty where neither is known yet, and where
+        the one service has no name.
+        """
+        of_number = (self.number.campaign,) if self.number.campaign else ()
+        names = session.wanted or session.wished or of_number
+        known = (self.service.campaigns.by_name(one) for one in names)
+        return SEVERAL.join(sorted({one.service for one in known if one and one.service}))
 
     def all_open(self, names: tuple[str, ...]) -> bool:
         """Whether all of these give appointments now; of no names, those of the conversation."""

@@ -109,7 +109,7 @@ class Turn:
         """
         turns.renew(self.transaction(), self.store.clock, self.call_id, lease)
 
-    def _completed(self, step: str, outcome: str, body: Body) -> Connection | None:
+    def _completed(self, step: str, outcome: str, body: Body, about: str) -> Connection | None:
         """Write the answer into the turn that the effects claimed, and give their transaction.
 
         None where this turn has had no effect.
@@ -124,18 +124,26 @@ class Turn:
                 step=step,
                 outcome=outcome,
                 body=body,
+                about=about,
             )
         return effects
 
     def finish(
-        self, *, step: str, outcome: str, body: Body, renew_for: timedelta | None = None
+        self,
+        *,
+        step: str,
+        outcome: str,
+        body: Body,
+        about: str = "",
+        renew_for: timedelta | None = None,
     ) -> None:
         """Store the answer; `renew_for` prolongs what the call holds. Raises AlreadyAnswered.
 
+        `about` are the services that the conversation is about after it, as "grippe+covid".
         When it returns, the turn and its effects are committed.
         """
         store = self.store
-        if self._completed(step, outcome, body):
+        if self._completed(step, outcome, body, about):
             self._give_back()
             return
         connection = self._connection()
@@ -151,6 +159,7 @@ class Turn:
                 step=step,
                 outcome=outcome,
                 body=body,
+                about=about,
                 lease=renew_for,
             )
         self._give_back()

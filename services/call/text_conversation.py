@@ -89,7 +89,9 @@ class TextTurn(Turn):
         self._written = written
         self._phone = phone
 
-    def settle(self, answer: Sequence[str], *, step: str, outcome: str, body: Body) -> None:
+    def settle(
+        self, answer: Sequence[str], *, step: str, outcome: str, body: Body, about: str
+    ) -> None:
         """Store the turn, and the text that it answers. Raises AlreadyAnswered.
 
         When it returns, both and the effects of the turn are committed.
@@ -104,7 +106,7 @@ class TextTurn(Turn):
             topic=Topic.REPLY,
             parts=sum(map(sms_parts.parts, answer)),
         )
-        effects = self._completed(step, outcome, body)
+        effects = self._completed(step, outcome, body, about)
         if effects is not None:
             if not text_conversations.note(effects, store.clock, store.vault, text):
                 raise AlreadyAnswered
@@ -113,7 +115,14 @@ class TextTurn(Turn):
         connection = self._connection()
         with store.database.together(connection):
             if not text_conversations.record(
-                connection, store.clock, store.vault, text, step=step, outcome=outcome, body=body
+                connection,
+                store.clock,
+                store.vault,
+                text,
+                step=step,
+                outcome=outcome,
+                body=body,
+                about=about,
             ):
                 raise AlreadyAnswered
         self._give_back()
@@ -355,6 +364,7 @@ class TextConversations:
             step=after.step,
             outcome=speech.outcome,
             body=Body(written.body[:LONGEST], after.to_json(), stored),
+            about=world.about(after),
         )
         # Only now is it true.
         for message_id in world.messages:

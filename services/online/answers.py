@@ -443,7 +443,7 @@ def _on_to_second(visit: WebSession, world: WebWorld, notice: str = "") -> WebSe
     return replace(
         visit.at(session, notice=notice),
         typed=typed,
-        counted=questions.answered(visit, world.campaign, world.now()),
+        counted=questions.answered(visit, world.open_campaigns(), world.now()),
         plan=questions.planned(session),
     )
 

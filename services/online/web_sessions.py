@@ -33,6 +33,7 @@ from services.call.world import CallWorld, near_search
 from services.campaign.campaign import Campaign
 from services.centres.directory import NOT_KNOWN, NearbyCentre
 from services.online import shares, typed_promises
+from services.online.what_for import of_what_they_came_for
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.free_days import FreeAtCentre, FreeDay, free_days, free_hours
@@ -192,6 +193,11 @@ class WebSessionTurn(Turn):
             raise AlreadyAnswered
 
 
+def came_for(visit: WebSession) -> str:
+    """The name of the service whose address a visitor came by; empty: they came for none."""
+    return visit.typed.get(SERVICE, "")
+
+
 class WebWorld(CallWorld):
     """What a call may ask of the outside, asked by somebody on the site."""
 
@@ -230,11 +236,7 @@ class WebWorld(CallWorld):
     def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
         """Of who came for one service: that one, and what may be in one appointment with it."""
         found = super().choices(born, groups)
-        own = next((one for one in found if one.service and one.service == self.came_for), None)
-        if own is None:
-            # They may not have it: what else they may.
-            return found
-        return tuple(one for one in found if one is own or one.campaign in own.together)
+        return of_what_they_came_for(found, self.came_for)
 
     def reach_of(self, number: str | None) -> Reach:
         """A number that is typed here proves nothing but by its code."""
@@ -463,7 +465,7 @@ def answer(  # noqa: PLR0917
                 visit.session,
                 place=place,
                 proved=visit.proved,
-                came_for=visit.typed.get(SERVICE, ""),
+                came_for=came_for(visit),
             )
             after = replace(act(visit, world), last=heard)
             turn.settle(after, world.campaign.hold_lease if _holds_on(visit, after) else None)

@@ -29,15 +29,29 @@ _SEVERAL = 2
 Words = Callable[..., str]
 
 
+def of_what_they_came_for(may: tuple[Choice, ...], service: str) -> tuple[Choice, ...]:
+    """Of what somebody may have: what they came for, and what may be had together with it.
+
+    `service` is the name of what the address was for; empty: for nothing of its own.
+    """
+    own = next((one for one in may if one.service and one.service == service), None)
+    if own is None:
+        # They may not have it: what else they may.
+        return may
+    return tuple(one for one in may if one is own or one.campaign in own.together)
+
+
 @dataclass(frozen=True)
 class _OpenNow:
     """What a question what for asks of the outside, at a moment (UTC)."""
 
     service: Service
     now: datetime
+    came_for: str
 
     def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
-        return choices(self.service.campaigns.open_now(), born, groups, self.now)
+        may = choices(self.service.campaigns.open_now(), born, groups, self.now)
+        return of_what_they_came_for(may, self.came_for)
 
     def service_words(self, campaign: str, language: str) -> ServiceWords:
         return words_of(self.service.campaigns.by_name(campaign), language)
@@ -51,10 +65,12 @@ class WhatForPage:
     session: Session
     now: datetime
     words: Words
+    # The service whose address a visitor came by; empty: none.
+    came_for: str = ""
 
     @property
     def _world(self) -> World:
-        return cast("World", _OpenNow(self.service, self.now))
+        return cast("World", _OpenNow(self.service, self.now, self.came_for))
 
     def title(self, step: str) -> str:
         values = {}

@@ -64,6 +64,10 @@ class FirstFreeTime:
     free: int | None = None
 
 
+def _all_of_them(_one: PublicCentre) -> bool:
+    return True
+
+
 class PublicCentres:
     """One for each web worker. `ticks` is a monotonic clock in seconds."""
 
@@ -85,7 +89,7 @@ class PublicCentres:
         self._reading = threading.Lock()
         self._around: dict[tuple[str, float], Sequence[TownAt]] = {}
         self._reading_around = threading.Lock()
-        self._next: tuple[str, dict[str, FirstFreeTime]] = ("", {})
+        self._next: tuple[str, dict[str, dict[str, FirstFreeTime]]] = ("", {})
 
     def all(self) -> Mapping[str, PublicCentre]:
         """By id. Raises as the store does where nothing was ever read."""
@@ -108,18 +112,26 @@ class PublicCentres:
         ]
         return sorted(found, key=lambda one: (one.town, one.name, one.id))
 
-    def departements(self, today: date) -> dict[str, int]:
-        """How many there are in each département."""
+    def departements(
+        self, today: date, lists: Callable[[PublicCentre], bool] = _all_of_them
+    ) -> dict[str, int]:
+        """How many there are in each département, of those that are listed."""
         counts: dict[str, int] = {}
         for one in self.all().values():
-            if is_there(one, today):
+            if is_there(one, today) and lists(one):
                 counts[one.departement] = counts.get(one.departement, 0) + 1
         return dict(sorted(counts.items()))
 
-    def near(
-        self, latitude: float, longitude: float, territory: str, kilometres: float, today: date
+    def near(  # noqa: PLR0917
+        self,
+        latitude: float,
+        longitude: float,
+        territory: str,
+        kilometres: float,
+        today: date,
+        lists: Callable[[PublicCentre], bool] = _all_of_them,
     ) -> list[NearbyListedCentre]:
-        """Those within so many kilometres that no sea parts from there, the nearest first."""
+        """Those listed within so many kilometres that no sea parts from there, nearest first."""
         found = []
         for one in self.all().values():
             if one.territory != territory or one.latitude is None or one.longitude is None:
@@ -127,18 +139,22 @@ class PublicCentres:
             away = distance_km(latitude, longitude, one.latitude, one.longitude)
             if one.roughly and away < ROUGHLY_KILOMETRES:
                 away = NOT_KNOWN
-            if away <= kilometres and is_there(one, today):
+            if away <= kilometres and is_there(one, today) and lists(one):
                 found.append(NearbyListedCentre(away, one))
         return sorted(found, key=lambda one: (one.kilometres, one.centre.id))[:MOST_SHOWN]
 
-    def next_free(self) -> dict[str, FirstFreeTime]:
-        """The first free time of each centre that is known, by its id; empty where none is."""
+    def next_free(self, service: str = "") -> dict[str, FirstFreeTime]:
+        """The first free time of each centre that is known, by its id; empty where none is.
+
+        Of a service by its name: of our centres alone, and none of those that have places for
+        others only.
+        """
         snapshot = self._latest.look().snapshot
         if snapshot is None:
             return {}
         if self._next[0] != snapshot.tag:
             self._next = (snapshot.tag, _read_next(snapshot))
-        return self._next[1]
+        return self._next[1].get(service, {})
 
     def towns_around(self, one: PublicCentre, kilometres: float) -> Sequence[TownAt]:
         """The towns around a centre, for a map; none where the store does not tell them at once.
@@ -202,7 +218,8 @@ def today_at(one: PublicCentre, now: datetime) -> date:
     return now.astimezone(ZoneInfo(one.time_zone)).date()
 
 
-def _read_next(snapshot: Snapshot) -> dict[str, FirstFreeTime]:
+def _read_next(snapshot: Snapshot) -> dict[str, dict[str, FirstFreeTime]]:
+    """By service, whose name is "" for all of them."""
     body: dict[str, Any] = json.loads(snapshot.body or "{}")
     counted_at = datetime.fromisoformat(body["at"])
     found = {
@@ -214,4 +231,11 @@ def _read_next(snapshot: Snapshot) -> dict[str, FirstFreeTime]:
         ours = FirstFreeTime(datetime.fromisoformat(at) if at else None, counted_at, free=free)
         if ours.at is not None or one not in found:
             found[one] = ours
-    return found
+    by_service = {"": found}
+    # A snapshot of an earlier version has none by service.
+    for service, centres_of in body.get("of", {}).items():
+        by_service[service] = {
+            one: FirstFreeTime(datetime.fromisoformat(at) if at else None, counted_at, free=free)
+            for one, (free, at) in centres_of.items()
+        }
+    return by_service

@@ -22,6 +22,7 @@ from models.public import centres
 from models.public.centres import FreeAtCentre
 from models.public.incidents import OVERLOAD, PARTNER, TEXTS, Incident
 from models.queue import handling
+from models.slots import services
 from models.slots.places import Share
 from models.supervision import snapshots
 from prompts.catalogue import languages
@@ -29,6 +30,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.phone_share import phone_floor
 from services.public import incidents
+from services.public.offered import several
 from services.queue.wait_estimate import read_throughput, wait_seconds
 from services.store import Store
 from services.supervision.board import iso
@@ -104,6 +106,8 @@ class WriteState:
             room = _room(connection, now)
             frozen = freezes.is_on(connection)
             telephone = {one: self._line(connection, one) for one in LANGUAGES}
+            offered = several(self._campaigns.all(), now)
+            bits = services.known(connection) if complete and offered else {}
         found = {(PARTNER, feed.platform) for feed in feeds if _is_old(feed, now)}
         if self._is_overloaded(room, now):
             found.add((OVERLOAD, ""))
@@ -130,7 +134,12 @@ class WriteState:
                     one: [free.platform, iso(free.next_at), iso(free.read_at)]
                     for one, free in at_partners.items()
                 }
-                free_body = {"at": iso(counted.at), "ours": at_centres, "partners": told}
+                of = {
+                    # Slots that are for some services were opened for one that has a bit.
+                    one.service: _free_for(counted, bits.get(one.service, 0))
+                    for one in offered
+                }
+                free_body = {"at": iso(counted.at), "ours": at_centres, "partners": told, "of": of}
                 snapshots.put(connection, store.clock, FREE, free_body)
         return changed
 
@@ -168,6 +177,20 @@ def _places_before(connection: Connection) -> dict[str, Any] | None:
     body: dict[str, Any] = json.loads(found.body) if found and found.body else {}
     places: dict[str, Any] | None = body.get("places")
     return places
+
+
+def _free_for(counted: Counted, bit: int) -> dict[str, list[Any]]:
+    """By centre what the web may have for a service, and the first of it.
+
+    A centre that has something free, and nothing for this service, is not in it; one without
+    anything is, for all that is known.
+    """
+    found = {}
+    for one, free in counted.free.items():
+        mine = free.of(bit)
+        if mine.web or not free.all:
+            found[one] = [mine.web, iso(mine.next_at)]
+    return found
 
 
 def _share(connection: Connection, campaign: Campaign, now: datetime) -> Share | None:

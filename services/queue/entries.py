@@ -242,6 +242,7 @@ def join(
             overflow_at=min(filter(None, (old.overflow_at, overflow_at)), default=None),
             overflow_queue=caller.overflow_queue or None,
             called=caller.called,
+            **queues.about_now(origin),
             due_at=clock.at(),
             expected_at=None,
             reason=caller.reason[:40],

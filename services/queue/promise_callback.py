@@ -132,7 +132,9 @@ def _say_anew(connection: Connection, store: Store, kept: QueueEntry, new: NewQu
     said: dict[str, Any] = {"reason": new.reason, "mode": new.mode} if asks else {}
     if tells:
         said |= queues.sealed_known(store.vault, kept.id, new.known)
-        said |= {"origin_call_id": new.origin_call_id} if new.origin_call_id else {}
+        if new.origin_call_id:
+            said |= {"origin_call_id": new.origin_call_id}
+            said |= queues.about_now(new.origin_call_id)
     # Its place stays, and when it was promised for first.
     said |= {"promised_at": store.clock.at(), "expected_at": kept.expected_at or new.expected_at}
     callbacks.change(connection, store.clock, kept.id, ("waiting",), **said)

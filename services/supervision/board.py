@@ -11,12 +11,13 @@ import math
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flows.questions import Part
 from flows.steps import STEPS
+from models.about import SEVERAL
 from models.messages.budgets import SpentBudget
 from models.messages.messages import HeldMessages, TopicBacklog
 from models.queue.queues import AT_WORK, CallQueue
@@ -29,12 +30,22 @@ from models.supervision.board import (
     OwedCallbacks,
     QueueCounts,
     Texts,
+    together,
 )
 from services.campaign.campaign import Campaign
 from services.messages.spend import CALL_DAY, CALL_PREFIX, DAY, PREFIX
 from services.numbers.numbers import CalledNumber
 from services.queue.wait_estimate import Throughput, wait_seconds
-from services.supervision.counts import GOODBYE, IN_TIME, MINUTE, ZONE, BoardFigures
+from services.supervision.counts import (
+    GOODBYE,
+    IN_TIME,
+    MINUTE,
+    UNSAID,
+    ZONE,
+    BoardFigures,
+    by_services,
+    is_of,
+)
 from services.waiting_list.offer_figures import OfferFigures
 
 MINUTES_SHOWN: Final = 60
@@ -124,6 +135,8 @@ class Facts:
     # Open campaigns of several services, and what is counted of each; none where there is one.
     services: Sequence[Campaign] = ()
     by_campaign: Sequence[CampaignCounts] = ()
+    # `promised` in parts, by what they are about (models.about).
+    promised_for: Mapping[str, OwedCallbacks] = field(default_factory=dict)
 
 
 def put_together(facts: Facts) -> dict[str, Any]:
@@ -144,7 +157,8 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "line": line(facts),
         "numbers": numbers(facts),
         "services": services(facts),
-        "service": service(facts.seen, expected["breaks"]),
+        "of": {name: of_service(facts, name, expected) for name in _looked_at(facts)},
+        "service": served(facts.seen, expected["breaks"]),
         "agents": agents(facts.agents, facts.members),
         "entries": [_shown(entry) for entry in facts.entries],
         "callbacks": callbacks(facts),
@@ -188,6 +202,60 @@ def put_together(facts: Facts) -> dict[str, Any]:
         ],
         "thresholds": dict(facts.thresholds),
         "floor": {"set": facts.floor, "campaign": facts.floor_of_campaign},
+    }
+
+
+def _looked_at(facts: Facts) -> list[str]:
+    """The services that the board can be looked at for; none where there is one."""
+    names = [one.service for one in facts.services if one.service]
+    return [*names, UNSAID] if names else []
+
+
+def of_service(facts: Facts, service: str, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """What the board shows of one service alone, or UNSAID, in the shape of the whole.
+
+    Whoever comes for several services is in each of them, and `shared` says how often that was.
+    Agents are everybody's, and so is `expected`, how long a caller who rings now waits.
+    """
+    promised = [one for about, one in facts.promised_for.items() if is_of(about, service)]
+    mine = replace(
+        facts,
+        seen=facts.seen.of(service),
+        line=[one for one in facts.line if is_of(one.about, service)],
+        entries=[one for one in facts.entries if is_of(one.about, service)],
+        promised=together(promised),
+    )
+    of_day = sums(mine.seen.today)
+    # Texts name no service.
+    del of_day["undelivered"]
+    return {
+        "backlog": backlog(mine),
+        "curve": curve(mine),
+        "sums": of_day,
+        "calls": _compared(mine.seen, "calls"),
+        "finished": _compared(mine.seen, "finished"),
+        "menu": menu(mine.seen.live),
+        "line": line(mine),
+        "service": served(mine.seen, expected["breaks"]),
+        "entries": [_shown(one) for one in mine.entries],
+        "callbacks": callbacks(mine),
+        "told": told(mine.seen.errors),
+        "bookings": bookings(mine.seen, mine.now),
+        "funnel": funnel(mine.seen),
+        "shared": shared(facts.seen, service),
+    }
+
+
+def shared(seen: BoardFigures, service: str) -> dict[str, int]:
+    """How many of a service's questions and appointments are also another's, and count there."""
+    several = {
+        about: counts
+        for about, counts in by_services(seen.today).items()
+        if SEVERAL in about and is_of(about, service)
+    }
+    return {
+        name: sum(round(_total(counts, name)) for counts in several.values())
+        for name in ("entered", "booked")
     }
 
 
@@ -454,6 +522,7 @@ def services(facts: Facts) -> list[dict[str, Any]]:
     return [
         {
             "campaign": campaign.name,
+            "service": campaign.service,
             "booked": sum(known[campaign.name].channels.values()) if campaign.name in known else 0,
             "channels": dict(known[campaign.name].channels) if campaign.name in known else {},
             "waiting": known[campaign.name].waiting if campaign.name in known else 0,
@@ -509,7 +578,7 @@ def judge_level(level: int | None) -> str:
     return "watch" if level > BAD_LEVEL else "bad"
 
 
-def service(seen: BoardFigures, breaks: str = "") -> dict[str, Any]:
+def served(seen: BoardFigures, breaks: str = "") -> dict[str, Any]:
     """Answered within the minute: of the answered, and of all who were answered or gave up.
 
     `breaks`: why those who wait now will not be served in time; empty where they can be.

@@ -34,7 +34,9 @@ from services.supervision.counts import (
     Bites,
     BoardFigures,
     Counts,
+    Errors,
     SpanCounts,
+    all_errors,
     count_span,
     day_before,
     day_begins,
@@ -97,9 +99,9 @@ class Counting:
         self._of_hour: Counts = Counter()
         self._pieces: list[Piece] = []
         self._minutes: dict[datetime, Counts] = {}
-        self._levels: dict[datetime, int] = {}
-        self._errors: Counter[int] = Counter()
-        self._live: tuple[datetime, dict[str, int]] | None = None
+        self._levels: dict[datetime, Counter[str]] = {}
+        self._errors: Errors = Counter()
+        self._live: tuple[datetime, dict[str, Counter[str]]] | None = None
         self._yesterday: dict[tuple[str, str], float] | None = None
         self._hour_yesterday: dict[tuple[str, str], float] | None = None
 
@@ -297,10 +299,13 @@ class Counting:
             yesterday=self._yesterday,
             hour=hour,
             hour_yesterday=self._hour_yesterday,
-            live=live,
+            live=sum(live.values(), Counter()),
             minutes=minutes,
-            errors=errors,
-            levels=self._levels.copy(),
+            errors=all_errors(errors),
+            levels={at: level.total() for at, level in self._levels.items()},
+            live_for=live,
+            errors_for=errors,
+            levels_for=self._levels.copy(),
             counted_to=self._cut if is_behind else None,
             corrected=len(found),
         )
@@ -320,16 +325,19 @@ class Counting:
         last = [Piece.count(connection, *edge) for edge in itertools.pairwise(edges)]
         return [*self._pieces, *last]
 
-    def _count_live(self, connection: Connection, now: datetime) -> dict[str, int]:
-        """Calls that go on by step: each time, or now and then where they are many."""
+    def _count_live(self, connection: Connection, now: datetime) -> dict[str, Counter[str]]:
+        """Calls that go on by `about` and step: each time, or now and then where they are many."""
         known = self._live
         if (
             known is not None
-            and sum(known[1].values()) > MANY_CALLS
+            and sum(steps.total() for steps in known[1].values()) > MANY_CALLS
             and timedelta() <= now - known[0] < MANY_CALLS_EVERY
         ):
             return known[1]
-        found = board.live_by_step(connection, now - LONGEST_CALL, now - SILENT_AFTER)
+        found: dict[str, Counter[str]] = {}
+        some = board.live_by_step(connection, now - LONGEST_CALL, now - SILENT_AFTER)
+        for step, about, number in some:
+            found.setdefault(about, Counter())[step] += number
         self._live = now, found
         return found
 
@@ -345,7 +353,9 @@ class Counting:
         missing = [at for number in range(61) if (at := oldest + number * MINUTE) not in kept]
         with self._store.database.statement() as connection:
             some = board.unserved(connection, missing[0], newest + HOUR)
-        self._levels = kept | {at: sum(one.at(at) for one in some) for at in missing}
+        self._levels = kept | {
+            at: Counter(one.about for one in some if one.at(at)) for at in missing
+        }
 
 
 def _settled(now: datetime) -> datetime:

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError
 
+from models.about import services_of
 from models.database import Connection
 from models.supervision import board
 from models.supervision.board import AnsweredEntry
@@ -44,6 +45,14 @@ SHORTEST_BITE: Final = timedelta(seconds=1)
 
 # What is counted, by name; the label is a step, a channel or a queue.
 Counts = Counter[tuple[str, str]]
+# By what they are about, and by thousandths of the wait that it was.
+Errors = Counter[tuple[str, int]]
+# What is about a service is counted a second time, by this name behind its own and with the
+# services before the label: a number of all is never made of those by service.
+FOR: Final = "_for"
+_BETWEEN: Final = ":"
+# Of everything, what is about no service that has a name, or was not said to be about one yet.
+UNSAID: Final = "-"
 _COUNTED_OUTCOMES = frozenset({"missed", "silent", "repeated", "back"})
 
 
@@ -82,29 +91,81 @@ def quarter_of(moment: datetime) -> datetime:
 # ---------------------------------------------------------------- what counts as what
 
 
-def _count_move(counts: Counts, before: str, step: str, outcome: str, number: int) -> None:
+def _count(counts: Counts, name: str, label: str, about: str | None, number: int = 1) -> None:
+    """Count something of a label, and of the services that it is about (models.about)."""
+    counts[name, label] += number
+    if about:
+        counts[f"{name}{FOR}", f"{about}{_BETWEEN}{label}"] += number
+
+
+def by_services(
+    counts: Mapping[tuple[str, str], float],
+) -> dict[str, dict[tuple[str, str], float]]:
+    """The counts of each choice of services that something was about; "" is about none.
+
+    They add up to the counts of all: nothing is in two of them.
+    """
+    found: dict[str, dict[tuple[str, str], float]] = {"": {}}
+    for (name, label), value in counts.items():
+        if name.endswith(FOR):
+            about, _, of = label.partition(_BETWEEN)
+            found.setdefault(about, {})[name.removesuffix(FOR), of] = value
+        else:
+            found[""][name, label] = value
+    rest = found[""]
+    for about, some in found.items():
+        for key, value in some.items() if about else ():
+            rest[key] = rest.get(key, 0) - value
+    return found
+
+
+def is_of(about: str | None, service: str) -> bool:
+    """Whether what is about these services is shown where only one of them is looked at."""
+    return not about if service == UNSAID else service in services_of(about)
+
+
+def of_service(counts: Mapping[tuple[str, str], float], service: str) -> Counter[tuple[str, str]]:
+    """What is counted of one service; what was about several counts for each of them.
+
+    Calls are those that are over, by what they were about at their end: at the ring nobody knows.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    for about, some in by_services(counts).items():
+        if is_of(about, service):
+            found.update({key: value for key, value in some.items() if value})
+    found["calls", ""] = _total(found, "finished") + _total(found, "hung_up")
+    return found
+
+
+def _total(counts: Mapping[tuple[str, str], float], name: str) -> Any:
+    return sum(value for (one, _label), value in counts.items() if one == name)
+
+
+def _count_move(  # noqa: PLR0917
+    counts: Counts, before: str, step: str, outcome: str, about: str, number: int
+) -> None:
     """Add turns that led from one step to another; `before` is empty for an answered ring."""
     if not before:
         counts["calls", ""] += number
     if step not in {before, GOODBYE, ""}:
-        counts["entered", step] += number
+        _count(counts, "entered", step, about, number)
     if outcome in _COUNTED_OUTCOMES and before:
         # What went wrong is the question's that was asked, wherever it led.
-        counts[outcome, before] += number
+        _count(counts, outcome, before, about, number)
 
 
 def _count_answered(counts: Counts, one: AnsweredEntry) -> None:
     if one.reason == TAKEN_OVER:
-        counts["taken_over", one.queue_id] += 1
+        _count(counts, "taken_over", one.queue_id, one.about)
         return
     if one.kind != "call":
-        counts["called_back", one.queue_id] += 1
+        _count(counts, "called_back", one.queue_id, one.about)
         return
     waited = one.answered_at - one.joined_at
-    counts["answered", one.queue_id] += 1
-    counts["waited", one.queue_id] += round(waited.total_seconds())
+    _count(counts, "answered", one.queue_id, one.about)
+    _count(counts, "waited", one.queue_id, one.about, round(waited.total_seconds()))
     if waited <= IN_TIME:
-        counts["in_time", one.queue_id] += 1
+        _count(counts, "in_time", one.queue_id, one.about)
     if one.called:
         counts["answered_to", one.called] += 1
         counts["in_time_to", one.called] += waited <= IN_TIME
@@ -127,28 +188,30 @@ class SpanCounts:
     """What the store counts of a span of time, and those rows of which more than that is shown."""
 
     counts: Counts
-    # When each was booked (UTC), and by which channel.
-    booked: Sequence[tuple[datetime, str]]
+    # When each was booked (UTC), by which channel, and what it is about.
+    booked: Sequence[tuple[datetime, str, str]]
     answered: Sequence[AnsweredEntry]
-    # When each left the queue unanswered (UTC), which queue, the outcome, and the number called.
-    left: Sequence[tuple[datetime, str, str, str | None]] = ()
+    # When each left the queue unanswered (UTC), which queue, the outcome, the number called, and
+    # what it is about.
+    left: Sequence[tuple[datetime, str, str, str | None, str]] = ()
     # Rows that were read for it, those that were only counted included.
     rows: int = 0
 
-    def errors(self) -> Counter[int]:
-        """How wrong each wait was that was told first, in thousandths of the one that it was."""
-        found = (_error_of(row) for row in self.answered)
-        return Counter(round(1000 * error) for error in found if error is not None)
+    def errors(self) -> Errors:
+        """How wrong each wait was that was told first, and what its caller called about."""
+        found = ((row.about or "", _error_of(row)) for row in self.answered)
+        return Counter((about, round(1000 * error)) for about, error in found if error is not None)
 
     def minutes(self) -> dict[datetime, Counts]:
         """Of bookings, answers and those who gave up, each minute's (when it begins, UTC)."""
         found: dict[datetime, Counts] = {}
-        for at, channel in self.booked:
-            found.setdefault(down(at, MINUTE), Counter())["booked", channel] += 1
+        for at, channel, about in self.booked:
+            _count(found.setdefault(down(at, MINUTE), Counter()), "booked", channel, about)
         for row in self.answered:
             _count_answered(found.setdefault(down(row.answered_at, MINUTE), Counter()), row)
-        for at, queue, outcome, _called in self.left:
-            found.setdefault(down(at, MINUTE), Counter())[_how_left(outcome), queue] += 1
+        for at, queue, outcome, _called, about in self.left:
+            minute = found.setdefault(down(at, MINUTE), Counter())
+            _count(minute, _how_left(outcome), queue, about)
         return found
 
 
@@ -159,23 +222,23 @@ def count_span(connection: Connection, since: datetime, until: datetime) -> Span
     for move in board.moves_between(connection, since, until):
         _count_move(counts, *move)
         rows += move[-1]
-    for step, number in board.ends_between(connection, since, until).items():
-        counts[("finished", "") if step == GOODBYE else ("hung_up", step)] += number
+    for step, about, number in board.ends_between(connection, since, until):
+        if step == GOODBYE:
+            _count(counts, "finished", "", about, number)
+        else:
+            _count(counts, "hung_up", step, about, number)
     booked = board.bookings_between(connection, since, until)
-    for _at, channel in booked:
-        counts["booked", channel] += 1
+    for _at, channel, about in booked:
+        _count(counts, "booked", channel, about)
     answered = board.answered_between(connection, since, until)
     for row in answered:
         _count_answered(counts, row)
     left = board.left_between(connection, since, until)
-    for _at, queue, outcome, called in left:
-        counts[_how_left(outcome), queue] += 1
+    for _at, queue, outcome, called, about in left:
+        _count(counts, _how_left(outcome), queue, about)
         if called and _how_left(outcome) == "abandoned":
             counts["abandoned_to", called] += 1
-    for called, number in board.calls_by_number(connection, since, until):
-        counts["calls_to", called] += number
-    for called, number in board.bookings_by_number(connection, since, until):
-        counts["booked_to", called] += number
+    _count_numbers(counts, connection, since, until)
     undelivered = board.undelivered_between(connection, since, until)
     if undelivered:
         counts["undelivered", ""] += undelivered
@@ -219,8 +282,21 @@ def count_by_bites(connection: Connection, since: datetime, until: datetime) -> 
 
 def lengths_after(connection: Connection, quarter: datetime) -> Counts:
     """How long each queue was at the end of a quarter that is over."""
+    counts: Counts = Counter()
     found = board.length_at(connection, quarter + QUARTER, LONGEST_PROMISE)
-    return Counter({("length", queue): length for queue, length in found.items()})
+    for (queue, about), length in found.items():
+        _count(counts, "length", queue, about, length)
+    return counts
+
+
+def _count_numbers(
+    counts: Counts, connection: Connection, since: datetime, until: datetime
+) -> None:
+    """Add calls and bookings by the number that was called."""
+    for called, number in board.calls_by_number(connection, since, until):
+        counts["calls_to", called] += number
+    for called, number in board.bookings_by_number(connection, since, until):
+        counts["booked_to", called] += number
 
 
 def count_quarter(connection: Connection, quarter: datetime) -> Counts:
@@ -256,3 +332,43 @@ class BoardFigures:
     counted_to: datetime | None = None
     # Quarters whose stored counts were not what the rows say, and were put right a while ago.
     corrected: int = 0
+    # The last three again, by what they are about: choices of services, as models.about has them.
+    live_for: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    errors_for: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    levels_for: Mapping[datetime, Mapping[str, int]] = field(default_factory=dict)
+
+    def of(self, service: str) -> BoardFigures:
+        """The same of one service (see `of_service`), or UNSAID."""
+
+        def part(counts: Mapping[tuple[str, str], float] | None) -> Any:
+            return None if counts is None else of_service(counts, service)
+
+        live: Counter[str] = Counter()
+        for about, steps in self.live_for.items():
+            if is_of(about, service):
+                live.update(steps)
+        return BoardFigures(
+            today=part(self.today),
+            yesterday=part(self.yesterday),
+            hour=part(self.hour),
+            hour_yesterday=part(self.hour_yesterday),
+            live=live,
+            minutes={at: part(counts) for at, counts in self.minutes.items()},
+            errors=all_errors(
+                {one: many for one, many in self.errors_for.items() if is_of(one[0], service)}
+            ),
+            levels={
+                at: sum(number for about, number in level.items() if is_of(about, service))
+                for at, level in self.levels_for.items()
+            },
+            counted_to=self.counted_to,
+            corrected=self.corrected,
+        )
+
+
+def all_errors(errors: Mapping[tuple[str, int], int]) -> Counter[int]:
+    """The same whatever they are about."""
+    found: Counter[int] = Counter()
+    for (_about, error), number in errors.items():
+        found[error] += number
+    return found

@@ -6,7 +6,7 @@ not zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -21,9 +21,11 @@ from services.supervision.board import iso, sums
 from services.supervision.counts import (
     ZONE,
     begins,
+    by_services,
     count_by_bites,
     count_quarter,
     day_begins,
+    of_service,
 )
 
 DAYS_SHOWN: Final = 14
@@ -36,8 +38,11 @@ def ends(day: date) -> datetime:
     return begins(day + timedelta(days=1))
 
 
-def of_day(connection: Connection, day: date) -> dict[str, Any]:
-    """A day's quarters, in order: when each begins by the clock of Paris, and its sums."""
+def of_day(connection: Connection, day: date, service: str = "") -> dict[str, Any]:
+    """A day's quarters, in order: when each begins by the clock of Paris, and its sums.
+
+    `service`: of this one alone, as `services.supervision.counts.of_service` has it.
+    """
     since, until = begins(day), ends(day)
     known = tallies.counted(connection, since, until)
     quarters = [since + number * QUARTER for number in range((until - since) // QUARTER)]
@@ -45,9 +50,10 @@ def of_day(connection: Connection, day: date) -> dict[str, Any]:
     series: dict[str, list[float | None]] = {
         name: [0.0 if quarter in known else None for quarter in quarters] for name in _SERIES
     }
-    for one in tallies.between(connection, since, until, _SERIES):
-        at = place[one.at]
-        series[one.name][at] = (series[one.name][at] or 0.0) + one.value
+    for quarter, counts in _by_quarter(connection, since, until, service).items():
+        for (name, _label), value in counts.items():
+            if name in series:
+                series[name][place[quarter]] = (series[name][place[quarter]] or 0.0) + value
     wait = [
         round(waited / answered / 60, 2) if answered and waited is not None else None
         for waited, answered in zip(series["waited"], series["answered"], strict=True)
@@ -61,7 +67,22 @@ def of_day(connection: Connection, day: date) -> dict[str, Any]:
     }
 
 
-def days(connection: Connection, last: date, count: int = DAYS_SHOWN) -> list[dict[str, Any]]:
+def _by_quarter(
+    connection: Connection, since: datetime, until: datetime, service: str
+) -> dict[datetime, Mapping[tuple[str, str], float]]:
+    """What was counted in each quarter, of all or of one service."""
+    found: dict[datetime, dict[tuple[str, str], float]] = {}
+    names = () if service else _SERIES
+    for one in tallies.between(connection, since, until, names):
+        found.setdefault(one.at, {})[one.name, one.label] = one.value
+    if not service:
+        return dict(found)
+    return {at: of_service(counts, service) for at, counts in found.items()}
+
+
+def days(
+    connection: Connection, last: date, count: int = DAYS_SHOWN, *, service: str = ""
+) -> list[dict[str, Any]]:
     """Sums of the days up to the last one, newest first; those that were not counted are left out.
 
     Of the day that runs, the quarters that are over: a screen shows what the board says of it.
@@ -72,16 +93,23 @@ def days(connection: Connection, last: date, count: int = DAYS_SHOWN) -> list[di
         counts = tallies.sums(connection, begins(day), ends(day))
         if not counts and not tallies.counted(connection, begins(day), ends(day)):
             continue
-        found.append({"day": day.isoformat(), **sums(counts)})
+        told = sums(of_service(counts, service) if service else counts)
+        if service:
+            # Texts name no service.
+            del told["undelivered"]
+        found.append({"day": day.isoformat(), **told})
     return found
 
 
-def page(day: date, connection: Connection) -> dict[str, Any]:
-    """What the board shows beside now: this day, the day before, and the days up to it."""
+def page(day: date, service: str, connection: Connection) -> dict[str, Any]:
+    """What the board shows beside now: this day, the day before, and the days up to it.
+
+    `service`: of this one alone; empty: of all.
+    """
     return {
-        "today": of_day(connection, day),
-        "yesterday": of_day(connection, day - timedelta(days=1)),
-        "days": days(connection, day),
+        "today": of_day(connection, day, service),
+        "yesterday": of_day(connection, day - timedelta(days=1), service),
+        "days": days(connection, day, service=service),
     }
 
 
@@ -98,6 +126,31 @@ class Export:
         while day <= self.last:
             yield day
             day += timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class CountAbout:
+    """One number of one quarter (UTC), and the services that it is about; empty: none, or all."""
+
+    at: datetime
+    name: str
+    label: str
+    value: float
+    about: str
+
+
+def apart(counted: Iterable[TallyCount]) -> list[CountAbout]:
+    """Everything once, by what it is about: numbers of one name still add up to the whole."""
+    by_quarter: dict[datetime, dict[tuple[str, str], float]] = {}
+    for one in counted:
+        by_quarter.setdefault(one.at, {})[one.name, one.label] = one.value
+    return [
+        CountAbout(at, name, label, value, about)
+        for at, counts in sorted(by_quarter.items())
+        for about, some in sorted(by_services(counts).items())
+        for (name, label), value in sorted(some.items())
+        if value
+    ]
 
 
 def quarters(connection: Connection, day: date) -> list[TallyCount]:

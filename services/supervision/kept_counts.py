@@ -45,7 +45,7 @@ class KeptCounts:
     day: datetime
     quarters: Mapping[datetime, Counts] = field(default_factory=dict)
     minutes: Mapping[datetime, Counts] = field(default_factory=dict)
-    errors: Mapping[int, int] = field(default_factory=dict)
+    errors: Mapping[tuple[str, int], int] = field(default_factory=dict)
     corrections: Sequence[Correction] = ()
 
 
@@ -56,7 +56,7 @@ def write(connection: Connection, clock: Clock, kept: KeptCounts) -> None:
         "day": kept.day.isoformat(),
         "quarters": _rows(kept.quarters),
         "minutes": _rows(kept.minutes),
-        "errors": sorted(kept.errors.items()),
+        "errors": [[about, error, many] for (about, error), many in sorted(kept.errors.items())],
         "corrections": [
             [one.quarter.isoformat(), one.found_at.isoformat(), one.stored, one.counted]
             for one in kept.corrections[-_MOST_TOLD:]
@@ -77,7 +77,7 @@ def read(connection: Connection) -> KeptCounts | None:
             datetime.fromisoformat(body["day"]),
             _counts(body["quarters"]),
             _counts(body["minutes"]),
-            dict(body["errors"]),
+            {(about, error): many for about, error, many in body["errors"]},
             [Correction(_moment(one[0]), _moment(one[1]), *one[2:]) for one in body["corrections"]],
         )
     except (KeyError, TypeError, ValueError):

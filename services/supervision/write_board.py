@@ -105,6 +105,7 @@ class WriteBoard:
             before = snapshots.get(connection, NAME) if self._first else None
             freeze = freezes.current(connection)
             held_up = freezes.waiting(connection) if freeze else 0
+            owed = board.promised(connection, now)
             facts = Facts(
                 now=now,
                 seen=seen,
@@ -115,7 +116,8 @@ class WriteBoard:
                 },
                 line=line,
                 entries=board.entries(connection, ENTRIES_SHOWN),
-                promised=board.promised(connection, now),
+                promised=board.together(list(owed.values())),
+                promised_for=owed,
                 agents=board.agents(connection),
                 members=queues.memberships(connection),
                 texts=board.texts(connection, store.clock, self._counting.day),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.calls.test_services import at_offers, autumn, changes, done, is_sound, said, town
 from tests.online.test_booking import Visitor
+from tests.online.test_way_through import count
 from tests.online.visitors import Visitor as Opened
 from tests.online.visitors import link_in, text_to
 from tests.support.house import MOBILE, House
@@ -20,18 +21,29 @@ def site(sqlite_url: str) -> Iterator[House]:
 
 def test_a_visitor_of_seventy_books_both_at_once(site: House):
     flu, covid = autumn()
-    visitor = Visitor(site).starts().is_born("12", "3", "1956").is_at("pour-quoi")
+    visitor = Visitor(site).starts().is_at("naissance")
+    assert count(visitor) == "Question 2 sur 5"
+    visitor.is_born("12", "3", "1956").is_at("pour-quoi")
+    assert count(visitor) == "Question 3 sur 6"
     both = said(site, flu, covid)
     assert both[:1].upper() + both[1:] in visitor.page
     visitor.sends(key="7").is_at("pour-quoi")
     assert visitor.status == 422
+    assert count(visitor) == "Question 3 sur 6"
     visitor.sends(key="3").is_at("depuis")
+    assert count(visitor) == "Question 4 sur 7"
     assert "6 mois" in visitor.page
     # Whoever changes their mind goes back to the birth date, by which it is asked.
     assert 'class="back" href="/rendez-vous/naissance"' in visitor.page
-    visitor.sends(key="1").is_at("commune").sends(where="75011").is_at("creneaux")
+    visitor.sends(key="1").is_at("commune")
+    assert count(visitor) == "Question 5 sur 7"
+    visitor.sends(where="75011").is_at("creneaux")
+    assert count(visitor) == "Question 6 sur 7"
     assert f"Pour {both}" in visitor.page
-    visitor.sends(place=visitor.places[0]).sends(wish="none").is_at("confirmer")
+    visitor.sends(place=visitor.places[0]).is_at("joindre")
+    assert count(visitor) == "Question 7 sur 7"
+    visitor.sends(wish="none").is_at("confirmer")
+    assert count(visitor) == "Vérification"
     assert f"Pour {both}" in visitor.page
     visitor.sends().is_at("fait")
     assert f"Pour {both}" in visitor.page
@@ -41,7 +53,12 @@ def test_a_visitor_of_seventy_books_both_at_once(site: House):
 
 def test_who_had_one_lately_sees_what_else_there_is(site: House):
     visitor = Visitor(site).starts().is_born("12", "3", "1956").sends(key="2").sends(key="2")
-    visitor.is_at("pas-encore-le-moment").sends(key="1").is_at("commune")
+    visitor.is_at("pas-encore-le-moment")
+    # It tells something, and asks nothing that all are asked.
+    assert count(visitor) == ""
+    visitor.sends(key="1").is_at("commune")
+    # Both questions were asked, though what is wanted now needs one of them.
+    assert count(visitor) == "Question 5 sur 7"
     assert "Pas encore" not in visitor.page
 
 
@@ -61,3 +78,25 @@ def test_the_half_that_moved_by_telephone_is_shown_on_the_site(site: House):
     assert done(site) == [("covid", 2), ("grippe", 1)]
     visitor = Opened(site).opens_link(link_in(text_to(site)), day="12", month="3", year="1956")
     visitor.reads("jeudi 26 novembre", "vendredi 27 novembre")
+
+
+def test_who_has_no_choice_and_who_chose_the_simple_one_are_asked_less(site: House):
+    # Of fifty, who belongs to a group: one thing is open to them, and nobody asks what for.
+    visitor = Visitor(site).starts().is_born("2", "2", "1976").is_at("situation")
+    assert count(visitor) == "Question 3 sur 6"
+    visitor.sends(belongs="yes").is_at("commune")
+    assert count(visitor) == "Question 4 sur 6"
+    # The flu asks for no months since the last one.
+    visitor = Visitor(site).starts().is_born("12", "3", "1956").sends(key="1").is_at("commune")
+    assert count(visitor) == "Question 4 sur 6"
+
+
+def test_the_second_of_two_is_counted_on_with_what_they_are_asked(site: House):
+    visitor = Visitor(site).starts("two").is_born("12", "3", "1956").is_at("pour-quoi")
+    assert count(visitor) == "Question 3 sur 8"
+    visitor.sends(key="1").sends(where="75011").sends(place=visitor.places[0]).is_at("joindre")
+    assert count(visitor) == "Question 6 sur 8"
+    visitor.sends(number="0612345678").sends().is_at("fait").sends().is_at("naissance")
+    assert count(visitor) == "Question 7 sur 8"
+    visitor.is_born("1", "4", "1954").is_at("pour-quoi")
+    assert count(visitor) == "Question 8 sur 9"

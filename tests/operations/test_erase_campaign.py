@@ -49,6 +49,16 @@ def test_what_lies_behind_of_one_campaign_is_erased(autumn: House):
     (erased,) = [row for row in rows if row.erased_at is not None]
     assert erased.phone_enc is None
     assert len(rows) == 4
+    # Those of the other service, alone or beside this one, are as they were.
+    kept = [row for row in rows if row.erased_at is None]
+    assert {row.call_id for row in kept} == {"CA-1", "CA-3", "CA-4"}
+    assert all(row.phone_enc is not None for row in kept)
+    theirs = select(appointment_for.c.service, appointment_for.c.person_idx).where(
+        appointment_for.c.booking_id != erased.id
+    )
+    others = rows_of(autumn.database, theirs)
+    assert sorted(row.service for row in others) == ["covid", "covid", "grippe", "grippe"]
+    assert all(row.person_idx is not None for row in others)
     left = select(appointment_for.c.person_idx).where(appointment_for.c.booking_id == erased.id)
     assert [row.person_idx for row in rows_of(autumn.database, left)] == [None]
     texts = select(message.c.recipient_enc).where(message.c.booking_id == erased.id)

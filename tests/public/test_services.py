@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,9 +15,12 @@ import pytest
 
 from models.slots.services import bits_of
 from models.slots.slots import SlotsToOpen, open_slots
+from models.supervision import snapshots
 from services.campaign.campaign import Campaign
+from services.campaign.campaigns import Campaigns
 from services.numbers.numbers import CalledNumber
 from services.public.smart_feed import Publisher, SmartFeed
+from services.public.write_state import FREE, WriteState
 from tests.online.visitors import Visitor
 from tests.public.services_stage import CARD, COVID, FLU, app_of
 from tests.support.house import BASE, CAMPAIGN, House, house, mornings
@@ -139,3 +143,70 @@ def test_the_feed_says_what_appointments_are_for(made: House, tmp_path: Path):
     # What appointments are for, and nothing that they are not.
     assert "57" not in json.dumps(types(CARD))
     assert "57" in json.dumps(types(CAMPAIGN))
+
+
+# ---------------------------------------------------------------- the centres of a service
+
+
+def three_centres(made: House) -> None:
+    """One for all services, one for the Covid alone, and one that is full."""
+    with made.database.transaction() as connection:
+        bits = bits_of(connection, ["covid"])
+    made.opens_centre("2", name="Salle du Covid", kilometres=2.0)
+    open_slots(made.database, [SlotsToOpen("2", tuple(mornings(3)), 2, services=bits)])
+    made.opens_centre("3", name="Salle pleine", kilometres=3.0)
+    made.opens_centre("4", name="Cabinet", kilometres=1.0, mode="own_phone")
+    WriteState(made.store, Campaigns.fixed(FLU, COVID, now=made.clock.now))()
+
+
+def rows(opened: Visitor) -> list[str]:
+    return re.findall(r'<th scope="row"><a href="/centres/([^"]+)">', opened.page)
+
+
+def test_the_centres_of_a_service_are_those_with_places_for_it(made: House):
+    three_centres(made)
+    opened = visitor(made, FLU, COVID)
+    assert 'href="/pour/grippe/centres"' in opened.goes("/pour/grippe").page
+    front = opened.goes("/pour/grippe/centres")
+    assert f"<h1>Centres pour {FLU.words('fr').spoken['name']}</h1>" in front.page
+    assert 'href="/pour/grippe/centres/dep/75"' in front.page
+    assert 'action="/pour/grippe/centres"' in front.page
+    assert rows(opened.goes("/pour/grippe/centres/dep/75")) == ["1", "3"]
+    assert rows(opened.goes("/pour/covid/centres/dep/75")) == ["1", "2", "3"]
+    # From there the visit knows what somebody comes for.
+    assert "/rendez-vous?centre=2&amp;pour=covid" in opened.page
+    # Those that have places for others only, and those of others, stand among all.
+    assert sorted(rows(opened.goes("/centres/dep/75"))) == ["1", "2", "3", "4"]
+    assert "pour=" not in opened.page
+    near = opened.client.post("/pour/grippe/centres", data={"where": "75011"}).text
+    assert re.findall(r'<th scope="row"><a href="/centres/([^"]+)">', near) == ["1", "3"]
+    assert "Seulement ceux qui ont des places pour" in near
+    assert opened.goes("/pour/carte/centres").status == 404
+
+
+def test_how_much_is_free_is_told_of_the_service(made: House):
+    three_centres(made)
+    with made.database.transaction() as connection:
+        bits = bits_of(connection, ["grippe"])
+    open_slots(made.database, [SlotsToOpen("2", tuple(mornings(1, first=5)), 4, services=bits)])
+    WriteState(made.store, Campaigns.fixed(FLU, COVID, now=made.clock.now))()
+    opened = visitor(made, FLU, COVID)
+    body = snapshot_of(made)
+    of = body["of"]
+    of_all, flu, covid = (part["2"][0] for part in (body["ours"], of["grippe"], of["covid"]))
+    assert 0 < flu < covid < of_all == flu + covid
+    assert rows(opened.goes("/pour/grippe/centres/dep/75")) == ["1", "2", "3"]
+
+
+def snapshot_of(made: House) -> dict[str, Any]:
+    with made.database.statement() as connection:
+        found = snapshots.get(connection, FREE)
+    assert found is not None
+    read: dict[str, Any] = json.loads(found.body or "")
+    return read
+
+
+def test_with_one_service_there_are_no_centres_of_it(made: House):
+    WriteState(made.store, Campaigns.fixed(CAMPAIGN, now=made.clock.now))()
+    assert snapshot_of(made)["of"] == {}
+    assert visitor(made, CAMPAIGN).goes("/pour/grippe/centres").status == 404

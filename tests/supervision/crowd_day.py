@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from models.agents.tables import agent
-from models.booking.tables import booking
+from models.booking.tables import appointment, appointment_for, booking
 from models.call.tables import call, turn
 from models.database import Connection, Database
 from models.queue.tables import queue_entry
@@ -26,6 +26,13 @@ from tests.supervision.board_day import works
 SECOND = timedelta(seconds=1)
 IN_TIME = timedelta(seconds=60)
 MENU = ("welcome", "date_of_birth", "postcode", "offers")
+# From the question after these on it is known what a caller comes for.
+SAID_AFTER = 2
+
+
+def is_about(about: str, service: str) -> bool:
+    """Whether it is one of a service; "" is all, "-" what is about none."""
+    return not service or (not about if service == "-" else service in about.split("+"))
 
 
 @dataclass
@@ -38,6 +45,7 @@ class Waiting:
     kind: str = "call"
     taken: bool = False
     until: datetime | None = None
+    about: str = ""
 
     def waits_at(self, moment: datetime) -> bool:
         return self.since <= moment and (self.until is None or self.until > moment)
@@ -45,7 +53,11 @@ class Waiting:
 
 @dataclass
 class Crowd:
-    """So many callers within so long, and agents. `happened`: name, queue or channel, and when."""
+    """So many callers within so long, and agents.
+
+    `happened`: name, queue or channel, when, and the services that it is about. Callers say what
+    for after two questions, where there are `services`: one of them, or all.
+    """
 
     database: Database
     began: datetime
@@ -53,13 +65,18 @@ class Crowd:
     agents: int = 5
     within: timedelta = timedelta(minutes=45)
     seed: int = 11
-    happened: list[tuple[str, str, datetime]] = field(default_factory=list)
+    services: tuple[str, ...] = ()
+    # A place, to which bookings about services belong.
+    place: int = 0
+    happened: list[tuple[str, str, datetime, str]] = field(default_factory=list)
     people: list[Waiting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)  # noqa: S311 (a play)
         self._due: list[tuple[datetime, int, Callable[[Connection, datetime], None]]] = []
         self._number = 0
+        # Where each call is, and what it is about.
+        self._last: dict[str, tuple[str, str]] = {}
         self._free = [f"agent{number}" for number in range(self.agents)]
         for name in self._free:
             works(self.database, name, "ready", self.began, name=name)
@@ -68,15 +85,24 @@ class Crowd:
 
     # What a test asks
 
-    def counted(self, name: str, label: str = "") -> int:
-        return sum(one == name and label in {"", of} for one, of, _ in self.happened)
+    def counted(self, name: str, label: str = "", service: str = "") -> int:
+        return sum(
+            one == name and label in {"", of} and is_about(about, service)
+            for one, of, _, about in self.happened
+        )
 
-    def waiting(self, moment: datetime, kind: str = "") -> int:
-        return sum(one.waits_at(moment) and kind in {"", one.kind} for one in self.people)
+    def waiting(self, moment: datetime, kind: str = "", service: str = "") -> int:
+        return sum(
+            one.waits_at(moment) and kind in {"", one.kind} and is_about(one.about, service)
+            for one in self.people
+        )
 
-    def within_minute(self, name: str, minute: datetime) -> int:
+    def within_minute(self, name: str, minute: datetime, service: str = "") -> int:
         end = minute + 60 * SECOND
-        return sum(one == name and minute <= at < end for one, _, at in self.happened)
+        return sum(
+            one == name and minute <= at < end and is_about(about, service)
+            for one, _, at, about in self.happened
+        )
 
     # What happens
 
@@ -100,8 +126,8 @@ class Crowd:
     def _later(self, at: datetime, least: int, most: int) -> datetime:
         return at + self._chance.randint(least, most) * SECOND
 
-    def _note(self, name: str, label: str, at: datetime) -> None:
-        self.happened.append((name, label, at))
+    def _note(self, name: str, label: str, at: datetime, about: str = "") -> None:
+        self.happened.append((name, label, at, about))
 
     def _rings(self, connection: Connection, at: datetime) -> None:
         sid = self._new("CA")
@@ -114,38 +140,68 @@ class Crowd:
         connection.execute(call.insert(), [row])
         self._note("calls", "", at)
         asked = self._chance.randint(1, len(MENU))
-        turns = [
-            {"call_id": sid, "number": number, "at": at, "step": step, "outcome": "asked"}
-            for number, step in enumerate(MENU[:asked])
-        ]
+        said = self._says() if asked > SAID_AFTER else ""
+        turns = []
+        for number, step in enumerate(MENU[:asked]):
+            about = said if number >= SAID_AFTER else ""
+            turns.append({"call_id": sid, "number": number, "at": at, "step": step,
+                          "outcome": "asked", "about": about or None})  # fmt: skip
+            self._note("entered", step, at, about)
         connection.execute(turn.insert(), turns)
+        self._last[sid] = MENU[asked - 1], said
         draw = self._chance.random()
         after = self._later(at, 20, 120)
         if draw < 0.35:
-            self._at(after, partial(self._books, sid, "phone"))
+            self._at(after, partial(self._books, sid, "phone", self._says()))
         elif draw < 0.45:
             self._at(after, partial(self._hangs_up, sid))
         else:
-            self._at(after, partial(self._joins, sid))
+            self._at(after, partial(self._joins, sid, said))
+
+    def _says(self) -> str:
+        """What a caller comes for: one of the services, or all of them."""
+        choices = (*self.services, "+".join(self.services))
+        return choices[self._chance.randrange(len(choices))] if self.services else ""
 
     def _hangs_up(self, sid: str, connection: Connection, at: datetime) -> None:
         ended = {"ended_at": at, "status": "completed"}
         connection.execute(call.update().where(call.c.id == sid).values(**ended))
+        step, about = self._last[sid]
+        self._note("hung_up", step, at, about)
 
-    def _books(self, sid: str, channel: str, connection: Connection, at: datetime) -> None:
+    def _books(
+        self, sid: str, channel: str, about: str, connection: Connection, at: datetime
+    ) -> None:
+        row: dict[str, Any]
         row = {"id": self._new("B"), "idempotency_key": self._new("K"), "channel": channel,
                "campaign": "tests", "centre_id": "1", "state": "confirmed", "created_at": at,
                "last_start_at": at}  # fmt: skip
         connection.execute(booking.insert(), [row])
-        self._note("booked", channel, at)
+        if about:
+            self._is_for(connection, row["id"], about, at)
+        self._note("booked", channel, at, about)
         if sid:
             self._hangs_up(sid, connection, at)
 
-    def _joins(self, sid: str, connection: Connection, at: datetime) -> None:
-        one = Waiting(self._new("Q"), "en" if self._chance.random() < 0.2 else "fr", at)
+    def _is_for(self, connection: Connection, booked: str, about: str, at: datetime) -> None:
+        # Cancelled, so that all of them may have had the one place.
+        its = {"booking_id": booked, "dose": 1, "state": "cancelled"}
+        added = appointment.insert().values(**its, place_id=self.place, centre_id="1", start_at=at)
+        key = connection.execute(added).inserted_primary_key
+        assert key is not None
+        number = key[0]
+        rows = [
+            {**its, "appointment_id": number, "service": one, "campaign": f"{one}-2026"}
+            for one in about.split("+")
+        ]
+        connection.execute(appointment_for.insert(), rows)
+
+    def _joins(self, sid: str, about: str, connection: Connection, at: datetime) -> None:
+        queue = "en" if self._chance.random() < 0.2 else "fr"
+        one = Waiting(self._new("Q"), queue, at, about=about)
         row = {"id": one.id, "queue_id": one.queue, "kind": "call", "state": "waiting",
                "call_id": sid, "language": one.queue, "joined_at": at, "due_at": at,
-               "created_at": at, "updated_at": at}  # fmt: skip
+               "created_at": at, "updated_at": at, "about": about or None}  # fmt: skip
         connection.execute(queue_entry.insert(), [row])
         self.people.append(one)
         draw = self._chance.random()
@@ -163,7 +219,7 @@ class Crowd:
             return
         one.until = at
         self._change(connection, one, state="left", outcome=how, ended_at=at)
-        self._note("turned_back" if how == "machine" else "abandoned", one.queue, at)
+        self._note("turned_back" if how == "machine" else "abandoned", one.queue, at, one.about)
         self._hangs_up(sid, connection, at)
 
     def _is_promised(self, one: Waiting, sid: str, connection: Connection, at: datetime) -> None:
@@ -191,18 +247,18 @@ class Crowd:
         self._change(connection, one, state="talking", answered_at=at)
         self._is(connection, at, who, "talking", one)
         if one.kind == "callback":
-            self._note("called_back", one.queue, at)
+            self._note("called_back", one.queue, at, one.about)
         else:
-            self._note("answered", one.queue, at)
+            self._note("answered", one.queue, at, one.about)
             if at - one.since <= IN_TIME:
-                self._note("in_time", one.queue, at)
+                self._note("in_time", one.queue, at, one.about)
         self._at(self._later(at, 60, 240), partial(self._wraps_up, one, who))
 
     def _wraps_up(self, one: Waiting, who: str, connection: Connection, at: datetime) -> None:
         self._change(connection, one, state="wrapup", ended_at=at)
         self._is(connection, at, who, "wrapup", one)
         if self._chance.random() < 0.6:
-            self._books("", "agent", connection, at)
+            self._books("", "agent", one.about or self._says(), connection, at)
         self._at(self._later(at, 10, 40), partial(self._is_free, one, who))
 
     def _is_free(self, one: Waiting, who: str, connection: Connection, at: datetime) -> None:

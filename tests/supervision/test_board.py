@@ -32,7 +32,7 @@ from services.centres.directory import Directory
 from services.service import Service
 from services.slots.allocate import Channel
 from services.supervision.alerts import DEFAULTS, RANGES
-from services.supervision.board import service
+from services.supervision.board import served
 from services.supervision.counts import BoardFigures
 from services.supervision.supervise import ACTS, CAN_BE_UNDONE
 from services.supervision.write_board import WriteBoard
@@ -802,5 +802,5 @@ def test_the_tile_is_not_green_while_callers_give_up(in_time, answered, abandone
         ("answered", "fr"): answered,
         ("abandoned", "fr"): abandoned,
     }
-    seen = BoardFigures(today, None, {}, None, {}, {}, ())
-    assert service(seen)["verdict"] == verdict
+    seen = BoardFigures(today, None, {}, None, {}, {}, {})
+    assert served(seen)["verdict"] == verdict

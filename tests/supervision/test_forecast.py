@@ -10,7 +10,7 @@ import pytest
 from models.queue.tables import queue_entry
 from models.supervision import snapshots
 from services.queue.wait_estimate import forget_throughput
-from services.supervision.board import service
+from services.supervision.board import served
 from services.supervision.counts import BoardFigures
 from tests.supervision.board_day import SECOND, works
 from tests.supervision.test_board_counts import body_of, waits_in_line, writer
@@ -90,8 +90,8 @@ def test_a_callback_for_tomorrow_is_not_before_a_caller_of_now(service: House):
 )
 def test_the_tile_is_grey_where_the_forecast_breaks_it_and_red_stays_red(breaks, in_time, verdict):
     today = {("in_time", "fr"): in_time, ("answered", "fr"): 100}
-    seen = BoardFigures(today, None, {}, None, {}, {}, ())
-    found = service(seen, breaks)
+    seen = BoardFigures(today, None, {}, None, {}, {}, {})
+    found = served(seen, breaks)
     assert (found["verdict"], found["level"]) == (verdict, in_time)
 
 

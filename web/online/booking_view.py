@@ -21,7 +21,7 @@ from services.online import questions
 from services.online.answers import PROMISES, may_show
 from services.online.partner import offer_of
 from services.online.prove_number import BY_TELEPHONE
-from services.online.web_sessions import WebSession
+from services.online.web_sessions import WebSession, came_for
 from services.online.what_for import STEPS_WHAT_FOR, WhatForPage
 from services.service import Service
 from services.slots.free_days import FreeAtCentre, FreeDay
@@ -87,18 +87,23 @@ class BookingViews(HeldOffers):
     def number_to_ring(self) -> str:
         return written_number(self.service.national_number)
 
+    @cached_property
+    def _open_now(self) -> tuple[Campaign, ...]:
+        """Those that give appointments now; where none does, the one that pages speak of."""
+        return self.service.campaigns.open_now() or (self.campaign,)
+
     # ------------------------------------------------------------ the way through
 
     def count(self, step: str) -> str:
         """Which question a page is, in words; empty where it asks none."""
         if step in questions.CHECKS:
             return self.words["way.count.check"]
-        found = questions.place(self.web_session, step, self.campaign, self.now)
+        found = questions.place(self.web_session, step, self._open_now, self.now)
         return self.words.text("way.count.of", number=found.number, of=found.of) if found else ""
 
     def before(self, step: str) -> str:
         """The question before a page, which may be seen again; empty where there is none."""
-        asked = questions.before(self.web_session, step, self.campaign, self.now)
+        asked = questions.before(self.web_session, step, self._open_now, self.now)
         return next((one for one in asked if may_show(self.web_session, one)), "")
 
     # ------------------------------------------------------------ offers
@@ -237,7 +242,9 @@ class BookingViews(HeldOffers):
     @property
     def _what_for(self) -> WhatForPage:
         session = self.web_session.session
-        return WhatForPage(self.service, session, self.now, self.words.text)
+        return WhatForPage(
+            self.service, session, self.now, self.words.text, came_for(self.web_session)
+        )
 
     def keys(self, step: str) -> list[tuple[str, str, str]]:
         """The keys of a step's menu with what each stands for, as a page's choices."""

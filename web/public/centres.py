@@ -23,6 +23,7 @@ from services.public.centres import (
     today_at,
     week_of,
 )
+from services.public.offered import of_service, shown
 from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable
@@ -30,7 +31,7 @@ from web.marks import public, public_form
 from web.online.asked_centre import AskedCentre
 from web.online.town_map import TownMap, draw, reach, stand_of
 from web.pages import language, plain, speak_by_address, words
-from web.public.pages import say
+from web.public.pages import SERVICES, say
 from web.typed import answers
 
 _MOST_LETTERS: Final = 80
@@ -41,14 +42,37 @@ def blueprint(store: Store, service: Service, known: PublicCentres) -> Blueprint
     """/centres and below."""
     pages = Blueprint("centres", __name__)
     views = _CentrePages(store, service, known)
-    for method, path, view in (
-        ("GET", "/centres", views.all_of_them),
-        ("POST", "/centres", views.search),
-        ("GET", "/centres/dep/<string:code>", views.departement),
-        ("GET", "/centres/<string:centre_id>", views.centre),
+    of_service = f"{SERVICES}/<string:pour>"
+    for method, path, name, view in (
+        ("GET", "/centres", "all_of_them", views.all_of_them),
+        ("POST", "/centres", "search", views.search),
+        ("GET", "/centres/dep/<string:code>", "departement", views.departement),
+        ("GET", "/centres/<string:centre_id>", "centre", views.centre),
+        ("GET", f"{of_service}/centres", "all_of_service", views.all_of_them),
+        ("POST", f"{of_service}/centres", "search_of_service", views.search),
+        ("GET", f"{of_service}/centres/dep/<string:code>", "departement_of", views.departement),
     ):
-        pages.add_url_rule(path, view.__name__, view, methods=[method])
+        pages.add_url_rule(path, name, view, methods=[method])
     return pages
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Which centres are listed: all, or those that have places for one service.
+
+    `service` is its name, empty for all; `named` as in a sentence; `path` where they are listed.
+    """
+
+    service: str = ""
+    named: str = ""
+    path: str = "/centres"
+
+    def lists(self, one: PublicCentre, free: Mapping[str, FirstFreeTime]) -> bool:
+        """Whether a centre is listed. What partners give appointments for is not known here."""
+        return not self.service or (one.mode == "ours" and one.id in free)
+
+
+ALL: Final = Looked()
 
 
 @dataclass(frozen=True)
@@ -57,37 +81,48 @@ class _CentrePages:
     service: Service
     known: PublicCentres
 
+    def _looked(self, pour: str) -> Looked:
+        """What is looked for; a service that is not offered has no such page."""
+        if not pour:
+            return Looked()
+        campaign = of_service(self.service.campaigns.all(), pour, self.store.clock.now())
+        if campaign is None:
+            abort(404)
+        named = shown(campaign, language()).name
+        return Looked(pour, named, f"{SERVICES}/{pour}/centres")
+
     @public
     @cacheable()
-    def all_of_them(self) -> ResponseReturnValue:
-        return self._front()
+    def all_of_them(self, pour: str = "") -> ResponseReturnValue:
+        return self._front(self._looked(pour))
 
     @public_form
-    def search(self) -> ResponseReturnValue:
+    def search(self, pour: str = "") -> ResponseReturnValue:
         speak_by_address()
+        look = self._looked(pour)
         form = answers({"where": request.form.get("where", "")}, _MOST_LETTERS)
         where = " ".join(form["where"].split())
         if not where:
-            return self._front(problem=words()["public.centres.empty"]), _BAD_REQUEST
+            return self._front(look, problem=words()["public.centres.empty"]), _BAD_REQUEST
         directory = self.service.directory
         with self.store.database.statement() as connection:
             towns = find_towns(connection, directory, where, language())
             if len(towns) > 1:
                 return render_template(
-                    "public/which_town.html", towns=towns, where=where, say=say()
+                    "public/which_town.html", towns=towns, where=where, say=say(), look=look
                 )
             at = directory.postcode(connection, towns[0].postcode) if towns else None
         if at is None:
             problem = words().text("public.centres.unknown", where=plain(where))
-            return self._front(where=where, problem=problem), _BAD_REQUEST
-        return self._near(at, town=towns[0], where=where)
+            return self._front(look, where=where, problem=problem), _BAD_REQUEST
+        return self._near(look, at, town=towns[0], where=where)
 
     @public
     @cacheable()
-    def departement(self, code: str) -> ResponseReturnValue:
+    def departement(self, code: str, pour: str = "") -> ResponseReturnValue:
         if not departement_name(code):
             abort(404)
-        return self._departement(code)
+        return self._departement(self._looked(pour), code)
 
     @public
     @cacheable()
@@ -117,8 +152,11 @@ class _CentrePages:
             draw(None, [stand], self.known.towns_around(one, seen[1])) if stand and seen else None
         )
 
-    def _front(self, *, where: str = "", problem: str = "") -> str:
-        counts = self.known.departements(self.store.clock.now().date())
+    def _front(self, look: Looked, *, where: str = "", problem: str = "") -> str:
+        free = self.known.next_free(look.service)
+        counts = self.known.departements(
+            self.store.clock.now().date(), lambda one: look.lists(one, free)
+        )
         departements = [
             {"code": area.code, "name": area.name, "count": counts[area.code]}
             for area in areas()
@@ -130,26 +168,40 @@ class _CentrePages:
             where=where,
             problem=problem,
             say=say(),
+            look=look,
         )
 
-    def _departement(self, code: str) -> str:
+    def _departement(self, look: Looked, code: str) -> str:
         name, now = departement_name(code), self.store.clock.now()
-        free, platforms = self.known.next_free(), self.service.platforms
+        free, platforms = self.known.next_free(look.service), self.service.platforms
         found = self.known.departement(code, now.date())
-        rows = [row_of(one, free, platforms) for one in found]
+        rows = [row_of(one, free, platforms, look) for one in found if look.lists(one, free)]
         return render_template(
-            "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
+            "public/departement.html",
+            code=code,
+            name=name,
+            rows=rows,
+            say=say(),
+            now=now,
+            look=look,
         )
 
-    def _near(self, at: PostcodeArea, *, town: Town, where: str) -> str:
+    def _near(self, look: Looked, at: PostcodeArea, *, town: Town, where: str) -> str:
         if at.latitude is None or at.longitude is None:
             # A code without any position: what its département has, in no order of distance.
-            return self._departement(at.departement)
-        now, free = self.store.clock.now(), self.known.next_free()
+            return self._departement(look, at.departement)
+        now, free = self.store.clock.now(), self.known.next_free(look.service)
         kilometres = self.service.campaign.radius_kilometres
-        near = self.known.near(at.latitude, at.longitude, at.territory, kilometres, now.date())
+        near = self.known.near(
+            at.latitude,
+            at.longitude,
+            at.territory,
+            kilometres,
+            now.date(),
+            lambda one: look.lists(one, free),
+        )
         rows = [
-            row_of(one.centre, free, self.service.platforms) | {"kilometres": one.kilometres}
+            row_of(one.centre, free, self.service.platforms, look) | {"kilometres": one.kilometres}
             for one in near
         ]
         return render_template(
@@ -161,6 +213,7 @@ class _CentrePages:
             where=where,
             say=say(),
             now=now,
+            look=look,
         )
 
 
@@ -171,7 +224,10 @@ def remembered(store: Store, service: Service) -> PublicCentres:
 
 
 def row_of(
-    one: PublicCentre, free: Mapping[str, FirstFreeTime], platforms: Mapping[str, str]
+    one: PublicCentre,
+    free: Mapping[str, FirstFreeTime],
+    platforms: Mapping[str, str],
+    look: Looked = ALL,
 ) -> dict[str, Any]:
     """A centre as a table has it. A link that is none of the web's is left out."""
     found = free.get(one.id)
@@ -179,7 +235,7 @@ def row_of(
     if found is not None and one.mode != "ours" and not found.platform:
         found = None
     link = one.link if urlsplit(one.link).scheme in {"http", "https"} else ""
-    book = f"/rendez-vous?{AskedCentre(one.id).query(language())}"
+    book = f"/rendez-vous?{AskedCentre(one.id, service=look.service).query(language())}"
     return asdict(one) | {
         "link": link,
         "platform": platform_of(link, platforms),

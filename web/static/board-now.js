@@ -17,6 +17,7 @@ NOW.step = (funnel) => funnel
   .sort((a, b) => b.missed + b.silent - a.missed - a.silent)[0];
 
 Board.advice = (body) => {
+  // Of all services: agents are everybody's.
   const { line, backlog, forecast, agents, callbacks, texts, thresholds, funnel } = body;
   // Advice by old figures would be of another hour.
   if (Board.old) return [{ key: "old", state: "old", text: Board.t("old.advice", { figures: Board.old }), where: "" }];
@@ -60,7 +61,7 @@ Board.advice = (body) => {
   return found.sort((a, b) => NOW.worst[a.state] - NOW.worst[b.state]).slice(0, NOW_SHOWN);
 };
 Board.showNow = () => {
-  Board.rows(document.getElementById("advice"), Board.advice(Board.body), (one) => one.key, (one) => {
+  Board.rows(document.getElementById("advice"), Board.advice(Board.all), (one) => one.key, (one) => {
     const row = Board.element("li", {}, Board.element("span", { class: "sign", "aria-hidden": "true" }), " ",
       Board.element("span", { class: "visually-hidden", "data-verdict": true }), " ", Board.element("span", { "data-text": true }));
     if (one.where && !Board.wall) {

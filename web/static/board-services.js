@@ -1,10 +1,27 @@
 "use strict";
-// The day by service. Loaded only where there are several.
+// The day by service, and the page for one of them alone. Loaded only where there are several.
 Board.services = JSON.parse(document.getElementById("services-known").textContent);
-Board.chosenService = "";
+Board.looks = JSON.parse(document.getElementById("looks-known")?.textContent ?? "{}");
+Board.pour = Board.root.dataset.pour;
+// What is shown: the whole, with what there is of the chosen service in its place.
+Board.looked = (body) => {
+  // A snapshot of an earlier version has none, nor has one of before a service opened.
+  const own = Board.pour ? body.of?.[Board.pour] : null;
+  const said = document.getElementById("looked");
+  if (said) {
+    said.querySelector("[data-is]").hidden = !own;
+    said.querySelector("[data-is-not]").hidden = Boolean(own);
+    const shared = said.querySelector("[data-shared]");
+    const some = own && (own.shared.entered || own.shared.booked);
+    Board.set(shared, some ? shared.dataset.shared
+      .replace("{entered}", Board.number(own.shared.entered)).replace("{booked}", Board.number(own.shared.booked)) : "");
+  }
+  return own ? { ...body, ...own } : body;
+};
+// What somebody who waits comes for; nothing while they have not said it.
+Board.whatFor = (about) => (about ? about.split("+").map((name) => Board.looks[name] ?? name).join(", ") : Board.t("none"));
 Board.showServices = () => {
-  // A snapshot of an earlier version has none.
-  const rows = (Board.body.services ?? []).filter((one) => !Board.chosenService || one.campaign === Board.chosenService);
+  const rows = (Board.body.services ?? []).filter((one) => !(Board.pour in Board.looks) || one.service === Board.pour);
   Board.rows(document.getElementById("service-rows"), rows, (one) => one.campaign, (one) => {
     const row = Board.cells(6);
     row.children[0].textContent = Board.services[one.campaign] ?? one.campaign;
@@ -16,7 +33,12 @@ Board.showServices = () => {
     Board.set(row.children[5], Board.number(one.waiting));
   });
 };
-document.getElementById("service-filter")?.addEventListener("change", (event) => {
-  Board.chosenService = event.target.value;
-  if (Board.body) Board.showServices();
-});
+// The address keeps what was chosen; without a script there is a button.
+const look = document.getElementById("look");
+if (look) {
+  look.querySelector("button").hidden = true;
+  document.getElementById("service-filter").addEventListener("change", () => {
+    const { value } = document.getElementById("service-filter");
+    location.assign(value ? `${look.action}?pour=${encodeURIComponent(value)}` : look.action);
+  });
+}

@@ -452,21 +452,27 @@ Board.showEntries = () => {
   if (!rows) return;
   const names = new Map(Board.body.agents.list.map((one) => [one.id, one.name]));
   const queues = new Map(Board.body.line.queues.map((one) => [one.id, Board.queueName(one)]));
-  const all = [...Board.body.entries].sort((a, b) => (a.since < b.since ? -1 : 1));
+  // Places are those among all who wait, whatever part of them is looked at.
+  const all = [...Board.all.entries].sort((a, b) => (a.since < b.since ? -1 : 1));
   let place = 0;
   all.forEach((one) => { one.place = one.state === "waiting" ? (place += 1) : 0; });
-  const entries = Board.numbers ? all.filter((one) => Board.isChosenNumber(one.called)) : all;
+  const looked = new Set(Board.body.entries.map((one) => one.id));
+  const mine = all.filter((one) => looked.has(one.id));
+  const entries = Board.numbers ? mine.filter((one) => Board.isChosenNumber(one.called)) : mine;
   document.getElementById("entries-empty").hidden = entries.length > 0;
   // The oldest are listed; all of them are in the figure above.
-  const listed = all.filter((one) => one.state !== "talking").length;
+  const listed = mine.filter((one) => one.state !== "talking").length;
   const more = Board.body.backlog.people - Board.body.backlog.kept - listed;
   const rest = document.getElementById("entries-more");
   rest.hidden = more <= 0;
   Board.set(rest, more > 0 ? Board.t("entries.more", { count: Board.number(more) }) : "");
   const ready = Board.body.agents.list.filter((one) => one.state === "ready");
   Board.rows(rows, entries, (one) => one.id, (one) => {
-    const row = Board.cells((Board.mayAct ? 6 : 5) + (Board.numbers ? 1 : 0));
-    if (Board.numbers) row.lastElementChild.textContent = Board.numberName(Board.numberOf(one.called));
+    const known = Board.mayAct ? 6 : 5;
+    const named = Board.looks && Object.keys(Board.looks).length;
+    const row = Board.cells(known + (Board.numbers ? 1 : 0) + (named ? 1 : 0));
+    if (Board.numbers) row.children[known].textContent = Board.numberName(Board.numberOf(one.called));
+    if (named) row.lastElementChild.textContent = Board.whatFor(one.about);
     row.children[0].classList.add("number");
     row.children[3].classList.add("number");
     if (Board.mayAct) {

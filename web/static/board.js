@@ -26,7 +26,8 @@ Poll.fetch = async () => {
   if (Math.abs(now - Board.now()) > 1500) Board.clock = { told: now, at: Poll.heard };
   if (body === null || Poll.age < 0) return;
   Poll.tag = answer.headers.get("ETag") ?? "";
-  Board.body = body;
+  Board.all = body;
+  Board.body = Board.looked ? Board.looked(body) : body;
   Poll.news();
 };
 // What only changes with news.

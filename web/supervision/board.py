@@ -40,7 +40,7 @@ from services.supervision import clusters, monitor, supervise
 from services.supervision import history as board_history
 from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board import iso
-from services.supervision.counts import ZONE
+from services.supervision.counts import UNSAID, ZONE
 from services.supervision.snapshots import SnapshotRead, Snapshots
 from services.supervision.supervise import ActRefused, HeldMessage
 from services.supervision.write_board import NAME
@@ -114,7 +114,8 @@ class _Reading:
         self._campaigns = campaigns
         self._numbers = numbers
         self._snapshots = Snapshots(store)
-        self._history: dict[date, tuple[float, dict[str, Any]]] = {}
+        # By the day, and the service that is looked at.
+        self._history: dict[tuple[date, str], tuple[float, dict[str, Any]]] = {}
         # What walls get, by the tag of the snapshot that it was made from.
         self._on_walls = "", ""
 
@@ -131,6 +132,8 @@ class _Reading:
     def _page(self, *, wall: bool) -> str:
         found = staff_session()
         hangs = found is not None and found.wall
+        # A wall shows everything: nobody is there to see that it shows a part.
+        chosen = "" if wall else self._chosen()
         return render_template(
             "supervision/page.html",
             wall=wall,
@@ -142,6 +145,9 @@ class _Reading:
             tiles=tiles(),
             numbers=self._called(),
             services=self._services(),
+            looks=self._choices(),
+            unsaid=UNSAID,
+            chosen=chosen,
             pauses=PAUSES,
             thresholds=DEFAULTS,
             ranges=RANGES,
@@ -161,6 +167,18 @@ class _Reading:
         found = self._campaigns.open_now()
         names = {one.name: shown(one, words().language).name for one in found}
         return names if len(names) > 1 else {}
+
+    def _choices(self) -> dict[str, str]:
+        """The services to look at alone, by their names, as they are shown; empty where one is."""
+        found = [one for one in self._campaigns.open_now() if one.service]
+        if len(found) <= 1:
+            return {}
+        return {one.service: shown(one, words().language).name for one in found}
+
+    def _chosen(self) -> str:
+        """The service of the address, or UNSAID; empty: all of them, as with one that is none."""
+        asked, known = request.args.get("pour", ""), self._choices()
+        return asked if known and asked in {*known, UNSAID} else ""
 
     def _clusters(self) -> int:
         """How many groups of bookings that resemble one another are to be looked at."""
@@ -186,6 +204,9 @@ class _Reading:
         if made[0] != tag:
             body = json.loads(shown.snapshot.body)
             body["entries"] = body["agents"]["list"] = []
+            # A snapshot of an earlier version has none by service.
+            for part in body.get("of", {}).values():
+                part["entries"] = []
             made = tag, json.dumps(body, ensure_ascii=False, separators=(",", ":"))
             self._on_walls = made
         return self._told(shown, made[1], f"{tag}-wall")
@@ -202,13 +223,14 @@ class _Reading:
     def history(self) -> ResponseReturnValue:
         day = _day(request.args.get("jour"), _today(self.store))
         ticks = self._snapshots.ticks()
-        known = self._history.get(day)
+        which = day, self._chosen()
+        known = self._history.get(which)
         if known is None or ticks - known[0] > HISTORY_FRESH:
-            known = ticks, self.store.database.read_late(partial(board_history.page, day))
+            known = ticks, self.store.database.read_late(partial(board_history.page, *which))
             fresh = {
                 one: row for one, row in self._history.items() if ticks - row[0] <= HISTORY_FRESH
             }
-            self._history = {**fresh, day: known}
+            self._history = {**fresh, which: known}
         response = jsonify(known[1])
         response.add_etag()
         return response.make_conditional(request)
@@ -273,7 +295,7 @@ class _Reading:
         return Response(_csv(rows), mimetype="text/csv; charset=utf-8", headers=headers)
 
     def _quarters(self, export: board_history.Export) -> Iterator[Sequence[object]]:
-        yield ("at_utc", "at_paris", "name", "label", "value", "complete")
+        yield ("at_utc", "at_paris", "name", "label", "value", "complete", "service")
         database, now = self.store.database, self.store.clock.now()
         for day in export.days:
             if day == now.astimezone(ZONE).date():
@@ -282,7 +304,7 @@ class _Reading:
                     found = board_history.so_far(connection, now)
             else:
                 found = database.read_late(partial(board_history.quarters, day=day))
-            for one in found:
+            for one in board_history.apart(found):
                 local = one.at.astimezone(ZONE)
                 yield (
                     iso(one.at),
@@ -292,6 +314,7 @@ class _Reading:
                     # All digits: "g" alone writes a million as 1e+06.
                     f"{one.value:.15g}",
                     "yes" if board_history.is_over(one.at, now) else "no",
+                    one.about,
                 )
 
     def _acts(self, export: board_history.Export) -> Iterator[Sequence[object]]:
