@@ -59,6 +59,7 @@ TextOf = Callable[..., str] | None
 
 # stage, owner, attribute. The order is that of a webhook.
 _STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("signature, form and fields", ivr.signature.SignatureCheck, "read_plain"),
     ("signature: HMAC and compare", ivr.signature.SignatureCheck, "check"),
     ("form parsing", werkzeug.wrappers.Request, "_load_form_data"),
     ("pool: connection out", sqlalchemy.Engine, "connect"),

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from werkzeug.exceptions import HTTPException
-
 from ivr.answer import CONTENT_TYPE
 from ivr.signature import SignatureCheck
 
@@ -41,8 +39,8 @@ class DirectWebhooks:
             return self._behind(environ, start_response)
         try:
             body = answer(*read).encode()
-        except HTTPException:
-            # Refused for what is in it: as the application says it.
+        except Exception:  # noqa: BLE001 (a copy of a webhook has no second effect)
+            # Refused for what is in it, or a mistake of ours: the application says and counts it.
             return self._behind(environ, start_response)
         length = str(len(body))
         start_response(_OK, [("Content-Type", CONTENT_TYPE), ("Content-Length", length)])

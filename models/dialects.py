@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, case, func, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
@@ -89,6 +89,20 @@ def upsert(
     keys = [column.name for column in table.primary_key]
     changes = {name: new.excluded[name] for name in values if name not in keys}
     connection.execute(new.on_conflict_do_update(index_elements=keys, set_=changes | dict(also)))
+
+
+def hasty(dialect: str, value: Any) -> Any:
+    """An SQL expression: a value of a statement that commits by itself and may be lost in a crash.
+
+    PostgreSQL then does not wait for the disk, nor for a second server. What is committed after it
+    is never there without it. On SQLite, which says for each connection how it waits, it is only
+    the value.
+    """
+    if dialect == "sqlite":
+        return value
+    # It lasts until the end of this statement's own transaction.
+    set_off = func.set_config("synchronous_commit", "off", true())
+    return case((set_off.is_not(None), value))
 
 
 def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:

@@ -12,7 +12,7 @@ from models.call.resume import rang_before
 from models.call.tables import call, caller_pace
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_for
+from models.dialects import hasty, insert_for
 from models.prepared import Prepared
 from models.waiting_list.tables import waiting_entry
 
@@ -57,10 +57,13 @@ def start(  # noqa: PLR0917
     call_id: str,
     caller: str | None,
     called: str | None = None,
+    *,
+    may_be_lost: bool = False,
 ) -> Started:
     """Store a new call, and say what is known of its line. `caller` is E.164 or None.
 
-    `called` is the number of ours that was dialled; None: the default.
+    `called` is the number of ours that was dialled; None: the default. `may_be_lost`: it does not
+    wait for the disk (`models.dialects.hasty`).
     """
     line = vault.index("phone", caller)
     values = {
@@ -73,7 +76,7 @@ def start(  # noqa: PLR0917
         "the_call": call_id,
         "the_line": line,
     }
-    found = _start(connection.dialect.name, clock).rows(connection, values)
+    found = _start(connection.dialect.name, clock, may_be_lost=may_be_lost).rows(connection, values)
     is_new = bool(found)
     if not is_new:
         # A copy of the ring, or one that comes again because its answer was lost.
@@ -86,11 +89,11 @@ _GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank", "called")
 
 
 @lru_cache
-def _start(dialect: str, clock: Clock) -> Prepared:
+def _start(dialect: str, clock: Clock, *, may_be_lost: bool) -> Prepared:
     statement = (
         insert_for(dialect, call)
         .on_conflict_do_nothing()
-        .values(started_at=clock.at())
+        .values(started_at=hasty(dialect, clock.at()) if may_be_lost else clock.at())
         # Read by the statement that is written anyway: a ring is two round trips.
         .returning(*_of_line(clock))
     )

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from models.call.tables import turn
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_for, insert_new
+from models.dialects import hasty, insert_for, insert_new
 from models.prepared import Prepared
 from models.slots.places import renewal
 from models.slots.tables import place
@@ -98,10 +98,13 @@ def record(
     body: Body,
     about: str = "",
     lease: timedelta | None = None,
+    may_be_lost: bool = False,
 ) -> bool:
     """Store a turn in one statement; False when a copy of it came first.
 
     `about` are the services that it is about, as "grippe+covid"; empty: none that has a name.
+    `may_be_lost`: it does not wait for the disk (`models.dialects.hasty`).
+
     With a `lease` the same statement renews what the call holds (PostgreSQL; on SQLite, which
     cannot write two tables in one statement, the caller's transaction holds the two together).
     """
@@ -112,7 +115,7 @@ def record(
         lease = None
     elif lease:
         values["the_holder"] = call_id
-    return _record(name, clock, lease).count(connection, values) == 1
+    return _record(name, clock, lease, may_be_lost=may_be_lost).count(connection, values) == 1
 
 
 def renew(connection: Connection, clock: Clock, call_id: str, lease: timedelta) -> None:
@@ -147,7 +150,7 @@ def values_of(
     }
 
 
-def insertion(dialect: str, clock: Clock) -> Any:
+def insertion(dialect: str, clock: Clock, *, may_be_lost: bool = False) -> Any:
     """A turn is written, and nothing where one of its number was."""
     return (
         insert_for(dialect, turn)
@@ -155,7 +158,7 @@ def insertion(dialect: str, clock: Clock) -> Any:
         .values(
             call_id=bindparam("the_call"),
             number=bindparam("the_number"),
-            at=clock.at(),
+            at=hasty(dialect, clock.at()) if may_be_lost else clock.at(),
             step=bindparam("the_step"),
             outcome=bindparam("the_outcome"),
             body_enc=bindparam("the_body"),
@@ -165,8 +168,8 @@ def insertion(dialect: str, clock: Clock) -> Any:
 
 
 @lru_cache
-def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Prepared:
-    statement = insertion(dialect, clock)
+def _record(dialect: str, clock: Clock, lease: timedelta | None, *, may_be_lost: bool) -> Prepared:
+    statement = insertion(dialect, clock, may_be_lost=may_be_lost)
     if lease:
         held = renewal(clock, lease).returning(place.c.id).cte("renewed")
         statement = statement.add_cte(held)

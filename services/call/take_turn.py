@@ -1,8 +1,9 @@
 """One turn of a call, from the newest stored turn to the bytes that are answered.
 
-A turn without effect is two autocommitted statements. A turn with an effect is one transaction
-that first claims the turn, then acts; the answer is stored with the effect or not at all. Whoever
-comes second with the same turn gets the stored bytes.
+A turn without effect is two autocommitted statements. Neither it nor a call that has just begun
+waits for the disk: should the database crash in the same moment, the caller is asked once more. A
+turn with an effect is one transaction that first claims the turn, then acts; the answer is stored
+with the effect or not at all. Whoever comes second with the same turn gets the stored bytes.
 """
 
 from __future__ import annotations
@@ -58,7 +59,13 @@ class Turn:
         connection = self._connection()
         with store.database.one_writer():
             started = calls.start(
-                connection, store.clock, store.vault, self.call_id, caller, called
+                connection,
+                store.clock,
+                store.vault,
+                self.call_id,
+                caller,
+                called,
+                may_be_lost=True,
             )
             line = started.slow and store.vault.index("phone", caller)
             if line:
@@ -140,7 +147,8 @@ class Turn:
         """Store the answer; `renew_for` prolongs what the call holds. Raises AlreadyAnswered.
 
         `about` are the services that the conversation is about after it, as "grippe+covid".
-        When it returns, the turn and its effects are committed.
+        When it returns, the turn and its effects are committed; a turn that has had no effect may
+        be lost in a crash of the database all the same.
         """
         store = self.store
         if self._completed(step, outcome, body, about):
@@ -161,6 +169,7 @@ class Turn:
                 body=body,
                 about=about,
                 lease=renew_for,
+                may_be_lost=True,
             )
         self._give_back()
         if not recorded:

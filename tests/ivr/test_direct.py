@@ -71,12 +71,12 @@ def test_a_webhook_of_a_call_does_not_enter_the_framework(
     assert genuine(path).signed().send(small_service.app).status_code == 200
 
 
-def refuses(_form: object, _args: object) -> str:
-    raise Forbidden
+@pytest.mark.parametrize("problem", [Forbidden, ZeroDivisionError])
+def test_what_is_refused_for_its_words_or_fails_goes_on_as_it_came(problem: type[Exception]):
+    def fails(_form: object, _args: object) -> str:
+        raise problem
 
-
-def test_what_is_refused_for_its_words_goes_on_as_it_came():
-    status, said = sent(genuine(TURN).signed(), refuses)
+    status, said = sent(genuine(TURN).signed(), fails)
     assert status == "299 Behind"
     assert said == urlencode(genuine(TURN).fields).encode()
 
