@@ -36,7 +36,7 @@ from tests.support.keeper import ROOT
 from tests.support.ports import free_port
 from tests.support.until import wait_for
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 NUMBER = FIT["NATIONAL_NUMBER"]
 # What a container does not have of the checkout, beside what .dockerignore leaves out.
 TREE = shutil.ignore_patterns(
@@ -223,7 +223,7 @@ def test_each_container_runs_what_is_written_and_a_caller_books(machine: Machine
             env=machine.environment(name, settings),
         )
 
-    assert began("release").wait(120) == 0, machine.log("release")
+    assert began("release").wait(300) == 0, machine.log("release")
     for name in OURS:
         began(name)
     wait_for(lambda: answers(machine.port, "/readyz/machine"), "the web answers")
