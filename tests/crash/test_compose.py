@@ -78,7 +78,12 @@ class Machine:
     def starts(self, name: str, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(  # noqa: S603 - the file's own words
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **options
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **options,
             )
         return self.running[name]
 
@@ -156,8 +161,9 @@ def machine(tmp_path: Path, run_folder: Path) -> Iterator[Machine]:
         yield made
     finally:
         for process in made.running.values():
+            # With what each has begun, as an engine ends a container.
             with suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for name in made.running:
             print(f"--- {name}", made.log(name), sep="\n")  # noqa: T201
