@@ -45,12 +45,29 @@ class Settings(BaseSettings):
         The service judges the file; what is no number there is none here.
         """
         found = {self.national_number: ""}
-        tables = _tables(Path(self.numbers_file)) if self.numbers_file else []
-        for table in tables:
+        for table in self._file:
             number, name = table.get("number"), table.get("name", "")
             if isinstance(number, str) and isinstance(name, str):
                 found[number] = name
         return found
+
+    @property
+    def texting(self) -> list[str]:
+        """Numbers that send texts, or get them."""
+        ours = [self.sms_sender, self.sms_reply_number, self.text_booking_number]
+        return [one for one in [*ours, *self._entries("sms_sender")] if one.startswith("+")]
+
+    @property
+    def shown(self) -> list[str]:
+        """Numbers that calls show."""
+        return [one for one in [self.outbound_caller_id, *self._entries("caller_id")] if one]
+
+    @cached_property
+    def _file(self) -> list[dict[str, Any]]:
+        return _tables(Path(self.numbers_file)) if self.numbers_file else []
+
+    def _entries(self, name: str) -> list[str]:
+        return [table[name] for table in self._file if isinstance(table.get(name), str)]
 
     @property
     def rest_port(self) -> int:

@@ -73,11 +73,9 @@ class Simulator:
         self.call_rate = RateLimit(lambda: faults.calls_per_second, clock)
         self.contract = Contract()
         self.account = Account(settings.twilio_account_sid)
-        texted = (settings.sms_sender, settings.sms_reply_number, settings.text_booking_number)
-        for number in [*settings.numbers, *(one for one in texted if one.startswith("+"))]:
+        for number in [*settings.numbers, *settings.texting]:
             self.account.own(number)
-        if settings.outbound_caller_id and not self.account.owned(settings.outbound_caller_id):
-            self.account.verified.append(settings.outbound_caller_id)
+        self.account.verified += [one for one in settings.shown if not self.account.owned(one)]
         token = settings.twilio_auth_token
         self.switchboard = Switchboard(
             transport=transport,

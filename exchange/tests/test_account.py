@@ -208,11 +208,20 @@ def test_whatever_is_asked_is_refused_on_demand(twilio, rest, code: int):
     assert (found.value.status, found.value.code, found.value.title) == (status, code, words)
 
 
-def test_what_its_settings_name_is_the_accounts():
-    given = Settings(
-        sms_sender="+33974750009", sms_reply_number="", outbound_caller_id="+33142000000"
+def test_what_its_settings_name_is_the_accounts(tmp_path):
+    file = tmp_path / "numbers.toml"
+    file.write_text(
+        '[[numbers]]\nnumber = "+33974750035"\ncaller_id = "+33974750036"\n'
+        'sms_sender = "+33974750037"\n',
+        "utf-8",
     )
-    app = create_app(given, threads=0)
-    account = app.extensions["simulator"].account
-    assert account.owned("+33974750009")
-    assert account.verified == ["+33142000000"]
+    given = Settings(
+        sms_sender="+33974750009",
+        sms_reply_number="RDV",
+        outbound_caller_id="+33142000000",
+        numbers_file=str(file),
+    )
+    account = create_app(given, threads=0).extensions["simulator"].account
+    owned = [NUMBER, "+33974750035", "+33974750009", "+33974750037"]
+    assert [one["phone_number"] for one in account.numbers.values()] == owned
+    assert account.verified == ["+33142000000", "+33974750036"]

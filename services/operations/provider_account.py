@@ -217,7 +217,7 @@ def sentence_of(error: Exception) -> str:
                 " TWILIO_API_BASE_URL, through its firewall and proxy"
             )
         seconds = int(error.after.total_seconds()) if error.after else 0
-        wait = f"in {seconds} seconds" if seconds else "in a minute"
+        wait = f"in {seconds} s" if seconds else "in a minute"
         return f"The provider is asked too often (error {error.code}): try again {wait}"
     if isinstance(error, NoAnswer):
         return "The provider did not answer, so nothing is known of what it did: try again"

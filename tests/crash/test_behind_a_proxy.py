@@ -31,6 +31,9 @@ pytestmark = [
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+COOKIE = re.compile(r"(?:^|, )(__Host-[\w-]+)=([^;]*)")
+HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+PLACE = re.compile(r'<button name="place" value="([^"]+)"')
 # Seconds that a slow client gets at the most: five, and what the proxies take to close.
 CLOSED_WITHIN = 12.0
 
@@ -39,6 +42,8 @@ CLOSED_WITHIN = 12.0
 def proxy(request: pytest.FixtureRequest, town: Town, tmp_path: Path) -> Iterator[Proxy]:
     parts.require(proxies.PARTS[request.param])
     town.env |= {"PUBLIC_BASE_URL": PUBLIC, "PROXY_HOPS": "1", "BIND_ADDRESS": "127.0.0.1"}
+    # Whoever answers a page as fast as a program is asked for it once more.
+    town.env |= {"SECONDS_PER_ANSWER": "0", "SECONDS_TO_BOOK": "0"}
     town.base = PUBLIC
     town.starts("web")
     folder = tmp_path / "proxy"
@@ -95,6 +100,53 @@ def test_a_signed_call_is_booked_over_tls_and_strangers_get_nothing_by_it(town: 
     assert {row[0] for row in counted} == {town.house.store.vault.index("address", "127.0.0.1")}
     assert proxy.asks("/metrics")[0] == 404
     assert proxy.asks_plainly("/connexion") == (301, f"{PUBLIC}/connexion")
+
+
+class Browser:
+    """Somebody who books on the site over TLS, as `tests.online.visitors` do without a proxy."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy, self._cookies = proxy, dict[str, str]()
+        self.path, self.status, self.page = "", 0, ""
+
+    def goes(self, path: str, form: dict[str, str] | None = None) -> None:
+        """Ask for a page, or send its form; redirects of ours are followed."""
+        for _ in range(5):
+            cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+            headers = {"Origin": PUBLIC, "Cookie": cookies} | (FORM if form else {})
+            body = urlencode(form).encode() if form else None
+            method = "POST" if form else "GET"
+            self.status, said, page = self._proxy.asks(path, method, body, headers)
+            self.path, self.page = path, page.decode("utf-8", "replace")
+            for name, value in COOKIE.findall(said.get("set-cookie", "")):
+                self._cookies[name] = value
+            if self.status != 303:
+                return
+            path, form = said["location"].removeprefix(PUBLIC).partition("?")[0], None
+
+    def answers(self, **form: str) -> None:
+        hidden = dict(reversed(HIDDEN.findall(self.page)))
+        if self.path.endswith("creneaux"):
+            form["place"] = PLACE.findall(self.page)[0]
+        self.goes(self.path, hidden | form)
+
+
+def test_a_visitor_books_over_tls(town: Town, proxy: Proxy):
+    browser = Browser(proxy)
+    browser.goes("/rendez-vous")
+    answers: dict[str, dict[str, str]] = {
+        "rendez-vous": {"whom": "self"},
+        "naissance": {"day": "12", "month": "3", "year": "1942"},
+        "commune": {"where": "75011"},
+        "creneaux": {},
+        "joindre": {"number": "0612345678", "wish": "number"},
+        "confirmer": {},
+    }
+    for slug, form in answers.items():
+        assert browser.path.endswith(slug), (browser.path, browser.status, browser.page)
+        browser.answers(**form)
+    assert browser.path.endswith("fait"), (browser.path, browser.page)
+    assert {one.channel for one in town.house.bookings()} == {"web"}
 
 
 class SlowClient:

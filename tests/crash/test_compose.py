@@ -36,7 +36,7 @@ from tests.support.keeper import ROOT
 from tests.support.ports import free_port
 from tests.support.until import wait_for
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 NUMBER = FIT["NATIONAL_NUMBER"]
 # What a container does not have of the checkout, beside what .dockerignore leaves out.
 TREE = shutil.ignore_patterns(
@@ -78,7 +78,12 @@ class Machine:
     def starts(self, name: str, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(  # noqa: S603 - the file's own words
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **options
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **options,
             )
         return self.running[name]
 
@@ -156,8 +161,9 @@ def machine(tmp_path: Path, run_folder: Path) -> Iterator[Machine]:
         yield made
     finally:
         for process in made.running.values():
+            # With what each has begun, as an engine ends a container.
             with suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for name in made.running:
             print(f"--- {name}", made.log(name), sep="\n")  # noqa: T201
@@ -223,7 +229,7 @@ def test_each_container_runs_what_is_written_and_a_caller_books(machine: Machine
             env=machine.environment(name, settings),
         )
 
-    assert began("release").wait(120) == 0, machine.log("release")
+    assert began("release").wait(300) == 0, machine.log("release")
     for name in OURS:
         began(name)
     wait_for(lambda: answers(machine.port, "/readyz/machine"), "the web answers")

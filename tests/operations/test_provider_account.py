@@ -323,7 +323,7 @@ def test_a_refusal_is_one_sentence(  # noqa: PLR0917
         (20005, "The account is not active (error 20005): ask why"),
         (20006, "The account may not do this (error 20006): give its key the right"),
         (20404, "The provider knows no such account or number (error 20404): compare"),
-        (20429, "The provider is asked too often (error 20429): try again in 1 seconds"),
+        (20429, "The provider is asked too often (error 20429): try again in 1 s"),
         (20503, "The provider did not answer, so nothing is known"),
         (70051, "The account may not do this (error 70051): give its key the right"),
     ],

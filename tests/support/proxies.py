@@ -200,6 +200,8 @@ class Proxy:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             answer = connection.getresponse()
             said = {name.lower(): value for name, value in answer.getheaders()}
+            if cookies := answer.headers.get_all("Set-Cookie"):
+                said["set-cookie"] = ", ".join(cookies)
             return answer.status, said, answer.read()
         finally:
             connection.close()
