@@ -48,6 +48,7 @@ pytest_plugins = [
     "tests.support.imports",
     "tests.support.office",
     "tests.support.waiting",
+    "tests.support.one_walk",
 ]
 
 _run_folder = pytest.StashKey[Path]()
