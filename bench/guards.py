@@ -237,7 +237,7 @@ class _Visit:
             method=method,
             data=form,
             base_url=traffic.BASE,
-            headers={"Origin": traffic.BASE},
+            headers=[("Origin", traffic.BASE)],
             environ_overrides={"REMOTE_ADDR": self.address},
         )
         return self.client.open(builder)
