@@ -18,6 +18,7 @@ import time
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TextIO
 
 from werkzeug.test import Client, EnvironBuilder
@@ -141,7 +142,7 @@ def _in_turns(apps: dict[str, Timed], acts: Iterator[Sequence[Callable[[Timed], 
         order = ("on", "off") if number % 2 else ("off", "on")
         for name, act in zip(order, pair, strict=True):
             app = apps[name]
-            seconds, answers = app.took(lambda act=act, app=app: act(app))  # type: ignore[misc]
+            seconds, answers = app.took(partial(act, app))
             if number >= WARM:
                 (both.on if name == "on" else both.off).append(seconds)
                 both.answers.add(answers)
@@ -153,7 +154,7 @@ def _pairs(acts: Iterator[Any], count: int) -> Iterator[tuple[Any, Any]]:
 
 
 def _calls(apps: dict[str, Timed], postcodes: Sequence[str]) -> Both:
-    patterns = [traffic.rehearse(WsgiTransport(app), postcodes[0]) for app in apps.values()]  # type: ignore[arg-type]
+    patterns = [traffic.rehearse(WsgiTransport(app), postcodes[0]) for app in apps.values()]
     if len({len(one) for one in patterns}) != 1:
         raise CannotMeasure("with guards a call has another number of webhooks than without")
     signer = traffic.Signer(patterns[0])
@@ -236,7 +237,7 @@ class _Visit:
             method=method,
             data=form,
             base_url=traffic.BASE,
-            headers={"Origin": traffic.BASE},
+            headers=[("Origin", traffic.BASE)],
             environ_overrides={"REMOTE_ADDR": self.address},
         )
-        return self.client.open(builder.get_environ())
+        return self.client.open(builder)

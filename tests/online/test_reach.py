@@ -631,8 +631,6 @@ def test_a_script_has_few_strangers_told_of_the_opening(database_url: str):
             visitor = Visitor(one, address=ADDRESS).sends("/rendez-vous", whom="self")
             visitor.presses("/rendez-vous/ouverture", number=a_mobile(number))
             assert is_at(visitor, "note" if number < 2 else "code"), visitor.path
-        types(visitor, code_to(one, a_mobile(4)))
-        assert is_at(visitor, "code")
         assert codes(one) == 3
         assert len(one.messages()) == 2 + 3
 
