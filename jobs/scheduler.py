@@ -29,8 +29,8 @@ from services.messages.deliver_message import (
     NEXT_KINDS,
     PACED,
     UNPACED_KINDS,
-    Claimed,
     DeliveryDependencies,
+    InHand,
     deliver_taken,
     leave,
     take_due,
@@ -114,13 +114,13 @@ class _Sweep:
     pace: ProviderPace | None
     most: int
     threads: Executor
-    in_hand: dict[Future[str], Claimed] = field(default_factory=dict)
+    in_hand: dict[Future[str], InHand] = field(default_factory=dict)
     # Where none of as many as are in hand could be tried, nor can those behind them.
     failed: int = 0
     worked: bool = False
 
     def run(self, goes_on: Callable[[], bool]) -> int:
-        tried, left = 0, list[Claimed]()
+        tried, left = 0, list[InHand]()
         while True:
             # Some are always on their way, or permits would pass while others are looked for.
             if len(self.in_hand) <= self._low and goes_on() and not self._is_hopeless:
@@ -144,7 +144,7 @@ class _Sweep:
     def _low(self) -> int:
         return self.most * 3 // 4 if self.pace is not None else self.most // 2
 
-    def _next(self, room: int) -> list[Claimed]:
+    def _next(self, room: int) -> list[InHand]:
         """Take what is due now; at a pace the most urgent first: so many as may become texts."""
         pace = self.pace
         if pace is None:
@@ -161,7 +161,7 @@ class _Sweep:
                 found += some
         return found
 
-    def _deliver(self, one: Claimed, goes_on: Callable[[], bool]) -> str:
+    def _deliver(self, one: InHand, goes_on: Callable[[], bool]) -> str:
         """What came of one message; whatever goes wrong with it, all others leave."""
         if not goes_on():
             return _LEFT
@@ -171,7 +171,7 @@ class _Sweep:
             log.error("delivery failed", message=one.message.id, error=type(error).__name__)
             return _FAILED
 
-    def _finished(self, left: list[Claimed]) -> bool:
+    def _finished(self, left: list[InHand]) -> bool:
         """Wait until one is done; gives whether any had no permit, and what was `left`."""
         done, _ = wait(self.in_hand, return_when=FIRST_COMPLETED)
         is_paced = False

@@ -236,7 +236,8 @@ def oldest(connection: Connection) -> datetime | None:
 
     None where there is none.
     """
-    return connection.execute(select(func.min(turn.c.at))).scalar_one()
+    found: datetime | None = connection.execute(select(func.min(turn.c.at))).scalar_one()
+    return found
 
 
 def erase_bodies(connection: Connection, since: datetime, until: datetime, most: int) -> int:

@@ -272,7 +272,7 @@ def claim(
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenMessages:
     """What a relay took at once; those `unreadable`, by their ids, are put aside."""
 
     claimed: list[ClaimedMessage]
@@ -289,7 +289,7 @@ def take(  # noqa: PLR0917
     *,
     limit: int,
     latest: bool = True,
-) -> Taken:
+) -> TakenMessages:
     """Claim about so many messages that are due, in one transaction; others skip them meanwhile.
 
     In the order of `due`: each kind has its part of them, what became due first, and with `latest`
@@ -298,7 +298,7 @@ def take(  # noqa: PLR0917
     kinds = tuple(kinds)
     waiting = _waiting_kinds(clock, kinds).rows(connection)
     if not waiting:
-        return Taken([], [])
+        return TakenMessages([], [])
     share = -(-limit // len(waiting))
     first = share - share // 2 if latest else share
     found = _taking(clock, kinds, latest=False).rows(connection, {"share": first})
@@ -315,11 +315,11 @@ def take(  # noqa: PLR0917
     for message_id in unreadable:
         put_aside(connection, clock, message_id, put_aside_for)
     if not opened:
-        return Taken([], unreadable)
+        return TakenMessages([], unreadable)
     # Locked, so that no other relay has changed them: asked once more all the same.
     taken = connection.execute(_take(clock, lease), {"of_ids": list(opened)}).scalars()
     ours = set(taken)
-    return Taken([one for one in opened.values() if one.id in ours], unreadable)
+    return TakenMessages([one for one in opened.values() if one.id in ours], unreadable)
 
 
 def _taken(row: Any, vault: Vault) -> ClaimedMessage:

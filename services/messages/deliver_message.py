@@ -206,7 +206,7 @@ def deliver_message(
 
 
 @dataclass(frozen=True)
-class Claimed:
+class InHand:
     """A message that a sweep took, and when (UTC)."""
 
     message: ClaimedMessage
@@ -215,7 +215,7 @@ class Claimed:
 
 def take_due(
     store: Store, kinds: Sequence[str], *, limit: int, latest: bool = True
-) -> list[Claimed]:
+) -> list[InHand]:
     """Claim about so many messages that are due, for LEASE; no other relay has any of them."""
     with store.database.transaction() as connection:
         taken = outbox.take(
@@ -231,10 +231,10 @@ def take_due(
     for message_id in taken.unreadable:
         log.error("message cannot be opened", message=message_id)
     now = store.clock.now()
-    return [Claimed(one, now) for one in taken.claimed]
+    return [InHand(one, now) for one in taken.claimed]
 
 
-def leave(store: Store, taken: Sequence[Claimed]) -> None:
+def leave(store: Store, taken: Sequence[InHand]) -> None:
     """Put back what was taken and not begun, so that another relay need not wait for its lease."""
     if taken:
         with store.database.transaction() as connection:
@@ -242,7 +242,7 @@ def leave(store: Store, taken: Sequence[Claimed]) -> None:
 
 
 def deliver_taken(
-    store: Store, messenger: Messenger, taken: Claimed, means: DeliveryDependencies = _NO_MEANS
+    store: Store, messenger: Messenger, taken: InHand, means: DeliveryDependencies = _NO_MEANS
 ) -> str:
     """Deliver a message that `take_due` gave; as `deliver_message`."""
     # Behind others that took long, its lease may be over before it is sent.

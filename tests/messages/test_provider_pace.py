@@ -31,8 +31,8 @@ from models.prepared import Prepared
 from models.supervision import alerts
 from services.messages import late_texts, spend
 from services.messages.deliver_message import (
-    Claimed,
     DeliveryDependencies,
+    InHand,
     deliver_message,
     deliver_taken,
 )
@@ -207,7 +207,7 @@ def test_one_that_cannot_be_tried_holds_up_no_other(
     reminders_wait(service, 20)
     real = deliver_taken
 
-    def broken(store: Store, messenger: Any, taken: Claimed, *rest: Any) -> str:
+    def broken(store: Store, messenger: Any, taken: InHand, *rest: Any) -> str:
         if taken.message.id == f"{10**6:032x}":
             raise ZeroDivisionError
         return real(store, messenger, taken, *rest)
