@@ -24,7 +24,7 @@ from services.supervision.counting import SETTLED_AFTER
 from services.supervision.counts import QUARTER, SpanCounts, day_before, day_begins, quarter_of
 from services.supervision.free_places import CountFree
 from services.supervision.write_board import NAME, WriteBoard
-from tests.supervision.board_day import SECOND, Day, midnight, recount, shown
+from tests.supervision.board_day import SECOND, Day, midnight, recount, shown, works
 from tests.support.house import CAMPAIGN, House, mornings
 from tests.support.rows import clock_of, rows_of
 
@@ -179,6 +179,23 @@ def test_a_count_that_fails_leaves_what_was_counted_with_its_moment(
     write()
     assert body_of(service)["counted_to"] is None
     assert shown(body_of(service)) == true(service)
+
+
+def test_what_happened_is_counted_each_second_and_who_is_at_work_each_time(
+    service: House, monkeypatch: pytest.MonkeyPatch
+):
+    campaigns = Campaigns.fixed(CAMPAIGN, now=service.clock.now)
+    write = WriteBoard(service.store, campaigns, counts_every=SECOND)
+    write()
+    counted = Counted(monkeypatch)
+    works(service.database, "anna", "ready", service.clock.now())
+    clock_of(service).advance(0.6 * SECOND)
+    write()
+    assert not counted.spans
+    assert body_of(service)["agents"]["states"]["ready"] == 1
+    clock_of(service).advance(0.6 * SECOND)
+    write()
+    assert counted.spans
 
 
 def test_a_row_that_was_seen_late_is_counted_when_its_minute_is_settled(service: House):
