@@ -802,5 +802,5 @@ def test_the_tile_is_not_green_while_callers_give_up(in_time, answered, abandone
         ("answered", "fr"): answered,
         ("abandoned", "fr"): abandoned,
     }
-    seen = BoardFigures(today, None, {}, None, {}, {}, ())
+    seen = BoardFigures(today, None, {}, None, {}, {}, {})
     assert service(seen)["verdict"] == verdict

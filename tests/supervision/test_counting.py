@@ -16,12 +16,13 @@ from models.call.tables import turn
 from models.public import centres
 from models.supervision import snapshots, tallies
 from models.supervision.tables import alert, tally
+from models.supervision.tallies import QUARTER
 from services.campaign.campaigns import Campaigns
 from services.operations import doctor
 from services.operations.findings import Level
 from services.supervision import counting, counts, kept_counts
 from services.supervision.counting import SETTLED_AFTER
-from services.supervision.counts import QUARTER, SpanCounts, day_before, day_begins, quarter_of
+from services.supervision.counts import SpanCounts, day_before, day_begins, quarter_of
 from services.supervision.free_places import CountFree
 from services.supervision.write_board import NAME, WriteBoard
 from tests.supervision.board_day import SECOND, Day, midnight, recount, shown, works

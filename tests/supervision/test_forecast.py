@@ -90,7 +90,7 @@ def test_a_callback_for_tomorrow_is_not_before_a_caller_of_now(service: House):
 )
 def test_the_tile_is_grey_where_the_forecast_breaks_it_and_red_stays_red(breaks, in_time, verdict):
     today = {("in_time", "fr"): in_time, ("answered", "fr"): 100}
-    seen = BoardFigures(today, None, {}, None, {}, {}, ())
+    seen = BoardFigures(today, None, {}, None, {}, {}, {})
     found = service(seen, breaks)
     assert (found["verdict"], found["level"]) == (verdict, in_time)
 
