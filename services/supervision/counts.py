@@ -15,10 +15,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import DBAPIError
-
 from models.about import services_of
-from models.database import Connection
+from models.database import STORE_ERRORS, Connection
 from models.supervision import board
 from models.supervision.board import AnsweredEntry
 from models.supervision.tallies import QUARTER
@@ -259,7 +257,7 @@ class Bites:
         """Count a span. Where the store does not count it in time the next one is shorter."""
         try:
             span = count_span(connection, since, until)
-        except DBAPIError:
+        except STORE_ERRORS:
             # After quiet hours it may have been far too long.
             self.length = min(max(self.length / 2, SHORTEST_BITE), FIRST_BITE)
             raise

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-
-from models.database import Connection
+from models.database import STORE_ERRORS, Connection
 from models.public import centres
 from models.public.centres import FreeAtCentre
 from models.slots.places import Share
@@ -81,7 +79,7 @@ class CountFree:
         some = dict(self._centres[self._done : end])
         try:
             found = centres.free_at(connection, self._store.clock, some, until, share)
-        except DBAPIError:
+        except STORE_ERRORS:
             self._most_centres = max(self._most_centres // 2, 1)
             raise
         self._found |= found

@@ -95,7 +95,8 @@ class Recounts:
             stored = tallies.sums(connection, quarter, quarter + QUARTER)
             is_stored = bool(tallies.counted(connection, quarter, quarter + QUARTER))
             self._counts.update(self._lengths(connection, quarter, stored if is_stored else None))
-        self._quarter = None
+        # What came to nothing is not stored.
+        self._quarter, self._counts = None, +self._counts
         for some in (self._missing, self._written):
             if quarter in some:
                 some.remove(quarter)

@@ -504,3 +504,23 @@ def test_a_count_that_failed_once_is_counted_again(
         assert counting.refresh(connection, until, None)
     assert counting.counted is not None
     assert {one.departement for one in counting.counted.free.values()} == {"75", "35"}
+
+
+def test_places_that_cannot_be_counted_stay_as_another_process_told_them(
+    site: House, monkeypatch: pytest.MonkeyPatch
+):
+    writer(site)()
+    before = states(site)[1]["places"]
+    assert before["free"] == 35
+
+    def fails(*_: object) -> None:
+        raise OperationalError("SELECT", {}, Stopped("statement timeout"))
+
+    monkeypatch.setattr(centres, "free_at", fails)
+    other = writer(site)
+    for _ in range(2):
+        passes(site, timedelta(seconds=5))
+        # The rest is as new as ever, and no outage is told.
+        assert other() == 0
+        assert states(site)[1]["places"] == before
+    assert told(site) == []

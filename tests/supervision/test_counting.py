@@ -16,16 +16,17 @@ from models.call.tables import turn
 from models.public import centres
 from models.supervision import snapshots, tallies
 from models.supervision.tables import alert, tally
+from models.supervision.tallies import QUARTER
 from services.campaign.campaigns import Campaigns
 from services.operations import doctor
 from services.operations.findings import Level
 from services.supervision import counting, counts, kept_counts
 from services.supervision.counting import SETTLED_AFTER
-from services.supervision.counts import QUARTER, SpanCounts, day_before, day_begins, quarter_of
+from services.supervision.counts import SpanCounts, day_before, day_begins, quarter_of
 from services.supervision.free_places import CountFree
 from services.supervision.write_board import NAME, WriteBoard
-from tests.supervision.board_day import SECOND, Day, midnight, recount, shown
-from tests.support.house import CAMPAIGN, House
+from tests.supervision.board_day import SECOND, Day, midnight, recount, shown, works
+from tests.support.house import CAMPAIGN, House, mornings
 from tests.support.rows import clock_of, rows_of
 
 
@@ -181,6 +182,23 @@ def test_a_count_that_fails_leaves_what_was_counted_with_its_moment(
     assert shown(body_of(service)) == true(service)
 
 
+def test_what_happened_is_counted_each_second_and_who_is_at_work_each_time(
+    service: House, monkeypatch: pytest.MonkeyPatch
+):
+    campaigns = Campaigns.fixed(CAMPAIGN, now=service.clock.now)
+    write = WriteBoard(service.store, campaigns, counts_every=SECOND)
+    write()
+    counted = Counted(monkeypatch)
+    works(service.database, "anna", "ready", service.clock.now())
+    clock_of(service).advance(0.6 * SECOND)
+    write()
+    assert not counted.spans
+    assert body_of(service)["agents"]["states"]["ready"] == 1
+    clock_of(service).advance(0.6 * SECOND)
+    write()
+    assert counted.spans
+
+
 def test_a_row_that_was_seen_late_is_counted_when_its_minute_is_settled(service: House):
     clock = clock_of(service)
     clock.moment = at("2026-11-25 08:02:00")
@@ -265,10 +283,11 @@ def test_what_is_right_is_compared_and_nothing_is_said(service: House):
 def test_a_count_of_places_that_fails_tells_nobody_that_there_are_none(
     three_centres: House, monkeypatch: pytest.MonkeyPatch
 ):
+    three_centres.opens_centre("4", code="35000", starts=mornings(20), capacity=2)
     write = writer(three_centres)
     write()
     before = body_of(three_centres)["places"]
-    assert before["total"] == 120
+    assert before["free"] == {"35": 40, "75": 120}
     with monkeypatch.context() as patch:
         patch.setattr(centres, "free_at", fails)
         # Another process begins, and cannot count them at first.
@@ -280,8 +299,9 @@ def test_a_count_of_places_that_fails_tells_nobody_that_there_are_none(
     for _ in range(6):
         clock_of(three_centres).advance(60 * SECOND)
         other()
+        # Not what was counted so far, either.
+        assert body_of(three_centres)["places"]["free"] == before["free"]
     after = body_of(three_centres)["places"]
-    assert after["total"] == 120
     assert after["counted_at"] > before["counted_at"]
 
 

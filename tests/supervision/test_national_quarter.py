@@ -134,8 +134,10 @@ def test_a_restart_and_each_look_with_three_million_turns_in_a_quarter(nation: H
     clock.moment = FIRST + timedelta(minutes=13)
     rings(nation, FIRST - SECOND, clock.now())
     with database.statement() as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")
         connection.exec_driver_sql("VACUUM ANALYZE turn")
         connection.exec_driver_sql("VACUUM ANALYZE call")
+        connection.exec_driver_sql("RESET statement_timeout")
 
     # Nobody counted any of them: they are, bite by bite, and the board is there from the first on.
     write, found = writer(), Looks(database)
