@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.reach import IS_PROVED, OF_NUMBER
+from models.booking.reach import IS_PROVED, OF_NUMBER, campaign_values, of_number
 from models.booking.tables import appointment, appointment_for, booking
 from models.called import BY_CALL
 from models.centres.tables import centre
@@ -95,6 +95,8 @@ class NewBooking:
     prefix_idx: bytes | None = None
     client_idx: bytes | None = None
     services: tuple[NewService, ...] = ()
+    # The number of ours that its person called; None: that of the call, or the default.
+    called: str | None = None
 
     @property
     def state(self) -> str:
@@ -287,35 +289,38 @@ _OF_PERSONS = (
     .limit(1)
     .scalar_subquery()
 )
-_LIVE_OF_NUMBER = Prepared(select(_OF_NUMBER.label("live")))
+_LIVE_OF_NUMBER = Prepared(select(func.count().label("live")).where(*of_number(0)))
 _KNOWN = Prepared(
     select(
-        _OF_NUMBER.label("live"),
-        _PROVED_OF_NUMBER.label("proved"),
+        _OF_NUMBER.label("live_0"),
+        _PROVED_OF_NUMBER.label("proved_0"),
         _OF_PERSON.label("booking_id"),
         or_(_SPENT, FROZEN).label("spent"),
     )
 )
 
 
-_KNOWN_OF_SERVICES = select(
-    _OF_NUMBER.label("live"),
-    _PROVED_OF_NUMBER.label("proved"),
-    _OF_PERSONS.label("booking_id"),
-    or_(_SPENT, FROZEN).label("spent"),
-)
+@lru_cache
+def _known_of_services(campaigns: int) -> Any:
+    """For so many campaigns of named services; a booking of several counts for each of them."""
+    counted = [
+        select(func.count()).where(*of_number(number), *also).scalar_subquery().label(name)
+        for number in range(campaigns)
+        for name, also in ((f"live_{number}", ()), (f"proved_{number}", (IS_PROVED,)))
+    ]
+    return select(*counted, _OF_PERSONS.label("booking_id"), or_(_SPENT, FROZEN).label("spent"))
 
 
 @dataclass(frozen=True)
 class Known:
-    """What there is of a campaign: live bookings of a number, and the person's, if any.
+    """What there is: live bookings of a number for each campaign, and the person's, if any.
 
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
     that day, for a budget is, or it would leave too late, or nothing leaves after a restore.
     """
 
-    live: int = 0
-    proved: int = 0
+    live: tuple[int, ...] = ()
+    proved: tuple[int, ...] = ()
     booking_id: str | None = None
     spent: bool = False
 
@@ -323,7 +328,7 @@ class Known:
 def known(
     connection: Connection,
     vault: Vault,
-    campaign: str,
+    campaigns: Sequence[str],
     number: str,
     person: bytes | None,
     *,
@@ -341,7 +346,7 @@ def known(
     """
     values = {
         "the_number": vault.index("phone", number),
-        "the_campaign": campaign,
+        **campaign_values(campaigns),
         "the_person": person,
         "the_day": day,
         "the_prefix": prefix,
@@ -349,15 +354,20 @@ def known(
     if services:
         del values["the_person"]
         persons = [one for one in services if one is not None]
-        row = connection.execute(_KNOWN_OF_SERVICES, {**values, "the_persons": persons}).one()
+        statement = _known_of_services(len(campaigns))
+        row = connection.execute(statement, {**values, "the_persons": persons}).one()
     else:
         (row,) = _KNOWN.rows(connection, values)
-    return Known(row.live, row.proved, row.booking_id, bool(row.spent))
+    live, proved = (
+        tuple(getattr(row, f"{name}_{number}") for number in range(len(campaigns)))
+        for name in ("live", "proved")
+    )
+    return Known(live, proved, row.booking_id, bool(row.spent))
 
 
 def count_of_number(connection: Connection, vault: Vault, campaign: str, number: str) -> int:
-    """How many live bookings of a campaign a phone number (E.164) has."""
-    values = {"the_number": vault.index("phone", number), "the_campaign": campaign}
+    """How many live bookings a phone number (E.164) has that a campaign is of."""
+    values = {"the_number": vault.index("phone", number), "campaign_0": campaign}
     live: int = _LIVE_OF_NUMBER.rows(connection, values)[0].live
     return live
 

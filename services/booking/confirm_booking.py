@@ -67,6 +67,8 @@ class Request:
     # A desk books many; which of the holder's bookings this is, so that a copy of it is none.
     idempotency_suffix: str = "1"
     reach: Reach = NOTHING_KNOWN
+    # The number of ours that they called, where this is no call; None: that of the call.
+    called: str | None = None
 
     @property
     def asking(self) -> Asking:
@@ -282,7 +284,7 @@ def _known(work: Work, request: Request) -> Known:
     """What is booked on the number already, and for the person; nothing where there is none."""
     if request.number is None:
         return Known()
-    vault, campaign = work.store.vault, work.campaign.name
+    vault = work.store.vault
     person, *_ = of_services = [
         bookings.person_idx(vault, one.name, request.born, request.number, request.rank)
         for one in work.campaigns
@@ -290,7 +292,7 @@ def _known(work: Work, request: Request) -> Known:
     return bookings.known(
         work.connection,
         vault,
-        campaign,
+        [one.name for one in work.campaigns],
         request.number,
         person,
         day=day_of(work.store),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +12,8 @@ from tests.calls.test_services import at_offers, autumn, changes, done, is_sound
 from tests.online.test_booking import Visitor
 from tests.online.visitors import Visitor as Opened
 from tests.online.visitors import link_in, text_to
-from tests.support.house import MOBILE, House
+from tests.support.house import MOBILE, NOON, House
+from tests.support.rows import clock_of
 
 
 @pytest.fixture
@@ -61,3 +64,22 @@ def test_the_half_that_moved_by_telephone_is_shown_on_the_site(site: House):
     assert done(site) == [("covid", 2), ("grippe", 1)]
     visitor = Opened(site).opens_link(link_in(text_to(site)), day="12", month="3", year="1956")
     visitor.reads("jeudi 26 novembre", "vendredi 27 novembre")
+
+
+def test_a_service_that_closes_during_a_visit_is_said_and_nothing_is_booked_by_half(
+    sqlite_url: str,
+):
+    flu, covid = autumn()
+    until = NOON + timedelta(minutes=2)
+    for made in town(sqlite_url, flu, replace(covid, closes_at=until), links=True):
+        visitor = Visitor(made).starts().is_born("12", "3", "1956").sends(key="3").sends(key="1")
+        visitor.sends(where="75011").is_at("creneaux")
+        visitor.sends(place=visitor.places[0]).sends(wish="none").is_at("confirmer")
+        clock_of(made).advance(timedelta(minutes=3))
+        visitor.sends()
+        assert "Une partie de ce que vous aviez choisi ne se donne plus" in visitor.page
+        assert done(made) == []
+        visitor.is_at("pour-quoi").sends(key="1").is_at("creneaux")
+        visitor.sends(place=visitor.places[0]).is_at("confirmer").sends().is_at("fait")
+        assert done(made) == [("grippe", 1)]
+        assert is_sound(made)
