@@ -56,6 +56,8 @@ class PartnerCentreRow:
     phone: str = ""
     link: str = ""
     phone_only: bool = False
+    # What its slots are for, as the operator's file says; empty: the one service without a name.
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +155,14 @@ def near(  # noqa: PLR0917 (a place and a moment)
     *,
     age: int | None = None,
     dose: int = 1,
+    service: str = "",
 ) -> list[PartnerNear]:
     """Partners' centres within `kilometres` that have something free after `now`, nearest first.
 
     Only what is open to the public, and with `age` (years) what that age may book; nothing that is
-    for professionals or asks for a condition. Slots of another dose than `dose` are left out, slots
-    whose dose is not told are not. Never beyond a sea: `territory` as in models.centres.geography.
+    for professionals or asks for a condition. Slots of another `service` or of another dose than
+    `dose` are left out, slots whose dose is not told are not. Never beyond a sea: `territory` as in
+    models.centres.geography.
     """
     c, s = partner_centre.c, partner_slot.c
     first_at = func.min(s.start_at).label("first_at")
@@ -180,6 +184,7 @@ def near(  # noqa: PLR0917 (a place and a moment)
             c.latitude.between(latitude - degrees, latitude + degrees),
             c.longitude.between(longitude - wide, longitude + wide),
             c.gone_at.is_(None),
+            c.service == service,
             s.start_at > now,
             s.dose.in_((0, dose)),
             s.bookable_for.in_(_open_to(age)),

@@ -19,6 +19,7 @@ from services.campaign.campaign import Campaign
 from services.slots.freed_slot_offers import offer_freed
 from services.waiting_list import entries
 from services.waiting_list.entries import EntryState
+from services.waiting_list.offer_figures import inversions
 from services.work import Work
 from tests.booking.test_services import (
     APART,
@@ -204,3 +205,15 @@ def test_those_who_want_one_of_them_are_ahead_of_who_wants_both(autumn: House):
     with autumn.database.statement() as connection:
         assert waiting.people_ahead(connection, entry) == 2
     assert len(rows_of(autumn.database, select(waiting.waiting_entry.c.id))) == 3
+
+
+def test_who_waits_for_both_is_not_passed_over_by_a_place_for_one(autumn: House):
+    waits(autumn, BOTH)
+    alone = waits(autumn, [GRIPPE], "+33611111111")
+    opens(autumn, mornings(1), "grippe")
+    assert comes_free(autumn) == 1
+    takes(autumn, alone)
+    known = {one.name: one for one in BOTH}
+    with autumn.database.statement() as connection:
+        since = autumn.clock.now() - timedelta(days=1)
+        assert inversions(connection, autumn.store, known.get, since=since) == []

@@ -731,6 +731,7 @@ class DeskAct(AtDesk):
             longitude=town.longitude,
             territory=town.territory,
             within=meant.within,
+            wanted=self.wanted,
         )
         panel.partners = near(self.connection, self.store, self.service, session)
 
@@ -772,6 +773,7 @@ class DeskAct(AtDesk):
             for_other=bool(form.someone_else),
             who=self.staff.id,
             call_id=desk.call_id or None,
+            campaign=self.wanted[0] if len(self.wanted) == 1 else "",
         )
 
     def partner_state(self) -> Any:
