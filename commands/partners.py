@@ -36,7 +36,7 @@ def make(
         """Slots of Doctolib, Maiia and Keldoc."""
 
     partners.add_command(read)
-    _add_check(partners, services)
+    partners.add_command(make_check(services))
     _add_reading(partners, database, clock, settings_file, services)
     _add_matching(partners, database)
     return partners
@@ -144,10 +144,12 @@ def _file(path: Path) -> partner_feeds.PartnersFile:
         return partner_feeds.read_partners_file(path)
 
 
-def _add_check(group: click.Group, services: Callable[[], Collection[str]]) -> None:
-    @group.command("check", epilog="Example: flask partners check partners.toml")
+def make_check(services: Callable[[], Collection[str]]) -> click.Command:
+    """The command `partners check`, for campaigns of these services."""
+
+    @click.command("check", epilog="Example: flask partners check partners.toml")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    def check(*, file: Path) -> None:
+    def checks(*, file: Path) -> None:
         """Check a file of partners; each mistake is one sentence with its line."""
         told, refused = _file(file).for_services(services())
         for one in told.platforms:
@@ -162,6 +164,12 @@ def _add_check(group: click.Group, services: Callable[[], Collection[str]]) -> N
             click.echo(f"Error: {why}", err=True)
         if refused:
             raise click.exceptions.Exit(1)
+
+    return checks
+
+
+# Where there is one service, without a name.
+check = make_check(lambda: ("",))
 
 
 def _moment(

@@ -101,15 +101,25 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
 def _offer_to_all(queues: Sequence[tuple[_Queue, Sequence[Freed]]]) -> int:
     """Offer places of one centre to those who wait for several services, each place once."""
     places = {one.place_id: one for _, some in queues for one in some}
+    serves = {queue: {one.place_id for one in some} for queue, some in queues}
     offered = 0
     for one in sorted(places.values(), key=lambda one: (one.start_at, one.place_id)):
-        in_order = [
-            (first, number)
-            for number, (queue, some) in enumerate(queues)
-            if one in some and (first := queue.first_for(one)) is not None
-        ]
+        in_order = []
+        for number, (queue, some) in enumerate(queues):
+            if one.place_id not in serves.get(queue, ()):
+                continue
+            first = queue.first_for(one)
+            if first is not None:
+                in_order.append((first, number, queue))
+            elif queue.first_for(some[-1]) is None:
+                # Nor does anybody wait for the last one: this is the end of that list.
+                del serves[queue]
         # What one of them has by now is offered to nobody else.
-        offered += any(queues[number][0].offer([one]) for _, number in sorted(in_order))
+        offered += any(
+            queue.offer([one]) for _, _, queue in sorted(in_order, key=lambda each: each[:2])
+        )
+        if not serves:
+            break
     return offered
 
 
@@ -272,7 +282,7 @@ class _When:
         return -(-self.wait // _STEP) * _STEP + self.lasts + GRACE
 
 
-@dataclass
+@dataclass(eq=False)
 class _Queue:
     """Those who wait for places of one centre."""
 
