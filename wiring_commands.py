@@ -63,6 +63,7 @@ from models.queue import queues
 from prompts.catalogue import COUNTRY_LANGUAGE, load
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
+from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.take_centres import TakeCentres
 from services.messages.texts import filled
@@ -200,7 +201,9 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
             parts.service.numbers, settings.numbers_file, lambda: _known_to_numbers(parts)
         ),
         commands.operations.make(life),
-        commands.partners.make(store.database, store.clock, settings.partners),
+        commands.partners.make(
+            store.database, store.clock, settings.partners, partial(_services_of, campaigns)
+        ),
         commands.person.make(store, campaigns.by_name, lambda: make_records(settings)),
         commands.centres.make_postcodes(store.database),
         commands.processes.make_dispatcher(
@@ -314,12 +317,18 @@ def _make_feed(parts: Parts) -> SmartFeed:
         folder,
         publisher,
         services=parts.service.campaigns.open_now,
+        number_of=lambda one: parts.service.numbers.for_campaign(one.name).number,
     )
+
+
+def _services_of(campaigns: Campaigns) -> frozenset[str]:
+    """The services of all campaigns, "" for one that has no name."""
+    return frozenset(one.service for one in campaigns.all())
 
 
 def _slow_tasks(parts: Parts) -> list[Task]:
     """What else the scheduler does, each in a thread of its own: feed, partners' slots, traces."""
-    settings, store = parts.settings, parts.store
+    settings, store, campaigns = parts.settings, parts.store, parts.service.campaigns
     keldoc = partner_mirror.make_keldoc(
         settings.partners, settings.keldoc_key, settings.keldoc_secret
     )
@@ -331,8 +340,10 @@ def _slow_tasks(parts: Parts) -> list[Task]:
         Task("person requests", PERSONS_EVERY, lambda: finish_all(store)),
         Task("provider", PROVIDER_EVERY, lambda: erase_at_provider(store, records)),
         *feed_tasks(_make_feed(parts)),
-        *partner_feeds.feed_tasks(parts.settings.partners, store.database, store.clock),
-        *partner_mirror.mirror_tasks(store, keldoc, parts.service.campaigns.current),
+        *partner_feeds.feed_tasks(
+            settings.partners, store.database, store.clock, _services_of(campaigns)
+        ),
+        *partner_mirror.mirror_tasks(store, keldoc, campaigns.of_each_service),
         *trace_tasks(
             make_chainer(settings, store),
             settings.traces_anchor_file,

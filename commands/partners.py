@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,21 +20,35 @@ from services.partners import match as partner_match
 COLUMNS: Final = ("platform", "centre", "start", "dose", "motive", "bookable_for")
 
 
-def make(database: Database, clock: Clock, settings_file: str) -> click.Group:
-    """The group `partners`; `settings_file` is what the setting PARTNERS names, or ""."""
+def make(
+    database: Database,
+    clock: Clock,
+    settings_file: str,
+    services: Callable[[], Collection[str]] = lambda: ("",),
+) -> click.Group:
+    """The group `partners`; `settings_file` is what the setting PARTNERS names, or "".
+
+    `services` are those of the campaigns, "" for one without a name.
+    """
 
     @click.group()
     def partners() -> None:
         """Slots of Doctolib, Maiia and Keldoc."""
 
     partners.add_command(read)
-    partners.add_command(check)
-    _add_reading(partners, database, clock, settings_file)
+    partners.add_command(make_check(services))
+    _add_reading(partners, database, clock, settings_file, services)
     _add_matching(partners, database)
     return partners
 
 
-def _add_reading(group: click.Group, database: Database, clock: Clock, settings_file: str) -> None:
+def _add_reading(
+    group: click.Group,
+    database: Database,
+    clock: Clock,
+    settings_file: str,
+    services: Callable[[], Collection[str]],
+) -> None:
     @group.command("run", epilog="Example: flask partners run keldoc")
     @click.argument("platform", required=False, type=click.Choice(list(partner_files.PARTNERS)))
     def run(*, platform: str | None) -> None:
@@ -42,11 +57,14 @@ def _add_reading(group: click.Group, database: Database, clock: Clock, settings_
             raise click.ClickException(
                 "PARTNERS names no file, so no partner is read; see docs/partners.md"
             )
-        feeds = partner_feeds.feeds_of(_file(Path(settings_file)), database, clock)
+        told, why_not = _file(Path(settings_file)).for_services(services())
+        for why in why_not:
+            click.echo(f"Error: {why}", err=True)
+        feeds = partner_feeds.feeds_of(told, database, clock)
         chosen = [one for one in feeds if platform in {None, one.platform.name}]
         if not chosen:
             raise click.ClickException(f"{settings_file} does not name {platform}")
-        refused = False
+        refused = bool(why_not)
         for feed in chosen:
             feed.told = lambda line: click.echo(line, err=True)
             try:
@@ -126,18 +144,32 @@ def _file(path: Path) -> partner_feeds.PartnersFile:
         return partner_feeds.read_partners_file(path)
 
 
-@click.command(epilog="Example: flask partners check partners.toml")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def check(*, file: Path) -> None:
-    """Check a file of partners; each mistake is one sentence with its line."""
-    told = _file(file)
-    for one in told.platforms:
-        click.echo(
-            f"{one.name}: {len(one.links)} centres, {len(one.departements)} départements"
-            f"{', our own centres' if one.from_our_centres else ''}; at {one.host},"
-            f" {one.between:g} s between requests, every {one.every:g} minutes"
-        )
-    click.echo(f"We say who we are: {told.user_agent}")
+def make_check(services: Callable[[], Collection[str]]) -> click.Command:
+    """The command `partners check`, for campaigns of these services."""
+
+    @click.command("check", epilog="Example: flask partners check partners.toml")
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    def checks(*, file: Path) -> None:
+        """Check a file of partners; each mistake is one sentence with its line."""
+        told, refused = _file(file).for_services(services())
+        for one in told.platforms:
+            what = f" for {one.service}" if one.service else ""
+            click.echo(
+                f"{one.name}:{what} {len(one.links)} centres, {len(one.departements)} départements"
+                f"{', our own centres' if one.from_our_centres else ''}; at {one.host},"
+                f" {one.between:g} s between requests, every {one.every:g} minutes"
+            )
+        click.echo(f"We say who we are: {told.user_agent}")
+        for why in refused:
+            click.echo(f"Error: {why}", err=True)
+        if refused:
+            raise click.exceptions.Exit(1)
+
+    return checks
+
+
+# Where there is one service, without a name.
+check = make_check(lambda: ("",))
 
 
 def _moment(

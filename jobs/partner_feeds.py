@@ -7,8 +7,8 @@ read. A failure before that leaves what was known, and its age tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -217,7 +217,7 @@ class PlatformFeed:
             partner_slots.replace(
                 self.database,
                 self.clock.now(),
-                found.centre,
+                replace(found.centre, service=self.platform.service),
                 found.slots,
                 matcher=self._matcher,
                 gid=found.gid,
@@ -287,8 +287,13 @@ def feeds_of(told: PartnersFile, database: Database, clock: Clock) -> list[Platf
     ]
 
 
-def feed_tasks(path: str, database: Database, clock: Clock) -> list[Task]:
+def feed_tasks(
+    path: str, database: Database, clock: Clock, services: Collection[str] = ("",)
+) -> list[Task]:
     """What the scheduler does for partners: nothing without a file, or with a bad one.
+
+    Of several `services` (those of the campaigns, "" for one without a name) a platform is read
+    that says for which it is.
 
     Reminders and the outbox, which share the process, do not stop for a mistake in it.
     """
@@ -299,6 +304,9 @@ def feed_tasks(path: str, database: Database, clock: Clock) -> list[Task]:
     except BadPartnersFile as bad:
         log.error("no partner is read", why=str(bad))
         return []
+    told, refused = told.for_services(services)
+    for why in refused:
+        log.error("partner is not read", why=why)
     feeds = feeds_of(told, database, clock)
     return [Task(f"partner {feed.platform.name}", LOOK, feed.step) for feed in feeds]
 

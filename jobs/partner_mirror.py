@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from jobs.timed import Task
+from partners.partners_file import service_meant
 from partners.platforms.keldoc.booking_file import read_booking
 from services.campaign.campaign import Campaign
 from services.partners.slots import forget_others, mirror_partner
@@ -27,12 +28,20 @@ MIRROR_EVERY = 120
 log = structlog.get_logger()
 
 
-def mirror_all(store: Store, keldoc: Keldoc, campaign: Campaign) -> int:
-    """Read every centre's agendas once; gives how many were read. One that fails holds up none."""
+def mirror_all(store: Store, keldoc: Keldoc, *campaigns: Campaign) -> int:
+    """Read every centre's agendas once; gives how many were read. One that fails holds up none.
+
+    `campaigns` are those of now, of each service one; a centre is read for the one that it is for.
+    """
     read = 0
-    for centre_id in keldoc.centres:
+    by_service = {one.service: one for one in campaigns}
+    for centre_id, booked in keldoc.centres.items():
+        service, why = service_meant(f"centre {centre_id}", booked.service, by_service)
+        if why:
+            log.error("nothing is booked at a partner", why=why)
+            continue
         try:
-            read += _mirror(store, keldoc, campaign, centre_id)
+            read += _mirror(store, keldoc, by_service[service], centre_id)
         except (ProviderRefused, Busy, NoAnswer) as error:
             code = "" if isinstance(error, NoAnswer) else error.code
             log.warning("mirror", centre=centre_id, error=type(error).__name__, code=code)
@@ -56,6 +65,7 @@ def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) ->
         since=asked_at,
         until=ends.astimezone(UTC),
         asked_at=asked_at,
+        service=campaign.service,
     )
     if done is None:
         log.error("mirror", centre=centre_id, error="no centre of ours that a partner books")
@@ -91,9 +101,12 @@ def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
 
 
 def mirror_tasks(
-    store: Store, keldoc: Keldoc | None, campaign: Callable[[], Campaign]
+    store: Store, keldoc: Keldoc | None, campaigns: Callable[[], Sequence[Campaign]]
 ) -> list[Task]:
-    """For the scheduler process, beside everything else there; none where nothing is booked."""
+    """For the scheduler process, beside everything else there; none where nothing is booked.
+
+    `campaigns` are those of now, of each service one.
+    """
     if keldoc is None:
         return []
-    return [Task("mirror", MIRROR_EVERY, lambda: mirror_all(store, keldoc, campaign()))]
+    return [Task("mirror", MIRROR_EVERY, lambda: mirror_all(store, keldoc, *campaigns()))]

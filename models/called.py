@@ -22,8 +22,12 @@ _of_call = select(call.c.called).where(call.c.id == _CALL).scalar_subquery()
 _of_booking = select(booking.c.called).where(booking.c.id == _BOOKING).scalar_subquery()
 _of_message = select(message.c.called).where(message.c.id == _MESSAGE).scalar_subquery()
 
-# Of a booking: the number of the call that it was made in.
-BY_CALL: Final = LookedUp("called", _of_call, (("in_call", "call_id"),))
+# Of a booking: the one that is given, or that of the call that it was made in.
+BY_CALL: Final = LookedUp(
+    "called",
+    func.coalesce(_GIVEN, _of_call),
+    (("known_number", "called"), ("in_call", "call_id")),
+)
 # Of a message: the one that is given, that of its booking, or of the call that it is about.
 BY_BOOKING: Final = LookedUp(
     "called",

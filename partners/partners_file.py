@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import tomllib
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from partners.links import address_of
 from partners.partner import Departements, Partner
 from partners.platforms import PARTNERS
 from partners.walking import LinkToRead
+from services.campaign.campaign import is_service
 from services.campaign.toml_lines import Entry, line_of, lines_of
 
 _CONTACT = re.compile(r"https://\S+|mailto:\S+@\S+|[^\s@]+@[^\s@]+\.[a-z]{2,}")
@@ -35,6 +36,8 @@ _KNOWN: Final = {
     "centres",
     # Read by what books there.
     "booking",
+    # What its appointments are for.
+    "service",
     *_NUMBERS,
     *(name for partner in PARTNERS.values() for name in partner.more_hosts),
 }
@@ -62,6 +65,8 @@ class Platform:
     from_our_centres: bool = False
     # By the name of their entry: see partners.partner.
     more_hosts: Mapping[str, str] = field(default_factory=dict)
+    # What its motives are for; empty: for the one service of the operator.
+    service: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,21 @@ class PartnersFile:
 
     contact: str
     platforms: tuple[Platform, ...] = ()
+
+    def for_services(self, services: Collection[str]) -> tuple[PartnersFile, list[str]]:
+        """The file with what each platform is for, and why others are not read, one sentence each.
+
+        `services` are those of the campaigns, "" for one without a name. Where there is one, all is
+        for it.
+        """
+        told, refused = [], []
+        for one in self.platforms:
+            service, why = service_meant(f"[{one.name}]", one.service, services)
+            if why:
+                refused.append(why)
+            else:
+                told.append(replace(one, service=service))
+        return replace(self, platforms=tuple(told)), refused
 
     @property
     def user_agent(self) -> str:
@@ -126,6 +146,23 @@ def read_partners_file(path: Path) -> PartnersFile:
     return PartnersFile(contact, tuple(platforms))
 
 
+def service_meant(where: str, service: str, services: Collection[str]) -> tuple[str, str]:
+    """The service that an entry of the file is for; or the sentence why it is refused."""
+    names = sorted(one for one in services if one)
+    if service in services:
+        return service, ""
+    if not service and len(services) == 1:
+        return next(iter(services)), ""
+    listed = ", ".join(names)
+    if service:
+        there = f"there are {listed}" if listed else "the campaign names none"
+        return "", f'{where}: service = "{service}" is of no campaign; {there}'
+    return "", (
+        f"{where}: there are several services ({listed}), and nothing says which of them its"
+        f' motives are for; write service = "{names[0]}", or another of them'
+    )
+
+
 def _platform(reader: _Reader, partner: Partner, table: dict[str, Any]) -> Platform:
     name = partner.name
     for key in table:
@@ -148,6 +185,12 @@ def _platform(reader: _Reader, partner: Partner, table: dict[str, Any]) -> Platf
             f"[{name}] names nothing to read: give centres, departements or"
             " from_our_centres = true",
         )
+    service = table.get("service", "")
+    if not isinstance(service, str) or (service and not is_service(service)):
+        reader.wrong(
+            (name, "service"), 'service is what its motives are for, as in a campaign: "covid"'
+        )
+        service = ""
     asked_at = {urlsplit(one).netloc.lower() for one in (host, *more_hosts.values())}
     return Platform(
         name=name,
@@ -160,6 +203,7 @@ def _platform(reader: _Reader, partner: Partner, table: dict[str, Any]) -> Platf
         departements=departements,
         from_our_centres=ours is True,
         more_hosts=more_hosts,
+        service=service,
     )
 
 

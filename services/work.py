@@ -13,13 +13,15 @@ from services.store import Store
 class Work:
     """A transaction, the store that it is of, and the campaign whose rules hold in it.
 
-    `beside` are campaigns of other services, of which the same appointment is.
+    `beside` are campaigns of other services, of which the same appointment is. `others` are those
+    whose people may have what becomes free in it, beside those of `campaign`.
     """
 
     connection: Connection
     store: Store
     campaign: Campaign
     beside: tuple[Campaign, ...] = ()
+    others: tuple[Campaign, ...] = ()
 
     @property
     def campaigns(self) -> tuple[Campaign, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -30,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.reach import OF_NUMBER
+from models.booking.reach import campaign_values, of_campaign, of_number
 from models.booking.tables import appointment, appointment_for, booking, is_live
 from models.called import BY_CALL
 from models.centres.tables import centre
@@ -100,6 +101,8 @@ class NewBooking:
     prefix_idx: bytes | None = None
     client_idx: bytes | None = None
     services: tuple[NewService, ...] = ()
+    # The number of ours that its person called; None: that of the call, or the default.
+    called: str | None = None
 
     @property
     def state(self) -> str:
@@ -258,8 +261,7 @@ def _new_appointment(dialect: str) -> Prepared:
     return Prepared(statement.inline(), _APPOINTMENT)
 
 
-_OF_NUMBER = select(func.count()).where(*OF_NUMBER).scalar_subquery()
-_LIVE_OF_NUMBER = Prepared(select(_OF_NUMBER.label("live")))
+_LIVE_OF_NUMBER = Prepared(select(func.count().label("live")).where(*of_number(0)))
 # What is held back for a number today: see models.messages.budgets.
 _SPENT = exists().where(
     budget.c.day == bindparam("the_day", type_=Date),
@@ -299,8 +301,11 @@ def _find_person(count: int) -> Prepared:
 
 
 @lru_cache
-def _known(clock: Clock, persons: int, *tables: Table) -> Prepared:
-    """A row for each booking of the number, or one without any, so that one statement says all."""
+def _known(clock: Clock, persons: int, named: int, *tables: Table) -> Prepared:
+    """A row for each booking of the number, or one without any, so that one statement says all.
+
+    `named`: of how many campaigns of named services it is said whether a booking is of them.
+    """
     always = select(literal_column("1").label("one")).subquery("always")
     there = booking.alias("there")
     theirs = and_(
@@ -320,6 +325,10 @@ def _known(clock: Clock, persons: int, *tables: Table) -> Prepared:
             there.c.dob_enc,
             there.c.dob_idx,
             (there.c.last_start_at > clock.at()).label("is_ahead"),
+            *(
+                of_campaign(bindparam(f"campaign_{number}"), there).label(f"is_of_{number}")
+                for number in range(named)
+            ),
         )
         .select_from(always.outerjoin(there, theirs))
         .order_by(there.c.created_at, there.c.id)
@@ -336,7 +345,7 @@ class OnOneNumber:
 
 @dataclass(frozen=True)
 class Known:
-    """What there is of a campaign: live bookings of a number, and the person's, if any.
+    """What there is: live bookings of a number for each campaign, and the person's, if any.
 
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
     that day, for a budget is, or it would leave too late, or nothing leaves after a restore.
@@ -346,8 +355,8 @@ class Known:
     campaign counts for itself.
     """
 
-    live: int = 0
-    proved: int = 0
+    live: tuple[int, ...] = ()
+    proved: tuple[int, ...] = ()
     booking_id: str | None = None
     spent: bool = False
     people: tuple[OnOneNumber, ...] = ()
@@ -357,7 +366,7 @@ def known(  # noqa: PLR0917
     connection: Connection,
     clock: Clock,
     vault: Vault,
-    campaign: str,
+    campaigns: Sequence[str],
     number: str,
     born: date,
     persons: Sequence[bytes | None],
@@ -377,19 +386,25 @@ def known(  # noqa: PLR0917
     keys = [one for one in persons if one is not None]
     values = {
         "the_number": vault.index("phone", number),
+        **(campaign_values(campaigns) if of_services else {}),
         "the_day": day,
         "the_prefix": prefix,
         **_keys(keys),
     }
+    named = len(campaigns) if of_services else 0
     tables = _ALL_APPOINTMENTS if of_services else (appointment,)
-    rows = _known(clock, len(keys), *tables).rows(connection, values)
+    rows = _known(clock, len(keys), named, *tables).rows(connection, values)
     there = [row for row in rows if row.id is not None]
-    live = [row for row in there if row.state == "confirmed" and row.campaign == campaign]
+    campaign, *_ = campaigns
     own = vault.index("dob", born.isoformat())
+    live = [
+        [row for row in there if row.state == "confirmed" and is_of(row)]
+        for is_of in _of_each(campaign, named)
+    ]
     return Known(
-        live=len(live),
+        live=tuple(map(len, live)),
         # Of an earlier version it is not known, and it counts as it did there.
-        proved=sum(row.reach is None or row.reach != "" for row in live),
+        proved=tuple(sum(row.reach is None or row.reach != "" for row in some) for some in live),
         booking_id=rows[0].booking_id,
         spent=bool(rows[0].spent),
         people=tuple(
@@ -398,6 +413,13 @@ def known(  # noqa: PLR0917
             if row.is_ahead and (each := _born(vault, row, born, own))
         ),
     )
+
+
+def _of_each(campaign: str, named: int) -> list[Callable[[Any], bool]]:
+    """For each campaign, whether a row of `_known` is of it."""
+    if not named:
+        return [lambda row: bool(row.campaign == campaign)]
+    return [attrgetter(f"is_of_{number}") for number in range(named)]
 
 
 def _born(vault: Vault, row: Any, born: date, own: bytes | None) -> date | None:
@@ -409,8 +431,8 @@ def _born(vault: Vault, row: Any, born: date, own: bytes | None) -> date | None:
 
 
 def count_of_number(connection: Connection, vault: Vault, campaign: str, number: str) -> int:
-    """How many live bookings of a campaign a phone number (E.164) has."""
-    values = {"the_number": vault.index("phone", number), "the_campaign": campaign}
+    """How many live bookings a phone number (E.164) has that a campaign is of."""
+    values = {"the_number": vault.index("phone", number), "campaign_0": campaign}
     live: int = _LIVE_OF_NUMBER.rows(connection, values)[0].live
     return live
 

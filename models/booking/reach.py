@@ -6,6 +6,7 @@ empty one, and `place_idx` for the client address, or the line, that it came fro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -15,6 +16,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     ScalarSelect,
     bindparam,
     exists,
@@ -25,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.tables import appointment, booking, history
+from models.booking.tables import appointment, appointment_for, booking, history
 from models.clock import Clock
 from models.desk.tables import agent_case
 from models.messages.tables import message
@@ -48,12 +50,12 @@ class Proof(StrEnum):
 class UnprovedCounts:
     """What there is beside a booking that is asked for without a proof.
 
-    `live` are those of the number, whatever proved them. The others are of the last 24 hours and
-    without a proof, of number, birth date and place; `others` are of the number, and of other web
-    sessions and calls.
+    `live` are those of the number for each campaign, whatever proved them. The others are of the
+    last 24 hours and without a proof, of number, birth date and place; `others` are of the number,
+    and of other web sessions and calls.
     """
 
-    live: int
+    live: tuple[int, ...]
     number: int
     others: int
     born: int
@@ -67,18 +69,47 @@ def lock_keys(*, phone: bytes | None, born: bytes | None, place: bytes | None) -
 
 
 def count_proved(connection: Connection, phone: bytes, campaign: str) -> int:
-    """How many live bookings of a campaign a number has whose owner was there."""
-    values = {"the_number": phone, "the_campaign": campaign}
+    """How many live bookings a number has whose owner was there, and that a campaign is of."""
+    values = {"the_number": phone, "campaign_0": campaign}
     live: int = _PROVED_OF_NUMBER.rows(connection, values)[0].live
     return live
+
+
+def of_campaign(campaign: Any, of: FromClause = booking) -> ColumnElement[bool]:
+    """Whether a booking is of a campaign: the first of several that it names, or any other.
+
+    `of`: the table of bookings, or a name of its own for it.
+    """
+    done = exists().where(
+        appointment_for.c.booking_id == of.c.id,
+        appointment_for.c.campaign == campaign,
+        appointment_for.c.state == "confirmed",
+    )
+    return or_(of.c.campaign == campaign, done)
 
 
 # Live bookings of a number in a campaign.
 OF_NUMBER = (
     booking.c.phone_idx == bindparam("the_number"),
-    booking.c.campaign == bindparam("the_campaign"),
+    booking.c.campaign == bindparam("campaign_0"),
     booking.c.state == "confirmed",
 )
+
+
+def of_number(which: int) -> tuple[ColumnElement[bool], ...]:
+    """The same where services have names; of several campaigns, the one with this number from 0."""
+    return (
+        booking.c.phone_idx == bindparam("the_number"),
+        of_campaign(bindparam(f"campaign_{which}")),
+        booking.c.state == "confirmed",
+    )
+
+
+def campaign_values(campaigns: Sequence[str]) -> dict[str, str]:
+    """The binds of these campaigns."""
+    return {f"campaign_{number}": name for number, name in enumerate(campaigns)}
+
+
 # Made in this very web session or call.
 _OWN = or_(
     booking.c.idempotency_key == bindparam("the_first"),
@@ -86,41 +117,50 @@ _OWN = or_(
 )
 # Of an earlier version it is not known, and it counts as it did there.
 IS_PROVED = or_(booking.c.reach.is_(None), booking.c.reach != "")
-_PROVED_OF_NUMBER = Prepared(select(func.count().label("live")).where(*OF_NUMBER, IS_PROVED))
+_PROVED_OF_NUMBER = Prepared(select(func.count().label("live")).where(*of_number(0), IS_PROVED))
 
 
 def unproved(
     connection: Connection,
     clock: Clock,
     *,
-    campaign: str,
+    campaigns: Sequence[str],
+    named: bool,
     phone: bytes | None,
     born: bytes | None,
     place: bytes | None,
     holder: str,
 ) -> UnprovedCounts:
-    """Count for a booking that gives a number without a proof, in one statement."""
+    """Count for a booking that gives a number without a proof, in one statement.
+
+    `named`: its campaigns are of services that have names.
+    """
     values = {
         "the_number": phone,
-        "the_campaign": campaign,
+        **campaign_values(campaigns),
         "the_born": born,
         "the_place": place,
         "the_first": f"{holder}:1",
         "the_second": f"{holder}:2",
     }
-    (row,) = _unproved(clock).rows(connection, values)
-    return UnprovedCounts(row.live, row.number, row.others, row.born, row.place)
+    (row,) = _unproved(clock, len(campaigns) if named else 0).rows(connection, values)
+    live = tuple(getattr(row, f"live_{number}") for number in range(len(campaigns)))
+    return UnprovedCounts(live, row.number, row.others, row.born, row.place)
 
 
 @lru_cache
-def _unproved(clock: Clock) -> Prepared:
+def _unproved(clock: Clock, named: int) -> Prepared:
+    """For so many campaigns of named services; 0: for the one that has no name."""
     late = (booking.c.reach == "", booking.c.created_at > clock.at(-DAY))
-    of_number = booking.c.phone_idx == bindparam("the_number")
+    same_number = booking.c.phone_idx == bindparam("the_number")
     return Prepared(
         select(
-            _count(*OF_NUMBER).label("live"),
-            _count(of_number, *late).label("number"),
-            _count(of_number, *late, ~_OWN).label("others"),
+            *(
+                _count(*(of_number(number) if named else OF_NUMBER)).label(f"live_{number}")
+                for number in range(named or 1)
+            ),
+            _count(same_number, *late).label("number"),
+            _count(same_number, *late, ~_OWN).label("others"),
             _count(booking.c.dob_idx == bindparam("the_born"), *late).label("born"),
             _count(
                 booking.c.place_idx == bindparam("the_place"),
@@ -148,32 +188,39 @@ def numberless(
     connection: Connection,
     clock: Clock,
     *,
-    campaign: str,
+    campaigns: Sequence[str],
+    named: bool,
     born: bytes | None,
     postcode: str,
     place: bytes | None,
     holder: str,
 ) -> NumberlessCounts:
-    """Count for a booking that has no number at all, in one statement."""
+    """Count for a booking that has no number at all, in one statement.
+
+    `named`: its campaigns are of services that have names; a booking of one of them counts.
+    """
     values = {
-        "the_campaign": campaign,
+        **campaign_values(campaigns),
         "the_born": born,
         "the_postcode": postcode,
         "the_place": place,
         "the_first": f"{holder}:1",
         "the_second": f"{holder}:2",
     }
-    (row,) = _numberless(clock).rows(connection, values)
+    (row,) = _numberless(clock, len(campaigns) if named else 0).rows(connection, values)
     return NumberlessCounts(row.place, row.person, row.recent)
 
 
 @lru_cache
-def _numberless(clock: Clock) -> Prepared:
+def _numberless(clock: Clock, named: int) -> Prepared:
     born = booking.c.dob_idx == bindparam("the_born")
+    of = booking.c.campaign == bindparam("campaign_0")
+    if named:
+        of = or_(*(of_campaign(bindparam(f"campaign_{number}")) for number in range(named)))
     live = (
         booking.c.reach == "",
         booking.c.phone_idx.is_(None),
-        booking.c.campaign == bindparam("the_campaign"),
+        of,
         booking.c.state == "confirmed",
         booking.c.last_start_at > clock.at(),
         ~_OWN,

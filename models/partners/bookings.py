@@ -156,8 +156,21 @@ def mirrored(connection: Connection) -> list[str]:
     return [one.removeprefix(MIRROR) for one in connection.execute(statement).scalars()]
 
 
-def centre_told(connection: Connection, centre_id: str) -> PartnerCentreRow | None:
-    """A centre of ours as one of the partner's; None where no partner books it, or it is closed."""
+def service_of(connection: Connection, centre_id: str) -> str | None:
+    """What appointments at a centre that is booked here are for; None where no partner has it."""
+    found: str | None = connection.execute(
+        select(partner_centre.c.service).where(partner_centre.c.id == f"{MIRROR}{centre_id}")
+    ).scalar_one_or_none()
+    return found
+
+
+def centre_told(
+    connection: Connection, centre_id: str, service: str = ""
+) -> PartnerCentreRow | None:
+    """A centre of ours as one of the partner's; None where no partner books it, or it is closed.
+
+    `service` is what its appointments are for.
+    """
     statement = select(centre).where(
         centre.c.id == centre_id, centre.c.booking_mode == "partner", centre.c.closed_at.is_(None)
     )
@@ -173,6 +186,7 @@ def centre_told(connection: Connection, centre_id: str) -> PartnerCentreRow | No
         phone=phones[0] if phones else "",
         link=row.booking_link,
         phone_only=False,
+        service=service,
     )
 
 

@@ -69,6 +69,8 @@ class PartnerCentreRow:
     phone: str = ""
     link: str = ""
     phone_only: bool = False
+    # What its slots are for, as the operator's file says; empty: the one service without a name.
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +168,14 @@ def near(  # noqa: PLR0917 (a place and a moment)
     *,
     age: int | None = None,
     dose: int = 1,
+    service: str = "",
 ) -> list[PartnerNear]:
     """Partners' centres within `kilometres` that have something free after `now`, nearest first.
 
     Only what is open to the public, and with `age` (years) what that age may book; nothing that is
-    for professionals or asks for a condition. Slots of another dose than `dose` are left out, slots
-    whose dose is not told are not. Never beyond a sea: `territory` as in models.centres.geography.
+    for professionals or asks for a condition. Slots of another `service` or of another dose than
+    `dose` are left out, slots whose dose is not told are not. Never beyond a sea: `territory` as in
+    models.centres.geography.
     """
     degrees = kilometres / _KM_A_DEGREE
     # The poles are not in France.
@@ -184,6 +188,7 @@ def near(  # noqa: PLR0917 (a place and a moment)
         "east": longitude + wide,
         "after": now,
         "the_dose": dose,
+        "of_service": service,
     }
     rows = _with_something_free(_open_to(age)).rows(connection, values)
     found = [_near(row, latitude, longitude) for row in rows]
@@ -209,6 +214,7 @@ def _with_something_free(open_to: tuple[str, ...]) -> Prepared:
             c.latitude.between(bindparam("south"), bindparam("north")),
             c.longitude.between(bindparam("west"), bindparam("east")),
             c.gone_at.is_(None),
+            c.service == bindparam("of_service"),
             s.start_at > bindparam("after"),
             or_(s.dose == 0, s.dose == bindparam("the_dose")),
             # Words of ours, so that the statement is whole and is compiled once.

@@ -43,6 +43,12 @@ partner_centre = Table(
     must("free", Integer, default=0),
     must("read_at", Instant, "the age of what is known of it"),
     may("gone_at", Instant),
+    must(
+        "service",
+        String(20),
+        "what its slots are for; empty: for the one service without a name",
+        default="",
+    ),
     index("ix_partner_centre_centre_id", "centre_id"),
 )
 

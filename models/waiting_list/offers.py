@@ -348,6 +348,8 @@ def _passed_over(since: datetime) -> Select[Any]:
                 earlier.c.class_rank == served.c.class_rank,
                 earlier.c.created_at < served.c.waits_since,
                 earlier.c.doses <= its_entry.c.doses,
+                # A place for one service is of no use to who waits for several at once.
+                or_(earlier.c.beside.is_(None), earlier.c.beside == its_entry.c.beside),
             ),
         )
         .where(

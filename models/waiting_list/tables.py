@@ -34,6 +34,11 @@ waiting_entry = Table(
     must("created_at", Instant),
     must("updated_at", Instant),
     may("called", String(16), "the number of ours that it came in by; null: the default"),
+    may(
+        "beside",
+        String(200),
+        "other campaigns of the same appointment, each between commas; null: none",
+    ),
     index("ix_waiting_entry_centre", "centre_id", "class_rank", "created_at", where=_WAITS),
     # Where many wait, the first of them all are looked at in order; where few do, the entries that
     # are near.

@@ -11,7 +11,7 @@ import json
 import math
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union_all,
     update,
 )
 
@@ -89,6 +90,8 @@ class Waiter:
     twin: bool = False
     # The number of ours that was called; None: the default.
     called: str | None = None
+    # Other campaigns of the same appointment (`beside_of`); None: none.
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,12 @@ class WaitingListEntry:
     for_other: bool = True
     # The number of ours that its person called; None: the default.
     called: str | None = None
+    beside: str | None = None
+
+    @property
+    def campaigns(self) -> tuple[str, ...]:
+        """All that its person wants at once, the first of them as in `campaign`."""
+        return (self.campaign, *_names(self.beside))
 
 
 @dataclass(frozen=True)
@@ -136,15 +145,28 @@ class Freed:
 
 @dataclass(frozen=True)
 class WaitingListCandidate:
-    """An entry that a place may suit. `booked`: its person has an appointment by now."""
+    """An entry that a place may suit. `booked`: its person has an appointment by now.
+
+    `order`: its class, since when it waits, and its id; the lowest comes first.
+    """
 
     id: str
     booked: bool
+    order: tuple[int, datetime, str]
 
 
 def holder_of(entry_id: str) -> str:
     """The name on which the places offered to an entry are held (40 letters)."""
     return f"waiting:{entry_id}"
+
+
+def beside_of(names: Sequence[str]) -> str | None:
+    """How campaigns beside the first are stored: each between commas, so that one can be found."""
+    return f",{','.join(names)}," if names else None
+
+
+def _names(beside: str | None) -> list[str]:
+    return beside.strip(",").split(",") if beside else []
 
 
 def offer_key(entry_id: str, slot_id: int) -> str:
@@ -261,10 +283,11 @@ def freed(
 ) -> list[Freed]:
     """Those of these places that are free and for which people may wait, by their start.
 
-    With a `service`, that of the campaign, those that serve it. At centres that are open and whose
+    With a `service`, that of the campaign, those that serve it; people who want it with others wait
+    for them, too. At centres that are open and whose
     places this service books. Where the list is empty, this is the only statement.
     """
-    mine = and_(_LIVE, waiting_entry.c.campaign == campaign)
+    mine = and_(_LIVE, _wants(waiting_entry.c, campaign, named=bool(service)))
     columns: list[Any] = [
         *(place.c[name] for name in ("id", "slot_id", "centre_id", "start_at")),
         *(centre.c[name] for name in ("latitude", "longitude", "territory")),
@@ -300,15 +323,17 @@ def candidates(
     most_kilometres: float,
     most_doses: int,
     without: Sequence[str] = (),
+    named: bool = False,
 ) -> list[WaitingListCandidate]:
     """The first entries that may want a place, in order; an empty list means that none does.
 
     Locks nothing. Those that were asked about this slot before are left out, and `without`.
+    `named`: the campaign is of a service with a name, and people who want it with others count.
 
     Reads few rows however many wait. Of the entries by distance it reads the first few hundred of
     the territory. Where none of these is near, it reads the neighbourhood, which then is small.
     """
-    asks = _Asks(campaign, one, most_doses, most_kilometres)
+    asks = _Asks(campaign, one, most_doses, most_kilometres, named)
     rows = list(connection.execute(asks.at_centre(without)))
     if one.latitude is not None:
         at_centre, whole = rows, len(rows) < _PAGE
@@ -317,7 +342,9 @@ def candidates(
         # other list can come before it.
         rows = [row for row in at_centre if all_near or _key(row) < _key(by_distance[-1])]
         rows += [row for row in by_distance if whole or _key(row) < _key(at_centre[-1])]
-    return [WaitingListCandidate(row.id, bool(row.booked)) for row in sorted(rows, key=_key)]
+    return [
+        WaitingListCandidate(row.id, bool(row.booked), _key(row)) for row in sorted(rows, key=_key)
+    ]
 
 
 def _near(connection: Connection, asks: _Asks, without: Sequence[str]) -> tuple[list[Any], bool]:
@@ -344,6 +371,7 @@ class _Asks:
     one: Freed
     most_doses: int
     most_kilometres: float
+    named: bool
 
     def at_centre(self, without: Sequence[str]) -> Select[Any]:
         entry = waiting_entry.c
@@ -376,8 +404,11 @@ class _Asks:
         columns += [entry.latitude, entry.longitude, entry.kilometres]
         statement = select(*columns, case((booked, 1), else_=0).label("booked")).where(
             entry.state == _WAITING,
-            entry.campaign == self.campaign,
-            entry.doses <= self.most_doses,
+            _wants(entry, self.campaign, named=self.named),
+            # How many places several services need is another matter.
+            or_(entry.doses <= self.most_doses, entry.beside.is_not(None))
+            if self.named
+            else entry.doses <= self.most_doses,
             or_(entry.not_before.is_(None), entry.not_before <= self.one.start_at),
             or_(entry.offers == 0, ~asked),
         )
@@ -433,7 +464,7 @@ def people_ahead(connection: Connection, entry_id: str) -> int | None:
         return None
     before = [
         _LIVE,
-        entry.campaign == mine.campaign,
+        or_(*(_wants(entry, name, named=True) for name in (mine.campaign, *_names(mine.beside)))),
         or_(
             entry.class_rank < mine.class_rank,
             and_(
@@ -501,6 +532,51 @@ def set_offered(connection: Connection, clock: Clock, entry_id: str, lasts: time
     return until
 
 
+def narrow(  # noqa: PLR0917 (an entry, and what it becomes)
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    entry: WaitingListEntry,
+    campaigns: Sequence[str],
+    doses: int,
+) -> WaitingListEntry | None:
+    """Let an entry of several campaigns wait for these of them alone, at its old position.
+
+    The entry must be locked. `doses` is how many places they need. None, and the entry is over,
+    where its person waits for the first of them already.
+    """
+    first, *others = campaigns
+    key = person_idx(vault, first, entry.born, entry.number, entry.rank)
+    known = _live_of(connection, key)
+    if known not in {None, entry.id}:
+        settle(connection, clock, entry.id, "gone")
+        return None
+    values = {"campaign": first, "beside": beside_of(others), "person_idx": key, "doses": doses}
+    connection.execute(
+        update(waiting_entry)
+        .where(_LIVE, waiting_entry.c.id == entry.id)
+        .values(**values, updated_at=clock.at())
+    )
+    return replace(entry, campaign=first, beside=beside_of(others), doses=doses)
+
+
+def booked_of(connection: Connection, vault: Vault, entry: WaitingListEntry) -> set[str]:
+    """For which of an entry's campaigns its person has a live appointment."""
+    keys = {
+        person_idx(vault, name, entry.born, entry.number, entry.rank): name
+        for name in entry.campaigns
+    }
+    found = union_all(
+        *(
+            select(table.c.person_idx).where(
+                table.c.person_idx.in_(list(keys)), table.c.state == _CONFIRMED
+            )
+            for table in (appointment_for, appointment)
+        )
+    )
+    return {keys[bytes(row.person_idx)] for row in connection.execute(found)}
+
+
 def settle(
     connection: Connection, clock: Clock, entry_id: str, state: str, *, behind: bool = False
 ) -> bool:
@@ -541,6 +617,14 @@ def is_booked(connection: Connection, entry_id: str) -> bool:
     """Whether the entry's person has a live appointment."""
     statement = select(exists().where(waiting_entry.c.id == entry_id, _is_booked(waiting_entry.c)))
     return bool(connection.execute(statement).scalar_one())
+
+
+def _wants(entry: Any, campaign: str, *, named: bool) -> ColumnElement[bool]:
+    """Whether an entry is for a campaign, alone or, where services are `named`, with others."""
+    first: ColumnElement[bool] = entry.campaign == campaign
+    if not named:
+        return first
+    return or_(first, entry.beside.contains(f",{campaign},", autoescape=True))
 
 
 def _is_booked(entry: Any) -> ColumnElement[bool]:

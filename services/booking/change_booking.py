@@ -210,6 +210,7 @@ def cancel(
     undo_within: timedelta = UNDO_WITHIN,
     tell_after: timedelta | None = None,
     service: str = "",
+    others: tuple[Campaign, ...] = (),
 ) -> Cancelled | Unchanged:
     """Cancel these doses, or all that have not begun; the second goes with the first.
 
@@ -218,7 +219,8 @@ def cancel(
 
     `tell`: its person is written to, `tell_after` that time; not where nothing reaches them. Its
     places are kept to take it back `undo_within`. `campaign` is the booking's; None where it is no
-    more, and nobody waits for a place of it.
+    more, and nobody waits for a place of it. `others` are those of other services, whose people
+    may have what becomes free.
     """
 
     def act(one: _OneChange) -> None:
@@ -247,7 +249,7 @@ def cancel(
         one.keep_for_undo([one.live[dose].place_id for dose in gone], undo_within)
 
     telling = Telling(tell, tell_after, undo_within)
-    return _change(connection, store, campaign, booking_id, Cancelled, act, by, telling)
+    return _change(connection, store, campaign, booking_id, Cancelled, act, by, telling, others)
 
 
 def move(
@@ -261,6 +263,7 @@ def move(
     by: By,
     beside: tuple[Campaign, ...] = (),
     service: str = "",
+    others: tuple[Campaign, ...] = (),
 ) -> Moved | Unchanged:
     """Move doses to places that the holder holds, or to any place of their slots.
 
@@ -270,6 +273,7 @@ def move(
 
     `beside` are the campaigns of what else is done in these doses. With a `service` only what is
     done of it moves: out of a place that it shares with another service it gets one of its own.
+    `others` are campaigns of other services, whose people may have what becomes free.
     """
 
     def act(one: _OneChange) -> None:
@@ -288,7 +292,7 @@ def move(
                 one.note(dose, Became.KEPT)
         one.free(one.live[dose].place_id for dose in there)
 
-    return _change(connection, store, campaign, booking_id, Moved, act, by)
+    return _change(connection, store, campaign, booking_id, Moved, act, by, others=others)
 
 
 def undo_cancel(
@@ -348,6 +352,7 @@ def _change(  # noqa: PLR0917 (what all three changes share)
     act: Callable[[_OneChange], None],
     by: By,
     telling: Telling = Telling(),
+    others: tuple[Campaign, ...] = (),
 ) -> _Made | Unchanged:
     """Lock a booking for one change; where `act` refuses, nothing is changed."""
     try:
@@ -364,7 +369,7 @@ def _change(  # noqa: PLR0917 (what all three changes share)
                     return made(details["version"], doses, repeated=True)
             if by.seen is not None and by.seen != file.version:
                 return Unchanged(WhyNot.CHANGED)
-            one = _OneChange(connection, store, campaign, file, made.what, by)
+            one = _OneChange(connection, store, campaign, file, made.what, by, others)
             act(one)
             return made(one.version, one.told(), one.finish(made.message, telling))
     except _Refused as refused:
@@ -383,6 +388,8 @@ class _OneChange:
     file: BookingDetails
     what: str
     by: By
+    # Of other services, whose people may have what becomes free.
+    others: tuple[Campaign, ...] = ()
 
     def __post_init__(self) -> None:
         self.live = {one.dose: one for one in self.file.live}
@@ -506,8 +513,11 @@ class _OneChange:
         return give_back_holds(self.connection, undoing(self.file.id))
 
     def _offer(self, freed: list[int]) -> None:
-        if self.campaign is not None:
-            offer_freed(Work(self.connection, self.store, self.campaign), freed)
+        asked = [self.campaign] if self.campaign is not None else []
+        asked += [one for one in self.others if one not in asked]
+        if asked:
+            work = Work(self.connection, self.store, asked[0], others=tuple(asked[1:]))
+            offer_freed(work, freed)
 
     def finish(self, kind: str, telling: Telling) -> str | None:
         """Write the line of history and the message; gives the message's id if there is one."""

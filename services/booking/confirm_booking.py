@@ -75,6 +75,8 @@ class Request:
     # A desk books many; which of the holder's bookings this is, so that a copy of it is none.
     idempotency_suffix: str = "1"
     reach: Reach = NOTHING_KNOWN
+    # The number of ours that they called, where this is no call; None: that of the call.
+    called: str | None = None
 
     @property
     def asking(self) -> Asking:
@@ -313,7 +315,7 @@ def _known(work: Work, request: Request) -> Known:
         work.connection,
         work.store.clock,
         vault,
-        work.campaign.name,
+        [one.name for one in work.campaigns],
         request.number,
         request.born,
         [

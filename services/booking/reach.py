@@ -8,6 +8,7 @@ limited, for they look at who asks. Nothing told to a visitor says which limit w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
@@ -125,7 +126,12 @@ def verdict(work: Work, asking: Asking, there: Known) -> Verdict:
     # What strangers booked on a number is none of its owner's.
     live = there.live if proof is Proof.NONE else there.proved
     # A care home has one line for all: there, an agent books.
-    return Verdict.TOO_MANY if live >= work.campaign.per_number else Verdict.FREE
+    return Verdict.TOO_MANY if _has_enough(work, live) else Verdict.FREE
+
+
+def _has_enough(work: Work, live: Sequence[int]) -> bool:
+    """Whether a number has as many bookings as one of the campaigns lets it have."""
+    return any(count >= one.per_number for one, count in zip(work.campaigns, live, strict=True))
 
 
 def _typed(work: Work, asking: Asking) -> Verdict:
@@ -137,14 +143,15 @@ def _typed(work: Work, asking: Asking) -> Verdict:
     found = rows.unproved(
         work.connection,
         work.store.clock,
-        campaign=work.campaign.name,
+        campaigns=[one.name for one in work.campaigns],
+        named=bool(work.services),
         phone=phone,
         born=born,
         place=place,
         holder=asking.holder.id,
     )
     # Who proves to be the owner of the number goes on: `verdict` counts what was proved.
-    if found.live >= work.campaign.per_number or any(
+    if _has_enough(work, found.live) or any(
         _is_used_up(count, limit)
         for count, limit in (
             (found.number, limits.per_number),
@@ -167,7 +174,8 @@ def _without_number(work: Work, asking: Asking) -> Verdict:
     found = rows.numberless(
         work.connection,
         work.store.clock,
-        campaign=work.campaign.name,
+        campaigns=[one.name for one in work.campaigns],
+        named=bool(work.services),
         born=born,
         postcode=asking.postcode,
         place=place,

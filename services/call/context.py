@@ -109,8 +109,9 @@ class CallContext:
 
         `wanted` are the names of campaigns; empty: those of the conversation.
         """
-        first, *others = self.wanted(wanted)
-        return Work(self.transaction(), self.store, first, tuple(others))
+        first, *beside = self.wanted(wanted)
+        everybody = self.service.campaigns.of_services()
+        return Work(self.transaction(), self.store, first, tuple(beside), everybody)
 
     def told(self, booked: Booked | Unbooked) -> str | Unbooked:
         """What a conversation hears of a booking: its reference, or why there is none."""

@@ -81,7 +81,16 @@ class MyAppointments(CallContext):
         connection = self.transaction()
         campaign = self._campaign_of(mine, service)
         by = self._by(mine)
-        done = cancel(connection, self.store, campaign, mine.id, doses, by=by, service=service)
+        done = cancel(
+            connection,
+            self.store,
+            campaign,
+            mine.id,
+            doses,
+            by=by,
+            service=service,
+            others=self.service.campaigns.of_services(),
+        )
         return _refusal(done)
 
     def move_booking(
@@ -103,6 +112,7 @@ class MyAppointments(CallContext):
             by=self._by(mine),
             beside=tuple(beside),
             service=service,
+            others=self.service.campaigns.of_services(),
         )
         return _refusal(done)
 

@@ -271,6 +271,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
     def _partner_near(self, search: Search, closer_than: float) -> PartnerOffer | None:
         """The nearest centre of a partner that had something free not long ago."""
         session = self.session
+        if len(session.wanted) > 1:
+            # A partner gives appointments for one service.
+            return None
         found = near_place(
             self.reading(),
             self.store,

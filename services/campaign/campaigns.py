@@ -202,6 +202,14 @@ class Campaigns:
         """Those that give appointments now, one a service: see `open_at`."""
         return open_at(self.all(), self._now())
 
+    def of_each_service(self) -> tuple[Campaign, ...]:
+        """The campaign of now of each service, open or not: see `choose`."""
+        return tuple(of_each_service(self.all(), self._now()))
+
+    def of_services(self) -> tuple[Campaign, ...]:
+        """Those of named services, which share their places: open or not."""
+        return tuple(one for one in self.all() if one.service)
+
     def by_name(self, name: str) -> Campaign | None:
         """A campaign by the name that bookings keep; None where there is none (any more)."""
         return next((one for one in self.all() if one.name == name), None)

@@ -137,7 +137,8 @@ class MovePeople:
         campaigns = [one for one in known if one is not None]
         if len(campaigns) < len(known) or (file.of_several and len(file.live) > 1):
             return None
-        return Work(connection, self.store, campaigns[0], tuple(campaigns[1:]))
+        everybody = self.campaigns.of_services()
+        return Work(connection, self.store, campaigns[0], tuple(campaigns[1:]), everybody)
 
     def _plan(
         self, work: Work, file: BookingDetails, goes: Mapping[int, BookedAppointment]

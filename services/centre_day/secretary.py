@@ -32,6 +32,8 @@ from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked
+from services.campaign.campaign import Campaign
+from services.campaign.campaigns import open_at
 from services.desk.booking import (
     BookingRefused,
     DeskOrder,
@@ -45,6 +47,7 @@ from services.desk.offers import Desk, DeskWork, for_desks
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
+from services.slots.freed_slot_offers import campaigns_of, narrowed
 from services.slots.give_back import close_place, give_back_holds
 from services.store import Store
 from services.waiting_list import entries
@@ -396,36 +399,67 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
 
     In the caller's transaction. As for an offer by text, nobody else can see the place meanwhile;
     unlike one it is for within the hour, when a text would come too late. Whoever was rung today
-    already is left alone.
+    already is left alone. Of several services, those who wait for one that has a place today come
+    in the order of their lists together.
     """
-    store, campaign = at.store, at.service.campaign
-    if not campaign.is_open(store.clock.now()):
-        return None
     tried = attendance.rung_since(connection, RUNG, at.day.window[0])
+    waits = [
+        (candidate.order, number, one, place)
+        for number, one in enumerate(open_at(at.service.campaigns.all(), at.store.clock.now()))
+        for place in _free_today(connection, at, one)
+        for candidate in _waiting_for(connection, one, place, tried)[:1]
+    ]
+    for _, _, campaign, freed in sorted(waits, key=lambda each: each[:2]):
+        found = _ring_first(connection, at, campaign, freed, tried)
+        if found is not None:
+            return found
+    return None
+
+
+def _free_today(connection: Connection, at: AtCentre, campaign: Campaign) -> list[waiting.Freed]:
+    """The place of today that a campaign would give next, where somebody waits for it; or none."""
     # Only to see which it would be; what is looked for is who may have it.
     seeker = Holder(Channel.WAITING, f"ring:{at.who.id}")
-    work = Work(connection, store, campaign)
-    probe = _hold_any(connection, at, Allocate(work, seeker))
+    probe = _hold_any(connection, at, Allocate(Work(connection, at.store, campaign), seeker))
     if probe is None:
-        return None
+        return []
     give_back_holds(connection, seeker.id)
-    for freed in waiting.freed(connection, store.clock, campaign.name, [probe.place_id]):
-        for _ in range(MOST_TRIES):
-            found = waiting.candidates(
-                connection,
-                campaign.name,
-                freed,
-                most_kilometres=campaign.radius_kilometres,
-                most_doses=campaign.doses,
-                without=tried,
-            )
-            if not found:
-                return None
-            for candidate in found:
-                tried.append(candidate.id)
-                told = _ring(at, work, probe.slot_id, candidate)
-                if told is not None:
-                    return told
+    place = [probe.place_id]
+    return waiting.freed(connection, at.store.clock, campaign.name, place, campaign.service)
+
+
+def _waiting_for(
+    connection: Connection, campaign: Campaign, freed: waiting.Freed, tried: Sequence[str]
+) -> list[waiting.WaitingListCandidate]:
+    return waiting.candidates(
+        connection,
+        campaign.name,
+        freed,
+        most_kilometres=campaign.radius_kilometres,
+        most_doses=campaign.doses,
+        without=tried,
+        named=bool(campaign.service),
+    )
+
+
+def _ring_first(
+    connection: Connection,
+    at: AtCentre,
+    campaign: Campaign,
+    freed: waiting.Freed,
+    tried: list[str],
+) -> NextToRing | None:
+    """Keep a place for the first who can have it; those who cannot are not tried again."""
+    work = Work(connection, at.store, campaign, others=at.service.campaigns.of_services())
+    for _ in range(MOST_TRIES):
+        found = _waiting_for(connection, campaign, freed, tried)
+        for candidate in found:
+            tried.append(candidate.id)
+            told = _ring(at, work, freed.slot_id, candidate)
+            if told is not None:
+                return told
+        if not found:
+            return None
     return None
 
 
@@ -434,15 +468,24 @@ def _ring(
 ) -> NextToRing | None:
     connection, store = work.connection, work.store
     entry = waiting.load(connection, store.vault, candidate.id, only_waiting=True)
-    if entry is None:
+    several = entry is not None and entry.beside
+    if entry is not None and several:
+        entry = narrowed(work, entry)
+    if entry is None or work.campaign.name not in entry.campaigns:
         return None
-    if candidate.booked:
+    if candidate.booked and not several:
         # Their person booked otherwise; nobody else would notice.
         waiting.settle(connection, store.clock, entry.id, entries.EntryState.TAKEN)
         return None
     holder = waiting.holder_of(entry.id)
-    ringing = replace(work.campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
-    allocator = Allocate(Work(connection, store, ringing), Holder(Channel.WAITING, holder))
+    wanted = campaigns_of(work, entry) if entry.beside else (work.campaign,)
+    if entry.beside and entry.doses > 1:
+        # Two neighbouring places within the hour are more than can be looked for by hand.
+        return None
+    ringing = replace(wanted[0], doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
+    allocator = Allocate(
+        Work(connection, store, ringing, wanted[1:]), Holder(Channel.WAITING, holder)
+    )
     first = allocator.hold_slot(slot_id)
     if first is None:
         return None
@@ -485,18 +528,19 @@ def answered(
     if entry is None or entry_id not in {one.entry_id for one in here}:
         return None
     campaign = service.campaigns.by_name(entry.campaign) or service.campaign
+    work = Work(connection, store, campaign, others=service.campaigns.of_services())
     at.record(connection, "waiting_answer", entry_id, answer=str(answer))
     if answer is RingAnswer.COMES:
         return entries.accept(
-            Work(connection, store, campaign),
+            work,
             entry_id,
             catalogue=load(entry.language),
-            national_number=service.national_number,
+            national_number=service.numbers.of(entry.called).number,
             text_to=entry.number if takes_texts(entry.number) else None,
             who=at.who.id,
         )
     if answer is RingAnswer.REFUSES:
-        entries.decline(Work(connection, store, campaign), entry_id)
+        entries.decline(work, entry_id)
         return None
     waiting.settle(connection, store.clock, entry_id, entries.EntryState.WAITING)
     offers.forget(connection, store.clock, entry_id)

@@ -63,6 +63,8 @@ class Refusal(StrEnum):
     # The person has an appointment already.
     KNOWN = "known"
     TOO_YOUNG = "too_young"
+    # One of the services gives no appointments any more.
+    CLOSED = "closed"
     # The centre takes nobody through us; or two appointments that do not belong together.
     NOT_OFFERED = "not_offered"
     NO_NUMBER = "no_number"
@@ -165,6 +167,9 @@ def book(at: DeskWork, order: DeskOrder) -> Made | BookingRefused:
 def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: str) -> str | None:
     """Book one of them; gives the message. Raises _NotMade."""
     person, now = order.people[number], at.store.clock.now()
+    if not all(one.is_open(now) for one in at.campaigns):
+        # It closed since this form was opened: nobody is too young for that.
+        raise _NotMade(BookingRefused(Refusal.CLOSED, number))
     offer = _chosen(at.connection, at.campaigns, person, number)
     days = [eligibility(one, person.born, order.groups, now).first_day for one in at.campaigns]
     if any(first is None or offer.local_start.date() < first for first in days):
@@ -223,12 +228,14 @@ def _chosen(
 
 
 def known_booking(work: Work, born: date, number: str) -> str | None:
-    """The live booking of a person on this number (E.164)."""
+    """The live booking of a person on this number (E.164), of any of the work's campaigns."""
     for rank in (1, 2):
-        person = bookings.person_idx(
-            work.store.vault, work.campaign.name, born, number or None, rank
+        keys = (
+            bookings.person_idx(work.store.vault, one.name, born, number or None, rank)
+            for one in work.campaigns
         )
-        found = bookings.find_person(work.connection, person) if person else None
+        persons = [one for one in keys if one is not None]
+        found = bookings.find_person(work.connection, *persons) if persons else None
         if found:
             return found
     return None
@@ -266,6 +273,7 @@ def move_booking(
         by=by,
         beside=tuple(beside),
         service=service,
+        others=at.service.campaigns.of_services(),
     )
 
 
@@ -294,7 +302,16 @@ def cancel_booking(
     """
     by = _by(at.desk, nonce, seen, history.CANCELLED_FOR)
     campaign = _campaign_of(at, booking_id)
-    return cancel(at.connection, at.store, campaign, booking_id, doses, by=by, service=service)
+    return cancel(
+        at.connection,
+        at.store,
+        campaign,
+        booking_id,
+        doses,
+        by=by,
+        service=service,
+        others=at.service.campaigns.of_services(),
+    )
 
 
 def restore_booking(

@@ -27,7 +27,6 @@ from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.online import web_sessions
-from services.work import Work
 
 CODE_DIGITS = 6
 TOOK_UP, SENT_LINK = "took_up", "sent_link"
@@ -86,7 +85,7 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
     line = at.store.vault.index("phone", begun.number)
     if rows.count_texts(at.connection, at.store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
-    work = Work(at.connection, at.store, at.campaign)
+    work = at.work
     session = _session(at.desk, begun).but(wanted=at.wanted)
     visit, _ = web_sessions.from_call(work, session, holders=(at.desk.holder_id,))
     code = resume_call.new_web_session_code(work, visit.id)

@@ -146,6 +146,11 @@ class Numbers:
         found, default = self._present
         return found.get(number or "") or default
 
+    def for_campaign(self, name: str) -> CalledNumber:
+        """The number that is for a campaign of this name, else the default."""
+        found, default = self._present
+        return next((one for one in found.values() if one.campaign == name), default)
+
     def called(self, to: str) -> CalledNumber | None:
         """The number that a provider's `To` means; None where the file does not have it.
 

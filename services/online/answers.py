@@ -72,7 +72,14 @@ _NOTHING_TO_BOOK = frozenset({"not_yet_open", "closed"})
 _OF_BOTH = frozenset({"where", "number", "calls"})
 # What is said at a call's next step, and is a notice on the next page.
 _NOTICES = frozenset(
-    {"just_taken", "no_others", "none_at_centre", "both_needed", "waiting_nowhere"}
+    {
+        "just_taken",
+        "no_others",
+        "none_at_centre",
+        "both_needed",
+        "waiting_nowhere",
+        "service_over",
+    }
 )
 
 

@@ -100,6 +100,7 @@ def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) 
         language=session.language,
         groups=session.groups,
         for_other=session.whom == Whom.OTHER or session.second_person,
+        campaign=session.wanted[0] if len(session.wanted) == 1 else "",
     )
     turn = world.turn
     subjects = _subjects(world, order)

@@ -512,7 +512,8 @@ def leave_list(store: Store, service: Service, visit: WebSession) -> None:
     An entry that was there before stays: it may be that of somebody whose number was typed here.
     """
     with store.database.transaction() as connection:
-        work = Work(connection, store, service.campaign)
+        everybody = service.campaigns.of_services()
+        work = Work(connection, store, service.campaign, others=everybody)
         for entry_id in visit.waits:
             entries.leave(work, entry_id)
 

@@ -68,6 +68,8 @@ class PartnerOrder(OrderedPerson):
     centre_id: str
     slot_id: int
     second_slot_id: int = 0
+    # The campaign's name; empty: the one of now.
+    campaign: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,20 @@ def ask(
         return PlacedOrder(known, repeated=True)
     try:
         with connection.begin_nested():
-            return _ask(connection, store, service.campaign, order)
+            return _ask(connection, store, _campaign_of(store, service, order), order)
     except _NotAsked as not_asked:
         known = rows.find(connection, order.key)
         return PlacedOrder(known, repeated=True) if known else NotAsked(not_asked.why)
+
+
+def _campaign_of(store: Store, service: Service, order: PartnerOrder) -> Campaign:
+    """The campaign that an order names, or the one of now. Raises _NotAsked where it is over."""
+    if not order.campaign:
+        return service.campaign
+    named = service.campaigns.by_name(order.campaign)
+    if named is None or not named.is_open(store.clock.now()):
+        raise _NotAsked(Why.NOT_OFFERED)
+    return named
 
 
 def _ask(
@@ -266,6 +278,9 @@ def _where(
     there = [(one, found[one][1]) for one in slot_ids if one in found]
     away = any(found[one][0] != order.centre_id for one in found)
     if where is None or away or not rows.is_mirrored(connection, order.centre_id):
+        raise _NotAsked(Why.NOT_OFFERED)
+    if rows.service_of(connection, order.centre_id) != campaign.service:
+        # The partner gives its appointments for something else.
         raise _NotAsked(Why.NOT_OFFERED)
     now = store.clock.now()
     if len(there) != len(slot_ids) or there[0][1] <= now:

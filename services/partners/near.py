@@ -76,10 +76,11 @@ def near(
 ) -> tuple[PartnerOffer, ...]:
     """Partners' centres near the session's place, for pages and desks: see `near_place`.
 
-    Empty where the place is not known yet.
+    Empty where the place is not known yet, and for who wants several services at once: a partner
+    gives appointments for one.
     """
-    campaign = service.campaign
-    if not session.territory:
+    campaign = wanted_of(service, session)
+    if not session.territory or campaign is None:
         return ()
     return near_place(
         connection,
@@ -91,6 +92,15 @@ def near(
         groups=session.groups,
         kilometres=session.within or campaign.radius_kilometres,
     )
+
+
+def wanted_of(service: Service, session: Session) -> Campaign | None:
+    """The campaign that a session is for, or the one of now; None where it is for several."""
+    if not session.wanted:
+        return service.campaign
+    if len(session.wanted) > 1:
+        return None
+    return service.campaigns.by_name(session.wanted[0])
 
 
 def near_place(
@@ -108,13 +118,20 @@ def near_place(
 ) -> tuple[PartnerOffer, ...]:
     """Partners' centres near a latitude and longitude, nearest first, on days when they may come.
 
-    `born` None: for any person who may book. Two statements at most; none of them locks.
+    Of the campaign's service alone. `born` None: for any person who may book. Two statements at
+    most; none of them locks.
     """
     now = store.clock.now()
     first_day = eligibility(campaign, born, groups, now).first_day if born else None
     age = _age(born, now) if born else None
     found = partner_rows.near(
-        connection, *place, territory, kilometres, _begins(first_day, now, campaign), age=age
+        connection,
+        *place,
+        territory,
+        kilometres,
+        _begins(first_day, now, campaign),
+        age=age,
+        service=campaign.service,
     )
     found = [one for one in found if now - one.read_at <= oldest]
     found = _once_each(found)[:most]

@@ -77,15 +77,16 @@ def mirror_partner(
     since: datetime,
     until: datetime,
     asked_at: datetime,
+    service: str = "",
 ) -> Mirrored | None:
     """Put what a partner showed of a centre at `asked_at` in the place of what was known (UTC).
 
-    `shown` is all that is free from `since` to `until`. None where there is no such centre of ours,
-    or it is not booked at a partner.
+    `shown` is all that is free from `since` to `until`, for that `service`. None where there is no
+    such centre of ours, or it is not booked at a partner.
     """
 
     def work(connection: Connection) -> Mirrored | None:
-        told = bookings.centre_told(connection, centre_id)
+        told = bookings.centre_told(connection, centre_id, service)
         if told is None:
             return None
         slots = [

@@ -126,14 +126,21 @@ class SmartFeed:
         publisher: Publisher,
         *,
         services: Callable[[], Sequence[Campaign]] = tuple,
+        number_of: Callable[[Campaign], str] | None = None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`services` gives the open campaigns; what they are for is the type of a Schedule."""
+        """`services` gives the open campaigns; what they are for is the type of a Schedule.
+
+        `number_of` gives the number (E.164) to ring for one of them; None: one for all.
+        """
         self._store = store
         self._campaign = campaign
         self._services = services
         # What slots are for that serve some services only, by their bits.
         self._types: Callable[[int], str] = _of_all
+        # The number to ring for a slot, by the same.
+        self._number_of = number_of
+        self._phone: Callable[[int], str] = _phone_by_bits([], {}, publisher.number)
         self._folder = folder
         self._publisher = publisher
         self._ticks = ticks
@@ -173,6 +180,8 @@ class SmartFeed:
         types = service_types(named, self._publisher.base_url)
         bits = store.database.read_late(feed.service_bits) if named else {}
         self._types = _types_by_bits(types, bits) if bits else _of_all
+        numbers = [(one.service, self._number_of(one)) for one in named] if self._number_of else []
+        self._phone = _phone_by_bits(numbers, bits, self._publisher.number)
         replaced += self._replace(SCHEDULES, (_schedule(one, types) for one in centres))
         changed |= held | self._held
         due = [
@@ -333,7 +342,6 @@ class SmartFeed:
         # Put together by hand: a million times json.dumps takes half a minute.
         schedule = _json({"reference": f"Schedule/{fhir_id(one.id)}"})
         before_link = f'{{"url":"{_EXTENSIONS}/booking-deep-link","valueUrl":"{self._page(one)}'
-        phone = _json(_extension("booking-phone", valueString=self._publisher.number))
         capacity = f'{{"url":"{_EXTENSIONS}/slot-capacity","valueInteger":'
         zone = ZoneInfo(one.time_zone)
         for slot, end in _with_ends(slots):
@@ -346,7 +354,8 @@ class SmartFeed:
                 yield (
                     f'{{"resourceType":"Slot","id":"{slot.id}.free","schedule":{schedule},'
                     f'"status":"free",{hours},"extension":['
-                    f'{before_link}&creneau={slot.id}"}},{phone},{capacity}{slot.free}}}]}}\n'
+                    f'{before_link}&creneau={slot.id}"}},{self._phone(slot.services)},'
+                    f"{capacity}{slot.free}}}]}}\n"
                 )
             if slot.busy:
                 yield (
@@ -506,6 +515,23 @@ def _types_by_bits(
         mine = [one for one in types if known.get(one["coding"][0]["code"], 0) & bits]
         # What serves all says nothing of its own; nor does what serves none that is open now.
         return f',"serviceType":{_json(mine)}' if bits and mine else ""
+
+    return of
+
+
+def _phone_by_bits(
+    numbers: Sequence[tuple[str, str]], known: Mapping[str, int], usual: str
+) -> Callable[[int], str]:
+    """The number to ring for a slot by the bits of its services; `usual` where they have several.
+
+    `numbers` are (service, E.164), `known` the bit of each service.
+    """
+
+    @cache
+    def of(bits: int) -> str:
+        mine = {number for service, number in numbers if known.get(service, 0) & bits}
+        number = mine.pop() if len(mine) == 1 else usual
+        return _json(_extension("booking-phone", valueString=number))
 
     return of
 

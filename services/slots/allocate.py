@@ -232,6 +232,8 @@ class Allocate:
         Of two services in two places, those that begin at most an hour after the first.
         """
         found: dict[str, HeldPlace] = {}
+        if not firsts:
+            return found
         if self._beside:
             next_to = SlotQuery(
                 tuple(map(_just_after, firsts.values())),

@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum, auto
-from itertools import groupby
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -29,9 +28,10 @@ import structlog
 from models.booking import changes
 from models.database import Connection
 from models.slots import places
+from models.slots.places import NEIGHBOURS
 from models.waiting_list import offers, waiting
 from models.waiting_list.waiting import Freed, WaitingListEntry
-from services.campaign.campaign import Campaign
+from services.campaign.campaign import TWO_PLACES, Campaign, places_of
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
@@ -48,6 +48,8 @@ SHORTEST_OFFER = timedelta(minutes=10)
 MOST_TRIES = 20
 # Cancellations that are looked after together; each is a transaction of its own.
 _AT_ONCE = 200
+# A window ends before its last moment.
+_MOMENT = timedelta(microseconds=1)
 # What is held over night is held for whole hours: each length has statements of its own.
 _STEP = timedelta(hours=1)
 
@@ -59,20 +61,65 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
 
     Places that are not free (blocked, held, not released yet), that start too soon or beyond the
     campaign's horizon, and those that nobody waits for are left as they are: free for all. The
-    first of the list gets the earliest. `but_not` is an entry that is not asked this time. Where
-    nobody waits this is one statement.
+    first of the list gets the earliest. `but_not` is an entry that is not asked this time.
+
+    A place that serves several services is for the people of all of them (`work.others`): whoever
+    comes first in the lists together has it. Where nobody waits this is one statement for each
+    campaign.
     """
-    if not place_ids or not work.campaign.is_open(work.store.clock.now()):
+    now = work.store.clock.now()
+    if not place_ids:
         return 0
-    campaign = work.campaign
-    found = waiting.freed(
-        work.connection, work.store.clock, campaign.name, place_ids, campaign.service
-    )
+    asked = [work.campaign, *(one for one in work.others if one.name != work.campaign.name)]
+    by_name = {one.name: one for one in asked if one.is_open(now)}
+    everybody = tuple(asked) if work.others else ()
+    waits = {
+        name: found
+        for name, one in by_name.items()
+        if (found := waiting.freed(work.connection, work.store.clock, name, place_ids, one.service))
+    }
     offered = 0
-    for _, some in groupby(
-        sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
-    ):
-        offered += _Queue(work, [but_not] if but_not else []).offer(list(some))
+    for centre_id in sorted({place.centre_id for found in waits.values() for place in found}):
+        queues = [
+            (
+                _Queue(
+                    replace(work, campaign=by_name[name], others=everybody),
+                    [but_not] if but_not else [],
+                ),
+                [place for place in found if place.centre_id == centre_id],
+            )
+            for name, found in waits.items()
+        ]
+        if len(queues) == 1:
+            ((queue, some),) = queues
+            offered += queue.offer(some)
+        else:
+            offered += _offer_to_all(queues)
+    return offered
+
+
+def _offer_to_all(queues: Sequence[tuple[_Queue, Sequence[Freed]]]) -> int:
+    """Offer places of one centre to those who wait for several services, each place once."""
+    places = {one.place_id: one for _, some in queues for one in some}
+    serves = {queue: {one.place_id for one in some} for queue, some in queues}
+    offered = 0
+    for one in sorted(places.values(), key=lambda one: (one.start_at, one.place_id)):
+        in_order = []
+        for number, (queue, some) in enumerate(queues):
+            if one.place_id not in serves.get(queue, ()):
+                continue
+            first = queue.first_for(one)
+            if first is not None:
+                in_order.append((first, number, queue))
+            elif queue.first_for(some[-1]) is None:
+                # Nor does anybody wait for the last one: this is the end of that list.
+                del serves[queue]
+        # What one of them has by now is offered to nobody else.
+        offered += any(
+            queue.offer([one]) for _, _, queue in sorted(in_order, key=lambda each: each[:2])
+        )
+        if not serves:
+            break
     return offered
 
 
@@ -89,11 +136,16 @@ class SlotReleaseNotifier:
             return waiting.anybody(connection)
 
     def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
-        """Offer new places, in the caller's transaction: campaigns in the order they opened."""
-        return sum(
-            offer_freed(Work(connection, self.store, campaign), place_ids)
-            for campaign in self.campaigns()
-        )
+        """Offer new places, in the caller's transaction: campaigns in the order they opened.
+
+        Those of named services share their places, and so have one list.
+        """
+        campaigns = self.campaigns()
+        named = _named(campaigns)
+        works = [Work(connection, self.store, one) for one in campaigns if not one.service]
+        if named:
+            works.append(Work(connection, self.store, named[0], others=named[1:]))
+        return sum(offer_freed(work, place_ids) for work in works)
 
 
 def free_cancelled(
@@ -103,9 +155,9 @@ def free_cancelled(
 ) -> int:
     """Free what was cancelled and cannot be taken back any more; gives of how many bookings.
 
-    `campaign_of` knows campaigns by name. People who wait for another service of `campaigns` are
-    asked after those of the booking's own. Safe to run twice at the same time. Without it the holds
-    run out, and the places are there for everybody.
+    `campaign_of` knows campaigns by name. People who wait for another service of `campaigns` come
+    in the same order. Safe to run twice at the same time. Without it the holds run out, and the
+    places are there for everybody.
     """
     done = 0
     while True:
@@ -149,14 +201,49 @@ def free_places_of(
     """Offer what a cancelled booking had to those who wait, in the caller's transaction.
 
     `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
-    `others` are those of other services, whose people may have what is left then.
+    `others` are those of other services, whose people may have it as well.
     """
     freed = give_back_holds(connection, undoing(booking_id))
     asked = [campaign] if campaign is not None else []
     asked += [one for one in others if campaign is None or one.name != campaign.name]
-    for one in asked:
-        # What the one before took is held by now, and offered to nobody else.
-        offer_freed(Work(connection, store, one), freed)
+    if asked:
+        offer_freed(Work(connection, store, asked[0], others=tuple(asked[1:])), freed)
+
+
+def campaigns_of(work: Work, entry: WaitingListEntry) -> tuple[Campaign, ...]:
+    """The campaigns of what an entry is for, in its order, as far as this work knows them."""
+    known = {one.name: one for one in (*work.others, *work.beside, work.campaign)}
+    return tuple(known[name] for name in entry.campaigns if name in known)
+
+
+def narrowed(work: Work, entry: WaitingListEntry) -> WaitingListEntry | None:
+    """An entry of several campaigns, which waits no more for what its person has got elsewhere.
+
+    Nor for what has closed. None where nothing is left, and it is over then. The entry must be
+    locked. Of an entry for one campaign, and where others are not known here, it is as it was.
+    """
+    if not entry.beside or not work.others:
+        return entry
+    now = work.store.clock.now()
+    booked = waiting.booked_of(work.connection, work.store.vault, entry)
+    left = [
+        one
+        for one in campaigns_of(work, entry)
+        if one.name not in booked and (one.closes_at is None or now < one.closes_at)
+    ]
+    if len(left) == len(entry.campaigns):
+        return entry
+    if not left:
+        waiting.settle(work.connection, work.store.clock, entry.id, "taken")
+        return None
+    names = [one.name for one in left]
+    doses = left[0].doses if len(left) == 1 else places_needed(left)
+    return waiting.narrow(work.connection, work.store.clock, work.store.vault, entry, names, doses)
+
+
+def places_needed(campaigns: Sequence[Campaign]) -> int:
+    """How many places an appointment of several services takes: one, or one for each."""
+    return len(campaigns) if places_of(campaigns) == TWO_PLACES else 1
 
 
 def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:
@@ -195,7 +282,7 @@ class _When:
         return -(-self.wait // _STEP) * _STEP + self.lasts + GRACE
 
 
-@dataclass
+@dataclass(eq=False)
 class _Queue:
     """Those who wait for places of one centre."""
 
@@ -223,6 +310,11 @@ class _Queue:
                 break
         return offered[True]
 
+    def first_for(self, one: Freed) -> tuple[int, datetime, str] | None:
+        """Where whoever it may suit first stands in the list; None: it is for nobody here."""
+        found = self._candidates(one, self.campaign.doses)
+        return found[0].order if found else None
+
     def _candidates(
         self, one: Freed, most_doses: int, unsuited: Sequence[str] = ()
     ) -> list[waiting.WaitingListCandidate]:
@@ -233,6 +325,7 @@ class _Queue:
             most_kilometres=self.campaign.radius_kilometres,
             most_doses=most_doses,
             without=[*self.tried, *unsuited],
+            named=bool(self.campaign.service),
         )
 
     def _offer_one(self, one: Freed) -> bool:
@@ -247,10 +340,13 @@ class _Queue:
                 entry = waiting.load(
                     self.connection, self.store.vault, candidate.id, only_waiting=True
                 )
-                if entry is None or entry.doses > most_doses:
+                several = entry is not None and entry.beside
+                if entry is not None and several:
+                    entry = self._as_wanted(entry)
+                if entry is None or (entry.doses > most_doses and not entry.beside):
                     unsuited.append(candidate.id)
                     continue
-                if candidate.booked:
+                if candidate.booked and not several:
                     # Their person booked otherwise; nobody else would notice.
                     waiting.settle(self.connection, self.store.clock, entry.id, "taken")
                     continue
@@ -266,6 +362,13 @@ class _Queue:
                     # Nor does it suit any other who needs two.
                     most_doses = 1
         return False
+
+    def _as_wanted(self, entry: WaitingListEntry) -> WaitingListEntry | None:
+        """Whoever waits for several, with what they still want; None where this is none of it."""
+        left = narrowed(self.work, entry)
+        if left is None or self.campaign.name not in left.campaigns:
+            return None
+        return left
 
     def _when(self, entry: WaitingListEntry, start: datetime) -> _When | None:
         """When a place that starts then (UTC) is offered to them; None where it is too late."""
@@ -283,7 +386,13 @@ class _Queue:
         asked: tuple[int, ...] = ()
         if entry.doses > 1 and entry.offers:
             asked = offers.slots_asked(self.connection, entry.id)
-        pair = self._hold(holder, entry, one, when, asked)
+        if entry.beside:
+            pair = self._hold_for_several(holder, entry, one, when, asked)
+        else:
+            pair = self._hold(holder, entry, one, when, asked)
+        if pair is None and entry.beside:
+            # It serves one of theirs, and others who want that one alone.
+            return _Came.NOT_TO_THEM
         if pair is None:
             theirs = entry.not_before is not None or asked
             return _Came.NOT_TO_THEM if entry.doses > 1 and theirs else _Came.TO_NOBODY
@@ -344,6 +453,31 @@ class _Queue:
             return Pair(first, second)
         give_back_holds(self.connection, holder)
         return self._hold_as_second(allocator, entry, one, when, tuple(asked))
+
+    def _hold_for_several(
+        self, holder: str, entry: WaitingListEntry, one: Freed, when: _When, asked: Sequence[int]
+    ) -> Pair | None:
+        """A place that serves all that they want at once, or two neighbouring ones there."""
+        campaigns = campaigns_of(self.work, entry)
+        if len(campaigns) < len(entry.campaigns):
+            return None
+        first = replace(campaigns[0], hold_lease=when.hold, hold_longest=when.hold)
+        allocator = Allocate(
+            Work(self.connection, self.store, first, campaigns[1:]),
+            Holder(Channel.WAITING, holder),
+        )
+        if entry.doses == 1:
+            held = allocator.hold_slot(one.slot_id)
+            return Pair(held) if held else None
+        earliest = when.tells_at + first.lead + when.lasts
+        opens = max(one.start_at - NEIGHBOURS, earliest, entry.not_before or earliest)
+        if opens > one.start_at:
+            return None
+        window = (opens, one.start_at + _MOMENT)
+        found = allocator.hold(
+            [one.centre_id], allocator.wish((window,), tuple(asked)), ZoneInfo(one.time_zone)
+        )
+        return found[0] if found else None
 
     def _hold_as_second(
         self,

@@ -31,7 +31,12 @@ from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
-from services.slots.freed_slot_offers import free_cancelled, offer_freed
+from services.slots.freed_slot_offers import (
+    campaigns_of,
+    free_cancelled,
+    offer_freed,
+    places_needed,
+)
 from services.slots.give_back import give_back_holds
 from services.slots.offer import offer_at
 from services.store import Store
@@ -79,6 +84,9 @@ def join(work: Work, who: Waiter, entry_id: str = "") -> str:
 
     A new entry has `entry_id`, where one is given.
 
+    With `work.beside` it is for all of these in one appointment; what its person gets elsewhere
+    meanwhile it waits for no more (services.slots.freed_slot_offers.narrowed).
+
     One live entry for each person: a second wish gives the first entry and changes nothing of it.
     Twins share a birth date and a line: who is asked for as somebody else than whoever put
     themselves on the list there is the second of them. Whoever is booked already gets an entry like
@@ -97,9 +105,11 @@ def join(work: Work, who: Waiter, entry_id: str = "") -> str:
     else:
         who = replace(who, latitude=None, longitude=None, territory=None, kilometres=None)
     store, campaign = work.store, work.campaign
+    doses = places_needed(work.campaigns) if work.beside else campaign.doses
+    who = replace(who, beside=waiting.beside_of([one.name for one in work.beside]))
     entry_id = entry_id or store.chance.identifier()
     return waiting.add(
-        work.connection, store.clock, store.vault, entry_id, campaign.name, campaign.doses, who
+        work.connection, store.clock, store.vault, entry_id, campaign.name, doses, who
     )
 
 
@@ -169,7 +179,7 @@ def leave(work: Work, entry_id: str) -> bool:
     if entry is None:
         return False
     _settle(work.connection, work.store, entry_id, EntryState.GONE, OfferOutcome.LEFT)
-    _pass_on(work.connection, work.store, work.campaign, entry_id)
+    _pass_on(work, entry_id)
     return True
 
 
@@ -205,6 +215,7 @@ def accept(
         # A dead scheduler: the hold ran out, and the place may be somebody else's.
         _gone(work, entry)
         return Unbooked.GONE
+    work, held, left = _still_wanted(work, entry, held)
     request = Request(
         holder=Holder(channel, waiting.holder_of(entry_id)),
         offer=offer_at(held[0], *held),
@@ -217,13 +228,37 @@ def accept(
         who=who,
         # It was told on this number, and whoever was told accepts.
         reach=Reach(Proof.LINE),
+        # What is written of it comes from the number by which they joined the list.
+        called=None if call_id else entry.called,
     )
     booked = confirm_booking(work, request, catalogue=catalogue, national_number=national_number)
     if isinstance(booked, Booked) and not booked.stand_in:
         _settle(work.connection, work.store, entry_id, EntryState.TAKEN, OfferOutcome.TAKEN)
+        if left:
+            # Booked by half elsewhere: its place goes to the next.
+            offer_freed(work, left, but_not=entry_id)
     else:
         _not_booked(work, entry, held)
     return booked
+
+
+def _still_wanted(
+    work: Work, entry: WaitingListEntry, held: list[HeldAppointment]
+) -> tuple[Work, list[HeldAppointment], list[int]]:
+    """By whose rules what is held is booked, and where; of several services, what is left of them.
+
+    And the places that are not needed, where a half was booked elsewhere since it was offered.
+    """
+    campaigns = campaigns_of(work, entry)
+    if not entry.beside or not work.others or len(campaigns) < len(entry.campaigns):
+        return work, held, []
+    booked = waiting.booked_of(work.connection, work.store.vault, entry)
+    left = [one for one in campaigns if one.name not in booked] or list(campaigns)
+    in_two = len(held) > 1
+    kept = [each for one, each in zip(campaigns, held, strict=False) if one in left]
+    wanted = kept if in_two else held
+    others = [each.place_id for each in held if each not in wanted]
+    return replace(work, campaign=left[0], beside=tuple(left[1:])), wanted, others
 
 
 def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[HeldAppointment]) -> None:
@@ -233,9 +268,9 @@ def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[HeldAppointm
     given back in the attempt is passed on like one that is held still.
     """
     also = [one.place_id for one in held]
-    if waiting.is_booked(work.connection, entry.id):
+    if _is_booked(work.connection, work.store, entry):
         _settle(work.connection, work.store, entry.id, EntryState.TAKEN, OfferOutcome.BOOKED)
-        _pass_on(work.connection, work.store, work.campaign, entry.id, also)
+        _pass_on(work, entry.id, also)
     else:
         _gone(work, entry, also)
 
@@ -256,7 +291,7 @@ def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
         return False
     state, behind = EntryState.WAITING, entry.offers > 1
     _settle(work.connection, work.store, entry.id, state, OfferOutcome.REFUSED, behind=behind)
-    _pass_on(work.connection, work.store, work.campaign, entry.id)
+    _pass_on(work, entry.id)
     return True
 
 
@@ -272,12 +307,13 @@ def advance(
     `campaigns` are all that there are. Safe to run twice at the same time.
     """
     done = free_cancelled(store, campaign_of, campaigns)
+    others = tuple(one for one in campaigns() if one.service)
     while True:
         with store.database.statement() as connection:
             over = waiting.lapsed(connection, store.clock, limit=AT_ONCE)
             lost = offers.untellable(connection, limit=AT_ONCE)
         passed = sum(
-            _pass_on_alone(store, campaign_of(name), entry_id)
+            _pass_on_alone(store, campaign_of(name), entry_id, others)
             for entry_id, name in dict.fromkeys((*over, *(one[:2] for one in lost)))
         )
         done += passed
@@ -285,16 +321,20 @@ def advance(
             return done
 
 
-def _pass_on_alone(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
+def _pass_on_alone(
+    store: Store, campaign: Campaign | None, entry_id: str, others: tuple[Campaign, ...]
+) -> bool:
     """One that is not right holds up no other: its hold runs out by itself."""
     try:
-        return _lapse(store, campaign, entry_id)
+        return _lapse(store, campaign, entry_id, others)
     except Exception as error:  # noqa: BLE001 (the next round tries again)
         log.error("offer not passed on", entry=entry_id, error=type(error).__name__)
         return False
 
 
-def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
+def _lapse(
+    store: Store, campaign: Campaign | None, entry_id: str, others: tuple[Campaign, ...]
+) -> bool:
     with store.database.transaction() as connection:
         lapsed = waiting.lapsed(connection, store.clock, only=entry_id)
         lost = [] if lapsed else offers.untellable(connection, only=entry_id)
@@ -302,7 +342,7 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
             return False
         entry = waiting.load(connection, store.vault, entry_id)
         state, outcome = EntryState.WAITING, OfferOutcome.LAPSED
-        if waiting.is_booked(connection, entry_id):
+        if entry is not None and _is_booked(connection, store, entry):
             state, outcome = EntryState.TAKEN, OfferOutcome.BOOKED
         elif entry is None or campaign is None:
             state, outcome = EntryState.GONE, OfferOutcome.GONE
@@ -318,17 +358,29 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
         elif entry.offers > 1:
             state = EntryState.GONE
         _settle(connection, store, entry_id, state, outcome)
-        freed = _pass_on(connection, store, campaign, entry_id)
+        asked = campaign or next(iter(others), None)
+        if asked is None:
+            give_back_holds(connection, waiting.holder_of(entry_id))
+            return True
+        work = Work(connection, store, asked, others=others)
+        freed = _pass_on(work, entry_id)
         if outcome is OfferOutcome.UNTOLD and campaign is not None:
             # What nobody behind them wants is theirs before it is everybody's.
-            offer_freed(Work(connection, store, campaign), freed)
+            offer_freed(work, freed)
     return True
+
+
+def _is_booked(connection: Connection, store: Store, entry: WaitingListEntry) -> bool:
+    """Whether its person has an appointment of all that it is for."""
+    if not entry.beside:
+        return waiting.is_booked(connection, entry.id)
+    return set(entry.campaigns) <= waiting.booked_of(connection, store.vault, entry)
 
 
 def _gone(work: Work, entry: WaitingListEntry, also: Sequence[int] = ()) -> None:
     """The place is not to be had any more, which is no fault of theirs."""
     _settle(work.connection, work.store, entry.id, EntryState.WAITING, OfferOutcome.GONE)
-    _pass_on(work.connection, work.store, work.campaign, entry.id, also)
+    _pass_on(work, entry.id, also)
 
 
 def _settle(
@@ -345,17 +397,10 @@ def _settle(
     offers.end(connection, store.clock, entry_id, outcome)
 
 
-def _pass_on(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign | None,
-    entry_id: str,
-    also: Sequence[int] = (),
-) -> list[int]:
+def _pass_on(work: Work, entry_id: str, also: Sequence[int] = ()) -> list[int]:
     """Give what an entry holds to those behind it; nobody sees it free in between."""
-    freed = sorted({*give_back_holds(connection, waiting.holder_of(entry_id)), *also})
-    if campaign is not None:
-        offer_freed(Work(connection, store, campaign), freed, but_not=entry_id)
+    freed = sorted({*give_back_holds(work.connection, waiting.holder_of(entry_id)), *also})
+    offer_freed(work, freed, but_not=entry_id)
     return freed
 
 

@@ -156,9 +156,10 @@ def moves(
     *,
     dose: int = 1,
     service: str = "",
+    others: tuple[Campaign, ...] = (),
 ) -> Moved | Unchanged:
     (found,) = rows_of(made.database, select(slot.c.id).where(slot.c.start_at == start))
-    first, *others = campaigns
+    first, *beside = campaigns
     with made.database.transaction() as connection:
         return change_booking.move(
             connection,
@@ -168,8 +169,9 @@ def moves(
             file.id,
             to={dose: Chosen(0, found.id, start)},
             by=AGENT,
-            beside=tuple(others),
+            beside=tuple(beside),
             service=service,
+            others=others,
         )
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from services.campaign.campaigns import Campaigns
+from services.centre_day.secretary import ring_next
 from services.centres.directory import Directory
 from services.service import Service
 from services.supervision.write_board import CampaignFigures
-from tests.booking.test_services import BOTH, COVID, GRIPPE, books
+from tests.booking.test_services import BOTH, COVID, GRIPPE, books, opens
+from tests.centre_day.test_centre_day import EVENING, LAST, at_centre
 from tests.support.house import MOBILE, House, a_mobile, house, mornings
+from tests.support.rows import clock_of
+from tests.waiting_list.test_services_wait import waits
 from wiring import make_app
 from wiring_parts import Parts
 
@@ -55,3 +61,31 @@ def test_whoever_comes_for_two_counts_for_each_on_the_board(autumn: House):
         GRIPPE.name: {"phone": 1},
         COVID.name: {"phone": 2},
     }
+
+
+# ---------------------------------------------------------------- rung by hand
+
+
+def rings(made: House, *serves: str) -> str | None:
+    """Whom a secretary rings for a place of this evening that serves these; of two who wait."""
+    clock_of(made).advance(EVENING - made.clock.now())
+    opens(made, [LAST], *serves)
+    grippe = waits(made, GRIPPE, a_mobile(7))
+    clock_of(made).advance(timedelta(seconds=1))
+    covid = waits(made, COVID, a_mobile(8))
+    directory = Directory(made.database, centres_fresh_seconds=0)
+    known = Campaigns.fixed(*BOTH, now=made.clock.now)
+    service = Service(directory, known, made.settings.national_number)
+    at = replace(at_centre(made), service=service)
+    with made.database.transaction() as connection:
+        rung = ring_next(connection, at)
+    return {grippe: "grippe", covid: "covid"}.get(rung.entry_id) if rung else None
+
+
+@pytest.mark.parametrize(("serves", "service"), [((), "grippe"), (("covid",), "covid")])
+def test_a_place_of_today_is_for_whoever_waits_for_what_it_serves(
+    database_url: str, serves: tuple[str, ...], service: str
+):
+    with house(database_url, campaign=GRIPPE) as made:
+        made.opens_centre("1")
+        assert rings(made, *serves) == service

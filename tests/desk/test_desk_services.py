@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from sqlalchemy import select
 
 from models.booking.tables import appointment, appointment_for, booking
+from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.service import Service
 from tests.desk.test_desk import CHOICE, FORM, PLACES, Desk
 from tests.public.services_stage import COVID, FLU
 from tests.support.house import MOBILE, House, house, mornings
-from tests.support.rows import rows_of
+from tests.support.rows import booked_places, clock_of, rows_of
 from wiring import make_app
 from wiring_parts import Parts
 
@@ -30,10 +33,10 @@ def made(database_url: str) -> Iterator[House]:
 class DeskOfServices(Desk):
     """An agent where flu and Covid are given beside one another."""
 
-    def __init__(self, made: House) -> None:
+    def __init__(self, made: House, *campaigns: Campaign) -> None:
         super().__init__(made)
         directory = Directory(made.database, centres_fresh_seconds=0)
-        known = Campaigns.fixed(FLU, COVID, now=made.clock.now)
+        known = Campaigns.fixed(*(campaigns or (FLU, COVID)), now=made.clock.now)
         service = Service(directory, known, made.settings.national_number)
         self.app = make_app(Parts(made.settings, made.store, service, made.woken, self.provider))
         self.client = made.signs_in(staff=self.staff, app=self.app)
@@ -95,4 +98,27 @@ def test_one_half_of_two_is_moved_and_cancelled_by_itself(made: House):
     assert covid.start_at != flu.start_at
     card["version"] = "2"
     desk.does("/annuler", **card, of="covid", nonce="d" * 24)
+    assert [row.service for row in rows_of(made.database, done)] == ["grippe"]
+
+
+def test_a_service_that_closes_while_the_form_is_open_books_nothing_by_half(made: House):
+    closing = replace(COVID, closes_at=made.clock.now() + timedelta(minutes=1))
+    desk = DeskOfServices(made, FLU, closing)
+    desk.has(made.phone(MOBILE).goes_to("for_whom"))
+    form = {**FORM, "wanted": [FLU.name, COVID.name]}
+    page = desk.does("/offres", **form)
+    page = desk.does("/choisir", choice=CHOICE.findall(page)[0], **form)
+    (places,) = PLACES.findall(page)
+    clock_of(made).advance(timedelta(minutes=2))
+    page = desk.does("/reserver", **form, places=places, nonce="b" * 24)
+    assert "ne donne plus de rendez-vous" in page
+    assert booked_places(made.database) == 0
+    assert made.bookings() == []
+    # What is left is booked by the same form.
+    form["wanted"] = [FLU.name]
+    page = desk.does("/offres", **form)
+    page = desk.does("/choisir", choice=CHOICE.findall(page)[0], **form)
+    (places,) = PLACES.findall(page)
+    desk.does("/reserver", **form, places=places, nonce="c" * 24)
+    done = select(appointment_for.c.service).where(appointment_for.c.state == "confirmed")
     assert [row.service for row in rows_of(made.database, done)] == ["grippe"]

@@ -14,12 +14,18 @@ from models.booking.tables import booking
 from models.desk import cases
 from models.queue import queues
 from models.waiting_list.tables import waiting_entry
+from services.booking.confirm_booking import Booked
+from services.centre_day import secretary
+from services.centre_day.secretary import RingAnswer
+from services.centres.directory import Directory
 from services.desk import cases as desk_cases
 from services.numbers.file import load
 from services.queue.typed_callback import ANSWER_WITHIN
+from services.service import Service
 from services.waiting_list import offer_notices
 from tests.agents.rings import Office
 from tests.calls.telephone import Post
+from tests.centre_day.test_centre_day import EVENING, LAST, at_centre, waits
 from tests.desk.test_desk import CHOICE, FORM, PLACES, Desk
 from tests.messages.conftest import INBOX, Writer
 from tests.numbers.files import BRETAGNE, EXAMPLE, KNOWN, NATIONAL
@@ -77,6 +83,28 @@ def test_whoever_waits_by_the_national_number_is_told_by_it(several: House):
     assert offers(several, *place_ids(several)) == 1
     (told,) = several.messages("waiting_offer")
     assert told.called == NATIONAL
+
+
+def test_what_a_secretary_books_for_who_waits_leaves_from_the_number_they_called(several: House):
+    """Rung by hand for a place of today: there is no call of ours that would say the number."""
+    several.opens_centre("1", kilometres=0.4, starts=[LAST])
+    clock_of(several).advance(EVENING - several.clock.now())
+    entry = waits(several, 7, called=BRETAGNE)
+    directory = Directory(several.database, centres_fresh_seconds=0)
+    service = Service(
+        directory, several.campaign, several.settings.national_number, numbers=several.numbers
+    )
+    at = replace(at_centre(several), service=service)
+    with several.database.transaction() as connection:
+        rung = secretary.ring_next(connection, at)
+        assert rung is not None
+        assert rung.entry_id == entry
+        done = secretary.answered(connection, at, entry, RingAnswer.COMES)
+    assert isinstance(done, Booked)
+    assert called_of(several, booking) == [BRETAGNE]
+    (text,) = several.messages("sms")
+    assert text.called == BRETAGNE
+    assert WRITTEN in several.text_of(text)
 
 
 # ---------------------------------------------------------------- what people write

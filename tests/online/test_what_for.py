@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +13,8 @@ from tests.online.test_booking import Visitor
 from tests.online.test_way_through import count
 from tests.online.visitors import Visitor as Opened
 from tests.online.visitors import link_in, text_to
-from tests.support.house import MOBILE, House
+from tests.support.house import MOBILE, NOON, House
+from tests.support.rows import clock_of
 
 
 @pytest.fixture
@@ -100,3 +103,22 @@ def test_the_second_of_two_is_counted_on_with_what_they_are_asked(site: House):
     assert count(visitor) == "Question 7 sur 8"
     visitor.is_born("1", "4", "1954").is_at("pour-quoi")
     assert count(visitor) == "Question 8 sur 9"
+
+
+def test_a_service_that_closes_during_a_visit_is_said_and_nothing_is_booked_by_half(
+    sqlite_url: str,
+):
+    flu, covid = autumn()
+    until = NOON + timedelta(minutes=2)
+    for made in town(sqlite_url, flu, replace(covid, closes_at=until), links=True):
+        visitor = Visitor(made).starts().is_born("12", "3", "1956").sends(key="3").sends(key="1")
+        visitor.sends(where="75011").is_at("creneaux")
+        visitor.sends(place=visitor.places[0]).sends(wish="none").is_at("confirmer")
+        clock_of(made).advance(timedelta(minutes=3))
+        visitor.sends()
+        assert "Une partie de ce que vous aviez choisi ne se donne plus" in visitor.page
+        assert done(made) == []
+        visitor.is_at("pour-quoi").sends(key="1").is_at("creneaux")
+        visitor.sends(place=visitor.places[0]).is_at("confirmer").sends().is_at("fait")
+        assert done(made) == [("grippe", 1)]
+        assert is_sound(made)

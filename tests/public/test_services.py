@@ -210,3 +210,69 @@ def test_with_one_service_there_are_no_centres_of_it(made: House):
     WriteState(made.store, Campaigns.fixed(CAMPAIGN, now=made.clock.now))()
     assert snapshot_of(made)["of"] == {}
     assert visitor(made, CAMPAIGN).goes("/pour/grippe/centres").status == 404
+
+
+# ---------------------------------------------------------------- three numbers
+
+NATIONAL, OF_FLU, OF_COVID = "+33974750001", "+33974750065", "+33974750019"
+
+
+@pytest.fixture
+def three(sqlite_url: str) -> Iterator[House]:
+    """Each of two services has a number of its own, beside the national one."""
+    own = (CalledNumber(OF_FLU, campaign=FLU.name), CalledNumber(OF_COVID, campaign=COVID.name))
+    with house(sqlite_url, numbers=own) as made:
+        made.opens_centre("1")
+        with made.database.transaction() as connection:
+            each = [bits_of(connection, [name]) for name in ("grippe", "covid")]
+        for number, bits in enumerate((0, *each)):
+            starts = tuple(mornings(2, first=6 + 3 * number))
+            open_slots(made.database, [SlotsToOpen("1", starts, 2, services=bits)])
+        yield made
+
+
+def test_a_slot_of_the_feed_names_the_number_of_what_it_serves(three: House, tmp_path: Path):
+    numbers = {FLU.name: OF_FLU, COVID.name: OF_COVID}
+    feed = SmartFeed(
+        three.store,
+        lambda: FLU,
+        tmp_path,
+        Publisher(BASE, NATIONAL),
+        services=lambda: (FLU, COVID),
+        number_of=lambda one: numbers[one.name],
+    )
+    feed.write()
+    packed = (tmp_path / "slots-75.ndjson.gz").read_bytes()
+    told = [
+        (
+            "".join(one["coding"][0]["code"] for one in line.get("serviceType", ())),
+            next(one["valueString"] for one in line["extension"] if "valueString" in one),
+        )
+        for line in map(json.loads, gzip.decompress(packed).splitlines())
+        if line["status"] == "free"
+    ]
+    # What serves both is rung for at the number of all.
+    assert told == [("", NATIONAL)] * 2 + [("grippe", OF_FLU)] * 2 + [("covid", OF_COVID)] * 2
+
+
+def test_the_state_names_the_number_of_each_service(three: House):
+    client = visitor(three, FLU, COVID).client
+    told = client.get("/etat.json").json
+    assert told is not None
+    assert {one["name"]: one["number"] for one in told["services"]} == {
+        "grippe": OF_FLU,
+        "covid": OF_COVID,
+    }
+    page = client.get("/etat").text
+    assert "09 74 75 00 65" in page
+    assert "09 74 75 00 19" in page
+    # Where the number is that of all, it is said once.
+    assert visitor(three, FLU, CARD).client.get("/etat").text.count("09 74 75 00 01") == (
+        client.get("/etat").text.count("09 74 75 00 01")
+    )
+
+
+def test_the_page_of_each_service_has_its_number(three: House):
+    page = visitor(three, FLU, COVID)
+    assert "09 74 75 00 65" in page.goes("/pour/grippe").page
+    assert "09 74 75 00 19" in page.goes("/pour/covid").page

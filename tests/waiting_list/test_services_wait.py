@@ -7,8 +7,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from sqlalchemy import select
+
+from models.slots.tables import place
 from models.waiting_list.waiting import Waiter
 from services.campaign.campaign import Campaign
+from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.give_back import UNDO_WITHIN
 from services.waiting_list import entries
 from services.work import Work
@@ -19,11 +23,12 @@ from tests.booking.test_services import (
     autumn,
     booked,
     cancels,
+    moves,
     opens,
     verified,
 )
 from tests.support.house import House, mornings
-from tests.support.rows import PARIS, clock_of
+from tests.support.rows import PARIS, clock_of, rows_of
 
 __all__ = ["autumn"]
 
@@ -59,16 +64,20 @@ def offered(made: House, entry_id: str) -> bool:
 
 @pytest.mark.parametrize(
     ("serves", "goes_to"),
-    [((), "grippe"), (("grippe",), "grippe"), (("grippe", "covid"), "grippe")],
+    [((), "covid"), (("grippe",), "grippe"), (("grippe", "covid"), "covid")],
 )
-def test_the_bookings_own_service_comes_first(autumn: House, serves: Sequence[str], goes_to: str):
+def test_whoever_waits_longest_comes_first_whatever_service(
+    autumn: House, serves: Sequence[str], goes_to: str
+):
     opens(autumn, mornings(1), *serves)
     file = booked(autumn, [GRIPPE])
     covid = waits(autumn, COVID, "+33611111111")
+    clock_of(autumn).advance(timedelta(seconds=1))
     grippe = waits(autumn, GRIPPE, "+33622222222")
     cancels(autumn, file)
     sweeps(autumn)
-    assert (offered(autumn, grippe), offered(autumn, covid)) == (True, False)
+    assert offered(autumn, grippe) is (goes_to == "grippe")
+    assert offered(autumn, covid) is (goes_to == "covid")
     assert verified(autumn) == []
 
 
@@ -96,3 +105,67 @@ def test_a_place_that_one_half_keeps_is_offered_to_nobody(autumn: House):
     sweeps(autumn)
     assert offered(autumn, covid)
     assert verified(autumn) == []
+
+
+# ---------------------------------------------------------------- freed by a move, and passed on
+
+
+def moves_away(made: House, serves: Sequence[str]) -> None:
+    """Somebody with influenza has the first of two places, and moves to the second."""
+    first, second = mornings(2)
+    opens(made, [first], *serves)
+    file = booked(made, [GRIPPE])
+    opens(made, [second])
+    moves(made, file, second, [GRIPPE], others=BOTH)
+
+
+@pytest.mark.parametrize(("serves", "is_offered"), [(("grippe",), False), ((), True)])
+def test_what_a_move_frees_is_for_all_whom_it_serves(
+    autumn: House, serves: Sequence[str], *, is_offered: bool
+):
+    covid = waits(autumn, COVID, "+33611111111")
+    moves_away(autumn, serves)
+    assert offered(autumn, covid) is is_offered
+    assert verified(autumn) == []
+
+
+def test_it_is_offered_once(autumn: House):
+    entries_of = [waits(autumn, one, f"+3361111111{n}") for n, one in enumerate((COVID, GRIPPE))]
+    moves_away(autumn, ())
+    assert [offered(autumn, one) for one in entries_of] == [True, False]
+    assert verified(autumn) == []
+
+
+def test_what_one_declines_goes_to_whoever_waits_for_another_service(autumn: House):
+    covid = waits(autumn, COVID, "+33611111111")
+    clock_of(autumn).advance(timedelta(seconds=1))
+    grippe = waits(autumn, GRIPPE, "+33622222222")
+    moves_away(autumn, ())
+    with autumn.database.transaction() as connection:
+        assert entries.decline(Work(connection, autumn.store, COVID, others=BOTH), covid)
+    assert offered(autumn, grippe)
+    assert not offered(autumn, covid)
+
+
+def test_what_nobody_takes_in_time_goes_to_whoever_waits_for_another_service(autumn: House):
+    covid = waits(autumn, COVID, "+33611111111")
+    clock_of(autumn).advance(timedelta(seconds=1))
+    grippe = waits(autumn, GRIPPE, "+33622222222")
+    moves_away(autumn, ())
+    assert offered(autumn, covid)
+    clock_of(autumn).advance(COVID.waiting_offer + timedelta(minutes=1))
+    known = {one.name: one for one in BOTH}
+    assert entries.advance(autumn.store, known.get, lambda: BOTH) == 1
+    assert offered(autumn, grippe)
+
+
+def test_new_places_go_to_all_services_in_one_order(autumn: House):
+    covid = waits(autumn, COVID, "+33611111111")
+    clock_of(autumn).advance(timedelta(seconds=1))
+    grippe = waits(autumn, GRIPPE, "+33622222222")
+    opens(autumn, mornings(1))
+    (found,) = rows_of(autumn.database, select(place.c.id))
+    notifier = SlotReleaseNotifier(autumn.store, lambda: BOTH)
+    with autumn.database.transaction() as connection:
+        assert notifier.offer(connection, [found.id]) == 1
+    assert (offered(autumn, covid), offered(autumn, grippe)) == (True, False)

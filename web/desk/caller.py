@@ -72,7 +72,6 @@ from services.partners.booking import NotAsked, OrderState, PartnerOrder, ask, i
 from services.partners.near import PartnerOffer, near
 from services.public.offered import shown
 from services.telemetry import BOOKINGS
-from services.work import Work
 from web.desk import forms
 from web.desk.desk_page import DeskPage, new_nonce, told_of
 from web.desk.forms import BookingForm, Understood
@@ -233,6 +232,8 @@ class DeskAct(AtDesk):
         """A panel with nothing but the form, and the booking that it moves."""
         services = self.services()
         known = {one.name: one for one in services}
+        open_now = {one.name for one in self.world().open_campaigns()}
+        self.over = not form.booking_id and not open_now.issuperset(form.wanted)
         form.wanted = [one for one in known if one in form.wanted]
         self.wanted = tuple(form.wanted)
         eligible = [one for each in services or self.campaigns for one in each.eligible]
@@ -284,7 +285,12 @@ class DeskAct(AtDesk):
         return panel
 
     def _not_chosen(self) -> tuple[str, ...]:
-        """What is wrong with the services: none is chosen, or some that do not go together."""
+        """What is wrong with the services: none is chosen, or some that do not go together.
+
+        Or one has closed since this form was opened: what is left of it would be another order.
+        """
+        if self.over:
+            return ("service_over",)
         if not self.panel.services or self.panel.form.booking_id:
             return ()
         chosen = self.campaigns
@@ -378,8 +384,7 @@ class DeskAct(AtDesk):
     def _show_known(self) -> None:
         """An appointment that the first person has already, on this number."""
         born, number = self.understood.born[0], self.understood.number
-        work = Work(self.connection, self.store, self.campaign)
-        booking_id = known_booking(work, born, number)
+        booking_id = known_booking(self.work, born, number)
         if booking_id:
             self._open_known(booking_id)
 
@@ -726,6 +731,7 @@ class DeskAct(AtDesk):
             longitude=town.longitude,
             territory=town.territory,
             within=meant.within,
+            wanted=self.wanted,
         )
         panel.partners = near(self.connection, self.store, self.service, session)
 
@@ -767,6 +773,7 @@ class DeskAct(AtDesk):
             for_other=bool(form.someone_else),
             who=self.staff.id,
             call_id=desk.call_id or None,
+            campaign=self.wanted[0] if len(self.wanted) == 1 else "",
         )
 
     def partner_state(self) -> Any:

@@ -86,8 +86,7 @@ def book_path(campaign: Campaign) -> str:
 
 def number_of(service: Service, campaign: Campaign) -> dict[str, str]:
     """The number to ring for a service: the one that is for its campaign, else the national."""
-    numbers = service.numbers
-    own = next((one for one in numbers.all() if one.campaign == campaign.name), numbers.default)
+    own = service.numbers.for_campaign(campaign.name)
     return {"link": own.number, "shown": _written(own)}
 
 

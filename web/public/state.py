@@ -15,6 +15,7 @@ from web.cacheable import cacheable
 from web.marks import public
 from web.pages import language
 from web.public.pages import is_always, say
+from web.public.services import number_of
 
 # Shorter than the figures are written, so that a cache adds little to their age.
 KEPT_SECONDS: Final = 5
@@ -28,12 +29,20 @@ def blueprint(store: Store, service: Service, latest: Latest) -> Blueprint:
     def told() -> dict[str, Any]:
         now = store.clock.now()
         services = several(service.campaigns.all(), now)
-        return put_together(latest.look(), service.campaign, service.national_number, now, services)
+        body = put_together(latest.look(), service.campaign, service.national_number, now, services)
+        for one, campaign in zip(body.get("services", ()), services, strict=True):
+            one["number"] = service.numbers.for_campaign(campaign.name).number
+        return body
 
     def titles() -> dict[str, str]:
         """The headline of each service, by its name; none where there is one."""
         found = several(service.campaigns.all(), store.clock.now())
         return {one.service: shown(one, language()).title for one in found}
+
+    def numbers() -> dict[str, dict[str, str]]:
+        """The number to ring for each service, by its name."""
+        found = several(service.campaigns.all(), store.clock.now())
+        return {one.service: number_of(service, one) for one in found}
 
     def people() -> dict[str, Any]:
         return people_told(latest.look(), service.campaign, store.clock.now())
@@ -47,6 +56,7 @@ def blueprint(store: Store, service: Service, latest: Latest) -> Blueprint:
             state=told(),
             people=people(),
             titles=titles(),
+            numbers=numbers(),
             always=is_always(service.campaign.hours),
             platforms=service.platforms,
             say=say(),

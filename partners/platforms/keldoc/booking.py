@@ -63,11 +63,15 @@ class KeldocAccount:
 
 @dataclass(frozen=True)
 class BookedCentre:
-    """A centre of ours, its agendas there, and the motive of each dose, the first one first."""
+    """A centre of ours, its agendas there, and the motive of each dose, the first one first.
+
+    `service` is what they are for; empty: for the one service of the operator.
+    """
 
     centre_id: str
     agendas: tuple[int, ...]
     motives: tuple[int, ...]
+    service: str = ""
 
     def motive(self, dose: int) -> int:
         """The motive of a dose; one for all where there is but one."""

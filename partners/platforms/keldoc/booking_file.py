@@ -6,6 +6,7 @@
     centre = "3c4f…"        # gid of the official file
     agendas = [552, 553]
     motives = [366, 367]    # of each dose; one for all where there is but one
+    service = "covid"       # what they are for, where there are several services
 
 The key pair is no part of any file: it is KELDOC_KEY and KELDOC_SECRET.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from partners.links import address_of
 from partners.partner import Mistake
+from services.campaign.campaign import is_service
 
 if TYPE_CHECKING:
     from partners.platforms.keldoc.booking import BookedCentre
@@ -54,8 +56,11 @@ def _centre_mistakes(one: Any) -> Iterator[Mistake]:
     if not isinstance(one, dict):
         yield (), "a centre is a table with centre, agendas and motives"
         return
-    for key in one.keys() - {"centre", "agendas", "motives"}:
-        yield (key,), f"{key} is not known: there are agendas, centre, motives"
+    for key in one.keys() - {"centre", "agendas", "motives", "service"}:
+        yield (key,), f"{key} is not known: there are agendas, centre, motives, service"
+    service = one.get("service", "")
+    if not isinstance(service, str) or (service and not is_service(service)):
+        yield ("service",), 'service is what its motives are for, as in a campaign: "covid"'
     if not isinstance(one.get("centre"), str) or not one["centre"]:
         yield ("centre",), "centre is the gid of a centre of the official file"
     if not _is_ids(one.get("agendas"), MOST_AGENDAS):
@@ -86,7 +91,9 @@ def read_booking(path: Path) -> tuple[str, tuple[BookedCentre, ...]] | None:
     if wrong is not None:
         raise ValueError(wrong[1])
     centres = tuple(
-        BookedCentre(one["centre"], tuple(one["agendas"]), tuple(one["motives"]))
+        BookedCentre(
+            one["centre"], tuple(one["agendas"]), tuple(one["motives"]), one.get("service", "")
+        )
         for one in booking["centres"]
     )
     return booking.get("base", BASE), centres
