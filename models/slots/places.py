@@ -266,6 +266,9 @@ def hold(
     one centre get different places instead of waiting for the same one. A `patient` caller waits a
     moment (PATIENCE) for what the other does with it.
     """
+    if not centre_ids:
+        # A statement for no centre would have no condition, and hold every place there is.
+        return []
     values = {"the_holder": holder, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
     statement = _hold(clock, lease, longest, len(centre_ids), wish.shape, patient)

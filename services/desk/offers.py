@@ -7,7 +7,7 @@ same slot.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from flows.world import Eligibility, Far, OwnPhone, Search, Town
 from models.call import turns
 from models.database import Connection
 from models.desk import desk as rows
+from models.slots import services
 from models.slots.slots import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
@@ -358,7 +359,8 @@ def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> l
     is one that moves without the other.
     """
     held = rows.held_by(at.connection, at.store.clock, [at.desk.holder_id])
-    pairs = [(one, None) for one in held] if alone else paired(held, *at.campaigns)
+    bits = services.known(at.connection) if len(at.campaigns) > 1 else {}
+    pairs = [(one, None) for one in held] if alone else paired(held, *at.campaigns, bits=bits)
     offers = [
         OnDesk(_offer(one, second, town), min(one.until, second.until) if second else one.until)
         for one, second in pairs
@@ -367,30 +369,49 @@ def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> l
 
 
 def paired(
-    held: Sequence[HeldAppointment], *campaigns: Campaign
+    held: Sequence[HeldAppointment], *campaigns: Campaign, bits: Mapping[str, int] | None = None
 ) -> list[tuple[HeldAppointment, HeldAppointment | None]]:
     """First appointments with their second ones, of places in the order of their starts.
 
-    Two services that take two neighbouring places are such a pair, too.
+    Two services that take two neighbouring places are such a pair, too: the first place serves the
+    first of them, the second the others. `bits` are those of services by name. A place without its
+    neighbour is no appointment for both, and is left out.
     """
     if places_needed(campaigns) == 1:
         return [(one, None) for one in held]
     pairs, left = [], list(held)
-    while left:
-        one = left.pop(0)
+    both = len(campaigns) > 1
+    firsts = [one for one in held if not both or _serves(one, campaigns[:1], bits)]
+    for one in firsts:
+        if one not in left:
+            continue
+        left.remove(one)
         opens, closes = second_within(campaigns, one.start_at, ZoneInfo(one.time_zone))
         second = next(
             (
                 each
                 for each in left
-                if each.centre_id == one.centre_id and opens <= each.start_at < closes
+                if each.centre_id == one.centre_id
+                and opens <= each.start_at < closes
+                and (not both or _serves(each, campaigns[1:], bits))
             ),
             None,
         )
         if second is not None:
             left.remove(second)
+        elif both:
+            left.append(one)
+            continue
         pairs.append((one, second))
     return pairs
+
+
+def _serves(
+    held: HeldAppointment, campaigns: Sequence[Campaign], bits: Mapping[str, int] | None
+) -> bool:
+    """Whether a place serves all of these."""
+    known = bits or {}
+    return held.services == 0 or all(held.services & known.get(one.service, 0) for one in campaigns)
 
 
 def places_needed(campaigns: Sequence[Campaign]) -> int:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from sqlalchemy import select
 
 from models.booking.tables import appointment, appointment_for, booking
-from services.campaign.campaign import Campaign
+from models.slots.services import bits_of, known
+from models.slots.slots import SlotsToOpen, open_slots
+from models.slots.tables import place
+from services.booking.verify_store import verify_store
+from services.campaign.campaign import TWO_PLACES, Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.service import Service
@@ -36,8 +40,8 @@ class DeskOfServices(Desk):
     def __init__(self, made: House, *campaigns: Campaign) -> None:
         super().__init__(made)
         directory = Directory(made.database, centres_fresh_seconds=0)
-        known = Campaigns.fixed(*(campaigns or (FLU, COVID)), now=made.clock.now)
-        service = Service(directory, known, made.settings.national_number)
+        opened = Campaigns.fixed(*(campaigns or (FLU, COVID)), now=made.clock.now)
+        service = Service(directory, opened, made.settings.national_number)
         self.app = make_app(Parts(made.settings, made.store, service, made.woken, self.provider))
         self.client = made.signs_in(staff=self.staff, app=self.app)
 
@@ -122,3 +126,117 @@ def test_a_service_that_closes_while_the_form_is_open_books_nothing_by_half(made
     desk.does("/reserver", **form, places=places, nonce="c" * 24)
     done = select(appointment_for.c.service).where(appointment_for.c.state == "confirmed")
     assert [row.service for row in rows_of(made.database, done)] == ["grippe"]
+
+
+# ---------------------------------------------------------------- two neighbouring places
+
+
+APART = (replace(FLU, together_in=TWO_PLACES), COVID)
+MINUTES = timedelta(minutes=5)
+
+
+def one_for_each(made: House, *names: str) -> None:
+    """Places of one morning, five minutes apart, each for the service that is named."""
+    (first,) = mornings(1)
+    for number, name in enumerate(names):
+        with made.database.transaction() as connection:
+            bits = bits_of(connection, [name])
+        start = first + number * MINUTES
+        open_slots(made.database, [SlotsToOpen("1", (start,), 1, services=bits)])
+
+
+def both_done(made: House) -> list[tuple[str, datetime, int]]:
+    """Each service that is booked, when, and the bits of the services that its place serves."""
+    statement = (
+        select(appointment_for.c.service, appointment.c.start_at, place.c.services)
+        .join(appointment, appointment.c.id == appointment_for.c.appointment_id)
+        .join(place, place.c.id == appointment.c.place_id)
+        .where(appointment_for.c.state == "confirmed")
+        .order_by(appointment.c.start_at)
+    )
+    return [tuple(row) for row in rows_of(made.database, statement)]
+
+
+def assert_sound(made: House) -> None:
+    told: list[str] = []
+    verify_store(made.store, list(APART), limit=20, say=told.append)
+    assert told == []
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[House]:
+    with house(database_url) as made:
+        made.opens_centre("1", kilometres=0.4)
+        yield made
+
+
+def test_an_agent_books_two_neighbouring_places_for_both(empty: House):
+    # Each place is for its own service alone; the first of the two services has the first place.
+    one_for_each(empty, "grippe", "covid", "grippe", "covid")
+    desk = DeskOfServices(empty, *APART)
+    desk.has(empty.phone(MOBILE).goes_to("for_whom"))
+    form = {**FORM, "wanted": [FLU.name, COVID.name]}
+    page = desk.does("/offres", **form)
+    (choice,) = CHOICE.findall(page)
+    page = desk.does("/choisir", choice=choice, **form)
+    (places,) = PLACES.findall(page)
+    assert places == choice
+    page = desk.does("/reserver", **form, places=places, nonce="b" * 24)
+    (covid, flu) = both_done(empty)
+    assert (covid[0], flu[0]) == ("covid", "grippe")
+    assert timedelta() < flu[1] - covid[1] <= timedelta(hours=1)
+    with empty.database.statement() as connection:
+        bits = known(connection)
+    assert (flu[2], covid[2]) == (bits["grippe"], bits["covid"])
+    # What was shown besides is free again, and the store is sound.
+    assert empty.held() == 0
+    assert_sound(empty)
+    # One half is cancelled by itself: the other stays where it is.
+    ((booking_id,),) = rows_of(empty.database, select(booking.c.id))
+    desk.does("/annuler", booking_id=booking_id, version="1", of="grippe", nonce="c" * 24)
+    assert both_done(empty) == [covid]
+
+
+def test_places_of_a_couple_are_paired_by_what_they_serve(empty: House):
+    one_for_each(empty, "covid", "covid", "covid", "grippe", "grippe", "grippe")
+    desk = DeskOfServices(empty, *APART)
+    desk.has(empty.phone(MOBILE).goes_to("for_whom"))
+    form = {**FORM, "people": "2", "born2": "01071944", "wanted": [FLU.name, COVID.name]}
+    (choice,) = CHOICE.findall(desk.does("/offres", **form))
+    page = desk.does("/choisir", choice=choice, **form)
+    assert len(PLACES.findall(page)) == 2
+    # What is held for both lies within one hour: looked at once more, each has its own neighbour.
+    pairs = PLACES.findall(desk.does("/choisir", choice=choice, **form))
+    assert (pairs[0], len(pairs)) == (choice, 2)
+    desk.does("/reserver", **form, places=pairs, nonce="b" * 24)
+    with empty.database.statement() as connection:
+        bits = known(connection)
+    done = both_done(empty)
+    assert [one[0] for one in done] == ["covid", "covid", "grippe", "grippe"]
+    assert all(served == bits[name] for name, _, served in done)
+    assert_sound(empty)
+
+
+def test_a_couple_for_whom_only_one_pair_is_left_is_told_so(empty: House):
+    one_for_each(empty, "covid", "grippe")
+    made_elsewhere = mornings(3, first=9)
+    empty.opens_centre("2", kilometres=9.0, starts=made_elsewhere)
+    desk = DeskOfServices(empty, *APART)
+    desk.has(empty.phone(MOBILE).goes_to("for_whom"))
+    form = {**FORM, "people": "2", "born2": "01071944", "wanted": [FLU.name, COVID.name]}
+    choices = CHOICE.findall(desk.does("/offres", **form))
+    before = empty.held()
+    page = desk.does("/choisir", choice=choices[0], **form)
+    assert PLACES.findall(page) == []
+    # Nothing else is held for it.
+    assert empty.held() == before
+
+
+def test_a_place_without_a_neighbour_is_offered_to_nobody_who_wants_both(empty: House):
+    one_for_each(empty, "grippe", "covid")
+    desk = DeskOfServices(empty, *APART)
+    desk.has(empty.phone(MOBILE).goes_to("for_whom"))
+    # The first of the two has the first place.
+    page = desk.does("/offres", **FORM, wanted=[FLU.name, COVID.name])
+    assert CHOICE.findall(page) == []
+    assert len(CHOICE.findall(desk.does("/offres", **FORM, wanted=FLU.name))) == 1
