@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import String, create_engine, inspect, text
 
 from models.migrations.runner import scripts_config, upgrade
 
@@ -48,6 +48,13 @@ def shape_of(url: str) -> Shape:
     return made
 
 
+def holds_all(now: Any, before: Any) -> bool:
+    """Whether a column takes all that it took before: the same, or longer text of the same kind."""
+    if isinstance(now, String) and isinstance(before, String) and type(now) is type(before):
+        return (now.length or 0) >= (before.length or 0)
+    return str(now) == str(before)
+
+
 def breaks(before: Shape, after: Shape) -> list[str]:
     """Why statements of the version before would fail, or say something else."""
     found = []
@@ -59,7 +66,7 @@ def breaks(before: Shape, after: Shape) -> list[str]:
         for name, column in columns.items():
             if name not in now:
                 found.append(f"{table}.{name} is gone")
-            elif str(now[name]["type"]) != str(column["type"]):
+            elif not holds_all(now[name]["type"], column["type"]):
                 found.append(f"{table}.{name} is of another type")
             elif column["nullable"] and not now[name]["nullable"]:
                 found.append(f"{table}.{name} may be null no more")

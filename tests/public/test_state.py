@@ -445,7 +445,8 @@ def test_places_are_counted_as_the_telephone_and_the_web_would_get_them(on_both:
         assert ours == {"1": "75", "2": "35"}
         found = centres.free_at(connection, made.clock, ours, NOON + timedelta(days=35), share)
     web = [at for lot, at in lots if lot >= 40 or at < common_before]
-    assert found["1"] == centres.FreeAtCentre("75", 60, len(web), min(web))
+    part = centres.FreePart(0, len(web), min(web))
+    assert found["1"] == centres.FreeAtCentre("75", 60, len(web), min(web), (part,))
     assert 20 < len(web) < 60
     assert set(found) == {"1", "2"}
     # What is held is nobody's for now.
