@@ -715,11 +715,11 @@ def test_where_somebody_came_from_is_forgotten_when_no_limit_counts_it(empty: Ho
     assert codes == []
 
 
-@pytest.mark.parametrize(("number", "most"), [(a_mobile(1), 14), ("", 11)])
+@pytest.mark.parametrize(("number", "most"), [(a_mobile(1), 13), ("", 11)])
 def test_what_a_confirmation_costs(site: House, number: str, most: int):
     """One count that each confirmation with a number had before, and one lock on PostgreSQL.
 
-    The web session, BEGIN, its claim, what its number has, whose else it is, the lock, the count,
+    The web session, BEGIN, its claim, what its number has and whose it is, the lock, the count,
     the place, the booking, its appointment, its line of history, the text, the answer and COMMIT.
     """
     as_in_production(site)
