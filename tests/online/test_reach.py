@@ -800,8 +800,8 @@ def test_where_somebody_came_from_is_forgotten_when_no_limit_counts_it(empty: Ho
 def test_what_a_confirmation_costs(site: House, number: str, most: int):
     """One count that each confirmation with a number had before, and one lock on PostgreSQL.
 
-    The web session, BEGIN, its claim, what its number has and whose else it is, the lock, the
-    count, the place, the booking, its appointment, its line of history, the text, the answer and COMMIT.
+    The web session, BEGIN, its claim, what its number has and whose it is, the lock, the count,
+    the place, the booking, its appointment, its line of history, the text, the answer and COMMIT.
     """
     as_in_production(site)
     comes(site, a_mobile(90), born=somebody(90), address="192.0.2.90")
