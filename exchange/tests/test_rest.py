@@ -327,6 +327,8 @@ def test_switches_are_locked_and_can_be_reset(web):
         "calls_per_second": None,
         "queue_full": False,
         "system_error": False,
+        "refuses": None,
+        "problems": False,
         "answers": {},
         "line_types": {},
     }

@@ -406,7 +406,7 @@ def test_a_number_that_is_refused_stands_in_the_history_all_the_same(
 
 
 @pytest.fixture
-def tries(service: House, provider: Provider, connected: Account) -> Iterator[Callable[..., Any]]:
+def tries(service: House, provider: Provider, connected: Account) -> Callable[..., Any]:
     """Send a text to try; the stand-in takes it on its way while the command waits."""
 
     def run(number: str = MOBILE) -> tuple[int, str]:
