@@ -118,19 +118,25 @@ class _Sweep:
     # Where none of as many as are in hand could be tried, nor can those behind them.
     failed: int = 0
     worked: bool = False
+    # Those that cannot be opened: tried, and put aside.
+    unreadable: list[str] = field(default_factory=list)
 
     def run(self, goes_on: Callable[[], bool]) -> int:
         tried, left = 0, list[InHand]()
         while True:
+            before = len(self.unreadable)
             # Some are always on their way, or permits would pass while others are looked for.
             if len(self.in_hand) <= self._low and goes_on() and not self._is_hopeless:
                 found = self._next(self.most - len(self.in_hand))
                 for one in found:
                     self.in_hand[self.threads.submit(self._deliver, one, goes_on)] = one
                 tried += len(found)
+            if not self.in_hand and len(self.unreadable) > before:
+                # Behind them there may be others.
+                continue
             if not self.in_hand:
                 leave(self.store, left)
-                return tried - len(left)
+                return tried + len(self.unreadable) - len(left)
             paced = self._finished(left)
             if paced and self.pace is not None:
                 # Others have the permits. What was put back here is due again by then.
@@ -148,18 +154,21 @@ class _Sweep:
         """Take what is due now; at a pace the most urgent first: so many as may become texts."""
         pace = self.pace
         if pace is None:
-            return take_due(self.store, KINDS, limit=room)
+            return self._take(KINDS, room)
         # No more than are begun before their leases end: an order at a partner may take long.
-        found = take_due(self.store, UNPACED_KINDS, limit=_SENDERS * _IN_HAND)
+        found = self._take(UNPACED_KINDS, _SENDERS * _IN_HAND)
         others = () if pace.is_full(self.store) else (NEXT_KINDS, LAST_KINDS)
         for kinds in (FIRST_KINDS, *others):
             if room > 0:
                 # Whoever waits for a text has it in their turn; what is far behind is late already.
                 latest = kinds == NEXT_KINDS
-                some = take_due(self.store, kinds, limit=room, latest=latest)
+                some = self._take(kinds, room, latest=latest)
                 room -= len(some)
                 found += some
         return found
+
+    def _take(self, kinds: Sequence[str], limit: int, *, latest: bool = True) -> list[InHand]:
+        return take_due(self.store, kinds, limit=limit, latest=latest, unreadable=self.unreadable)
 
     def _deliver(self, one: InHand, goes_on: Callable[[], bool]) -> str:
         """What came of one message; whatever goes wrong with it, all others leave."""

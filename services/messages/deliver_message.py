@@ -214,9 +214,17 @@ class InHand:
 
 
 def take_due(
-    store: Store, kinds: Sequence[str], *, limit: int, latest: bool = True
+    store: Store,
+    kinds: Sequence[str],
+    *,
+    limit: int,
+    latest: bool = True,
+    unreadable: list[str] | None = None,
 ) -> list[InHand]:
-    """Claim about so many messages that are due, for LEASE; no other relay has any of them."""
+    """Claim about so many messages that are due, for LEASE; no other relay has any of them.
+
+    The ids of those that cannot be opened, and are put aside, are added to `unreadable`.
+    """
     with store.database.transaction() as connection:
         taken = outbox.take(
             connection,
@@ -230,6 +238,8 @@ def take_due(
         )
     for message_id in taken.unreadable:
         log.error("message cannot be opened", message=message_id)
+    if unreadable is not None:
+        unreadable += taken.unreadable
     now = store.clock.now()
     return [InHand(one, now) for one in taken.claimed]
 

@@ -248,16 +248,15 @@ def test_without_that_it_leaves_twice(service: House, monkeypatch: pytest.Monkey
     assert len(sends_late(service)) == 2
 
 
-def test_one_that_cannot_be_opened_is_put_aside_and_all_others_are_taken(
-    service: House, monkeypatch: pytest.MonkeyPatch
-):
-    office = texts_wait(service, 3)
-    other = office.writes()
-    change = message.update().where(message.c.id == other).values(payload_enc=b"\x01" * 40)
+def test_those_that_cannot_be_opened_are_put_aside_and_all_behind_them_leave(service: House):
+    """More of them than one process has in hand."""
+    office = texts_wait(service, 9)
+    spoilt = message.update().where(message.c.id <= f"{7:032x}").values(payload_enc=b"\x01" * 40)
     with service.database.transaction() as connection:
-        connection.execute(change)
-    assert len(take_due(service.store, KINDS, limit=9)) == 3
-    row = office.row(other)
+        connection.execute(spoilt)
+    assert scheduler.sweep(service.store, office.messenger, senders=1) == 9
+    assert sorted(office.messenger.sent) == [f"{8:032x}", f"{9:032x}"]
+    row = office.row(f"{1:032x}")
     assert (row.state, row.error_code, row.attempts) == ("pending", "unreadable", 0)
 
 
