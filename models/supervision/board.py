@@ -82,6 +82,13 @@ def _about(table: Table) -> ColumnElement[str]:
     return func.coalesce(table.c.about, "")
 
 
+def are_more(connection: Connection, since: datetime, until: datetime, most: int) -> bool:
+    """Whether a span has more turns than that; no more of them are read."""
+    some = select(turn.c.number).where(turn.c.at >= since, turn.c.at < until).limit(most + 1)
+    found = connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+    return int(found) > most
+
+
 def _is_newest() -> ColumnElement[bool]:
     later = turn.alias("later")
     newest = select(func.max(later.c.number)).where(later.c.call_id == call.c.id).scalar_subquery()

@@ -193,9 +193,10 @@ class Counting:
         with self._store.database.statement() as connection:
             while self._cut < target and rows < ROWS_AT_ONCE:
                 quarter = quarter_of(self._cut)
-                until = min(target, quarter + QUARTER, self._cut + self._bites.length)
-                rows += self._keep(quarter, self._bites.count(connection, self._cut, until))
-                self._cut = until
+                until = min(target, quarter + QUARTER)
+                end, span = self._bites.count(connection, self._cut, until)
+                self._keep(quarter, span)
+                self._cut, rows = end, rows + span.rows
         running = quarter_of(self._cut)
         for quarter in sorted(one for one in self._unwritten if one < running):
             self._write(quarter)
@@ -209,14 +210,13 @@ class Counting:
         self._compare(now)
         self._store_kept()
 
-    def _keep(self, quarter: datetime, span: SpanCounts) -> int:
-        """Add a span that is settled to its quarter; gives how many rows it was."""
+    def _keep(self, quarter: datetime, span: SpanCounts) -> None:
+        """Add a span that is settled to its quarter."""
         self._unwritten.add(quarter)
         self._quarters.setdefault(quarter, Counter()).update(span.counts)
         _add(self._minutes, span.minutes())
         if quarter >= self._day:
             self._errors += span.errors()
-        return span.rows
 
     def _write(self, quarter: datetime) -> None:
         """Keep a quarter that is over as tallies, to be compared with the rows later."""

@@ -253,28 +253,36 @@ class Bites:
     def __init__(self) -> None:
         self.length = FIRST_BITE
 
-    def count(self, connection: Connection, since: datetime, until: datetime) -> SpanCounts:
-        """Count a span. Where the store does not count it in time the next one is shorter."""
+    def count(
+        self, connection: Connection, since: datetime, until: datetime
+    ) -> tuple[datetime, SpanCounts]:
+        """Count a span, or as much of it as is one bite; gives its end as well.
+
+        Where the store does not count it in time the next one is shorter.
+        """
+        end = min(since + self.length, until)
+        # After quiet hours there may be far more than before.
+        while end - since > FIRST_BITE and board.are_more(connection, since, end, BITE_ROWS):
+            self.length = max((end - since) / 2, FIRST_BITE)
+            end = since + self.length
         try:
-            span = count_span(connection, since, until)
+            span = count_span(connection, since, end)
         except STORE_ERRORS:
-            # After quiet hours it may have been far too long.
-            self.length = min(max(self.length / 2, SHORTEST_BITE), FIRST_BITE)
+            self.length = max(self.length / 2, SHORTEST_BITE)
             raise
         if span.rows > BITE_ROWS:
             self.length = max(self.length / 2, SHORTEST_BITE)
         elif span.rows * LENGTHEN <= BITE_ROWS:
             self.length = min(self.length * LENGTHEN, QUARTER)
-        return span
+        return end, span
 
 
 def count_by_bites(connection: Connection, since: datetime, until: datetime) -> Counts:
     """Count a span of whatever length, bite by bite."""
     counts, bites, at = Counts(), Bites(), since
     while at < until:
-        end = min(at + bites.length, until)
-        counts.update(bites.count(connection, at, end).counts)
-        at = end
+        at, span = bites.count(connection, at, until)
+        counts.update(span.counts)
     return counts
 
 

@@ -86,9 +86,9 @@ class Recounts:
             self._quarter = self._at = some[-1]
             self._counts = Counter()
         quarter = self._quarter
-        end = min(self._at + self._bites.length, quarter + QUARTER)
         with self._store.database.statement() as connection:
-            self._counts.update(self._bites.count(connection, self._at, end).counts)
+            end, span = self._bites.count(connection, self._at, quarter + QUARTER)
+            self._counts.update(span.counts)
             self._at = end
             if end < quarter + QUARTER:
                 return {}
