@@ -45,6 +45,8 @@ OF_EACH = {
     "agent_action_p99_ms": 90.0,
     "board_update_ms": 1700.0,
     "outbox_ratio": 0.9,
+    "guards_call_ratio": 0.98,
+    "guards_visit_ratio": 0.97,
     "web_bookings_per_second": 40.0,
     "peer_bookings_per_second": 50.0,
     "web_ratio_floor_a": 0.1,
