@@ -214,7 +214,10 @@ Board.showAlerts = () => {
   }, (row, one) => {
     const kind = one.name.split(":")[0];
     const unit = (value) => Board.t(`unit.${kind}`, { value: Board.number(value) });
-    Board.set(row.querySelector(".value"), Board.t("alerts.value", { value: unit(Math.round(one.value * 10) / 10), threshold: unit(one.threshold) }));
+    const value = unit(Math.round(one.value * 10) / 10);
+    // What was put right has no threshold: one is told already.
+    const told = one.name === "tallies_wrong" ? value : Board.t("alerts.value", { value, threshold: unit(one.threshold) });
+    Board.set(row.querySelector(".value"), told);
     Board.set(row.querySelector(".since"), Board.t("alerts.since", { time: Board.hour(one.since) }) + (one.seen ? ` · ${Board.t("alerts.seen")}` : ""));
     Board.mark(row, "data-seen", one.seen);
     const button = row.querySelector("button");
