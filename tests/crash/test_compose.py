@@ -27,6 +27,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from commands import assets
 from launcher.environment import inherited
 from launcher.ports import answers
 from launcher.redis_server import find_redis_server
@@ -66,7 +67,7 @@ class Machine:
         # The web's port in its container is one of this machine here.
         said |= {"PORT": str(self.port)} if name == "web" else {}
         kept = {key: value for key, value in inherited().items() if key not in FIT}
-        path = f"{self.folder / 'bin'}:{Path(sys.executable).parent}:{kept['PATH']}"
+        path = f"{Path(sys.executable).parent}:{kept['PATH']}"
         return kept | {key: self.placed(value) for key, value in said.items()} | {"PATH": path}
 
     def _of(self, name: str, what: str) -> Any:
@@ -139,11 +140,14 @@ def machine(tmp_path: Path, run_folder: Path) -> Iterator[Machine]:
         "/run/redis": str(folder / "redis"),
         "/run/allo": str(folder / "counters"),
     }
-    for one in [*places.values(), str(folder / "bin")]:
+    for one in places.values():
         Path(one).mkdir(parents=True)
-    # Files of others come from a registry, which is not what is tried; pages are plain without.
-    (folder / "bin" / "npm").write_text("#!/bin/sh\nexit 1\n", "utf-8")
-    (folder / "bin" / "npm").chmod(0o755)
+    # An image has the files of others from its build: here they are empty.
+    static = code / "var" / "static"
+    static.mkdir(parents=True)
+    for name in assets.FILES:
+        (static / name).write_bytes(b"")
+    (static / assets._STAMP).write_text(assets._stamp(code, assets.FILES), "utf-8")
     program = parts.find_program("docker-compose")
     assert program
     file = str(code / "deploy" / "compose.yaml")
