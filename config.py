@@ -16,6 +16,7 @@ import re
 import tomllib
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -76,6 +77,7 @@ _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
 
 
+@cache
 def version() -> str:
     """The version of this code, which pyproject.toml alone says."""
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])

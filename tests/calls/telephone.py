@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,10 @@ from wiring_delivery import make_delivery_dependencies
 
 PARIS = ZoneInfo("Europe/Paris")
 # How often the processes beside the web look at what is due: seldom, while the hour is far.
-SELDOM, OFTEN = timedelta(hours=1), timedelta(minutes=5)
+OFTEN = timedelta(minutes=5)
+STEPS = (timedelta(hours=2), timedelta(hours=1), timedelta(minutes=15), OFTEN)
+# By night nothing is written and nobody is rung; hours of Paris.
+MORNING, NIGHT = 7, 21
 
 
 class Texts(Messenger):
@@ -68,9 +71,19 @@ class Post:
         then = datetime.combine(day, datetime.fromisoformat(f"{day}T{hour}").time(), tzinfo=PARIS)
         assert then >= now, f"{then} is over"
         while (left := then - self.house.clock.now()) > timedelta():
-            step = SELDOM if left > SELDOM else OFTEN
-            clock_of(self.house).advance(min(step, left))
+            clock_of(self.house).advance(min(self._step(left), left))
             self.works()
+
+    def _step(self, left: timedelta) -> timedelta:
+        """How long until the next look, with so much time left: the night is one."""
+        now = self.house.clock.now().astimezone(PARIS)
+        if MORNING <= now.hour < NIGHT:
+            return next((step for step in STEPS if left >= 2 * step), OFTEN)
+        morning = now.replace(hour=MORNING, minute=0, second=0, microsecond=0)
+        if now.hour >= NIGHT:
+            morning += timedelta(days=1)
+        # The instants, where the clocks are changed this night.
+        return morning.astimezone(UTC) - now.astimezone(UTC)
 
     def works(self) -> None:
         """One round of what is due."""

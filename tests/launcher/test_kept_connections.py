@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from models.database import Database
 from tests.support.postgres import UsedAgain
@@ -74,6 +75,18 @@ def test_within_a_test_what_was_closed_is_not_seen_again(again):
     assert said(database) != before
     database.dispose()
     again.give_back()
+
+
+def test_what_a_test_closed_itself_is_closed(again):
+    database = Database(again.take())
+    with database.statement() as connection:
+        driver = connection.connection.driver_connection
+        driver.close()
+        with pytest.raises(OperationalError):
+            process(connection)
+    database.dispose()
+    again.give_back()
+    assert driver.closed
 
 
 def test_what_the_server_ended_is_not_given_to_the_next(again):

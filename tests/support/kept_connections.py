@@ -24,19 +24,10 @@ MOST = 6
 
 
 class KeptConnection(psycopg.Connection[Any]):
-    """One that is put aside where others close."""
+    """One that an engine puts aside instead of closing it; a test that closes it does close it."""
 
     shelf: Shelf | None = None
     key: object = None
-
-    def close(self) -> None:
-        shelf = self.shelf
-        if shelf is None or not shelf.takes_back(self):
-            self.really_close()
-
-    def really_close(self) -> None:
-        self.shelf = None
-        super().close()
 
     def is_alive(self) -> bool:
         """Whether the server has not ended it meanwhile: of itself it says nothing else."""
@@ -89,7 +80,7 @@ class Shelf:
             self._closed, self._ready = [], []
             self._is_open = False
         for one in aside:
-            one.really_close()
+            one.close()
 
     def pids(self) -> list[int]:
         """The server's processes behind what is put aside."""
@@ -123,14 +114,15 @@ class Shelf:
                 self._ready.remove(one)
                 if one.is_alive():
                     return one
-                one.really_close()
+                one.close()
         made = KeptConnection.connect(*arguments, **options)
         made.key, made.shelf = key, self
         return made
 
 
 _shelves: dict[tuple[object, object, object], Shelf] = {}
-_connects: Any = PGDialect_psycopg.connect
+_of_psycopg: Any = PGDialect_psycopg
+_connects, _closes = _of_psycopg.connect, _of_psycopg.do_close
 
 
 def _connect(dialect: PGDialect_psycopg, *arguments: Any, **options: Any) -> Any:
@@ -141,4 +133,11 @@ def _connect(dialect: PGDialect_psycopg, *arguments: Any, **options: Any) -> Any
     return _connects(dialect, *arguments, **options) if given is None else given
 
 
-PGDialect_psycopg.connect = _connect  # type: ignore[method-assign]
+def _close(dialect: PGDialect_psycopg, connection: Any) -> None:
+    """Where an engine closes a connection that its pool has no more use for."""
+    shelf = connection.shelf if isinstance(connection, KeptConnection) else None
+    if shelf is None or not shelf.takes_back(connection):
+        _closes(dialect, connection)
+
+
+_of_psycopg.connect, _of_psycopg.do_close = _connect, _close
