@@ -137,43 +137,61 @@ class CountsBy:
 
 def counts_by(connection: Connection, visit_id: str) -> CountsBy:
     """By what the holds of a web session count; by nothing for an unknown one."""
-    statement = select(*columns_of(CountsBy, visit)).where(visit.c.id == visit_id)
-    row = connection.execute(statement).one_or_none()
-    return CountsBy(*row) if row else CountsBy(None, None, None)
+    found = _COUNTS_BY.rows(connection, {"the_visit": visit_id})
+    return CountsBy(*found[0]) if found else CountsBy(None, None, None)
+
+
+_THIS = visit.c.id == bindparam("the_visit")
+_COUNTS_BY = Prepared(select(*columns_of(CountsBy, visit)).where(_THIS))
+_SET_PHONE = Prepared(update(visit).where(_THIS).values(phone_idx=bindparam("the_phone")))
 
 
 def set_phone(connection: Connection, visit_id: str, phone: bytes | None) -> None:
     """Note the number that was typed."""
-    connection.execute(update(visit).where(visit.c.id == visit_id).values(phone_idx=phone))
+    _SET_PHONE.count(connection, {"the_visit": visit_id, "the_phone": phone})
 
 
 def others_of_browser(
     connection: Connection, clock: Clock, visit_id: str, browser: bytes
 ) -> list[str]:
     """Other web sessions of a browser that hold something now, the one answered last first."""
-    return _others(connection, clock, visit_id, visit.c.browser_idx == browser)
+    values = {"the_visit": visit_id, "the_browser": browser}
+    return [row.id for row in _others_of_browser(clock).rows(connection, values)]
 
 
 def others_of_phone(connection: Connection, clock: Clock, visit_id: str, phone: bytes) -> list[str]:
     """The same of a number that was typed; not those that proved to be its owner's."""
+    values = {"the_visit": visit_id, "the_phone": phone}
+    return [row.id for row in _others_of_phone(clock).rows(connection, values)]
+
+
+@lru_cache
+def _others_of_browser(clock: Clock) -> Prepared:
+    return _others(clock, visit.c.browser_idx == bindparam("the_browser"))
+
+
+@lru_cache
+def _others_of_phone(clock: Clock) -> Prepared:
     proved = exists().where(
         reach_code.c.visit_id == visit.c.id,
-        reach_code.c.phone_idx == phone,
+        reach_code.c.phone_idx == bindparam("the_phone"),
         reach_code.c.proved_at.is_not(None),
     )
-    return _others(connection, clock, visit_id, visit.c.phone_idx == phone, ~proved)
+    return _others(clock, visit.c.phone_idx == bindparam("the_phone"), ~proved)
 
 
-def _others(
-    connection: Connection, clock: Clock, visit_id: str, *which: ColumnElement[bool]
-) -> list[str]:
+def _others(clock: Clock, *which: ColumnElement[bool]) -> Prepared:
     holds = exists().where(place.c.held_by == visit.c.id, is_held(clock))
-    statement = (
+    return Prepared(
         select(visit.c.id)
-        .where(*which, visit.c.id != visit_id, visit.c.seen_at > clock.at(-_LOOK_BACK), holds)
+        .where(
+            *which,
+            visit.c.id != bindparam("the_visit"),
+            visit.c.seen_at > clock.at(-_LOOK_BACK),
+            holds,
+        )
         .order_by(visit.c.seen_at.desc(), visit.c.id)
     )
-    return list(connection.execute(statement).scalars())
 
 
 def others_that_hold(connection: Connection, clock: Clock, visit_id: str) -> int:
