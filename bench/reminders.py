@@ -199,6 +199,10 @@ def deliver(url: str, count: int) -> Spent:
     # As many connections as a scheduler has.
     store = replace(store_of(url), clock=clock, database=Database(url))
     _let_wait(store, count)
+    with store.database.statement() as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("VACUUM ANALYZE message")
+        connection.exec_driver_sql("RESET statement_timeout")
     gate = Budgets(
         BudgetSettings(
             parts_a_day=PLENTY, parts_a_number=PLENTY, parts_a_prefix=PLENTY, calls_a_day=PLENTY
