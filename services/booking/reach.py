@@ -131,7 +131,8 @@ def verdict(work: Work, asking: Asking, there: Known) -> Verdict:
 
 def _has_enough(work: Work, live: Sequence[int]) -> bool:
     """Whether a number has as many bookings as one of the campaigns lets it have."""
-    return any(count >= one.per_number for one, count in zip(work.campaigns, live, strict=True))
+    # Of nothing that is known there is no count.
+    return any(count >= one.per_number for one, count in zip(work.campaigns, live, strict=False))
 
 
 def _typed(work: Work, asking: Asking) -> Verdict:

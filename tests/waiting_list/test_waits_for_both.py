@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from models.slots.tables import place
 from models.waiting_list import waiting
+from models.waiting_list.tables import waiting_entry
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked
@@ -204,7 +205,7 @@ def test_those_who_want_one_of_them_are_ahead_of_who_wants_both(autumn: House):
     entry = waits(autumn, BOTH)
     with autumn.database.statement() as connection:
         assert waiting.people_ahead(connection, entry) == 2
-    assert len(rows_of(autumn.database, select(waiting.waiting_entry.c.id))) == 3
+    assert len(rows_of(autumn.database, select(waiting_entry.c.id))) == 3
 
 
 def test_who_waits_for_both_is_not_passed_over_by_a_place_for_one(autumn: House):
