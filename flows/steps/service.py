@@ -16,7 +16,15 @@ from flows.steps.common import NO_SUCH_KEY, Patient, said_services, to_agent
 from flows.steps.for_whom import offer_beside, second_person
 from flows.steps.offers import search_for_typed, search_nearest
 from flows.steps.said import take_agreed_place
-from flows.steps.service_over import SEARCHED, SERVICE, TYPED, over_meanwhile, without_services
+from flows.steps.service_over import (
+    SEARCHED,
+    SERVICE,
+    SOME_OF,
+    TYPED,
+    from_the_first,
+    over_meanwhile,
+    without_services,
+)
 from flows.understanding.words import named
 from flows.world import Choice, World
 
@@ -27,8 +35,10 @@ END_KEY = "2"
 _CLOSED_KEYS = frozenset({"1", "2"})
 # The birth date as it was typed, and how to correct it.
 TYPED_BIRTH_DATE = "typed_birth_date"
-# A menu has four choices: three services, and those of them that go together.
+# A menu has four choices: three services, and those of them that go together. Of more, three are
+# told at a time, and one more key leads on.
 MOST_SERVICES = 3
+MORE_KEY = "4"
 _TWO = 2
 
 
@@ -44,18 +54,18 @@ def on_with_services(session: Session, world: World) -> Move:
         # No text may name what it is for: an agent asks it.
         return to_agent(session)
     if len(choices) > 1:
-        return Go(session, SERVICE, remember=session.step != SERVICE)
+        return Go(from_the_first(session), SERVICE, remember=session.step != SERVICE)
     # A campaign that is of no named service needs no name: there is one.
     names = tuple(one.campaign for one in choices if one.service or one.months_since)
     return _wish(session, names, world)
 
 
 def choices_for(session: Session, world: World) -> tuple[Choice, ...]:
-    return world.choices(session.born_on, session.groups)[:MOST_SERVICES]
+    return world.choices(session.born_on, session.groups)
 
 
 def _wish(session: Session, campaigns: tuple[str, ...], world: World) -> Move:
-    return _settle(session.but(wished=campaigns), world)
+    return _settle(from_the_first(session).but(wished=campaigns), world)
 
 
 def _settle(session: Session, world: World) -> Move:
@@ -125,9 +135,17 @@ class Options:
 
 
 def options_of(choices: tuple[Choice, ...]) -> Options:
-    """Each by itself, then those that go together: both of two, all of three, or two of three."""
+    """Each by itself, then those that go together: both of two, all of three, or two of three.
+
+    Of more than three also each two that go together, unless all of them do.
+    """
     names = tuple(one.campaign for one in choices)
     prompt, each = f"{SERVICE}_{len(names)}", tuple((name,) for name in names)
+    many = len(names) > MOST_SERVICES
+    if many:
+        prompt = f"{SERVICE}_more"
+    if many and _go_together(choices):
+        return Options(prompt, (*each, names))
     if _go_together(choices):
         return Options(f"{prompt}_{'both' if len(names) == _TWO else 'all'}", (*each, names))
     pairs = [
@@ -136,9 +154,29 @@ def options_of(choices: tuple[Choice, ...]) -> Options:
         for other in choices[at + 1 :]
         if _go_together((one, other))
     ]
+    if many:
+        together = (tuple(one.campaign for one in pair) for pair in pairs)
+        return Options(prompt, (*each, *together))
     if len(names) > _TWO and pairs:
         return Options(f"{prompt}_pair", (*each, tuple(one.campaign for one in pairs[0])))
     return Options(prompt, each)
+
+
+def parts_of(options: Options) -> list[list[tuple[str, tuple[str, ...]]]]:
+    """Options in threes, each by the number of its three and its key there: "21" is the fourth."""
+    starts = range(0, len(options.keys), MOST_SERVICES)
+    return [
+        [
+            (f"{part}{key}", names)
+            for key, names in enumerate(options.keys[start : start + MOST_SERVICES], start=1)
+        ]
+        for part, start in enumerate(starts, start=1)
+    ]
+
+
+def _part(session: Session, options: Options) -> int:
+    """Which three are told now, from 0; fewer may be left than when it was noted."""
+    return int(session.note(SOME_OF) or 0) % len(parts_of(options))
 
 
 def _go_together(choices: tuple[Choice, ...]) -> bool:
@@ -168,6 +206,8 @@ class Service(Patient):
             # All of them closed while the caller listened.
             return menu("closed")
         options = options_of(choices)
+        if len(choices) > MOST_SERVICES:
+            return self._some_of(session, options, world)
         values: dict[str, object] = {
             f"service{number}": said
             for number, said in enumerate(
@@ -178,11 +218,33 @@ class Service(Patient):
         asked = menu(options.prompt, born=session.born_on, **values)
         return replace(asked, lead=TYPED_BIRTH_DATE) if reads_birth_date(session) else asked
 
+    def _some_of(self, session: Session, options: Options, world: World) -> Question:
+        """Three of many, and the key to the next; after the last the first come again."""
+        part = _part(session, options)
+        told = options.keys[part * MOST_SERVICES : (part + 1) * MOST_SERVICES]
+        values: dict[str, object] = {
+            f"option{number}": said_services(names, session, world)
+            for number, names in enumerate(told, start=1)
+        }
+        asked = menu(f"{options.prompt}_{len(told)}", born=session.born_on, **values)
+        is_read = not part and reads_birth_date(session)
+        return replace(asked, lead=TYPED_BIRTH_DATE) if is_read else asked
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         choices = choices_for(session, world)
         if not choices:
             return over_meanwhile(session, (), world) if pressed in _CLOSED_KEYS else NO_SUCH_KEY
-        keys = options_of(choices).keys
+        options = options_of(choices)
+        keys = options.keys
+        if len(choices) > MOST_SERVICES:
+            part = _part(session, options)
+            if pressed == MORE_KEY:
+                following = (part + 1) % len(parts_of(options))
+                return Go(session.with_note(SOME_OF, str(following)), SERVICE, remember=False)
+            named = dict(key for part in parts_of(options) for key in part)
+            # A page of the site shows all of them, and says which of which three was chosen.
+            found = named.get(pressed if len(pressed) > 1 else f"{part + 1}{pressed}")
+            return _wish(session, found, world) if found else NO_SUCH_KEY
         if len(keys) == 1 and pressed == END_KEY:
             return end_or_second(session, world)
         if not pressed.isdecimal() or not 1 <= int(pressed) <= len(keys):

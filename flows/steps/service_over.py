@@ -9,6 +9,8 @@ from flows.steps.common import said_services, to_agent
 from flows.world import World
 
 SERVICE = "service"
+# Which three of many choices are told: a note of this name.
+SOME_OF = "service_part"
 # Its notes on a caller who gave a postcode already: it was read back, or it was only typed.
 SEARCHED = "searched"
 TYPED = "typed"
@@ -16,7 +18,13 @@ TYPED = "typed"
 
 def without_services(session: Session) -> Session:
     """The session of a person who was not asked what for yet."""
-    return session.but(wanted=(), wished=(), since_asked="", since_passed=(), since_not=())
+    fresh = from_the_first(session)
+    return fresh.but(wanted=(), wished=(), since_asked="", since_passed=(), since_not=())
+
+
+def from_the_first(session: Session) -> Session:
+    """Whoever is asked what for anew hears the first of many choices first."""
+    return session.but(notes=tuple(note for note in session.notes if note[0] != SOME_OF))
 
 
 def is_over(session: Session, world: World) -> bool:

@@ -198,13 +198,22 @@ SERVICE_WORDS = {
     "flu-2026": ServiceWords("la grippe", ("grippe", "influenza")),
     "covid-2026": ServiceWords("le Covid", ("covid", "corona")),
     "card-2026": ServiceWords("la carte d'identité", ("carte (d'identité|)", "identité")),
+    "passport-2026": ServiceWords("le passeport", ("passeport",)),
+    "deed-2026": ServiceWords("un acte de naissance", ("acte (de naissance|)",)),
 }
 
 
 def services(
-    *, since: int = 6, apart: bool = False, card: bool = False, all_together: bool = False
+    *,
+    since: int = 6,
+    apart: bool = False,
+    card: bool = False,
+    all_together: bool = False,
+    town: bool = False,
 ) -> tuple[Choice, ...]:
     """An autumn with two services, in one appointment unless they are `apart`; or with a third.
+
+    `town`: at the number of a town hall, which has five.
 
     `since`: months that must have passed since the last one of the second. `all_together`: the
     third is in one appointment with the two.
@@ -217,6 +226,7 @@ def services(
         Choice("flu-2026", "flu", may, flu),
         Choice("covid-2026", "covid", may, covid, months_since=since),
         *((Choice("card-2026", "card", may, other if all_together else ()),) if card else ()),
+        *(Choice(f"{one}-2026", one, may) for one in ("card", "passport", "deed") if town),
     )
 
 

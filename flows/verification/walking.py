@@ -223,6 +223,9 @@ def rare_scenarios(make: Make) -> Scenarios:
         "three services in one": partial(
             several, make, services(card=True, since=0, all_together=True)
         ),
+        "five services": partial(several, make, services(since=0, town=True)),
+        "five services apart": partial(several, make, services(since=0, town=True, apart=True)),
+        "four services apart": partial(several, make, services(since=0, town=True, apart=True)[:4]),
         "two services in turn": partial(several, make, services(since=0), found=neighbours()),
     }
 
@@ -588,6 +591,10 @@ FAR_AWAY = {
     ),
     "three services apart": ("three services apart", ("1", "1", "12031942")),
     "three services in one": ("three services in one", ("1", "1", "12031942")),
+    # Three of many are told at a time: the others are behind one more key.
+    "five services": ("five services", ("1", "1", "12031942", "4")),
+    "five services apart": ("five services apart", ("1", "1", "12031942", "4")),
+    "four services apart": ("four services apart", ("1", "1", "12031942", "4")),
     "two services in turn": ("two services in turn", ("1", "1", "12031942", "3", "75011", "1")),
     "moving a pair": ("mine: both", ("2", REFERENCE, "1", "12031942", *"12211")),
 }

@@ -15,6 +15,7 @@ from flows.steps.service import (
     of_since,
     options_of,
     others_for,
+    parts_of,
 )
 from flows.steps.service_over import SERVICE
 from flows.world import Choice, ServiceWords, World
@@ -25,6 +26,7 @@ from services.service import Service
 
 STEPS_WHAT_FOR = frozenset({SERVICE, SINCE, NOT_SINCE})
 _SEVERAL = 2
+_KEYS_OF_ONE_MENU = 4
 # Gives an entry of a page's words, with the values in it.
 Words = Callable[..., str]
 
@@ -81,9 +83,13 @@ class WhatForPage:
     def keys(self, step: str) -> list[tuple[str, str, str]]:
         """As the choices of a page: the key, what it is for, and nothing to explain."""
         if step == SERVICE:
-            options = options_of(choices_for(self.session, self._world)).keys
-            labels = [self._named(one) for one in options]
-            labels += [self.words("book.service.end")] * (len(options) == 1)
+            options = options_of(choices_for(self.session, self._world))
+            if len(options.keys) > _KEYS_OF_ONE_MENU:
+                # All of them at once, though callers hear three at a time.
+                some = (one for part in parts_of(options) for one in part)
+                return [(key, self._named(names), "") for key, names in some]
+            labels = [self._named(one) for one in options.keys]
+            labels += [self.words("book.service.end")] * (len(options.keys) == 1)
         elif step == SINCE:
             labels = [self.words(f"book.{step}.key_{key}") for key in (1, 2)]
         else:

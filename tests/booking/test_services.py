@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -35,7 +36,7 @@ from services.campaign.campaign import TWO_PLACES, Campaign
 from services.operations import person_rights
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
-from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
+from services.slots.hold_slot import HeldSlot, HoldRequest, hold_adjacent, hold_slots
 from services.work import Work
 from tests.operations.test_person_rights import HERE, OPERATOR
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
@@ -541,3 +542,28 @@ def test_the_release_before_has_the_keys_of_its_people(autumn: House, database_u
     assert booked(autumn, BOTH, holder="CA-2").is_stand_in
     assert isinstance(cancels(autumn, file), Cancelled)
     assert not booked(autumn, BOTH, holder="CA-3").is_stand_in
+
+
+def test_nothing_is_held_beside_where_there_is_no_second_pair(autumn: House):
+    start = mornings(1)[0]
+    opens(autumn, [start], "grippe")
+    opens(autumn, [start + timedelta(minutes=10)], "covid")
+    # Elsewhere there is enough of everything.
+    autumn.opens_centre("2", starts=mornings(3), capacity=3)
+    with autumn.database.transaction() as connection:
+        (first,) = hold_slots(
+            work_of(autumn, connection, APART),
+            Holder(Channel.PHONE, "CA-1"),
+            HoldRequest(near=near(autumn)[:1], not_before=autumn.clock.now() + GRIPPE.lead),
+        )
+    before = autumn.held()
+    with autumn.database.transaction() as connection:
+        beside = hold_adjacent(
+            work_of(autumn, connection, APART),
+            Holder(Channel.PHONE, "CA-1"),
+            centre_id=first.place.centre_id,
+            start=first.place.start_at,
+            zone=ZoneInfo("Europe/Paris"),
+        )
+    assert beside is None
+    assert autumn.held() == before == 2

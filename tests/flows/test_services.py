@@ -20,7 +20,7 @@ def autumn(**options: object) -> FakeWorld:
     """An outside with influenza and Covid, of which both are in one appointment."""
     of_services = {
         name: options.pop(name)
-        for name in ("since", "apart", "card", "all_together")
+        for name in ("since", "apart", "card", "all_together", "town")
         if name in options
     }
     world = FakeWorld(may_have=services(**of_services), **options)  # type: ignore[arg-type]
@@ -449,3 +449,80 @@ def test_every_language_says_it(language: str):
             said = heard(talk, language)
             assert said.count("{") == 0
             talk.stays_silent()
+
+
+# ---------------------------------------------------------------- more than three
+
+
+def town_hall() -> Talk:
+    return at_the_question(autumn(town=True, since=0))
+
+
+def test_of_five_three_are_told_and_one_more_key_leads_to_the_rest():
+    talk = town_hall()
+    assert talk.said == ["typed_birth_date", "service_more_3"]
+    for told in (
+        "Pour la grippe, tapez 1",
+        "Pour le Covid, tapez 2",
+        "Pour la carte d'identité, tapez 3",
+    ):
+        assert told in heard(talk)
+    assert "Pour autre chose, tapez 4" in heard(talk)
+    # What goes together stands behind each by itself. The birth date was read already.
+    talk.presses("4")
+    assert talk.said == ["service_more_3"]
+    for told in (
+        "Pour le passeport, tapez 1",
+        "Pour un acte de naissance, tapez 2",
+        "Pour la grippe et le Covid, tapez 3",
+    ):
+        assert told in heard(talk)
+    # Behind the last come the first.
+    assert "Pour la grippe, tapez 1" in heard(talk.presses("4"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ("1", (FLU,)),
+        ("3", (CARD,)),
+        ("41", ("passport-2026",)),
+        ("43", (FLU, COVID)),
+        ("442", (COVID,)),
+    ],
+)
+def test_each_of_the_five_has_its_key(keys: str, wanted: tuple[str, ...]):
+    talk = town_hall()
+    for key in keys:
+        talk.presses(key)
+    assert talk.session.wanted == wanted
+    assert talk.step == "postcode"
+
+
+def test_one_that_was_not_told_yet_is_understood_in_words():
+    talk = town_hall().says("pour le passeport")
+    assert talk.session.wanted == ("passport-2026",)
+    assert town_hall().says("la grippe et le covid").session.wanted == (FLU, COVID)
+    assert "passeport" in heard(town_hall().says("autre chose"))
+
+
+def test_the_star_corrects_the_birth_date_behind_it_and_the_first_are_told_again():
+    talk = town_hall().presses("4").presses("*")
+    assert talk.step == "date_of_birth"
+    talk.presses(BORN)
+    assert talk.said == ["typed_birth_date", "service_more_3"]
+    assert "Pour la grippe, tapez 1" in heard(talk)
+
+
+def test_silence_among_the_rest_tells_the_rest_again():
+    talk = town_hall().presses("4").stays_silent()
+    assert "Pour le passeport" in heard(talk)
+
+
+def test_of_four_that_go_apart_the_last_stands_alone_behind_the_key():
+    world = autumn(town=True, apart=True, since=0)
+    world.may_have = world.may_have[:4]
+    talk = at_the_question(world).presses("4")
+    assert talk.said == ["service_more_1"]
+    assert talk.presses("2").said[0] == "reason.key"
+    assert talk.presses("1").session.wanted == ("passport-2026",)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from services.call.service_words import words_of
 from tests.calls.test_services import at_offers, autumn, changes, done, is_sound, said, town
 from tests.online.test_booking import Visitor
 from tests.online.test_way_through import count
 from tests.online.visitors import Visitor as Opened
 from tests.online.visitors import link_in, text_to
-from tests.support.house import MOBILE, NOON, House
+from tests.public.services_stage import CARD
+from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.rows import clock_of
+
+KEYS = re.compile(r'name="key" value="([0-9]+)"')
 
 
 @pytest.fixture
@@ -122,3 +128,35 @@ def test_a_service_that_closes_during_a_visit_is_said_and_nothing_is_booked_by_h
         visitor.sends(place=visitor.places[0]).is_at("confirmer").sends().is_at("fait")
         assert done(made) == [("grippe", 1)]
         assert is_sound(made)
+
+
+def test_a_poster_of_one_service_leaves_out_what_does_not_go_with_it(sqlite_url: str):
+    flu, covid = autumn(months_since=0)
+    card = replace(CARD, opens_at=None, radius_kilometres=flu.radius_kilometres)
+    with house(sqlite_url, campaign=flu, beside=(covid, card)) as made:
+        made.opens_centre("1", starts=mornings(6), capacity=2)
+        visitor = Visitor(made).opens("/rendez-vous?pour=grippe")
+        visitor.sends(path="/rendez-vous?pour=grippe", whom="self").is_born("12", "3", "1956")
+        visitor.is_at("pour-quoi")
+        # Its keys are those that are listed: the card is none of them.
+        shown = KEYS.findall(visitor.page)
+        assert shown == ["1", "2", "3"]
+        assert words_of(card, "fr").said not in visitor.page
+        assert count(visitor) == "Question 3 sur 6"
+        visitor.sends(key="3").is_at("commune").sends(where="75011").is_at("creneaux")
+        visitor.sends(place=visitor.places[0]).sends(wish="none").sends().is_at("fait")
+        assert done(made) == [("covid", 1), ("grippe", 1)]
+
+
+def test_the_site_lists_more_than_three_at_once(sqlite_url: str):
+    flu, covid = autumn(months_since=0)
+    card = replace(CARD, opens_at=None)
+    passport = replace(card, name="passeport-2026", service="passeport")
+    with house(sqlite_url, campaign=flu, beside=(covid, card, passport)) as made:
+        made.opens_centre("1", starts=mornings(6), capacity=2)
+        visitor = Visitor(made).starts().is_born("12", "3", "1956").is_at("pour-quoi")
+        # Callers hear three at a time, and the key is which three, then which of them.
+        assert KEYS.findall(visitor.page) == ["11", "12", "13", "21", "22"]
+        assert visitor.sends(key="23").status == 422
+        visitor.sends(key="22").is_at("commune").sends(where="75011").is_at("creneaux")
+        assert f"Pour {said(made, flu, covid)}" in visitor.page
