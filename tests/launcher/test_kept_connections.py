@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -80,7 +81,7 @@ def test_within_a_test_what_was_closed_is_not_seen_again(again):
 def test_what_a_test_closed_itself_is_closed(again):
     database = Database(again.take())
     with database.statement() as connection:
-        driver = connection.connection.driver_connection
+        driver: Any = connection.connection.driver_connection
         driver.close()
         with pytest.raises(OperationalError):
             process(connection)
