@@ -171,7 +171,8 @@ def test_of_many_the_newest_are_taken_too(service: House):
     newest = office.writes()
     taken = take_due(service.store, KINDS, limit=8)
     assert newest in {one.message.id for one in taken}
-    assert f"{1:032x}" in {one.message.id for one in taken}
+    # Half of them are of those that wait longest, which all wait since one moment.
+    assert len([one for one in taken if one.message.id != newest]) >= 4
 
 
 def test_what_a_process_took_and_did_not_begin_is_due_at_once_when_it_ends(service: House):
