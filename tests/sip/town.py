@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flask import Flask, Response
+from flask import Flask
 from sqlalchemy import select
 from werkzeug.serving import make_server
+from werkzeug.wsgi import ClosingIterator
 
 from exchange.settings import Settings
 from exchange.sip.parts import FRAME, FRAME_S, RATE
@@ -245,13 +246,29 @@ def town(database_url: str, folder: Path, *, agents: bool = False) -> Iterator[T
         simulator = simulated.extensions["simulator"]
         built = Town(made, app, url, simulator, simulator_url, folder, stack)
 
-        @app.after_request
-        def keep(answer: Response) -> Response:
-            if answer.mimetype == "text/xml":
-                built.documents.append(answer.get_data())
-            return answer
-
+        _keeps_documents(app, built.documents)
         yield built
+
+
+def _keeps_documents(app: Flask, documents: list[bytes]) -> None:
+    """Keep what is answered to webhooks: also what never comes to the web framework."""
+    answered = app.wsgi_app
+
+    def keeps(environ: Any, start_response: Any) -> Any:
+        kinds: list[str] = []
+
+        def start(status: str, headers: Any, *rest: Any) -> Any:
+            kinds.append(dict(headers).get("Content-Type", ""))
+            return start_response(status, headers, *rest)
+
+        parts = ClosingIterator(answered(environ, start))
+        body = b"".join(parts)
+        parts.close()
+        if kinds[-1].startswith("text/xml"):
+            documents.append(body)
+        return [body]
+
+    app.wsgi_app = keeps  # type: ignore[method-assign]
 
 
 def speaks(pcm: bytes) -> bool:
