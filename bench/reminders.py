@@ -32,6 +32,7 @@ from sqlalchemy import Connection, event, make_url, text, update
 
 from bench import floors, messages
 from bench.servers import PLENTY, CannotMeasure, migrate, store_of
+from bench.store import CAMPAIGN
 from jobs.scheduler import sweep
 from launcher.environment import inherited
 from models.booking.tables import booking
@@ -39,7 +40,6 @@ from models.clock import FixedClock
 from models.database import Database
 from models.messages import outbox
 from services import logs
-from services.campaign.campaign import Campaign
 from services.messages import reminders
 from services.messages.deliver_message import KINDS, LEASE, DeliveryDependencies
 from services.messages.provider_pace import PaceSettings, ProviderPace
@@ -56,16 +56,6 @@ NOW = datetime(2026, 12, 8, 9, 0, tzinfo=UTC)
 # Of a nation's day, and how many of them are delivered.
 REMINDERS, DELIVERED = 285_000, 2_000
 CENTRES = 1_000
-CAMPAIGN = Campaign(
-    name="bench",
-    minimum_age=75,
-    radius_kilometres=100,
-    horizon_days=300,
-    lead=timedelta(minutes=5),
-    hold_lease=timedelta(minutes=4),
-    hold_longest=timedelta(minutes=20),
-    few_places=12,
-)
 _FILL = (
     """
     INSERT INTO centre (id, name, postcode, town, departement, territory, time_zone, booking_mode,

@@ -6,11 +6,12 @@ counting can be wrong in it, too.
 
 from __future__ import annotations
 
+import json
 import random
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,9 @@ from models.call.tables import call, turn
 from models.database import Database
 from models.messages.tables import message
 from models.queue.tables import agent_queue, queue_entry
+from models.supervision import snapshots
+from services.supervision.write_board import NAME
+from tests.support.house import House
 
 PARIS = ZoneInfo("Europe/Paris")
 STEPS = ("welcome", "for_whom", "date_of_birth", "postcode", "offers", "reach", "confirm")
@@ -287,3 +291,18 @@ def bad_text(database: Database, number: int, state: str, at: datetime) -> None:
 def queues(database: Database) -> Iterator[str]:
     with database.statement() as connection:
         yield from connection.execute(select(agent_queue.c.id)).scalars()
+
+
+def body_of(house: House) -> dict[str, Any]:
+    """What the board's screens are given."""
+    with house.database.statement() as connection:
+        found = snapshots.get(connection, NAME)
+    assert found is not None
+    assert found.body is not None
+    body: dict[str, Any] = json.loads(found.body)
+    return body
+
+
+def at(text: str) -> datetime:
+    """A moment (UTC) by its text."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

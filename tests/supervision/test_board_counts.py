@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from models.messages import budgets
 from models.messages.budgets import Limit
 from models.messages.tables import message
 from models.queue.tables import agent_queue, queue_entry
-from models.supervision import snapshots, tallies
+from models.supervision import tallies
 from models.supervision.tables import alert, snapshot, tally
 from services.campaign.campaigns import Campaigns
 from services.supervision.board import iso
@@ -27,7 +27,17 @@ from services.supervision.counts import day_before, day_begins, quarter_of, same
 from services.supervision.recounts import recount as recount_quarters
 from services.supervision.snapshots import Snapshots
 from services.supervision.write_board import NAME, WriteBoard
-from tests.supervision.board_day import SECOND, Day, bad_text, midnight, recount, shown, works
+from tests.supervision.board_day import (
+    SECOND,
+    Day,
+    at,
+    bad_text,
+    body_of,
+    midnight,
+    recount,
+    shown,
+    works,
+)
 from tests.support.house import CAMPAIGN, House
 from tests.support.rows import clock_of, rows_of
 
@@ -43,21 +53,8 @@ def writer(house: House) -> WriteBoard:
     return WriteBoard(house.store, Campaigns.fixed(CAMPAIGN, now=house.clock.now))
 
 
-def body_of(house: House) -> dict[str, Any]:
-    with house.database.statement() as connection:
-        found = snapshots.get(connection, NAME)
-    assert found is not None
-    assert found.body is not None
-    body: dict[str, Any] = json.loads(found.body)
-    return body
-
-
 def seen_by(screen: Snapshots) -> Any:
     return screen.get(NAME)
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def test_two_boards_show_what_a_recount_gives_with_a_hundred_events_a_second(service: House):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from models.call.tables import turn
 from models.public import centres
-from models.supervision import snapshots, tallies
+from models.supervision import tallies
 from models.supervision.tables import alert, tally
 from models.supervision.tallies import QUARTER
 from services.campaign.campaigns import Campaigns
@@ -24,8 +22,8 @@ from services.supervision import counting, counts, kept_counts
 from services.supervision.counting import SETTLED_AFTER
 from services.supervision.counts import SpanCounts, day_before, day_begins, quarter_of
 from services.supervision.free_places import CountFree
-from services.supervision.write_board import NAME, WriteBoard
-from tests.supervision.board_day import SECOND, Day, midnight, recount, shown, works
+from services.supervision.write_board import WriteBoard
+from tests.supervision.board_day import SECOND, Day, at, body_of, midnight, recount, shown, works
 from tests.support.house import CAMPAIGN, House, mornings
 from tests.support.rows import clock_of, rows_of
 
@@ -40,19 +38,6 @@ def one_centre(service: House, request: pytest.FixtureRequest) -> None:
 def writer(house: House, places: CountFree | None = None) -> WriteBoard:
     campaigns = Campaigns.fixed(CAMPAIGN, now=house.clock.now)
     return WriteBoard(house.store, campaigns, places=places)
-
-
-def body_of(house: House) -> dict[str, Any]:
-    with house.database.statement() as connection:
-        found = snapshots.get(connection, NAME)
-    assert found is not None
-    assert found.body is not None
-    body: dict[str, Any] = json.loads(found.body)
-    return body
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def happens(house: House, day: Day, seconds: int, events: int = 20) -> None:
