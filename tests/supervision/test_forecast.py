@@ -12,8 +12,8 @@ from models.supervision import snapshots
 from services.queue.wait_estimate import forget_throughput
 from services.supervision.board import served
 from services.supervision.counts import BoardFigures
-from tests.supervision.board_day import SECOND, works
-from tests.supervision.test_board_counts import body_of, waits_in_line, writer
+from tests.supervision.board_day import SECOND, body_of, works
+from tests.supervision.test_board_counts import waits_in_line, writer
 from tests.support.house import House
 from tests.support.rows import clock_of
 
