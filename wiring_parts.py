@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +29,7 @@ from services.messages.texts import text_names
 from services.numbers import watch
 from services.numbers.numbers import Known, Numbers
 from services.operations.check_keys import check_keys
+from services.operations.disk import disk_of
 from services.operations.doctor import Around
 from services.operations.traces import Chainer, TraceKeys
 from services.ports import CallControl, ProviderAccount, ProviderLog, ProviderRecords, WakeUp
@@ -164,17 +163,11 @@ def make_around(
         production=settings.environment == "production",
         redis=partial(redis_problem, settings.redis_url),
         folders=list(dict.fromkeys(folders)),
-        free=_free,
+        free=lambda folder: disk_of(folder).free,
         provider=make_control(settings).problem if ask_provider else None,
         provider_at=settings.twilio_api_base_url,
         synchronous_standbys=settings.synchronous_standbys,
     )
-
-
-def _free(folder: Path) -> int:
-    """Free bytes of its disk, or of the one that it would be made on."""
-    there = next(one for one in (folder, *folder.parents) if one.is_dir())
-    return shutil.disk_usage(there).free
 
 
 def make_control(settings: config.Settings) -> TwilioCallControl:

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 
+from pathlib import Path
+
 import pytest
 
 from exchange.sip import extra
@@ -129,6 +131,15 @@ def checks_environment() -> dict[str, str]:
 def test_left_out_tests_are_not_even_read():
     files = collected_files("exchange/tests/sip", "tests/sip", TEST_SIP="off")
     assert files == {"exchange/tests/sip/test_settings.py"}
+
+
+def test_a_machine_without_the_extra_can_read_every_test(tmp_path: Path):
+    absent = f"import sys\nsys.modules.update(dict.fromkeys({extra.MODULES!r}))\n"
+    (tmp_path / "sitecustomize.py").write_text(absent, "utf-8")
+    files = collected_files("exchange/tests", "tests", PYTHONPATH=str(tmp_path))
+    assert "tests/numbers/test_dialling.py" in files
+    over_sip = {"tests/numbers/test_over_sip.py", "tests/sip/test_calls.py"}
+    assert not over_sip & files
 
 
 def test_without_the_exchanges_tests_those_of_the_simulator_are_there():

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from flask import Flask, request
+from flask import Flask
 
 from exchange.settings import Settings
 from exchange.tests.conftest import SID, TOKEN
-from exchange.tests.sip.house import SipHouse
-from exchange.tests.tiny_service import twiml
 from exchange.transport import WsgiTransport
 from simulator.app import create_app
 from simulator.call import Unusable, called
 from simulator.phone import Phone, blueprint
 from tests.campaign.files import save
-from tests.numbers.files import BRETAGNE, ENGLISH, EXAMPLE, NATIONAL
+from tests.numbers.files import BRETAGNE, ENGLISH, NATIONAL
 
 HOME = "http://localhost"
-
-
-@pytest.fixture
-def settings(monkeypatch, tmp_path) -> Settings:
-    # No .env of a developer's checkout may leak into the tests.
-    monkeypatch.chdir(tmp_path)
-    return Settings(twilio_account_sid=SID, twilio_auth_token=TOKEN, numbers_file=str(EXAMPLE))
-
-
-@pytest.fixture
-def service() -> Flask:
-    """A service that hangs up on whoever rings, and knows whom they called."""
-    app = Flask("service")
-    app.config["called"] = rung = []
-
-    @app.post("/voice/incoming")
-    def incoming() -> Any:
-        rung.append(request.form["To"])
-        return twiml("<Hangup/>")
-
-    @app.post("/voice/status")
-    def status() -> Any:
-        return twiml("")
-
-    return app
 
 
 def test_the_numbers_are_those_of_the_file(settings, tmp_path):
@@ -62,15 +33,6 @@ def test_make_call_dials_them(settings, tmp_path):
     assert called("--to", "3975", Settings(numbers_file=str(short))) == "3975"
     with pytest.raises(Unusable):
         called("--to", "3975", settings)
-
-
-@pytest.mark.parametrize("dialled", [BRETAGNE, "0974750035", "33974750035"])
-def test_they_are_routes_of_the_exchange(settings, service, dialled):
-    at = SipHouse(WsgiTransport(service), settings)
-    assert at.rings(called=dialled).log[0] == "rings"
-    at.time.pass_by(5)
-    assert service.config["called"] == [BRETAGNE]
-    assert at.rings(called="0974750036").log == ["refused 404"]
 
 
 def test_the_account_has_them_all(settings):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
 from services.campaign.campaign import Campaign
+from services.operations.disk import disk_of
 from services.operations.process_counts import Merged, told
 from services.operations.store_gauges import StoreCollector
 from services.store import Store
@@ -95,7 +94,7 @@ class _Outside(Collector):
             words = f"1 while the {name} answers this web server"
             yield GaugeMetricFamily(f"allo_{name}_answers", words, value=float(yes))
         try:
-            disk = shutil.disk_usage(self._folder)
+            disk = disk_of(self._folder)
         except OSError:
             return
         for name, words, value in (
