@@ -43,6 +43,7 @@ from tests.support.shared_work import share_statements
 
 # Fixtures that tests of several folders share.
 pytest_plugins = [
+    "tests.support.cheap_passwords",
     "tests.support.quick",
     "tests.support.stages",
     "tests.support.imports",

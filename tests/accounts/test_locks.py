@@ -6,24 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
 from models.attempts import attempt
-from services.accounts import passwords
 from services.accounts.sign_in import WRONG_FOR_LOGIN, WRONG_FROM_ADDRESS, network
 from tests.support.forms import DEVICE, PASSWORD, Browser, code_of, has_code
 from tests.support.house import House
 
 QUARTER = timedelta(minutes=15)
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted here how often a password is looked at, and not what that costs."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
-    monkeypatch.setattr(passwords, "NOBODY", hasher.hash("nobody has this password"))
 
 
 @pytest.fixture

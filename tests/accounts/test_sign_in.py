@@ -55,6 +55,7 @@ def test_a_wrong_password_and_an_unknown_login_get_the_same_words(made: House, l
     assert answer.headers.getlist("Set-Cookie") == []
 
 
+@pytest.mark.usefixtures("passwords_at_their_cost")
 @pytest.mark.parametrize("known", [True, False])
 def test_an_unknown_login_costs_the_same_work(
     made: House,
@@ -77,6 +78,7 @@ def test_an_unknown_login_costs_the_same_work(
     assert cost.type is argon2.Type.ID
 
 
+@pytest.mark.usefixtures("passwords_at_their_cost")
 def test_a_hash_of_another_cost_is_made_anew_at_the_next_sign_in(made: House):
     who = made.employs("agent", login="camille")
     old = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)

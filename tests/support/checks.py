@@ -48,7 +48,9 @@ def stages(pytest_arguments: list[str], *, apart: bool) -> dict[str, list[str]]:
     """The commands by their names; `apart`: with those tests beside the others that wait."""
     python = [sys.executable, "-m"]
     pytest = [*python, "pytest", "-q", "--timeout", str(TEST_TIMEOUT)]
-    two = [*pytest, "-n", "2", "--dist", "worksteal"]
+    # One more than the processors that most machines have: a test that asks PostgreSQL, or a
+    # process beside it, waits.
+    shared = [*pytest, "-n", "3", "--dist", "worksteal"]
     checks = {
         "ruff check": [*BEHIND, *python, "ruff", "check", "."],
         "ruff format": [*BEHIND, *python, "ruff", "format", "--check", "."],
@@ -56,12 +58,12 @@ def stages(pytest_arguments: list[str], *, apart: bool) -> dict[str, list[str]]:
         "import rules": [*BEHIND, str(SCRIPTS / "lint-imports")],
     }
     if not apart:
-        return checks | {TESTS: [*two, *pytest_arguments]}
+        return checks | {TESTS: [*shared, *pytest_arguments]}
     # Two that note in one place what failed would each forget what the other noted.
     own_notes = ("-o", "cache_dir=.pytest_cache/waiting")
     return checks | {
         WAITING: [*pytest, "-n", "1", "--waiting", waiting.ONLY, *own_notes, *pytest_arguments],
-        TESTS: [*BEHIND, *two, "--waiting", waiting.NONE, *pytest_arguments],
+        TESTS: [*BEHIND, *shared, "--waiting", waiting.NONE, *pytest_arguments],
     }
 
 
