@@ -335,6 +335,7 @@ def served_whole(app: Flask) -> WholeRequests:
         draining=app.extensions["allo_draining"],
         number=gate.parts.national_number,
         begins=gate.start,
+        under_way=gate.under_way,
     )
 
 

@@ -1,9 +1,9 @@
 """How hard-pressed a web worker is, and what gives way: the web, then screens, then new calls.
 
 A step of a call in progress is never refused. Each worker judges for itself, by how long the
-telephone's steps take, how much of its threads' time is taken, and how late a thread of its own
-wakes up. What waits in front of its threads cannot be seen from inside, but no more can wait than
-there are connections.
+telephone's steps take, how much of its threads' time is taken, how late a thread of its own wakes
+up, and how many requests are under way: read whole, and not answered yet. A connection that is open
+and asks nothing is no load: a screen has one all day.
 
 The level rises at once and falls by one a second, so that it does not swing. From the highest level
 a worker is back within four seconds once the load has fallen.
@@ -28,7 +28,7 @@ VERY_SLOW_STEP: Final = 0.5
 # has. A worker that answers all it can has 0.9 and more.
 FULL: Final = 0.8
 ROOM_LEFT: Final = 0.6
-# Open connections that it would take longer than this (seconds) to answer once each are too many.
+# Requests under way that it would take longer than this (seconds) to answer are too many.
 LONGEST_QUEUE: Final = 0.7
 # A thread that wakes up so late (seconds, on average) competes with the others all the time.
 LATE: Final = 0.012
@@ -294,11 +294,11 @@ class LoadShedder:
         self._owed -= 1
         return True
 
-    def look(self, connections: int = 0, answers: int = 0) -> None:
+    def look(self, under_way: int = 0, answers: int = 0) -> None:
         """Judge anew; to be called every `LOOK_EVERY` seconds.
 
-        `connections` are open at the moment, each with one request at most that waits, and
-        `answers` were given since the last look, whatever they cost.
+        So many requests are `under_way` at the moment, and `answers` were given since the last
+        look, whatever they cost.
         """
         now = self.ticks()
         since = max(now - self._looked, 1e-3)
@@ -313,7 +313,7 @@ class LoadShedder:
         self._of_phone += _CALM * (of_phone / whole - self._of_phone)
         self._p95 = self._step_p95(now)
         self._rate += _CALM * (answers / since - self._rate)
-        self._behind = connections / self._rate if self._rate > 1 else 0.0
+        self._behind = under_way / self._rate if self._rate > 1 else 0.0
         self._judge(now)
 
     def _judge(self, now: float) -> None:
@@ -350,9 +350,9 @@ class LoadShedder:
     def measured(self) -> dict[str, Any]:
         """What was measured since the last call of this: seconds, and shares of one.
 
-        `queue` is how long a request waits at most for its turn, by the number of open connections;
-        `web` and `web_cpu` are of web requests that reached the application: how many, and the time
-        of a processor each.
+        `queue` is how long it takes to answer the requests that are under way; `web` and `web_cpu`
+        are of web requests that reached the application: how many, and the time of a processor
+        each.
         """
         (steps, web, cpu), self._sums = self._sums, [0, 0, 0.0]
         return {

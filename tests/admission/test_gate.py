@@ -518,3 +518,37 @@ def test_a_server_that_nobody_asks_gives_signs_of_life(postgres_url: str):
             assert threading.active_count() == before
         finally:
             gate.ledger.end()
+
+
+# ---------------------------------------------------------------- how hard-pressed a worker is
+
+
+def test_what_waits_is_counted_by_what_drives_the_worker_and_not_by_connections(
+    open_house: House, monkeypatch: pytest.MonkeyPatch
+):
+    """A screen has a connection all day, and asks nothing on it most of the time."""
+    gate = gate_of(open_house)
+    looked: list[tuple[int, int]] = []
+    now, more = iter(range(100)), iter((False, True))
+    monkeypatch.setattr(gate.load_shedder, "look", lambda *given: looked.append(given))
+    monkeypatch.setattr(gate.ledger, "_ticks", lambda: float(next(now)))
+    monkeypatch.setattr(gate.ledger, "_ended", Pulses(more))
+    gate.tally.answers = 40
+
+    async def drives() -> None:
+        served = wiring.served_whole(open_house.app)
+        served._under_way.requests += 3
+        gate.ledger._pulse()
+
+    asyncio.run(drives())
+    assert looked == [(3, 40)]
+
+
+class Pulses:
+    """An end that comes after so many looks, without a wait."""
+
+    def __init__(self, ends: Iterator[bool]) -> None:
+        self._ends = ends
+
+    def wait(self, _seconds: float) -> bool:
+        return next(self._ends)

@@ -538,13 +538,13 @@ def test_only_the_telephone_itself_makes_new_calls_give_way():
 
 def test_calls_are_refused_where_a_queue_is_long_and_not_where_threads_are_just_busy():
     """Threads that have no rest answer at once where few ask, and too late where a thousand do."""
-    for connections, refuses in ((40, False), (1000, True)):
+    for under_way, refuses in ((40, False), (1000, True)):
         worker = Worker()
         for _ in range(40):
             worker.now += LOOK_EVERY
             for _ in range(100):
                 worker.load_shedder.step_done(6 * LOOK_EVERY / 100)
-            worker.load_shedder.look(connections, 100)
+            worker.load_shedder.look(under_way, 100)
         assert (worker.load_shedder.level == Level.CALLS) == refuses
         assert any(worker.load_shedder.refuses_call() for _ in range(100)) == refuses
         assert worker.load_shedder.slows_screens == refuses

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from web.admission.parts import Environ
+from web.admission.parts import Environ, UnderWay
 from web.admission.whole_requests import IN_MEMORY, MOST_BYTES, WholeRequests
 
 FORM = "application/x-www-form-urlencoded"
@@ -260,3 +260,30 @@ def test_steps_of_calls_wait_without_a_thread_and_hold_up_no_page():
     assert most == [2]
     # One for the page, and two for all calls.
     assert len(named) == 3
+
+
+def test_requests_are_under_way_from_when_they_were_read_until_they_are_answered():
+    under_way, leave = UnderWay(), threading.Event()
+
+    async def serve() -> list[int]:
+        loop, is_in = asyncio.get_running_loop(), asyncio.Event()
+
+        def slow(environ: Environ, start_response: Any) -> list[bytes]:
+            loop.call_soon_threadsafe(is_in.set)
+            leave.wait(30)
+            return tells(environ, start_response)
+
+        requests = WholeRequests(slow, 2, steps=1, under_way=under_way)
+        requests.__rsgi_init__(loop)
+        # One has the turn, two wait for it, and one has a body that does not come.
+        calls = [posted(b"a=1", content_length="3") for _ in range(3)]
+        calls.append(posted(comes_whole=False, content_length="3"))
+        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in calls]
+        await is_in.wait()
+        seen = [under_way.requests]
+        leave.set()
+        await asyncio.gather(*running[:3])
+        running[3].cancel()
+        return [*seen, under_way.requests]
+
+    assert asyncio.run(serve()) == [3, 0]

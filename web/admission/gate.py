@@ -30,7 +30,16 @@ from services.admission.load_shedder import LoadShedder
 from web.admission.crowd import CrowdAnswers
 from web.admission.kept_pages import PagesForAll
 from web.admission.ledger import Ledger
-from web.admission.parts import Environ, GateParts, LedgerTally, Wsgi, briefly, busy, with_cookie
+from web.admission.parts import (
+    Environ,
+    GateParts,
+    LedgerTally,
+    UnderWay,
+    Wsgi,
+    briefly,
+    busy,
+    with_cookie,
+)
 from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
@@ -70,7 +79,9 @@ class Gate:
         self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)
         self.room = RoomOfWorker(parts, self.crowd, self.tally)
         self.pages = PagesForAll(app, load_shedder, self.crowd, self.tally, parts.store_hangs)
-        self.ledger = Ledger(parts.store, load_shedder, self.room, self.tally)
+        # What drives this worker counts here (`web.admission.whole_requests`).
+        self.under_way = UnderWay()
+        self.ledger = Ledger(parts.store, load_shedder, self.room, self.tally, self.under_way)
         self.visits = WebSessionCookie(parts.secret_key, https=parts.https)
         # Web sessions that have a request under way.
         self.inside: set[str] = set()
@@ -158,8 +169,8 @@ class Gate:
                 # Not signed by the provider: it says nothing about the telephone.
                 self.load_shedder.refused(seconds)
             else:
-                # Without the wait for a turn: with more connections than threads there always is
-                # one. It is judged by how many connections are open.
+                # Without the wait for a turn: with more callers than threads there always is one.
+                # It is judged by how many requests are under way.
                 waited = self._waited(environ) if self.hops else 0.0
                 self.load_shedder.step_done(seconds, waited)
 

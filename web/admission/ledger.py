@@ -5,7 +5,6 @@ In two threads of its own, so that no answer waits for the store on its behalf.
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 
@@ -21,7 +20,7 @@ from services.admission.load_shedder import LOOK_EVERY, LoadShedder
 from services.admission.waiting_room import NAME
 from services.store import Store
 from services.telemetry import GATE_ANSWERS, GIVEN_WAY, ROOM_TICKETS
-from web.admission.parts import LedgerTally
+from web.admission.parts import LedgerTally, UnderWay
 from web.admission.room import RoomOfWorker
 
 # Seconds between two wakings of the thread that measures, and between two writings.
@@ -38,8 +37,14 @@ class Ledger:
     """One for each web worker."""
 
     def __init__(
-        self, store: Store, load_shedder: LoadShedder, room: RoomOfWorker, tally: LedgerTally
+        self,
+        store: Store,
+        load_shedder: LoadShedder,
+        room: RoomOfWorker,
+        tally: LedgerTally,
+        under_way: UnderWay,
     ) -> None:
+        self._under_way = under_way
         self._store, self._load_shedder, self._room, self._tally = store, load_shedder, room, tally
         self._ticks: Callable[[], float] = load_shedder.ticks
         self.worker = secrets.token_hex(8)
@@ -65,7 +70,7 @@ class Ledger:
             if now - looked >= LOOK_EVERY:
                 looked = now
                 answers, self._tally.answers = self._tally.answers, 0
-                self._load_shedder.look(_open_files(), answers)
+                self._load_shedder.look(self._under_way.requests, answers)
 
     def _keep(self) -> None:
         while not self._ended.is_set():
@@ -130,15 +135,6 @@ class Ledger:
             found = snapshots.get(connection, NAME, self._room.tag)
         if found is not None:
             self._room.hear(found)
-
-
-def _open_files() -> int:
-    """Connections and the few other things that this process has open; 0 where it is unknown."""
-    try:
-        with os.scandir("/proc/self/fd") as found:
-            return sum(1 for _ in found)
-    except OSError:
-        return 0
 
 
 def _count(counts: Counter[tuple[str, str]]) -> None:

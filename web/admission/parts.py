@@ -65,6 +65,16 @@ class GateParts:
 
 
 @dataclass
+class UnderWay:
+    """Requests of one worker that were read whole and are not answered yet.
+
+    The event loop alone adds and takes away; others read.
+    """
+
+    requests: int = 0
+
+
+@dataclass
 class LedgerTally:
     """What happened since the ledger was written last.
 

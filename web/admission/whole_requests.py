@@ -32,7 +32,14 @@ import structlog
 from services.telemetry import UNREAD
 from web import alone
 from web.admission.draining import Draining
-from web.admission.parts import Environ, Headers, Wsgi, is_for_a_person, language_for
+from web.admission.parts import (
+    Environ,
+    Headers,
+    UnderWay,
+    Wsgi,
+    is_for_a_person,
+    language_for,
+)
 
 # Seconds that a client has for the whole body, and the most bytes that it may have.
 BODY_SECONDS: Final = 5.0
@@ -82,7 +89,8 @@ class WholeRequests:
 
     `at_once` answers what needs neither a thread nor the store, or returns None; it is called by
     the event loop and may not wait. `number` (E.164) is what pages of errors say to ring. `begins`
-    is called once, in the worker's own process, before anybody asks anything.
+    is called once, in the worker's own process, before anybody asks anything. `under_way` is told
+    how many requests wait for a thread or have one.
     """
 
     def __init__(
@@ -96,6 +104,7 @@ class WholeRequests:
         draining: Draining | None = None,
         number: str = "",
         begins: Callable[[], object] = lambda: None,
+        under_way: UnderWay | None = None,
     ) -> None:
         self._app, self._threads, self._at_once = app, threads, at_once
         self._turns = asyncio.Semaphore(steps or threads)
@@ -105,6 +114,7 @@ class WholeRequests:
         self._draining = draining or Draining(0)
         self._number = number
         self._begins = begins
+        self._under_way = under_way or UnderWay()
         self._read: SimpleQueue[_Request] = SimpleQueue()
 
     # Names that the server looks for.
@@ -133,11 +143,15 @@ class WholeRequests:
                 headers = self._closing(said[1])
                 protocol.response_bytes(int(said[0][:3]), headers, b"".join(chunks))
                 return
-        if scope.path.startswith(_STEPS):
-            async with self._turns:
+        self._under_way.requests += 1
+        try:
+            if scope.path.startswith(_STEPS):
+                async with self._turns:
+                    await self._hand_over(environ, protocol)
+            else:
                 await self._hand_over(environ, protocol)
-        else:
-            await self._hand_over(environ, protocol)
+        finally:
+            self._under_way.requests -= 1
 
     async def _hand_over(self, environ: Environ, protocol: Any) -> None:
         """Let a thread answer, a new one where all of them have work."""
