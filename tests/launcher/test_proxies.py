@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -221,3 +222,20 @@ def test_a_node_that_is_not_ready_is_asked_where_there_is_no_other(
     assert proxy.asks("/rendez-vous")[0] == 200
     status, _, body = proxy.asks("/voice/incoming", "POST", b"CallSid=x")
     assert (status, body != FALLBACK) == (200, True)
+
+
+def test_nginx_lets_go_of_an_idle_connection_before_the_service_closes_it():
+    """A form that met the closing would be answered 502, for nginx sends none twice."""
+    upstream = re.search(
+        r"^ {4}upstream allo \{.*?^ {4}\}",
+        (ROOT / "deploy" / "nginx.conf").read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert upstream is not None
+    kept = re.search(r"keepalive_timeout (\d+)s;", upstream[0])
+    assert kept is not None
+    for procfile in ("Procfile", "Procfile.dev"):
+        line = (ROOT / procfile).read_text("utf-8")
+        closes = re.search(r"--http1-header-read-timeout (\d+)", line)
+        assert closes is not None
+        assert int(kept[1]) * 1000 < int(closes[1])
