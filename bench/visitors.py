@@ -10,6 +10,7 @@ of the peer (bench/peers/form_handler.py) have the same names.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -73,7 +74,11 @@ class PageAnswer:
 
 @dataclass
 class Connections:
-    """Connections that are kept open, as those of a proxy in front are: one request on each."""
+    """Connections that are kept open, as those of a proxy in front are: one request on each.
+
+    The web server closes one that lay idle for some seconds. It is opened anew, as a proxy does it:
+    nobody who visits notices.
+    """
 
     port: int
     most: int
@@ -85,46 +90,81 @@ class Connections:
             self._free.put_nowait(None)
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[list[Any]]:
-        """A list with a reader and a writer; whoever empties it has broken them."""
-        kept = await self._free.get()
-        pair: list[Any] = list(kept or ())
+    async def _one(self) -> AsyncIterator[list[Any]]:
+        """A list with a reader and a writer; an empty one where none is open."""
+        pair: list[Any] = list(await self._free.get() or ())
         try:
-            if not pair:
-                pair = list(await asyncio.open_connection(ports.HOST, self.port))
             yield pair
         except BaseException:
-            if pair:
-                pair[1].close()
-            pair = []
+            _close(pair)
             raise
         finally:
             self._free.put_nowait(tuple(pair) or None)
 
+    async def close(self) -> None:
+        """Close all of them, each when whoever uses it is done."""
+        for _ in range(self.most):
+            kept = await self._free.get()
+            if kept:
+                kept[1].close()
+                with contextlib.suppress(OSError):
+                    await kept[1].wait_closed()
+            self._free.put_nowait(None)
+
     async def send(self, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
         """Status, headers and body; 0 where there was no answer."""
-        for attempt in range(2):
+        try:
+            async with asyncio.timeout(LONGEST), self._one() as pair:
+                head = await self._asked(pair, request)
+                found = await _answer(head, pair[0])
+                if "close" in found[1].get("connection", ()):
+                    _close(pair)
+                return found
+        except (OSError, asyncio.IncompleteReadError, ValueError):
+            self.broken += 1
+            return 0, {}, b""
+
+    async def _asked(self, pair: list[Any], request: bytes) -> bytes:
+        """Send a request and return the head of its answer, on a new connection where need be."""
+        if pair and not _is_closed(pair):
+            pair[1].write(request)
             try:
-                async with asyncio.timeout(LONGEST), self.one() as pair:
-                    pair[1].write(request)
-                    found = await read(pair[0])
-                    if "close" in found[1].get("connection", ()):
-                        pair[1].close()
-                        pair.clear()
-                    return found
-            except (OSError, asyncio.IncompleteReadError, ValueError):
-                # One that lay idle may have been closed meanwhile; nothing was done then.
-                if attempt:
-                    break
-            except TimeoutError:
-                break
-        self.broken += 1
-        return 0, {}, b""
+                return await _head(pair[0])
+            except (OSError, asyncio.IncompleteReadError) as error:
+                if getattr(error, "partial", b""):
+                    raise
+        # Not a byte came: it lay idle and was closed, just now or before.
+        _close(pair)
+        pair[:] = await asyncio.open_connection(ports.HOST, self.port)
+        pair[1].write(request)
+        return await _head(pair[0])
+
+
+def _is_closed(pair: Sequence[Any]) -> bool:
+    """Whether the other end has closed a connection while nothing was asked on it."""
+    reader, writer = pair
+    return bool(reader.at_eof() or reader.exception() is not None or writer.is_closing())
+
+
+def _close(pair: list[Any]) -> None:
+    if pair:
+        pair[1].close()
+    pair.clear()
 
 
 async def read(reader: asyncio.StreamReader) -> tuple[int, dict[str, list[str]], bytes]:
     """Return status, headers by their names in lower case, and body of an answer."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    return await _answer(await _head(reader), reader)
+
+
+async def _head(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+async def _answer(
+    raw: bytes, reader: asyncio.StreamReader
+) -> tuple[int, dict[str, list[str]], bytes]:
+    head = raw.decode("latin-1").split("\r\n")
     headers: dict[str, list[str]] = {}
     for line in head[1:]:
         name, colon, value = line.partition(": ")

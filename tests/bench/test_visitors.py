@@ -7,7 +7,7 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,6 +83,56 @@ def test_the_same_visitor_books_at_the_peer(peer: Any):
     assert end == BOOKED
     assert len(visitor.answers) == 2 * len(visitors.PAGES) - 1
     peer.extensions["peer_engine"].dispose()
+
+
+Answers = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+ASKS = b"GET / HTTP/1.1\r\nHost: allo.example\r\n\r\n"
+FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
+
+
+def sent(count: int, most: int, answers: Answers) -> tuple[list[int], int]:
+    """The statuses of requests over so many connections at `most`, and how many of these broke."""
+
+    async def all_of_it() -> tuple[list[int], int]:
+        server = await asyncio.start_server(answers, "127.0.0.1", 0)
+        connections = Connections(server.sockets[0].getsockname()[1], most)
+        statuses = [(await connections.send(ASKS))[0] for _ in range(count)]
+        await connections.close()
+        server.close()
+        return statuses, connections.broken
+
+    return asyncio.run(all_of_it())
+
+
+def test_a_connection_that_was_closed_while_it_lay_idle_is_opened_anew_and_nobody_notices():
+    opened = 0
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One answer, and then without a word the end, as of what lay idle for too long."""
+        nonlocal opened
+        opened += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(FINE)
+        writer.close()
+
+    assert sent(12, 4, answers) == ([200] * 12, 0)
+    assert opened == 12
+
+
+def test_an_answer_that_breaks_off_is_none_and_is_not_asked_for_again():
+    asked = 0
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The second answer of a connection ends in its head."""
+        nonlocal asked
+        for answer in (FINE, FINE[:9]):
+            await reader.readuntil(b"\r\n\r\n")
+            asked += 1
+            writer.write(answer)
+        writer.close()
+
+    assert sent(2, 1, answers) == ([200, 0], 1)
+    assert asked == 2
 
 
 def test_whoever_was_not_booked_makes_a_run_count_for_nothing():
