@@ -1,8 +1,13 @@
-"""How fast imports and `flask slots open` write, and whether their memory grows with the work."""
+"""How fast imports and `flask slots open` write, and whether their memory grows with the work.
+
+The centres are taken in between, by the commands with which an operator takes all of a directory.
+"""
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import os
 import shutil
 import subprocess
@@ -14,13 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import update
-
 import config
 
 from bench import servers
 from bench.servers import CannotMeasure
-from models.centres.tables import centre
+from services.centre_day.list_centres import CAN_BE_TAKEN
 
 FEW_DAYS, MANY_DAYS = 5, 20
 KIBIBYTES_A_MIB = 1024
@@ -51,9 +54,7 @@ def fill(url: str, folder: Path, redis_url: str) -> dict[str, float]:
             shutil.copyfileobj(packed, plain)
         rate = _run(env, what, "import", str(file)).rate
         found[f"{what}_rows_per_second"] = round(rate, 1)
-    with servers.opened(url) as database, database.statement() as connection:
-        # The directory's centres are nobody's until somebody takes them.
-        connection.execute(update(centre).values(booking_mode="ours"))
+    take_all(env, folder)
     first = datetime.now(UTC).date() + timedelta(days=2)
     options = ("--all", "--every", "10", "--capacity", "2")
     few = _run(env, "slots", "open", *options, "--from", str(first), "--days", str(FEW_DAYS))
@@ -63,6 +64,18 @@ def fill(url: str, folder: Path, redis_url: str) -> dict[str, float]:
         "slots_rows_per_second": round(many.rate, 1),
         "slots_memory_growth": round(many.mib / few.mib, 3),
     }
+
+
+def take_all(env: Mapping[str, str], folder: Path) -> None:
+    """Take every centre of the directory that can be taken. Raises CannotMeasure.
+
+    A centre is nobody's until somebody takes it, and slots are opened at one's own alone.
+    """
+    listed = io.StringIO(servers.command("centres", "list", "--csv", environment=env))
+    gids = [row["gid"] for row in csv.DictReader(listed) if row["standing"] == CAN_BE_TAKEN]
+    file = folder / "take.csv"
+    file.write_text("\n".join(("gid", *gids)), "utf-8")
+    servers.command("centres", "take", "--from", str(file), environment=env)
 
 
 def _run(env: Mapping[str, str], *arguments: str) -> _Run:

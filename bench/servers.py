@@ -197,12 +197,17 @@ def postgres_url(folder: Path) -> str:
 
 
 def beside(database_url: str, name: str) -> str:
-    """Return a new database beside that one: on the same server, or in the same folder."""
+    """Return a new database beside that one: on the same server, or in the same folder.
+
+    A part that is repeated begins with nothing: what its first try left is removed.
+    """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
-        return f"sqlite:///{Path(str(url.database)).with_name(name)}.sqlite3"
+        file = Path(str(url.database)).with_name(f"{name}.sqlite3")
+        for ending in ("", "-wal", "-shm"):
+            file.with_name(file.name + ending).unlink(missing_ok=True)
+        return f"sqlite:///{file}"
     with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:
-        # A part that is repeated begins with nothing.
         server.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
@@ -246,6 +251,8 @@ def settle(database_url: str) -> None:
     with opened(database_url) as database:
         if not database.is_sqlite:
             with database.statement() as connection:
+                # It is no statement of the service, and takes as long as it takes.
+                connection.exec_driver_sql("SET statement_timeout = 0")
                 connection.exec_driver_sql("VACUUM ANALYZE")
                 connection.exec_driver_sql("CHECKPOINT")
 
