@@ -2,7 +2,7 @@
 
 `ratios` compares a held and confirmed booking with the same SQL on the raw driver, in turns on the
 same database. `crowd` lets sixteen processes take the places of one slot, and then of sixteen;
-each is `python -m bench.store URL PLACES CENTRE`.
+each is `python -m bench.store URL`, which is told a centre and how many places it may take.
 `growth` times the search for a pair of appointments among 100,000 slots and among 10,000,000.
 """
 
@@ -22,9 +22,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import make_url, text
 
-from bench import messages, timing
+from bench import messages, servers, timing
 from bench.by_hand import ByHand
-from bench.helpers import helper, tell
+from bench.helpers import Helper, helper, tell
 from bench.servers import CannotMeasure, cut_off, migrate, opened, store_of
 from bench.timing import Growth
 from models.booking.reach import Proof
@@ -46,7 +46,8 @@ _WHERE = CentreState("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key)
 CENTRES = 40
 SLICE, SLICES = 100, 9
 PROCESSES = 16
-CROWD_PLACES = 800
+# Of one slot for all of them, and that each takes of a slot of its own.
+CROWD_PLACES, PLACES_APART = 800, 100
 # Seconds until all sixteen have started, and until nothing is left.
 CROWD_SECONDS = 300.0
 # The smaller and the larger number of slots, and how many searches are timed on each.
@@ -76,10 +77,8 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     hours = [first + timedelta(hours=number) for number in range(starts)]
     for one in ids:
         open_slots(database, [SlotsToOpen(one, hours, capacity)])
-    if not database.is_sqlite:
-        with database.statement() as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
     database.dispose()
+    servers.settle(url)
     return ids
 
 
@@ -192,26 +191,25 @@ def crowd(url: str) -> dict[str, float]:
 
     All at one slot's places, and each at those of its own. Raises CannotMeasure.
     """
-    one = fill(url, PROCESSES + 1, 1, CROWD_PLACES)
-    return {
-        "allocations_one_slot": round(_race(url, [one[0]] * PROCESSES), 1),
-        "allocations_apart": round(_race(url, one[1:]), 1),
-    }
-
-
-def _race(url: str, centres: list[str]) -> float:
+    one, *apart = fill(url, PROCESSES + 1, 1, CROWD_PLACES)
     with ExitStack() as stack:
-        crowd = [
-            stack.enter_context(helper("bench.store", url, str(CROWD_PLACES), centre_id))
-            for centre_id in centres
-        ]
-        for one in crowd:
-            one.hear(CROWD_SECONDS)
-        for one in crowd:
-            one.tell("go")
-        seen = [one.hear(CROWD_SECONDS) for one in crowd]
+        # They begin once: sixteen that start take longer than all that they book.
+        everybody = [stack.enter_context(helper("bench.store", url)) for _ in range(PROCESSES)]
+        for process in everybody:
+            process.hear(CROWD_SECONDS)
+        return {
+            "allocations_one_slot": round(_race(everybody, [one] * PROCESSES, CROWD_PLACES), 1),
+            "allocations_apart": round(_race(everybody, apart, PLACES_APART), 1),
+        }
+
+
+def _race(everybody: Sequence[Helper], centres: Sequence[str], places: int) -> float:
+    """Let each take so many places at its centre, and no more than there are."""
+    for process, centre_id in zip(everybody, centres, strict=True):
+        process.tell(f"{centre_id} {places}")
+    seen = [process.hear(CROWD_SECONDS) for process in everybody]
     booked = sum(one["booked"] for one in seen)
-    wanted = CROWD_PLACES * len(set(centres))
+    wanted = places * len(set(centres))
     if booked != wanted:
         raise CannotMeasure(f"the crowd booked {booked} of {wanted} places")
     began, ended = min(one["began"] for one in seen), max(one["ended"] for one in seen)
@@ -359,20 +357,21 @@ class _Searcher:
         return time.perf_counter() - started
 
 
-def _book(url: str, places: int, centre_id: str) -> None:
-    """One process of the crowd: wait for the word, then book at a centre until nothing is left."""
+def _book(url: str) -> None:
+    """One process of the crowd: told a centre and a number, it books so many or until none is left.
+
+    Again and again, until nobody tells it anything.
+    """
+    calls = (f"CA{os.getpid():012x}{number:020x}" for number in itertools.count())
     with contextlib.closing(ServiceBookings(url)) as service:
         tell()
-        sys.stdin.readline()
-        began = time.time()
-        booked = 0
-        for number in range(places):
-            if not service.allocate(centre_id, f"CA{os.getpid():012x}{number:020x}"):
-                break
-            booked += 1
-        ended = time.time()
-    tell(booked=booked, began=began, ended=ended)
+        for line in sys.stdin:
+            centre_id, most = line.split()
+            began, booked = time.time(), 0
+            while booked < int(most) and service.allocate(centre_id, next(calls)):
+                booked += 1
+            tell(booked=booked, began=began, ended=time.time())
 
 
 if __name__ == "__main__":
-    _book(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    _book(sys.argv[1])

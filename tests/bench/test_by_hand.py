@@ -11,6 +11,7 @@ from sqlalchemy import func, make_url, select
 
 from bench import store
 from bench.by_hand import ByHand, driver_sql
+from bench.stock import RowCounts
 from models.booking.tables import appointment, booking, history
 from models.database import Database
 from models.messages.tables import message
@@ -99,6 +100,10 @@ def test_a_crowd_books_every_place_and_no_more(
 ):
     monkeypatch.setattr(store, "PROCESSES", processes)
     monkeypatch.setattr(store, "CROWD_PLACES", 6)
+    monkeypatch.setattr(store, "PLACES_APART", 4)
     crowd = store.crowd(database_url)
     assert crowd["allocations_one_slot"] > 0
     assert crowd["allocations_apart"] > 0
+    with contextlib.closing(RowCounts(database_url)) as counts:
+        # All of the one slot, and so many of each process's own.
+        assert counts.bookings() == 6 + processes * 4
