@@ -356,12 +356,12 @@ class _One:
         script = self._turn_script(math.ceil(rate * min(self._plan.seconds, WATCHED_SECONDS)))
         web = self._webs["service"]
         with ExitStack() as stack:
-            eyes = stack.enter_context(screens.opened(web, file)) if file else []
+            eyes = stack.enter_context(screens.opened(web, file)) if file else None
             before = sum(map(servers.processor_seconds, web.workers()))
             seen = load.replay(script, web.port, rate=rate)
             spent = sum(map(servers.processor_seconds, web.workers())) - before
         self._milliseconds = spent * 1000 / max(seen.answers, 1)
-        faults = [fault for one in eyes for fault in one.faults()]
+        faults = eyes.faults() if eyes else []
         if seen.rate < rate * KEPT_UP:
             faults.append("the load could not be kept up")
         return seen, faults
@@ -396,11 +396,13 @@ class _One:
             screens.opened(self._webs["service"], file) as eyes,
             at_work.opened(stage, self._folder / f"work-{self._kind}", make_queues) as work,
         ):
+            # While the line forms, callers come at the full rate and screens give way to them.
+            eyes.count()
             load.replay(script, self._webs["service"].port, rate=rate)
         seen = work[0]
         times_ms = script.times_ms()
         found, missing = at_work.figures(seen, times_ms)
-        faults = seen.faults() + eyes[0].faults() + missing
+        faults = seen.faults() + eyes.faults() + missing
         told = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
         self._say(
             f"{self._kind}: at least {seen.fewest_waiting} in the line, {seen.talks} talks:"

@@ -2,12 +2,14 @@
 
 `python -m bench.screens PORT FILE` is the crowd itself, in a process of its own: one connection for
 each screen, kept open, each asking a second after it last did. FILE has a line for each screen: the
-path, a blank, the cookie. It writes what it saw when it is told to stop.
+path, a blank, the cookie. It writes what it saw when it is told to stop, from when it was last told
+to count.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import subprocess
 import sys
@@ -15,14 +17,14 @@ import time
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import update
 
 from bench import at_work, servers, traffic
-from bench.helpers import helper, tell, word
+from bench.helpers import Helper, helper, tell, word
 from bench.servers import House, Web
 from launcher.ports import HOST
 from models.accounts import staff as staff_rows
@@ -41,6 +43,8 @@ BOARDS, DESKS = 20, 50
 EACH_SECONDS = 1.0
 # Fewer answers than this part of what was asked for, and screens stood still.
 SERVED = 0.9
+# The word after which they count.
+COUNT = "count"
 _BROKEN = 400
 _PREFIX = "__Host-" if traffic.BASE.startswith("https") else ""
 
@@ -136,15 +140,35 @@ def dispatcher(house: House) -> Iterator[None]:
         yield
 
 
+@dataclass
+class OpenScreens:
+    """Screens that are looked at; `seen` is what they saw, once they are closed."""
+
+    _crowd: Helper
+    seen: ScreenFigures | None = None
+
+    def count(self) -> None:
+        """Count from now on; what they saw before is forgotten."""
+        self._crowd.ask(COUNT)
+
+    def close(self) -> None:
+        self.seen = ScreenFigures(**self._crowd.ask("stop"))
+
+    def faults(self) -> list[str]:
+        """Why a run with these screens counts for nothing."""
+        return self.seen.faults() if self.seen else []
+
+
 @contextmanager
-def opened(web: Web, file: Path) -> Iterator[list[ScreenFigures]]:
-    """Screens that are looked at; the list has what they saw once the block is over."""
-    seen: list[ScreenFigures] = []
+def opened(web: Web, file: Path) -> Iterator[OpenScreens]:
+    """Screens that are looked at until the block is over, and that count from when it begins."""
     with helper("bench.screens", str(web.port), str(file)) as crowd:
         # Until each has asked once.
         time.sleep(2 * EACH_SECONDS)
-        yield seen
-        seen.append(ScreenFigures(**crowd.ask("stop")))
+        eyes = OpenScreens(crowd)
+        eyes.count()
+        yield eyes
+        eyes.close()
 
 
 def _wait_until_written(house: House, began: datetime, writer: subprocess.Popen[bytes]) -> None:
@@ -167,6 +191,21 @@ class _Crowd:
     answers: int = 0
     bad: int = 0
     broken: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    def count(self) -> None:
+        """Begin anew."""
+        self.answers = self.bad = self.broken = 0
+        self.since = time.monotonic()
+
+    def told(self) -> dict[str, float]:
+        seconds = time.monotonic() - self.since
+        return {
+            "answers": self.answers,
+            "bad": self.bad,
+            "broken": self.broken,
+            "seconds": seconds,
+        }
 
     async def look(self, number: int, path: str, cookie: str) -> None:
         # Not all in the same moment.
@@ -175,11 +214,12 @@ class _Crowd:
         while True:
             try:
                 reader, writer = await asyncio.open_connection(HOST, self.port)
-                while True:
-                    began = time.monotonic()
-                    request = at_work.get(path, cookie, tag)
-                    tag = (await self._ask(reader, writer, request)).get("etag", tag)
-                    await asyncio.sleep(max(EACH_SECONDS - (time.monotonic() - began), 0))
+                with contextlib.closing(writer):
+                    while True:
+                        began = time.monotonic()
+                        request = at_work.get(path, cookie, tag)
+                        tag = (await self._ask(reader, writer, request)).get("etag", tag)
+                        await asyncio.sleep(max(EACH_SECONDS - (time.monotonic() - began), 0))
             except (OSError, asyncio.IncompleteReadError):
                 self.broken += 1
                 await asyncio.sleep(EACH_SECONDS)
@@ -197,16 +237,17 @@ class _Crowd:
 
 
 async def _run(port: int, lines: list[str]) -> None:
-    crowd, began = _Crowd(port), time.monotonic()
+    crowd = _Crowd(port)
     screens = [
         asyncio.create_task(crowd.look(number, *line.split(" ", 1)))
         for number, line in enumerate(lines)
     ]
-    await word()
+    while await word() == COUNT:
+        crowd.count()
+        tell()
     for one in screens:
         one.cancel()
-    seconds = time.monotonic() - began
-    tell(answers=crowd.answers, bad=crowd.bad, broken=crowd.broken, seconds=seconds)
+    tell(**crowd.told())
 
 
 if __name__ == "__main__":

@@ -44,7 +44,11 @@ class Screen:
         raise asyncio.CancelledError
 
 
-def test_a_board_that_is_refused_asks_again_and_shows_the_event(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_board_that_is_refused_asks_again_and_shows_the_event(
+    monkeypatch: pytest.MonkeyPatch, *, counts: bool
+):
+    """While the line forms callers come all at once: a screen gives way then, as it must."""
     monkeypatch.setattr(at_work, "BOARD_EVERY", 0.0)
     shown = {"agents": {"list": [{"id": PROBE, "reason": "lunch"}]}}
 
@@ -53,13 +57,28 @@ def test_a_board_that_is_refused_asks_again_and_shows_the_event(monkeypatch: pyt
         house: Any = at_work.WorkdayHouse(stage)
         house._http = Screen((503, "busy\n"), (200, json.dumps(shown)))
         house._expected, house._missing = "lunch", {0}
+        if counts:
+            house.go()
         with pytest.raises(asyncio.CancelledError):
             await house._board(0, "cookie")
         return house.stop()  # type: ignore[no-any-return]
 
     seen = asyncio.run(looks())
     assert len(seen.boards) == 1
-    assert seen.bad == {"/supervision/etat 503": 1}
+    assert seen.bad == ({"/supervision/etat 503": 1} if counts else {})
+
+
+def test_what_fails_otherwise_than_by_giving_way_is_a_fault_while_the_line_forms_too():
+    stage = at_work.WorkdayStage(1, 1, [], (PROBE, ""), [], {})
+
+    async def acts() -> at_work.WorkdayFigures:
+        house: Any = at_work.WorkdayHouse(stage)
+        house._http = Screen((503, "busy\n"), (500, ""))
+        for _ in range(2):
+            await house._act("/poste/attente", "cookie", "token", {})
+        return house.stop()  # type: ignore[no-any-return]
+
+    assert asyncio.run(acts()).bad == {"/poste/attente 500": 1}
 
 
 def test_the_slowest_of_a_hundred_of_nothing_is_named():
