@@ -54,21 +54,21 @@ class Part:
 
 
 PARTS: Final[Mapping[str, Part]] = {
-    "calls": Part("lone turns and booking calls beside floors (a) and (b)", 58, repeats=True),
-    "tails": Part("the same at half their rate: the slowest of a hundred", 13, repeats=True),
-    "visits": Part("booking on the web beside floor (a) and a usual application", 26),
-    "work": Part("70 screens, agents and a long line", 70, repeats=True),
+    "calls": Part("lone turns and booking calls beside floors (a) and (b)", 68, repeats=True),
+    "tails": Part("the same at half their rate: the slowest of a hundred", 10, repeats=True),
+    "visits": Part("booking on the web beside floor (a) and a usual application", 38),
+    "work": Part("70 screens, agents and a long line", 65, repeats=True),
     "guards": Part("a call and a visit with the guards against abuse, and without", 25),
-    "room": Part("the waiting room's page beside a constant answer", 18, once=True),
-    "booking": Part("a held and confirmed booking beside the same SQL by hand", 10),
+    "room": Part("the waiting room's page beside a constant answer", 15, once=True),
+    "booking": Part("a held and confirmed booking beside the same SQL by hand", 6),
     "crowd": Part("sixteen processes that book at once", 15, has_bar=False),
-    "filling": Part("imports, and slots that are opened", 20),
-    "outbox": Part("texts of a worker beside a bare loop", 10),
-    "look-ups": Part("known and unknown, in turn", 10),
+    "filling": Part("imports, and slots that are opened", 15),
+    "outbox": Part("texts of a worker beside a bare loop", 7),
+    "look-ups": Part("known and unknown, in turn", 14),
     "growth": Part("search and outbox among few and among ten million", 120, once=True),
-    "rush": Part("ten times what the web can book, and again with a restart", 140, once=True),
-    "telephones": Part("a hundred calls over SIP", 42, once=True),
-    "understanding": Part("spoken sentences", 5, once=True),
+    "rush": Part("ten times what the web can book, and again with a restart", 130, once=True),
+    "telephones": Part("a hundred calls over SIP", 38, once=True),
+    "understanding": Part("spoken sentences", 3, once=True),
 }
 # Names for several of them, or other names of one.
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
