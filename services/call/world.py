@@ -76,7 +76,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         campaign, *others = all_of_them = self.wanted(wanted)
         return Rules(
             name=campaign.name,
-            minimum_age=max(one.minimum_age_at(self.now()) for one in all_of_them),
+            minimum_age=self._minimum_age(wanted),
             horizon_days=min(one.horizon_days for one in all_of_them),
             opens_at=max((one.opens_at for one in all_of_them if one.opens_at), default=None),
             closes_at=min((one.closes_at for one in all_of_them if one.closes_at), default=None),
@@ -86,6 +86,16 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             offers_stay=self.store.pace.offers_stay,
             services=len(self.open_campaigns()),
         )
+
+    def _minimum_age(self, wanted: tuple[str, ...]) -> int:
+        """The age that all that is wanted asks for.
+
+        While nothing is, the least that any open campaign asks for: who has it may have something.
+        """
+        if wanted or self.session.wanted:
+            return max(one.minimum_age_at(self.now()) for one in self.wanted(wanted))
+        several = self.open_campaigns() or (self.campaign,)
+        return min(one.minimum_age_at(self.now()) for one in several)
 
     def our_number(self, *, we_ring: bool = False) -> str:
         return (self.number.caller_id or self.service.caller_id) if we_ring else self.number.number

@@ -10,10 +10,11 @@ a secretary says so, as a place of its own beside theirs: their booking stays wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import combinations
 from zoneinfo import ZoneInfo
 
 from flows.world import Unbooked
@@ -32,7 +33,7 @@ from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked
-from services.campaign.campaign import Campaign
+from services.campaign.campaign import TWO_PLACES, Campaign, are_together, places_of
 from services.campaign.campaigns import open_at
 from services.desk.booking import (
     BookingRefused,
@@ -43,7 +44,7 @@ from services.desk.booking import (
     book,
     is_nonce,
 )
-from services.desk.offers import Desk, DeskWork, for_desks
+from services.desk.offers import Desk, DeskWork
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
@@ -278,7 +279,8 @@ def mark(
 class WalkIn:
     """Somebody who stands there. `number` is E.164 or empty; `nonce` makes the form one action.
 
-    `extra`: there is a dose for them though no place is left; one is made.
+    `extra`: there is a dose for them though no place is left; one is made. `wanted` are the names
+    of the campaigns that they come for, done in one place; none: that of now.
     """
 
     born: date
@@ -287,6 +289,21 @@ class WalkIn:
     name: str = ""
     groups: tuple[str, ...] = ()
     extra: bool = False
+    wanted: tuple[str, ...] = ()
+
+
+def comes_for(at: AtCentre) -> tuple[Campaign, ...]:
+    """What somebody who stands there may come for; none where there is one service."""
+    found = tuple(one for one in at.service.campaigns.open_now() if one.service)
+    return found if len(found) > 1 else ()
+
+
+def not_in_one_place(campaigns: Collection[Campaign]) -> str:
+    """Why these are not done in one place: "together", "apart"; empty where they are."""
+    for one, other in combinations(campaigns, 2):
+        if not are_together(one, other):
+            return "together"
+    return "apart" if len(campaigns) > 1 and places_of(campaigns) == TWO_PLACES else ""
 
 
 def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | BookingRefused:
@@ -321,15 +338,16 @@ def _book_one(
     connection: Connection, at: AtCentre, walk_in: WalkIn, desk: Desk
 ) -> Made | BookingRefused:
     """Book them for a place that is found or made; what was made stands also where they cannot."""
-    campaign = for_desks(at.service.campaign)
-    allocator = Allocate(Work(connection, at.store, campaign), desk.holder)
+    of_desk = DeskWork(connection, at.store, at.service, desk, walk_in.wanted)
+    campaign = of_desk.campaign
+    allocator = Allocate(of_desk.work, desk.holder)
     held = _hold_any(connection, at, allocator)
     if held is None and walk_in.extra:
         held = _hold_extra(connection, at, allocator)
     if held is None:
         return BookingRefused(Refusal.GONE)
     places = [held.place_id]
-    if campaign.doses > 1:
+    if campaign.doses > 1 and not of_desk.work.beside:
         second = allocator.hold_second(held.start_at, at.day.centre.id, at.day.zone)
         if second is None:
             return BookingRefused(Refusal.NOT_OFFERED)
@@ -338,7 +356,7 @@ def _book_one(
     order = DeskOrder(
         (person,), at.day.centre.postcode, walk_in.number, walk_in.nonce, walk_in.groups
     )
-    return book(DeskWork(connection, at.store, at.service, desk), order)
+    return book(of_desk, order)
 
 
 def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:

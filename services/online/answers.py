@@ -396,6 +396,7 @@ def confirm(visit: WebSession, world: WebWorld) -> WebSession:
         untexted=booked.untexted,
         # The same whether the text leaves, for that tells who typed this number before.
         doubted=world.is_doubted(session.number),
+        wanted=session.wanted,
     )
     return visit.after_booking(booked, made)
 

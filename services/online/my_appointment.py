@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
@@ -94,10 +95,17 @@ def write_to_them(  # noqa: PLR0917
     )
 
 
-def open_booking(
-    work: Work, reference: str, born: date, place: str, language: str
+def open_booking(  # noqa: PLR0917 (what a link, a form and a browser say)
+    work: Work,
+    reference: str,
+    born: date,
+    place: str,
+    language: str,
+    open_ones: Collection[str] = (),
 ) -> WebSession | None:
     """The visit of whoever has a booking's link and its birth date; the try counts.
+
+    `open_ones` are the names of the campaigns that are open: of these alone a booking can be moved.
 
     None for a wrong date, a booking that is no more, and after too many wrong ones.
     """
@@ -116,7 +124,6 @@ def open_booking(
         reference=found.file.reference,
         born=born.isoformat(),
     )
-    open_ones = [one.name for one in work.campaigns]
     shown = show(session, told(found, store.clock.now(), work.campaign.name, open_ones))
     visit, _ = web_sessions.from_call(work, shown.session.moved(shown.step))
     return visit
@@ -329,5 +336,9 @@ def _follow(visit: WebSession, world: WebWorld, move: Move) -> WebSession:
     if visit.session.offers and not session.offers:
         # Whoever keeps what there is needs none of these.
         world.let_go()
-    notice = next((line.key.removesuffix("_both") for line in move.lines), "")
-    return visit.at(session, notice=notice)
+    told = next(iter(move.lines), None)
+    if told is None:
+        return visit.at(session)
+    # Moments are written by the page itself.
+    values = {name: value for name, value in told.values.items() if isinstance(value, str)}
+    return visit.at(session, notice=told.key.removesuffix("_both"), **values)

@@ -84,6 +84,8 @@ class Done:
     untexted: bool = False
     # The number was typed and not proved: a text leaves unless another visit had it written to.
     doubted: bool = False
+    # The campaigns that it is of, by name; none where that was not asked.
+    wanted: tuple[str, ...] = ()
 
 
 _STORED_DONE = TypeAdapter(tuple[Done, ...])
@@ -395,7 +397,8 @@ def from_call(
         session = session.but(offers=(session.choice,), chosen=0, adjacent=())
     done: tuple[Done, ...] = ()
     if session.reference and session.offers:
-        done = (Done(session.reference, session.choice, session.number, born=session.born),)
+        made = Done(session.reference, session.choice, session.number, born=session.born)
+        done = (replace(made, wanted=session.wanted),)
     session = session.but(step=_open_question(session))
     visit = WebSession(visit_id, 1, session.language, session, typed=_as_typed(session), done=done)
     _add(work.connection, work.store, visit)

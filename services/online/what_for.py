@@ -101,9 +101,17 @@ class WhatForPage:
     @property
     def chosen(self) -> str:
         """What the person whose turn it is comes for; empty where only one service is open."""
-        if not self.session.wanted or len(self.service.campaigns.open_now()) < _SEVERAL:
+        return self.chosen_of(self.session.wanted)
+
+    def chosen_of(self, wanted: tuple[str, ...]) -> str:
+        """What somebody comes for, by the names of campaigns; empty where one service is open."""
+        if not wanted or len(self.service.campaigns.open_now()) < _SEVERAL:
             return ""
-        return self.words("book.service.chosen", services=self._said(self.session.wanted))
+        return self.words("book.service.chosen", services=self._said(wanted))
+
+    def each_of(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """The name of each of several services."""
+        return tuple(self._said((one,)) for one in wanted)
 
     def _named(self, campaigns: tuple[str, ...]) -> str:
         said = self._said(campaigns)

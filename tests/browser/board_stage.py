@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,16 +12,23 @@ from typing import Any
 
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page
+from sqlalchemy import select
 
 from models.agents.tables import agent
+from models.booking.tables import appointment, appointment_for, booking
+from models.call.tables import call, turn
 from models.centres.tables import centre
+from models.database import Connection
 from models.queue.tables import agent_queue, agent_queue_member, queue_entry
+from models.slots.tables import place
 from models.supervision import tallies
+from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.numbers.numbers import CalledNumber
 from services.queue.wait_estimate import write_throughput
 from services.service import Service
-from services.supervision.counts import day_before, day_begins, quarter_of
+from services.supervision.counts import FOR, day_before, day_begins, quarter_of
 from services.supervision.write_board import WriteBoard
 from tests.browser.stage import served
 from tests.supervision.board_day import SECOND, Day, bad_text
@@ -44,6 +51,10 @@ STEPS = (
     ("reach", 0.4, 0.04),
     ("confirm", 0.36, 0.02),
 )
+# What calls, people who wait and bookings are for where there are services: by the last figure of a
+# row's name, and by the part of a quarter.
+ABOUT = {"0": "grippe", "1": "grippe", "2": "grippe", "3": "covid", "4": "covid+grippe"}
+PARTS = (("grippe", 0.45), ("covid", 0.2), ("covid+grippe", 0.15))
 STATES = ("ready", "talking", "talking", "wrapup", "paused", "reserved", "ready")
 
 
@@ -97,17 +108,27 @@ class BoardStage:
 
 
 @contextmanager
-def board_stage(database_url: str, *, filled: bool = True) -> Iterator[BoardStage]:
-    with house(database_url) as made:
+def board_stage(
+    database_url: str,
+    *,
+    filled: bool = True,
+    campaigns: Sequence[Campaign] = (CAMPAIGN,),
+    numbers: Sequence[CalledNumber] = (),
+) -> Iterator[BoardStage]:
+    """Of several `campaigns` the first two are of the services in ABOUT."""
+    first, *beside = campaigns
+    with house(database_url, campaign=first, beside=beside, numbers=numbers) as made:
         made.clock.moment = ELEVEN  # type: ignore[attr-defined]
         settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
         control = FakeControl()
         directory = Directory(made.database, centres_fresh_seconds=0)
-        service = Service(directory, made.campaign, settings.national_number)
+        known = Campaigns.fixed(*campaigns, now=made.clock.now)
+        national = settings.national_number
+        service = Service(directory, known, national, numbers=made.numbers)
         app = make_app(Parts(settings, made.store, service, made.woken, control))
         if filled:
             fill(made)
-        write = WriteBoard(made.store, Campaigns.fixed(CAMPAIGN, now=made.clock.now))
+        write = WriteBoard(made.store, known, made.numbers)
         with served(app) as url:
             staged = BoardStage(made, url, app, control, write)
             # What is raised shows with the next second.
@@ -136,6 +157,53 @@ def fill(made: House) -> None:
     for number in range(7):
         bad_text(made.database, number, "failed" if number % 3 else "undelivered", now - SECOND)
     bad_text(made.database, 99, "pending", now - 40 * SECOND)
+    if made.beside:
+        _by_service(made)
+    if made.numbers.several():
+        _by_number(made)
+
+
+def _by_service(made: House) -> None:
+    """Say of what there is which service it is about, and leave some unsaid."""
+    campaigns = {one.service: one.name for one in (made.campaign, *made.beside)}
+    with made.database.transaction() as connection:
+        for figure, about in ABOUT.items():
+            ends = f"%{figure}"
+            connection.execute(turn.update().where(turn.c.call_id.like(ends)).values(about=about))
+            waits = queue_entry.update().where(queue_entry.c.id.like(ends))
+            connection.execute(waits.values(about=about))
+        places = connection.execute(select(place.c.id).order_by(place.c.id)).scalars().all()
+        booked = connection.execute(select(booking.c.id).order_by(booking.c.id)).scalars().all()
+        for place_id, booking_id in zip(places, booked, strict=False):
+            for service in ABOUT.get(booking_id[-1], "").split("+"):
+                if service:
+                    _is_done(connection, booking_id, place_id, service, campaigns[service])
+
+
+def _is_done(
+    connection: Connection, booking_id: str, place_id: int, service: str, campaign: str
+) -> None:
+    """Write that a booking is for a service."""
+    of = {"booking_id": booking_id, "dose": 1, "state": "confirmed"}
+    known = select(appointment.c.id).where(appointment.c.booking_id == booking_id)
+    if connection.execute(known).first() is None:
+        row = {**of, "place_id": place_id, "centre_id": "1", "start_at": NOON}
+        connection.execute(appointment.insert(), [row])
+    appointment_id = connection.execute(known).scalar_one()
+    row = {**of, "appointment_id": appointment_id, "service": service, "campaign": campaign}
+    connection.execute(appointment_for.insert(), [row])
+
+
+def _by_number(made: House) -> None:
+    """Every third person called the second number, and every fifth the third."""
+    _, *others = made.numbers.several()
+    with made.database.transaction() as connection:
+        for number, figures in zip(others, ("369", "5"), strict=False):
+            for figure in figures:
+                ends = f"%{figure}"
+                for table, name in ((call, call.c.id), (queue_entry, queue_entry.c.id)):
+                    rows = table.update().where(name.like(ends))
+                    connection.execute(rows.values(called=number.number))
 
 
 def _places(made: House, chance: random.Random) -> None:
@@ -182,6 +250,13 @@ def _quarters(made: House, chance: random.Random) -> None:
         counts["waited", "fr"] = int(answered * chance.uniform(30, 90) * (1 + busy))
         counts["abandoned", "fr"] = int(answered * 0.06)
         counts["length", "fr"] = int(busy * 14 * chance.uniform(0.6, 1.4))
+        if made.beside:
+            of_all = list(counts.items())
+            counts |= {
+                (f"{name}{FOR}", f"{about}:{label}"): int(count * part)
+                for about, part in PARTS
+                for (name, label), count in of_all
+            }
         with made.database.transaction() as connection:
             tallies.write(connection, quarter, counts)
         quarter += tallies.QUARTER

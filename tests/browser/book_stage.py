@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
 from services.campaign.campaign import Campaign
+from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.numbers.numbers import CalledNumber
 from services.service import Service
 from tests.browser.stage import PATIENCE_MS, Quiet
 from tests.support.house import NOON, House, campaign_with, mornings
@@ -115,12 +117,17 @@ def site(
     browser: Browser,
     around: Callable[[Any], Any] = lambda app: app,
     campaign: Campaign = CAMPAIGN,
+    *,
+    beside: Sequence[Campaign] = (),
+    numbers: Sequence[CalledNumber] = (),
 ) -> Iterator[Site]:
     """A house whose pages say that they are at the loopback address that they are at.
 
-    `around` is put around the application, as a proxy stands in front of it.
+    `around` is put around the application, as a proxy stands in front of it. `beside` are campaigns
+    of other services.
     """
-    house = House(database_url, clock=RunningClock(NOON), campaign=campaign)
+    clock = RunningClock(NOON)
+    house = House(database_url, clock=clock, campaign=campaign, beside=beside, numbers=numbers)
     house.knows_postcodes()
     starts = mornings(34)
     for gid, name, away in (
@@ -151,7 +158,8 @@ def _app(house: House, port: int) -> Any:
     settings = house.settings.model_copy(update={"public_base_url": f"http://127.0.0.1:{port}"})
     service = Service(
         Directory(house.database, centres_fresh_seconds=0),
-        house.campaign,
+        Campaigns.fixed(house.campaign, *house.beside, now=house.clock.now),
         settings.national_number,
+        numbers=house.numbers,
     )
     return make_app(Parts(settings, house.store, service, house.woken))

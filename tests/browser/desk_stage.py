@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,12 +30,15 @@ from models.messages import outbox
 from models.messages.tables import message
 from models.queue import queues
 from services.accounts.staff import set_phone
+from services.campaign.campaign import Campaign
+from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.numbers.numbers import CalledNumber
 from services.service import Service
 from simulator.answers import AnswersLeg
 from simulator.app import create_app
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
-from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
+from tests.support.house import ACCOUNT, CAMPAIGN, NOON, TOKEN, House, house, mornings
 from tests.support.running_clock import RunningClock
 from wiring import make_app, make_call_back
 from wiring_parts import Parts, make_control
@@ -176,7 +179,12 @@ def _port(server: BaseWSGIServer) -> int:
 
 
 @contextmanager
-def desk_stage(browser: Browser, database_url: str) -> Iterator[DeskStage]:
+def desk_stage(
+    browser: Browser,
+    database_url: str,
+    campaigns: Sequence[Campaign] = (CAMPAIGN,),
+    numbers: Sequence[CalledNumber] = (),
+) -> Iterator[DeskStage]:
     nobody = Flask("nobody")
     # Two processors may have much else to do.
     expect.set_options(timeout=PATIENCE_MS)
@@ -186,8 +194,16 @@ def desk_stage(browser: Browser, database_url: str) -> Iterator[DeskStage]:
     url = f"http://127.0.0.1:{service_port}"
     simulator_url = f"http://127.0.0.1:{simulator_port}"
     with ExitStack() as stack:
-        made = stack.enter_context(house(database_url, clock=RunningClock(NOON)))
-        made.campaign = replace(made.campaign, doses=1)
+        first, *beside = (replace(one, doses=1) for one in campaigns)
+        made = stack.enter_context(
+            house(
+                database_url,
+                clock=RunningClock(NOON),
+                campaign=first,
+                beside=beside,
+                numbers=numbers,
+            )
+        )
         for gid, name, away in (
             ("1", "Salle Olympe de Gouges", 0.4),
             ("2", "Gymnase Jean Jaurès", 4.1),
@@ -203,7 +219,9 @@ def desk_stage(browser: Browser, database_url: str) -> Iterator[DeskStage]:
             }
         )
         directory = Directory(made.database, centres_fresh_seconds=0)
-        service = Service(directory, made.campaign, settings.national_number)
+        known = Campaigns.fixed(made.campaign, *made.beside, now=made.clock.now)
+        national = settings.national_number
+        service = Service(directory, known, national, numbers=made.numbers)
         control = make_control(settings)
         parts = Parts(settings, made.store, service, made.woken, control)
         app = make_app(parts)

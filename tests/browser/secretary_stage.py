@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,13 @@ from playwright.sync_api import Browser, Page
 from sqlalchemy import select, update
 
 from models.booking import changes
-from models.booking.tables import booking
+from models.booking.tables import appointment_for, booking
 from models.centres.centres import centre_state
+from models.database import Connection
 from models.waiting_list.waiting import Waiter
 from services.accounts.staff import make_demonstration
+from services.campaign.campaign import Campaign
+from services.campaign.campaigns import Campaigns
 from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
 from services.centres.directory import Directory
 from services.service import Service
@@ -76,17 +79,22 @@ class SecretaryStage:
 
 
 @contextmanager
-def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[SecretaryStage]:
-    with house(database_url, links=True) as made:
+def secretary_stage(
+    database_url: str, *, people: int = 12, campaigns: Sequence[Campaign] = (CAMPAIGN,)
+) -> Iterator[SecretaryStage]:
+    """Of several `campaigns`, people come for the first, for the second, or for both."""
+    first, *beside = campaigns
+    with house(database_url, links=True, campaign=first, beside=beside) as made:
         starts = [FIRST + timedelta(minutes=30 * number) for number in range(5)]
         starts += [EVENING - timedelta(minutes=45), EVENING + timedelta(minutes=15)]
         made.opens_centre("1", name="Salle Olympe de Gouges", starts=starts, capacity=4)
         settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
         directory = Directory(made.database, centres_fresh_seconds=0)
-        service = Service(directory, made.campaign, settings.national_number)
+        known = Campaigns.fixed(*campaigns, now=made.clock.now)
+        service = Service(directory, known, settings.national_number)
         app = make_app(Parts(settings, made.store, service, made.woken, FakeControl()))
         make_demonstration(made.store)
-        at = _filled(made, service, people)
+        at = _filled(made, service, people, campaigns)
         made.clock.moment = EVENING  # type: ignore[attr-defined]
         for one in read_day(at).people[: people - 4]:
             state = AttendanceState.ABSENT if one.key[-3] in "01" else AttendanceState.PRESENT
@@ -96,7 +104,7 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
             yield SecretaryStage(made, app, url, at)
 
 
-def _filled(made: House, service: Service, people: int) -> AtCentre:
+def _filled(made: House, service: Service, people: int, campaigns: Sequence[Campaign]) -> AtCentre:
     # Beside the only place that needs them.
     from models.slots import slots  # noqa: PLC0415
     from services.operations.demonstration_people import _book  # noqa: PLC0415
@@ -110,8 +118,12 @@ def _filled(made: House, service: Service, people: int) -> AtCentre:
         hours = slots.counts(connection, store.clock, "1", day.window)
         free = [one.slot_id for one in hours for _ in range(one.free)]
         holder = Holder(Channel.PHONE, "stage")
+        alone = [Service(service.directory, one, service.national_number) for one in campaigns]
         for number, slot_id in enumerate(free[:people], 1):
-            _book(connection, store, service, holder, day, slot_id, number)
+            of_one = alone[number % len(alone)]
+            _book(connection, store, of_one, holder, day, slot_id, number)
+        if len(campaigns) > 1:
+            _some_come_for_both(connection, campaigns[0], campaigns[1])
         for number in (1, 2):
             waiter = Waiter(
                 born=FIRST.date().replace(year=1941, day=number),
@@ -129,3 +141,13 @@ def _filled(made: House, service: Service, people: int) -> AtCentre:
             written = update(booking).where(booking.c.id == booking_id)
             connection.execute(written.values(phone_enc=sealed))
     return AtCentre(store, service, made.employs("secretary", centre_id="1"), day)
+
+
+def _some_come_for_both(connection: Connection, first: Campaign, second: Campaign) -> None:
+    """Every third of those who come for the first comes for the second as well."""
+    of = appointment_for.c
+    found = select(appointment_for).where(of.campaign == first.name).order_by(of.id)
+    for row in connection.execute(found).mappings().all()[::3]:
+        more = {"campaign": second.name, "service": second.service, "person_idx": None}
+        kept = {name: value for name, value in row.items() if name != "id"}
+        connection.execute(appointment_for.insert(), [kept | more])

@@ -120,6 +120,19 @@ def test_who_may_have_one_is_asked_nothing_more_than_today(database_url: str):
         assert done(made) == [("grippe", 1)]
 
 
+def test_who_has_said_nothing_yet_hears_the_least_age_of_all_services(database_url: str):
+    """One of seventy may have one of the two: nobody sends them away with the other's age."""
+    for made in town(database_url, *autumn(minimum_age=75)):
+        caller = made.phone().dials()
+        caller.stays_silent()
+        caller.hears_text("65 ans")
+        assert "75 ans" not in caller.documents[-1].decode()
+        # Of sixty: neither; the first that they may have is told.
+        caller.answers("1", "1", "12031966", "1", "2").hears_text("65 ans")
+        assert caller.step == "not_eligible"
+        assert "75 ans" not in caller.documents[-1].decode()
+
+
 def test_who_is_let_in_by_a_group_has_what_it_may_have(service: House):
     caller = at_offers(service, FIFTY, "1", YES)
     caller.answers("1", "1")

@@ -8,15 +8,18 @@ from datetime import timedelta
 
 import pytest
 
+from sqlalchemy import select
+
+from models.booking.tables import appointment_for
 from services.campaign.campaigns import Campaigns
 from services.centre_day.secretary import ring_next
 from services.centres.directory import Directory
 from services.service import Service
 from services.supervision.write_board import CampaignFigures
-from tests.booking.test_services import BOTH, COVID, GRIPPE, books, opens
+from tests.booking.test_services import APART, BOTH, COVID, GRIPPE, books, opens
 from tests.centre_day.test_centre_day import EVENING, LAST, at_centre
 from tests.support.house import MOBILE, House, a_mobile, house, mornings
-from tests.support.rows import clock_of
+from tests.support.rows import clock_of, rows_of
 from tests.waiting_list.test_services_wait import waits
 from wiring import make_app
 from wiring_parts import Parts
@@ -61,6 +64,59 @@ def test_whoever_comes_for_two_counts_for_each_on_the_board(autumn: House):
         GRIPPE.name: {"phone": 1},
         COVID.name: {"phone": 2},
     }
+
+
+# ---------------------------------------------------------------- somebody is there
+
+
+@pytest.mark.parametrize(
+    ("wanted", "done"),
+    [
+        ([GRIPPE.name], {"grippe"}),
+        ([COVID.name], {"covid"}),
+        ([GRIPPE.name, COVID.name], {"covid", "grippe"}),
+    ],
+)
+def test_who_is_there_is_booked_for_what_they_come_for(
+    database_url: str, wanted: list[str], done: set[str]
+):
+    with house(database_url, campaign=GRIPPE, beside=(COVID,)) as made:
+        made.opens_centre("1", starts=[made.clock.now() + timedelta(hours=2)], capacity=2)
+        secretary = made.signs_in("secretary", centre_id="1")
+        typed = {"born": "12031942", "nonce": "a" * 24}
+        unsaid = secretary.post("/centre/arrivee", data=typed)
+        assert unsaid.status_code == 422
+        assert "Dites pour quoi la personne vient." in unsaid.text
+        assert made.bookings() == []
+        told = secretary.post("/centre/arrivee", data=typed | {"wanted": wanted})
+        assert told.status_code == 200
+        of = select(appointment_for.c.service).where(appointment_for.c.state == "confirmed")
+        assert {row.service for row in rows_of(made.database, of)} == done
+        names = [one.words("fr").spoken["name"] for one in BOTH if one.name in wanted]
+        assert all(name in told.text for name in names)
+        assert "dose" not in told.text
+
+
+def test_what_takes_two_places_is_booked_one_after_the_other(database_url: str):
+    with house(database_url, campaign=APART[0], beside=(COVID,)) as made:
+        made.opens_centre("1", starts=[made.clock.now() + timedelta(hours=2)], capacity=2)
+        secretary = made.signs_in("secretary", centre_id="1")
+        typed = {"born": "12031942", "wanted": [GRIPPE.name, COVID.name], "nonce": "a" * 24}
+        told = secretary.post("/centre/arrivee", data=typed)
+        assert told.status_code == 422
+        assert "Chacun prend une place à lui" in told.text
+        assert made.bookings() == []
+
+
+def test_after_the_last_day_nobody_is_put_down_and_it_is_said(database_url: str):
+    with house(database_url) as made:
+        made.campaign = replace(made.campaign, closes_at=made.clock.now() + timedelta(hours=1))
+        made.opens_centre("1", starts=[made.clock.now() + timedelta(hours=4)], capacity=2)
+        clock_of(made).advance(timedelta(hours=2))
+        secretary = made.signs_in("secretary", centre_id="1")
+        told = secretary.post("/centre/arrivee", data={"born": "12031942", "nonce": "a" * 24})
+        assert told.status_code == 422
+        assert "Il n’y a plus de rendez-vous à donner pour cela" in told.text
 
 
 # ---------------------------------------------------------------- rung by hand

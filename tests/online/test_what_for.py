@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from services.call.service_words import words_of
+from services.campaign.campaign import Campaign
 from tests.calls.test_services import at_offers, autumn, changes, done, is_sound, said, town
 from tests.online.test_booking import Visitor
 from tests.online.test_way_through import count
@@ -87,6 +88,84 @@ def test_the_half_that_moved_by_telephone_is_shown_on_the_site(site: House):
     assert done(site) == [("covid", 2), ("grippe", 1)]
     visitor = Opened(site).opens_link(link_in(text_to(site)), day="12", month="3", year="1956")
     visitor.reads("jeudi 26 novembre", "vendredi 27 novembre")
+
+
+def opened(made: House) -> Opened:
+    """The appointment for both, booked by telephone and opened by the link of its text."""
+    at_offers(made, "12031956", "3", "1").answers("1", "1")
+    return Opened(made).opens_link(link_in(text_to(made)), day="12", month="3", year="1956")
+
+
+def named(*campaigns: Campaign) -> list[str]:
+    return [words_of(one, "fr").said for one in campaigns]
+
+
+def test_the_last_look_says_which_half_is_cancelled_and_that_the_other_stays(site: House):
+    flu, covid = named(*autumn())
+    visitor = opened(site).presses("/mon-rendez-vous/voir", wish="cancel")
+    visitor.presses("/mon-rendez-vous/annuler-quoi", wish="then")
+    visitor.reads(
+        f"<h1>Annuler seulement pour {covid} ?</h1>", f"<h2>{covid[:1].upper()}{covid[1:]}</h2>"
+    )
+    assert f"Ne change pas : {flu}, jeudi 26 novembre" in visitor.page
+    visitor.presses("/mon-rendez-vous/annuler", wish="yes")
+    visitor.reads(f"C’est annulé pour {covid}. Le reste ne change pas.")
+
+
+def test_a_half_that_moves_is_named_with_the_day_it_leaves(site: House):
+    flu, covid = named(*autumn())
+    visitor, left = opened(site), []
+    for _ in range(2):
+        # Of two services that are open: which of them opened last says nothing of what can move.
+        visitor.reads('value="move"')
+        # First out of the appointment of both, then from a day of its own.
+        visitor.presses("/mon-rendez-vous/voir", wish="move")
+        visitor.presses("/mon-rendez-vous/deplacer-quoi", wish="then").reads(f"Pour {covid}")
+        visitor.presses("/mon-rendez-vous/creneaux", place=visitor.places[-1])
+        visitor.reads(f"Pour {covid}", f"Ne change pas : {flu}, jeudi 26 novembre")
+        left.append(visitor.page.partition("À la place de l’ancien")[2].partition("</p>")[0])
+        visitor.presses("/mon-rendez-vous/deplacer", wish="yes")
+        visitor.reads(f"C’est fait pour {covid}. Le reste n’a pas changé")
+    assert ["jeudi 26 novembre" in one for one in left] == [True, False]
+
+
+def test_two_at_one_hour_in_two_places_are_told_apart(site: House):
+    flu, covid = named(*autumn())
+    site.opens_centre("2", name="Gymnase", kilometres=4.0, starts=mornings(1), capacity=2)
+    visitor = opened(site).presses("/mon-rendez-vous/voir", wish="move")
+    visitor.presses("/mon-rendez-vous/deplacer-quoi", wish="then").reads("Gymnase")
+    before = visitor.page.partition("Gymnase")[0]
+    place = re.findall(r'name="place" value="(\d+)"', before)[-1]
+    visitor.presses("/mon-rendez-vous/creneaux", place=place)
+    visitor.presses("/mon-rendez-vous/deplacer", wish="yes")
+    hour = "jeudi 26 novembre à 10h00"
+    assert visitor.page.count(f"<strong>{hour}</strong>") == 2, visitor.page
+    heads = re.findall("<h2>(.*?)</h2>", visitor.page)
+    assert heads == [flu[:1].upper() + flu[1:], covid[:1].upper() + covid[1:]]
+
+
+def test_of_two_that_are_apart_only_the_one_that_was_asked_for_is_cancelled(site: House):
+    """The page of the first of them told both, and asked whether to cancel both."""
+    flu, covid = named(*autumn())
+    visitor = opened(site)
+    visitor.presses("/mon-rendez-vous/voir", wish="move")
+    visitor.presses("/mon-rendez-vous/deplacer-quoi", wish="then")
+    visitor.presses("/mon-rendez-vous/creneaux", place=visitor.places[-1])
+    visitor.presses("/mon-rendez-vous/deplacer", wish="yes")
+    visitor.presses("/mon-rendez-vous/voir", wish="cancel")
+    visitor.presses("/mon-rendez-vous/annuler-quoi", wish="first")
+    visitor.reads(f"Annuler seulement pour {flu} ?", f"Ne change pas : {covid}, ")
+    assert visitor.page.count("<h2>") == 1
+    visitor.presses("/mon-rendez-vous/annuler", wish="yes")
+    assert [service for service, _ in done(site)] == ["covid"]
+
+
+def test_who_may_have_neither_is_told_of_the_age_of_the_first(sqlite_url: str):
+    for made in town(sqlite_url, *autumn(minimum_age=75)):
+        visitor = Visitor(made).starts().is_born("12", "3", "1966").is_at("situation")
+        visitor.sends(belongs="no").is_at("pas-encore")
+        assert "65 ans et plus" in visitor.page
+        assert "75 ans" not in visitor.page
 
 
 def test_who_has_no_choice_and_who_chose_the_simple_one_are_asked_less(site: House):

@@ -65,6 +65,25 @@ def test_a_service_has_its_page_with_its_own_people_and_number(made: House):
     assert visitor(made).goes("/pour/autre").status == 404
 
 
+def test_a_page_of_a_service_has_one_number_in_its_frame_too(made: House):
+    """Who comes by the poster of the town hall reads its number alone, and not another above it."""
+    opened = visitor(made, FLU, COVID, replace(CARD, opens_at=None))
+    for path in ("", "/affiche", "/centres", "/centres/dep/75"):
+        page = opened.goes(f"/pour/carte{path}").page
+        assert "09 74 75 00 35" in page, path
+        assert "00 01" not in page, path
+    assert "09 74 75 00 01" in opened.goes("/pour/grippe").page
+
+
+def test_two_pages_have_two_titles(made: House):
+    opened = visitor(made, FLU, COVID)
+    titles = {
+        re.findall("<title>(.*?)</title>", opened.goes(f"{path}/centres/dep/75").page)[0]
+        for path in ("", "/pour/grippe", "/pour/covid")
+    }
+    assert len(titles) == 3
+
+
 def test_the_poster_has_the_address_as_a_code(made: House):
     page = visitor(made).goes("/pour/grippe/affiche").page
     assert "<svg" in page
@@ -180,7 +199,7 @@ def test_the_centres_of_a_service_are_those_with_places_for_it(made: House):
     assert "pour=" not in opened.page
     near = opened.client.post("/pour/grippe/centres", data={"where": "75011"}).text
     assert re.findall(r'<th scope="row"><a href="/centres/([^"]+)">', near) == ["1", "3"]
-    assert "Seulement ceux qui ont des places pour" in near
+    assert "Seulement ceux qui donnent des rendez-vous pour" in near
     assert opened.goes("/pour/carte/centres").status == 404
 
 

@@ -88,6 +88,8 @@ class WalkInForm:
     number: str = ""
     name: str = ""
     extra: bool = False
+    # The names of the campaigns that they come for.
+    wanted: tuple[str, ...] = ()
     wrong: str = ""
     nonce: str = ""
 
@@ -153,6 +155,7 @@ class _Views:
             told=told,
             shown={one.key for one in told.found.people} if told else set(),
             typed=typed or WalkInForm(nonce=new_nonce()),
+            services=[(one.name, shown(one, language()).name) for one in secretary.comes_for(at)],
             notice=self._notice(),
             now=now,
         )
@@ -301,6 +304,7 @@ class _Views:
             number=form.get("number", "").strip()[:20],
             name=form.get("name", "").strip()[:LONGEST_NAME],
             extra=form.get("extra") == "1",
+            wanted=tuple(form.getlist("wanted")),
             nonce=form.get("nonce", ""),
         )
         born = birth(typed.born, today)
@@ -311,9 +315,20 @@ class _Views:
                 number, _ = reach(typed.number)
             except NotUnderstood:
                 wrong = "number"
+        choices = secretary.comes_for(at)
+        chosen = [one for one in choices if one.name in typed.wanted]
+        if choices and not wrong:
+            wrong = secretary.not_in_one_place(chosen) if chosen else "service"
         if born is None or wrong:
             return self._again(at, typed, wrong)
-        walk_in = WalkIn(born, typed.nonce, number, typed.name, extra=typed.extra)
+        walk_in = WalkIn(
+            born,
+            typed.nonce,
+            number,
+            typed.name,
+            extra=typed.extra,
+            wanted=tuple(one.name for one in chosen),
+        )
         try:
             with self._store.database.transaction() as connection:
                 made = secretary.book_now(connection, at, walk_in)

@@ -16,12 +16,12 @@ from flows.world import Eligibility
 from prompts.catalogue import written_number
 from prompts.screens import Screen
 from services.campaign.campaign import Campaign
-from services.campaign.eligibility import eligibility
+from services.campaign.eligibility import eligibility, first_of
 from services.online import questions
 from services.online.answers import PROMISES, may_show
 from services.online.partner import offer_of
 from services.online.prove_number import BY_TELEPHONE
-from services.online.web_sessions import WebSession, came_for
+from services.online.web_sessions import Done, WebSession, came_for
 from services.online.what_for import STEPS_WHAT_FOR, WhatForPage
 from services.service import Service
 from services.slots.free_days import FreeAtCentre, FreeDay
@@ -29,6 +29,7 @@ from web.online.calendar_file import Appointment
 from web.written import Written
 
 _MINUTE = 60  # seconds
+_TWO = 2
 _HOUR = 60  # minutes
 
 
@@ -239,6 +240,15 @@ class BookingViews(HeldOffers):
         """What the appointment is for, in words; empty where only one service is open."""
         return self._what_for.chosen
 
+    def services_of(self, done: Done) -> str:
+        """The same of a booking that was made."""
+        return self._what_for.chosen_of(done.wanted)
+
+    def each_place(self, offer: Offer, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """What each of two neighbouring places is for; none where there is one, or two doses."""
+        two = bool(offer.second_start_at) and len(wanted) == _TWO
+        return self._what_for.each_of(wanted) if two else ()
+
     @property
     def _what_for(self) -> WhatForPage:
         session = self.web_session.session
@@ -257,8 +267,11 @@ class BookingViews(HeldOffers):
 
     @cached_property
     def eligible(self) -> Eligibility:
+        """Of several services: as for the one that they may have first."""
         session = self.web_session.session
-        return eligibility(self.campaign, session.born_on, session.groups, self.now)
+        return first_of(
+            eligibility(one, session.born_on, session.groups, self.now) for one in self._open_now
+        )
 
     @property
     def why_not(self) -> str:
@@ -274,7 +287,8 @@ class BookingViews(HeldOffers):
 
     @property
     def minimum_age(self) -> int:
-        return self.campaign.minimum_age_at(self.now)
+        """The age from which there is anything to have."""
+        return min(one.minimum_age_at(self.now) for one in self._open_now)
 
     @property
     def possible_day(self) -> str:

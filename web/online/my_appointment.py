@@ -157,7 +157,8 @@ class MyAppointmentPages:
             if kind is LinkKind.CODE:
                 found = my_appointment.open_unfinished(work, named, born, place)
             else:
-                found = my_appointment.open_booking(work, named, born, place, language())
+                open_ones = [one.name for one in service.campaigns.open_now()]
+                found = my_appointment.open_booking(work, named, born, place, language(), open_ones)
         return found or _link_page(kind, refused=True)
 
     # ------------------------------------------------------------ the appointment

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from flows.session import CallerBooking, Moving
-from flows.steps.my_changes import are_apart
+from flows.session import BookedService, CallerBooking, Moving
+from flows.steps.my_changes import are_apart, half_of
 from web.online.booking_view import HeldOffers
 from web.online.calendar_file import Appointment
 
@@ -24,6 +24,8 @@ class AppointmentView:
     name: str
     street: str
     town: str
+    # Which of the booking's appointments it is. Two may begin at one moment, in two places.
+    dose: int
     # What it is for, where its campaign is of a named service.
     services: tuple[str, ...] = ()
 
@@ -57,7 +59,10 @@ class MyView(HeldOffers):
         """Each appointment that is ahead, or that there was."""
         mine, both = self.mine, len(self.mine.starts) > 1
         found = []
-        for which, start_at in (("first", mine.first_start), ("second", mine.second_start)):
+        for dose, which, start_at in (
+            (FIRST, "first", mine.first_start),
+            (SECOND, "second", mine.second_start),
+        ):
             if not start_at:
                 continue
             apart = which == "second" and bool(mine.second_name) and both
@@ -72,14 +77,34 @@ class MyView(HeldOffers):
                     name,
                     street,
                     town,
-                    tuple(
-                        self.names.get(one.campaign, one.service)
-                        for one in mine.services
-                        if one.start_at == start_at
-                    ),
+                    dose,
+                    tuple(self._named(one) for one in mine.services if one.dose == dose),
                 )
             )
         return found
+
+    def _named(self, one: BookedService) -> str:
+        return self.names.get(one.campaign, one.service)
+
+    @property
+    def _half(self) -> BookedService | None:
+        return half_of(self.web_session.session)
+
+    @property
+    def half(self) -> str:
+        """The one of several services that alone is changed; empty where all of it is."""
+        return self._named(self._half) if self._half else ""
+
+    @property
+    def kept_services(self) -> list[tuple[str, str]]:
+        """What does not change with the half that does: each service, and when it is."""
+        if self._half is None:
+            return []
+        return [
+            (self._named(one), self.written.date_hour(one.start_at, self.mine.time_zone))
+            for one in self.mine.services
+            if one.service != self._half.service
+        ]
 
     @property
     def off(self) -> str:
@@ -94,7 +119,11 @@ class MyView(HeldOffers):
 
     @property
     def appointments_to_cancel(self) -> list[AppointmentView]:
-        """The appointments that the visitor is about to cancel."""
+        """The appointments that the visitor is about to cancel, with what each is cancelled for."""
+        half = self._half
+        if half is not None:
+            alone = (one for one in self.told if one.dose == half.dose)
+            return [replace(one, services=(self.half,)) for one in alone]
         if self.web_session.session.doses_to_cancel == (SECOND,) and len(self.told) > 1:
             return self.told[1:]
         return self.told
@@ -102,6 +131,8 @@ class MyView(HeldOffers):
     @property
     def old(self) -> str:
         """When the appointment is that is to move."""
+        if self._half is not None:
+            return self.written.date_hour(self._half.start_at, self.mine.time_zone)
         told = self.told
         return told[-1 if self.web_session.session.moving == Moving.SECOND else 0].when
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ from web.online.asked_centre import AskedCentre
 from web.online.town_map import TownMap, draw, reach, stand_of
 from web.pages import language, plain, speak_by_address, words
 from web.public.pages import SERVICES, say
+from web.public.services import ringing
 from web.typed import answers
 
 _MOST_LETTERS: Final = 80
@@ -61,11 +62,13 @@ class Looked:
     """Which centres are listed: all, or those that have places for one service.
 
     `service` is its name, empty for all; `named` as in a sentence; `path` where they are listed.
+    `ring` is the number of the service for the whole page, empty for the one of all.
     """
 
     service: str = ""
     named: str = ""
     path: str = "/centres"
+    ring: Mapping[str, str] = field(default_factory=dict)
 
     def lists(self, one: PublicCentre, free: Mapping[str, FirstFreeTime]) -> bool:
         """Whether a centre is listed. What partners give appointments for is not known here."""
@@ -89,7 +92,8 @@ class _CentrePages:
         if campaign is None:
             abort(404)
         named = shown(campaign, language()).name
-        return Looked(pour, named, f"{SERVICES}/{pour}/centres")
+        ring = ringing(self.service, campaign)
+        return Looked(pour, named, f"{SERVICES}/{pour}/centres", ring)
 
     @public
     @cacheable()
@@ -109,7 +113,12 @@ class _CentrePages:
             towns = find_towns(connection, directory, where, language())
             if len(towns) > 1:
                 return render_template(
-                    "public/which_town.html", towns=towns, where=where, say=say(), look=look
+                    "public/which_town.html",
+                    towns=towns,
+                    where=where,
+                    say=say(),
+                    look=look,
+                    **look.ring,
                 )
             at = directory.postcode(connection, towns[0].postcode) if towns else None
         if at is None:
@@ -169,6 +178,7 @@ class _CentrePages:
             problem=problem,
             say=say(),
             look=look,
+            **look.ring,
         )
 
     def _departement(self, look: Looked, code: str) -> str:
@@ -184,6 +194,7 @@ class _CentrePages:
             say=say(),
             now=now,
             look=look,
+            **look.ring,
         )
 
     def _near(self, look: Looked, at: PostcodeArea, *, town: Town, where: str) -> str:
@@ -214,6 +225,7 @@ class _CentrePages:
             say=say(),
             now=now,
             look=look,
+            **look.ring,
         )
 
 

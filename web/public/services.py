@@ -55,7 +55,7 @@ def blueprint(store: Store, service: Service) -> Blueprint:
             age=campaign.minimum_age_at(now),
             others=lets_others_in(campaign),
             together=[shown(one, language()).name for one in others],
-            ring=number_of(service, campaign),
+            **ringing(service, campaign),
             say=say(),
             poster=f"{path_of(campaign)}/affiche",
         )
@@ -71,7 +71,7 @@ def blueprint(store: Store, service: Service) -> Blueprint:
             service=shown(campaign, language()),
             address=address.partition("://")[2],
             code=door_code(address),
-            ring=number_of(service, campaign),
+            **ringing(service, campaign),
             back=path_of(campaign),
         )
 
@@ -88,6 +88,12 @@ def number_of(service: Service, campaign: Campaign) -> dict[str, str]:
     """The number to ring for a service: the one that is for its campaign, else the national."""
     own = service.numbers.for_campaign(campaign.name)
     return {"link": own.number, "shown": _written(own)}
+
+
+def ringing(service: Service, campaign: Campaign) -> dict[str, str]:
+    """The number of a service for the whole of a page, its frame too: one page has one number."""
+    own = number_of(service, campaign)
+    return {"number": own["shown"], "number_link": f"tel:{own['link']}"}
 
 
 def _written(own: CalledNumber) -> str:

@@ -32,6 +32,11 @@ Board.showNumbers = () => {
 };
 document.getElementById("number-filter")?.addEventListener("change", (event) => {
   Board.chosenNumber = event.target.value;
+  // The list of those who wait stands far below the menu: it says itself that it is a part of them.
+  const said = document.getElementById("entries-chosen");
+  said.hidden = !Board.chosenNumber;
+  const words = Board.words.numbers["board.chosen"];
+  Board.set(said.firstElementChild, words.replace("{number}", Board.numberName(Board.chosenNumber)));
   if (!Board.body) return;
   Board.showNumbers();
   Board.showEntries();

@@ -34,11 +34,11 @@ Board.showServices = () => {
   });
 };
 // The address keeps what was chosen; without a script there is a button.
-const look = document.getElementById("look");
-if (look) {
-  look.querySelector("button").hidden = true;
+const chooser = document.getElementById("look");
+if (chooser) {
+  chooser.querySelector("button").hidden = true;
   document.getElementById("service-filter").addEventListener("change", () => {
     const { value } = document.getElementById("service-filter");
-    location.assign(value ? `${look.action}?pour=${encodeURIComponent(value)}` : look.action);
+    location.assign(value ? `${chooser.action}?pour=${encodeURIComponent(value)}` : chooser.action);
   });
 }

@@ -16,7 +16,7 @@ TELEPHONE, NARROW, SCREEN = 390, 320, 1280
 # Pixels: a browser's own size of letters, and twice of it (WCAG 1.4.4).
 SINGLE, DOUBLE = 16, 32
 # A paper to be printed, and what hangs on a wall: no telephone shows them.
-WIDE = frozenset({"secretary-print", "board-wall"})
+WIDE = frozenset({"secretary-print", "board-wall", "counter-print", "numbers-wall"})
 # Stops of the keyboard in one page; the board of a busy day has some hundred.
 MOST_STOPS = 250
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.browser.gallery import board, booking, desk, mine, public, secretary, staff, wrong
+from tests.browser.gallery import (
+    board,
+    booking,
+    desk,
+    mine,
+    public,
+    secretary,
+    services,
+    staff,
+    wrong,
+)
 
 STAGES = (
     public.STAGE,
@@ -16,5 +26,11 @@ STAGES = (
     board.STAGE,
     board.EMPTY,
     secretary.STAGE,
+    services.SITE,
+    services.BOTH,
+    services.APART,
+    services.BOARD,
+    services.DESK,
+    services.CENTRE,
     staff.STAGE,
 )

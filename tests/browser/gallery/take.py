@@ -38,7 +38,7 @@ from tests.support.pages import fetched
 
 WIDTHS: Final = (390, 1280)
 # Whatever hangs on a wall is looked at there.
-OWN_WIDTHS: Final = {"board-wall": (1920,)}
+OWN_WIDTHS: Final = {"board-wall": (1920,), "numbers-wall": (1920,)}
 HEIGHTS: Final = {390: 844, 1280: 900, 1920: 1080}
 # What a variant asks of the browser.
 VARIANTS: Final[dict[str, dict[str, Any]]] = {

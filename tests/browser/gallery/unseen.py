@@ -17,10 +17,8 @@ _FRAMES = frozenset({"base.html", "public.html"})
 _LIMITS = "needs limits that are met"
 _PARTNER = "needs a partner that books"
 _OTHERS = "needs somebody else who is quicker, or takes over"
-_SERVICES = "needs two services that are open side by side"
 NOT_YET: dict[str, str] = {
     "online/booking/after_long.html": "needs a night",
-    "online/booking/keys.html": _SERVICES,
     "online/booking/no_cookies.html": "needs a browser without cookies; that of tests takes each",
     "online/booking/partner_name.html": _PARTNER,
     "online/booking/partner_waits.html": _PARTNER,
@@ -30,10 +28,6 @@ NOT_YET: dict[str, str] = {
     "online/my_appointment/my_over.html": "needs an appointment that is over",
     "online/my_appointment/person.html": _LIMITS,
     "online/my_appointment/postcode.html": "needs offers without a place to look from",
-    "online/my_appointment/my_cancel_half.html": _SERVICES,
-    "online/my_appointment/my_move_half.html": _SERVICES,
-    "public/poster.html": _SERVICES,
-    "public/service.html": _SERVICES,
     "supervision/refused.html": _OTHERS,
 }
 
