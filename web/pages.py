@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,6 +56,10 @@ _EVERYWHERE = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+# The values of an address that say which page or file it is, and never who asks; and how many such
+# addresses are remembered.
+_OF_ALL_VISITORS = frozenset({"slug", "name"})
+_MOST_ADDRESSES = 512
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
@@ -93,7 +97,32 @@ def register(app: Flask, given: Setting) -> None:
     app.jinja_env.filters["plain"] = plain
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["url_for"] = _remembered_addresses(app)
     app.context_processor(_for_templates)
+
+
+def _remembered_addresses(app: Flask) -> Callable[..., str]:
+    """`url_for` of templates. It remembers the addresses of pages and files that all visitors have.
+
+    A page has a dozen of them, and to build one from its rule takes as long as a paragraph. An
+    address with any other value may name a person, so it is built each time.
+    """
+    known: dict[tuple[str, ...], str] = {}
+
+    def url_for(endpoint: str, **values: Any) -> str:
+        if endpoint[0] == "." or not values.keys() <= _OF_ALL_VISITORS:
+            return app.url_for(endpoint, **values)
+        # The version of a file, which changes with the file.
+        app.inject_url_defaults(endpoint, values)
+        key = (request.root_path, endpoint, *values.values())
+        address = known.get(key)
+        if address is None:
+            if len(known) >= _MOST_ADDRESSES:
+                known.clear()
+            address = known[key] = app.url_for(endpoint, **values)
+        return address
+
+    return url_for
 
 
 # ---------------------------------------------------------------- headers
