@@ -5,6 +5,7 @@ Telephone paths are left alone: no browser reads them, and they are asked for mo
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,6 +61,7 @@ _EVERYWHERE = {
 # addresses are remembered.
 _OF_ALL_VISITORS = frozenset({"slug", "name"})
 _MOST_ADDRESSES = 512
+_ADDRESS_SECONDS = 1.0
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
@@ -104,22 +106,23 @@ def register(app: Flask, given: Setting) -> None:
 def _remembered_addresses(app: Flask) -> Callable[..., str]:
     """`url_for` of templates. It remembers the addresses of pages and files that all visitors have.
 
-    A page has a dozen of them, and to build one from its rule takes as long as a paragraph. An
-    address with any other value may name a person, so it is built each time.
+    A page has a dozen of them, and to build one from its rule takes as long as a paragraph. The
+    address of a file has its version, for which the file is looked at: once a second is enough.
+    An address with any other value may name a person, so it is built each time.
     """
-    known: dict[tuple[str, ...], str] = {}
+    known: dict[tuple[str, ...], tuple[str, float]] = {}
 
     def url_for(endpoint: str, **values: Any) -> str:
         if endpoint[0] == "." or not values.keys() <= _OF_ALL_VISITORS:
             return app.url_for(endpoint, **values)
-        # The version of a file, which changes with the file.
-        app.inject_url_defaults(endpoint, values)
         key = (request.root_path, endpoint, *values.values())
-        address = known.get(key)
-        if address is None:
+        address, until = known.get(key, ("", 0.0))
+        now = time.monotonic()
+        if now >= until:
             if len(known) >= _MOST_ADDRESSES:
                 known.clear()
-            address = known[key] = app.url_for(endpoint, **values)
+            address = app.url_for(endpoint, **values)
+            known[key] = address, now + _ADDRESS_SECONDS
         return address
 
     return url_for
@@ -211,6 +214,13 @@ def language() -> str:
     """The language of this answer: asked for, remembered, or the browser's; French first."""
     if g.get("language"):
         return str(g.language)
+    # A page asks for it with each address in it.
+    if "asked_language" not in g:
+        g.asked_language = _asked_language()
+    return str(g.asked_language)
+
+
+def _asked_language() -> str:
     for code in (request.args.get("lang"), request.cookies.get(language_cookie())):
         if code in LANGUAGES:
             return code
