@@ -329,7 +329,9 @@ Act = Callable[[WebSession, WebWorld], WebSession]
 
 def for_web(campaign: Campaign) -> Campaign:
     """The campaign, with holds that outlive the reading of a page."""
-    return replace(campaign, hold_lease=max(campaign.hold_lease, LEASE))
+    if campaign.hold_lease >= LEASE:
+        return campaign
+    return replace(campaign, hold_lease=LEASE)
 
 
 def new_web_session(  # noqa: PLR0917
