@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request, session
 from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -259,7 +259,7 @@ def _for_templates() -> dict[str, Any]:
         "languages": named_languages(),
         "t": spoken.text,
         "words": spoken.part,
-        "me": None if g.get("for_everybody") or not current_user.is_authenticated else current_user,
+        "me": current_user if _may_be_staff() and current_user.is_authenticated else None,
         "ways": ways,
         "in_language": _in_language,
         "here_in": _here_in,
@@ -269,6 +269,11 @@ def _for_templates() -> dict[str, Any]:
         "number_cost": _cost(spoken),
         "pages": setting(),
     }
+
+
+def _may_be_staff() -> bool:
+    """Whether to look who is signed in: a visitor's browser has no token of a staff session."""
+    return not g.get("for_everybody") and bool(getattr(session, "token", ""))
 
 
 def _cost(spoken: Screen) -> str:
