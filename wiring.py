@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
@@ -129,12 +130,23 @@ class LateCommands(AppGroup):
             self._add(self)
 
 
+class Application(Flask):
+    """Flask, which would ask of each function, a dozen times an answer, whether it is a coroutine.
+
+    None is.
+    """
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
     load_shedder = LoadShedder(settings.web_threads, queue=settings.web_queue)
     draining = Draining(settings.drain_seconds or 0.0)
-    app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
+    templates = str(config.ROOT / "web" / "templates")
+    app = Application("allo", static_folder=None, template_folder=templates)
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     if settings.otel_exporter_otlp_endpoint:
         web.operations.spans.register_first(app)

@@ -236,9 +236,11 @@ class Visitor:
                 return GAVE_UP
             answer = await self.ask(path, form)
             if answer.status in {0, BUSY}:
-                # As the page says: the same once more, after a moment.
+                # As the page says: the same once more, after a moment. A wait that goes on when all
+                # others have ended is no time in which bookings were asked for.
                 self.turned_away += 1
-                await asyncio.sleep(answer.retry_after or 1.0)
+                left = max(self._until - time.monotonic(), 0.0)
+                await asyncio.sleep(min(answer.retry_after or 1.0, left))
             elif answer.status == SEE_OTHER:
                 path, form = answer.location.partition("?")[0], None
             elif answer.status >= BAD:

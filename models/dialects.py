@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, func, select, true
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Integer,
+    Table,
+    bindparam,
+    case,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
@@ -111,11 +121,17 @@ def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:
         # It has one writer at a time.
         return
     # Locks are taken in one order, or two transactions would wait for each other; one statement
-    # takes them from left to right. Two numbers, as no other lock of ours has; the second is a
-    # signed one.
-    locks = [
-        func.pg_advisory_xact_lock(_OF_KEYS, key - 2**31).label(f"lock_{number}")
-        for number, key in enumerate(sorted({zlib.crc32(key) for key in keys}))
-    ]
-    if locks:
-        connection.execute(select(*locks))
+    # takes them from left to right.
+    numbers = sorted({zlib.crc32(key) for key in keys})
+    if numbers:
+        # The second number of a lock is a signed one.
+        values = {f"key_{at}": number - 2**31 for at, number in enumerate(numbers)}
+        _locks(len(numbers)).rows(connection, values)
+
+
+@lru_cache
+def _locks(count: int) -> Prepared:
+    # Two numbers, as no other lock of ours has.
+    keys: list[BindParameter[int]] = [bindparam(f"key_{at}", type_=Integer) for at in range(count)]
+    locks = (func.pg_advisory_xact_lock(_OF_KEYS, key).label(key.key) for key in keys)
+    return Prepared(select(*locks))

@@ -24,18 +24,32 @@ _TOKEN_BYTES = 32
 
 
 class BrowserSession(dict[str, Any], SessionMixin):
-    """`token` is that of a signed-in user, or ""; `csrf_token` belongs to it."""
+    """`token` is that of a signed-in user, or ""; `csrf_token` belongs to it.
 
-    def __init__(self, token: str, form: str, csrf: str, *, fresh: bool) -> None:
-        super().__init__({CSRF: csrf})
+    The token of a form is made for the page that asks for it: most pages have none.
+    """
+
+    def __init__(self, token: str, form: str, key: bytes) -> None:
+        # It is said to be there from the start, as Flask-WTF looks for it before it reads it.
+        super().__init__({CSRF: ""})
         self.token = token
         self.form = form
-        self.fresh = fresh
+        self.fresh = not token and not form
         self.asked = False
+        self._key = key
 
     def __getitem__(self, key: str) -> Any:
-        self.asked = self.asked or key == CSRF
+        if key == CSRF and not self.asked:
+            self.asked = True
+            self[CSRF] = self._csrf()
         return super().__getitem__(key)
+
+    def _csrf(self) -> str:
+        if self.fresh:
+            self.form = secrets.token_urlsafe(_TOKEN_BYTES)
+        # Of which of the two: else a token known to others could be used as the other.
+        text = f"in:{self.token}" if self.token else f"form:{self.form}"
+        return hmac.digest(self._key, text.encode(), hashlib.sha256).hex()
 
 
 class Cookies(SessionInterface):
@@ -59,13 +73,7 @@ class Cookies(SessionInterface):
             return None
         token = request.cookies.get(self.name, "")
         form = request.cookies.get(self.form_name, "")
-        fresh = not token and not form
-        if fresh:
-            form = secrets.token_urlsafe(_TOKEN_BYTES)
-        # Of which of the two: else a token known to others could be used as the other.
-        text = f"in:{token}" if token else f"form:{form}"
-        csrf = hmac.digest(self._key, text.encode(), hashlib.sha256).hex()
-        return BrowserSession(token, form, csrf, fresh=fresh)
+        return BrowserSession(token, form, self._key)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if not isinstance(session, BrowserSession) or not session.asked:

@@ -5,16 +5,17 @@ Telephone paths are left alone: no browser reads them, and they are asked for mo
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request, session
 from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -56,6 +57,11 @@ _EVERYWHERE = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+# The values of an address that say which page or file it is, and never who asks; and how many such
+# addresses are remembered.
+_OF_ALL_VISITORS = frozenset({"slug", "name"})
+_MOST_ADDRESSES = 512
+_ADDRESS_SECONDS = 1.0
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
@@ -93,7 +99,33 @@ def register(app: Flask, given: Setting) -> None:
     app.jinja_env.filters["plain"] = plain
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["url_for"] = _remembered_addresses(app)
     app.context_processor(_for_templates)
+
+
+def _remembered_addresses(app: Flask) -> Callable[..., str]:
+    """`url_for` of templates. It remembers the addresses of pages and files that all visitors have.
+
+    A page has a dozen of them, and to build one from its rule takes as long as a paragraph. The
+    address of a file has its version, for which the file is looked at: once a second is enough.
+    An address with any other value may name a person, so it is built each time.
+    """
+    known: dict[tuple[str, ...], tuple[str, float]] = {}
+
+    def url_for(endpoint: str, **values: Any) -> str:
+        if endpoint[0] == "." or not values.keys() <= _OF_ALL_VISITORS:
+            return app.url_for(endpoint, **values)
+        key = (request.root_path, endpoint, *values.values())
+        address, until = known.get(key, ("", 0.0))
+        now = time.monotonic()
+        if now >= until:
+            if len(known) >= _MOST_ADDRESSES:
+                known.clear()
+            address = app.url_for(endpoint, **values)
+            known[key] = address, now + _ADDRESS_SECONDS
+        return address
+
+    return url_for
 
 
 # ---------------------------------------------------------------- headers
@@ -182,6 +214,13 @@ def language() -> str:
     """The language of this answer: asked for, remembered, or the browser's; French first."""
     if g.get("language"):
         return str(g.language)
+    # A page asks for it with each address in it.
+    if "asked_language" not in g:
+        g.asked_language = _asked_language()
+    return str(g.asked_language)
+
+
+def _asked_language() -> str:
     for code in (request.args.get("lang"), request.cookies.get(language_cookie())):
         if code in LANGUAGES:
             return code
@@ -220,7 +259,7 @@ def _for_templates() -> dict[str, Any]:
         "languages": named_languages(),
         "t": spoken.text,
         "words": spoken.part,
-        "me": None if g.get("for_everybody") or not current_user.is_authenticated else current_user,
+        "me": current_user if _may_be_staff() and current_user.is_authenticated else None,
         "ways": ways,
         "in_language": _in_language,
         "here_in": _here_in,
@@ -230,6 +269,11 @@ def _for_templates() -> dict[str, Any]:
         "number_cost": _cost(spoken),
         "pages": setting(),
     }
+
+
+def _may_be_staff() -> bool:
+    """Whether to look who is signed in: a visitor's browser has no token of a staff session."""
+    return not g.get("for_everybody") and bool(getattr(session, "token", ""))
 
 
 def _cost(spoken: Screen) -> str:

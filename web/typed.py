@@ -24,6 +24,9 @@ _DAY_DIGITS: Final = 2
 
 def clean(text: str, most: int) -> str:
     """A text of ordinary letters without marks that nobody sees, cut to `most` of them."""
+    if text.isascii() and text.isprintable():
+        # Of these, each letter stands for itself.
+        return text[:_MOST_PASTED].strip()[:most]
     kept = []
     for letter in unicodedata.normalize("NFKC", _DASHES.sub("-", text[:_MOST_PASTED])):
         if letter.isspace():

@@ -6,6 +6,7 @@ import re
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,8 @@ COUNTRY: Final = "Europe/Paris"
 _EVERYWHERE = {"0": "any_0", "9": "any_9", "8": "any_8", "*": "any_star"}
 _CHECK = "_check"
 _NUMBER = re.compile(r"\+?[0-9]{6,}")
+# Kilometres below which tenths are told.
+_WITH_TENTHS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Written:
         """A day, or a moment by the clock of its place, by a pattern of the language."""
         pattern, locale = self.words[f"{self.patterns}.{name}"], self.words.locale
         if isinstance(when, datetime):
-            return format_datetime(when, pattern, locale=locale)
+            return _moment(when, pattern, locale)
         return format_date(when, pattern, locale=locale)
 
     def day_hour(self, moment: datetime | str, zone: str = COUNTRY) -> str:
@@ -98,9 +101,19 @@ class Written:
 
     def kilometres(self, kilometres: float) -> str:
         """A distance as the crow flies; less than ten with its tenths."""
-        pattern = "0.0" if kilometres < 10 else "0"  # noqa: PLR2004 (see above)
-        told = format_decimal(kilometres, pattern, locale=self.words.locale)
-        return self.words.text("desk.file.kilometres", km=told)
+        return self.words.text("desk.file.kilometres", km=_distance(kilometres, self.words.locale))
+
+
+@lru_cache(maxsize=4096)
+def _moment(when: datetime, pattern: str, locale: str) -> str:
+    # Hours of appointments, which all visitors are shown. A date of birth is never remembered.
+    return format_datetime(when, pattern, locale=locale)
+
+
+@lru_cache(maxsize=1024)
+def _distance(kilometres: float, locale: str) -> str:
+    # A page tells the same distance with the offer, and with the map.
+    return format_decimal(kilometres, "0.0" if kilometres < _WITH_TENTHS else "0", locale=locale)
 
 
 _MINUTE, _HOUR = 60, 3600

@@ -171,13 +171,27 @@ class TownAt:
     inhabitants: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class MainTown:
+    """The main town of a postcode, and where the postcode is (degrees)."""
+
+    latitude: float
+    longitude: float
+    town: TownAt
+
+
 def main_towns_within(
     connection: Connection,
     territory: str,
     latitudes: tuple[float, float],
     longitudes: tuple[float, float],
-) -> list[TownAt]:
-    """The main towns of the postcodes of a land between these degrees, some hundreds at most."""
+    *,
+    most: int | None = _MOST_TOWNS,
+) -> list[MainTown]:
+    """The main towns of the postcodes of a land between these degrees, `most` of them at most.
+
+    None: all.
+    """
     c = postcode.c
     statement = (
         select(c.main_town, c.latitude, c.longitude, c.towns)
@@ -187,20 +201,19 @@ def main_towns_within(
             c.longitude.between(*longitudes),
         )
         .order_by(c.code)
-        .limit(_MOST_TOWNS)
+        .limit(most)
     )
     found = []
     for name, latitude, longitude, towns_json in connection.execute(statement):
         named = (one for one in json.loads(towns_json) if one["name"] == name)
         town: dict[str, Any] = next(named, {})
-        found.append(
-            TownAt(
-                name,
-                town.get("latitude") or latitude,
-                town.get("longitude") or longitude,
-                town.get("inhabitants", 0),
-            )
+        at = TownAt(
+            name,
+            town.get("latitude") or latitude,
+            town.get("longitude") or longitude,
+            town.get("inhabitants", 0),
         )
+        found.append(MainTown(latitude, longitude, at))
     return found
 
 

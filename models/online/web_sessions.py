@@ -135,14 +135,7 @@ class CountsBy:
     phone_idx: bytes | None
 
 
-def counts_by(connection: Connection, visit_id: str) -> CountsBy:
-    """By what the holds of a web session count; by nothing for an unknown one."""
-    found = _COUNTS_BY.rows(connection, {"the_visit": visit_id})
-    return CountsBy(*found[0]) if found else CountsBy(None, None, None)
-
-
 _THIS = visit.c.id == bindparam("the_visit")
-_COUNTS_BY = Prepared(select(*columns_of(CountsBy, visit)).where(_THIS))
 _SET_PHONE = Prepared(update(visit).where(_THIS).values(phone_idx=bindparam("the_phone")))
 
 
@@ -216,9 +209,13 @@ def _others_that_hold(clock: Clock) -> Prepared:
     )
 
 
-def claim(connection: Connection, clock: Clock, visit_id: str, number: int) -> bool:
-    """Take an answer's number before its effects; a copy waits for the transaction, then False."""
-    return _claim(clock).count(connection, {"the_visit": visit_id, "the_number": number}) == 1
+def claim(connection: Connection, clock: Clock, visit_id: str, number: int) -> CountsBy | None:
+    """Take an answer's number before its effects; a copy waits for the transaction, then None.
+
+    Gives by what the web session's holds count.
+    """
+    found = _claim(clock).rows(connection, {"the_visit": visit_id, "the_number": number})
+    return CountsBy(*found[0]) if found else None
 
 
 def _next_number(clock: Clock) -> Update:
@@ -229,7 +226,7 @@ def _next_number(clock: Clock) -> Update:
 
 @lru_cache
 def _claim(clock: Clock) -> Prepared:
-    return Prepared(_next_number(clock))
+    return Prepared(_next_number(clock).returning(*columns_of(CountsBy, visit)))
 
 
 def write(

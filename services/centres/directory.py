@@ -14,9 +14,10 @@ import threading
 import time
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 
 import structlog
 
@@ -25,6 +26,7 @@ from flows.understanding.town_table import TownTable
 from models.centres import directory
 from models.centres.directory import (
     BookableCentre,
+    MainTown,
     PostcodeArea,
     SelfBookingCentre,
     TownAt,
@@ -53,6 +55,8 @@ _MOST_POSTCODES = 8192
 # Towns around so many places are remembered, and so many of each.
 _MOST_AROUND = 256
 _TOWNS_AROUND = 60
+# Kilometres up to which they are found among squares of a degree that are remembered.
+_TILES_UP_TO = 100
 
 
 # In place of a distance that is not known, for want of a position there or here.
@@ -122,6 +126,12 @@ def _is_beside(there: _Standing, latitude: float, longitude: float, postcode: st
     return (postcode != "" and there.postcode == postcode) or is_one_island(there.territory)
 
 
+def _is_beyond(there: _Standing, latitude: float, kilometres: float) -> bool:
+    """Whether the latitudes alone say that a centre is farther; False where one is not known."""
+    north = abs(there.latitude - latitude) * KILOMETRES_PER_DEGREE
+    return bool(there.latitude and latitude) and north > max(kilometres, ROUGHLY_KILOMETRES)
+
+
 def _reach(
     there: SelfBookingCentre | WalkInCentre, place: tuple[float, float], postcode: str, today: date
 ) -> float | None:
@@ -136,8 +146,12 @@ def _reach(
     return away if is_known or _is_beside(there, *place, postcode) else None
 
 
-def _ordinary(numbers: Sequence[str]) -> str:
-    """The first number that costs no more than an ordinary call; empty for none."""
+@lru_cache(maxsize=4096)
+def _ordinary(numbers: tuple[str, ...]) -> str:
+    """The first number that costs no more than an ordinary call; empty for none.
+
+    Numbers of centres are public, and change with an import: each is looked at once.
+    """
     for number in numbers:
         try:
             return telephone(number)[0]
@@ -146,19 +160,80 @@ def _ordinary(numbers: Sequence[str]) -> str:
     return ""
 
 
+Degrees = tuple[float, float]
+
+
+def _box(place: tuple[float, float], kilometres: float) -> tuple[Degrees, Degrees]:
+    """From where to where towns within so many kilometres are: latitudes and longitudes."""
+    north = kilometres / KILOMETRES_PER_DEGREE + _CELL
+    east = north / max(0.2, math.cos(math.radians(place[0])))
+    return (place[0] - north, place[0] + north), (place[1] - east, place[1] + east)
+
+
+def _largest(found: Iterable[MainTown]) -> list[TownAt]:
+    towns = (one.town for one in found)
+    return sorted(towns, key=lambda one: (-one.inhabitants, one.name))[:_TOWNS_AROUND]
+
+
 def towns_around(
     connection: Connection, place: tuple[float, float], territory: str, kilometres: float
 ) -> list[TownAt]:
     """The largest towns within so many kilometres of a place (degrees), the largest first."""
-    north = kilometres / KILOMETRES_PER_DEGREE + _CELL
-    east = north / max(0.2, math.cos(math.radians(place[0])))
-    found = directory.main_towns_within(
-        connection,
-        territory,
-        (place[0] - north, place[0] + north),
-        (place[1] - east, place[1] + east),
-    )
-    return sorted(found, key=lambda one: (-one.inhabitants, one.name))[:_TOWNS_AROUND]
+    return _largest(directory.main_towns_within(connection, territory, *_box(place, kilometres)))
+
+
+@dataclass
+class _Tiles:
+    """Towns as they were read, by squares of a degree: next to a place there are a few of them."""
+
+    ticks: Callable[[], float]
+    _known: dict[tuple[str, int, int], tuple[float, list[MainTown]]] = field(default_factory=dict)
+
+    def towns(
+        self, connection: Connection, territory: str, latitudes: Degrees, longitudes: Degrees
+    ) -> Iterator[MainTown]:
+        """The towns between these degrees; what of it is not known is read in one statement."""
+        now = self.ticks()
+        norths, easts = (
+            range(math.floor(one[0]), math.floor(one[1]) + 1) for one in (latitudes, longitudes)
+        )
+        wanted = [(territory, north, east) for north in norths for east in easts]
+        missing = [
+            one
+            for one in wanted
+            if one not in self._known or now - self._known[one][0] >= POSTCODE_FRESH_SECONDS
+        ]
+        if missing:
+            self._read(connection, territory, missing, now)
+        for tile in wanted:
+            for one in self._known[tile][1]:
+                if (
+                    latitudes[0] <= one.latitude <= latitudes[1]
+                    and longitudes[0] <= one.longitude <= longitudes[1]
+                ):
+                    yield one
+
+    def _read(
+        self,
+        connection: Connection,
+        territory: str,
+        missing: Sequence[tuple[str, int, int]],
+        now: float,
+    ) -> None:
+        norths, easts = [north for _, north, _ in missing], [east for _, _, east in missing]
+        found = directory.main_towns_within(
+            connection,
+            territory,
+            (min(norths), max(norths) + 1),
+            (min(easts), max(easts) + 1),
+            most=None,
+        )
+        read: dict[tuple[str, int, int], list[MainTown]] = {one: [] for one in missing}
+        for one in found:
+            tile = read.get((territory, math.floor(one.latitude), math.floor(one.longitude)))
+            if tile is not None:
+                tile.append(one)
+        self._known.update({tile: (now, towns) for tile, towns in read.items()})
 
 
 class Directory:
@@ -183,6 +258,7 @@ class Directory:
         self._towns: TownTable | None = None
         self._reading_towns = threading.Lock()
         self._around: dict[tuple[str, float, float, int], tuple[float, list[TownAt]]] = {}
+        self._tiles = _Tiles(ticks)
         self._others: tuple[float, list[SelfBookingCentre]] | None = None
         self._walk_ins: tuple[float, list[WalkInCentre]] | None = None
 
@@ -253,7 +329,7 @@ class Directory:
         """
         found: NearOther | None = None
         for one in self._known_others(connection):
-            if one.territory != territory:
+            if one.territory != territory or _is_beyond(one, latitude, closer_than):
                 continue
             away = _reach(one, (latitude, longitude), postcode, today)
             number = _ordinary(one.phones) if away is not None and away < closer_than else ""
@@ -316,7 +392,8 @@ class Directory:
     ) -> list[TownAt]:
         """The largest towns within so many kilometres of a place (degrees), the largest first.
 
-        One statement for each neighbourhood, whose answer is remembered.
+        What was read is remembered, with what is around it: most visitors cost no statement. Far
+        beyond what they would go, a neighbourhood is read by itself.
         """
         now = self._ticks()
         reach = max(1, math.ceil(kilometres / _REACH_STEP)) * _REACH_STEP
@@ -324,7 +401,11 @@ class Directory:
         known = self._around.get(key)
         if known and now - known[0] < POSTCODE_FRESH_SECONDS:
             return known[1]
-        found = towns_around(connection, place, territory, reach)
+        if reach <= _TILES_UP_TO:
+            box = _box(place, reach)
+            found = _largest(self._tiles.towns(connection, territory, *box))
+        else:
+            found = towns_around(connection, place, territory, reach)
         if len(self._around) >= _MOST_AROUND:
             self._around.clear()
         self._around[key] = (now, found)

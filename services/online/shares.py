@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from models.database import Connection
 from models.dialects import one_after_another
 from models.online import web_sessions
+from models.online.web_sessions import CountsBy
 from services.slots.give_back import give_back_holds
 from services.store import NO_SHARES, Store
 from services.telemetry import HOLDS_GIVEN_UP
@@ -25,15 +26,16 @@ class TooManyHere(Exception):
     """One place holds so much that it gets nothing more until some of that is booked or free."""
 
 
-def make_room(connection: Connection, store: Store, visit_id: str, *, is_new: bool) -> None:
+def make_room(
+    connection: Connection, store: Store, visit_id: str, mine: CountsBy, *, is_new: bool
+) -> None:
     """Before a visit holds: what its browser and its number held for other visits is given up.
 
-    `is_new`: it holds nothing so far. Raises TooManyHere.
+    `mine` is by what its holds count; `is_new`: it holds nothing so far. Raises TooManyHere.
     """
     shares = store.shares
     if shares == NO_SHARES:
         return
-    mine = web_sessions.counts_by(connection, visit_id)
     place = mine.place_idx if shares.per_address and is_new else None
     browser = mine.browser_idx if shares.per_browser else None
     phone = mine.phone_idx if shares.per_number else None

@@ -25,7 +25,7 @@ from models.booking.reach import Proof
 from models.call import turns
 from models.database import Connection
 from models.online import web_sessions
-from models.online.web_sessions import WebSessionRow
+from models.online.web_sessions import CountsBy, WebSessionRow
 from models.slots import slots
 from services.booking.reach import Reach
 from services.call.take_turn import AlreadyAnswered, Turn
@@ -162,7 +162,12 @@ class WebAnswer:
 
 
 class WebSessionTurn(Turn):
-    """An answer on the site in the place of a call's turn."""
+    """An answer on the site in the place of a call's turn.
+
+    `counts_by` is known once its number is claimed.
+    """
+
+    counts_by = CountsBy(None, None, None)
 
     def transaction(self) -> Connection:
         """The transaction of this answer's effects; the first call claims its number.
@@ -172,10 +177,12 @@ class WebSessionTurn(Turn):
         if self._transaction is None:
             self._give_back()
             self._transaction = self._stack.enter_context(self.store.database.transaction())
-            if not web_sessions.claim(
+            claimed = web_sessions.claim(
                 self._transaction, self.store.clock, self.call_id, self.number
-            ):
+            )
+            if claimed is None:
                 raise AlreadyAnswered
+            self.counts_by = claimed
         return self._transaction
 
     def settle(self, visit: WebSession, lease: timedelta | None) -> None:
@@ -219,6 +226,7 @@ class WebWorld(CallWorld):
         somebody followed.
         """
         super().__init__(service, turn, session)
+        self.web_turn = turn
         self.place, self.proved, self.came_for = place, proved, came_for
         self.holder = Holder(Channel.WEB, self.turn.call_id)
         self.of_call = None
@@ -282,7 +290,8 @@ class WebWorld(CallWorld):
         """Nobody keeps more than a share from all others (changes). Raises TooManyHere."""
         # Whoever holds something already, or is the second of two, goes on.
         is_new = not self.holds and not self.session.second_person
-        shares.make_room(self.transaction(), self.store, self.turn.call_id, is_new=is_new)
+        connection, turn = self.transaction(), self.web_turn
+        shares.make_room(connection, self.store, turn.call_id, turn.counts_by, is_new=is_new)
 
     def number_typed(self, number: str) -> None:
         """Note a number (E.164) that was typed: it holds for one visit at a time (changes)."""
@@ -331,7 +340,9 @@ Act = Callable[[WebSession, WebWorld], WebSession]
 
 def for_web(campaign: Campaign) -> Campaign:
     """The campaign, with holds that outlive the reading of a page."""
-    return replace(campaign, hold_lease=max(campaign.hold_lease, LEASE))
+    if campaign.hold_lease >= LEASE:
+        return campaign
+    return replace(campaign, hold_lease=LEASE)
 
 
 def new_web_session(  # noqa: PLR0917

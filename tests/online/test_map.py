@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from models.centres.tables import centre
 from prompts.screens import LANGUAGES
+from services.centres.directory import Directory, towns_around
 from tests.admission.test_gate import statements
 from tests.online.test_booking import Visitor
 from tests.support.house import House, house, mornings
@@ -92,6 +93,28 @@ def test_towns_around_are_read_once_and_named(town: House):
     visitor.opens("/rendez-vous/creneaux")
     assert "Ville 94300" in figure(visitor)
     assert not [one for one in seen if "FROM postcode" in one]
+
+
+def test_towns_are_read_once_for_all_who_search_nearby(town: House):
+    knows_postcode(town, "93000", 48.86, 2.52, "metropole")
+    Visitor(town).comes_to_offers()
+    seen = statements(town)
+    visitor = Visitor(town).opens("/rendez-vous").sends(whom="self").is_born()
+    visitor.sends(where="93000").is_at("creneaux")
+    assert "Autour : Paris 11e" in figure(visitor)
+    assert not [one for one in seen if "main_town" in one and "BETWEEN" in one]
+
+
+def test_a_town_of_a_neighbouring_square_is_on_the_map_and_a_far_one_is_not(town: House):
+    knows_postcode(town, "95000", 49.01, 2.4, "metropole")
+    knows_postcode(town, "60000", 49.9, 2.4, "metropole")
+    here = ((48.95, 2.38), "metropole", 20.0)
+    with town.database.statement() as connection:
+        found = Directory(town.database).towns_around(connection, *here)
+        assert found == towns_around(connection, *here)
+    names = [one.name for one in found]
+    assert "Ville 95000" in names
+    assert "Ville 60000" not in names
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

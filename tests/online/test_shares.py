@@ -23,7 +23,7 @@ from services.store import NO_SHARES, HoldShares, ReachLimits
 from tests.online.test_reach import code_to
 from tests.online.visitors import BORN, Visitor
 from tests.support.house import House, campaign_with, house, mornings
-from tests.support.rows import clock_of, rows_of
+from tests.support.rows import clock_of, on_the_wire, rows_of
 
 NUMBER = "0612345678"
 ONE_CENTRE = campaign_with(few_places=1)
@@ -69,6 +69,16 @@ def test_a_browser_that_begins_anew_gives_up_what_it_held(site: House):
     for _ in range(6):
         drops_its_visit(visitor)
         assert len(holders(site)) == 1
+
+
+def test_by_what_a_hold_counts_is_known_from_the_claim(site: House):
+    """It rides along with a statement that there is anyway."""
+    visitor = Visitor(site).comes_to("commune")
+    with on_the_wire(site.database) as sent:
+        visitor._open("POST", "/rendez-vous/commune", visitor.hidden | {"where": "75011"})
+    assert len(holders(site)) == 1
+    assert not [one for one in sent if "SELECT visit.place_idx" in one]
+    assert len([one for one in sent if "browser_idx" in one]) == 2
 
 
 def test_without_the_share_it_keeps_the_places_of_every_visit(database_url: str):

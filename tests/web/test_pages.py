@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from flask import Blueprint, Flask, render_template_string
+from flask import Blueprint, Flask, render_template_string, request
 
 from services.accounts import staff as accounts
 from tests.support.forms import PASSWORD, Browser, code_of, has_code
 from tests.support.house import House
 from web import pages
+from web.browser_session import CSRF, Cookies
 from web.marks import public, roles
 
 # Attributes and elements that a policy without 'unsafe-inline' would stop.
@@ -108,6 +109,21 @@ def test_cookies_stay_with_us(made: House, https: bool):  # noqa: FBT001
     assert "Max-Age" not in by_name[f"{prefix}allo"]
     assert "Max-Age=15552000" in by_name[f"{prefix}allo-device"]
     assert "HttpOnly" in by_name[f"{prefix}allo-lang"]
+
+
+def test_a_form_token_is_made_for_the_page_that_asks_for_it(made: House):
+    cookies = Cookies("key", https=False)
+    with made.app.test_request_context("/rendez-vous/naissance"):
+        opened = cookies.open_session(made.app, request)
+        assert opened is not None
+        assert (opened.form, opened.asked) == ("", False)
+        token = opened[CSRF]
+        assert opened.form
+        assert opened[CSRF] == token
+    with made.app.test_request_context("/", headers={"Cookie": f"allo-form={opened.form}"}):
+        again = cookies.open_session(made.app, request)
+        assert again is not None
+        assert again[CSRF] == token
 
 
 # ---------------------------------------------------------------- the desk's telephone

@@ -30,6 +30,7 @@ from flows.questions import Part
 from flows.session import Session
 from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE
+from models.database import Connection
 from services.call import resume_call
 from services.campaign.campaign import Campaign
 from services.online import answers, days, partner, prove_number, questions, web_sessions
@@ -408,14 +409,23 @@ class BookingPages:
     def _view(self, web_session: WebSession) -> BookingViews:
         return BookingViews(web_session, words(), self.store.clock.now(), self.service)
 
-    def _partners(self, web_session: WebSession) -> tuple[PartnerOffer, ...]:
-        """What partners have near, beside ours."""
+    def _around(
+        self, web_session: WebSession, step: str
+    ) -> tuple[tuple[PartnerOffer, ...], TownMap | None]:
+        """What partners have near, beside ours, and the map: where a page has them."""
+        if step not in _WITH_PARTNERS:
+            return (), None
+        session = web_session.session
+        # Before there is a connection: they may have to be read, and a thread has no second one.
+        known: Mapping[str, PublicCentre] = self.centres.all() if step == "offers" else {}
         with self.store.database.statement() as connection:
-            return near(connection, self.store, self.service, web_session.session)
+            partners = near(connection, self.store, self.service, session)
+            return partners, self._map(connection, session, known) if known else None
 
-    def _map(self, session: Session) -> TownMap | None:
+    def _map(
+        self, connection: Connection, session: Session, known: Mapping[str, PublicCentre]
+    ) -> TownMap | None:
         """Where somebody searches from and what is offered there; None where no place is known."""
-        known = self.centres.all()
         ids = dict.fromkeys(offer.centre_id for offer in session.offers)
         away = {offer.centre_id: offer.kilometres for offer in session.offers}
         stands = [stand for one in ids if (stand := stand_of(known.get(one), away[one]))]
@@ -424,9 +434,8 @@ class BookingPages:
         seen = reach(place, stands)
         if seen is None:
             return None
-        with self.store.database.statement() as connection:
-            directory = self.service.directory
-            towns = directory.towns_around(connection, seen[0], session.territory, seen[1])
+        directory = self.service.directory
+        towns = directory.towns_around(connection, seen[0], session.territory, seen[1])
         return draw(place, stands, towns)
 
     def _settled(self, web_session: WebSession) -> WebSession:
@@ -456,12 +465,13 @@ class BookingPages:
         if step == days.NAME:
             return self._days(web_session, wrong=wrong, form=form or {})
         own = "keys" if step in STEPS and STEPS[step].page_of_keys else step
+        partners, town_map = self._around(web_session, step)
         page = render_template(
             f"online/booking/{own}.html",
             **self._frame(web_session, step, wrong),
             view=view,
-            partners=self._partners(web_session) if step in _WITH_PARTNERS else (),
-            map=self._map(web_session.session) if step == "offers" else None,
+            partners=partners,
+            map=town_map,
             typed=web_session.typed if form is None else form,
             late=late if late in LATE_WORDS else "",
             door_code=self._door_code,

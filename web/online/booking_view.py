@@ -97,6 +97,16 @@ class BookingViews(HeldOffers):
 
     def count(self, step: str) -> str:
         """Which question a page is, in words; empty where it asks none."""
+        # A page asks twice: what is told, and by what it is told.
+        if step not in self._counts:
+            self._counts[step] = self._count(step)
+        return self._counts[step]
+
+    @cached_property
+    def _counts(self) -> dict[str, str]:
+        return {}
+
+    def _count(self, step: str) -> str:
         if step in questions.CHECKS:
             return self.words["way.count.check"]
         found = questions.place(self.web_session, step, self._open_now, self.now)

@@ -18,8 +18,9 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
-from flask import Blueprint, Response, abort, g, request, send_file, url_for
+from flask import Blueprint, Response, abort, current_app, g, request, send_file
 from markupsafe import Markup
 
 from web.marks import public
@@ -88,14 +89,20 @@ def sheet(name: str) -> Markup:
     A page that is the same for everybody has the sheet itself, whose hash is in the page's policy,
     and asks for the file when there is nothing else to do: the questions after it lead to the file.
     """
+    url_for = cast("Callable[..., str]", current_app.jinja_env.globals["url_for"])
     leads_to = url_for("assets.file", name=name)
     if not g.get("for_everybody"):
-        return Markup('<link rel="stylesheet" href="{}">').format(leads_to)
+        return _link(leads_to)
     path = OURS / name
     styles, digest = _in_a_page(path, path.stat().st_mtime_ns)
     also_allow("style-src", f"'sha256-{digest}'")
     later = Markup('<link rel="prefetch" href="{}" as="style">').format(leads_to)
     return Markup("<style>{}</style>\n  {}").format(styles, later)
+
+
+@lru_cache(maxsize=32)
+def _link(leads_to: str) -> Markup:
+    return Markup('<link rel="stylesheet" href="{}">').format(leads_to)
 
 
 @lru_cache(maxsize=16)
