@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 import tempfile
 import time
@@ -26,11 +25,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
+from sqlalchemy import Connection, event, text, update
 
-from sqlalchemy import Connection, event, make_url, text, update
-
-from bench import floors, messages
+from bench import messages, servers
 from bench.servers import PLENTY, CannotMeasure, migrate, store_of
 from bench.store import CAMPAIGN
 from jobs.scheduler import sweep
@@ -127,28 +124,10 @@ class Spent:
 def spent(url: str) -> Iterator[list[Spent]]:
     """What a block takes; the list has it when the block is over."""
     found: list[Spent] = []
-    began = time.perf_counter(), time.process_time(), server_seconds(url)
+    began = time.perf_counter(), time.process_time(), servers.server_seconds(url)
     yield found
-    ended = time.perf_counter(), time.process_time(), server_seconds(url)
+    ended = time.perf_counter(), time.process_time(), servers.server_seconds(url)
     found.append(Spent(*(after - before for before, after in zip(began, ended, strict=True))))
-
-
-def server_seconds(url: str) -> float:
-    """Processor time of all processes that a server on this machine has or had."""
-    with psycopg.connect(floors.libpq(make_url(url)), autocommit=True) as connection:
-        (folder,) = connection.execute("SHOW data_directory").fetchone() or ("",)
-    first = int(Path(folder, "postmaster.pid").read_text("ascii").split()[0])
-    children = Path(f"/proc/{first}/task/{first}/children").read_text("ascii").split()
-    # Of those that ended their parent knows.
-    return _ticks(first, 4) + sum(_ticks(int(one), 2) for one in children)
-
-
-def _ticks(pid: int, fields: int) -> float:
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(int(one) for one in told[11 : 11 + fields]) / os.sysconf("SC_CLK_TCK")
 
 
 # ---------------------------------------------------------------- planned

@@ -116,13 +116,13 @@ def as_text(results: Results) -> str:
     return json.dumps(results, indent=2, ensure_ascii=False) + "\n"
 
 
-def with_figures(page: str, figures: str) -> str:
+def with_figures(page: str, figures: str, begins: str = BEGINS, ends: str = ENDS) -> str:
     """Return a page with these figures between its marks; at its end where it has not both."""
-    before, _, rest = page.partition(BEGINS)
-    _, ends, after = rest.partition(ENDS)
-    if not ends:
+    before, _, rest = page.partition(begins)
+    _, is_there, after = rest.partition(ends)
+    if not is_there:
         before, after = page, "\n"
-    return f"{before}{BEGINS}\n\n{figures.strip()}\n\n{ENDS}{after}"
+    return f"{before}{begins}\n\n{figures.strip()}\n\n{ends}{after}"
 
 
 def _rows(results: Results) -> Iterator[tuple[Figure, list[Any]]]:

@@ -129,7 +129,7 @@ def send_home(database_url: str) -> None:
 
 
 @contextmanager
-def dispatcher(house: House) -> Iterator[None]:
+def dispatcher(house: House) -> Iterator[subprocess.Popen[bytes]]:
     """The process that writes for screens, and brings agents and callers together."""
     log = house.folder / f"{house.kind}-dispatcher.log"
     began = datetime.now(UTC)
@@ -137,7 +137,7 @@ def dispatcher(house: House) -> Iterator[None]:
     environment = house.environment("dispatcher")
     with servers.running(*command, environment=environment, log=log) as writer:
         _wait_until_written(house, began, writer)
-        yield
+        yield writer
 
 
 @dataclass

@@ -14,6 +14,7 @@ from models.booking.tables import booking
 from models.call.tables import turn
 from models.centres.tables import postcode
 from models.database import Database
+from models.messages.tables import message
 from models.slots.tables import place
 from services.centres.directory import Directory
 
@@ -69,6 +70,12 @@ class RowCounts:
     def turns(self) -> int:
         # A turn that was claimed and never answered is none.
         return self._count(select(func.count()).where(turn.c.body_enc.is_not(None)))
+
+    def texts(self) -> int:
+        """Texts that the provider has taken."""
+        return self._count(
+            select(func.count()).where(message.c.kind == "sms", message.c.sent_at.is_not(None))
+        )
 
     def written(self) -> Written | None:
         """Return what the database has written so far; None of SQLite, which does not tell."""

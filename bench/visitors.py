@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -18,7 +19,7 @@ import re
 import sys
 import time
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -310,13 +311,17 @@ def people(postcodes: Sequence[str], seed: int) -> list[VisitorIdentity]:
 
 @dataclass(frozen=True)
 class VisitorsPlan:
-    """`visitors` at a time for `seconds`, each of whom is followed by another one."""
+    """`visitors` at a time for `seconds`, each of whom is followed by another one.
+
+    With a `rate` they come at so many a second, however many are there.
+    """
 
     port: int
     visitors: int
     seconds: float
     seed: int
     postcodes: list[str]
+    rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -368,20 +373,41 @@ async def _come(plan: VisitorsPlan) -> VisitorFigures:
     ends: dict[str, int] = {}
     turned_away = answers = 0
 
-    async def one_after_the_other() -> None:
+    async def comes(until: float) -> None:
         nonlocal turned_away, answers
-        while time.monotonic() < until:
-            visitor = Visitor(connections, next(waiting), until=until)
-            end = await visitor.books()
-            ends[end] = ends.get(end, 0) + 1
-            turned_away += visitor.turned_away
-            answers += len(visitor.answers)
+        visitor = Visitor(connections, next(waiting), until=until)
+        end = await visitor.books()
+        ends[end] = ends.get(end, 0) + 1
+        turned_away += visitor.turned_away
+        answers += len(visitor.answers)
 
-    await asyncio.gather(*(one_after_the_other() for _ in range(plan.visitors)))
+    async def one_after_the_other() -> None:
+        while time.monotonic() < until:
+            await comes(until)
+
+    if plan.rate:
+        # Whoever has come by then ends the visit.
+        await _at_a_rate(lambda: comes(until + LONGEST), plan.rate, until)
+    else:
+        await asyncio.gather(*(one_after_the_other() for _ in range(plan.visitors)))
     seconds = time.monotonic() - began
     used = os.times()
     share = (used.user + used.system) / (seconds * (os.cpu_count() or 1))
     return VisitorFigures(seconds, answers, ends, turned_away, connections.broken, share)
+
+
+async def _at_a_rate(
+    comes: Callable[[], Coroutine[Any, Any, None]], rate: float, until: float
+) -> None:
+    """Let one come each `1 / rate` seconds, whatever becomes of those before; wait for them all."""
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as visits:
+        for number in itertools.count():
+            due = began + number / rate
+            if due >= until:
+                return
+            await asyncio.sleep(max(due - time.monotonic(), 0.0))
+            visits.create_task(comes())
 
 
 if __name__ == "__main__":

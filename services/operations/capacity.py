@@ -152,6 +152,36 @@ def plan(demand: Demand, costs: Costs, assumed: Assumed | None = None) -> list[P
     ]
 
 
+class Busy(NamedTuple):
+    """Cores that work, before any room is left; no number where a cost was not measured."""
+
+    calls: float
+    web: float
+    database: float
+
+
+def busy(demand: Demand, costs: Costs, assumed: Assumed | None = None) -> Busy:
+    """Return the cores that work at such a rate: web workers' for calls and pages, PostgreSQL's."""
+    return _busy(demand, costs.all(), assumed or Assumed())
+
+
+def _busy(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Busy:
+    rate = demand.calls * known["webhooks_of_a_call"]
+    visits = _visits(demand, assumed) * known["visit_ms"]
+    # As much of a visit is the database's as of a webhook.
+    share = known["database_ms"] / known["machine_ms"]
+    return Busy(
+        rate * known["worker_ms_a_webhook"] / MILLISECONDS,
+        visits * (1 - share) / MILLISECONDS,
+        (rate * known["database_ms"] + visits * share) / MILLISECONDS,
+    )
+
+
+def _visits(demand: Demand, assumed: Assumed) -> float:
+    """Bookings on the web a second."""
+    return demand.visitors * assumed.seen_by_the_service / REQUESTS_A_VISIT
+
+
 class _Line(NamedTuple):
     name: str
     value: float
@@ -173,7 +203,8 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
         f"{demand.calls:g} calls × {webhooks:g} webhooks",
         of_calls[:1],
     )
-    for_calls = rate * worker_ms / MILLISECONDS / MOST_OF_A_CORE
+    work = _busy(demand, known, assumed)
+    for_calls = work.calls / MOST_OF_A_CORE
     yield _Line(
         "cores for calls",
         _up(for_calls),
@@ -181,10 +212,9 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
         f"webhooks × {worker_ms:.2f} ms of a worker ÷ {MOST_OF_A_CORE:g}",
         of_calls,
     )
-    # As much of a visit is the database's as of a webhook.
     share = database_ms / known["machine_ms"]
-    visits = demand.visitors * assumed.seen_by_the_service / REQUESTS_A_VISIT
-    for_visits = visits * visit_ms * (1 - share) / MILLISECONDS / MOST_OF_A_CORE
+    visits = _visits(demand, assumed)
+    for_visits = work.web / MOST_OF_A_CORE
     yield _Line(
         "cores for the web",
         _up(for_visits),
@@ -201,7 +231,7 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
         f"those cores ÷ {demand.cores_a_node}, and {SPARE_NODES} that may fail",
         (*of_calls, *of_primary),
     )
-    primary = (rate * database_ms + visits * visit_ms * share) / MILLISECONDS / MOST_OF_A_CORE
+    primary = work.database / MOST_OF_A_CORE
     yield _Line(
         "cores of primaries",
         _up(primary),
