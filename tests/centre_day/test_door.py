@@ -20,7 +20,6 @@ from tests.online.visitors import Visitor
 from tests.support.house import House, StaffClient, house
 from tests.support.rows import clock_of
 from web.centre_day.secretary import sheets_of
-from web.online.door_code import best_code
 
 TODAY = "2026-11-26"
 SCRIPT = {"Accept": "application/json"}
@@ -52,18 +51,6 @@ def code_of(link: str) -> str:
     svg = segno.make_qr(link, error="m").svg_inline(border=4, dark="#000", omitsize=True)
     (path,) = re.findall(r'd="([^"]+)"', svg)
     return str(path)
-
-
-@pytest.mark.parametrize("site", ["https://x.fr", "https://rendez-vous.sante.example.org"])
-def test_a_door_code_is_the_picture_that_the_library_draws(site: str):
-    """The pattern that is easiest to read is found in another way; the choice is the same."""
-    drawn = set[int]()
-    for number in range(24):
-        link = f"{site}/r/{number * 7919:015d}"
-        theirs, ours = segno.make_qr(link, error="m"), best_code(link)
-        assert (ours.mask, ours.matrix) == (theirs.mask, theirs.matrix)
-        drawn.add(ours.mask)
-    assert len(drawn) > 2
 
 
 def test_a_row_is_an_hour_a_birth_date_and_the_end_of_a_number(made: House):
