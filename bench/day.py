@@ -163,24 +163,25 @@ def cast(folder: Path, url: str, redis_url: str) -> Iterator[Cast]:
             "web": lambda: sum(map(servers.processor_seconds, web.workers())),
             "database": lambda: servers.server_seconds(url),
         }
-        provider = (sys.executable, "-m", "simulator", "--port", str(servers.provider_port()))
+        port = servers.provider_port()
         commands = {
             "worker": (sys.executable, "-m", "flask", "worker"),
             "scheduler": (sys.executable, "-m", "flask", "scheduler"),
-            "exchange": provider,
+            "exchange": (sys.executable, "-m", "simulator", "--port", str(port)),
         }
         at = {"SERVICE_URL": f"http://{HOST}:{web.port}", "SERVICE_PORT": str(web.port)}
+        started = {}
         for name, command in commands.items():
-            process = stack.enter_context(
+            started[name] = stack.enter_context(
                 servers.running(
                     *command,
                     environment=house.environment(name) | at,
                     log=folder / f"{name}.log",
                 )
             )
-            took[name] = _reader(process.pid)
+            took[name] = _reader(started[name].pid)
         servers.wait_until(
-            lambda: servers.responds(servers.provider_port()), process, "the exchange did not start"
+            lambda: servers.responds(port), started["exchange"], "the exchange did not start"
         )
         with dispatcher(house) as writer:
             took["dispatcher"] = _reader(writer.pid)
