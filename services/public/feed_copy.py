@@ -133,7 +133,7 @@ def copy_into(folder: Path, read: Read) -> int:
         return 0
     here = _edition_in(folder)
     has = dict(here.all_files()) if here else {}
-    present = set(os.listdir(folder))
+    present = {path.name for path in folder.iterdir()}
     wanted = dict(there.all_files())
     new: list[str] = []
     for name, piece in wanted.items():
@@ -166,9 +166,9 @@ def settle(folder: Path, edition: Edition, body: bytes, new: list[str]) -> None:
     one = staged(folder, EDITION)
     one.write_bytes(body)
     one.replace(folder / EDITION)
-    for name in os.listdir(folder):
-        if name.endswith((".gz", ".new")) and name not in wanted and name != EDITION:
-            (folder / name).unlink()
+    for path in folder.iterdir():
+        if path.suffix in {".gz", ".new"} and path.name not in wanted and path.name != EDITION:
+            path.unlink()
 
 
 def staged(folder: Path, name: str) -> Path:

@@ -456,11 +456,13 @@ class SmartFeed:
         """Centres and schedules where one of them changed, and the manifest where anything did."""
         facts = _hash_of([look.rules, [repr(one) for one in look.centres]])
         if facts != edition.facts or not edition.files:
+            # In an order that stays when one of them moves.
+            ours = sorted(look.centres, key=lambda one: one.id)
             for name, line_of in (
                 (LOCATIONS, look.writer.location),
                 (SCHEDULES, look.writer.schedule),
             ):
-                self._take_list(edition, name, "".join(map(line_of, look.centres)), look)
+                self._take_list(edition, name, "".join(map(line_of, ours)), look)
             edition.facts = facts
         if self._new or self._gone:
             self._take_list(edition, MANIFEST, self._manifest(edition, look), look)
