@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -45,8 +45,7 @@ _AT_ONCE: Final = 500
 _BOOKED: Final = "booked"
 
 
-@dataclass(frozen=True)
-class FeedSlot:
+class FeedSlot(NamedTuple):
     """How many places of a slot the public may have, and how many are booked or held now.
 
     `release` (UTC) is when the next of its places is released; None: all are.
@@ -98,7 +97,7 @@ def slots_of(
     values = {"the_centre": centre_id, "first": window[0], "end": window[1]}
     values |= share_values(share)
     rows = _slots_of(clock, share is not None).rows(connection, values)
-    return [FeedSlot(*row) for row in rows]
+    return [FeedSlot._make(row) for row in rows]
 
 
 @lru_cache
