@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -228,7 +229,7 @@ class SmartFeed:
         unstage(self._folder)
         # Not from a replica: what is written next stands on it.
         copy_into(self._folder, self._now)
-        body = tag and self._now(lambda one: shared_files.read(one, FEED, EDITION, tag or ""))
+        body = self._now(partial(_body_of, tag)) if tag else None
         edition = (read_edition(body) if body else None) or Edition()
         self._edition, self._tag = edition, tag
         self._held, self._lines, self._places = None, set(), []
@@ -586,6 +587,10 @@ class SmartFeed:
             if (EDITION, feed_store.tag_there(connection, EDITION)) in known:
                 left = feed_store.listed(connection, before)
                 feed_store.forget(connection, [one for one in left if one not in known])
+
+
+def _body_of(tag: str, connection: Connection) -> bytes | None:
+    return shared_files.read(connection, FEED, EDITION, tag)
 
 
 def _hash_of(found: object) -> str:
