@@ -14,7 +14,7 @@ import re
 import threading
 import time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -135,7 +135,7 @@ def copy_into(folder: Path, read: Read) -> int:
     has = dict(here.all_files()) if here else {}
     present = {path.name for path in folder.iterdir()}
     wanted = dict(there.all_files())
-    new: list[str] = []
+    new: dict[str, Piece] = {}
     for name, piece in wanted.items():
         was = has.get(name)
         if was and was.tag == piece.tag and was.changed == piece.changed and name in present:
@@ -144,31 +144,36 @@ def copy_into(folder: Path, read: Read) -> int:
         if content is None:
             break
         staged(folder, name).write_bytes(content)
-        new.append(name)
+        new[name] = piece
     else:
-        settle(folder, there, body, new)
+        settle(folder, body, new, left_over(folder, there))
         return len(new)
     for name in new:
         staged(folder, name).unlink()
     return 0
 
 
-def settle(folder: Path, edition: Edition, body: bytes, new: list[str]) -> None:
-    """Let staged files take their places, then the manifest, then the list; the rest goes.
+def settle(folder: Path, body: bytes, new: Mapping[str, Piece], gone: Iterable[str]) -> None:
+    """Let staged files take their places, then the manifest, then the list; what is gone goes.
 
     A file has its moment of the store: then it has one ETag, whichever machine gives it.
     """
-    wanted = dict(edition.all_files())
     for name in sorted(new, key=lambda one: one == packed(MANIFEST)):
         one = staged(folder, name)
-        _dates(one, wanted[name])
+        _dates(one, new[name])
         one.replace(folder / name)
     one = staged(folder, EDITION)
     one.write_bytes(body)
     one.replace(folder / EDITION)
-    for path in folder.iterdir():
-        if path.suffix in {".gz", ".new"} and path.name not in wanted and path.name != EDITION:
-            path.unlink()
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+
+
+def left_over(folder: Path, edition: Edition) -> set[str]:
+    """Files of the folder that are none of an edition's, and wait for no place in it."""
+    wanted = {EDITION, *(name for name, _ in edition.all_files())}
+    names = (path.name for path in folder.iterdir() if path.suffix in {".gz", ".new"})
+    return {name for name in names if name.removesuffix(".new") not in wanted}
 
 
 def staged(folder: Path, name: str) -> Path:

@@ -80,9 +80,10 @@ class Edition:
     def all_files(self) -> Iterator[tuple[str, Piece]]:
         """Every published file by the name it is stored under, the manifest last."""
         for centre_id, centre in self.centres.items():
+            begins = piece_begins(centre_id)
             for key, piece in centre.pieces.items():
                 if piece.tag:
-                    yield packed(piece_name(centre_id, key)), piece
+                    yield packed(f"{begins}{piece_ends(key)}"), piece
         for name, piece in self.files.items():
             yield packed(name), piece
 
@@ -138,8 +139,18 @@ def packed(name: str) -> str:
 
 def piece_name(centre_id: str, key: str) -> str:
     """The file of a piece, as its address ends."""
+    return f"{piece_begins(centre_id)}{piece_ends(key)}"
+
+
+def piece_begins(centre_id: str) -> str:
+    """What the files of a centre begin with."""
+    return f"centre-{fhir_id(centre_id)}"
+
+
+def piece_ends(key: str) -> str:
+    """What stands after it."""
     # No id has this sign, so no centre's name is another's with a day.
-    return f"centre-{fhir_id(centre_id)}{f'_{key}' if key else ''}.ndjson"
+    return f"_{key}.ndjson" if key else ".ndjson"
 
 
 def key_of(span: Span, day: date) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -45,6 +45,7 @@ from services.public.feed_copy import (
     WRITING,
     alone,
     copy_into,
+    left_over,
     settle,
     staged,
     tag_here,
@@ -62,6 +63,8 @@ from services.public.feed_pieces import (
     microseconds,
     moment_of,
     packed,
+    piece_begins,
+    piece_ends,
     piece_name,
     read_edition,
     span_for,
@@ -176,7 +179,7 @@ class SmartFeed:
         self._lines: set[int] = set()
         self._places: list[tuple[float, int]] = []
         # Of this publication: files that wait for their place, and contents that are replaced.
-        self._new: list[str] = []
+        self._new: dict[str, Piece] = {}
         self._bodies: list[Stored] = []
         self._gone: list[tuple[str, str]] = []
 
@@ -202,7 +205,7 @@ class SmartFeed:
 
     def _write(self, *, whole: bool) -> int:
         self.figures = Figures()
-        self._new, self._bodies, self._gone = [], [], []
+        self._new, self._bodies, self._gone = {}, [], []
         is_new = self._edition is None
         edition = self._known()
         look = self._look(edition, whole=whole)
@@ -489,12 +492,12 @@ class SmartFeed:
             self._gone.append((packed(name), before.tag))
         body = gzip.compress(content, _LEVEL, mtime=0)
         staged(self._folder, packed(name)).write_bytes(body)
-        self._new.append(packed(name))
+        new = self._new[packed(name)] = Piece(tag, changed)
         self._bodies.append(Stored(packed(name), tag, body))
         self.figures.files += 1
         if len(self._bodies) >= _AT_ONCE:
             self._put()
-        return Piece(tag, changed)
+        return new
 
     def _put(self) -> None:
         """Put staged files into the store, beside those that they will replace."""
@@ -504,31 +507,33 @@ class SmartFeed:
         self._bodies = []
 
     def _manifest(self, edition: Edition, look: _Look) -> str:
-        output: list[dict[str, Any]] = [
-            {"type": "Location", "url": self._url(LOCATIONS)},
-            {"type": "Schedule", "url": self._url(SCHEDULES)},
+        # Put together by hand: there may be a hundred thousand pieces.
+        lines = [
+            _json({"type": "Location", "url": self._url(LOCATIONS)}),
+            _json({"type": "Schedule", "url": self._url(SCHEDULES)}),
         ]
+        moments: dict[int, str] = {}
         for one in look.centres:
             made = edition.centres.get(one.id)
             where = departement(one)
-            state = {"state": [where]} if where != NOWHERE else {}
+            state = f'"state":["{where}"],' if where != NOWHERE else ""
+            begins = _json(self._url(piece_begins(one.id)))[:-1]
             for key, piece in sorted(made.pieces.items()) if made else ():
-                if piece.tag:
-                    changed = moment_of(piece.changed).isoformat(timespec="microseconds")
-                    output.append(
-                        {
-                            "type": "Slot",
-                            "url": self._url(piece_name(one.id, key)),
-                            "extension": {**state, "changed": changed},
-                        }
-                    )
-        manifest = {
-            "transactionTime": look.now.replace(microsecond=0).isoformat(),
-            "request": self._url(MANIFEST),
-            "output": output,
-            "error": [],
-        }
-        return _json(manifest)
+                if not piece.tag:
+                    continue
+                changed = moments.get(piece.changed)
+                if changed is None:
+                    iso = moment_of(piece.changed).isoformat(timespec="microseconds")
+                    changed = moments[piece.changed] = iso
+                lines.append(
+                    f'{{"type":"Slot","url":{begins}{piece_ends(key)}",'
+                    f'"extension":{{{state}"changed":"{changed}"}}}}'
+                )
+        at = look.now.replace(microsecond=0).isoformat()
+        return (
+            f'{{"transactionTime":"{at}","request":{_json(self._url(MANIFEST))},'
+            f'"output":[{",".join(lines)}],"error":[]}}'
+        )
 
     def _url(self, name: str) -> str:
         return f"{self._publisher.base_url}{PATH}/{name}"
@@ -562,20 +567,20 @@ class SmartFeed:
         self._put()
         body = edition.packed()
         tag = shared_files.tag_of(body)
-        known = {(name, piece.tag) for name, piece in edition.all_files()} | {(EDITION, tag)}
         with store.database.transaction() as connection:
             feed_store.take_turn(connection, store.clock)
             if feed_store.tag_there(connection, EDITION) != base:
                 raise _Overtaken
             if base is not None:
                 self._gone.append((EDITION, base))
-            gone = [one for one in self._gone if one not in known]
-            feed_store.forget(connection, gone)
+            feed_store.forget(connection, self._gone)
             feed_store.put(connection, store.clock, [Stored(EDITION, tag, body)])
             feed_store.was_read(connection, look.again)
         if tidies:
+            known = {(name, piece.tag) for name, piece in edition.all_files()} | {(EDITION, tag)}
             self._tidy(known, all_of_it=base is None)
-        settle(self._folder, edition, body, self._new)
+        gone = {name for name, _ in self._gone}.difference(self._new, {EDITION})
+        settle(self._folder, body, self._new, left_over(self._folder, edition) if tidies else gone)
         self._edition, self._tag = edition, tag
 
     def _tidy(self, known: set[tuple[str, str]], *, all_of_it: bool) -> None:
