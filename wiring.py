@@ -83,7 +83,7 @@ from services.operations.doctor import Remembered, checks
 from services.operations.shared_assets import OtherVersions
 from services.operations.watch_processes import KINDS as PROCESSES
 from services.ports import WakeUp
-from services.public.smart_feed import FeedCopy
+from services.public.feed_copy import FeedCopy
 from services.public.state import Latest
 from services.service import Service
 from services.store import Store

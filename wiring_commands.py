@@ -90,7 +90,8 @@ from services.operations.watch_processes import (
     forget_old,
 )
 from services.ports import CallControl
-from services.public.smart_feed import Publisher, SmartFeed
+from services.public.feed_resources import Publisher
+from services.public.smart_feed import SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
 from services.slots.freed_slot_offers import SlotReleaseNotifier

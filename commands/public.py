@@ -89,10 +89,11 @@ def make_feed(feed: SmartFeed, folder: Path) -> click.Group:
     def group() -> None:
         """Our free slots for others (SMART Scheduling Links)."""
 
-    @group.command(epilog="Example: flask feed write")
-    def write() -> None:
-        """Write the files anew, those that changed. The scheduler does so each minute."""
-        click.echo(f"{feed.write()} files are new; they are in {folder}")
+    @group.command(epilog="Example: flask feed write --whole")
+    @click.option("--whole", is_flag=True, help="Read all slots again, not only what changed.")
+    def write(*, whole: bool) -> None:
+        """Write the files that changed. The scheduler does so each half minute."""
+        click.echo(f"{feed.write(whole=whole)} files are new; they are in {folder}")
         if feed.left_out:
             click.echo(
                 f"{len(feed.left_out)} centres are not in it, for they have no town or no "

@@ -25,7 +25,7 @@ from models.operations.tables import LEASE_SECONDS
 MOST_LATE: Final = 10.0
 LOOK_EVERY: Final = 5.0
 LEFT_ALONE: Final = 30.0
-# Few: the feed, the board's history and lists are not asked for by many at once.
+# Few: copies of the feed, the board's history and lists are not asked for by many at once.
 _POOL_SIZE: Final = 4
 _KEEPS_UP: Final = text(
     "SELECT coalesce(max(until) > clock_timestamp() + make_interval(secs => :ahead), false)"

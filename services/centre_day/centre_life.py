@@ -44,6 +44,7 @@ from models.centre_day.operations import (
 )
 from models.centres.centres import CentreState, centre_state
 from models.database import Connection
+from models.operations import feed_store
 from models.partners.bookings import is_mirrored
 from services.booking.change_booking import MOST_WHY
 from services.campaign.campaigns import Campaigns
@@ -526,6 +527,8 @@ class CentreLife:
             done = self._found(connection, begun.id, lock=True)
             done.details["done"] = True
             operations.save_details(connection, done)
+            # It may have begun too long ago for the feed to look at what it did last.
+            feed_store.read_again(connection, self.store.clock, begun.centre_id)
         return LifeReport(
             begun.kind,
             begun.centre_id,

@@ -1,122 +1,152 @@
 """Our free slots for others, as SMART Scheduling Links: files that any web server can give.
 
 Source: the "Slot Publisher" specification of SMART Scheduling Links (FHIR R4): a manifest that
-names files of Location, Schedule and Slot, one JSON object a line. Slots are in one file for each
-département, written anew where something changed, and everywhere after a while: places come within
-reach, and slots pass, without any row being written. A file that would be the same stays as it is,
-so that a client that asks "if modified since" is told that nothing was.
+names files of Location, Schedule and Slot, one JSON object a line. Slots lie in pieces
+(`services.public.feed_pieces`). A publication reads the slots and writes the pieces that changed
+since the one before, and gives the rest as it stands, so that a client that asks "if modified
+since" is told that nothing was.
 
-Each Location fits the specification's profile: an address with its line, city, state and postal
-code, a telephone and a page. A centre whose source gives no address at all is left out, and named.
-
-Files are kept compressed (gzip) and nothing else: a million slots are half a gigabyte of text.
-They are put into the store as well, from which every other machine copies them (`FeedCopy`).
+A publication is in the store as a whole or not at all, whatever becomes of its process and however
+many publish at once. Every machine copies it from there (`services.public.feed_copy`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import filecmp
 import gzip
-import hashlib
 import json
-import os
-import re
-import threading
-import time
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
-from itertools import groupby
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from models.database import Connection
-from models.operations import shared_files
-from models.operations.shared_files import FEED, SharedFile
+from models.operations import feed_store, shared_files
+from models.operations.feed_store import Stored
+from models.operations.shared_files import FEED
+from models.partners.bookings import MIRROR
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
-from models.public.feed import ChangeMarks, FeedSlot
-from prompts.catalogue import COUNTRY_LANGUAGE
+from models.public.feed import ChangeMarks, FeedSlot, Spot
+from models.slots.places import Share, Window
 from services.campaign.campaign import Campaign
-from services.public.offered import shown
+from services.public.feed_copy import (
+    COPYING,
+    EDITION,
+    LOCATIONS,
+    MANIFEST,
+    PATH,
+    SCHEDULES,
+    WRITING,
+    alone,
+    copy_into,
+    left_over,
+    settle,
+    staged,
+    tag_here,
+    unstage,
+)
+from services.public.feed_pieces import (
+    FORMAT,
+    CentrePieces,
+    Edition,
+    Piece,
+    day_of,
+    hours_of,
+    key_of,
+    keys_between,
+    microseconds,
+    moment_of,
+    packed,
+    piece_begins,
+    piece_ends,
+    piece_name,
+    read_edition,
+    span_for,
+)
+from services.public.feed_resources import (
+    NOWHERE,
+    Publisher,
+    Writer,
+    departement,
+    has_address,
+    service_types,
+)
 from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 from services.work import Work
 
-log = structlog.get_logger()
-
-PATH: Final = "/api/slots"
-MANIFEST: Final = "$bulk-publish"
-LOCATIONS: Final = "locations.ndjson"
-SCHEDULES: Final = "schedules.ndjson"
-# Files as a URL may name them.
-NAMES: Final = re.compile(r"(?:locations|schedules|slots-[0-9AB]{2,3})\.ndjson")
-_DEPARTEMENT: Final = re.compile(r"[0-9AB]{2,3}")
-_NONE: Final = "00"
-# Seconds after which a département is written whatever the signs of change say.
+# Seconds after which a centre's pieces are read that time alone changes: slots pass, others come
+# within reach, and the telephone's share ends.
 EVERYTHING_AFTER: Final = 600.0
+# Seconds after which each centre is read as a whole, whatever the signs of change say.
+ROUND: Final = 6 * 3600.0
 # How far back operations count as new: a large one blocks places for a while after it began.
 _RECENT: Final = timedelta(minutes=15)
-_REGISTRY: Final = "http://fhir-registry.smarthealthit.org"
-_EXTENSIONS: Final = f"{_REGISTRY}/StructureDefinition"
-# Of a FHIR id: letters, digits, "-" and "."; 64 at most.
-_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
-# A slot's length is not stored: it ends when the next begins, if that is so near.
-_LONGEST: Final = timedelta(hours=2)
-_USUAL: Final = timedelta(minutes=15)
-# A machine looks so often (seconds) whether another wrote anything, where somebody asks it for the
-# feed; the first of all waits so long for an answer.
-COPIED_EVERY: Final = 10.0
-PATIENCE_SECONDS: Final = 3.0
-# Two locks of a folder: one process writes into it at a time, and none while another copies.
-_WRITING: Final = "writer"
-_COPYING: Final = "copier"
-_PACKED: Final = ".gz"
-_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# Compressing harder takes three times as long for a fifth less.
-_LEVEL: Final = 4
+# A row that was numbered may be seen so much later than those numbered after it: when its
+# transaction ends.
+_OVERLAP: Final = timedelta(minutes=2)
+# And of so many places that were numbered last some may be of transactions that go on.
+_NEW_PLACES: Final = 20_000
+# With more signs than these, reading everything costs less than looking where they point.
+_MOST_LINES: Final = 200_000
+_MOST_PLACES: Final = 200_000
+# So much of a large centre is read in one statement, which the server ends after some seconds.
+_BITE: Final = timedelta(days=10)
+# Pieces in one transaction of the store.
+_AT_ONCE: Final = 100
+# What nobody's list names any more is removed after so long.
+_LEFT_OVER: Final = timedelta(hours=1)
+# The next level takes more than twice as long for a hundredth less.
+_LEVEL: Final = 3
 
+_T = TypeVar("_T")
 log = structlog.get_logger()
 
-_SERVICE: Final[list[dict[str, Any]]] = [
-    {
-        "coding": [
-            {
-                "system": "http://terminology.hl7.org/CodeSystem/service-type",
-                "code": "57",
-                "display": "Immunization",
-            },
-            {
-                "system": f"{_REGISTRY}/CodeSystem/service-type",
-                "code": "covid19-immunization",
-                "display": "COVID-19 Immunization Appointment",
-            },
-        ]
-    }
-]
+
+class _Overtaken(Exception):
+    """Another process published since this publication began."""
 
 
-@dataclass(frozen=True)
-class Publisher:
-    """The publisher in the feed: the address of the service, and the number to ring (E.164)."""
+@dataclass
+class Figures:
+    """What a publication did: slots that it read, in how many statements, and files it wrote."""
 
-    base_url: str
-    number: str
+    slots: int = 0
+    reads: int = 0
+    files: int = 0
+    removed: int = 0
+
+
+@dataclass
+class _Look:
+    """What a publication found: what counts for all slots, and what changed."""
+
+    now: datetime
+    window: Window
+    share: Share | None
+    until: timedelta
+    centres: list[PublicCentre]
+    writer: Writer
+    rules: str
+    marks: ChangeMarks
+    settled: int
+    held: dict[int, Spot]
+    again: dict[str, datetime]
+    is_open: bool
+    # Centres to be read as a whole, and moments at others; all of it where `everything`.
+    everything: bool = False
+    whole: set[str] = field(default_factory=set)
+    spots: set[Spot] = field(default_factory=set)
 
 
 class SmartFeed:
-    """Writes the files of the feed into a folder; one process does, of which there may be two.
-
-    `ticks` is a monotonic clock in seconds.
-    """
+    """Publishes the feed; one process does, of which there may be two."""
 
     def __init__(
         self,
@@ -127,7 +157,6 @@ class SmartFeed:
         *,
         services: Callable[[], Sequence[Campaign]] = tuple,
         number_of: Callable[[Campaign], str] | None = None,
-        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         """`services` gives the open campaigns; what they are for is the type of a Schedule.
 
@@ -136,449 +165,441 @@ class SmartFeed:
         self._store = store
         self._campaign = campaign
         self._services = services
-        # What slots are for that serve some services only, by their bits.
-        self._types: Callable[[int], str] = _of_all
-        # The number to ring for a slot, by the same.
         self._number_of = number_of
-        self._phone: Callable[[int], str] = _phone_by_bits([], {}, publisher.number)
         self._folder = folder
         self._publisher = publisher
-        self._ticks = ticks
-        self._seen = ChangeMarks()
-        self._held: set[str] = set()
         # Centres that the last writing left out, for want of an address.
         self.left_out: tuple[str, ...] = ()
-        # When each département was written last; none where this process never did.
-        self._written: dict[str, float] = {}
+        self.figures = Figures()
+        # What was published last, as far as this process knows, and its tag in the store.
+        self._edition: Edition | None = None
+        self._tag: str | None = None
+        # Places held then, lines of history already read, and which places were new when (seconds).
+        self._held: dict[int, Spot] | None = None
+        self._lines: set[int] = set()
+        self._places: list[tuple[float, int]] = []
+        # Of this publication: files that wait for their place, and contents that are replaced.
+        self._new: dict[str, Piece] = {}
+        self._bodies: list[Stored] = []
+        self._gone: list[tuple[str, str]] = []
 
-    def write(self) -> int:
-        """Write what is due; gives how many files are other than before."""
-        with _alone(self._folder, _WRITING) as ours, _alone(self._folder, _COPYING, waits=ours):
-            return self._write_and_share() if ours else 0
+    def write(self, *, whole: bool = False) -> int:
+        """Publish what changed; gives how many files are other than before.
 
-    def _write_and_share(self) -> int:
-        replaced = self._write()
-        try:
-            self._share()
-        except Exception:
-            # What others have not got is written anew: a copy of theirs may have come over it.
-            self._written.clear()
-            raise
-        return replaced
+        `whole`: read all slots again, whatever is known of them.
+        """
+        with alone(self._folder, WRITING) as ours, alone(self._folder, COPYING, waits=ours):
+            if not ours:
+                return 0
+            try:
+                return self._write(whole=whole)
+            except _Overtaken:
+                log.info("another process published the feed meanwhile")
+                self._edition = None
+                unstage(self._folder)
+                return 0
+            except BaseException:
+                # What is published is found out again the next time.
+                self._edition = None
+                raise
 
-    def _write(self) -> int:
-        store, campaign = self._store, self._campaign()
-        seen, ours, changed, held = store.database.read_late(self._read_changes)
-        is_open = campaign.is_open(store.clock.now())
-        centres = [one for one in ours if _has_address(one)]
-        self._tell_left_out(tuple(sorted(one.id for one in ours if not _has_address(one))))
-        # Not only neighbours in the order of départements may be without one.
-        centres.sort(key=lambda one: (_departement(one), one.id))
-        by_departement = {code: list(some) for code, some in groupby(centres, _departement)}
-        replaced = self._replace(LOCATIONS, map(self._location, centres))
-        named = [one for one in self._services() if one.service]
-        types = service_types(named, self._publisher.base_url)
-        bits = store.database.read_late(feed.service_bits) if named else {}
-        self._types = _types_by_bits(types, bits) if bits else _of_all
-        numbers = [(one.service, self._number_of(one)) for one in named] if self._number_of else []
-        self._phone = _phone_by_bits(numbers, bits, self._publisher.number)
-        replaced += self._replace(SCHEDULES, (_schedule(one, types) for one in centres))
-        changed |= held | self._held
-        due = [
-            code
-            for code, some in by_departement.items()
-            if is_open and self._is_due(code, some, changed)
-        ]
-        for code in due:
-            began = self._ticks()
-            replaced += self._replace(_name(code), self._slots(by_departement[code], campaign))
-            self._written[code] = began
-        if not is_open:
-            self._written.clear()
-        # Only now: what was not written after all is a change still.
-        self._seen, self._held = seen, held
-        replaced += self._publish(list(by_departement) if is_open else [], anew=bool(replaced))
-        return replaced
+    def _write(self, *, whole: bool) -> int:
+        self.figures = Figures()
+        self._new, self._bodies, self._gone = {}, [], []
+        is_new = self._edition is None
+        edition = self._known()
+        look = self._look(edition, whole=whole)
+        self._take_centres(edition, look)
+        self._take_lists(edition, look)
+        self._note(edition, look)
+        if self._new or self._gone:
+            self._publish(edition, look, tidies=is_new or whole)
+        elif look.again:
+            with self._store.database.transaction() as connection:
+                feed_store.was_read(connection, look.again)
+        self._held = look.held
+        log.debug("feed", **vars(self.figures))
+        return self.figures.files
 
-    def _read_changes(
-        self, connection: Connection
-    ) -> tuple[ChangeMarks, list[PublicCentre], set[str], set[str]]:
-        """How far changes are read, our centres, and those that changed or are held at."""
-        seen = feed.seen_now(connection)
-        centres = [one for one in public_centres(connection) if one.mode == "ours"]
-        moment = self._store.clock.now() - _RECENT
-        # The first time everything is due.
-        changed = feed.changed_since(connection, self._seen, moment) if self._written else set()
-        return seen, centres, changed, feed.with_holds(connection)
+    # ------------------------------------------------------------ what is known
 
-    def _is_due(self, code: str, centres: Sequence[PublicCentre], changed: set[str]) -> bool:
-        written = self._written.get(code)
-        if written is None or self._ticks() - written >= EVERYTHING_AFTER:
-            return True
-        return any(centre.id in changed for centre in centres)
+    def _known(self) -> Edition:
+        """What was published last, by whichever process; the folder has its files then."""
+        tag = self._now(lambda connection: feed_store.tag_there(connection, EDITION))
+        edition = self._edition
+        if edition is not None and tag == self._tag == tag_here(self._folder):
+            return edition
+        unstage(self._folder)
+        # Not from a replica: what is written next stands on it.
+        copy_into(self._folder, self._now)
+        body = self._now(partial(_body_of, tag)) if tag else None
+        edition = (read_edition(body) if body else None) or Edition()
+        self._edition, self._tag = edition, tag
+        self._held, self._lines, self._places = None, set(), []
+        return edition
+
+    def _now(self, work: Callable[[Connection], _T]) -> _T:
+        with self._store.database.statement() as connection:
+            return work(connection)
+
+    # ------------------------------------------------------------ what changed
+
+    def _look(self, edition: Edition, *, whole: bool) -> _Look:
+        """Read the signs of change. Slots are read after them, so none is older than its sign."""
+        campaign, now = self._campaign(), self._store.clock.now()
+        with self._store.database.statement() as connection:
+            marks = feed.seen_now(connection)
+            settled = feed.newest_line_before(connection, now - _OVERLAP)
+            again = feed_store.to_read_again(connection)
+            held = feed.held_places(connection)
+            ours = [one for one in public_centres(connection) if one.mode == "ours"]
+            named = [one for one in self._services() if one.service]
+            bits = feed.service_bits(connection) if named else {}
+            # The slots listed are the web's: a visitor who follows the feed books there.
+            holder = Holder(Channel.WEB, "feed")
+            share = Allocate(Work(connection, self._store, campaign), holder).share()
+            types = service_types(named, self._publisher.base_url)
+            of_one = self._number_of
+            numbers = [(one.service, of_one(one)) for one in named] if of_one else []
+            centres = [one for one in ours if has_address(one)]
+            # Not only neighbours in the order of départements may be without one.
+            centres.sort(key=lambda one: (departement(one), one.id))
+            self._tell_left_out(tuple(sorted(one.id for one in ours if not has_address(one))))
+            look = _Look(
+                now=now,
+                window=(now + campaign.lead, now + timedelta(days=campaign.horizon_days)),
+                share=share,
+                until=campaign.phone_share_until,
+                centres=centres,
+                writer=Writer(self._publisher, types, bits, numbers),
+                rules="",
+                marks=marks,
+                settled=settled,
+                held=held,
+                again=again,
+                is_open=campaign.is_open(now),
+            )
+            look.rules = _hash_of(
+                [
+                    FORMAT,
+                    self._publisher.base_url,
+                    self._publisher.number,
+                    campaign.lead.total_seconds(),
+                    campaign.horizon_days,
+                    campaign.phone_share_until.total_seconds(),
+                    share.first_lot if share else None,
+                    [types, bits, numbers],
+                    look.is_open,
+                ]
+            )
+            look.everything = whole or edition.rules != look.rules
+            if look.is_open and not look.everything:
+                self._read_signs(connection, edition, look)
+        return look
+
+    def _read_signs(self, connection: Connection, edition: Edition, look: _Look) -> None:
+        lines = feed.changed_bookings(connection, edition.history, _MOST_LINES)
+        many = look.marks.place - edition.place > _MOST_PLACES
+        if many or len(lines) == _MOST_LINES:
+            look.everything = True
+            return
+        look.spots |= feed.spots_of(connection, [one for one in lines if one.id not in self._lines])
+        self._lines = {one.id for one in lines}
+        if look.marks.place > edition.place:
+            look.spots |= feed.new_places(connection, edition.place, _MOST_PLACES)
+        if self._held is None:
+            look.spots.update(look.held.values())
+        else:
+            for place_id in self._held.keys() ^ look.held.keys():
+                look.spots.add(self._held.get(place_id) or look.held[place_id])
+        last = min(look.now, datetime.fromtimestamp(edition.at, UTC))
+        look.whole |= feed.operated_on(connection, last - _RECENT)
+        look.whole |= feed.mirrored_since(connection, MIRROR, last - _OVERLAP)
+        look.whole.update(look.again)
 
     def _tell_left_out(self, left_out: tuple[str, ...]) -> None:
         if left_out and left_out != self.left_out:
             log.warning("centres without an address are not in the feed", centres=left_out)
         self.left_out = left_out
 
+    # ------------------------------------------------------------ pieces
+
+    def _take_centres(self, edition: Edition, look: _Look) -> None:
+        """Read again what is due, and stage the pieces that are other than before."""
+        centres = look.centres if look.is_open else []
+        there = {one.id for one in centres}
+        for closed in [one for one in edition.centres if one not in there]:
+            for key in list(edition.centres[closed].pieces):
+                self._drop(edition, closed, key)
+            del edition.centres[closed]
+        moments: dict[str, list[datetime]] = {}
+        for centre_id, at in look.spots:
+            if look.window[0] <= at < look.window[1]:
+                moments.setdefault(centre_id, []).append(at)
+        left: dict[str, set[str]] = {}
+        for centre_id, key in edition.held if self._held is None else ():
+            left.setdefault(centre_id, set()).add(key)
+        # Those that are read together now are read again one after the other.
+        spread = ROUND / max(len(centres), 1)
+        for number, one in enumerate(centres):
+            made = edition.centres.get(one.id)
+            if (
+                made is None
+                or look.everything
+                or one.id in look.whole
+                or self._is_old(made, one, look)
+            ):
+                back = number * spread if made is None or look.everything else 0.0
+                self._take_whole(edition, one, look, back)
+                continue
+            keys = self._due_keys(made, look) | left.get(one.id, set())
+            zone = ZoneInfo(one.time_zone)
+            keys |= {key_of(made.span, day_of(at, zone)) for at in moments.get(one.id, ())}
+            if keys:
+                self._take_keys(edition, one, made, keys, look)
+
+    def _is_old(self, made: CentrePieces, one: PublicCentre, look: _Look) -> bool:
+        """Whether all of a centre is due: after a while, and where a clock was put back."""
+        now = look.now.timestamp()
+        return made.zone != one.time_zone or now < made.edge or now - made.read >= ROUND
+
+    def _due_keys(self, made: CentrePieces, look: _Look) -> set[str]:
+        """The pieces of a centre that are due by time alone."""
+        now = look.now.timestamp()
+        keys = {
+            key for key, piece in made.pieces.items() if piece.due is not None and piece.due <= now
+        }
+        if now - made.edge >= EVERYTHING_AFTER:
+            zone = ZoneInfo(made.zone)
+            before = datetime.fromtimestamp(made.edge, UTC)
+            first = key_of(made.span, day_of(look.window[0], zone))
+            keys |= {key for key in made.pieces if key <= first}
+            reach = look.window[1] - look.now
+            keys |= keys_between(made.span, before + reach, look.window[1], zone)
+            if look.share is not None:
+                keys |= keys_between(made.span, before + look.until, look.now + look.until, zone)
+            made.edge = now
+        return keys
+
+    def _take_whole(self, edition: Edition, one: PublicCentre, look: _Look, back: float) -> None:
+        """Read all slots of a centre; `back` is how many seconds ago that counts as done."""
+        now, zone = look.now.timestamp(), ZoneInfo(one.time_zone)
+        found: list[FeedSlot] = []
+        first, end = look.window
+        while first < end:
+            found += self._slots(one, (first, min(first + _BITE, end)), look)
+            first += _BITE
+        days = [day_of(each.start_at, zone) for each in found]
+        before = edition.centres.get(one.id)
+        span = span_for(sorted(set(days)), len(found), before.span if before else None)
+        made = CentrePieces(span, one.time_zone, now - back, now)
+        if before is not None and before.span is span:
+            made.pieces = before.pieces
+        elif before is not None:
+            for key in list(before.pieces):
+                self._drop(edition, one.id, key)
+        edition.centres[one.id] = made
+        by_key: dict[str, list[FeedSlot]] = {}
+        keys = {day: key_of(span, day) for day in set(days)}
+        for each, day in zip(found, days, strict=True):
+            by_key.setdefault(keys[day], []).append(each)
+        for key in [key for key in made.pieces if key not in by_key]:
+            self._drop(edition, one.id, key)
+        for key, slots in by_key.items():
+            self._take(edition, one, key, slots, look)
+
+    def _take_keys(
+        self,
+        edition: Edition,
+        one: PublicCentre,
+        made: CentrePieces,
+        keys: Iterable[str],
+        look: _Look,
+    ) -> None:
+        zone = ZoneInfo(made.zone)
+        for key in sorted(keys):
+            first, end = hours_of(key, zone) or look.window
+            window = max(first, look.window[0]), min(end, look.window[1])
+            slots = self._slots(one, window, look) if window[0] < window[1] else []
+            self._take(edition, one, key, slots, look)
+
+    def _slots(self, one: PublicCentre, window: Window, look: _Look) -> list[FeedSlot]:
+        clock = self._store.clock
+        with self._store.database.statement() as connection:
+            found = feed.slots_of(connection, clock, one.id, window, look.share)
+        self.figures.reads += 1
+        self.figures.slots += len(found)
+        return found
+
+    def _take(
+        self,
+        edition: Edition,
+        one: PublicCentre,
+        key: str,
+        slots: Sequence[FeedSlot],
+        look: _Look,
+    ) -> None:
+        """Stage a piece, unless it is the same as before."""
+        pieces = edition.centres[one.id].pieces
+        text = look.writer.slots(one, slots)
+        releases = [each.release for each in slots if each.release is not None]
+        due = min(releases).timestamp() if releases else None
+        if text:
+            before = pieces.get(key)
+            pieces[key] = self._stage(piece_name(one.id, key), text, before, look)._replace(due=due)
+            return
+        self._drop(edition, one.id, key)
+        if due is not None:
+            # There will be something in it.
+            pieces[key] = Piece("", 0, due)
+
+    def _drop(self, edition: Edition, centre_id: str, key: str) -> None:
+        old = edition.centres[centre_id].pieces.pop(key, None)
+        if old is not None and old.tag:
+            self._gone.append((packed(piece_name(centre_id, key)), old.tag))
+            self.figures.removed += 1
+
     # ------------------------------------------------------------ files
 
-    def _share(self) -> None:
-        """Put into the store what is other than there, the manifest last."""
-        store, folder = self._store, self._folder
-        with store.database.statement() as connection:
-            there = {one.name: one.tag for one in shared_files.listed(connection, FEED)}
-        names = sorted((path.name for path in folder.glob(f"*{_PACKED}")), key=_comes_last)
-        for name in names:
-            body = (folder / name).read_bytes()
-            if there.get(name) != shared_files.tag_of(body):
-                with store.database.transaction() as connection:
-                    shared_files.replace(connection, store.clock, FEED, name, body)
-        if set(there) - set(names):
-            with store.database.transaction() as connection:
-                shared_files.keep_only(connection, FEED, names)
-        with store.database.statement() as connection:
-            for one in shared_files.listed(connection, FEED):
-                _dates(folder / one.name, one)
+    def _take_lists(self, edition: Edition, look: _Look) -> None:
+        """Centres and schedules where one of them changed, and the manifest where anything did."""
+        facts = _hash_of([look.rules, [repr(one) for one in look.centres]])
+        if facts != edition.facts or not edition.files:
+            # In an order that stays when one of them moves.
+            ours = sorted(look.centres, key=lambda one: one.id)
+            for name, line_of in (
+                (LOCATIONS, look.writer.location),
+                (SCHEDULES, look.writer.schedule),
+            ):
+                self._take_list(edition, name, "".join(map(line_of, ours)), look)
+            edition.facts = facts
+        if self._new or self._gone:
+            self._take_list(edition, MANIFEST, self._manifest(edition, look), look)
 
-    def _replace(self, name: str, lines: Iterable[str]) -> int:
-        """Put a file in the place of the one that is there, unless it is the same."""
-        path, new = self._folder / f"{name}.gz", self._folder / f"{name}.new"
-        with (
-            new.open("wb") as raw,
-            gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed,
-        ):
-            for line in lines:
-                packed.write(line.encode())
-        if path.exists() and filecmp.cmp(path, new, shallow=False):
-            new.unlink()
-            return 0
-        new.replace(path)
-        return 1
+    def _take_list(self, edition: Edition, name: str, text: str, look: _Look) -> None:
+        edition.files[name] = self._stage(name, text, edition.files.get(name), look)
 
-    def _publish(self, departements: Sequence[str], *, anew: bool) -> int:
-        """The manifest comes last, so that what it names is there."""
-        wanted = [{"type": "Location", "url": self._url(LOCATIONS)}]
-        wanted.append({"type": "Schedule", "url": self._url(SCHEDULES)})
-        slots = [
-            {
-                "type": "Slot",
-                "url": self._url(_name(code)),
-                **({"extension": {"state": [code]}} if code != _NONE else {}),
-            }
-            for code in sorted(departements)
+    def _stage(self, name: str, text: str, before: Piece | None, look: _Look) -> Piece:
+        """Put a file beside the one that is there, unless it is the same; gives what it is now."""
+        content = text.encode()
+        tag = shared_files.tag_of(content)
+        if before is not None and before.tag == tag:
+            return before
+        # A file that changed twice within the same moment has two of them.
+        changed = microseconds(look.now)
+        if before is not None and before.tag:
+            changed = max(changed, before.changed + 1)
+            self._gone.append((packed(name), before.tag))
+        body = gzip.compress(content, _LEVEL, mtime=0)
+        staged(self._folder, packed(name)).write_bytes(body)
+        new = self._new[packed(name)] = Piece(tag, changed)
+        self._bodies.append(Stored(packed(name), tag, body))
+        self.figures.files += 1
+        if len(self._bodies) >= _AT_ONCE:
+            self._put()
+        return new
+
+    def _put(self) -> None:
+        """Put staged files into the store, beside those that they will replace."""
+        if self._bodies:
+            with self._store.database.transaction() as connection:
+                feed_store.put(connection, self._store.clock, self._bodies)
+        self._bodies = []
+
+    def _manifest(self, edition: Edition, look: _Look) -> str:
+        # Put together by hand: there may be a hundred thousand pieces.
+        lines = [
+            _json({"type": "Location", "url": self._url(LOCATIONS)}),
+            _json({"type": "Schedule", "url": self._url(SCHEDULES)}),
         ]
-        output = [*wanted, *slots]
-        path = self._folder / f"{MANIFEST}.gz"
-        if not anew and _outputs_of(path) == output:
-            return 0
-        manifest = {
-            "transactionTime": self._store.clock.now().replace(microsecond=0).isoformat(),
-            "request": self._url(MANIFEST),
-            "output": output,
-            "error": [],
-        }
-        replaced = self._replace(MANIFEST, [_json(manifest)])
-        named = {_name(code) for code in departements}
-        for old in self._folder.glob("slots-*.ndjson.gz"):
-            if old.name.removesuffix(".gz") not in named:
-                old.unlink()
-        return replaced
+        moments: dict[int, str] = {}
+        for one in look.centres:
+            made = edition.centres.get(one.id)
+            where = departement(one)
+            state = f'"state":["{where}"],' if where != NOWHERE else ""
+            begins = _json(self._url(piece_begins(one.id)))[:-1]
+            for key, piece in sorted(made.pieces.items()) if made else ():
+                if not piece.tag:
+                    continue
+                changed = moments.get(piece.changed)
+                if changed is None:
+                    iso = moment_of(piece.changed).isoformat(timespec="microseconds")
+                    changed = moments[piece.changed] = iso
+                lines.append(
+                    f'{{"type":"Slot","url":{begins}{piece_ends(key)}",'
+                    f'"extension":{{{state}"changed":"{changed}"}}}}'
+                )
+        at = look.now.replace(microsecond=0).isoformat()
+        return (
+            f'{{"transactionTime":"{at}","request":{_json(self._url(MANIFEST))},'
+            f'"output":[{",".join(lines)}],"error":[]}}'
+        )
 
     def _url(self, name: str) -> str:
         return f"{self._publisher.base_url}{PATH}/{name}"
 
-    # ------------------------------------------------------------ resources
+    # ------------------------------------------------------------ publishing
 
-    def _location(self, one: PublicCentre) -> str:
-        found: dict[str, Any] = {
-            "resourceType": "Location",
-            "id": fhir_id(one.id),
-            "identifier": [{"system": f"{self._publisher.base_url}/centres", "value": one.id}],
-            # As the directory has it: others know the centre by that.
-            "name": one.source_name or one.name,
-            "telecom": [
-                *(
-                    {"system": "phone", "value": number}
-                    for number in dict.fromkeys((self._publisher.number, *one.phones))
-                ),
-                {"system": "url", "value": self._page(one)},
-            ],
-            "address": {
-                "line": [one.street or one.source_name or one.name],
-                "city": one.town,
-                "state": one.departement,
-                "postalCode": one.postcode,
-                "country": "FR",
-            },
+    def _note(self, edition: Edition, look: _Look) -> None:
+        """Note how far changes are read, for this process or the one that goes on."""
+        now = look.now.timestamp()
+        if look.everything or not edition.rules:
+            edition.history, edition.place = look.settled, max(0, look.marks.place - _NEW_PLACES)
+            self._lines, self._places = set(), []
+        # Of a clock that was put back nothing is settled: no mark goes back.
+        edition.history = max(edition.history, look.settled)
+        self._lines = {one for one in self._lines if one > edition.history}
+        self._places.append((now, look.marks.place))
+        settled = [one for one in self._places if one[0] <= now - _OVERLAP.total_seconds()]
+        if settled:
+            edition.place = max(edition.place, settled[-1][1])
+            self._places = self._places[len(settled) :]
+        edition.rules, edition.at = look.rules, now
+        edition.held = {
+            (centre_id, key_of(made.span, day_of(at, ZoneInfo(made.zone))))
+            for centre_id, at in look.held.values()
+            if (made := edition.centres.get(centre_id)) is not None
         }
-        # Where its town is may be kilometres away.
-        if one.latitude is not None and one.longitude is not None and not one.roughly:
-            found["position"] = {"latitude": one.latitude, "longitude": one.longitude}
-        return f"{_json(found)}\n"
 
-    def _page(self, one: PublicCentre) -> str:
-        """Where somebody books at this centre."""
-        return f"{self._publisher.base_url}/rendez-vous?centre={quote(one.id, safe='')}"
+    def _publish(self, edition: Edition, look: _Look, *, tidies: bool) -> None:
+        """Let all see it at once: in the store, then in this machine's folder."""
+        store, base = self._store, self._tag
+        self._put()
+        body = edition.packed()
+        tag = shared_files.tag_of(body)
+        with store.database.transaction() as connection:
+            feed_store.take_turn(connection, store.clock)
+            if feed_store.tag_there(connection, EDITION) != base:
+                raise _Overtaken
+            if base is not None:
+                self._gone.append((EDITION, base))
+            feed_store.forget(connection, self._gone)
+            feed_store.put(connection, store.clock, [Stored(EDITION, tag, body)])
+            feed_store.was_read(connection, look.again)
+        if tidies:
+            known = {(name, piece.tag) for name, piece in edition.all_files()} | {(EDITION, tag)}
+            self._tidy(known, all_of_it=base is None)
+        gone = {name for name, _ in self._gone}.difference(self._new, {EDITION})
+        settle(self._folder, body, self._new, left_over(self._folder, edition) if tidies else gone)
+        self._edition, self._tag = edition, tag
 
-    def _slots(self, centres: Sequence[PublicCentre], campaign: Campaign) -> Iterator[str]:
-        """The slots of some centres, a text of many lines for each of them."""
+    def _tidy(self, known: set[tuple[str, str]], *, all_of_it: bool) -> None:
+        """Remove what processes left that did not come to their end, and earlier versions."""
         store = self._store
-
-        def slots_of(centre: PublicCentre, connection: Connection) -> list[FeedSlot]:
-            # The slots listed are the web's: a visitor who follows the feed books there.
-            allocator = Allocate(Work(connection, store, campaign), Holder(Channel.WEB, "feed"))
-            now = store.clock.now()
-            window = now + campaign.lead, now + timedelta(days=campaign.horizon_days)
-            share = allocator.share()
-            return feed.slots_of(connection, store.clock, centre.id, window, share)
-
-        for centre in centres:
-            found = store.database.read_late(partial(slots_of, centre))
-            yield "".join(self._lines(centre, found))
-
-    def _lines(self, one: PublicCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
-        # Put together by hand: a million times json.dumps takes half a minute.
-        schedule = _json({"reference": f"Schedule/{fhir_id(one.id)}"})
-        before_link = f'{{"url":"{_EXTENSIONS}/booking-deep-link","valueUrl":"{self._page(one)}'
-        capacity = f'{{"url":"{_EXTENSIONS}/slot-capacity","valueInteger":'
-        zone = ZoneInfo(one.time_zone)
-        for slot, end in _with_ends(slots):
-            hours = (
-                f'"start":"{slot.start_at.astimezone(zone).isoformat()}",'
-                f'"end":"{end.astimezone(zone).isoformat()}"'
-                f"{self._types(slot.services)}"
-            )
-            if slot.free:
-                yield (
-                    f'{{"resourceType":"Slot","id":"{slot.id}.free","schedule":{schedule},'
-                    f'"status":"free",{hours},"extension":['
-                    f'{before_link}&creneau={slot.id}"}},{self._phone(slot.services)},'
-                    f"{capacity}{slot.free}}}]}}\n"
-                )
-            if slot.busy:
-                yield (
-                    f'{{"resourceType":"Slot","id":"{slot.id}.busy","schedule":{schedule},'
-                    f'"status":"busy",{hours},"extension":[{capacity}{slot.busy}}}]}}\n'
-                )
+        before = None if all_of_it else store.clock.now() - _LEFT_OVER
+        with store.database.transaction() as connection:
+            feed_store.take_turn(connection, store.clock)
+            if (EDITION, feed_store.tag_there(connection, EDITION)) in known:
+                left = feed_store.listed(connection, before)
+                feed_store.forget(connection, [one for one in left if one not in known])
 
 
-class FeedCopy:
-    """The feed as another machine wrote it, copied into a folder of this one.
-
-    May be used by several threads, and several processes of a machine. `ticks` is a monotonic clock
-    in seconds.
-    """
-
-    def __init__(
-        self, store: Store, folder: Path, *, ticks: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._store, self._folder, self._ticks = store, folder, ticks
-        self._lock = threading.Lock()
-        self._reader: threading.Thread | None = None
-        self._next = float("-inf")
-
-    def look(self) -> None:
-        """Somebody asks for the feed: look whether there is another one, by a thread.
-
-        Only where there is none at all its end is waited for, and that not for long.
-        """
-        with self._lock:
-            if self._reader is None and self._ticks() >= self._next:
-                self._reader = threading.Thread(target=self._read, name="feed copy", daemon=True)
-                self._reader.start()
-            reader = self._reader
-        if reader is not None and not (self._folder / f"{MANIFEST}{_PACKED}").exists():
-            reader.join(PATIENCE_SECONDS)
-
-    def _read(self) -> None:
-        try:
-            self.copy()
-        except Exception as error:  # noqa: BLE001 (what is there is given meanwhile)
-            log.warning("feed not copied", error=type(error).__name__)
-        finally:
-            with self._lock:
-                self._reader, self._next = None, self._ticks() + COPIED_EVERY
-
-    def copy(self) -> int:
-        """Copy what is other than here; gives how many files. The manifest comes last."""
-        if not self._there():
-            return 0
-        with _alone(self._folder, _COPYING) as ours:
-            return self._copy() if ours else 0
-
-    def _there(self) -> list[SharedFile]:
-        database = self._store.database
-        return database.read_late(lambda connection: shared_files.listed(connection, FEED))
-
-    def _copy(self) -> int:
-        # Only now: no process of this machine writes any more what is newer than that.
-        database, there = self._store.database, self._there()
-        copied = 0
-        for one in sorted(there, key=lambda one: _comes_last(one.name)):
-            path = self._folder / one.name
-            if path.exists() and path.stat().st_mtime_ns == _nanoseconds(one):
-                continue
-            body = database.read_late(partial(_body_of, one))
-            if body is None:
-                # It was written anew meanwhile: so is the manifest, and the next look has all.
-                return copied
-            new = path.with_suffix(".copy")
-            new.write_bytes(body)
-            _dates(new, one)
-            new.replace(path)
-            copied += 1
-        if there:
-            names = {one.name for one in there}
-            for old in self._folder.glob(f"*{_PACKED}"):
-                if old.name not in names:
-                    old.unlink()
-        return copied
+def _body_of(tag: str, connection: Connection) -> bytes | None:
+    return shared_files.read(connection, FEED, EDITION, tag)
 
 
-@contextlib.contextmanager
-def _alone(folder: Path, name: str, *, waits: bool = False) -> Iterator[bool]:
-    """Whether no other process of this machine does the same there; none does in this block.
-
-    `waits`: until the other is done.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-def _body_of(one: SharedFile, connection: Connection) -> bytes | None:
-    return shared_files.read(connection, FEED, one.name, one.tag)
-
-
-def _comes_last(name: str) -> bool:
-    """Of the manifest, which may only name what is there."""
-    return name.startswith(MANIFEST)
-
-
-def _nanoseconds(one: SharedFile) -> int:
-    return (one.changed_at - _BEGINNING) // timedelta(microseconds=1) * 1000
-
-
-def _dates(path: Path, one: SharedFile) -> None:
-    """Give a file its moment in the store: then it has one ETag, whichever machine gives it."""
-    os.utime(path, ns=(_nanoseconds(one), _nanoseconds(one)))
-
-
-def fhir_id(centre_id: str) -> str:
-    """A centre's id as FHIR takes it."""
-    if _ID.fullmatch(centre_id):
-        return centre_id
-    return f"c-{hashlib.sha256(centre_id.encode()).hexdigest()[:32]}"
-
-
-def service_types(campaigns: Sequence[Campaign], base_url: str) -> list[dict[str, Any]]:
-    """What the appointments of these campaigns are for, as FHIR's CodeableConcepts.
-
-    A named service has a code of our own, whose system is where its page lies; campaigns of no
-    named service are the vaccination of the specification.
-    """
-    named = [one for one in campaigns if one.service]
-    return [
-        {
-            "coding": [
-                {
-                    "system": f"{base_url}/pour",
-                    "code": one.service,
-                    "display": shown(one, COUNTRY_LANGUAGE).title,
-                }
-            ],
-            "text": shown(one, COUNTRY_LANGUAGE).title,
-        }
-        for one in named
-    ] or _SERVICE
-
-
-def _of_all(_bits: int) -> str:
-    """A slot serves whatever its Schedule is of."""
-    return ""
-
-
-def _types_by_bits(
-    types: Sequence[dict[str, Any]], known: Mapping[str, int]
-) -> Callable[[int], str]:
-    """The serviceType of a slot by the bits of its services: it overrides that of its Schedule."""
-
-    @cache
-    def of(bits: int) -> str:
-        mine = [one for one in types if known.get(one["coding"][0]["code"], 0) & bits]
-        # What serves all says nothing of its own; nor does what serves none that is open now.
-        return f',"serviceType":{_json(mine)}' if bits and mine else ""
-
-    return of
-
-
-def _phone_by_bits(
-    numbers: Sequence[tuple[str, str]], known: Mapping[str, int], usual: str
-) -> Callable[[int], str]:
-    """The number to ring for a slot by the bits of its services; `usual` where they have several.
-
-    `numbers` are (service, E.164), `known` the bit of each service.
-    """
-
-    @cache
-    def of(bits: int) -> str:
-        mine = {number for service, number in numbers if known.get(service, 0) & bits}
-        number = mine.pop() if len(mine) == 1 else usual
-        return _json(_extension("booking-phone", valueString=number))
-
-    return of
-
-
-def _schedule(one: PublicCentre, types: list[dict[str, Any]]) -> str:
-    known = fhir_id(one.id)
-    found = {
-        "resourceType": "Schedule",
-        "id": known,
-        "serviceType": types,
-        "actor": [{"reference": f"Location/{known}"}],
-    }
-    return f"{_json(found)}\n"
-
-
-def _with_ends(slots: Sequence[FeedSlot]) -> Iterator[tuple[FeedSlot, datetime]]:
-    """Slots with when they end: as the next begins, or as long as the one before."""
-    length = _USUAL
-    for number, one in enumerate(slots):
-        if number + 1 < len(slots):
-            gap = slots[number + 1].start_at - one.start_at
-            length = gap if gap <= _LONGEST else length
-        yield one, one.start_at + length
-
-
-def _extension(name: str, **value: object) -> dict[str, object]:
-    return {"url": f"{_EXTENSIONS}/{name}", **value}
-
-
-def _has_address(one: PublicCentre) -> bool:
-    """Whether it has what the specification's profile of Location asks for."""
-    return bool(one.town and one.departement and one.postcode)
-
-
-def _departement(one: PublicCentre) -> str:
-    """Of a centre; of one that has none, or something else there, what no département is."""
-    return one.departement if _DEPARTEMENT.fullmatch(one.departement) else _NONE
-
-
-def _name(departement: str) -> str:
-    return f"slots-{departement}.ndjson"
-
-
-def _outputs_of(path: Path) -> object:
-    with contextlib.suppress(OSError, ValueError, EOFError), gzip.open(path) as file:
-        return json.load(file).get("output")
-    return None
+def _hash_of(found: object) -> str:
+    return shared_files.tag_of(_json(found).encode())
 
 
 def _json(found: object) -> str:

@@ -24,6 +24,7 @@ from models.centres import centres
 from models.centres.centres import CentreHours
 from models.clock import Clock
 from models.database import Database
+from models.operations import feed_store
 from models.slots import services, slots
 from services.campaign.campaign import is_service
 from services.centres.import_centres import Watch, no_watch
@@ -273,6 +274,8 @@ def serve(
             if isinstance(done, services.InTheWay):
                 raise SlotsRefused(_in_the_way(done, zone))
             changed += done
+        if changed:
+            feed_store.read_again(connection, clock, centre_id)
     return changed
 
 

@@ -60,7 +60,8 @@ from services.operations.person_rights import (
     SeveralPeople,
 )
 from services.ports import NoAnswer
-from services.public.smart_feed import Publisher, SmartFeed
+from services.public.feed_resources import Publisher
+from services.public.smart_feed import SmartFeed
 from services.slots.allocate import Channel
 from services.waiting_list.entries import join
 from services.work import Work

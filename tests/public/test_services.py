@@ -19,7 +19,8 @@ from models.supervision import snapshots
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.numbers.numbers import CalledNumber
-from services.public.smart_feed import Publisher, SmartFeed
+from services.public.feed_resources import Publisher
+from services.public.smart_feed import SmartFeed
 from services.public.write_state import FREE, WriteState
 from tests.online.visitors import Visitor
 from tests.public.services_stage import CARD, COVID, FLU, app_of
@@ -129,7 +130,7 @@ def test_a_slot_of_the_feed_says_which_service_alone_it_serves(made: House, tmp_
         services=lambda: (FLU, COVID),
     )
     feed.write()
-    packed = (tmp_path / "slots-75.ndjson.gz").read_bytes()
+    packed = (tmp_path / "centre-1.ndjson.gz").read_bytes()
     lines = [json.loads(line) for line in gzip.decompress(packed).splitlines()]
     types = [
         [one["coding"][0]["code"] for one in line.get("serviceType", ())]
@@ -261,7 +262,7 @@ def test_a_slot_of_the_feed_names_the_number_of_what_it_serves(three: House, tmp
         number_of=lambda one: numbers[one.name],
     )
     feed.write()
-    packed = (tmp_path / "slots-75.ndjson.gz").read_bytes()
+    packed = (tmp_path / "centre-1.ndjson.gz").read_bytes()
     told = [
         (
             "".join(one["coding"][0]["code"] for one in line.get("serviceType", ())),

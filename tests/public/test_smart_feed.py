@@ -27,10 +27,12 @@ from jobs.smart_feed import feed_tasks
 from jobs.timed import Task
 from models.centres import centres
 from models.centres.tables import centre
-from models.operations import shared_files
+from models.operations import feed_store, shared_files
 from models.slots.tables import place, slot
 from services.centres.import_centres import import_centres
-from services.public.smart_feed import EVERYTHING_AFTER, FeedCopy, Publisher, SmartFeed, fhir_id
+from services.public.feed_copy import FeedCopy
+from services.public.feed_resources import Publisher, fhir_id
+from services.public.smart_feed import SmartFeed
 from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
 from tests.support.feed_profile import faults
@@ -45,11 +47,10 @@ MANIFEST = "/api/slots/$bulk-publish"
 
 @dataclass
 class Published:
-    """A feed in a folder, the browserless client that reads it, and its own steady clock."""
+    """A feed in a folder, and the browserless client that reads it."""
 
     house: House
     folder: Path
-    seconds: float = 0.0
     feed: SmartFeed = field(init=False)
     client: FlaskClient = field(init=False)
 
@@ -71,7 +72,6 @@ class Published:
             lambda: self.house.campaign,
             self.folder,
             publisher,
-            ticks=lambda: self.seconds,
         )
 
     def get(self, url: str, **headers: str) -> Any:
@@ -214,7 +214,6 @@ def test_what_is_written_anew_is_what_changed(
     assert changed() == {"35"}
     # Time passes without anybody writing a row: slots that are past go all the same.
     service.clock.advance(timedelta(days=1, hours=2))  # type: ignore[attr-defined]
-    published.seconds += EVERYTHING_AFTER
     published.feed.write()
     assert changed() == {"75", "35"}
     # A new process finds the same, and changes nothing.
@@ -241,7 +240,7 @@ def test_files_are_given_without_the_store_packed_or_not(
         published = publishes(made)
         published.feed.write()
     # The house is closed: no answer that follows can come from the database.
-    name = "/api/slots/slots-75.ndjson"
+    name = "/api/slots/centre-1.ndjson"
     plain = published.get(name)
     packed = published.get(name, **{"Accept-Encoding": "gzip"})
     assert packed.headers["Content-Encoding"] == "gzip"
@@ -261,7 +260,8 @@ def test_files_are_given_without_the_store_packed_or_not(
         assert (head.status_code, head.data) == (200, b"")
     encoded = published.get("/api/slots/%24bulk-publish?_since=2026-01-01T00:00:00Z")
     assert encoded.json == published.manifest()
-    for wrong in ("slots-75.ndjson.gz", "writer", "..%2F..%2Fconfig.py", "slots-00.ndjson"):
+    hidden = ("centre-1.ndjson.gz", "writer", "edition.json", "edition.json.gz", "centre-..%2Fa")
+    for wrong in (*hidden, "..%2F..%2Fconfig.py", "slots-00.ndjson", "centre-1_.ndjson"):
         assert published.get(f"/api/slots/{wrong}").status_code == 404, wrong
 
 
@@ -393,7 +393,7 @@ def test_the_scheduler_writes_it_beside_what_cannot_wait(
         return 0
 
     (task,) = feed_tasks(published.feed)
-    assert task.every == 60
+    assert task.every == 30
     # Nothing else comes to an end before: the feed has a thread of its own.
     held_up = Task("sweep", 1, lambda: int(stop.wait()))
     scheduler.work([held_up, replace(held_up, name="tidy")], stop, [replace(task, do=writes)])
@@ -448,7 +448,7 @@ def test_a_million_slots_take_no_more_memory_than_a_thousand(
     took = time.perf_counter() - ticks
     grew = _resident() - filled
     packed = sum(path.stat().st_size for path in published.folder.glob("*.gz"))
-    files = published.folder.glob("slots-*.gz")
+    files = published.folder.glob("centre-*.gz")
     lines = sum(gzip.decompress(path.read_bytes()).count(b"\n") for path in files)
     print(  # noqa: T201 (what a person looks at)
         f"{lines} slots on {service.database.url.get_backend_name()} in {took:.1f} s, "
@@ -557,7 +557,7 @@ def test_what_could_not_be_shared_is_written_again(
     service.opens_centre("1", starts=mornings(3))
     published = publishes(service)
     with monkeypatch.context() as broken:
-        broken.setattr(shared_files, "replace", lambda *_: 1 / 0)
+        broken.setattr(feed_store, "put", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             published.feed.write()
     published.feed.write()

@@ -20,7 +20,9 @@ from models.centres.geography import is_plausible
 from models.clock import Clock
 from models.crypto import Vault
 from models.database import Database
-from services.public.smart_feed import LOCATIONS, Publisher, SmartFeed
+from services.public.feed_copy import LOCATIONS
+from services.public.feed_resources import Publisher
+from services.public.smart_feed import SmartFeed
 from services.store import Store
 from tests.support.house import BASE, campaign_with
 
