@@ -298,9 +298,9 @@ def main() -> int:
         "--page", action="store_true", help="write docs/scale.md and bench/day.json"
     )
     options = parser.parse_args()
-    logs.configure("ERROR")
     try:
         costs = Costs(json.loads(options.results.read_text("utf-8")))
+        logs.configure("ERROR")
         with (
             servers.ended_by_signals(),
             servers.workshop() as folder,
