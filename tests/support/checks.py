@@ -48,9 +48,8 @@ def stages(pytest_arguments: list[str], *, apart: bool) -> dict[str, list[str]]:
     """The commands by their names; `apart`: with those tests beside the others that wait."""
     python = [sys.executable, "-m"]
     pytest = [*python, "pytest", "-q", "--timeout", str(TEST_TIMEOUT)]
-    # One more than the processors that most machines have: a test that asks PostgreSQL, or a
-    # process beside it, waits.
-    shared = [*pytest, "-n", "3", "--dist", "worksteal"]
+    # Three were no faster on two processors, which have nothing to wait for.
+    shared = [*pytest, "-n", "2", "--dist", "worksteal"]
     checks = {
         "ruff check": [*BEHIND, *python, "ruff", "check", "."],
         "ruff format": [*BEHIND, *python, "ruff", "format", "--check", "."],
