@@ -52,6 +52,9 @@ OFF: Final = dict.fromkeys(SHIPPED, 0) | {"web_room": "never"}
 PACE: Final = {"seconds_per_answer": 0.001, "seconds_to_book": 0.001}
 _HIDDEN = re.compile(r'name="(n|token)" value="([^"]*)"')
 _PLACE = re.compile(r'name="place" value="(\d+)"')
+# Birth dates of a measurement are of one of these years, in which nobody else of the bench was
+# born: whom a part before booked would count against them.
+_YEARS = range(1920, 1939)
 # Hops from page to page that one answer may lead to.
 _MOST_HOPS = 3
 
@@ -185,23 +188,27 @@ def _answered(app: Timed, made: dict[str, Any]) -> None:
 
 
 def _visits(apps: dict[str, Timed], postcodes: Sequence[str]) -> Both:
-    callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
+    seed = time.time_ns() % 2**32
+    callers = traffic.callers(postcodes, seed)
 
     def act(numbered: tuple[int, traffic.TrafficCaller]) -> Callable[[Timed], None]:
         number, caller = numbered
-        return lambda app: _Visit(app, number, caller).books()
+        return lambda app: _Visit(app, number, caller, seed).books()
 
     return _in_turns(apps, _pairs(map(act, enumerate(callers)), VISITS))
 
 
 class _Visit:
-    """A browser that books for its owner, from an address and with a birth date of their own."""
+    """A browser that books for its owner, from an address and with a birth date of their own.
 
-    def __init__(self, app: Timed, number: int, caller: traffic.TrafficCaller) -> None:
+    Of another `seed` both are others: a part that is repeated does not meet what it left.
+    """
+
+    def __init__(self, app: Timed, number: int, caller: traffic.TrafficCaller, seed: int) -> None:
         self.client, self.caller = Client(app), caller
-        self.address = f"2001:db8:{number // 250:x}:{number % 250:x}00::1"
-        day, month = number % 28 + 1, number // 28 % 12 + 1
-        self.born = {"day": str(day), "month": str(month), "year": caller.born[4:]}
+        self.address = f"2001:db8:{(seed + number // 250) % 2**16:x}:{number % 250:x}00::1"
+        day, month, year = number % 28 + 1, number // 28 % 12 + 1, _YEARS[seed % len(_YEARS)]
+        self.born = {"day": str(day), "month": str(month), "year": str(year)}
         self.path = self.page = ""
 
     def books(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import config
 
-from bench import guards
+from bench import guards, traffic
 from bench.guards import CALLS, OFF, PACE, SHIPPED, WARM, Both, Timed
 
 
@@ -42,3 +42,17 @@ def test_the_guards_are_settings_that_there_are():
     # As they are shipped, each guards something.
     assert all(fields[name].default for name in SHIPPED)
     assert set(SHIPPED) <= set(OFF)
+
+
+def test_a_visit_is_of_nobody_whom_another_part_or_try_has_booked():
+    caller = next(traffic.callers(["75011"], 1))
+    nobody = app([], "nobody")
+    visits = [
+        guards._Visit(nobody, number, caller, seed) for seed in (7, 8) for number in range(200)
+    ]
+    first, again = visits[:200], visits[200:]
+    for of in (lambda one: one.address, lambda one: tuple(one.born.values())):
+        assert len(set(map(of, first))) == 200
+        assert not set(map(of, first)) & set(map(of, again))
+    years = {int(one.born["year"]) for one in (*first, *again)}
+    assert not years & set(range(traffic.YEARS[0], traffic.YEARS[1] + 1))
