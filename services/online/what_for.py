@@ -22,6 +22,7 @@ from flows.world import Choice, ServiceWords, World
 from prompts.catalogue import Part, load
 from services.call.service_words import words_of
 from services.campaign.eligibility import choices
+from services.letters import as_printed
 from services.service import Service
 
 STEPS_WHAT_FOR = frozenset({SERVICE, SINCE, NOT_SINCE})
@@ -120,4 +121,4 @@ class WhatForPage:
     def _said(self, campaigns: tuple[str, ...]) -> str:
         language = self.session.language
         names = tuple(self._world.service_words(one, language).said for one in campaigns)
-        return load(language).spoken(Part("", "names", "and"), {"names": names})
+        return as_printed(load(language).spoken(Part("", "names", "and"), {"names": names}))

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from services.campaign.campaign import Campaign, are_together
 from services.campaign.campaigns import of_each_service
+from services.letters import as_printed
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ def shown(campaign: Campaign, language: str) -> ServiceShown:
     """The words of a campaign's service; a language without words has the country's."""
     words = campaign.words(language)
     return ServiceShown(
-        title=words.page["title"],
-        name=words.spoken["name"],
-        bring=tuple(words.page["bring"].splitlines()),
-        before=words.page.get("before", ""),
-        walk_in=words.page.get("walk_in", ""),
+        title=as_printed(words.page["title"]),
+        name=as_printed(words.spoken["name"]),
+        bring=tuple(as_printed(words.page["bring"]).splitlines()),
+        before=as_printed(words.page.get("before", "")),
+        walk_in=as_printed(words.page.get("walk_in", "")),
     )
 
 

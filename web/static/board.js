@@ -32,7 +32,9 @@ Poll.fetch = async () => {
 };
 // What only changes with news.
 Poll.news = () => {
-  Board.set(document.getElementById("campaign"), Board.t("campaign", { name: Board.body.campaign }));
+  const count = Board.all.services?.length;
+  const open = count ? Board.t("campaigns", { count }) : Board.t("campaign", { name: Board.body.campaign });
+  Board.set(document.getElementById("campaign"), open);
   Board.showFunnel();
   Board.showMenu();
   Board.showMap();
