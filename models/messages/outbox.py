@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -303,8 +304,8 @@ def take(  # noqa: PLR0917
     first = share - share // 2 if latest else share
     found = _taking(clock, kinds, latest=False).rows(connection, {"share": first})
     if latest and share > first and len(found) >= first:
-        newest = _taking(clock, kinds, latest=True).rows(connection, {"share": share - first})
-        found = [*newest, *found]
+        newest = _taking(clock, kinds, latest=True).rows(connection, {"share": share})
+        found = [*_others(newest, found, share - first), *found]
     opened: dict[str, ClaimedMessage] = {}
     unreadable = []
     for row in found:
@@ -320,6 +321,21 @@ def take(  # noqa: PLR0917
     taken = connection.execute(_take(clock, lease), {"of_ids": list(opened)}).scalars()
     ours = set(taken)
     return TakenMessages([one for one in opened.values() if one.id in ours], unreadable)
+
+
+def _others(newest: Sequence[Any], found: Sequence[Any], most: int) -> list[Any]:
+    """So many of each kind that are not among those that were found.
+
+    Of many that became due in one moment, as a day's reminders do, which are the first and which
+    the last is whatever order the database reads them in: both may be the same.
+    """
+    there, counted = {row.id for row in found}, Counter[str]()
+    others = []
+    for row in newest:
+        if row.id not in there and counted[row.kind] < most:
+            counted[row.kind] += 1
+            others.append(row)
+    return others
 
 
 def _taken(row: Any, vault: Vault) -> ClaimedMessage:

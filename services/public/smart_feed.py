@@ -132,7 +132,7 @@ class _Look:
     share: Share | None
     until: timedelta
     centres: list[PublicCentre]
-    writer: Writer
+    lines: Writer
     rules: str
     marks: ChangeMarks
     settled: int
@@ -271,7 +271,7 @@ class SmartFeed:
                 share=share,
                 until=campaign.phone_share_until,
                 centres=centres,
-                writer=Writer(self._publisher, types, bits, numbers),
+                lines=Writer(self._publisher, types, bits, numbers),
                 rules="",
                 marks=marks,
                 settled=settled,
@@ -441,7 +441,7 @@ class SmartFeed:
     ) -> None:
         """Stage a piece, unless it is the same as before."""
         pieces = edition.centres[one.id].pieces
-        text = look.writer.slots(one, slots)
+        text = look.lines.slots(one, slots)
         releases = [each.release for each in slots if each.release is not None]
         due = min(releases).timestamp() if releases else None
         if text:
@@ -468,8 +468,8 @@ class SmartFeed:
             # In an order that stays when one of them moves.
             ours = sorted(look.centres, key=lambda one: one.id)
             for name, line_of in (
-                (LOCATIONS, look.writer.location),
-                (SCHEDULES, look.writer.schedule),
+                (LOCATIONS, look.lines.location),
+                (SCHEDULES, look.lines.schedule),
             ):
                 self._take_list(edition, name, "".join(map(line_of, ours)), look)
             edition.facts = facts

@@ -53,7 +53,7 @@ def test_a_text_comes_although_its_worker_was_killed_and_redis_forgot(town: Town
     town.starts("simulator", "web", "worker")
     with redis.Redis.from_url(redis_url) as client:
         wait_for(lambda: client.smembers("rq:workers"), "the worker is there")
-        town.sends("worker", signal.SIGSTOP)
+        town.freezes("worker")
         caller = town.caller()
         caller.goes_to("reference")
         # Redis gives it to the stopped worker, who waits for it: nobody else will be woken up.

@@ -126,6 +126,19 @@ def test_without_the_lock_both_read_the_same(service: House, monkeypatch: pytest
         assert (len(first), second.result(20)) == (20, set())
 
 
+@on_postgresql
+def test_of_many_that_became_due_at_once_as_many_are_taken_as_were_asked_for(service: House):
+    """Without an index for their order, the first and the last of one moment are the same rows."""
+    texts_wait(service, 9)
+    store = service.store
+    args = (store.clock, store.vault, KINDS, LEASE, LEASE)
+    with service.database.transaction() as connection:
+        for way in ("indexscan", "indexonlyscan", "bitmapscan"):
+            connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+        taken = [len(outbox.take(connection, *args, limit=6).claimed) for _ in range(3)]
+    assert taken == [6, 3, 0]
+
+
 def without_locks(statement: Any) -> Any:
     """The same statement, with no row of it locked."""
 
