@@ -241,6 +241,19 @@ def test_each_of_two_versions_gives_the_files_of_the_other(two: tuple[Machine, M
         assert machine.gives(new.address()) == ("of the new version", True)
 
 
+def test_a_sheet_is_the_same_from_the_machine_that_has_it_and_from_another(
+    two: tuple[Machine, Machine],
+):
+    new = two[1]
+    sheet = new.folder / "pico.min.css"
+    sheet.write_text("/* of the next version */\nmain {\n  color: red;\n}\n")
+    share(new.house.store, {sheet.name: sheet})
+    with new.app.test_request_context():
+        address = url_for("assets.file", name=sheet.name)
+    given = [machine.app.test_client().get(address).get_data(as_text=True) for machine in two]
+    assert given == ["main{color: red;}"] * 2
+
+
 def test_a_machine_that_could_not_fetch_files_gives_those_of_another(
     two: tuple[Machine, Machine],
 ):
