@@ -543,19 +543,24 @@ def test_the_telephones_share_ends_for_each_slot_in_its_time(
     assert [start for _, _, start in feed.slots()] == mornings(5, first=2)
 
 
-def test_each_centre_is_read_as_a_whole_in_its_turn(town: House, feed_of: Callable[..., Feed]):
+def test_each_centre_is_read_as_a_whole_in_its_turn(
+    town: House, feed_of: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(feed_pieces, "SMALL", 1)
     for number in range(12):
-        town.opens_centre(f"c{number}", starts=mornings(1, first=3))
+        town.opens_centre(f"c{number}", starts=mornings(9))
     feed = feed_of(town)
     feed.settles()
-    # Nothing tells of this.
-    change(town.database, update(place).values(blocked=True))
+    # Nothing tells of this, and no day begins or ends there.
+    day = mornings(1, first=5)[0]
+    change(town.database, update(place).where(place.c.start_at == day).values(blocked=True))
     left = []
     for _ in range(13):
         clock_of(town).advance(timedelta(minutes=30))
-        change(town.database, update(place).values(blocked=True))
         feed.write()
-        left.append(len(feed.pieces()))
+        left.append(sum(f"_{day:%Y-%m-%d}." in name for name in feed.pieces()))
+    # One after the other, and all within six hours.
+    assert left[0] >= 10
     assert left[-1] == 0
 
 
