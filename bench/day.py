@@ -51,6 +51,8 @@ ENDS: Final = "<!-- `python -m bench.day` writes up to here. -->"
 CALLS, VISITORS = 230.0, 8000.0
 # The plan is right within this part of what is measured.
 TOLERANCE: Final = 0.2
+# Visitors for whom connections are kept, at most.
+AT_ONCE: Final = 16
 # Signed beforehand, and sent in so many seconds.
 PIECE_SECONDS: Final = 60.0
 # Of the day, before it counts: caches are filled, and the first log after a checkpoint is of whole
@@ -221,7 +223,7 @@ def _counted(
     visits: tuple[float, list[str]],
 ) -> DayFigures:
     rate, postcodes = visits
-    plan = VisitorsPlan(cast.web.port, 0, seconds, time.time_ns() % 2**32, postcodes, rate)
+    plan = VisitorsPlan(cast.web.port, AT_ONCE, seconds, time.time_ns() % 2**32, postcodes, rate)
     seen: list[VisitorFigures] = []
     figures = DayFigures()
     before, wrote, texts, began = cast.so_far(), counts.written(), counts.texts(), time.monotonic()
