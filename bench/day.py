@@ -1,6 +1,6 @@
 """A part of the national day, with every process that it has, beside what the plan says of it.
 
-    python -m bench.day [--part 50] [--minutes 20] [--results FILE]
+    python -m bench.day [--part 50] [--minutes 20] [--results FILE] [--page]
 
 The whole day has 230 calls and 8,000 requests of the web a second. A fiftieth of them come here for
 some minutes, at their rate and not as fast as they can: calls as the provider sends them, visitors
@@ -8,7 +8,8 @@ who book on the web (those that proxies hand on), texts by a worker to the excha
 each that it arrived. Beside them are a scheduler, a dispatcher, Redis and a PostgreSQL that waits
 for the disk. Each process's seconds of processor and what the database wrote are compared with what
 `flask capacity` plans for that rate by the costs in FILE, which `make bench` measured
-(`bench/results.json`). The table goes into docs/scale.md, the figures into `bench/day.json`.
+(`bench/results.json`). With `--page` a day that counts is written into docs/scale.md and
+`bench/day.json`.
 
 The exit status is 0 where the plan is right within a fifth, 1 where it is not or where others had
 the machine, 2 where nothing could be measured.

@@ -32,6 +32,7 @@ from models.operations.backups import Contents
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
 from services.operations.check_keys import WrongKeys, check_keys
+from services.operations.disk import disk_of
 from services.store import Store
 
 FORMAT: Final = 1
@@ -133,7 +134,7 @@ def run(
     *,
     keep: int,
     programs: Programs,
-    free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    free: Callable[[Path], int] = lambda folder: disk_of(folder).free,
 ) -> Manifest:
     """Make a back-up in `folder` and delete all but the newest `keep`. Raises BackupRefused.
 

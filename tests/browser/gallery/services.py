@@ -204,27 +204,21 @@ def both_apart(made: Site, eye: Eye) -> None:
 
 def _changes_each(page: Page, eye: Eye, name: str) -> None:
     """Move one half, then cancel the same."""
-    page.click("button[value=move]")
-    page.wait_for_url("**/deplacer-quoi")
-    eye.sees(page, f"{name}-move-half")
-    page.click("button[value=then]")
-    page.wait_for_url("**/creneaux")
-    eye.sees(page, f"{name}-move-offers")
+
+    def sends(wish: str, ends: str, seen: str) -> None:
+        page.click(f"button[value={wish}]")
+        page.wait_for_url(f"**/{ends}")
+        eye.sees(page, f"{name}-{seen}")
+
+    sends("move", "deplacer-quoi", "move-half")
+    sends("then", "creneaux", "move-offers")
     page.locator(".offers button").last.click()
     page.wait_for_url("**/deplacer")
     eye.sees(page, f"{name}-move-check")
-    page.click("button[value=yes]")
-    page.wait_for_url("**/voir")
-    eye.sees(page, f"{name}-half-moved")
-    page.click("button[value=cancel]")
-    page.wait_for_url("**/annuler-quoi")
-    eye.sees(page, f"{name}-cancel-half")
-    page.click("button[value=then]")
-    page.wait_for_url("**/annuler")
-    eye.sees(page, f"{name}-cancel-check")
-    page.click("button[value=yes]")
-    page.wait_for_url("**/voir")
-    eye.sees(page, f"{name}-half-cancelled")
+    sends("yes", "voir", "half-moved")
+    sends("cancel", "annuler-quoi", "cancel-half")
+    sends("then", "annuler", "cancel-check")
+    sends("yes", "voir", "half-cancelled")
 
 
 def who_may_not(made: Site, eye: Eye) -> None:
