@@ -54,6 +54,7 @@ OWNERS = {
 }
 # Who comes to PostgreSQL itself, whatever stands before it.
 DIRECT = {
+    "tests/models/test_prepared.py": "ends the server's processes, of which a pooler has its own",
     "tests/operations/test_backup.py": "pg_dump goes past the pooler",
     "tests/operations/test_doctor.py": "a pooled owner has no time limit, and the doctor says so",
     "tests/operations/test_erase.py": "pooled, the time limit is the role's",
@@ -62,6 +63,8 @@ DIRECT = {
 SECONDS = 7200
 # Tests that have a database on PostgreSQL: 2,900 when this was written.
 MOST_OF, FEW = 2500, 60
+# Characters of what a run says.
+MOST_SAID = 200_000
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)")
 
 
@@ -106,7 +109,7 @@ def test_the_suite_passes(way: dict[str, str], part: parts.Part | None):
         check=False,
         timeout=SECONDS,
     )
-    assert done.returncode == 0, done.stdout[-6000:]
+    assert done.returncode == 0, done.stdout[-MOST_SAID:]
     counted = {what: int(number) for number, what in _COUNT.findall(done.stdout[-400:])}
     print(way, counted, f"{(time.monotonic() - began) / 60:.0f} min")  # noqa: T201 - figures
     # Most of what there is: a run that finds no tests, or no PostgreSQL, shows nothing.

@@ -136,6 +136,7 @@ def test_whoever_listens_to_statements_hears_them(service: House):
     assert len(heard) == 1
 
 
+@pytest.mark.direct
 def test_after_a_restart_of_the_server_one_statement_fails_and_no_more(postgres_url: str):
     database = Database(postgres_url)
     try:

@@ -388,6 +388,7 @@ def test_postgresql_needs_to_write_tables_anew_for_the_last_bytes(postgres_url: 
         assert [one for one in traces if one in left] == []
 
 
+@pytest.mark.owner
 def test_a_role_that_owns_nothing_is_told_which_tables_are_left(postgres_url: str):
     """VACUUM is the owner's; PostgreSQL itself only warns, and does nothing."""
     with a_town(postgres_url) as town:

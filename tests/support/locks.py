@@ -11,6 +11,8 @@ import psycopg
 
 from sqlalchemy import make_url
 
+from models.database import POOLER
+
 
 @contextmanager
 def locked(url: str, *tables: str) -> Iterator[None]:
@@ -26,7 +28,9 @@ def locked(url: str, *tables: str) -> Iterator[None]:
             yield
             other.execute("ROLLBACK")
         return
-    plain = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    # What the application says of a pooler is not for the driver.
+    parsed = parsed.set(drivername="postgresql").difference_update_query([POOLER])
+    plain = parsed.render_as_string(hide_password=False)
     with psycopg.connect(plain) as other:
         for table in tables:
             other.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE'.encode())
