@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneLeft
+from sqlalchemy.pool import PoolProxiedConnection
 
 from models.addresses import read_url
 from models.clock import LOCAL_MIDNIGHT, local_midnight_text
@@ -203,7 +204,8 @@ class Database:
                 self._queue = WriterQueue(Path(f"{parsed.database}-writer"))
             for engine in self.engines:
                 event.listen(engine, "connect", partial(_prepare_sqlite, durable=durable))
-            event.listen(self.engine, "begin", _begin_immediate)
+            # An event of the engine would say the same, and have each connection look for others.
+            self.engine.dialect.do_begin = _begin_immediate  # type: ignore[method-assign]
         elif durable:
             for engine in self.engines:
                 event.listen(engine, "connect", _refuse_haste)
@@ -667,10 +669,11 @@ def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin_immediate(dbapi_connection: PoolProxiedConnection) -> None:
     # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout. Only
     # the transactions' engine does this: a BEGIN on the other one would lose its writes.
-    _run(connection.connection.driver_connection, "BEGIN IMMEDIATE")
+    driver: Any = dbapi_connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE")
 
 
 def _run(driver: Any, sql: str) -> None:

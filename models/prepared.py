@@ -23,6 +23,9 @@ _NONE: Values = {}
 # Where a value goes, as a driver has it; words in quotes are passed over, and so is a doubled sign.
 _IN_ORDER = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?")
 _BY_NAME = re.compile(r"%%|%\((\w+)\)s")
+# In a connection's `info`: the cursors that it keeps, by their statements; at most so many.
+_CURSORS = "cursors"
+_MOST_CURSORS = 100
 
 
 class Prepared:
@@ -38,19 +41,14 @@ class Prepared:
         plan = self._plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return list(connection.execute(self._statement, values))
-        cursor = plan.run(connection, values)
-        found = plan.read(cursor)
-        cursor.close()
-        return found
+        return plan.read(plan.run(connection, values))
 
     def count(self, connection: Connection, values: Values = _NONE) -> int:
         """Run it and give the number of rows it wrote. Raises sqlalchemy.exc.DBAPIError."""
         plan = self._plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return connection.execute(self._statement, values).rowcount
-        cursor = plan.run(connection, values)
-        written: int = cursor.rowcount
-        cursor.close()
+        written: int = plan.run(connection, values).rowcount
         return written
 
     def _plan(self, connection: Connection) -> _Plan:
@@ -71,13 +69,16 @@ class _Plan:
         # An IN of unknown length gets its final form only when it runs.
         self.is_open = bool(compiled.post_compile_params)
         self._positional = bool(compiled.positional)
-        self.sql, self._names = self._written_out(compiled)
-        # What could not be written out is converted once; the rest has a place and a key.
-        self._known: list[Any] = []
-        self._given: list[tuple[int, str, _Convert | None]] = []
-        self._computed: list[tuple[int, BindParameter[Any], _Convert | None]] = []
-        for place, name in enumerate(self._names):
-            self._sort(place, compiled.binds[name])
+        self.sql, names = self._written_out(compiled)
+        # psycopg takes bytes as they are, and encodes a str each time.
+        self._sent = self.sql if self._positional else self.sql.encode()
+        # What could not be written out is converted once; the rest has a place and a key. A place
+        # is a number where the driver takes values in order, and else a name.
+        self._known: Any = [None] * len(names) if self._positional else {}
+        self._given: list[tuple[Any, str, _Convert | None]] = []
+        self._computed: list[tuple[Any, BindParameter[Any], _Convert | None]] = []
+        for number, name in enumerate(names):
+            self._sort(number if self._positional else name, compiled.binds[name])
         exported = list(getattr(statement, "exported_columns", ()))
         self._row: Any = namedtuple("Row", [str(one.key) for one in exported])  # type: ignore[misc]  # noqa: PYI024
         self._types = [one.type for one in exported]
@@ -125,33 +126,45 @@ class _Plan:
             return f"'{quoted}'" if self._positional else "'{}'".format(quoted.replace("%", "%%"))
         return None
 
-    def _sort(self, place: int, bind: BindParameter[Any]) -> None:
+    def _sort(self, place: Any, bind: BindParameter[Any]) -> None:
         processor = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
         convert: _Convert | None = processor
-        value = None
         if bind.required:
             self._given.append((place, bind.key, convert))
         elif bind.callable is not None:
             self._computed.append((place, bind, convert))
         else:
-            value = bind.value if convert is None else convert(bind.value)
-        self._known.append(value)
+            self._known[place] = bind.value if convert is None else convert(bind.value)
 
     def run(self, connection: Connection, values: Values) -> Any:
-        filled: Any = self._known.copy()
+        filled = self._known.copy()
         for place, key, convert in self._given:
             filled[place] = values[key] if convert is None else convert(values[key])
         for place, bind, convert in self._computed:
             value = bind.effective_value
             filled[place] = value if convert is None else convert(value)
-        if not self._positional:
-            filled = dict(zip(self._names, filled, strict=True))
-        driver = connection.connection
-        cursor = driver.cursor()
+        cursor = self._cursor(connection)
         try:
-            cursor.execute(self.sql, filled)
+            cursor.execute(self._sent, filled)
         except self._dialect.loaded_dbapi.Error as error:
             raise self._wrapped(connection, error) from error
+        return cursor
+
+    def _cursor(self, connection: Connection) -> Any:
+        """A new cursor of SQLite; of PostgreSQL, the one that ran this before on this connection.
+
+        A cursor of psycopg that runs one statement again has found out how its values and rows are
+        converted.
+        """
+        driver = connection.connection
+        if self._positional:
+            return driver.cursor()
+        cursors = driver.info.setdefault(_CURSORS, {})
+        cursor = cursors.get(self._sent)
+        if cursor is None:
+            if len(cursors) >= _MOST_CURSORS:
+                cursors.clear()
+            cursor = cursors[self._sent] = driver.cursor()
         return cursor
 
     def read(self, cursor: Any) -> list[Any]:

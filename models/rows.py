@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Table
@@ -10,8 +12,13 @@ from sqlalchemy import Column, Table
 Shape = TypeVar("Shape")
 
 
-def _names(shape: Any) -> tuple[str, ...]:
+@cache
+def _read_names(shape: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(shape))
+
+
+# To a type checker not every type is hashable.
+_names: Callable[[Any], tuple[str, ...]] = _read_names
 
 
 def columns_of(shape: type[Any], table: Table) -> tuple[Column[Any], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from models.database import Connection
 from services.campaign.campaign import Campaign
@@ -23,12 +24,12 @@ class Work:
     beside: tuple[Campaign, ...] = ()
     others: tuple[Campaign, ...] = ()
 
-    @property
+    @cached_property
     def campaigns(self) -> tuple[Campaign, ...]:
         """All whose appointment it is; the one whose rules hold comes first."""
         return (self.campaign, *self.beside)
 
-    @property
+    @cached_property
     def services(self) -> tuple[str, ...]:
         """The services that have a name, of which a place is to be."""
         return tuple(one.service for one in self.campaigns if one.service)

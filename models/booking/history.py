@@ -43,6 +43,8 @@ WORDS = frozenset(
     | {ERASURE}
 )
 _GIVEN = ("booking_id", "who", "channel", "what", "why", "details")
+# `json.dumps` makes an encoder each time that it is told how to write.
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def add(
     connection: Connection, clock: Clock, vault: Vault, booking_id: str, change: Change
 ) -> None:
     """Write one line, in the transaction of the change itself; a typed reason is sealed."""
-    details = json.dumps(change.details, separators=(",", ":"))
+    details = _as_json(change.details)
     why = change.why if change.why in WORDS else TYPED
     row = (booking_id, change.who, change.channel, change.what, why, details)
     values = dict(zip(_GIVEN, row, strict=True))

@@ -81,6 +81,8 @@ HELD = "budget"
 NOT_WANTED = "not wanted"
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
+# `json.dumps` makes an encoder each time that it is told how to write.
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def followed(kind: str, dedupe_key: str) -> str | None:
@@ -170,7 +172,7 @@ class Retry:
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
     """Store a message; False when one with its dedupe key is there already."""
-    payload = json.dumps(new.payload, ensure_ascii=False)
+    payload = _as_json(new.payload)
     values = values_of(new, message) | {
         "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
         "recipient_idx": vault.index("phone", new.recipient),
@@ -497,7 +499,7 @@ def about_to_text(
 
     Should the answer be lost, it is these words that are looked for at the provider.
     """
-    payload = json.dumps({**claimed.payload, SENT_BODY: body}, ensure_ascii=False)
+    payload = _as_json({**claimed.payload, SENT_BODY: body})
     return _write(
         connection,
         clock,

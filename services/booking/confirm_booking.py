@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer
@@ -78,7 +79,7 @@ class Request:
     # The number of ours that they called, where this is no call; None: that of the call.
     called: str | None = None
 
-    @property
+    @cached_property
     def asking(self) -> Asking:
         """What the limits of bookings without a proof look at."""
         return Asking(self.holder, self.who, self.born, self.postcode, self.number, self.reach)
@@ -109,8 +110,8 @@ def confirm_booking(
     and the hold stays. Raises NoReference.
     """
     booking_id = work.store.chance.identifier()
-    if request.rank == 1:
-        rank = rank_of(work, request.born, request.number, for_other=request.for_other)
+    if request.rank == 1 and request.for_other:
+        rank = rank_of(work, request.born, request.number, for_other=True)
         request = replace(request, rank=rank)
     there = _known(work, request)
     verdict = reach.verdict(work, request.asking, there)
