@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from flows.session import CallerKind
@@ -106,6 +106,27 @@ def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
     return Vocabulary.read(catalogue.language, catalogue.locale, catalogue.heard)
 
 
+def _catalogues(folder: Path) -> dict[str, Catalogue]:
+    return {name: read(folder / f"{name}.toml") for name in languages(folder)}
+
+
+@cache
+def _shipped() -> dict[str, Catalogue]:
+    """Those that come with the service: they change with it alone."""
+    return _catalogues(FOLDER)
+
+
+@cache
+def _shipped_vocabulary(name: str) -> Vocabulary:
+    return vocabulary_of(_shipped()[name])
+
+
+def _vocabularies(folder: Path, catalogues: dict[str, Catalogue]) -> Callable[[str], Vocabulary]:
+    if folder == FOLDER:
+        return _shipped_vocabulary
+    return cache(lambda name: vocabulary_of(catalogues[name]))
+
+
 @dataclass(frozen=True)
 class CommonCallTurn:
     """One answer of the service in the common call: its question, and how long it speaks."""
@@ -204,7 +225,7 @@ def common_call(
     `doses` of the campaign, `found` offers; `kind` of telephone, and `couple` for two people;
     `sentence` and `services` as in CommonPath. Raises NoSuchSentence where the language lacks one.
     """
-    catalogues = {name: read(folder / f"{name}.toml") for name in languages(folder)}
+    catalogues = _shipped() if folder == FOLDER else _catalogues(folder)
     world = RehearsedWorld(
         found=offers(found, second=doses > 1, centres=TYPICAL_CENTRES),
         rules_=Rules(
@@ -212,7 +233,8 @@ def common_call(
         ),
         may_have=two_services() if services else (),
         spoken_here=languages(folder),
-        vocabularies=lambda name: vocabulary_of(catalogues[name]),
+        # Made once of a language: to make it takes longer than all else of a call.
+        vocabularies=_vocabularies(folder, catalogues),
         named_towns=(TOWN,) if sentence else (),
     )
     session = replace(ringing(kind), language=language, slow=slow)

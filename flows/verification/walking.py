@@ -423,14 +423,21 @@ def _without_sentence(same: Session, session: Session) -> Session:
     return same
 
 
-def turns_of(make: Make, session: Session) -> Iterator[WalkTurn | Broken]:
-    """All turns from one session. What asks nothing of the outside is tried in one weather."""
+def turns_of(
+    make: Make, session: Session, known: dict[Session, Session] | None = None
+) -> Iterator[WalkTurn | Broken]:
+    """All turns from one session. What asks nothing of the outside is tried in one weather.
+
+    `known`: sessions that were met before, each by itself; a turn that leads to an equal one leads
+    to that, and what is new is added.
+    """
+    known = {} if known is None else known
     weathers = _weathers_for(make, session)
     for heard in inputs(session.step):
         line = False
         for name, begins in weathers.items():
             world = begins()
-            yield _turn(session, heard, name, world)
+            yield _turn(session, heard, name, world, known)
             asked = (world.searches, world.orders, world.promises, world.looks, world.asked_for)
             line = line or bool(world.line)
             if not any((*asked, world.changed)):
@@ -438,10 +445,16 @@ def turns_of(make: Make, session: Session) -> Iterator[WalkTurn | Broken]:
         if line:
             for name, weather in line_scenarios(_campaign_of(make, session)).items():
                 if name in COMMON_LINES or session.step in AT_THE_LINE:
-                    yield _turn(session, heard, name, weather())
+                    yield _turn(session, heard, name, weather(), known)
 
 
-def _turn(session: Session, heard: Input, weather: str, world: RehearsedWorld) -> WalkTurn | Broken:
+def _turn(
+    session: Session,
+    heard: Input,
+    weather: str,
+    world: RehearsedWorld,
+    known: dict[Session, Session],
+) -> WalkTurn | Broken:
     try:
         after, speech = advance(session, heard, world)
     except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
@@ -450,7 +463,7 @@ def _turn(session: Session, heard: Input, weather: str, world: RehearsedWorld) -
             f"{type(error).__name__}: {error} at {session.step} after {shown!r} ({weather}),"
             f" trail {session.trail}, chosen {session.chosen}, offers {len(session.offers)}"
         )
-    return WalkTurn(session, heard, weather, after, speech)
+    return WalkTurn(session, heard, weather, known.setdefault(after, after), speech)
 
 
 def _weathers_for(make: Make, session: Session) -> Scenarios:
@@ -695,8 +708,16 @@ def walk(make: Make, most_places: int = 1200) -> Walk:
     waiting: dict[str, list[tuple[int, int, Session]]] = {}
     walked, met = Counter[str](), Counter[tuple[object, ...]]()
     seen: set[Session] = set()
+    # Of thirty turns, 29 lead to a session that another has led to. It is kept once, for a session
+    # takes five kilobytes, and it is looked at once.
+    known: dict[Session, Session] = {}
+    visited: set[int] = set()
 
     def visit(session: Session) -> None:
+        # `known` keeps it, so that no other has its identity.
+        if id(session) in visited:
+            return
+        visited.add(id(session))
         at = place(session)
         if at in seen:
             return
@@ -706,12 +727,12 @@ def walk(make: Make, most_places: int = 1200) -> Walk:
         least = min(met[feature] for feature in features)
         heapq.heappush(waiting.setdefault(at.step, []), (least, len(seen), at))
 
-    for turn in tuple(turns):
-        visit(turn.after)
+    for turn in turns:
+        visit(known.setdefault(turn.after, turn.after))
     while any(waiting.values()) and walked.total() < most_places:
         step = min((step for step, some in waiting.items() if some), key=walked.__getitem__)
         walked[step] += 1
-        for turn_or_error in turns_of(make, heapq.heappop(waiting[step])[2]):
+        for turn_or_error in turns_of(make, heapq.heappop(waiting[step])[2], known):
             if isinstance(turn_or_error, Broken):
                 broken[str(turn_or_error)] = None
                 continue

@@ -29,8 +29,8 @@ CAMPAIGNS = {name: partial(make, FakeWorld) for name, make in walking.CAMPAIGNS.
 @lru_cache
 def walk() -> Walk:
     """The walk with the words of the languages, made once in a process."""
-    # Of its million objects none is ever garbage: without looking for some it takes two thirds of
-    # the time, and so does every test that comes after it in this process.
+    # Of its objects none is ever garbage in a cycle: without looking for some it takes two thirds
+    # of the time, and so does every test that comes after it in this process.
     gc.disable()
     try:
         found = walking.walk(FakeWorld)
@@ -57,6 +57,19 @@ def kept_weathers() -> dict[str, FakeWorld]:
     return {name: make() for name, make in walking.kept_scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
+@lru_cache
+def _makers() -> walking.Scenarios:
+    scenarios, rare = walking.scenarios(FakeWorld), walking.rare_scenarios(FakeWorld)
+    return {**scenarios, **rare, **walking.my_scenarios(FakeWorld)}
+
+
+def weather(name: str) -> FakeWorld:
+    """The one of `weathers` and `my_weathers` by that name, made now; else the usual one."""
+    made = _makers().get(name, FakeWorld)()
+    assert isinstance(made, FakeWorld)
+    return made
+
+
 __all__ = [
     "CAMPAIGNS",
     "COMMANDS",
@@ -76,5 +89,6 @@ __all__ = [
     "starts",
     "turns_of",
     "walk",
+    "weather",
     "weathers",
 ]

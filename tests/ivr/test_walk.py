@@ -111,12 +111,14 @@ def test_every_document_says_something_and_goes_on_or_ends(walked: Walk):
     rendered: dict[str, None] = {}
     broken = []
     for turn in walked.turns:
+        said = replace(turn.speech, language="fr", slow=False, dial="")
+        # The same words make the same document: one of each kind is enough, at both paces.
+        words = repr(said)
+        if words in rendered:
+            continue
+        rendered[words] = None
         for slow in (False, True):
-            speech = replace(turn.speech, language="fr", slow=slow, dial="")
-            # The same words make the same document: one of each kind is enough.
-            if repr(speech) in rendered:
-                continue
-            rendered[repr(speech)] = None
+            speech = replace(said, slow=slow)
             try:
                 document = read(render(speech, catalogue, addresses, 7).encode())
             except (KeyError, IndexError, ValueError, TwimlError) as error:
@@ -132,7 +134,7 @@ def test_every_document_says_something_and_goes_on_or_ends(walked: Walk):
                 ears = "dtmf speech" if speech.listen.speech else "dtmf"
                 assert document.gather.attributes["input"] == ears
     assert not broken, "\n".join(broken[:12])
-    assert len(rendered) > 500
+    assert 2 * len(rendered) > 500
 
 
 def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from exchange.interpreter import Gather
@@ -69,7 +69,7 @@ class Wording:
         catalogue = load(language)
         return catalogue.say(catalogue.short(key) if self.slow else key, values, number)
 
-    @property
+    @cached_property
     def lines(self) -> list[tuple[str, str]]:
         """Language and text, with its pauses, of each line."""
         lines = []
@@ -81,16 +81,16 @@ class Wording:
             lines.append((language, self._say(language, line.key, line.values, line.wording)))
         return lines
 
-    @property
+    @cached_property
     def marked(self) -> str:
         """With its pauses."""
         return PAUSE.join(text for _, text in self.lines)
 
-    @property
+    @cached_property
     def text(self) -> str:
         return " ".join(self.marked.replace(PAUSE, " ").split())
 
-    @property
+    @cached_property
     def sentences(self) -> list[str]:
         return sentences_of(self.marked)
 
@@ -98,7 +98,7 @@ class Wording:
     def is_menu(self) -> bool:
         return self.question.listen.is_menu
 
-    @property
+    @cached_property
     def options(self) -> list[tuple[str, str]]:
         """Keys in the order in which they are told, each with all of its sentence before it."""
         found = []
@@ -152,9 +152,11 @@ def examples() -> dict[str, tuple[str, Question]]:
     return found
 
 
-def wordings(language: str) -> Iterator[Wording]:
+@lru_cache
+def wordings(language: str) -> tuple[Wording, ...]:
     """Those that the language has, at both paces; what it lacks is found by the check."""
     catalogue = load(language)
+    found: list[Wording] = []
     for step, question in examples().values():
         keys = {question.prompt, question.lead or question.prompt}
         if keys - catalogue.keys:
@@ -162,8 +164,9 @@ def wordings(language: str) -> Iterator[Wording]:
         # Where a pace has no words of its own, it has those of the other.
         paces = (False, True) if {catalogue.short(key) for key in keys} != keys else (False,)
         for slow in paces:
-            for number in range(catalogue.wordings(question.prompt)):
-                yield Wording(language, step, question, number, slow)
+            numbers = range(catalogue.wordings(question.prompt))
+            found += (Wording(language, step, question, number, slow) for number in numbers)
+    return tuple(found)
 
 
 @lru_cache

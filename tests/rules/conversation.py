@@ -17,7 +17,7 @@ from ivr.twiml import Addresses, render
 from prompts.catalogue import PAUSE, load
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
-from tests.flows.walk import CAMPAIGNS, WalkTurn, my_weathers, walk, weathers
+from tests.flows.walk import CAMPAIGNS, WalkTurn, walk, weather
 from tests.flows.walk import place as place_of
 from tests.ivr.line import Document, read
 from tests.support.house import BASE
@@ -50,7 +50,7 @@ class Place:
             found = CAMPAIGNS[self.weather]()
             assert isinstance(found, FakeWorld)
             return found
-        return {**weathers(), **my_weathers()}.get(self.weather) or FakeWorld()
+        return weather(self.weather)
 
     def question(self) -> Question:
         return STEPS[self.step].question(self.session, self.world())
@@ -135,16 +135,24 @@ def reached(turns: tuple[WalkTurn, ...], by: set[Heard]) -> tuple[WalkTurn, ...]
     """The turns that a call can come to in which nothing else than `by` is ever heard."""
     ways: dict[Session, list[WalkTurn]] = {}
     waiting: list[WalkTurn] = []
+    # Most turns share their sessions with others: each is looked at once.
+    places: dict[int, Session] = {}
+
+    def place_in(session: Session) -> Session:
+        if id(session) not in places:
+            places[id(session)] = _without_words(session)
+        return places[id(session)]
+
     for turn in turns:
         if turn.heard.kind is Heard.RING:
             waiting.append(turn)
         elif turn.heard.kind in by:
-            ways.setdefault(_without_words(turn.before), []).append(turn)
+            ways.setdefault(place_in(turn.before), []).append(turn)
     found: list[WalkTurn] = []
     while waiting:
         turn = waiting.pop()
         found.append(turn)
-        waiting += ways.pop(_without_words(turn.after), [])
+        waiting += ways.pop(place_in(turn.after), [])
     return tuple(found)
 
 
