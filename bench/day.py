@@ -36,7 +36,7 @@ import config
 
 from bench import beside, cast, load, machine, report, servers, stock, traffic
 from bench.cast import BESIDE, DATABASE, WEB, WORKER, Cast
-from bench.load import Script, dealt
+from bench.load import Script
 from bench.servers import CannotMeasure, Web
 from bench.timing import Say
 from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
@@ -261,10 +261,7 @@ class _Coming:
         while (left := until - time.monotonic()) > 1:
             count = max(round(self._rate * min(left, PIECE_SECONDS)), 1)
             calls = [self._signer.call(one) for one in islice(self._callers, count)]
-            script = Script.write(
-                self._folder / "day",
-                [[request for call in some for request in call] for some in dealt(calls)],
-            )
+            script = Script.of_calls(self._folder / "day", calls)
             seen = load.replay(script, self._web.port, rate=self._rate * self._signer.webhooks)
             self.faults += [f"calls: {fault}" for fault in seen.faults()]
             self.answers += seen.answers

@@ -488,9 +488,7 @@ class _One:
         return itertools.islice(self._callers, count)
 
     def _write(self, name: str, calls: list[list[bytes]]) -> Script:
-        """Deal whole calls out to the connections, one after the other on each."""
-        by_connection = [list(itertools.chain(*some)) for some in load.dealt(calls)]
-        return Script.write(self._folder / name, by_connection)
+        return Script.of_calls(self._folder / name, calls)
 
     def _call_script(self, requests: int) -> Script:
         each = math.ceil(requests / self._signer.webhooks / CONNECTIONS)
