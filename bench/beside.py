@@ -3,10 +3,10 @@
     python -m bench.beside [--seconds 60] [--results FILE]
 
 First the web waits alone, then visitors book without a worker, then with one that delivers their
-texts. A text costs what the second hour of visitors took more than the first. Then a scheduler and
-a dispatcher are started, one after the other, with nobody there. So each figure is a difference of
-two minutes of the same run. Seconds of processor are told, and counts, but no times on the wall:
-others at work on the machine change those alone. `bench/beside.json` has the figures, which
+texts. A text costs what those visitors took more than the first. Then a scheduler and a dispatcher
+are started, with nobody there. So each figure is a difference of two stages of the same run.
+Seconds of processor are told, and counts, but no times on the wall: others at work on the machine
+change those most. `bench/beside.json` has the figures, which
 `flask capacity` and `python -m bench.day` read.
 
 The exit status is 0 where it was measured, and 2 where it was not or does not count.
@@ -30,7 +30,7 @@ from bench.servers import CannotMeasure
 from bench.timing import Say
 from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
 from services import logs
-from services.operations.capacity import AT_REST, OF_A_TEXT, OF_A_VISIT
+from services.operations.capacity import AT_REST, LEADERS, OF_A_TEXT, OF_A_VISIT, PROCESSES
 
 FIGURES: Final = Path(__file__).with_name("beside.json")
 CANNOT: Final = 2
@@ -79,8 +79,10 @@ def measure(folder: Path, redis_url: str, seconds: float, say: Say) -> dict[str,
         say(f"{visitors.booked} visits with {texts} texts: {told}")
         for name in (SCHEDULER, DISPATCHER):
             everybody.start(name)
-            stages[name] = _waits(everybody, MINUTE)
-            say(f"with a {name}: {stages[name]}")
+        # The scheduler writes the whole feed once, and then what has changed.
+        time.sleep(MINUTE)
+        stages[LEADERS] = _waits(everybody, MINUTE)
+        say(f"with all: {stages[LEADERS]}")
         connections = everybody.counts.connections()
         workers = len(everybody.web.workers())
     a_visit = each(visits, stages[WEB], without)
@@ -184,13 +186,16 @@ def text_figures(
 def rest_figures(stages: Mapping[str, Took], workers: int) -> dict[str, float]:
     """What each process takes where nobody comes; PostgreSQL's part by who asks it.
 
-    A stage has one process more than the one before. The web has so many `workers`, told as one.
+    A stage has more processes than the one before, the last one all. The web has so many `workers`,
+    and its figures are of one of them.
     """
     found: dict[str, float] = {}
     before: dict[str, float] = {}
+    every = a_second(list(stages.values())[-1])
+    for name in PROCESSES:
+        found[f"{name}_rest_cores"] = every[f"{name}_cores"] / (workers if name == WEB else 1)
     for name, stage in stages.items():
         now, many = a_second(stage), workers if name == WEB else 1
-        found[f"{name}_rest_cores"] = now[f"{name}_cores"] / many
         for what in AT_REST:
             key = f"{DATABASE}_cores" if what == "database_cores" else what
             found[f"{name}_rest_{what}"] = max(now[key] - before.get(key, 0.0), 0.0) / many

@@ -130,12 +130,15 @@ _OF_ALL: Final = ("webhooks_of_a_call", "bytes_a_place", "disk_syncs_per_second"
 OF_A_VISIT: Final = ("web_ms", "database_ms", "wal_bytes", "stored_bytes", "commits", "writes")
 OF_A_TEXT: Final = ("worker_ms", *OF_A_VISIT)
 AT_REST: Final = ("database_cores", "wal_bytes", "commits", "writes")
-# The kinds of processes, in the order of `Running`.
+# Kinds of processes. What the database does for the last two is measured of both together.
+LEADERS: Final = "leaders"
 PROCESSES: Final = ("web", "worker", "scheduler", "dispatcher")
+ASKING: Final = ("web", "worker", LEADERS)
 _BESIDE: Final = (
     *(f"visit_{what}" for what in OF_A_VISIT),
     *(f"text_{what}" for what in OF_A_TEXT),
-    *(f"{who}_rest_{what}" for who in PROCESSES for what in ("cores", *AT_REST)),
+    *(f"{who}_rest_cores" for who in PROCESSES),
+    *(f"{who}_rest_{what}" for who in ASKING for what in AT_REST),
 )
 _CALLS: Final = "make bench ARGS='calls'"
 # What measures a cost, where it is not the part `calls`.
@@ -177,12 +180,14 @@ def plan(demand: Demand, costs: Costs, assumed: Assumed | None = None) -> list[P
 
 
 class Running(NamedTuple):
-    """How many processes of each kind there are: each takes something where nobody comes."""
+    """How many processes of each kind there are: each takes something where nobody comes.
+
+    A leader is a scheduler with a dispatcher, of which one works.
+    """
 
     web: float
     worker: float = 1
-    scheduler: float = 1
-    dispatcher: float = 1
+    leaders: float = 1
 
 
 class Busy(NamedTuple):
@@ -235,9 +240,9 @@ def written(come: Rates, running: Running, costs: Costs) -> Written:
 
 def at_rest(known: Mapping[str, float], running: Running, what: str) -> float:
     """Return what all processes take in a second where nobody comes."""
-    return sum(
-        many * known[f"{who}_rest_{what}"] for who, many in zip(PROCESSES, running, strict=True)
-    )
+    many = {"web": running.web, "worker": running.worker}
+    kinds = PROCESSES if what == "cores" else ASKING
+    return sum(many.get(who, running.leaders) * known[f"{who}_rest_{what}"] for who in kinds)
 
 
 def _busy(come: Rates, running: Running, known: Mapping[str, float]) -> Busy:
@@ -287,7 +292,7 @@ _NODES_NEED: Final = (*_CALLS_NEED, *_WEB_NEEDS, "text_worker_ms")
 
 
 def _rest_needs(what: str) -> tuple[str, ...]:
-    return tuple(f"{who}_rest_{what}" for who in PROCESSES)
+    return tuple(f"{who}_rest_{what}" for who in (PROCESSES if what == "cores" else ASKING))
 
 
 _DATABASE_NEEDS: Final = (
@@ -314,7 +319,7 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
         _CALLS_NEED[:1],
     )
     # Nothing of these three depends on how many processes there are.
-    work = _busy(come, Running(0, 0, 0, 0), known)
+    work = _busy(come, Running(0, 0, 0), known)
     for_calls, for_texts = work.calls / MOST_OF_A_CORE, work.texts / MOST_OF_A_CORE
     for_web = (work.web + work.reports) / MOST_OF_A_CORE
     yield _Line(

@@ -32,9 +32,7 @@ WITH_TEXTS = took(
     worker=0.4 + 1.0,
 )  # fmt: skip
 
-WITH_EVERYBODY = took(
-    10, 0.2, 0.1, 1000, 0, 20, 10, worker=0.1, scheduler=0.1, dispatcher=0.2
-)  # fmt: skip
+WITH_EVERYBODY = took(10, 0.2, 0.6, 3000, 0, 225, 20, worker=0.1, scheduler=0.1, dispatcher=0.2)
 
 
 def test_a_visit_costs_what_was_taken_beyond_the_rest():
@@ -69,18 +67,23 @@ def test_a_text_costs_what_a_visit_with_it_costs_more():
 
 
 def test_what_a_process_takes_at_rest_is_what_there_is_more_with_it():
-    found = beside.rest_figures({"web": AT_REST, "worker": WITH_A_WORKER}, 2)
+    stages = {"web": AT_REST, "worker": WITH_A_WORKER, "leaders": WITH_EVERYBODY}
+    found = beside.rest_figures(stages, 2)
     # Of each of two web workers.
     assert found["web_rest_cores"] == pytest.approx(0.01)
     assert found["web_rest_commits"] == pytest.approx(1.0)
+    # Processes of their own are read where all are there.
     assert found["worker_rest_cores"] == pytest.approx(0.01)
+    assert found["dispatcher_rest_cores"] == pytest.approx(0.02)
     assert found["worker_rest_commits"] == pytest.approx(0.5)
     assert found["worker_rest_database_cores"] == 0.0
+    assert found["leaders_rest_commits"] == pytest.approx(20.0)
+    assert found["leaders_rest_database_cores"] == pytest.approx(0.05)
 
 
 def test_all_that_the_plan_needs_beside_calls_is_measured():
     a_visit = beside.each(VISITS, AT_REST, 20)
-    stages = dict.fromkeys(("web", "worker", "scheduler", "dispatcher"), WITH_EVERYBODY)
+    stages = dict.fromkeys(("web", "worker", "leaders"), WITH_EVERYBODY)
     found = {
         **beside.visit_figures(a_visit),
         **beside.text_figures(beside.each(WITH_TEXTS, WITH_A_WORKER, 20), a_visit, 1.0),

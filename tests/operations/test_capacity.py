@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import commands.capacity
 
-from services.operations.capacity import PROCESSES, Assumed, Costs, Demand, PlanLine, plan
+from services.operations.capacity import ASKING, PROCESSES, Assumed, Costs, Demand, PlanLine, plan
 
 # Two cores that were busy with nothing else: a webhook took 2 ms of them, the web's worker 1.5.
 MEASURED: dict[str, Any] = {
@@ -45,10 +45,10 @@ MEASURED: dict[str, Any] = {
     "text_writes": 3.0,
     # A second of each process where nobody comes.
     **{f"{who}_rest_cores": 0.01 for who in PROCESSES},
-    **{f"{who}_rest_database_cores": 0.005 for who in PROCESSES},
-    **{f"{who}_rest_wal_bytes": 2**20 / 1000 for who in PROCESSES},
-    **{f"{who}_rest_commits": 2.0 for who in PROCESSES},
-    **{f"{who}_rest_writes": 0.0 for who in PROCESSES},
+    **{f"{who}_rest_database_cores": 0.005 for who in ASKING},
+    **{f"{who}_rest_wal_bytes": 2**20 / 1000 for who in ASKING},
+    **{f"{who}_rest_commits": 2.0 for who in ASKING},
+    **{f"{who}_rest_writes": 0.0 for who in ASKING},
 }
 DAY = Demand(calls=60, visitors=2080, slots=1_000_000, hours=2)
 
@@ -75,11 +75,11 @@ def test_each_line_is_what_its_sentence_says():
     assert found["stateless nodes"] == 3
     # As many web workers as cores, seven that deliver, a scheduler and a dispatcher.
     assert found["cores of what only looks"] == pytest.approx(33 * 0.01)
-    # 600 × 0.5 ms, 10 × 12 ms, 140 × 4 ms, and 33 × 5 ms of those processes, ÷ 0.6.
+    # 600 × 0.5 ms, 10 × 12 ms, 140 × 4 ms, and 32 × 5 ms of those processes, ÷ 0.6.
     assert found["cores of primaries"] == 2
     assert found["cells"] == 1
-    assert found["commits"] == pytest.approx(720 + 400 + 1400 + 66)
-    assert found["log (WAL)"] == pytest.approx(0.6 + 0.2 + 0.7 + 0.033)
+    assert found["commits"] == pytest.approx(720 + 400 + 1400 + 64)
+    assert found["log (WAL)"] == pytest.approx(0.6 + 0.2 + 0.7 + 0.032)
     assert found["tables grow by"] == pytest.approx(
         7200 * (60 / 432_000 + 10 / 108_000 + 140 / 1_080_000)
     )
@@ -118,7 +118,7 @@ def test_cores_of_the_machine_are_read_from_its_name_where_they_are_not_told_apa
         ("commits_a_call_postgres", {"commits"}),
         ("wal_bytes_a_call_postgres", {"log (WAL)", "archive of the log", "euros of disks"}),
         ("visit_commits", {"commits"}),
-        ("dispatcher_rest_commits", {"commits"}),
+        ("leaders_rest_commits", {"commits"}),
         ("text_stored_bytes", {"tables grow by", "euros of disks"}),
         ("worker_rest_cores", {"cores of what only looks"}),
     ],
@@ -136,8 +136,8 @@ def test_what_was_not_measured_is_missing_where_it_counts_and_nowhere_else(
 
 def test_a_cost_of_calls_that_is_nothing_was_not_measured_and_a_process_may_rest_without_any():
     assert lines(commits_a_call_postgres=0)["commits"].value is None
-    at_rest = lines(dispatcher_rest_commits=0)["commits"].value
-    assert at_rest == pytest.approx(720 + 400 + 1400 + 64)
+    at_rest = lines(leaders_rest_commits=0)["commits"].value
+    assert at_rest == pytest.approx(720 + 400 + 1400 + 62)
 
 
 def test_without_any_measurement_there_is_a_plan_of_what_needs_none():
