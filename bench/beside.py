@@ -9,7 +9,8 @@ Seconds of processor are told, and counts, but no times on the wall: others at w
 change those most. `bench/beside.json` has the figures, which
 `flask capacity` and `python -m bench.day` read.
 
-The exit status is 0 where it was measured, and 2 where it was not or does not count.
+The exit status is 0 where it was measured, 1 where others had the machine, and 2 where it could not
+be measured.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from services import logs
 from services.operations.capacity import AT_REST, LEADERS, OF_A_TEXT, OF_A_VISIT, PROCESSES
 
 FIGURES: Final = Path(__file__).with_name("beside.json")
-CANNOT: Final = 2
+VOID, CANNOT = 1, 2
 # Visitors a second: a small part of what two cores can book, so that nobody waits for another.
 VISITS: Final = 1.0
 # Of their requests, as many may have been answered "later": each is one more page, which costs a
@@ -236,12 +237,12 @@ def main(say: Callable[[str], None] = print) -> int:
     told = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": facts["machine"],
-        "others": round(machine.others_share(others), 3),
+        "beside_void": machine.too_busy(machine.others_share(others)),
         **{name: round(value, 6) for name, value in found.items()},
     }
     options.results.write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", "utf-8")
     say(json.dumps(told, indent=2, sort_keys=True))
-    return 0
+    return VOID if told["beside_void"] else 0
 
 
 if __name__ == "__main__":

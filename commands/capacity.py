@@ -97,6 +97,8 @@ def make(results: Path, beside: Path) -> click.Command:
             f" {costs.results.get('commit', 'unknown')}, on"
             f" {costs.results.get('machine', 'some machine')}."
         )
+        if void := costs.results.get("beside_void"):
+            click.echo(f"What goes on beside calls is to be measured again: {void}.")
         lines = plan(demand, costs, assumed)
         for one in lines:
             click.echo(_shown(one))

@@ -160,6 +160,9 @@ def test_the_command_says_each_line_and_which_part_of_the_bench_is_missing(tmp_p
     status, told = said(file, "--calls", "60", "--visitors", "2080", "--slots", "1000000")
     assert status == 0
     assert "60 calls × 10 webhooks" in told
+    assert "measured again" not in told
+    file.write_text(json.dumps({**MEASURED, "beside_void": "others had it"}), "utf-8")
+    assert "is to be measured again: others had it." in said(file)[1]
     file.write_text(json.dumps({**MEASURED, "bytes_a_place": None}), "utf-8")
     status, told = said(file, "--calls", "60")
     assert status == 1
