@@ -8,7 +8,8 @@ who book on the web (those that proxies hand on), texts by a worker to the excha
 each that it arrived. Beside them are a scheduler, a dispatcher, Redis and a PostgreSQL that waits
 for the disk. Each process's seconds of processor and what the database wrote are compared with what
 `flask capacity` plans for that rate by the costs in FILE, which `make bench` measured
-(`bench/results.json`). With `--page` a day that counts is written into docs/scale.md and
+(`bench/results.json`), and those in `bench/beside.json` (or `--beside FILE`), which
+`python -m bench.beside` measured. With `--page` a day that counts is written into docs/scale.md and
 `bench/day.json`.
 
 The exit status is 0 where the plan is right within a fifth, 1 where it is not or where others had
@@ -24,8 +25,7 @@ import sys
 import threading
 import time
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from itertools import islice
@@ -34,15 +34,27 @@ from typing import Any, Final
 
 import config
 
-from bench import load, machine, report, servers, stock, traffic
-from bench.load import Script, dealt
-from bench.screens import dispatcher
-from bench.servers import CannotMeasure, House, Web
-from bench.visitors import VisitorFigures, VisitorsPlan, seen_by
+from bench import beside, cast, load, machine, report, servers, stock, traffic
+from bench.cast import BESIDE, DATABASE, WEB, WORKER, Cast
+from bench.load import Script
+from bench.servers import CannotMeasure, Web
+from bench.timing import Say
+from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
 from exchange.transport import HttpTransport
 from launcher.ports import HOST
+from models.database import POOL_SIZE
 from services import logs
-from services.operations.capacity import REQUESTS_A_VISIT, Assumed, Costs, Demand, busy
+from services.operations.capacity import (
+    PROCESSES,
+    REQUESTS_A_VISIT,
+    Assumed,
+    Costs,
+    Rates,
+    Running,
+    at_rest,
+    busy,
+    written,
+)
 
 FIGURES: Final = Path(__file__).with_name("day.json")
 PAGE: Final = config.ROOT / "docs" / "scale.md"
@@ -59,6 +71,8 @@ PIECE_SECONDS: Final = 60.0
 # Of the day, before it counts: caches are filled, and the first log after a checkpoint is of whole
 # pages.
 WARM_SECONDS: Final = 60.0
+# Connections of a worker for its signs of life, beside those of a job.
+OF_SIGNS: Final = 3
 MISSED, CANNOT = 1, 2
 MIB: Final = 2**20
 
@@ -71,6 +85,8 @@ class Compared:
     unit: str
     seen: float
     planned: float | None = None
+    # What was planned is the most that there may be.
+    at_most: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -79,7 +95,9 @@ class Compared:
 
     @property
     def holds(self) -> bool:
-        return self.ratio is None or abs(self.ratio - 1) <= TOLERANCE
+        if self.ratio is None:
+            return True
+        return self.ratio <= 1 + TOLERANCE and (self.at_most or self.ratio >= 1 - TOLERANCE)
 
 
 @dataclass
@@ -88,44 +106,60 @@ class DayFigures:
 
     seconds: float = 0.0
     calls: int = 0
+    webhooks: int = 0
     visits: int = 0
+    pages: int = 0
     processor: dict[str, float] = field(default_factory=dict)
     wal: int = 0
     files: int = 0
     commits: int = 0
+    writes: int = 0
     texts: int = 0
+    connections: int = 0
+    web_workers: int = 2
     faults: list[str] = field(default_factory=list)
 
 
 def compared(seen: DayFigures, costs: Costs) -> list[Compared]:
-    """Each line of the table; the plan is for the rates that there really were."""
-    assumed = Assumed()
-    calls, visits = seen.calls / seen.seconds, seen.visits / seen.seconds
-    demand = Demand(calls, visits * REQUESTS_A_VISIT / assumed.seen_by_the_service, slots=0)
-    plan, known = busy(demand, costs, assumed), costs.all()
-    cores = {name: spent / seen.seconds for name, spent in seen.processor.items()}
-    beside = [name for name in cores if name not in {"web", "database"}]
-    return [
-        Compared("web workers", "cores", cores["web"], plan.calls + plan.web),
-        Compared("PostgreSQL", "cores", cores["database"], plan.database),
+    """Each line of the table; the plan is for the rates that there really were.
+
+    Reminders of that day's bookings are due on other days: each booking has one text.
+    """
+    known, seconds = costs.all(), seen.seconds
+    calls, visits = seen.calls / seconds, seen.visits / seconds
+    come = Rates(calls, visits, calls + visits)
+    running = Running(seen.web_workers)
+    plan, of_database = busy(come, running, costs), written(come, running, costs)
+    cores = {name: spent / seconds for name, spent in seen.processor.items()}
+    rest = {name: known[f"{name}_rest_cores"] for name in PROCESSES}
+    of_web = plan.calls + plan.web + plan.reports + rest[WEB] * seen.web_workers
+    of_process = {**rest, WORKER: plan.texts + rest[WORKER]}
+    lines = [
         Compared(
-            "log (WAL)",
-            "MiB a second",
-            seen.wal / MIB / seen.seconds,
-            calls * known["wal_bytes_a_call"] / MIB,
+            "webhooks", "a second", seen.webhooks / seconds, calls * known["webhooks_of_a_call"]
         ),
+        Compared("web pages", "a second", seen.pages / seconds, visits * REQUESTS_A_VISIT),
+        Compared("bookings on the web", "a second", visits),
+        Compared("texts", "a second", seen.texts / seconds, come.texts),
+        Compared("web workers", "cores", cores[WEB], of_web),
+        Compared("PostgreSQL", "cores", cores[DATABASE], plan.database),
+        Compared("log (WAL)", "MiB a second", seen.wal / MIB / seconds, of_database.log / MIB),
         Compared(
-            "tables grow by",
-            "MiB a second",
-            seen.files / MIB / seen.seconds,
-            calls * known["stored_bytes_a_call"] / MIB,
+            "tables grow by", "MiB a second", seen.files / MIB / seconds, of_database.stored / MIB
         ),
-        Compared(
-            "commits", "a second", seen.commits / seen.seconds, calls * known["commits_a_call"]
-        ),
-        Compared("texts", "a second", seen.texts / seen.seconds),
-        *(Compared(name, "cores", cores[name]) for name in beside),
+        Compared("commits", "a second", seen.commits / seconds, of_database.commits),
+        Compared("commits of what only looks", "a second", at_rest(known, running, "commits")),
+        Compared("transactions that wrote", "a second", seen.writes / seconds),
+        Compared("connections", "at the end", seen.connections, _connections(seen), at_most=True),
     ]
+    beside = [name for name in cores if name not in {WEB, DATABASE}]
+    return lines + [Compared(name, "cores", cores[name], of_process.get(name)) for name in beside]
+
+
+def _connections(seen: DayFigures) -> float:
+    """The most that the pools of all processes may have; a worker has two, a job its own."""
+    each = POOL_SIZE + POOL_SIZE // 2
+    return each * (seen.web_workers + len(BESIDE)) + OF_SIGNS
 
 
 def table(lines: Sequence[Compared]) -> str:
@@ -141,113 +175,64 @@ def table(lines: Sequence[Compared]) -> str:
     return "\n".join(rows)
 
 
-# ---------------------------------------------------------------- the processes
-
-
-@dataclass(frozen=True)
-class Cast:
-    """All that runs, and how what it took is read: seconds of processor so far."""
-
-    web: Web
-    house: House
-    took: Mapping[str, Callable[[], float]]
-
-    def so_far(self) -> dict[str, float]:
-        return {name: read() for name, read in self.took.items()}
-
-
-@contextmanager
-def cast(folder: Path, url: str, redis_url: str) -> Iterator[Cast]:
-    """Every process of a service in production, and the exchange in the provider's place."""
-    house = House(folder, servers.POSTGRES, url, redis_url)
-    with ExitStack() as stack:
-        web = stack.enter_context(servers.web(house, "service", "wiring:create_server"))
-        took: dict[str, Callable[[], float]] = {
-            "web": lambda: sum(map(servers.processor_seconds, web.workers())),
-            "database": lambda: servers.server_seconds(url),
-        }
-        port = servers.provider_port()
-        commands = {
-            "worker": (sys.executable, "-m", "flask", "worker"),
-            "scheduler": (sys.executable, "-m", "flask", "scheduler"),
-            "exchange": (sys.executable, "-m", "simulator", "--port", str(port)),
-        }
-        at = {"SERVICE_URL": f"http://{HOST}:{web.port}", "SERVICE_PORT": str(web.port)}
-        started = {}
-        for name, command in commands.items():
-            started[name] = stack.enter_context(
-                servers.running(
-                    *command,
-                    environment=house.environment(name) | at,
-                    log=folder / f"{name}.log",
-                )
-            )
-            took[name] = _reader(started[name].pid)
-        servers.wait_until(
-            lambda: servers.responds(port), started["exchange"], "the exchange did not start"
-        )
-        with dispatcher(house) as writer:
-            took["dispatcher"] = _reader(writer.pid)
-            yield Cast(web, house, took)
-
-
-def _reader(pid: int) -> Callable[[], float]:
-    return lambda: servers.tree_seconds(pid)
-
-
 # ---------------------------------------------------------------- the day
 
 
-def live(part: float, minutes: float, folder: Path, redis_url: str) -> DayFigures:
+def live(part: float, minutes: float, folder: Path, redis_url: str, say: Say) -> DayFigures:
     """Let a part of the day come for so many minutes. Raises CannotMeasure or Astray."""
-    url = servers.postgres_url(folder)
-    env = servers.environment(url, redis_url)
-    for step in ("migrate", "demo"):
-        servers.command(step, environment=env)
-    servers.settle(url)
-    with cast(folder, url, redis_url) as all_of_it, closing(stock.RowCounts(url)) as counts:
-        postcodes = stock.choose_postcodes(url)
-        service = HttpTransport(f"http://{HOST}:{all_of_it.web.port}", traffic.BASE)
+    with cast.cast(folder, redis_url) as everybody:
+        for name in BESIDE:
+            everybody.start(name)
+        postcodes = stock.choose_postcodes(everybody.house.database_url)
+        service = HttpTransport(f"http://{HOST}:{everybody.web.port}", traffic.BASE)
         signer = traffic.Signer(traffic.rehearse(service, postcodes[0]))
         callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
-        come = _Coming(all_of_it.web, folder, signer, callers, CALLS / part)
+        come = _Coming(everybody.web, folder, signer, callers, CALLS / part)
         visits = VISITORS / part * Assumed.seen_by_the_service / REQUESTS_A_VISIT
         come.for_seconds(WARM_SECONDS)
-        return _counted(all_of_it, counts, come, minutes * 60, (visits, postcodes))
+        say("it counts from now on")
+        return _counted(everybody, come, minutes * 60, (visits, postcodes))
 
 
 def _counted(
-    cast: Cast,
-    counts: stock.RowCounts,
-    come: _Coming,
-    seconds: float,
-    visits: tuple[float, list[str]],
+    everybody: Cast, come: _Coming, seconds: float, visits: tuple[float, list[str]]
 ) -> DayFigures:
     rate, postcodes = visits
-    plan = VisitorsPlan(cast.web.port, AT_ONCE, seconds, time.time_ns() % 2**32, postcodes, rate)
+    port = everybody.web.port
+    plan = VisitorsPlan(port, AT_ONCE, seconds, time.time_ns() % 2**32, postcodes, rate)
     seen: list[VisitorFigures] = []
-    figures = DayFigures()
-    before, wrote, texts, began = cast.so_far(), counts.written(), counts.texts(), time.monotonic()
-    visitors = threading.Thread(
-        target=lambda: seen.append(seen_by(plan, cast.house.folder)), daemon=True
+    texts = everybody.counts.texts()
+    came = 0
+
+    def day() -> None:
+        nonlocal came
+        visitors = threading.Thread(
+            target=lambda: seen.append(seen_by(plan, everybody.house.folder)), daemon=True
+        )
+        visitors.start()
+        came = come.for_seconds(seconds)
+        visitors.join()
+
+    took = everybody.took(day)
+    figures = DayFigures(
+        seconds=took.seconds,
+        calls=came,
+        webhooks=come.answers,
+        processor=dict(took.processor),
+        wal=took.wal,
+        files=took.files,
+        commits=took.commits,
+        writes=took.writes,
+        texts=everybody.counts.texts() - texts,
+        connections=everybody.counts.connections(),
+        web_workers=len(everybody.web.workers()),
+        faults=list(come.faults),
     )
-    visitors.start()
-    figures.calls = come.for_seconds(seconds)
-    visitors.join()
-    figures.seconds = time.monotonic() - began
-    figures.processor = {name: spent - before[name] for name, spent in cast.so_far().items()}
-    written = counts.written()
-    if written is None or wrote is None:
-        raise CannotMeasure("only PostgreSQL tells what it writes")
-    figures.wal = written.wal - wrote.wal
-    figures.files = written.files - wrote.files
-    figures.commits = written.commits - wrote.commits
-    figures.texts = counts.texts() - texts
-    figures.faults = list(come.faults)
     if not seen:
         figures.faults.append("the visitors ended before the day did")
     else:
-        figures.visits = seen[0].ends.get("booked", 0)
+        figures.visits = seen[0].ends.get(BOOKED, 0)
+        figures.pages = seen[0].answers
         figures.faults += seen[0].faults()
     return figures
 
@@ -266,20 +251,20 @@ class _Coming:
         self._web, self._folder, self._signer = web, folder, signer
         self._callers, self._rate = callers, rate
         self.faults: list[str] = []
+        # Webhooks that were answered.
+        self.answers = 0
 
     def for_seconds(self, seconds: float) -> int:
         """Send calls for so long; returns how many came."""
-        came = 0
+        came = self.answers = 0
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 1:
             count = max(round(self._rate * min(left, PIECE_SECONDS)), 1)
             calls = [self._signer.call(one) for one in islice(self._callers, count)]
-            script = Script.write(
-                self._folder / "day",
-                [[request for call in some for request in call] for some in dealt(calls)],
-            )
+            script = Script.of_calls(self._folder / "day", calls)
             seen = load.replay(script, self._web.port, rate=self._rate * self._signer.webhooks)
             self.faults += [f"calls: {fault}" for fault in seen.faults()]
+            self.answers += seen.answers
             came += count
         return came
 
@@ -298,11 +283,15 @@ def main() -> int:
         help="of make bench",
     )
     parser.add_argument(
+        "--beside", type=Path, default=beside.FIGURES, help="of python -m bench.beside"
+    )
+    parser.add_argument(
         "--page", action="store_true", help="write docs/scale.md and bench/day.json"
     )
     options = parser.parse_args()
     try:
-        costs = Costs(json.loads(options.results.read_text("utf-8")))
+        of_calls = json.loads(options.results.read_text("utf-8"))
+        costs = Costs(json.loads(options.beside.read_text("utf-8")) | of_calls)
         logs.configure("ERROR")
         with (
             servers.ended_by_signals(),
@@ -310,7 +299,7 @@ def main() -> int:
             servers.redis(folder) as redis_url,
             machine.OthersWatch(folder).watching() as others,
         ):
-            seen = live(options.part, options.minutes, folder, redis_url)
+            seen = live(options.part, options.minutes, folder, redis_url, print)
     except (CannotMeasure, traffic.Astray, OSError, ValueError) as problem:
         print(f"bench.day: {problem}", file=sys.stderr)
         return CANNOT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -75,6 +76,11 @@ class Script:
             part.write_bytes(b"".join(request + END for request in requests))
             part.with_name(f"{part.name}.times").unlink(missing_ok=True)
         return cls(file, tuple(len(requests) for requests in by_connection))
+
+    @classmethod
+    def of_calls(cls, file: Path, calls: Sequence[Sequence[bytes]]) -> Script:
+        """Deal whole calls out to the connections, one after the other on each."""
+        return cls.write(file, [list(itertools.chain(*some)) for some in dealt(calls)])
 
     @property
     def requests(self) -> int:

@@ -437,10 +437,11 @@ class _One:
         script = self._call_script(math.ceil(self._guess["call_rate"] * seconds * RESERVE))
         web = self._webs["service"]
         before, written = self._counts.bookings(), self._counts.written()
-        worked = sum(map(servers.processor_seconds, web.workers()))
+        worked, of_database = self._worked(web)
         seen = load.replay(script, web.port, seconds=seconds)
         self._expect("call_rate", seen)
-        worked = sum(map(servers.processor_seconds, web.workers())) - worked
+        after = self._worked(web)
+        worked, of_database = after[0] - worked, after[1] - of_database
         # By connection: calls that are over, and the webhook of the next one that was sent last.
         # That one may or may not have been worked on when the time was up.
         each, booked_by = self._signer.webhooks, self._booked_by
@@ -449,8 +450,18 @@ class _One:
         faults = _unfinished(seen) + self._wrong("bookings", before, least, most)
         if not faults and seen.answers:
             # Once nothing is written any more.
-            self._costs.append(costs(seen.answers, each, worked, written, self._counts.written()))
+            found = costs(seen.answers, each, worked, written, self._counts.written())
+            if of_database:
+                found["database_ms_a_webhook"] = 1000 * of_database / seen.answers
+            self._costs.append(found)
         return seen, faults
+
+    def _worked(self, web: Web) -> tuple[float, float]:
+        """Seconds that workers and PostgreSQL had of a processor so far; 0 of SQLite."""
+        workers = sum(map(servers.processor_seconds, web.workers()))
+        if self._kind == servers.SQLITE:
+            return workers, 0.0
+        return workers, servers.server_seconds(self._house.database_url)
 
     def _turns(self, seconds: float) -> Seen:
         script = self._turn_script(math.ceil(self._guess["turn_rate"] * seconds * RESERVE))
@@ -477,9 +488,7 @@ class _One:
         return itertools.islice(self._callers, count)
 
     def _write(self, name: str, calls: list[list[bytes]]) -> Script:
-        """Deal whole calls out to the connections, one after the other on each."""
-        by_connection = [list(itertools.chain(*some)) for some in load.dealt(calls)]
-        return Script.write(self._folder / name, by_connection)
+        return Script.of_calls(self._folder / name, calls)
 
     def _call_script(self, requests: int) -> Script:
         each = math.ceil(requests / self._signer.webhooks / CONNECTIONS)
@@ -537,6 +546,7 @@ def costs(
             "wal_bytes_a_call": (after.wal - before.wal) / calls,
             "stored_bytes_a_call": (after.files - before.files) / calls,
             "commits_a_call": (after.commits - before.commits) / calls,
+            "writes_a_call": (after.writes - before.writes) / calls,
         }
     return found
 

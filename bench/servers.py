@@ -46,6 +46,7 @@ START_SECONDS = 40.0
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
 _MIGRATING = threading.Lock()
 SQLITE, POSTGRES = "sqlite", "postgres"
+Process = subprocess.Popen[bytes]
 KINDS = (POSTGRES, SQLITE)
 # What decides how long a commit takes, and how much is kept in memory.
 POSTGRES_SETTINGS = (

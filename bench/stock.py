@@ -51,11 +51,16 @@ def choose_postcodes(database_url: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Written:
-    """What PostgreSQL has written since it was made: log and files in bytes, and commits."""
+    """What PostgreSQL has written since it was made: log and files in bytes, and commits.
+
+    A statement that only reads commits, too, and waits for no disk. `writes` are the transactions
+    that wrote something, in all databases of the server.
+    """
 
     wal: int
     files: int
     commits: int
+    writes: int = 0
 
 
 class RowCounts:
@@ -77,6 +82,12 @@ class RowCounts:
             select(func.count()).where(message.c.kind == "sms", message.c.sent_at.is_not(None))
         )
 
+    def undelivered(self) -> int:
+        """Texts of which the provider has not yet said that they arrived."""
+        return self._count(
+            select(func.count()).where(message.c.kind == "sms", message.c.state != "delivered")
+        )
+
     def written(self) -> Written | None:
         """Return what the database has written so far; None of SQLite, which does not tell."""
         if self._database.is_sqlite:
@@ -85,11 +96,25 @@ class RowCounts:
             row = connection.execute(
                 text(
                     "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') AS wal,"
-                    " pg_database_size(current_database()) AS files, xact_commit AS commits"
+                    " pg_database_size(current_database()) AS files, xact_commit AS commits,"
+                    # Only a transaction that writes takes a number.
+                    " pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS writes"
                     " FROM pg_stat_database WHERE datname = current_database()"
                 )
             ).one()
-        return Written(int(row.wal), int(row.files), int(row.commits))
+        return Written(int(row.wal), int(row.files), int(row.commits), int(row.writes))
+
+    def connections(self) -> int:
+        """Connections to the database of PostgreSQL, but for this one."""
+        with self._database.statement() as connection:
+            return int(
+                connection.execute(
+                    text(
+                        "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                        " AND datname = current_database() AND backend_type = 'client backend'"
+                    )
+                ).scalar_one()
+            )
 
     def close(self) -> None:
         self._database.dispose()

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from services.operations.capacity import MEASURED_BY, Assumed, Costs, Demand, PlanLine, plan
+from services.operations.capacity import Assumed, Costs, Demand, PlanLine, measured_by, plan
 
 
-def make(results: Path) -> click.Command:
-    """The command `capacity`; `results`: what `make bench` wrote."""
+def make(results: Path, beside: Path) -> click.Command:
+    """The command `capacity`; what `make bench` and `python -m bench.beside` wrote."""
 
     @click.command("capacity", epilog="Example: flask capacity --calls 230 --visitors 8000")
     @click.option(
@@ -65,8 +65,14 @@ def make(results: Path) -> click.Command:
         default=results,
         help="Of another measurement.",
     )
+    @click.option(
+        "--beside",
+        type=click.Path(path_type=Path),
+        default=beside,
+        help="Of another measurement of what goes on beside calls.",
+    )
     @click.pass_context
-    def capacity(context: click.Context, /, file: Path, **options: Any) -> None:
+    def capacity(context: click.Context, /, file: Path, beside: Path, **options: Any) -> None:
         """Say what a day needs, by costs that `make bench` measured; docs/scale.md has the reasons.
 
         Exit status 1 where a cost was not measured: its line says which part of the bench does.
@@ -84,12 +90,15 @@ def make(results: Path) -> click.Command:
                 for name in ("euros_a_minute", "euros_a_part", "euros_a_core_hour")
             }
         )
-        costs = _costs(file)
+        aside = _found(beside, "python -m bench.beside") if beside.exists() else {}
+        costs = Costs({**aside, **_found(file, "make bench")})
         click.echo(
             f"By what was measured {costs.results.get('date', 'once')} at commit"
             f" {costs.results.get('commit', 'unknown')}, on"
             f" {costs.results.get('machine', 'some machine')}."
         )
+        if void := costs.results.get("beside_void"):
+            click.echo(f"What goes on beside calls is to be measured again: {void}.")
         lines = plan(demand, costs, assumed)
         for one in lines:
             click.echo(_shown(one))
@@ -99,24 +108,21 @@ def make(results: Path) -> click.Command:
     return capacity
 
 
-def _costs(file: Path) -> Costs:
+def _found(file: Path, command: str) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         raise click.ClickException(
-            f"{file} has no measurement: `make bench` writes one, and --results names another"
+            f"{file} has no measurement: `{command}` writes one, and an option names another"
         ) from None
     if not isinstance(found, dict):
         raise click.ClickException(f"{file} has no measurement, but something else")
-    return Costs(found)
+    return found
 
 
 def _shown(one: PlanLine) -> str:
     if one.value is None:
-        parts = " ".join(dict.fromkeys(MEASURED_BY.get(name, "calls") for name in one.missing))
-        return (
-            f"{one.name:<28}{'?':>12}  not measured: {', '.join(one.missing)}"
-            f" (make bench ARGS='{parts}')"
-        )
+        by = ", ".join(dict.fromkeys(measured_by(name) for name in one.missing))
+        return f"{one.name:<28}{'?':>12}  not measured: {', '.join(one.missing)} ({by})"
     value = f"{one.value:,.0f}" if one.value >= 10 else f"{one.value:.1f}".removesuffix(".0")  # noqa: PLR2004
     return f"{one.name:<28}{value:>12} {one.unit:<18} {one.why}"

@@ -246,6 +246,12 @@ class FreeAgent:
     levels: tuple[Level, ...]
 
 
+def is_anybody_ready(connection: Connection) -> bool:
+    """Whether any agent is ready, their account not looked at."""
+    statement = select(agent.c.staff_id).where(agent.c.state == "ready").limit(1)
+    return connection.execute(statement).first() is not None
+
+
 def free_agents(connection: Connection, staff_id: str | None = None) -> list[FreeAgent]:
     """Agents who are ready, idle longest first; `staff_id`: that one alone."""
     statement = (

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from enum import Enum, auto
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
     ColumnElement,
@@ -342,6 +342,15 @@ class OnOneNumber:
     born: date
     rank: int
 
+    @classmethod
+    def of(cls, row: Any, born: date, campaign: str) -> Self:
+        """Who a row of `booking` is for, as seen from a campaign.
+
+        Which of two people of one date somebody is, each campaign counts for itself: those of
+        another one are there by their birth date alone.
+        """
+        return cls(born, row.rank if row.campaign == campaign else 1)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -350,9 +359,7 @@ class Known:
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
     that day, for a budget is, or it would leave too late, or nothing leaves after a restore.
     `people` are those whose texts about what lies ahead go to the number, in the order of their
-    bookings; whoever has cancelled is among them, for they are told of that, too. Those of another
-    campaign are there by their birth date: which of two people of one date somebody is, each
-    campaign counts for itself.
+    bookings; whoever has cancelled is among them, for they are told of that, too.
     """
 
     live: tuple[int, ...] = ()
@@ -408,7 +415,7 @@ def known(  # noqa: PLR0917
         booking_id=rows[0].booking_id,
         spent=bool(rows[0].spent),
         people=tuple(
-            OnOneNumber(each, row.rank if row.campaign == campaign else 1)
+            OnOneNumber.of(row, each, campaign)
             for row in there
             if row.is_ahead and (each := _born(vault, row, born, own))
         ),

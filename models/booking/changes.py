@@ -199,7 +199,7 @@ def on_number(
     # The same for no number at all: nothing is told of whether there is one.
     values = {"the_number": vault.index("phone", number) or b""}
     return [
-        OnOneNumber(date.fromisoformat(born), row.rank if row.campaign == campaign else 1)
+        OnOneNumber.of(row, date.fromisoformat(born), campaign)
         for row in _on_number(clock).rows(connection, values)
         if (born := opened(vault, row, "dob"))
     ]

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     exists,
     func,
@@ -98,16 +99,25 @@ def change(
     return queues.change(connection, clock, entry_id, states, if_kind=_CALLBACK, **values)
 
 
+def _for_machine(clock: Clock) -> Select[str]:
+    """Promises that are due and need no agent."""
+    return select(queue_entry.c.id).where(
+        *_WAITS,
+        queue_entry.c.mode == "machine",
+        queue_entry.c.due_at <= clock.at(),
+        ~FROZEN,
+    )
+
+
+def is_any_for_machine(connection: Connection, clock: Clock) -> bool:
+    """Whether `next_for_machine` would find one, but for others that look at the same time."""
+    return connection.execute(_for_machine(clock).limit(1)).first() is not None
+
+
 def next_for_machine(connection: Connection, clock: Clock) -> str | None:
     """Take the first promise that needs no agent: waiting becomes reserved."""
     found = connection.execute(
-        select(queue_entry.c.id)
-        .where(
-            *_WAITS,
-            queue_entry.c.mode == "machine",
-            queue_entry.c.due_at <= clock.at(),
-            ~FROZEN,
-        )
+        _for_machine(clock)
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)

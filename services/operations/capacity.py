@@ -1,7 +1,8 @@
 """What a day needs: machines, connections, disk, the provider's limits and euros.
 
-Costs are those that the bench measured on one machine (`bench/results.json`), where the service and
-its PostgreSQL shared the processors. Nothing is assumed in the place of a cost that was not
+Costs are those that the bench measured on one machine, where the service and its PostgreSQL shared
+the processors: of calls in `bench/results.json`, of all that goes on beside them in
+`bench/beside.json`. Nothing is assumed in the place of a cost that was not
 measured: a line that needs it says which part of the bench measures it. What is assumed is in
 `Assumed`, each with its reason in docs/scale.md.
 """
@@ -50,6 +51,8 @@ class Assumed:
     # A call with a booking, from the ring to goodbye, and texts of a booking with its reminder.
     call_seconds: float = 130.0
     parts_a_booking: float = 4.0
+    # Texts that are sent for a booking, those of its reminder included.
+    texts_a_booking: float = 2.0
     # Of the requests of visitors, those that proxies with a short cache hand on to the service.
     seen_by_the_service: float = 1 / 16
     # Days for which the log is kept for a restore to any moment.
@@ -69,6 +72,11 @@ class Costs:
     def get(self, name: str) -> float | None:
         value = self.results.get(name)
         return float(value) if isinstance(value, int | float) and value > 0 else None
+
+    def measured(self, name: str) -> float | None:
+        """The same of a cost that may be nothing: a process that rests writes little or nothing."""
+        value = self.results.get(name)
+        return float(value) if isinstance(value, int | float) and value >= 0 else None
 
     @property
     def cores(self) -> float | None:
@@ -90,30 +98,23 @@ class Costs:
 
     @property
     def database_ms(self) -> float | None:
-        """What of it was not the web workers'."""
+        """What of it is PostgreSQL's; not measured: what was not the web workers'."""
+        measured = self.get("database_ms_a_webhook_postgres")
+        if measured is not None:
+            return measured
         whole, workers = self.machine_ms, self.get("worker_ms_a_webhook_postgres")
         if whole is None or workers is None:
             return None
         return max(whole - workers, 0.0)
 
-    @property
-    def visit_ms(self) -> float | None:
-        """Milliseconds of all processors for a whole booking on the web."""
-        cores, rate = self.cores, self.get("web_bookings_per_second_postgres")
-        if cores is None or rate is None:
-            return None
-        asked_by = self.get("web_client_share_postgres") or 0.0
-        return MILLISECONDS * cores * (1 - asked_by) / rate
-
     def all(self) -> dict[str, float]:
         """Return every cost that a plan needs; one that was not measured is no number."""
         found = {
-            name: self.get(f"{name}_postgres") for name in _OF_POSTGRES
-        } | {name: self.get(name) for name in _OF_ALL} | {
-            "machine_ms": self.machine_ms,
+            **{name: self.get(f"{name}_postgres") for name in _OF_POSTGRES},
+            **{name: self.get(name) for name in _OF_ALL},
+            **{name: self.measured(name) for name in _BESIDE},
             "database_ms": self.database_ms,
-            "visit_ms": self.visit_ms,
-        }  # fmt: skip
+        }
         return {name: math.nan if value is None else value for name, value in found.items()}
 
 
@@ -124,8 +125,34 @@ _OF_POSTGRES: Final = (
     "commits_a_call",
 )
 _OF_ALL: Final = ("webhooks_of_a_call", "bytes_a_place", "disk_syncs_per_second")
-# Which part of the bench measures a cost, where it is not `calls`.
-MEASURED_BY: Final[Mapping[str, str]] = {"visit_ms": "visits", "bytes_a_place": "growth"}
+# Costs that `python -m bench.beside` measures. A booking on the web, without its text; a text, with
+# what the provider says of it afterwards; and a second of each process where nobody comes.
+OF_A_VISIT: Final = ("web_ms", "database_ms", "wal_bytes", "stored_bytes", "commits", "writes")
+OF_A_TEXT: Final = ("worker_ms", *OF_A_VISIT)
+AT_REST: Final = ("database_cores", "wal_bytes", "commits", "writes")
+# Kinds of processes. What the database does for the last two is measured of both together.
+LEADERS: Final = "leaders"
+PROCESSES: Final = ("web", "worker", "scheduler", "dispatcher")
+ASKING: Final = ("web", "worker", LEADERS)
+_BESIDE: Final = (
+    *(f"visit_{what}" for what in OF_A_VISIT),
+    *(f"text_{what}" for what in OF_A_TEXT),
+    *(f"{who}_rest_cores" for who in PROCESSES),
+    *(f"{who}_rest_{what}" for who in ASKING for what in AT_REST),
+)
+_CALLS: Final = "make bench ARGS='calls'"
+# What measures a cost, where it is not the part `calls`.
+MEASURED_BY: Final[Mapping[str, str]] = {
+    "bytes_a_place": "make bench ARGS='growth'",
+    **dict.fromkeys(_BESIDE, "python -m bench.beside"),
+}
+
+
+def measured_by(name: str) -> str:
+    """Return the command that measures a cost."""
+    return MEASURED_BY.get(name, _CALLS)
+
+
 # Requests of a visit that books, as the bench's visitors send them.
 REQUESTS_A_VISIT: Final = 13
 
@@ -152,34 +179,102 @@ def plan(demand: Demand, costs: Costs, assumed: Assumed | None = None) -> list[P
     ]
 
 
+class Running(NamedTuple):
+    """How many processes of each kind there are: each takes something where nobody comes.
+
+    A leader is a scheduler with a dispatcher, of which one works.
+    """
+
+    web: float
+    worker: float = 1
+    leaders: float = 1
+
+
 class Busy(NamedTuple):
-    """Cores that work, before any room is left; no number where a cost was not measured."""
+    """Cores that work, before any room is left; no number where a cost was not measured.
+
+    Of web workers: for `calls`, for pages of the `web`, and for `reports` of the provider on texts.
+    Of workers: for `texts`. `rest` is what all processes take where nobody comes.
+    """
 
     calls: float
     web: float
+    reports: float
+    texts: float
+    rest: float
     database: float
 
 
-def busy(demand: Demand, costs: Costs, assumed: Assumed | None = None) -> Busy:
-    """Return the cores that work at such a rate: web workers' for calls and pages, PostgreSQL's."""
-    return _busy(demand, costs.all(), assumed or Assumed())
+class Written(NamedTuple):
+    """What PostgreSQL writes in a second: log and files in bytes, and its commits."""
+
+    log: float
+    stored: float
+    commits: float
 
 
-def _busy(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Busy:
-    rate = demand.calls * known["webhooks_of_a_call"]
-    visits = _visits(demand, assumed) * known["visit_ms"]
-    # As much of a visit is the database's as of a webhook.
-    share = known["database_ms"] / known["machine_ms"]
+@dataclass(frozen=True)
+class Rates:
+    """What comes in a second: calls, bookings on the web, and texts of both."""
+
+    calls: float
+    visits: float
+    texts: float
+
+
+def rates(demand: Demand, assumed: Assumed) -> Rates:
+    """Return what comes in a second; each call books, and each visit that reaches the service."""
+    visits = demand.visitors * assumed.seen_by_the_service / REQUESTS_A_VISIT
+    return Rates(demand.calls, visits, (demand.calls + visits) * assumed.texts_a_booking)
+
+
+def busy(come: Rates, running: Running, costs: Costs) -> Busy:
+    """Return the cores that work at such rates."""
+    return _busy(come, running, costs.all())
+
+
+def written(come: Rates, running: Running, costs: Costs) -> Written:
+    """Return what PostgreSQL writes in a second at such rates."""
+    return _written(come, running, costs.all())
+
+
+def at_rest(known: Mapping[str, float], running: Running, what: str) -> float:
+    """Return what all processes take in a second where nobody comes."""
+    many = {"web": running.web, "worker": running.worker}
+    kinds = PROCESSES if what == "cores" else ASKING
+    return sum(many.get(who, running.leaders) * known[f"{who}_rest_{what}"] for who in kinds)
+
+
+def _busy(come: Rates, running: Running, known: Mapping[str, float]) -> Busy:
+    webhooks = come.calls * known["webhooks_of_a_call"]
+    of_database = (
+        webhooks * known["database_ms"]
+        + come.visits * known["visit_database_ms"]
+        + come.texts * known["text_database_ms"]
+    )
     return Busy(
-        rate * known["worker_ms_a_webhook"] / MILLISECONDS,
-        visits * (1 - share) / MILLISECONDS,
-        (rate * known["database_ms"] + visits * share) / MILLISECONDS,
+        webhooks * known["worker_ms_a_webhook"] / MILLISECONDS,
+        come.visits * known["visit_web_ms"] / MILLISECONDS,
+        come.texts * known["text_web_ms"] / MILLISECONDS,
+        come.texts * known["text_worker_ms"] / MILLISECONDS,
+        at_rest(known, running, "cores"),
+        of_database / MILLISECONDS + at_rest(known, running, "database_cores"),
     )
 
 
-def _visits(demand: Demand, assumed: Assumed) -> float:
-    """Bookings on the web a second."""
-    return demand.visitors * assumed.seen_by_the_service / REQUESTS_A_VISIT
+def _written(come: Rates, running: Running, known: Mapping[str, float]) -> Written:
+    def of(what: str) -> float:
+        return (
+            come.calls * known[f"{what}_a_call"]
+            + come.visits * known[f"visit_{what}"]
+            + come.texts * known[f"text_{what}"]
+        )
+
+    return Written(
+        of("wal_bytes") + at_rest(known, running, "wal_bytes"),
+        of("stored_bytes"),
+        of("commits") + at_rest(known, running, "commits"),
+    )
 
 
 class _Line(NamedTuple):
@@ -190,87 +285,133 @@ class _Line(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
+# Costs that a line needs.
+_CALLS_NEED: Final = ("webhooks_of_a_call", "worker_ms_a_webhook")
+_WEB_NEEDS: Final = ("visit_web_ms", "text_web_ms")
+_NODES_NEED: Final = (*_CALLS_NEED, *_WEB_NEEDS, "text_worker_ms")
+
+
+def _rest_needs(what: str) -> tuple[str, ...]:
+    return tuple(f"{who}_rest_{what}" for who in (PROCESSES if what == "cores" else ASKING))
+
+
+_DATABASE_NEEDS: Final = (
+    *("database_ms", "visit_database_ms", "text_database_ms"),
+    *_NODES_NEED,
+    *_rest_needs("database_cores"),
+)
+
+
+def _written_needs(what: str) -> tuple[str, ...]:
+    # As many processes rest as there are: their number is that of the nodes.
+    rest = () if what == "stored_bytes" else (*_rest_needs(what), *_NODES_NEED)
+    return (f"{what}_a_call", f"visit_{what}", f"text_{what}", *rest)
+
+
 def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iterator[_Line]:
+    come = rates(demand, assumed)
     webhooks, worker_ms = known["webhooks_of_a_call"], known["worker_ms_a_webhook"]
-    database_ms, visit_ms = known["database_ms"], known["visit_ms"]
-    of_calls = ("webhooks_of_a_call", "worker_ms_a_webhook")
-    of_primary = ("webhooks_of_a_call", "machine_ms", "database_ms", "visit_ms")
-    rate = demand.calls * webhooks
     yield _Line(
         "webhooks",
-        rate,
+        demand.calls * webhooks,
         "a second",
         f"{demand.calls:g} calls × {webhooks:g} webhooks",
-        of_calls[:1],
+        _CALLS_NEED[:1],
     )
-    work = _busy(demand, known, assumed)
-    for_calls = work.calls / MOST_OF_A_CORE
+    # Nothing of these three depends on how many processes there are.
+    work = _busy(come, Running(0, 0, 0), known)
+    for_calls, for_texts = work.calls / MOST_OF_A_CORE, work.texts / MOST_OF_A_CORE
+    for_web = (work.web + work.reports) / MOST_OF_A_CORE
     yield _Line(
         "cores for calls",
         _up(for_calls),
         "cores",
         f"webhooks × {worker_ms:.2f} ms of a worker ÷ {MOST_OF_A_CORE:g}",
-        of_calls,
+        _CALLS_NEED,
     )
-    share = database_ms / known["machine_ms"]
-    visits = _visits(demand, assumed)
-    for_visits = work.web / MOST_OF_A_CORE
     yield _Line(
         "cores for the web",
-        _up(for_visits),
+        _up(for_web),
         "cores",
-        f"{visits:.0f} bookings a second × {visit_ms:.0f} ms, {1 - share:.0%} of it in workers,"
-        f" ÷ {MOST_OF_A_CORE:g}",
-        of_primary,
+        f"{come.visits:.0f} bookings a second × {known['visit_web_ms']:.0f} ms and"
+        f" {come.texts:.0f} reports on texts × {known['text_web_ms']:.1f} ms ÷ {MOST_OF_A_CORE:g}",
+        _WEB_NEEDS,
     )
-    nodes = _up((for_calls + for_visits) / demand.cores_a_node) + SPARE_NODES
+    yield _Line(
+        "cores for texts",
+        _up(for_texts),
+        "cores",
+        f"{come.texts:.0f} texts a second × {known['text_worker_ms']:.0f} ms of a process of the"
+        f" worker ÷ {MOST_OF_A_CORE:g}",
+        ("text_worker_ms",),
+    )
+    nodes = _up((for_calls + for_web + for_texts) / demand.cores_a_node) + SPARE_NODES
     yield _Line(
         "stateless nodes",
         nodes,
         f"of {demand.cores_a_node} cores",
         f"those cores ÷ {demand.cores_a_node}, and {SPARE_NODES} that may fail",
-        (*of_calls, *of_primary),
+        _NODES_NEED,
     )
+    # A worker of the web for each core, and a process that delivers for each that texts need.
+    running = Running(nodes * demand.cores_a_node, _up(for_texts))
+    yield _Line(
+        "cores of what only looks",
+        at_rest(known, running, "cores"),
+        "cores",
+        "what these processes take where nobody comes, which is within the room that is left",
+        (*_NODES_NEED, *_rest_needs("cores")),
+    )
+    work = _busy(come, running, known)
     primary = work.database / MOST_OF_A_CORE
+    looking = at_rest(known, running, "database_cores")
     yield _Line(
         "cores of primaries",
         _up(primary),
         "cores",
-        f"webhooks × {database_ms:.2f} ms and {share:.0%} of the visits ÷ {MOST_OF_A_CORE:g}",
-        of_primary,
+        f"webhooks × {known['database_ms']:.2f} ms, bookings × {known['visit_database_ms']:.0f} ms,"
+        f" texts × {known['text_database_ms']:.1f} ms and {looking:.2f} of what only looks"
+        f" ÷ {MOST_OF_A_CORE:g}",
+        _DATABASE_NEEDS,
     )
     yield _Line(
         "cells",
         _up(primary / LARGEST_PRIMARY),
         "",
         f"in each a primary of {LARGEST_PRIMARY} cores at most, and a synchronous standby",
-        of_primary,
+        _DATABASE_NEEDS,
     )
     yield _Line(
         "connections to PostgreSQL",
         _up(primary) * CONNECTIONS_A_CORE,
         "of PgBouncer",
         f"{CONNECTIONS_A_CORE} for each core of the primaries",
-        of_primary,
+        _DATABASE_NEEDS,
     )
-    commits, syncs = known["commits_a_call"], known["disk_syncs_per_second"]
+    of_database, syncs = _written(come, running, known), known["disk_syncs_per_second"]
     yield _Line(
         "commits",
-        demand.calls * commits,
+        of_database.commits,
         "a second",
-        f"{demand.calls:g} calls × {commits:.1f}; the disk of the bench syncs {syncs:,.0f} times a"
-        " second, and commits of one moment share one",
-        ("commits_a_call", "disk_syncs_per_second"),
+        f"{demand.calls:g} calls × {known['commits_a_call']:.1f}, bookings ×"
+        f" {known['visit_commits']:.0f}, texts × {known['text_commits']:.0f} and"
+        f" {at_rest(known, running, 'commits'):.0f} of what only looks; the disk of the bench syncs"
+        f" {syncs:,.0f} times a second, commits of one moment share one, and those that wrote"
+        " nothing need none",
+        (*_written_needs("commits"), "disk_syncs_per_second"),
     )
-    yield from _disk(demand, known, assumed)
+    yield from _disk(demand, of_database, known, assumed)
     calls_a_day = demand.calls * SECONDS_AN_HOUR * demand.hours
     lines = demand.calls * assumed.call_seconds
     yield _Line(
         "lines at once", lines, "calls", f"{demand.calls:g} a second × {assumed.call_seconds:g} s"
     )
-    parts = demand.calls * assumed.parts_a_booking
+    bookings = come.calls + come.visits
     yield _Line(
-        "texts", parts, "parts a second", f"{demand.calls:g} bookings × {assumed.parts_a_booking:g}"
+        "texts",
+        bookings * assumed.parts_a_booking,
+        "parts a second",
+        f"{bookings:.0f} bookings × {assumed.parts_a_booking:g}",
     )
     cores = nodes * demand.cores_a_node + 2 * _up(primary)
     yield _Line(
@@ -278,7 +419,7 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
         cores * HOURS_A_DAY * assumed.euros_a_core_hour,
         "a day",
         f"{cores:,.0f} cores, standbys included, × {HOURS_A_DAY} h × {assumed.euros_a_core_hour:g}",
-        (*of_calls, *of_primary),
+        _DATABASE_NEEDS,
     )
     minutes = calls_a_day * assumed.call_seconds / 60
     yield _Line(
@@ -287,7 +428,7 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
         "a day",
         f"{minutes:,.0f} minutes × {assumed.euros_a_minute:g}",
     )
-    parts_a_day = calls_a_day * assumed.parts_a_booking
+    parts_a_day = bookings * SECONDS_AN_HOUR * demand.hours * assumed.parts_a_booking
     yield _Line(
         "euros of texts",
         parts_a_day * assumed.euros_a_part,
@@ -296,32 +437,36 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
     )
 
 
-def _disk(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iterator[_Line]:
-    log, stored, place = (
-        known[name] for name in ("wal_bytes_a_call", "stored_bytes_a_call", "bytes_a_place")
-    )
-    calls_a_day = demand.calls * SECONDS_AN_HOUR * demand.hours
+def _disk(
+    demand: Demand, of_database: Written, known: Mapping[str, float], assumed: Assumed
+) -> Iterator[_Line]:
+    place, seconds = known["bytes_a_place"], SECONDS_AN_HOUR * demand.hours
+    of_log, of_tables = _written_needs("wal_bytes"), _written_needs("stored_bytes")
     yield _Line(
         "log (WAL)",
-        demand.calls * log / MIB,
+        of_database.log / MIB,
         "MiB a second",
-        f"{demand.calls:g} calls × {log / 1024:.1f} KiB; as much to the standby and the archive",
-        ("wal_bytes_a_call",),
+        f"calls × {_kib(known, 'wal_bytes_a_call')}, bookings on the web ×"
+        f" {_kib(known, 'visit_wal_bytes')}, texts × {_kib(known, 'text_wal_bytes')} and what only"
+        " looks; as much to the standby and the archive",
+        of_log,
     )
-    archive, tables = calls_a_day * log * assumed.log_days / GIB, calls_a_day * stored / GIB
+    archive = of_database.log * seconds * assumed.log_days / GIB
+    tables = of_database.stored * seconds / GIB
     yield _Line(
         "archive of the log",
         archive,
         "GiB",
-        f"{calls_a_day:,.0f} calls a day, kept {assumed.log_days:g} days",
-        ("wal_bytes_a_call",),
+        f"of {demand.hours:g} hours a day, kept {assumed.log_days:g} days",
+        of_log,
     )
     yield _Line(
         "tables grow by",
         tables,
         "GiB a day",
-        f"{calls_a_day:,.0f} calls × {stored / 1024:.1f} KiB",
-        ("stored_bytes_a_call",),
+        f"calls × {_kib(known, 'stored_bytes_a_call')}, bookings on the web ×"
+        f" {_kib(known, 'visit_stored_bytes')}, texts × {_kib(known, 'text_stored_bytes')}",
+        of_tables,
     )
     slots = demand.slots * place / GIB
     yield _Line(
@@ -333,8 +478,12 @@ def _disk(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Itera
         months * assumed.euros_a_gib_month / DAYS_A_MONTH,
         "a day",
         f"{months:,.0f} GiB, on a standby too, × {assumed.euros_a_gib_month:g} ÷ {DAYS_A_MONTH}",
-        ("wal_bytes_a_call", "stored_bytes_a_call", "bytes_a_place"),
+        (*of_log, *of_tables, "bytes_a_place"),
     )
+
+
+def _kib(known: Mapping[str, float], name: str) -> str:
+    return f"{known[name] / 1024:.1f} KiB"
 
 
 def _up(value: float) -> float:

@@ -18,6 +18,7 @@ from services.agents import presence, provider_commands, reserve
 from services.agents.reserve import Reserved
 from tests.support.floor import Floor
 from tests.support.house import House, house
+from tests.support.statements import transactions
 
 
 @pytest.fixture
@@ -50,6 +51,17 @@ def test_the_oldest_place_gets_the_agent_who_is_idle_longest(floor: Floor) -> No
         f"client:{idle}",
         f"client:{fresh}",
     ]
+
+
+def test_a_look_that_finds_nobody_ready_opens_no_transaction(floor: Floor) -> None:
+    floor.waits()
+    with transactions(floor.house.database) as begun:
+        assert floor.reserves() == 0
+    assert not begun
+    floor.agent()
+    with transactions(floor.house.database) as begun:
+        assert floor.reserves() == 1
+    assert begun
 
 
 def test_who_was_reserved_is_rung_once_however_often_one_looks(floor: Floor) -> None:

@@ -18,17 +18,30 @@ from tests.operations.test_capacity import MEASURED
 from tests.support import parts
 from tests.support.keeper import ROOT
 
-# Of the rates at which the costs of MEASURED are spent: ten calls and half a booking a second.
+# Of the rates at which the costs of MEASURED are spent: ten calls and half a booking a second, each
+# with a text, by two web workers.
 SEEN = DayFigures(
     seconds=100.0,
     calls=1000,
+    webhooks=10_000,
     visits=50,
-    # 100 webhooks a second × 1.5 ms, and 3/4 of half a booking's 50 ms; a quarter is below.
-    processor={"web": 15 + 1.875, "database": 5 + 0.625, "worker": 7.0},
-    wal=10 * 2**20,
-    files=round(1000 * 2**30 / 432_000),
-    commits=12_000,
+    pages=650,
+    processor={
+        # 100 webhooks × 1.5 ms, half a booking's 36 ms, 10.5 texts × 3 ms, and both at rest.
+        "web": 15 + 1.8 + 3.15 + 2.0,
+        # 100 × 0.5 ms, half of 12 ms, 10.5 × 4 ms, and four that ask × 5 ms.
+        "database": 5 + 0.6 + 4.2 + 2.0,
+        "worker": 30.45 + 1.0,
+        "scheduler": 1.0,
+        "exchange": 7.0,
+    },
+    # 10 calls ÷ 100, half a booking ÷ 50, 10.5 texts ÷ 200, and four that ask ÷ 1000.
+    wal=round(100 * (0.1 + 0.01 + 0.0525 + 0.004) * 2**20),
+    files=round(100 * 2**30 * (10 / 432_000 + 0.5 / 108_000 + 10.5 / 1_080_000)),
+    commits=12_000 + 2000 + 10_500 + 800,
+    writes=6000,
     texts=1050,
+    connections=40,
 )
 
 
@@ -39,20 +52,49 @@ def ratios(**changes: Any) -> dict[str, float | None]:
 
 def test_a_day_that_costs_what_was_measured_is_as_it_was_planned():
     assert ratios() == {
+        "webhooks": 1.0,
+        "web pages": 1.0,
+        "texts": 1.0,
         "web workers": 1.0,
         "PostgreSQL": 1.0,
         "log (WAL)": 1.0,
         "tables grow by": 1.0,
         "commits": 1.0,
+        # As many as all pools may have.
+        "connections": round(40 / 93, 2),
+        "worker": 1.0,
+        "scheduler": 1.0,
         # Of these the plan says nothing.
-        "texts": None,
-        "worker": None,
+        "bookings on the web": None,
+        "commits of what only looks": None,
+        "transactions that wrote": None,
+        "exchange": None,
     }
+
+
+def test_connections_may_be_fewer_than_planned_and_not_more():
+    assert all(one.holds for one in compared(SEEN, Costs(MEASURED)))
+    lines = compared(replace(SEEN, connections=120), Costs(MEASURED))
+    assert [one.name for one in lines if not one.holds] == ["connections"]
+
+
+@pytest.mark.parametrize(
+    ("process", "line"), [("web", "web workers"), ("worker", "worker"), ("scheduler", "scheduler")]
+)
+def test_a_process_that_takes_more_than_was_measured_is_seen(process: str, line: str):
+    processor = SEEN.processor | {process: SEEN.processor[process] * 1.3}
+    lines = compared(replace(SEEN, processor=processor), Costs(MEASURED))
+    assert [one.name for one in lines if not one.holds] == [line]
+
+
+def test_a_cost_that_was_not_measured_is_no_plan_that_holds():
+    lines = compared(SEEN, Costs({**MEASURED, "text_worker_ms": None}))
+    assert [one.name for one in lines if not one.holds] == ["worker"]
 
 
 @pytest.mark.parametrize(("times", "holds"), [(1.19, True), (1.21, False), (0.79, False)])
 def test_a_plan_that_is_wrong_by_more_than_a_fifth_does_not_hold(times: float, holds: bool):  # noqa: FBT001
-    lines = compared(replace(SEEN, commits=round(12_000 * times)), Costs(MEASURED))
+    lines = compared(replace(SEEN, commits=round(25_300 * times)), Costs(MEASURED))
     assert all(one.holds for one in lines) is holds
     # It is seen in the table.
     assert ("**" in table(lines)) is not holds
@@ -62,7 +104,7 @@ def test_the_page_has_the_table_between_its_marks():
     page = PAGE.read_text("utf-8")
     assert page.count(BEGINS) == page.count(ENDS) == 1
     anew = report.with_figures(page, table(compared(SEEN, Costs(MEASURED))), BEGINS, ENDS)
-    assert "| web workers, cores | 0.169 | 0.169 | 1.00 |" in anew
+    assert "| webhooks, a second | 100 | 100 | 1.00 |" in anew
     assert anew.partition(BEGINS)[0] == page.partition(BEGINS)[0]
 
 
@@ -77,12 +119,16 @@ def test_costs_that_cannot_be_read_are_a_sentence(tmp_path, monkeypatch, capsys)
 def test_a_fiftieth_of_the_day_costs_what_was_planned():
     """Costs are measured on this machine first, which must have nothing else to do."""
     minutes = parts.environment("DAY_MINUTES") or "20"
-    costs = [sys.executable, "-m", "bench", "calls", "visits", "--on", "postgres"]
+    costs = [sys.executable, "-m", "bench", "calls", "--on", "postgres"]
+    subprocess.run(costs, cwd=ROOT, env=inherited(), check=False)  # noqa: S603
+    beside = str(ROOT / "var" / "bench" / "beside.json")
+    costs = [sys.executable, "-m", "bench.beside", "--results", beside]
     subprocess.run(costs, cwd=ROOT, env=inherited(), check=False)  # noqa: S603
     lived = subprocess.run(  # noqa: S603
         [
             *(sys.executable, "-m", "bench.day", "--minutes", minutes),
             *("--results", str(ROOT / "var" / "bench" / "results.json")),
+            *("--beside", beside),
         ],
         cwd=ROOT,
         env=inherited(),

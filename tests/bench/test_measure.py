@@ -117,12 +117,13 @@ def test_ratios_are_medians_over_the_floor_of_the_same_runs():
 
 
 def test_what_a_call_costs_is_by_its_webhooks():
-    before, after = Written(1000, 8000, 10), Written(1000 + 60_000, 8000 + 5000, 10 + 70)
+    before, after = Written(1000, 8000, 10, 4), Written(1000 + 60_000, 8000 + 5000, 10 + 70, 4 + 30)
     assert measure.costs(130, 13, 0.26, before, after) == {
         "worker_ms_a_webhook": pytest.approx(2.0),
         "wal_bytes_a_call": 6000.0,
         "stored_bytes_a_call": 500.0,
         "commits_a_call": 7.0,
+        "writes_a_call": 3.0,
     }
     assert set(measure.costs(130, 13, 0.26, None, None)) == {"worker_ms_a_webhook"}
 
@@ -141,6 +142,7 @@ def test_what_the_database_has_written_grows_with_what_is_committed(database_url
         assert after.wal > before.wal
         assert after.files > 0
         assert after.commits >= before.commits
+        assert after.writes > before.writes
 
 
 def test_whoever_gives_up_filling_waits_for_no_other_database(monkeypatch: pytest.MonkeyPatch):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import commands.capacity
 
-from services.operations.capacity import Assumed, Costs, Demand, PlanLine, plan
+from services.operations.capacity import ASKING, PROCESSES, Assumed, Costs, Demand, PlanLine, plan
 
 # Two cores that were busy with nothing else: a webhook took 2 ms of them, the web's worker 1.5.
 MEASURED: dict[str, Any] = {
@@ -27,8 +27,28 @@ MEASURED: dict[str, Any] = {
     "stored_bytes_a_call_postgres": 2**30 / 432_000,
     "commits_a_call_postgres": 12.0,
     "disk_syncs_per_second": 3000,
-    "web_bookings_per_second_postgres": 40.0,
     "bytes_a_place": 2**30 / 1_000_000,
+    # A booking on the web, without its text.
+    "visit_web_ms": 36.0,
+    "visit_database_ms": 12.0,
+    "visit_wal_bytes": 2**20 / 50,
+    "visit_stored_bytes": 2**30 / 108_000,
+    "visit_commits": 40.0,
+    "visit_writes": 5.0,
+    # A text, with what the provider says of it.
+    "text_worker_ms": 29.0,
+    "text_web_ms": 3.0,
+    "text_database_ms": 4.0,
+    "text_wal_bytes": 2**20 / 200,
+    "text_stored_bytes": 2**30 / 1_080_000,
+    "text_commits": 10.0,
+    "text_writes": 3.0,
+    # A second of each process where nobody comes.
+    **{f"{who}_rest_cores": 0.01 for who in PROCESSES},
+    **{f"{who}_rest_database_cores": 0.005 for who in ASKING},
+    **{f"{who}_rest_wal_bytes": 2**20 / 1000 for who in ASKING},
+    **{f"{who}_rest_commits": 2.0 for who in ASKING},
+    **{f"{who}_rest_writes": 0.0 for who in ASKING},
 }
 DAY = Demand(calls=60, visitors=2080, slots=1_000_000, hours=2)
 
@@ -43,19 +63,29 @@ def values(**changes: Any) -> dict[str, float | None]:
 
 def test_each_line_is_what_its_sentence_says():
     found = values()
-    # 600 webhooks × 1.5 ms ÷ 0.6. Of 10 bookings on the web, 50 ms each, workers have 3/4.
+    # 60 calls and 10 bookings on the web a second, with two texts each.
     assert found["webhooks"] == 600
+    # 600 webhooks × 1.5 ms ÷ 0.6.
     assert found["cores for calls"] == 2
-    assert found["cores for the web"] == 1
-    assert found["stateless nodes"] == 2
-    # 600 × 0.5 ms and a quarter of 500 ms, ÷ 0.6.
-    assert found["cores of primaries"] == 1
+    # 10 × 36 ms and 140 × 3 ms, ÷ 0.6.
+    assert found["cores for the web"] == 2
+    # 140 × 29 ms ÷ 0.6.
+    assert found["cores for texts"] == 7
+    # (1.5 + 1.3 + 6.8) ÷ 8, and one that may fail.
+    assert found["stateless nodes"] == 3
+    # As many web workers as cores, seven that deliver, a scheduler and a dispatcher.
+    assert found["cores of what only looks"] == pytest.approx(33 * 0.01)
+    # 600 × 0.5 ms, 10 × 12 ms, 140 × 4 ms, and 32 × 5 ms of those processes, ÷ 0.6.
+    assert found["cores of primaries"] == 2
     assert found["cells"] == 1
-    assert found["commits"] == 720
-    assert found["log (WAL)"] == pytest.approx(0.6)
-    assert found["tables grow by"] == pytest.approx(1.0)
+    assert found["commits"] == pytest.approx(720 + 400 + 1400 + 64)
+    assert found["log (WAL)"] == pytest.approx(0.6 + 0.2 + 0.7 + 0.032)
+    assert found["tables grow by"] == pytest.approx(
+        7200 * (60 / 432_000 + 10 / 108_000 + 140 / 1_080_000)
+    )
     assert found["slots"] == pytest.approx(1.0)
     assert found["lines at once"] == 60 * Assumed.call_seconds
+    assert found["texts"] == 70 * Assumed.parts_a_booking
     minutes = 60 * 7200 * Assumed.call_seconds / 60
     assert found["euros of calls"] == pytest.approx(minutes * Assumed.euros_a_minute)
     assert "600" not in lines()["webhooks"].why
@@ -63,12 +93,16 @@ def test_each_line_is_what_its_sentence_says():
 
 
 def test_twice_the_calls_are_twice_the_cores_and_the_load_generator_is_not_the_service():
-    twice = {one.name: one.value for one in plan(Demand(600, 0, 0), Costs(MEASURED))}
-    once = {one.name: one.value for one in plan(Demand(300, 0, 0), Costs(MEASURED))}
+    none = Assumed(texts_a_booking=0)
+    twice = {one.name: one.value for one in plan(Demand(600, 0, 0), Costs(MEASURED), none)}
+    once = {one.name: one.value for one in plan(Demand(300, 0, 0), Costs(MEASURED), none)}
     assert (once["cores for calls"], twice["cores for calls"]) == (8, 15)
-    assert (once["cores of primaries"], twice["cores of primaries"]) == (3, 5)
+    # With 18 and 26 processes that look.
+    assert (once["cores of primaries"], twice["cores of primaries"]) == (3, 6)
     assert Costs(MEASURED).database_ms == pytest.approx(0.5)
     assert Costs(MEASURED | {"wrk_cpu_share": 0.1}).database_ms == pytest.approx(0.3)
+    # What was measured of the database itself counts before what was left.
+    assert Costs(MEASURED | {"database_ms_a_webhook_postgres": 0.7}).database_ms == 0.7
 
 
 def test_cores_of_the_machine_are_read_from_its_name_where_they_are_not_told_apart():
@@ -83,9 +117,13 @@ def test_cores_of_the_machine_are_read_from_its_name_where_they_are_not_told_apa
         ("bytes_a_place", {"slots", "euros of disks"}),
         ("commits_a_call_postgres", {"commits"}),
         ("wal_bytes_a_call_postgres", {"log (WAL)", "archive of the log", "euros of disks"}),
+        ("visit_commits", {"commits"}),
+        ("leaders_rest_commits", {"commits"}),
+        ("text_stored_bytes", {"tables grow by", "euros of disks"}),
+        ("worker_rest_cores", {"cores of what only looks"}),
     ],
 )
-@pytest.mark.parametrize("value", [None, "—", 0])
+@pytest.mark.parametrize("value", [None, "—", -1])
 def test_what_was_not_measured_is_missing_where_it_counts_and_nowhere_else(
     name: str, lacking: set[str], value: Any
 ):
@@ -96,13 +134,22 @@ def test_what_was_not_measured_is_missing_where_it_counts_and_nowhere_else(
         assert "nan" not in one.why
 
 
+def test_a_cost_of_calls_that_is_nothing_was_not_measured_and_a_process_may_rest_without_any():
+    assert lines(commits_a_call_postgres=0)["commits"].value is None
+    at_rest = lines(leaders_rest_commits=0)["commits"].value
+    assert at_rest == pytest.approx(720 + 400 + 1400 + 62)
+
+
 def test_without_any_measurement_there_is_a_plan_of_what_needs_none():
     found = {one.name for one in plan(DAY, Costs({})) if one.value is not None}
     assert found == {"lines at once", "texts", "euros of calls", "euros of texts"}
 
 
 def said(file: Path, *options: str) -> tuple[int, str]:
-    command: click.Command = commands.capacity.make(file)
+    """Costs beside calls are in the same file, or in `beside.json` beside it."""
+    apart = file.with_name("beside.json")
+    beside = apart if apart.exists() else file
+    command: click.Command = commands.capacity.make(file, beside)
     done = CliRunner().invoke(command, list(options))
     return done.exit_code, done.output
 
@@ -113,10 +160,20 @@ def test_the_command_says_each_line_and_which_part_of_the_bench_is_missing(tmp_p
     status, told = said(file, "--calls", "60", "--visitors", "2080", "--slots", "1000000")
     assert status == 0
     assert "60 calls × 10 webhooks" in told
+    assert "measured again" not in told
+    file.write_text(json.dumps({**MEASURED, "beside_void": "others had it"}), "utf-8")
+    assert "is to be measured again: others had it." in said(file)[1]
     file.write_text(json.dumps({**MEASURED, "bytes_a_place": None}), "utf-8")
     status, told = said(file, "--calls", "60")
     assert status == 1
     assert "not measured: bytes_a_place (make bench ARGS='growth')" in told
+    beside = {name: value for name, value in MEASURED.items() if name != "text_worker_ms"}
+    file.write_text(json.dumps({"bytes_a_place": 1.0}), "utf-8")
+    (tmp_path / "beside.json").write_text(json.dumps(beside), "utf-8")
+    status, told = said(file, "--calls", "60")
+    assert status == 1
+    assert "not measured: text_worker_ms (python -m bench.beside)" in told
+    assert "not measured: bytes_a_place" not in told
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])

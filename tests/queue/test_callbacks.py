@@ -30,6 +30,7 @@ from tests.agents.rings import Office, Ring
 from tests.booking.test_changes import books
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, NOON, House, a_mobile, mornings
 from tests.support.rows import change, clock_of, rows_of
+from tests.support.statements import transactions
 
 PARIS = ZoneInfo("Europe/Paris")
 MINUTE = timedelta(minutes=1)
@@ -608,6 +609,16 @@ def test_the_machine_rings_without_any_agent(office: Office):
     assert proves(office, ring) is RungPerson.MACHINE
     kept = office.entry(entry)
     assert (kept.state, kept.outcome, kept.staff_id) == ("done", "machine", None)
+
+
+def test_a_look_for_the_machine_that_finds_nothing_opens_no_transaction(office: Office):
+    with transactions(office.store.database) as begun:
+        assert office.call_back.dial_machines(office.store, office.control) == 0
+    assert not begun
+    office.promises(MOBILE, "unfinished")
+    with transactions(office.store.database) as begun:
+        assert office.call_back.dial_machines(office.store, office.control) == 1
+    assert begun
 
 
 def test_agents_are_not_kept_waiting_by_the_machines_calls(office: Office):
