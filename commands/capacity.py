@@ -91,14 +91,15 @@ def make(results: Path, beside: Path) -> click.Command:
             }
         )
         aside = _found(beside, "python -m bench.beside") if beside.exists() else {}
+        if void := aside.get("beside_void"):
+            click.echo(f"What goes on beside calls is to be measured again: {void}.")
+            aside = {}
         costs = Costs({**aside, **_found(file, "make bench")})
         click.echo(
             f"By what was measured {costs.results.get('date', 'once')} at commit"
             f" {costs.results.get('commit', 'unknown')}, on"
             f" {costs.results.get('machine', 'some machine')}."
         )
-        if void := costs.results.get("beside_void"):
-            click.echo(f"What goes on beside calls is to be measured again: {void}.")
         lines = plan(demand, costs, assumed)
         for one in lines:
             click.echo(_shown(one))
