@@ -168,6 +168,11 @@ def _tell(context: click.Context, request_id: str, done: Finished, *, sqlite: bo
         click.echo(f"request {request_id}: {done.at_provider} records are left at the provider")
     for table in done.scrubbed.not_owned:
         click.echo(f"request {request_id}: run VACUUM {table} as its owner")
+    if done.scrubbed.still_seen:
+        click.echo(
+            f"request {request_id}: an older transaction, as of a back-up, still reads what was"
+            f" erased, so its bytes were kept; run `flask person finish {request_id}` when it ended"
+        )
     if sqlite and not done.scrubbed.log_emptied:
         click.echo(
             f"request {request_id}: somebody reads the database; its log has old bytes still"

@@ -84,11 +84,27 @@ class Scrubbed:
     """What `Database.scrub` did.
 
     `log_emptied`: no older bytes are in the log beside the file, which only SQLite can say.
-    `not_owned` are tables that the role may not look after.
+    `not_owned` are tables that the role may not look after. `still_seen`: an older transaction of
+    PostgreSQL, as of a back-up, may still read what was erased, so that its bytes were kept.
     """
 
     log_emptied: bool
     not_owned: tuple[str, ...] = ()
+    still_seen: bool = False
+
+
+# The transactions that have begun by now have lower numbers.
+_BEGUN = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+# Whether one of those still runs, or somebody in this database reads as it was before one of those
+# ended. Of other roles a role without pg_read_all_stats is told nothing.
+_STILL_SEEN = text(
+    "SELECT pg_snapshot_xmin(pg_current_snapshot()) < CAST(:begun AS xid8) OR EXISTS"
+    " (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid()"
+    " AND age(backend_xmin) > age(CAST(CAST(:begun AS xid8) AS xid)))"
+)
+# So many looks whether they have ended, and seconds from one to the next.
+SEEN_LOOKS, SEEN_BETWEEN = 100, 0.1
 
 
 class NotDurable(Exception):
@@ -394,6 +410,9 @@ class Database:
         what no transaction sees any more; those bytes stay in the files until something is written
         over them, unless `rewrite` writes these tables and their indexes anew, which holds up
         everybody who uses them meanwhile. It needs the tables' owner. Safe to repeat.
+
+        Neither takes away what an older transaction may still read: those that run are waited for,
+        ten seconds at most.
         """
         if self.is_sqlite:
             with self.one_writer(), self.statement() as connection:
@@ -409,6 +428,7 @@ class Database:
         others = []
         with self.statement() as connection:
             connection.execute(text("SET statement_timeout = 0"))
+            still_seen = _is_still_seen(connection)
             try:
                 for table in tables:
                     if connection.execute(owned, {"name": table}).one_or_none() is None:
@@ -418,7 +438,7 @@ class Database:
                     connection.execute(text(f"VACUUM ({how}) {table}"))
             finally:
                 connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
-        return Scrubbed(log_emptied=False, not_owned=tuple(others))
+        return Scrubbed(log_emptied=False, not_owned=tuple(others), still_seen=still_seen)
 
     def around_statements(self, around: Callable[[str], AbstractContextManager[None]]) -> None:
         """Let `around` be entered for each statement from now on, with its verb and tables.
@@ -667,6 +687,16 @@ def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
     cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
     cursor.close()
+
+
+def _is_still_seen(connection: Connection) -> bool:
+    """Wait until nobody reads as it was before now; True where somebody does in the end."""
+    begun = {"begun": connection.execute(_BEGUN).scalar_one()}
+    for _ in range(SEEN_LOOKS):
+        if not connection.execute(_STILL_SEEN, begun).scalar_one():
+            return False
+        connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": SEEN_BETWEEN})
+    return True
 
 
 def _begin_immediate(dbapi_connection: PoolProxiedConnection) -> None:

@@ -380,7 +380,7 @@ def finish(
         erase_at_provider(store, provider, request_id=request_id)
     left = _left_at_provider(store, request_id)
     scrubbed = store.database.scrub(TABLES, rewrite=rewrite)
-    done = not left and not scrubbed.not_owned
+    done = not (left or scrubbed.not_owned or scrubbed.still_seen)
     if done:
         with store.database.transaction() as connection:
             person_requests.finish(connection, store.clock, request_id)
@@ -410,7 +410,7 @@ def finish_all(store: Store) -> int:
         left = _left_at_provider(store, one.id)
         young = one.decided_at is not None and one.decided_at > since
         scrubbed = store.database.scrub(TABLES) if young else None
-        if left or (scrubbed and scrubbed.not_owned):
+        if left or (scrubbed and (scrubbed.not_owned or scrubbed.still_seen)):
             continue
         done += 1
         with store.database.transaction() as connection:

@@ -371,6 +371,29 @@ def test_the_bystander_keeps_all_and_the_store_contradicts_itself_nowhere(town: 
 
 
 @pytest.mark.owner
+def test_bytes_that_an_older_transaction_still_reads_are_kept_and_it_is_said(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As beside a back-up, which reads for hours what there was when it began."""
+    monkeypatch.setattr("models.database.SEEN_LOOKS", 1)
+    plain = make_url(postgres_url).set(drivername="postgresql")
+    with a_town(postgres_url) as town:
+        lives_here(town)
+        traces = vault_of(town).sealed | vault_of(town).hashes
+        with psycopg.connect(plain.render_as_string(hide_password=False)) as back_up:
+            back_up.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            back_up.execute("SELECT 1")
+            request_id = erases(town)
+            kept = person_rights.finish(town.store, request_id, Records(), rewrite=True)
+            assert any(one in stored(town) for one in traces)
+            assert (kept.done, kept.scrubbed.still_seen) == (False, True)
+            assert person_rights.finish_all(town.store) == 0
+        monkeypatch.undo()
+        assert person_rights.finish(town.store, request_id, Records(), rewrite=True).done
+        assert not any(one in stored(town) for one in traces)
+
+
+@pytest.mark.owner
 def test_postgresql_needs_to_write_tables_anew_for_the_last_bytes(postgres_url: str):
     """What docs/privacy.md says of it, on the server's own files."""
     with a_town(postgres_url) as town:
