@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    FetchedValue,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    text,
+)
 from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
@@ -46,15 +55,16 @@ def must(
     kind: _Kind,
     comment: str | None = None,
     *,
-    default: str | int | None = None,
+    default: str | int | FetchedValue | None = None,
     refers: str | ForeignKey | None = None,
     nullable: bool = False,
     **options: Any,
 ) -> Column[Any]:
     """A column that always has a value.
 
-    `default` is what the database fills in. `refers` is the column of another table that it points
-    to, "centre.id". `options` are those of Column, as `unique` or `index`.
+    `default` is what the database fills in; FetchedValue: what the migrations say. `refers` is the
+    column of another table that it points to, "centre.id". `options` are those of Column, as
+    `unique` or `index`.
     """
     return Column(
         name,
@@ -62,7 +72,11 @@ def must(
         *([ForeignKey(refers)] if isinstance(refers, str) else [refers] if refers else []),
         comment=comment,
         # Numbers and booleans are no texts in the database.
-        server_default=default if isinstance(default, str | None) else text(str(default).lower()),
+        server_default=(
+            default
+            if isinstance(default, str | FetchedValue | None)
+            else text(str(default).lower())
+        ),
         nullable=nullable,
         **options,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, SmallInteger, String, Table
+from sqlalchemy import Boolean, Date, FetchedValue, SmallInteger, String, Table
 
 from models.tables import index, key, may, metadata, must
 from models.types import Instant, LookUp, LookUpWay, Sealed
@@ -24,6 +24,7 @@ call = Table(
     index("ix_call_ended_at", "ended_at"),
 )
 
+# On PostgreSQL in partitions, one for each day, whose own keys are these: models/call/turn_days.py.
 turn = Table(
     "turn",
     metadata,
@@ -41,6 +42,13 @@ turn = Table(
         "about",
         String(64),
         "services that it was about, as grippe+covid; null: of no name, or not said yet",
+    ),
+    # What the version before does not give is the day of now, and never one before the migration.
+    must(
+        "rang_on",
+        Date,
+        "the day (UTC) on which its call rang: the partition that it lies in",
+        default=FetchedValue(),
     ),
     # Rows come in the order of time and are looked up by it once an hour: a summary of pages will
     # do.

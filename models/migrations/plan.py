@@ -157,9 +157,15 @@ def _of_sql(sql: str) -> Step | None:
     if found["what"] != "ALTER TABLE":
         what, lock, grows = _PLAIN[found["what"]]
         return Step(what, found["table"], lock, grows)
-    if " TYPE " in found["rest"]:
-        return Step("every row is written anew", found["table"], Lock.ALL, "rows")
-    return Step("table changes", found["table"], Lock.INSTANT)
+    return _of_alteration(found["table"], found["rest"])
+
+
+def _of_alteration(table: str, rest: str) -> Step:
+    if " TYPE " in rest:
+        return Step("every row is written anew", table, Lock.ALL, "rows")
+    if re.search(r"\bVALIDATE CONSTRAINT\b", rest):
+        return Step("rows are looked through", table, Lock.NONE, "bytes")
+    return Step("table changes", table, Lock.INSTANT)
 
 
 def _table(call: ast.Call, place: int, texts: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, inspect, select, table, text
 
+from models.call.turn_days import is_partition
 from models.database import Database, unhurried
 from models.operations.key_canary import key_canary
 
@@ -45,7 +46,9 @@ def contents(connection: Connection) -> Contents:
     unhurried(connection)
     revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
     # Those that are there, whatever version of the code made them.
-    names = sorted(set(inspect(connection).get_table_names()) - {_REVISION})
+    there = set(inspect(connection).get_table_names()) - {_REVISION}
+    # The partitions of a table are counted in it.
+    names = sorted(name for name in there if not is_partition(name))
     rows = {
         name: connection.execute(select(func.count()).select_from(table(name))).scalar_one()
         for name in names

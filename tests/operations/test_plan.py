@@ -47,6 +47,7 @@ def upgrade():
     op.execute(_WRITE)
     op.execute("ALTER TABLE message ALTER COLUMN body TYPE text")
     op.execute("ALTER TABLE message SET (fillfactor = 80)")
+    op.execute("ALTER TABLE message VALIDATE CONSTRAINT ck_message_state")
     op.alter_column("staff", "name", server_default=None)
     op.alter_column("staff", "name", type_=sa.Text())
     op.execute(sa.text("SELECT 1"))
@@ -73,6 +74,8 @@ def test_what_a_migration_does_is_read_from_its_file():
         ("rows are written anew", "booking", Lock.NONE, "rows"),
         ("every row is written anew", "message", Lock.ALL, "rows"),
         ("table changes", "message", Lock.INSTANT, ""),
+        # Readers and writers go on.
+        ("rows are looked through", "message", Lock.NONE, "bytes"),
         ("column changes", "staff", Lock.INSTANT, ""),
         ("column changes", "staff", Lock.ALL, "rows"),
         ("a statement that its file alone says plainly", "", Lock.INSTANT, ""),

@@ -1,0 +1,193 @@
+"""The days of turns: on PostgreSQL `turn` has a partition for each day on which calls rang.
+
+A turn lies in the day (UTC) of its call, however long the call lasts, so that a copy of a webhook
+finds the first one beyond midnight. Each partition has the key (call, number) for itself. What was
+before the partitions, and the two days after, are one: its day is the last of them, which
+`turn_day` of the database says. Where no partition is, a turn lies in `turn_other`. SQLite has one
+table, and asks for no day. See docs/decisions/0072.
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Date,
+    FromClause,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from models.call.tables import call, turn
+from models.types import Instant
+
+# The partitions that are no day of their own.
+BEFORE, OTHER = "turn_before", "turn_other"
+
+
+_PARTITION = re.compile(rf"{BEFORE}|{OTHER}|turn_[0-9]{{8}}")
+
+
+def is_partition(table: str) -> bool:
+    """Whether a table of this name is a part of `turn`."""
+    return _PARTITION.fullmatch(table) is not None
+
+
+def day_of(moment: datetime) -> date:
+    """The day of a call that rang at this moment (UTC)."""
+    return moment.astimezone(UTC).date()
+
+
+def given(name: str) -> BindParameter[date]:
+    """The day of a statement's call, given when it runs; `stored` and `lies_on` take it."""
+    return bindparam(name, type_=Date)
+
+
+def stored(dialect: str, day: ColumnElement[date]) -> ColumnElement[date]:
+    """The day as a row has it."""
+    return day if dialect == "sqlite" else func.turn_day(day, type_=Date)
+
+
+def rang_on(calls: FromClause = call) -> ColumnElement[date]:
+    """The day of a row of `call`, for `lies_on`; of PostgreSQL alone."""
+    return cast(func.timezone("UTC", calls.c.started_at), Date)
+
+
+class lies_on(FunctionElement[bool]):  # noqa: N801 (as a function of SQL)
+    """A condition: a row's day, a column, is this one. With it one partition is looked into.
+
+    SQLite, which has one table, is asked for nothing.
+    """
+
+    name = "lies_on"
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(lies_on, "postgresql")
+def _in_partition(element: lies_on, compiler: SQLCompiler, **kw: Any) -> str:
+    column, day = element.clauses
+    return f"{compiler.process(column, **kw)} = turn_day({compiler.process(day, **kw)})"
+
+
+@compiles(lies_on, "sqlite")
+def _in_table(_element: lies_on, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "true"
+
+
+def of_call(connection: Connection, call_id: str) -> date | None:
+    """The day on which a call rang; None for one that is not known."""
+    started = connection.execute(
+        select(call.c.started_at).where(call.c.id == call_id)
+    ).scalar_one_or_none()
+    return None if started is None else day_of(started)
+
+
+# ---------------------------------------------------------------- partitions
+
+
+class Said(StrEnum):
+    """What came of making or dropping a day."""
+
+    MADE = "made"
+    THERE = "there"
+    # It is one with what was before the partitions.
+    BEFORE = "before"
+    # Too much lies in `turn_other`: all others would wait while it is looked through.
+    FULL = "full"
+    DROPPED = "dropped"
+    GONE = "gone"
+    # Not all of it is due.
+    YOUNG = "young"
+    # Others have a lock on it; nobody waited for us.
+    BUSY = "busy"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A day that has a partition. What was before the partitions `is_before`, under its last."""
+
+    day: date
+    is_before: bool
+
+    @property
+    def table(self) -> str:
+        """Its own name."""
+        return BEFORE if self.is_before else f"turn_{self.day:%Y%m%d}"
+
+
+def kept(connection: Connection) -> list[Partition]:
+    """The days that have a partition, the oldest first; none on SQLite."""
+    if connection.dialect.name == "sqlite":
+        return []
+    rows = connection.execute(_KEPT).all()
+    found = [
+        Partition(floor if name == BEFORE else _day(name), name == BEFORE)
+        for name, floor in rows
+        if name != OTHER
+    ]
+    return sorted(found, key=lambda one: one.day)
+
+
+def _day(table: str) -> date:
+    return datetime.strptime(table, "turn_%Y%m%d").replace(tzinfo=UTC).date()
+
+
+def make(connection: Connection, day: date) -> Said:
+    """Make the partition of a day, in a transaction that is short and waits for nobody."""
+    return Said(connection.execute(select(func.make_turn_day(literal(day, Date)))).scalar_one())
+
+
+def drop(connection: Connection, day: date, until: datetime) -> Said:
+    """Drop the partition of a day where every turn in it was before `until` (UTC), in the same way.
+
+    What was counted of it is for the caller to know.
+    """
+    asked = func.drop_turn_day(literal(day, Date), literal(until, Instant()))
+    return Said(connection.execute(select(asked)).scalar_one())
+
+
+def has_turns(
+    connection: Connection, one: Partition, spans: Sequence[tuple[datetime | None, datetime]]
+) -> bool:
+    """Whether a turn of that day was within one of these spans (UTC); None: from the first on."""
+    for since, until in spans:
+        statement = select(turn.c.call_id).where(turn.c.at < until).limit(1)
+        # The plain column: one with what was before are rows of that very day.
+        statement = statement.where(turn.c.rang_on == one.day)
+        if since is not None:
+            statement = statement.where(turn.c.at >= since)
+        if connection.execute(statement).first() is not None:
+            return True
+    return False
+
+
+def stray(connection: Connection, most: int) -> int:
+    """How many turns lie in no day's partition; no more than `most` are counted."""
+    if connection.dialect.name == "sqlite":
+        return 0
+    return int(connection.execute(_STRAY, {"most": most}).scalar_one())
+
+
+_KEPT = text(
+    "SELECT relname, turn_day('-infinity') FROM pg_inherits"
+    " JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'turn'::regclass"
+)
+_STRAY = text("SELECT count(*) FROM (SELECT FROM turn_other LIMIT :most) AS few")
