@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from flows.engine import PERSON_STEPS, advance
 from flows.session import Session
@@ -80,11 +81,20 @@ class Conversation:
         self.ring(call_id, caller, to)
         return self.turn(call_id, 1, keys("0"), caller, to)
 
-    def turn(
-        self, call_id: str, number: int, heard: Input, caller: str, to: str = ""
+    def turn(  # noqa: PLR0917
+        self,
+        call_id: str,
+        number: int,
+        heard: Input,
+        caller: str,
+        to: str = "",
+        day: date | None = None,
     ) -> TurnAnswer:
-        """Answer turn `number`: anew, or as it was answered before."""
-        with Turn(self._store, call_id, number) as turn:
+        """Answer turn `number`: anew, or as it was answered before.
+
+        `day` is the one on which the call rang, as the address tells it; None: it tells none.
+        """
+        with Turn(self._store, call_id, number, day) as turn:
             newest = turn.newest()
             if newest is not None:
                 return self._follow(turn, newest, heard)
@@ -99,14 +109,20 @@ class Conversation:
             raise AnswerErased
         return self._take(turn, Session.from_json(newest.body.session), heard)
 
-    def again(
-        self, call_id: str, number: int, caller: str, failed: int, to: str = ""
+    def again(  # noqa: PLR0917
+        self,
+        call_id: str,
+        number: int,
+        caller: str,
+        failed: int,
+        to: str = "",
+        day: date | None = None,
     ) -> TurnAnswer:
         """Say the last answer once more, after a failure of ours; a person after several.
 
-        `failed` is how many answers in a row were lost at this question.
+        `failed` is how many answers in a row were lost at this question; `day` as of `turn`.
         """
-        with Turn(self._store, call_id, number) as turn:
+        with Turn(self._store, call_id, number, day) as turn:
             newest = turn.newest()
             if newest is None:
                 return self.ring(call_id, caller, to)
@@ -174,7 +190,8 @@ class Conversation:
         world = CallWorld(self._service, turn, session)
         try:
             after, speech = advance(session, heard, world)
-            document = render(speech, load(speech.language), self._addresses, turn.number + 1)
+            words = load(speech.language)
+            document = render(speech, words, self._addresses, turn.number + 1, turn.day)
             turn.finish(
                 step=after.step,
                 outcome=speech.outcome,

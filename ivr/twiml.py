@@ -6,7 +6,7 @@ import re
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
@@ -113,10 +113,10 @@ class Addresses:
         turns = f"{self._base}/voice/turn?"
         return document.replace(f"{turns}n=", f"{turns}failed={failed}&amp;n=")
 
-    def again(self, number: int, tries: int, failed: int = 0) -> str:
+    def again(self, number: int, tries: int, failed: int = 0, day: date | None = None) -> str:
         """Where a call goes on after a failure of ours: the last answer is said again."""
         lost = f"&failed={failed}" if failed else ""
-        return self.at(f"/voice/turn?n={number}&again={tries}{lost}")
+        return self.at(f"/voice/turn?n={number_of_day(number, day)}&again={tries}{lost}")
 
 
 @dataclass(frozen=True)
@@ -142,13 +142,30 @@ class QueueListener:
         return f"language={self.language}{kept}&round={self.round}&told={self.told}{place}"
 
 
-def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_number: int) -> str:
-    """The document for one turn; it always says what happens on silence."""
+def number_of_day(number: int, day: date | None) -> str:
+    """What the address of a turn has behind `n=`: its number, and the day on which its call rang.
+
+    The day is that of the turn's rows (models.call.turn_days). Without it, it is looked up.
+    """
+    return f"{number}&d={day:%Y%m%d}" if day else str(number)
+
+
+def render(
+    speech: Speech,
+    catalogue: Catalogue,
+    addresses: Addresses,
+    next_number: int,
+    day: date | None = None,
+) -> str:
+    """The document for one turn; it always says what happens on silence.
+
+    `day`: as of `number_of_day`.
+    """
     shape = tuple((line.key, line.wording, line.language) for line in speech.lines)
     to = _Elsewhere(speech.dial, speech.queue, bool(speech.conference), speech.keeps)
     form = _form(shape, speech.listen, speech.slow, to, catalogue, addresses)
     pace = (SLOW if speech.slow else NORMAL).voice
-    number = str(next_number)
+    number = escape(number_of_day(next_number, day))
     return _filled(form, speech.lines, catalogue, pace, number, speech.conference, speech.now)
 
 
@@ -382,12 +399,16 @@ def apology(
     *,
     failed: int = 0,
     patience: int = 3,
+    day: date | None = None,
 ) -> str:
-    """What a caller hears when this service fails: the truth, a pause; then the call goes on."""
+    """What a caller hears when this service fails: the truth, a pause; then the call goes on.
+
+    `day`: as of `number_of_day`.
+    """
     key = "technical" if number else "technical_start"
     if tries >= patience:
         key = "technical_long"
-    return _sorry(catalogue, key, tries, addresses.again(number, tries + 1, failed))
+    return _sorry(catalogue, key, tries, addresses.again(number, tries + 1, failed, day))
 
 
 def sorry_called_back(catalogue: Catalogue, addresses: Addresses, try_id: str, tries: int) -> str:

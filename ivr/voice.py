@@ -6,6 +6,7 @@ import re
 import time
 
 from collections.abc import Callable, Mapping
+from datetime import date
 
 import structlog
 
@@ -20,6 +21,7 @@ from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
+_DAY = re.compile(r"20[0-9]{6}", re.ASCII)
 # What a turn may come by without a key or a word of the caller.
 _WITHOUT_ANSWER = ("silent", "returned", "queued")
 _STATUS = re.compile(r"[a-z-]{1,16}")
@@ -98,13 +100,15 @@ class Answers:
     def turn(self, form: Fields, args: Fields) -> str:
         number = _count(args, "n", NEWEST)
         again, failed = _count(args, "again", 0), _count(args, "failed", 0)
+        day, talk = _day(args), self._conversation
         if again:
             return self._answered(
                 form,
                 number,
                 again,
-                lambda call, caller, to: self._conversation.again(call, number, caller, failed, to),
+                lambda call, caller, to: talk.again(call, number, caller, failed, to, day),
                 failed=failed,
+                day=day,
             )
         answered = "Digits" in form or "SpeechResult" in form
         if not answered and not any(args.get(one) for one in _WITHOUT_ANSWER):
@@ -116,8 +120,9 @@ class Answers:
             form,
             number,
             0,
-            lambda call, caller, to: self._conversation.turn(call, number, heard, caller, to),
+            lambda call, caller, to: talk.turn(call, number, heard, caller, to, day),
             failed=failed + 1,
+            day=day,
         )
 
     def fallback(self, form: Fields, _args: Fields) -> str:
@@ -153,6 +158,7 @@ class Answers:
         take: Callable[[str, str, str], TurnAnswer],
         *,
         failed: int = 0,
+        day: date | None = None,
     ) -> str:
         """Answer, or apologise and come back: `tries` counts that, `failed` lost answers on end."""
         started = time.perf_counter()
@@ -164,7 +170,8 @@ class Answers:
             else:
                 answer = take(call_id, form.get("From", ""), form.get("To", ""))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
-            sorry = apology(load(LANGUAGE), self._addresses, number, tries, failed=failed)
+            words = load(LANGUAGE)
+            sorry = apology(words, self._addresses, number, tries, failed=failed, day=day)
             answer = TurnAnswer(sorry, "", "failed")
             FAILURES.labels(type(error).__name__).inc()
             # The exception's own text may carry what the caller said; its place does not.
@@ -214,6 +221,17 @@ def _confidence(form: Fields) -> float | None:
 def _count(args: Fields, name: str, default: int) -> int:
     value = args.get(name, "")
     return min(int(value), NEWEST) if _NUMBER.fullmatch(value) and value.isascii() else default
+
+
+def _day(args: Fields) -> date | None:
+    """The day on which the call rang, as the address tells it; None where it tells none."""
+    told = args.get("d", "")
+    if not _DAY.fullmatch(told):
+        return None
+    try:
+        return date(int(told[:4]), int(told[4:6]), int(told[6:]))
+    except ValueError:
+        return None
 
 
 def _where(error: Exception) -> str:

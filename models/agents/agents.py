@@ -475,7 +475,7 @@ def in_trouble(
     """
     later = turn.alias("later")
     newest = (
-        select(turn.c.call_id)
+        select(turn.c.call_id, turn.c.rang_on)
         .join(call, call.c.id == turn.c.call_id)
         .where(
             turn.c.call_id == call_id if call_id is not None else true(),
@@ -483,7 +483,11 @@ def in_trouble(
             turn.c.outcome.in_((*WRONG, REPEATED)),
             turn.c.step.not_in(steps),
             call.c.status_rank < FIRST_FINAL_RANK,
-            ~exists().where(later.c.call_id == turn.c.call_id, later.c.number > turn.c.number),
+            ~exists().where(
+                later.c.call_id == turn.c.call_id,
+                later.c.number > turn.c.number,
+                later.c.rang_on == turn.c.rang_on,
+            ),
             ~exists().where(queue_entry.c.call_id == turn.c.call_id, LIVE),
         )
         .order_by(turn.c.at.desc())
@@ -492,7 +496,10 @@ def in_trouble(
     )
     statement = (
         select(turn.c.call_id, turn.c.number, turn.c.step, turn.c.outcome, turn.c.at)
-        .join(newest, newest.c.call_id == turn.c.call_id)
+        .join(
+            newest,
+            and_(newest.c.call_id == turn.c.call_id, newest.c.rang_on == turn.c.rang_on),
+        )
         .order_by(turn.c.call_id, turn.c.number.desc())
     )
     return [TroubledTurn(*row) for row in connection.execute(statement)]

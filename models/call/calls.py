@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 
 from sqlalchemy import Connection, Label, bindparam, func, or_, select, text, update
 
+from models.call import turn_days
 from models.call.resume import rang_before
 from models.call.tables import call, caller_pace
 from models.clock import Clock
@@ -41,13 +42,15 @@ def is_over(status: str) -> bool:
 class Started:
     """A call that rings. `rang_before`: a call of this line was left before; `slow`: speak slowly.
 
-    `is_offered`: a freed place is kept for a person who is rung at this number.
+    `is_offered`: a freed place is kept for a person who is rung at this number. `day`: on which it
+    rang, that of its turns; None where the call was forgotten between two statements.
     """
 
     is_new: bool
     rang_before: bool
     slow: bool
     is_offered: bool = False
+    day: date | None = None
 
 
 def start(  # noqa: PLR0917
@@ -82,7 +85,8 @@ def start(  # noqa: PLR0917
         # A copy of the ring, or one that comes again because its answer was lost.
         found = _known_of(clock).rows(connection, {"the_call": call_id, "the_line": line})
     row = found[0]
-    return Started(is_new, row.earlier is not None, bool(row.slow), row.offered is not None)
+    day = None if row.started_at is None else turn_days.day_of(row.started_at)
+    return Started(is_new, row.earlier is not None, bool(row.slow), row.offered is not None, day)
 
 
 _GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank", "called")
@@ -95,14 +99,15 @@ def _start(dialect: str, clock: Clock, *, may_be_lost: bool) -> Prepared:
         .on_conflict_do_nothing()
         .values(started_at=hasty(dialect, clock.at()) if may_be_lost else clock.at())
         # Read by the statement that is written anyway: a ring is two round trips.
-        .returning(*_of_line(clock))
+        .returning(call.c.started_at, *_of_line(clock))
     )
     return Prepared(statement, _GIVEN)
 
 
 @lru_cache
 def _known_of(clock: Clock) -> Prepared:
-    return Prepared(select(*_of_line(clock)))
+    started = select(call.c.started_at).where(call.c.id == bindparam("the_call")).scalar_subquery()
+    return Prepared(select(started.label("started_at"), *_of_line(clock)))
 
 
 def _of_line(clock: Clock) -> tuple[Label[str], Label[bool], Label[str]]:

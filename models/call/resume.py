@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from models.call.tables import call, resume_code, turn
+from models.call.turn_days import lies_on, rang_on
 from models.call.turns import Body
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
@@ -58,7 +59,11 @@ class InterruptedCall:
 
 def _is_left(clock: Clock, table: Any) -> ColumnElement[bool]:
     """Over, or silent for so long that it must be: a call in progress cannot be taken up."""
-    lately = exists().where(turn.c.call_id == table.c.id, turn.c.at > clock.at(-SILENT_FOR))
+    lately = exists().where(
+        turn.c.call_id == table.c.id,
+        turn.c.at > clock.at(-SILENT_FOR),
+        lies_on(turn.c.rang_on, rang_on(table)),
+    )
     return or_(table.c.ended_at.is_not(None), ~lately)
 
 
@@ -125,13 +130,19 @@ def _of_call(clock: Clock, within: timedelta) -> Prepared:
 
 def _newest_turns(clock: Clock, within: timedelta) -> Any:
     other = turn.alias("other")
-    newest = select(func.max(other.c.number)).where(other.c.call_id == call.c.id)
+    newest = select(func.max(other.c.number)).where(
+        other.c.call_id == call.c.id, lies_on(other.c.rang_on, rang_on())
+    )
     return (
         select(call.c.id, turn.c.number, turn.c.body_enc)
         .select_from(call)
         .join(
             turn,
-            and_(turn.c.call_id == call.c.id, turn.c.number == newest.scalar_subquery()),
+            and_(
+                turn.c.call_id == call.c.id,
+                turn.c.number == newest.scalar_subquery(),
+                lies_on(turn.c.rang_on, rang_on()),
+            ),
         )
         .where(
             turn.c.at >= clock.at(-within),

@@ -8,7 +8,7 @@ neither is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -31,13 +31,14 @@ from models.prepared import Prepared
 class Talk:
     """The conversation of a number. `body` is None where its newest turn was erased, or has none.
 
-    `at` (UTC) is when that turn was.
+    `at` (UTC) is when that turn was, and `day` the one that it lies in.
     """
 
     call_id: str
     number: int = -1
     at: datetime | None = None
     body: Body | None = None
+    day: date | None = None
 
 
 def look(  # noqa: PLR0917
@@ -56,7 +57,9 @@ def look(  # noqa: PLR0917
         .scalar_subquery()
     )
     talk = (
-        select(text_conversation.c.call_id, turn.c.number, turn.c.at, turn.c.body_enc)
+        select(
+            text_conversation.c.call_id, turn.c.number, turn.c.at, turn.c.body_enc, turn.c.rang_on
+        )
         .select_from(text_conversation)
         .outerjoin(
             turn, and_(turn.c.call_id == text_conversation.c.call_id, turn.c.number == newest)
@@ -76,7 +79,7 @@ def look(  # noqa: PLR0917
     if row.number is None:
         return before, Talk(row.call_id)
     body = Body.open(row.body_enc, vault, row.call_id, row.number) if row.body_enc else None
-    return before, Talk(row.call_id, row.number, row.at, body)
+    return before, Talk(row.call_id, row.number, row.at, body, row.rang_on)
 
 
 def answer_of(connection: Connection, vault: Vault, call_id: str, number: int) -> str:
@@ -128,7 +131,7 @@ def forget(connection: Connection, clock: Clock, older_than: timedelta) -> int:
 class AnsweredText:
     """A text that came in, and the turn that answers it in so many parts.
 
-    `sid` is the provider's id of the text, `phone` (E.164) who wrote it.
+    `sid` is the provider's id of the text, `phone` (E.164) who wrote it; `day`: the turn's.
     """
 
     message_id: str
@@ -136,6 +139,7 @@ class AnsweredText:
     phone: str
     call_id: str
     number: int
+    day: date
     topic: str
     parts: int
 
@@ -175,7 +179,14 @@ def record(
     One statement on PostgreSQL; on SQLite the caller's transaction holds the two together.
     """
     values = turns.values_of(
-        vault, text.call_id, text.number, step=step, outcome=outcome, body=body, about=about
+        vault,
+        text.call_id,
+        text.number,
+        text.day,
+        step=step,
+        outcome=outcome,
+        body=body,
+        about=about,
     )
     name = connection.dialect.name
     if name == "sqlite":

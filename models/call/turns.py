@@ -1,13 +1,14 @@
 """Turns of calls: what was heard, the session after it, and the bytes that were answered.
 
 The key (call, number) is the duplicate check: a copy of a webhook finds the stored answer, or
-waits for the transaction that is writing it. See docs/decisions/0001.
+waits for the transaction that is writing it. See docs/decisions/0001. On PostgreSQL each day has
+such a key for itself; what `day` of a call is, `models.call.turn_days` says.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -22,10 +23,12 @@ from sqlalchemy import (
     update,
 )
 
+from models.call import turn_days
 from models.call.tables import turn
+from models.call.turn_days import lies_on
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import hasty, insert_for, insert_new
+from models.dialects import hasty, insert_for
 from models.prepared import Prepared
 from models.slots.places import renewal
 from models.slots.tables import place
@@ -55,43 +58,59 @@ class Body:
 
 @dataclass(frozen=True)
 class StoredTurn:
-    """A turn as found: `body` is None once erased, or while another worker is still writing it."""
+    """A turn as found: `body` is None once erased, or while another worker is still writing it.
+
+    `day` is the one that it lies in, and so will all other turns of its call.
+    """
 
     number: int
     step: str
     body: Body | None
+    day: date
 
 
 def _where(call_id: str, number: int) -> str:
     return f"turn.body:{call_id}:{number}"
 
 
-_NEWEST = Prepared(
-    select(turn.c.number, turn.c.step, turn.c.body_enc)
+_LOOK = (
+    select(turn.c.number, turn.c.step, turn.c.body_enc, turn.c.rang_on)
     .where(turn.c.call_id == bindparam("call"), turn.c.number <= bindparam("number"))
     .order_by(turn.c.number.desc())
     .limit(1)
 )
+_NEWEST = Prepared(_LOOK)
+_DAY = turn_days.given("day")
+_NEWEST_OF_DAY = Prepared(_LOOK.where(lies_on(turn.c.rang_on, _DAY)))
 
 
 def newest(
-    connection: Connection, vault: Vault, call_id: str, number: int = 32767
+    connection: Connection,
+    vault: Vault,
+    call_id: str,
+    number: int = 32767,
+    day: date | None = None,
 ) -> StoredTurn | None:
-    """The newest turn of a call that is not later than `number`."""
-    found = _NEWEST.rows(connection, {"call": call_id, "number": number})
+    """The newest turn of a call that is not later than `number`; of a day alone, where it is given.
+
+    Without a day all that are kept are looked through.
+    """
+    values = {"call": call_id, "number": number, "day": day}
+    found = (_NEWEST if day is None else _NEWEST_OF_DAY).rows(connection, values)
     if not found:
         return None
     row = found[0]
     body = row.body_enc and Body.open(row.body_enc, vault, call_id, row.number)
-    return StoredTurn(row.number, row.step, body or None)
+    return StoredTurn(row.number, row.step, body or None, row.rang_on)
 
 
-def record(
+def record(  # noqa: PLR0917
     connection: Connection,
     clock: Clock,
     vault: Vault,
     call_id: str,
     number: int,
+    day: date,
     *,
     step: str,
     outcome: str,
@@ -108,7 +127,9 @@ def record(
     With a `lease` the same statement renews what the call holds (PostgreSQL; on SQLite, which
     cannot write two tables in one statement, the caller's transaction holds the two together).
     """
-    values = values_of(vault, call_id, number, step=step, outcome=outcome, body=body, about=about)
+    values = values_of(
+        vault, call_id, number, day, step=step, outcome=outcome, body=body, about=about
+    )
     name = connection.dialect.name
     if lease and name == "sqlite":
         _renewal(clock, lease).count(connection, {"the_holder": call_id})
@@ -132,6 +153,7 @@ def values_of(
     vault: Vault,
     call_id: str,
     number: int,
+    day: date,
     *,
     step: str,
     outcome: str,
@@ -147,6 +169,7 @@ def values_of(
         "the_outcome": outcome,
         "the_body": body.seal(vault, call_id, number),
         "the_about": about or None,
+        "the_day": day,
     }
 
 
@@ -163,6 +186,7 @@ def insertion(dialect: str, clock: Clock, *, may_be_lost: bool = False) -> Any:
             outcome=bindparam("the_outcome"),
             body_enc=bindparam("the_body"),
             about=bindparam("the_about"),
+            rang_on=turn_days.stored(dialect, turn_days.given("the_day")),
         )
     )
 
@@ -176,15 +200,37 @@ def _record(dialect: str, clock: Clock, lease: timedelta | None, *, may_be_lost:
     return Prepared(statement.execution_options(preserve_rowcount=True))
 
 
-def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bool:
+def claim(connection: Connection, clock: Clock, call_id: str, number: int, day: date) -> bool:
     """Take a turn before its effects; a copy waits here for the transaction, then gets False."""
-    values = {"call_id": call_id, "number": number, "step": "", "outcome": "claimed"}
-    return insert_new(connection, clock, turn, values, "at")
+    values = {"the_call": call_id, "the_number": number, "the_day": day}
+    return _claim(connection.dialect.name, clock).count(connection, values) == 1
 
 
+@lru_cache
+def _claim(dialect: str, clock: Clock) -> Prepared:
+    statement = (
+        insert_for(dialect, turn)
+        .on_conflict_do_nothing()
+        .values(
+            call_id=bindparam("the_call"),
+            number=bindparam("the_number"),
+            at=clock.at(),
+            step="",
+            outcome="claimed",
+            rang_on=turn_days.stored(dialect, turn_days.given("the_day")),
+        )
+    )
+    return Prepared(statement.execution_options(preserve_rowcount=True))
+
+
+_THE_TURN = (
+    turn.c.call_id == bindparam("call"),
+    turn.c.number == bindparam("n"),
+    lies_on(turn.c.rang_on, _DAY),
+)
 _COMPLETE = Prepared(
     update(turn)
-    .where(turn.c.call_id == bindparam("call"), turn.c.number == bindparam("n"))
+    .where(*_THE_TURN)
     .values(
         step=bindparam("s"),
         outcome=bindparam("o"),
@@ -196,13 +242,17 @@ _before = turn.alias("before")
 # What an agent's webhook writes into a call goes on with what the call was about.
 _COMPLETE_ALIKE = Prepared(
     update(turn)
-    .where(turn.c.call_id == bindparam("call"), turn.c.number == bindparam("n"))
+    .where(*_THE_TURN)
     .values(
         step=bindparam("s"),
         outcome=bindparam("o"),
         body_enc=bindparam("body"),
         about=select(_before.c.about)
-        .where(_before.c.call_id == turn.c.call_id, _before.c.number == turn.c.number - 1)
+        .where(
+            _before.c.call_id == turn.c.call_id,
+            _before.c.number == turn.c.number - 1,
+            _before.c.rang_on == turn.c.rang_on,
+        )
         .scalar_subquery(),
     )
 )
@@ -213,6 +263,7 @@ def complete(
     vault: Vault,
     call_id: str,
     number: int,
+    day: date,
     *,
     step: str,
     outcome: str,
@@ -224,7 +275,7 @@ def complete(
     `about` as of `record`; None: what the turn before it was about.
     """
     sealed = body.seal(vault, call_id, number)
-    values = {"call": call_id, "n": number, "s": step, "o": outcome, "body": sealed}
+    values = {"call": call_id, "n": number, "day": day, "s": step, "o": outcome, "body": sealed}
     if about is None:
         _COMPLETE_ALIKE.count(connection, values)
     else:
@@ -256,13 +307,13 @@ def delete_between(connection: Connection, since: datetime, until: datetime, mos
 
 
 _SOME = turn.alias("some")
-_KEY = tuple_(turn.c.call_id, turn.c.number)
+_KEY = tuple_(turn.c.call_id, turn.c.number, turn.c.rang_on)
 
 
 def _some(since: datetime, until: datetime, most: int) -> Select[Any]:
     # By their keys: a row that is written anew meanwhile (another data key) is found all the same.
     return (
-        select(_SOME.c.call_id, _SOME.c.number)
+        select(_SOME.c.call_id, _SOME.c.number, _SOME.c.rang_on)
         .where(_SOME.c.at >= since, _SOME.c.at < until)
         .limit(most)
     )

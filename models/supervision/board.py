@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Table,
     and_,
     case,
@@ -31,6 +32,7 @@ from models.agents.tables import agent
 from models.booking.bookings import STAND_INS
 from models.booking.tables import appointment_for, booking
 from models.call.tables import call, turn
+from models.call.turn_days import lies_on, rang_on
 from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
@@ -60,7 +62,11 @@ def moves_between(
     # A look by the key for each turn: a join might read the whole table.
     before = (
         select(earlier.c.step)
-        .where(earlier.c.call_id == turn.c.call_id, earlier.c.number == turn.c.number - 1)
+        .where(
+            earlier.c.call_id == turn.c.call_id,
+            earlier.c.number == turn.c.number - 1,
+            earlier.c.rang_on == turn.c.rang_on,
+        )
         .scalar_subquery()
     )
     spans = (
@@ -91,8 +97,16 @@ def are_more(connection: Connection, since: datetime, until: datetime, most: int
 
 def _is_newest() -> ColumnElement[bool]:
     later = turn.alias("later")
-    newest = select(func.max(later.c.number)).where(later.c.call_id == call.c.id).scalar_subquery()
-    return turn.c.number == newest
+    newest = select(func.max(later.c.number)).where(
+        later.c.call_id == call.c.id, lies_on(later.c.rang_on, rang_on())
+    )
+    return turn.c.number == newest.scalar_subquery()
+
+
+def _its_turns() -> FromClause:
+    """Calls with their turns."""
+    same = and_(turn.c.call_id == call.c.id, lies_on(turn.c.rang_on, rang_on()))
+    return call.join(turn, same)
 
 
 # ---------------------------------------------------------------- calls
@@ -105,7 +119,7 @@ def live_by_step(
     about = _about(turn)
     statement = (
         select(turn.c.step, about, func.count())
-        .select_from(call.join(turn, turn.c.call_id == call.c.id))
+        .select_from(_its_turns())
         .where(call.c.started_at >= started, call.c.ended_at.is_(None), _is_newest())
         .where(turn.c.at >= heard)
         .group_by(turn.c.step, turn.c.about)
@@ -119,7 +133,7 @@ def ends_between(
     """How many calls of a span ended at which step, and what they were about then."""
     statement = (
         select(turn.c.step, _about(turn), func.count())
-        .select_from(call.join(turn, turn.c.call_id == call.c.id))
+        .select_from(_its_turns())
         .where(call.c.ended_at >= since, call.c.ended_at < until, _is_newest())
         .group_by(turn.c.step, turn.c.about)
     )

@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from flows.session import Session
 from flows.steps.line import QUEUE
 from flows.world import AfterAgent, BackFromAgent
 from models.agents import agents
 from models.agents.agents import ClaimedCommand, Leg, NewCommand
-from models.call import turns
+from models.call import turn_days, turns
 from models.call.turns import Body
 from models.database import Connection
 from models.queue import callbacks, queues
@@ -157,6 +157,7 @@ class _Claimed:
 
     call_id: str
     number: int
+    day: date
     before: Session
 
 
@@ -178,9 +179,11 @@ def _claim_turn(connection: Connection, store: Store, leg_id: str) -> _Claimed |
     for _ in range(_TRIES):
         newest = turns.newest(connection, store.vault, call_id)
         number = newest.number + 1 if newest else 0
-        if turns.claim(connection, store.clock, call_id, number):
+        known_day = newest.day if newest else turn_days.of_call(connection, call_id)
+        day = known_day or turn_days.day_of(store.clock.now())
+        if turns.claim(connection, store.clock, call_id, number, day):
             known = newest.body.session if newest and newest.body else "{}"
-            return _Claimed(call_id, number, Session.from_json(known))
+            return _Claimed(call_id, number, day, Session.from_json(known))
     raise RuntimeError("the call's turns are quicker than we")
 
 
@@ -198,6 +201,7 @@ def _begin_talk(
         store.vault,
         taken.call_id,
         taken.number,
+        taken.day,
         step=brought.session.step,
         outcome=brought.outcome,
         body=Body("", brought.session.to_json(), brought.document),

@@ -9,11 +9,11 @@ with the effect or not at all. Whoever comes second with the same turn gets the 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import date, timedelta
 from types import TracebackType
 from typing import Self
 
-from models.call import calls, pace, turns
+from models.call import calls, pace, turn_days, turns
 from models.call.calls import Started
 from models.call.turns import Body, StoredTurn
 from models.database import Connection
@@ -27,12 +27,16 @@ class AlreadyAnswered(Exception):
 
 
 class Turn:
-    """The unit of work of one webhook. Leaving it without `finish` undoes everything."""
+    """The unit of work of one webhook. Leaving it without `finish` undoes everything.
 
-    def __init__(self, store: Store, call_id: str, number: int) -> None:
+    `day` is the one on which the call rang, as our own address tells it; None: it is looked up.
+    """
+
+    def __init__(self, store: Store, call_id: str, number: int, day: date | None = None) -> None:
         self.store = store
         self.call_id = call_id
         self.number = number
+        self.day = day
         self._stack = ExitStack()
         self._statements: Connection | None = None
         self._transaction: Connection | None = None
@@ -67,6 +71,7 @@ class Turn:
                 called,
                 may_be_lost=True,
             )
+            self.day = started.day
             line = started.slow and store.vault.index("phone", caller)
             if line:
                 pace.still_rings(connection, store.clock, line)
@@ -74,7 +79,22 @@ class Turn:
 
     def newest(self) -> StoredTurn | None:
         """The newest turn of this call up to this one."""
-        return turns.newest(self._connection(), self.store.vault, self.call_id, self.number)
+        connection, vault = self._connection(), self.store.vault
+        found = turns.newest(connection, vault, self.call_id, self.number, self.day)
+        # The address told another day, or none, or the version before wrote on another.
+        is_behind = found is None or found.number < self.number - 1
+        if self.day is not None and self.number and is_behind:
+            found = turns.newest(connection, vault, self.call_id, self.number) or found
+        if found is not None:
+            self.day = found.day
+        return found
+
+    def _day_of_call(self, connection: Connection) -> date:
+        """The day of this call's turns, the first one's included."""
+        if self.day is None:
+            known = turn_days.of_call(connection, self.call_id)
+            self.day = known or turn_days.day_of(self.store.clock.now())
+        return self.day
 
     def reading(self) -> Connection:
         """Where to read: the transaction if there is one, for a thread has no second connection."""
@@ -105,7 +125,8 @@ class Turn:
         if self._transaction is None:
             self._give_back()
             self._transaction = self._stack.enter_context(self.store.database.transaction())
-            if not turns.claim(self._transaction, self.store.clock, self.call_id, self.number):
+            day = self._day_of_call(self._transaction)
+            if not turns.claim(self._transaction, self.store.clock, self.call_id, self.number, day):
                 raise AlreadyAnswered
         return self._transaction
 
@@ -128,6 +149,7 @@ class Turn:
                 self.store.vault,
                 self.call_id,
                 self.number,
+                self._day_of_call(effects),
                 step=step,
                 outcome=outcome,
                 body=body,
@@ -164,6 +186,7 @@ class Turn:
                 store.vault,
                 self.call_id,
                 self.number,
+                self._day_of_call(connection),
                 step=step,
                 outcome=outcome,
                 body=body,

@@ -12,7 +12,7 @@ import json
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from flows.understanding.texted import LONGEST, texted
 from flows.understanding.vocabulary import plain
 from models.call import text_conversations
 from models.call.text_conversations import Talk
+from models.call.turn_days import day_of
 from models.database import Connection
 from models.messages import incoming
 from models.messages.incoming import Before
@@ -80,12 +81,21 @@ class TextLimits:
 
 
 class TextTurn(Turn):
-    """A text that came in, in the place of a call's turn."""
+    """A text that came in, in the place of a call's turn.
 
-    def __init__(
-        self, store: Store, call_id: str, number: int, written: IncomingText, phone: str
+    `day` is that of the conversation's turns so far; None: it begins now.
+    """
+
+    def __init__(  # noqa: PLR0917
+        self,
+        store: Store,
+        call_id: str,
+        number: int,
+        written: IncomingText,
+        phone: str,
+        day: date | None = None,
     ) -> None:
-        super().__init__(store, call_id, number)
+        super().__init__(store, call_id, number, day or day_of(store.clock.now()))
         self._written = written
         self._phone = phone
 
@@ -103,6 +113,7 @@ class TextTurn(Turn):
             phone=self._phone,
             call_id=self.call_id,
             number=self.number,
+            day=self._day_of_call(self.reading()),
             topic=Topic.REPLY,
             parts=sum(map(sms_parts.parts, answer)),
         )
@@ -325,7 +336,8 @@ class TextConversations:
     def _go_on(self, written: IncomingText, phone: str, talk: Talk, session: Session) -> TextReply:
         heard = texted(written.body)
         lines: tuple[Line, ...] = ()
-        with TextTurn(self._store, talk.call_id, talk.number + 1, written, phone) as turn:
+        number = talk.number + 1
+        with TextTurn(self._store, talk.call_id, number, written, phone, talk.day) as turn:
             world = TextWorld(self._service, turn, session)
             if heard is None:
                 heard, lines = _AGAIN, (_why(written),)
