@@ -24,7 +24,17 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO allo_serv
 
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO allo_service;
 
+REVOKE EXECUTE ON FUNCTION summarise_moments() FROM PUBLIC;
+
+REVOKE EXECUTE ON FUNCTION make_turn_day(date) FROM PUBLIC;
+
+REVOKE EXECUTE ON FUNCTION drop_turn_day(date, timestamptz) FROM PUBLIC;
+
 GRANT EXECUTE ON FUNCTION summarise_moments() TO allo_service;
+
+GRANT EXECUTE ON FUNCTION make_turn_day(date) TO allo_service;
+
+GRANT EXECUTE ON FUNCTION drop_turn_day(date, timestamptz) TO allo_service;
 
 REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM allo_service;
 

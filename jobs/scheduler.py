@@ -36,6 +36,7 @@ from services.messages.deliver_message import (
     take_due,
 )
 from services.messages.provider_pace import REST, ProviderPace
+from services.operations.days_of_turns import make_ahead
 from services.operations.erase_data import erase_data
 from services.operations.leadership import SCHEDULER, Leadership
 from services.ports import Messenger
@@ -56,6 +57,7 @@ REMIND_EVERY = 60
 LATE_EVERY = 30
 STAND_INS_EVERY = 60
 CANCELLATIONS_EVERY = 30
+DAYS_EVERY = 600
 ERASE_EVERY = 3600
 _AT_ONCE = 200
 _SENDERS = 8
@@ -244,6 +246,7 @@ def tasks(
         Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store, campaign_of)),
         Task("clusters", CLUSTERS_EVERY, lambda: find_clusters(store, store.cluster_size)),
         Task("tidy", TIDY_EVERY, lambda: tidy(store, campaigns)),
+        Task("days", DAYS_EVERY, lambda: make_ahead(store)),
         Task("erase", ERASE_EVERY, lambda: sum(erase_data(store).values())),
     ]
 

@@ -30,7 +30,11 @@ _FEWER: Final[dict[str, tuple[str, ...]]] = {
     "trace_link": ("SELECT", "INSERT", "DELETE"),
 }
 # Functions of the migrations that run as the owner.
-_FUNCTIONS: Final = ("summarise_moments()",)
+_FUNCTIONS: Final = (
+    "summarise_moments()",
+    "make_turn_day(date)",
+    "drop_turn_day(date, timestamptz)",
+)
 
 
 class BadRole(Exception):
@@ -68,6 +72,8 @@ def statements(role: str) -> list[str]:
         f"GRANT USAGE ON SCHEMA public TO {role}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
         f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
+        # A restore gives them to everybody again.
+        *(f"REVOKE EXECUTE ON FUNCTION {one} FROM PUBLIC" for one in _FUNCTIONS),
         *(f"GRANT EXECUTE ON FUNCTION {one} TO {role}" for one in _FUNCTIONS),
         *(
             f"REVOKE {', '.join(rights)} ON {', '.join(tables)} FROM {role}"

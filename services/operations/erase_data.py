@@ -31,6 +31,7 @@ from models.waiting_list import offers, waiting
 from services.accounts.staff import OPERATOR, record_act
 from services.attempts import KEPT
 from services.messages.spend import KEPT as BUDGETS_KEPT
+from services.operations.days_of_turns import OLD_TURNS, WholeDays, bites_later
 from services.operations.erase_in_bites import InBites
 from services.store import Store
 
@@ -83,7 +84,7 @@ def erase_data(store: Store) -> dict[str, int]:
     failed: list[str] = []
     for name, (erase, after) in STEPS.items():
         try:
-            if isinstance(erase, InBites):
+            if isinstance(erase, InBites | WholeDays):
                 done[name] = erase.run(store, name, after)
                 continue
             with store.database.transaction() as connection:
@@ -165,6 +166,7 @@ _Erase = (
     Callable[[Connection, Clock, timedelta], int]
     | Callable[[Connection, Clock, timedelta], dict[str, int]]
     | InBites
+    | WholeDays
 )
 # What erases a kind, and after how long. Each is a transaction of its own, or many; in this order,
 # for turns point at calls.
@@ -185,9 +187,15 @@ STEPS: dict[str, tuple[_Erase, timedelta]] = {
     "calls to typed numbers": (requests.erase, AFTER_PLACE),
     "texts of lost bookings": (provider_records.take_lost, AFTER_PLACE),
     "budgets": (_old_budgets, BUDGETS_KEPT),
-    "old turns": (
+    # Days that go whole, in milliseconds; in bites what is left of them, and what lies in none.
+    "days of turns": (WholeDays(), TURNS_KEPT),
+    OLD_TURNS: (
         InBites(
-            turns.delete_between, turns.oldest, counted=True, kept=lambda store: store.turns_kept
+            turns.delete_between,
+            turns.oldest,
+            counted=True,
+            kept=lambda store: store.turns_kept,
+            later=bites_later,
         ),
         COUNTED_TURNS_KEPT,
     ),

@@ -31,24 +31,28 @@ class InBites:
     """What is erased so. `oldest` says where to begin the first time.
 
     `counted`: only in quarters of an hour of which the board's tallies are written. `kept`: for how
-    long, where an operator says it; None: as the step does.
+    long, where an operator says it; None: as the step does. `later`: how much later than that it
+    begins, where most goes another way before.
     """
 
     erase: Erase
     oldest: Callable[[Connection], datetime | None]
     counted: bool = False
     kept: Callable[[Store], timedelta] | None = None
+    later: Callable[[Store], timedelta] | None = None
 
     def run(self, store: Store, step: str, after: timedelta) -> int:
         """Erase what is older than `after`; gives how many rows. Safe to be cut off anywhere."""
-        until = store.clock.now() - (after if self.kept is None else self.kept(store))
+        due = store.clock.now() - (after if self.kept is None else self.kept(store))
+        until = due if self.later is None else due - self.later(store)
         with store.database.transaction() as connection:
             unhurried(connection)
             since = erasures.reached(connection, step)
             # A clock that was ahead for a while must not keep what is written since.
-            if since is None or since > until:
+            if since is None or since > due:
                 since = self.oldest(connection)
-            spans = [] if since is None else list(self._spans(connection, since, until))
+            is_over = since is None or since >= until
+            spans = [] if is_over else list(self._spans(connection, since, until))
         return sum(self._erase(store, step, *span) for span in spans)
 
     def _spans(
