@@ -213,7 +213,8 @@ class Settings(BaseSettings):
     # Live bookings of two days that share a name, a birth date, the beginning of a number or an
     # address, from so many on, are shown to supervisors; 0: none are looked for.
     cluster_size: int = Field(default=8, ge=0)
-    # Days that a turn of a call is kept once it is counted; yesterday is looked at again.
+    # Days that a turn of a call is kept once it is counted; yesterday is looked at again. On
+    # PostgreSQL days go whole, up to two days later.
     turns_kept_days: int = Field(default=7, ge=2, le=365)
     # Seconds in which whoever asks for the same offers again gets the same ones; 0: new ones.
     offers_stay_seconds: float = Field(default=20.0, ge=0, le=300)

@@ -32,8 +32,10 @@ from sqlalchemy import (
 
 from models.accounts.tables import staff
 from models.agents.tables import agent, intent, leg
+from models.call import turn_days
 from models.call.calls import FIRST_FINAL_RANK
 from models.call.tables import call, turn
+from models.call.turn_days import lies_on
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
@@ -476,7 +478,7 @@ def in_trouble(
     later = turn.alias("later")
     newest = (
         select(turn.c.call_id, turn.c.rang_on)
-        .join(call, call.c.id == turn.c.call_id)
+        .join(call, and_(call.c.id == turn.c.call_id, lies_on(turn.c.rang_on, turn_days.rang_on())))
         .where(
             turn.c.call_id == call_id if call_id is not None else true(),
             turn.c.at > clock.at(-within),

@@ -13,7 +13,7 @@ import re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -42,6 +42,8 @@ from models.types import Instant
 BEFORE, OTHER = "turn_before", "turn_other"
 
 
+_BOUND = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = timedelta(days=1)
 _PARTITION = re.compile(rf"{BEFORE}|{OTHER}|turn_[0-9]{{8}}")
 
 
@@ -122,10 +124,14 @@ class Said(StrEnum):
 
 @dataclass(frozen=True)
 class Partition:
-    """A day that has a partition. What was before the partitions `is_before`, under its last."""
+    """A day that has a partition; by hand one is made for several, from `first` on, up to `day`.
+
+    What was before the partitions `is_before`.
+    """
 
     day: date
-    is_before: bool
+    first: date
+    is_before: bool = False
 
     @property
     def table(self) -> str:
@@ -137,17 +143,14 @@ def kept(connection: Connection) -> list[Partition]:
     """The days that have a partition, the oldest first; none on SQLite."""
     if connection.dialect.name == "sqlite":
         return []
-    rows = connection.execute(_KEPT).all()
-    found = [
-        Partition(floor if name == BEFORE else _day(name), name == BEFORE)
-        for name, floor in rows
-        if name != OTHER
-    ]
+    found = []
+    for name, bounds in connection.execute(_KEPT).all():
+        days = [date.fromisoformat(one) for one in _BOUND.findall(bounds)]
+        if name == BEFORE:
+            found.append(Partition(days[-1] - _DAY, date.min, is_before=True))
+        elif name != OTHER:
+            found.append(Partition(days[-1] - _DAY, days[0]))
     return sorted(found, key=lambda one: one.day)
-
-
-def _day(table: str) -> date:
-    return datetime.strptime(table, "turn_%Y%m%d").replace(tzinfo=UTC).date()
 
 
 def make(connection: Connection, day: date) -> Said:
@@ -170,8 +173,9 @@ def has_turns(
     """Whether a turn of that day was within one of these spans (UTC); None: from the first on."""
     for since, until in spans:
         statement = select(turn.c.call_id).where(turn.c.at < until).limit(1)
-        # The plain column: one with what was before are rows of that very day.
-        statement = statement.where(turn.c.rang_on == one.day)
+        # The plain column: in one with what was before are rows of its last day.
+        first = one.day if one.is_before else one.first
+        statement = statement.where(turn.c.rang_on.between(first, one.day))
         if since is not None:
             statement = statement.where(turn.c.at >= since)
         if connection.execute(statement).first() is not None:
@@ -187,7 +191,7 @@ def stray(connection: Connection, most: int) -> int:
 
 
 _KEPT = text(
-    "SELECT relname, turn_day('-infinity') FROM pg_inherits"
+    "SELECT relname, pg_get_expr(relpartbound, inhrelid) FROM pg_inherits"
     " JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'turn'::regclass"
 )
 _STRAY = text("SELECT count(*) FROM (SELECT FROM turn_other LIMIT :most) AS few")

@@ -39,6 +39,7 @@ from models.booking.tables import (
     history_reason,
 )
 from models.call.tables import call, caller_pace, resume_code, text_conversation, turn
+from models.call.turn_days import lies_on, rang_on
 from models.call.turns import Body
 from models.centre_day.tables import attendance
 from models.clock import Clock
@@ -413,7 +414,7 @@ def is_on_the_line(connection: Connection, clock: Clock, trail: Trail, silence: 
     busy = select(entry.id).where(entry.id.in_(trail.entries), entry.state.in_(_BUSY)).limit(1)
     speaks = (
         select(call.c.id)
-        .join(turn, turn.c.call_id == call.c.id)
+        .join(turn, and_(turn.c.call_id == call.c.id, lies_on(turn.c.rang_on, rang_on())))
         .where(
             call.c.id.in_(trail.calls), call.c.ended_at.is_(None), turn.c.at > clock.at(-silence)
         )

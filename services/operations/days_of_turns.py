@@ -6,6 +6,7 @@ day without a partition loses nothing, for its turns lie in `turn_other`. See do
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -46,11 +47,11 @@ def make_ahead(store: Store) -> int:
         return 0
     today = turn_days.day_of(store.clock.now())
     with store.database.statement() as connection:
-        there = {one.day for one in turn_days.kept(connection)}
+        kept = turn_days.kept(connection)
     made = 0
     for number in range(AHEAD + 1):
         day = today + number * _DAY
-        if day in there:
+        if _is_there(kept, day):
             continue
         with store.database.transaction() as connection:
             said = turn_days.make(connection, day)
@@ -84,13 +85,14 @@ def look(store: Store) -> DaysAhead | None:
         kept = turn_days.kept(connection)
         stray = turn_days.stray(connection, _MOST_STRAY)
     today = turn_days.day_of(store.clock.now())
-    days = {one.day for one in kept}
-    # What was before the partitions reaches up to its day.
-    first = max((one.day for one in kept if one.is_before), default=date.min)
     ahead = -1
-    while (day := today + (ahead + 1) * _DAY) in days or day <= first:
+    while _is_there(kept, today + (ahead + 1) * _DAY):
         ahead += 1
     return DaysAhead(ahead, stray)
+
+
+def _is_there(kept: Sequence[Partition], day: date) -> bool:
+    return any(one.first <= day <= one.day for one in kept)
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _has_uncounted(store: Store, one: Partition, until: datetime) -> bool:
             reached = erasures.reached(connection, OLD_TURNS)
             begins = ends - _LONG_AGO if reached is None else _begin(min(reached, ends))
         else:
-            begins = datetime.combine(one.day, datetime.min.time(), tallies.EPOCH.tzinfo)
+            begins = datetime.combine(one.first, datetime.min.time(), tallies.EPOCH.tzinfo)
         known = tallies.counted(connection, begins, ends)
         spans: list[tuple[datetime | None, datetime]] = [(None, begins)]
         quarter = begins

@@ -22,8 +22,9 @@ from models.migrations import schema as schemas
 from models.operations import grants, health
 from models.operations.health import Connections, ToGive
 from services.campaign.campaign import Campaign
-from services.operations import restore, standbys
+from services.operations import days_of_turns, restore, standbys
 from services.operations.check_keys import WrongKeys, check_keys
+from services.operations.days_of_turns import DaysAhead
 from services.operations.findings import Finding, Level, bad, good, warning
 from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER, all_kinds
 from services.store import Store
@@ -193,6 +194,27 @@ def disk(folder: Path, free: int) -> Finding:
         return good(f"{size(free)} are free for {folder}")
     say = bad if free < DISK_BAD else warning
     return say(f"{size(free)} are free for {folder}", "make room, or move it to a larger disk")
+
+
+def days(found: DaysAhead | None) -> Finding:
+    """Whether the days to come have a partition of turns; None: the database has one for all."""
+    if found is None:
+        return good("turns lie in one table")
+    if found.too_few:
+        return warning(
+            f"partitions of turns reach {found.ahead} days ahead"
+            if found.ahead >= 0
+            else "today has no partition of turns",
+            "look at the scheduler's log, and run flask db grant ROLE as the owner of the tables;"
+            " docs/at-3am.md, A day has no partition",
+        )
+    if found.stray:
+        return warning(
+            f"{found.stray} turns or more lie in no day's partition",
+            "nothing is lost: they are erased when they are due; docs/at-3am.md, A day has no"
+            " partition",
+        )
+    return good(f"partitions of turns reach {found.ahead} days ahead")
 
 
 def campaign(one: Campaign, now: datetime) -> Finding:
@@ -385,6 +407,7 @@ def checks(around: Around) -> list[Check]:
             asked(lambda found: counts(kept_counts.read(found), store.clock.now())),
             tables,
         ),
+        Check("days", service, lambda: days(days_of_turns.look(store)), tables),
         Check("leaving", service, lambda: leaving(restore.nothing_leaves(store)), tables),
     ]
     if around.synchronous_standbys:

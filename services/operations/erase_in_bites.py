@@ -51,8 +51,9 @@ class InBites:
             # A clock that was ahead for a while must not keep what is written since.
             if since is None or since > due:
                 since = self.oldest(connection)
-            is_over = since is None or since >= until
-            spans = [] if is_over else list(self._spans(connection, since, until))
+            if since is None or since >= until:
+                return 0
+            spans = list(self._spans(connection, since, until))
         return sum(self._erase(store, step, *span) for span in spans)
 
     def _spans(

@@ -25,6 +25,7 @@ from services.admission.waiting_room import NAME, Room
 from services.campaign.campaign import Campaign
 from services.messages import spend
 from services.messages.deliver_message import KINDS
+from services.operations import days_of_turns
 from services.operations.watch_processes import GONE, MISSED_FOR
 from services.operations.watch_processes import KINDS as PROCESSES
 from services.store import Store
@@ -63,10 +64,20 @@ class StoreCollector(Collector):
                 *_of_trouble(connection, store),
                 *_of_replicas(connection),
             ]
+        days = days_of_turns.look(store)
         room = read_room(found.body, found.at) if found and found.body else Room()
         yield from (waiting, age)
         yield from _of_chains(clock, unlinked, anchored)
         yield from more
+        if days is not None:
+            yield _one(
+                "allo_turn_days_ahead",
+                "Days after today that have a partition of turns",
+                days.ahead,
+            )
+            yield _one(
+                "allo_turns_stray", "Turns in no day's partition, 1000 at the most", days.stray
+            )
         for name, words, value in (
             ("allo_callbacks_waiting", "Promises to ring, not kept yet", promised),
             (

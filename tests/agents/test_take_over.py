@@ -178,12 +178,13 @@ def test_an_agent_who_goes_away_leaves_a_caller_in_the_line_who_came_there(floor
         was = turns.newest(connection, floor.store.vault, phone.sid)
         assert was is not None
         assert was.body is not None
-        turns.claim(connection, floor.house.clock, phone.sid, was.number + 1)
+        turns.claim(connection, floor.house.clock, phone.sid, was.number + 1, was.day)
         turns.complete(
             connection,
             floor.store.vault,
             phone.sid,
             was.number + 1,
+            was.day,
             step="queue",
             outcome="queued",
             body=was.body,

@@ -105,11 +105,11 @@ def test_every_line_that_is_logged_is_json_with_named_fields(traces: Traces):
 def test_the_addresses_have_no_trace(traces: Traces):
     addresses = "\n".join(traces.found["addresses"])
     assert leaks(addresses.encode(), traces.secrets) == []
-    # Nor anything but a turn's number, and how it came about.
+    # Nor anything but a turn's number, the day of its call, and how it came about.
     for address in traces.found["addresses"]:
         query = address.partition("?")[2].partition("#")[0]
         names = {pair.partition("=")[0] for pair in query.split("&") if pair}
-        assert names <= {"n", "silent", "again", "failed", "returned"}, address
+        assert names <= {"n", "d", "silent", "again", "failed", "returned"}, address
 
 
 def test_the_metrics_have_no_trace(traces: Traces):

@@ -31,6 +31,7 @@ PAGE = ROOT / "docs" / "at-3am.md"
 DASHBOARD = ROOT / "deploy" / "grafana.json"
 # Told only where the database is PostgreSQL and says so.
 OF_REPLICAS = {"allo_replicas", "allo_replication_lag_bytes", "allo_replication_lag_seconds"}
+OF_DAYS = {"allo_turn_days_ahead"}
 # A test's machine may have no Redis and a full disk.
 OF_THE_MACHINE = {"allo_redis_answers", "allo_disk_bytes", "allo_disk_free_bytes"}
 NAME = re.compile(r"\ballo_\w+")
@@ -73,7 +74,7 @@ def told_by(made: House) -> set[str]:
                 names |= {f"{name}{ending}" for ending in ("_bucket", "_sum", "_count")}
     # What a cron leaves for node_exporter.
     left = set(NAME.findall((ROOT / "commands" / "backup.py").read_text("utf-8")))
-    return names | OF_REPLICAS | set(GAUGES) | left
+    return names | OF_REPLICAS | OF_DAYS | set(GAUGES) | left
 
 
 # ---------------------------------------------------------------- what they name

@@ -26,14 +26,17 @@ from models.migrations.runner import downgrade, upgrade
 from models.operations import backups
 from models.supervision import board, tallies
 from models.supervision.tallies import QUARTER
-from services.operations import days_of_turns
+from services.operations import days_of_turns, doctor
 from services.operations.days_of_turns import AHEAD, DaysAhead, make_ahead
 from services.operations.erase_data import erase_data
+from services.operations.findings import Level
 from services.operations.person_rights import Actor, Given, erase
+from services.operations.store_gauges import StoreCollector
 from tests.ivr.line import INCOMING, Line
 from tests.ivr.plays import BOOKING, no_place_is_given_twice, play
 from tests.operations.test_roles import driver_url
 from tests.support.house import MOBILE, NOON, House, house, mornings
+from tests.support.keeper import ROOT
 from tests.support.postgres import as_restricted, forget_role, make_restricted
 from tests.support.rows import clock_of, rows_of
 from tests.support.turn_days import days_begin_after
@@ -273,11 +276,62 @@ def test_a_partition_that_others_keep_locked_is_tried_again(postgres_url: str):
         assert set(lies_in(made)) == {f"turn_{TODAY:%Y%m%d}"}
 
 
+def test_what_lies_in_no_day_is_made_a_partition_of_several_by_hand(postgres_url: str):
+    """As docs/at-3am.md says, to the letter but for the days."""
+    days_begin_after(postgres_url, TODAY - DAY)
+    page = (ROOT / "docs" / "at-3am.md").read_text("utf-8")
+    ((told, end),) = re.findall(r"\n( +BEGIN; SET LOCAL.+?)( +COMMIT;)", page, re.DOTALL)
+    steps = (told + end).replace("20261207", f"{TODAY + DAY:%Y%m%d}")
+    for day, ours in (("05", TODAY), ("08", TODAY + 2 * DAY)):
+        steps = steps.replace(f"2026-12-{day}", f"{ours}")
+    with house(postgres_url, clock=FixedClock(NIGHT)) as made:
+        made.opens_centre("1", starts=mornings(30), capacity=2)
+        caller = made.phone().goes_to("postcode")
+        with psycopg.connect(driver_url(postgres_url), autocommit=True) as owner:
+            owner.execute(steps)
+        assert set(lies_in(made)) == {f"turn_{TODAY + DAY:%Y%m%d}"}
+        assert days_of_turns.look(made.store) == DaysAhead(1, 0)
+        with made.database.transaction() as connection:
+            assert turn_days.make(connection, TODAY) is Said.THERE
+        assert make_ahead(made.store) == AHEAD - 1
+        caller.goes_to("reference")
+        clock_of(made).advance(10 * DAY)
+        for ago in range(10, 6, -1):
+            counted(made, TODAY + (10 - ago) * DAY)
+        assert erase_data(made.store)["days of turns"] == 2
+        assert lies_in(made) == {}
+
+
 @pytest.mark.parametrize("day", ["-infinity", "infinity", "1999-12-31", "9999-01-01", None])
 def test_only_days_that_can_be_are_made(by_day: str, day: str | None):
     with psycopg.connect(driver_url(by_day)) as connection:
         said = connection.execute("SELECT make_turn_day(%s::date)", (day,)).fetchone()
     assert said == ("before",)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "stray", "level", "says"),
+    [
+        (7, 0, Level.GOOD, "reach 7 days ahead"),
+        (3, 0, Level.GOOD, "reach 3 days ahead"),
+        (2, 0, Level.WARNING, "reach 2 days ahead"),
+        (-1, 5, Level.WARNING, "today has no partition"),
+        (7, 5, Level.WARNING, "5 turns or more lie in no day"),
+    ],
+)
+def test_the_doctor_says_how_far_they_reach(ahead: int, stray: int, level: Level, says: str):
+    found = doctor.days(DaysAhead(ahead, stray))
+    assert found.level is level
+    assert says in found.says
+
+
+def test_the_doctor_and_the_gauges_look_at_the_store(service: House):
+    found = {
+        family.name: family.samples[0].value
+        for family in StoreCollector(service.store, lambda: service.campaign).collect()
+        if family.name.startswith("allo_turn")
+    }
+    assert found == {"allo_turn_days_ahead": 3, "allo_turns_stray": 0}
 
 
 # ---------------------------------------------------------------- days go

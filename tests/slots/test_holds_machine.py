@@ -35,6 +35,7 @@ from flows.world import Unbooked
 from jobs.scheduler import tidy
 from models.booking.tables import appointment, booking, history
 from models.call import turns
+from models.call.turn_days import day_of
 from models.call.turns import Body
 from models.centres.tables import centre
 from models.desk.tables import agent_case
@@ -181,6 +182,7 @@ class Places(RuleBasedStateMachine):
                 self.house.store.vault,
                 caller,
                 next(self.numbers),
+                day_of(self.house.clock.now()),
                 step="offers",
                 outcome="asked",
                 body=Body("", "{}", ""),
