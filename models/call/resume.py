@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Date,
     ScalarSelect,
     and_,
     bindparam,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal,
     or_,
     select,
     update,
@@ -50,11 +52,12 @@ TAKEN_UP = "taken up"
 
 @dataclass(frozen=True)
 class InterruptedCall:
-    """What a call that is over, or seems so, was left with."""
+    """What a call that is over, or seems so, was left with. `day` is that of its turns."""
 
     call_id: str
     number: int
     body: Body
+    day: date
 
 
 def _is_left(clock: Clock, table: Any) -> ColumnElement[bool]:
@@ -134,7 +137,7 @@ def _newest_turns(clock: Clock, within: timedelta) -> Any:
         other.c.call_id == call.c.id, lies_on(other.c.rang_on, rang_on())
     )
     return (
-        select(call.c.id, turn.c.number, turn.c.body_enc)
+        select(call.c.id, turn.c.number, turn.c.body_enc, turn.c.rang_on)
         .select_from(call)
         .join(
             turn,
@@ -161,7 +164,7 @@ def _opened(rows: Sequence[Any], vault: Vault) -> list[InterruptedCall]:
             body = Body.open(row.body_enc, vault, row.id, row.number)
         except CannotOpen:
             continue
-        found.append(InterruptedCall(row.id, row.number, body))
+        found.append(InterruptedCall(row.id, row.number, body, row.rang_on))
     return found
 
 
@@ -173,6 +176,7 @@ def close(connection: Connection, vault: Vault, left: InterruptedCall, session: 
         .where(
             turn.c.call_id == left.call_id,
             turn.c.number == left.number,
+            lies_on(turn.c.rang_on, literal(left.day, Date)),
             turn.c.outcome != TAKEN_UP,
         )
         .values(outcome=TAKEN_UP, body_enc=body.seal(vault, left.call_id, left.number))

@@ -80,11 +80,12 @@ class Turn:
     def newest(self) -> StoredTurn | None:
         """The newest turn of this call up to this one."""
         connection, vault = self._connection(), self.store.vault
-        found = turns.newest(connection, vault, self.call_id, self.number, self.day)
-        # The address told another day, or none, or the version before wrote on another.
-        is_behind = found is None or found.number < self.number - 1
-        if self.day is not None and self.number and is_behind:
-            found = turns.newest(connection, vault, self.call_id, self.number) or found
+        if self.day is not None:
+            found = turns.newest(connection, vault, self.call_id, self.number, self.day)
+            # Else the address told another day, or the version before wrote on another.
+            if not self.number or (found is not None and found.number >= self.number - 1):
+                return found
+        found = turns.newest(connection, vault, self.call_id, self.number)
         if found is not None:
             self.day = found.day
         return found

@@ -90,7 +90,8 @@ def test_the_queue_is_ours_with_music_of_ours_and_a_way_out_of_it(floor: Floor):
     enqueue = line._queue
     assert enqueue.text == "fr"
     assert enqueue.attributes == {
-        "action": f"{BASE}/voice/turn?n=2&d={NOON:%Y%m%d}&queued=1#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500",
+        "action": f"{BASE}/voice/turn?n=2&d={NOON:%Y%m%d}&queued=1"
+        "#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500",
         "method": "POST",
         "waitUrl": f"{BASE}/voice/wait?language=fr&slow=0&keeps=0&round=0&told=-1"
         "#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500",

@@ -472,7 +472,7 @@ def test_the_doctor_says_what_to_do_and_ends_with_1(well: House):
     assert "bad      disk var     0 MiB are free for var" in done.output
     assert "-> make room, or move it to a larger disk" in done.output
     assert "the provider was asked in vain: it says 20003" in done.output
-    assert "2 of 18 are not well" in done.output
+    assert "2 of 19 are not well" in done.output
 
 
 def test_a_warning_is_not_well_for_an_operator(well: House):
