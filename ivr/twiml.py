@@ -145,7 +145,7 @@ class QueueListener:
 def number_of_day(number: int, day: date | None) -> str:
     """What the address of a turn has behind `n=`: its number, and the day on which its call rang.
 
-    The day is that of the turn's rows (models.call.turn_days). Without it, it is looked up.
+    The day is that of the turn's rows (models.turn_days). Without it, it is looked up.
     """
     return f"{number}&d={day:%Y%m%d}" if day else str(number)
 

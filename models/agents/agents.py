@@ -30,12 +30,11 @@ from sqlalchemy import (
     update,
 )
 
+from models import turn_days
 from models.accounts.tables import staff
 from models.agents.tables import agent, intent, leg
-from models.call import turn_days
 from models.call.calls import FIRST_FINAL_RANK
 from models.call.tables import call, turn
-from models.call.turn_days import lies_on
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
@@ -44,6 +43,7 @@ from models.prepared import Prepared
 from models.queue import queues, tables
 from models.queue.tables import LIVE, agent_queue, agent_queue_member, queue_entry
 from models.rows import columns_of, from_row, values_of
+from models.turn_days import lies_on
 
 BUSY = ("reserved", "talking", "wrapup")
 # An entry that no agent has.

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, Label, bindparam, func, or_, select, text, update
 
-from models.call import turn_days
+from models import turn_days
 from models.call.resume import rang_before
 from models.call.tables import call, caller_pace
 from models.clock import Clock

@@ -30,7 +30,6 @@ from sqlalchemy import (
 )
 
 from models.call.tables import call, resume_code, turn
-from models.call.turn_days import lies_on, rang_on
 from models.call.turns import Body
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
@@ -38,6 +37,7 @@ from models.dialects import insert_for
 from models.prepared import Prepared
 from models.slots.places import is_held
 from models.slots.tables import place
+from models.turn_days import lies_on, rang_on
 
 # A call whose end was not reported is over, too, when it was silent for so long: no question and no
 # wait of ours takes half of that.

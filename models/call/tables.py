@@ -24,7 +24,7 @@ call = Table(
     index("ix_call_ended_at", "ended_at"),
 )
 
-# On PostgreSQL in partitions, one for each day, whose own keys are these: models/call/turn_days.py.
+# On PostgreSQL in partitions, one for each day, whose own keys are these: models/turn_days.py.
 turn = Table(
     "turn",
     metadata,

@@ -2,7 +2,7 @@
 
 The key (call, number) is the duplicate check: a copy of a webhook finds the stored answer, or
 waits for the transaction that is writing it. See docs/decisions/0001. On PostgreSQL each day has
-such a key for itself; what `day` of a call is, `models.call.turn_days` says.
+such a key for itself; what `day` of a call is, `models.turn_days` says.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from sqlalchemy import (
     update,
 )
 
-from models.call import turn_days
+from models import turn_days
 from models.call.tables import turn
-from models.call.turn_days import lies_on
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import hasty, insert_for
 from models.prepared import Prepared
 from models.slots.places import renewal
 from models.slots.tables import place
+from models.turn_days import lies_on
 
 
 @dataclass(frozen=True)

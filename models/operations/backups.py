@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, inspect, select, table, text
 
-from models.call.turn_days import is_partition
 from models.database import Database, unhurried
 from models.operations.key_canary import key_canary
+from models.turn_days import is_partition
 
 _VERSIONS = 10_000
 # The table of Alembic.

@@ -39,7 +39,6 @@ from models.booking.tables import (
     history_reason,
 )
 from models.call.tables import call, caller_pace, resume_code, text_conversation, turn
-from models.call.turn_days import lies_on, rang_on
 from models.call.turns import Body
 from models.centre_day.tables import attendance
 from models.clock import Clock
@@ -53,6 +52,7 @@ from models.partners.tables import partner_booking
 from models.queue.queues import LIVE, end_all
 from models.queue.tables import callback_request, queue_entry
 from models.slots.tables import place
+from models.turn_days import lies_on, rang_on
 from models.waiting_list.tables import waiting_entry, waiting_offer
 
 # A statement has only so many parameters.

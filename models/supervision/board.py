@@ -32,12 +32,12 @@ from models.agents.tables import agent
 from models.booking.bookings import STAND_INS
 from models.booking.tables import appointment_for, booking
 from models.call.tables import call, turn
-from models.call.turn_days import lies_on, rang_on
 from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
 from models.queue.tables import BUSY, IN_LINE, PROMISED, queue_entry
 from models.rows import columns_of, from_row
+from models.turn_days import lies_on, rang_on
 from models.waiting_list.tables import waiting_entry
 
 # Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine

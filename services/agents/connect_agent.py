@@ -20,9 +20,10 @@ from datetime import date, timedelta
 from flows.session import Session
 from flows.steps.line import QUEUE
 from flows.world import AfterAgent, BackFromAgent
+from models import turn_days
 from models.agents import agents
 from models.agents.agents import ClaimedCommand, Leg, NewCommand
-from models.call import turn_days, turns
+from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
 from models.queue import callbacks, queues

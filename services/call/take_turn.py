@@ -13,7 +13,8 @@ from datetime import date, timedelta
 from types import TracebackType
 from typing import Self
 
-from models.call import calls, pace, turn_days, turns
+from models import turn_days
+from models.call import calls, pace, turns
 from models.call.calls import Started
 from models.call.turns import Body, StoredTurn
 from models.database import Connection

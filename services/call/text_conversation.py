@@ -27,10 +27,10 @@ from flows.understanding.texted import LONGEST, texted
 from flows.understanding.vocabulary import plain
 from models.call import text_conversations
 from models.call.text_conversations import Talk
-from models.call.turn_days import day_of
 from models.database import Connection
 from models.messages import incoming
 from models.messages.incoming import Before
+from models.turn_days import day_of
 from prompts.by_text import ByText, by_text, spoken_by_text
 from prompts.catalogue import written_number
 from services.call.take_turn import AlreadyAnswered, Body, Turn

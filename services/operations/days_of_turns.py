@@ -13,12 +13,12 @@ from typing import Final
 
 import structlog
 
-from models.call import turn_days
-from models.call.turn_days import Partition, Said
+from models import turn_days
 from models.database import unhurried
 from models.operations import erasures
 from models.supervision import tallies
 from models.supervision.tallies import QUARTER
+from models.turn_days import Partition, Said
 from services.store import Store
 
 # So many days behind today have a partition. At fewer than LEAST_AHEAD somebody is told.

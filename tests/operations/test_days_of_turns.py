@@ -15,10 +15,10 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import func, insert, select, text
 
+from models import turn_days
 from models.booking.tables import booking
-from models.call import turn_days, turns
+from models.call import turns
 from models.call.tables import call, turn
-from models.call.turn_days import Said
 from models.call.turns import Body
 from models.clock import FixedClock
 from models.database import Connection, Database
@@ -26,6 +26,7 @@ from models.migrations.runner import downgrade, upgrade
 from models.operations import backups
 from models.supervision import board, tallies
 from models.supervision.tallies import QUARTER
+from models.turn_days import Said
 from services.operations import days_of_turns, doctor
 from services.operations.days_of_turns import AHEAD, DaysAhead, make_ahead
 from services.operations.erase_data import erase_data

@@ -27,11 +27,11 @@ from sqlalchemy import inspect, make_url, text
 
 from commands.store import make_migrate
 from models.all_tables import metadata
-from models.call.turn_days import is_partition
 from models.crypto import Vault
 from models.database import Database
 from models.migrations import runner
 from models.migrations.runner import SchemaBusy, SchemaUnknown, downgrade, newest, upgrade
+from models.turn_days import is_partition
 from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.keeper import ROOT
 

@@ -35,12 +35,12 @@ from flows.world import Unbooked
 from jobs.scheduler import tidy
 from models.booking.tables import appointment, booking, history
 from models.call import turns
-from models.call.turn_days import day_of
 from models.call.turns import Body
 from models.centres.tables import centre
 from models.desk.tables import agent_case
 from models.slots import slots
 from models.slots.tables import place, slot
+from models.turn_days import day_of
 from services.booking.change_booking import (
     By,
     Cancelled,

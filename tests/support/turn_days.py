@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from models.call import turn_days
+from models import turn_days
 from models.database import Database
 
 
