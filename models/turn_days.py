@@ -42,6 +42,8 @@ from models.types import Instant
 BEFORE, OTHER = "turn_before", "turn_other"
 
 
+# No call lasts longer: the provider ends it before.
+LONGEST = timedelta(days=1)
 _BOUND = re.compile(r"\d{4}-\d\d-\d\d")
 _DAY = timedelta(days=1)
 _PARTITION = re.compile(rf"{BEFORE}|{OTHER}|turn_[0-9]{{8}}")
@@ -92,6 +94,33 @@ def _in_partition(element: lies_on, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(lies_on, "sqlite")
 def _in_table(_element: lies_on, _compiler: SQLCompiler, **_kw: Any) -> str:
     return "true"
+
+
+class lies_since(FunctionElement[bool]):  # noqa: N801 (as a function of SQL)
+    """A condition: a row's day, a column, is this one or a later one; nothing on SQLite.
+
+    It says nothing that is not so anyway: PostgreSQL then plans without the days before.
+    """
+
+    name = "lies_since"
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(lies_since, "postgresql")
+def _in_partitions(element: lies_since, compiler: SQLCompiler, **kw: Any) -> str:
+    column, day = element.clauses
+    return f"{compiler.process(column, **kw)} >= turn_day({compiler.process(day, **kw)})"
+
+
+@compiles(lies_since, "sqlite")
+def _in_the_table(_element: lies_since, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "true"
+
+
+def called_since(column: ColumnElement[date], since: datetime) -> ColumnElement[bool]:
+    """`lies_since` of turns whose calls were not over before this moment (UTC)."""
+    return lies_since(column, literal(day_of(since - LONGEST), Date))
 
 
 def of_call(connection: Connection, call_id: str) -> date | None:

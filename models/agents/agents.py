@@ -476,12 +476,14 @@ def in_trouble(
     together, newest first. With `call_id`: of this call alone.
     """
     later = turn.alias("later")
+    lately = turn_days.called_since(turn.c.rang_on, clock.now() - within)
     newest = (
         select(turn.c.call_id, turn.c.rang_on)
         .join(call, and_(call.c.id == turn.c.call_id, lies_on(turn.c.rang_on, turn_days.rang_on())))
         .where(
             turn.c.call_id == call_id if call_id is not None else true(),
             turn.c.at > clock.at(-within),
+            lately,
             turn.c.outcome.in_((*WRONG, REPEATED)),
             turn.c.step.not_in(steps),
             call.c.status_rank < FIRST_FINAL_RANK,
@@ -502,6 +504,7 @@ def in_trouble(
             newest,
             and_(newest.c.call_id == turn.c.call_id, newest.c.rang_on == turn.c.rang_on),
         )
+        .where(lately)
         .order_by(turn.c.call_id, turn.c.number.desc())
     )
     return [TroubledTurn(*row) for row in connection.execute(statement)]

@@ -37,7 +37,7 @@ from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
 from models.queue.tables import BUSY, IN_LINE, PROMISED, queue_entry
 from models.rows import columns_of, from_row
-from models.turn_days import lies_on, rang_on
+from models.turn_days import called_since, lies_on, rang_on
 from models.waiting_list.tables import waiting_entry
 
 # Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine
@@ -121,7 +121,7 @@ def live_by_step(
         select(turn.c.step, about, func.count())
         .select_from(_its_turns())
         .where(call.c.started_at >= started, call.c.ended_at.is_(None), _is_newest())
-        .where(turn.c.at >= heard)
+        .where(turn.c.at >= heard, called_since(turn.c.rang_on, started))
         .group_by(turn.c.step, turn.c.about)
     )
     return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
@@ -135,6 +135,7 @@ def ends_between(
         select(turn.c.step, _about(turn), func.count())
         .select_from(_its_turns())
         .where(call.c.ended_at >= since, call.c.ended_at < until, _is_newest())
+        .where(called_since(turn.c.rang_on, since))
         .group_by(turn.c.step, turn.c.about)
     )
     return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
