@@ -305,8 +305,8 @@ def test_the_times_of_known_and_unknown_people_are_alike(
 ):
     figures = []
     for run in range(RUNS):
-        # All of them find the same days.
-        town.opens_slots("1", DAYS[:1], (run + 1) * 3 * PEOPLE)
+        # All of them find the same days, of which the telephone keeps a share from the web.
+        town.opens_slots("1", DAYS[:1], (run + 1) * 9 * PEOPLE)
         ends = come(town, PATHS[path], PEOPLE, first=run * 3 * PEOPLE, booked=booked)
         with capsys.disabled():
             print(f"\n{path}, known by {booked}: {ends.figures()}")  # noqa: T201 (the figures of the test)
