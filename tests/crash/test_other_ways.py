@@ -39,6 +39,7 @@ OWNERS = {
     "tests/booking/test_verify.py": _GUARDS,
     "tests/operations/test_backup.py": "makes a role that may not restore",
     "tests/operations/test_check_keys.py": _OLDER,
+    "tests/operations/test_days_of_turns.py": "takes days of turns away, and makes some by hand",
     "tests/operations/test_doctor.py": _OLDER,
     "tests/operations/test_keys.py": "seals anew what is recorded, which only the owner may",
     "tests/operations/test_migrations.py": _OLDER,
