@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -409,8 +411,7 @@ def _last_gather_answered(caller: Phone, digits: str):
     from exchange.transport import Outgoing  # noqa: PLC0415
 
     turn = next(r for r in reversed(caller.requests) if "/voice/turn" in r.url)
-    number = int(turn.url.rpartition("n=")[2]) + 1
-    url = turn.url.rpartition("n=")[0] + f"n={number}"
+    url = re.sub(r"(?<=n=)\d+", lambda found: str(int(found[0]) + 1), turn.url)
     form = {**turn.form, "Digits": digits}
     headers = {"X-Twilio-Signature": signature(caller.webhooks.auth_token, url, form)}
     return Outgoing("POST", url, form, headers)
