@@ -428,8 +428,8 @@ class Database:
         others = []
         with self.statement() as connection:
             connection.execute(text("SET statement_timeout = 0"))
-            still_seen = _is_still_seen(connection)
             try:
+                still_seen = _is_still_seen(connection)
                 for table in tables:
                     if connection.execute(owned, {"name": table}).one_or_none() is None:
                         others.append(table)
