@@ -24,6 +24,7 @@ from sqlalchemy import (
     Connection,
     Date,
     FromClause,
+    and_,
     bindparam,
     cast,
     func,
@@ -40,8 +41,6 @@ from models.types import Instant
 
 # The partitions that are no day of their own.
 BEFORE, OTHER = "turn_before", "turn_other"
-
-
 # No call lasts longer: the provider ends it before.
 LONGEST = timedelta(days=1)
 _BOUND = re.compile(r"\d{4}-\d\d-\d\d")
@@ -74,48 +73,47 @@ def rang_on(calls: FromClause = call) -> ColumnElement[date]:
     return cast(func.timezone("UTC", calls.c.started_at), Date)
 
 
-class lies_on(FunctionElement[bool]):  # noqa: N801 (as a function of SQL)
-    """A condition: a row's day, a column, is this one. With it one partition is looked into.
+class _Lies(FunctionElement[bool]):
+    """A condition on a row's day, a column. SQLite, which has one table, is asked for nothing."""
 
-    SQLite, which has one table, is asked for nothing.
-    """
-
-    name = "lies_on"
     type = Boolean()
     inherit_cache = True
+    operator: str
 
 
-@compiles(lies_on, "postgresql")
-def _in_partition(element: lies_on, compiler: SQLCompiler, **kw: Any) -> str:
-    column, day = element.clauses
-    return f"{compiler.process(column, **kw)} = turn_day({compiler.process(day, **kw)})"
+class lies_on(_Lies):  # noqa: N801 (as a function of SQL)
+    """A row's day is this one: one partition is looked into."""
+
+    name = "lies_on"
+    inherit_cache = True
+    operator = "="
 
 
-@compiles(lies_on, "sqlite")
-def _in_table(_element: lies_on, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "true"
-
-
-class lies_since(FunctionElement[bool]):  # noqa: N801 (as a function of SQL)
-    """A condition: a row's day, a column, is this one or a later one; nothing on SQLite.
+class lies_since(_Lies):  # noqa: N801 (as a function of SQL)
+    """A row's day is this one or a later one.
 
     It says nothing that is not so anyway: PostgreSQL then plans without the days before.
     """
 
     name = "lies_since"
-    type = Boolean()
     inherit_cache = True
+    operator = ">="
 
 
-@compiles(lies_since, "postgresql")
-def _in_partitions(element: lies_since, compiler: SQLCompiler, **kw: Any) -> str:
-    column, day = element.clauses
-    return f"{compiler.process(column, **kw)} >= turn_day({compiler.process(day, **kw)})"
+@compiles(_Lies, "postgresql")
+def _in_partitions(element: _Lies, compiler: SQLCompiler, **kw: Any) -> str:
+    column, day = (compiler.process(one, **kw) for one in element.clauses)
+    return f"{column} {element.operator} turn_day({day})"
 
 
-@compiles(lies_since, "sqlite")
-def _in_the_table(_element: lies_since, _compiler: SQLCompiler, **_kw: Any) -> str:
+@compiles(_Lies, "sqlite")
+def _in_the_table(_element: _Lies, _compiler: SQLCompiler, **_kw: Any) -> str:
     return "true"
+
+
+def is_of_call(turns: FromClause = turn, calls: FromClause = call) -> ColumnElement[bool]:
+    """A condition: a turn is of a call. It is looked for in the partition of the call's day."""
+    return and_(turns.c.call_id == calls.c.id, lies_on(turns.c.rang_on, rang_on(calls)))
 
 
 def called_since(column: ColumnElement[date], since: datetime) -> ColumnElement[bool]:

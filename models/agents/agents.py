@@ -43,7 +43,6 @@ from models.prepared import Prepared
 from models.queue import queues, tables
 from models.queue.tables import LIVE, agent_queue, agent_queue_member, queue_entry
 from models.rows import columns_of, from_row, values_of
-from models.turn_days import lies_on
 
 BUSY = ("reserved", "talking", "wrapup")
 # An entry that no agent has.
@@ -479,7 +478,7 @@ def in_trouble(
     lately = turn_days.called_since(turn.c.rang_on, clock.now() - within)
     newest = (
         select(turn.c.call_id, turn.c.rang_on)
-        .join(call, and_(call.c.id == turn.c.call_id, lies_on(turn.c.rang_on, turn_days.rang_on())))
+        .join(call, turn_days.is_of_call())
         .where(
             turn.c.call_id == call_id if call_id is not None else true(),
             turn.c.at > clock.at(-within),

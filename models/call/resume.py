@@ -37,7 +37,7 @@ from models.dialects import insert_for
 from models.prepared import Prepared
 from models.slots.places import is_held
 from models.slots.tables import place
-from models.turn_days import lies_on, rang_on
+from models.turn_days import is_of_call, lies_on
 
 # A call whose end was not reported is over, too, when it was silent for so long: no question and no
 # wait of ours takes half of that.
@@ -62,11 +62,7 @@ class InterruptedCall:
 
 def _is_left(clock: Clock, table: Any) -> ColumnElement[bool]:
     """Over, or silent for so long that it must be: a call in progress cannot be taken up."""
-    lately = exists().where(
-        turn.c.call_id == table.c.id,
-        turn.c.at > clock.at(-SILENT_FOR),
-        lies_on(turn.c.rang_on, rang_on(table)),
-    )
+    lately = exists().where(is_of_call(calls=table), turn.c.at > clock.at(-SILENT_FOR))
     return or_(table.c.ended_at.is_not(None), ~lately)
 
 
@@ -133,20 +129,11 @@ def _of_call(clock: Clock, within: timedelta) -> Prepared:
 
 def _newest_turns(clock: Clock, within: timedelta) -> Any:
     other = turn.alias("other")
-    newest = select(func.max(other.c.number)).where(
-        other.c.call_id == call.c.id, lies_on(other.c.rang_on, rang_on())
-    )
+    newest = select(func.max(other.c.number)).where(is_of_call(other))
     return (
         select(call.c.id, turn.c.number, turn.c.body_enc, turn.c.rang_on)
         .select_from(call)
-        .join(
-            turn,
-            and_(
-                turn.c.call_id == call.c.id,
-                turn.c.number == newest.scalar_subquery(),
-                lies_on(turn.c.rang_on, rang_on()),
-            ),
-        )
+        .join(turn, and_(is_of_call(), turn.c.number == newest.scalar_subquery()))
         .where(
             turn.c.at >= clock.at(-within),
             turn.c.body_enc.is_not(None),

@@ -175,18 +175,25 @@ def values_of(
 
 def insertion(dialect: str, clock: Clock, *, may_be_lost: bool = False) -> Any:
     """A turn is written, and nothing where one of its number was."""
+    return _insertion(
+        dialect,
+        at=hasty(dialect, clock.at()) if may_be_lost else clock.at(),
+        step=bindparam("the_step"),
+        outcome=bindparam("the_outcome"),
+        body_enc=bindparam("the_body"),
+        about=bindparam("the_about"),
+    )
+
+
+def _insertion(dialect: str, **columns: Any) -> Any:
     return (
         insert_for(dialect, turn)
         .on_conflict_do_nothing()
         .values(
             call_id=bindparam("the_call"),
             number=bindparam("the_number"),
-            at=hasty(dialect, clock.at()) if may_be_lost else clock.at(),
-            step=bindparam("the_step"),
-            outcome=bindparam("the_outcome"),
-            body_enc=bindparam("the_body"),
-            about=bindparam("the_about"),
             rang_on=turn_days.stored(dialect, turn_days.given("the_day")),
+            **columns,
         )
     )
 
@@ -208,18 +215,7 @@ def claim(connection: Connection, clock: Clock, call_id: str, number: int, day: 
 
 @lru_cache
 def _claim(dialect: str, clock: Clock) -> Prepared:
-    statement = (
-        insert_for(dialect, turn)
-        .on_conflict_do_nothing()
-        .values(
-            call_id=bindparam("the_call"),
-            number=bindparam("the_number"),
-            at=clock.at(),
-            step="",
-            outcome="claimed",
-            rang_on=turn_days.stored(dialect, turn_days.given("the_day")),
-        )
-    )
+    statement = _insertion(dialect, at=clock.at(), step="", outcome="claimed")
     return Prepared(statement.execution_options(preserve_rowcount=True))
 
 

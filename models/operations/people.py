@@ -52,7 +52,7 @@ from models.partners.tables import partner_booking
 from models.queue.queues import LIVE, end_all
 from models.queue.tables import callback_request, queue_entry
 from models.slots.tables import place
-from models.turn_days import lies_on, rang_on
+from models.turn_days import is_of_call
 from models.waiting_list.tables import waiting_entry, waiting_offer
 
 # A statement has only so many parameters.
@@ -414,7 +414,7 @@ def is_on_the_line(connection: Connection, clock: Clock, trail: Trail, silence: 
     busy = select(entry.id).where(entry.id.in_(trail.entries), entry.state.in_(_BUSY)).limit(1)
     speaks = (
         select(call.c.id)
-        .join(turn, and_(turn.c.call_id == call.c.id, lies_on(turn.c.rang_on, rang_on())))
+        .join(turn, is_of_call())
         .where(
             call.c.id.in_(trail.calls), call.c.ended_at.is_(None), turn.c.at > clock.at(-silence)
         )

@@ -37,7 +37,7 @@ from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
 from models.queue.tables import BUSY, IN_LINE, PROMISED, queue_entry
 from models.rows import columns_of, from_row
-from models.turn_days import called_since, lies_on, rang_on
+from models.turn_days import called_since, is_of_call
 from models.waiting_list.tables import waiting_entry
 
 # Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine
@@ -97,16 +97,13 @@ def are_more(connection: Connection, since: datetime, until: datetime, most: int
 
 def _is_newest() -> ColumnElement[bool]:
     later = turn.alias("later")
-    newest = select(func.max(later.c.number)).where(
-        later.c.call_id == call.c.id, lies_on(later.c.rang_on, rang_on())
-    )
+    newest = select(func.max(later.c.number)).where(is_of_call(later))
     return turn.c.number == newest.scalar_subquery()
 
 
 def _its_turns() -> FromClause:
     """Calls with their turns."""
-    same = and_(turn.c.call_id == call.c.id, lies_on(turn.c.rang_on, rang_on()))
-    return call.join(turn, same)
+    return call.join(turn, is_of_call())
 
 
 # ---------------------------------------------------------------- calls
