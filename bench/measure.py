@@ -47,7 +47,9 @@ TURNS_OF_A_CALL = 16
 TRIAL_SECONDS = 2.0
 # First guesses, answers a second, for the trial itself.
 GUESS = {"turn_rate": 2500.0, "call_rate": 2000.0}
-HALF, QUARTER = 0.5, 0.25
+HALF = 0.5
+# Of the full rate, while people work: nine calls booked each second, and fifty agents beside them.
+AT_WORK = 0.1
 # Of floor (a) between visits.
 FLOOR_SECONDS = 2.0
 # Pairs of runs with and without screens, and their seconds.
@@ -390,7 +392,7 @@ class _One:
         )
         env = self._house.environment("queues")
         make_queues = partial(servers.command, "queues", "create", environment=env)
-        rate = self._full("call_rate") * QUARTER
+        rate = self._full("call_rate") * AT_WORK
         script = self._call_script(math.ceil(rate * max(self._plan.seconds, WORK_SECONDS)))
         with (
             screens.opened(self._webs["service"], file) as eyes,

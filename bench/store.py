@@ -299,14 +299,14 @@ def _fill_many(url: str, count: int) -> None:
                 "SELECT 'bench' || c, date_trunc('day', now()) + d * interval '1 day' "
                 "+ interval '8 hours' + n * (interval '10 hours' / :a_day), 1 "
                 "FROM generate_series(0, :centres - 1) c, generate_series(2, 101) d, "
-                "generate_series(0, :a_day - 1) n ON CONFLICT DO NOTHING"
+                "generate_series(0, :a_day - 1) n"
             ),
             {"a_day": a_day, "centres": GROWTH_CENTRES},
         )
         connection.exec_driver_sql(
             "INSERT INTO place (slot_id, number, centre_id, start_at, lot) "
             "SELECT id, 1, centre_id, start_at, mod(id * 61 + 37, 100) FROM slot "
-            "ON CONFLICT DO NOTHING"
+            "WHERE start_at >= date_trunc('day', now()) + interval '2 days'"
         )
         for index in indexes:
             connection.exec_driver_sql(index.made)
