@@ -25,18 +25,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import cast, machine, servers, stock, traffic
+from bench import cast, machine, stock, traffic
 from bench.cast import DATABASE, DISPATCHER, SCHEDULER, WEB, WORKER, Cast, Took
 from bench.servers import CannotMeasure
 from bench.timing import Say
 from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
-from services import logs
 from services.operations.capacity import AT_REST, LEADERS, OF_A_TEXT, OF_A_VISIT, PROCESSES
 
 FIGURES: Final = Path(__file__).with_name("beside.json")
 VOID, CANNOT = 1, 2
-# Visitors a second: a small part of what two cores can book, so that nobody waits for another.
-VISITS: Final = 1.0
+# Visitors a second: a small part of what two cores can book, so that nobody waits for another, and
+# so many that texts share jobs as on the day: a worker forks for each job, which costs more than a
+# text does.
+VISITS: Final = 4.0
 # Of their requests, as many may have been answered "later": each is one more page, which costs a
 # twentieth of a visit at the most.
 MOST_TURNED_AWAY: Final = 0.05
@@ -222,13 +223,7 @@ def main(say: Callable[[str], None] = print) -> int:
     parser.add_argument("--results", type=Path, default=FIGURES, help="to write (%(default)s)")
     options = parser.parse_args()
     try:
-        logs.configure("ERROR")
-        with (
-            servers.ended_by_signals(),
-            servers.workshop() as folder,
-            servers.redis(folder) as redis_url,
-            machine.OthersWatch(folder).watching() as others,
-        ):
+        with cast.stage() as (folder, redis_url, others):
             facts = machine.facts(folder)
             found = measure(folder, redis_url, options.seconds, say)
     except (CannotMeasure, traffic.Astray, OSError) as problem:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import servers, stock
+from bench import machine, servers, stock
 from bench.screens import dispatcher
 from bench.servers import CannotMeasure, House, Web
 from launcher.ports import HOST
+from services import logs
 
 WEB, DATABASE, WORKER, EXCHANGE = "web", "database", "worker", "exchange"
 SCHEDULER, DISPATCHER = "scheduler", "dispatcher"
@@ -93,6 +94,19 @@ class Cast:
             written.commits - wrote.commits,
             written.writes - wrote.writes,
         )
+
+
+@contextmanager
+def stage() -> Iterator[tuple[Path, str, machine.OthersShare]]:
+    """A folder and the URL of Redis for a measurement, and what others have of the machine."""
+    logs.configure("ERROR")
+    with (
+        servers.ended_by_signals(),
+        servers.workshop() as folder,
+        servers.redis(folder) as redis_url,
+        machine.OthersWatch(folder).watching() as others,
+    ):
+        yield folder, redis_url, others
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from typing import Any, Final
 
 import config
 
-from bench import beside, cast, load, machine, report, servers, stock, traffic
+from bench import beside, cast, load, machine, report, stock, traffic
 from bench.cast import BESIDE, DATABASE, WEB, WORKER, Cast
 from bench.load import Script
 from bench.servers import CannotMeasure, Web
@@ -43,7 +43,6 @@ from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
 from exchange.transport import HttpTransport
 from launcher.ports import HOST
 from models.database import POOL_SIZE
-from services import logs
 from services.operations.capacity import (
     PROCESSES,
     REQUESTS_A_VISIT,
@@ -53,6 +52,7 @@ from services.operations.capacity import (
     Running,
     at_rest,
     busy,
+    read_costs,
     written,
 )
 
@@ -215,14 +215,9 @@ def _counted(
 
     took = everybody.took(day)
     figures = DayFigures(
-        seconds=took.seconds,
+        **asdict(took),
         calls=came,
         webhooks=come.answers,
-        processor=dict(took.processor),
-        wal=took.wal,
-        files=took.files,
-        commits=took.commits,
-        writes=took.writes,
         texts=everybody.counts.texts() - texts,
         connections=everybody.counts.connections(),
         web_workers=len(everybody.web.workers()),
@@ -290,15 +285,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     try:
-        of_calls = json.loads(options.results.read_text("utf-8"))
-        costs = Costs(json.loads(options.beside.read_text("utf-8")) | of_calls)
-        logs.configure("ERROR")
-        with (
-            servers.ended_by_signals(),
-            servers.workshop() as folder,
-            servers.redis(folder) as redis_url,
-            machine.OthersWatch(folder).watching() as others,
-        ):
+        costs = _costs(options.results, options.beside)
+        with cast.stage() as (folder, redis_url, others):
             seen = live(options.part, options.minutes, folder, redis_url, print)
     except (CannotMeasure, traffic.Astray, OSError, ValueError) as problem:
         print(f"bench.day: {problem}", file=sys.stderr)
@@ -312,6 +300,14 @@ def main() -> int:
     if options.page and not seen.faults:
         write(options.part, seen, lines)
     return MISSED if seen.faults or not all(one.holds for one in lines) else 0
+
+
+def _costs(results: Path, beside_calls: Path) -> Costs:
+    """The costs to compare with. Raises CannotMeasure where a file has none that count."""
+    costs, void = read_costs(results, beside_calls)
+    if void:
+        raise CannotMeasure(f"there is nothing to compare with in {beside_calls}: {void}")
+    return costs
 
 
 def write(part: float, seen: DayFigures, lines: Sequence[Compared]) -> None:

@@ -57,7 +57,7 @@ def flatten(
         "seconds_of_a_run": plan.seconds,
         "bench_seconds": round(seconds),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         **machine,
     }
     return dict(sorted(results.items()))
@@ -203,15 +203,17 @@ def _shown(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"  # noqa: PLR2004
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is measured, and whether anything but figures was changed since."""
+
     def git(*arguments: str) -> str:
         done = subprocess.run(
             ["git", *arguments], cwd=config.ROOT, capture_output=True, text=True, check=False
         )
         return done.stdout.strip() if done.returncode == 0 else ""
 
-    commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
+    head = git("rev-parse", "--short=12", "HEAD") or "unknown"
     # What this very command writes is no change to what it measured.
-    written = (":!bench/results.json", ":!bench/history", ":!docs")
+    written = (":!bench/*.json", ":!bench/history", ":!docs")
     changed = git("status", "--porcelain", "--", ".", *written)
-    return f"{commit} with changes" if changed else commit
+    return f"{head} with changes" if changed else head

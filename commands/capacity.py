@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
 from pathlib import Path
 from typing import Any
 
 import click
 
-from services.operations.capacity import Assumed, Costs, Demand, PlanLine, measured_by, plan
+from services.operations.capacity import (
+    Assumed,
+    Demand,
+    NotMeasured,
+    PlanLine,
+    measured_by,
+    plan,
+    read_costs,
+)
 
 
 def make(results: Path, beside: Path) -> click.Command:
@@ -90,11 +96,12 @@ def make(results: Path, beside: Path) -> click.Command:
                 for name in ("euros_a_minute", "euros_a_part", "euros_a_core_hour")
             }
         )
-        aside = _found(beside, "python -m bench.beside") if beside.exists() else {}
-        if void := aside.get("beside_void"):
+        try:
+            costs, void = read_costs(file, beside)
+        except NotMeasured as problem:
+            raise click.ClickException(str(problem)) from None
+        if void:
             click.echo(f"What goes on beside calls is to be measured again: {void}.")
-            aside = {}
-        costs = Costs({**aside, **_found(file, "make bench")})
         click.echo(
             f"By what was measured {costs.results.get('date', 'once')} at commit"
             f" {costs.results.get('commit', 'unknown')}, on"
@@ -107,18 +114,6 @@ def make(results: Path, beside: Path) -> click.Command:
             context.exit(1)
 
     return capacity
-
-
-def _found(file: Path, command: str) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        raise click.ClickException(
-            f"{file} has no measurement: `{command}` writes one, and an option names another"
-        ) from None
-    if not isinstance(found, dict):
-        raise click.ClickException(f"{file} has no measurement, but something else")
-    return found
 
 
 def _shown(one: PlanLine) -> str:

@@ -9,11 +9,13 @@ measured: a line that needs it says which part of the bench measures it. What is
 
 from __future__ import annotations
 
+import json
 import math
 import re
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 # A processor that is asked for more than this makes callers wait for one another.
@@ -116,6 +118,42 @@ class Costs:
             "database_ms": self.database_ms,
         }
         return {name: math.nan if value is None else value for name, value in found.items()}
+
+
+class NotMeasured(ValueError):
+    """A file has no measurement; the message names it, and the command that writes one."""
+
+
+class CostsRead(NamedTuple):
+    """Costs of two files; `void` says why those beside calls are not among them, else ""."""
+
+    costs: Costs
+    void: str
+
+
+def read_costs(results: Path, beside: Path) -> CostsRead:
+    """Return what `make bench` and `python -m bench.beside` wrote into these files.
+
+    What was measured beside calls while others had the machine is left out, and so is what no file
+    has. Raises NotMeasured where a file cannot be read as a measurement.
+    """
+    aside = _measurement(beside, "python -m bench.beside") if beside.exists() else {}
+    void = str(aside.get("beside_void") or "")
+    return CostsRead(
+        Costs({**({} if void else aside), **_measurement(results, "make bench")}), void
+    )
+
+
+def _measurement(file: Path, command: str) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise NotMeasured(
+            f"{file} has no measurement: `{command}` writes one, and an option names another"
+        ) from None
+    if not isinstance(found, dict):
+        raise NotMeasured(f"{file} has no measurement, but something else")
+    return found
 
 
 _OF_POSTGRES: Final = (

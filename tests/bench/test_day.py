@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -112,6 +113,18 @@ def test_costs_that_cannot_be_read_are_a_sentence(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(sys, "argv", ["bench.day", "--results", str(tmp_path / "none.json")])
     assert day.main() == day.CANNOT
     assert "none.json" in capsys.readouterr().err
+
+
+def test_costs_that_were_measured_beside_others_are_not_compared_with(
+    tmp_path, monkeypatch, capsys
+):
+    results, aside = tmp_path / "results.json", tmp_path / "beside.json"
+    results.write_text(json.dumps(MEASURED), "utf-8")
+    aside.write_text(json.dumps({**MEASURED, "beside_void": "others had it"}), "utf-8")
+    options = ["bench.day", "--results", str(results), "--beside", str(aside)]
+    monkeypatch.setattr(sys, "argv", options)
+    assert day.main() == day.CANNOT
+    assert "nothing to compare with" in capsys.readouterr().err
 
 
 @pytest.mark.long
