@@ -37,6 +37,7 @@ from bench.servers import CannotMeasure
 from bench.timing import p99
 from bench.visitors import read
 from launcher.ports import HOST
+from services.admission.load_shedder import STEPS_SECONDS, Level
 
 WAITING = 200
 # Seconds. A round of what is heard in the line; from an agent's act to the next.
@@ -52,6 +53,9 @@ KEPT = 0.9
 FORMS_SECONDS = 60.0
 # At the same time, while the line forms.
 JOIN_AT_ONCE = 12
+# Seconds from then on until workers have forgotten how slow steps were meanwhile, and have let
+# screens in again, a level a second.
+SETTLES_SECONDS = STEPS_SECONDS + len(Level)
 # Passwords that are tried before it begins, for what a hash leaves behind in a worker.
 SIGN_INS = 12
 REASONS = ("lunch", "training")
@@ -121,6 +125,7 @@ def opened(
         missing = house.ask("come", FORMS_SECONDS + PATIENCE_SECONDS)["missing"]
         if missing:
             raise CannotMeasure(missing)
+        time.sleep(SETTLES_SECONDS)
         house.tell("go")
         yield seen
         seen.append(WorkdayFigures(**house.ask("stop")))

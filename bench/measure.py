@@ -398,7 +398,7 @@ class _One:
             screens.opened(self._webs["service"], file) as eyes,
             at_work.opened(stage, self._folder / f"work-{self._kind}", make_queues) as work,
         ):
-            # While the line forms, callers come at the full rate and screens give way to them.
+            # While the line formed, callers came at the full rate and screens gave way to them.
             eyes.count()
             load.replay(script, self._webs["service"].port, rate=rate)
         seen = work[0]
