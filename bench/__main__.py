@@ -27,7 +27,7 @@ from bench import (
 from bench.servers import KINDS
 
 # Rounds, and seconds of each run in them.
-FULL, SOME, QUICK = (3, 4), (3, 4), (1, 3)
+FULL, SOME, QUICK = (3, 3), (3, 4), (1, 3)
 MISSED, CANNOT = 1, 2
 
 

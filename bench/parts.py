@@ -54,17 +54,17 @@ class Part:
 
 
 PARTS: Final[Mapping[str, Part]] = {
-    "calls": Part("lone turns and booking calls beside floors (a) and (b)", 68, repeats=True),
+    "calls": Part("lone turns and booking calls beside floors (a) and (b)", 55, repeats=True),
     "tails": Part("the same at half their rate: the slowest of a hundred", 10, repeats=True),
     "visits": Part("booking on the web beside floor (a) and a usual application", 38),
-    "work": Part("70 screens, agents and a long line", 65, repeats=True),
+    "work": Part("70 screens, agents and a long line", 70, repeats=True),
     "guards": Part("a call and a visit with the guards against abuse, and without", 25),
     "room": Part("the waiting room's page beside a constant answer", 15, once=True),
     "booking": Part("a held and confirmed booking beside the same SQL by hand", 6),
     "crowd": Part("sixteen processes that book at once", 15, has_bar=False),
-    "filling": Part("imports, and slots that are opened", 15),
+    "filling": Part("imports, and slots that are opened", 25),
     "outbox": Part("texts of a worker beside a bare loop", 7),
-    "look-ups": Part("known and unknown, in turn", 14),
+    "look-ups": Part("known and unknown, in turn", 16),
     "growth": Part("search and outbox among few and among ten million", 120, once=True),
     "rush": Part("ten times what the web can book, and again with a restart", 130, once=True),
     "telephones": Part("a hundred calls over SIP", 38, once=True),
