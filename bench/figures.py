@@ -71,6 +71,35 @@ def _consists_of(name: str, part: str) -> Iterator[Figure]:
         yield Figure(f"{name}_{what}", part, title)
 
 
+def _beside_a_peer() -> Iterator[Figure]:
+    """Look-ups and bookings beside a usual form handler, among few slots and many."""
+    part = "peers"
+    for end, slots in (("1k", "1,000"), ("100k", "100,000")):
+        for name, title in (
+            ("handler", f"look-ups in a form handler, {slots} slots, a second"),
+            ("look_up", f"look-ups on the web, {slots} slots, a second"),
+            ("desk", f"look-ups at desks, {slots} slots, a second"),
+        ):
+            yield Figure(f"peers_{name}_rate_{end}", part, title)
+        for name, title in (
+            ("look_up", f"**look-ups on the web ÷ the form handler's, {slots} slots**"),
+            ("desk", f"**look-ups at desks ÷ the form handler's, {slots} slots**"),
+            ("booking", f"**bookings of 16 visitors ÷ the form handler's, {slots} slots**"),
+        ):
+            yield Figure(f"peers_{name}_ratio_{end}", part, title, least=(1,))
+    for name, where in (("look_up", "on the web"), ("desk", "at a desk")):
+        title = f"a look-up {where} among 1,000 slots, ms of processor time"
+        yield Figure(f"peers_{name}_ms_1k", part, title)
+        title = f"**a look-up {where}, 100,000 ÷ 1,000 slots**"
+        yield Figure(f"peers_{name}_growth", part, title, under=(1.1,))
+    title = "look-ups on the web by 16: requests told to come later, %"
+    yield Figure("peers_turned_away_percent", part, title)
+    yield Figure("peers_doubles", part, "**places with two bookings, ours**", under=(1,))
+    yield Figure("peers_handler_doubles", part, "places with two bookings, the form handler's")
+    title = "the same where 16 want the same 24 places, the form handler's"
+    yield Figure("peers_race_handler_doubles", part, title)
+
+
 # Of all parts, in the order of the table.
 FIGURES: Final = (
     Figure("floor_a", "calls", "floor (a), answers a second"),
@@ -162,6 +191,7 @@ FIGURES: Final = (
     ),
     Figure("postcodes_rows_per_second", "filling", "`flask postcodes import`, rows a second"),
     Figure("centres_rows_per_second", "filling", "`flask centres import`, rows a second"),
+    *_beside_a_peer(),
     Figure("allocations_one_slot", "crowd", "bookings a second, 16 processes on one slot's places"),
     Figure("allocations_apart", "crowd", "bookings a second, 16 processes, a slot for each"),
     Figure("bytes_a_place", "growth", "a place with its slot and indexes, bytes"),

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import (
+    against,
     at_work,
     filling,
     floors,
@@ -89,8 +90,9 @@ class Measurement:
 
 def of_database(kind: str) -> list[tuple[str, str]]:
     """Return the parts that are measured on this database, each with the one it is told under."""
-    once = {servers.POSTGRES: "growth", servers.SQLITE: "room"}[kind]
-    return [(name, kind) for name, part in PARTS.items() if not part.once] + [(once, "")]
+    once = {servers.POSTGRES: ("peers", "growth"), servers.SQLITE: ("room",)}[kind]
+    of_each = [(name, kind) for name, part in PARTS.items() if not part.once]
+    return of_each + [(name, "") for name in once]
 
 
 def measure(
@@ -117,7 +119,7 @@ def measure(
     if any(name in plan.parts for name, _ in here):
         with runs.together(*here):
             _at_centres(House(folder, kind, url, redis_url), plan, outcome, runs)
-    for name, part in _by_themselves(kind, url, folder, redis_url).items():
+    for name, part in _by_themselves(kind, url, folder, redis_url, runs.say).items():
         outcome.figures |= runs.run(name, "" if PARTS[name].once else kind, part)
 
 
@@ -138,12 +140,15 @@ def _at_centres(house: House, plan: MeasurePlan, outcome: Measurement, runs: Par
 
 
 def _by_themselves(
-    kind: str, url: str, folder: Path, redis_url: str
+    kind: str, url: str, folder: Path, redis_url: str, say: Say
 ) -> dict[str, Callable[[], Given]]:
     """The parts that fill databases of their own, beside the one at `url`."""
 
     def new(name: str) -> str:
         return servers.beside(url, f"bench_{name}")
+
+    def copied(name: str, template: str) -> str:
+        return servers.beside(url, f"bench_{name}", template and f"bench_{template}")
 
     def figures(found: Mapping[str, float]) -> Given:
         return {f"{name}_{kind}": value for name, value in found.items()}, []
@@ -157,6 +162,7 @@ def _by_themselves(
         ),
     }
     if kind == servers.POSTGRES:
+        parts["peers"] = lambda: against.measure(copied, folder, redis_url, say)
         parts["growth"] = lambda: (store.grown(new), [])
     parts["crowd"] = lambda: figures(store.crowd(new("crowd")))
     return parts

@@ -12,6 +12,7 @@ the web may give: what is left of them is the telephone's share.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import statistics
@@ -358,7 +359,7 @@ class _Rush:
         plan = self._plan
         count = int(plan.visitors * plan.comes) + 1
         found: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        for one in people(plan.postcodes, plan.seed)[:count]:
+        for one in itertools.islice(people(plan.postcodes, plan.seed), count):
             there = self._chance.randrange(100) < FROM_THERE
             person = replace(one, postcode=THERE) if there else one
             found.append(lambda person=person: self._visit(person))  # type: ignore[misc]

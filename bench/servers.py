@@ -218,10 +218,11 @@ def postgres_url(folder: Path) -> str:
     return server.create()
 
 
-def beside(database_url: str, name: str) -> str:
+def beside(database_url: str, name: str, template: str = "") -> str:
     """Return a new database beside that one: on the same server, or in the same folder.
 
-    A part that is repeated begins with nothing: what its first try left is removed.
+    A part that is repeated begins with nothing: what its first try left is removed. On PostgreSQL
+    it is a copy of the database `template`, where one is named: nobody may be connected to that.
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
@@ -233,7 +234,10 @@ def beside(database_url: str, name: str) -> str:
         server.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        copied = (
+            sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
+        )
+        server.execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), copied))
     return url.set(database=name).render_as_string(hide_password=False)
 
 

@@ -1,8 +1,9 @@
-"""Booking in a few pages as a usual Flask application has it, for comparison with ours.
+"""Booking and looking up in a few pages as a usual Flask application has it, beside ours.
 
 Flask-WTF's forms and tokens, the ORM, a session in a signed cookie, a template for each question, a
-row of the visit that each answer updates, a row of the slot that the last one locks. It knows one
-person, one dose, no places that are kept, no waiting list and no encryption; its pages have the
+row of the visit that each answer updates. The last one reads whether the slot is free, and then
+writes that it is taken: who books between the two gets it as well. It knows one person, one dose,
+no places that are kept, no waiting list, no limit to tries and no encryption; its pages have the
 names of ours, so that the same visitors can play them. It knows nothing of the service's code.
 """
 
@@ -13,10 +14,11 @@ import secrets
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from flask import Flask, redirect, render_template_string, request, session, url_for
+from flask import Flask, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from sqlalchemy import ForeignKey, String, create_engine, make_url, select
+from jinja2 import DictLoader
+from sqlalchemy import ForeignKey, String, create_engine, insert, make_url, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from wtforms import IntegerField, RadioField, StringField
 from wtforms.validators import DataRequired, Length, NumberRange, Regexp
@@ -27,19 +29,32 @@ from bench.driven import by_threads
 from web.admission.whole_requests import WholeRequests
 
 SLOTS, CAPACITY, PAGE = 2000, 1000, 3
-_BASE = """<!doctype html><html lang="fr"><head><meta charset="utf-8"><title>{{ title }}</title>
+BASE = """<!doctype html><html lang="fr"><head><meta charset="utf-8"><title>{{ title }}</title>
 <link rel="stylesheet" href="/static/style.css"></head><body><header><a href="/">Rendez-vous</a>
 </header><main><h1>{{ title }}</h1>{% for errors in (form.errors.values() if form else ()) %}
-<p class="error">{{ errors|join(", ") }}</p>{% endfor %}{{ body }}</main></body></html>"""
-_FORM = """<form method="post"><input type="hidden" name="csrf_token" value="{{ csrf }}">
+<p class="error">{{ errors|join(", ") }}</p>{% endfor %}{% block body %}{% endblock %}
+</main></body></html>"""
+FORM = """<form method="post"><input type="hidden" name="csrf_token" value="{{ csrf }}">
 {% for field in form if field.name != "csrf_token" %}<p>{{ field.label }} {{ field }}</p>
 {% endfor %}<button>Continuer</button></form>"""
-_OFFERS = """<form method="post"><input type="hidden" name="csrf_token" value="{{ csrf }}">
+OFFERS = """<form method="post"><input type="hidden" name="csrf_token" value="{{ csrf }}">
 {% for slot in slots %}<button name="place" value="{{ slot.id }}">{{ slot.centre }},
 {{ slot.start_at.strftime("%d/%m/%Y %H:%M") }}</button>{% endfor %}</form>"""
-_SUMMARY = """<dl><dt>Né le</dt><dd>{{ visit.born }}</dd><dt>Commune</dt>
+SUMMARY = """<dl><dt>Né le</dt><dd>{{ visit.born }}</dd><dt>Commune</dt>
 <dd>{{ visit.postcode }}</dd><dt>Numéro</dt><dd>{{ visit.number }}</dd>
 <dt>Référence</dt><dd>{{ visit.reference or "-" }}</dd></dl>"""
+APPOINTMENT = """<dl><dt>Centre</dt><dd>{{ slot.centre }}</dd><dt>Date</dt>
+<dd>{{ slot.start_at.strftime("%d/%m/%Y %H:%M") }}</dd></dl>"""
+NOTHING = "<p>Plus de créneau près de chez vous.</p>"
+BODIES = {
+    "form": FORM, "offers": OFFERS, "summary": SUMMARY, "confirm": SUMMARY + FORM,
+    "appointment": SUMMARY + APPOINTMENT, "nothing": NOTHING,
+}  # fmt: skip
+# By their names, as files would be: each is compiled once.
+TEMPLATES = {"base.html": BASE} | {
+    f"{name}.html": f'{{% extends "base.html" %}}{{% block body %}}{body}{{% endblock %}}'
+    for name, body in BODIES.items()
+}
 
 
 class Base(DeclarativeBase):
@@ -92,6 +107,10 @@ class Confirm(FlaskForm):  # type: ignore[misc]
     pass
 
 
+class LookUp(Born):
+    reference = StringField(validators=[DataRequired(), Regexp(r"^\d{10}$")])
+
+
 FORMS: dict[str, tuple[Any, str]] = {
     "rendez-vous": (Whom, "naissance"), "naissance": (Born, "commune"),
     "commune": (Where, "creneaux"), "creneaux": (Offers, "joindre"),
@@ -99,23 +118,30 @@ FORMS: dict[str, tuple[Any, str]] = {
 }  # fmt: skip
 
 
-def fill(database_url: str) -> None:
-    """Make its tables anew, with slots in every département."""
+def make_tables(database_url: str) -> None:
+    """Make its tables anew, with nothing in them."""
     engine = create_engine(_driver(database_url))
     Base.metadata.drop_all(engine)
     Base.metadata.create_all(engine)
+    engine.dispose()
+
+
+def fill(database_url: str, slots: int = SLOTS, capacity: int = CAPACITY) -> None:
+    """Make its tables anew, with slots in every département."""
+    make_tables(database_url)
+    engine = create_engine(_driver(database_url))
     first = datetime(2030, 1, 1, 8)  # noqa: DTZ001 (as such an application has it)
-    with Session(engine) as rows:
-        rows.add_all(
-            PeerSlot(
-                centre=f"Centre {number}",
-                departement=f"{number % 98 + 1:02d}",
-                start_at=first + timedelta(minutes=10 * number),
-                free=CAPACITY,
-            )
-            for number in range(SLOTS)
-        )
-        rows.commit()
+    rows = [
+        {
+            "centre": f"Centre {number}",
+            "departement": f"{number % 98 + 1:02d}",
+            "start_at": first + timedelta(minutes=10 * number),
+            "free": capacity,
+        }
+        for number in range(slots)
+    ]
+    with engine.begin() as connection:
+        connection.execute(insert(PeerSlot), rows)
     engine.dispose()
 
 
@@ -130,15 +156,14 @@ def create_app() -> Flask:
     settings = config.load()
     app = Flask(__name__)
     app.secret_key = settings.secret_key or "peer"
+    app.jinja_loader = DictLoader(TEMPLATES)
     engine = create_engine(_driver(settings.database_url), pool_size=16, max_overflow=0)
     app.extensions["peer_engine"] = engine
     make = sessionmaker(engine, expire_on_commit=False)
 
-    def page(title: str, template: str, form: FlaskForm | None, **values: object) -> str:
+    def page(title: str, template: str, form: FlaskForm | None = None, **values: object) -> str:
         csrf = form.csrf_token.current_token if form is not None else ""
-        body = render_template_string(template, form=form, csrf=csrf, **values)
-        return render_template_string(_BASE.replace("{{ body }}", "{{ body|safe }}"),
-                                      title=title, form=form, body=body)  # fmt: skip
+        return render_template(f"{template}.html", title=title, form=form, csrf=csrf, **values)
 
     @app.route("/rendez-vous", methods=["GET", "POST"])
     @app.route("/rendez-vous/<slug>", methods=["GET", "POST"])
@@ -148,18 +173,51 @@ def create_app() -> Flask:
             if visit is None and slug != "rendez-vous":
                 return redirect(url_for("step"), 303)
             if slug == "fait":
-                return page("Votre rendez-vous", _SUMMARY, None, visit=visit)
+                return page("Votre rendez-vous", "summary", visit=visit)
+            if slug == "fin":
+                return page("Votre rendez-vous", "nothing")
             kind, following = FORMS[slug]
             form = kind()
             if form.validate_on_submit():
-                _store(rows, visit, slug, form)
+                if not _store(rows, visit, slug, form):
+                    following = "creneaux"
                 rows.commit()
                 return redirect(url_for("step", slug=following), 303)
             if slug == "creneaux" and visit is not None:
-                return page("Créneaux", _OFFERS, form, slots=_slots(rows, visit))
-            template = _SUMMARY + _FORM if slug == "confirmer" else _FORM
+                slots = _slots(rows, visit)
+                if not slots:
+                    return redirect(url_for("step", slug="fin"), 303)
+                return page("Créneaux", "offers", form, slots=slots)
+            template = "confirm" if slug == "confirmer" else "form"
             status = 422 if request.method == "POST" else 200
             return page(slug, template, form, visit=visit), status
+
+    @app.route("/mon-rendez-vous", methods=["GET", "POST"])
+    def look_up() -> ResponseReturnValue:
+        form = LookUp()
+        if form.validate_on_submit():
+            born = date(form.year.data, form.month.data, form.day.data)
+            with make() as rows:
+                found = rows.scalar(
+                    select(PeerVisit).where(
+                        PeerVisit.reference == form.reference.data, PeerVisit.born == born
+                    )
+                )
+            if found is not None:
+                session["found"] = found.id
+                return redirect(url_for("found"), 303)
+            form.reference.errors = ["Aucun rendez-vous."]
+        status = 422 if request.method == "POST" else 200
+        return page("Mon rendez-vous", "form", form), status
+
+    @app.route("/mon-rendez-vous/voir")
+    def found() -> ResponseReturnValue:
+        with make() as rows:
+            visit = rows.get(PeerVisit, session.get("found", ""))
+            if visit is None:
+                return redirect(url_for("look_up"), 303)
+            slot = rows.get(PeerSlot, visit.slot_id)
+            return page("Mon rendez-vous", "appointment", visit=visit, slot=slot)
 
     return app
 
@@ -170,12 +228,13 @@ def _slots(rows: Session, visit: PeerVisit) -> list[PeerSlot]:
     return list(rows.scalars(near.order_by(PeerSlot.start_at).limit(PAGE)))
 
 
-def _store(rows: Session, visit: PeerVisit | None, slug: str, form: FlaskForm) -> None:
+def _store(rows: Session, visit: PeerVisit | None, slug: str, form: FlaskForm) -> bool:
+    """False where the slot was taken meanwhile."""
     if slug == "rendez-vous":
         visit = PeerVisit(id=secrets.token_hex(16), whom=form.whom.data)
         rows.add(visit)
         session["visit"] = visit.id
-        return
+        return True
     assert visit is not None  # noqa: S101 - looked at before
     if slug == "naissance":
         visit.born = date(form.year.data, form.month.data, form.day.data)
@@ -186,10 +245,13 @@ def _store(rows: Session, visit: PeerVisit | None, slug: str, form: FlaskForm) -
     elif slug == "joindre":
         visit.number = form.number.data
     elif slug == "confirmer" and visit.reference is None:
-        slot = rows.get(PeerSlot, visit.slot_id, with_for_update=True)
+        slot = rows.get(PeerSlot, visit.slot_id)
         assert slot is not None  # noqa: S101 - one that was offered
+        if slot.free < 1:
+            return False
         slot.free -= 1
         visit.reference = f"{secrets.randbelow(10**10):010d}"
+    return True
 
 
 def create_server() -> WholeRequests:

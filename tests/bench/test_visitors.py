@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -17,7 +18,8 @@ from werkzeug.serving import make_server
 
 import config
 
-from bench import rush, rush_picture, visitors
+from bench import finders, rush, rush_picture, visitors
+from bench.finders import DESK, WEB, Desk, FinderFigures, FindersPlan, Wanted
 from bench.peers import form_handler
 from bench.visitors import BOOKED, NOTHING, Connections, Visitor, VisitorFigures, VisitorIdentity
 from tests.support.house import BASE, house, mornings
@@ -82,6 +84,44 @@ def test_the_same_visitor_books_at_the_peer(peer: Any):
         end, visitor = visit(port)
     assert end == BOOKED
     assert len(visitor.answers) == 2 * len(visitors.PAGES) - 1
+    peer.extensions["peer_engine"].dispose()
+
+
+def looked(port: int, where: str, *agents: str, **of: str) -> FinderFigures:
+    """Each of two looks once for somebody: 1234567890, or who is told."""
+    wanted = Wanted(**{"reference": "1234567890", "born": "1942-03-12", "postcode": "75011"} | of)
+    plan = FindersPlan(port, where, [wanted], 0.0, finders=2, agents=agents)
+    return asyncio.run(finders.Run(plan, {one: Desk(one) for one in agents}).all_of_them())
+
+
+def test_who_is_looked_for_is_found_on_the_web_and_by_agents(sqlite_url: str):
+    with house(sqlite_url) as made:
+        made.opens_centre("1", starts=mornings(2, first=5), capacity=1)
+        with served(made.app) as port:
+            assert visit(port)[0] == BOOKED
+            (booked,) = made.bookings()
+            before = len(made.messages("sms"))
+            seen = looked(port, WEB, reference=booked.reference)
+            # The second wish of ten minutes is answered alike, and nothing leaves.
+            assert (seen.found, seen.faults()) == (2, [])
+            assert len(made.messages("sms")) == before + 1
+            agents = [made.signs_in("agent") for _ in range(2)]
+            cookies = [f"{one.cookie}={one.get_cookie(one.cookie).value}" for one in agents]
+            seen = looked(port, DESK, *cookies, reference=booked.reference)
+            assert (seen.found, seen.faults()) == (2, [])
+            nobody = looked(port, DESK, *cookies)
+            assert (nobody.found, nobody.wrong) == (0, {"200 at /poste/chercher": 2})
+
+
+def test_the_same_look_up_is_played_on_the_web_and_at_the_peer(sqlite_url: str, peer: Any):
+    with served(peer) as port:
+        end, visitor = visit(port)
+        (reference,) = re.findall(r"Référence</dt><dd>(\d{10})</dd>", visitor.answers[-1].body)
+        seen = looked(port, WEB, reference=reference)
+        assert (end, seen.found, seen.faults()) == (BOOKED, 2, [])
+        assert looked(port, WEB, reference=reference, born="1942-03-13").wrong == {
+            "422 at POST /mon-rendez-vous": 2
+        }
     peer.extensions["peer_engine"].dispose()
 
 
