@@ -120,6 +120,7 @@ def measure(
         few = sizes["1k"]
         postcode_of_all = leave_few_places(few)
         for web in (few.service, few.peer):
+            assert web is not None  # noqa: S101 - started
             _visit(finders, web, [postcode_of_all], RACE_SECONDS)
     ours, theirs = (sum(one[side] for one in before.values()) for side in (0, 1))
     after = given_twice(few)
@@ -134,6 +135,9 @@ def measure(
         for name, size in sizes.items()
         if (texts := _texts(size)) < min(KNOWN, size.looked) // 2
     ]
+    for name, size in sizes.items():
+        each = ", ".join(f"{what} {1000 * size.cost(what):.1f}" for what in size.costs)
+        say(f"{name} slots, ms of processor time for each: {each}")
     say(
         f"places given twice: {found['peers_doubles']:.0f} of ours,"
         f" {found['peers_handler_doubles']:.0f} of the form handler and"
@@ -223,20 +227,21 @@ def _bookings(size: Size, finders: Finders) -> list[str]:
     # The first round is to warm up.
     for seconds, counts in ((WARM_SECONDS, False), (BOOKING_SECONDS, True)):
         for name, web in (("bookings", size.service), ("handler bookings", size.peer)):
+            assert web is not None  # noqa: S101 - started
+            before = _worked(size, web)
             seen = _visit(finders, web, codes(), seconds)
+            spent = _worked(size, web) - before
             if not counts:
                 continue
             if seen.broken or not seen.bookings:
                 void.append(f"{name}: {'; '.join(seen.faults())}")
             else:
                 size.rates.setdefault(name, []).append(seen.bookings)
+                size.costs.setdefault(name, []).append(spent / (seen.bookings * seen.seconds))
     return void
 
 
-def _visit(
-    finders: Finders, web: Web | None, postcodes: list[str], seconds: float
-) -> VisitorFigures:
-    assert web is not None  # noqa: S101 - started
+def _visit(finders: Finders, web: Web, postcodes: list[str], seconds: float) -> VisitorFigures:
     seed = time.time_ns() % 2**32
     return finders.book(VisitorsPlan(web.port, FINDERS, seconds, seed, postcodes))
 
@@ -252,11 +257,11 @@ def prepared(new: Callable[[str, str], str], folder: Path, redis_url: str) -> di
         connection.execute(postcode.insert(), list(_postcodes()))
     sizes = {}
     for name, slots in SIZES.items():
-        houses = [
+        ours, theirs = (
             AgainstHouse(folder, servers.POSTGRES, url, redis_url)
             for url in (new(f"peers_{name}", "peers"), new(f"peers_handler_{name}", ""))
-        ]
-        sizes[name] = Size(slots, *houses)
+        )
+        sizes[name] = Size(slots, ours, theirs)
     with ThreadPoolExecutor() as pool:
         filling = [pool.submit(_fill, size) for size in sizes.values()]
         for one in filling:
@@ -434,56 +439,57 @@ def _fill_handler(size: Size) -> None:
 # ---------------------------------------------------------------- what came of it
 
 
+_TWICE = """
+SELECT count(*) FROM (SELECT FROM appointment WHERE state = 'confirmed'
+  GROUP BY place_id HAVING count(*) > 1) twice
+"""
+_HANDLER_TWICE = """
+SELECT count(*) FROM (SELECT FROM peer_visit WHERE reference IS NOT NULL
+  GROUP BY slot_id HAVING count(*) > 1) twice
+"""
+_WRITTEN = "SELECT count(*) FROM message WHERE dedupe_key LIKE 'web-appointment%'"
+
+
 def given_twice(size: Size) -> tuple[int, int]:
     """How many places have two bookings: of the service, and of the form handler."""
-    ours = (
-        "SELECT place_id FROM appointment WHERE state = 'confirmed'"
-        " GROUP BY place_id HAVING count(*) > 1"
-    )
-    theirs = (
-        "SELECT slot_id FROM peer_visit WHERE reference IS NOT NULL"
-        " GROUP BY slot_id HAVING count(*) > 1"
-    )
-    return _count(size.ours.database_url, ours), _count(size.theirs.database_url, theirs)
+    return _count(size.ours.database_url, _TWICE), _count(size.theirs.database_url, _HANDLER_TWICE)
 
 
 def _texts(size: Size) -> int:
     """How many of those who were looked for were written to."""
-    return _count(
-        size.ours.database_url,
-        "SELECT id FROM message WHERE dedupe_key LIKE 'web-appointment%'",
-    )
+    return _count(size.ours.database_url, _WRITTEN)
 
 
-def _count(url: str, rows: str) -> int:
+def _count(url: str, statement: str) -> int:
     with opened(url) as database, database.statement() as connection:
-        return int(connection.execute(text(f"SELECT count(*) FROM ({rows}) found")).scalar_one())
+        return int(connection.execute(text(statement)).scalar_one())
+
+
+_FEW = (
+    "UPDATE place SET blocked = true WHERE booking_id IS NULL",
+    """
+    INSERT INTO slot (centre_id, start_at, capacity)
+    SELECT 'bench0', date_trunc('day', now()) + interval '4 days 8 hours 7 minutes'
+      + n * interval '15 minutes', 1 FROM generate_series(1, :places) n
+    """,
+    """
+    INSERT INTO place (slot_id, number, centre_id, start_at, lot)
+    SELECT id, 1, centre_id, start_at, 99 FROM slot
+    WHERE NOT EXISTS (SELECT FROM place WHERE slot_id = slot.id)
+    """,
+)
+_HANDLER_FEW = (
+    "UPDATE peer_slot SET free = 0",
+    """
+    INSERT INTO peer_slot (centre, departement, start_at, free)
+    SELECT 'Centre', '01', timestamp '2029-01-01 08:00' + n * interval '10 minutes', 1
+    FROM generate_series(1, :places) n
+    """,
+)
 
 
 def leave_few_places(size: Size) -> str:
     """Take all places but a few, in both databases; the postcode of whom they are near."""
-    first = next(_postcodes())
-    _run(
-        size.ours.database_url,
-        (
-            "UPDATE place SET blocked = true WHERE booking_id IS NULL",
-            "INSERT INTO slot (centre_id, start_at, capacity)"
-            " SELECT 'bench0', date_trunc('day', now()) + interval '4 days 8 hours 7 minutes'"
-            " + n * interval '15 minutes', 1 FROM generate_series(1, :places) n",
-            "INSERT INTO place (slot_id, number, centre_id, start_at, lot)"
-            " SELECT id, 1, centre_id, start_at, 99 FROM slot"
-            " WHERE NOT EXISTS (SELECT FROM place WHERE slot_id = slot.id)",
-        ),
-        places=RACE_PLACES,
-    )
-    _run(
-        size.theirs.database_url,
-        (
-            "UPDATE peer_slot SET free = 0",
-            "INSERT INTO peer_slot (centre, departement, start_at, free)"
-            " SELECT 'Centre', '01', timestamp '2029-01-01 08:00' + n * interval '10 minutes', 1"
-            " FROM generate_series(1, :places) n",
-        ),
-        places=RACE_PLACES,
-    )
-    return str(first["code"])
+    _run(size.ours.database_url, _FEW, places=RACE_PLACES)
+    _run(size.theirs.database_url, _HANDLER_FEW, places=RACE_PLACES)
+    return codes()[0]

@@ -65,7 +65,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "filling": Part("imports, and slots that are opened", 25),
     "outbox": Part("texts of a worker beside a bare loop", 7),
     "look-ups": Part("known and unknown, in turn", 16),
-    "peers": Part("look-ups and bookings beside a usual form handler", 45, once=True),
+    "peers": Part("look-ups and bookings beside a usual form handler", 36, once=True),
     "growth": Part("search and outbox among few and among ten million", 120, once=True),
     "rush": Part("ten times what the web can book, and again with a restart", 130, once=True),
     "telephones": Part("a hundred calls over SIP", 38, once=True),

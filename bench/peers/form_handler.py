@@ -116,6 +116,8 @@ FORMS: dict[str, tuple[Any, str]] = {
     "commune": (Where, "creneaux"), "creneaux": (Offers, "joindre"),
     "joindre": (Reach, "confirmer"), "confirmer": (Confirm, "fait"),
 }  # fmt: skip
+# Pages at which a visit is over, and their templates.
+ENDS = {"fait": "summary", "fin": "nothing"}
 
 
 def make_tables(database_url: str) -> None:
@@ -161,10 +163,6 @@ def create_app() -> Flask:
     app.extensions["peer_engine"] = engine
     make = sessionmaker(engine, expire_on_commit=False)
 
-    def page(title: str, template: str, form: FlaskForm | None = None, **values: object) -> str:
-        csrf = form.csrf_token.current_token if form is not None else ""
-        return render_template(f"{template}.html", title=title, form=form, csrf=csrf, **values)
-
     @app.route("/rendez-vous", methods=["GET", "POST"])
     @app.route("/rendez-vous/<slug>", methods=["GET", "POST"])
     def step(slug: str = "rendez-vous") -> ResponseReturnValue:
@@ -172,10 +170,8 @@ def create_app() -> Flask:
             visit = rows.get(PeerVisit, session.get("visit", ""))
             if visit is None and slug != "rendez-vous":
                 return redirect(url_for("step"), 303)
-            if slug == "fait":
-                return page("Votre rendez-vous", "summary", visit=visit)
-            if slug == "fin":
-                return page("Votre rendez-vous", "nothing")
+            if slug in ENDS:
+                return _page("Votre rendez-vous", ENDS[slug], visit=visit)
             kind, following = FORMS[slug]
             form = kind()
             if form.validate_on_submit():
@@ -187,11 +183,16 @@ def create_app() -> Flask:
                 slots = _slots(rows, visit)
                 if not slots:
                     return redirect(url_for("step", slug="fin"), 303)
-                return page("Créneaux", "offers", form, slots=slots)
+                return _page("Créneaux", "offers", form, slots=slots)
             template = "confirm" if slug == "confirmer" else "form"
             status = 422 if request.method == "POST" else 200
-            return page(slug, template, form, visit=visit), status
+            return _page(slug, template, form, visit=visit), status
 
+    _add_look_ups(app, make)
+    return app
+
+
+def _add_look_ups(app: Flask, make: sessionmaker[Session]) -> None:
     @app.route("/mon-rendez-vous", methods=["GET", "POST"])
     def look_up() -> ResponseReturnValue:
         form = LookUp()
@@ -208,7 +209,7 @@ def create_app() -> Flask:
                 return redirect(url_for("found"), 303)
             form.reference.errors = ["Aucun rendez-vous."]
         status = 422 if request.method == "POST" else 200
-        return page("Mon rendez-vous", "form", form), status
+        return _page("Mon rendez-vous", "form", form), status
 
     @app.route("/mon-rendez-vous/voir")
     def found() -> ResponseReturnValue:
@@ -217,9 +218,12 @@ def create_app() -> Flask:
             if visit is None:
                 return redirect(url_for("look_up"), 303)
             slot = rows.get(PeerSlot, visit.slot_id)
-            return page("Mon rendez-vous", "appointment", visit=visit, slot=slot)
+            return _page("Mon rendez-vous", "appointment", visit=visit, slot=slot)
 
-    return app
+
+def _page(title: str, template: str, form: FlaskForm | None = None, **values: object) -> str:
+    csrf = form.csrf_token.current_token if form is not None else ""
+    return render_template(f"{template}.html", title=title, form=form, csrf=csrf, **values)
 
 
 def _slots(rows: Session, visit: PeerVisit) -> list[PeerSlot]:
