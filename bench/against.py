@@ -338,6 +338,12 @@ _BOOKINGS = (
     UPDATE place SET booking_id = appointment.booking_id FROM appointment
     WHERE appointment.place_id = place.id
     """,
+    # As many look-ups as bookings, in the two days for which they are kept.
+    """
+    INSERT INTO attempt (kind, subject_idx, at, good)
+    SELECT 'web_all', '', now() - n * interval '2 days' / :tries, true
+    FROM generate_series(1, :tries) n
+    """,
 )
 _HANDLER = (
     """
@@ -370,7 +376,8 @@ def _fill_slots(size: Size) -> None:
 
 
 def _fill_bookings(size: Size) -> None:
-    _run(size.ours.database_url, _BOOKINGS, booked=BOOKED)
+    tries = size.slots * BOOKED // 100
+    _run(size.ours.database_url, _BOOKINGS, booked=BOOKED, tries=tries)
 
 
 def _book(size: Size) -> list[Wanted]:

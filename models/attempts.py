@@ -9,12 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from sqlalchemy import Boolean, Connection, String, Table, delete, func, select, update
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from models.clock import Clock
-from models.dialects import insert, one_after_another
+from models.dialects import insert, insert_for, one_after_another
+from models.prepared import Prepared
 from models.tables import RowId, index, key, metadata, must
 from models.types import Instant, LookUp, LookUpWay
 
@@ -35,6 +47,8 @@ attempt = Table(
 )
 
 EVERYBODY = b""
+# Later than any try, whatever the clocks of two servers do.
+_NEVER_YET: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -63,24 +77,66 @@ def counts(
     connection: Connection, clock: Clock, asked: Sequence[AttemptCountQuery], *also: Any
 ) -> list[int]:
     """How many tries there were, in the order asked, and the values `also` asked; one statement."""
-    columns: list[Any] = [
+    values: dict[str, Any] = {}
+    for at, one in enumerate(asked):
+        values |= {f"kind_{at}": one.subject.kind, f"subject_{at}": one.subject.idx}
+    shape = tuple((one.within, one.failed) for one in asked)
+    if also:
+        return list(connection.execute(select(*_counts(clock, shape), *also), values).one())
+    return list(_count(clock, shape).rows(connection, values)[0])
+
+
+_Shape = tuple[tuple[timedelta, bool], ...]
+
+
+@lru_cache
+def _count(clock: Clock, shape: _Shape) -> Prepared:
+    return Prepared(select(*_counts(clock, shape)))
+
+
+def _counts(clock: Clock, shape: _Shape) -> list[Any]:
+    kinds = attempt.c
+    # Each end of the time by itself: as a value of its own it is a place to begin in the index, and
+    # with both ends the planner expects few rows. All tries together are many, and kept for days.
+    until = select(clock.at(_NEVER_YET)).scalar_subquery()
+    return [
         select(func.count())
         .select_from(attempt)
         .where(
-            attempt.c.kind == one.subject.kind,
-            attempt.c.subject_idx == one.subject.idx,
-            attempt.c.at > clock.at(-one.within),
-            *([attempt.c.good.is_(False)] if one.failed else ()),
+            kinds.kind == bindparam(f"kind_{at}", type_=kinds.kind.type),
+            kinds.subject_idx == bindparam(f"subject_{at}", type_=kinds.subject_idx.type),
+            kinds.at > select(clock.at(-within)).scalar_subquery(),
+            kinds.at < until,
+            *([kinds.good.is_(False)] if failed else ()),
         )
         .scalar_subquery()
-        for one in asked
+        .label(f"count_{at}")
+        for at, (within, failed) in enumerate(shape)
     ]
-    return list(connection.execute(select(*columns, *also)).one())
 
 
 def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:
     """Count one try for each of these; one statement."""
-    connection.execute(_new(connection, clock, subjects, good=good))
+    values: dict[str, Any] = {"the_good": good}
+    for at, one in enumerate(subjects):
+        values |= {f"kind_{at}": one.kind, f"subject_{at}": one.idx}
+    _add(connection.dialect.name, clock, len(subjects)).count(connection, values)
+
+
+@lru_cache
+def _add(dialect: str, clock: Clock, count: int) -> Prepared:
+    kinds = attempt.c
+    good = bindparam("the_good", type_=kinds.good.type)
+    rows = [
+        {
+            "kind": bindparam(f"kind_{at}", type_=kinds.kind.type),
+            "subject_idx": bindparam(f"subject_{at}", type_=kinds.subject_idx.type),
+            "at": clock.at(),
+            "good": good,
+        }
+        for at in range(count)
+    ]
+    return Prepared(insert_for(dialect, attempt).values(rows).inline())
 
 
 def begin(connection: Connection, clock: Clock, subjects: Sequence[Subject]) -> list[int]:
