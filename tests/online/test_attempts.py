@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from structlog.testing import capture_logs
 
 from flows.world import NotMine
-from models.attempts import attempt
+from models.attempts import EVERYBODY, AttemptCountQuery, Subject, attempt, counts
 from models.booking import changes
 from models.booking.tables import booking
+from models.clock import DatabaseClock
 from services import attempts
 from services.attempts import MOST_WRONG_BORNE, TRIES_A_CALL, TRIES_A_DAY, caution
 from services.booking.find_booking import FoundBooking, find_booking
@@ -217,3 +218,42 @@ def test_no_row_says_what_was_tried_and_all_are_forgotten(booked: tuple[House, s
     clock_of(house).advance(2 * DAY + timedelta(seconds=1))
     assert erase_data(house.store)["tries"] == len(rows)
     assert rows_of(house.database, select(func.count()).select_from(attempt)) == [(0,)]
+
+
+def test_tries_of_days_are_not_read_to_count_those_of_minutes(service: House):
+    """All tries together are one subject: whoever looks something up would read them all."""
+    everybody = Subject("all", EVERYBODY)
+    # The database's own clock, of which a planner knows nothing beforehand.
+    clock = DatabaseClock()
+    now = clock.now() - timedelta(seconds=30)
+    with service.database.transaction() as connection:
+        rows = [
+            {
+                "kind": "all",
+                "subject_idx": EVERYBODY,
+                "at": now - timedelta(minutes=n),
+                "good": True,
+            }
+            for n in range(2000)
+        ]
+        connection.execute(attempt.insert(), rows)
+    seen: list[tuple[str, Any]] = []
+    note = lambda *told: seen.append((str(told[2]), told[3]))  # noqa: E731
+    with service.database.statement() as connection:
+        connection.exec_driver_sql("ANALYZE attempt")
+        for engine in service.database.engines:
+            event.listen(engine, "before_cursor_execute", note)
+        asked = [
+            AttemptCountQuery(everybody, timedelta(minutes=5), failed=failed)
+            for failed in (True, False)
+        ]
+        assert counts(connection, clock, asked) == [0, 5]
+        for engine in service.database.engines:
+            event.remove(engine, "before_cursor_execute", note)
+        ((statement, given),) = seen
+        sqlite = connection.dialect.name == "sqlite"
+        explain = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
+        plan = [str(row) for row in connection.exec_driver_sql(explain + statement, given)]
+    begins = ("SEARCH", "at>?") if sqlite else ("Index Cond", "(at > ")
+    assert sum(all(word in line for word in begins) for line in plan) == 2, plan
+    assert not any("SCAN attempt" in line or "Seq Scan" in line for line in plan)
