@@ -206,7 +206,7 @@ def test_parts_are_named_by_their_own_name_or_by_that_of_several(
 
 
 def test_a_whole_run_has_its_time():
-    """Two databases, with a minute for their servers; what has no bar is left out for the others."""
+    """With a minute for servers to start; what has no bar is left out where there is no time."""
     with_bar = [name for name, part in PARTS.items() if part.has_bar]
     assert parts.planned(with_bar, len(KINDS)) <= parts.WHOLE_SECONDS - 60
     told = [title for kind in KINDS for title in of_database(kind)]
