@@ -110,14 +110,17 @@ def stage() -> Iterator[tuple[Path, str, machine.OthersShare]]:
 
 
 @contextmanager
-def cast(folder: Path, redis_url: str) -> Iterator[Cast]:
-    """A database of the demonstration with the web and the exchange. Raises CannotMeasure."""
+def cast(folder: Path, redis_url: str, kind: type[House] = House) -> Iterator[Cast]:
+    """A database of the demonstration with the web and the exchange. Raises CannotMeasure.
+
+    A `kind` of house may have settings of its own.
+    """
     url = servers.postgres_url(folder)
     env = servers.environment(url, redis_url)
     for step in ("migrate", "demo"):
         servers.command(step, environment=env)
     servers.settle(url)
-    house = House(folder, servers.POSTGRES, url, redis_url)
+    house = kind(folder, servers.POSTGRES, url, redis_url)
     with ExitStack() as stack:
         web = stack.enter_context(servers.web(house, "service", "wiring:create_server"))
         everybody = Cast(house, web, stack)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.servers import CannotMeasure
+from launcher.environment import inherited
 from launcher.ports import HOST
 
 SCRIPT = Path(__file__).with_name("replay.lua")
@@ -114,21 +115,31 @@ def dealt(things: Sequence[Any]) -> list[list[Any]]:
 
 
 def replay(
-    script: Script, port: int, *, seconds: float = 0.0, again: bool = False, rate: float = 0.0
+    script: Script,
+    port: int,
+    *,
+    seconds: float = 0.0,
+    again: bool = False,
+    rate: float = 0.0,
+    site: str = f"http://{HOST}",
 ) -> LoadRun:
     """Send a script for `seconds`, or to its end where that is 0; `again` and again if so wished.
 
-    Requests leave at `rate` a second in all, or each as soon as the one ahead was answered.
-    Raises CannotMeasure.
+    Requests leave at `rate` a second in all, or each as soon as the one ahead was answered. They go
+    to this machine, by whatever name the `site` has. Raises CannotMeasure.
     """
     command = [
         *(find_wrk(), "--threads", str(CONNECTIONS), "--connections", str(CONNECTIONS)),
         *("--duration", f"{int(seconds) or LONGEST}s", "--timeout", "20s"),
-        *("--script", str(SCRIPT), f"http://{HOST}:{port}/", "--"),
+        *("--script", str(SCRIPT), f"{site}:{port}/", "--"),
         *(str(script.file), "0" if again else "1", repr(rate / CONNECTIONS), str(CONNECTIONS)),
     ]
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        env=inherited() | {"REPLAY_ADDRESS": HOST},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
         return _wait(process)

@@ -8,6 +8,8 @@
 -- again). With a RATE (requests a second of one thread, 0 for none) each request has its moment and
 -- leaves then, or as soon as the answer ahead has come; FILE.i.times gets the milliseconds from that
 -- moment to its answer, so that waiting for a slow answer ahead is counted too.
+--
+-- Connections go to REPLAY_ADDRESS of the environment; over TLS they name the host of the URL.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -27,6 +29,10 @@ local threads = {}
 -- Globals, for the main thread reads them at the end: `sent` counts, the others are moments.
 sent, began, ended = 0, 0, 0
 local shown = false
+
+function wrk.resolve(_, service)
+    wrk.addrs = wrk.lookup(os.getenv("REPLAY_ADDRESS"), service)
+end
 
 function setup(thread)
     thread:set("number", #threads)
@@ -99,9 +105,14 @@ function done(summary, latency, _)
     if out < #threads then
         final = now()
     end
+    local write = errors.write
+    if wrk.scheme == "https" then
+        -- A thread that has ended writes nothing once more, which is an error over TLS.
+        write = math.max(write - out, 0)
+    end
     io.stderr:write(string.format(
         '{"answers": %d, "seconds": %.6f, "finished": %d, "bad_status": %d, "broken": %d, ' ..
         '"sent": [%s]}\n',
         summary.requests, final - first, out, errors.status,
-        errors.connect + errors.read + errors.write + errors.timeout, table.concat(all, ", ")))
+        errors.connect + errors.read + write + errors.timeout, table.concat(all, ", ")))
 end

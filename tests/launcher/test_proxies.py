@@ -20,7 +20,7 @@ import pytest
 from flask import url_for
 
 from tests.support import parts, proxies
-from tests.support.house import House
+from tests.support.house import BASE, House
 from tests.support.keeper import ROOT
 from tests.support.proxies import PUBLIC, Proxy
 from tests.support.until import wait_for
@@ -35,6 +35,11 @@ class Node:
 
     # The address of a file of pages, and the headers that the application itself answers it with.
     lasting: tuple[str, dict[str, str]]
+    # By path: pages that it answers with other headers than none.
+    pages: dict[str, dict[str, str]] = field(default_factory=dict)
+    # Whoever asks for one of these paths waits until it may go on.
+    holds: str = ""
+    goes_on: threading.Event = field(default_factory=threading.Event)
     ready: bool = True
     paths: list[str] = field(default_factory=list)
     connections: list[socket.socket] = field(default_factory=list)
@@ -53,14 +58,18 @@ class Node:
                 length = int(self.headers.get("Content-Length") or 0)
                 self.rfile.read(length)
                 node.paths.append(self.path)
+                if self.path == node.holds:
+                    node.goes_on.wait(30)
                 got = {name.lower(): self.headers.get_all(name) for name in self.headers}
                 body = json.dumps(got).encode()
                 unready = self.path == "/readyz/machine" and not node.ready
                 self.send_response(503 if unready or self.path == "/voice/status" else 200)
                 self.send_header("Content-Length", str(len(body)))
-                if self.path == node.lasting[0]:
-                    for name, value in node.lasting[1].items():
-                        self.send_header(name, value)
+                told = dict([node.lasting]) | node.pages
+                for name, value in told.get(
+                    self.path.partition("?")[0], told.get(self.path, {})
+                ).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -100,6 +109,17 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, st
         said = {name: value for name, value in answer.headers if name != "Content-Length"}
     real.close()
     return address, said
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The headers that the application answers a page with that is the same for everybody."""
+    real = House(f"sqlite:///{tmp_path_factory.mktemp('public') / 'allo.sqlite3'}")
+    with real.app.test_client().get("/accessibilite", base_url=BASE) as answer:
+        assert answer.status_code == 200
+        said = {name: answer.headers[name] for name in ("Cache-Control", "ETag")}
+    real.close()
+    return said
 
 
 @pytest.fixture
@@ -145,7 +165,8 @@ def test_what_reaches_the_service_is_the_proxys_word_and_no_strangers(proxy: Pro
     status, _, body = proxy.asks("/rendez-vous?x=1", headers=FORGED)
     assert status == 200
     got = json.loads(body)
-    assert node.paths[-1] == "/rendez-vous?x=1"
+    # HAProxy asks the node how it is, too.
+    assert "/rendez-vous?x=1" in node.paths
     assert got["x-forwarded-for"] == ["127.0.0.1"]
     assert got["x-forwarded-proto"] == ["https"]
     assert got["x-forwarded-host"] == got["host"] == ["allo.example.fr"]
@@ -239,3 +260,118 @@ def test_nginx_lets_go_of_an_idle_connection_before_the_service_closes_it():
         closes = re.search(r"--http1-header-read-timeout (\d+)", line)
         assert closes is not None
         assert int(kept[1]) * 1000 < int(closes[1])
+
+
+def for_all(headers: dict[str, str], path: str) -> dict[str, dict[str, str]]:
+    return {path: headers | {"Vary": "Accept-Encoding"}}
+
+
+def test_a_page_for_everybody_is_not_asked_of_the_service_for_each_visitor(
+    kind: str, proxy: Proxy, node: Node, public: dict[str, str]
+):
+    node.pages = for_all(public, "/") | for_all(public, "/etat") | for_all(public, "/rendez-vous")
+    node.pages |= for_all(public, "/poste") | {"/centres": {"Cache-Control": "no-store"}}
+    for path in ("/", "/etat", "/rendez-vous"):
+        assert {proxy.asks(path)[0] for _ in range(30)} == {200}
+        assert node.paths.count(path) < 30, path
+    # What says that it is one visitor's, a page that nobody of the public has, and forms.
+    for path in ("/centres", "/poste", "/pour/covid?lang=en"):
+        asked = {proxy.asks(path)[0] for _ in range(3)}
+        assert (asked, node.paths.count(path)) == ({200}, 3), path
+    before = node.paths.count("/rendez-vous")
+    for _ in range(3):
+        assert proxy.asks("/rendez-vous", "POST", b"whom=self", {"X-Form": "mine"})[0] == 200
+    assert node.paths.count("/rendez-vous") == before + 3
+    # Each language is another page.
+    for query in ("lang=en", "centre=a", "pour=covid", "l%61ng=en"):
+        proxy.asks(f"/rendez-vous?{query}")
+        assert f"/rendez-vous?{query}" in node.paths
+    if kind == "nginx":
+        # So is a smaller one.
+        whole, smaller = (
+            json.loads(proxy.asks("/", headers=asked)[2])["accept-encoding"]
+            for asked in ({}, {"Accept-Encoding": "gzip, br"})
+        )
+        assert (whole, smaller) == (["identity"], ["gzip, br"])
+        # Another name for each visitor of a newsletter, and the same page.
+        for number in range(30):
+            assert proxy.asks(f"/?fbclid={number}&utm_source=mail")[0] == 200
+        assert len([one for one in node.paths if "fbclid" in one]) < 30
+
+
+def asks_until_held(proxy: Proxy, node: Node, path: str) -> threading.Thread:
+    """Somebody who asks again and again, and now waits for the service."""
+    proxy.asks(path)
+    held = node.paths.count(path) + 1
+    node.holds = path
+
+    def asks() -> None:
+        while not node.goes_on.is_set() and node.paths.count(path) < held:
+            proxy.asks(path, seconds=40)
+
+    thread = threading.Thread(target=asks)
+    thread.start()
+    wait_for(lambda: node.paths.count(path) == held, "the page is asked for anew")
+    return thread
+
+
+def test_while_one_page_is_fetched_the_others_get_the_one_before(
+    kind: str, proxy: Proxy, node: Node, public: dict[str, str]
+):
+    if kind != "nginx":
+        return
+    node.pages = for_all(public, "/")
+    waits = asks_until_held(proxy, node, "/")
+    try:
+        asked = node.paths.count("/")
+        assert [proxy.asks("/")[0] for _ in range(3)] == [200] * 3
+        assert node.paths.count("/") == asked
+    finally:
+        node.goes_on.set()
+        waits.join()
+
+
+def test_when_a_waiting_room_begins_nobody_gets_the_page_before(
+    proxy: Proxy, node: Node, public: dict[str, str]
+):
+    """Whoever comes while another's ticket is made is asked for, too."""
+    node.pages = for_all(public, "/rendez-vous")
+    first = asks_until_held(proxy, node, "/rendez-vous")
+    node.pages = {"/rendez-vous": {"Cache-Control": "no-store"}}
+    asked = node.paths.count("/rendez-vous")
+    others = [threading.Thread(target=proxy.asks, args=("/rendez-vous",)) for _ in range(3)]
+    try:
+        for one in others:
+            one.start()
+        wait_for(lambda: node.paths.count("/rendez-vous") == asked + 3, "each of them is asked for")
+    finally:
+        node.goes_on.set()
+        for one in (first, *others):
+            one.join()
+
+
+def test_both_proxies_keep_the_same_pages_and_none_that_the_service_does_not(
+    public: dict[str, str], tmp_path: Path
+):
+    wanted = [
+        re.search(
+            r"""[~g] ["'](\^/\(rendez-vous\|.*?\$)["']""",
+            (proxies.DEPLOY / name).read_text("utf-8"),
+        )
+        for name in ("nginx.conf", "haproxy.cfg")
+    ]
+    assert all(wanted)
+    nginx, haproxy = (one[1] for one in wanted if one)
+    assert nginx == haproxy
+    real = House(f"sqlite:///{tmp_path / 'allo.sqlite3'}")
+    ours = [rule.rule for rule in real.app.url_map.iter_rules() if "GET" in (rule.methods or ())]
+    real.close()
+    kept = {
+        re.sub(r"<[^>]*>", "x", rule)
+        for rule in ours
+        if re.match(nginx, re.sub(r"<[^>]*>", "x", rule))
+    }
+    assert {"/", "/rendez-vous", "/etat", "/centres", "/centres/x"} <= kept
+    assert not [
+        one for one in kept if one.startswith(("/voice", "/sms", "/api", "/poste", "/salle"))
+    ]

@@ -110,7 +110,7 @@ def nginx_file(place: Place) -> Path:
             "listen 80 ": f"listen {HERE}:{place.plain} ",
             "    listen [::]:80 default_server;\n": "",
             "listen 443 ssl": f"listen {HERE}:{place.tls} ssl",
-            "    listen [::]:443 ssl default_server;\n": "",
+            "    listen [::]:443 ssl default_server backlog=4096;\n": "",
             "    listen [::]:443 ssl;\n": "",
             "server 127.0.0.1:8000 ": f"server {HERE}:{place.node} ",
             "/etc/allo/tls": str(place.folder),

@@ -38,7 +38,7 @@ from web.admission.parts import (
     Wsgi,
     briefly,
     busy,
-    with_cookie,
+    for_one_visitor,
 )
 from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
@@ -254,9 +254,10 @@ class Gate:
         entry = self.room.at_the_door(environ)
         if not entry.may_pass:
             return self.room.shows_in(environ, start_response, entry)
-        if entry.cookie:
-            # No visitor stands before them: no need to wait, or to send a form twice.
-            start_response = with_cookie(start_response, entry.cookie)
+        if entry.has_turn:
+            # They have waited, or no visitor stands before them. A cache in front that kept this
+            # page would show it to those who are to wait.
+            start_response = for_one_visitor(start_response, entry.cookie)
         if environ["REQUEST_METHOD"] == "POST":
             if entry.has_turn:
                 # As many visitors have a turn as can be served, and they have waited long enough.

@@ -143,12 +143,14 @@ def briefly(start_response: Any, seconds: int) -> Iterable[bytes]:
     return [b"busy\n"]
 
 
-def with_cookie(start_response: Any, cookie: str) -> Any:
-    """Answer with a cookie beside, which is one visitor's: so no cache may keep the answer."""
+def for_one_visitor(start_response: Any, cookie: str) -> Any:
+    """Answer, with a cookie where there is one, so that no cache keeps it for others."""
 
     def start(status: str, headers: Headers, *error: Any) -> Any:
         own = [header for header in headers if header[0].lower() not in _OF_KEEPING]
-        own += [("Cache-Control", "no-store"), ("Set-Cookie", cookie)]
+        own.append(("Cache-Control", "no-store"))
+        if cookie:
+            own.append(("Set-Cookie", cookie))
         return start_response(status, own, *error)
 
     return start
