@@ -265,8 +265,8 @@ def test_the_real_files_have_nothing_wrong():
         ),
         (
             FRENCH,
-            "Il vous est gardé, {town1:at}.",
-            "Il vous est gardé, {centre}.",
+            "Ce rendez-vous vous est gardé. | {name1}",
+            "Ce rendez-vous vous est gardé. | {centre}",
             "say.short.offers_1[1]: {centre} is not given; offers_1 has the values there are",
         ),
         (
