@@ -228,14 +228,16 @@ def _told(call: Heard) -> str:
 
     The first two are what `flask calls time` measures; many callers stay on the line after that.
     """
-    booked = ", the second person after ".join(map(str, call.booked))
-    if call.sentence:
-        after = call.booked[-1].since(call.sentence)
-        booked += f" ({after} after the sentence)"
+    booked = ""
+    if call.booked:
+        booked = "Booked after " + ", the second person after ".join(map(str, call.booked))
+        if call.sentence:
+            booked += f" ({call.booked[-1].since(call.sentence)} after the sentence)"
+        booked += "."
     left = f"All is told after {call.told}." if call.told else ""
     offer = f"The first offer at {call.first_offer:.0f} s." if call.first_offer else ""
     whole = f"With what this caller asks for besides, to the goodbye: {call.reached}."
-    return " ".join(filter(None, [f"Booked after {booked}.", left, offer, whole]))
+    return " ".join(filter(None, [booked, left, offer, whole]))
 
 
 def _page(title: str, name: str, call: Heard) -> str:

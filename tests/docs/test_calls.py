@@ -49,7 +49,9 @@ def test_each_page_is_of_a_call_that_is_tested_and_can_be_read_aloud():
         ("one_sentence", "one sentence", r"\({} after the sentence\)"),
     ],
 )
-def test_the_calls_that_have_bars_are_within_them_as_they_are_told(page: str, path: str, where: str):
+def test_the_calls_that_have_bars_are_within_them_as_they_are_told(
+    page: str, path: str, where: str
+):
     """So that a reader who compares a page with its bar compares the same part of a call."""
     answers, seconds = told(page, where)
     assert answers == BARS[path].answers
