@@ -21,6 +21,7 @@ from typing import Any
 from babel import Locale
 
 from flows.speech import Line, Speech, TurnOutcome
+from flows.verification.rehearsal import all_is_told
 from models.migrations.runner import upgrade
 from prompts.catalogue import PAUSE, load
 from prompts.check import SIGN
@@ -35,7 +36,7 @@ CALLS: Mapping[str, str] = {
     "mobile": "two_doses",
     "landline": "booking_landline",
     "couple": "couple",
-    "slow": "slow_caller",
+    "slow": "slow_booked",
     "one_sentence": "one_sentence",
 }
 ANSWERS = ("presses", "says")
@@ -50,6 +51,23 @@ class Turn:
     done: str
     speeches: list[Speech]
     texts: list[tuple[str, str, Mapping[str, Any]]]
+    # Whether the caller may hang up after it: everything was told, or is written.
+    told: bool = False
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How many answers and spoken seconds a call took up to somewhere."""
+
+    answers: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.answers} answers and {self.seconds:.0f} s"
+
+    def since(self, start: Reached) -> Reached:
+        """The same, counted from somewhere else."""
+        return Reached(self.answers - start.answers, self.seconds - start.seconds)
 
 
 @dataclass
@@ -60,6 +78,15 @@ class Heard:
     answers: int = 0
     first_offer: float | None = None
     lines: list[str] = field(default_factory=list)
+    # Where the first sentence was said, if the caller began with one; where each booking was
+    # made; and where the caller might have hung up.
+    sentence: Reached | None = None
+    booked: list[Reached] = field(default_factory=list)
+    told: Reached | None = None
+
+    @property
+    def reached(self) -> Reached:
+        return Reached(self.answers, self.spoken)
 
 
 class Listener(recorded.Play):
@@ -73,7 +100,10 @@ class Listener(recorded.Play):
         verb, _, rest = done.partition(" ")
         if rest.startswith("reference "):
             done = f"{verb} {self.references[int(rest.partition(' ')[2]) - 1]}"
-        self.turns.append(Turn(done, speeches, texts))
+        caller = self.caller
+        assert caller is not None
+        told = all_is_told(self.house.session(caller.sid))
+        self.turns.append(Turn(done, speeches, texts, told))
 
 
 def played(name: str, empty: Path) -> tuple[str, list[Turn]]:
@@ -96,11 +126,17 @@ def heard(turns: list[Turn]) -> Heard:
     for turn in turns:
         verb = turn.done.partition(" ")[0]
         call.answers += verb in ANSWERS
+        if call.answers == 1 and verb == "says" and call.sentence is None:
+            call.sentence = call.reached
+        booked = any(speech.outcome is TurnOutcome.BOOKED for speech in turn.speeches)
+        call.booked += [call.reached] * booked
         call.lines.append(f"**{_clock(call.spoken)}** The caller {_does(turn.done)}.")
         for speech in turn.speeches:
             _speaks(call, speech)
         for language, text in _texts(turn):
             call.lines.append(f"*A text leaves:* {_quoted(language, text)}")
+        if turn.told and call.told is None:
+            call.told = call.reached
     return call
 
 
@@ -188,8 +224,20 @@ def _clock(spoken: float) -> str:
 
 
 def _told(call: Heard) -> str:
-    offer = f"; the first offer at {call.first_offer:.0f} s" if call.first_offer else ""
-    return f"{call.answers} answers, {call.spoken:.0f} s spoken to the goodbye{offer}"
+    """What the call cost until it was booked, until it might have been left, and as a whole.
+
+    The first two are what `flask calls time` measures; many callers stay on the line after that.
+    """
+    booked = ""
+    if call.booked:
+        booked = "Booked after " + ", the second person after ".join(map(str, call.booked))
+        if call.sentence:
+            booked += f" ({call.booked[-1].since(call.sentence)} after the sentence)"
+        booked += "."
+    left = f"All is told after {call.told}." if call.told else ""
+    offer = f"The first offer at {call.first_offer:.0f} s." if call.first_offer else ""
+    whole = f"With what this caller asks for besides, to the goodbye: {call.reached}."
+    return " ".join(filter(None, [booked, left, offer, whole]))
 
 
 def _page(title: str, name: str, call: Heard) -> str:
@@ -198,7 +246,7 @@ def _page(title: str, name: str, call: Heard) -> str:
         " counts what is spoken (160 words a minute, and the pauses), and not the time that a"
         " caller takes to answer."
     )
-    head = [f"# {title}", about, f"**{_told(call)}.**"]
+    head = [f"# {title}", about, f"**{_told(call)}**"]
     return "\n\n".join([*head, *call.lines]) + "\n"
 
 
@@ -213,7 +261,7 @@ def pages() -> dict[str, str]:
             title, turns = played(name, empty)
             call = heard(turns)
             made[f"{page}.md"] = _page(title, name, call)
-            index.append(f"- [{title}]({page}.md): {_told(call)}.")
+            index.append(f"- [{title}]({page}.md). {_told(call)}")
     made["README.md"] = "\n".join(_index(index))
     return made
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from flows.session import CallerKind
+from flows.session import CallerKind, Offer
 from flows.speech import Line, TurnOutcome
 from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.steps.offers import NEAR_KILOMETRES, short_name
-from flows.verification.rehearsal import MOBILE, PAIRS, TOWNS
+from flows.verification.rehearsal import MOBILE, PAIRS, TOWNS, offers
 from prompts.catalogue import TOLD_FROM_KILOMETRES, load
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
@@ -114,8 +114,13 @@ def test_a_centre_is_told_by_what_tells_it_from_others(name: str, short: str):
     assert short_name(name) == short
 
 
-def test_after_eight_no_sentence_offers_eight_and_the_centres_name_stays():
-    talk = Talk(FakeWorld(found=PAIRS)).presses("8").goes_to("offers")
+@pytest.mark.parametrize(
+    "found",
+    [PAIRS, PAIRS[:2], offers(3, one_centre=True), offers(2, one_centre=True), offers(1)],
+    ids=["three centres", "two", "three days of one", "two days of one", "one"],
+)
+def test_after_eight_no_sentence_offers_eight_and_the_centres_name_stays(found: tuple[Offer, ...]):
+    talk = Talk(FakeWorld(found=found)).presses("8").goes_to("offers")
     assert talk.session.offers[0].name in heard(talk)
     for _ in range(2):
         talk.stays_silent()

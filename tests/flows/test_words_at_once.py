@@ -192,7 +192,7 @@ def test_a_place_that_only_words_agreed_to_is_in_the_last_look():
     talk = Talk().goes_to("postcode").says("soixante-quinze zéro onze").says("oui")
     talk.goes_to("confirm")
     assert "searched_near" in talk.said
-    assert "code postal 7 5 0 1 1" in heard(talk.speech)
+    assert "Paris 11e, code 7 5 0 1 1." in heard(talk.speech)
     assert "searched_near" in talk.says("attendez").said
 
 

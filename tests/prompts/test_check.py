@@ -14,7 +14,7 @@ import pytest
 
 from click.testing import CliRunner
 
-from commands.common_call import PATHS, CommonPath, played
+from commands.common_call import PATHS, CommonPath, common_call, played
 from commands.prompts import make
 from exchange.twiml import parse
 from flows.speech import Line, Speech, TurnOutcome
@@ -30,6 +30,7 @@ from prompts.reading_time import (
     seconds,
     words,
 )
+from tests.support.keeper import ROOT
 
 FRENCH, ENGLISH = "fr.toml", "en.toml"
 
@@ -265,8 +266,8 @@ def test_the_real_files_have_nothing_wrong():
         ),
         (
             FRENCH,
-            "Il vous est gardé, {town1:at}.",
-            "Il vous est gardé, {centre}.",
+            "Ce rendez-vous vous est gardé. | {name1}",
+            "Ce rendez-vous vous est gardé. | {centre}",
             "say.short.offers_1[1]: {centre} is not given; offers_1 has the values there are",
         ),
         (
@@ -417,6 +418,19 @@ def test_the_bars_of_the_call_from_a_mobile_and_from_a_landline():
         60,
     )
     assert bars["landline"].seconds == 150
+
+
+def test_what_the_docs_tell_of_each_step_is_of_today():
+    """The figures behind the arrows of the table in docs/prompts.md."""
+    rows = re.findall(
+        r"^\| .* → .* \|$", (ROOT / "docs/prompts.md").read_text("utf-8"), re.MULTILINE
+    )
+    told = [[float(one) for one in re.findall(r"→ ([\d.]+)", row)] for row in rows]
+    for column, language in enumerate(("fr", "en", "es")):
+        call = common_call(FOLDER, language)
+        steps = [round(turn.seconds, 1) for turn in call.measured]
+        now = [*steps, round(call.seconds, 1), call.answers, round(call.first_offer)]
+        assert [row[column] for row in told] == now, language
 
 
 def test_a_call_of_one_sentence_is_booked_in_a_minute_and_three_answers_in_each_language():
