@@ -114,6 +114,14 @@ def test_a_turn_that_renews_holds_is_two_statements_as_well(warm: House, step: s
         assert transactions(sent) == []
 
 
+def test_the_end_of_a_call_that_holds_nothing_is_one_statement(warm: House):
+    caller = warm.phone().goes_to("date_of_birth")
+    with on_the_wire(warm.database) as sent:
+        caller.hangs_up()
+    assert len(sent) == 1, sent
+    assert transactions(sent) == []
+
+
 def test_silence_costs_as_much_as_an_answer(warm: House):
     caller = warm.phone().goes_to("date_of_birth")
     sent = cost(caller, "")
