@@ -1,7 +1,8 @@
 """A held and confirmed booking as raw SQL: the floor under `Allocate` and `confirm_booking`.
 
 The statements are those of the service, written by hand for each driver, in the same two
-transactions; what the service seals and hashes comes ready made. A test compares the two.
+transactions; what the service seals and hashes comes ready made. A test compares the two. On
+PostgreSQL the service stores booking, appointment and line in one statement; here they are three.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
@@ -19,9 +19,11 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    cast,
     delete,
     exists,
     func,
+    literal,
     literal_column,
     null,
     or_,
@@ -31,6 +33,8 @@ from sqlalchemy import (
     update,
 )
 
+from models.booking import history
+from models.booking.history import Change
 from models.booking.reach import campaign_values, of_campaign, of_number
 from models.booking.tables import appointment, appointment_for, booking, is_live
 from models.called import BY_CALL
@@ -49,9 +53,6 @@ _AT_ONCE = 1000
 STAND_IN = "stand_in"
 STOOD_DOWN = "stood_down"
 STAND_INS = (STAND_IN, STOOD_DOWN)
-_APPOINTMENT = (
-    "booking_id", "dose", "place_id", "centre_id", "start_at", "state", "person_idx",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,19 @@ def person_idx(
     return vault.index("person", f"{campaign}|{born.isoformat()}|{number}|{rank}")
 
 
-def add(
-    connection: Connection, clock: Clock, vault: Vault, new: NewBooking, reference: str
+def add(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    new: NewBooking,
+    reference: str,
+    line: Change | None = None,
 ) -> Added:
-    """Store a booking with its appointments."""
+    """Store a booking with its appointments, and the line of its history.
+
+    On PostgreSQL one statement stores all of it, but for named services. The line's reason is one
+    of `history.WORDS`.
+    """
     born = new.born.isoformat()
     values = values_of(new, booking) | {
         "reference_enc": vault.seal_text(reference, _where("reference", new.id)),
@@ -173,18 +183,33 @@ def add(
         "name_enc": vault.seal_text(new.name, _where("name", new.id)),
         "last_start_at": max(start for _, start in new.doses),
     }
-    if not insert_new(connection, clock, booking, values, "created_at", looked_up=(BY_CALL,)):
-        return Added.TAKEN
     person = person_idx(vault, new.campaign, new.born, new.number, new.rank)
     if new.stand_in or new.services:
         # The person's key is that of the booking which is there; or it is with each service.
         person = None
+    appointments: dict[str, Any] = {
+        "the_booking": new.id,
+        "the_centre": new.centre_id,
+        "the_state": new.state,
+        "the_person": person,
+    }
     for dose, (place_id, start) in enumerate(new.doses, start=1):
-        row = (new.id, dose, place_id, new.centre_id, start, new.state, person)
-        statement = _new_appointment(connection.dialect.name)
-        if not statement.count(connection, dict(zip(_APPOINTMENT, row, strict=True))):
-            _take_out(connection, new.id)
-            return Added.REPEATED
+        appointments |= {f"place_{dose}": place_id, f"start_{dose}": start}
+    at_once = line is not None and not new.services and connection.dialect.name != "sqlite"
+    if line is not None and at_once:
+        given = _given_at_once(values) | appointments | history.line_values(line)
+        statement = _add_at_once(clock, tuple(values), len(new.doses))
+        (made,) = statement.rows(connection, given)
+        is_new, count = made.bookings == 1, made.appointments
+    else:
+        is_new = insert_new(connection, clock, booking, values, "created_at", looked_up=(BY_CALL,))
+        of_doses = _new_appointments(connection.dialect.name, len(new.doses))
+        count = of_doses.count(connection, appointments) if is_new else 0
+    if not is_new:
+        return Added.TAKEN
+    if count < len(new.doses):
+        _take_out(connection, new.id)
+        return Added.REPEATED
     for one in new.services:
         key = None
         if not new.stand_in:
@@ -192,6 +217,8 @@ def add(
         if not add_service(connection, new.id, one, new.state, key):
             _take_out(connection, new.id)
             return Added.REPEATED
+    if line is not None and not at_once:
+        history.add(connection, clock, vault, new.id, line)
     return Added.DONE
 
 
@@ -251,14 +278,83 @@ def _new_service(dialect: str) -> Prepared:
     return Prepared(statement.inline().execution_options(preserve_rowcount=True))
 
 
-@lru_cache
-def _new_appointment(dialect: str) -> Prepared:
-    # Only the person may be there already; a place given twice must go on raising.
-    statement = insert_for(dialect, appointment).on_conflict_do_nothing(
+def _rows(doses: int) -> list[dict[str, Any]]:
+    """The appointments of a booking, by the values that `add` gives."""
+    kinds = appointment.c
+    return [
+        {
+            "booking_id": bindparam("the_booking", type_=kinds.booking_id.type),
+            "dose": literal(dose),
+            "place_id": bindparam(f"place_{dose}", type_=kinds.place_id.type),
+            "centre_id": bindparam("the_centre", type_=kinds.centre_id.type),
+            "start_at": bindparam(f"start_{dose}", type_=kinds.start_at.type),
+            "state": bindparam("the_state", type_=kinds.state.type),
+            "person_idx": bindparam("the_person", type_=kinds.person_idx.type),
+        }
+        for dose in range(1, doses + 1)
+    ]
+
+
+def _unless_repeated(statement: Any) -> Any:
+    """Only the person may be there already; a place given twice must go on raising."""
+    return statement.on_conflict_do_nothing(
         index_elements=["person_idx", "dose"],
         index_where=text("state = 'confirmed' AND person_idx IS NOT NULL"),
     )
-    return Prepared(statement.inline(), _APPOINTMENT)
+
+
+@lru_cache
+def _new_appointments(dialect: str, doses: int) -> Prepared:
+    statement = _unless_repeated(insert_for(dialect, appointment).values(_rows(doses)))
+    return Prepared(statement.inline().execution_options(preserve_rowcount=True))
+
+
+def _given_at_once(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the statement of `_add_at_once` is given of the booking itself."""
+    given = {f"new_{name}": value for name, value in values.items()}
+    return given | {bind: values[name] for bind, name in BY_CALL.binds}
+
+
+@lru_cache
+def _add_at_once(clock: Clock, columns: tuple[str, ...], doses: int) -> Prepared:
+    """A booking, its appointments where it went in, and its line where all of these did."""
+    # No name of a value may be a column's: SQLAlchemy would set that column, too.
+    values: dict[str, Any] = {
+        name: bindparam(f"new_{name}", type_=booking.c[name].type)
+        for name in columns
+        if name != BY_CALL.column
+    }
+    values |= {"created_at": clock.at(), BY_CALL.column: BY_CALL.expression}
+    stored = (
+        insert_for("postgresql", booking)
+        .values(values)
+        .on_conflict_do_nothing()
+        .returning(booking.c.id)
+        .cte("stored")
+    )
+    # PostgreSQL takes what is null for text there, unless it is told.
+    rows = [
+        select(*(cast(value, appointment.c[name].type) for name, value in row.items())).select_from(
+            stored
+        )
+        for row in _rows(doses)
+    ]
+    made = (
+        _unless_repeated(
+            insert_for("postgresql", appointment).from_select([*_rows(1)[0]], union_all(*rows))
+        )
+        .returning(appointment.c.dose)
+        .cte("made")
+    )
+    bookings, appointments = (
+        select(func.count()).select_from(some).scalar_subquery() for some in (stored, made)
+    )
+    line = history.line_of(
+        clock, bindparam("the_booking", type_=booking.c.id.type), appointments == doses
+    ).cte("line")
+    return Prepared(
+        select(bookings.label("bookings"), appointments.label("appointments")).add_cte(line)
+    )
 
 
 _LIVE_OF_NUMBER = Prepared(select(func.count().label("live")).where(*of_number(0)))

@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, Insert, bindparam, delete, select
 
 from models.booking.tables import booking, history, history_reason
 from models.clock import Clock
@@ -43,6 +43,14 @@ WORDS = frozenset(
     | {ERASURE}
 )
 _GIVEN = ("booking_id", "who", "channel", "what", "why", "details")
+# The same as parts of another statement, where no value may be called as a column is.
+_BINDS = {
+    "the_who": "who",
+    "the_channel": "channel",
+    "the_change": "what",
+    "the_why": "why",
+    "the_details": "details",
+}
 # `json.dumps` makes an encoder each time that it is told how to write.
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -84,6 +92,19 @@ def add(
     number = connection.execute(statement).scalar_one()
     sealed = vault.seal_text(change.why, reason_place(number))
     connection.execute(history_reason.insert().values(id=number, why_enc=sealed))
+
+
+def line_values(change: Change) -> dict[str, str]:
+    """What the statement of `line_of` is given, of a change whose reason is one of `WORDS`."""
+    row = (change.who, change.channel, change.what, change.why, _as_json(change.details))
+    return dict(zip(_BINDS, row, strict=True))
+
+
+def line_of(clock: Clock, booking_id: Any, condition: ColumnElement[bool]) -> Insert:
+    """The statement that writes a line where a condition is true, as a part of another one."""
+    given = (bindparam(bind, type_=history.c[name].type) for bind, name in _BINDS.items())
+    line = select(booking_id, clock.at(), *given).where(condition)
+    return history.insert().from_select(["booking_id", "at", *_BINDS.values()], line)
 
 
 def reason_place(number: int) -> str:

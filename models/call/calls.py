@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, Label, bindparam, func, or_, select, text, update
+from sqlalchemy import Connection, Label, Update, bindparam, func, or_, select, text, update
 
 from models import turn_days
 from models.call.resume import rang_before
@@ -145,15 +146,19 @@ def set_called(connection: Connection, call_id: str, called: str | None) -> None
 
 def move_status(connection: Connection, clock: Clock, call_id: str, status: str) -> bool:
     """Advance the status of a call; False for an unknown call, an unknown or an earlier status."""
-    rank = STATUS_RANK.get(status)
-    if rank is None:
+    if status not in STATUS_RANK:
         return False
-    values = {"the_call": call_id, "the_status": status, "the_rank": rank}
-    return _move(clock, ends=is_over(status)).count(connection, values) == 1
+    moved = _move(clock, ends=is_over(status))
+    return moved.count(connection, status_values(call_id, status)) == 1
 
 
-@lru_cache
-def _move(clock: Clock, *, ends: bool) -> Prepared:
+def status_values(call_id: str, status: str) -> dict[str, Any]:
+    """What the statement of `moving` is given; the status is one of STATUS_RANK."""
+    return {"the_call": call_id, "the_status": status, "the_rank": STATUS_RANK[status]}
+
+
+def moving(clock: Clock, *, ends: bool) -> Update:
+    """The statement that advances the status of a call; `ends`: to one that is the last."""
     statement = (
         update(call)
         .where(call.c.id == bindparam("the_call"), call.c.status_rank < bindparam("the_rank"))
@@ -162,7 +167,12 @@ def _move(clock: Clock, *, ends: bool) -> Prepared:
     if ends:
         # The first end counts, whichever of the last statuses comes after it.
         statement = statement.values(ended_at=func.coalesce(call.c.ended_at, clock.at()))
-    return Prepared(statement)
+    return statement
+
+
+@lru_cache
+def _move(clock: Clock, *, ends: bool) -> Prepared:
+    return Prepared(moving(clock, ends=ends))
 
 
 def erase_callers(connection: Connection, clock: Clock, older_than: timedelta) -> int:

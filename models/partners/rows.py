@@ -23,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     func,
     literal_column,
     or_,
@@ -156,6 +157,11 @@ class OurCentre:
     latitude: float | None
     longitude: float | None
     booking_link: str
+
+
+def any_centre(connection: Connection) -> bool:
+    """Whether any partner's centre is kept."""
+    return bool(connection.execute(select(exists().select_from(partner_centre))).scalar_one())
 
 
 def near(  # noqa: PLR0917 (a place and a moment)

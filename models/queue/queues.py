@@ -34,6 +34,7 @@ from sqlalchemy import (
 
 from models.accounts.tables import staff
 from models.agents.tables import agent
+from models.call import calls
 from models.called import ABOUT, BY_ORIGIN, about_of
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
@@ -740,15 +741,26 @@ def holds_or_waits(connection: Connection, call_id: str) -> tuple[bool, bool]:
     return bool(row.holds), bool(row.waits or row.handed_on)
 
 
-_HOLDS_OR_WAITS = Prepared(
-    select(
-        exists().where(place.c.held_by == bindparam("the_holder")).label("holds"),
-        exists().where(tables.LIVE, queue_entry.c.call_id == bindparam("the_call")).label("waits"),
-        exists()
-        .where(
-            queue_entry.c.origin_call_id == bindparam("the_call"),
-            queue_entry.c.outcome == text("'transferred'"),
-        )
-        .label("handed_on"),
-    )
+_HOLDS = exists().where(place.c.held_by == bindparam("the_holder"))
+_WAITS = exists().where(tables.LIVE, queue_entry.c.call_id == bindparam("the_call"))
+_HANDED_ON = exists().where(
+    queue_entry.c.origin_call_id == bindparam("the_call"),
+    queue_entry.c.outcome == text("'transferred'"),
 )
+_HOLDS_OR_WAITS = Prepared(
+    select(_HOLDS.label("holds"), _WAITS.label("waits"), _HANDED_ON.label("handed_on"))
+)
+
+
+def end_alone(connection: Connection, clock: Clock, call_id: str, status: str) -> bool:
+    """Note the end of a call that has neither of the two; False where it has, or nothing is noted.
+
+    One statement: nothing comes between the look and the end. For the rest see `calls.move_status`.
+    """
+    values = {**calls.status_values(call_id, status), "the_holder": call_id}
+    return _end_alone(clock).count(connection, values) == 1
+
+
+@lru_cache
+def _end_alone(clock: Clock) -> Prepared:
+    return Prepared(calls.moving(clock, ends=True).where(~_HOLDS, ~_WAITS, ~_HANDED_ON))

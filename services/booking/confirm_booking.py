@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Offer
 from flows.world import Unbooked
-from models.booking import bookings, changes, history
+from models.booking import bookings, changes
 from models.booking.bookings import (
     STAND_IN,
     Added,
@@ -20,7 +20,6 @@ from models.booking.bookings import (
     OnOneNumber,
 )
 from models.booking.history import Change
-from models.database import Connection
 from models.rows import from_row
 from prompts.catalogue import Catalogue
 from services.booking import reach, stand_in
@@ -35,7 +34,6 @@ from services.messages.write_message import write_message
 from services.slots.allocate import STAFF, Allocate, Channel, Holder
 from services.slots.give_back import give_back_holds, give_back_places
 from services.slots.offer import chosen_of
-from services.store import Store
 from services.work import Work
 
 # Two references are the same once in 9 * 10**9 bookings; three in a row is a broken source.
@@ -179,37 +177,43 @@ def _make(
         services=_services(work, len(chosen)),
         **reach.resemblance(work, asking, request.name),
     )
-    reference = _store(work.connection, work.store, new)
+    reference = _store(work, new, _line(work, request, place_ids, starts, stand_in=stands_in))
     if reference is None:
         # The person was booked by another transaction since it was looked.
         give_back_places(work.connection, booking_id)
         there, stands_in = _known(work, request), True
         if request.holder.channel in STAFF:
             return _known_at_a_desk(work, request, there)
-        reference = _store(work.connection, work.store, replace(new, stand_in=True))
+        line = _line(work, request, place_ids, starts, stand_in=True)
+        reference = _store(work, replace(new, stand_in=True), line)
         if reference is None:
             raise NoReference
-    history.add(
-        work.connection,
-        work.store.clock,
-        work.store.vault,
-        booking_id,
-        Change(
-            who=request.who,
-            channel=request.holder.channel,
-            what=STAND_IN if stands_in else "booked",
-            details={
-                "places": list(place_ids),
-                "starts": [start.isoformat() for start in starts],
-                # `flask store verify` asks the outbox for it.
-                "text": request.text_to is not None,
-                **({"for": "other"} if request.for_other else {}),
-                **({"groups": list(request.groups)} if request.groups else {}),
-                **({"services": list(work.services)} if work.services else {}),
-            },
-        ),
-    )
     return _Made(booking_id, reference, starts, stands_in, there.booking_id)
+
+
+def _line(
+    work: Work,
+    request: Request,
+    place_ids: Sequence[int],
+    starts: Sequence[datetime],
+    *,
+    stand_in: bool,
+) -> Change:
+    """The line of its history."""
+    return Change(
+        who=request.who,
+        channel=request.holder.channel,
+        what=STAND_IN if stand_in else "booked",
+        details={
+            "places": list(place_ids),
+            "starts": [start.isoformat() for start in starts],
+            # `flask store verify` asks the outbox for it.
+            "text": request.text_to is not None,
+            **({"for": "other"} if request.for_other else {}),
+            **({"groups": list(request.groups)} if request.groups else {}),
+            **({"services": list(work.services)} if work.services else {}),
+        },
+    )
 
 
 def _services(work: Work, appointments: int) -> tuple[NewService, ...]:
@@ -356,11 +360,12 @@ def _tell_if_known(work: Work, request: Request, booking_id: str | None) -> None
         savepoint.commit()
 
 
-def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
+def _store(work: Work, new: NewBooking, line: Change) -> str | None:
     """Store it and give its reference; None for a person who is booked already."""
+    store = work.store
     for _ in range(REFERENCE_TRIES):
         reference = store.chance.reference()
-        added = bookings.add(connection, store.clock, store.vault, new, reference)
+        added = bookings.add(work.connection, store.clock, store.vault, new, reference, line)
         if added is Added.DONE:
             return reference
         if added is Added.REPEATED:

@@ -281,8 +281,8 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
     def _partner_near(self, search: Search, closer_than: float) -> PartnerOffer | None:
         """The nearest centre of a partner that had something free not long ago."""
         session = self.session
-        if len(session.wanted) > 1:
-            # A partner gives appointments for one service.
+        # A partner gives appointments for one service.
+        if len(session.wanted) > 1 or not self.service.directory.has_partners(self.reading()):
             return None
         found = near_place(
             self.reading(),

@@ -34,6 +34,7 @@ from models.centres.directory import (
 )
 from models.centres.geography import distance_km, is_one_island
 from models.database import Connection, Database
+from models.partners import rows as partner_rows
 from models.slots.slots import HeldAppointment
 from services.centres.towns import town_table
 
@@ -261,6 +262,7 @@ class Directory:
         self._tiles = _Tiles(ticks)
         self._others: tuple[float, list[SelfBookingCentre]] | None = None
         self._walk_ins: tuple[float, list[WalkInCentre]] | None = None
+        self._partners: tuple[float, bool] | None = None
 
     def nearest(
         self,
@@ -373,6 +375,13 @@ class Directory:
         if self._walk_ins is None or now - self._walk_ins[0] > self._others_fresh:
             self._walk_ins = (now, directory.walk_in_centres(connection))
         return self._walk_ins[1]
+
+    def has_partners(self, connection: Connection) -> bool:
+        """Whether a partner's centre is known: without any, nobody need look for one."""
+        now = self._ticks()
+        if self._partners is None or now - self._partners[0] > self._others_fresh:
+            self._partners = (now, partner_rows.any_centre(connection))
+        return self._partners[1]
 
     def postcode(self, connection: Connection, code: str) -> PostcodeArea | None:
         """A postcode, or None for one that does not exist."""

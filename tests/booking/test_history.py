@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from models.booking import bookings
 from models.booking import history as lines
 from models.booking.history import Change
-from models.booking.tables import history
+from models.booking.tables import booking, history
+from models.slots.tables import place
 from services.operations.erase_data import erase_data
-from tests.support.house import House
+from tests.support.house import MOBILE, House, mornings
 from tests.support.rows import rows_of
 
 BOOKED = Change("caller", "phone", "booked", details={"version": 1})
@@ -73,3 +77,29 @@ def test_the_services_own_role_has_lost_the_right_to_change_them(written: House)
     assert {"SELECT", "INSERT"} <= granted
     assert not granted & {"UPDATE", "DELETE", "TRUNCATE"}
     assert len(rows_of(written.database, select(history))) == 1
+
+
+def test_a_booking_that_came_second_leaves_no_line(service: House):
+    """Another transaction booked the person since it was looked."""
+    service.opens_centre("1", starts=mornings(2), capacity=1)
+    service.phone(MOBILE).books()
+    (row,) = rows_of(service.database, select(place).where(place.c.booking_id.is_(None)).limit(1))
+    new = bookings.NewBooking(
+        id="B1",
+        idempotency_key="other:1",
+        channel="phone",
+        campaign=service.campaign.name,
+        centre_id="1",
+        call_id=None,
+        born=date(1942, 3, 12),
+        number=MOBILE,
+        postcode="75011",
+        doses=((row.id, row.start_at),),
+    )
+    with service.database.transaction() as connection:
+        added = bookings.add(
+            connection, service.clock, service.store.vault, new, "4521000099", BOOKED
+        )
+    assert added is bookings.Added.REPEATED
+    assert kept(service) == []
+    assert len(rows_of(service.database, select(booking.c.id))) == 1

@@ -114,6 +114,14 @@ def test_a_turn_that_renews_holds_is_two_statements_as_well(warm: House, step: s
         assert transactions(sent) == []
 
 
+def test_the_end_of_a_call_that_holds_nothing_is_one_statement(warm: House):
+    caller = warm.phone().goes_to("date_of_birth")
+    with on_the_wire(warm.database) as sent:
+        caller.hangs_up()
+    assert len(sent) == 1, sent
+    assert transactions(sent) == []
+
+
 def test_silence_costs_as_much_as_an_answer(warm: House):
     caller = warm.phone().goes_to("date_of_birth")
     sent = cost(caller, "")
@@ -121,26 +129,28 @@ def test_silence_costs_as_much_as_an_answer(warm: House):
     assert transactions(sent) == []
 
 
-@pytest.mark.parametrize(("step", "most"), [("postcode_check", 9), ("confirm", 10)])
+@pytest.mark.parametrize(("step", "most"), [("postcode_check", 9), ("confirm", 8)])
 def test_a_turn_with_an_effect_is_one_transaction(warm: House, step: str, most: int):
     """These two are not the common path; still, what they cost must not grow unseen.
 
     A confirmation is the turn read, BEGIN, its claim, a count of what the number has, the places,
-    the booking, its appointment, its line of history, the answer and COMMIT.
+    the booking with its appointment and its line of history, the answer and COMMIT. SQLite writes
+    one table in one statement.
     """
     # Not the one who is booked already.
     caller = warm.phone(MOBILE).goes_to(step, born="13031942")
-    assert_one_transaction(cost(caller, "1"), most)
+    apart = 2 if step == "confirm" and warm.database.is_sqlite else 0
+    assert_one_transaction(cost(caller, "1"), most + apart)
 
 
-def test_a_confirmation_of_two_doses_with_a_text_is_two_statements_more(database_url: str):
-    """The second appointment and the text; who else gets theirs on the number is known by then."""
+def test_a_confirmation_of_two_doses_with_a_text_is_one_statement_more(database_url: str):
+    """The text; who else gets theirs on the number is known by then."""
     with house(database_url, campaign=campaign_with(doses=2)) as service:
         service.opens_centre("1", starts=mornings(60), capacity=2)
         as_in_production(service)
         service.phone(LANDLINE).books()
         caller = service.phone(MOBILE).goes_to("offers").answers("1")
-        assert_one_transaction(cost(caller, "1"), 12)
+        assert_one_transaction(cost(caller, "1"), 11 if service.database.is_sqlite else 9)
         assert len(service.messages("sms")) == 1
 
 

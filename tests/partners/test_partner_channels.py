@@ -14,11 +14,13 @@ import pytest
 from flows.session import Session
 from models.partners import rows
 from models.partners.rows import PartnerCentreRow, PartnerSlot
+from services.centres.directory import OTHERS_FRESH_SECONDS, Directory
 from services.partners.booking import PlacedOrder
 from services.partners.near import BookingWay, Moment, PartnerOffer, near
 from tests.desk.test_desk import Desk
 from tests.support.house import MOBILE, NOON, POSTCODES, House, campaign_with, house, mornings
 from tests.support.keldoc import CENTRE, FIRST, MORNING, SECOND, Beside, beside
+from tests.support.rows import on_the_wire
 
 _, _, _TERRITORY, LATITUDE, LONGITUDE = POSTCODES["75011"]
 SESSION = Session(
@@ -145,6 +147,21 @@ def test_the_agent_has_the_partners_centre_on_the_screen(empty: House):
 def test_what_is_old_or_far_is_not_named(empty: House, changes: dict[str, Any]):
     partner(empty, **changes)
     assert empty.phone(MOBILE).goes_to("no_slot").step == "no_slot"
+
+
+def test_without_a_partner_nobody_looks_for_one_again_within_a_minute(empty: House):
+    seconds = 0.0
+    directory = Directory(empty.database, ticks=lambda: seconds)
+    with empty.database.statement() as connection:
+        assert not directory.has_partners(connection)
+    partner(empty)
+    with empty.database.statement() as connection:
+        with on_the_wire(empty.database) as sent:
+            seconds = OTHERS_FRESH_SECONDS
+            assert not directory.has_partners(connection)
+        assert sent == []
+        seconds = OTHERS_FRESH_SECONDS + 1
+        assert directory.has_partners(connection)
 
 
 def test_ours_within_twice_its_distance_come_first(empty: House):
