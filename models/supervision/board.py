@@ -250,9 +250,9 @@ class AnsweredEntry:
 def answered_between(
     connection: Connection, since: datetime, until: datetime
 ) -> list[AnsweredEntry]:
-    """The entries that agents answered in a span."""
+    """The entries that agents answered in a span; whom the machine rang has talked with none."""
     statement = select(*columns_of(AnsweredEntry, queue_entry)).where(
-        queue_entry.c.answered_at >= since, queue_entry.c.answered_at < until
+        queue_entry.c.answered_at >= since, queue_entry.c.answered_at < until, _FOR_AGENTS
     )
     return [AnsweredEntry(*row) for row in connection.execute(statement)]
 

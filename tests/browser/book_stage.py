@@ -17,6 +17,7 @@ from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.numbers.numbers import CalledNumber
 from services.service import Service
+from services.store import NO_LIMITS, ReachLimits
 from tests.browser.stage import PATIENCE_MS, Quiet
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.running_clock import RunningClock
@@ -120,6 +121,7 @@ def site(
     *,
     beside: Sequence[Campaign] = (),
     numbers: Sequence[CalledNumber] = (),
+    reach: ReachLimits = NO_LIMITS,
 ) -> Iterator[Site]:
     """A house whose pages say that they are at the loopback address that they are at.
 
@@ -127,7 +129,9 @@ def site(
     of other services.
     """
     clock = RunningClock(NOON)
-    house = House(database_url, clock=clock, campaign=campaign, beside=beside, numbers=numbers)
+    house = House(
+        database_url, clock=clock, campaign=campaign, beside=beside, numbers=numbers, reach=reach
+    )
     house.knows_postcodes()
     starts = mornings(34)
     for gid, name, away in (
@@ -136,6 +140,18 @@ def site(
         ("3", "Mairie annexe", 12.2),
     ):
         house.opens_centre(gid, name=name, kilometres=away, starts=starts, capacity=6)
+    try:
+        with open_to_visitors(house, browser, around) as made:
+            yield made
+    finally:
+        house.close()
+
+
+@contextmanager
+def open_to_visitors(
+    house: House, browser: Browser, around: Callable[[Any], Any] = lambda app: app
+) -> Iterator[Site]:
+    """The site of a house that is there already."""
     server = make_server("127.0.0.1", 0, _app(house, 0), threaded=True, request_handler=Quiet)
     url = f"http://127.0.0.1:{server.server_port}"
     server.app = around(_app(house, server.server_port))
@@ -150,7 +166,6 @@ def site(
         server.shutdown()
         thread.join()
         server.server_close()
-        house.close()
     assert made.troubles == [], made.troubles
 
 

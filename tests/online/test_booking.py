@@ -488,6 +488,7 @@ def test_a_partners_centre_is_asked_for_and_nothing_is_told_before_both_have_it(
         one.opens()
         one.mirrors()
         visitor = Visitor(one.house).starts().is_born().sends(where="75011").is_at("attente")
+        assert "Un créneau vu il y a une minute." in visitor.page
         found = re.search(r'name="partner" value="([^"]+)"', visitor.page)
         assert found
         visitor.sends(partner=found[1]).is_at("coordonnees")
@@ -507,6 +508,11 @@ def test_a_partners_centre_is_asked_for_and_nothing_is_told_before_both_have_it(
         # A script that asks meanwhile gets no page that would be read out again and again.
         polled = visitor.client.get(visitor.path, base_url=BASE, headers={"HX-Request": "true"})
         assert polled.status_code == 204
+        # Whoever pressed the button with a script is led there by the same address.
+        boosted = {"HX-Request": "true", "HX-Boosted": "true"}
+        pressed = visitor.client.get(visitor.path, base_url=BASE, headers=boosted)
+        assert pressed.status_code == 200
+        assert "Nous demandons votre rendez-vous" in pressed.text
         if refused:
             one.diary.set_faults({"next": ["ok", "ok", "422"]})
         one.delivers()

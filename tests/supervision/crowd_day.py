@@ -155,6 +155,7 @@ class Crowd:
             self._at(after, partial(self._books, sid, "phone", self._says()))
         elif draw < 0.45:
             self._at(after, partial(self._hangs_up, sid))
+            self._at(after + 30 * SECOND, self._is_rung_by_machine)
         else:
             self._at(after, partial(self._joins, sid, said))
 
@@ -211,6 +212,21 @@ class Crowd:
             self._at(self._later(at, 15, 120), partial(self._gives_up, one, sid, "machine"))
         elif draw < 0.45:
             self._at(self._later(at, 20, 90), partial(self._is_promised, one, sid))
+
+    def _is_rung_by_machine(self, connection: Connection, at: datetime) -> None:
+        """Who hung up in the menu is rung by the machine: this counts in no agents' figure."""
+        one = Waiting(self._new("Q"), "fr", at, kind="callback")
+        row = {"id": one.id, "queue_id": one.queue, "kind": one.kind, "state": "waiting",
+               "mode": "machine", "reason": "unfinished", "language": "fr", "joined_at": at,
+               "due_at": at, "promised_at": at, "phone_idx": one.id.encode(), "created_at": at,
+               "updated_at": at}  # fmt: skip
+        connection.execute(queue_entry.insert(), [row])
+
+        def answers(connection: Connection, at: datetime) -> None:
+            ended = {"state": "done", "outcome": "machine", "answered_at": at, "ended_at": at}
+            self._change(connection, one, **ended)
+
+        self._at(at + 60 * SECOND, answers)
 
     def _gives_up(
         self, one: Waiting, sid: str, how: str, connection: Connection, at: datetime

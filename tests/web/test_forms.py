@@ -11,7 +11,8 @@ import pytest
 
 from flask import render_template_string
 
-from tests.support.house import House
+from tests.desk.test_desk import FORM, Desk
+from tests.support.house import MOBILE, House
 from tests.support.keeper import ROOT
 
 TEMPLATES = ROOT / "web" / "templates"
@@ -32,6 +33,8 @@ OWN = {
 }
 
 Shows = Callable[[str], str]
+LABELS = re.compile(r'<label for="([^"]+)">(.*?)</label>', re.DOTALL)
+OPTIONAL = "(facultatif)"
 
 
 class Elements(HTMLParser):
@@ -69,6 +72,28 @@ def test_no_field_is_written_by_hand_where_the_macros_could():
         if path.name != "forms.html"
     }
     assert {name: count for name, count in found.items() if count} == OWN
+
+
+def test_what_is_wrong_stands_at_its_field(made: House):
+    """At the desk, where fields are in one line with their names; RGAA 11.10."""
+    made.opens_centre("1", starts=[])
+    desk = Desk(made)
+    desk.has(made.phone(MOBILE).dials())
+    wrong = {"born1": "31021942", "place": "Nulle part", "number": "12", "people": "1", "text": ""}
+    page = desk.does("/offres", **(FORM | wrong))
+    for name in ("born1", "place", "number"):
+        field = Elements(page).by_id(name)
+        assert field["aria-invalid"] == "true", name
+        assert field["aria-describedby"] == f"{name}-error", name
+        order = (f'for="{name}"', f'id="{name}-error"', f'<input id="{name}"')
+        assert sorted(order, key=page.index) == list(order), name
+    # Said once, where the keyboard goes; what is of no field stands above the form.
+    assert 'id="wrong"' not in page
+    assert 'id="wrong"' in desk.does("/choisir", **FORM, choice="")
+    # What may be empty says so; without a text, the number may.
+    labels = dict(LABELS.findall(page))
+    assert all(OPTIONAL in labels[name] for name in ("name1", "number", "from_day", "centre"))
+    assert not any(OPTIONAL in labels[name] for name in ("born1", "place"))
 
 
 @pytest.mark.parametrize(
@@ -179,6 +204,15 @@ def test_the_summary_of_what_is_wrong_leads_to_the_field(shows: Shows):
     assert shows("{{ forms.problems([]) }}").strip() == ""
 
 
+# The same field, by the ids that pages give it.
+NAMED = {
+    **dict.fromkeys(("born", "born1", "search-born", "person-born"), "born"),
+    **dict.fromkeys(("number", "search-number", "person-number"), "number"),
+    **dict.fromkeys(("search-reference", "person-reference"), "reference"),
+    **dict.fromkeys(("name", "name1", "search-name"), "name"),
+    **dict.fromkeys(("open-from", "close-from"), "from"),
+    **dict.fromkeys(("open-to", "close-to"), "to"),
+}
 SAME = ("inputmode", "type", "autocomplete", "spellcheck")
 
 
@@ -199,6 +233,26 @@ def test_the_same_field_is_the_same_everywhere(made: House):
     for kind, places in kinds.items():
         looks = {tuple(pages[page].by_id(name).get(one) for one in SAME) for page, name in places}
         assert len(looks) == 1, kind
+
+
+def test_what_is_asked_for_is_called_the_same_at_the_desk_and_at_a_centre(made: House):
+    """RGAA 11.3."""
+    made.opens_centre("1", starts=[])
+    desk = Desk(made)
+    desk.has(made.phone(MOBILE).dials())
+    secretary = made.signs_in("secretary", centre_id="1")
+    pages = (
+        desk.client.get("/poste"),
+        desk.client.get("/poste/personne"),
+        secretary.get("/centre"),
+    )
+    called: dict[str, set[str]] = {}
+    for page in pages:
+        for name, label in LABELS.findall(page.text):
+            words = re.sub(r"<(kbd|span).*?</\1>", "", label).replace(OPTIONAL, "").strip()
+            called.setdefault(NAMED.get(name, name), set()).add(words)
+    assert set(NAMED.values()) <= set(called)
+    assert {kind: names for kind, names in called.items() if len(names) > 1} == {}
 
 
 LOOKS_LEFT_OUT = "{% block forms %}{% endblock %}"

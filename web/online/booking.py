@@ -330,7 +330,9 @@ class BookingPages:
         if asked == web_session.step == partner.WAITS:
             # Told by the partner meanwhile: it counts once, however often the page is looked at.
             web_session = self._settled(web_session)
-            if web_session.step == asked and request.headers.get("HX-Request"):
+            # Nothing new for a page that asks by itself. Whoever pressed a button is shown it.
+            asks_itself = "HX-Request" in request.headers and "HX-Boosted" not in request.headers
+            if web_session.step == asked and asks_itself:
                 return "", HTTPStatus.NO_CONTENT
         # Where a call was that has no page here, a person goes on.
         goes_on_by_telephone = asked == "person" and web_session.step not in SLUGS

@@ -121,8 +121,10 @@ class BookingViews(HeldOffers):
 
     def age(self, minutes: int) -> str:
         """How long ago something was read, in words."""
+        if minutes <= 1:
+            return self.words["book.partners.minutes_one"]
         if minutes < _HOUR:
-            return self.words.text("book.partners.minutes", minutes=max(minutes, 1))
+            return self.words.text("book.partners.minutes", minutes=minutes)
         return self.words.text("book.partners.hours", hours=minutes // _HOUR)
 
     @property

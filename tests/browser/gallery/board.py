@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page
 
+from services.supervision import supervise
 from tests.browser.board_stage import BoardStage, board_stage
 from tests.browser.gallery.eye import Eye, Stage
 
@@ -34,8 +35,23 @@ def at_work(staged: BoardStage, eye: Eye) -> None:
     page = _opens(staged, eye)
     page.wait_for_selector("#chart-length canvas")
     eye.sees(page, "board")
+    who = staged.house.employs("supervisor", name="Dominique Bernard")
+    supervise.set_state(staged.house.store, who, ["fr"], "closed")
     eye.goes(page, staged.url, "/supervision/actes")
     eye.sees(page, "acts")
+
+
+def overtaken(staged: BoardStage, eye: Eye) -> None:
+    """An act is taken back that somebody else has overtaken."""
+    who = staged.house.employs("supervisor", name="Dominique Bernard")
+    store = staged.house.store
+    supervise.set_state(store, who, ["fr"], "hours")
+    supervise.set_state(store, who, ["fr"], "closed")
+    page = _opens(staged, eye, "/supervision/actes")
+    supervise.set_state(store, who, ["fr"], "open")
+    with page.expect_navigation():
+        page.locator("main form button").first.click()
+    eye.sees(page, "refused")
 
 
 def on_a_wall(staged: BoardStage, eye: Eye) -> None:
@@ -50,5 +66,5 @@ def with_nothing_on_it(staged: BoardStage, eye: Eye) -> None:
     eye.sees(page, "empty")
 
 
-STAGE = Stage("board", begins, (at_work, on_a_wall))
+STAGE = Stage("board", begins, (at_work, on_a_wall, overtaken))
 EMPTY = Stage("board", begins_empty, (with_nothing_on_it,))

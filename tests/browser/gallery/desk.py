@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.desk_stage import (
     AtDesk,
@@ -30,6 +30,11 @@ def _sits_down(staged: DeskStage, eye: Eye) -> AtDesk:
     return desk
 
 
+def _searches(page: Page, born: str) -> None:
+    page.fill("#born1", born)
+    page.locator("#born1").press("Enter")
+
+
 def a_call(staged: DeskStage, eye: Eye) -> None:
     desk = _sits_down(staged, eye)
     page = desk.page
@@ -42,6 +47,11 @@ def a_call(staged: DeskStage, eye: Eye) -> None:
     desk.answers()
     expect(page.locator(".offers .offer")).to_have_count(3)
     eye.sees(page, "talking")
+    _searches(page, "31021942")
+    expect(page.locator("#born1-error")).to_be_visible()
+    eye.sees(page, "wrong")
+    _searches(page, "12031942")
+    expect(page.locator(".offers")).to_be_focused()
     page.keyboard.press("2")
     expect(page.locator(".read-back")).to_be_focused()
     eye.sees(page, "read-back")

@@ -121,7 +121,7 @@ def asked(words: Sequence[str]) -> argparse.Namespace:
 def stages_of(only: Sequence[str]) -> list[Stage]:
     """The stages that these names are of; all of them for no name."""
     names = [one.partition("-")[0] for one in only]
-    return [one for one in STAGES if not names or one.name in names]
+    return [one for one in STAGES if not names or one.name.partition("-")[0] in names]
 
 
 def sheet(camera: Camera, stages: Sequence[str]) -> str:
