@@ -240,7 +240,7 @@ def test_a_call_says_the_same_to_both(town: House, known: str, unknown: str):
 def test_whoever_gets_no_text_hears_what_counts(town: House):
     for _ in range(2):
         phone = town.phone(LANDLINE).goes_to("ready").answers("1")
-        assert "c'est le premier qui compte" in phone.documents[-1].decode()
+        assert "c'est celui-là qui compte" in phone.documents[-1].decode()
 
 
 # ---------------------------------------------------------------- on the web
