@@ -103,6 +103,11 @@ _STILL_SEEN = text(
     " AND pid <> pg_backend_pid()"
     " AND age(backend_xmin) > age(CAST(CAST(:begun AS xid8) AS xid)))"
 )
+# Where PostgreSQL keeps values of columns by which it plans, and who may write it anew.
+STATISTICS = "pg_statistic"
+_OWNS_DATABASE = text(
+    "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()"
+)
 # So many looks whether they have ended, and seconds from one to the next.
 SEEN_LOOKS, SEEN_BETWEEN = 100, 0.1
 
@@ -409,7 +414,8 @@ class Database:
         SQLite writes its whole file anew and empties the log beside it. PostgreSQL makes room of
         what no transaction sees any more; those bytes stay in the files until something is written
         over them, unless `rewrite` writes these tables and their indexes anew, which holds up
-        everybody who uses them meanwhile. It needs the tables' owner. Safe to repeat.
+        everybody who uses them meanwhile. It needs the tables' owner; and the database's, for the
+        values that the planner gathered of them. Safe to repeat.
 
         Neither takes away what an older transaction may still read: those that run are waited for,
         ten seconds at most.
@@ -435,7 +441,12 @@ class Database:
                         others.append(table)
                         continue
                     how = "FULL" if rewrite else "INDEX_CLEANUP ON"
-                    connection.execute(text(f"VACUUM ({how}) {table}"))
+                    connection.execute(text(f"VACUUM ({how}, ANALYZE) {table}"))
+                if rewrite:
+                    if connection.execute(_OWNS_DATABASE).scalar_one():
+                        connection.execute(text(f"VACUUM (FULL) {STATISTICS}"))
+                    else:
+                        others.append(STATISTICS)
             finally:
                 connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
         return Scrubbed(log_emptied=False, not_owned=tuple(others), still_seen=still_seen)

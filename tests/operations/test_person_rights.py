@@ -394,6 +394,20 @@ def test_bytes_that_an_older_transaction_still_reads_are_kept_and_it_is_said(
 
 
 @pytest.mark.owner
+def test_statistics_of_the_planner_keep_nothing_of_what_was_erased(postgres_url: str):
+    """PostgreSQL gathers values of columns by itself, for its plans, where enough was written."""
+    with a_town(postgres_url) as town:
+        lives_here(town)
+        with town.database.statement() as connection:
+            connection.execute(text("ANALYZE"))
+        traces = vault_of(town).sealed | vault_of(town).hashes
+        request_id = erases(town)
+        assert person_rights.finish(town.store, request_id, Records(), rewrite=True).done
+        left = stored(town)
+        assert [one for one in traces if one in left] == []
+
+
+@pytest.mark.owner
 def test_postgresql_needs_to_write_tables_anew_for_the_last_bytes(postgres_url: str):
     """What docs/privacy.md says of it, on the server's own files."""
     with a_town(postgres_url) as town:

@@ -480,11 +480,11 @@ def test_without_the_condition_on_the_state_a_race_would_lose_a_caller(
 # ------------------------------------------------------------------ the end of a call
 
 
-def test_the_end_of_a_call_without_a_place_is_two_statements(service: House):
+def test_the_end_of_a_call_without_a_place_is_one_statement(service: House):
     caller = service.phone().dials()
     with on_the_wire(service.database) as sent:
         caller.hangs_up()
-    assert len([one for one in sent if "BEGIN" not in one and "COMMIT" not in one]) == 2
+    assert len([one for one in sent if "BEGIN" not in one and "COMMIT" not in one]) == 1
 
 
 def test_the_end_of_a_call_in_the_line_is_one_transaction_with_its_promise(service: House):
