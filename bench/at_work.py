@@ -35,7 +35,7 @@ from bench import traffic
 from bench.helpers import PATIENCE_SECONDS, helper, tell, word
 from bench.servers import CannotMeasure
 from bench.timing import p99
-from bench.visitors import read
+from bench.visitors import CSRF, read
 from launcher.ports import HOST
 from services.admission.load_shedder import STEPS_SECONDS, Level
 
@@ -62,7 +62,6 @@ REASONS = ("lunch", "training")
 # The key of whoever is offered a call back and stays.
 STAYS = "3"
 _BROKEN = 400
-_CSRF = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
 ACTION = re.compile(r'<Gather [^>]*?action="([^"]+)"')
 WAIT_URL = re.compile(r'waitUrl="([^"]+)"')
 REDIRECT = re.compile(r"<Redirect[^>]*>([^<]+)<")
@@ -311,7 +310,7 @@ class WorkdayHouse:
         for number in range(SIGN_INS):
             _, headers, page = await self._http.ask(get("/connexion", "", accept="text/html"))
             cookie = headers.get("set-cookie", "").partition(";")[0]
-            found = _CSRF.search(page)
+            found = CSRF.search(page)
             form = {"login": f"nobody{number}", "password": "none of anybody"}
             await self._http.ask(_post("/connexion", cookie, found.group(1) if found else "", form))
 
@@ -421,7 +420,7 @@ class WorkdayHouse:
         """Open the desk; where the house is too busy, again a second later, as an agent would."""
         while True:
             status, _, page = await self._http.ask(get("/poste", cookie, accept="text/html"))
-            if found := _CSRF.search(page):
+            if found := CSRF.search(page):
                 return found.group(1)
             if status != HTTPStatus.SERVICE_UNAVAILABLE:
                 self._bad(f"a desk without a token, {status}")

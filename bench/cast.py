@@ -109,9 +109,8 @@ def stage() -> Iterator[tuple[Path, str, machine.OthersShare]]:
         yield folder, redis_url, others
 
 
-@contextmanager
-def cast(folder: Path, redis_url: str, kind: type[House] = House) -> Iterator[Cast]:
-    """A database of the demonstration with the web and the exchange. Raises CannotMeasure.
+def demonstration(folder: Path, redis_url: str, kind: type[House] = House) -> House:
+    """A house with a PostgreSQL of the demonstration. Raises CannotMeasure.
 
     A `kind` of house may have settings of its own.
     """
@@ -120,7 +119,13 @@ def cast(folder: Path, redis_url: str, kind: type[House] = House) -> Iterator[Ca
     for step in ("migrate", "demo"):
         servers.command(step, environment=env)
     servers.settle(url)
-    house = kind(folder, servers.POSTGRES, url, redis_url)
+    return kind(folder, servers.POSTGRES, url, redis_url)
+
+
+@contextmanager
+def cast(folder: Path, redis_url: str, kind: type[House] = House) -> Iterator[Cast]:
+    """The web and the exchange, in a house of the demonstration. Raises CannotMeasure."""
+    house = demonstration(folder, redis_url, kind)
     with ExitStack() as stack:
         web = stack.enter_context(servers.web(house, "service", "wiring:create_server"))
         everybody = Cast(house, web, stack)

@@ -32,6 +32,8 @@ from bench.helpers import Helper, helper, tell
 from bench.servers import CannotMeasure
 from bench.visitors import (
     BUSY,
+    CSRF,
+    HIDDEN,
     HOST,
     SEE_OTHER,
     SPREAD,
@@ -52,8 +54,6 @@ FILES: Final = 50
 OK: Final = 200
 # Seconds after the last one of a run in which an answer is awaited.
 LATE_SECONDS: Final = 30.0
-_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
-_CSRF = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
 _MASKED = re.compile(r'name="booking_id" value="([0-9a-f]+)"')
 
 
@@ -199,7 +199,7 @@ class Run:
             return self._is_wrong(status, PAGE)
         year, month, day = wanted.born.split("-")
         form = {"reference": wanted.reference, "day": day, "month": month, "year": year}
-        hidden = dict(reversed(_HIDDEN.findall(page)))
+        hidden = dict(reversed(HIDDEN.findall(page)))
         status, location, _ = await browser.ask(PAGE, hidden | form)
         if status != SEE_OTHER:
             return self._is_wrong(status, f"POST {PAGE}")
@@ -212,7 +212,7 @@ class Run:
             status, _, page = await browser.ask(DESK_PAGE)
             if status != OK:
                 return self._is_wrong(status, DESK_PAGE)
-            desk.token = _CSRF.findall(page)[0]
+            desk.token = CSRF.findall(page)[0]
         form = {"csrf_token": desk.token, **asdict(wanted)}
         status, _, page = await browser.ask(SEARCH, form)
         masked = _MASKED.findall(page)

@@ -166,12 +166,7 @@ def measure(  # noqa: PLR0917 (all of the same measurement)
     folder: Path, redis_url: str, say: Say, cores: float, rounds: int, seconds: float
 ) -> Scaling:
     """Run the rounds. Raises CannotMeasure or Astray."""
-    url = servers.postgres_url(folder)
-    env = servers.environment(url, redis_url)
-    for step in ("migrate", "demo"):
-        servers.command(step, environment=env)
-    servers.settle(url)
-    house = House(folder, servers.POSTGRES, url, redis_url)
+    house = cast.demonstration(folder, redis_url)
     with ExitStack() as stack:
         webs = []
         for name in ("one", "other"):

@@ -41,7 +41,9 @@ MOST_PAGES = 60
 SEE_OTHER, BAD, BUSY = 303, 400, 503
 # Connections for each of some visitors at a time.
 SPREAD = 8
-_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+# On pages of those who work here.
+CSRF = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
 _OFFER = re.compile(r'<button name="place" value="([^"]+)"')
 _TOWN = re.compile(r'<input type="radio" name="code" value="([^"]+)"')
 _EACH = re.compile(r'data-each="(\d+)"')
@@ -276,7 +278,7 @@ class Visitor:
 
     def _fills_in(self, slug: str, page: str) -> dict[str, str]:
         # The first of a name counts.
-        hidden = dict(reversed(_HIDDEN.findall(page)))
+        hidden = dict(reversed(HIDDEN.findall(page)))
         born = self._person.born
         offers = _OFFER.findall(page)
         towns = _TOWN.findall(page)
