@@ -180,7 +180,8 @@ def _ring(options: argparse.Namespace, out: TextIO) -> int:
         rung = asyncio.run(_call(caller, where, sender, recipient))
     except NotAnswered as refused:
         raise Unusable(
-            f"the call to {where[0]}:{where[1]} was not answered ({refused}); does `make run` run?"
+            f"the call to {where[0]}:{where[1]} was not answered ({refused}). Does `make run` run,"
+            " and was it started after `make sip`? If not, stop it and start it again."
         ) from None
     _keep(options, rung)
     _print_end(printer, rung, options)
