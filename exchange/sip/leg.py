@@ -186,12 +186,14 @@ class SipLeg:
 
     def picks_up(self) -> None:
         """Answer the telephone that rings us; raises HungUp where it rings no more."""
-        if not self._gone and not self._telephone.answer():
+        if self._gone:
+            raise HungUp
+        if not self._telephone.answer():
             self._gone = "cancelled"
             # Should the loop have been late to answer it, it is no dead line.
             self._telephone.hang_up()
-        if self._gone:
             raise HungUp
+        # Whoever left meanwhile was answered; the call notices at what it says next.
         self._line.play(Sound.silent(LEAD_S))
 
     def heard(self, heard: Heard) -> None:

@@ -148,6 +148,23 @@ def test_who_is_gone_before_the_answer_hears_nothing(house):
     assert service(caller).forms("/voice/status")[0]["CallStatus"] == "no-answer"
 
 
+def test_who_leaves_right_after_the_answer_was_answered(house):
+    at = house({"/voice/incoming": MENU})
+    telephone = at.telephone("0612345678")
+    answers = telephone.answer
+
+    def answers_and_loses_them() -> bool:
+        answered = answers()
+        telephone.ear.gone("hung up")
+        return answered
+
+    telephone.answer = answers_and_loses_them
+    caller = at.with_call(telephone, lambda: at.calls.on_call(telephone))
+    assert caller.log[:2] == ["rings", "answered"]
+    assert caller.made.end_reason == "caller-hung-up"
+    assert service(caller).forms("/voice/status")[0]["CallStatus"] == "completed"
+
+
 # Gather
 
 
