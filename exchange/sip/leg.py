@@ -193,7 +193,7 @@ class SipLeg:
             # Should the loop have been late to answer it, it is no dead line.
             self._telephone.hang_up()
             raise HungUp
-        # Whoever left meanwhile was answered; the call notices at what it says next.
+        # A caller who left meanwhile was answered; the call notices at what it says next.
         self._line.play(Sound.silent(LEAD_S))
 
     def heard(self, heard: Heard) -> None:
