@@ -35,8 +35,8 @@ from services.operations.capacity import AT_REST, LEADERS, OF_A_TEXT, OF_A_VISIT
 FIGURES: Final = Path(__file__).with_name("beside.json")
 VOID, CANNOT = 1, 2
 # Visitors a second: a small part of what two cores can book, so that nobody waits for another, and
-# so many that texts share jobs as on the day: a worker forks for each job, which costs more than a
-# text does.
+# so many that texts share jobs as on the day: a worker forks for each job, which stays while texts
+# come without a pause of some seconds.
 VISITS: Final = 4.0
 # Of their requests, as many may have been answered "later": each is one more page, which costs a
 # twentieth of a visit at the most.

@@ -20,7 +20,7 @@ import config
 from config import BadSettings
 from exchange.rest.server import RateLimit
 from jobs import scheduler
-from jobs.scheduler import sweep
+from jobs.relay import sweep
 from models.booking.tables import appointment
 from models.clock import Clock, FixedClock
 from models.database import Database
