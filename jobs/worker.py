@@ -77,12 +77,12 @@ class _Worker(Worker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def setup_work_horse_signals(self) -> None:
-        super().setup_work_horse_signals()
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]
         # It stays for texts that may come; what is on its way is delivered first.
         signal.signal(signal.SIGTERM, lambda _number, _frame: tasks.end_soon())
 
     def fork_work_horse(self, job: Any, queue: Any) -> None:
-        super().fork_work_horse(job, queue)  # type: ignore[no-untyped-call]
+        super().fork_work_horse(job, queue)
         # A signal that came while it forked found no work-horse to tell.
         if self.told_to_stop:
             self._tell_horse()
