@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import redis
 
-from rq import Queue
+from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError
 from rq.job import Job
 from rq.timeouts import JobTimeoutException
@@ -97,6 +97,9 @@ class Post:
         self.wakes(self.queue)
         return message_id
 
+    def empties(self) -> None:
+        self.queue.connection.delete(self.queue.key)
+
     def takes(self) -> str:
         """Take a job from the queue, as a worker does that begins it; empty where none waits."""
         job_id: Any = self.queue.connection.lpop(self.queue.key)
@@ -126,7 +129,7 @@ class Post:
 @pytest.fixture
 def post(service: House, redis_url: str) -> Iterator[Post]:
     made = Post(service, redis_url)
-    made.queue.empty()
+    made.empties()
     yield made
     made.queue.connection.close()
 
@@ -199,7 +202,7 @@ def test_a_wake_up_is_taken_before_the_look_and_not_after_it(
 ):
     """A text that is stored between a look and what comes after it, where one waits already."""
     late = list[str]()
-    take_due = relay.take_due
+    take_due = deliver_message.take_due
 
     def looks(*args: Any, **named: Any) -> Any:
         found = take_due(*args, **named)
@@ -207,7 +210,7 @@ def test_a_wake_up_is_taken_before_the_look_and_not_after_it(
             late.append(post.stores(3))
             if not is_guarded:
                 # As one who looks first, and then clears what told of it.
-                post.queue.empty()
+                post.empties()
         return found
 
     monkeypatch.setattr(relay, "take_due", looks)
@@ -357,7 +360,11 @@ def test_what_many_are_told_at_one_moment_is_the_schedulers(post: Post):
     assert sweep(store, post.office.messenger) == 2
 
 
-def test_a_job_keeps_the_providers_pace_and_looks_again_for_what_had_no_permit(post: Post):
+def test_a_job_keeps_the_providers_pace_and_looks_again_for_what_had_no_permit(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+):
+    # What it does follows from the clock alone.
+    monkeypatch.setattr(tasks, "SENDERS", 1)
     clock = clock_of(post.office.house)
     pace = ProviderPace(
         PaceSettings(parts_per_second=10.0),
@@ -413,7 +420,7 @@ def test_one_that_was_told_while_it_forked_tells_it_then(
         self.request_stop(signal.SIGTERM, None)
         self._horse_pid = 4242
 
-    monkeypatch.setattr(worker.Worker, "fork_work_horse", forks)
+    monkeypatch.setattr(Worker, "fork_work_horse", forks)
     rq_worker.fork_work_horse(None, None)
     assert signals == [(4242, signal.SIGTERM)]
 
