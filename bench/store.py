@@ -287,8 +287,8 @@ _STARTS: Final = """
   FROM generate_series(0, {days} - 1) day, generate_series(0, {a_day} - 1) n
   ORDER BY start_at OFFSET 0) starts
 """
-# Each centre's in a row and in the order of their moments, as `flask slots open` writes them; in the
-# order of the centres' ids as well, so that indexes are soon sorted. Ids and moments are put
+# Each centre's in a row and in the order of their moments, as `flask slots open` writes them. The
+# centres are in the order of their ids, so that indexes are soon sorted. Ids and moments are put
 # together once, and not for each row.
 _OF_CENTRES: Final = """
 (SELECT 'bench' || lpad(number::text, 4, '0') AS id, number
