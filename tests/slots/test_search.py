@@ -300,7 +300,7 @@ def test_the_search_for_two_services_is_a_seek_as_well(large: House, beside: tup
     def story() -> None:
         ids = [one.centre.id for one in nearby]
         with large.database.transaction() as connection:
-            places.look(connection, large.clock, ids[:12], wish, count_up_to=12)
+            places.look(connection, large.clock, ids[:12], wish, nearest=3, count_up_to=12)
             places.hold(
                 connection,
                 large.clock,
