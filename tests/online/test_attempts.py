@@ -164,7 +164,7 @@ def test_nothing_is_looked_up_where_nothing_can_be_counted(
     def broken(*_: Any, **__: Any) -> None:
         raise OSError("no room left")
 
-    monkeypatch.setattr("models.attempts.add", broken)
+    monkeypatch.setattr("models.attempts.add_each", broken)
     with pytest.raises(OSError, match="no room"):
         looks(house, reference)
 
