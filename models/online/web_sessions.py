@@ -10,21 +10,22 @@ unique among web sessions, and never one that a call was told and that still cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    ColumnElement,
     Connection,
     Update,
     bindparam,
     delete,
     exists,
     func,
+    literal_column,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -135,78 +136,69 @@ class CountsBy:
     phone_idx: bytes | None
 
 
-_THIS = visit.c.id == bindparam("the_visit")
-_SET_PHONE = Prepared(update(visit).where(_THIS).values(phone_idx=bindparam("the_phone")))
+@dataclass(frozen=True)
+class OtherHolders:
+    """Other web sessions that hold something now, by what they have in common with one: their ids.
+
+    Each list has the one answered last first.
+    """
+
+    browser: list[str] = field(default_factory=list)
+    phone: list[str] = field(default_factory=list)
+    place: list[str] = field(default_factory=list)
 
 
-def set_phone(connection: Connection, visit_id: str, phone: bytes | None) -> None:
-    """Note the number that was typed."""
-    _SET_PHONE.count(connection, {"the_visit": visit_id, "the_phone": phone})
+def others_that_hold(
+    connection: Connection, clock: Clock, visit_id: str, mine: CountsBy
+) -> OtherHolders:
+    """Those that share one of these with a web session; one statement.
 
-
-def others_of_browser(
-    connection: Connection, clock: Clock, visit_id: str, browser: bytes
-) -> list[str]:
-    """Other web sessions of a browser that hold something now, the one answered last first."""
-    values = {"the_visit": visit_id, "the_browser": browser}
-    return [row.id for row in _others_of_browser(clock).rows(connection, values)]
-
-
-def others_of_phone(connection: Connection, clock: Clock, visit_id: str, phone: bytes) -> list[str]:
-    """The same of a number that was typed; not those that proved to be its owner's."""
-    values = {"the_visit": visit_id, "the_phone": phone}
-    return [row.id for row in _others_of_phone(clock).rows(connection, values)]
+    Of a number that was typed those are left out that proved to be its owner's, of a place those
+    that began long ago: what was begun then hardly holds anything, and a town's day is not read
+    through.
+    """
+    shared = {
+        name: idx
+        for name, idx in (
+            ("browser", mine.browser_idx),
+            ("phone", mine.phone_idx),
+            ("place", mine.place_idx),
+        )
+        if idx is not None
+    }
+    found = OtherHolders()
+    if not shared:
+        return found
+    values = {"the_visit": visit_id} | {f"the_{name}": idx for name, idx in shared.items()}
+    for row in _others_that_hold(clock, tuple(shared)).rows(connection, values):
+        getattr(found, row.shared).append(row.id)
+    return found
 
 
 @lru_cache
-def _others_of_browser(clock: Clock) -> Prepared:
-    return _others(clock, visit.c.browser_idx == bindparam("the_browser"))
-
-
-@lru_cache
-def _others_of_phone(clock: Clock) -> Prepared:
+def _others_that_hold(clock: Clock, shared: tuple[str, ...]) -> Prepared:
+    holds = exists().where(place.c.held_by == visit.c.id, is_held(clock))
     proved = exists().where(
         reach_code.c.visit_id == visit.c.id,
         reach_code.c.phone_idx == bindparam("the_phone"),
         reach_code.c.proved_at.is_not(None),
     )
-    return _others(clock, visit.c.phone_idx == bindparam("the_phone"), ~proved)
-
-
-def _others(clock: Clock, *which: ColumnElement[bool]) -> Prepared:
-    holds = exists().where(place.c.held_by == visit.c.id, is_held(clock))
-    return Prepared(
-        select(visit.c.id)
-        .where(
-            *which,
-            visit.c.id != bindparam("the_visit"),
-            visit.c.seen_at > clock.at(-_LOOK_BACK),
-            holds,
-        )
-        .order_by(visit.c.seen_at.desc(), visit.c.id)
-    )
-
-
-def others_that_hold(connection: Connection, clock: Clock, visit_id: str) -> int:
-    """How many other web sessions that began at the same place hold something now."""
-    return int(_others_that_hold(clock).rows(connection, {"the_visit": visit_id})[0][0])
-
-
-@lru_cache
-def _others_that_hold(clock: Clock) -> Prepared:
-    other = visit.alias("other")
-    holds = exists().where(place.c.held_by == other.c.id, is_held(clock))
-    return Prepared(
-        select(func.count().label("visits"))
-        .select_from(visit.join(other, other.c.place_idx == visit.c.place_idx))
-        .where(
-            visit.c.id == bindparam("the_visit"),
-            other.c.id != visit.c.id,
-            # What was begun longer ago hardly holds anything, and a town's day is not read through.
-            other.c.created_at > clock.at(-_LOOK_BACK),
-            holds,
+    since = clock.at(-_LOOK_BACK)
+    which = {
+        "browser": (visit.c.browser_idx == bindparam("the_browser"), visit.c.seen_at > since),
+        "phone": (visit.c.phone_idx == bindparam("the_phone"), visit.c.seen_at > since, ~proved),
+        "place": (visit.c.place_idx == bindparam("the_place"), visit.c.created_at > since),
+    }
+    found = union_all(
+        *(
+            select(literal_column(f"'{name}'").label("shared"), visit.c.id, visit.c.seen_at).where(
+                *which[name], visit.c.id != bindparam("the_visit"), holds
+            )
+            for name in shared
         )
     )
+    columns = found.selected_columns
+    return Prepared(found.order_by(columns.seen_at.desc(), columns.id))
 
 
 def claim(connection: Connection, clock: Clock, visit_id: str, number: int) -> CountsBy | None:
@@ -239,11 +231,12 @@ def write(
     step: str,
     outcome: str,
     body: str,
+    phone: bytes | None = None,
 ) -> bool:
     """Store what an answer led to; False when a copy of it came first.
 
     `number` is that of an answer without effects, in one statement; None: it was claimed in this
-    transaction.
+    transaction. `phone` is the keyed hash of a number that was typed; None leaves the one before.
     """
     values = {
         "the_visit": visit_id,
@@ -251,6 +244,8 @@ def write(
         "the_outcome": outcome,
         "the_body": _seal(vault, visit_id, body),
     }
+    if number is None and phone is not None:
+        return _COMPLETE_TYPED.count(connection, values | {"the_phone": phone}) == 1
     if number is None:
         return _COMPLETE.count(connection, values) == 1
     return _record(clock).count(connection, values | {"the_number": number}) == 1
@@ -261,7 +256,9 @@ _LED_TO: dict[str, BindParameter[Any]] = {
     "outcome": bindparam("the_outcome"),
     "body_enc": bindparam("the_body"),
 }
-_COMPLETE = Prepared(update(visit).where(visit.c.id == bindparam("the_visit")).values(**_LED_TO))
+_LED = update(visit).where(visit.c.id == bindparam("the_visit")).values(**_LED_TO)
+_COMPLETE = Prepared(_LED)
+_COMPLETE_TYPED = Prepared(_LED.values(phone_idx=bindparam("the_phone")))
 
 
 @lru_cache

@@ -164,10 +164,12 @@ class WebAnswer:
 class WebSessionTurn(Turn):
     """An answer on the site in the place of a call's turn.
 
-    `counts_by` is known once its number is claimed.
+    `counts_by` is known once its number is claimed; `phone` is the keyed hash of a number that was
+    typed, to be stored with where the answer led.
     """
 
     counts_by = CountsBy(None, None, None)
+    phone: bytes | None = None
 
     def transaction(self) -> Connection:
         """The transaction of this answer's effects; the first call claims its number.
@@ -195,7 +197,13 @@ class WebSessionTurn(Turn):
         connection = self._transaction or self._connection()
         with store.database.one_writer():
             recorded = web_sessions.write(
-                connection, store.clock, store.vault, self.call_id, number, **stored
+                connection,
+                store.clock,
+                store.vault,
+                self.call_id,
+                number,
+                phone=self.phone,
+                **stored,
             )
         self._give_back()
         if not recorded:
@@ -296,7 +304,9 @@ class WebWorld(CallWorld):
     def number_typed(self, number: str) -> None:
         """Note a number (E.164) that was typed: it holds for one visit at a time (changes)."""
         if self.store.shares.per_number:
-            shares.number_typed(self.transaction(), self.store, self.turn.call_id, number)
+            turn = self.web_turn
+            turn.phone = self.store.vault.index("phone", number)
+            shares.number_typed(self.transaction(), self.store, turn.call_id, turn.phone)
 
     def hold_slot(self, slot_id: int, search: Search) -> tuple[Offer, ...]:
         """Hold this very slot of the centre that is searched, if the search allows it."""
