@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
@@ -33,11 +33,11 @@ from sqlalchemy.exc import IntegrityError
 from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import insert
+from models.dialects import insert_new
 from models.online.tables import reach_code, visit
 from models.prepared import Prepared
 from models.rows import columns_of, from_row
-from models.slots.places import is_held
+from models.slots.places import is_held, renewal
 from models.slots.tables import place
 
 # The page of a visitor for whom an appointment is being asked for at a partner.
@@ -86,20 +86,18 @@ def add(
     browser_idx: bytes | None = None,
 ) -> None:
     """A new one, whose first answer is number 1; one that is there already stays as it is."""
-    new = insert(connection, visit).values(
-        id=visit_id,
-        number=1,
-        step=step,
-        outcome="",
-        language=language,
-        body_enc=_seal(vault, visit_id, body),
-        place_idx=place_idx,
-        browser_idx=browser_idx,
-        created_at=clock.at(),
-        seen_at=clock.at(),
-    )
+    values = {
+        "id": visit_id,
+        "number": 1,
+        "step": step,
+        "outcome": "",
+        "language": language,
+        "body_enc": _seal(vault, visit_id, body),
+        "place_idx": place_idx,
+        "browser_idx": browser_idx,
+    }
     # Two may begin at once with copies of one ticket of the waiting room.
-    connection.execute(new.on_conflict_do_nothing())
+    insert_new(connection, clock, visit, values, "created_at", "seen_at")
 
 
 def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> WebSessionRow | None:
@@ -232,23 +230,28 @@ def write(
     outcome: str,
     body: str,
     phone: bytes | None = None,
+    lease: timedelta | None = None,
 ) -> bool:
     """Store what an answer led to; False when a copy of it came first.
 
     `number` is that of an answer without effects, in one statement; None: it was claimed in this
     transaction. `phone` is the keyed hash of a number that was typed; None leaves the one before.
+    With a `lease` the same statement prolongs what the web session holds (PostgreSQL alone).
     """
-    values = {
+    values: dict[str, Any] = {
         "the_visit": visit_id,
         "the_step": step,
         "the_outcome": outcome,
         "the_body": _seal(vault, visit_id, body),
     }
-    if number is None and phone is not None:
-        return _COMPLETE_TYPED.count(connection, values | {"the_phone": phone}) == 1
-    if number is None:
-        return _COMPLETE.count(connection, values) == 1
-    return _record(clock).count(connection, values | {"the_number": number}) == 1
+    if phone is not None:
+        values["the_phone"] = phone
+    if number is not None:
+        values["the_number"] = number
+    stored = _Stored(numbered=number is not None, typed=phone is not None)
+    if lease is None:
+        return _store(clock, stored).count(connection, values) == 1
+    return bool(_renewing(clock, stored, lease).rows(connection, values | {"the_holder": visit_id}))
 
 
 _LED_TO: dict[str, BindParameter[Any]] = {
@@ -256,14 +259,32 @@ _LED_TO: dict[str, BindParameter[Any]] = {
     "outcome": bindparam("the_outcome"),
     "body_enc": bindparam("the_body"),
 }
-_LED = update(visit).where(visit.c.id == bindparam("the_visit")).values(**_LED_TO)
-_COMPLETE = Prepared(_LED)
-_COMPLETE_TYPED = Prepared(_LED.values(phone_idx=bindparam("the_phone")))
+
+
+class _Stored(NamedTuple):
+    """Whether an answer takes its number as it is stored, and whether a number was typed."""
+
+    numbered: bool
+    typed: bool
+
+
+def _storing(clock: Clock, stored: _Stored) -> Update:
+    this = update(visit).where(visit.c.id == bindparam("the_visit"))
+    statement = (_next_number(clock) if stored.numbered else this).values(**_LED_TO)
+    return statement.values(phone_idx=bindparam("the_phone")) if stored.typed else statement
 
 
 @lru_cache
-def _record(clock: Clock) -> Prepared:
-    return Prepared(_next_number(clock).values(**_LED_TO))
+def _store(clock: Clock, stored: _Stored) -> Prepared:
+    return Prepared(_storing(clock, stored))
+
+
+@lru_cache
+def _renewing(clock: Clock, stored: _Stored, lease: timedelta) -> Prepared:
+    """A row where it was stored, and only then what it holds is prolonged."""
+    done = _storing(clock, stored).returning(visit.c.id).cte("done")
+    held = renewal(clock, lease).where(exists(select(done.c.id))).returning(place.c.id)
+    return Prepared(select(done.c.id).add_cte(held.cte("held")))
 
 
 def end(connection: Connection, clock: Clock, visit_id: str, outcome: str) -> bool:

@@ -4,7 +4,8 @@ It keeps the same session as a call, so that telephone, desk and web can take on
 over, and its id is the name that its places are held under. An answer is one transaction that
 first claims the number its page was made for, then acts; a copy of it (a double click, a second
 tab, a page that is sent again) finds that the number moved on: it changes nothing and sees where
-the visit is now. An answer without effects is one conditional statement.
+the visit is now. An answer without effects is one conditional statement; on PostgreSQL it prolongs
+what is held as well.
 """
 
 from __future__ import annotations
@@ -190,8 +191,10 @@ class WebSessionTurn(Turn):
     def settle(self, visit: WebSession, lease: timedelta | None) -> None:
         """Store where the answer led; `lease` prolongs what is held. Raises AlreadyAnswered."""
         store = self.store
-        if lease is not None:
+        if lease is not None and store.database.is_sqlite:
+            # A statement writes one table there.
             turns.renew(self.transaction(), store.clock, self.call_id, lease)
+            lease = None
         stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
         number = None if self._transaction is not None else self.number
         connection = self._transaction or self._connection()
@@ -203,6 +206,7 @@ class WebSessionTurn(Turn):
                 self.call_id,
                 number,
                 phone=self.phone,
+                lease=lease,
                 **stored,
             )
         self._give_back()
