@@ -78,9 +78,9 @@ class Criteria:
             return True
         return len(self.given) >= LEAST_CRITERIA
 
-    def fit(self, found: BookingSeen) -> bool:
-        """Whether the name is that of the booking, in any order and without accents."""
-        return not self.name or words_of(self.name) <= words_of(found.name or "")
+    def fit(self, name: str | None) -> bool:
+        """Whether the name is this one of a booking, in any order and without accents."""
+        return not self.name or words_of(self.name) <= words_of(name or "")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def search(
         born=by.born,
         postcode=by.postcode,
     )
-    found = [one for one in _real(connection, store, fitting) if by.fit(one)]
+    found = [one for one in _real(connection, store, fitting) if by.fit(one.name)]
     if not found:
         count(connection, store, staff, 1, why=way, stops=not on_line)
     for booking_id in [one.id for one in found] or [""]:
