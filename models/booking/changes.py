@@ -530,10 +530,3 @@ def stand_ins(
         .limit(limit)
     )
     return list(connection.execute(statement).scalars())
-
-
-def is_recent(connection: Connection, clock: Clock, booking_id: str, within: timedelta) -> bool:
-    """Whether the newest line of a booking's history is no older than this."""
-    newest = select(func.max(history.c.at)).where(history.c.booking_id == booking_id)
-    statement = select(newest.scalar_subquery() >= clock.at(-within))
-    return bool(connection.execute(statement).scalar_one())
