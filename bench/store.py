@@ -72,7 +72,7 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     database = Database(url, pool_size=2)
     now = datetime.now(UTC)
     ids = [f"bench{number}" for number in range(centres)]
-    insert_new(database, [_centre(one, number, now) for number, one in enumerate(ids)])
+    insert_new(database, [a_centre(one, number, now) for number, one in enumerate(ids)])
     first = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     hours = [first + timedelta(hours=number) for number in range(starts)]
     for one in ids:
@@ -82,7 +82,8 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     return ids
 
 
-def _centre(one: str, number: int, now: datetime) -> dict[str, object]:
+def a_centre(one: str, number: int, now: datetime) -> dict[str, object]:
+    """A row of `centre`: a hall of ours, at its place on a grid over the country."""
     return {
         "id": one,
         "name": f"Salle {number}",
