@@ -129,7 +129,9 @@ def filled(found: OwnServer, folder: Path, scale: float, part: float, say: Say) 
             found.create(name=make_url(url).database)
         found.sets(**FILLING)
         found.restarts()
+        before = servers.server_seconds(found.url)
         done = Filling(folder, say).fill(dict(zip(urls, both, strict=True)))
+        say(f"PostgreSQL had {servers.server_seconds(found.url) - before:.0f} s of processor for it")
     except BaseException:
         for url in urls:
             found.drop(url)

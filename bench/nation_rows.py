@@ -410,7 +410,7 @@ def _call_id(number: str) -> str:
 
 def _sealed(number: str, length: int) -> str:
     """So many bytes that no key opens, behind the number of a key."""
-    return f"('\\x00'::bytea || substr(blob, ({number} * 31 % 4096)::int + 1, {length - 1}))"
+    return f"('\\x00'::bytea || substr(blob, (({number}) * 31 % 4096)::int + 1, {length - 1}))"
 
 
 def _blob() -> str:
