@@ -131,7 +131,8 @@ def filled(found: OwnServer, folder: Path, scale: float, part: float, say: Say) 
         found.restarts()
         before = servers.server_seconds(found.url)
         done = Filling(folder, say).fill(dict(zip(urls, both, strict=True)))
-        say(f"PostgreSQL had {servers.server_seconds(found.url) - before:.0f} s of processor for it")
+        spent = servers.server_seconds(found.url) - before
+        say(f"PostgreSQL had {spent:.0f} s of processor for it")
     except BaseException:
         for url in urls:
             found.drop(url)

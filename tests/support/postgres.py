@@ -41,6 +41,8 @@ HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 # Where files cost nothing, and how much of it must be free: a run has a few hundred MB at a time.
 MEMORY = Path("/dev/shm")  # noqa: S108
 ENOUGH_BYTES = 3 * 1024**3
+# Seconds in which a server has stopped, or has started again.
+PATIENCE = "600"
 # Held for the life of the process that started them: a Popen that is collected complains.
 _keepers: list[subprocess.Popen[str]] = []
 
@@ -324,14 +326,16 @@ class OwnServer(PostgresServer):
 
     def restarts(self) -> None:
         """Stop it as an operator would, and start it: some settings count from then on."""
-        _pg_ctl(self.data, "-m", "fast", "-w", "stop")
+        # On a busy machine its last checkpoint may wait long for the disk.
+        _pg_ctl(self.data, "-m", "fast", "-w", "-t", PATIENCE, "stop")
         self.starts()
 
     def starts(self) -> None:
         """Start it and wait until it has recovered."""
         folder = make_url(self.url).query["host"]
         log = str(self.data / "log")
-        _pg_ctl(self.data, "-o", '-h ""', "-o", f"-k {folder}", "-l", log, "-w", "start")
+        listens = ("-o", '-h ""', "-o", f"-k {folder}", "-l", log)
+        _pg_ctl(self.data, *listens, "-w", "-t", PATIENCE, "start")
 
     def sets(self, **settings: str) -> None:
         """Change the server's own settings, at once; without any: all as they were."""
