@@ -85,10 +85,11 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
 
 def _found_centres(database: Database, ids: Sequence[str]) -> None:
     now = datetime.now(UTC)
-    insert_new(database, [_centre(one, number, now) for number, one in enumerate(ids)])
+    insert_new(database, [a_centre(one, number, now) for number, one in enumerate(ids)])
 
 
-def _centre(one: str, number: int, now: datetime) -> dict[str, object]:
+def a_centre(one: str, number: int, now: datetime) -> dict[str, object]:
+    """A row of `centre`: a hall of ours, at its place on a grid over the country."""
     return {
         "id": one,
         "name": f"Salle {number}",
