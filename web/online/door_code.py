@@ -21,9 +21,9 @@ def door_code(link: str) -> Markup:
     if not link:
         return NO_CODE
     # Of no use to most requests of a web worker.
-    from web.online import qr_code  # noqa: PLC0415
+    import segno  # noqa: PLC0415
 
-    made = qr_code.make(link, _CORRECTION)
+    made = segno.make_qr(link, error=_CORRECTION)
     picture = made.svg_inline(border=_WHITE, dark="#000", light="#fff", omitsize=True)
     # Of modules alone: nothing of the link stands in it as text.
     return Markup(picture)  # noqa: S704
