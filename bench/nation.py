@@ -261,7 +261,7 @@ def _run(options: argparse.Namespace) -> int:
         say(f"there after {time.perf_counter() - began:.0f} s")
         if options.fill:
             return 0
-        facts = machine.facts(folder)
+        facts: dict[str, object] = {**machine.facts(folder)}
         facts |= {
             name: value
             for name, value in servers.postgres_facts(nations[0].url).items()

@@ -722,7 +722,7 @@ def _tally_values(size: Size) -> dict[str, Any]:
 
 def _with_bytes(url: str, tables: Mapping[str, Filled]) -> dict[str, Filled]:
     with psycopg.connect(libpq(make_url(url))) as connection:
-        found = dict(
+        found: dict[str, int] = dict(
             connection.execute(
                 "SELECT coalesce(inhparent, oid)::regclass::text,"
                 " sum(pg_total_relation_size(oid))::bigint FROM pg_class"
