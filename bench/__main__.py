@@ -95,17 +95,26 @@ def run(plan: measure.MeasurePlan, kinds: Sequence[str], *, quick: bool, minutes
             failures=config.VAR / "bench" / "failures.txt",
             still_to_come=parts.planned(plan.parts, len(kinds)),
         )
+        there: list[measure.OnDatabase] = []
         for kind in kinds:
             # Whatever cannot be prepared leaves the other database and the parts of none.
             with runs.together(*measure.of_database(kind)):
-                measure.measure(kind, folder, redis_url, plan, runs, outcome=outcomes[kind])
+                house = measure.database(kind, folder, redis_url, outcomes[kind])
+                there.append(measure.OnDatabase(house, plan, runs, outcomes[kind]))
         more = outcomes[""].figures
         drawn = folder / "rush.svg"
         seconds = rush.SHORT if quick else rush.COMES
         comes = functools.partial(rush.measure, folder, redis_url, say, picture=drawn)
+        # What has a bar comes first, and of that what says most of the service.
+        for one in there:
+            one.at_centres()
         more |= runs.run("rush", "", lambda: comes(seconds=seconds))
+        for one in there:
+            one.beside()
         more |= runs.run("telephones", "", lambda: sip.measure(folder, say))
         more |= runs.run("understanding", "", understand.measure)
+        for one in there:
+            one.at_the_end()
         rush_svg = drawn.read_text("utf-8") if drawn.exists() else ""
     results = report.flatten(outcomes, plan, facts, time.monotonic() - began, runs.ran)
     results["parts"] = results["parts"] if tuple(kinds) == KINDS else f"on {kinds[0]}"

@@ -33,6 +33,7 @@ from twilio.request_validator import RequestValidator
 
 from bench import traffic
 from bench.helpers import PATIENCE_SECONDS, helper, tell, word
+from bench.refused import LATER, Refused
 from bench.servers import CannotMeasure
 from bench.timing import p99
 from bench.visitors import CSRF, read
@@ -93,13 +94,20 @@ class WorkdayFigures:
     boards: list[float] = field(default_factory=list)
     # Answers that should not be, by what was asked for.
     bad: dict[str, int] = field(default_factory=dict)
+    # Answers to who works here, and how many of them were refused.
+    staff: int = 0
+    later: int = 0
     talks: int = 0
     fewest_waiting: int = WAITING
     # How long events were not to be seen on a board when it was over.
     unseen: int = 0
 
+    @property
+    def refused(self) -> Refused:
+        return Refused(self.later, self.staff)
+
     def faults(self) -> list[str]:
-        """Why it counts for nothing."""
+        """Why it counts for nothing, whatever was refused."""
         found = [f"{count} × {what}" for what, count in self.bad.items()]
         if self.fewest_waiting < WAITING * KEPT:
             found.append(f"only {self.fewest_waiting} in the line")
@@ -283,14 +291,18 @@ class WorkdayHouse:
     def _bad(self, what: str) -> None:
         self.seen.bad[what] = self.seen.bad.get(what, 0) + 1
 
-    def _bad_for_staff(self, path: str, status: int) -> None:
-        """An answer that who works here should not get: to be asked again is one while it counts.
+    def _served(self, path: str, status: int) -> bool:
+        """Whether this is an answer to who works here; where it is not, it is counted.
 
-        Callers of the line come all at once, faster than any call centre hears them, and the
-        telephone goes first then.
+        What is refused is asked again. While the line forms that is not counted: its callers come
+        all at once, faster than any call centre hears them, and the telephone goes first then.
         """
-        if self._counts or status != HTTPStatus.SERVICE_UNAVAILABLE:
+        self.seen.staff += self._counts
+        if status == LATER:
+            self.seen.later += self._counts
+        elif status >= _BROKEN:
             self._bad(f"{path} {status}")
+        return status < _BROKEN
 
     async def provide(self) -> None:
         await asyncio.start_server(self._provider, HOST, self._stage.provider)
@@ -430,19 +442,17 @@ class WorkdayHouse:
     async def _state(self, cookie: str) -> dict[str, Any]:
         while True:
             status, _, body = await self._http.ask(get("/poste/etat", cookie))
-            if status < _BROKEN:
+            if self._served("/poste/etat", status):
                 found: dict[str, Any] = json.loads(body)
                 return found
-            self._bad_for_staff("/poste/etat", status)
             await asyncio.sleep(BOARD_EVERY)
 
     async def _act(self, path: str, cookie: str, token: str, form: Mapping[str, str]) -> None:
         began = time.monotonic()
         status, _, _ = await self._http.ask(_post(path, cookie, token, form))
-        if self._counts:
+        # What is refused is not done, however soon that is said.
+        if self._served(path, status) and self._counts:
             self.seen.acts.append((time.monotonic() - began) * 1000)
-        if status >= _BROKEN:
-            self._bad_for_staff(path, status)
 
     # Boards
 
@@ -466,10 +476,8 @@ class WorkdayHouse:
         tag, reason = "", ""
         while True:
             status, headers, body = await self._http.ask(get("/supervision/etat", cookie, tag))
-            if status >= _BROKEN:
-                # Where screens give way to the telephone it asks again, and its answer is no state.
-                self._bad_for_staff("/supervision/etat", status)
-            elif body:
+            # Where screens give way to the telephone it asks again, and its answer is no state.
+            if self._served("/supervision/etat", status) and body:
                 reason = self._reason(json.loads(body))
             tag = headers.get("etag", tag)
             if number in self._missing and reason == self._expected:

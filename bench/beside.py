@@ -16,16 +16,14 @@ be measured.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import cast, machine, stock, traffic
+from bench import alone, cast, machine, stock, traffic
 from bench.cast import DATABASE, DISPATCHER, SCHEDULER, WEB, WORKER, Cast, Took
 from bench.servers import CannotMeasure
 from bench.timing import Say
@@ -33,10 +31,10 @@ from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
 from services.operations.capacity import AT_REST, LEADERS, OF_A_TEXT, OF_A_VISIT, PROCESSES
 
 FIGURES: Final = Path(__file__).with_name("beside.json")
-VOID, CANNOT = 1, 2
+VOID = 1
 # Visitors a second: a small part of what two cores can book, so that nobody waits for another, and
-# so many that texts share jobs as on the day: a worker forks for each job, which costs more than a
-# text does.
+# so many that texts share jobs as on the day: a worker forks for each job, which stays while texts
+# come without a pause of some seconds.
 VISITS: Final = 4.0
 # Of their requests, as many may have been answered "later": each is one more page, which costs a
 # twentieth of a visit at the most.
@@ -224,20 +222,18 @@ def main(say: Callable[[str], None] = print) -> int:
     options = parser.parse_args()
     try:
         with cast.stage() as (folder, redis_url, others):
-            facts = machine.facts(folder)
+            known = machine.facts(folder)
             found = measure(folder, redis_url, options.seconds, say)
     except (CannotMeasure, traffic.Astray, OSError) as problem:
         print(f"bench.beside: {problem}", file=sys.stderr)
-        return CANNOT
-    told = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": facts["machine"],
-        "beside_void": machine.too_busy(machine.others_share(others)),
-        **{name: round(value, 6) for name, value in found.items()},
-    }
-    options.results.write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", "utf-8")
-    say(json.dumps(told, indent=2, sort_keys=True))
-    return VOID if told["beside_void"] else 0
+        return alone.CANNOT
+    facts = alone.told(known, others)
+    void = machine.too_busy(float(facts["others"]))
+    rounded = {name: round(value, 6) for name, value in sorted(found.items())}
+    told = alone.as_json({**facts, "beside_void": void, **rounded})
+    options.results.write_text(told, "utf-8")
+    say(told)
+    return VOID if void else 0
 
 
 if __name__ == "__main__":

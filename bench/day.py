@@ -12,14 +12,11 @@ for the disk. Each process's seconds of processor and what the database wrote ar
 `python -m bench.beside` measured. With `--page` a day that counts is written into docs/scale.md and
 `bench/day.json`.
 
-The exit status is 0 where the plan is right within a fifth, 1 where it is not or where others had
-the machine, 2 where nothing could be measured.
+The plan holds where it is right within a fifth; the exit status is that of bench/alone.py.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 import threading
@@ -27,14 +24,12 @@ import time
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import config
-
-from bench import beside, cast, load, machine, report, stock, traffic
+from bench import beside, cast, load, stock, traffic
+from bench.alone import Alone, Found
 from bench.cast import BESIDE, DATABASE, WEB, WORKER, Cast
 from bench.load import Script
 from bench.servers import CannotMeasure, Web
@@ -48,6 +43,7 @@ from services.operations.capacity import (
     REQUESTS_A_VISIT,
     Assumed,
     Costs,
+    NotMeasured,
     Rates,
     Running,
     at_rest,
@@ -56,10 +52,7 @@ from services.operations.capacity import (
     written,
 )
 
-FIGURES: Final = Path(__file__).with_name("day.json")
-PAGE: Final = config.ROOT / "docs" / "scale.md"
-BEGINS: Final = "<!-- `python -m bench.day` writes from here. -->"
-ENDS: Final = "<!-- `python -m bench.day` writes up to here. -->"
+ALONE: Final = Alone("bench.day", __doc__, Path(__file__).with_name("day.json"))
 # Of the whole country, a second.
 CALLS, VISITORS = 230.0, 8000.0
 # The plan is right within this part of what is measured.
@@ -73,7 +66,6 @@ PIECE_SECONDS: Final = 60.0
 WARM_SECONDS: Final = 60.0
 # Connections of a worker for its signs of life, beside those of a job.
 OF_SIGNS: Final = 3
-MISSED, CANNOT = 1, 2
 MIB: Final = 2**20
 
 
@@ -268,7 +260,7 @@ class _Coming:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.day", description=__doc__.split("\n")[0])
+    parser = ALONE.parser()
     parser.add_argument("--part", type=float, default=50.0, help="one of so many (%(default)g)")
     parser.add_argument("--minutes", type=float, default=20.0, help="(%(default)g)")
     parser.add_argument(
@@ -280,49 +272,45 @@ def main() -> int:
     parser.add_argument(
         "--beside", type=Path, default=beside.FIGURES, help="of python -m bench.beside"
     )
-    parser.add_argument(
-        "--page", action="store_true", help="write docs/scale.md and bench/day.json"
-    )
     options = parser.parse_args()
     try:
         costs = _costs(options.results, options.beside)
-        with cast.stage() as (folder, redis_url, others):
-            seen = live(options.part, options.minutes, folder, redis_url, print)
-    except (CannotMeasure, traffic.Astray, OSError, ValueError) as problem:
-        print(f"bench.day: {problem}", file=sys.stderr)
-        return CANNOT
-    if taken := machine.too_busy(machine.others_share(others)):
-        seen.faults.append(taken)
-    lines = compared(seen, costs)
-    print(table(lines))
-    for fault in seen.faults:
-        print(f"void: {fault}")
-    if options.page and not seen.faults:
-        write(options.part, seen, lines)
-    return MISSED if seen.faults or not all(one.holds for one in lines) else 0
+    except CannotMeasure as problem:
+        return ALONE.cannot(problem)
+    return ALONE.run(
+        lambda folder, redis_url: told(
+            options.part,
+            live(options.part, options.minutes, folder, redis_url, print),
+            costs,
+        ),
+        page=options.page,
+    )
 
 
 def _costs(results: Path, beside_calls: Path) -> Costs:
     """The costs to compare with. Raises CannotMeasure where a file has none that count."""
-    costs, void = read_costs(results, beside_calls)
+    try:
+        costs, void = read_costs(results, beside_calls)
+    except NotMeasured as problem:
+        raise CannotMeasure(str(problem)) from None
     if void:
         raise CannotMeasure(f"there is nothing to compare with in {beside_calls}: {void}")
     return costs
 
 
-def write(part: float, seen: DayFigures, lines: Sequence[Compared]) -> None:
-    """Write the page's part and the figures."""
-    told = [asdict(one) for one in lines]
-    found: dict[str, Any] = {"date": date.today().isoformat(), "part": part, **asdict(seen)}  # noqa: DTZ011
-    FIGURES.write_text(json.dumps(found | {"lines": told}, indent=1) + "\n", "utf-8")
+def told(part: float, seen: DayFigures, costs: Costs) -> Found:
+    """Return what is said of it, and written."""
+    lines = compared(seen, costs)
     words = (
-        f"On {found['date']} one of {part:g} parts of that day came for {seen.seconds / 60:.0f}"
+        f"One of {part:g} parts of that day came for {seen.seconds / 60:.0f}"
         f" minutes: {seen.calls:,} calls and {seen.visits:,} bookings on the web, on"
         f" {os.cpu_count()} cores that had nothing else to do."
     )
-    page = PAGE.read_text("utf-8")
-    text = f"{words}\n\n{table(lines)}"
-    PAGE.write_text(report.with_figures(page, text, BEGINS, ENDS), "utf-8")
+    missed = [
+        f"{one.name} was {one.ratio:.2f} times what is planned" for one in lines if not one.holds
+    ]
+    figures = {"part": part, **asdict(seen), "lines": [asdict(one) for one in lines]}
+    return Found(figures, table(lines), words, missed, seen.faults)
 
 
 if __name__ == "__main__":

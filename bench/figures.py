@@ -158,6 +158,11 @@ FIGURES: Final = (
         under=(2000,),
     ),
     Figure(
+        "screens_refused_percent",
+        "work",
+        "answers to screens and agents: told to come later, % (void above 0.1)",
+    ),
+    Figure(
         "staff_worker_share_mib",
         "work",
         "web worker when people worked with it, too, MiB",
@@ -187,7 +192,7 @@ FIGURES: Final = (
         "slots_rows_per_second", "filling", "`flask slots open`, slots a second (two places each)"
     ),
     Figure(
-        "slots_memory_growth", "filling", "memory of opening four times as many days", under=(1.2,)
+        "slots_memory_growth", "filling", "memory of opening six times as many days", under=(1.2,)
     ),
     Figure("postcodes_rows_per_second", "filling", "`flask postcodes import`, rows a second"),
     Figure("centres_rows_per_second", "filling", "`flask centres import`, rows a second"),

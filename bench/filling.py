@@ -25,7 +25,7 @@ from bench import servers
 from bench.servers import CannotMeasure
 from services.centre_day.list_centres import CAN_BE_TAKEN
 
-FEW_DAYS, MANY_DAYS = 2, 8
+FEW_DAYS, MANY_DAYS = 1, 6
 KIBIBYTES_A_MIB = 1024
 
 

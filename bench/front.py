@@ -12,15 +12,12 @@ All of it, the load as well, shares this machine. So what nginx has of a process
 is told, and by it how many cores the whole country's connections need. With `--page` the table is
 written into docs/scale.md and the figures into `bench/front.json`.
 
-The exit status is 0 where all bars are reached, 1 where one is not or where others had the machine,
-2 where nothing could be measured.
+The exit status is that of bench/alone.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import http.client
-import json
 import math
 import os
 import sys
@@ -30,15 +27,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import config
-
-from bench import cast, load, machine, report, servers, stock, traffic
+from bench import cast, load, machine, servers, stock, traffic
 from bench import crowd as crowds
+from bench.alone import Alone, Found
 from bench.cast import Cast
 from bench.crowd import Came, CrowdPlan
 from bench.load import CONNECTIONS, LoadRun, Script
@@ -49,10 +44,7 @@ from exchange.transport import HttpTransport
 from launcher.ports import HOST
 from tests.support import parts, proxies
 
-FIGURES: Final = Path(__file__).with_name("front.json")
-PAGE: Final = config.ROOT / "docs" / "scale.md"
-BEGINS: Final = "<!-- `python -m bench.front` writes from here. -->"
-ENDS: Final = "<!-- `python -m bench.front` writes up to here. -->"
+ALONE: Final = Alone("bench.front", __doc__, Path(__file__).with_name("front.json"))
 # The whole country's connections a second, and how many of their requests the service may see.
 VISITORS: Final = 8000.0
 MOST_SEEN: Final = 500.0
@@ -76,7 +68,6 @@ LEAST_WEBHOOKS: Final = 16.0
 # Of all connections, so many may have gone on with the TLS session of an earlier one.
 MOST_RESUMED: Final = 0.01
 MILLISECONDS: Final = 1000
-MISSED, CANNOT = 1, 2
 # At the end of a line of nginx's log, as deploy/nginx.conf has it: here with what TLS did.
 LOG_ENDS: Final = "' $upstream_response_time'"
 LOG_ENDS_HERE: Final = "' $upstream_response_time $ssl_session_reused'"
@@ -377,36 +368,23 @@ def at_the_door(everybody: Cast, say: Say, seconds: float) -> Front:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.front", description=__doc__.split("\n")[0]
-    )
+    parser = ALONE.parser()
     parser.add_argument("--seconds", type=float, default=20.0, help="of each run (%(default)g)")
-    parser.add_argument(
-        "--page", action="store_true", help="write docs/scale.md and bench/front.json"
-    )
     options = parser.parse_args()
     if not 1 <= options.seconds <= MOST_SECONDS:
         parser.error(f"--seconds is from 1 to {MOST_SECONDS:g}")
-    try:
-        with cast.stage() as (folder, redis_url, others):
-            facts = machine.facts(folder)
-            found = measure(folder, redis_url, print, options.seconds)
-    except (CannotMeasure, traffic.Astray, OSError) as problem:
-        print(f"bench.front: {problem}", file=sys.stderr)
-        return CANNOT
-    print(told(found))
-    missed = found.missed()
-    for sentence in missed:
-        print(f"missed: {sentence}")
-    if void := machine.too_busy(machine.others_share(others)):
-        print(f"void: {void}")
-    elif options.page:
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        write(found, {"date": when, "commit": report.commit(), "machine": facts["machine"]})
-    return MISSED if void or missed else 0
+    return ALONE.run(
+        lambda folder, redis_url: told(measure(folder, redis_url, print, options.seconds)),
+        page=options.page,
+    )
 
 
-def told(found: Front) -> str:
+def told(found: Front) -> Found:
+    """Return what is said of it, and written."""
+    return Found(asdict(found), table(found), means(found), found.missed())
+
+
+def table(found: Front) -> str:
     """Return the figures as a table of the page."""
     whole = f"{VISITORS:,.0f}"
     rows = (
@@ -442,16 +420,6 @@ def means(found: Front) -> str:
         f" {found.cores:.1f} cores, {100 * found.cores / CORES:.0f} % of a machine of {CORES};"
         f" busy to {100 * BUSY:.0f} %, that machine takes"
         f" {CORES * BUSY * VISITORS / found.cores:,.0f} a second."
-    )
-
-
-def write(found: Front, facts: dict[str, str | int]) -> None:
-    """Write the page's part and the figures."""
-    FIGURES.write_text(json.dumps(facts | asdict(found), indent=2) + "\n", "utf-8")
-    where = f"Measured {facts['date']} at commit {facts['commit']}, on {facts['machine']}."
-    page = PAGE.read_text("utf-8")
-    PAGE.write_text(
-        report.with_figures(page, f"{where} {means(found)}\n\n{told(found)}", BEGINS, ENDS), "utf-8"
     )
 
 

@@ -33,6 +33,7 @@ from bench import (
 )
 from bench.load import CONNECTIONS, LoadRun, Script
 from bench.parts import ALL, PARTS, SETUP_SECONDS, Given, PartRuns, limited
+from bench.refused import Refused
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
 from bench.weight import Weight, weight
@@ -95,19 +96,83 @@ def of_database(kind: str) -> list[tuple[str, str]]:
     return of_each + [(name, "") for name in once]
 
 
-def measure(
-    kind: str,
-    folder: Path,
-    redis_url: str,
-    plan: MeasurePlan,
-    runs: PartRuns,
-    *,
-    outcome: Measurement,
-) -> None:
-    """Build, fill and measure the parts that are wanted of one database, into `outcome`.
+class OnDatabase:
+    """The parts that are measured on one database; figures come into `outcome`."""
 
-    Raises CannotMeasure where there is no database.
-    """
+    def __init__(
+        self, house: House, plan: MeasurePlan, runs: PartRuns, outcome: Measurement
+    ) -> None:
+        self._house, self._plan, self._runs, self._outcome = house, plan, runs, outcome
+        # The database that has all tables and no rows, once there is one.
+        self._empty = ""
+
+    def at_centres(self) -> None:
+        """The parts in the database of the demonstration."""
+        here = [one for one in of_database(self._house.kind) if one[0] in AT_CENTRES]
+        if not any(name in self._plan.parts for name, _ in here):
+            return
+        house, runs = self._house, self._runs
+        with runs.together(*here):
+            with limited(SETUP_SECONDS):
+                runs.say(f"{house.kind}: preparing the database")
+                env = servers.environment(house.database_url, house.redis_url)
+                for step in ("migrate", "demo"):
+                    servers.command(step, environment=env)
+                floors.fill(house.database_url)
+            if self._plan.parts & WITH_FLOORS:
+                _with_floors(house, self._plan, self._outcome, runs)
+            self._measured("guards", lambda: guards.measure(house, runs.say))
+            if house.kind == servers.SQLITE:
+                # No database has a part in it.
+                self._measured("room", lambda: room.measure(house, runs.say))
+
+    def beside(self) -> None:
+        """The parts that fill databases of their own, and have a bar."""
+        house, say = self._house, self._runs.say
+        self._own("booking", lambda: {"allocate_ratio": round(store.ratio(self._new("ratio")), 3)})
+        self._own("outbox", lambda: {"outbox_ratio": round(messages.ratio(self._new("outbox")), 3)})
+        self._own(
+            "look-ups",
+            lambda: {"known_unknown_gap_ms": round(lookups.gap_ms(self._new("lookups")), 2)},
+        )
+        if house.kind == servers.POSTGRES:
+            self._measured(
+                "peers", lambda: against.measure(self._new, house.folder, house.redis_url, say)
+            )
+        self._own(
+            "filling", lambda: filling.fill(self._new("filling"), house.folder, house.redis_url)
+        )
+        if house.kind == servers.POSTGRES:
+            self._measured("growth", lambda: (store.grown(self._new), []))
+
+    def at_the_end(self) -> None:
+        """What has no bar: where no time is left for it, nothing is missed."""
+        self._own("crowd", lambda: store.crowd(self._new("crowd")))
+
+    def _measured(self, name: str, part: Callable[[], Given]) -> None:
+        of = "" if PARTS[name].once else self._house.kind
+        self._outcome.figures |= self._runs.run(name, of, part)
+
+    def _own(self, name: str, part: Callable[[], Mapping[str, float]]) -> None:
+        """A part whose figures are named without their database."""
+        kind = self._house.kind
+        self._measured(name, lambda: ({f"{key}_{kind}": one for key, one in part().items()}, []))
+
+    def _new(self, name: str, template: str = "") -> str:
+        """A database beside that of the demonstration, with all tables: a copy of `template`.
+
+        Without that name it has no rows. To copy it takes less than to make all tables.
+        """
+        if not self._empty:
+            url = servers.beside(self._house.database_url, "bench_empty")
+            servers.migrate(url)
+            self._empty = "bench_empty"
+        of = f"bench_{template}" if template else self._empty
+        return servers.beside(self._house.database_url, f"bench_{name}", of)
+
+
+def database(kind: str, folder: Path, redis_url: str, outcome: Measurement) -> House:
+    """Return a house whose database is there, with its facts. Raises CannotMeasure."""
     if kind == servers.POSTGRES:
         with limited(SETUP_SECONDS):
             url = servers.postgres_url(folder)
@@ -115,57 +180,7 @@ def measure(
     else:
         url = f"sqlite:///{folder / 'allo.sqlite3'}"
         outcome.facts = servers.sqlite_facts()
-    here = [one for one in of_database(kind) if one[0] in AT_CENTRES]
-    if any(name in plan.parts for name, _ in here):
-        with runs.together(*here):
-            _at_centres(House(folder, kind, url, redis_url), plan, outcome, runs)
-    for name, part in _by_themselves(kind, url, folder, redis_url, runs.say).items():
-        outcome.figures |= runs.run(name, "" if PARTS[name].once else kind, part)
-
-
-def _at_centres(house: House, plan: MeasurePlan, outcome: Measurement, runs: PartRuns) -> None:
-    """The parts in the database of the demonstration."""
-    with limited(SETUP_SECONDS):
-        runs.say(f"{house.kind}: preparing the database")
-        env = servers.environment(house.database_url, house.redis_url)
-        for step in ("migrate", "demo"):
-            servers.command(step, environment=env)
-        floors.fill(house.database_url)
-    if plan.parts & WITH_FLOORS:
-        _with_floors(house, plan, outcome, runs)
-    outcome.figures |= runs.run("guards", house.kind, lambda: guards.measure(house, runs.say))
-    if house.kind == servers.SQLITE:
-        # No database has a part in it.
-        outcome.figures |= runs.run("room", "", lambda: room.measure(house, runs.say))
-
-
-def _by_themselves(
-    kind: str, url: str, folder: Path, redis_url: str, say: Say
-) -> dict[str, Callable[[], Given]]:
-    """The parts that fill databases of their own, beside the one at `url`."""
-
-    def new(name: str) -> str:
-        return servers.beside(url, f"bench_{name}")
-
-    def copied(name: str, template: str) -> str:
-        return servers.beside(url, f"bench_{name}", template and f"bench_{template}")
-
-    def figures(found: Mapping[str, float]) -> Given:
-        return {f"{name}_{kind}": value for name, value in found.items()}, []
-
-    parts: dict[str, Callable[[], Given]] = {
-        "booking": lambda: figures({"allocate_ratio": round(store.ratio(new("ratio")), 3)}),
-        "filling": lambda: figures(filling.fill(new("filling"), folder, redis_url)),
-        "outbox": lambda: figures({"outbox_ratio": round(messages.ratio(new("outbox")), 3)}),
-        "look-ups": lambda: figures(
-            {"known_unknown_gap_ms": round(lookups.gap_ms(new("lookups")), 2)}
-        ),
-    }
-    if kind == servers.POSTGRES:
-        parts["peers"] = lambda: against.measure(copied, folder, redis_url, say)
-        parts["growth"] = lambda: (store.grown(new), [])
-    parts["crowd"] = lambda: figures(store.crowd(new("crowd")))
-    return parts
+    return House(folder, kind, url, redis_url)
 
 
 def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, runs: PartRuns) -> None:
@@ -236,6 +251,8 @@ class _One:
         # What a call costs, in each run of calls.
         self._costs: list[dict[str, float]] = []
         self._void: list[str] = []
+        # What screens and agents were refused in runs that count.
+        self._refused = Refused()
         # Of workers' processor time, for each turn of the run that was last.
         self._milliseconds = 0.0
         self._folder = house.folder
@@ -320,7 +337,7 @@ class _One:
 
     def watched(self) -> Given:
         """Screens that are open, and then people at work behind them, as in production."""
-        self._void = []
+        self._void, self._refused = [], Refused()
         screens.send_home(self._house.database_url)
         hired = screens.hire(self._house, screens.BOARDS, screens.DESKS)
         file = self._folder / f"screens-{self._kind}"
@@ -335,6 +352,8 @@ class _One:
                 seen, faults = self._tried_to_work(file, desks)
             self._void += [f"people at work: {fault}" for fault in faults]
         found |= seen | self._weight().told("staff_worker")
+        found["screens_refused_percent"] = round(100 * self._refused.share, 3)
+        self._void += self._refused.of_a_part()
         return self._named(found), self._void
 
     def _with_screens(self, file: Path) -> dict[str, float]:
@@ -372,7 +391,17 @@ class _One:
         faults = eyes.faults() if eyes else []
         if seen.rate < rate * KEPT_UP:
             faults.append("the load could not be kept up")
-        return seen, faults
+        refused = eyes.refused if eyes else Refused()
+        return seen, self._with_refused(faults, refused, counts=not seen.faults())
+
+    def _with_refused(
+        self, faults: list[str], refused: Refused, *, counts: bool = True
+    ) -> list[str]:
+        """The faults of a run, and that of what was refused; without any it is added up."""
+        found = faults + refused.of_a_run()
+        if counts and not found:
+            self._refused += refused
+        return found
 
     def _tried_to_work(
         self, file: Path, desks: Sequence[screens.Hired]
@@ -387,7 +416,8 @@ class _One:
         self, file: Path, desks: Sequence[screens.Hired]
     ) -> tuple[dict[str, float], list[str]]:
         """The slowest of a hundred webhooks and acts, and boards, with a long line; and faults."""
-        watchers = screens.hire(self._house, WATCHERS, 1)
+        # Whose pauses boards show is no agent for callers: a bell that rings would be in the way.
+        watchers = screens.hire(self._house, WATCHERS, 1, pausing=at_work.REASONS[0])
         stage = at_work.WorkdayStage(
             service=self._webs["service"].port,
             provider=servers.provider_port(),
@@ -410,7 +440,8 @@ class _One:
         seen = work[0]
         times_ms = script.times_ms()
         found, missing = at_work.figures(seen, times_ms)
-        faults = seen.faults() + eyes.faults() + missing
+        refused = eyes.refused + seen.refused
+        faults = self._with_refused(seen.faults() + eyes.faults() + missing, refused)
         told = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
         self._say(
             f"{self._kind}: at least {seen.fewest_waiting} in the line, {seen.talks} talks:"

@@ -130,7 +130,12 @@ class Stages:
         every: list[tuple[str, Any, str, TextOf]] = [
             *((stage, owner, name, None) for stage, owner, name in _STAGES),
             (statements, dialect, "do_execute", lambda _, _cursor, text, *_more: text),
-            (statements, plan, "run", lambda plan, *_: plan.sql),
+            (statements, plan, "_run", lambda plan, *_: plan.sql),
+            *(
+                [(statements, plan, "_asked", lambda plan, *_: plan.sql)]
+                if driver != servers.SQLITE
+                else []
+            ),
             *((transactions, dialect, name, None) for name in _TRANSACTIONS),
         ]
         with ExitStack() as stack:

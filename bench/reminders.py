@@ -30,7 +30,7 @@ from sqlalchemy import Connection, event, text, update
 from bench import messages, servers
 from bench.servers import PLENTY, CannotMeasure, migrate, store_of
 from bench.store import CAMPAIGN
-from jobs.scheduler import sweep
+from jobs.relay import sweep
 from launcher.environment import inherited
 from models.booking.tables import booking
 from models.clock import FixedClock

@@ -16,7 +16,7 @@ import config
 from bench.figures import FIGURES, Figure
 from bench.load import CONNECTIONS
 from bench.measure import Measurement, MeasurePlan
-from bench.parts import ALL, PARTS, Ran
+from bench.parts import ALL, PARTS, SERVERS_SECONDS, Ran
 from bench.servers import POSTGRES_SETTINGS
 
 Results = dict[str, Any]
@@ -175,6 +175,7 @@ and service in turn; {results["bench_seconds"] / 60:.0f} minutes in all.
   {r["versions"]}.
 - The disk ({r["disk"]}) did {r["disk_syncs_per_second"]} synced writes a second; the machine's load
   was {r["load_before"]} at the start{_others(results)}.
+- Seconds of each part, of as many as it takes by the plan: {", ".join(_seconds(results))}.
 """
 
 
@@ -190,6 +191,16 @@ def _told_apart(results: Results) -> Iterator[str]:
     ):
         if those:
             yield f"{before}{'; '.join(those)}."
+
+
+def _seconds(results: Results) -> Iterator[str]:
+    """How long each part took beside what it is known to take, and what no part counts."""
+    left = float(results["bench_seconds"])
+    for title, one in results["went"].items():
+        planned = PARTS[title.rpartition(": ")[2]].seconds
+        left -= one["seconds"]
+        yield f"{title} {one['seconds']:.0f} of {planned:g}"
+    yield f"servers {left:.0f} of {SERVERS_SECONDS:g}"
 
 
 def _others(results: Results) -> str:

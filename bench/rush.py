@@ -49,7 +49,7 @@ from tests.support.postgres import OwnServer, own_server
 CREATE_APP = "wiring:create_server"
 TIMES, WEB_FOR_ONE_CALL = 10, 50
 # Seconds: people come, then those who wait give up, then it is looked at whether it is over.
-COMES, STAYS, AFTER = 15.0, 10.0, 45.0
+COMES, STAYS, AFTER = 15.0, 10.0, 30.0
 # With a restart it is of interest only when all are answered again, and not when nobody waits.
 AFTER_RESTART = 12.0
 SHORT = 8.0

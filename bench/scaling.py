@@ -9,14 +9,12 @@ each alone. What PostgreSQL has of a processor for a webhook is told beside it: 
 and ends where its machine does. With `--page` the table is written into docs/scale.md and the
 figures into `bench/scaling.json`.
 
-The exit status is 0 where two nodes answer 1.8 times as many, 1 where they do not or where others
-had the machine, 2 where it could not be measured: a control group needs the right to make one.
+The exit status is that of bench/alone.py; where nobody may make a control group, nothing can be
+measured.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import os
 import statistics
@@ -27,24 +25,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import config
-
-from bench import cast, load, machine, report, servers, stock, traffic
+from bench import cast, load, machine, servers, stock, traffic
+from bench.alone import Alone, Found
 from bench.load import CONNECTIONS, LoadRun, Script
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say
 from exchange.transport import HttpTransport
 from launcher.ports import HOST
 
-FIGURES: Final = Path(__file__).with_name("scaling.json")
-PAGE: Final = config.ROOT / "docs" / "scale.md"
-BEGINS: Final = "<!-- `python -m bench.scaling` writes from here. -->"
-ENDS: Final = "<!-- `python -m bench.scaling` writes up to here. -->"
+ALONE: Final = Alone("bench.scaling", __doc__, Path(__file__).with_name("scaling.json"))
 # Two nodes answer so many times what one does.
 LEAST: Final = 1.8
 # Of a core, for each node: two of them, the load and the database fit into two cores.
@@ -56,7 +49,6 @@ WARM_SECONDS: Final = 4.0
 FULL: Final = 0.9
 # Webhooks a second that a core answers at the most, so that no script ends early.
 MOST_OF_A_CORE: Final = 2500.0
-MISSED, CANNOT = 1, 2
 MILLISECONDS: Final = 1000
 
 
@@ -194,35 +186,30 @@ def measure(  # noqa: PLR0917 (all of the same measurement)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.scaling", description=__doc__.split("\n")[0]
-    )
+    parser = ALONE.parser()
     parser.add_argument("--cores", type=float, default=CORES, help="of a node (%(default)g)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="(%(default)d)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of a run (%(default)g)")
-    parser.add_argument(
-        "--page", action="store_true", help="write docs/scale.md and bench/scaling.json"
-    )
     options = parser.parse_args()
-    try:
-        with cast.stage() as (folder, redis_url, others):
-            facts = machine.facts(folder)
-            found = measure(
-                folder, redis_url, print, options.cores, options.rounds, options.seconds
-            )
-    except (CannotMeasure, traffic.Astray, OSError) as problem:
-        print(f"bench.scaling: {problem}", file=sys.stderr)
-        return CANNOT
-    print(told(found))
-    if void := machine.too_busy(machine.others_share(others)):
-        print(f"void: {void}")
-    elif options.page:
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        write(found, {"date": when, "commit": report.commit(), "machine": facts["machine"]})
-    return MISSED if void or found.ratio < LEAST else 0
+    return ALONE.run(
+        lambda folder, redis_url: told(
+            measure(folder, redis_url, print, options.cores, options.rounds, options.seconds)
+        ),
+        page=options.page,
+    )
 
 
-def told(found: Scaling) -> str:
+def told(found: Scaling) -> Found:
+    """Return what is said of it, and written."""
+    words = (
+        f"Each node had {found.cores_a_node:g} of a core. For each core of nodes PostgreSQL had"
+        f" {found.cores_of_the_database:.2f}."
+    )
+    missed = [f"two nodes answer {found.ratio:.2f} times what one does, at least {LEAST:g}"]
+    return Found(asdict(found), table(found), words, missed if found.ratio < LEAST else [])
+
+
+def table(found: Scaling) -> str:
     """Return the figures as a table of the page."""
     return "\n".join(
         (
@@ -233,18 +220,6 @@ def told(found: Scaling) -> str:
             f"| **2 ÷ 1** | **{found.ratio:.2f}** (≥ {LEAST:g}) | |",
         )
     )
-
-
-def write(found: Scaling, facts: dict[str, str | int]) -> None:
-    """Write the page's part and the figures."""
-    FIGURES.write_text(json.dumps(facts | asdict(found), indent=2) + "\n", "utf-8")
-    words = (
-        f"Measured {facts['date']} at commit {facts['commit']}, on {facts['machine']}; each node"
-        f" had {found.cores_a_node:g} of a core. For each core of nodes PostgreSQL had"
-        f" {found.cores_of_the_database:.2f}."
-    )
-    page = PAGE.read_text("utf-8")
-    PAGE.write_text(report.with_figures(page, f"{words}\n\n{told(found)}", BEGINS, ENDS), "utf-8")
 
 
 if __name__ == "__main__":

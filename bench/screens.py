@@ -25,6 +25,7 @@ from sqlalchemy import update
 
 from bench import at_work, servers, traffic
 from bench.helpers import Helper, helper, tell, word
+from bench.refused import LATER, Refused
 from bench.servers import House, Web
 from launcher.ports import HOST
 from models.accounts import staff as staff_rows
@@ -51,15 +52,20 @@ _PREFIX = "__Host-" if traffic.BASE.startswith("https") else ""
 
 @dataclass(frozen=True)
 class ScreenFigures:
-    """What the screens got in `seconds`."""
+    """What the screens got in `seconds`; `later` of the answers were refused."""
 
     answers: int
+    later: int
     bad: int
     broken: int
     seconds: float
 
+    @property
+    def refused(self) -> Refused:
+        return Refused(self.later, self.answers)
+
     def faults(self) -> list[str]:
-        """Why a run with these screens counts for nothing."""
+        """Why a run with these screens counts for nothing, whatever was refused."""
         found = []
         if self.bad or self.broken:
             found.append(f"screens: {self.bad} bad answers, {self.broken} connections broke")
@@ -83,8 +89,12 @@ class Hired:
         return f"{'/supervision/etat' if self.is_board else '/poste/etat'} {self.cookie}"
 
 
-def hire(house: House, boards: int, desks: int) -> list[Hired]:
-    """Make those who look at screens, each signed in; agents are ready."""
+def hire(house: House, boards: int, desks: int, *, pausing: str = "") -> list[Hired]:
+    """Make those who look at screens, each signed in.
+
+    Agents are ready; those who have a reason for `pausing` are never rung.
+    """
+    state = {"after": "paused", "reason": pausing} if pausing else {"after": "ready"}
     made = servers.settings(house.database_url, house.redis_url)
     vault = Vault(made.vault_keys(), index_key=made.look_up_key())
     store = Store(Database(house.database_url, pool_size=2), vault)
@@ -101,7 +111,7 @@ def hire(house: House, boards: int, desks: int) -> list[Hired]:
             staff_rows.change_secret(connection, store.clock, store.vault, person.id, secret)
             if not is_board:
                 agents.begin(connection, store.clock, person.id)
-                agents.move(connection, store.clock, person.id, ("offline",), "ready")
+                agents.move(connection, store.clock, person.id, ("offline",), **state)
         hired.append(Hired(person.id, is_board, f"{_PREFIX}allo={token}"))
     store.database.dispose()
     return hired
@@ -155,8 +165,12 @@ class OpenScreens:
         self.seen = ScreenFigures(**self._crowd.ask("stop"))
 
     def faults(self) -> list[str]:
-        """Why a run with these screens counts for nothing."""
+        """Why a run with these screens counts for nothing, whatever was refused."""
         return self.seen.faults() if self.seen else []
+
+    @property
+    def refused(self) -> Refused:
+        return self.seen.refused if self.seen else Refused()
 
 
 @contextmanager
@@ -189,19 +203,21 @@ def _wait_until_written(house: House, began: datetime, writer: subprocess.Popen[
 class _Crowd:
     port: int
     answers: int = 0
+    later: int = 0
     bad: int = 0
     broken: int = 0
     since: float = field(default_factory=time.monotonic)
 
     def count(self) -> None:
         """Begin anew."""
-        self.answers = self.bad = self.broken = 0
+        self.answers = self.later = self.bad = self.broken = 0
         self.since = time.monotonic()
 
     def told(self) -> dict[str, float]:
         seconds = time.monotonic() - self.since
         return {
             "answers": self.answers,
+            "later": self.later,
             "bad": self.bad,
             "broken": self.broken,
             "seconds": seconds,
@@ -232,7 +248,8 @@ class _Crowd:
     ) -> dict[str, str]:
         status, headers, _ = await at_work.exchange(reader, writer, request)
         self.answers += 1
-        self.bad += status >= _BROKEN
+        self.later += status == LATER
+        self.bad += status >= _BROKEN and status != LATER
         return headers
 
 

@@ -221,23 +221,28 @@ def postgres_url(folder: Path) -> str:
 def beside(database_url: str, name: str, template: str = "") -> str:
     """Return a new database beside that one: on the same server, or in the same folder.
 
-    A part that is repeated begins with nothing: what its first try left is removed. On PostgreSQL
-    it is a copy of the database `template`, where one is named: nobody may be connected to that.
+    A part that is repeated begins with nothing: what its first try left is removed. It is a copy of
+    the database `template` there, where one is named: on PostgreSQL nobody may be connected to it.
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
         file = Path(str(url.database)).with_name(f"{name}.sqlite3")
         for ending in ("", "-wal", "-shm"):
             file.with_name(file.name + ending).unlink(missing_ok=True)
+        if template:
+            copied_from = file.with_name(f"{template}.sqlite3")
+            with (
+                contextlib.closing(sqlite3.connect(copied_from)) as source,
+                contextlib.closing(sqlite3.connect(file)) as copied,
+            ):
+                source.backup(copied)
         return f"sqlite:///{file}"
     with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:
         server.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
-        copied = (
-            sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
-        )
-        server.execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), copied))
+        of = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
+        server.execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), of))
     return url.set(database=name).render_as_string(hide_password=False)
 
 
@@ -272,6 +277,14 @@ def store_of(database_url: str) -> Store:
     return Store(Database(database_url, pool_size=2), Vault([bytes(range(32))]), reach=NO_LIMITS)
 
 
+# Tables with something in them, which a server that runs all day looks at by itself. One that is
+# told of an empty one reads it whole from then on, and not its index, until it is told of another.
+_FILLED = """
+SELECT string_agg(quote_ident(relname), ', ' ORDER BY relname) FROM pg_class
+WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0
+"""
+
+
 def settle(database_url: str) -> None:
     """Let the planner know what is there now, as a server that runs all day does by itself."""
     with opened(database_url) as database:
@@ -279,7 +292,8 @@ def settle(database_url: str) -> None:
             with database.statement() as connection:
                 # It is no statement of the service, and takes as long as it takes.
                 connection.exec_driver_sql("SET statement_timeout = 0")
-                connection.exec_driver_sql("VACUUM ANALYZE")
+                filled = connection.exec_driver_sql(_FILLED).scalar_one()
+                connection.exec_driver_sql(f"VACUUM ANALYZE {filled or ''}")
                 connection.exec_driver_sql("CHECKPOINT")
 
 

@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import make_url, text
 
-from bench import messages, servers, timing
+from bench import bulk, messages, servers, timing
 from bench.by_hand import ByHand
 from bench.helpers import Helper, helper, tell
 from bench.servers import CannotMeasure, cut_off, migrate, opened, store_of
@@ -37,6 +38,7 @@ from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Holder
+from services.slots.give_back import give_back_holds
 from services.slots.hold_slot import HoldRequest, hold_slots
 from services.slots.offer import offer_at
 from services.work import Work
@@ -47,7 +49,7 @@ CENTRES = 40
 SLICE, SLICES = 100, 9
 PROCESSES = 16
 # Of one slot for all of them, and that each takes of a slot of its own.
-CROWD_PLACES, PLACES_APART = 800, 100
+CROWD_PLACES, PLACES_APART = 400, 50
 # Seconds until all sixteen have started, and until nothing is left.
 CROWD_SECONDS = 300.0
 # The smaller and the larger number of slots, and how many searches are timed on each.
@@ -70,10 +72,9 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     """Centres of the bench, with slots an hour apart from tomorrow on."""
     migrate(url)
     database = Database(url, pool_size=2)
-    now = datetime.now(UTC)
     ids = [f"bench{number}" for number in range(centres)]
-    insert_new(database, [_centre(one, number, now) for number, one in enumerate(ids)])
-    first = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
+    _found_centres(database, ids)
+    first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     hours = [first + timedelta(hours=number) for number in range(starts)]
     for one in ids:
         open_slots(database, [SlotsToOpen(one, hours, capacity)])
@@ -82,7 +83,13 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     return ids
 
 
-def _centre(one: str, number: int, now: datetime) -> dict[str, object]:
+def _found_centres(database: Database, ids: Sequence[str]) -> None:
+    now = datetime.now(UTC)
+    insert_new(database, [a_centre(one, number, now) for number, one in enumerate(ids)])
+
+
+def a_centre(one: str, number: int, now: datetime) -> dict[str, object]:
+    """A row of `centre`: a hall of ours, at its place on a grid over the country."""
     return {
         "id": one,
         "name": f"Salle {number}",
@@ -219,7 +226,7 @@ def _race(everybody: Sequence[Helper], centres: Sequence[str], places: int) -> f
 def grown(new: Callable[[str], str]) -> dict[str, float]:
     """What a search and a look at the outbox take among few and among many, under flat keys.
 
-    `new` makes a database of PostgreSQL with that name. Raises CannotMeasure.
+    `new` makes a database of PostgreSQL with that name and all tables. Raises CannotMeasure.
     """
     slots, texts = (new("few"), new("many")), (new("short"), new("long"))
     _filled(
@@ -273,65 +280,52 @@ def growth(few_url: str, many_url: str) -> Growth:
         return timing.growth(few.search, many.search, asked=SEARCHES, warm=WARM, each=50)
 
 
+# Of each centre, a hundred days of slots between eight and six.
+DAYS: Final = 100
+_STARTS: Final = """
+(SELECT date_trunc('day', now()) + (2 + day) * interval '1 day' + interval '8 hours'
+    + n * (interval '10 hours' / {a_day}) AS start_at, day * {a_day} + n + 1 AS number
+  FROM generate_series(0, {days} - 1) day, generate_series(0, {a_day} - 1) n
+  ORDER BY start_at OFFSET 0) starts
+"""
+# Each centre's in a row and in the order of their moments, as `flask slots open` writes them. The
+# centres are in the order of their ids, so that indexes are soon sorted. Ids and moments are put
+# together once, and not for each row.
+_OF_CENTRES: Final = """
+(SELECT 'bench' || lpad(number::text, 4, '0') AS id, number
+  FROM generate_series(0, {centres} - 1) number OFFSET 0) centres
+"""
+_SLOTS: Final = """
+INSERT INTO slot (id, centre_id, start_at, capacity)
+SELECT centres.number * {each} + starts.number, centres.id, start_at, 1
+FROM {of_centres} CROSS JOIN {starts}
+"""
+_PLACES: Final = """
+INSERT INTO place (id, slot_id, number, centre_id, start_at, lot)
+SELECT id, id, 1, centre_id, start_at, mod(id * 61 + 37, 100)
+FROM (
+  SELECT (centres.number * {each} + starts.number)::bigint AS id, centres.id AS centre_id, start_at
+  FROM {of_centres} CROSS JOIN {starts} OFFSET 0
+) one
+"""
+
+
 def _fill_many(url: str, count: int) -> None:
-    """Slots of one place by INSERT … SELECT; indexes are made afterwards, as a restore would."""
-    fill(url, GROWTH_CENTRES, 1, 1)
-    a_day = max(count // (GROWTH_CENTRES * 100), 1)
-    database = Database(url, pool_size=1)
-    with database.statement() as connection:
-        connection.exec_driver_sql("SET statement_timeout = 0")
-        connection.exec_driver_sql("SET synchronous_commit = off")
-        connection.exec_driver_sql("SET maintenance_work_mem = '512MB'")
-        connection.exec_driver_sql("SET session_replication_role = replica")
-        indexes = connection.execute(
-            text(
-                "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS made "
-                "FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
-                "WHERE indrelid = 'place'::regclass AND NOT indisprimary "
-                "AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)"
-            )
-        ).all()
-        for index in indexes:
-            connection.exec_driver_sql(f"DROP INDEX {index.name}")
-        # Nor does a search need the log that would bring these tables back after a crash.
-        pointing = connection.execute(
-            text(
-                "SELECT conname AS name, conrelid::regclass::text AS of FROM pg_constraint "
-                "WHERE contype = 'f' AND confrelid IN ('slot'::regclass, 'place'::regclass)"
-            )
-        ).all()
-        for one in pointing:
-            connection.exec_driver_sql(f"ALTER TABLE {one.of} DROP CONSTRAINT {one.name}")
-        for table in ("slot", "place"):
-            connection.exec_driver_sql(f"ALTER TABLE {table} SET UNLOGGED")
-        connection.execute(
-            text(
-                "INSERT INTO slot (centre_id, start_at, capacity) "
-                "SELECT 'bench' || c, date_trunc('day', now()) + d * interval '1 day' "
-                "+ interval '8 hours' + n * (interval '10 hours' / :a_day), 1 "
-                "FROM generate_series(0, :centres - 1) c, generate_series(2, 101) d, "
-                "generate_series(0, :a_day - 1) n"
-            ),
-            {"a_day": a_day, "centres": GROWTH_CENTRES},
-        )
-        connection.exec_driver_sql(
-            "INSERT INTO place (slot_id, number, centre_id, start_at, lot) "
-            "SELECT id, 1, centre_id, start_at, mod(id * 61 + 37, 100) FROM slot "
-            "WHERE start_at >= date_trunc('day', now()) + interval '2 days'"
-        )
-        for index in indexes:
-            connection.exec_driver_sql(index.made)
-        connection.exec_driver_sql("VACUUM ANALYZE")
-        connection.exec_driver_sql("CHECKPOINT")
-    database.dispose()
-
-
-class _Undo(Exception):
-    """What was held is to be free again."""
+    """Slots of one place."""
+    ids = [f"bench{number:04d}" for number in range(GROWTH_CENTRES)]
+    with opened(url) as database:
+        _found_centres(database, ids)
+    each = max(count // GROWTH_CENTRES, DAYS)
+    values: dict[str, object] = {"a_day": each // DAYS, "days": DAYS, "each": each}
+    values["starts"] = _STARTS.format(**values)
+    values["of_centres"] = _OF_CENTRES.format(centres=GROWTH_CENTRES)
+    with bulk.filling(url, "slot", "place") as run:
+        for statement in (_SLOTS, _PLACES):
+            run(statement.format(**values))
 
 
 class _Searcher:
-    """Searches three days of places near a town, with two doses, and undoes what it held."""
+    """Searches near a town, with two doses, and gives back what it held."""
 
     def __init__(self, url: str) -> None:
         self._store = store_of(url)
@@ -358,14 +352,17 @@ class _Searcher:
             not_before=datetime.now(UTC) + timedelta(days=day, hours=1),
             holds=False,
         )
+        holder = Holder(Channel.PHONE, f"CA{number + WARM:032x}")
         started = time.perf_counter()
-        with contextlib.suppress(_Undo), database.transaction() as connection:
-            holder = Holder(Channel.PHONE, f"CA{number + WARM:032x}")
+        with database.transaction() as connection:
             held = hold_slots(Work(connection, self._store, self._campaign), holder, wanted)
-            if not held or any(one.second is None for one in held):
-                raise CannotMeasure("a search among many slots found no pair")
-            raise _Undo
-        return time.perf_counter() - started
+        taken = time.perf_counter() - started
+        if not held or any(one.second is None for one in held):
+            raise CannotMeasure("a search among many slots found no pair")
+        # Not undone: after a ROLLBACK the driver prepares all its statements anew.
+        with database.transaction() as connection:
+            give_back_holds(connection, holder.id)
+        return taken
 
 
 def _book(url: str) -> None:

@@ -18,6 +18,7 @@ from models.agents import agents
 from services.agents import presence, provider_commands, reserve
 from services.agents.ask_after import ask_after
 from services.agents.call_back import CallBack
+from services.agents.struggling import WRITTEN_EVERY, WriteStruggling
 from services.call.end_call import record_call_status
 from services.campaign.campaign import Campaign
 from services.operations.leadership import DISPATCHER, Leadership
@@ -72,6 +73,7 @@ def tasks(
         Task("reserve", RESERVE_EVERY, lambda: reserve.reserve_all(store, control, workers)),
         Task("unanswered", UNANSWERED_EVERY, lambda: reserve.give_up_unanswered(store)),
         Task("pages", PAGES_EVERY, lambda: presence.forget_closed_pages(store)),
+        Task("struggling", WRITTEN_EVERY.total_seconds(), WriteStruggling(store)),
         Task("wrapups", WRAPUPS_EVERY, lambda: presence.end_wrapups(store)),
         Task("stranded", STRANDED_EVERY, lambda: presence.free_stranded(store)),
         Task("kept", KEPT_EVERY, lambda: expire_kept(store, campaign())),

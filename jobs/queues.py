@@ -1,12 +1,19 @@
-"""Redis: the connection, the one queue, and the wake-up that web workers send after a commit."""
+"""Redis: the connection, the one queue, and the wake-up that web workers send after a commit.
+
+A wake-up is a job that waits, and one is enough however much was stored: it has not looked into the
+store yet. Whoever takes it from the queue looks afterwards, be it a worker that begins a job or a
+job that is at work. So a text that was committed is seen by who takes the wake-up that was sent for
+it, or the one that waited then; nothing else need be remembered.
+"""
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -14,22 +21,26 @@ from redis import Redis, RedisError
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 # One queue a worker: with more of them RQ cannot move a job safely (see the reliability notes in
 # docs/decisions/0003).
 OUTBOX = "outbox"
 DELIVER = "jobs.tasks.deliver"
-# Seconds. A job that no worker took in time is no use: the sweep has delivered its message.
-JOB_TIMEOUT = 30
-JOB_TTL = 120
+# Seconds. Longer than a job stays (jobs.tasks.STAYS) and what it has in hand then may take.
+JOB_TIMEOUT = 90
+# What a job that died leaves in Redis is gone after this. A worker that was away for longer may
+# pass one wake-up over, and the sweep delivers that text.
+JOB_TTL = 3600
 FAILURE_TTL = 3600
 WAKE_UP_TIMEOUT = 0.2
-# The worker has JOB_TIMEOUT for all of them; what it leaves, the sweep delivers. Seconds in which a
-# text may wait for others: at forty bookings a second a web worker makes five jobs, and not twenty.
-GATHER_SECONDS = 0.2
-MOST_IN_A_JOB = 20
-_MOST_WAITING = 10_000
+# Seconds between two wake-ups of one web worker: what is stored meanwhile shares the next.
+BETWEEN_WAKE_UPS = 0.2
+# Seconds for which a job at work lets wake-ups wait, so that many texts share a look.
+GATHER_SECONDS = 0.1
+# A job that waits for the next wake-up sees so often whether it is to end, in whole seconds.
+_SLICE = 1
 # Seconds without a try after one that failed; the sweep comes round every 15 anyway.
 PAUSE = 5.0
 # Between two lines of the log about a Redis that is still away.
@@ -134,9 +145,9 @@ class AwayNotice:
 
 
 class RedisWakeUp:
-    """The port services.ports.WakeUp: jobs leave from a thread, so that no call waits for Redis.
+    """The port services.ports.WakeUp: a thread tells workers, so that no call waits for Redis.
 
-    While Redis does not answer, nothing is queued either: the sweep delivers without it.
+    While Redis does not answer, nobody is told: the sweep delivers without it.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -145,19 +156,18 @@ class RedisWakeUp:
         self._breaker = RetryBreaker(PAUSE, clock)
         self._notice = AwayNotice(clock)
         self._outbox: Queue | None = None
-        self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
+        # Something was stored of which no worker was told yet.
+        self._is_news = threading.Event()
         self._started = False
         self._starting = threading.Lock()
 
     def message(self, message_id: str) -> None:
+        """Redis need not know which: a worker looks what is due."""
         if self._breaker.is_open:
             return
+        self._is_news.set()
         if not self._started:
             self._start()
-        try:
-            self._waiting.put_nowait(message_id)
-        except queue.Full:
-            log.warning("wake-up dropped", reason="full")
 
     def _start(self) -> None:
         # At the first message, not before: a server may fork after it has made the application.
@@ -168,21 +178,21 @@ class RedisWakeUp:
 
     def _run(self) -> None:
         while True:
-            message_ids = [self._waiting.get()]
-            # Under load many messages share a job: making one costs more than a whole turn.
-            time.sleep(GATHER_SECONDS)
-            while len(message_ids) < MOST_IN_A_JOB and not self._waiting.empty():
-                message_ids.append(self._waiting.get())
-            self.tell(*message_ids)
+            self._is_news.wait()
+            # Before a worker is told: what is stored from now on is told next time.
+            self._is_news.clear()
+            self.tell()
+            # Under load many messages share a wake-up: one costs more than a whole turn.
+            time.sleep(BETWEEN_WAKE_UPS)
 
-    def tell(self, *message_ids: str) -> None:
+    def tell(self) -> None:
         """Tell a worker now, from this thread, or give it up for the sweep to find."""
         if self._breaker.is_open:
             return
         try:
             if self._outbox is None:
                 self._outbox = outbox_queue(connect(self._url, timeout=WAKE_UP_TIMEOUT))
-            wake_worker(self._outbox, *message_ids)
+            wake_worker(self._outbox)
         except Exception as error:  # noqa: BLE001 (without this thread no worker is woken again)
             self._breaker.failed()
             self._notice.failed(error)
@@ -191,14 +201,76 @@ class RedisWakeUp:
             self._notice.answered()
 
 
-def wake_worker(outbox: Queue, *message_ids: str) -> None:
-    """Ask a worker to deliver messages; only their ids travel. Raises RedisError."""
+def wake_worker(outbox: Queue) -> None:
+    """Ask a worker to look what is due, where none is asked already. Raises RedisError.
+
+    Two who ask at once may both find that nobody waits: the second job finds nothing to do.
+    """
+    if outbox.count:
+        return
     outbox.enqueue(
         DELIVER,
-        *message_ids,
         job_timeout=JOB_TIMEOUT,
         ttl=JOB_TTL,
         result_ttl=0,
         failure_ttl=FAILURE_TTL,
         description=DELIVER,
     )
+
+
+class WaitingWakeUps:
+    """Wake-ups that wait in the queue, for a job that is at work already.
+
+    It takes one for itself, and must look into the store afterwards. Where Redis does not answer
+    there is none, and what was stored leaves by the sweep.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds."""
+        self._outbox = outbox_queue(connect(url, timeout=2.0 * _SLICE))
+        self._clock = clock
+        self._looks_at = 0.0
+
+    def take(self) -> bool:
+        """Take one, if one waits; asked again within a moment, it says no."""
+        now = self._clock()
+        if now < self._looks_at:
+            return False
+        self._looks_at = now + GATHER_SECONDS
+        redis = self._outbox.connection
+        try:
+            job_id: Any = redis.lpop(self._outbox.key)
+        except (RedisError, OSError):
+            return False
+        return job_id is not None and self._taken(job_id)
+
+    def wait(self, seconds: float, goes_on: Callable[[], bool]) -> bool:
+        """Wait for one so long, while it `goes_on`, and take it; False where none came."""
+        until = self._clock() + seconds
+        time.sleep(GATHER_SECONDS)
+        redis = self._outbox.connection
+        while goes_on() and self._clock() < until:
+            try:
+                found: Any = redis.blpop(self._outbox.key, timeout=_SLICE)
+            except (RedisError, OSError):
+                return False
+            if found is not None:
+                return self._taken(found[1])
+        return False
+
+    def _taken(self, job_id: bytes) -> bool:
+        # It is off the queue whatever comes of this; what is left of it ends with JOB_TTL.
+        with suppress(RedisError, OSError):
+            self._outbox.connection.delete(Job.key_for(job_id.decode()))
+        return True
+
+    def pass_on(self) -> None:
+        """Let another job go on: something may be due that this one did not take."""
+        try:
+            wake_worker(self._outbox)
+        except (RedisError, OSError) as error:
+            log.warning("wake-up lost", error=type(error).__name__)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._outbox.connection.close()

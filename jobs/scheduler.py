@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
 from jobs import timed
+from jobs.relay import sweep
 from jobs.timed import Alone, Lead, Task
 from models.slots import places
 from models.waiting_list import waiting
@@ -22,20 +22,7 @@ from services.booking import stand_in
 from services.booking.free_unreached import free_unreached
 from services.campaign.campaign import Campaign
 from services.messages import late_texts, reminders, spend
-from services.messages.deliver_message import (
-    FIRST_KINDS,
-    KINDS,
-    LAST_KINDS,
-    NEXT_KINDS,
-    PACED,
-    UNPACED_KINDS,
-    DeliveryDependencies,
-    InHand,
-    deliver_taken,
-    leave,
-    take_due,
-)
-from services.messages.provider_pace import REST, ProviderPace
+from services.messages.deliver_message import DeliveryDependencies
 from services.operations.days_of_turns import make_ahead
 from services.operations.erase_data import erase_data
 from services.operations.leadership import SCHEDULER, Leadership
@@ -60,17 +47,9 @@ CANCELLATIONS_EVERY = 30
 DAYS_EVERY = 600
 ERASE_EVERY = 3600
 _AT_ONCE = 200
-_SENDERS = 8
-# For each of them so many messages are taken at a time, where there is no pace.
-_IN_HAND = 3
-# At a pace, as many as have permits ahead, and most of them only wait.
-_MOST_SENDERS = 64
 _SWEEP, _REMINDERS = "sweep", "reminders"
 # What takes longer than the other tasks can wait: each has a thread of its own.
 _LONG = (_SWEEP, _REMINDERS)
-_FAILED = "failed"
-# A message that the sweep had found, and leaves to the next one because this process ends.
-_LEFT = "left"
 _ALONE = Alone()
 _NO_MEANS = DeliveryDependencies()
 
@@ -79,123 +58,6 @@ CampaignOf = Callable[[str], Campaign | None]
 AllCampaigns = Callable[[], Sequence[Campaign]]
 
 log = structlog.get_logger()
-
-
-def sweep(
-    store: Store,
-    messenger: Messenger,
-    means: DeliveryDependencies = _NO_MEANS,
-    *,
-    goes_on: Callable[[], bool] = lambda: True,
-    senders: int | None = None,
-) -> int:
-    """Deliver everything that is due, as long as it `goes_on`; gives how many were tried.
-
-    Several processes may do so at once: each takes what no other has. At a pace this takes as long
-    as the texts take. `senders` are threads; None: as many as suit the pace.
-    """
-    pace = means.pace if means.pace is not None and means.pace.is_set else None
-    many = senders or _SENDERS
-    if pace is not None and not senders:
-        many = min(max(_SENDERS, pace.at_once), _MOST_SENDERS)
-    with ThreadPoolExecutor(many, thread_name_prefix="sweep") as threads:
-        most = pace.at_once if pace is not None else many * _IN_HAND
-        return _Sweep(store, messenger, means, pace, most, threads).run(goes_on)
-
-
-@dataclass
-class _Sweep:
-    """One sweep: `most` messages in hand at a time, those that its threads deliver now or next.
-
-    At the provider's pace as many as have turns ahead, and no more.
-    """
-
-    store: Store
-    messenger: Messenger
-    means: DeliveryDependencies
-    pace: ProviderPace | None
-    most: int
-    threads: Executor
-    in_hand: dict[Future[str], InHand] = field(default_factory=dict)
-    # Where none of as many as are in hand could be tried, nor can those behind them.
-    failed: int = 0
-    worked: bool = False
-    # Those that cannot be opened: tried, and put aside.
-    unreadable: list[str] = field(default_factory=list)
-
-    def run(self, goes_on: Callable[[], bool]) -> int:
-        tried, left = 0, list[InHand]()
-        while True:
-            before = len(self.unreadable)
-            # Some are always on their way, or permits would pass while others are looked for.
-            if len(self.in_hand) <= self._low and goes_on() and not self._is_hopeless:
-                found = self._next(self.most - len(self.in_hand))
-                for one in found:
-                    self.in_hand[self.threads.submit(self._deliver, one, goes_on)] = one
-                tried += len(found)
-            if not self.in_hand and len(self.unreadable) > before:
-                # Behind them there may be others.
-                continue
-            if not self.in_hand:
-                leave(self.store, left)
-                return tried + len(self.unreadable) - len(left)
-            paced = self._finished(left)
-            if paced and self.pace is not None:
-                # Others have the permits. What was put back here is due again by then.
-                self.pace.pause(REST)
-
-    @property
-    def _is_hopeless(self) -> bool:
-        return not self.worked and self.failed >= self.most
-
-    @property
-    def _low(self) -> int:
-        return self.most * 3 // 4 if self.pace is not None else self.most // 2
-
-    def _next(self, room: int) -> list[InHand]:
-        """Take what is due now; at a pace the most urgent first: so many as may become texts."""
-        pace = self.pace
-        if pace is None:
-            return self._take(KINDS, room)
-        # No more than are begun before their leases end: an order at a partner may take long.
-        found = self._take(UNPACED_KINDS, _SENDERS * _IN_HAND)
-        others = () if pace.is_full(self.store) else (NEXT_KINDS, LAST_KINDS)
-        for kinds in (FIRST_KINDS, *others):
-            if room > 0:
-                # Whoever waits for a text has it in their turn; what is far behind is late already.
-                latest = kinds == NEXT_KINDS
-                some = self._take(kinds, room, latest=latest)
-                room -= len(some)
-                found += some
-        return found
-
-    def _take(self, kinds: Sequence[str], limit: int, *, latest: bool = True) -> list[InHand]:
-        return take_due(self.store, kinds, limit=limit, latest=latest, unreadable=self.unreadable)
-
-    def _deliver(self, one: InHand, goes_on: Callable[[], bool]) -> str:
-        """What came of one message; whatever goes wrong with it, all others leave."""
-        if not goes_on():
-            return _LEFT
-        try:
-            return deliver_taken(self.store, self.messenger, one, self.means)
-        except Exception as error:  # noqa: BLE001 (when its lease is over, it is tried again)
-            log.error("delivery failed", message=one.message.id, error=type(error).__name__)
-            return _FAILED
-
-    def _finished(self, left: list[InHand]) -> bool:
-        """Wait until one is done; gives whether any had no permit, and what was `left`."""
-        done, _ = wait(self.in_hand, return_when=FIRST_COMPLETED)
-        is_paced = False
-        for one in done:
-            message, result = self.in_hand.pop(one), one.result()
-            if result == _LEFT:
-                left.append(message)
-                continue
-            log.info("delivery", message=message.message.id, result=result, by="sweep")
-            self.failed += result == _FAILED
-            self.worked |= result != _FAILED
-            is_paced |= result == PACED
-        return is_paced
 
 
 def tidy(store: Store, campaigns: AllCampaigns = tuple) -> int:

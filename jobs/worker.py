@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,8 +25,8 @@ from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from jobs import timed
-from jobs.queues import OUTBOX, AwayNotice, connect, outbox_queue
+from jobs import tasks, timed
+from jobs.queues import OUTBOX, AwayNotice, WaitingWakeUps, connect, outbox_queue
 from jobs.tasks import Ports, give
 
 # Seconds. RQ looks after lost jobs only between two dequeues, and an idle dequeue lasts the
@@ -65,8 +68,29 @@ class _Worker(Worker):
         self.told_to_stop = self._stop.is_set()
 
     def request_stop(self, signum: Any, frame: Any) -> None:
+        if os.getpid() != self.pid:
+            # A work-horse that has not put its own handlers there yet.
+            tasks.end_soon()
+            return
         self.told_to_stop = True
+        self._tell_horse()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def setup_work_horse_signals(self) -> None:
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]
+        # It stays for texts that may come; what is on its way is delivered first.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: tasks.end_soon())
+
+    def fork_work_horse(self, job: Any, queue: Any) -> None:
+        super().fork_work_horse(job, queue)
+        # A signal that came while it forked found no work-horse to tell.
+        if self.told_to_stop:
+            self._tell_horse()
+
+    def _tell_horse(self) -> None:
+        if self.horse_pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.horse_pid, signal.SIGTERM)
 
     def heartbeat(self, *arguments: Any, **named: Any) -> None:
         # RQ ends an idle worker by an exception from the signal's handler, which a library that was
@@ -98,7 +122,7 @@ class _SaidByUs(logging.Filter):
 
 def run(redis_url: str, ports: Ports) -> None:
     """Work until SIGTERM or SIGINT. A Redis that goes, or was never there, is waited for."""
-    give(ports)
+    give(replace(ports, wake_ups=partial(WaitingWakeUps, redis_url)))
     stop = timed.stopped_by_signal()
     notice = AwayNotice()
     said_by_us = _SaidByUs(notice)

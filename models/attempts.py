@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -78,15 +78,28 @@ def counts(
 ) -> list[int]:
     """How many tries there were, in the order asked, and the values `also` asked; one statement."""
     values: dict[str, Any] = {}
+    shape: list[_Counted] = []
+    last = None
     for at, one in enumerate(asked):
-        values |= {f"kind_{at}": one.subject.kind, f"subject_{at}": one.subject.idx}
-    shape = tuple((one.within, one.failed) for one in asked)
+        rows = one.subject, one.within
+        shape.append(_Counted(one.within, one.failed, of_last=rows == last))
+        if rows != last:
+            values |= {f"kind_{at}": one.subject.kind, f"subject_{at}": one.subject.idx}
+        last = rows
     if also:
-        return list(connection.execute(select(*_counts(clock, shape), *also), values).one())
-    return list(_count(clock, shape).rows(connection, values)[0])
+        return list(connection.execute(select(*_counts(clock, tuple(shape)), *also), values).one())
+    return list(_count(clock, tuple(shape)).rows(connection, values)[0])
 
 
-_Shape = tuple[tuple[timedelta, bool], ...]
+class _Counted(NamedTuple):
+    """What a count depends on; `of_last`: it is of the same rows as the count before it."""
+
+    within: timedelta
+    failed: bool
+    of_last: bool
+
+
+_Shape = tuple[_Counted, ...]
 
 
 @lru_cache
@@ -95,44 +108,65 @@ def _count(clock: Clock, shape: _Shape) -> Prepared:
 
 
 def _counts(clock: Clock, shape: _Shape) -> list[Any]:
+    """A column for each count; all counts of the same rows come from one look at these."""
+    counted: list[Any] = []
+    for at, one in enumerate(shape):
+        if one.of_last:
+            continue
+        end = at + 1
+        while end < len(shape) and shape[end].of_last:
+            end += 1
+        counted += _counts_of(clock, one.within, at, [each.failed for each in shape[at:end]])
+    return counted
+
+
+def _counts_of(clock: Clock, within: timedelta, at: int, failed: Sequence[bool]) -> list[Any]:
+    """Counts of one subject's tries: of the wrong ones alone where it says `failed`."""
     kinds = attempt.c
     # Each end of the time by itself: as a value of its own it is a place to begin in the index, and
     # with both ends the planner expects few rows. All tries together are many, and kept for days.
     until = select(clock.at(_NEVER_YET)).scalar_subquery()
-    return [
-        select(func.count())
-        .select_from(attempt)
-        .where(
-            kinds.kind == bindparam(f"kind_{at}", type_=kinds.kind.type),
-            kinds.subject_idx == bindparam(f"subject_{at}", type_=kinds.subject_idx.type),
-            kinds.at > select(clock.at(-within)).scalar_subquery(),
-            kinds.at < until,
-            *([kinds.good.is_(False)] if failed else ()),
+    rows = (
+        kinds.kind == bindparam(f"kind_{at}", type_=kinds.kind.type),
+        kinds.subject_idx == bindparam(f"subject_{at}", type_=kinds.subject_idx.type),
+        kinds.at > select(clock.at(-within)).scalar_subquery(),
+        kinds.at < until,
+    )
+    wrong = kinds.good.is_(False)
+    if len(failed) == 1:
+        one = (
+            select(func.count()).select_from(attempt).where(*rows, *([wrong] if failed[0] else ()))
         )
-        .scalar_subquery()
-        .label(f"count_{at}")
-        for at, (within, failed) in enumerate(shape)
+        return [one.scalar_subquery().label(f"count_{at}")]
+    counts = [
+        (func.count().filter(wrong) if one else func.count()).label(f"count_{at + number}")
+        for number, one in enumerate(failed)
     ]
+    return list(select(*counts).select_from(attempt).where(*rows).subquery(f"of_{at}").c)
 
 
 def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:
     """Count one try for each of these; one statement."""
-    values: dict[str, Any] = {"the_good": good}
-    for at, one in enumerate(subjects):
-        values |= {f"kind_{at}": one.kind, f"subject_{at}": one.idx}
-    _add(connection.dialect.name, clock, len(subjects)).count(connection, values)
+    add_each(connection, clock, [(one, good) for one in subjects])
+
+
+def add_each(connection: Connection, clock: Clock, tries: Sequence[tuple[Subject, bool]]) -> None:
+    """Count tries, each with whether it was right; one statement."""
+    values: dict[str, Any] = {}
+    for at, (one, good) in enumerate(tries):
+        values |= {f"kind_{at}": one.kind, f"subject_{at}": one.idx, f"good_{at}": good}
+    _add(connection.dialect.name, clock, len(tries)).count(connection, values)
 
 
 @lru_cache
 def _add(dialect: str, clock: Clock, count: int) -> Prepared:
     kinds = attempt.c
-    good = bindparam("the_good", type_=kinds.good.type)
     rows = [
         {
             "kind": bindparam(f"kind_{at}", type_=kinds.kind.type),
             "subject_idx": bindparam(f"subject_{at}", type_=kinds.subject_idx.type),
             "at": clock.at(),
-            "good": good,
+            "good": bindparam(f"good_{at}", type_=kinds.good.type),
         }
         for at in range(count)
     ]

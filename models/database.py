@@ -231,6 +231,7 @@ class Database:
             for engine in self.engines:
                 event.listen(engine, "connect", _refuse_haste)
         if not self.is_sqlite:
+            _end_in_one_call(self.engine)
             for engine in self.engines:
                 event.listen(engine, "handle_error", _leave_a_standby)
                 event.listen(engine, "do_connect", self._connect)
@@ -612,6 +613,24 @@ class WriterQueue:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _end_in_one_call(engine: Engine) -> None:
+    """Let an engine of PostgreSQL end its transactions without the driver's steps."""
+    # On SQLite a worker never loads this driver.
+    from models import libpq  # noqa: PLC0415
+
+    dialect = engine.dialect
+    to_savepoint = dialect.do_rollback_to_savepoint
+
+    def rollback_to_savepoint(connection: Connection, name: str) -> None:
+        to_savepoint(connection, name)
+        libpq.forget(connection.connection)
+
+    # As for SQLite's BEGIN: an event of the engine would have each connection look for others.
+    dialect.do_commit = libpq.commit  # type: ignore[method-assign]
+    dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
+    dialect.do_rollback_to_savepoint = rollback_to_savepoint  # type: ignore[method-assign]
 
 
 def _leave_a_standby(context: ExceptionContext) -> None:

@@ -1,7 +1,8 @@
-"""Statements that run thousands of times a second: compiled once, run on the driver's own cursor.
+"""Statements that run thousands of times a second: compiled once, run by the driver alone.
 
 SQLAlchemy writes the SQL and converts values; what is left out is its work around each execution,
-which costs more than the statement itself. Errors are SQLAlchemy's own, without the values.
+which costs more than the statement itself, and on PostgreSQL the driver's (`models.libpq`). Errors
+are SQLAlchemy's own, without the values.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import re
 
 from collections import namedtuple
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BindParameter, Connection
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
+
+if TYPE_CHECKING:
+    from models.libpq import Answer
 
 Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
@@ -23,9 +28,6 @@ _NONE: Values = {}
 # Where a value goes, as a driver has it; words in quotes are passed over, and so is a doubled sign.
 _IN_ORDER = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?")
 _BY_NAME = re.compile(r"%%|%\((\w+)\)s")
-# In a connection's `info`: the cursors that it keeps, by their statements; at most so many.
-_CURSORS = "cursors"
-_MOST_CURSORS = 100
 
 
 class Prepared:
@@ -41,15 +43,14 @@ class Prepared:
         plan = self._plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return list(connection.execute(self._statement, values))
-        return plan.read(plan.run(connection, values))
+        return plan.rows(connection, values)
 
     def count(self, connection: Connection, values: Values = _NONE) -> int:
         """Run it and give the number of rows it wrote. Raises sqlalchemy.exc.DBAPIError."""
         plan = self._plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return connection.execute(self._statement, values).rowcount
-        written: int = plan.run(connection, values).rowcount
-        return written
+        return plan.count(connection, values)
 
     def _plan(self, connection: Connection) -> _Plan:
         dialect = connection.dialect
@@ -83,6 +84,9 @@ class _Plan:
         self._row: Any = namedtuple("Row", [str(one.key) for one in exported])  # type: ignore[misc]  # noqa: PYI024
         self._types = [one.type for one in exported]
         self._readers: list[tuple[int, _Convert]] | None = None
+        self._numbered, self._order = (b"", []) if self._positional else _numbered(self.sql)
+        # On SQLite a worker never loads the other driver.
+        self._libpq = None if self._positional else import_module("models.libpq")
 
     def _written_out(self, compiled: SQLCompiler) -> tuple[str, list[str]]:
         """The SQL with what the statement itself knows in it, and the names of what is left.
@@ -136,45 +140,65 @@ class _Plan:
         else:
             self._known[place] = bind.value if convert is None else convert(bind.value)
 
-    def run(self, connection: Connection, values: Values) -> Any:
+    def rows(self, connection: Connection, values: Values) -> list[Any]:
+        filled = self._filled(values)
+        answer = self._asked(connection, filled)
+        if answer is None:
+            cursor = self._run(connection, filled)
+            return self._read(cursor.fetchall(), [column[1] for column in cursor.description])
+        if self._readers is None:
+            self._find_readers(answer.types)
+        if not self._readers:
+            return answer.rows(self._row._make)
+        return self._read(answer.rows(tuple), ())
+
+    def count(self, connection: Connection, values: Values) -> int:
+        filled = self._filled(values)
+        answer = self._asked(connection, filled)
+        if answer is not None:
+            return answer.count
+        written: int = self._run(connection, filled).rowcount
+        return written
+
+    def _asked(self, connection: Connection, filled: Any) -> Answer | None:
+        """What PostgreSQL answers to it; None where the driver's cursor is to ask."""
+        if self._libpq is None:
+            return None
+        prepared = self._libpq.of(connection)
+        values = [filled[name] for name in self._order]
+        try:
+            answer: Answer | None = prepared.run(self._numbered, values)
+        except self._dialect.loaded_dbapi.Error as error:
+            raise self._wrapped(connection, error) from error
+        return answer
+
+    def _filled(self, values: Values) -> Any:
         filled = self._known.copy()
         for place, key, convert in self._given:
             filled[place] = values[key] if convert is None else convert(values[key])
         for place, bind, convert in self._computed:
             value = bind.effective_value
             filled[place] = value if convert is None else convert(value)
-        cursor = self._cursor(connection)
+        return filled
+
+    def _run(self, connection: Connection, filled: Any) -> Any:
+        """The driver's cursor, once it has run it."""
+        cursor = connection.connection.cursor()
         try:
             cursor.execute(self._sent, filled)
         except self._dialect.loaded_dbapi.Error as error:
             raise self._wrapped(connection, error) from error
         return cursor
 
-    def _cursor(self, connection: Connection) -> Any:
-        """A new cursor of SQLite; of PostgreSQL, the one that ran this before on this connection.
+    def _find_readers(self, given: Sequence[Any]) -> None:
+        """Which conversion a type needs depends on what the driver says it gives."""
+        readers = map(self._reader, self._types, given)
+        self._readers = [(n, reader) for n, reader in enumerate(readers) if reader]
 
-        A cursor of psycopg that runs one statement again has found out how its values and rows are
-        converted.
-        """
-        driver = connection.connection
-        if self._positional:
-            return driver.cursor()
-        cursors = driver.info.setdefault(_CURSORS, {})
-        cursor = cursors.get(self._sent)
-        if cursor is None:
-            if len(cursors) >= _MOST_CURSORS:
-                cursors.clear()
-            cursor = cursors[self._sent] = driver.cursor()
-        return cursor
-
-    def read(self, cursor: Any) -> list[Any]:
-        """The rows of an execution as Python values."""
+    def _read(self, found: list[Any], given: Sequence[Any]) -> list[Any]:
+        """Rows as the driver gives them as named ones, with our types."""
         if self._readers is None:
-            # Which conversion a type needs depends on what the driver says it gives.
-            given = [column[1] for column in cursor.description]
-            readers = map(self._reader, self._types, given)
-            self._readers = [(n, reader) for n, reader in enumerate(readers) if reader]
-        found = cursor.fetchall()
+            self._find_readers(given)
         if not self._readers:
             return [self._row._make(row) for row in found]
         rows = []
@@ -208,6 +232,16 @@ class _Plan:
             connection_invalidated=gone,
             dialect=self._dialect,
         )
+
+
+def _numbered(sql: str) -> tuple[bytes, list[str]]:
+    """A statement of psycopg as libpq has it, and the names of its values in that order."""
+    numbers: dict[str, int] = {}
+
+    def number(one: re.Match[str]) -> str:
+        return f"${numbers.setdefault(one[1], len(numbers) + 1)}" if one[1] else "%"
+
+    return _BY_NAME.sub(number, sql).encode(), list(numbers)
 
 
 def _is_listened_to(connection: Connection) -> bool:

@@ -100,9 +100,20 @@ def before_look_up(
     )
 
 
-def count_try(connection: Connection, store: Store, tries: Tries, *, right: bool) -> None:
-    """Count it; one too many of the wrong ones raises an alert, once."""
-    attempts.add(connection, store.clock, tries.subjects, good=right)
+def count_try(
+    connection: Connection,
+    store: Store,
+    tries: Tries,
+    *,
+    right: bool,
+    wishes: Sequence[Subject] = (),
+) -> None:
+    """Count it; one too many of the wrong ones raises an alert, once.
+
+    `wishes` count in the same statement, and never as wrong.
+    """
+    counted = [(one, right) for one in tries.subjects] + [(one, True) for one in wishes]
+    attempts.add_each(connection, store.clock, counted)
     wrong, everything = tries.wrong_lately + (not right), tries.all_lately + 1
     if too_many(wrong, everything) and not too_many(tries.wrong_lately, tries.all_lately):
         log.error("alert", alert=tries.alert, wrong=wrong, of=everything)

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
@@ -161,14 +162,14 @@ def _add_headers(response: Response) -> Response:
     if request.path.startswith(SIGNED):
         return response
     headers = response.headers
+    there = {name.lower() for name, _ in headers}
     for name, value in _EVERYWHERE.items():
-        headers.setdefault(name, value)
-    more: dict[str, Iterable[str]] = g.get("policy", {})
-    headers["Content-Security-Policy"] = "; ".join(
-        " ".join((name, sources, *more.get(name, ()))) for name, sources in _POLICY.items()
+        if name.lower() not in there:
+            headers.add(name, value)
+    headers["Content-Security-Policy"] = _policy(g.get("policy", {}))
+    headers["Permissions-Policy"] = _permissions(
+        microphone=bool(g.get("microphone")), camera=bool(g.get("camera"))
     )
-    asked = [f"{name}={'(self)' if g.get(name) else '()'}" for name in ("microphone", "camera")]
-    headers["Permissions-Policy"] = ", ".join([*asked, *(f"{name}=()" for name in _NOT_USED)])
     if setting().https:
         headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}; includeSubDomains"
     if request.args.get("lang") in LANGUAGES and not g.get("language"):
@@ -181,6 +182,24 @@ def _add_headers(response: Response) -> Response:
             samesite="Lax",
         )
     return response
+
+
+def _policy(more: Mapping[str, Iterable[str]]) -> str:
+    """The policy of an answer, with what this one alone may load from elsewhere."""
+    if not more:
+        return _POLICY_OF_MOST
+    return "; ".join(
+        " ".join((name, sources, *more.get(name, ()))) for name, sources in _POLICY.items()
+    )
+
+
+_POLICY_OF_MOST = "; ".join(map(" ".join, _POLICY.items()))
+
+
+@cache
+def _permissions(*, microphone: bool, camera: bool) -> str:
+    asked = {"microphone": microphone, "camera": camera} | dict.fromkeys(_NOT_USED, False)
+    return ", ".join(f"{name}={'(self)' if may else '()'}" for name, may in asked.items())
 
 
 # ---------------------------------------------------------------- words

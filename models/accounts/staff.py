@@ -12,6 +12,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -416,21 +417,29 @@ def add_act(connection: Connection, clock: Clock, vault: Vault, act: Act) -> Non
 
     A reason is sealed, for staff type there what the person on the line says.
     """
-    values = {
-        "at": clock.at(),
-        "staff_id": act.staff_id,
-        "what": act.what,
-        "subject": act.subject,
-        "details": json.dumps(act.details, separators=(",", ":")),
-    }
+    line = (act.staff_id, act.what, act.subject, json.dumps(act.details, separators=(",", ":")))
+    values = dict(zip(_LINE, line, strict=True))
     if not act.why:
-        connection.execute(staff_act.insert().values(values).inline())
+        _add_act(clock).count(connection, values)
         return
-    number = connection.execute(
-        staff_act.insert().values(values).returning(staff_act.c.id)
-    ).scalar_one()
-    sealed = vault.seal_text(act.why, reason_place(number))
-    connection.execute(act_reason.insert().values(id=number, why_enc=sealed))
+    (row,) = _add_act_for_reason(clock).rows(connection, values)
+    sealed = vault.seal_text(act.why, reason_place(row.id))
+    _ADD_REASON.count(connection, {"id": row.id, "why_enc": sealed})
+
+
+_LINE = ("staff_id", "what", "subject", "details")
+_ADD_REASON = Prepared(act_reason.insert().inline(), ("id", "why_enc"))
+
+
+@lru_cache
+def _add_act(clock: Clock) -> Prepared:
+    return Prepared(staff_act.insert().values(at=clock.at()).inline(), _LINE)
+
+
+@lru_cache
+def _add_act_for_reason(clock: Clock) -> Prepared:
+    """It gives the number of the line, which the reason is sealed for."""
+    return Prepared(staff_act.insert().values(at=clock.at()).returning(staff_act.c.id), _LINE)
 
 
 def reason_place(number: int) -> str:

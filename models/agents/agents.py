@@ -168,6 +168,29 @@ def _seen(clock: Clock) -> Prepared:
     )
 
 
+def seen_together(connection: Connection, clock: Clock, staff_ids: Collection[str]) -> None:
+    """The pages of these agents are there; one that another transaction works on is left out.
+
+    It waits for nobody, so it can be in no circle of those who wait for one another.
+    """
+    free = (
+        select(agent.c.staff_id)
+        .where(agent.c.staff_id.in_(staff_ids))
+        .with_for_update(skip_locked=True)
+    )
+    connection.execute(update(agent).where(agent.c.staff_id.in_(free)).values(seen_at=clock.at()))
+
+
+def is_any_page_open(connection: Connection, clock: Clock, within: timedelta) -> bool:
+    """Whether the page of any agent was there in that time."""
+    return bool(_open_pages(clock, within).rows(connection))
+
+
+@lru_cache
+def _open_pages(clock: Clock, within: timedelta) -> Prepared:
+    return Prepared(select(agent.c.staff_id).where(agent.c.seen_at > clock.at(-within)).limit(1))
+
+
 def send_home(connection: Connection, clock: Clock, gone_for: timedelta) -> list[str]:
     """Set agents offline who are ready but whose page was silent for so long; gives their ids."""
     sent = connection.execute(

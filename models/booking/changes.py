@@ -243,9 +243,19 @@ def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) ->
 
     What comes back for none has no appointment, and the birth date of no real person.
     """
-    found = load(connection, vault, booking_id or NOBODY.id)
-    if found is not None:
-        return found
+    return load(connection, vault, booking_id or NOBODY.id) or _nobody(connection, vault)
+
+
+def load_by_reference_as_any(
+    connection: Connection, vault: Vault, reference: str
+) -> BookingDetails:
+    """The same of a reference (ten digits), which is looked for with the booking itself."""
+    values = {"the_reference": vault.index("reference", reference)}
+    rows = _BY_REFERENCE.rows(connection, values)
+    return _whole(connection, vault, rows[0]) if rows else _nobody(connection, vault)
+
+
+def _nobody(connection: Connection, vault: Vault) -> BookingDetails:
     for sealed, where in _sealed_of_nobody(vault):
         vault.open_text(sealed, where)
     return replace(NOBODY, appointments=_appointments(connection, NOBODY.id))
@@ -283,13 +293,20 @@ def load(
     connection: Connection, vault: Vault, booking_id: str, *, lock: bool = False
 ) -> BookingDetails | None:
     """Read a booking; with `lock` no other transaction changes it until this one ends."""
-    statement = select(booking).where(booking.c.id == booking_id)
-    if lock:
-        # SQLite knows no such thing and needs none: it has one writer at a time.
-        statement = statement.with_for_update(key_share=True)
-    row = connection.execute(statement).one_or_none()
-    if row is None:
-        return None
+    rows = (_LOCKED_BY_ID if lock else _BY_ID).rows(connection, {"the_id": booking_id})
+    return _whole(connection, vault, rows[0]) if rows else None
+
+
+_SEALED = (booking.c.dob_enc, booking.c.reference_enc, booking.c.phone_enc, booking.c.name_enc)
+_READ = select(*columns_of(BookingDetails, booking), *_SEALED)
+_OF_ID = _READ.where(booking.c.id == bindparam("the_id"))
+_BY_ID = Prepared(_OF_ID)
+# SQLite knows no such lock and needs none: it has one writer at a time.
+_LOCKED_BY_ID = Prepared(_OF_ID.with_for_update(key_share=True))
+_BY_REFERENCE = Prepared(_READ.where(booking.c.reference_idx == bindparam("the_reference")))
+
+
+def _whole(connection: Connection, vault: Vault, row: Any) -> BookingDetails:
     born = opened(vault, row, "dob")
     return from_row(
         BookingDetails,
@@ -299,25 +316,27 @@ def load(
         number=opened(vault, row, "phone"),
         name=opened(vault, row, "name"),
         # In a statement of its own, after the lock: the first one may have waited for a change.
-        appointments=_appointments(connection, booking_id),
+        appointments=_appointments(connection, row.id),
     )
+
+
+_APPOINTMENTS = Prepared(
+    select(
+        *columns_of(BookedAppointment, appointment),
+        place.c.slot_id,
+        place.c.blocked,
+        *(appointment_for.c[name].label(f"for_{name}") for name in _DONE),
+    )
+    .join(place, place.c.id == appointment.c.place_id)
+    .outerjoin(appointment_for, appointment_for.c.appointment_id == appointment.c.id)
+    .where(appointment.c.booking_id == bindparam("the_booking"))
+    .order_by(appointment.c.dose, appointment_for.c.id)
+)
 
 
 def _appointments(connection: Connection, booking_id: str) -> tuple[BookedAppointment, ...]:
-    statement = (
-        select(
-            *columns_of(BookedAppointment, appointment),
-            place.c.slot_id,
-            place.c.blocked,
-            *(appointment_for.c[name].label(f"for_{name}") for name in _DONE),
-        )
-        .join(place, place.c.id == appointment.c.place_id)
-        .outerjoin(appointment_for, appointment_for.c.appointment_id == appointment.c.id)
-        .where(appointment.c.booking_id == booking_id)
-        .order_by(appointment.c.dose, appointment_for.c.id)
-    )
     found: dict[int, BookedAppointment] = {}
-    for row in connection.execute(statement):
+    for row in _APPOINTMENTS.rows(connection, {"the_booking": booking_id}):
         before = found.get(row.dose)
         done = before.services if before else ()
         if row.for_id is not None:
@@ -511,10 +530,3 @@ def stand_ins(
         .limit(limit)
     )
     return list(connection.execute(statement).scalars())
-
-
-def is_recent(connection: Connection, clock: Clock, booking_id: str, within: timedelta) -> bool:
-    """Whether the newest line of a booking's history is no older than this."""
-    newest = select(func.max(history.c.at)).where(history.c.booking_id == booking_id)
-    statement = select(newest.scalar_subquery() >= clock.at(-within))
-    return bool(connection.execute(statement).scalar_one())

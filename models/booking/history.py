@@ -12,7 +12,7 @@ import json
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -115,6 +115,44 @@ def reason_place(number: int) -> str:
 @lru_cache
 def _add(clock: Clock) -> Prepared:
     return Prepared(history.insert().values(at=clock.at()).inline(), _GIVEN)
+
+
+@dataclass(frozen=True)
+class NewestChange:
+    """What was changed last of a booking; None where there is no such booking.
+
+    `is_recent`: a line of it, of whatever, is no older than was asked.
+    """
+
+    change: Change | None = None
+    is_recent: bool = False
+
+
+def newest_change(
+    connection: Connection, clock: Clock, booking_id: str, within: timedelta
+) -> NewestChange:
+    """What was changed last, and whether a line is no older than `within`; one statement.
+
+    The same for any booking, and for one that is not there. A typed reason is told as `TYPED`.
+    """
+    lines = _lines(clock, within).rows(connection, {"the_booking": booking_id})
+    of_changes = (line for line in reversed(lines) if line.what not in NO_CHANGES)
+    row = next(of_changes, None)
+    if row is None:
+        return NewestChange()
+    change = Change(row.who, row.channel, row.what, row.why, json.loads(row.details))
+    return NewestChange(change, any(line.is_recent for line in lines))
+
+
+@lru_cache
+def _lines(clock: Clock, within: timedelta) -> Prepared:
+    c = history.c
+    young = (c.at >= clock.at(-within)).label("is_recent")
+    return Prepared(
+        select(c.who, c.channel, c.what, c.why, c.details, young)
+        .where(c.booking_id == bindparam("the_booking"))
+        .order_by(c.id)
+    )
 
 
 def of_booking(

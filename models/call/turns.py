@@ -1,11 +1,13 @@
 """Turns of calls: what was heard, the session after it, and the bytes that were answered.
 
 The key (call, number) is the duplicate check: a copy of a webhook finds the stored answer, or
-waits for the transaction that is writing it. See docs/decisions/0001. On PostgreSQL each day has
-such a key for itself; what `day` of a call is, `models.turn_days` says.
+waits for the transaction that is to write it. See docs/decisions/0001 and 0079. On PostgreSQL each
+day has such a key for itself; what `day` of a call is, `models.turn_days` says.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,6 +15,8 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     Connection,
     Select,
     bindparam,
@@ -207,10 +211,44 @@ def _record(dialect: str, clock: Clock, lease: timedelta | None, *, may_be_lost:
     return Prepared(statement.execution_options(preserve_rowcount=True))
 
 
+def lock(connection: Connection, call_id: str, number: int, day: date) -> bool:
+    """Let copies of a turn wait until this transaction ends; False where it was answered before.
+
+    What is done then is written by `record`, which says whether a copy came first after all: one
+    that comes when the first is just done may act before it learns so, and is to be undone.
+    """
+    if connection.dialect.name != "sqlite":
+        # No row that the answer would write anew: that is half of what a claim costs.
+        asked = {"lock": _lock_of(call_id, number)}
+        if _TRY.rows(connection, asked)[0].taken:
+            return True
+        _WAIT.rows(connection, asked)
+    # On SQLite this transaction is the only writer; else the wait is over when this one begins.
+    values = {"call": call_id, "n": number, "day": day}
+    return not _THERE.rows(connection, values)
+
+
+def _lock_of(call_id: str, number: int) -> int:
+    """The lock of a turn: one number of 64 bits, as no other lock of ours has."""
+    digest = hashlib.blake2b(f"{call_id}:{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+_LOCK = bindparam("lock", type_=BigInteger)
+_TRY = Prepared(select(func.pg_try_advisory_xact_lock(_LOCK, type_=Boolean).label("taken")))
+_WAIT = Prepared(select(func.pg_advisory_xact_lock(_LOCK).label("taken")))
+
+
 def claim(connection: Connection, clock: Clock, call_id: str, number: int, day: date) -> bool:
-    """Take a turn before its effects; a copy waits here for the transaction, then gets False."""
+    """Write a turn without its answer, which whoever comes to this number of the call waits for.
+
+    False where the call is past it; one that is locked is waited for. `complete` writes the answer.
+    """
+    name = connection.dialect.name
+    if name != "sqlite":
+        _WAIT.rows(connection, {"lock": _lock_of(call_id, number)})
     values = {"the_call": call_id, "the_number": number, "the_day": day}
-    return _claim(connection.dialect.name, clock).count(connection, values) == 1
+    return _claim(name, clock).count(connection, values) == 1
 
 
 @lru_cache
@@ -224,6 +262,7 @@ _THE_TURN = (
     turn.c.number == bindparam("n"),
     lies_on(turn.c.rang_on, _DAY),
 )
+_THERE = Prepared(select(turn.c.number).where(*_THE_TURN))
 _COMPLETE = Prepared(
     update(turn)
     .where(*_THE_TURN)

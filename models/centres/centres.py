@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, case, func, null, or_, select, update
+from sqlalchemy import Connection, bindparam, case, func, null, or_, select, update
 
 from models.centres import postcodes
 from models.centres.postcodes import Address
@@ -17,6 +17,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
+from models.prepared import Prepared
 from models.rows import columns_of, from_row
 
 _IDS_PER_STATEMENT = 500
@@ -106,7 +107,15 @@ def centre_states(
 def centre_state(
     connection: Connection, centre_id: str, *, lock: bool = False
 ) -> CentreState | None:
-    return centre_states(connection, [centre_id], lock=lock).get(centre_id)
+    if lock:
+        return centre_states(connection, [centre_id], lock=True).get(centre_id)
+    rows = _STATE.rows(connection, {"the_centre": centre_id})
+    return from_row(CentreState, rows[0]) if rows else None
+
+
+_STATE = Prepared(
+    select(*columns_of(CentreState, centre)).where(centre.c.id == bindparam("the_centre"))
+)
 
 
 def our_centres(connection: Connection) -> list[CentreState]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, false, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, false, func, or_, select, update
 
 from models.accounts.tables import staff, staff_act
 from models.agents.tables import agent, leg
-from models.booking.tables import booking
+from models.booking.bookings import STAND_INS, opened
+from models.booking.tables import appointment, booking
 from models.call.tables import call, turn
 from models.call.turns import Body
 from models.centres.tables import centre
@@ -130,6 +132,23 @@ def bookings_of_keys(connection: Connection, keys: Collection[str]) -> dict[str,
     return {row.idempotency_key: row.id for row in connection.execute(statement)}
 
 
+@dataclass(frozen=True)
+class BookingSeen:
+    """What a search shows of a booking, and looks at. `number` and `name` are None without one.
+
+    `live`: an appointment of it is not cancelled. `is_stand_in`: it is none, and its person has
+    another (`models.booking.bookings.STAND_IN`).
+    """
+
+    id: str
+    reference: str
+    number: str | None
+    name: str | None
+    channel: str
+    live: bool
+    is_stand_in: bool
+
+
 def find_bookings(
     connection: Connection,
     vault: Vault,
@@ -138,30 +157,59 @@ def find_bookings(
     number: str = "",
     born: date | None = None,
     postcode: str = "",
-) -> list[str]:
+) -> list[BookingSeen]:
     """Bookings that all of what is given fits, those that are ahead first, then newest.
 
-    `number` is E.164. None where nothing is given by which one may be found.
+    `number` is E.164. None where nothing is given by which one may be found. One statement.
     """
-    known = {
-        booking.c.reference_idx: vault.index("reference", reference or None),
-        booking.c.phone_idx: vault.index("phone", number or None),
-        booking.c.dob_idx: vault.index("dob", born.isoformat() if born else None),
+    values = {
+        "reference_idx": vault.index("reference", reference or None),
+        "phone_idx": vault.index("phone", number or None),
+        "dob_idx": vault.index("dob", born.isoformat() if born else None),
     }
-    conditions = [column == index for column, index in known.items() if index is not None]
-    if not conditions:
+    values = {name: index for name, index in values.items() if index is not None}
+    if not values:
         return []
-    if postcode:
-        conditions.append(booking.c.postcode == postcode)
-    statement = (
-        select(booking.c.id)
-        .where(*conditions)
-        .order_by(
-            (booking.c.state == "confirmed").desc(), booking.c.created_at.desc(), booking.c.id
+    known = values | ({"postcode": postcode} if postcode else {})
+    return [_seen(vault, row) for row in _fitting(tuple(known)).rows(connection, known)]
+
+
+def booking_seen(connection: Connection, vault: Vault, booking_id: str) -> BookingSeen | None:
+    """The same of the booking with an id."""
+    rows = _fitting(("id",)).rows(connection, {"id": booking_id})
+    return _seen(vault, rows[0]) if rows else None
+
+
+@lru_cache
+def _fitting(columns: tuple[str, ...]) -> Prepared:
+    """The bookings in which these columns have the values that are given by their names."""
+    c = booking.c
+    its = appointment.c.booking_id == c.id
+    sealed = (c.reference_enc, c.phone_enc, c.name_enc)
+    return Prepared(
+        select(
+            c.id,
+            c.channel,
+            c.state,
+            *sealed,
+            exists().where(its, appointment.c.state == "confirmed").label("live"),
         )
+        .where(*(c[name] == bindparam(name, type_=c[name].type) for name in columns))
+        .order_by((c.state == "confirmed").desc(), c.created_at.desc(), c.id)
         .limit(MOST_CONTACTS)
     )
-    return list(connection.execute(statement).scalars())
+
+
+def _seen(vault: Vault, row: Any) -> BookingSeen:
+    return BookingSeen(
+        id=row.id,
+        reference=opened(vault, row, "reference") or "",
+        number=opened(vault, row, "phone"),
+        name=opened(vault, row, "name"),
+        channel=row.channel,
+        live=bool(row.live),
+        is_stand_in=row.state in STAND_INS,
+    )
 
 
 def count_rings(connection: Connection, clock: Clock, line: bytes, within: timedelta) -> int:
@@ -253,17 +301,22 @@ def has_acted(  # noqa: PLR0917 (a sentence: which staff, what, to what, within 
     within: timedelta,
 ) -> bool:
     """Whether this member of staff did this to that subject lately."""
-    statement = (
+    values = {"the_subject": subject, "who": staff_id, "did": what}
+    return bool(_acted(clock, within).rows(connection, values))
+
+
+@lru_cache
+def _acted(clock: Clock, within: timedelta) -> Prepared:
+    return Prepared(
         select(staff_act.c.id)
         .where(
-            staff_act.c.subject == subject,
-            staff_act.c.staff_id == staff_id,
-            staff_act.c.what == what,
+            staff_act.c.subject == bindparam("the_subject"),
+            staff_act.c.staff_id == bindparam("who"),
+            staff_act.c.what == bindparam("did"),
             staff_act.c.at > clock.at(-within),
         )
         .limit(1)
     )
-    return connection.execute(statement).first() is not None
 
 
 @dataclass(frozen=True)

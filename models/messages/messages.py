@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from models.clock import Clock
 from models.messages.outbox import FAILING, FOLLOW_UP, FOLLOWS, HELD, RESEND, follow, followed
 from models.messages.tables import message
+from models.prepared import Prepared
 from models.rows import columns_of
 
 # What one file may have: a booking that was moved again and again has some dozens.
@@ -67,15 +69,17 @@ def _row(row: Any) -> MessageRow:
     return MessageRow(*values)
 
 
+_OF_BOOKING = Prepared(
+    select(*_COLUMNS, message.c.dedupe_key)
+    .where(message.c.booking_id == bindparam("the_booking"))
+    .order_by(message.c.created_at.desc(), message.c.id.desc())
+    .limit(_MOST)
+)
+
+
 def of_booking(connection: Connection, booking_id: str) -> list[MessageRow]:
     """The newest messages of a booking, oldest first."""
-    statement = (
-        select(*_COLUMNS, message.c.dedupe_key)
-        .where(message.c.booking_id == booking_id)
-        .order_by(message.c.created_at.desc(), message.c.id.desc())
-        .limit(_MOST)
-    )
-    return [_row(row) for row in connection.execute(statement)][::-1]
+    return [_row(row) for row in _OF_BOOKING.rows(connection, {"the_booking": booking_id})][::-1]
 
 
 # ---------------------------------------------------------------- what waits

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     Integer,
@@ -27,10 +28,12 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     exists,
     func,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     union_all,
@@ -187,6 +190,21 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> 
     return insert_new(connection, clock, message, values, "updated_at", looked_up=(BY_BOOKING,))
 
 
+def take_back(connection: Connection, message_id: str, *, leaves: bool) -> None:
+    """Remove a message that this transaction has stored, unless it leaves; one statement for both.
+
+    Going back to a savepoint would make the driver forget every statement that it has prepared.
+    """
+    _TAKE_BACK.count(connection, {"the_message": message_id, "leaves": leaves})
+
+
+_TAKE_BACK = Prepared(
+    delete(message).where(
+        message.c.id == bindparam("the_message"), not_(bindparam("leaves", type_=Boolean))
+    )
+)
+
+
 def any_since(  # noqa: PLR0917
     connection: Connection,
     clock: Clock,
@@ -196,16 +214,21 @@ def any_since(  # noqa: PLR0917
     within: timedelta,
 ) -> bool:
     """Whether a message to this number, whose dedupe key begins so, was stored in that time."""
-    there = (
+    values = {"the_recipient": vault.index("phone", recipient)}
+    return bool(_any_since(clock, key, within).rows(connection, values))
+
+
+@lru_cache
+def _any_since(clock: Clock, key: str, within: timedelta) -> Prepared:
+    return Prepared(
         select(message.c.id)
         .where(
-            message.c.recipient_idx == vault.index("phone", recipient),
+            message.c.recipient_idx == bindparam("the_recipient"),
             message.c.dedupe_key.startswith(key),
             message.c.created_at > clock.at(-within),
         )
         .limit(1)
     )
-    return connection.execute(there).one_or_none() is not None
 
 
 def count_pending(connection: Connection, vault: Vault, kind: str, recipient: str) -> int:

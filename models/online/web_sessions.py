@@ -10,21 +10,22 @@ unique among web sessions, and never one that a call was told and that still cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
-    ColumnElement,
     Connection,
     Update,
     bindparam,
     delete,
     exists,
     func,
+    literal_column,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -32,11 +33,11 @@ from sqlalchemy.exc import IntegrityError
 from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import insert
+from models.dialects import insert_new
 from models.online.tables import reach_code, visit
 from models.prepared import Prepared
 from models.rows import columns_of, from_row
-from models.slots.places import is_held
+from models.slots.places import is_held, renewal
 from models.slots.tables import place
 
 # The page of a visitor for whom an appointment is being asked for at a partner.
@@ -85,20 +86,18 @@ def add(
     browser_idx: bytes | None = None,
 ) -> None:
     """A new one, whose first answer is number 1; one that is there already stays as it is."""
-    new = insert(connection, visit).values(
-        id=visit_id,
-        number=1,
-        step=step,
-        outcome="",
-        language=language,
-        body_enc=_seal(vault, visit_id, body),
-        place_idx=place_idx,
-        browser_idx=browser_idx,
-        created_at=clock.at(),
-        seen_at=clock.at(),
-    )
+    values = {
+        "id": visit_id,
+        "number": 1,
+        "step": step,
+        "outcome": "",
+        "language": language,
+        "body_enc": _seal(vault, visit_id, body),
+        "place_idx": place_idx,
+        "browser_idx": browser_idx,
+    }
     # Two may begin at once with copies of one ticket of the waiting room.
-    connection.execute(new.on_conflict_do_nothing())
+    insert_new(connection, clock, visit, values, "created_at", "seen_at")
 
 
 def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> WebSessionRow | None:
@@ -135,78 +134,69 @@ class CountsBy:
     phone_idx: bytes | None
 
 
-_THIS = visit.c.id == bindparam("the_visit")
-_SET_PHONE = Prepared(update(visit).where(_THIS).values(phone_idx=bindparam("the_phone")))
+@dataclass(frozen=True)
+class OtherHolders:
+    """Other web sessions that hold something now, by what they have in common with one: their ids.
+
+    Each list has the one answered last first.
+    """
+
+    browser: list[str] = field(default_factory=list)
+    phone: list[str] = field(default_factory=list)
+    place: list[str] = field(default_factory=list)
 
 
-def set_phone(connection: Connection, visit_id: str, phone: bytes | None) -> None:
-    """Note the number that was typed."""
-    _SET_PHONE.count(connection, {"the_visit": visit_id, "the_phone": phone})
+def others_that_hold(
+    connection: Connection, clock: Clock, visit_id: str, mine: CountsBy
+) -> OtherHolders:
+    """Those that share one of these with a web session; one statement.
 
-
-def others_of_browser(
-    connection: Connection, clock: Clock, visit_id: str, browser: bytes
-) -> list[str]:
-    """Other web sessions of a browser that hold something now, the one answered last first."""
-    values = {"the_visit": visit_id, "the_browser": browser}
-    return [row.id for row in _others_of_browser(clock).rows(connection, values)]
-
-
-def others_of_phone(connection: Connection, clock: Clock, visit_id: str, phone: bytes) -> list[str]:
-    """The same of a number that was typed; not those that proved to be its owner's."""
-    values = {"the_visit": visit_id, "the_phone": phone}
-    return [row.id for row in _others_of_phone(clock).rows(connection, values)]
+    Of a number that was typed those are left out that proved to be its owner's, of a place those
+    that began long ago: what was begun then hardly holds anything, and a town's day is not read
+    through.
+    """
+    shared = {
+        name: idx
+        for name, idx in (
+            ("browser", mine.browser_idx),
+            ("phone", mine.phone_idx),
+            ("place", mine.place_idx),
+        )
+        if idx is not None
+    }
+    found = OtherHolders()
+    if not shared:
+        return found
+    values = {"the_visit": visit_id} | {f"the_{name}": idx for name, idx in shared.items()}
+    for row in _others_that_hold(clock, tuple(shared)).rows(connection, values):
+        getattr(found, row.shared).append(row.id)
+    return found
 
 
 @lru_cache
-def _others_of_browser(clock: Clock) -> Prepared:
-    return _others(clock, visit.c.browser_idx == bindparam("the_browser"))
-
-
-@lru_cache
-def _others_of_phone(clock: Clock) -> Prepared:
+def _others_that_hold(clock: Clock, shared: tuple[str, ...]) -> Prepared:
+    holds = exists().where(place.c.held_by == visit.c.id, is_held(clock))
     proved = exists().where(
         reach_code.c.visit_id == visit.c.id,
         reach_code.c.phone_idx == bindparam("the_phone"),
         reach_code.c.proved_at.is_not(None),
     )
-    return _others(clock, visit.c.phone_idx == bindparam("the_phone"), ~proved)
-
-
-def _others(clock: Clock, *which: ColumnElement[bool]) -> Prepared:
-    holds = exists().where(place.c.held_by == visit.c.id, is_held(clock))
-    return Prepared(
-        select(visit.c.id)
-        .where(
-            *which,
-            visit.c.id != bindparam("the_visit"),
-            visit.c.seen_at > clock.at(-_LOOK_BACK),
-            holds,
-        )
-        .order_by(visit.c.seen_at.desc(), visit.c.id)
-    )
-
-
-def others_that_hold(connection: Connection, clock: Clock, visit_id: str) -> int:
-    """How many other web sessions that began at the same place hold something now."""
-    return int(_others_that_hold(clock).rows(connection, {"the_visit": visit_id})[0][0])
-
-
-@lru_cache
-def _others_that_hold(clock: Clock) -> Prepared:
-    other = visit.alias("other")
-    holds = exists().where(place.c.held_by == other.c.id, is_held(clock))
-    return Prepared(
-        select(func.count().label("visits"))
-        .select_from(visit.join(other, other.c.place_idx == visit.c.place_idx))
-        .where(
-            visit.c.id == bindparam("the_visit"),
-            other.c.id != visit.c.id,
-            # What was begun longer ago hardly holds anything, and a town's day is not read through.
-            other.c.created_at > clock.at(-_LOOK_BACK),
-            holds,
+    since = clock.at(-_LOOK_BACK)
+    which = {
+        "browser": (visit.c.browser_idx == bindparam("the_browser"), visit.c.seen_at > since),
+        "phone": (visit.c.phone_idx == bindparam("the_phone"), visit.c.seen_at > since, ~proved),
+        "place": (visit.c.place_idx == bindparam("the_place"), visit.c.created_at > since),
+    }
+    found = union_all(
+        *(
+            select(literal_column(f"'{name}'").label("shared"), visit.c.id, visit.c.seen_at).where(
+                *which[name], visit.c.id != bindparam("the_visit"), holds
+            )
+            for name in shared
         )
     )
+    columns = found.selected_columns
+    return Prepared(found.order_by(columns.seen_at.desc(), columns.id))
 
 
 def claim(connection: Connection, clock: Clock, visit_id: str, number: int) -> CountsBy | None:
@@ -239,21 +229,29 @@ def write(
     step: str,
     outcome: str,
     body: str,
+    phone: bytes | None = None,
+    lease: timedelta | None = None,
 ) -> bool:
     """Store what an answer led to; False when a copy of it came first.
 
     `number` is that of an answer without effects, in one statement; None: it was claimed in this
-    transaction.
+    transaction. `phone` is the keyed hash of a number that was typed; None leaves the one before.
+    With a `lease` the same statement prolongs what the web session holds (PostgreSQL alone).
     """
-    values = {
+    values: dict[str, Any] = {
         "the_visit": visit_id,
         "the_step": step,
         "the_outcome": outcome,
         "the_body": _seal(vault, visit_id, body),
     }
-    if number is None:
-        return _COMPLETE.count(connection, values) == 1
-    return _record(clock).count(connection, values | {"the_number": number}) == 1
+    if phone is not None:
+        values["the_phone"] = phone
+    if number is not None:
+        values["the_number"] = number
+    stored = _Stored(numbered=number is not None, typed=phone is not None)
+    if lease is None:
+        return _store(clock, stored).count(connection, values) == 1
+    return bool(_renewing(clock, stored, lease).rows(connection, values | {"the_holder": visit_id}))
 
 
 _LED_TO: dict[str, BindParameter[Any]] = {
@@ -261,12 +259,32 @@ _LED_TO: dict[str, BindParameter[Any]] = {
     "outcome": bindparam("the_outcome"),
     "body_enc": bindparam("the_body"),
 }
-_COMPLETE = Prepared(update(visit).where(visit.c.id == bindparam("the_visit")).values(**_LED_TO))
+
+
+class _Stored(NamedTuple):
+    """Whether an answer takes its number as it is stored, and whether a number was typed."""
+
+    numbered: bool
+    typed: bool
+
+
+def _storing(clock: Clock, stored: _Stored) -> Update:
+    this = update(visit).where(visit.c.id == bindparam("the_visit"))
+    statement = (_next_number(clock) if stored.numbered else this).values(**_LED_TO)
+    return statement.values(phone_idx=bindparam("the_phone")) if stored.typed else statement
 
 
 @lru_cache
-def _record(clock: Clock) -> Prepared:
-    return Prepared(_next_number(clock).values(**_LED_TO))
+def _store(clock: Clock, stored: _Stored) -> Prepared:
+    return Prepared(_storing(clock, stored))
+
+
+@lru_cache
+def _renewing(clock: Clock, stored: _Stored, lease: timedelta) -> Prepared:
+    """A row where it was stored, and only then what it holds is prolonged."""
+    done = _storing(clock, stored).returning(visit.c.id).cte("done")
+    held = renewal(clock, lease).where(exists(select(done.c.id))).returning(place.c.id)
+    return Prepared(select(done.c.id).add_cte(held.cte("held")))
 
 
 def end(connection: Connection, clock: Clock, visit_id: str, outcome: str) -> bool:

@@ -282,8 +282,10 @@ class _Look:
         if self.line is not None:
             theirs = or_(theirs, call.c.caller_idx == self.line)
         found, mixed = [], []
-        for row in self._all(select(call).where(theirs)):
-            births, numbers = self._said(row.id)
+        rows = self._all(select(call).where(theirs))
+        said = self._said([row.id for row in rows])
+        for row in rows:
+            births, numbers = said[row.id]
             of_line = self.line is not None and row.caller_idx == self.line
             mine = self._born in births
             if row.caller_idx is None and row.id not in known:
@@ -295,8 +297,7 @@ class _Look:
                 found.append(row.id)
                 if births - {self._born}:
                     mixed.append(row.id)
-        for call_id in self._conversations():
-            births, _ = self._said(call_id)
+        for call_id, (births, _) in self._said(self._conversations()).items():
             mine = self._born in births
             self.is_named = self.is_named or mine
             if mine or not self.shared:
@@ -313,18 +314,23 @@ class _Look:
         theirs = statement.where(text_conversation.c.phone_idx == self.line)
         return [row.call_id for row in self._all(theirs)]
 
-    def _said(self, call_id: str) -> tuple[set[str], set[str]]:
-        """Birth dates and numbers that a call's sessions hold, while they are kept."""
-        births: set[str] = set()
-        numbers: set[str] = set()
-        statement = select(turn).where(turn.c.call_id == call_id, turn.c.body_enc.is_not(None))
-        for row in self._all(statement):
-            body = _body(self._vault, row)
-            if body is not None and body.session:
-                told = json.loads(body.session)
-                births |= {told.get("born", ""), told.get("first_born", "")} - {""}
-                numbers |= {told.get("number", ""), told.get("caller", "")} - {""}
-        return births, numbers
+    def _said(self, call_ids: Sequence[str]) -> dict[str, tuple[set[str], set[str]]]:
+        """Birth dates and numbers that the sessions of each call hold, while they are kept.
+
+        Of many calls at a time: a national day has hundreds of thousands that withheld their
+        number, and each statement looks into the turns of all days.
+        """
+        said: dict[str, tuple[set[str], set[str]]] = {one: (set(), set()) for one in call_ids}
+        for start in range(0, len(call_ids), _AT_ONCE):
+            some = turn.c.call_id.in_(call_ids[start : start + _AT_ONCE])
+            for row in self._all(select(turn).where(some, turn.c.body_enc.is_not(None))):
+                body = _body(self._vault, row)
+                if body is not None and body.session:
+                    told = json.loads(body.session)
+                    births, numbers = said[row.call_id]
+                    births |= {told.get("born", ""), told.get("first_born", "")} - {""}
+                    numbers |= {told.get("number", ""), told.get("caller", "")} - {""}
+        return said
 
     def messages(
         self, ids: Collection[str], calls: Collection[str], waiting: Collection[str]

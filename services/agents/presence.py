@@ -30,7 +30,6 @@ __all__ = ["Leg"]
 PAUSES = ("break", "lunch", "training", "meeting", "technical", "other")
 # A page asks every second.
 PAGE_GONE_AFTER = timedelta(seconds=20)
-SEEN_EVERY = timedelta(seconds=5)
 # A transaction that ends an entry frees its agent; this is for cases in which that was lost.
 STRANDED_AFTER = timedelta(seconds=10)
 # Unless a supervisor set another.
@@ -137,14 +136,10 @@ def stop(store: Store, staff_id: str, wished: str) -> CommandResult:
         return CommandResult(done=True, later=True)
 
 
-def heartbeat(store: Store, staff_id: str) -> None:
-    """The page is there. A write every five seconds at most."""
-    with store.database.statement() as connection:
-        agent = agents.get(connection, staff_id)
-        if agent is None or store.clock.now() - agent.seen_at < SEEN_EVERY:
-            return
-        with store.database.one_writer():
-            agents.seen(connection, store.clock, staff_id)
+def heartbeat(store: Store, *staff_ids: str) -> None:
+    """The pages of these agents are there; one write for all of them."""
+    with store.database.one_writer(), store.database.statement() as connection:
+        agents.seen_together(connection, store.clock, staff_ids)
 
 
 def current(store: Store, staff_id: str) -> Current:

@@ -1,19 +1,29 @@
 """Callers in the menu who struggle: seen on the desk, so that an agent with time takes one.
 
-It is read off steps and outcomes alone: what was said stays sealed.
+It is read off steps and outcomes alone: what was said stays sealed. One process looks for them, and
+writes down whom it found for all desks: a look reads every turn of the last two minutes.
 """
 
 from __future__ import annotations
 
+import json
+
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, takewhile
+from typing import Final
 
 from models.agents import agents
 from models.agents.agents import REPEATED, WRONG, TroubledTurn
 from models.database import Connection
+from models.supervision import snapshots
+from services.agents.presence import PAGE_GONE_AFTER
 from services.store import Store
+
+# The snapshot that has them, and how often it is written.
+NAME: Final = "struggling"
+WRITTEN_EVERY: Final = timedelta(seconds=2)
 
 # A question of the menu takes less; a caller who said nothing for longer has hung up.
 WITHIN = timedelta(minutes=2)
@@ -62,6 +72,44 @@ def struggles(connection: Connection, store: Store, call_id: str) -> bool:
     clock = store.clock
     turns = agents.in_trouble(connection, clock, WITHIN, _NOT_IN_MENU, call_id=call_id)
     return bool(turns) and _judged(turns) is not None
+
+
+class WriteStruggling:
+    """The task of the process that writes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __call__(self) -> int:
+        """Write down who struggles, while the page of a desk is open; gives how many."""
+        store = self._store
+        with store.database.statement() as connection:
+            if not agents.is_any_page_open(connection, store.clock, PAGE_GONE_AFTER):
+                return 0
+            found = struggling(connection, store)
+        with store.database.transaction() as connection:
+            snapshots.put(
+                connection, store.clock, NAME, {"calls": [_written(one) for one in found]}
+            )
+        return len(found)
+
+
+def _written(one: Struggling) -> dict[str, str]:
+    return {**asdict(one), "since": one.since.isoformat(), "at": one.at.isoformat()}
+
+
+def as_written(body: str) -> list[Struggling]:
+    """Those of a snapshot."""
+    return [
+        Struggling(
+            **{
+                **one,
+                "since": datetime.fromisoformat(one["since"]),
+                "at": datetime.fromisoformat(one["at"]),
+            }
+        )
+        for one in json.loads(body)["calls"]
+    ]
 
 
 def _judged(turns: list[TroubledTurn]) -> Struggling | None:

@@ -704,19 +704,13 @@ def _cancelled_last(
     And what was cancelled in them, where services have names.
     """
     # A "will attend" reply is not a change, so it does not end the undo window.
-    lines = [
-        one
-        for one in history.of_booking(connection, file.id)
-        if one.change.what not in history.NO_CHANGES
-    ]
-    # Asked in any case: see `undoable`.
-    recent = changes.is_recent(connection, store.clock, file.id, within)
-    newest = lines[-1].change if lines else None
+    last = history.newest_change(connection, store.clock, file.id, within)
+    newest = last.change
     if newest is None or newest.what != "cancelled" or "doses" not in newest.details:
         raise _Refused(WhyNot.NOT_CANCELLED)
     if newest.details.get("version") != file.version:
         raise _Refused(WhyNot.CHANGED)
-    if not recent:
+    if not last.is_recent:
         raise _Refused(WhyNot.TOO_LATE)
     gone = {Became.CANCELLED, Became.CANCELLED_WITH_FIRST}
     doses = {

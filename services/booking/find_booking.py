@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hmac
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from flows.world import NotMine
 from models.booking import changes
 from models.booking.changes import BookingDetails
-from models.centres.centres import CentreState, centre_states
+from models.centres.centres import CentreState, centre_state, centre_states
 from models.database import Connection
 from services.attempts import Tries, before_look_up, count_try
 from services.booking.change_booking import undoable
@@ -100,6 +100,15 @@ def _read(connection: Connection, store: Store, booking_id: str | None) -> Found
     centres = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
     return FoundBooking(
         file=file,
-        centres=centre_states(connection, centres),
+        centres=_centres(connection, centres),
         undo=undoable(connection, store, file),
     )
+
+
+def _centres(connection: Connection, centre_ids: Collection[str]) -> Mapping[str, CentreState]:
+    """Both doses are nearly always given at one centre, and how one is read is known beforehand."""
+    if len(centre_ids) > 1:
+        return centre_states(connection, centre_ids)
+    (only,) = centre_ids
+    state = centre_state(connection, only)
+    return {only: state} if state else {}

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from models.booking import changes
 from models.booking.changes import NOBODY, BookedAppointment, BookingDetails
-from models.centres.centres import CentreState, centre_states
+from models.centres.centres import CentreState, centre_state
 from models.database import Connection
 from models.messages import freezes, outbox
 from prompts.catalogue import Catalogue
@@ -88,19 +88,18 @@ def text_or_not(
     """
     ahead = file.ahead(store.clock.now())
     shown = ahead or [_NEVER]
-    centres = centre_states(connection, {one.centre_id for one in shown})
+    where = centre_state(connection, shown[0].centre_id) or _NOWHERE
     recent = outbox.any_since(connection, store.clock, store.vault, to, key, ONE_IN)
     body = text_of_booking(
         store,
         catalogue,
         shown,
-        centres.get(shown[0].centre_id, _NOWHERE),
+        where,
         reference=file.reference or _NO_REFERENCE,
         number=national_number,
         whose=of_booking(connection, store, file),
         asked=asked,
     )
-    savepoint = connection.begin_nested()
     message_id = write_message(
         connection,
         store,
@@ -112,8 +111,5 @@ def text_or_not(
         booking_id=file.id,
         call_id=call_id,
     )
-    if leaves and ahead and not recent:
-        savepoint.commit()
-    else:
-        savepoint.rollback()
+    outbox.take_back(connection, message_id or "", leaves=bool(leaves and ahead and not recent))
     return message_id or ""

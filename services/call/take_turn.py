@@ -2,8 +2,8 @@
 
 A turn without effect is two autocommitted statements. Neither it nor a call that has just begun
 waits for the disk: should the database crash in the same moment, the caller is asked once more. A
-turn with an effect is one transaction that first claims the turn, then acts; the answer is stored
-with the effect or not at all. Whoever comes second with the same turn gets the stored bytes.
+turn with an effect is one transaction that first locks the turn, then acts, then writes it; the
+answer is stored with the effect or not at all. Whoever comes second gets the stored bytes.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Turn:
         self._stack.close()
 
     def transaction(self) -> Connection:
-        """The transaction of this turn's effects; the first call claims the turn.
+        """The transaction of this turn's effects; the first call locks the turn.
 
         Raises AlreadyAnswered.
         """
@@ -128,7 +128,7 @@ class Turn:
             self._give_back()
             self._transaction = self._stack.enter_context(self.store.database.transaction())
             day = self._day_of_call(self._transaction)
-            if not turns.claim(self._transaction, self.store.clock, self.call_id, self.number, day):
+            if not turns.lock(self._transaction, self.call_id, self.number, day):
                 raise AlreadyAnswered
         return self._transaction
 
@@ -140,23 +140,24 @@ class Turn:
         turns.renew(self.transaction(), self.store.clock, self.call_id, lease)
 
     def _completed(self, step: str, outcome: str, body: Body, about: str) -> Connection | None:
-        """Write the answer into the turn that the effects claimed, and give their transaction.
+        """Write the turn into the transaction of its effects, and give that.
 
-        None where this turn has had no effect.
+        None where this turn has had no effect. Raises AlreadyAnswered.
         """
         effects = self._transaction
-        if effects is not None:
-            turns.complete(
-                effects,
-                self.store.vault,
-                self.call_id,
-                self.number,
-                self._day_of_call(effects),
-                step=step,
-                outcome=outcome,
-                body=body,
-                about=about,
-            )
+        if effects is not None and not turns.record(
+            effects,
+            self.store.clock,
+            self.store.vault,
+            self.call_id,
+            self.number,
+            self._day_of_call(effects),
+            step=step,
+            outcome=outcome,
+            body=body,
+            about=about,
+        ):
+            raise AlreadyAnswered
         return effects
 
     def finish(

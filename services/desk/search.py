@@ -14,8 +14,10 @@ from datetime import date, timedelta
 
 from models import attempts
 from models.accounts.staff import Staff
+from models.booking import changes
 from models.database import Connection
 from models.desk import desk as rows
+from models.desk.desk import BookingSeen
 from models.supervision import alerts
 from services.accounts.staff import read_file, record_act
 from services.attempts import subject, tried
@@ -76,9 +78,9 @@ class Criteria:
             return True
         return len(self.given) >= LEAST_CRITERIA
 
-    def fit(self, found: FoundBooking) -> bool:
-        """Whether the name is that of the booking, in any order and without accents."""
-        return not self.name or words_of(self.name) <= words_of(found.file.name or "")
+    def fit(self, name: str | None) -> bool:
+        """Whether the name is this one of a booking, in any order and without accents."""
+        return not self.name or words_of(self.name) <= words_of(name or "")
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,9 @@ def search(
     if not by.are_enough(on_line=on_line):
         raise TooFewCriteria
     way = "+".join(by.given)
-    _look_at_limit(connection, store, staff, why=way, stops=not on_line)
-    ids = rows.find_bookings(
+    if not _is_below_limit(connection, store, staff):
+        _look_at_limit(connection, store, staff, why=way, stops=not on_line)
+    fitting = rows.find_bookings(
         connection,
         store.vault,
         reference=by.reference,
@@ -112,26 +115,31 @@ def search(
         born=by.born,
         postcode=by.postcode,
     )
-    found = [one for one in _read(connection, store, ids) if by.fit(one)]
+    found = [one for one in _real(connection, store, fitting) if by.fit(one.name)]
     if not found:
         count(connection, store, staff, 1, why=way, stops=not on_line)
-    for booking_id in [one.file.id for one in found] or [""]:
+    for booking_id in [one.id for one in found] or [""]:
         details = {"by": way, "found": len(found)}
         record_act(connection, store, staff.id, SEARCHED, booking_id, details=details)
     return tuple(_masked(one) for one in found)
 
 
-def _read(connection: Connection, store: Store, ids: Sequence[str]) -> Iterator[FoundBooking]:
+def _real(
+    connection: Connection, store: Store, fitting: Sequence[BookingSeen]
+) -> Iterator[BookingSeen]:
     """These bookings, each once; for a stand-in the booking that there is."""
     seen = set[str]()
-    for one in ids:
-        found = read_booking(connection, store, one)
-        if found is not None and found.file.is_stand_in:
-            real = behind(connection, store, found.file)
-            found = read_booking(connection, store, real) if real else None
-        if found is not None and found.file.id not in seen:
-            seen.add(found.file.id)
+    for one in fitting:
+        found = _behind(connection, store, one) if one.is_stand_in else one
+        if found is not None and found.id not in seen:
+            seen.add(found.id)
             yield found
+
+
+def _behind(connection: Connection, store: Store, stand_in: BookingSeen) -> BookingSeen | None:
+    file = changes.load(connection, store.vault, stand_in.id)
+    real = behind(connection, store, file) if file else None
+    return rows.booking_seen(connection, store.vault, real) if real else None
 
 
 def open_found(
@@ -176,11 +184,26 @@ def count(
     attempts.add(connection, store.clock, [who] * files, good=True)
 
 
+def _counted_for(store: Store, staff: Staff) -> attempts.Subject:
+    return subject(store, _FILES, "staff", staff.id)
+
+
+def _is_below_limit(connection: Connection, store: Store, staff: Staff) -> bool:
+    """Whether one more file would be allowed, as far as transactions have ended that counted one.
+
+    It waits for none that is under way. A search which finds somebody counts nothing, so it may
+    come before that one.
+    """
+    asked = attempts.AttemptCountQuery(_counted_for(store, staff), FILES_WITHIN, failed=False)
+    (before,) = attempts.counts(connection, store.clock, [asked])
+    return before < MOST_FILES
+
+
 def _look_at_limit(
     connection: Connection, store: Store, staff: Staff, *, why: str, stops: bool, more: int = 1
 ) -> attempts.Subject:
     """Who a file counts for. Raises TooManyProfiles."""
-    who = subject(store, _FILES, "staff", staff.id)
+    who = _counted_for(store, staff)
     (before,) = tried(connection, store, [who], within=FILES_WITHIN, failed=False)
     if before + more <= MOST_FILES:
         return who
@@ -196,12 +219,11 @@ def _look_at_limit(
     return who
 
 
-def _masked(found: FoundBooking) -> Masked:
-    file = found.file
+def _masked(found: BookingSeen) -> Masked:
     return Masked(
-        file.id,
-        file.reference[-_SHOWN_DIGITS:],
-        (file.number or "")[-_SHOWN_DIGITS:],
-        file.channel,
-        bool(file.live),
+        found.id,
+        found.reference[-_SHOWN_DIGITS:],
+        (found.number or "")[-_SHOWN_DIGITS:],
+        found.channel,
+        found.live,
     )

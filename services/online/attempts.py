@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 
+from dataclasses import dataclass
+
 from models import attempts
 from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.database import Connection
-from services.attempts import LOOK_BACK, TRIES_A_DAY, Tries, ip_of, subject, tried
+from services.attempts import DAY, LOOK_BACK, TRIES_A_DAY, Tries, ip_of, subject, tried
 from services.store import Store
 
 # A place may be a whole town behind one address of its telephone company.
@@ -38,22 +40,48 @@ def before_try(connection: Connection, store: Store, *, what: str, place: str) -
 
     `what` is a reference or a code, `place` a `place_of`.
     """
-    subjects = (
-        subject(store, "web_reference", "web reference", what),
-        subject(store, "web_place", "web place", place),
-    )
-    by_what, by_place, wrong, everything = tried(connection, store, subjects, *_LATELY)
-    is_open = by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE
-    alert = "wrong look-ups on the site"
-    return Tries((*subjects, _ALL), is_open, wrong, everything, alert=alert)
+    subjects = _subjects(store, what, place)
+    return _tries(subjects, *tried(connection, store, subjects, *_LATELY))
 
 
-def count_wish(connection: Connection, store: Store, *, reference: str, place: str) -> bool:
-    """Count a wish to be written to; False when there were too many."""
-    subjects = (
+@dataclass(frozen=True)
+class Wish:
+    """A wish to be written to: what it counts for, whether it is one of few, and its tries."""
+
+    subjects: tuple[Subject, ...]
+    allowed: bool
+    tries: Tries
+
+
+def before_wish(connection: Connection, store: Store, *, reference: str, place: str) -> Wish:
+    """The same before somebody is written to, with the wishes so far; each counts, right or wrong.
+
+    All are waited for, and counted, by one statement each.
+    """
+    wished = (
         subject(store, "web_wish", "web reference", reference),
         subject(store, "web_wish_place", "web place", place),
     )
-    by_reference, by_place = tried(connection, store, subjects, failed=False)
-    attempts.add(connection, store.clock, subjects, good=True)
-    return by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE
+    subjects = _subjects(store, reference, place)
+    attempts.wait_for_others(connection, (*wished, *subjects))
+    asked = [AttemptCountQuery(one, DAY, failed=False) for one in wished]
+    asked += [AttemptCountQuery(one, DAY) for one in subjects]
+    found = attempts.counts(connection, store.clock, [*asked, *_LATELY])
+    by_reference, by_place = found[:2]
+    allowed = by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE
+    return Wish(wished, allowed, _tries(subjects, *found[2:]))
+
+
+def _subjects(store: Store, what: str, place: str) -> tuple[Subject, Subject]:
+    return (
+        subject(store, "web_reference", "web reference", what),
+        subject(store, "web_place", "web place", place),
+    )
+
+
+def _tries(
+    subjects: tuple[Subject, ...], by_what: int, by_place: int, wrong: int, everything: int
+) -> Tries:
+    is_open = by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE
+    alert = "wrong look-ups on the site"
+    return Tries((*subjects, _ALL), is_open, wrong, everything, alert=alert)

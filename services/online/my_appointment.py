@@ -37,7 +37,7 @@ from services.call.resume_call import CODE_LIVES
 from services.call.service_words import words_of as words_of_service
 from services.messages.phone_capabilities import takes_texts
 from services.online import web_sessions
-from services.online.attempts import before_try, count_wish
+from services.online.attempts import before_try, before_wish
 from services.online.web_sessions import WebSession, WebWorld, for_web
 from services.service import Service
 from services.store import Store
@@ -69,12 +69,10 @@ def write_to_them(  # noqa: PLR0917
     It goes to the number on file and nowhere else. Gives the message's id, of none where there is
     none: to be told to whoever delivers in any case.
     """
-    allowed = count_wish(connection, store, reference=reference, place=place)
-    tries = before_try(connection, store, what=reference, place=place)
-    booking_id = changes.id_by_reference(connection, store.vault, reference)
-    file = changes.load_as_any(connection, store.vault, booking_id)
+    wish = before_wish(connection, store, reference=reference, place=place)
+    file = changes.load_by_reference_as_any(connection, store.vault, reference)
     right = file.id != NOBODY.id and is_born(file.born, born)
-    count_try(connection, store, tries, right=right)
+    count_try(connection, store, wish.tries, right=right, wishes=wish.subjects)
     if right and file.is_stand_in:
         # What is true of it, and no more often than that is written otherwise.
         return stand_in.tell(
@@ -87,7 +85,7 @@ def write_to_them(  # noqa: PLR0917
         store,
         file,
         number,
-        leaves=right and tries.open and allowed and can_be_written_to,
+        leaves=right and wish.tries.open and wish.allowed and can_be_written_to,
         key=_KEY,
         catalogue=words_of(file.language),
         national_number=service.national_number,

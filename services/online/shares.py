@@ -36,42 +36,45 @@ def make_room(
     shares = store.shares
     if shares == NO_SHARES:
         return
-    place = mine.place_idx if shares.per_address and is_new else None
-    browser = mine.browser_idx if shares.per_browser else None
-    phone = mine.phone_idx if shares.per_number else None
-    _one_at_a_time(connection, place=place, browser=browser, phone=phone)
-    if browser:
-        others = web_sessions.others_of_browser(connection, store.clock, visit_id, browser)
-        _give_up(connection, others[shares.per_browser - 1 :], "browser")
-    if phone:
-        others = web_sessions.others_of_phone(connection, store.clock, visit_id, phone)
-        _give_up(connection, others[shares.per_number - 1 :], "number")
-    if place:
-        found = web_sessions.others_that_hold(connection, store.clock, visit_id)
-        if found >= shares.per_address:
-            HOLDS_GIVEN_UP.labels("address").inc()
-            raise TooManyHere
+    mine = CountsBy(
+        place_idx=mine.place_idx if shares.per_address and is_new else None,
+        browser_idx=mine.browser_idx if shares.per_browser else None,
+        phone_idx=mine.phone_idx if shares.per_number else None,
+    )
+    _one_at_a_time(connection, mine)
+    others = web_sessions.others_that_hold(connection, store.clock, visit_id, mine)
+    gone = _give_up(connection, others.browser[shares.per_browser - 1 :], "browser")
+    of_phone = [one for one in others.phone if one not in gone]
+    gone |= _give_up(connection, of_phone[shares.per_number - 1 :], "number")
+    if mine.place_idx and len(set(others.place) - gone) >= shares.per_address:
+        HOLDS_GIVEN_UP.labels("address").inc()
+        raise TooManyHere
 
 
-def number_typed(connection: Connection, store: Store, visit_id: str, number: str) -> None:
-    """Note the number (E.164) that a visit gives; other visits that gave it hold nothing more."""
-    phone = store.vault.index("phone", number)
-    web_sessions.set_phone(connection, visit_id, phone)
+def number_typed(connection: Connection, store: Store, visit_id: str, phone: bytes | None) -> None:
+    """Of a number that a visit gives (its keyed hash), other visits that gave it hold nothing more.
+
+    Whoever calls this stores the hash with the visit, in the same transaction.
+    """
     if not store.shares.per_number or not phone:
         return
-    _one_at_a_time(connection, phone=phone)
-    others = web_sessions.others_of_phone(connection, store.clock, visit_id, phone)
-    _give_up(connection, others[store.shares.per_number - 1 :], "number")
+    mine = CountsBy(None, None, phone)
+    _one_at_a_time(connection, mine)
+    others = web_sessions.others_that_hold(connection, store.clock, visit_id, mine)
+    _give_up(connection, others.phone[store.shares.per_number - 1 :], "number")
 
 
-def _one_at_a_time(connection: Connection, **named: bytes | None) -> None:
+def _one_at_a_time(connection: Connection, mine: CountsBy) -> None:
     """Two visits of one kind would each overlook what the other one is about to hold."""
+    named = {"place": mine.place_idx, "browser": mine.browser_idx, "phone": mine.phone_idx}
     one_after_another(
         connection, [f"hold {name}".encode() + idx for name, idx in named.items() if idx]
     )
 
 
-def _give_up(connection: Connection, holders: Sequence[str], kind: str) -> None:
+def _give_up(connection: Connection, holders: Sequence[str], kind: str) -> set[str]:
+    """Let these web sessions hold nothing more; gives which."""
     for holder in holders:
         give_back_holds(connection, holder)
         HOLDS_GIVEN_UP.labels(kind).inc()
+    return set(holders)

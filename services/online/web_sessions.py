@@ -4,7 +4,8 @@ It keeps the same session as a call, so that telephone, desk and web can take on
 over, and its id is the name that its places are held under. An answer is one transaction that
 first claims the number its page was made for, then acts; a copy of it (a double click, a second
 tab, a page that is sent again) finds that the number moved on: it changes nothing and sees where
-the visit is now. An answer without effects is one conditional statement.
+the visit is now. An answer without effects is one conditional statement; on PostgreSQL it prolongs
+what is held as well.
 """
 
 from __future__ import annotations
@@ -164,10 +165,12 @@ class WebAnswer:
 class WebSessionTurn(Turn):
     """An answer on the site in the place of a call's turn.
 
-    `counts_by` is known once its number is claimed.
+    `counts_by` is known once its number is claimed; `phone` is the keyed hash of a number that was
+    typed, to be stored with where the answer led.
     """
 
     counts_by = CountsBy(None, None, None)
+    phone: bytes | None = None
 
     def transaction(self) -> Connection:
         """The transaction of this answer's effects; the first call claims its number.
@@ -188,14 +191,23 @@ class WebSessionTurn(Turn):
     def settle(self, visit: WebSession, lease: timedelta | None) -> None:
         """Store where the answer led; `lease` prolongs what is held. Raises AlreadyAnswered."""
         store = self.store
-        if lease is not None:
+        if lease is not None and store.database.is_sqlite:
+            # A statement writes one table there.
             turns.renew(self.transaction(), store.clock, self.call_id, lease)
+            lease = None
         stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
         number = None if self._transaction is not None else self.number
         connection = self._transaction or self._connection()
         with store.database.one_writer():
             recorded = web_sessions.write(
-                connection, store.clock, store.vault, self.call_id, number, **stored
+                connection,
+                store.clock,
+                store.vault,
+                self.call_id,
+                number,
+                phone=self.phone,
+                lease=lease,
+                **stored,
             )
         self._give_back()
         if not recorded:
@@ -296,7 +308,9 @@ class WebWorld(CallWorld):
     def number_typed(self, number: str) -> None:
         """Note a number (E.164) that was typed: it holds for one visit at a time (changes)."""
         if self.store.shares.per_number:
-            shares.number_typed(self.transaction(), self.store, self.turn.call_id, number)
+            turn = self.web_turn
+            turn.phone = self.store.vault.index("phone", number)
+            shares.number_typed(self.transaction(), self.store, turn.call_id, turn.phone)
 
     def hold_slot(self, slot_id: int, search: Search) -> tuple[Offer, ...]:
         """Hold this very slot of the centre that is searched, if the search allows it."""

@@ -166,7 +166,8 @@ def _slots(store: Store, campaign: Campaign) -> Iterator[Missing]:
         wish = SlotQuery((window,), apart=apart)
         for start in range(0, len(ours), _TOGETHER):
             some = ours[start : start + _TOGETHER]
-            if look(connection, store.clock, some, wish, count_up_to=1).centre_ids:
+            free = look(connection, store.clock, some, wish, nearest=1, count_up_to=1)
+            if free.centre_ids:
                 return
     yield Missing(
         "slots",

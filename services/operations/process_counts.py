@@ -91,7 +91,7 @@ class ProcessSigns:
 
 
 class JobCounts:
-    """What a work-horse counts while it does one job: it ends afterwards, and nobody asks it."""
+    """What a work-horse counts in its one job: it ends afterwards, and nobody asks it."""
 
     def __init__(self, store: Store, kind: str, registry: Collector = REGISTRY) -> None:
         self._store, self._kind, self._registry = store, kind, registry

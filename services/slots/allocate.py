@@ -129,13 +129,17 @@ class Allocate:
             return None
         return Share(self._floor, self.store.clock.now() + self.campaign.phone_share_until)
 
-    def look(self, centre_ids: Sequence[str], wish: SlotQuery) -> FreeCentres:
-        """Look without taking; counts no further than `campaign.few_places`."""
+    def look(self, centre_ids: Sequence[str], wish: SlotQuery, *, nearest: int) -> FreeCentres:
+        """Look without taking for the first `nearest` centres with a free place.
+
+        Places of all centres are counted, no further than to `campaign.few_places`.
+        """
         return places.look(
             self.connection,
             self.store.clock,
             centre_ids,
             wish,
+            nearest=nearest,
             count_up_to=self.campaign.few_places,
         )
 

@@ -205,11 +205,13 @@ class _Search:
         start, size = 0, FIRST_RING
         while start < len(near) and (len(found) < MOST_OFFERS or count < few_places):
             ring = [one.centre.id for one in near[start : start + size]]
-            reach = self.allocator.look(ring, self._wish(self.wanted.not_before))
+            reach = self.allocator.look(
+                ring, self._wish(self.wanted.not_before), nearest=MOST_OFFERS - len(found)
+            )
             found += [one for one in ring if one in reach.centre_ids]
             count += reach.places
             start, size = start + size, NEXT_RING
-        return found[:MOST_OFFERS], count < few_places
+        return found, count < few_places
 
     def hold(
         self,

@@ -60,7 +60,8 @@ class Beyond:
                 # A caller is waiting: nothing is promised, and nothing is remembered.
                 return None
             ring = near[start : start + _RING]
-            free = allocator.look([one.centre.id for one in ring], wish).centre_ids
+            ids = [one.centre.id for one in ring]
+            free = allocator.look(ids, wish, nearest=1).centre_ids
             for one in ring:
                 if one.centre.id in free:
                     return one

@@ -329,6 +329,29 @@ def test_pages_for_everybody_are_made_once_for_each_language(open_house: House, 
     assert asked[3:] == ["own", "own"]
 
 
+def test_every_page_that_all_share_is_answered_from_memory_wherever_it_lies(open_house: House):
+    gate, browser = gate_of(open_house), open_house.app.test_client()
+    made: list[str] = []
+    behind = gate.app
+
+    def counted(environ: Any, start_response: Any) -> Any:
+        made.append(environ["PATH_INFO"])
+        return behind(environ, start_response)
+
+    gate.app = gate.pages.app = counted
+    rules = [one for one in open_house.app.url_map.iter_rules() if not one.arguments]
+    paths = {one.rule for one in rules if "GET" in (one.methods or ())}
+    shared = {one for one in paths if "public" in ask(browser, one).headers["Cache-Control"]}
+    assert {"/", "/rendez-vous", "/mon-rendez-vous", "/mon-rendez-vous/envoye"} <= shared
+    made.clear()
+    for path in shared:
+        assert ask(browser, path).status_code == 200
+    assert made == []
+    # A form that is sent there is none of it.
+    ask(browser, "/mon-rendez-vous", "post", data={"reference": "12345"})
+    assert made == ["/mon-rendez-vous"]
+
+
 def test_an_old_page_is_shown_when_there_is_no_room_for_the_next(
     open_house: House, asked: list[str]
 ):

@@ -6,6 +6,7 @@ import threading
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ import pytest
 from flows.session import Session
 from ivr import agent_lines
 from ivr.twiml import Addresses
+from models.agents import agents
 from models.call import turns
 from models.queue import queues
+from models.supervision import snapshots
 from services.accounts.staff import read_acts
-from services.agents import connect_agent, struggling, take_over
+from services.agents import connect_agent, presence, struggling, take_over
 from services.booking.confirm_booking import confirm_booking
 from services.queue import entries
 from tests.ivr.line import Line
@@ -344,3 +347,50 @@ def test_who_is_longest_in_trouble_comes_first(floor: Floor) -> None:
     floor.later(seconds=5)
     first.stays_silent()
     assert [call for call, _, _ in seen(floor)] == [first.sid, second.sid]
+
+
+def written(floor: Floor) -> snapshots.Snapshot | None:
+    with floor.house.database.statement() as connection:
+        return snapshots.get(connection, struggling.NAME)
+
+
+def test_one_process_writes_down_who_struggles_while_a_page_is_open(floor: Floor) -> None:
+    phone = floor.house.phone().goes_to("for_whom")
+    phone.stays_silent()
+    writes = struggling.WriteStruggling(floor.store)
+    # Nobody would see it.
+    assert writes() == 0
+    assert written(floor) is None
+    floor.agent()
+    assert writes() == 1
+    found = written(floor)
+    assert found is not None
+    (one,) = struggling.as_written(found.body or "")
+    assert (one.call_id, one.step, one.why) == (phone.sid, "for_whom", "silence")
+    assert one.since == one.at == floor.now()
+    floor.later(seconds=19)
+    assert writes() == 1
+    # All pages are closed.
+    floor.later(seconds=2)
+    assert writes() == 0
+    last = written(floor)
+    assert last is not None
+    assert last.at == found.at + timedelta(seconds=19)
+
+
+def test_pages_are_seen_by_one_write_that_waits_for_nobody(floor: Floor) -> None:
+    first, second, busy = floor.agent(), floor.agent(), floor.agent()
+    before = floor.now()
+    floor.later(seconds=5)
+    database, clock = floor.house.database, floor.store.clock
+    if database.is_sqlite:
+        presence.heartbeat(floor.store, first, second, busy)
+        busy_at = floor.now()
+    else:
+        with database.transaction() as connection:
+            agents.get(connection, busy, lock=True)
+            presence.heartbeat(floor.store, first, second, busy)
+        busy_at = before
+    with database.statement() as connection:
+        moments = [agents.get(connection, one) for one in (first, second, busy)]
+    assert [one and one.seen_at for one in moments] == [clock.now(), clock.now(), busy_at]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from bench import at_work, screens
+from bench.servers import House
 from bench.traffic import BASE
 from tests.support.floor import Floor
 from tests.support.house import house
@@ -39,3 +44,15 @@ def test_who_was_measured_before_is_in_nobodys_way(sqlite_url: str):
         new = floor.waits()
         assert floor.reserves() == 1
         assert floor.entry(new).staff_id == agent
+
+
+@pytest.mark.parametrize(("pausing", "rung"), [("", 1), (at_work.REASONS[0], 0)])
+def test_whose_pauses_are_looked_for_on_boards_is_not_rung(
+    sqlite_url: str, tmp_path: Path, pausing: str, rung: int
+):
+    """Whoever is rung cannot pause, and boards would show nothing of it."""
+    with house(sqlite_url) as made:
+        floor = Floor(made)
+        screens.hire(House(tmp_path, "sqlite", sqlite_url, "unix:///none"), 0, 1, pausing=pausing)
+        floor.waits()
+        assert floor.reserves() == rung

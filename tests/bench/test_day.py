@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bench import day, report
-from bench.day import BEGINS, ENDS, PAGE, DayFigures, compared, table
+from bench import alone, day
+from bench.day import DayFigures, compared, table
 from launcher.environment import inherited
 from services.operations.capacity import Costs
 from tests.operations.test_capacity import MEASURED
@@ -101,17 +101,19 @@ def test_a_plan_that_is_wrong_by_more_than_a_fifth_does_not_hold(times: float, h
     assert ("**" in table(lines)) is not holds
 
 
-def test_the_page_has_the_table_between_its_marks():
-    page = PAGE.read_text("utf-8")
-    assert page.count(BEGINS) == page.count(ENDS) == 1
-    anew = report.with_figures(page, table(compared(SEEN, Costs(MEASURED))), BEGINS, ENDS)
-    assert "| webhooks, a second | 100 | 100 | 1.00 |" in anew
-    assert anew.partition(BEGINS)[0] == page.partition(BEGINS)[0]
+def test_the_page_has_what_was_planned_beside_what_was_seen():
+    found = day.told(50, replace(SEEN, connections=120, faults=["calls: 3 broke"]), Costs(MEASURED))
+    assert "| webhooks, a second | 100 | 100 | 1.00 |" in found.table
+    assert "One of 50 parts of that day came" in found.words
+    assert found.missed == ["connections was 1.29 times what is planned"]
+    assert found.void == ["calls: 3 broke"]
+    assert found.figures["part"] == 50
+    assert found.figures["lines"][0]["name"] == "webhooks"
 
 
 def test_costs_that_cannot_be_read_are_a_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench.day", "--results", str(tmp_path / "none.json")])
-    assert day.main() == day.CANNOT
+    assert day.main() == alone.CANNOT
     assert "none.json" in capsys.readouterr().err
 
 
@@ -123,7 +125,7 @@ def test_costs_that_were_measured_beside_others_are_not_compared_with(
     aside.write_text(json.dumps({**MEASURED, "beside_void": "others had it"}), "utf-8")
     options = ["bench.day", "--results", str(results), "--beside", str(aside)]
     monkeypatch.setattr(sys, "argv", options)
-    assert day.main() == day.CANNOT
+    assert day.main() == alone.CANNOT
     assert "nothing to compare with" in capsys.readouterr().err
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
-import sys
 import threading
 
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import cast, crowd, front, machine
+from bench import crowd, front, machine
 from bench.crowd import Came, CrowdPlan
 from bench.front import Front, Logged, Spent
 from bench.servers import CannotMeasure
@@ -158,52 +155,13 @@ def test_without_nginx_it_is_one_sentence(tmp_path: Path, monkeypatch):
         front.measure(tmp_path, "unix:///nowhere", print, 1.0)
 
 
-def test_what_cannot_be_measured_ends_with_its_own_status(monkeypatch, capsys):
-    def nothing():
-        raise CannotMeasure("no Redis found")
-
-    monkeypatch.setattr(cast, "stage", nothing)
-    monkeypatch.setattr(sys, "argv", ["bench.front"])
-    assert front.main() == front.CANNOT
-    assert "no Redis found" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("changes", "busy", "status"),
-    [({}, "", 0), ({"beside_ms": 400.0}, "", 1), ({}, "others had it", 1)],
-)
-def test_a_bar_that_is_missed_and_a_busy_machine_are_seen_in_the_status(
-    changes: dict[str, Any], busy: str, status: int, tmp_path: Path, monkeypatch
-):
-    @contextmanager
-    def stage():
-        yield tmp_path, "unix:///nowhere", machine.OthersShare()
-
-    wrote: list[Front] = []
-    monkeypatch.setattr(cast, "stage", stage)
-    monkeypatch.setattr(machine, "facts", lambda _: {"machine": "two cores"})
-    monkeypatch.setattr(machine, "too_busy", lambda _: busy)
-    monkeypatch.setattr(front, "measure", lambda *_: replace(FRONT, **changes))
-    monkeypatch.setattr(front, "write", lambda found, _: wrote.append(found))
-    monkeypatch.setattr(sys, "argv", ["bench.front", "--page"])
-    assert front.main() == status
-    # What others disturbed is not kept.
-    assert bool(wrote) is not bool(busy)
-
-
-def test_the_page_and_the_file_have_what_was_measured(tmp_path: Path, monkeypatch):
-    before = front.PAGE.read_text("utf-8")
-    assert before.count(front.BEGINS) == before.count(front.ENDS) == 1
-    page = tmp_path / "scale.md"
-    page.write_text(before, "utf-8")
-    monkeypatch.setattr(front, "PAGE", page)
-    monkeypatch.setattr(front, "FIGURES", tmp_path / "front.json")
-    front.write(FRONT, {"date": "2026-11-30", "commit": "abc", "machine": "two cores"})
-    told = page.read_text("utf-8")
-    assert "| new connections a second, with TLS | 2,000 | |" in told
-    assert "| **their p99 beside the crowd, ms** | **110.0** | < 300 |" in told
-    assert told.partition(front.BEGINS)[0] == before.partition(front.BEGINS)[0]
-    assert json.loads((tmp_path / "front.json").read_text("utf-8"))["nginx_ms"] == 0.4
+def test_the_page_has_what_was_measured():
+    found = front.told(replace(FRONT, beside_ms=400.0))
+    assert "| new connections a second, with TLS | 2,000 | |" in found.table
+    assert "| **their p99 beside the crowd, ms** | **400.0** | < 300 |" in found.table
+    assert found.words.endswith("that machine takes 10,667 a second.")
+    assert found.figures["nginx_ms"] == 0.4
+    assert len(found.missed) == 1
 
 
 def test_interrupts_are_read_from_the_processors_line(monkeypatch):

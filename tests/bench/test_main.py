@@ -13,10 +13,19 @@ import pytest
 
 import config
 
-from bench import history, load, machine, measure, report, servers, understand
+from bench import history, load, machine, measure, parts, report, servers, understand
 from bench.__main__ import main
 from bench.machine import OthersShare
 from bench.servers import CannotMeasure
+
+
+class Nothing:
+    """A database on which no part was wanted."""
+
+    def at_centres(self) -> None:
+        pass
+
+    beside = at_the_end = at_centres
 
 
 @pytest.fixture
@@ -37,7 +46,8 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         machine.OthersWatch, "watching", lambda _: contextlib.nullcontext(OthersShare())
     )
     monkeypatch.setattr(machine, "_syncs_per_second", lambda _: 900)
-    monkeypatch.setattr(measure, "measure", lambda *_, **__: None)
+    monkeypatch.setattr(measure, "database", lambda kind, *_: kind)
+    monkeypatch.setattr(measure, "OnDatabase", lambda *_: Nothing())
     # Whoever writes into the tree of the service here has made a mistake.
     for what in (history.keep, history.write):
         monkeypatch.setattr(history, what.__name__, lambda *_: pytest.fail("a whole run was kept"))
@@ -126,8 +136,39 @@ def test_a_database_that_cannot_be_made_leaves_what_needs_none(
     def fails(*_: Any, **__: Any) -> None:
         raise CannotMeasure("PostgreSQL did not start")
 
-    monkeypatch.setattr(measure, "measure", fails)
+    monkeypatch.setattr(measure, "database", fails)
     status, said = runs(2.5, "booking", "--on", "postgres")
     assert status == 1
     assert "void: postgres: booking: PostgreSQL did not start" in said
     assert "understanding: understand_p99_ms 2.5" in said
+
+
+def test_what_has_no_bar_is_measured_last(quiet: Path, monkeypatch: pytest.MonkeyPatch):
+    order: list[str] = []
+
+    class Database:
+        def __init__(self, kind: str) -> None:
+            self._kind = kind
+
+        def __getattr__(self, step: str) -> Callable[[], None]:
+            return lambda: order.append(f"{self._kind}: {step}")
+
+    def runs(_: Any, name: str, *_more: Any) -> dict[str, float]:
+        order.append(name)
+        return {}
+
+    monkeypatch.setattr(measure, "OnDatabase", lambda kind, *_: Database(kind))
+    monkeypatch.setattr(parts.PartRuns, "run", runs)
+    monkeypatch.setattr("sys.argv", ["bench", "--quick"])
+    assert main() == 0
+    assert order == [
+        "postgres: at_centres",
+        "sqlite: at_centres",
+        "rush",
+        "postgres: beside",
+        "sqlite: beside",
+        "telephones",
+        "understanding",
+        "postgres: at_the_end",
+        "sqlite: at_the_end",
+    ]

@@ -8,13 +8,15 @@ import json
 import threading
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import at_work, measure, store, timing
 from bench.__main__ import main
-from bench.servers import CannotMeasure, opened
+from bench.parts import ALL, PARTS, PartRuns
+from bench.servers import KINDS, CannotMeasure, House, opened
 from bench.stock import RowCounts, Written
 
 PROBE = "the-probe"
@@ -65,7 +67,8 @@ def test_a_board_that_is_refused_asks_again_and_shows_the_event(
 
     seen = asyncio.run(looks())
     assert len(seen.boards) == 1
-    assert seen.bad == ({"/supervision/etat 503": 1} if counts else {})
+    assert seen.bad == {}
+    assert (seen.later, seen.staff) == ((1, 2) if counts else (0, 0))
 
 
 def test_what_fails_otherwise_than_by_giving_way_is_a_fault_while_the_line_forms_too():
@@ -79,6 +82,22 @@ def test_what_fails_otherwise_than_by_giving_way_is_a_fault_while_the_line_forms
         return house.stop()  # type: ignore[no-any-return]
 
     assert asyncio.run(acts()).bad == {"/poste/attente 500": 1}
+
+
+def test_an_act_that_is_refused_was_not_done_however_soon_that_is_said():
+    stage = at_work.WorkdayStage(1, 1, [], (PROBE, ""), [], {})
+
+    async def acts() -> at_work.WorkdayFigures:
+        house: Any = at_work.WorkdayHouse(stage)
+        house._http = Screen((503, "busy\n"), (200, ""))
+        house.go()
+        for _ in range(2):
+            await house._act("/poste/attente", "cookie", "token", {})
+        return house.stop()  # type: ignore[no-any-return]
+
+    seen = asyncio.run(acts())
+    assert len(seen.acts) == 1
+    assert (seen.later, seen.staff, seen.bad) == (1, 2, {})
 
 
 def test_the_slowest_of_a_hundred_of_nothing_is_named():
@@ -164,6 +183,32 @@ def test_whoever_gives_up_filling_waits_for_no_other_database(monkeypatch: pytes
     with pytest.raises(CannotMeasure, match="the disk is full"):
         store._filled([(fills, "few", 1), (fills, "many", 2)])
     assert cut == ["few", "many"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_has_no_bar_is_left_to_the_end(kind: str, tmp_path: Path):
+    names: list[str] = []
+
+    class Runs(PartRuns):
+        def run(self, name: str, of: str, part: Any) -> dict[str, float]:
+            assert of == ("" if PARTS[name].once else kind)
+            names.append(name)
+            return {}
+
+    made = measure.OnDatabase(
+        House(tmp_path, kind, "", ""),
+        measure.MeasurePlan(1, 1),
+        Runs(ALL, print),
+        measure.Measurement(),
+    )
+    made.beside()
+    assert all(PARTS[name].has_bar for name in names)
+    before = len(names)
+    made.at_the_end()
+    assert not any(PARTS[name].has_bar for name in names[before:])
+    # With those at centres it is all of this database.
+    of_this = {name for name, _ in measure.of_database(kind)}
+    assert {*names, *(of_this & measure.AT_CENTRES)} == of_this
 
 
 @pytest.mark.parametrize("wrong", ["nothing", "call"])

@@ -44,6 +44,7 @@ OF_EACH = {
     "queue_webhook_p99_ms": 60.0,
     "agent_action_p99_ms": 90.0,
     "board_update_ms": 1700.0,
+    "screens_refused_percent": 0.04,
     "outbox_ratio": 0.9,
     "guards_call_ratio": 0.98,
     "guards_visit_ratio": 0.97,
@@ -129,6 +130,7 @@ def test_a_run_with_all_its_bars_is_told_whole():
     assert "—" not in page
     assert "Not measured" not in page
     assert "others had at most 1% of it during a part" in page
+    assert f"postgres: calls 9 of {PARTS['calls'].seconds:g}," in page
 
 
 def test_a_bar_that_is_missed_is_named():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from pathlib import Path
 
 import pytest
@@ -33,18 +31,18 @@ def test_a_node_that_was_not_full_says_nothing(which: int):
         scaling.scaling([(rounds[0], rounds[1], rounds[2])], 0.35)
 
 
-def test_the_page_and_the_file_have_what_was_measured(tmp_path: Path, monkeypatch):
-    page = tmp_path / "scale.md"
-    page.write_text(scaling.PAGE.read_text("utf-8"), "utf-8")
-    monkeypatch.setattr(scaling, "PAGE", page)
-    monkeypatch.setattr(scaling, "FIGURES", tmp_path / "scaling.json")
-    found = scaling.scaling([(ONE, ONE, TWO)], 0.35)
-    scaling.write(found, {"date": "2026-11-30", "commit": "abc", "machine": "two cores"})
-    told = page.read_text("utf-8")
-    assert "| **2 ÷ 1** | **1.90** (≥ 1.8) | |" in told
-    assert "each node had 0.35 of a core" in told
-    kept = json.loads((tmp_path / "scaling.json").read_text("utf-8"))
-    assert kept["two_rate"] == 380.0
+def test_the_page_has_what_was_measured():
+    found = scaling.told(scaling.scaling([(ONE, ONE, TWO)], 0.35))
+    assert "| **2 ÷ 1** | **1.90** (≥ 1.8) | |" in found.table
+    assert "Each node had 0.35 of a core" in found.words
+    assert found.figures["two_rate"] == 380.0
+    assert not found.missed
+
+
+def test_two_nodes_that_answer_too_few_are_a_missed_bar():
+    few = Ran(rate=350.0, nodes=(0.34, 0.35), database_ms=0.6)
+    (sentence,) = scaling.told(scaling.scaling([(ONE, ONE, few)], 0.35)).missed
+    assert sentence == "two nodes answer 1.75 times what one does, at least 1.8"
 
 
 def test_a_group_of_the_first_version_has_its_limit_and_its_processes(tmp_path: Path):

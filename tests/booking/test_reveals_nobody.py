@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import select
 
 from flows.world import NotMine, Unbooked
+from models.accounts.staff import Staff
 from models.booking import bookings, changes
 from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN
 from models.booking.changes import BookingDetails
@@ -41,6 +42,7 @@ from services.booking.find_booking import FoundBooking, find_booking
 from services.booking.my_bookings import told
 from services.booking.reach import Reach
 from services.booking.verify_store import verify_store
+from services.desk.search import Criteria, Masked, search
 from services.messages.notices import ReadyNotice
 from services.slots.allocate import Channel, Chosen, Holder
 from services.store import Store
@@ -329,6 +331,26 @@ def test_it_is_cancelled_taken_back_and_moved_like_any_other(town: House):
         # What is told of it has changed nothing of what there is.
         assert booked_places(town.database) == booked
     is_right(town)
+
+
+def test_an_agent_who_looks_for_a_stand_in_finds_the_booking_that_there_is(town: House):
+    first, again = asks(town, "one"), asks(town, "two")
+    assert isinstance(first, Booked)
+    assert isinstance(again, Booked)
+    real = file_of(town, first.reference)
+    agent = Staff("agent-1", "agent1", "Camille", "agent")
+    known = Criteria(reference=again.reference), Criteria(number=KNOWN, born=BORN)
+
+    def found() -> list[tuple[Masked, ...]]:
+        with town.database.transaction() as connection:
+            return [search(connection, town.store, agent, one, on_line=True) for one in known]
+
+    shown = Masked(real.id, first.reference[-2:], KNOWN[-2:], "phone", live=True)
+    # Two bookings fit the person, and both are this one.
+    assert found() == [(shown,), (shown,)]
+    with town.database.transaction() as connection:
+        cancel(connection, town.store, town.campaign, real.id, by=By("caller", Channel.PHONE))
+    assert found() == [(), (replace(shown, live=False),)]
 
 
 def test_who_is_really_booked_stays_so_whatever_is_done_with_a_stand_in(town: House):

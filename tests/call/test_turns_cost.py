@@ -88,7 +88,7 @@ def test_a_person_who_is_not_there_is_one_look_more(warm: House):
 
 
 def test_a_place_in_the_line_is_one_transaction(warm: House):
-    """The turn read and who is there; BEGIN, the claim, places that there may be, the place, where
+    """The turn read and who is there; BEGIN, its lock, places that there may be, the place, where
     it stands, what was told of it, the answer, COMMIT."""
     Floor(warm).agent()
     caller = Line(warm.app)
@@ -133,7 +133,7 @@ def test_silence_costs_as_much_as_an_answer(warm: House):
 def test_a_turn_with_an_effect_is_one_transaction(warm: House, step: str, most: int):
     """These two are not the common path; still, what they cost must not grow unseen.
 
-    A confirmation is the turn read, BEGIN, its claim, a count of what the number has, the places,
+    A confirmation is the turn read, BEGIN, its lock, a count of what the number has, the places,
     the booking with its appointment and its line of history, the answer and COMMIT. SQLite writes
     one table in one statement.
     """
@@ -165,8 +165,11 @@ def assert_one_transaction(sent: list[str], most: int) -> None:
     assert "BEGIN" in began
     assert "COMMIT" in committed
     assert len(sent) <= most, sent
-    # The first thing in the transaction is the claim of the turn.
-    assert "INSERT INTO turn" in sent[sent.index(began) + 1]
+    # The first thing in the transaction is that copies of the turn wait (SQLite has one writer: it
+    # looks whether one is there), and the last one is the turn itself.
+    first, last = sent[sent.index(began) + 1], sent[sent.index(committed) - 1]
+    assert "pg_try_advisory_xact_lock" in first or "SELECT turn.number" in first
+    assert "INSERT INTO turn" in last
 
 
 def test_a_copy_of_a_webhook_costs_one_statement(warm: House):

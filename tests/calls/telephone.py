@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from jobs.partner_files import NAMES
-from jobs.scheduler import sweep
+from jobs.relay import sweep
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
 from models.queue.tables import queue_entry

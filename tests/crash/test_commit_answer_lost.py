@@ -210,8 +210,8 @@ def test_the_commit_arrives_after_the_caller_was_asked_once_more(
     def late(server: socket.socket, client: socket.socket, commit: bytes) -> None:
         client.shutdown(socket.SHUT_RDWR)
         assert asked_again.wait(30)
-        # The second confirmation waits for the first one's claim of the turn.
-        wait_for(lambda: waits(service, "transactionid"), "the copy waits")
+        # The second confirmation waits for the lock that the first one has on the turn.
+        wait_for(lambda: waits(service, "advisory"), "the copy waits")
         server.sendall(commit)
         wait_for(service.bookings, "the booking is there")
 
@@ -253,7 +253,7 @@ def test_the_servers_process_is_ended_in_the_middle_of_the_commit(
         copy = None
         if copies == 2:
             copy = threads.submit(provider.sends_again)
-            wait_for(lambda: waits(service, "transactionid"), "the copy waits")
+            wait_for(lambda: waits(service, "advisory"), "the copy waits")
         (process,) = waits(service, "SyncRep")
         with psycopg.connect(own_postgres.url, autocommit=True) as connection:
             connection.execute("SELECT pg_terminate_backend(%s)", (process,))

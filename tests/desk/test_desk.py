@@ -26,6 +26,7 @@ from services.accounts.staff import read_acts
 from services.agents.conversation import CODES
 from services.agents.conversation import STEPS as BACK_STEPS
 from services.agents.presence import PAUSES
+from services.agents.struggling import WriteStruggling
 from services.booking.change_booking import WhyNot
 from services.centre_day.centre_life import OperationKind
 from services.centres.directory import Directory
@@ -226,6 +227,54 @@ def test_the_page_is_seen_every_five_seconds_and_not_every_second(busy):
     busy.made.clock.advance(timedelta(seconds=4))
     busy.state()
     assert seen() > before
+
+
+def test_desks_of_one_worker_are_seen_by_one_write(desk):
+    made = desk.made
+    desk.posts("/pret", voice="browser")
+    other = made.signs_in("agent", app=desk.app)
+    other.post("/poste/pret", data={"entry": ""}, headers=JSON)
+    made.clock.advance(timedelta(seconds=4))
+    other.get("/poste/etat", headers=JSON)
+    made.clock.advance(timedelta(seconds=1))
+    written: list[str] = []
+    for engine in made.database.engines:
+        event.listen(engine, "before_cursor_execute", lambda *args: written.append(args[2]))
+    desk.state()
+    other.get("/poste/etat", headers=JSON)
+    assert len([one for one in written if one.startswith("UPDATE agent")]) == 1
+    with made.database.statement() as connection:
+        for who in (desk.staff.id, other.staff.id):
+            found = agent_rows.get(connection, who)
+            assert found is not None
+            assert found.seen_at == made.clock.now()
+
+
+def looks(desk: Desk) -> tuple[list[str], int]:
+    """The callers who struggle, on a page of a worker that was just started; its looks for them."""
+    again = Desk(desk.made)
+    asked: list[str] = []
+    for engine in desk.made.database.engines:
+        event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    calls = [one["call"] for one in again.state()["struggling"]]
+    return calls, len([one for one in asked if "FROM turn" in one])
+
+
+def test_who_struggles_is_looked_for_by_one_process_and_here_where_it_is_late(desk):
+    made = desk.made
+    phone = made.phone("+33612000001").goes_to("postcode")
+    phone.answers("9999", "9999")
+    # No process has written anything so far.
+    assert looks(desk) == ([phone.sid], 1)
+    desk.posts("/pret", voice="browser")
+    assert WriteStruggling(made.store)() == 1
+    made.clock.advance(timedelta(seconds=5))
+    assert looks(desk) == ([phone.sid], 0)
+    # It is still told that they struggle, until the next time that it is written.
+    phone.hangs_up()
+    assert looks(desk) == ([phone.sid], 0)
+    made.clock.advance(timedelta(seconds=2))
+    assert looks(desk) == ([], 1)
 
 
 def test_the_line_comes_from_the_boards_snapshot(desk):

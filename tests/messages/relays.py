@@ -23,7 +23,7 @@ from rq.serializers import JSONSerializer
 import config
 
 from jobs.queues import connect, outbox_queue
-from jobs.scheduler import sweep
+from jobs.relay import sweep
 from jobs.tasks import Ports, deliver, give
 from services import logs
 from services.messages import deliver_message
@@ -71,7 +71,7 @@ def main(lease: float) -> None:
     # Half a second is short: statements are written once, and each relay opens connections of its
     # own. No thread may live when they are begun.
     sweep(ports.store, ports.messenger, ports.means)
-    deliver("0" * 32)
+    deliver()
     for engine in ports.store.database.engines:
         engine.dispose()
     killed = 0

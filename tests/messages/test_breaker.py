@@ -22,13 +22,13 @@ class StandIn:
     def __init__(self) -> None:
         self.now = 1000.0
         self.error: Exception | None = None
-        self.tries: list[tuple[str, ...]] = []
+        self.tries: list[float] = []
 
     def clock(self) -> float:
         return self.now
 
-    def wake_worker(self, _outbox: Any, *message_ids: str) -> None:
-        self.tries.append(message_ids)
+    def wake_worker(self, _outbox: Any) -> None:
+        self.tries.append(self.now)
         if self.error:
             raise self.error
 
@@ -50,31 +50,31 @@ def test_a_redis_that_is_down_for_a_minute_is_asked_every_few_seconds(
 ):
     """A hundred messages a second, and one try for five hundred of them."""
     stand_in.error = redis.ConnectionError()
-    for number in range(6000):
-        wake_up.tell(f"{number:032x}")
+    for _ in range(6000):
+        wake_up.tell()
         stand_in.now += 0.01
     assert len(stand_in.tries) == 60 / PAUSE
 
 
 def test_when_it_answers_again_everything_goes_on(stand_in: StandIn, wake_up: RedisWakeUp):
     stand_in.error = redis.TimeoutError()
-    wake_up.tell("1")
+    wake_up.tell()
     stand_in.error = None
-    wake_up.tell("2")
+    wake_up.tell()
     stand_in.now += PAUSE
-    wake_up.tell("3")
-    wake_up.tell("4", "5")
-    assert stand_in.tries == [("1",), ("3",), ("4", "5")]
+    wake_up.tell()
+    wake_up.tell()
+    assert stand_in.tries == [1000.0, 1000.0 + PAUSE, 1000.0 + PAUSE]
 
 
 def test_meanwhile_a_webhook_leaves_nothing_to_be_done(stand_in: StandIn, wake_up: RedisWakeUp):
     stand_in.error = redis.ConnectionError()
-    wake_up.tell("1")
+    wake_up.tell()
     for number in range(100):
         wake_up.message(f"{number:032x}")
-    # No thread was needed, and nothing piles up to be sent late, when the sweep has done it all.
+    # No thread was needed, and nothing is told late, when the sweep has done it all.
     assert not wake_up._started
-    assert wake_up._waiting.empty()
+    assert not wake_up._is_news.is_set()
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_whatever_goes_wrong_is_said_once_and_the_thread_lives(
     stand_in.error = make()
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
-            wake_up.tell("1")
+            wake_up.tell()
             stand_in.now += PAUSE
         stand_in.error = None
-        wake_up.tell("2")
+        wake_up.tell()
     said = [(line["log_level"], line["event"]) for line in logs]
     assert said == [("warning", "redis does not answer"), ("info", "redis answers again")]
     assert logs[0]["error"] == type(make()).__name__
@@ -106,7 +106,7 @@ def test_whatever_goes_wrong_is_said_once_and_the_thread_lives(
 def test_an_address_that_is_none_stops_nobody():
     """REDIS_URL is wrong: calls and texts go on, by the sweep."""
     with structlog.testing.capture_logs() as logs:
-        RedisWakeUp("nonsense").tell("1")
+        RedisWakeUp("nonsense").tell()
     assert [line["error"] for line in logs] == ["ValueError"]
 
 
@@ -197,6 +197,6 @@ def test_the_web_says_once_a_minute_that_redis_is_away(stand_in: StandIn, wake_u
     stand_in.error = redis.ConnectionError()
     with structlog.testing.capture_logs() as logs:
         for _ in range(int(3600 / PAUSE)):
-            wake_up.tell("1")
+            wake_up.tell()
             stand_in.now += PAUSE
     assert [line["event"] for line in logs] == ["redis does not answer"] * 60

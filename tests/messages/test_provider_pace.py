@@ -19,8 +19,8 @@ import config
 
 from config import BadSettings
 from exchange.rest.server import RateLimit
-from jobs import scheduler
-from jobs.scheduler import sweep
+from jobs import relay
+from jobs.relay import sweep
 from models.booking.tables import appointment
 from models.clock import Clock, FixedClock
 from models.database import Database
@@ -212,7 +212,7 @@ def test_one_that_cannot_be_tried_holds_up_no_other(
             raise ZeroDivisionError
         return real(store, messenger, taken, *rest)
 
-    monkeypatch.setattr(scheduler, "deliver_taken", broken)
+    monkeypatch.setattr(relay, "deliver_taken", broken)
     assert sweeps(office) == 20
     assert len(provider.taken) == 19
 

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.sql import visitors
 
 from jobs import scheduler
+from jobs.relay import sweep
 from jobs.timed import Task
 from models.clock import FixedClock
 from models.messages import outbox
@@ -158,7 +159,7 @@ def test_each_takes_its_part_and_every_text_leaves_once(service: House):
 
     def sweeps(_: int) -> int:
         together.wait(20)
-        return scheduler.sweep(service.store, office.messenger, senders=2)
+        return sweep(service.store, office.messenger, senders=2)
 
     with ThreadPoolExecutor(4) as threads:
         tried = list(threads.map(sweeps, range(4)))
@@ -222,9 +223,9 @@ def test_a_process_that_is_killed_loses_nothing_and_sends_nothing_twice(service:
             "SMfound" if body.endswith(tuple(f"{n:010d}" for n in (1, 2))) else None
         )
     # Nobody else has them before its lease is over; then another does.
-    assert scheduler.sweep(service.store, office.messenger) == 0
+    assert sweep(service.store, office.messenger) == 0
     office.later(seconds=26)
-    assert scheduler.sweep(service.store, office.messenger) == 6
+    assert sweep(service.store, office.messenger) == 6
     assert sorted(office.messenger.sent) == [f"{number:032x}" for number in range(1, 7)]
     assert {row.state for row in service.messages("sms")} == {"sent"}
 
@@ -248,7 +249,7 @@ def sends_late(made: House) -> list[str]:
     office = texts_wait(made, 1)
     (mine,) = take_due(made.store, KINDS, limit=9)
     office.later(seconds=26)
-    assert scheduler.sweep(made.store, office.messenger) == 1
+    assert sweep(made.store, office.messenger) == 1
     deliver_taken(made.store, office.messenger, mine)
     return list(office.messenger.sent)
 
@@ -268,7 +269,7 @@ def test_those_that_cannot_be_opened_are_put_aside_and_all_behind_them_leave(ser
     spoilt = message.update().where(message.c.id <= f"{7:032x}").values(payload_enc=b"\x01" * 40)
     with service.database.transaction() as connection:
         connection.execute(spoilt)
-    assert scheduler.sweep(service.store, office.messenger, senders=1) == 9
+    assert sweep(service.store, office.messenger, senders=1) == 9
     assert sorted(office.messenger.sent) == [f"{8:032x}", f"{9:032x}"]
     row = office.row(f"{1:032x}")
     assert (row.state, row.error_code, row.attempts) == ("pending", "unreadable", 0)
@@ -282,7 +283,7 @@ def test_two_paces_of_two_processes_are_one(service: House):
     means = deliver_message.DeliveryDependencies(pace=pace)
     with ThreadPoolExecutor(2) as threads:
         tried = threads.map(
-            lambda _: scheduler.sweep(service.store, office.messenger, means, senders=1), range(2)
+            lambda _: sweep(service.store, office.messenger, means, senders=1), range(2)
         )
         assert sum(tried) >= 20
     assert len(set(office.messenger.sent)) == len(office.messenger.sent) == 20

@@ -19,7 +19,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from models import prepared
 from models.booking.tables import appointment
 from models.call.tables import call
 from models.database import Connection, Database
@@ -103,26 +102,6 @@ def test_a_value_may_be_of_another_size_each_time(service: House):
     with service.database.statement() as connection:
         for one in (1, 2**40, None, -1, 70_000):
             assert given.rows(connection, {"given": one}) == [(one,)]
-
-
-def test_a_connection_to_postgresql_keeps_its_cursors_and_so_many_at_most(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(prepared, "_MOST_CURSORS", 2)
-    every = [Prepared(select(literal(number, Integer).label("one"))) for number in range(3)]
-    database = Database(postgres_url, pool_size=1)
-    try:
-        with database.statement() as connection:
-            kept = connection.connection.info
-            assert every[0].rows(connection) == [(0,)]
-            (first,) = kept[prepared._CURSORS].values()
-            assert every[0].rows(connection) == [(0,)]
-            assert list(kept[prepared._CURSORS].values()) == [first]
-            for number in (1, 2, 0):
-                assert every[number].rows(connection) == [(number,)]
-                assert len(kept[prepared._CURSORS]) <= 2
-    finally:
-        database.dispose()
 
 
 def test_a_missing_value_is_named(service: House):

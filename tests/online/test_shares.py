@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -242,11 +243,15 @@ def test_without_the_lock_they_do(postgres_url: str, monkeypatch: pytest.MonkeyP
         assert comes_at_once(one, 6) == [200] * 6
 
 
-def types_at_once(one: House, count: int) -> int:
-    """So many visits that give one number at the same moment; gives how many hold on."""
+def types_at_once(one: House, count: int, *, before: Callable[[], None] = lambda: None) -> int:
+    """So many visits that give one number at the same moment; gives how many hold on.
+
+    `before` is called when all of them have come to that question.
+    """
     visitors = [at_offers(one, f"192.0.2.{number}") for number in range(count)]
     for visitor in visitors:
         visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
+    before()
 
     def types(visitor: Visitor) -> None:
         visitor.presses("/rendez-vous/joindre", number=NUMBER, wish="number")
@@ -263,8 +268,8 @@ def test_visits_that_type_one_number_at_once_hold_for_one(site: House):
 def test_without_the_lock_they_hold_for_all(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
     with house(postgres_url, campaign=ONE_CENTRE, shares=HoldShares()) as one:
         one.opens_centre("1", starts=mornings(20), capacity=9)
-        together(monkeypatch, "others_of_phone", 4)
-        assert types_at_once(one, 4) == 4
+        apart = partial(together, monkeypatch, "others_that_hold", 4)
+        assert types_at_once(one, 4, before=apart) == 4
 
 
 # ---------------------------------------------------------------- what is kept of it

@@ -6,6 +6,7 @@ import threading
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ from services.service import Service
 from services.slots.allocate import Channel
 from services.work import Work
 from tests.support.house import CAMPAIGN, House, a_mobile, mornings
-from tests.support.rows import clock_of
+from tests.support.rows import clock_of, on_the_wire, rows_of
 
 LAPSED = LEASE + timedelta(seconds=1)
 
@@ -213,6 +214,35 @@ def test_each_answer_prolongs_what_is_held_and_leaving_gives_it_back(last_place:
     assert web_sessions.end(last_place.store, again.visit.id)
     assert last_place.held() == 0
     assert not again.tries(answers.confirm).acted
+
+
+def test_an_answer_that_only_prolongs_what_is_held_is_one_statement(last_place: House):
+    site = Site(last_place)
+    site.answers(lambda visit, world: answers.date_of_birth(visit, world, "12", "3", "1942"))
+    site.answers(lambda visit, world: answers.postcode(visit, world, "75011"))
+    place_id = str(site.visit.session.offers[0].place_id)
+    clock_of(last_place).advance(timedelta(minutes=1))
+    with on_the_wire(last_place.database) as sent:
+        site.answers(lambda visit, world: answers.take_offer(visit, world, place_id))
+    # SQLite claims the number, prolongs, stores and commits.
+    assert len(sent) == (5 if last_place.database.is_sqlite else 1)
+    (held,) = rows_of(last_place.database, select(place.c.hold_expires_at))
+    assert held.hold_expires_at == last_place.clock.now() + LEASE
+
+
+def test_what_is_held_is_not_prolonged_by_an_answer_that_came_second(
+    last_place: House,
+):
+    site = Site(last_place)
+    site.answers(lambda visit, world: answers.date_of_birth(visit, world, "12", "3", "1942"))
+    site.answers(lambda visit, world: answers.postcode(visit, world, "75011"))
+    before = rows_of(last_place.database, select(place.c.hold_expires_at))
+    place_id = str(site.visit.session.offers[0].place_id)
+    stale = replace(site.visit, number=site.visit.number - 1)
+    clock_of(last_place).advance(timedelta(minutes=1))
+    site.visit = stale
+    assert not site.tries(lambda visit, world: answers.take_offer(visit, world, place_id)).acted
+    assert rows_of(last_place.database, select(place.c.hold_expires_at)) == before
 
 
 def test_nobody_types_a_number_and_frees_what_is_kept_for_its_line(last_place: House):

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from jobs import scheduler, timed
+from jobs.relay import sweep
 from jobs.timed import Alone, Lead, Task
 from models.supervision import alerts
 from services.operations.leadership import LEASE, SCHEDULER, Leadership
@@ -204,7 +205,7 @@ def at_work(*some: Process) -> Any:
 
 
 def sweeps(house: House, provider: Sends, goes_on: Callable[[], bool]) -> Callable[[], int]:
-    return lambda: scheduler.sweep(house.store, provider, goes_on=goes_on)
+    return lambda: sweep(house.store, provider, goes_on=goes_on)
 
 
 def test_two_schedulers_try_no_message_twice_and_the_second_takes_over(
@@ -250,7 +251,7 @@ def test_without_the_lease_two_schedulers_share_the_messages(service: House):
 
     def sweeps_some(goes_on: Callable[[], bool]) -> Callable[[], int]:
         # Two threads have six in hand, which is half of what waits.
-        return lambda: scheduler.sweep(service.store, provider, goes_on=goes_on, senders=2)
+        return lambda: sweep(service.store, provider, goes_on=goes_on, senders=2)
 
     one, other = (Process(sweeps_some(once_both_have_taken()), Alone()) for _ in range(2))
     with at_work(one, other):
@@ -316,7 +317,7 @@ def test_a_sweep_ends_between_two_messages_where_its_process_ends(service: House
     """A morning's reminders would take longer than the process manager waits."""
     texts_wait(service)
     provider = Sends()
-    assert 0 < scheduler.sweep(service.store, provider, goes_on=lambda: not provider.sent) < TEXTS
+    assert 0 < sweep(service.store, provider, goes_on=lambda: not provider.sent) < TEXTS
     assert len(provider.sent) < TEXTS
-    scheduler.sweep(service.store, provider)
+    sweep(service.store, provider)
     assert len(set(provider.sent)) == len(provider.sent) == TEXTS

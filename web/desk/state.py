@@ -1,7 +1,8 @@
 """What a desk's page asks for each second: its agent, their call, the queue, struggling callers.
 
 Nothing personal is in it. It is made anew only when something changed: one statement tells, and
-the rest is shared by all desks of this process for a moment.
+the rest is shared by all desks of this process for a moment. Callers who struggle are looked for
+by one process (`services.agents.struggling`); where it does not, this one looks.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from models.database import Connection
 from services.accounts.staff import names_of
 from services.agents import presence
 from services.agents.presence import Current, Leg
-from services.agents.struggling import Struggling, struggling
+from services.agents.struggling import NAME as STRUGGLING
+from services.agents.struggling import Struggling, as_written, struggling
 from services.desk.at_desk import WITH_ENTRY, Now, now_of
 from services.store import Store
 from services.supervision.snapshots import Snapshots
@@ -30,8 +32,12 @@ from web.written import DeskWords
 # Seconds that what all desks share is good for.
 LINE_FRESH = 0.5
 STRUGGLING_FRESH = 2.0
-# How often the page's being there is written down.
+# What one process wrote of struggling callers longer ago (seconds) is not of now.
+STRUGGLING_LATE = 6.0
+# How often the page's being there is written down, with those of all desks of this process whose
+# page asked within so many seconds.
 HEARTBEAT = timedelta(seconds=5)
+ASKED_WITHIN = 2.0
 _OVER = "ended"
 _DIGITS = 24
 
@@ -69,6 +75,10 @@ class DeskState:
         self._cases: int | None = None
         self._snapshots = Snapshots(store, seconds=LINE_FRESH)
         self._shared_struggling = _Shared(self._read_struggling, STRUGGLING_FRESH)
+        # Those that were written down, by the tag of that.
+        self._struggling: tuple[str, list[Struggling]] = ("", [])
+        # When the page of each agent asked last, by a monotonic clock.
+        self._asked: dict[str, float] = {}
         self._written: dict[str, tuple[list[Struggling], list[dict[str, Any]]]] = {}
         # What an agent's call is like, with what it was made from.
         self._calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
@@ -78,8 +88,15 @@ class DeskState:
 
     def struggling(self) -> list[Struggling]:
         """Callers in the menu who struggle."""
-        found: list[Struggling] = self._shared_struggling.get(self._store) or []
-        return found
+        read = self._snapshots.get(STRUGGLING)
+        if read is None or read.age(self._snapshots.ticks()) > STRUGGLING_LATE:
+            found: list[Struggling] = self._shared_struggling.get(self._store) or []
+            return found
+        # Taken once: another thread may put a newer one there.
+        known = self._struggling
+        if known[0] != read.snapshot.tag:
+            known = self._struggling = read.snapshot.tag, as_written(read.snapshot.body or "")
+        return known[1]
 
     def _in_words(self, written: DeskWords) -> list[dict[str, Any]]:
         """The same for screens of a language, written once each time they were looked for."""
@@ -115,8 +132,12 @@ class DeskState:
         store = self._store
         with store.database.statement() as connection:
             now = now_of(connection, staff_id)
+        ticks = time.monotonic()
+        self._asked[staff_id] = ticks
         if now is not None and store.clock.now() - now.seen_at >= HEARTBEAT:
-            presence.heartbeat(store, staff_id)
+            asked = list(self._asked.items())
+            self._asked = {one: at for one, at in asked if ticks - at < ASKED_WITHIN}
+            presence.heartbeat(store, *self._asked)
         return now
 
     def body(self, staff_id: str, written: DeskWords) -> tuple[str, str]:

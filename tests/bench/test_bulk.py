@@ -1,0 +1,94 @@
+"""Tables that are filled with millions of rows are bare meanwhile, and whole afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sqlalchemy import make_url
+
+from bench import bulk, messages, servers, store
+from bench.servers import opened
+
+# Tables are changed.
+pytestmark = pytest.mark.owner
+
+INDEXES = """
+SELECT indexdef FROM pg_indexes WHERE tablename IN ('slot', 'place') ORDER BY indexdef
+"""
+
+
+def rows(url: str, statement: str) -> list[tuple[object, ...]]:
+    with opened(url) as database, database.statement() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(statement).all()]
+
+
+def count_of_indexes(url: str, *tables: str) -> int:
+    named = ", ".join(f"'{table}'" for table in tables)
+    ((found,),) = rows(url, f"SELECT count(*) FROM pg_indexes WHERE tablename IN ({named})")  # noqa: S608
+    assert isinstance(found, int)
+    return found
+
+
+def test_tables_have_no_index_while_they_are_filled_and_then_all_that_they_had(postgres_url: str):
+    before = rows(postgres_url, INDEXES)
+    assert before
+    with bulk.filling(postgres_url, "slot", "place"):
+        assert rows(postgres_url, INDEXES) == []
+    assert rows(postgres_url, INDEXES) == before
+
+
+def test_an_index_that_nobody_named_is_not_made_again(postgres_url: str):
+    """Whoever adds one to the table makes nothing slower."""
+    rows_of = "SELECT count(*) FROM pg_indexes WHERE tablename = 'message' AND indexname = 'late'"
+    with opened(postgres_url) as database, database.statement() as connection:
+        connection.exec_driver_sql("CREATE INDEX late ON message (kind)")
+    messages.fill(postgres_url, messages.FEW)
+    assert rows(postgres_url, rows_of) == [(0,)]
+    assert count_of_indexes(postgres_url, "message") == len(messages._ASKED)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_each_centre_has_a_hundred_days_of_slots_with_a_place_of_its_own(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, times: int
+):
+    monkeypatch.setattr(store, "GROWTH_CENTRES", 4)
+    store._fill_many(postgres_url, 4 * store.DAYS * times)
+    found = rows(
+        postgres_url,
+        "SELECT centre_id, count(*), count(DISTINCT start_at), count(DISTINCT start_at::date),"
+        " count(DISTINCT lot) > 90 FROM place GROUP BY centre_id ORDER BY centre_id",
+    )
+    each = store.DAYS * times
+    assert found == [(f"bench{number:04d}", each, each, store.DAYS, True) for number in range(4)]
+    ((together,),) = rows(
+        postgres_url,
+        "SELECT count(*) FROM slot JOIN place ON place.slot_id = slot.id"
+        " AND place.centre_id = slot.centre_id AND place.start_at = slot.start_at",
+    )
+    assert together == 4 * each
+
+
+def test_what_is_due_is_spread_among_all_that_is_done(postgres_url: str):
+    messages.fill(postgres_url, messages.FEW)
+    ((due, every),) = rows(
+        postgres_url, "SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FROM message"
+    )
+    assert (due, every) == (messages.DUE, messages.FEW)
+    found = rows(
+        postgres_url,
+        "SELECT DISTINCT bucket FROM (SELECT state, ntile(10) OVER (ORDER BY id) AS bucket"
+        " FROM message) one WHERE state = 'pending'",
+    )
+    assert len(found) == 10
+
+
+def test_a_copy_of_a_database_has_what_that_has(database_url: str):
+    name = f"source_{Path(str(make_url(database_url).database)).stem}"
+    source = servers.beside(database_url, name)
+    with opened(source) as database, database.statement() as connection:
+        connection.exec_driver_sql("CREATE TABLE filled (id INTEGER)")
+        connection.exec_driver_sql("INSERT INTO filled VALUES (7)")
+    copied = servers.beside(database_url, f"copy_of_{name}", name)
+    assert rows(copied, "SELECT id FROM filled") == [(7,)]
