@@ -236,7 +236,6 @@ def main() -> int:
         parser.error(f"--asked is {LEAST_ASKED} at the least")
     if options.fill and options.databases is None:
         parser.error("--fill needs --databases: what is filled has to stay somewhere")
-    logs.configure("ERROR")
     try:
         return _run(options)
     except (CannotMeasure, OSError, psycopg.OperationalError) as problem:
@@ -382,4 +381,5 @@ def write(
 
 
 if __name__ == "__main__":
+    logs.configure("ERROR")
     sys.exit(main())

@@ -231,8 +231,9 @@ class Database:
             for engine in self.engines:
                 event.listen(engine, "connect", _refuse_haste)
         if not self.is_sqlite:
-            _end_in_one_call(self.engine)
             for engine in self.engines:
+                # Behind a pool that gives each transaction another connection nothing is prepared.
+                _ask_in_one_call(engine, prepared=pooler != POOLED)
                 event.listen(engine, "handle_error", _leave_a_standby)
                 event.listen(engine, "do_connect", self._connect)
                 # Before anything is asked on it, which may never be answered.
@@ -615,22 +616,15 @@ class WriterQueue:
             self._descriptor = -1
 
 
-def _end_in_one_call(engine: Engine) -> None:
-    """Let an engine of PostgreSQL end its transactions without the driver's steps."""
+def _ask_in_one_call(engine: Engine, *, prepared: bool) -> None:
+    """Let an engine of PostgreSQL ask, and end its transactions, without the driver's steps."""
     # On SQLite a worker never loads this driver.
     from models import libpq  # noqa: PLC0415
 
-    dialect = engine.dialect
-    to_savepoint = dialect.do_rollback_to_savepoint
-
-    def rollback_to_savepoint(connection: Connection, name: str) -> None:
-        to_savepoint(connection, name)
-        libpq.forget(connection.connection)
-
     # As for SQLite's BEGIN: an event of the engine would have each connection look for others.
-    dialect.do_commit = libpq.commit  # type: ignore[method-assign]
-    dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
-    dialect.do_rollback_to_savepoint = rollback_to_savepoint  # type: ignore[method-assign]
+    engine.dialect.do_commit = libpq.commit  # type: ignore[method-assign]
+    if prepared:
+        event.listen(engine, "connect", libpq.keep)
 
 
 def _leave_a_standby(context: ExceptionContext) -> None:

@@ -16,10 +16,10 @@ import psycopg
 from psycopg import abc, pq
 from psycopg.adapt import PyFormat, Transformer
 from sqlalchemy import Connection
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 # In a connection's `info`: what is prepared on it; at most so many statements.
-_KEPT = "libpq"
+KEPT = "libpq"
 MOST = 200
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 # What was prepared is not there any more, or the table is another now.
@@ -112,9 +112,6 @@ class Prepared:
     def _may_ask(self) -> bool:
         """Whether a statement may be sent; begins a transaction where one is to be."""
         driver, status = self._driver, self._pgconn.transaction_status
-        # None: a pool is in between, or somebody listens to what is sent.
-        if driver.prepare_threshold is None:
-            return False
         if status != _IDLE:
             return status == _INTRANS
         if driver.autocommit:
@@ -133,20 +130,20 @@ class Prepared:
         statement.names[types] = name
         return name
 
-    def forget(self) -> None:
-        """Let all of it go: the driver does so with its own after a rollback."""
-        if self._statements:
-            self._statements.clear()
-            command(self._driver, b"DEALLOCATE ALL")
+
+def keep(driver: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
+    """Let the prepared statements of a new connection come here, and no other way.
+
+    What the driver itself prepares it lets go after a rollback or a change to a table, by a command
+    that takes ours along. So it is to prepare nothing.
+    """
+    driver.prepare_threshold = None
+    record.info[KEPT] = Prepared(driver)
 
 
-def of(connection: Connection) -> Prepared:
-    """What is prepared on the connection of an engine."""
-    proxied = connection.connection
-    kept: Prepared | None = proxied.info.get(_KEPT)
-    if kept is None:
-        driver: Any = proxied.driver_connection
-        kept = proxied.info[_KEPT] = Prepared(driver)
+def of(connection: Connection) -> Prepared | None:
+    """What is prepared on the connection of an engine; None where the driver's cursor is used."""
+    kept: Prepared | None = connection.connection.info.get(KEPT)
     return kept
 
 
@@ -172,26 +169,3 @@ def commit(dbapi_connection: PoolProxiedConnection) -> None:
         command(driver, b"COMMIT")
     else:
         driver.commit()
-
-
-def rollback(dbapi_connection: PoolProxiedConnection) -> None:
-    """The same for one that is to leave nothing; nothing where there is none.
-
-    The driver then lets all go that was prepared on the connection, ours as well.
-    """
-    driver: Any = dbapi_connection.driver_connection
-    if driver.pgconn.transaction_status == _IDLE:
-        return
-    driver.rollback()
-    forget(dbapi_connection)
-
-
-def forget(proxied: PoolProxiedConnection) -> None:
-    """What was prepared on a connection is not there any more, after a rollback by the driver."""
-    try:
-        kept: Prepared | None = proxied.info.get(_KEPT)
-    except NotImplementedError:
-        # SQLAlchemy is just getting to know the server, and keeps nothing of this connection.
-        return
-    if kept is not None:
-        kept.forget()

@@ -165,6 +165,8 @@ class _Plan:
         if self._libpq is None:
             return None
         prepared = self._libpq.of(connection)
+        if prepared is None:
+            return None
         values = [filled[name] for name in self._order]
         try:
             answer: Answer | None = prepared.run(self._numbered, values)

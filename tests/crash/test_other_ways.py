@@ -33,6 +33,7 @@ _OLDER = "makes the schema of an older or a newer version"
 OWNERS = {
     "tests/accounts/test_sign_in_races.py": _TRIGGERS,
     "tests/accounts/test_staff_acts.py": _TRIGGERS,
+    "tests/bench/test_bulk.py": "takes indexes away, and makes them anew",
     "tests/booking/test_history.py": _TRIGGERS,
     "tests/booking/test_services.py": _GUARDS,
     "tests/booking/test_typed_reasons.py": _OLDER,
@@ -55,6 +56,7 @@ OWNERS = {
 }
 # Who comes to PostgreSQL itself, whatever stands before it.
 DIRECT = {
+    "tests/models/test_libpq.py": "asks the server itself what is prepared there",
     "tests/models/test_prepared.py": "ends the server's processes, of which a pooler has its own",
     "tests/operations/test_backup.py": "pg_dump goes past the pooler",
     "tests/operations/test_doctor.py": "a pooled owner has no time limit, and the doctor says so",

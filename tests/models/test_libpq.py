@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -73,36 +73,67 @@ def test_nothing_is_prepared_behind_a_pool_that_gives_each_transaction_another_c
     database.dispose()
 
 
-def test_after_a_rollback_all_is_prepared_anew_and_nothing_of_before_is_left(database: Database):
-    def undone() -> None:
+def undone(database: Database, work: Callable[[Connection], object]) -> None:
+    """A transaction in which one prepared statement runs, then `work`, and which is rolled back."""
+
+    def rolled_back() -> None:
         with database.transaction() as connection:
-            # By itself the driver lets only go what it has prepared.
-            for _ in range(7):
-                connection.execute(text("SELECT 1"))
             assert one(connection) == [(7,)]
+            work(connection)
             raise ZeroDivisionError
 
-    for _ in range(3):
-        with pytest.raises(ZeroDivisionError):
-            undone()
-    with database.transaction() as connection:
-        assert one(connection) == [(7,)]
-        assert len(names(connection)) == 1
+    with pytest.raises(ZeroDivisionError):
+        rolled_back()
 
 
-@pytest.mark.parametrize("driver_has_some", [True, False])
-def test_after_going_back_to_a_savepoint_the_transaction_goes_on(
-    database: Database, *, driver_has_some: bool
+def often(connection: Connection) -> None:
+    """By itself the driver prepares what it is asked for the sixth time."""
+    for _ in range(7):
+        connection.execute(text("SELECT 1"))
+
+
+def many(connection: Connection) -> None:
+    """And what is written with many values."""
+    connection.execute(text("CREATE TEMPORARY TABLE IF NOT EXISTS lot (one int)"))
+    connection.execute(text("INSERT INTO lot VALUES (:one)"), [{"one": n} for n in range(3)])
+
+
+def changed(connection: Connection) -> None:
+    connection.execute(text("CREATE TEMPORARY TABLE IF NOT EXISTS more (one int)"))
+    connection.execute(text("ALTER TABLE more ADD COLUMN two int"))
+    connection.execute(text("DROP TABLE more"))
+
+
+WAYS = pytest.mark.parametrize("work", [often, many, changed])
+
+
+@WAYS
+def test_what_is_prepared_stays_whatever_else_is_done_on_the_connection(
+    database: Database, work: Callable[[Connection], object]
 ):
-    with database.transaction() as connection:
-        for _ in range(7 if driver_has_some else 0):
-            connection.execute(text("SELECT 1"))
-        assert one(connection) == [(7,)]
-        savepoint = connection.begin_nested()
-        assert one(connection) == [(7,)]
-        savepoint.rollback()
-        assert one(connection) == [(7,)]
-        assert len(names(connection)) == 1
+    """The driver lets go what it has prepared itself, and would take ours along."""
+    for _ in range(3):
+        undone(database, work)
+        with database.transaction() as connection:
+            work(connection)
+            assert one(connection) == [(7,)]
+            assert len(names(connection)) == 1
+
+
+@WAYS
+def test_after_going_back_to_a_savepoint_the_transaction_goes_on(
+    database: Database, work: Callable[[Connection], object]
+):
+    """Again and again: what the driver had prepared meanwhile was not there the sixth time."""
+    for _ in range(9):
+        with database.transaction() as connection:
+            assert one(connection) == [(7,)]
+            savepoint = connection.begin_nested()
+            work(connection)
+            assert one(connection) == [(7,)]
+            savepoint.rollback()
+            assert one(connection) == [(7,)]
+            assert len(names(connection)) == 1
 
 
 def test_what_somebody_else_let_go_is_prepared_again(database: Database):

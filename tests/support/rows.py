@@ -17,6 +17,7 @@ from psycopg.pq import Trace
 from sqlalchemy import event, func, select, text
 
 from flows.world import Unbooked
+from models import libpq
 from models.booking import bookings
 from models.booking.tables import appointment
 from models.centres.tables import centre, postcode
@@ -272,16 +273,17 @@ def _sqlite_trace(database: Database) -> Iterator[list[str]]:
 def _libpq_trace(database: Database) -> Iterator[list[str]]:
     sent: list[str] = []
     traced: dict[int, tuple[Any, Path]] = {}
+    prepared: list[tuple[dict[str, Any], object]] = []
     with tempfile.TemporaryDirectory() as folder:
 
-        def listen(connection: Any, _record: Any, _proxy: Any) -> None:
+        def listen(connection: Any, record: Any, _proxy: Any) -> None:
             if id(connection) in traced:
                 return
             # A file for each connection: two that share one write into each other's lines.
             file = Path(folder) / str(len(traced))
             traced[id(connection)] = (connection, file)
             # A statement prepared before would be a name without its words.
-            connection.prepare_threshold = None
+            prepared.append((record.info, record.info.pop(libpq.KEPT, None)))
             connection.pgconn.trace(os.open(file, os.O_WRONLY | os.O_CREAT))
             connection.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
 
@@ -294,8 +296,10 @@ def _libpq_trace(database: Database) -> Iterator[list[str]]:
                 event.remove(engine, "checkout", listen)
             for connection, file in traced.values():
                 connection.pgconn.untrace()
-                connection.prepare_threshold = 5
                 sent += _round_trips(file.read_text("utf-8"))
+            for info, kept in prepared:
+                if kept is not None:
+                    info[libpq.KEPT] = kept
 
 
 def _round_trips(trace: str) -> list[str]:
