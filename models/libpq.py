@@ -116,7 +116,7 @@ class Prepared:
             return status == _INTRANS
         if driver.autocommit:
             return True
-        if driver.isolation_level is not psycopg.IsolationLevel.READ_COMMITTED or driver.read_only:
+        if not _begins_plainly(driver):
             return False
         command(driver, _BEGIN)
         return True
@@ -145,6 +145,24 @@ def of(connection: Connection) -> Prepared | None:
     """What is prepared on the connection of an engine; None where the driver's cursor is used."""
     kept: Prepared | None = connection.connection.info.get(KEPT)
     return kept
+
+
+def begin_with(connection: Connection, sql: bytes) -> bool:
+    """Begin a transaction and send a statement without values in it, in one round trip.
+
+    False where one is under way already, or begins otherwise: nothing is sent then. Raises
+    psycopg.Error.
+    """
+    driver: Any = connection.connection.driver_connection
+    if driver.pgconn.transaction_status != _IDLE or not _begins_plainly(driver):
+        return False
+    command(driver, _BEGIN + b"; " + sql)
+    return True
+
+
+def _begins_plainly(driver: psycopg.Connection[Any]) -> bool:
+    level = psycopg.IsolationLevel.READ_COMMITTED
+    return not driver.autocommit and driver.isolation_level is level and not driver.read_only
 
 
 def command(driver: psycopg.Connection[Any], sql: bytes) -> None:

@@ -171,7 +171,7 @@ class _Plan:
         try:
             answer: Answer | None = prepared.run(self._numbered, values)
         except self._dialect.loaded_dbapi.Error as error:
-            raise self._wrapped(connection, error) from error
+            raise _wrapped(connection, error, self.sql) from error
         return answer
 
     def _filled(self, values: Values) -> Any:
@@ -189,7 +189,7 @@ class _Plan:
         try:
             cursor.execute(self._sent, filled)
         except self._dialect.loaded_dbapi.Error as error:
-            raise self._wrapped(connection, error) from error
+            raise _wrapped(connection, error, self.sql) from error
         return cursor
 
     def _find_readers(self, given: Sequence[Any]) -> None:
@@ -217,23 +217,39 @@ class _Plan:
         )
         return read
 
-    def _wrapped(self, connection: Connection, error: Exception) -> BaseException:
-        """The error as SQLAlchemy would raise it; connections that are gone are not used again."""
-        driver = connection.connection.driver_connection
-        gone = self._dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
-        if gone:
-            connection.invalidate(error)
-            # Where one connection broke, the server did: the others need not be tried one by one.
-            connection.engine.dispose()
-        return DBAPIError.instance(
-            self.sql,
-            None,
-            error,
-            self._dialect.loaded_dbapi.Error,
-            hide_parameters=True,
-            connection_invalidated=gone,
-            dialect=self._dialect,
-        )
+
+def begin_with(connection: Connection, sql: str) -> bool:
+    """On PostgreSQL: begin a transaction with a statement without values, in one round trip.
+
+    False where one is under way already, and nothing is sent. Raises sqlalchemy.exc.DBAPIError.
+    """
+    # On SQLite a worker never loads this driver.
+    from models import libpq  # noqa: PLC0415
+
+    try:
+        return libpq.begin_with(connection, sql.encode())
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, error, sql) from error
+
+
+def _wrapped(connection: Connection, error: Exception, sql: str) -> BaseException:
+    """The error as SQLAlchemy would raise it; connections that are gone are not used again."""
+    dialect = connection.dialect
+    driver = connection.connection.driver_connection
+    gone = dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+    if gone:
+        connection.invalidate(error)
+        # Where one connection broke, the server did: the others need not be tried one by one.
+        connection.engine.dispose()
+    return DBAPIError.instance(
+        sql,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=gone,
+        dialect=dialect,
+    )
 
 
 def _numbered(sql: str) -> tuple[bytes, list[str]]:

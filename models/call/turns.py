@@ -16,7 +16,6 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Connection,
     Select,
     bindparam,
@@ -32,7 +31,7 @@ from models.call.tables import turn
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import hasty, insert_for
-from models.prepared import Prepared
+from models.prepared import Prepared, begin_with
 from models.slots.places import renewal
 from models.slots.tables import place
 from models.turn_days import lies_on
@@ -214,16 +213,15 @@ def _record(dialect: str, clock: Clock, lease: timedelta | None, *, may_be_lost:
 def lock(connection: Connection, call_id: str, number: int, day: date) -> bool:
     """Let copies of a turn wait until this transaction ends; False where it was answered before.
 
-    What is done then is written by `record`, which says whether a copy came first after all: one
-    that comes when the first is just done may act before it learns so, and is to be undone.
+    What is done then is written by `record`, which would say whether a copy came first after all.
     """
     if connection.dialect.name != "sqlite":
         # No row that the answer would write anew: that is half of what a claim costs.
-        asked = {"lock": _lock_of(call_id, number)}
-        if _TRY.rows(connection, asked)[0].taken:
-            return True
-        _WAIT.rows(connection, asked)
-    # On SQLite this transaction is the only writer; else the wait is over when this one begins.
+        lock_id = _lock_of(call_id, number)
+        if not begin_with(connection, f"SELECT pg_advisory_xact_lock({lock_id})"):
+            _WAIT.rows(connection, {"lock": lock_id})
+    # On SQLite this transaction is the only writer. On PostgreSQL a copy that was quicker may just
+    # have committed, and whatever this one did then would fail: its booking is there already.
     values = {"call": call_id, "n": number, "day": day}
     return not _THERE.rows(connection, values)
 
@@ -235,7 +233,6 @@ def _lock_of(call_id: str, number: int) -> int:
 
 
 _LOCK = bindparam("lock", type_=BigInteger)
-_TRY = Prepared(select(func.pg_try_advisory_xact_lock(_LOCK, type_=Boolean).label("taken")))
 _WAIT = Prepared(select(func.pg_advisory_xact_lock(_LOCK).label("taken")))
 
 

@@ -165,10 +165,11 @@ def assert_one_transaction(sent: list[str], most: int) -> None:
     assert "BEGIN" in began
     assert "COMMIT" in committed
     assert len(sent) <= most, sent
-    # The first thing in the transaction is that copies of the turn wait (SQLite has one writer: it
-    # looks whether one is there), and the last one is the turn itself.
+    # The transaction begins with copies of the turn waiting (SQLite has one writer). Then it is
+    # looked whether one was quicker, and the last thing is the turn itself.
     first, last = sent[sent.index(began) + 1], sent[sent.index(committed) - 1]
-    assert "pg_try_advisory_xact_lock" in first or "SELECT turn.number" in first
+    assert "pg_advisory_xact_lock" in began or "IMMEDIATE" in began
+    assert "SELECT turn.number" in first
     assert "INSERT INTO turn" in last
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import libpq
 from models.database import Database, unhurried
-from models.prepared import Prepared
+from models.prepared import Prepared, begin_with
 from tests.support.until import comes
 
 pytestmark = pytest.mark.direct
@@ -193,6 +193,32 @@ def test_a_commit_that_fails_is_told_and_leaves_nothing(database: Database):
         booked()
     with database.transaction() as connection:
         assert connection.execute(text("SELECT count(*) FROM place")).scalar_one() == 0
+
+
+def test_a_transaction_begins_with_a_statement_in_one_round_trip(database: Database):
+    asked = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    )
+    with database.transaction() as connection:
+        assert begin_with(connection, "SELECT pg_advisory_xact_lock(1)")
+        assert connection.execute(asked).scalar_one() == 1
+        assert one(connection) == [(7,)]
+        # It is under way.
+        assert not begin_with(connection, "SELECT pg_advisory_xact_lock(2)")
+        assert connection.execute(asked).scalar_one() == 1
+    with database.transaction() as connection:
+        assert connection.execute(asked).scalar_one() == 0
+    with database.statement() as connection:
+        assert not begin_with(connection, "SELECT pg_advisory_xact_lock(1)")
+    with database.snapshot() as connection:
+        assert not begin_with(connection, "SELECT pg_advisory_xact_lock(1)")
+
+
+def test_whoever_cannot_begin_hears_so_as_of_any_statement(database: Database):
+    with pytest.raises(DBAPIError), database.transaction() as connection:
+        begin_with(connection, "SELECT 1 / 0")
+    with database.transaction() as connection:
+        assert one(connection) == [(7,)]
 
 
 def test_other_threads_go_on_while_one_waits_for_the_server(database: Database):
