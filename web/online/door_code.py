@@ -13,6 +13,9 @@ from markupsafe import Markup
 _CORRECTION: Final = "m"
 # Readers need so many modules of white around it.
 _WHITE: Final = 4
+# Every reader undoes any of the eight masks. To try all of them and take the most even one was a
+# tenth of what a visit took of a processor.
+_MASK: Final = 0
 NO_CODE: Final = Markup("")
 
 
@@ -23,7 +26,7 @@ def door_code(link: str) -> Markup:
     # Of no use to most requests of a web worker.
     import segno  # noqa: PLC0415
 
-    made = segno.make_qr(link, error=_CORRECTION)
+    made = segno.make_qr(link, error=_CORRECTION, mask=_MASK)
     picture = made.svg_inline(border=_WHITE, dark="#000", light="#fff", omitsize=True)
     # Of modules alone: nothing of the link stands in it as text.
     return Markup(picture)  # noqa: S704
