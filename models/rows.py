@@ -17,13 +17,19 @@ def _read_names(shape: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(shape))
 
 
+@cache
+def _read_common(shape: Any, table: Any) -> tuple[str, ...]:
+    return tuple(name for name in _names(shape) if name in table.c)
+
+
 # To a type checker not every type is hashable.
 _names: Callable[[Any], tuple[str, ...]] = _read_names
+_common: Callable[[Any, Table], tuple[str, ...]] = _read_common
 
 
 def columns_of(shape: type[Any], table: Table) -> tuple[Column[Any], ...]:
     """The columns of a table that a dataclass has fields for, in the order of its fields."""
-    return tuple(table.c[name] for name in _names(shape) if name in table.c)
+    return tuple(table.c[name] for name in _common(shape, table))
 
 
 def from_row(shape: type[Shape], row: Any, **others: Any) -> Shape:
@@ -37,4 +43,4 @@ def from_row(shape: type[Shape], row: Any, **others: Any) -> Shape:
 
 def values_of(new: Any, table: Table) -> dict[str, Any]:
     """The fields of a dataclass that a table has columns for, by name, for an INSERT."""
-    return {name: getattr(new, name) for name in _names(type(new)) if name in table.c}
+    return {name: getattr(new, name) for name in _common(type(new), table)}
