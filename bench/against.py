@@ -2,9 +2,11 @@
 
 The same sixteen clients go to the service and to bench/peers/form_handler.py in turns: on the web
 they look for an appointment by its reference and birth date, agents look for the same at their
-desks, and visitors book. Four servers wait at the same time, one of them works: the service and the
-form handler, each on 1,000 slots and on 100,000. At the end sixteen visitors want the same few
-places, and it is counted how many places were given twice.
+desks, and visitors book. Five servers wait at the same time, one of them works: the service and the
+form handler, each on 1,000 slots and on 100,000, and the form handler on 100,000 once more, driven
+as the service is (bench/driven.py): what our way of reading requests adds to it is in figures of
+its own (decision 0082). At the end sixteen visitors want the same few places, and it is counted how
+many places were given twice.
 
 How look-ups grow is a ratio of processor time, of workers and PostgreSQL: what else the machine
 does is in a rate, and not in that.
@@ -41,6 +43,8 @@ from services.store import Store
 
 # By the ends of the figures' names.
 SIZES: Final = {"1k": 1_000, "100k": 100_000}
+# Among so many slots the form handler is driven as the service is, too.
+DRIVEN_AMONG: Final = "100k"
 CENTRES: Final = 250
 # Of a hundred slots so many are booked: the telephone's part, so that the web's is free.
 BOOKED: Final = 40
@@ -77,6 +81,7 @@ class Size:
     agents: Sequence[str] = ()
     service: Web | None = None
     peer: Web | None = None
+    driven: Web | None = None
     looked: int = 0
     rates: dict[str, list[float]] = field(default_factory=dict)
     costs: dict[str, list[float]] = field(default_factory=dict)
@@ -161,6 +166,14 @@ def figures(sizes: dict[str, Size]) -> dict[str, float]:
                 size.rate("bookings") / size.rate("handler bookings"), 3
             ),
         }
+    driven = sizes[DRIVEN_AMONG]
+    found |= {
+        "peers_driven_rate": round(driven.rate("driven handler"), 1),
+        "peers_driven_look_up_ratio": round(driven.rate(WEB) / driven.rate("driven handler"), 3),
+        "peers_driven_booking_ratio": round(
+            driven.rate("bookings") / driven.rate("driven handler bookings"), 3
+        ),
+    }
     few, many = sizes["1k"], sizes["100k"]
     for name, where in (("look_up", WEB), ("desk", DESK)):
         found[f"peers_{name}_ms_1k"] = round(1000 * few.cost(where), 2)
@@ -173,14 +186,17 @@ def figures(sizes: dict[str, Size]) -> dict[str, float]:
 
 def _start(stack: ExitStack, sizes: dict[str, Size]) -> None:
     """Start all servers, at the same time; they end with the stack."""
+    ours, peer = "wiring:create_server", "bench.peers.form_handler"
     with ThreadPoolExecutor() as pool:
         starting = [
-            (size, what, pool.submit(stack.enter_context, servers.web(house, name, factory)))
+            (size, what, pool.submit(stack.enter_context, server))
             for end, size in sizes.items()
-            for what, house, name, factory in (
-                ("service", size.ours, f"service-{end}", "wiring:create_server"),
-                ("peer", size.theirs, f"peer-{end}", "bench.peers.form_handler:create_server"),
+            for what, server in (
+                ("service", servers.web(size.ours, f"service-{end}", ours)),
+                ("peer", servers.usual(size.theirs, f"peer-{end}", f"{peer}:create_app")),
+                ("driven", servers.web(size.theirs, f"driven-{end}", f"{peer}:create_server")),
             )
+            if what != "driven" or end == DRIVEN_AMONG
         ]
         for size, what, one in starting:
             setattr(size, what, one.result())
@@ -193,8 +209,11 @@ def _look_ups(size: Size, finders: Finders, away: list[int], *, counts: bool) ->
     for name, web, where in (
         (WEB, size.service, WEB),
         ("handler", size.peer, WEB),
+        ("driven handler", size.driven, WEB),
         (DESK, size.service, DESK),
     ):
+        if web is None:
+            continue
         plan = FindersPlan(
             web.port, where, size.wanted, SECONDS, first=size.looked, agents=size.agents
         )
@@ -226,8 +245,13 @@ def _bookings(size: Size, finders: Finders) -> list[str]:
     void = []
     # The first round is to warm up.
     for seconds, counts in ((WARM_SECONDS, False), (BOOKING_SECONDS, True)):
-        for name, web in (("bookings", size.service), ("handler bookings", size.peer)):
-            assert web is not None  # noqa: S101 - started
+        for name, web in (
+            ("bookings", size.service),
+            ("handler bookings", size.peer),
+            ("driven handler bookings", size.driven),
+        ):
+            if web is None:
+                continue
             before = _worked(size, web)
             seen = _visit(finders, web, codes(), seconds)
             spent = _worked(size, web) - before
@@ -297,7 +321,7 @@ def _fill(size: Size) -> None:
     _fill_slots(size)
     size.wanted = _book(size)
     _fill_bookings(size)
-    _fill_handler(size)
+    fill_handler(size)
     hired = screens.hire(size.ours, 0, AGENTS)
     size.agents = [one.cookie for one in hired]
     for house in (size.ours, size.theirs):
@@ -349,7 +373,8 @@ _HANDLER = (
     """
     INSERT INTO peer_slot (centre, departement, start_at, free)
     SELECT 'Centre ' || n, lpad((n % 98 + 1)::text, 2, '0'),
-      timestamp '2030-01-01 08:00' + n * interval '10 minutes', (n % 100 >= :booked)::int
+      timestamp '2030-01-01 08:00' + n * interval '10 minutes',
+      (mod(n * 61 + 37, 100) >= :booked)::int
     FROM generate_series(0, :slots - 1) n
     """,
     """
@@ -420,25 +445,20 @@ def _book(size: Size) -> list[Wanted]:
     return wanted
 
 
-def _fill_handler(size: Size) -> None:
+def fill_handler(size: Size) -> None:
     url = size.theirs.database_url
     form_handler.make_tables(url)
     _run(url, _HANDLER, slots=size.slots, booked=BOOKED)
     with opened(url) as database, database.transaction() as connection:
         # Some of those who are there are the people who will be looked for.
+        there = connection.execute(
+            text("SELECT id FROM peer_visit ORDER BY slot_id LIMIT :known"), {"known": KNOWN}
+        ).scalars()
         connection.execute(
-            text(
-                "UPDATE peer_visit SET reference = :reference, born = :born"
-                " WHERE id = md5('v' || CAST(:slot AS int))"
-            ),
+            text("UPDATE peer_visit SET reference = :reference, born = :born WHERE id = :visit"),
             [
-                {
-                    "reference": one.reference,
-                    "born": date.fromisoformat(one.born),
-                    # Of a hundred slots in a row the first ones are booked, from 1 on.
-                    "slot": number // BOOKED * 100 + number % BOOKED + 1,
-                }
-                for number, one in enumerate(size.wanted)
+                {"reference": one.reference, "born": date.fromisoformat(one.born), "visit": visit}
+                for one, visit in zip(size.wanted, there, strict=True)
             ],
         )
 

@@ -92,6 +92,11 @@ def _beside_a_peer() -> Iterator[Figure]:
         yield Figure(f"peers_{name}_ms_1k", part, title)
         title = f"**a look-up {where}, 100,000 ÷ 1,000 slots**"
         yield Figure(f"peers_{name}_growth", part, title, under=(1.1,))
+    yield Figure("peers_driven_rate", part, "look-ups in it, driven as the service is, a second")
+    title = "look-ups on the web ÷ those of a form handler that is driven as the service is"
+    yield Figure("peers_driven_look_up_ratio", part, title)
+    title = "bookings of 16 visitors ÷ those of a form handler that is driven as the service is"
+    yield Figure("peers_driven_booking_ratio", part, title)
     title = "look-ups on the web by 16: requests told to come later, %"
     yield Figure("peers_turned_away_percent", part, title)
     yield Figure("peers_doubles", part, "**places with two bookings, ours**", under=(1,))

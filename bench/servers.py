@@ -366,12 +366,32 @@ def command(*arguments: str, environment: Mapping[str, str]) -> str:
 @contextmanager
 def web(house: House, name: str, factory: str) -> Iterator[Web]:
     """Run an application as Procfile.dev runs the service. Raises CannotMeasure."""
-    port = free_port()
-    env = house.environment(name) | {"SERVICE_PORT": str(port)}
-    log = house.folder / f"{house.kind}-{name}.log"
     line = web_line().replace("wiring:create_server", factory)
     if factory not in line:
         raise CannotMeasure("the web line of Procfile.dev does not start wiring:create_server")
+    with _served(house, name, line) as server:
+        yield server
+
+
+# With as many threads as a usual application has connections, and two workers as the service has.
+_USUAL = (
+    "granian --interface wsgi --factory {factory} --workers 2 --blocking-threads 16"
+    ' --port "$SERVICE_PORT" --http 1 --log-level error'
+)
+
+
+@contextmanager
+def usual(house: House, name: str, factory: str) -> Iterator[Web]:
+    """Run a Flask application as its author would: by a server's threads. Raises CannotMeasure."""
+    with _served(house, name, _USUAL.format(factory=factory)) as server:
+        yield server
+
+
+@contextmanager
+def _served(house: House, name: str, line: str) -> Iterator[Web]:
+    port = free_port()
+    env = house.environment(name) | {"SERVICE_PORT": str(port)}
+    log = house.folder / f"{house.kind}-{name}.log"
     with running("/bin/sh", "-c", f"exec {line}", environment=env, log=log) as process:
         server = Web(name, port, process, log)
         _wait_until_served(server)

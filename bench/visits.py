@@ -40,7 +40,7 @@ def measure(
     seen: dict[str, list[VisitorFigures]] = {"service": [], "peer": []}
     with ExitStack() as stack:
         peer = stack.enter_context(
-            servers.web(house, "peer", "bench.peers.form_handler:create_server")
+            servers.usual(house, "peer", "bench.peers.form_handler:create_app")
         )
         for number in range(rounds + 1):
             for name, web in (("service", service), ("peer", peer)):

@@ -4,7 +4,9 @@ Flask-WTF's forms and tokens, the ORM, a session in a signed cookie, a template 
 row of the visit that each answer updates. The last one reads whether the slot is free, and then
 writes that it is taken: who books between the two gets it as well. It knows one person, one dose,
 no places that are kept, no waiting list, no limit to tries and no encryption; its pages have the
-names of ours, so that the same visitors can play them. It knows nothing of the service's code.
+names of ours, so that the same visitors can play them. It is served as its author would serve it
+(servers.usual) and knows nothing of the service's code; `create_server` gives it our way of reading
+requests, to see what that is worth.
 """
 
 from __future__ import annotations
@@ -259,5 +261,5 @@ def _store(rows: Session, visit: PeerVisit | None, slug: str, form: FlaskForm) -
 
 
 def create_server() -> WholeRequests:
-    """The same for a server."""
+    """The same, driven as the service is."""
     return by_threads(create_app())
