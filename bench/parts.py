@@ -68,7 +68,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "booking": Part("a held and confirmed booking beside the same SQL by hand", 4),
     "outbox": Part("texts of a worker beside a bare loop", 7.5),
     "look-ups": Part("known and unknown, in turn", 13),
-    "peers": Part("look-ups and bookings beside a usual form handler", 38, once=True),
+    "peers": Part("look-ups and bookings beside a usual form handler", 54, once=True),
     "filling": Part("imports, and slots that are opened", 22),
     "growth": Part("search and outbox among few and among ten million", 68, once=True),
     "telephones": Part("a hundred calls over SIP", 39, once=True),

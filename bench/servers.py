@@ -373,9 +373,9 @@ def web(house: House, name: str, factory: str) -> Iterator[Web]:
         yield server
 
 
-# With as many threads as a usual application has connections, and two workers as the service has.
+# Two workers as the service has; eight threads each, as many as have a connection to the database.
 _USUAL = (
-    "granian --interface wsgi --factory {factory} --workers 2 --blocking-threads 16"
+    "granian --interface wsgi --factory {factory} --workers 2 --blocking-threads 8"
     ' --port "$SERVICE_PORT" --http 1 --log-level error'
 )
 

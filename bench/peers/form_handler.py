@@ -161,7 +161,7 @@ def create_app() -> Flask:
     app = Flask(__name__)
     app.secret_key = settings.secret_key or "peer"
     app.jinja_loader = DictLoader(TEMPLATES)
-    engine = create_engine(_driver(settings.database_url), pool_size=16, max_overflow=0)
+    engine = create_engine(_driver(settings.database_url), pool_size=8, max_overflow=0)
     app.extensions["peer_engine"] = engine
     make = sessionmaker(engine, expire_on_commit=False)
 

@@ -12,7 +12,8 @@ from bench import against, servers
 from bench.against import AgainstHouse, Size
 from bench.finders import Wanted
 from bench.peers import form_handler
-from bench.servers import HOST, POSTGRES, SQLITE, House
+from bench.servers import POSTGRES, SQLITE, House
+from launcher.ports import HOST
 
 
 def test_the_form_handler_has_free_slots_in_every_departement(postgres_url: str, tmp_path: Path):
