@@ -205,7 +205,7 @@ def test_parts_are_named_by_their_own_name_or_by_that_of_several(
         parts.named([*words, "nothing"])
 
 
-def test_a_whole_run_is_over_a_minute_before_its_time():
+def test_a_whole_run_is_over_before_its_time():
     """All of it: with what servers take to start, and with what has no bar."""
     planned = parts.planned(PARTS, len(KINDS)) + parts.SERVERS_SECONDS
     assert planned <= parts.WHOLE_SECONDS - parts.MARGIN_SECONDS
