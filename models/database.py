@@ -446,6 +446,9 @@ class Database:
                     connection.execute(text(f"VACUUM ({how}, ANALYZE) {table}"))
                 if rewrite:
                     if connection.execute(_OWNS_DATABASE).scalar_one():
+                        # Whoever began meanwhile, as autovacuum does, may see what the planner
+                        # knew before.
+                        still_seen = _is_still_seen(connection) or still_seen
                         connection.execute(text(f"VACUUM (FULL) {STATISTICS}"))
                     else:
                         others.append(STATISTICS)

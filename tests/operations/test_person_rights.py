@@ -19,7 +19,7 @@ import redis
 
 from click.testing import CliRunner
 from prometheus_client import generate_latest
-from sqlalchemy import LargeBinary, func, make_url, select, text
+from sqlalchemy import LargeBinary, event, func, make_url, select, text
 from structlog.testing import capture_logs
 
 from commands import bookings as bookings_command
@@ -405,6 +405,35 @@ def test_statistics_of_the_planner_keep_nothing_of_what_was_erased(postgres_url:
         assert person_rights.finish(town.store, request_id, Records(), rewrite=True).done
         left = stored(town)
         assert [one for one in traces if one in left] == []
+
+
+@pytest.mark.owner
+def test_whoever_begins_while_tables_are_written_anew_is_waited_for(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Autovacuum does, to gather values itself; what the planner knew before is still seen then."""
+    monkeypatch.setattr("models.database.SEEN_LOOKS", 1)
+    plain = make_url(postgres_url).set(drivername="postgresql")
+    with a_town(postgres_url) as town:
+        lives_here(town)
+        request_id = erases(town)
+        with psycopg.connect(plain.render_as_string(hide_password=False)) as reader:
+            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            began: list[str] = []
+
+            def begins(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+                if statement.startswith("VACUUM (FULL, ANALYZE)") and not began:
+                    began.append(statement)
+                    reader.execute("SELECT 1")
+
+            for engine in town.database.engines:
+                event.listen(engine, "before_cursor_execute", begins)
+            kept = person_rights.finish(town.store, request_id, Records(), rewrite=True)
+            for engine in town.database.engines:
+                event.remove(engine, "before_cursor_execute", begins)
+            assert began
+            assert (kept.done, kept.scrubbed.still_seen) == (False, True)
+        assert person_rights.finish(town.store, request_id, Records(), rewrite=True).done
 
 
 @pytest.mark.owner
