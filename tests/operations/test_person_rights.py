@@ -433,6 +433,7 @@ def test_whoever_begins_while_tables_are_written_anew_is_waited_for(
                 event.remove(engine, "before_cursor_execute", begins)
             assert began
             assert (kept.done, kept.scrubbed.still_seen) == (False, True)
+        monkeypatch.undo()
         assert person_rights.finish(town.store, request_id, Records(), rewrite=True).done
 
 
