@@ -658,12 +658,13 @@ def _of_postgresql(pooler: str) -> dict[str, Any]:
         "keepalives_idle": 2,
         "keepalives_interval": 1,
         "keepalives_count": 2,
+        # What the driver prepares by itself it lets go after a rollback or a change to a table, by
+        # a command that takes ours along (models/libpq.py). Behind a pooler the connection that
+        # prepared a statement may not be the one that is asked to run it.
+        "prepare_threshold": None,
     }
     if pooler == NOT_POOLED:
         return options | {"options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"}
-    if pooler == POOLED:
-        # The connection that prepared a statement is not the one that is asked to run it.
-        return options | {"prepare_threshold": None}
     return options
 
 

@@ -132,12 +132,7 @@ class Prepared:
 
 
 def keep(driver: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
-    """Let the prepared statements of a new connection come here, and no other way.
-
-    What the driver itself prepares it lets go after a rollback or a change to a table, by a command
-    that takes ours along. So it is to prepare nothing.
-    """
-    driver.prepare_threshold = None
+    """Let the prepared statements of a new connection come here; the driver prepares none."""
     record.info[KEPT] = Prepared(driver)
 
 
