@@ -370,18 +370,25 @@ def test_the_bystander_keeps_all_and_the_store_contradicts_itself_nowhere(town: 
     erase_data(town.store)
 
 
+@contextmanager
+def sees_one_moment(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Who reads all of it as it was at their first statement, until they are done."""
+    plain = make_url(postgres_url).set(drivername="postgresql")
+    with psycopg.connect(plain.render_as_string(hide_password=False)) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        yield reader
+
+
 @pytest.mark.owner
 def test_bytes_that_an_older_transaction_still_reads_are_kept_and_it_is_said(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     """As beside a back-up, which reads for hours what there was when it began."""
     monkeypatch.setattr("models.database.SEEN_LOOKS", 1)
-    plain = make_url(postgres_url).set(drivername="postgresql")
     with a_town(postgres_url) as town:
         lives_here(town)
         traces = vault_of(town).sealed | vault_of(town).hashes
-        with psycopg.connect(plain.render_as_string(hide_password=False)) as back_up:
-            back_up.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with sees_one_moment(postgres_url) as back_up:
             back_up.execute("SELECT 1")
             request_id = erases(town)
             kept = person_rights.finish(town.store, request_id, Records(), rewrite=True)
@@ -413,12 +420,10 @@ def test_whoever_begins_while_tables_are_written_anew_is_waited_for(
 ):
     """Autovacuum does, to gather values itself; what the planner knew before is still seen then."""
     monkeypatch.setattr("models.database.SEEN_LOOKS", 1)
-    plain = make_url(postgres_url).set(drivername="postgresql")
     with a_town(postgres_url) as town:
         lives_here(town)
         request_id = erases(town)
-        with psycopg.connect(plain.render_as_string(hide_password=False)) as reader:
-            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with sees_one_moment(postgres_url) as reader:
             began: list[str] = []
 
             def begins(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
