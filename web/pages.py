@@ -25,6 +25,7 @@ from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES, Screen, named_languages, screen
 from services.accounts.staff import Staff
 from web.marks import LANGUAGE_COOKIE, SIGNED, who_may
+from web.words_in_templates import PageEnvironment
 
 _COUNTRY = ZoneInfo("Europe/Paris")
 _A_YEAR = 365 * 24 * 3600
@@ -97,6 +98,10 @@ def register(app: Flask, given: Setting) -> None:
     """Headers, languages and what templates may use."""
     app.extensions["allo_pages"] = given
     app.after_request(_add_headers)
+    app.jinja_environment = PageEnvironment
+    pages = app.jinja_env
+    assert isinstance(pages, PageEnvironment)  # noqa: S101 - nobody has asked for it before
+    pages.speak(words)
     app.jinja_env.filters["plain"] = plain
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -103,14 +103,20 @@ class _Templates(BytecodeCache):
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], CodeType] = {}
+        self._made: dict[tuple[str, str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._made.get((bucket.key, bucket.checksum))
+        bucket.code = self._made.get(_key(bucket))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         assert bucket.code
-        self._made[bucket.key, bucket.checksum] = bucket.code
+        self._made[_key(bucket)] = bucket.code
+
+
+def _key(bucket: Bucket) -> tuple[str, str, str]:
+    """The words of a language stand in what is compiled for it."""
+    spoken = getattr(bucket.environment, "spoken", None)
+    return bucket.key, bucket.checksum, spoken.language if spoken else ""
 
 
 _templates = _Templates()
