@@ -23,30 +23,39 @@ WORDS: Final = "t"
 _CALL: Final = ("name", "lparen", "string", "rparen")
 
 
+# Languages, each with the words of the services that are in use; those of before are forgotten.
+_MOST: Final = 8
+
+
 class PageEnvironment(Environment):
-    """Jinja's, with one of its own for each language. A template is read in that of the answer."""
+    """Jinja's, with one of its own for each language and the words of its services.
+
+    A template is read in those of the answer.
+    """
 
     spoken: Screen | None = None
-    _by_language: dict[str, PageEnvironment]
+    _by_words: dict[Screen, PageEnvironment]
     _speaks: Callable[[], Screen]
 
     def speak(self, speaks: Callable[[], Screen]) -> None:
-        """From now on templates are in the language that `speaks` gives; it is asked each time."""
-        self._by_language, self._speaks = {}, speaks
+        """From now on templates have the words that `speaks` gives, which is asked each time."""
+        self._by_words, self._speaks = {}, speaks
 
     def get_template(self, name: Any, parent: Any = None, globals: Any = None) -> Template:  # noqa: A002
-        """As Jinja's, in the language of this answer."""
+        """As Jinja's, in the words of this answer."""
         if self.spoken is not None:
             return super().get_template(name, parent, globals)
-        return self._in_language().get_template(name, parent, globals)
+        return self._with_words().get_template(name, parent, globals)
 
-    def _in_language(self) -> PageEnvironment:
+    def _with_words(self) -> PageEnvironment:
         spoken = self._speaks()
-        found = self._by_language.get(spoken.language)
+        found = self._by_words.get(spoken)
         if found is None:
             found = self.overlay(extensions=[_WordsInTemplates])
             found.spoken = spoken
-            self._by_language[spoken.language] = found
+            kept = list(self._by_words.items())[1 - _MOST :]
+            # Threads that read templates at the same moment each make one; any of them will do.
+            self._by_words = {**dict(kept), spoken: found}
         return found
 
 

@@ -42,11 +42,14 @@ def test_two_services_have_their_own_clocks(service: House, sqlite_url: str):
 
 
 def test_a_template_is_compiled_once_for_all_applications_and_anew_when_it_changes(made: House):
-    first = made.app.jinja_env.get_template("base.html")
-    another = made.application().jinja_env
-    assert another.get_template("base.html").root_render_func.__code__ is (
-        first.root_render_func.__code__
-    )
+    found = []
+    for app in (made.app, made.application()):
+        with app.test_request_context("/"):
+            found.append(app.jinja_env.get_template("base.html"))
+    first, second = found
+    assert first.environment is not second.environment
+    assert second.root_render_func.__code__ is first.root_render_func.__code__
+    another = second.environment
     bucket = _templates.get_bucket(another, "base.html", first.filename, "another text")
     assert bucket.code is None
 

@@ -24,6 +24,7 @@ from config import Settings
 from jobs import feeds
 from launcher.environment import inherited
 from models.clock import FixedClock
+from prompts.screens import Screen
 
 # What Werkzeug reads from a rule's text and writes to build its addresses.
 _OF_A_RULE = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
@@ -103,7 +104,7 @@ class _Templates(BytecodeCache):
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str, str], CodeType] = {}
+        self._made: dict[tuple[str, str, Screen | None], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
         bucket.code = self._made.get(_key(bucket))
@@ -113,10 +114,9 @@ class _Templates(BytecodeCache):
         self._made[_key(bucket)] = bucket.code
 
 
-def _key(bucket: Bucket) -> tuple[str, str, str]:
-    """The words of a language stand in what is compiled for it."""
-    spoken = getattr(bucket.environment, "spoken", None)
-    return bucket.key, bucket.checksum, spoken.language if spoken else ""
+def _key(bucket: Bucket) -> tuple[str, str, Screen | None]:
+    """The words of a language and its services stand in what is compiled for them."""
+    return bucket.key, bucket.checksum, getattr(bucket.environment, "spoken", None)
 
 
 _templates = _Templates()

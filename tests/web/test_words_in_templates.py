@@ -44,6 +44,15 @@ def test_each_language_has_its_own_and_is_asked_for_each_answer():
     assert said == ["Retour", "Back", "Retour"]
 
 
+def test_other_words_of_the_same_language_are_read_anew_and_kept():
+    pages = Pages(page='{{ t("back") }}')
+    towns = [Screen("fr", {"back": f"Mairie {number}"}) for number in range(20)]
+    for pages.spoken in (FRENCH, *towns, FRENCH):
+        assert pages.renders() == pages.spoken["back"]
+    kept = pages.environment.get_template("page.html")
+    assert pages.environment.get_template("page.html") is kept
+
+
 def test_words_are_escaped_as_any_text():
     pages = Pages(page='<p title="{{ t("wrong.one") }}">{{ t("wrong.one") }}</p>')
     escaped = "Un &lt;seul&gt; &amp; rien"
