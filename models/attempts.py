@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 
 from models.clock import Clock
-from models.dialects import insert, insert_for, one_after_another
-from models.prepared import Prepared
+from models.dialects import insert, insert_for, locks_of, one_after_another
+from models.prepared import Prepared, together
 from models.tables import RowId, index, key, metadata, must
 from models.types import Instant, LookUp, LookUpWay
 
@@ -70,13 +70,37 @@ class AttemptCountQuery:
 
 def wait_for_others(connection: Connection, subjects: Sequence[Subject]) -> None:
     """Let no other transaction try for these until this one ends: each sees all counts before."""
-    one_after_another(connection, [subject.kind.encode() + subject.idx for subject in subjects])
+    one_after_another(connection, _keys(subjects))
+
+
+def _keys(subjects: Sequence[Subject]) -> list[bytes]:
+    return [subject.kind.encode() + subject.idx for subject in subjects]
 
 
 def counts(
     connection: Connection, clock: Clock, asked: Sequence[AttemptCountQuery], *also: Any
 ) -> list[int]:
     """How many tries there were, in the order asked, and the values `also` asked; one statement."""
+    values, shape = _read_as(asked)
+    if also:
+        return list(connection.execute(select(*_counts(clock, shape), *also), values).one())
+    return list(_count(clock, shape).rows(connection, values)[0])
+
+
+def counts_alone(
+    connection: Connection,
+    clock: Clock,
+    subjects: Sequence[Subject],
+    asked: Sequence[AttemptCountQuery],
+) -> list[int]:
+    """The same, with all tries for these subjects: until this transaction ends no other tries."""
+    values, shape = _read_as(asked)
+    locks = locks_of(connection, _keys(subjects))
+    # A statement that waits would not count what others wrote meanwhile: it comes after the lock.
+    return list(together(connection, [*locks, (_count(clock, shape), values)])[-1][0])
+
+
+def _read_as(asked: Sequence[AttemptCountQuery]) -> tuple[dict[str, Any], _Shape]:
     values: dict[str, Any] = {}
     shape: list[_Counted] = []
     last = None
@@ -86,9 +110,7 @@ def counts(
         if rows != last:
             values |= {f"kind_{at}": one.subject.kind, f"subject_{at}": one.subject.idx}
         last = rows
-    if also:
-        return list(connection.execute(select(*_counts(clock, tuple(shape)), *also), values).one())
-    return list(_count(clock, tuple(shape)).rows(connection, values)[0])
+    return values, tuple(shape)
 
 
 class _Counted(NamedTuple):

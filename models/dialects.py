@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
-from models.prepared import Prepared
+from models.prepared import Prepared, Values
 
 _OF_KEYS = 1
 _NO: Mapping[str, Any] = {}
@@ -117,16 +117,23 @@ def hasty(dialect: str, value: Any) -> Any:
 
 def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:
     """Until this transaction ends, others that name one of these keys wait here."""
+    for statement, values in locks_of(connection, keys):
+        statement.rows(connection, values)
+
+
+def locks_of(connection: Connection, keys: Iterable[bytes]) -> list[tuple[Prepared, Values]]:
+    """The same as statements, for `models.prepared.together`; none where nobody is to wait."""
     if connection.dialect.name == "sqlite":
         # It has one writer at a time.
-        return
+        return []
     # Locks are taken in one order, or two transactions would wait for each other; one statement
     # takes them from left to right.
     numbers = sorted({zlib.crc32(key) for key in keys})
-    if numbers:
-        # The second number of a lock is a signed one.
-        values = {f"key_{at}": number - 2**31 for at, number in enumerate(numbers)}
-        _locks(len(numbers)).rows(connection, values)
+    if not numbers:
+        return []
+    # The second number of a lock is a signed one.
+    values = {f"key_{at}": number - 2**31 for at, number in enumerate(numbers)}
+    return [(_locks(len(numbers)), values)]
 
 
 @lru_cache

@@ -8,7 +8,9 @@ ever, and errors are the driver's own. Only statements that run all the time com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import select
+
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -25,7 +27,12 @@ _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 # What was prepared is not there any more, or the table is another now.
 _STALE = frozenset({"26000", "0A000"})
 _DONE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
+_ABORTED, _SYNC = pq.ExecStatus.PIPELINE_ABORTED, pq.ExecStatus.PIPELINE_SYNC
 _IDLE, _INTRANS = pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS
+
+
+# Its name, values, their formats, and what reads the rows.
+_Ready = tuple[bytes, Any, Any, abc.Transformer]
 
 
 class _Statement:
@@ -74,52 +81,110 @@ class Prepared:
         self._driver, self._pgconn = driver, driver.pgconn
         self._statements: dict[bytes, _Statement] = {}
         self._named = 0
+        self._readable = select.poll()
+        self._readable.register(self._pgconn.socket, select.POLLIN)
 
-    def run(self, sql: bytes, values: Sequence[Any]) -> Answer | None:
-        """Run a statement with `$1`, `$2` … in it; None where the driver's cursor is to do it.
+    def run_all(self, asked: Sequence[tuple[bytes, Sequence[Any]]]) -> list[Answer] | None:
+        """Run statements with `$1`, `$2` … in them, one after the other, in one round trip.
 
-        Begins a transaction where the connection commits nothing by itself. Raises psycopg.Error.
+        Each sees what those before it wrote, and what was committed until it began. Where one of
+        them fails, those after it are not run, and nothing stays of those before it. Begins a
+        transaction, in the same round trip, where the connection commits nothing by itself. None
+        where the driver's cursor is to do it. Raises psycopg.Error.
         """
-        if not self._may_ask():
+        begins = self._begins()
+        if begins is None:
             return None
+        ready = []
+        for sql, values in asked:
+            one = self._ready(sql, values)
+            if one is None:
+                return None
+            ready.append(one)
+        if len(ready) == 1 and not begins:
+            name, sent, formats, _ = ready[0]
+            results = [self._pgconn.exec_prepared(name, sent, formats, pq.Format.BINARY)]
+        else:
+            results = self._at_once(ready, begins=begins)
+        for result in results:
+            if result.status not in _DONE:
+                self._look_at_failure(result)
+                return None
+        return [Answer(result, one[3]) for result, one in zip(results, ready, strict=True)]
+
+    def _look_at_failure(self, result: Any) -> None:
+        """Raises psycopg.Error, but where the driver's cursor can do all of it."""
+        error = failure(self._driver, result)
+        if error.sqlstate not in _STALE:
+            raise error
+        self._statements.clear()
+        if not self._driver.autocommit:
+            raise error
+
+    def _begins(self) -> bool | None:
+        """Whether a transaction is to begin with the next statement; None: it may not be sent."""
+        driver, status = self._driver, self._pgconn.transaction_status
+        if status != _IDLE:
+            return False if status == _INTRANS else None
+        if driver.autocommit:
+            return False
+        return True if _begins_plainly(driver) else None
+
+    def _ready(self, sql: bytes, values: Sequence[Any]) -> _Ready | None:
+        """A statement as it is sent, prepared; None where too many are prepared already."""
         statement = self._statements.get(sql)
         if statement is None:
             if len(self._statements) >= MOST:
                 return None
             statement = self._statements[sql] = _Statement(self._driver, len(values))
         transformer = statement.transformer
-        sent = transformer.dump_sequence(values, statement.formats)
+        sent: Any = transformer.dump_sequence(values, statement.formats)
         types = transformer.types
         name = statement.names.get(types)
         if name is None:
             name = self._prepare(statement, sql, types)
-        result = self._pgconn.exec_prepared(
-            name,
-            sent,  # type: ignore[arg-type]
-            transformer.formats,
-            pq.Format.BINARY,
-        )
-        if result.status not in _DONE:
-            error = failure(self._driver, result)
-            if error.sqlstate not in _STALE:
-                raise error
-            self._statements.clear()
-            if not self._driver.autocommit:
-                raise error
-            return None
-        return Answer(result, transformer)
+        return name, sent, transformer.formats, transformer
 
-    def _may_ask(self) -> bool:
-        """Whether a statement may be sent; begins a transaction where one is to be."""
-        driver, status = self._driver, self._pgconn.transaction_status
-        if status != _IDLE:
-            return status == _INTRANS
-        if driver.autocommit:
-            return True
-        if not _begins_plainly(driver):
-            return False
-        command(driver, _BEGIN)
-        return True
+    def _at_once(self, ready: Sequence[_Ready], *, begins: bool) -> list[Any]:
+        """Send all of them, and only then wait; the results up to the first that failed.
+
+        Raises psycopg.Error where the connection breaks.
+        """
+        pgconn = self._pgconn
+        pgconn.enter_pipeline_mode()
+        try:
+            if begins:
+                pgconn.send_query_params(_BEGIN, None)
+            for name, sent, formats, _ in ready:
+                pgconn.send_query_prepared(name, sent, formats, pq.Format.BINARY)
+            pgconn.pipeline_sync()
+            results = list(self._until_sync())
+            _look_at(pgconn, results)
+            pgconn.exit_pipeline_mode()
+        except BaseException:
+            # Nobody knows what of it was done: this connection answers nobody else.
+            self._driver.close()
+            raise
+        results = results[1:] if begins and results[0].status in _DONE else results
+        return [one for one in results if one.status != _ABORTED]
+
+    def _until_sync(self) -> Iterator[Any]:
+        """The result of each statement, as it comes."""
+        pgconn = self._pgconn
+        while True:
+            # Whoever asks libpq for a result too early keeps all other threads waiting.
+            while pgconn.is_busy():
+                self._readable.poll()
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                # The end of one statement, or of all that came before the connection broke.
+                if pgconn.status == pq.ConnStatus.BAD:
+                    return
+                continue
+            if result.status == _SYNC:
+                return
+            yield result
 
     def _prepare(self, statement: _Statement, sql: bytes, types: Any) -> bytes:
         name = b"allo_%d" % self._named
@@ -165,6 +230,14 @@ def command(driver: psycopg.Connection[Any], sql: bytes) -> None:
     result = driver.pgconn.exec_(sql)
     if result.status not in _DONE:
         raise failure(driver, result)
+
+
+def _look_at(pgconn: pq.abc.PGconn, results: Sequence[Any]) -> None:
+    """Raises psycopg.OperationalError where the connection broke before all had come."""
+    if pgconn.status == pq.ConnStatus.BAD:
+        told = next((one for one in results if one.status not in _DONE), None)
+        why = told.get_error_message() if told is not None else pgconn.get_error_message()
+        raise psycopg.OperationalError(why, info=told)
 
 
 def failure(driver: psycopg.Connection[Any], result: Any) -> psycopg.Error:

@@ -40,19 +40,20 @@ class Prepared:
 
     def rows(self, connection: Connection, values: Values = _NONE) -> list[Any]:
         """Run it and give its rows as named tuples. Raises sqlalchemy.exc.DBAPIError."""
-        plan = self._plan(connection)
+        plan = self.plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return list(connection.execute(self._statement, values))
         return plan.rows(connection, values)
 
     def count(self, connection: Connection, values: Values = _NONE) -> int:
         """Run it and give the number of rows it wrote. Raises sqlalchemy.exc.DBAPIError."""
-        plan = self._plan(connection)
+        plan = self.plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return connection.execute(self._statement, values).rowcount
         return plan.count(connection, values)
 
-    def _plan(self, connection: Connection) -> _Plan:
+    def plan(self, connection: Connection) -> _Plan:
+        """How it is run on this kind of database."""
         dialect = connection.dialect
         plan = self._plans.get(dialect.name)
         if plan is None:
@@ -86,7 +87,7 @@ class _Plan:
         self._readers: list[tuple[int, _Convert]] | None = None
         self._numbered, self._order = (b"", []) if self._positional else _numbered(self.sql)
         # On SQLite a worker never loads the other driver.
-        self._libpq = None if self._positional else import_module("models.libpq")
+        self.libpq = None if self._positional else import_module("models.libpq")
 
     def _written_out(self, compiled: SQLCompiler) -> tuple[str, list[str]]:
         """The SQL with what the statement itself knows in it, and the names of what is left.
@@ -141,40 +142,35 @@ class _Plan:
             self._known[place] = bind.value if convert is None else convert(bind.value)
 
     def rows(self, connection: Connection, values: Values) -> list[Any]:
-        filled = self._filled(values)
-        answer = self._asked(connection, filled)
-        if answer is None:
+        filled = self.filled(values)
+        answers = _asked(connection, [(self, filled)])
+        if answers is None:
             cursor = self._run(connection, filled)
             return self._read(cursor.fetchall(), [column[1] for column in cursor.description])
+        return self.rows_of(answers[0])
+
+    def rows_of(self, answer: Answer) -> list[Any]:
+        """The rows that PostgreSQL answered with."""
         if self._readers is None:
             self._find_readers(answer.types)
         if not self._readers:
             return answer.rows(self._row._make)
         return self._read(answer.rows(tuple), ())
 
+    def sent(self, filled: Any) -> tuple[bytes, list[Any]]:
+        """The statement with numbers in it, and its values, as libpq has them."""
+        return self._numbered, [filled[name] for name in self._order]
+
     def count(self, connection: Connection, values: Values) -> int:
-        filled = self._filled(values)
-        answer = self._asked(connection, filled)
-        if answer is not None:
-            return answer.count
+        filled = self.filled(values)
+        answers = _asked(connection, [(self, filled)])
+        if answers is not None:
+            return answers[0].count
         written: int = self._run(connection, filled).rowcount
         return written
 
-    def _asked(self, connection: Connection, filled: Any) -> Answer | None:
-        """What PostgreSQL answers to it; None where the driver's cursor is to ask."""
-        if self._libpq is None:
-            return None
-        prepared = self._libpq.of(connection)
-        if prepared is None:
-            return None
-        values = [filled[name] for name in self._order]
-        try:
-            answer: Answer | None = prepared.run(self._numbered, values)
-        except self._dialect.loaded_dbapi.Error as error:
-            raise _wrapped(connection, error, self.sql) from error
-        return answer
-
-    def _filled(self, values: Values) -> Any:
+    def filled(self, values: Values) -> Any:
+        """What the driver is given: what it knows, and these values, converted."""
         filled = self._known.copy()
         for place, key, convert in self._given:
             filled[place] = values[key] if convert is None else convert(values[key])
@@ -216,6 +212,39 @@ class _Plan:
             self._dialect, given
         )
         return read
+
+
+def together(connection: Connection, asked: Sequence[tuple[Prepared, Values]]) -> list[list[Any]]:
+    """Run several statements, one after the other, and give the rows of each.
+
+    On PostgreSQL in one round trip. Each is by itself, as if it were run alone: it sees what those
+    before it wrote, and waits for locks. Raises sqlalchemy.exc.DBAPIError; the statements after the
+    one that failed are not run then.
+    """
+    plans = [one.plan(connection) for one, _ in asked]
+    if not any(plan.is_open for plan in plans) and not _is_listened_to(connection):
+        filled = [plan.filled(values) for plan, (_, values) in zip(plans, asked, strict=True)]
+        answers = _asked(connection, list(zip(plans, filled, strict=True)))
+        if answers is not None:
+            return [plan.rows_of(answer) for plan, answer in zip(plans, answers, strict=True)]
+    return [one.rows(connection, values) for one, values in asked]
+
+
+def _asked(connection: Connection, asked: Sequence[tuple[_Plan, Any]]) -> list[Answer] | None:
+    """What PostgreSQL answers to these; None where the driver's cursor is to ask."""
+    libpq = asked[0][0].libpq
+    if libpq is None:
+        return None
+    prepared = libpq.of(connection)
+    if prepared is None:
+        return None
+    try:
+        answers: list[Answer] | None = prepared.run_all(
+            [plan.sent(filled) for plan, filled in asked]
+        )
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, error, "; ".join(plan.sql for plan, _ in asked)) from error
+    return answers
 
 
 def begin_with(connection: Connection, sql: str) -> bool:

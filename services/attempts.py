@@ -70,9 +70,8 @@ def tried(
 
     No other transaction counts tries for the same subjects until this one ends.
     """
-    attempts.wait_for_others(connection, subjects)
     asked = [AttemptCountQuery(one, within, failed=failed) for one in subjects]
-    return attempts.counts(connection, store.clock, [*asked, *also])
+    return attempts.counts_alone(connection, store.clock, subjects, [*asked, *also])
 
 
 def before_look_up(

@@ -7,8 +7,8 @@ come one after the other. Every write says, besides, which state it needs. Each 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -35,7 +35,7 @@ from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
-from models.prepared import Prepared
+from models.prepared import Prepared, Values, together
 from models.rows import columns_of, from_row
 from models.slots.tables import place, slot
 
@@ -243,7 +243,7 @@ def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) ->
 
     What comes back for none has no appointment, and the birth date of no real person.
     """
-    return load(connection, vault, booking_id or NOBODY.id) or _nobody(connection, vault)
+    return load(connection, vault, booking_id or NOBODY.id) or _nobody(vault)
 
 
 def load_by_reference_as_any(
@@ -251,14 +251,13 @@ def load_by_reference_as_any(
 ) -> BookingDetails:
     """The same of a reference (ten digits), which is looked for with the booking itself."""
     values = {"the_reference": vault.index("reference", reference)}
-    rows = _BY_REFERENCE.rows(connection, values)
-    return _whole(connection, vault, rows[0]) if rows else _nobody(connection, vault)
+    return _read(connection, vault, _BY_REFERENCE, _OF_REFERENCE, values) or _nobody(vault)
 
 
-def _nobody(connection: Connection, vault: Vault) -> BookingDetails:
+def _nobody(vault: Vault) -> BookingDetails:
     for sealed, where in _sealed_of_nobody(vault):
         vault.open_text(sealed, where)
-    return replace(NOBODY, appointments=_appointments(connection, NOBODY.id))
+    return NOBODY
 
 
 @lru_cache
@@ -293,20 +292,36 @@ def load(
     connection: Connection, vault: Vault, booking_id: str, *, lock: bool = False
 ) -> BookingDetails | None:
     """Read a booking; with `lock` no other transaction changes it until this one ends."""
-    rows = (_LOCKED_BY_ID if lock else _BY_ID).rows(connection, {"the_id": booking_id})
-    return _whole(connection, vault, rows[0]) if rows else None
+    values = {"the_id": booking_id}
+    if lock:
+        rows = _LOCKED_BY_ID.rows(connection, values)
+        # In a statement of its own, after the lock: the first one may have waited for a change.
+        return _whole(vault, rows[0], _OF_ID.rows(connection, values)) if rows else None
+    return _read(connection, vault, _BY_ID, _OF_ID, values)
+
+
+def _read(
+    connection: Connection,
+    vault: Vault,
+    one: Prepared,
+    its_appointments: Prepared,
+    values: Values,
+) -> BookingDetails | None:
+    rows, appointments = together(connection, [(one, values), (its_appointments, values)])
+    return _whole(vault, rows[0], appointments) if rows else None
 
 
 _SEALED = (booking.c.dob_enc, booking.c.reference_enc, booking.c.phone_enc, booking.c.name_enc)
 _READ = select(*columns_of(BookingDetails, booking), *_SEALED)
-_OF_ID = _READ.where(booking.c.id == bindparam("the_id"))
-_BY_ID = Prepared(_OF_ID)
+_HAS_ID = _READ.where(booking.c.id == bindparam("the_id"))
+_BY_ID = Prepared(_HAS_ID)
 # SQLite knows no such lock and needs none: it has one writer at a time.
-_LOCKED_BY_ID = Prepared(_OF_ID.with_for_update(key_share=True))
-_BY_REFERENCE = Prepared(_READ.where(booking.c.reference_idx == bindparam("the_reference")))
+_LOCKED_BY_ID = Prepared(_HAS_ID.with_for_update(key_share=True))
+_HAS_REFERENCE = booking.c.reference_idx == bindparam("the_reference")
+_BY_REFERENCE = Prepared(_READ.where(_HAS_REFERENCE))
 
 
-def _whole(connection: Connection, vault: Vault, row: Any) -> BookingDetails:
+def _whole(vault: Vault, row: Any, appointments: Iterable[Any]) -> BookingDetails:
     born = opened(vault, row, "dob")
     return from_row(
         BookingDetails,
@@ -315,12 +330,11 @@ def _whole(connection: Connection, vault: Vault, row: Any) -> BookingDetails:
         born=date.fromisoformat(born) if born else None,
         number=opened(vault, row, "phone"),
         name=opened(vault, row, "name"),
-        # In a statement of its own, after the lock: the first one may have waited for a change.
-        appointments=_appointments(connection, row.id),
+        appointments=_appointments(appointments),
     )
 
 
-_APPOINTMENTS = Prepared(
+_APPOINTMENTS = (
     select(
         *columns_of(BookedAppointment, appointment),
         place.c.slot_id,
@@ -329,14 +343,16 @@ _APPOINTMENTS = Prepared(
     )
     .join(place, place.c.id == appointment.c.place_id)
     .outerjoin(appointment_for, appointment_for.c.appointment_id == appointment.c.id)
-    .where(appointment.c.booking_id == bindparam("the_booking"))
     .order_by(appointment.c.dose, appointment_for.c.id)
 )
+_OF_ID = Prepared(_APPOINTMENTS.where(appointment.c.booking_id == bindparam("the_id")))
+_WITH_REFERENCE = select(booking.c.id).where(_HAS_REFERENCE).scalar_subquery()
+_OF_REFERENCE = Prepared(_APPOINTMENTS.where(appointment.c.booking_id == _WITH_REFERENCE))
 
 
-def _appointments(connection: Connection, booking_id: str) -> tuple[BookedAppointment, ...]:
+def _appointments(rows: Iterable[Any]) -> tuple[BookedAppointment, ...]:
     found: dict[int, BookedAppointment] = {}
-    for row in _APPOINTMENTS.rows(connection, {"the_booking": booking_id}):
+    for row in rows:
         before = found.get(row.dose)
         done = before.services if before else ()
         if row.for_id is not None:

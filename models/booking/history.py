@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Connection, Insert, bindparam, delete, sel
 from models.booking.tables import booking, history, history_reason
 from models.clock import Clock
 from models.crypto import Vault
-from models.prepared import Prepared
+from models.prepared import Prepared, Values
 
 # A person wrote that they will come, or was told what a stand-in stands for: lines of no change.
 SAID_YES = "said_yes"
@@ -135,7 +135,16 @@ def newest_change(
 
     The same for any booking, and for one that is not there. A typed reason is told as `TYPED`.
     """
-    lines = _lines(clock, within).rows(connection, {"the_booking": booking_id})
+    statement, values = asked_newest(clock, booking_id, within)
+    return newest_of(statement.rows(connection, values))
+
+
+def asked_newest(clock: Clock, booking_id: str, within: timedelta) -> tuple[Prepared, Values]:
+    """What asks for it, for `models.prepared.together`; `newest_of` reads the rows."""
+    return _lines(clock, within), {"the_booking": booking_id}
+
+
+def newest_of(lines: Sequence[Any]) -> NewestChange:
     of_changes = (line for line in reversed(lines) if line.what not in NO_CHANGES)
     row = next(of_changes, None)
     if row is None:

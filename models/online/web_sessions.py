@@ -33,9 +33,9 @@ from sqlalchemy.exc import IntegrityError
 from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import insert_new
+from models.dialects import insert_new, locks_of
 from models.online.tables import reach_code, visit
-from models.prepared import Prepared
+from models.prepared import Prepared, together
 from models.rows import columns_of, from_row
 from models.slots.places import is_held, renewal
 from models.slots.tables import place
@@ -149,7 +149,10 @@ class OtherHolders:
 def others_that_hold(
     connection: Connection, clock: Clock, visit_id: str, mine: CountsBy
 ) -> OtherHolders:
-    """Those that share one of these with a web session; one statement.
+    """Those that share one of these with a web session; no other transaction looks meanwhile.
+
+    Two visits of one kind would each overlook what the other one is about to hold: until this
+    transaction ends, others that share one of these wait here.
 
     Of a number that was typed those are left out that proved to be its owner's, of a place those
     that began long ago: what was begun then hardly holds anything, and a town's day is not read
@@ -168,7 +171,9 @@ def others_that_hold(
     if not shared:
         return found
     values = {"the_visit": visit_id} | {f"the_{name}": idx for name, idx in shared.items()}
-    for row in _others_that_hold(clock, tuple(shared)).rows(connection, values):
+    locks = locks_of(connection, [f"hold {name}".encode() + idx for name, idx in shared.items()])
+    look = _others_that_hold(clock, tuple(shared)), values
+    for row in together(connection, [*locks, look])[-1]:
         getattr(found, row.shared).append(row.id)
     return found
 

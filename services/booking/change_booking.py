@@ -30,7 +30,7 @@ from models.booking.changes import (
     ChangedMeanwhile,
     ServiceDone,
 )
-from models.booking.history import Change
+from models.booking.history import Change, NewestChange
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.partners.bookings import is_mirrored
@@ -314,7 +314,8 @@ def undo_cancel(
     """
 
     def act(one: _OneChange) -> None:
-        lost, ended = _cancelled_last(connection, store, one.file, undo_within)
+        newest = _newest(connection, store, one.file, undo_within)
+        lost, ended = _cancelled_last(store, one.file, newest)
         _nobody_else(one)
         keeper = replace(holder, id=undoing(booking_id))
         off = {dose: each for dose, each in lost.items() if dose not in one.live}
@@ -336,8 +337,13 @@ def undoable(connection: Connection, store: Store, file: BookingDetails) -> bool
 
     The same statements for any booking, and for one that is not there.
     """
+    return is_undoable(store, file, _newest(connection, store, file))
+
+
+def is_undoable(store: Store, file: BookingDetails, newest: NewestChange) -> bool:
+    """The same by the newest change, as it was read for UNDO_WITHIN."""
     try:
-        _cancelled_last(connection, store, file)
+        _cancelled_last(store, file, newest)
     except _Refused:
         return False
     return True
@@ -693,18 +699,23 @@ def _not_begun(one: _OneChange, doses: Iterable[int]) -> None:
         raise _Refused(WhyNot.BEGUN)
 
 
-def _cancelled_last(
+def _newest(
     connection: Connection,
     store: Store,
     file: BookingDetails,
     within: timedelta = UNDO_WITHIN,
+) -> NewestChange:
+    # A "will attend" reply is not a change, so it does not end the undo window.
+    return history.newest_change(connection, store.clock, file.id, within)
+
+
+def _cancelled_last(
+    store: Store, file: BookingDetails, last: NewestChange
 ) -> tuple[dict[int, BookedAppointment], list[ServiceDone]]:
     """The appointments that the newest change cancelled, and that have not begun, by dose.
 
     And what was cancelled in them, where services have names.
     """
-    # A "will attend" reply is not a change, so it does not end the undo window.
-    last = history.newest_change(connection, store.clock, file.id, within)
     newest = last.change
     if newest is None or newest.what != "cancelled" or "doses" not in newest.details:
         raise _Refused(WhyNot.NOT_CANCELLED)

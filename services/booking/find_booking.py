@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hmac
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from flows.world import NotMine
-from models.booking import changes
+from models.booking import changes, history
 from models.booking.changes import BookingDetails
-from models.centres.centres import CentreState, centre_state, centre_states
+from models.centres.centres import CentreState, asked_state, centre_states, state_of
 from models.database import Connection
+from models.prepared import together
 from services.attempts import Tries, before_look_up, count_try
-from services.booking.change_booking import undoable
+from services.booking.change_booking import is_undoable
+from services.slots.give_back import UNDO_WITHIN
 from services.store import Store
 
 
@@ -97,18 +99,17 @@ def read_booking(connection: Connection, store: Store, booking_id: str) -> Found
 
 def _read(connection: Connection, store: Store, booking_id: str | None) -> FoundBooking:
     file = changes.load_as_any(connection, store.vault, booking_id)
-    centres = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
-    return FoundBooking(
-        file=file,
-        centres=_centres(connection, centres),
-        undo=undoable(connection, store, file),
-    )
-
-
-def _centres(connection: Connection, centre_ids: Collection[str]) -> Mapping[str, CentreState]:
-    """Both doses are nearly always given at one centre, and how one is read is known beforehand."""
-    if len(centre_ids) > 1:
-        return centre_states(connection, centre_ids)
-    (only,) = centre_ids
-    state = centre_state(connection, only)
-    return {only: state} if state else {}
+    there = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
+    newest = history.asked_newest(store.clock, file.id, UNDO_WITHIN)
+    centres: Mapping[str, CentreState]
+    # Both doses are nearly always given at one centre, and how one is read is known beforehand.
+    if len(there) > 1:
+        centres = centre_states(connection, there)
+        (lines,) = together(connection, [newest])
+    else:
+        (only,) = there
+        found, lines = together(connection, [asked_state(only), newest])
+        state = state_of(found)
+        centres = {only: state} if state else {}
+    undo = is_undoable(store, file, history.newest_of(lines))
+    return FoundBooking(file, centres, undo)

@@ -63,10 +63,10 @@ def before_wish(connection: Connection, store: Store, *, reference: str, place: 
         subject(store, "web_wish_place", "web place", place),
     )
     subjects = _subjects(store, reference, place)
-    attempts.wait_for_others(connection, (*wished, *subjects))
     asked = [AttemptCountQuery(one, DAY, failed=False) for one in wished]
     asked += [AttemptCountQuery(one, DAY) for one in subjects]
-    found = attempts.counts(connection, store.clock, [*asked, *_LATELY])
+    everyone = (*wished, *subjects)
+    found = attempts.counts_alone(connection, store.clock, everyone, [*asked, *_LATELY])
     by_reference, by_place = found[:2]
     allowed = by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE
     return Wish(wished, allowed, _tries(subjects, *found[2:]))

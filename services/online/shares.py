@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.database import Connection
-from models.dialects import one_after_another
 from models.online import web_sessions
 from models.online.web_sessions import CountsBy
 from services.slots.give_back import give_back_holds
@@ -41,7 +40,6 @@ def make_room(
         browser_idx=mine.browser_idx if shares.per_browser else None,
         phone_idx=mine.phone_idx if shares.per_number else None,
     )
-    _one_at_a_time(connection, mine)
     others = web_sessions.others_that_hold(connection, store.clock, visit_id, mine)
     gone = _give_up(connection, others.browser[shares.per_browser - 1 :], "browser")
     of_phone = [one for one in others.phone if one not in gone]
@@ -59,17 +57,8 @@ def number_typed(connection: Connection, store: Store, visit_id: str, phone: byt
     if not store.shares.per_number or not phone:
         return
     mine = CountsBy(None, None, phone)
-    _one_at_a_time(connection, mine)
     others = web_sessions.others_that_hold(connection, store.clock, visit_id, mine)
     _give_up(connection, others.phone[store.shares.per_number - 1 :], "number")
-
-
-def _one_at_a_time(connection: Connection, mine: CountsBy) -> None:
-    """Two visits of one kind would each overlook what the other one is about to hold."""
-    named = {"place": mine.place_idx, "browser": mine.browser_idx, "phone": mine.phone_idx}
-    one_after_another(
-        connection, [f"hold {name}".encode() + idx for name, idx in named.items() if idx]
-    )
 
 
 def _give_up(connection: Connection, holders: Sequence[str], kind: str) -> set[str]:

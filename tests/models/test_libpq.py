@@ -5,16 +5,29 @@ from __future__ import annotations
 import threading
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
-from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    String,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import libpq
 from models.database import Database, unhurried
-from models.prepared import Prepared, begin_with
+from models.prepared import Prepared, begin_with, together
 from tests.support.until import comes
 
 pytestmark = pytest.mark.direct
@@ -272,3 +285,169 @@ def test_whoever_is_cut_off_hears_of_a_connection_that_broke(database: Database)
     # The next one has another connection.
     with database.transaction() as connection:
         assert one(connection) == [(7,)]
+
+
+# ---------------------------------------------------------------- several in one round trip
+
+LEFT = Prepared(select(column("one", Integer)).select_from(table("lot", column("one"))))
+PUT = Prepared(
+    table("lot", column("one", Integer))
+    .insert()
+    .values(one=bindparam("given", type_=Integer))
+    .returning(column("one", Integer)),
+    ("given",),
+)
+DIVIDED = Prepared(select((literal_column("1") / bindparam("by", type_=Integer)).label("divided")))
+
+
+@pytest.fixture
+def lot(database: Database) -> Iterator[Database]:
+    with database.statement() as connection:
+        connection.execute(text("CREATE TABLE lot (one int)"))
+    yield database
+    with database.statement() as connection:
+        connection.execute(text("DROP TABLE lot"))
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many statements were sent before it was waited for them, for each time."""
+    seen: list[int] = []
+    at_once = libpq.Prepared._at_once
+
+    def sent(self: libpq.Prepared, ready: Any, *, begins: bool) -> list[Any]:
+        seen.append(len(ready) + begins)
+        return at_once(self, ready, begins=begins)
+
+    monkeypatch.setattr(libpq.Prepared, "_at_once", sent)
+    return seen
+
+
+def given(number: int) -> dict[str, int]:
+    return {"given": number}
+
+
+def left(database: Database) -> list[int]:
+    with database.statement() as connection:
+        return sorted(row.one for row in LEFT.rows(connection))
+
+
+def test_each_sees_what_those_before_it_wrote(lot: Database, trips: list[int]):
+    with lot.transaction() as connection:
+        found = together(connection, [(PUT, given(1)), (LEFT, {}), (PUT, given(2)), (LEFT, {})])
+        assert found == [[(1,)], [(1,)], [(2,)], [(1,), (2,)]]
+        # Nobody else does before the transaction has ended.
+        assert left(lot) == []
+    assert left(lot) == [1, 2]
+    assert trips == [5]
+
+
+def test_a_transaction_begins_with_its_first_statement(lot: Database, trips: list[int]):
+    with lot.transaction() as connection:
+        assert one(connection) == [(7,)]
+        assert one(connection) == [(7,)]
+        assert connection.execute(text("SELECT now() < clock_timestamp()")).scalar_one()
+    assert trips == [2]
+
+
+@pytest.mark.parametrize("opened", ["statement", "transaction"])
+def test_where_one_fails_nothing_stays_of_those_before_it(lot: Database, opened: str):
+    asked = [(PUT, given(1)), (DIVIDED, {"by": 0}), (PUT, given(2))]
+    with (
+        pytest.raises(DBAPIError, match="division by zero"),
+        getattr(lot, opened)() as connection,
+    ):
+        together(connection, asked)
+    assert left(lot) == []
+    with getattr(lot, opened)() as connection:
+        assert together(connection, [(PUT, given(3)), (LEFT, {})]) == [[(3,)], [(3,)]]
+
+
+def test_a_first_statement_that_fails_leaves_a_connection_for_the_next(lot: Database):
+    for _ in range(2):
+        with pytest.raises(DBAPIError), lot.transaction() as connection:
+            DIVIDED.rows(connection, {"by": 0})
+        with lot.transaction() as connection:
+            assert DIVIDED.rows(connection, {"by": 1}) == [(1,)]
+
+
+def test_after_one_failed_in_a_savepoint_the_transaction_goes_on(lot: Database):
+    with lot.transaction() as connection:
+        PUT.rows(connection, given(1))
+        savepoint = connection.begin_nested()
+        with pytest.raises(DBAPIError):
+            together(connection, [(PUT, given(2)), (DIVIDED, {"by": 0})])
+        savepoint.rollback()
+        assert together(connection, [(PUT, given(3)), (ONE, given(7))]) == [[(3,)], [(7,)]]
+    assert left(lot) == [1, 3]
+
+
+def test_what_somebody_else_let_go_is_asked_for_again_all_of_it(lot: Database):
+    asked = [(ONE, given(7)), (PUT, given(1)), (LEFT, {})]
+    with lot.statement() as connection:
+        together(connection, asked)
+        connection.execute(text("DEALLOCATE ALL"))
+        assert together(connection, asked)[0] == [(7,)]
+    assert left(lot) == [1, 1]
+
+
+def test_whoever_waited_for_a_lock_counts_what_was_written_meanwhile(lot: Database):
+    """Each has its own view of the rows, and other threads go on while one waits."""
+    counted: list[Any] = []
+
+    def count() -> None:
+        with lot.transaction() as connection:
+            counted.extend(together(connection, [(LOCK, {"key": 1}), (LEFT, {})])[1])
+
+    counting = threading.Thread(target=count)
+    with lot.transaction() as connection:
+        LOCK.rows(connection, {"key": 1})
+        counting.start()
+        seen = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        with lot.statement() as other:
+            assert comes(lambda: other.execute(seen).scalar_one() == 1)
+        PUT.rows(connection, given(1))
+        assert counted == []
+    counting.join(10)
+    assert counted == [(1,)]
+
+
+@pytest.mark.parametrize("asked", [[(LOCK, {"key": 1})], [(LOCK, {"key": 1}), (ONE, given(7))]])
+def test_whoever_is_cut_off_before_the_first_answer_hears_so(lot: Database, asked: list[Any]):
+    errors: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            with lot.transaction() as connection:
+                together(connection, asked)
+        except DBAPIError as error:
+            errors.append(error)
+
+    waiting = threading.Thread(target=wait)
+    with lot.transaction() as connection:
+        LOCK.rows(connection, {"key": 1})
+        waiting.start()
+        seen = text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        with lot.statement() as other:
+            assert comes(lambda: other.execute(seen).first() is not None)
+            pid = other.execute(seen).scalar_one()
+            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        waiting.join(10)
+        assert not waiting.is_alive()
+    (error,) = errors
+    assert isinstance(error, DBAPIError)
+    assert error.connection_invalidated
+    with lot.transaction() as connection:
+        assert together(connection, [(ONE, given(7)), (TWO, given(7))]) == [[(7,)], [(8,)]]
+
+
+def test_a_server_that_is_gone_when_something_is_sent_is_told_as_such(lot: Database):
+    with lot.transaction() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with lot.statement() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    with pytest.raises(DBAPIError) as told, lot.transaction() as connection:
+        together(connection, [(ONE, given(7)), (TWO, given(7))])
+    assert told.value.connection_invalidated
+    with lot.transaction() as connection:
+        assert together(connection, [(ONE, given(7)), (TWO, given(7))]) == [[(7,)], [(8,)]]

@@ -91,7 +91,7 @@ def test_only_what_is_given_is_a_value_of_it(service: House):
     with service.database.statement() as connection:
         assert live.rows(connection, {"the_place": 1}) == []
         # SQLite's own trace shows values in their places: it cannot tell.
-        sql = live._plan(connection).sql
+        sql = live.plan(connection).sql
     assert "state = 'confirmed'" in sql
     assert "LIMIT 1" in sql
 

@@ -18,7 +18,6 @@ from sqlalchemy import select
 from models.online import web_sessions as rows
 from models.online.tables import visit as visit_table
 from models.slots.tables import place
-from services.online import shares as shares_of
 from services.operations.erase_data import erase_data
 from services.store import NO_SHARES, HoldShares, ReachLimits
 from tests.online.test_reach import code_to
@@ -231,7 +230,7 @@ def together(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
         arrived.wait()
         return found
 
-    monkeypatch.setattr(shares_of, "one_after_another", lambda *_: None)
+    monkeypatch.setattr(rows, "locks_of", lambda *_: [])
     monkeypatch.setattr(rows, name, counts_together)
 
 
