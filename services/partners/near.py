@@ -80,7 +80,7 @@ def near(
     gives appointments for one.
     """
     campaign = wanted_of(service, session)
-    if not session.territory or campaign is None:
+    if not session.territory or campaign is None or not service.directory.has_partners(connection):
         return ()
     return near_place(
         connection,
