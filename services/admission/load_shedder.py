@@ -84,6 +84,7 @@ class LoadShedder:
         """
         self._threads = threads
         self._places, self._patience = queue, patience
+        self._new_places = queue // 2
         self._staff_places = min(queue, STAFF_PLACES)
         self._screen_places = self._staff_places // 2
         self.ticks = ticks
@@ -93,12 +94,14 @@ class LoadShedder:
         self._web = 0
         self._others = 0
         self._spare = max(threads - 2, 1)
-        self._waiting = self._staff_waiting = self._screens_waiting = 0
+        self._waiting = self._new_waiting = self._staff_waiting = self._screens_waiting = 0
         counting = threading.Lock()
-        # On one lock: what running web sessions wait for, those who work here, and their screens.
+        # On one lock: what running web sessions wait for, those who work here, their screens, and
+        # visitors who begin.
         self._counting = threading.Condition(counting)
         self._staff_turn = threading.Condition(counting)
         self._screen_turn = threading.Condition(counting)
+        self._new_turn = threading.Condition(counting)
         # So many work at once, however many of the server's threads others have.
         self.turn = threading.Semaphore(threads)
         # Of each step: when it ended, how long it took.
@@ -136,30 +139,57 @@ class LoadShedder:
         """Whether a request of the web may go to the application now; then `web_done` follows.
 
         `goes_on`: of a running web session. It waits for its turn as long as there are places to
-        wait, first come first served. All others that find no thread are refused at once: a thread
-        that waited would be one less for the running sessions.
+        wait, first come first served. All others wait behind those, in half of the places: a dozen
+        people who begin in the same moment are no crowd. Where screens give way to the telephone
+        they are refused at once.
         """
         with self._counting:
-            if not (goes_on and self._waiting) and self._has_room(goes_on=goes_on):
+            ahead = self._waiting + (0 if goes_on else self._new_waiting)
+            if not ahead and self._has_room(goes_on=goes_on):
                 self._web += 1
                 return True
-            if not goes_on or self._waiting >= self._places:
-                return False
-            self._waiting += 1
-            found = self._counting.wait_for(lambda: self._has_room(goes_on=True), self._patience)
-            self._waiting -= 1
+            found = self._waits() if goes_on else self._waits_behind()
             if found:
                 self._web += 1
-            else:
-                # A thread that was woken in vain wakes the next one.
-                self._wake()
             return found
+
+    def _waits(self) -> bool:
+        """Wait as a running web session; whether it is its turn."""
+        if self._waiting + self._new_waiting >= self._places:
+            return False
+        self._waiting += 1
+        found = self._counting.wait_for(lambda: self._has_room(goes_on=True), self._patience)
+        self._waiting -= 1
+        if not found:
+            # A thread that was woken in vain wakes the next one.
+            self._wake()
+        elif not self._waiting:
+            # There may be more room than for this one.
+            self._new_turn.notify()
+        return found
+
+    def _waits_behind(self) -> bool:
+        """The same as somebody who begins."""
+        taken = self._waiting + self._new_waiting
+        if self.slows_screens or taken >= self._places or self._new_waiting >= self._new_places:
+            return False
+        self._new_waiting += 1
+        found = self._new_turn.wait_for(self._may_begin_now, self._patience)
+        self._new_waiting -= 1
+        if not found:
+            self._wake()
+        return found
+
+    def _may_begin_now(self) -> bool:
+        return not self._waiting and self._has_room(goes_on=False)
 
     def _wake(self) -> None:
         """A thread is free: one of each kind looks whether it is for them."""
         self._staff_turn.notify()
         self._screen_turn.notify()
         self._counting.notify()
+        if not self._waiting:
+            self._new_turn.notify()
 
     def _has_room(self, *, goes_on: bool) -> bool:
         most = self._most[self.level]
@@ -276,6 +306,11 @@ class LoadShedder:
         return self._waiting
 
     @property
+    def new_waiting(self) -> int:
+        """How many requests of visitors who begin wait for their turn."""
+        return self._new_waiting
+
+    @property
     def staff_waiting(self) -> int:
         """How many requests of people who work here do, those of their screens included."""
         return self._staff_waiting + self._screens_waiting
@@ -335,6 +370,7 @@ class LoadShedder:
             self._lower_at = now + 1.0
             with self._counting:
                 self._counting.notify_all()
+                self._new_turn.notify_all()
         if wanted == self.level == Level.CALLS:
             self._refused = min(self._refused + MORE_CALLS, 1.0)
         elif self._refused:

@@ -44,6 +44,7 @@ from services.admission.waiting_room import (
 )
 from services.campaign.campaigns import Campaigns
 from tests.support.house import CAMPAIGN
+from tests.support.until import comes
 
 OPENING = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 AT = int(OPENING.timestamp())
@@ -468,9 +469,8 @@ def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to
 
 def test_nobody_who_came_later_passes_a_visit_that_waits():
     load_shedder = LoadShedder(4, queue=3, patience=60.0)
-    while load_shedder.web_begins(goes_on=False):
-        pass
-    assert load_shedder.web_begins(goes_on=True)
+    for _ in range(2):
+        assert load_shedder.web_begins(goes_on=True)
     order: list[int] = []
 
     def wait(number: int) -> None:
@@ -487,6 +487,84 @@ def test_nobody_who_came_later_passes_a_visit_that_waits():
     for thread in threads:
         thread.join(30)
     assert order == [0, 1, 2]
+
+
+def begins(load_shedder: LoadShedder, answered: list[bool]) -> threading.Thread:
+    """Somebody who begins, in a thread that waits for their turn."""
+    thread = threading.Thread(
+        target=lambda: answered.append(load_shedder.web_begins(goes_on=False)), daemon=True
+    )
+    before = load_shedder.new_waiting
+    thread.start()
+    while thread.is_alive() and load_shedder.new_waiting == before:
+        thread.join(0.001)
+    return thread
+
+
+def _are(answered: list[bool], count: int) -> bool:
+    return len(answered) == count
+
+
+def test_a_dozen_who_begin_in_one_moment_are_no_crowd():
+    """As many as there are places for; each has a turn when those before them are answered."""
+    load_shedder = LoadShedder(6, queue=26, patience=60.0)
+    for _ in range(3):
+        assert load_shedder.web_begins(goes_on=False)
+    answered: list[bool] = []
+    waiting = [begins(load_shedder, answered) for _ in range(13)]
+    assert load_shedder.new_waiting == 13
+    # Half of the places are for those who have begun.
+    assert not load_shedder.web_begins(goes_on=False)
+    for number in range(1, 14):
+        load_shedder.web_done(0.0, 0.0)
+        assert comes(partial(_are, answered, number))
+    for one in waiting:
+        one.join(30)
+    assert answered == [True] * 13
+    assert load_shedder.new_waiting == 0
+
+
+def test_nobody_who_begins_passes_a_visit_that_waits():
+    load_shedder = LoadShedder(6, queue=4, patience=60.0)
+    # Both kinds have the same two threads then.
+    load_shedder.level = Level.WEB
+    for _ in range(2):
+        assert load_shedder.web_begins(goes_on=True)
+    order: list[str] = []
+
+    def goes_on() -> None:
+        if load_shedder.web_begins(goes_on=True):
+            order.append("goes on")
+
+    answered: list[bool] = []
+    new = begins(load_shedder, answered)
+    old = threading.Thread(target=goes_on, daemon=True)
+    old.start()
+    while load_shedder.waiting == 0:
+        old.join(0.001)
+    load_shedder.web_done(0.0, 0.0)
+    old.join(30)
+    assert (order, answered) == (["goes on"], [])
+    load_shedder.web_done(0.0, 0.0)
+    new.join(30)
+    assert answered == [True]
+
+
+def test_whoever_begins_and_waits_in_vain_leaves_the_place_to_others():
+    load_shedder = LoadShedder(4, queue=2, patience=0.0)
+    assert load_shedder.web_begins(goes_on=False)
+    assert not load_shedder.web_begins(goes_on=False)
+    assert load_shedder.new_waiting == 0
+    load_shedder.web_done(0.0, 0.0)
+    assert load_shedder.web_begins(goes_on=False)
+
+
+def test_whoever_begins_is_told_at_once_where_screens_give_way_to_the_telephone():
+    load_shedder = LoadShedder(4, queue=4, patience=60.0)
+    assert load_shedder.web_begins(goes_on=False)
+    load_shedder.level = Level.SCREENS
+    assert not load_shedder.web_begins(goes_on=False)
+    assert load_shedder.new_waiting == 0
 
 
 def test_no_more_visits_begin_at_a_stroke_than_will_be_served():
