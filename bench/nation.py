@@ -30,16 +30,18 @@ import sys
 import tempfile
 import time
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
 from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 
 import config
 
@@ -187,6 +189,8 @@ def measure(
 
 # Looks in which all free places are counted twice, and those in which the board begins.
 COUNTS: Final = 12
+# Tries of a count that was late, for what it needs was not read since the server began.
+READS: Final = 10
 
 
 def _catch_up(sides: Sequence[Side]) -> None:
@@ -195,10 +199,23 @@ def _catch_up(sides: Sequence[Side]) -> None:
         now = side.store.clock.now()
         quarters = int((now - day_begins(now)) / QUARTER)
         for number in range(quarters + COUNTS):
-            side.board(number)
+            _once_read(partial(side.board, number))
             # Six looks count all centres, and the first ones more.
             if number < COUNTS:
-                side.places(number)
+                _once_read(partial(side.places, number))
+        _once_read(partial(side.messages, 0))
+
+
+def _once_read(count: Callable[[], object]) -> None:
+    """Count, again where it was late: the disk of a server that has just begun is read slowly.
+
+    Raises CannotMeasure where it is late again and again.
+    """
+    for _ in range(READS):
+        with contextlib.suppress(OperationalError):
+            count()
+            return
+    raise CannotMeasure("a count is late however often it is asked")
 
 
 def _line(one: Compared) -> str:

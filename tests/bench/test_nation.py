@@ -15,6 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from sqlalchemy.exc import OperationalError
+
 from bench import machine, nation, nation_rows, nation_work, servers
 from bench.nation import Seen
 from bench.nation_rows import Filled, Nation, Size
@@ -387,3 +389,24 @@ def test_a_call_with_fill_measures_nothing(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench.nation", "--fill", "--databases", str(tmp_path)])
     assert nation.main() == 0
     assert "| place | 1,000 | 2 | 3 | 1 | 1049 |" in capsys.readouterr().out
+
+
+def test_a_count_that_is_late_on_a_cold_disk_is_asked_again():
+    late = [OperationalError("", None, Exception("late"))] * 3
+    asked: list[None] = []
+
+    def count() -> None:
+        asked.append(None)
+        if late:
+            raise late.pop()
+
+    nation._once_read(count)
+    assert len(asked) == 4
+
+
+def test_a_count_that_is_always_late_cannot_be_measured():
+    def count() -> None:
+        raise OperationalError("", None, Exception("late"))
+
+    with pytest.raises(CannotMeasure, match="late"):
+        nation._once_read(count)
