@@ -212,12 +212,17 @@ FIGURES: Final = (
     Figure("outbox_p99_ms_10m", "growth", "the same among 10,000,000 rows, ms"),
     Figure("outbox_growth_10m", "growth", "**outbox, 10 m ÷ 10 k rows**", under=(1.1,)),
     Figure("rush_capacity", "rush", "rush: what the web alone can book, a second"),
+    Figure("rush_goodput", "rush", "rush: booked, a second"),
+    Figure("rush_load_share", "rush", "rush: what the crowd itself has of the machine"),
     Figure("rush_visitors", "rush", "rush: people on the web"),
     Figure("rush_calls", "rush", "rush: calls"),
     Figure("rush_speaks_under_2s", "rush", "rush: calls that speak within 2 s, %", least=(100,)),
     Figure("rush_call_p99_ms", "rush", "rush: any webhook of calls, p99, ms", under=(1000,)),
     Figure(
-        "rush_goodput_ratio", "rush", "rush: booked ÷ what the web alone can book", least=(0.9,)
+        "rush_goodput_ratio",
+        "rush",
+        "rush: booked ÷ what the web alone can book on what the crowd leaves of the machine",
+        least=(0.9,),
     ),
     # A point under `phone_share_percent` of the campaign.
     Figure("rush_phone_share", "rush", "rush: telephone's share of what all want, %", least=(39,)),
@@ -227,7 +232,9 @@ FIGURES: Final = (
     Figure("rush_restart_speaks_under_2s", "rush", "rush, restart: speaks within 2 s, %"),
     Figure("rush_restart_call_p99_ms", "rush", "rush, restart: any webhook of calls, p99, ms"),
     Figure(
-        "rush_restart_goodput_ratio", "rush", "rush, restart: booked ÷ what the web alone can book"
+        "rush_restart_goodput_ratio",
+        "rush",
+        "rush, restart: booked ÷ what the web alone can book on what the crowd leaves",
     ),
     Figure("rush_restart_recovery_seconds", "rush", "rush, restart: over after, s"),
     Figure("sip_calls_right", "telephones", f"telephones: calls right, of {CALLS}", least=(CALLS,)),

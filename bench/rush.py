@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import random
 import statistics
 import sys
@@ -102,6 +103,8 @@ class RushObservations:
     waiting: list[tuple[float, int]] = field(default_factory=list)
     ends: dict[str, int] = field(default_factory=dict)
     turned_away: int = 0
+    # What they had of the machine's processors themselves, until those who wait gave up.
+    share: float = 0.0
     # Seconds until everybody new is answered at once again, and until they need not wait.
     recovery: float | None = None
     empty: float | None = None
@@ -129,10 +132,10 @@ def measure(
         postcodes = stock.choose_postcodes(house.database_url)
         # With no room in front, as many begin as are done: only then is it what can be booked.
         with servers.web(_behind_a_proxy(house, room="never"), "alone", CREATE_APP) as service:
-            capacity = _capacity(service, house, postcodes, say)
+            capacity, of_few = _capacity(service, house, postcodes, say)
         with _open_house(house) as service:
             quiet = _rush(service, house, postcodes, capacity, seconds, say)
-        found = _figures(quiet, capacity, seconds)
+        found = _figures(quiet, capacity, seconds, of_few)
         found["rush_capacity"] = round(capacity, 1)
         found["rush_phone_share"] = round(_phone_share(house.database_url, few), 1)
         found["rush_phone_share_floor"] = float(PHONE_SHARE)
@@ -146,7 +149,7 @@ def measure(
                 )
             finally:
                 stopper.join()
-        restarted = _figures(broken, capacity, seconds)
+        restarted = _figures(broken, capacity, seconds, of_few)
         for name in RESTARTED:
             if f"rush_{name}" in restarted:
                 found[f"rush_restart_{name}"] = restarted[f"rush_{name}"]
@@ -229,19 +232,24 @@ def _phone_share(url: str, few: Sequence[int]) -> float:
     return 100 * (1 - web / len(few))
 
 
-def _capacity(service: Web, house: House, postcodes: list[str], say: Say) -> float:
-    """Bookings a second of the web alone, as many at a time as it takes."""
-    best = 0.0
-    # Once to warm up.
-    for number in range(2):
+def _capacity(service: Web, house: House, postcodes: list[str], say: Say) -> tuple[float, float]:
+    """Bookings a second of the web alone, as many at a time as it takes; and the visitors' share.
+
+    The share is what they have of the machine's processors themselves.
+    """
+
+    def books() -> visitors.VisitorFigures:
         seed = time.time_ns() % 2**32
         plan = visitors.VisitorsPlan(service.port, AT_ONCE, CAPACITY_SECONDS, seed, postcodes)
-        seen = visitors.seen_by(plan, house.folder)
-        best = max(best, seen.bookings if number else 0.0)
-    if not best:
+        return visitors.seen_by(plan, house.folder)
+
+    # Once to warm up.
+    books()
+    seen = books()
+    if not seen.bookings:
         raise CannotMeasure("nobody was booked on the web before the rush")
-    say(f"rush: the web alone books {best:.1f}/s")
-    return best
+    say(f"rush: the web alone books {seen.bookings:.1f}/s")
+    return seen.bookings, seen.share
 
 
 def _rush(  # noqa: PLR0917 (all of the same measurement)
@@ -273,7 +281,7 @@ def _rush(  # noqa: PLR0917 (all of the same measurement)
     say(
         f"rush: {len(seen.came)} came on the web, {len(seen.rings)} rang; {seen.ends};"
         f" {seen.turned_away} × later; over after {seen.recovery} s,"
-        f" nobody waits after {seen.empty} s; {seen.bad}"
+        f" nobody waits after {seen.empty} s; they had {seen.share:.0%} of the machine; {seen.bad}"
     )
     return seen
 
@@ -287,8 +295,14 @@ def _calls(service: Web, postcodes: list[str], count: float, folder: Path) -> Pa
     return file
 
 
-def _figures(seen: RushObservations, capacity: float, seconds: float) -> dict[str, float]:
-    """What of it has a bar. Bookings count from when the first could have been made on."""
+def _figures(
+    seen: RushObservations, capacity: float, seconds: float, of_few: float = 0.0
+) -> dict[str, float]:
+    """What of it has a bar. Bookings count from when the first could have been made on.
+
+    A crowd has more of the machine itself than the few (`of_few`, a share) by whom the web's
+    capacity was measured: what is left of the machine can book as much less.
+    """
     rings = [ms for _, ms in seen.rings]
     every = [ms for _, ms in seen.webhooks]
     if len(rings) < 2:  # noqa: PLR2004
@@ -297,10 +311,14 @@ def _figures(seen: RushObservations, capacity: float, seconds: float) -> dict[st
     # A visit of its own lasts so long, however fast the service is.
     ready = len(visitors.PAGES) * statistics.mean(THINKS)
     within = [at for at, _ in (*seen.web, *seen.phone) if ready <= at <= seconds + STAYS]
+    booked = len(within) / (seconds + STAYS - ready)
+    left = min((1 - seen.share) / (1 - of_few), 1.0)
     found = {
         "rush_speaks_under_2s": round(100 * under / len(rings), 2),
         "rush_call_p99_ms": round(p99(every, "webhooks"), 1),
-        "rush_goodput_ratio": round(len(within) / (seconds + STAYS - ready) / capacity, 3),
+        "rush_goodput_ratio": round(booked / (capacity * left), 3),
+        "rush_goodput": round(booked, 1),
+        "rush_load_share": round(seen.share, 3),
         "rush_visitors": float(len(seen.came)),
         "rush_calls": float(len(rings)),
     }
@@ -329,7 +347,7 @@ class _Rush:
 
     async def comes(self) -> RushObservations:
         plan = self._plan
-        self._began = time.monotonic()
+        self._began, before = time.monotonic(), sum(os.times()[:2])
         everybody = [
             asyncio.create_task(self._arrive(plan.visitors, self._visits())),
             asyncio.create_task(self._arrive(plan.callers, self._rings())),
@@ -337,6 +355,8 @@ class _Rush:
         ]
         await asyncio.gather(*everybody[:2])
         await asyncio.sleep(max(plan.comes + plan.stays - self._now(), 0))
+        used = sum(os.times()[:2]) - before
+        self._seen.share = used / (self._now() * (os.cpu_count() or 1))
         await self._recovers()
         everybody[2].cancel()
         self._seen.bad |= {"connections broke": self._web.broken} if self._web.broken else {}

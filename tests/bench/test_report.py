@@ -82,6 +82,8 @@ ONCE = {
     "rush_speaks_under_2s": 100.0,
     "rush_call_p99_ms": 300.0,
     "rush_goodput_ratio": 0.95,
+    "rush_goodput": 45.1,
+    "rush_load_share": 0.12,
     "rush_phone_share": 40.0,
     "rush_recovery_seconds": 2.5,
     "rush_restart_recovery_seconds": 3.5,

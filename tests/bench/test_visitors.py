@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -202,6 +203,20 @@ def test_the_figures_of_a_rush_are_those_that_have_a_bar():
     assert 50.0 <= found["rush_call_p99_ms"] <= 900.0
     # A hundred bookings in the seconds in which there could be any.
     assert found["rush_goodput_ratio"] == pytest.approx(100 / (20 - 7 * 0.6) / 5, abs=0.001)
+    assert found["rush_goodput"] == pytest.approx(100 / (20 - 7 * 0.6), abs=0.1)
+    # A crowd that has a quarter of the machine leaves three quarters of what the web can book.
+    crowd = replace(rushed(), share=0.25)
+    assert rush._figures(crowd, 5.0, 10.0, of_few=0.0)["rush_goodput_ratio"] == pytest.approx(
+        100 / (20 - 7 * 0.6) / 5 / 0.75, abs=0.001
+    )
+    # What the few had by whom the capacity was measured was not left then either.
+    assert rush._figures(crowd, 5.0, 10.0, of_few=0.25)["rush_goodput_ratio"] == pytest.approx(
+        found["rush_goodput_ratio"]
+    )
+    # Nothing is taken for granted where the crowd had less than those.
+    assert rush._figures(rushed(), 5.0, 10.0, of_few=0.25)["rush_goodput_ratio"] == pytest.approx(
+        found["rush_goodput_ratio"]
+    )
     # Somebody who rang and heard nothing was not answered in time either.
     silent = rushed()
     silent.silent = 1
