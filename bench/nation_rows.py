@@ -376,6 +376,13 @@ def turns_of(size: Size, day: date) -> str:
         ) AS calls, (VALUES {steps}) AS steps (number, step, outcome, later), {_blob()}"""
 
 
+def said_again(size: Size, until: datetime) -> str:
+    """The UPDATE that puts back what was said, where it was erased up to a moment."""
+    return f"""
+        UPDATE turn SET body_enc = {_sealed("number", BODY)} FROM {_blob()}
+        WHERE at >= {_moment(size.bodies_begin)} AND at < {_moment(until)} AND body_enc IS NULL"""
+
+
 def _start(size: Size, slot: str) -> str:
     """When a slot starts, by its number from 0 on: from 8 to 18, ten days for each batch."""
     n = size.a_batch

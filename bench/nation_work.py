@@ -24,7 +24,7 @@ import psycopg
 
 from sqlalchemy import make_url
 
-from bench import servers, traffic
+from bench import nation_rows, servers, traffic
 from bench.floors import libpq
 from bench.nation_rows import Nation
 from bench.servers import CannotMeasure, store_of
@@ -143,9 +143,18 @@ class Side:
         self._bite = bite
         size = nation.size
         self._span = timedelta(days=1) * (bite / max(size.bodies, 1))
-        with self.store.database.statement() as connection:
+        self._says_again()
+        self._erased_to = size.bodies_begin
+
+    def _says_again(self) -> None:
+        """Put back what an earlier measurement erased, or there would soon be nothing to erase."""
+        size = self.nation.size
+        with self.store.database.transaction() as connection:
             reached = erasures.reached(connection, "bench")
-        self._erased_to = reached or size.bodies_begin
+            if reached is not None and reached > size.bodies_begin:
+                unhurried(connection)
+                connection.exec_driver_sql(nation_rows.said_again(size, reached))
+                erasures.note(connection, "bench", size.bodies_begin)
 
     def close(self) -> None:
         self.store.database.dispose()

@@ -30,9 +30,10 @@ from sqlalchemy import (
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.clock import Clock
 from models.desk.tables import agent_case
+from models.dialects import locks_of
 from models.messages.tables import message
 from models.online.tables import reach_code
-from models.prepared import Prepared
+from models.prepared import Prepared, Values, together
 
 DAY = timedelta(hours=24)
 
@@ -62,10 +63,21 @@ class UnprovedCounts:
     place: int
 
 
-def lock_keys(*, phone: bytes | None, born: bytes | None, place: bytes | None) -> list[bytes]:
-    """For `models.dialects.one_after_another`: two that race for one limit wait for each other."""
+def _alone(
+    connection: Connection,
+    count: Prepared,
+    values: Values,
+    *,
+    phone: bytes | None,
+    born: bytes | None,
+    place: bytes | None,
+) -> Any:
+    """The row of a count; two that race for one limit wait for each other."""
     named = {b"reach number": phone, b"reach born": born, b"reach place": place}
-    return [name + idx for name, idx in named.items() if idx]
+    locks = locks_of(connection, [name + idx for name, idx in named.items() if idx])
+    # After the lock: a statement that waits would not count what others booked meanwhile.
+    (row,) = together(connection, [*locks, (count, values)])[-1]
+    return row
 
 
 def count_proved(connection: Connection, phone: bytes, campaign: str) -> int:
@@ -133,6 +145,7 @@ def unproved(
 ) -> UnprovedCounts:
     """Count for a booking that gives a number without a proof, in one statement.
 
+    Others that ask for the same number, birth date or place wait until this transaction ends.
     `named`: its campaigns are of services that have names.
     """
     values = {
@@ -143,7 +156,8 @@ def unproved(
         "the_first": f"{holder}:1",
         "the_second": f"{holder}:2",
     }
-    (row,) = _unproved(clock, len(campaigns) if named else 0).rows(connection, values)
+    count = _unproved(clock, len(campaigns) if named else 0)
+    row = _alone(connection, count, values, phone=phone, born=born, place=place)
     live = tuple(getattr(row, f"live_{number}") for number in range(len(campaigns)))
     return UnprovedCounts(live, row.number, row.others, row.born, row.place)
 
@@ -197,6 +211,7 @@ def numberless(
 ) -> NumberlessCounts:
     """Count for a booking that has no number at all, in one statement.
 
+    Others that ask for the same birth date or place wait until this transaction ends.
     `named`: its campaigns are of services that have names; a booking of one of them counts.
     """
     values = {
@@ -207,7 +222,8 @@ def numberless(
         "the_first": f"{holder}:1",
         "the_second": f"{holder}:2",
     }
-    (row,) = _numberless(clock, len(campaigns) if named else 0).rows(connection, values)
+    count = _numberless(clock, len(campaigns) if named else 0)
+    row = _alone(connection, count, values, phone=None, born=born, place=place)
     return NumberlessCounts(row.place, row.person, row.recent)
 
 

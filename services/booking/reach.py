@@ -16,7 +16,6 @@ from enum import Enum, auto
 from models.booking import reach as rows
 from models.booking.bookings import Known
 from models.booking.reach import Proof
-from models.dialects import one_after_another
 from services.letters import bare
 from services.slots.allocate import Channel, Holder
 from services.work import Work
@@ -140,7 +139,6 @@ def _typed(work: Work, asking: Asking) -> Verdict:
     phone = vault.index("phone", asking.number)
     born = vault.index("dob", asking.born.isoformat())
     place = place_idx(work, asking)
-    one_after_another(work.connection, rows.lock_keys(phone=phone, born=born, place=place))
     found = rows.unproved(
         work.connection,
         work.store.clock,
@@ -171,7 +169,6 @@ def _without_number(work: Work, asking: Asking) -> Verdict:
     limits, vault = work.store.reach, work.store.vault
     born = vault.index("dob", asking.born.isoformat())
     place = place_idx(work, asking)
-    one_after_another(work.connection, rows.lock_keys(phone=None, born=born, place=place))
     found = rows.numberless(
         work.connection,
         work.store.clock,
