@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 
@@ -389,6 +390,18 @@ def test_a_call_with_fill_measures_nothing(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench.nation", "--fill", "--databases", str(tmp_path)])
     assert nation.main() == 0
     assert "| place | 1,000 | 2 | 3 | 1 | 1049 |" in capsys.readouterr().out
+
+
+def test_what_a_measurement_erased_is_said_again_for_the_next(made: Made, tmp_path: Path):
+    many = made.nations[0]
+    said = "SELECT count(*), sum(length(body_enc)) FROM turn WHERE body_enc IS NOT NULL"
+    before = rows(many.url, said)
+    for _ in range(2):
+        with contextlib.closing(nation_work.Side(many, tmp_path, 20)) as side:
+            assert rows(many.url, said) == before
+            side.bite(0)
+            assert side.erased > 0
+        assert rows(many.url, said) != before
 
 
 def test_a_count_that_is_late_on_a_cold_disk_is_asked_again():
