@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from bench import alone, cast, machine, stock, traffic
+from bench import alone, cast, machine, servers, stock, traffic
 from bench.cast import DATABASE, DISPATCHER, SCHEDULER, WEB, WORKER, Cast, Took
 from bench.servers import CannotMeasure
 from bench.timing import Say
@@ -61,6 +61,8 @@ def measure(folder: Path, redis_url: str, seconds: float, say: Say) -> dict[str,
         visitors.come(WARM_SECONDS, most_turned_away=1.0)
         stages = {WEB: _waits(everybody, seconds)}
         say(f"the web alone: {stages[WEB]}")
+        # Of both stages with visitors the log has each page whole once.
+        servers.settle(everybody.house.database_url)
         visits = everybody.took(lambda: visitors.come(seconds))
         without = visitors.booked
         say(f"{without} visits: {visits}")
@@ -69,6 +71,7 @@ def measure(folder: Path, redis_url: str, seconds: float, say: Say) -> dict[str,
         stages[WORKER] = _waits(everybody, seconds)
         say(f"with a worker: {stages[WORKER]}")
         before = everybody.counts.texts()
+        servers.settle(everybody.house.database_url)
 
         def with_texts() -> None:
             visitors.come(seconds)
