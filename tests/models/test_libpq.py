@@ -58,6 +58,20 @@ def one(connection: Connection, given: int = 7) -> list[tuple[int]]:
     return ONE.rows(connection, {"given": given})
 
 
+def somebody_waits(database: Database) -> int:
+    """Until a transaction waits for a lock of `LOCK`; the process of its connection."""
+    waiting = text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    with database.statement() as connection:
+        assert comes(lambda: connection.execute(waiting).first() is not None)
+        return int(connection.execute(waiting).scalar_one())
+
+
+def ends(database: Database, pid: int) -> None:
+    """End a connection from outside, as an operator would."""
+    with database.statement() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+
 def test_a_statement_is_prepared_once_for_each_size_of_its_values(database: Database):
     with database.statement() as connection:
         for given in (1, 2, 2**40, 3, 2**41):
@@ -248,9 +262,7 @@ def test_other_threads_go_on_while_one_waits_for_the_server(database: Database):
     with database.transaction() as connection:
         LOCK.rows(connection, {"key": 1})
         waiting.start()
-        seen = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        with database.statement() as other:
-            assert comes(lambda: other.execute(seen).scalar_one() == 1)
+        somebody_waits(database)
         assert not taken.is_set()
     waiting.join(10)
     assert taken.is_set()
@@ -271,9 +283,7 @@ def test_whoever_is_cut_off_hears_of_a_connection_that_broke(database: Database)
     with database.transaction() as connection:
         LOCK.rows(connection, {"key": 1})
         waiting.start()
-        seen = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        with database.statement() as other:
-            assert comes(lambda: other.execute(seen).scalar_one() == 1)
+        somebody_waits(database)
         assert waiting.ident is not None
         database.set_free(waiting.ident)
         waiting.join(10)
@@ -403,9 +413,7 @@ def test_whoever_waited_for_a_lock_counts_what_was_written_meanwhile(lot: Databa
     with lot.transaction() as connection:
         LOCK.rows(connection, {"key": 1})
         counting.start()
-        seen = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        with lot.statement() as other:
-            assert comes(lambda: other.execute(seen).scalar_one() == 1)
+        somebody_waits(lot)
         PUT.rows(connection, given(1))
         assert counted == []
     counting.join(10)
@@ -427,11 +435,7 @@ def test_whoever_is_cut_off_before_the_first_answer_hears_so(lot: Database, aske
     with lot.transaction() as connection:
         LOCK.rows(connection, {"key": 1})
         waiting.start()
-        seen = text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        with lot.statement() as other:
-            assert comes(lambda: other.execute(seen).first() is not None)
-            pid = other.execute(seen).scalar_one()
-            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        ends(lot, somebody_waits(lot))
         waiting.join(10)
         assert not waiting.is_alive()
     (error,) = errors
@@ -444,8 +448,7 @@ def test_whoever_is_cut_off_before_the_first_answer_hears_so(lot: Database, aske
 def test_a_server_that_is_gone_when_something_is_sent_is_told_as_such(lot: Database):
     with lot.transaction() as connection:
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-    with lot.statement() as other:
-        other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    ends(lot, pid)
     with pytest.raises(DBAPIError) as told, lot.transaction() as connection:
         together(connection, [(ONE, given(7)), (TWO, given(7))])
     assert told.value.connection_invalidated
