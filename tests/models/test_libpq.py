@@ -60,7 +60,11 @@ def one(connection: Connection, given: int = 7) -> list[tuple[int]]:
 
 def somebody_waits(database: Database) -> int:
     """Until a transaction waits for a lock of `LOCK`; the process of its connection."""
-    waiting = text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    # Of this database: tests that run beside it have theirs on the same server.
+    waiting = text(
+        "SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+    )
     with database.statement() as connection:
         assert comes(lambda: connection.execute(waiting).first() is not None)
         return int(connection.execute(waiting).scalar_one())
@@ -268,14 +272,18 @@ def test_other_threads_go_on_while_one_waits_for_the_server(database: Database):
     assert taken.is_set()
 
 
-def test_whoever_is_cut_off_hears_of_a_connection_that_broke(database: Database):
-    errors: list[BaseException] = []
+def cut_off(
+    database: Database,
+    asks: Callable[[Connection], object],
+    cuts: Callable[[threading.Thread, int], object],
+) -> DBAPIError:
+    """What a thread hears that waits for a lock and is cut off; `cuts` has it and its process."""
+    errors: list[DBAPIError] = []
 
     def wait() -> None:
         try:
             with database.transaction() as connection:
-                unhurried(connection)
-                LOCK.rows(connection, {"key": 1})
+                asks(connection)
         except DBAPIError as error:
             errors.append(error)
 
@@ -283,15 +291,25 @@ def test_whoever_is_cut_off_hears_of_a_connection_that_broke(database: Database)
     with database.transaction() as connection:
         LOCK.rows(connection, {"key": 1})
         waiting.start()
-        somebody_waits(database)
-        assert waiting.ident is not None
-        database.set_free(waiting.ident)
+        cuts(waiting, somebody_waits(database))
         waiting.join(10)
         assert not waiting.is_alive()
     (error,) = errors
     assert isinstance(error, DBAPIError)
     assert error.connection_invalidated
-    assert isinstance(error.orig, psycopg.OperationalError)
+    return error
+
+
+def test_whoever_is_cut_off_hears_of_a_connection_that_broke(database: Database):
+    def asks(connection: Connection) -> None:
+        unhurried(connection)
+        LOCK.rows(connection, {"key": 1})
+
+    def cuts(waiting: threading.Thread, _process: int) -> None:
+        assert waiting.ident is not None
+        database.set_free(waiting.ident)
+
+    assert isinstance(cut_off(database, asks, cuts).orig, psycopg.OperationalError)
     # The next one has another connection.
     with database.transaction() as connection:
         assert one(connection) == [(7,)]
@@ -422,25 +440,11 @@ def test_whoever_waited_for_a_lock_counts_what_was_written_meanwhile(lot: Databa
 
 @pytest.mark.parametrize("asked", [[(LOCK, {"key": 1})], [(LOCK, {"key": 1}), (ONE, given(7))]])
 def test_whoever_is_cut_off_before_the_first_answer_hears_so(lot: Database, asked: list[Any]):
-    errors: list[BaseException] = []
-
-    def wait() -> None:
-        try:
-            with lot.transaction() as connection:
-                together(connection, asked)
-        except DBAPIError as error:
-            errors.append(error)
-
-    waiting = threading.Thread(target=wait)
-    with lot.transaction() as connection:
-        LOCK.rows(connection, {"key": 1})
-        waiting.start()
-        ends(lot, somebody_waits(lot))
-        waiting.join(10)
-        assert not waiting.is_alive()
-    (error,) = errors
-    assert isinstance(error, DBAPIError)
-    assert error.connection_invalidated
+    cut_off(
+        lot,
+        lambda connection: together(connection, asked),
+        lambda _waiting, process: ends(lot, process),
+    )
     with lot.transaction() as connection:
         assert together(connection, [(ONE, given(7)), (TWO, given(7))]) == [[(7,)], [(8,)]]
 
