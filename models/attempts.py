@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 
 from models.clock import Clock
-from models.dialects import insert, insert_for, locks_of, one_after_another
-from models.prepared import Prepared, together
+from models.dialects import alone, insert, insert_for, one_after_another
+from models.prepared import Prepared
 from models.tables import RowId, index, key, metadata, must
 from models.types import Instant, LookUp, LookUpWay
 
@@ -95,9 +95,7 @@ def counts_alone(
 ) -> list[int]:
     """The same, with all tries for these subjects: until this transaction ends no other tries."""
     values, shape = _read_as(asked)
-    locks = locks_of(connection, _keys(subjects))
-    # A statement that waits would not count what others wrote meanwhile: it comes after the lock.
-    return list(together(connection, [*locks, (_count(clock, shape), values)])[-1][0])
+    return list(alone(connection, _keys(subjects), _count(clock, shape), values)[0])
 
 
 def _read_as(asked: Sequence[AttemptCountQuery]) -> tuple[dict[str, Any], _Shape]:

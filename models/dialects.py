@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
-from models.prepared import Prepared, Values
+from models.prepared import Prepared, Values, together
 
 _OF_KEYS = 1
 _NO: Mapping[str, Any] = {}
@@ -117,12 +117,23 @@ def hasty(dialect: str, value: Any) -> Any:
 
 def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:
     """Until this transaction ends, others that name one of these keys wait here."""
-    for statement, values in locks_of(connection, keys):
+    for statement, values in _locks_of(connection, keys):
         statement.rows(connection, values)
 
 
-def locks_of(connection: Connection, keys: Iterable[bytes]) -> list[tuple[Prepared, Values]]:
-    """The same as statements, for `models.prepared.together`; none where nobody is to wait."""
+def alone(
+    connection: Connection, keys: Iterable[bytes], statement: Prepared, values: Values
+) -> list[Any]:
+    """The rows of a statement that begins once no other transaction names one of these keys.
+
+    Others that name one wait until this transaction ends. If the statement itself waited, it would
+    not see what they wrote meanwhile.
+    """
+    return together(connection, [*_locks_of(connection, keys), (statement, values)])[-1]
+
+
+def _locks_of(connection: Connection, keys: Iterable[bytes]) -> list[tuple[Prepared, Values]]:
+    """The statements that take the locks of these keys; none where nobody is to wait."""
     if connection.dialect.name == "sqlite":
         # It has one writer at a time.
         return []

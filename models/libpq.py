@@ -27,7 +27,7 @@ _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 # What was prepared is not there any more, or the table is another now.
 _STALE = frozenset({"26000", "0A000"})
 _DONE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
-_ABORTED, _SYNC = pq.ExecStatus.PIPELINE_ABORTED, pq.ExecStatus.PIPELINE_SYNC
+_SYNC = pq.ExecStatus.PIPELINE_SYNC
 _IDLE, _INTRANS = pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS
 
 
@@ -146,7 +146,7 @@ class Prepared:
         return name, sent, transformer.formats, transformer
 
     def _at_once(self, ready: Sequence[_Ready], *, begins: bool) -> list[Any]:
-        """Send all of them, and only then wait; the results up to the first that failed.
+        """Send all of them, and only then wait; after one that failed no result is one.
 
         Raises psycopg.Error where the connection breaks.
         """
@@ -165,8 +165,7 @@ class Prepared:
             # Nobody knows what of it was done: this connection answers nobody else.
             self._driver.close()
             raise
-        results = results[1:] if begins and results[0].status in _DONE else results
-        return [one for one in results if one.status != _ABORTED]
+        return results[1:] if begins and results[0].status in _DONE else results
 
     def _until_sync(self) -> Iterator[Any]:
         """The result of each statement, as it comes."""

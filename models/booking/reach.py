@@ -30,10 +30,10 @@ from sqlalchemy import (
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.clock import Clock
 from models.desk.tables import agent_case
-from models.dialects import locks_of
+from models.dialects import alone
 from models.messages.tables import message
 from models.online.tables import reach_code
-from models.prepared import Prepared, Values, together
+from models.prepared import Prepared
 
 DAY = timedelta(hours=24)
 
@@ -63,21 +63,10 @@ class UnprovedCounts:
     place: int
 
 
-def _alone(
-    connection: Connection,
-    count: Prepared,
-    values: Values,
-    *,
-    phone: bytes | None,
-    born: bytes | None,
-    place: bytes | None,
-) -> Any:
-    """The row of a count; two that race for one limit wait for each other."""
+def _lock_keys(*, phone: bytes | None, born: bytes | None, place: bytes | None) -> list[bytes]:
+    """For `models.dialects.alone`: two that race for one limit wait for each other."""
     named = {b"reach number": phone, b"reach born": born, b"reach place": place}
-    locks = locks_of(connection, [name + idx for name, idx in named.items() if idx])
-    # After the lock: a statement that waits would not count what others booked meanwhile.
-    (row,) = together(connection, [*locks, (count, values)])[-1]
-    return row
+    return [name + idx for name, idx in named.items() if idx]
 
 
 def count_proved(connection: Connection, phone: bytes, campaign: str) -> int:
@@ -157,7 +146,7 @@ def unproved(
         "the_second": f"{holder}:2",
     }
     count = _unproved(clock, len(campaigns) if named else 0)
-    row = _alone(connection, count, values, phone=phone, born=born, place=place)
+    (row,) = alone(connection, _lock_keys(phone=phone, born=born, place=place), count, values)
     live = tuple(getattr(row, f"live_{number}") for number in range(len(campaigns)))
     return UnprovedCounts(live, row.number, row.others, row.born, row.place)
 
@@ -223,7 +212,7 @@ def numberless(
         "the_second": f"{holder}:2",
     }
     count = _numberless(clock, len(campaigns) if named else 0)
-    row = _alone(connection, count, values, phone=None, born=born, place=place)
+    (row,) = alone(connection, _lock_keys(phone=None, born=born, place=place), count, values)
     return NumberlessCounts(row.place, row.person, row.recent)
 
 

@@ -33,9 +33,9 @@ from sqlalchemy.exc import IntegrityError
 from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import insert_new, locks_of
+from models.dialects import alone, insert_new
 from models.online.tables import reach_code, visit
-from models.prepared import Prepared, together
+from models.prepared import Prepared
 from models.rows import columns_of, from_row
 from models.slots.places import is_held, renewal
 from models.slots.tables import place
@@ -171,9 +171,8 @@ def others_that_hold(
     if not shared:
         return found
     values = {"the_visit": visit_id} | {f"the_{name}": idx for name, idx in shared.items()}
-    locks = locks_of(connection, [f"hold {name}".encode() + idx for name, idx in shared.items()])
-    look = _others_that_hold(clock, tuple(shared)), values
-    for row in together(connection, [*locks, look])[-1]:
+    keys = [f"hold {name}".encode() + idx for name, idx in shared.items()]
+    for row in alone(connection, keys, _others_that_hold(clock, tuple(shared)), values):
         getattr(found, row.shared).append(row.id)
     return found
 

@@ -19,7 +19,7 @@ from models.centres.centres import CentreState, asked_state, centre_states, stat
 from models.database import Connection
 from models.prepared import together
 from services.attempts import Tries, before_look_up, count_try
-from services.booking.change_booking import is_undoable
+from services.booking.change_booking import is_undoable, undoable
 from services.slots.give_back import UNDO_WITHIN
 from services.store import Store
 
@@ -100,16 +100,13 @@ def read_booking(connection: Connection, store: Store, booking_id: str) -> Found
 def _read(connection: Connection, store: Store, booking_id: str | None) -> FoundBooking:
     file = changes.load_as_any(connection, store.vault, booking_id)
     there = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
-    newest = history.asked_newest(store.clock, file.id, UNDO_WITHIN)
-    centres: Mapping[str, CentreState]
     # Both doses are nearly always given at one centre, and how one is read is known beforehand.
     if len(there) > 1:
         centres = centre_states(connection, there)
-        (lines,) = together(connection, [newest])
-    else:
-        (only,) = there
-        found, lines = together(connection, [asked_state(only), newest])
-        state = state_of(found)
-        centres = {only: state} if state else {}
+        return FoundBooking(file, centres, undoable(connection, store, file))
+    (only,) = there
+    newest = history.asked_newest(store.clock, file.id, UNDO_WITHIN)
+    found, lines = together(connection, [asked_state(only), newest])
+    state = state_of(found)
     undo = is_undoable(store, file, history.newest_of(lines))
-    return FoundBooking(file, centres, undo)
+    return FoundBooking(file, {only: state} if state else {}, undo)

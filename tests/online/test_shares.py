@@ -230,7 +230,9 @@ def together(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
         arrived.wait()
         return found
 
-    monkeypatch.setattr(rows, "locks_of", lambda *_: [])
+    monkeypatch.setattr(
+        rows, "alone", lambda connection, _keys, look, values: look.rows(connection, values)
+    )
     monkeypatch.setattr(rows, name, counts_together)
 
 
