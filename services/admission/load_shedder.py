@@ -66,6 +66,14 @@ class Level(IntEnum):
     CALLS = 3
 
 
+class _Line:
+    """Those who wait for a thread for the same reason, and how many they are."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.turn = threading.Condition(lock)
+        self.waiting = 0
+
+
 class LoadShedder:
     """One for each web worker; used by all of its threads. `ticks` is a monotonic clock."""
 
@@ -94,14 +102,10 @@ class LoadShedder:
         self._web = 0
         self._others = 0
         self._spare = max(threads - 2, 1)
-        self._waiting = self._new_waiting = self._staff_waiting = self._screens_waiting = 0
-        counting = threading.Lock()
-        # On one lock: what running web sessions wait for, those who work here, their screens, and
-        # visitors who begin.
-        self._counting = threading.Condition(counting)
-        self._staff_turn = threading.Condition(counting)
-        self._screen_turn = threading.Condition(counting)
-        self._new_turn = threading.Condition(counting)
+        self._counting = threading.Lock()
+        # Running web sessions, visitors who begin, people who work here, and their screens.
+        self._going_on, self._new = _Line(self._counting), _Line(self._counting)
+        self._staff, self._screens = _Line(self._counting), _Line(self._counting)
         # So many work at once, however many of the server's threads others have.
         self.turn = threading.Semaphore(threads)
         # Of each step: when it ended, how long it took.
@@ -144,7 +148,7 @@ class LoadShedder:
         they are refused at once.
         """
         with self._counting:
-            ahead = self._waiting + (0 if goes_on else self._new_waiting)
+            ahead = self._going_on.waiting + (0 if goes_on else self._new.waiting)
             if not ahead and self._has_room(goes_on=goes_on):
                 self._web += 1
                 return True
@@ -155,41 +159,40 @@ class LoadShedder:
 
     def _waits(self) -> bool:
         """Wait as a running web session; whether it is its turn."""
-        if self._waiting + self._new_waiting >= self._places:
+        if self._going_on.waiting + self._new.waiting >= self._places:
             return False
-        self._waiting += 1
-        found = self._counting.wait_for(lambda: self._has_room(goes_on=True), self._patience)
-        self._waiting -= 1
-        if not found:
-            # A thread that was woken in vain wakes the next one.
-            self._wake()
-        elif not self._waiting:
+        found = self._stands_in(self._going_on, lambda: self._has_room(goes_on=True))
+        if found and not self._going_on.waiting:
             # There may be more room than for this one.
-            self._new_turn.notify()
+            self._new.turn.notify()
         return found
 
     def _waits_behind(self) -> bool:
         """The same as somebody who begins."""
-        taken = self._waiting + self._new_waiting
-        if self.slows_screens or taken >= self._places or self._new_waiting >= self._new_places:
+        taken = self._going_on.waiting + self._new.waiting
+        if self.slows_screens or taken >= self._places or self._new.waiting >= self._new_places:
             return False
-        self._new_waiting += 1
-        found = self._new_turn.wait_for(self._may_begin_now, self._patience)
-        self._new_waiting -= 1
+        return self._stands_in(self._new, self._may_begin_now)
+
+    def _may_begin_now(self) -> bool:
+        return not self._going_on.waiting and self._has_room(goes_on=False)
+
+    def _stands_in(self, line: _Line, may: Callable[[], bool]) -> bool:
+        """Wait in a line until it `may`; False where that took too long."""
+        line.waiting += 1
+        found = line.turn.wait_for(may, self._patience)
+        line.waiting -= 1
         if not found:
+            # A thread that was woken in vain wakes the next one.
             self._wake()
         return found
 
-    def _may_begin_now(self) -> bool:
-        return not self._waiting and self._has_room(goes_on=False)
-
     def _wake(self) -> None:
         """A thread is free: one of each kind looks whether it is for them."""
-        self._staff_turn.notify()
-        self._screen_turn.notify()
-        self._counting.notify()
-        if not self._waiting:
-            self._new_turn.notify()
+        for line in (self._staff, self._screens, self._going_on):
+            line.turn.notify()
+        if not self._going_on.waiting:
+            self._new.turn.notify()
 
     def _has_room(self, *, goes_on: bool) -> bool:
         most = self._most[self.level]
@@ -224,18 +227,14 @@ class LoadShedder:
         do, in places of their own. Two threads are always left to the telephone.
         """
         with self._counting:
-            if not self._has_spare() or (self._staff_waiting and not waits):
+            if not self._has_spare() or (self._staff.waiting and not waits):
                 if not waits or self._no_place():
                     return False
-                self._staff_waiting += 1
-                found = self._staff_turn.wait_for(self._has_spare, self._patience)
-                self._staff_waiting -= 1
-                if not found:
-                    self._wake()
+                if not self._stands_in(self._staff, self._has_spare):
                     return False
             self._others += 1
             # A screen that was woken together with this click had to let it pass.
-            self._screen_turn.notify()
+            self._screens.turn.notify()
         return True
 
     def screen_begins(self) -> bool:
@@ -247,23 +246,19 @@ class LoadShedder:
         """
         with self._counting:
             if not self._may_show():
-                has_place = self._screens_waiting < self._screen_places and not self._no_place()
+                has_place = self._screens.waiting < self._screen_places and not self._no_place()
                 if self.slows_screens or not has_place:
                     return False
-                self._screens_waiting += 1
-                found = self._screen_turn.wait_for(self._may_show, self._patience)
-                self._screens_waiting -= 1
-                if not found:
-                    self._wake()
+                if not self._stands_in(self._screens, self._may_show):
                     return False
             self._others += 1
         return True
 
     def _may_show(self) -> bool:
-        return self._has_spare() and not self._staff_waiting
+        return self._has_spare() and not self._staff.waiting
 
     def _no_place(self) -> bool:
-        return self._staff_waiting + self._screens_waiting >= self._staff_places
+        return self.staff_waiting >= self._staff_places
 
     def _has_spare(self) -> bool:
         return self._web + self._others < self._spare
@@ -303,17 +298,17 @@ class LoadShedder:
     @property
     def waiting(self) -> int:
         """How many requests of running web sessions wait for their turn."""
-        return self._waiting
+        return self._going_on.waiting
 
     @property
     def new_waiting(self) -> int:
         """How many requests of visitors who begin wait for their turn."""
-        return self._new_waiting
+        return self._new.waiting
 
     @property
     def staff_waiting(self) -> int:
         """How many requests of people who work here do, those of their screens included."""
-        return self._staff_waiting + self._screens_waiting
+        return self._staff.waiting + self._screens.waiting
 
     @property
     def slows_screens(self) -> bool:
@@ -369,8 +364,8 @@ class LoadShedder:
             self.level = Level(self.level - 1)
             self._lower_at = now + 1.0
             with self._counting:
-                self._counting.notify_all()
-                self._new_turn.notify_all()
+                self._going_on.turn.notify_all()
+                self._new.turn.notify_all()
         if wanted == self.level == Level.CALLS:
             self._refused = min(self._refused + MORE_CALLS, 1.0)
         elif self._refused:

@@ -458,13 +458,16 @@ def test_an_agent_who_waited_in_vain_leaves_the_place_to_others():
     assert load_shedder.other_begins(waits=True)
 
 
-def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to_others():
-    load_shedder = LoadShedder(3, queue=1, patience=0.0)
-    assert load_shedder.web_begins(goes_on=True)
-    assert not load_shedder.web_begins(goes_on=True)
-    assert load_shedder.waiting == 0
+@pytest.mark.parametrize(("threads", "queue", "goes_on"), [(3, 1, True), (4, 2, False)])
+def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to_others(
+    *, threads: int, queue: int, goes_on: bool
+):
+    load_shedder = LoadShedder(threads, queue=queue, patience=0.0)
+    assert load_shedder.web_begins(goes_on=goes_on)
+    assert not load_shedder.web_begins(goes_on=goes_on)
+    assert (load_shedder.waiting, load_shedder.new_waiting) == (0, 0)
     load_shedder.web_done(0.0, 0.0)
-    assert load_shedder.web_begins(goes_on=True)
+    assert load_shedder.web_begins(goes_on=goes_on)
 
 
 def test_nobody_who_came_later_passes_a_visit_that_waits():
@@ -548,15 +551,6 @@ def test_nobody_who_begins_passes_a_visit_that_waits():
     load_shedder.web_done(0.0, 0.0)
     new.join(30)
     assert answered == [True]
-
-
-def test_whoever_begins_and_waits_in_vain_leaves_the_place_to_others():
-    load_shedder = LoadShedder(4, queue=2, patience=0.0)
-    assert load_shedder.web_begins(goes_on=False)
-    assert not load_shedder.web_begins(goes_on=False)
-    assert load_shedder.new_waiting == 0
-    load_shedder.web_done(0.0, 0.0)
-    assert load_shedder.web_begins(goes_on=False)
 
 
 def test_whoever_begins_is_told_at_once_where_screens_give_way_to_the_telephone():
