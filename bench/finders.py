@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import re
 import sys
 import time
@@ -30,6 +29,7 @@ from urllib.parse import urlencode
 from bench import traffic
 from bench.helpers import Helper, helper, tell
 from bench.servers import CannotMeasure
+from bench.timing import own_share
 from bench.visitors import (
     BUSY,
     CSRF,
@@ -159,12 +159,12 @@ class Run:
         self.until = 0.0
 
     async def all_of_them(self) -> FinderFigures:
-        used, began = sum(os.times()[:2]), time.monotonic()
+        share, began = own_share(), time.monotonic()
         self.until = began + self.plan.seconds
         await asyncio.gather(*map(self._one_after_the_other, range(self.plan.finders)))
         seen = self.seen
         seen.seconds = time.monotonic() - began
-        seen.share = (sum(os.times()[:2]) - used) / (seen.seconds * (os.cpu_count() or 1))
+        seen.share = share()
         seen.broken = self.connections.broken
         await self.connections.close()
         return seen

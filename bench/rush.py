@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import random
 import statistics
 import sys
@@ -34,7 +33,7 @@ from bench import rush_picture, screens, servers, stock, traffic, visitors
 from bench.helpers import outcome_of
 from bench.load import Script
 from bench.servers import CannotMeasure, House, Web
-from bench.timing import Say, p99
+from bench.timing import Say, own_share, p99
 from bench.visitors import BOOKED, Connections, Visitor, VisitorIdentity, people
 from exchange.transport import HttpTransport
 from launcher import environment
@@ -347,7 +346,7 @@ class _Rush:
 
     async def comes(self) -> RushObservations:
         plan = self._plan
-        self._began, before = time.monotonic(), sum(os.times()[:2])
+        self._began, share = time.monotonic(), own_share()
         everybody = [
             asyncio.create_task(self._arrive(plan.visitors, self._visits())),
             asyncio.create_task(self._arrive(plan.callers, self._rings())),
@@ -355,8 +354,7 @@ class _Rush:
         ]
         await asyncio.gather(*everybody[:2])
         await asyncio.sleep(max(plan.comes + plan.stays - self._now(), 0))
-        used = sum(os.times()[:2]) - before
-        self._seen.share = used / (self._now() * (os.cpu_count() or 1))
+        self._seen.share = share()
         await self._recovers()
         everybody[2].cancel()
         self._seen.bad |= {"connections broke": self._web.broken} if self._web.broken else {}

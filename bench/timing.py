@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import time
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,17 @@ def p99(times: Sequence[float], what: str) -> float:
     if len(times) < 2:  # noqa: PLR2004
         raise CannotMeasure(f"{len(times)} {what} were answered")
     return statistics.quantiles(times, n=100)[98]
+
+
+def own_share() -> Callable[[], float]:
+    """What this process has of the machine's processors from now on until it is asked; 1: all."""
+    used, began = sum(os.times()[:2]), time.monotonic()
+
+    def share() -> float:
+        seconds = time.monotonic() - began
+        return (sum(os.times()[:2]) - used) / (seconds * (os.cpu_count() or 1))
+
+    return share
 
 
 def rates(rounds: int, **ways: Callable[[], float]) -> dict[str, float]:

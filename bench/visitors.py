@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 import random
 import re
 import sys
@@ -28,6 +27,7 @@ from urllib.parse import urlencode
 
 from bench import traffic
 from bench.helpers import outcome_of
+from bench.timing import own_share
 from launcher import ports
 
 START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
@@ -371,7 +371,7 @@ async def come(plan: VisitorsPlan) -> VisitorFigures:
     # More of them than people, in turn: else a handful may all have met the same worker.
     connections = Connections(plan.port, SPREAD * plan.visitors)
     waiting = people(plan.postcodes, plan.seed)
-    began, before = time.monotonic(), sum(os.times()[:2])
+    began, share = time.monotonic(), own_share()
     until = began + plan.seconds
     ends: dict[str, int] = {}
     turned_away = answers = 0
@@ -394,8 +394,7 @@ async def come(plan: VisitorsPlan) -> VisitorFigures:
     else:
         await asyncio.gather(*(one_after_the_other() for _ in range(plan.visitors)))
     seconds = time.monotonic() - began
-    share = (sum(os.times()[:2]) - before) / (seconds * (os.cpu_count() or 1))
-    return VisitorFigures(seconds, answers, ends, turned_away, connections.broken, share)
+    return VisitorFigures(seconds, answers, ends, turned_away, connections.broken, share())
 
 
 async def _at_a_rate(
