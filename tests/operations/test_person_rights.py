@@ -7,7 +7,7 @@ import json
 import time
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -260,8 +260,7 @@ def stored(made: House) -> bytes:
         ).fetchone()
     assert folder
     assert number
-    files = sorted(Path(folder[0], "base", str(number[0])).iterdir())
-    return b"".join(file.read_bytes() for file in files)
+    return _bytes_in(Path(folder[0], "base", str(number[0])))
 
 
 def write_ahead_log(made: House, since: float) -> bytes:
@@ -273,10 +272,21 @@ def write_ahead_log(made: House, since: float) -> bytes:
         return b""
     with made.database.statement() as connection:
         folder = connection.execute(text("SHOW data_directory")).scalar_one()
-    segments = [one for one in Path(folder, "pg_wal").iterdir() if one.is_file()]
-    found = b"".join(one.read_bytes() for one in segments if one.stat().st_mtime >= since)
+    found = _bytes_in(Path(folder, "pg_wal"), since)
     assert found
     return found
+
+
+def _bytes_in(folder: Path, since: float = 0) -> bytes:
+    """Every byte of a folder's files that were written from `since` on (Unix time)."""
+    found = []
+    for file in sorted(folder.iterdir()):
+        # PostgreSQL drops and renames files meanwhile, as pg_internal.init, in which it keeps
+        # its catalogue for the next connection: what is gone holds nothing.
+        with suppress(FileNotFoundError):
+            if file.is_file() and file.stat().st_mtime >= since:
+                found.append(file.read_bytes())
+    return b"".join(found)
 
 
 def values_left(made: House) -> list[str]:
