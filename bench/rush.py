@@ -61,6 +61,8 @@ STEADY = 6.0
 SPEAKS = 0.3
 # What the web books alone: so many people at a time, for so long.
 AT_ONCE, CAPACITY_SECONDS = 8, 5.0
+# Nobody announced the rush: until it comes a tenth of that comes, for so long (seconds).
+USUAL_PART, USUAL_SECONDS = 0.1, 4.0
 SPEAKS_UNDER_MS, SOON_MS = 2000.0, 1000.0
 # Somebody new looks so often (seconds) whether it is as always again.
 PROBE_EVERY = 0.5
@@ -133,6 +135,7 @@ def measure(
         with servers.web(_behind_a_proxy(house, room="never"), "alone", CREATE_APP) as service:
             capacity, of_few = _capacity(service, house, postcodes, say)
         with _open_house(house) as service:
+            _usual(service, house, postcodes, capacity)
             quiet = _rush(service, house, postcodes, capacity, seconds, say)
         found = _figures(quiet, capacity, seconds, of_few)
         found["rush_capacity"] = round(capacity, 1)
@@ -249,6 +252,15 @@ def _capacity(service: Web, house: House, postcodes: list[str], say: Say) -> tup
         raise CannotMeasure("nobody was booked on the web before the rush")
     say(f"rush: the web alone books {seen.bookings:.1f}/s")
     return seen.bookings, seen.share
+
+
+def _usual(service: Web, house: House, postcodes: list[str], capacity: float) -> None:
+    """Visitors as on any day, by whom a service that is up knows what they cost."""
+    seed, rate = time.time_ns() % 2**32, USUAL_PART * capacity
+    visitors.seen_by(
+        visitors.VisitorsPlan(service.port, AT_ONCE, USUAL_SECONDS, seed, postcodes, rate),
+        house.folder,
+    )
 
 
 def _rush(  # noqa: PLR0917 (all of the same measurement)

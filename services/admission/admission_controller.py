@@ -291,10 +291,7 @@ def _advanced(room: Room, told: OpeningCrowd, since: float, moment: float, loads
         if first[1]:
             # No visitor has a rank before the first: workers learn of the room within a second.
             told = told.beginning(first[1])
-            if room.frontier < first[1] - 1:
-                # Visitors who could have been served meanwhile are let in at once.
-                since = min(moment - room.opening, KNOWN_AFTER)
-                room = replace(room, frontier=first[1] - 1)
+            room = replace(room, frontier=max(room.frontier, first[1] - 1))
         elif moment - room.opening < KNOWN_AFTER:
             return replace(room, speed=0, empty_since=0.0)
     coming = max(

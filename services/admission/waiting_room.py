@@ -212,6 +212,11 @@ class Room:
     # What the process that lets visitors in has measured: for itself, and for monitoring.
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_counting(self) -> bool:
+        """Whether no rank of a sudden crowd is known yet, so that no ticket lets in."""
+        return self.crowded and self.frontier <= DRAWN
+
     @classmethod
     def from_body(cls, body: Mapping[str, Any], at: float) -> Room:
         """From a snapshot of `at`. Raises TypeError for what was never written by `body`."""

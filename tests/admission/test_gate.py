@@ -7,6 +7,7 @@ import gzip
 import threading
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -234,6 +235,47 @@ def test_a_ticket_is_one_visit_of_the_real_pages_however_often_it_is_used(stood:
     again = ask(copy, "/rendez-vous", "post", data={"whom": "self"})
     assert (again.status_code, again.headers["Location"]) == (303, "/salle")
     assert copy.get_cookie(TICKET, domain="allo.example") is None
+
+
+def test_a_sudden_crowd_goes_on_beginning_while_it_is_counted(
+    open_house: House, monkeypatch: pytest.MonkeyPatch
+):
+    """As many as the worker carries; whoever it does not carry has a ticket, and waits for it."""
+    gate, controller = gate_of(open_house), inlet_of(open_house)
+    gate.tally.counts["away", "start"] = 400
+    a_second(open_house, controller, gate)
+    a_second(open_house, controller, gate)
+    assert (gate.room.is_there, gate.room.told.is_counting) == (True, True)
+    open_house.clock.advance(timedelta(seconds=0.4))  # type: ignore[attr-defined]
+    carried = iter([True, False, True, True, True])
+    monkeypatch.setattr(gate.load_shedder, "visit_begins", lambda: next(carried))
+
+    def begins(browser: Any) -> str:
+        answer = ask(browser, "/rendez-vous", "post", data={"whom": "self"})
+        assert answer.status_code == 303
+        return answer.headers["Location"]
+
+    one, other, late = (open_house.app.test_client() for _ in range(3))
+    for browser in (one, other):
+        page = ask(browser, "/rendez-vous")
+        assert (page.status_code, browser.get_cookie(TICKET, domain="allo.example")) == (200, None)
+    assert begins(one) == "/rendez-vous/naissance"
+    assert begins(other) == "/salle"
+    ticket = ticket_of(other)
+    # Whoever has a ticket waits for their turn, however often they ask at the door.
+    assert begins(other) == "/salle"
+    assert ticket_of(other) == ticket
+    assert not is_let_in(other)
+    # From the first rank that is known on, the room alone lets in.
+    a_second(open_house, controller, gate)
+    assert not gate.room.told.is_counting
+    assert is_let_in(other)
+    assert begins(other) == "/rendez-vous/naissance"
+    # And no further than it is: whoever comes now stands behind those who wait.
+    here = rank_of(gate, other)
+    gate.room.told = replace(gate.room.told, frontier=here, speed=0, empty_since=0.0)
+    assert begins(late) == "/salle"
+    assert len(list(carried)) == 3
 
 
 def test_the_telephone_is_never_asked_for_a_ticket(stood: House):

@@ -259,7 +259,7 @@ class Gate:
     def _first(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         entry = self.room.at_the_door(environ)
         if not entry.may_pass:
-            return self.room.shows_in(environ, start_response, entry)
+            return self.room.shows_in(environ, start_response, entry.cookie)
         if entry.has_turn:
             # They have waited, or no visitor stands before them. A cache in front that kept this
             # page would show it to those who are to wait.
@@ -269,6 +269,8 @@ class Gate:
                 # As many visitors have a turn as can be served, and they have waited long enough.
                 return self._first_of_others(environ[VISIT], environ, start_response, "start")
             if not self._may_begin():
+                if entry.is_counting:
+                    return self.room.stands_in(environ, start_response)
                 return self._turn_away(environ, start_response, "start")
             return self._limited(environ, start_response, goes_on=False, kind="start")
         return self._page(path, environ, start_response)

@@ -83,15 +83,20 @@ class RoomView(NamedTuple):
 
 
 class RoomEntry(NamedTuple):
-    """A visitor at the entrance: `cookie` keeps a new ticket, `has_turn`: by their ticket."""
+    """A visitor at the entrance: `cookie` keeps a new ticket, `has_turn`: by their ticket.
+
+    `is_counting`: they have none, and the room lets in by none yet.
+    """
 
     may_pass: bool
     cookie: str = ""
     has_turn: bool = False
+    is_counting: bool = False
 
 
 _NOBODY: Final = RoomView(None, "", 0, 0.0, 0.0, 0.0)
 _PASSES: Final = RoomEntry(may_pass=True)
+_COUNTING: Final = RoomEntry(may_pass=True, is_counting=True)
 
 
 class RoomOfWorker:
@@ -179,13 +184,19 @@ class RoomOfWorker:
     # ------------------------------------------------------------ tickets
 
     def at_the_door(self, environ: Environ) -> RoomEntry:
-        """The visitor who asks for the first question; those who wait pass only at their turn."""
+        """The visitor who asks for the first question; those who wait pass only at their turn.
+
+        As long as a sudden crowd is counted, whoever comes may pass without a ticket: it is for
+        the worker to say whether they may begin, and else to show them in (`stands_in`).
+        """
         now = self.now()
         room = self.room(now)
         if room is None:
             return _PASSES
         ticket, cookie = self._ticket(environ, room), ""
         if ticket is None:
+            if room.is_counting:
+                return _COUNTING
             ticket, cookie = self._new_ticket(environ, room, now)
         if not room.lets_in(ticket, now):
             return RoomEntry(may_pass=False, cookie=cookie)
@@ -193,11 +204,18 @@ class RoomOfWorker:
         environ[TICKET] = self._cookie.removesuffix("=")
         return RoomEntry(may_pass=True, cookie=cookie, has_turn=True)
 
-    def shows_in(self, environ: Environ, start_response: Any, entry: RoomEntry) -> Iterable[bytes]:
+    def shows_in(self, environ: Environ, start_response: Any, cookie: str) -> Iterable[bytes]:
         """Redirect the visitor to the waiting room's page."""
         self._tally.rooms += 1
         leads = _with_asked(ROOM, environ.get("QUERY_STRING", ""))
-        return _see_other(start_response, leads, entry.cookie)
+        return _see_other(start_response, leads, cookie)
+
+    def stands_in(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """The same with a ticket of now, for a visitor who has none."""
+        now = self.now()
+        room = self.room(now)
+        cookie = self._new_ticket(environ, room, now)[1] if room is not None else ""
+        return self.shows_in(environ, start_response, cookie)
 
     def _ticket(self, environ: Environ, room: Room) -> Ticket | None:
         """The ticket that a browser has for this room."""
