@@ -1,10 +1,11 @@
-"""What a day costs beside its calls: a booking on the web, a text, and processes that only look.
+"""What a day costs at its pace: a booking on the web, a call, a text, and what only looks.
 
     python -m bench.beside [--seconds 60] [--results FILE]
 
-First the web waits alone, then visitors book without a worker, then with one that delivers their
-texts. A text costs what those visitors took more than the first. Then a scheduler and a dispatcher
-are started, with nobody there. So each figure is a difference of two stages of the same run.
+First the web waits alone, then visitors book without a worker, then callers. A worker is started,
+then a scheduler and a dispatcher, with nobody there. Last come visitors again, whose texts are
+delivered by all of them: a text costs what they take more than the first. So each figure is a
+difference of two stages of the same run.
 Seconds of processor are told, and counts, but no times on the wall: others at work on the machine
 change those most. `bench/beside.json` has the figures, which
 `flask capacity` and `python -m bench.day` read.
@@ -25,17 +26,28 @@ from typing import Final
 
 from bench import alone, cast, machine, servers, stock, traffic
 from bench.cast import DATABASE, DISPATCHER, SCHEDULER, WEB, WORKER, Cast, Took
+from bench.coming import CallsAtARate
 from bench.servers import CannotMeasure
 from bench.timing import Say
 from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
-from services.operations.capacity import AT_REST, LEADERS, OF_A_TEXT, OF_A_VISIT, PROCESSES
+from services.operations.capacity import (
+    AT_REST,
+    LEADERS,
+    OF_A_CALL,
+    OF_A_TEXT,
+    OF_A_VISIT,
+    OF_DELIVERY,
+    PROCESSES,
+)
 
 FIGURES: Final = Path(__file__).with_name("beside.json")
 VOID = 1
-# Visitors a second: a small part of what two cores can book, so that nobody waits for another, and
-# so many that texts share jobs as on the day: a worker forks for each job, which stays while texts
-# come without a pause of some seconds.
-VISITS: Final = 4.0
+# Visitors and calls a second: a small part of what two cores can book, so that nobody waits for
+# another, and so many that texts share jobs as on the day: a worker forks for each job, which stays
+# while texts come without a pause of some seconds. At the limit of the machine a call costs less,
+# for each request finds warm what the one before needed.
+VISITS: Final = 5.0
+CALLS: Final = 4.6
 # Of their requests, as many may have been answered "later": each is one more page, which costs a
 # twentieth of a visit at the most.
 MOST_TURNED_AWAY: Final = 0.05
@@ -66,10 +78,22 @@ def measure(folder: Path, redis_url: str, seconds: float, say: Say) -> dict[str,
         visits = everybody.took(lambda: visitors.come(seconds))
         without = visitors.booked
         say(f"{without} visits: {visits}")
+        callers = CallsAtARate(everybody.web, folder, postcodes, CALLS)
+        came: list[int] = []
+        calls = everybody.took(lambda: came.append(callers.for_seconds(seconds)))
+        if callers.faults:
+            raise CannotMeasure("; ".join(callers.faults))
+        say(f"{came[0]} calls: {calls}")
         everybody.start(WORKER)
         _until_told(everybody)
         stages[WORKER] = _waits(everybody, seconds)
         say(f"with a worker: {stages[WORKER]}")
+        for name in (SCHEDULER, DISPATCHER):
+            everybody.start(name)
+        # The scheduler writes the whole feed once, and then what has changed.
+        time.sleep(MINUTE)
+        stages[LEADERS] = _waits(everybody, MINUTE)
+        say(f"with all: {stages[LEADERS]}")
         before = everybody.counts.texts()
         servers.settle(everybody.house.database_url)
 
@@ -80,19 +104,14 @@ def measure(folder: Path, redis_url: str, seconds: float, say: Say) -> dict[str,
         told = everybody.took(with_texts)
         texts = everybody.counts.texts() - before
         say(f"{visitors.booked} visits with {texts} texts: {told}")
-        for name in (SCHEDULER, DISPATCHER):
-            everybody.start(name)
-        # The scheduler writes the whole feed once, and then what has changed.
-        time.sleep(MINUTE)
-        stages[LEADERS] = _waits(everybody, MINUTE)
-        say(f"with all: {stages[LEADERS]}")
         connections = everybody.counts.connections()
         workers = len(everybody.web.workers())
     a_visit = each(visits, stages[WEB], without)
     return {
         **visit_figures(a_visit),
+        **call_figures(each(calls, stages[WEB], came[0])),
         **text_figures(
-            each(told, stages[WORKER], visitors.booked), a_visit, visitors.booked / texts
+            each(told, stages[LEADERS], visitors.booked), a_visit, visitors.booked / texts
         ),
         **rest_figures(stages, workers),
         "connections": connections,
@@ -175,13 +194,18 @@ def visit_figures(a_visit: Mapping[str, float]) -> dict[str, float]:
     return {f"visit_{name}": _cost(a_visit, name) for name in OF_A_VISIT}
 
 
+def call_figures(a_call: Mapping[str, float]) -> dict[str, float]:
+    """The same of a call that books."""
+    return {f"call_{name}": _cost(a_call, name) for name in OF_A_CALL}
+
+
 def text_figures(
     a_visit_and_texts: Mapping[str, float], a_visit: Mapping[str, float], visits_a_text: float
 ) -> dict[str, float]:
     """The same of a text: the rest of a visit with it."""
     found = {}
     for name in OF_A_TEXT:
-        alone = 0.0 if name == "worker_ms" else _cost(a_visit, name)
+        alone = 0.0 if name in OF_DELIVERY else _cost(a_visit, name)
         found[f"text_{name}"] = max(_cost(a_visit_and_texts, name) - alone, 0.0) * visits_a_text
     return found
 

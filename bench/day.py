@@ -22,21 +22,18 @@ import sys
 import threading
 import time
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from bench import beside, cast, load, stock, traffic
+from bench import beside, cast, stock
 from bench.alone import Alone, Found
-from bench.cast import BESIDE, DATABASE, WEB, WORKER, Cast
-from bench.load import Script
-from bench.servers import CannotMeasure, Web
+from bench.cast import BESIDE, DATABASE, SCHEDULER, WEB, WORKER, Cast
+from bench.coming import CallsAtARate
+from bench.servers import CannotMeasure
 from bench.timing import Say
 from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
-from exchange.transport import HttpTransport
-from launcher.ports import HOST
 from models.database import POOL_SIZE
 from services.operations.capacity import (
     PROCESSES,
@@ -59,8 +56,6 @@ CALLS, VISITORS = 230.0, 8000.0
 TOLERANCE: Final = 0.2
 # Visitors for whom connections are kept, at most.
 AT_ONCE: Final = 16
-# Signed beforehand, and sent in so many seconds.
-PIECE_SECONDS: Final = 60.0
 # Of the day, before it counts: caches are filled, and the first log after a checkpoint is of whole
 # pages.
 WARM_SECONDS: Final = 60.0
@@ -125,7 +120,11 @@ def compared(seen: DayFigures, costs: Costs) -> list[Compared]:
     cores = {name: spent / seconds for name, spent in seen.processor.items()}
     rest = {name: known[f"{name}_rest_cores"] for name in PROCESSES}
     of_web = plan.calls + plan.web + plan.reports + rest[WEB] * seen.web_workers
-    of_process = {**rest, WORKER: plan.texts + rest[WORKER]}
+    of_process = {
+        **rest,
+        WORKER: plan.texts + rest[WORKER],
+        SCHEDULER: plan.sweeps + rest[SCHEDULER],
+    }
     lines = [
         Compared(
             "webhooks", "a second", seen.webhooks / seconds, calls * known["webhooks_of_a_call"]
@@ -176,10 +175,7 @@ def live(part: float, minutes: float, folder: Path, redis_url: str, say: Say) ->
         for name in BESIDE:
             everybody.start(name)
         postcodes = stock.choose_postcodes(everybody.house.database_url)
-        service = HttpTransport(f"http://{HOST}:{everybody.web.port}", traffic.BASE)
-        signer = traffic.Signer(traffic.rehearse(service, postcodes[0]))
-        callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
-        come = _Coming(everybody.web, folder, signer, callers, CALLS / part)
+        come = CallsAtARate(everybody.web, folder, postcodes, CALLS / part)
         visits = VISITORS / part * Assumed.seen_by_the_service / REQUESTS_A_VISIT
         come.for_seconds(WARM_SECONDS)
         say("it counts from now on")
@@ -187,7 +183,7 @@ def live(part: float, minutes: float, folder: Path, redis_url: str, say: Say) ->
 
 
 def _counted(
-    everybody: Cast, come: _Coming, seconds: float, visits: tuple[float, list[str]]
+    everybody: Cast, come: CallsAtARate, seconds: float, visits: tuple[float, list[str]]
 ) -> DayFigures:
     rate, postcodes = visits
     port = everybody.web.port
@@ -222,38 +218,6 @@ def _counted(
         figures.pages = seen[0].answers
         figures.faults += seen[0].faults()
     return figures
-
-
-class _Coming:
-    """Calls that come at a rate, piece by piece: each is signed just before it is sent."""
-
-    def __init__(
-        self,
-        web: Web,
-        folder: Path,
-        signer: traffic.Signer,
-        callers: Iterator[traffic.TrafficCaller],
-        rate: float,
-    ) -> None:
-        self._web, self._folder, self._signer = web, folder, signer
-        self._callers, self._rate = callers, rate
-        self.faults: list[str] = []
-        # Webhooks that were answered.
-        self.answers = 0
-
-    def for_seconds(self, seconds: float) -> int:
-        """Send calls for so long; returns how many came."""
-        came = self.answers = 0
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 1:
-            count = max(round(self._rate * min(left, PIECE_SECONDS)), 1)
-            calls = [self._signer.call(one) for one in islice(self._callers, count)]
-            script = Script.of_calls(self._folder / "day", calls)
-            seen = load.replay(script, self._web.port, rate=self._rate * self._signer.webhooks)
-            self.faults += [f"calls: {fault}" for fault in seen.faults()]
-            self.answers += seen.answers
-            came += count
-        return came
 
 
 # ---------------------------------------------------------------- the command

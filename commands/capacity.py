@@ -75,7 +75,7 @@ def make(results: Path, beside: Path) -> click.Command:
         "--beside",
         type=click.Path(path_type=Path),
         default=beside,
-        help="Of another measurement of what goes on beside calls.",
+        help="Of another measurement at the pace of a day.",
     )
     @click.pass_context
     def capacity(context: click.Context, /, file: Path, beside: Path, **options: Any) -> None:
@@ -101,7 +101,7 @@ def make(results: Path, beside: Path) -> click.Command:
         except NotMeasured as problem:
             raise click.ClickException(str(problem)) from None
         if void:
-            click.echo(f"What goes on beside calls is to be measured again: {void}.")
+            click.echo(f"What a day costs at its pace is to be measured again: {void}.")
         click.echo(
             f"By what was measured {costs.results.get('date', 'once')} at commit"
             f" {costs.results.get('commit', 'unknown')}, on"

@@ -1,17 +1,16 @@
 """What a day needs: machines, connections, disk, the provider's limits and euros.
 
 Costs are those that the bench measured on one machine, where the service and its PostgreSQL shared
-the processors: of calls in `bench/results.json`, of all that goes on beside them in
-`bench/beside.json`. Nothing is assumed in the place of a cost that was not
-measured: a line that needs it says which part of the bench measures it. What is assumed is in
-`Assumed`, each with its reason in docs/scale.md.
+the processors: what calls write in `bench/results.json`; what they and all else take of a
+processor at the pace of a day, in `bench/beside.json`. Nothing is assumed in the place of a cost
+that was not measured: a line that needs it says which part of the bench measures it. What is
+assumed is in `Assumed`, each with its reason in docs/scale.md.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -80,42 +79,12 @@ class Costs:
         value = self.results.get(name)
         return float(value) if isinstance(value, int | float) and value >= 0 else None
 
-    @property
-    def cores(self) -> float | None:
-        """Processors of the machine that was measured."""
-        told = self.get("cores")
-        if told is not None:
-            return told
-        found = re.search(r"(\d+) cores", str(self.results.get("machine", "")))
-        return float(found[1]) if found else None
-
-    @property
-    def machine_ms(self) -> float | None:
-        """Milliseconds of all processors for a webhook, those of the database included."""
-        cores, rate = self.cores, self.get("call_rate_postgres")
-        if cores is None or rate is None:
-            return None
-        asked_by = self.get("wrk_cpu_share") or 0.0
-        return MILLISECONDS * cores * (1 - asked_by) / rate
-
-    @property
-    def database_ms(self) -> float | None:
-        """What of it is PostgreSQL's; not measured: what was not the web workers'."""
-        measured = self.get("database_ms_a_webhook_postgres")
-        if measured is not None:
-            return measured
-        whole, workers = self.machine_ms, self.get("worker_ms_a_webhook_postgres")
-        if whole is None or workers is None:
-            return None
-        return max(whole - workers, 0.0)
-
     def all(self) -> dict[str, float]:
         """Return every cost that a plan needs; one that was not measured is no number."""
         found = {
             **{name: self.get(f"{name}_postgres") for name in _OF_POSTGRES},
             **{name: self.get(name) for name in _OF_ALL},
             **{name: self.measured(name) for name in _BESIDE},
-            "database_ms": self.database_ms,
         }
         return {name: math.nan if value is None else value for name, value in found.items()}
 
@@ -125,7 +94,7 @@ class NotMeasured(ValueError):
 
 
 class CostsRead(NamedTuple):
-    """Costs of two files; `void` says why those beside calls are not among them, else ""."""
+    """Costs of two files; `void` says why those at the pace of a day are not among them."""
 
     costs: Costs
     void: str
@@ -134,7 +103,7 @@ class CostsRead(NamedTuple):
 def read_costs(results: Path, beside: Path) -> CostsRead:
     """Return what `make bench` and `python -m bench.beside` wrote into these files.
 
-    What was measured beside calls while others had the machine is left out, and so is what no file
+    What the second measured while others had the machine is left out, and so is what no file
     has. Raises NotMeasured where a file cannot be read as a measurement.
     """
     aside = _measurement(beside, "python -m bench.beside") if beside.exists() else {}
@@ -156,17 +125,15 @@ def _measurement(file: Path, command: str) -> dict[str, Any]:
     return found
 
 
-_OF_POSTGRES: Final = (
-    "worker_ms_a_webhook",
-    "wal_bytes_a_call",
-    "stored_bytes_a_call",
-    "commits_a_call",
-)
+_OF_POSTGRES: Final = ("wal_bytes_a_call", "stored_bytes_a_call", "commits_a_call")
 _OF_ALL: Final = ("webhooks_of_a_call", "bytes_a_place", "disk_syncs_per_second")
-# Costs that `python -m bench.beside` measures. A booking on the web, without its text; a text, with
-# what the provider says of it afterwards; and a second of each process where nobody comes.
+# Costs that `python -m bench.beside` measures. A booking on the web and a call, without their
+# texts; a text, with what the provider says of it afterwards, and its part of what delivers; and a
+# second of each process where nobody comes.
 OF_A_VISIT: Final = ("web_ms", "database_ms", "wal_bytes", "stored_bytes", "commits", "writes")
-OF_A_TEXT: Final = ("worker_ms", *OF_A_VISIT)
+OF_A_CALL: Final = ("web_ms", "database_ms")
+OF_DELIVERY: Final = ("worker_ms", "scheduler_ms")
+OF_A_TEXT: Final = (*OF_DELIVERY, *OF_A_VISIT)
 AT_REST: Final = ("database_cores", "wal_bytes", "commits", "writes")
 # Kinds of processes. What the database does for the last two is measured of both together.
 LEADERS: Final = "leaders"
@@ -174,6 +141,7 @@ PROCESSES: Final = ("web", "worker", "scheduler", "dispatcher")
 ASKING: Final = ("web", "worker", LEADERS)
 _BESIDE: Final = (
     *(f"visit_{what}" for what in OF_A_VISIT),
+    *(f"call_{what}" for what in OF_A_CALL),
     *(f"text_{what}" for what in OF_A_TEXT),
     *(f"{who}_rest_cores" for who in PROCESSES),
     *(f"{who}_rest_{what}" for who in ASKING for what in AT_REST),
@@ -232,13 +200,15 @@ class Busy(NamedTuple):
     """Cores that work, before any room is left; no number where a cost was not measured.
 
     Of web workers: for `calls`, for pages of the `web`, and for `reports` of the provider on texts.
-    Of workers: for `texts`. `rest` is what all processes take where nobody comes.
+    Of workers: for `texts`; of schedulers: for `sweeps`, in which they find those that are due.
+    `rest` is what all processes take where nobody comes.
     """
 
     calls: float
     web: float
     reports: float
     texts: float
+    sweeps: float
     rest: float
     database: float
 
@@ -284,17 +254,17 @@ def at_rest(known: Mapping[str, float], running: Running, what: str) -> float:
 
 
 def _busy(come: Rates, running: Running, known: Mapping[str, float]) -> Busy:
-    webhooks = come.calls * known["webhooks_of_a_call"]
     of_database = (
-        webhooks * known["database_ms"]
+        come.calls * known["call_database_ms"]
         + come.visits * known["visit_database_ms"]
         + come.texts * known["text_database_ms"]
     )
     return Busy(
-        webhooks * known["worker_ms_a_webhook"] / MILLISECONDS,
+        come.calls * known["call_web_ms"] / MILLISECONDS,
         come.visits * known["visit_web_ms"] / MILLISECONDS,
         come.texts * known["text_web_ms"] / MILLISECONDS,
         come.texts * known["text_worker_ms"] / MILLISECONDS,
+        come.texts * known["text_scheduler_ms"] / MILLISECONDS,
         at_rest(known, running, "cores"),
         of_database / MILLISECONDS + at_rest(known, running, "database_cores"),
     )
@@ -324,9 +294,9 @@ class _Line(NamedTuple):
 
 
 # Costs that a line needs.
-_CALLS_NEED: Final = ("webhooks_of_a_call", "worker_ms_a_webhook")
 _WEB_NEEDS: Final = ("visit_web_ms", "text_web_ms")
-_NODES_NEED: Final = (*_CALLS_NEED, *_WEB_NEEDS, "text_worker_ms")
+_TEXTS_NEED: Final = ("text_worker_ms", "text_scheduler_ms")
+_NODES_NEED: Final = ("call_web_ms", *_WEB_NEEDS, *_TEXTS_NEED)
 
 
 def _rest_needs(what: str) -> tuple[str, ...]:
@@ -334,7 +304,7 @@ def _rest_needs(what: str) -> tuple[str, ...]:
 
 
 _DATABASE_NEEDS: Final = (
-    *("database_ms", "visit_database_ms", "text_database_ms"),
+    *("call_database_ms", "visit_database_ms", "text_database_ms"),
     *_NODES_NEED,
     *_rest_needs("database_cores"),
 )
@@ -348,24 +318,25 @@ def _written_needs(what: str) -> tuple[str, ...]:
 
 def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iterator[_Line]:
     come = rates(demand, assumed)
-    webhooks, worker_ms = known["webhooks_of_a_call"], known["worker_ms_a_webhook"]
+    webhooks = known["webhooks_of_a_call"]
     yield _Line(
         "webhooks",
         demand.calls * webhooks,
         "a second",
         f"{demand.calls:g} calls × {webhooks:g} webhooks",
-        _CALLS_NEED[:1],
+        ("webhooks_of_a_call",),
     )
     # Nothing of these three depends on how many processes there are.
     work = _busy(come, Running(0, 0, 0), known)
-    for_calls, for_texts = work.calls / MOST_OF_A_CORE, work.texts / MOST_OF_A_CORE
+    for_calls = work.calls / MOST_OF_A_CORE
+    for_texts = (work.texts + work.sweeps) / MOST_OF_A_CORE
     for_web = (work.web + work.reports) / MOST_OF_A_CORE
     yield _Line(
         "cores for calls",
         _up(for_calls),
         "cores",
-        f"webhooks × {worker_ms:.2f} ms of a worker ÷ {MOST_OF_A_CORE:g}",
-        _CALLS_NEED,
+        f"{demand.calls:g} calls × {known['call_web_ms']:.1f} ms of a worker ÷ {MOST_OF_A_CORE:g}",
+        ("call_web_ms",),
     )
     yield _Line(
         "cores for the web",
@@ -379,9 +350,9 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
         "cores for texts",
         _up(for_texts),
         "cores",
-        f"{come.texts:.0f} texts a second × {known['text_worker_ms']:.0f} ms of a process of the"
-        f" worker ÷ {MOST_OF_A_CORE:g}",
-        ("text_worker_ms",),
+        f"{come.texts:.0f} texts a second × {known['text_worker_ms']:.1f} ms of a process of the"
+        f" worker and {known['text_scheduler_ms']:.1f} of a scheduler ÷ {MOST_OF_A_CORE:g}",
+        _TEXTS_NEED,
     )
     nodes = _up((for_calls + for_web + for_texts) / demand.cores_a_node) + SPARE_NODES
     yield _Line(
@@ -407,9 +378,9 @@ def _lines(demand: Demand, known: Mapping[str, float], assumed: Assumed) -> Iter
         "cores of primaries",
         _up(primary),
         "cores",
-        f"webhooks × {known['database_ms']:.2f} ms, bookings × {known['visit_database_ms']:.0f} ms,"
-        f" texts × {known['text_database_ms']:.1f} ms and {looking:.2f} of what only looks"
-        f" ÷ {MOST_OF_A_CORE:g}",
+        f"calls × {known['call_database_ms']:.1f} ms, bookings ×"
+        f" {known['visit_database_ms']:.0f} ms, texts × {known['text_database_ms']:.1f} ms and"
+        f" {looking:.2f} of what only looks ÷ {MOST_OF_A_CORE:g}",
         _DATABASE_NEEDS,
     )
     yield _Line(

@@ -1,4 +1,4 @@
-"""What goes on beside calls is measured by differences of stages."""
+"""What a day costs at its pace is measured by differences of stages."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ VISITS = took(20, 0.4 + 0.8, 0.2 + 0.4, 2000 + 20_000, 40_000, 40 + 600, 20 + 10
 WITH_A_WORKER = took(10, 0.2, 0.1, 1000, 0, 25, 12, worker=0.1)
 WITH_TEXTS = took(
     40, 0.8 + 0.8 + 0.2, 0.4 + 0.4 + 0.1, 4000 + 30_000, 60_000, 100 + 600 + 200, 48 + 100 + 60,
-    worker=0.4 + 1.0,
+    worker=0.4 + 1.0, scheduler=0.04,
 )  # fmt: skip
+CALLS = took(10, 0.2 + 0.6, 0.1 + 0.2, 9000, 5000, 500, 200)
 
 WITH_EVERYBODY = took(10, 0.2, 0.6, 3000, 0, 225, 20, worker=0.1, scheduler=0.1, dispatcher=0.2)
 
@@ -47,11 +48,19 @@ def test_a_visit_costs_what_was_taken_beyond_the_rest():
     })  # fmt: skip
 
 
+def test_a_call_costs_what_was_taken_beyond_the_rest():
+    a_call = beside.each(CALLS, AT_REST, 40)
+    assert beside.call_figures(a_call) == pytest.approx(
+        {"call_web_ms": 15.0, "call_database_ms": 5.0}
+    )
+
+
 def test_a_text_costs_what_a_visit_with_it_costs_more():
     a_visit = beside.each(VISITS, AT_REST, 20)
     together = beside.each(WITH_TEXTS, WITH_A_WORKER, 20)
     found = {
         "text_worker_ms": 50.0,
+        "text_scheduler_ms": 2.0,
         "text_web_ms": 10.0,
         "text_database_ms": 5.0,
         "text_wal_bytes": 500.0,
@@ -86,6 +95,7 @@ def test_all_that_the_plan_needs_beside_calls_is_measured():
     stages = dict.fromkeys(("web", "worker", "leaders"), WITH_EVERYBODY)
     found = {
         **beside.visit_figures(a_visit),
+        **beside.call_figures(beside.each(CALLS, AT_REST, 40)),
         **beside.text_figures(beside.each(WITH_TEXTS, WITH_A_WORKER, 20), a_visit, 1.0),
         **beside.rest_figures(stages, 2),
     }

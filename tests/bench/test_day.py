@@ -28,12 +28,13 @@ SEEN = DayFigures(
     visits=50,
     pages=650,
     processor={
-        # 100 webhooks × 1.5 ms, half a booking's 36 ms, 10.5 texts × 3 ms, and both at rest.
+        # Ten calls × 15 ms, half a booking's 36 ms, 10.5 texts × 3 ms, and both at rest.
         "web": 15 + 1.8 + 3.15 + 2.0,
-        # 100 × 0.5 ms, half of 12 ms, 10.5 × 4 ms, and four that ask × 5 ms.
+        # Ten × 5 ms, half of 12 ms, 10.5 × 4 ms, and four that ask × 5 ms.
         "database": 5 + 0.6 + 4.2 + 2.0,
         "worker": 30.45 + 1.0,
-        "scheduler": 1.0,
+        # 10.5 texts × 1 ms.
+        "scheduler": 1.05 + 1.0,
         "exchange": 7.0,
     },
     # 10 calls ÷ 100, half a booking ÷ 50, 10.5 texts ÷ 200, and four that ask ÷ 1000.

@@ -16,13 +16,8 @@ import commands.capacity
 
 from services.operations.capacity import ASKING, PROCESSES, Assumed, Costs, Demand, PlanLine, plan
 
-# Two cores that were busy with nothing else: a webhook took 2 ms of them, the web's worker 1.5.
 MEASURED: dict[str, Any] = {
-    "cores": 2,
     "webhooks_of_a_call": 10,
-    "wrk_cpu_share": 0.0,
-    "call_rate_postgres": 1000.0,
-    "worker_ms_a_webhook_postgres": 1.5,
     "wal_bytes_a_call_postgres": 2**20 / 100,
     "stored_bytes_a_call_postgres": 2**30 / 432_000,
     "commits_a_call_postgres": 12.0,
@@ -35,8 +30,12 @@ MEASURED: dict[str, Any] = {
     "visit_stored_bytes": 2**30 / 108_000,
     "visit_commits": 40.0,
     "visit_writes": 5.0,
+    # A call, of the web's workers and of PostgreSQL.
+    "call_web_ms": 15.0,
+    "call_database_ms": 5.0,
     # A text, with what the provider says of it.
     "text_worker_ms": 29.0,
+    "text_scheduler_ms": 1.0,
     "text_web_ms": 3.0,
     "text_database_ms": 4.0,
     "text_wal_bytes": 2**20 / 200,
@@ -65,17 +64,17 @@ def test_each_line_is_what_its_sentence_says():
     found = values()
     # 60 calls and 10 bookings on the web a second, with two texts each.
     assert found["webhooks"] == 600
-    # 600 webhooks × 1.5 ms ÷ 0.6.
+    # 60 calls × 15 ms ÷ 0.6.
     assert found["cores for calls"] == 2
     # 10 × 36 ms and 140 × 3 ms, ÷ 0.6.
     assert found["cores for the web"] == 2
-    # 140 × 29 ms ÷ 0.6.
+    # 140 × 30 ms ÷ 0.6.
     assert found["cores for texts"] == 7
-    # (1.5 + 1.3 + 6.8) ÷ 8, and one that may fail.
+    # (1.5 + 1.3 + 7) ÷ 8, and one that may fail.
     assert found["stateless nodes"] == 3
     # As many web workers as cores, seven that deliver, a scheduler and a dispatcher.
     assert found["cores of what only looks"] == pytest.approx(33 * 0.01)
-    # 600 × 0.5 ms, 10 × 12 ms, 140 × 4 ms, and 32 × 5 ms of those processes, ÷ 0.6.
+    # 60 × 5 ms, 10 × 12 ms, 140 × 4 ms, and 32 × 5 ms of those processes, ÷ 0.6.
     assert found["cores of primaries"] == 2
     assert found["cells"] == 1
     assert found["commits"] == pytest.approx(720 + 400 + 1400 + 64)
@@ -92,23 +91,13 @@ def test_each_line_is_what_its_sentence_says():
     assert lines()["webhooks"].why == "60 calls × 10 webhooks"
 
 
-def test_twice_the_calls_are_twice_the_cores_and_the_load_generator_is_not_the_service():
+def test_twice_the_calls_are_twice_the_cores():
     none = Assumed(texts_a_booking=0)
     twice = {one.name: one.value for one in plan(Demand(600, 0, 0), Costs(MEASURED), none)}
     once = {one.name: one.value for one in plan(Demand(300, 0, 0), Costs(MEASURED), none)}
     assert (once["cores for calls"], twice["cores for calls"]) == (8, 15)
     # With 18 and 26 processes that look.
     assert (once["cores of primaries"], twice["cores of primaries"]) == (3, 6)
-    assert Costs(MEASURED).database_ms == pytest.approx(0.5)
-    assert Costs(MEASURED | {"wrk_cpu_share": 0.1}).database_ms == pytest.approx(0.3)
-    # What was measured of the database itself counts before what was left.
-    assert Costs(MEASURED | {"database_ms_a_webhook_postgres": 0.7}).database_ms == 0.7
-
-
-def test_cores_of_the_machine_are_read_from_its_name_where_they_are_not_told_apart():
-    named = {name: value for name, value in MEASURED.items() if name != "cores"}
-    assert Costs(named | {"machine": "Some Processor, 2 cores, 24 GiB"}).machine_ms == 2.0
-    assert Costs(named).machine_ms is None
 
 
 @pytest.mark.parametrize(
@@ -146,7 +135,7 @@ def test_without_any_measurement_there_is_a_plan_of_what_needs_none():
 
 
 def said(file: Path, *options: str) -> tuple[int, str]:
-    """Costs beside calls are in the same file, or in `beside.json` beside it."""
+    """Costs at the pace of a day are in the same file, or in `beside.json` beside it."""
     apart = file.with_name("beside.json")
     beside = apart if apart.exists() else file
     command: click.Command = commands.capacity.make(file, beside)
@@ -178,7 +167,7 @@ def test_the_command_says_each_line_and_which_part_of_the_bench_is_missing(tmp_p
     status, told = said(file, "--calls", "60")
     assert status == 1
     assert "is to be measured again: others had it." in told
-    assert "not measured: text_worker_ms (python -m bench.beside)" in told
+    assert "not measured: text_worker_ms, text_scheduler_ms (python -m bench.beside)" in told
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
