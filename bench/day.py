@@ -29,7 +29,7 @@ from typing import Final
 
 from bench import beside, cast, stock
 from bench.alone import Alone, Found
-from bench.cast import BESIDE, DATABASE, SCHEDULER, WEB, WORKER, Cast
+from bench.cast import BESIDE, DATABASE, DISPATCHER, SCHEDULER, WEB, WORKER, Cast
 from bench.coming import CallsAtARate
 from bench.servers import CannotMeasure
 from bench.timing import Say
@@ -120,11 +120,9 @@ def compared(seen: DayFigures, costs: Costs) -> list[Compared]:
     cores = {name: spent / seconds for name, spent in seen.processor.items()}
     rest = {name: known[f"{name}_rest_cores"] for name in PROCESSES}
     of_web = plan.calls + plan.web + plan.reports + rest[WEB] * seen.web_workers
-    of_process = {
-        **rest,
-        WORKER: plan.texts + rest[WORKER],
-        SCHEDULER: plan.sweeps + rest[SCHEDULER],
-    }
+    # Which of the two delivers a text is chance: whoever looks first where one is due.
+    delivers = cores[WORKER] + cores[SCHEDULER]
+    of_texts = plan.texts + plan.sweeps + rest[WORKER] + rest[SCHEDULER]
     lines = [
         Compared(
             "webhooks", "a second", seen.webhooks / seconds, calls * known["webhooks_of_a_call"]
@@ -133,6 +131,8 @@ def compared(seen: DayFigures, costs: Costs) -> list[Compared]:
         Compared("bookings on the web", "a second", visits),
         Compared("texts", "a second", seen.texts / seconds, come.texts),
         Compared("web workers", "cores", cores[WEB], of_web),
+        Compared("worker and scheduler", "cores", delivers, of_texts),
+        Compared(DISPATCHER, "cores", cores[DISPATCHER], rest[DISPATCHER]),
         Compared("PostgreSQL", "cores", cores[DATABASE], plan.database),
         Compared("log (WAL)", "MiB a second", seen.wal / MIB / seconds, of_database.log / MIB),
         Compared(
@@ -143,8 +143,8 @@ def compared(seen: DayFigures, costs: Costs) -> list[Compared]:
         Compared("transactions that wrote", "a second", seen.writes / seconds),
         Compared("connections", "at the end", seen.connections, _connections(seen), at_most=True),
     ]
-    beside = [name for name in cores if name not in {WEB, DATABASE}]
-    return lines + [Compared(name, "cores", cores[name], of_process.get(name)) for name in beside]
+    beside = [name for name in cores if name not in {WEB, DATABASE, DISPATCHER}]
+    return lines + [Compared(name, "cores", cores[name]) for name in beside]
 
 
 def _connections(seen: DayFigures) -> float:

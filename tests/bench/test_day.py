@@ -35,6 +35,7 @@ SEEN = DayFigures(
         "worker": 30.45 + 1.0,
         # 10.5 texts × 1 ms.
         "scheduler": 1.05 + 1.0,
+        "dispatcher": 1.0,
         "exchange": 7.0,
     },
     # 10 calls ÷ 100, half a booking ÷ 50, 10.5 texts ÷ 200, and four that ask ÷ 1000.
@@ -64,13 +65,15 @@ def test_a_day_that_costs_what_was_measured_is_as_it_was_planned():
         "commits": 1.0,
         # As many as all pools may have.
         "connections": round(40 / 93, 2),
-        "worker": 1.0,
-        "scheduler": 1.0,
+        "worker and scheduler": 1.0,
+        "dispatcher": 1.0,
         # Of these the plan says nothing.
         "bookings on the web": None,
         "commits of what only looks": None,
         "transactions that wrote": None,
         "exchange": None,
+        "worker": None,
+        "scheduler": None,
     }
 
 
@@ -81,7 +84,8 @@ def test_connections_may_be_fewer_than_planned_and_not_more():
 
 
 @pytest.mark.parametrize(
-    ("process", "line"), [("web", "web workers"), ("worker", "worker"), ("scheduler", "scheduler")]
+    ("process", "line"),
+    [("web", "web workers"), ("worker", "worker and scheduler"), ("dispatcher", "dispatcher")],
 )
 def test_a_process_that_takes_more_than_was_measured_is_seen(process: str, line: str):
     processor = SEEN.processor | {process: SEEN.processor[process] * 1.3}
@@ -91,7 +95,13 @@ def test_a_process_that_takes_more_than_was_measured_is_seen(process: str, line:
 
 def test_a_cost_that_was_not_measured_is_no_plan_that_holds():
     lines = compared(SEEN, Costs({**MEASURED, "text_worker_ms": None}))
-    assert [one.name for one in lines if not one.holds] == ["worker"]
+    assert [one.name for one in lines if not one.holds] == ["worker and scheduler"]
+
+
+def test_whichever_of_the_two_delivers_the_plan_holds():
+    worker, scheduler = SEEN.processor["worker"], SEEN.processor["scheduler"]
+    processor = SEEN.processor | {"worker": worker / 2, "scheduler": scheduler + worker / 2}
+    assert all(one.holds for one in compared(replace(SEEN, processor=processor), Costs(MEASURED)))
 
 
 @pytest.mark.parametrize(("times", "holds"), [(1.19, True), (1.21, False), (0.79, False)])
