@@ -212,11 +212,6 @@ class Room:
     # What the process that lets visitors in has measured: for itself, and for monitoring.
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def is_counting(self) -> bool:
-        """Whether no rank of a sudden crowd is known yet, so that no ticket lets in."""
-        return self.crowded and self.frontier <= DRAWN
-
     @classmethod
     def from_body(cls, body: Mapping[str, Any], at: float) -> Room:
         """From a snapshot of `at`. Raises TypeError for what was never written by `body`."""
@@ -241,6 +236,10 @@ class Room:
 
     def lets_in(self, ticket: Ticket, now: float) -> bool:
         return ticket.opening == self.opening and ticket.rank <= self.frontier_at(now)
+
+    def is_counting(self, now: float) -> bool:
+        """Whether no rank of a sudden crowd is known yet, so that no ticket lets in."""
+        return self.crowded and self.frontier_at(now) <= DRAWN
 
     def ahead(self, rank: int, now: float) -> int:
         """How many visitors stand before a rank, of those who have not been let in."""

@@ -30,6 +30,7 @@ from services.admission.load_shedder import (
     LoadShedder,
 )
 from services.admission.waiting_room import (
+    ABANDONED,
     DRAW,
     DRAWN,
     FARTHEST,
@@ -248,6 +249,16 @@ def test_a_crowd_at_a_stroke_is_not_let_in_before_it_is_counted():
     inside_now = (let_in.frontier - 1600 - DRAWN) / 400 * 160
     assert 1 <= inside_now <= 5 * let_in.rate
     assert let_in.frontier < DRAWN + 2000
+
+
+def test_a_crowd_that_no_process_counts_is_not_counted_for_ever():
+    """The process that lets people in ended then: workers let in by tickets, though slowly."""
+    room = Room(at=AT, active=True, opening=AT, frontier=DRAWN, crowded=True)
+    assert room.is_counting(AT + 1)
+    assert room.is_counting(AT + ABANDONED)
+    assert not room.is_counting(AT + ABANDONED + 2)
+    # Before an opening that was announced no visitor begins.
+    assert not replace(room, crowded=False).is_counting(AT + 1)
 
 
 def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():

@@ -24,8 +24,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask import Request
-
 from services.admission.load_shedder import LoadShedder
 from web.admission.crowd import CrowdAnswers
 from web.admission.kept_pages import PagesForAll
@@ -236,9 +234,7 @@ class Gate:
             return self._first(path, environ, start_response)
         if path in _FOR_ALL and environ["REQUEST_METHOD"] in _READS:
             return self._page(path, environ, start_response)
-        visit_id = ""
-        if self.visits.name in environ.get("HTTP_COOKIE", ""):
-            visit_id = self.visits.read(Request(environ))
+        visit_id = self.visits.read_in_front(environ)
         if not visit_id:
             return self._limited(environ, start_response, goes_on=False, kind="visit")
         environ[WAITED] = self.room.is_there

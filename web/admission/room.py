@@ -19,7 +19,6 @@ from services.admission.admission_controller import LEAST, read_room
 from services.admission.presence import Presence
 from services.admission.waiting_room import (
     BEFORE,
-    TICKET_LETTERS,
     Ranks,
     Room,
     Ticket,
@@ -40,6 +39,7 @@ from web.admission.parts import (
 from web.admission.room_pages import about, told, words_of
 from web.admission.waiting_room import POLL, START
 from web.online.asked_centre import asked_in
+from web.online.cookies import cookie_in
 from web.tickets import ROOM, TICKET, VISIT
 
 # Bodies of pages that are kept, of 3 kB each.
@@ -107,7 +107,7 @@ class RoomOfWorker:
         self._hops, self._mode = parts.hops, parts.mode
         self.now = parts.wall_clock()
         prefix, secure = ("__Host-", "; Secure") if parts.https else ("", "")
-        self._cookie = f"{prefix}allo-ticket="
+        self._cookie = f"{prefix}allo-ticket"
         self._flags = f"; Max-Age={TICKET_SECONDS}; Path=/; HttpOnly; SameSite=Lax{secure}"
         self.tickets = Tickets(parts.secret_key)
         self.ranks = Ranks(self.tickets)
@@ -195,13 +195,13 @@ class RoomOfWorker:
             return _PASSES
         ticket, cookie = self._ticket(environ, room), ""
         if ticket is None:
-            if room.is_counting:
+            if room.is_counting(now):
                 return _COUNTING
             ticket, cookie = self._new_ticket(environ, room, now)
         if not room.lets_in(ticket, now):
             return RoomEntry(may_pass=False, cookie=cookie)
         environ[VISIT] = self.tickets.visit_of(ticket)
-        environ[TICKET] = self._cookie.removesuffix("=")
+        environ[TICKET] = self._cookie
         return RoomEntry(may_pass=True, cookie=cookie, has_turn=True)
 
     def shows_in(self, environ: Environ, start_response: Any, cookie: str) -> Iterable[bytes]:
@@ -224,14 +224,7 @@ class RoomOfWorker:
         return found if found is not None and found.opening == room.opening else None
 
     def _read_ticket(self, cookies: str) -> Ticket | None:
-        place = cookies.find(self._cookie)
-        # Under this very name: another host can write a cookie whose name only ends like it.
-        while place > 0 and cookies[place - 1] not in "; ":
-            place = cookies.find(self._cookie, place + 1)
-        if place < 0:
-            return None
-        start = place + len(self._cookie)
-        found = self.tickets.read(cookies[start : start + TICKET_LETTERS])
+        found = self.tickets.read(cookie_in(cookies, self._cookie))
         if found is not None and len(cookies) <= READ_LETTERS:
             if len(self._read) >= READ:
                 self._read = {}
@@ -242,7 +235,7 @@ class RoomOfWorker:
         """A new ticket, and the cookie that keeps it."""
         ticket = self.ranks.take(room.opening, place_of(self._address(environ)), now)
         self._tally.counts["ticket", ""] += 1
-        return ticket, f"{self._cookie}{self.tickets.write(ticket)}{self._flags}"
+        return ticket, f"{self._cookie}={self.tickets.write(ticket)}{self._flags}"
 
     def _address(self, environ: Environ) -> str:
         """As `web.staff_only.address`: the address that our outermost proxy saw."""

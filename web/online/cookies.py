@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import Request
 from itsdangerous import BadData, BadSignature, Signer, URLSafeTimedSerializer
@@ -21,6 +22,19 @@ LONG_AGO = timedelta(hours=24)
 MINE_LIVES = timedelta(minutes=20)
 # Where a request keeps what its cookie names; no header of a client becomes this name.
 _READ = "allo.visit_cookie"
+
+
+def cookie_in(cookies: str, name: str) -> str:
+    """The value of a cookie of this very name in a browser's header; empty where there is none.
+
+    For what stands in front of the application and is asked thousands of times a second. Another
+    host can write a cookie whose name only ends like ours. A value in quotes is none of ours.
+    """
+    named = f"{name}="
+    place = cookies.find(named)
+    while place > 0 and cookies[place - 1] not in "; ":
+        place = cookies.find(named, place + 1)
+    return "" if place < 0 else cookies[place + len(named) :].partition(";")[0]
 
 
 class SignedWebSession:
@@ -71,15 +85,22 @@ class WebSessionCookie(SignedWebSession):
         """Whether the browser sent no cookie of ours that a booking begins with."""
         return not (request.cookies.get(self.name) or request.cookies.get(self._browser.name))
 
+    def read_in_front(self, environ: dict[str, Any]) -> str:
+        """The same as `read`, before there is a request of the application."""
+        signed = cookie_in(environ.get("HTTP_COOKIE", ""), self.name)
+        return self._once(environ, signed, BOOKING_LIVES)
+
     def _read(self, request: Request, lives: timedelta) -> str:
-        signed = request.cookies.get(self.name, "")
+        return self._once(request.environ, request.cookies.get(self.name, ""), lives)
+
+    def _once(self, environ: dict[str, Any], signed: str, lives: timedelta) -> str:
         if not signed:
             return ""
         # The gate in front reads it, and so does the page behind: a signature is looked at once.
         asked = signed, lives
-        known: tuple[tuple[str, timedelta], str] | None = request.environ.get(_READ)
+        known: tuple[tuple[str, timedelta], str] | None = environ.get(_READ)
         if known is None or known[0] != asked:
-            known = request.environ[_READ] = asked, self._named(signed, lives)
+            known = environ[_READ] = asked, self._named(signed, lives)
         return known[1]
 
     def _named(self, signed: str, lives: timedelta) -> str:
