@@ -229,6 +229,7 @@ def looks(url: str, rows: int) -> dict[str, int]:
 
     Of a table of so many rows, of which as many wait whatever its length.
     """
+    migrate(url)
     messages.fill(url, rows)
     store = store_of(url)
     sent: list[tuple[str, Any]] = []
