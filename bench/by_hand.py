@@ -22,7 +22,7 @@ import psycopg
 from sqlalchemy import URL
 
 from bench.floors import libpq
-from models.database import WriterQueue
+from models.database import SQLITE_LOG_PAGES, WriterQueue
 from models.time_left import TimeLeft
 
 SEALED = b"s" * 60
@@ -170,7 +170,9 @@ def _open_postgresql(url: URL) -> tuple[Callable[[], None], _Driver]:
 
 def _open_sqlite(url: URL) -> tuple[Callable[[], None], _Driver]:
     connection = sqlite3.connect(str(url.database), timeout=5, isolation_level=None)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    # Whoever commits writes the log of both into the file, so both let it grow as long.
+    log = f"wal_autocheckpoint={SQLITE_LOG_PAGES}"
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", log):
         connection.execute(f"PRAGMA {pragma}")
     queue, unlimited = WriterQueue(Path(f"{url.database}-writer")), TimeLeft()
 

@@ -47,6 +47,11 @@ _LOOKS = (0.001, 0.02)
 # Of the file, for each connection (KiB): a web worker has a dozen of them, and the system keeps
 # what is read often anyway. SQLite's own is 2000.
 SQLITE_CACHE_KIB = 512
+# Pages that lie in the log of the file before they are written into the file itself, by whoever
+# commits just then, while all other writers wait. A page that changes all the time is written there
+# once for all its changes. So many are 16 MiB, and the first block of the log's index holds them.
+# SQLite's own is 1000.
+SQLITE_LOG_PAGES = 4000
 # At least as many as a web worker has threads; half as many come on top for transactions. Five
 # processes must fit into the hundred that PostgreSQL admits by itself.
 POOL_SIZE = 12
@@ -714,6 +719,7 @@ def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
     cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={SQLITE_LOG_PAGES}")
     cursor.close()
 
 
