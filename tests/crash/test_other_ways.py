@@ -38,6 +38,7 @@ OWNERS = {
     "tests/booking/test_services.py": _GUARDS,
     "tests/booking/test_typed_reasons.py": _OLDER,
     "tests/booking/test_verify.py": _GUARDS,
+    "tests/models/test_libpq.py": "makes a table of its own",
     "tests/operations/test_backup.py": "makes a role that may not restore",
     "tests/operations/test_check_keys.py": _OLDER,
     "tests/operations/test_days_of_turns.py": "takes days of turns away, and makes some by hand",

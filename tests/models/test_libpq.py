@@ -31,6 +31,8 @@ from models.prepared import Prepared, begin_with, together
 from tests.support.until import comes
 
 pytestmark = pytest.mark.direct
+# The service's role may make none.
+MAKES_A_TABLE = pytest.mark.owner
 
 ONE = Prepared(select(bindparam("given", type_=Integer).label("one")))
 TWO = Prepared(select((bindparam("given", type_=BigInteger) + 1).label("two")))
@@ -360,6 +362,7 @@ def left(database: Database) -> list[int]:
         return sorted(row.one for row in LEFT.rows(connection))
 
 
+@MAKES_A_TABLE
 def test_each_sees_what_those_before_it_wrote(lot: Database, trips: list[int]):
     with lot.transaction() as connection:
         found = together(connection, [(PUT, given(1)), (LEFT, {}), (PUT, given(2)), (LEFT, {})])
@@ -370,6 +373,7 @@ def test_each_sees_what_those_before_it_wrote(lot: Database, trips: list[int]):
     assert trips == [5]
 
 
+@MAKES_A_TABLE
 def test_a_transaction_begins_with_its_first_statement(lot: Database, trips: list[int]):
     with lot.transaction() as connection:
         assert one(connection) == [(7,)]
@@ -378,6 +382,7 @@ def test_a_transaction_begins_with_its_first_statement(lot: Database, trips: lis
     assert trips == [2]
 
 
+@MAKES_A_TABLE
 @pytest.mark.parametrize("opened", ["statement", "transaction"])
 def test_where_one_fails_nothing_stays_of_those_before_it(lot: Database, opened: str):
     asked = [(PUT, given(1)), (DIVIDED, {"by": 0}), (PUT, given(2))]
@@ -391,6 +396,7 @@ def test_where_one_fails_nothing_stays_of_those_before_it(lot: Database, opened:
         assert together(connection, [(PUT, given(3)), (LEFT, {})]) == [[(3,)], [(3,)]]
 
 
+@MAKES_A_TABLE
 def test_a_first_statement_that_fails_leaves_a_connection_for_the_next(lot: Database):
     for _ in range(2):
         with pytest.raises(DBAPIError), lot.transaction() as connection:
@@ -399,6 +405,7 @@ def test_a_first_statement_that_fails_leaves_a_connection_for_the_next(lot: Data
             assert DIVIDED.rows(connection, {"by": 1}) == [(1,)]
 
 
+@MAKES_A_TABLE
 def test_after_one_failed_in_a_savepoint_the_transaction_goes_on(lot: Database):
     with lot.transaction() as connection:
         PUT.rows(connection, given(1))
@@ -410,6 +417,7 @@ def test_after_one_failed_in_a_savepoint_the_transaction_goes_on(lot: Database):
     assert left(lot) == [1, 3]
 
 
+@MAKES_A_TABLE
 def test_what_somebody_else_let_go_is_asked_for_again_all_of_it(lot: Database):
     asked = [(ONE, given(7)), (PUT, given(1)), (LEFT, {})]
     with lot.statement() as connection:
@@ -419,6 +427,7 @@ def test_what_somebody_else_let_go_is_asked_for_again_all_of_it(lot: Database):
     assert left(lot) == [1, 1]
 
 
+@MAKES_A_TABLE
 def test_whoever_waited_for_a_lock_counts_what_was_written_meanwhile(lot: Database):
     """Each has its own view of the rows, and other threads go on while one waits."""
     counted: list[Any] = []
@@ -438,6 +447,7 @@ def test_whoever_waited_for_a_lock_counts_what_was_written_meanwhile(lot: Databa
     assert counted == [(1,)]
 
 
+@MAKES_A_TABLE
 @pytest.mark.parametrize("asked", [[(LOCK, {"key": 1})], [(LOCK, {"key": 1}), (ONE, given(7))]])
 def test_whoever_is_cut_off_before_the_first_answer_hears_so(lot: Database, asked: list[Any]):
     cut_off(
@@ -449,6 +459,7 @@ def test_whoever_is_cut_off_before_the_first_answer_hears_so(lot: Database, aske
         assert together(connection, [(ONE, given(7)), (TWO, given(7))]) == [[(7,)], [(8,)]]
 
 
+@MAKES_A_TABLE
 def test_a_server_that_is_gone_when_something_is_sent_is_told_as_such(lot: Database):
     with lot.transaction() as connection:
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
