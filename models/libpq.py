@@ -241,10 +241,12 @@ def _look_at(pgconn: pq.abc.PGconn, results: Sequence[Any]) -> None:
 
 def failure(driver: psycopg.Connection[Any], result: Any) -> psycopg.Error:
     """The driver's error for an answer that is none."""
-    if driver.pgconn.status == pq.ConnStatus.BAD:
-        # What broke has no number of an error.
-        return psycopg.OperationalError(result.get_error_message(), info=result)
-    return psycopg.errors.error_from_result(result)
+    if result.error_field(pq.DiagnosticField.SQLSTATE):
+        return psycopg.errors.error_from_result(result)
+    # The server gives each of its errors a number: this one is libpq's, and the server is gone.
+    # Where it said a word before it went, libpq still takes the connection for a good one.
+    driver.close()
+    return psycopg.OperationalError(result.get_error_message(), info=result)
 
 
 def commit(dbapi_connection: PoolProxiedConnection) -> None:
