@@ -3,9 +3,9 @@
     python -m bench.beside [--seconds 60] [--results FILE]
 
 First the web waits alone, then visitors book without a worker, then callers. A worker is started,
-then a scheduler and a dispatcher, with nobody there. Last come visitors again, whose texts are
-delivered by all of them: a text costs what they take more than the first. So each figure is a
-difference of two stages of the same run.
+then a scheduler and a dispatcher, while no visitor and no caller comes. Last, visitors book again,
+and those processes deliver their texts: a text costs what these visitors take more than the first.
+So each figure is a difference of two stages of the same run.
 Seconds of processor are told, and counts, but no times on the wall: others at work on the machine
 change those most. `bench/beside.json` has the figures, which
 `flask capacity` and `python -m bench.day` read.
@@ -42,10 +42,10 @@ from services.operations.capacity import (
 
 FIGURES: Final = Path(__file__).with_name("beside.json")
 VOID = 1
-# Visitors and calls a second: a small part of what two cores can book, so that nobody waits for
-# another, and so many that texts share jobs as on the day: a worker forks for each job, which stays
-# while texts come without a pause of some seconds. At the limit of the machine a call costs less,
-# for each request finds warm what the one before needed.
+# Visitors and calls a second: a small part of what two cores can book, so that no visitor and no
+# caller waits for another, and so many that texts share jobs as on the day: a worker forks for each
+# job, which stays while texts come without a pause of some seconds. At the limit of the machine a
+# call costs less, for each request finds warm what the one before needed.
 VISITS: Final = 5.0
 CALLS: Final = 4.6
 # Of their requests, as many may have been answered "later": each is one more page, which costs a

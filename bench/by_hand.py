@@ -170,7 +170,8 @@ def _open_postgresql(url: URL) -> tuple[Callable[[], None], _Driver]:
 
 def _open_sqlite(url: URL) -> tuple[Callable[[], None], _Driver]:
     connection = sqlite3.connect(str(url.database), timeout=5, isolation_level=None)
-    # Whoever commits writes the log of both into the file, so both let it grow as long.
+    # The service has the same file, and a commit of either writes the log of both into it: so both
+    # connections let it grow as long.
     log = f"wal_autocheckpoint={SQLITE_LOG_PAGES}"
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", log):
         connection.execute(f"PRAGMA {pragma}")

@@ -39,7 +39,7 @@ class CallsAtARate:
         while (left := until - time.monotonic()) > 1:
             count = max(round(self._rate * min(left, PIECE_SECONDS)), 1)
             calls = [self._signer.call(one) for one in islice(self._callers, count)]
-            script = Script.of_calls(self._folder / "day", calls)
+            script = Script.of_calls(self._folder / "calls-at-a-rate", calls)
             seen = load.replay(script, self._web.port, rate=self._rate * self._signer.webhooks)
             self.faults += [f"calls: {fault}" for fault in seen.faults()]
             self.answers += seen.answers

@@ -120,7 +120,7 @@ def compared(seen: DayFigures, costs: Costs) -> list[Compared]:
     cores = {name: spent / seconds for name, spent in seen.processor.items()}
     rest = {name: known[f"{name}_rest_cores"] for name in PROCESSES}
     of_web = plan.calls + plan.web + plan.reports + rest[WEB] * seen.web_workers
-    # Which of the two delivers a text is chance: whoever looks first where one is due.
+    # Worker or scheduler delivers a text, as it happens: the first that looks when it is due.
     delivers = cores[WORKER] + cores[SCHEDULER]
     of_texts = plan.texts + plan.sweeps + rest[WORKER] + rest[SCHEDULER]
     lines = [

@@ -61,7 +61,7 @@ STEADY = 6.0
 SPEAKS = 0.3
 # What the web books alone: so many people at a time, for so long.
 AT_ONCE, CAPACITY_SECONDS = 8, 5.0
-# Nobody announced the rush: until it comes a tenth of that comes, for so long (seconds).
+# Before the rush visitors come as on any day: a tenth of what can be booked, for so long (seconds).
 USUAL_PART, USUAL_SECONDS = 0.1, 4.0
 SPEAKS_UNDER_MS, SOON_MS = 2000.0, 1000.0
 # Somebody new looks so often (seconds) whether it is as always again.
@@ -255,7 +255,7 @@ def _capacity(service: Web, house: House, postcodes: list[str], say: Say) -> tup
 
 
 def _usual(service: Web, house: House, postcodes: list[str], capacity: float) -> None:
-    """Visitors as on any day, by whom a service that is up knows what they cost."""
+    """Let visitors come as on any day: by them the service learns what a visitor costs."""
     seed, rate = time.time_ns() % 2**32, USUAL_PART * capacity
     visitors.seen_by(
         visitors.VisitorsPlan(service.port, AT_ONCE, USUAL_SECONDS, seed, postcodes, rate),

@@ -47,8 +47,8 @@ _LOOKS = (0.001, 0.02)
 # Of the file, for each connection (KiB): a web worker has a dozen of them, and the system keeps
 # what is read often anyway. SQLite's own is 2000.
 SQLITE_CACHE_KIB = 512
-# Pages that lie in the log of the file before they are written into the file itself, by whoever
-# commits just then, while all other writers wait. A page that changes all the time is written there
+# Pages that lie in the log of the file before the process that commits just then writes them into
+# the file itself, while all other writers wait. A page that changes all the time is written there
 # once for all its changes. So many are 16 MiB, and the first block of the log's index holds them.
 # SQLite's own is 1000.
 SQLITE_LOG_PAGES = 4000
