@@ -124,7 +124,7 @@ _Shape = tuple[_Counted, ...]
 
 @lru_cache
 def _count(clock: Clock, shape: _Shape) -> Prepared:
-    return Prepared(select(*_counts(clock, shape)))
+    return Prepared(select(*_counts(clock, shape)), planned_once=True)
 
 
 def _counts(clock: Clock, shape: _Shape) -> list[Any]:

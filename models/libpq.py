@@ -24,6 +24,11 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 KEPT = "libpq"
 MOST = 200
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+# Around statements that are planned once, in a transaction: PostgreSQL else plans each of the first
+# five runs anew, and all others too where it reckons that what it then knows of the values makes a
+# cheaper plan. To plan a search takes four times as long as to run it.
+_PLANNED_ONCE = b"SET LOCAL plan_cache_mode = force_generic_plan"
+_AS_EVER = b"SET LOCAL plan_cache_mode TO DEFAULT"
 # What was prepared is not there any more, or the table is another now.
 _STALE = frozenset({"26000", "0A000"})
 _DONE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
@@ -84,13 +89,16 @@ class Prepared:
         self._readable = select.poll()
         self._readable.register(self._pgconn.socket, select.POLLIN)
 
-    def run_all(self, asked: Sequence[tuple[bytes, Sequence[Any]]]) -> list[Answer] | None:
+    def run_all(
+        self, asked: Sequence[tuple[bytes, Sequence[Any]]], *, planned_once: bool = False
+    ) -> list[Answer] | None:
         """Run statements with `$1`, `$2` … in them, one after the other, in one round trip.
 
         Each sees what those before it wrote, and what was committed until it began. Where one of
         them fails, those after it are not run, and nothing stays of those before it. Begins a
-        transaction, in the same round trip, where the connection commits nothing by itself. None
-        where the driver's cursor is to do it. Raises psycopg.Error.
+        transaction, in the same round trip, where the connection commits nothing by itself. Those
+        of a transaction are `planned_once` on a connection, whatever their values are. None where
+        the driver's cursor is to do it. Raises psycopg.Error.
         """
         begins = self._begins()
         if begins is None:
@@ -101,11 +109,12 @@ class Prepared:
             if one is None:
                 return None
             ready.append(one)
-        if len(ready) == 1 and not begins:
+        planned_once = planned_once and not self._driver.autocommit
+        if len(ready) == 1 and not begins and not planned_once:
             name, sent, formats, _ = ready[0]
             results = [self._pgconn.exec_prepared(name, sent, formats, pq.Format.BINARY)]
         else:
-            results = self._at_once(ready, begins=begins)
+            results = self._at_once(ready, begins=begins, planned_once=planned_once)
         for result in results:
             if result.status not in _DONE:
                 self._look_at_failure(result)
@@ -145,18 +154,21 @@ class Prepared:
             name = self._prepare(statement, sql, types)
         return name, sent, transformer.formats, transformer
 
-    def _at_once(self, ready: Sequence[_Ready], *, begins: bool) -> list[Any]:
-        """Send all of them, and only then wait; after one that failed no result is one.
+    def _at_once(self, ready: Sequence[_Ready], *, begins: bool, planned_once: bool) -> list[Any]:
+        """Send all of them, and only then wait; gives the result of each, or the one that failed.
 
         Raises psycopg.Error where the connection breaks.
         """
+        before = [*([_BEGIN] if begins else ()), *([_PLANNED_ONCE] if planned_once else ())]
         pgconn = self._pgconn
         pgconn.enter_pipeline_mode()
         try:
-            if begins:
-                pgconn.send_query_params(_BEGIN, None)
+            for sql in before:
+                pgconn.send_query_params(sql, None)
             for name, sent, formats, _ in ready:
                 pgconn.send_query_prepared(name, sent, formats, pq.Format.BINARY)
+            if planned_once:
+                pgconn.send_query_params(_AS_EVER, None)
             pgconn.pipeline_sync()
             results = list(self._until_sync())
             _look_at(pgconn, results)
@@ -165,7 +177,8 @@ class Prepared:
             # Nobody knows what of it was done: this connection answers nobody else.
             self._driver.close()
             raise
-        return results[1:] if begins and results[0].status in _DONE else results
+        failed = [one for one in results if one.status not in _DONE]
+        return failed[:1] or results[len(before) : len(before) + len(ready)]
 
     def _until_sync(self) -> Iterator[Any]:
         """The result of each statement, as it comes."""

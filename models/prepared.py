@@ -31,10 +31,16 @@ _BY_NAME = re.compile(r"%%|%\((\w+)\)s")
 
 
 class Prepared:
-    """One statement. `columns` are those of an INSERT that get their values when it runs."""
+    """One statement. `columns` are those of an INSERT that get their values when it runs.
 
-    def __init__(self, statement: Any, columns: Collection[str] = ()) -> None:
-        self._statement = statement
+    `planned_once`: on PostgreSQL its plan is the same for all values, and a transaction that runs
+    it does not plan it again. Not for one whose best plan depends on them.
+    """
+
+    def __init__(
+        self, statement: Any, columns: Collection[str] = (), *, planned_once: bool = False
+    ) -> None:
+        self._statement, self._planned_once = statement, planned_once
         self._columns = list(columns) or None
         self._plans: dict[str, _Plan] = {}
 
@@ -57,14 +63,18 @@ class Prepared:
         dialect = connection.dialect
         plan = self._plans.get(dialect.name)
         if plan is None:
-            plan = self._plans[dialect.name] = _Plan(self._statement, dialect, self._columns)
+            plan = _Plan(self._statement, dialect, self._columns, planned_once=self._planned_once)
+            self._plans[dialect.name] = plan
         return plan
 
 
 class _Plan:
     """The SQL for one kind of database, where each value goes, and what the rows are."""
 
-    def __init__(self, statement: Any, dialect: Dialect, columns: list[str] | None) -> None:
+    def __init__(
+        self, statement: Any, dialect: Dialect, columns: list[str] | None, *, planned_once: bool
+    ) -> None:
+        self.planned_once = planned_once
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - DDL is never prepared
         self._dialect = dialect
@@ -240,7 +250,8 @@ def _asked(connection: Connection, asked: Sequence[tuple[_Plan, Any]]) -> list[A
         return None
     try:
         answers: list[Answer] | None = prepared.run_all(
-            [plan.sent(filled) for plan, filled in asked]
+            [plan.sent(filled) for plan, filled in asked],
+            planned_once=any(plan.planned_once for plan, _ in asked),
         )
     except connection.dialect.loaded_dbapi.Error as error:
         raise _wrapped(connection, error, "; ".join(plan.sql for plan, _ in asked)) from error

@@ -102,7 +102,7 @@ def _start(dialect: str, clock: Clock, *, may_be_lost: bool) -> Prepared:
         # Read by the statement that is written anyway: a ring is two round trips.
         .returning(call.c.started_at, *_of_line(clock))
     )
-    return Prepared(statement, _GIVEN)
+    return Prepared(statement, _GIVEN, planned_once=True)
 
 
 @lru_cache

@@ -201,7 +201,8 @@ def take_back(connection: Connection, message_id: str, *, leaves: bool) -> None:
 _TAKE_BACK = Prepared(
     delete(message).where(
         message.c.id == bindparam("the_message"), not_(bindparam("leaves", type_=Boolean))
-    )
+    ),
+    planned_once=True,
 )
 
 

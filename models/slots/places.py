@@ -268,7 +268,8 @@ def _look(clock: Clock, size: int, shape: Shape, dialect: str) -> Prepared:
     count = select(func.count()).select_from(some.subquery()).scalar_subquery().label("places")
     counted = select(count).subquery("counted")
     return Prepared(
-        select(found.c.id, counted.c.places).select_from(counted.outerjoin(found, true()))
+        select(found.c.id, counted.c.places).select_from(counted.outerjoin(found, true())),
+        planned_once=True,
     )
 
 
@@ -330,7 +331,7 @@ def _hold(  # noqa: PLR0917
         zone = select(centre.c.time_zone).where(centre.c.id == here).scalar_subquery()
         wished = and_(pick.c.centre_id == here, _wished(clock, pick, shape, zone, number))
         picks.append(_is_first(pick, wished, patient=patient))
-    return Prepared(_taking(clock, or_(*picks), lease, longest))
+    return Prepared(_taking(clock, or_(*picks), lease, longest), planned_once=True)
 
 
 def _is_first(pick: Any, wished: ColumnElement[bool], *, patient: bool) -> ColumnElement[bool]:

@@ -85,6 +85,41 @@ def test_a_statement_is_prepared_once_for_each_size_of_its_values(database: Data
         assert len(names(connection)) == 2
 
 
+def plans(connection: Connection) -> list[tuple[int, int]]:
+    """How often what this connection has prepared ran by a plan for all values, and by its own."""
+    asked = text(
+        "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name LIKE 'allo%'"
+    )
+    return [(row[0], row[1]) for row in connection.execute(asked)]
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_statement_that_is_planned_once_has_one_plan_for_all_values(
+    database: Database, *, once: bool
+):
+    twice = (bindparam("given", type_=Integer) * 2).label("twice")
+    doubled = Prepared(select(twice), planned_once=once)
+    for number in range(3):
+        with database.transaction() as connection:
+            # The first begins the transaction, and the second is in it.
+            assert doubled.rows(connection, {"given": number}) == [(2 * number,)]
+            assert doubled.rows(connection, {"given": 7}) == [(14,)]
+            mode = connection.execute(text("SHOW plan_cache_mode")).scalar_one()
+            assert mode == "auto", "what else the transaction asks is planned as ever"
+    with database.transaction() as connection:
+        assert plans(connection) == ([(6, 0)] if once else [(1, 5)])
+
+
+def test_what_is_planned_once_and_fails_tells_why_and_the_savepoint_is_left(database: Database):
+    a_part = (literal_column("10") / bindparam("by", type_=Integer)).label("part")
+    part = Prepared(select(a_part), planned_once=True)
+    with database.transaction() as connection:
+        with pytest.raises(DBAPIError, match="division by zero"), connection.begin_nested():
+            part.rows(connection, {"by": 0})
+        assert part.rows(connection, {"by": 5}) == [(2,)]
+        assert connection.execute(text("SHOW plan_cache_mode")).scalar_one() == "auto"
+
+
 def test_no_more_are_prepared_than_a_connection_keeps(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
@@ -345,9 +380,9 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     at_once = libpq.Prepared._at_once
 
-    def sent(self: libpq.Prepared, ready: Any, *, begins: bool) -> list[Any]:
+    def sent(self: libpq.Prepared, ready: Any, *, begins: bool, **how: bool) -> list[Any]:
         seen.append(len(ready) + begins)
-        return at_once(self, ready, begins=begins)
+        return at_once(self, ready, begins=begins, **how)
 
     monkeypatch.setattr(libpq.Prepared, "_at_once", sent)
     return seen
