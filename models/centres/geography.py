@@ -135,3 +135,16 @@ def distance_km(latitude1: float, longitude1: float, latitude2: float, longitude
     half_lambda = math.radians(longitude2 - longitude1) / 2
     h = math.sin(half_phi) ** 2 + math.cos(phi1) * math.cos(phi2) * math.sin(half_lambda) ** 2
     return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(h)))
+
+
+def degrees_east(latitude: float, kilometres: float) -> float:
+    """How many degrees of longitude lie on either side in a circle of so many kilometres.
+
+    Its widest place is a little nearer to the pole than its middle, at `latitude` (degrees). A
+    circle around a pole has all of them.
+    """
+    angle = kilometres / EARTH_RADIUS_KM
+    towards_pole = math.cos(math.radians(latitude))
+    if angle >= math.pi / 2 or math.sin(angle) >= towards_pole:
+        return 180.0
+    return math.degrees(math.asin(math.sin(angle) / towards_pole))

@@ -15,7 +15,7 @@ import time
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 
@@ -32,7 +32,7 @@ from models.centres.directory import (
     TownAt,
     WalkInCentre,
 )
-from models.centres.geography import distance_km, is_one_island
+from models.centres.geography import degrees_east, distance_km, is_one_island
 from models.database import Connection, Database
 from models.partners import rows as partner_rows
 from models.slots.slots import HeldAppointment
@@ -53,12 +53,16 @@ KILOMETRES_PER_DEGREE = 111.0
 _REACH_STEP = 20
 _CELL = 0.05
 _MOST_POSTCODES = 8192
+# From so many places what is near is remembered, until a centre changes.
+_MOST_PLACES = 1024
 # Towns around so many places are remembered, and so many of each.
 _MOST_AROUND = 256
 _TOWNS_AROUND = 60
 # Kilometres up to which they are found among squares of a degree that are remembered.
 _TILES_UP_TO = 100
 
+# Degrees by which a circle may be wider than it is reckoned.
+_ROUNDED = 1e-6
 
 # In place of a distance that is not known, for want of a position there or here.
 NOT_KNOWN = -1.0
@@ -66,7 +70,7 @@ NOT_KNOWN = -1.0
 ROUGHLY_KILOMETRES = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NearbyCentre:
     """A centre and its distance as the crow flies; NOT_KNOWN where it is not known."""
 
@@ -285,15 +289,19 @@ class Directory:
         key = (latitude, longitude, territory, radius_kilometres, postcode)
         found = centres.nearest.get(key)
         if found is None:
-            # Northward a degree is 111 km everywhere, so a band of latitudes holds the circle.
+            # Northward a degree is 111 km everywhere, so a band of latitudes holds the circle. Of
+            # those in it most are too far east or west, and are not measured.
             band = radius_kilometres / KILOMETRES_PER_DEGREE
+            east = degrees_east(latitude, radius_kilometres) + _ROUNDED
             there = centres.by_territory.get(territory, [])
             first = bisect_left(there, latitude - band, key=_latitude)
             last = bisect_right(there, latitude + band, key=_latitude)
             measured = [
                 NearbyCentre(kilometres_to(latitude, longitude, c), c)
                 for c in there[first:last]
-                if (latitude or longitude) and (c.latitude or c.longitude)
+                if abs(c.longitude - longitude) <= east
+                and (latitude or longitude)
+                and (c.latitude or c.longitude)
             ]
             others = centres.unplaced.get(territory, []) if latitude or longitude else there
             measured += [
@@ -305,7 +313,9 @@ class Directory:
                 (near for near in measured if near.kilometres <= radius_kilometres),
                 key=lambda near: (near.kilometres, near.centre.id),
             )
-            if remember and len(centres.nearest) < _MOST_POSTCODES:
+            if remember:
+                if len(centres.nearest) >= _MOST_PLACES:
+                    centres.nearest.clear()
                 centres.nearest[key] = found
         return found
 
@@ -465,6 +475,9 @@ class Directory:
         }
         read = _Centres(now, by_territory, unplaced)
         known = self._centres
+        if known is not None and known.by_territory == by_territory:
+            # What was found near a place is so still.
+            read = replace(known, read_at=now)
         # One that was slow in the background does not bring back what a caller read after it began.
         if known is None or known.read_at <= now:
             self._centres = read

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from services.centres import directory
 from services.centres.directory import CENTRES_FRESH_SECONDS, CENTRES_KEPT_SECONDS, Directory
 from tests.support.house import House
 from tests.support.rows import PARIS, on_the_wire
@@ -72,3 +73,46 @@ def test_a_worker_with_callers_reads_behind_them(worker: Worker):
     # This caller does not wait; those soon after hear of the new centre.
     worker.finds()
     wait_for(lambda: worker.finds() == ["1", "2"], "the centres were read behind a caller")
+
+
+def measured(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The distances that a worker measures from now on."""
+    seen: list[float] = []
+    measures = directory.distance_km
+
+    def one(*positions: float) -> float:
+        seen.append(measures(*positions))
+        return seen[-1]
+
+    monkeypatch.setattr(directory, "distance_km", one)
+    return seen
+
+
+def reads_again(worker: Worker) -> list[str]:
+    """A caller comes to a worker that was idle, which reads all centres first."""
+    worker.seconds += CENTRES_KEPT_SECONDS + 1
+    return worker.finds()
+
+
+def test_what_is_near_is_measured_again_only_where_a_centre_changed(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+):
+    seen = measured(worker, monkeypatch)
+    assert reads_again(worker) == ["1"]
+    assert seen == []
+    worker.house.opens_centre("2", kilometres=2)
+    assert reads_again(worker) == ["1", "2"]
+    assert len(seen) == 2
+
+
+def test_no_more_places_are_remembered_than_a_worker_has_room_for(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(directory, "_MOST_PLACES", 1)
+    seen = measured(worker, monkeypatch)
+    with worker.house.database.statement() as connection:
+        for place in (PARIS, (48.86, 2.37), PARIS):
+            found = worker.directory.nearest(connection, *place, "metropole", RADIUS)
+            assert [near.centre.id for near in found] == ["1"]
+    # The first was remembered, and made room for the second.
+    assert len(seen) == 2

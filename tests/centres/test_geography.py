@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from models.centres import geography
 
 
@@ -48,6 +51,26 @@ def test_what_no_postcode_can_be(text):
 def test_distance():
     assert geography.distance_km(48.8566, 2.3522, 43.2965, 5.3698) == pytest.approx(660.5, abs=1)
     assert geography.distance_km(48.1, -1.2, 48.1, -1.2) == 0
+
+
+@given(
+    latitude=st.floats(-60, 60),
+    north=st.floats(-5, 5),
+    east=st.floats(-20, 20),
+    more=st.floats(0, 300),
+)
+def test_nothing_in_a_circle_is_farther_east_than_the_circle(latitude, north, east, more):
+    away = geography.distance_km(latitude, 2.0, latitude + north, 2.0 + east)
+    assert abs(east) <= geography.degrees_east(latitude, away + more) + 1e-6
+
+
+def test_a_circle_is_no_wider_than_it_must_be():
+    wide = geography.degrees_east(48.8566, 30)
+    assert geography.distance_km(48.8566, 2.3522, 48.8566, 2.3522 + wide) == pytest.approx(
+        30, rel=0.001
+    )
+    assert geography.degrees_east(89.9, 30) == 180
+    assert geography.degrees_east(46.0, 20_000) == 180
 
 
 def test_swapped_positions_are_not_plausible():
