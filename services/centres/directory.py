@@ -14,7 +14,7 @@ import threading
 import time
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
@@ -58,8 +58,6 @@ _MOST_PLACES = 1024
 # Towns around so many places are remembered, and so many of each.
 _MOST_AROUND = 256
 _TOWNS_AROUND = 60
-# Kilometres up to which they are found among squares of a degree that are remembered.
-_TILES_UP_TO = 100
 
 # Degrees by which a circle may be wider than it is reckoned.
 _ROUNDED = 1e-6
@@ -106,8 +104,8 @@ class _Centres:
     )
 
 
-def _latitude(centre: BookableCentre) -> float:
-    return centre.latitude
+def _latitude(there: BookableCentre | MainTown) -> float:
+    return there.latitude
 
 
 _Standing = BookableCentre | SelfBookingCentre | WalkInCentre
@@ -166,6 +164,8 @@ def _ordinary(numbers: tuple[str, ...]) -> str:
 
 
 Degrees = tuple[float, float]
+# Latitudes and longitudes.
+EVERYWHERE: tuple[Degrees, Degrees] = ((-90.0, 90.0), (-180.0, 180.0))
 
 
 def _box(place: tuple[float, float], kilometres: float) -> tuple[Degrees, Degrees]:
@@ -188,57 +188,31 @@ def towns_around(
 
 
 @dataclass
-class _Tiles:
-    """Towns as they were read, by squares of a degree: next to a place there are a few of them."""
+class _MainTowns:
+    """The main towns of a land, all read in one statement, from the south to the north.
+
+    To read those of a square of a degree takes a tenth of it, and the visitors of ten seconds ask
+    for all squares.
+    """
 
     ticks: Callable[[], float]
-    _known: dict[tuple[str, int, int], tuple[float, list[MainTown]]] = field(default_factory=dict)
+    _known: dict[str, tuple[float, list[MainTown]]] = field(default_factory=dict)
 
-    def towns(
+    def within(
         self, connection: Connection, territory: str, latitudes: Degrees, longitudes: Degrees
     ) -> Iterator[MainTown]:
-        """The towns between these degrees; what of it is not known is read in one statement."""
+        """The towns between these degrees."""
         now = self.ticks()
-        norths, easts = (
-            range(math.floor(one[0]), math.floor(one[1]) + 1) for one in (latitudes, longitudes)
-        )
-        wanted = [(territory, north, east) for north in norths for east in easts]
-        missing = [
-            one
-            for one in wanted
-            if one not in self._known or now - self._known[one][0] >= POSTCODE_FRESH_SECONDS
-        ]
-        if missing:
-            self._read(connection, territory, missing, now)
-        for tile in wanted:
-            for one in self._known[tile][1]:
-                if (
-                    latitudes[0] <= one.latitude <= latitudes[1]
-                    and longitudes[0] <= one.longitude <= longitudes[1]
-                ):
-                    yield one
-
-    def _read(
-        self,
-        connection: Connection,
-        territory: str,
-        missing: Sequence[tuple[str, int, int]],
-        now: float,
-    ) -> None:
-        norths, easts = [north for _, north, _ in missing], [east for _, _, east in missing]
-        found = directory.main_towns_within(
-            connection,
-            territory,
-            (min(norths), max(norths) + 1),
-            (min(easts), max(easts) + 1),
-            most=None,
-        )
-        read: dict[tuple[str, int, int], list[MainTown]] = {one: [] for one in missing}
-        for one in found:
-            tile = read.get((territory, math.floor(one.latitude), math.floor(one.longitude)))
-            if tile is not None:
-                tile.append(one)
-        self._known.update({tile: (now, towns) for tile, towns in read.items()})
+        known = self._known.get(territory)
+        if known is None or now - known[0] >= POSTCODE_FRESH_SECONDS:
+            read = directory.main_towns_within(connection, territory, *EVERYWHERE, most=None)
+            known = self._known[territory] = now, sorted(read, key=_latitude)
+        towns = known[1]
+        first = bisect_left(towns, latitudes[0], key=_latitude)
+        last = bisect_right(towns, latitudes[1], key=_latitude)
+        for one in towns[first:last]:
+            if longitudes[0] <= one.longitude <= longitudes[1]:
+                yield one
 
 
 class Directory:
@@ -263,7 +237,7 @@ class Directory:
         self._towns: TownTable | None = None
         self._reading_towns = threading.Lock()
         self._around: dict[tuple[str, float, float, int], tuple[float, list[TownAt]]] = {}
-        self._tiles = _Tiles(ticks)
+        self._main_towns = _MainTowns(ticks)
         self._others: tuple[float, list[SelfBookingCentre]] | None = None
         self._walk_ins: tuple[float, list[WalkInCentre]] | None = None
         self._partners: tuple[float, bool] | None = None
@@ -411,8 +385,7 @@ class Directory:
     ) -> list[TownAt]:
         """The largest towns within so many kilometres of a place (degrees), the largest first.
 
-        What was read is remembered, with what is around it: most visitors cost no statement. Far
-        beyond what they would go, a neighbourhood is read by itself.
+        What was read is remembered: a visitor in some minutes costs a statement.
         """
         now = self._ticks()
         reach = max(1, math.ceil(kilometres / _REACH_STEP)) * _REACH_STEP
@@ -420,11 +393,7 @@ class Directory:
         known = self._around.get(key)
         if known and now - known[0] < POSTCODE_FRESH_SECONDS:
             return known[1]
-        if reach <= _TILES_UP_TO:
-            box = _box(place, reach)
-            found = _largest(self._tiles.towns(connection, territory, *box))
-        else:
-            found = towns_around(connection, place, territory, reach)
+        found = _largest(self._main_towns.within(connection, territory, *_box(place, reach)))
         if len(self._around) >= _MOST_AROUND:
             self._around.clear()
         self._around[key] = (now, found)
