@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from models.centres.geography import distance_km
 from services.centres import directory
 from services.centres.directory import CENTRES_FRESH_SECONDS, CENTRES_KEPT_SECONDS, Directory
 from tests.support.house import House
@@ -78,10 +79,9 @@ def test_a_worker_with_callers_reads_behind_them(worker: Worker):
 def measured(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The distances that a worker measures from now on."""
     seen: list[float] = []
-    measures = directory.distance_km
 
     def one(*positions: float) -> float:
-        seen.append(measures(*positions))
+        seen.append(distance_km(*positions))
         return seen[-1]
 
     monkeypatch.setattr(directory, "distance_km", one)
