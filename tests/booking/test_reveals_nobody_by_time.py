@@ -153,7 +153,7 @@ def on_the_web(town: House, person: Person) -> Callable[[], str]:
         visitor.presses("/rendez-vous/confirmer")
         page = re.sub(r'(name="(?:n|token)" value=")[^"]*', r"\1", visitor.page)
         # The code for the door is a picture of a link with the reference in it.
-        page = re.sub(r'<path class="qrline"[^>]*>', "", page)
+        page = re.sub(r'<path class="modules"[^>]*>', "", page)
         return f"{visitor.status} {visitor.path} {PAIRS.sub('REFERENCE', page)}"
 
     return confirms

@@ -156,11 +156,11 @@ def test_a_link_tells_nothing_without_the_birth_date_and_every_no_is_the_same(ma
     _, link = booked(made)
     # But for the drawing of their own address, which is all that the code to show at a door has.
     shown, other = (
-        re.sub(r'(class="qrline"[^>]* d=")[^"]*', r"\1", Visitor(made).goes(one).page)
+        re.sub(r'(class="modules"[^>]* d=")[^"]*', r"\1", Visitor(made).goes(one).page)
         for one in (link, ANOTHER)
     )
     assert shown == other.replace(ANOTHER, link)
-    assert shown.count("qrline") == 1
+    assert shown.count("modules") == 1
     pages = {
         "wrong date": Visitor(made).opens_link(link, **OTHER_DAY),
         "made up": Visitor(made).opens_link(ANOTHER, **OTHER_DAY),

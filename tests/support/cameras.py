@@ -1,0 +1,44 @@
+"""What a camera reads on a page: each code is drawn again, module by module, and read."""
+
+from __future__ import annotations
+
+import re
+
+import zxingcpp
+
+_CODE = re.compile(r'<svg class="qr" viewBox="0 0 (\d+) \1".*?class="modules"[^>]* d="([^"]*)"')
+_DARK = re.compile(r"M(\d+) (\d+)h(\d+)v1H\1z")
+_DRAWN = re.compile(r"[ ▄▀█]{20,}")
+# Of a camera, for each module.
+_PIXELS = 4
+
+
+def read_on(page: str) -> list[str]:
+    """The addresses of the codes on a page, in their order; empty for one that nobody can read."""
+    return [_read(int(size), drawn) for size, drawn in _CODE.findall(page)]
+
+
+def read_in_letters(output: str) -> str:
+    """The address of a code that a command drew; empty for one that nobody can read."""
+    lines = [line for line in output.splitlines() if _DRAWN.fullmatch(line)]
+    return read([_row(line, dark) for line in lines for dark in ("▀█", "▄█")])
+
+
+def _row(line: str, dark: str) -> bytearray:
+    return bytearray(0 if letter in dark else 0xFF for letter in line)
+
+
+def _read(size: int, drawn: str) -> str:
+    modules = [bytearray(b"\xff" * size) for _ in range(size)]
+    for column, row, width in _DARK.findall(drawn):
+        modules[int(row)][int(column) : int(column) + int(width)] = bytes(int(width))
+    return read(modules)
+
+
+def read(modules: list[bytearray]) -> str:
+    """What modules say, by their rows, 0 where dark; empty where nobody can read them."""
+    wide = (b"".join(bytes([one]) * _PIXELS for one in row) for row in modules)
+    pixels = b"".join(row * _PIXELS for row in wide)
+    shape = (len(modules) * _PIXELS, len(modules[0]) * _PIXELS)
+    found = zxingcpp.read_barcode(memoryview(pixels).cast("B", shape))
+    return found.text if found is not None else ""
