@@ -26,7 +26,7 @@ from typing import Final
 
 from bench import alone, cast, machine, servers, stock, traffic
 from bench.cast import DATABASE, DISPATCHER, SCHEDULER, WEB, WORKER, Cast, Took
-from bench.coming import CallsAtARate
+from bench.coming import DAY_CALLS, DAY_PARTS, CallsAtARate
 from bench.servers import CannotMeasure
 from bench.timing import Say
 from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
@@ -47,7 +47,7 @@ VOID = 1
 # job, which stays while texts come without a pause of some seconds. At the limit of the machine a
 # call costs less, for each request finds warm what the one before needed.
 VISITS: Final = 5.0
-CALLS: Final = 4.6
+CALLS: Final = DAY_CALLS / DAY_PARTS
 # Of their requests, as many may have been answered "later": each is one more page, which costs a
 # twentieth of a visit at the most.
 MOST_TURNED_AWAY: Final = 0.05

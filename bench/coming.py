@@ -15,6 +15,8 @@ from bench.servers import Web
 from exchange.transport import HttpTransport
 from launcher.ports import HOST
 
+# Of the whole country on the day, a second; and of how many parts of it one comes here.
+DAY_CALLS, DAY_PARTS = 230.0, 50.0
 # Signed beforehand, and sent in so many seconds.
 PIECE_SECONDS: Final = 60.0
 

@@ -30,7 +30,7 @@ from typing import Final
 from bench import beside, cast, stock
 from bench.alone import Alone, Found
 from bench.cast import BESIDE, DATABASE, DISPATCHER, SCHEDULER, WEB, WORKER, Cast
-from bench.coming import CallsAtARate
+from bench.coming import DAY_CALLS, DAY_PARTS, CallsAtARate
 from bench.servers import CannotMeasure
 from bench.timing import Say
 from bench.visitors import BOOKED, VisitorFigures, VisitorsPlan, seen_by
@@ -51,7 +51,7 @@ from services.operations.capacity import (
 
 ALONE: Final = Alone("bench.day", __doc__, Path(__file__).with_name("day.json"))
 # Of the whole country, a second.
-CALLS, VISITORS = 230.0, 8000.0
+VISITORS: Final = 8000.0
 # The plan is right within this part of what is measured.
 TOLERANCE: Final = 0.2
 # Visitors for whom connections are kept, at most.
@@ -175,7 +175,7 @@ def live(part: float, minutes: float, folder: Path, redis_url: str, say: Say) ->
         for name in BESIDE:
             everybody.start(name)
         postcodes = stock.choose_postcodes(everybody.house.database_url)
-        come = CallsAtARate(everybody.web, folder, postcodes, CALLS / part)
+        come = CallsAtARate(everybody.web, folder, postcodes, DAY_CALLS / part)
         visits = VISITORS / part * Assumed.seen_by_the_service / REQUESTS_A_VISIT
         come.for_seconds(WARM_SECONDS)
         say("it counts from now on")
@@ -225,7 +225,9 @@ def _counted(
 
 def main() -> int:
     parser = ALONE.parser()
-    parser.add_argument("--part", type=float, default=50.0, help="one of so many (%(default)g)")
+    parser.add_argument(
+        "--part", type=float, default=DAY_PARTS, help="one of so many (%(default)g)"
+    )
     parser.add_argument("--minutes", type=float, default=20.0, help="(%(default)g)")
     parser.add_argument(
         "--results",
