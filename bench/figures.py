@@ -211,7 +211,7 @@ FIGURES: Final = (
     Figure("outbox_p99_ms_10k", "growth", "due in the outbox among 10,000 rows, p99, ms"),
     Figure("outbox_p99_ms_10m", "growth", "the same among 10,000,000 rows, ms"),
     Figure("outbox_growth_10m", "growth", "**outbox, 10 m ÷ 10 k rows**", under=(1.1,)),
-    Figure("rush_capacity", "rush", "rush: what the web alone can book, a second"),
+    Figure("rush_capacity", "rush", "rush: booked by the web alone before and after, a second"),
     Figure("rush_goodput", "rush", "rush: booked, a second"),
     Figure("rush_load_share", "rush", "rush: what the crowd itself has of the machine"),
     Figure("rush_visitors", "rush", "rush: people on the web"),

@@ -128,7 +128,7 @@ def test_without_time_a_part_with_a_bar_is_void_and_another_is_left_out():
 
 
 def test_a_part_without_a_bar_takes_no_time_from_those_that_come_after_it():
-    bench = Bench("rush", "crowd", until=150.0, to_come=15.0 + 140.0)
+    bench = Bench("rush", "crowd", until=165.0, to_come=15.0 + 155.0)
     assert bench.runs.run("crowd", "sqlite", bench.gives()) == {}
     assert bench.runs.ran["sqlite: crowd"].left_out
     assert bench.runs.run("rush", "", bench.gives(FINE)) == {"room_ratio": 0.8}
