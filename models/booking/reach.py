@@ -170,7 +170,8 @@ def _unproved(clock: Clock, named: int) -> Prepared:
                 booking.c.phone_idx.is_not(None),
                 *late,
             ).label("place"),
-        )
+        ),
+        planned_once=True,
     )
 
 
@@ -238,7 +239,8 @@ def _numberless(clock: Clock, named: int) -> Prepared:
             _count(born, booking.c.reach == "", booking.c.created_at > clock.at(-DAY)).label(
                 "recent"
             ),
-        )
+        ),
+        planned_once=True,
     )
 
 
