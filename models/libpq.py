@@ -96,9 +96,9 @@ class Prepared:
 
         Each sees what those before it wrote, and what was committed until it began. Where one of
         them fails, those after it are not run, and nothing stays of those before it. Begins a
-        transaction, in the same round trip, where the connection commits nothing by itself. Those
-        of a transaction are `planned_once` on a connection, whatever their values are. None where
-        the driver's cursor is to do it. Raises psycopg.Error.
+        transaction, in the same round trip, where the connection commits nothing by itself.
+        `planned_once`: those of a transaction run by plans that hold for all values. None where the
+        driver's cursor is to do it. Raises psycopg.Error.
         """
         begins = self._begins()
         if begins is None:

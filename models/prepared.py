@@ -227,9 +227,9 @@ class _Plan:
 def together(connection: Connection, asked: Sequence[tuple[Prepared, Values]]) -> list[list[Any]]:
     """Run several statements, one after the other, and give the rows of each.
 
-    On PostgreSQL in one round trip. Each is by itself, as if it were run alone: it sees what those
-    before it wrote, and waits for locks. Raises sqlalchemy.exc.DBAPIError; the statements after the
-    one that failed are not run then.
+    On PostgreSQL in one round trip; where one of them is planned once, all are. Each is by itself,
+    as if it were run alone: it sees what those before it wrote, and waits for locks. Raises
+    sqlalchemy.exc.DBAPIError; the statements after the one that failed are not run then.
     """
     plans = [one.plan(connection) for one, _ in asked]
     if not any(plan.is_open for plan in plans) and not _is_listened_to(connection):

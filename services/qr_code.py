@@ -12,10 +12,10 @@ from typing import Final, Literal
 # How much of it may be soiled or folded: a fifteenth, or an eighth.
 Correction = Literal["L", "M"]
 _DARK: Final = re.compile(rb"\0+")
-# Two modules, one above the other, as a letter: none is dark, the lower one, the upper one, both.
+# Two modules, one above the other, as a letter: none is white, the lower one, the upper one, both.
 _LETTERS: Final = " ▄▀█"
-# Black on white, whatever a terminal's colours are.
-_BLACK, _AS_EVER = "\033[30;107m", "\033[0m"
+# White on black, whatever a terminal's colours are; where it knows no colours, most have that.
+_WHITE, _AS_EVER = "\033[97;40m", "\033[0m"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class QrCode:
         """For a terminal, in lines of half its height."""
         white = b"\1" * self.size
         lines = zip_longest(self.rows[::2], self.rows[1::2], fillvalue=white)
-        return "\n".join(f"{_BLACK}{_line(upper, lower)}{_AS_EVER}" for upper, lower in lines)
+        return "\n".join(f"{_WHITE}{_line(upper, lower)}{_AS_EVER}" for upper, lower in lines)
 
     def _dark(self) -> Iterator[tuple[int, re.Match[bytes]]]:
         """What is dark without a gap in a row, with the row's number."""
@@ -55,7 +55,7 @@ class QrCode:
 
 def _line(upper: bytes, lower: bytes) -> str:
     pairs = zip(upper, lower, strict=True)
-    return "".join(_LETTERS[2 * (not over) + (not under)] for over, under in pairs)
+    return "".join(_LETTERS[2 * bool(over) + bool(under)] for over, under in pairs)
 
 
 def qr_code(address: str, correction: Correction) -> QrCode:

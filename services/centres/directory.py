@@ -191,28 +191,42 @@ def towns_around(
 class _MainTowns:
     """The main towns of a land, all read in one statement, from the south to the north.
 
-    To read those of a square of a degree takes a tenth of it, and the visitors of ten seconds ask
-    for all squares.
+    To read those of one square of a degree takes a tenth of that, and within ten seconds visitors
+    ask for all squares.
     """
 
     ticks: Callable[[], float]
     _known: dict[str, tuple[float, list[MainTown]]] = field(default_factory=dict)
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def within(
         self, connection: Connection, territory: str, latitudes: Degrees, longitudes: Degrees
     ) -> Iterator[MainTown]:
         """The towns between these degrees."""
-        now = self.ticks()
-        known = self._known.get(territory)
-        if known is None or now - known[0] >= POSTCODE_FRESH_SECONDS:
-            read = directory.main_towns_within(connection, territory, *EVERYWHERE, most=None)
-            known = self._known[territory] = now, sorted(read, key=_latitude)
-        towns = known[1]
+        towns = self._of_land(connection, territory)
         first = bisect_left(towns, latitudes[0], key=_latitude)
         last = bisect_right(towns, latitudes[1], key=_latitude)
         for one in towns[first:last]:
             if longitudes[0] <= one.longitude <= longitudes[1]:
                 yield one
+
+    def _of_land(self, connection: Connection, territory: str) -> list[MainTown]:
+        now = self.ticks()
+        known = self._known.get(territory)
+        if known is not None and now - known[0] < POSTCODE_FRESH_SECONDS:
+            return known[1]
+        # While one visitor's thread reads them anew, the others answer from what is known.
+        is_first = self._reading.acquire(blocking=False)
+        if known is not None and not is_first:
+            return known[1]
+        try:
+            read = directory.main_towns_within(connection, territory, *EVERYWHERE, most=None)
+            towns = sorted(read, key=_latitude)
+            self._known[territory] = now, towns
+        finally:
+            if is_first:
+                self._reading.release()
+        return towns
 
 
 class Directory:
@@ -385,7 +399,7 @@ class Directory:
     ) -> list[TownAt]:
         """The largest towns within so many kilometres of a place (degrees), the largest first.
 
-        What was read is remembered: a visitor in some minutes costs a statement.
+        One visitor in five minutes waits for the statement that reads a land.
         """
         now = self._ticks()
         reach = max(1, math.ceil(kilometres / _REACH_STEP)) * _REACH_STEP
@@ -437,7 +451,8 @@ class Directory:
         for centre in directory.bookable_centres(connection):
             by_territory.setdefault(centre.territory, []).append(centre)
         for there in by_territory.values():
-            there.sort(key=_latitude)
+            # Whatever the order of the rows is: those without a position have one latitude.
+            there.sort(key=lambda one: (one.latitude, one.id))
         unplaced = {
             territory: [one for one in there if not (one.latitude or one.longitude)]
             for territory, there in by_territory.items()
@@ -447,6 +462,7 @@ class Directory:
         if known is not None and known.by_territory == by_territory:
             # What was found near a place is so still.
             read = replace(known, read_at=now)
+        known = self._centres
         # One that was slow in the background does not bring back what a caller read after it began.
         if known is None or known.read_at <= now:
             self._centres = read

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from models.centres import directory as rows
 from models.centres.geography import distance_km
 from services.centres import directory
 from services.centres.directory import CENTRES_FRESH_SECONDS, CENTRES_KEPT_SECONDS, Directory
@@ -116,3 +118,25 @@ def test_no_more_places_are_remembered_than_a_worker_has_room_for(
             assert [near.centre.id for near in found] == ["1"]
     # The first was remembered, and made room for the second.
     assert len(seen) == 2
+
+
+def test_while_towns_are_read_anew_others_answer_from_what_is_known(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+):
+    here = (PARIS, "metropole", RADIUS)
+    read = rows.main_towns_within
+    reads: list[list[str]] = []
+    with worker.house.database.statement() as connection:
+        known = worker.directory.towns_around(connection, *here)
+        assert known
+
+        def slowly(*asked: Any, **how: Any) -> Any:
+            # Another visitor asks while this one reads.
+            other = worker.directory.towns_around(connection, *here)
+            reads.append([one.name for one in other])
+            return read(*asked, **how)
+
+        monkeypatch.setattr(rows, "main_towns_within", slowly)
+        worker.seconds = directory.POSTCODE_FRESH_SECONDS
+        assert worker.directory.towns_around(connection, *here) == known
+    assert reads == [[one.name for one in known]]

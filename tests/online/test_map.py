@@ -105,7 +105,7 @@ def test_towns_are_read_once_for_all_who_search_nearby(town: House):
     assert not [one for one in seen if "main_town" in one and "BETWEEN" in one]
 
 
-def test_a_town_of_a_neighbouring_square_is_on_the_map_and_a_far_one_is_not(town: House):
+def test_a_town_nearby_is_on_the_map_and_a_far_one_is_not(town: House):
     knows_postcode(town, "95000", 49.01, 2.4, "metropole")
     knows_postcode(town, "60000", 49.9, 2.4, "metropole")
     here = ((48.95, 2.38), "metropole", 20.0)

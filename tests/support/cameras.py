@@ -6,7 +6,10 @@ import re
 
 import zxingcpp
 
-_CODE = re.compile(r'<svg class="qr" viewBox="0 0 (\d+) \1".*?class="modules"[^>]* d="([^"]*)"')
+_CODE = re.compile(
+    r'<svg class="qr" viewBox="0 0 (\d+) \1"[^>]*><path fill="#fff" d="M0 0h\1v\1H0z"/>'
+    r'<path class="modules" fill="#000" d="([^"]*)"/></svg>'
+)
 _DARK = re.compile(r"M(\d+) (\d+)h(\d+)v1H\1z")
 _DRAWN = re.compile(r"[ ▄▀█]{20,}")
 # Of a camera, for each module.
@@ -21,11 +24,11 @@ def read_on(page: str) -> list[str]:
 def read_in_letters(output: str) -> str:
     """The address of a code that a command drew; empty for one that nobody can read."""
     lines = [line for line in output.splitlines() if _DRAWN.fullmatch(line)]
-    return read([_row(line, dark) for line in lines for dark in ("▀█", "▄█")])
+    return read([_row(line, white) for line in lines for white in ("▀█", "▄█")])
 
 
-def _row(line: str, dark: str) -> bytearray:
-    return bytearray(0 if letter in dark else 0xFF for letter in line)
+def _row(line: str, white: str) -> bytearray:
+    return bytearray(0xFF if letter in white else 0 for letter in line)
 
 
 def _read(size: int, drawn: str) -> str:
@@ -36,9 +39,15 @@ def _read(size: int, drawn: str) -> str:
 
 
 def read(modules: list[bytearray]) -> str:
-    """What modules say, by their rows, 0 where dark; empty where nobody can read them."""
+    """What modules say, by their rows, 0 where dark; empty where no camera can read them.
+
+    Raises AssertionError where the four modules of white around them are not there.
+    """
+    sides = [bytes(side) for side in zip(*modules, strict=True)]
+    for edge in (*modules[:4], *modules[-4:], *sides[:4], *sides[-4:]):
+        assert set(edge) == {0xFF}
     wide = (b"".join(bytes([one]) * _PIXELS for one in row) for row in modules)
     pixels = b"".join(row * _PIXELS for row in wide)
     shape = (len(modules) * _PIXELS, len(modules[0]) * _PIXELS)
-    found = zxingcpp.read_barcode(memoryview(pixels).cast("B", shape))
+    found = zxingcpp.read_barcode(memoryview(pixels).cast("B", shape), try_invert=False)
     return found.text if found is not None else ""
