@@ -256,7 +256,7 @@ def _capacity(house: House, when: str, postcodes: list[str], say: Say) -> tuple[
         books()
         seen = books()
     if not seen.bookings:
-        raise CannotMeasure(f"nobody was booked on the web {when} the rush")
+        raise CannotMeasure(f"no visitor was booked on the web {when} the rush")
     say(f"rush: {when} it the web alone books {seen.bookings:.1f}/s")
     return seen.bookings, seen.share
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, Literal
 
 # How much of it may be soiled or folded: a fifteenth, or an eighth.
 Correction = Literal["L", "M"]
+# What is dark in a row without a gap.
 _DARK: Final = re.compile(rb"\0+")
 # Two modules, one above the other, as a letter: none is white, the lower one, the upper one, both.
 _LETTERS: Final = " ▄▀█"
@@ -32,7 +32,8 @@ class QrCode:
         """For a page: black on white whatever the page's colours are; nothing of it as text."""
         drawn = "".join(
             f"M{dark.start()} {y}h{dark.end() - dark.start()}v1H{dark.start()}z"
-            for y, dark in self._dark()
+            for y, row in enumerate(self.rows)
+            for dark in _DARK.finditer(row)
         )
         whole = f"M0 0h{self.size}v{self.size}H0z"
         return (
@@ -45,12 +46,6 @@ class QrCode:
         white = b"\1" * self.size
         lines = zip_longest(self.rows[::2], self.rows[1::2], fillvalue=white)
         return "\n".join(f"{_WHITE}{_line(upper, lower)}{_AS_EVER}" for upper, lower in lines)
-
-    def _dark(self) -> Iterator[tuple[int, re.Match[bytes]]]:
-        """What is dark without a gap in a row, with the row's number."""
-        for y, row in enumerate(self.rows):
-            for dark in _DARK.finditer(row):
-                yield y, dark
 
 
 def _line(upper: bytes, lower: bytes) -> str:

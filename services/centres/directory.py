@@ -458,10 +458,11 @@ class Directory:
             for territory, there in by_territory.items()
         }
         read = _Centres(now, by_territory, unplaced)
-        known = self._centres
-        if known is not None and known.by_territory == by_territory:
+        before = self._centres
+        if before is not None and before.by_territory == by_territory:
             # What was found near a place is so still.
-            read = replace(known, read_at=now)
+            read = replace(before, read_at=now)
+        # To compare them takes a while, in which another thread may have stored what it read.
         known = self._centres
         # One that was slow in the background does not bring back what a caller read after it began.
         if known is None or known.read_at <= now:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import zxingcpp
 
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
@@ -17,6 +16,7 @@ from models.centre_day.attendance import Comes
 from services.centre_day import secretary
 from services.centre_day.secretary import read_day
 from tests.browser.secretary_stage import FIRST, SecretaryStage, secretary_stage
+from tests.support.cameras import photographed
 from tests.support.pages import violations
 from tests.support.rows import clock_of
 
@@ -82,8 +82,8 @@ def read_code(browser: Browser, shown: Locator) -> str:
     page = browser.new_page()
     width, height, grey = page.evaluate(PIXELS, picture)
     page.close()
-    (code,) = zxingcpp.read_barcodes(memoryview(bytes(grey)).cast("B", (height, width)))
-    return code.text
+    (code,) = photographed(bytes(grey), height, width)
+    return code
 
 
 def states(staged: SecretaryStage) -> list[str]:

@@ -48,6 +48,12 @@ def read(modules: list[bytearray]) -> str:
         assert set(edge) == {0xFF}
     wide = (b"".join(bytes([one]) * _PIXELS for one in row) for row in modules)
     pixels = b"".join(row * _PIXELS for row in wide)
-    shape = (len(modules) * _PIXELS, len(modules[0]) * _PIXELS)
-    found = zxingcpp.read_barcode(memoryview(pixels).cast("B", shape), try_invert=False)
-    return found.text if found is not None else ""
+    found = photographed(pixels, len(modules) * _PIXELS, len(modules[0]) * _PIXELS)
+    assert len(found) <= 1
+    return "".join(found)
+
+
+def photographed(pixels: bytes, height: int, width: int) -> list[str]:
+    """What the codes in a picture say; a pixel is a byte, 0 where black."""
+    picture = memoryview(pixels).cast("B", (height, width))
+    return [one.text for one in zxingcpp.read_barcodes(picture, try_invert=False)]
