@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, current_app, g, request, session
@@ -229,6 +229,15 @@ def stay_in_address(fields: Mapping[str, str]) -> None:
     g.address_fields = fields
 
 
+def stands_at(path: str) -> None:
+    """Let this answer be the page of another address of ours, which the browser is to show.
+
+    The same page in another language is then that address's, and not that of the form which led
+    to it.
+    """
+    g.stands_at = path
+
+
 def language_cookie() -> str:
     """Its name; over https one that no other host can write."""
     return f"__Host-{LANGUAGE_COOKIE}" if setting().https else LANGUAGE_COOKIE
@@ -326,8 +335,13 @@ def cost_of(number: str) -> str:
 
 
 def _in_language(code: str) -> str:
-    asked = {name: value for name, value in request.args.items() if name != "lang"}
-    return f"{request.path}?{urlencode(asked | {'lang': code})}"
+    if "stands_at" in g:
+        path, _, query = g.stands_at.partition("?")
+        given = dict(parse_qsl(query))
+    else:
+        path, given = request.path, request.args
+    asked = {name: value for name, value in given.items() if name != "lang"}
+    return f"{path}?{urlencode(asked | {'lang': code})}"
 
 
 def _here_in(code: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BindParameter,
     Connection,
+    Label,
     Update,
     bindparam,
     delete,
@@ -68,6 +69,13 @@ class WebSessionRow:
     kept_until: datetime | None
 
 
+@dataclass(frozen=True)
+class Written:
+    """That an answer was stored; `kept_until` as in WebSessionRow, after it."""
+
+    kept_until: datetime | None
+
+
 def is_web_session(holder: str) -> bool:
     """Whether this is the id of a web session, where it may be a call's."""
     return holder.startswith(VISIT)
@@ -114,14 +122,17 @@ def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> W
     return from_row(WebSessionRow, row, body=body)
 
 
-@lru_cache
-def _load(clock: Clock) -> Prepared:
+def _kept_until(clock: Clock) -> Label[datetime]:
     held = select(func.min(place.c.hold_expires_at)).where(
         place.c.held_by == bindparam("the_visit"), is_held(clock)
     )
-    kept_until = held.scalar_subquery().label("kept_until")
+    return held.scalar_subquery().label("kept_until")
+
+
+@lru_cache
+def _load(clock: Clock) -> Prepared:
     read_at = clock.at().label("read_at")
-    columns = (*columns_of(WebSessionRow, visit), visit.c.body_enc, kept_until, read_at)
+    columns = (*columns_of(WebSessionRow, visit), visit.c.body_enc, _kept_until(clock), read_at)
     return Prepared(select(*columns).where(visit.c.id == bindparam("the_visit")))
 
 
@@ -235,8 +246,8 @@ def write(
     body: str,
     phone: bytes | None = None,
     lease: timedelta | None = None,
-) -> bool:
-    """Store what an answer led to; False when a copy of it came first.
+) -> Written | None:
+    """Store what an answer led to; None when a copy of it came first.
 
     `number` is that of an answer without effects, in one statement; None: it was claimed in this
     transaction. `phone` is the keyed hash of a number that was typed; None leaves the one before.
@@ -254,8 +265,11 @@ def write(
         values["the_number"] = number
     stored = _Stored(numbered=number is not None, typed=phone is not None)
     if lease is None:
-        return _store(clock, stored).count(connection, values) == 1
-    return bool(_renewing(clock, stored, lease).rows(connection, values | {"the_holder": visit_id}))
+        found = _store(clock, stored).rows(connection, values)
+    else:
+        holder = {"the_holder": visit_id}
+        found = _renewing(clock, stored, lease).rows(connection, values | holder)
+    return from_row(Written, found[0]) if found else None
 
 
 _LED_TO: dict[str, BindParameter[Any]] = {
@@ -280,15 +294,17 @@ def _storing(clock: Clock, stored: _Stored) -> Update:
 
 @lru_cache
 def _store(clock: Clock, stored: _Stored) -> Prepared:
-    return Prepared(_storing(clock, stored))
+    return Prepared(_storing(clock, stored).returning(_kept_until(clock)))
 
 
 @lru_cache
 def _renewing(clock: Clock, stored: _Stored, lease: timedelta) -> Prepared:
     """A row where it was stored, and only then what it holds is prolonged."""
     done = _storing(clock, stored).returning(visit.c.id).cte("done")
-    held = renewal(clock, lease).where(exists(select(done.c.id))).returning(place.c.id)
-    return Prepared(select(done.c.id).add_cte(held.cte("held")))
+    renewed = renewal(clock, lease).where(exists(select(done.c.id)))
+    held = renewed.returning(place.c.hold_expires_at).cte("held")
+    kept_until = select(func.min(held.c.hold_expires_at)).scalar_subquery().label("kept_until")
+    return Prepared(select(kept_until).select_from(done))
 
 
 def end(connection: Connection, clock: Clock, visit_id: str, outcome: str) -> bool:

@@ -188,8 +188,11 @@ class WebSessionTurn(Turn):
             self.counts_by = claimed
         return self._transaction
 
-    def settle(self, visit: WebSession, lease: timedelta | None) -> None:
-        """Store where the answer led; `lease` prolongs what is held. Raises AlreadyAnswered."""
+    def settle(self, visit: WebSession, lease: timedelta | None) -> WebSession:
+        """Store where the answer led, and give it as it is stored.
+
+        `lease` prolongs what is held. Raises AlreadyAnswered.
+        """
         store = self.store
         if lease is not None and store.database.is_sqlite:
             # A statement writes one table there.
@@ -199,7 +202,7 @@ class WebSessionTurn(Turn):
         number = None if self._transaction is not None else self.number
         connection = self._transaction or self._connection()
         with store.database.one_writer():
-            recorded = web_sessions.write(
+            written = web_sessions.write(
                 connection,
                 store.clock,
                 store.vault,
@@ -210,8 +213,9 @@ class WebSessionTurn(Turn):
                 **stored,
             )
         self._give_back()
-        if not recorded:
+        if written is None:
             raise AlreadyAnswered
+        return replace(visit, number=self.number + 1, kept_until=written.kept_until)
 
 
 def came_for(visit: WebSession) -> str:
@@ -496,10 +500,10 @@ def answer(  # noqa: PLR0917
                 came_for=came_for(visit),
             )
             after = replace(act(visit, world), last=heard)
-            turn.settle(after, world.campaign.hold_lease if _holds_on(visit, after) else None)
+            lease = world.campaign.hold_lease if _holds_on(visit, after) else None
+            after = turn.settle(after, lease)
     except AlreadyAnswered:
         return _late(load(store, visit.id) or visit, number, heard)
-    after = replace(after, number=number + 1)
     return WebAnswer(after, acted=True, message_ids=tuple(world.messages))
 
 

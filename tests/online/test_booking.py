@@ -1,4 +1,4 @@
-"""Public booking by its pages: what a browser sends and is shown, without a script."""
+"""Public booking by its pages: what a browser sends and is shown, without a script and with one."""
 
 from __future__ import annotations
 
@@ -26,28 +26,48 @@ from tests.support.rows import clock_of
 COOKIE = "__Host-allo-visit"
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 PLACE = re.compile(r'name="place" value="([0-9]+)"')
+BOOSTED = {"HX-Request": "true", "HX-Boosted": "true"}
+BROWSERS = pytest.mark.usefixtures("browsers")
 
 
 class Visitor:
-    """Somebody with a browser without scripts, who fills in what is on the page."""
+    """Somebody with a browser, who fills in what is on the page; without scripts, or `scripted`."""
+
+    scripted = False
 
     def __init__(self, made: House, client: FlaskClient | None = None) -> None:
         self.made = made
         self.client = client or made.app.test_client()
         self.page, self.path, self.status = "", "", 0
+        # Pages that came in the answer to a form.
+        self.swaps = 0
 
     def opens(self, path: str) -> Visitor:
         return self._shown(self.client.get(path, base_url=BASE))
 
     def sends(self, *, follow: bool = True, path: str = "", **fields: str) -> Visitor:
         """Send the form of this page with these fields."""
+        swaps = self.scripted and f'action="{path or self.path}" hx-boost="true"' in self.page
         answer = self.client.post(
             path or self.path,
             base_url=BASE,
-            headers={"Origin": BASE},
+            headers={"Origin": BASE} | (BOOSTED if swaps else {}),
             data=dict(HIDDEN.findall(self.page)) | fields,
         )
-        return self._shown(answer, follow=follow)
+        return self._swapped(answer) if swaps else self._shown(answer, follow=follow)
+
+    def _swapped(self, answer: Any) -> Visitor:
+        """Show what a script puts in the place of the page: the one that its address has, too."""
+        self._shown(answer)
+        if "HX-Push-Url" not in answer.headers:
+            # An error stays at the address of its form.
+            assert self.status == 422 or answer.status_code == 303
+            return self
+        at_once = self.page
+        self.opens(answer.headers["HX-Push-Url"])
+        assert (self.status, self.page) == (200, at_once)
+        self.swaps += 1
+        return self
 
     def _shown(self, answer: Any, *, follow: bool = True) -> Visitor:
         while follow and answer.status_code in {302, 303}:
@@ -85,6 +105,12 @@ class Visitor:
         return found[1].replace(" ", "")
 
 
+@pytest.fixture(params=[False, True], ids=["no script", "script"])
+def browsers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of visits that both kinds of browsers go through alike."""
+    monkeypatch.setattr(Visitor, "scripted", request.param)
+
+
 @pytest.fixture
 def open_house(made: House) -> House:
     made.opens_centre("1", name="Salle Olympe de Gouges", kilometres=0.4, starts=mornings(30))
@@ -105,6 +131,7 @@ def two_doses(sqlite_url: str) -> Iterator[House]:
         yield one
 
 
+@BROWSERS
 def test_one_person_is_booked_from_the_first_page_to_the_last(open_house: House, visitor: Visitor):
     visitor.comes_to_confirm()
     assert "12 mars 1942" in visitor.page
@@ -120,8 +147,11 @@ def test_one_person_is_booked_from_the_first_page_to_the_last(open_house: House,
         visitor.opens(f"/rendez-vous/{slug}").is_at("fait")
     visitor.sends(path="/rendez-vous/confirmer").is_at("fait")
     assert len(open_house.bookings()) == 1
+    # Five answers, none of which a script asked for a second time.
+    assert visitor.swaps == (5 if visitor.scripted else 0)
 
 
+@BROWSERS
 def test_two_doses_and_two_people_side_by_side(two_doses: House):
     visitor = Visitor(two_doses).comes_to_confirm("two")
     assert "Confirmer les deux rendez-vous" in visitor.page
@@ -195,6 +225,7 @@ def test_places_and_numbers_that_are_not_understood(visitor: Visitor):
         assert f'value="{number}"' in visitor.page
 
 
+@BROWSERS
 def test_no_number_and_a_landline_are_no_condition(open_house: House):
     for number, wish in (("", "none"), ("04 91 22 33 44", "number")):
         visitor = Visitor(open_house).comes_to_offers()
@@ -213,6 +244,7 @@ def test_no_number_and_a_landline_are_no_condition(open_house: House):
     assert sorted(wished) == [False, False, True]
 
 
+@BROWSERS
 def test_going_back_shows_what_was_typed_and_a_new_answer_drops_what_depended_on_it(
     open_house: House, visitor: Visitor
 ):
@@ -227,6 +259,7 @@ def test_going_back_shows_what_was_typed_and_a_new_answer_drops_what_depended_on
     assert open_house.held() == 0
 
 
+@BROWSERS
 def test_too_young_is_told_when_and_put_down_to_be_told(open_house: House, visitor: Visitor):
     visitor.starts().is_born("12", "3", "1952").is_at("pas-encore")
     assert "75 ans" in visitor.page
@@ -241,6 +274,7 @@ def test_too_young_is_told_when_and_put_down_to_be_told(open_house: House, visit
 CARERS = Eligible(minimum_age=50, group="soignants")
 
 
+@BROWSERS
 def test_a_group_is_certified_by_whoever_belongs_to_it_and_shown_before_it_counts(sqlite_url: str):
     with house(sqlite_url, campaign=campaign_with(eligible=(CARERS,))) as one:
         one.opens_centre("1", starts=mornings(3), capacity=3)
@@ -258,6 +292,7 @@ def test_a_group_is_certified_by_whoever_belongs_to_it_and_shown_before_it_count
         assert len(one.bookings()) == 1
 
 
+@BROWSERS
 def test_a_page_of_keys_offers_what_the_keys_of_a_menu_stand_for(sqlite_url: str, monkeypatch):
     monkeypatch.setattr(type(STEPS["group"]), "page_of_keys", True)
     said = {"title": "Du groupe ?", "key_1": "Oui !", "key_2": "Non !"}
@@ -274,6 +309,7 @@ def test_a_page_of_keys_offers_what_the_keys_of_a_menu_stand_for(sqlite_url: str
         visitor.sends(key="2").is_at("pas-encore")
 
 
+@BROWSERS
 def test_the_only_place_beside_is_gone_and_the_couple_chooses(sqlite_url: str):
     with house(sqlite_url) as one:
         one.opens_centre("1", starts=mornings(3))
@@ -313,6 +349,7 @@ def test_before_it_opens_and_after_it_closed_the_truth_is_told(sqlite_url: str):
         late.opens("/rendez-vous").sends(whom="self").is_at("fin")
 
 
+@BROWSERS
 def test_what_lies_farther_than_the_campaign_goes_is_named_and_can_be_had(sqlite_url: str):
     with house(sqlite_url, campaign=campaign_with(radius_kilometres=20)) as one:
         one.opens_centre("1", name="Halle", kilometres=60, starts=mornings(2))
@@ -322,6 +359,7 @@ def test_what_lies_farther_than_the_campaign_goes_is_named_and_can_be_had(sqlite
         assert "Halle" in visitor.page
 
 
+@BROWSERS
 def test_other_offers_and_a_centre_by_its_name(visitor: Visitor):
     visitor.comes_to_offers()
     seen = set(visitor.places)
@@ -338,6 +376,7 @@ def test_other_offers_and_a_centre_by_its_name(visitor: Visitor):
     assert "Gymnase" in visitor.page
 
 
+@BROWSERS
 def test_nothing_free_leads_to_the_waiting_list(made: House):
     made.opens_centre("1", starts=[])
     visitor = Visitor(made).starts().is_born().sends(where="75011").is_at("attente")
@@ -350,6 +389,7 @@ def test_nothing_free_leads_to_the_waiting_list(made: House):
     assert entry.state == "waiting"
 
 
+@BROWSERS
 def test_a_second_window_and_a_late_answer_change_nothing(open_house: House, visitor: Visitor):
     visitor.comes_to_offers()
     other = Visitor(open_house, visitor.client).opens("/rendez-vous/creneaux")
@@ -398,6 +438,7 @@ def test_a_visit_in_progress_is_not_lost_by_starting_again(open_house: House, vi
     assert visitor.status == 410
 
 
+@BROWSERS
 def test_a_hold_that_ran_out_is_said_and_the_slot_taken_anew_if_it_is_free(
     open_house: House, visitor: Visitor
 ):
@@ -410,6 +451,7 @@ def test_a_hold_that_ran_out_is_said_and_the_slot_taken_anew_if_it_is_free(
     assert len(open_house.bookings()) == 1
 
 
+@BROWSERS
 def test_a_slot_that_was_taken_meanwhile_leads_to_others_and_nothing_is_asked_again(
     open_house: House, visitor: Visitor
 ):
@@ -479,6 +521,7 @@ def test_the_start_page_is_the_same_for_everybody_and_english_by_its_address(vis
 # ------------------------------------------------------------------ partners, beside ours
 
 
+@BROWSERS
 @pytest.mark.parametrize("refused", [False, True], ids=["given", "refused"])
 def test_a_partners_centre_is_asked_for_and_nothing_is_told_before_both_have_it(
     sqlite_url: str,
@@ -509,8 +552,7 @@ def test_a_partners_centre_is_asked_for_and_nothing_is_told_before_both_have_it(
         polled = visitor.client.get(visitor.path, base_url=BASE, headers={"HX-Request": "true"})
         assert polled.status_code == 204
         # Whoever pressed the button with a script is led there by the same address.
-        boosted = {"HX-Request": "true", "HX-Boosted": "true"}
-        pressed = visitor.client.get(visitor.path, base_url=BASE, headers=boosted)
+        pressed = visitor.client.get(visitor.path, base_url=BASE, headers=BOOSTED)
         assert pressed.status_code == 200
         assert "Nous demandons votre rendez-vous" in pressed.text
         if refused:

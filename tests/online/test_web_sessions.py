@@ -105,6 +105,23 @@ def test_a_double_click_on_confirm_books_once_and_both_see_it(last_place: House)
     assert site.now().done[0].reference == last_place.bookings()[0].reference
 
 
+def test_an_answer_gives_what_is_stored_so_that_its_page_needs_no_look(last_place: House):
+    site = Site(last_place)
+    steps: list[Act] = [
+        lambda visit, world: answers.date_of_birth(visit, world, "12", "3", "1942"),
+        lambda visit, world: answers.postcode(visit, world, "75011"),
+        lambda visit, world: answers.take_offer(
+            visit, world, str(visit.session.offers[0].place_id)
+        ),
+        lambda visit, world: answers.reach(visit, world, a_mobile(1)),
+        answers.confirm,
+    ]
+    for act in steps:
+        clock_of(last_place).advance(timedelta(seconds=10))
+        assert site.answers(act).visit == site.now()
+    assert site.visit.step == "ready"
+
+
 def test_without_the_claim_a_copy_would_take_the_confirmed_page_away(
     last_place: House, monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,7 +1,9 @@
 """Public booking: one question a page, the same questions and rules as on the telephone.
 
 A page is asked for (one read), its form is sent (one transaction), and the browser is led on to the
-next page, so that "back" and "reload" never act. Everything works without a script.
+next page, so that "back" and "reload" never act. Everything works without a script. A script that
+shows the next page itself gets it in the same answer, with the address that the browser is to show:
+"back" and "reload" ask for that one.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ from web.online.calendar_file import calendar_file
 from web.online.cookies import WebSessionCookie
 from web.online.door_code import door_code
 from web.online.town_map import TownMap, draw, reach, stand_of
-from web.pages import language, stay_in_address, to, words
+from web.pages import language, stands_at, stay_in_address, to, words
 from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
 from web.written import Written
@@ -456,14 +458,18 @@ class BookingPages:
         *,
         wrong: NotTaken | None = None,
         form: Form | None = None,
+        late: str = "",
     ) -> ResponseReturnValue:
-        """The page of a question; after a wrong answer with what was typed there."""
+        """The page of a question; after a wrong answer with what was typed there.
+
+        `late` is why the answer that led there did nothing, where the address does not say it.
+        """
         view = self._view(web_session)
         if web_session.outcome == WebSessionOutcome.TAKEN_UP:
             return render_template(
                 "online/my_appointment/elsewhere.html", done=web_session.done, view=view
             )
-        late = request.args.get(_LATE, "")
+        late = late or request.args.get(_LATE, "")
         if step == days.NAME:
             return self._days(web_session, wrong=wrong, form=form or {})
         own = "keys" if step in STEPS and STEPS[step].page_of_keys else step
@@ -538,8 +544,19 @@ class BookingPages:
     def _leads_to(self, web_session: WebSession, late: str = "") -> Response:
         """On to where the web session is now; `late` says why the answer did nothing."""
         path = page_of(web_session, **({_LATE: late} if late else {}))
-        response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
+        # A page that waits for a partner settles first what was said meanwhile.
+        if _is_swapped() and web_session.step != partner.WAITS:
+            response = self._shown_at_once(path, web_session, late)
+        else:
+            response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
         self.cookie.write(response, web_session.id)
+        return response
+
+    def _shown_at_once(self, path: str, web_session: WebSession, late: str) -> Response:
+        """The page at this address, for a script that puts it in the place of the form's."""
+        stands_at(path)
+        response = make_response(self._shows(web_session, _STEPS[slug_of(web_session)], late=late))
+        response.headers["HX-Push-Url"] = path
         return response
 
     def _comes_before_others(self, web_session: WebSession) -> bool:
@@ -573,8 +590,17 @@ def blueprint(views: BookingPages) -> Blueprint:
 
 def page_of(web_session: WebSession, **query: str) -> str:
     """The page of the question that a web session is at."""
-    slug = SLUGS.get(web_session.step, SLUGS["person"])
-    return url_for("booking.step", slug=slug, **query)  # type: ignore[arg-type]
+    return url_for("booking.step", slug=slug_of(web_session), **query)  # type: ignore[arg-type]
+
+
+def slug_of(web_session: WebSession) -> str:
+    """The last part of its address: where a call was that has no page here, a person goes on."""
+    return SLUGS.get(web_session.step, SLUGS["person"])
+
+
+def _is_swapped() -> bool:
+    """Whether a script sent this form and puts the page that follows in the place of the form's."""
+    return request.method == "POST" and request.headers.get("HX-Boosted") == "true"
 
 
 def _start_for(asked: AskedCentre) -> str:
