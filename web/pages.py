@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, current_app, g, request, session
 from flask_login import current_user
+from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -63,6 +64,7 @@ _EVERYWHERE = {
 # addresses are remembered.
 _OF_ALL_VISITORS = frozenset({"slug", "name"})
 _MOST_ADDRESSES = 512
+_MOST_PARTS = 64
 _ADDRESS_SECONDS = 1.0
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
@@ -106,6 +108,7 @@ def register(app: Flask, given: Setting) -> None:
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["url_for"] = _remembered_addresses(app)
+    app.jinja_env.globals["same_for_all"] = _parts_for_all(app)
     app.context_processor(_for_templates)
 
 
@@ -132,6 +135,33 @@ def _remembered_addresses(app: Flask) -> Callable[..., str]:
         return address
 
     return url_for
+
+
+def _parts_for_all(app: Flask) -> Callable[..., Markup]:
+    """`same_for_all` of templates: a part of a page that is the same for all visitors.
+
+    It is written once a second for each language and what it is given, as its addresses of files
+    are looked at. Its template knows nothing else of the answer, so that nothing of a person is
+    kept.
+    """
+    known: dict[tuple[object, ...], tuple[Markup, float]] = {}
+
+    def same_for_all(name: str, **given: str) -> Markup:
+        spoken = words()
+        key = (request.root_path, spoken, name, *given.values())
+        part, until = known.get(key, (Markup(), 0.0))
+        now = time.monotonic()
+        if now >= until:
+            if len(known) >= _MOST_PARTS:
+                known.clear()
+            template = app.jinja_env.get_template(name)
+            written = template.render(given, language=spoken.language, t=spoken.text, to=to)
+            # The template has put in place what would be read as a tag.
+            part = Markup(written)  # noqa: S704
+            known[key] = part, now + _ADDRESS_SECONDS
+        return part
+
+    return same_for_all
 
 
 # ---------------------------------------------------------------- headers

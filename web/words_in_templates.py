@@ -8,7 +8,7 @@ the template is read for it. What is looked up by a name that is known only late
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Final
 
 from flask.templating import Environment
@@ -40,6 +40,14 @@ class PageEnvironment(Environment):
     def speak(self, speaks: Callable[[], Screen]) -> None:
         """From now on templates have the words that `speaks` gives, which is asked each time."""
         self._by_words, self._speaks = {}, speaks
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """What a template knows of the application, as one dictionary.
+
+        Jinja would look through a chain of two for each name and each answer, so that what is added
+        after a template was read is known to it. Ours is all there before the first answer.
+        """
+        return {**self.globals, **(d or {})}
 
     def get_template(self, name: Any, parent: Any = None, globals: Any = None) -> Template:  # noqa: A002
         """As Jinja's, in the words of this answer."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from flask import Request
 from itsdangerous import BadData, BadSignature, Signer, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode
 from werkzeug import Response
 
 BOOKING_LIVES = timedelta(hours=2)
@@ -64,12 +65,19 @@ class SignedWebSession:
         return hmac.compare_digest(token.encode(), self.token(visit_id).encode())
 
 
+class _Short(URLSafeTimedSerializer):
+    """What is signed is some thirty letters: no zip of it is shorter, so none is tried."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        return base64_encode(self.serializer.dumps(obj))
+
+
 class WebSessionCookie(SignedWebSession):
     """Of a booking."""
 
     def __init__(self, key: str, *, https: bool) -> None:
         super().__init__("allo-visit", key, https=https)
-        self._signer = URLSafeTimedSerializer(key, salt="allo-visit")
+        self._signer = _Short(key, salt="allo-visit")
         self._browser = SignedWebSession("allo-browser", key, https=https)
         self._browsers = Signer(key, salt="allo-browser")
 
