@@ -134,6 +134,12 @@ FIGURES: Final = (
         least=(1,),
     ),
     Figure(
+        "web_plain_bookings_per_second",
+        "visits",
+        "whole bookings of visitors whose browsers run no script, a second",
+    ),
+    Figure("web_plain_ratio_peer", "visits", "the same ÷ those of a usual application"),
+    Figure(
         "guards_call_ratio",
         "guards",
         "**a call's processor time, guards off ÷ as shipped**",

@@ -60,20 +60,20 @@ class Part:
 PARTS: Final[Mapping[str, Part]] = {
     "calls": Part("lone turns and booking calls beside floors (a) and (b)", 52.5, repeats=True),
     "tails": Part("the same at half their rate: the slowest of a hundred", 7.5, repeats=True),
-    "visits": Part("booking on the web beside floor (a) and a usual application", 35),
+    "visits": Part("booking on the web beside floor (a) and a usual application", 38.5),
     "work": Part("70 screens, agents and a long line", 64, repeats=True),
     "guards": Part("a call and a visit with the guards against abuse, and without", 12),
     "room": Part("the waiting room's page beside a constant answer", 15, once=True),
     "rush": Part("ten times what the web can book, and again with a restart", 155, once=True),
-    "booking": Part("a held and confirmed booking beside the same SQL by hand", 4),
+    "booking": Part("a held and confirmed booking beside the same SQL by hand", 3.5),
     "outbox": Part("texts of a worker beside a bare loop", 7),
-    "look-ups": Part("known and unknown, in turn", 6),
+    "look-ups": Part("known and unknown, in turn", 5),
     "peers": Part("look-ups and bookings beside a usual form handler", 56, once=True),
     "filling": Part("imports, and slots that are opened", 22),
-    "growth": Part("search and outbox among few and among ten million", 68, once=True),
+    "growth": Part("search and outbox among few and among ten million", 66, once=True),
     "telephones": Part("a hundred calls over SIP", 39, once=True),
-    "understanding": Part("spoken sentences", 3, once=True),
-    "crowd": Part("sixteen processes that book at once", 12, has_bar=False),
+    "understanding": Part("spoken sentences", 2, once=True),
+    "crowd": Part("sixteen processes that book at once", 11.2, has_bar=False),
 }
 # Names for several of them, or other names of one.
 GROUPS: Final[Mapping[str, Sequence[str]]] = {

@@ -4,7 +4,8 @@
 a process of its own; it writes what it saw as one line of JSON.
 
 A page is read as far as a visit needs it: the hidden fields, the offers, where it leads to. Those
-of the peer (bench/peers/form_handler.py) have the same names.
+of the peer (bench/peers/form_handler.py) have the same names. Where a page wants its form sent by a
+script (`hx-boost`), it is, as by the browsers of nearly all: the next page comes in the answer.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ SEE_OTHER, BAD, BUSY = 303, 400, 503
 # Connections for each of some visitors at a time.
 SPREAD = 8
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+# A form that a script sends, and what it says then.
+_BOOSTED = 'hx-boost="true"'
+_BY_SCRIPT = ("HX-Request: true", "HX-Boosted: true")
 # On pages of those who work here.
 CSRF = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
 _OFFER = re.compile(r'<button name="place" value="([^"]+)"')
@@ -66,7 +70,10 @@ class VisitorIdentity:
 
 @dataclass(frozen=True)
 class PageAnswer:
-    """What came back; `ms` from the moment it was asked for."""
+    """What came back; `ms` from the moment it was asked for.
+
+    `location` is where it leads to, or the address of the page that it is.
+    """
 
     status: int
     location: str
@@ -185,19 +192,30 @@ async def _answer(
 
 
 class Visitor:
-    """One person with a browser. `think` gives the seconds between a page and its form."""
+    """One person with a browser, which runs `scripts`.
+
+    `think` gives the seconds between a page and its form.
+    """
 
     def __init__(
-        self, connections: Connections, person: VisitorIdentity, *, until: float, think: Any = None
+        self,
+        connections: Connections,
+        person: VisitorIdentity,
+        *,
+        until: float,
+        think: Any = None,
+        scripts: bool = True,
     ) -> None:
         self._connections, self._person, self._until = connections, person, until
-        self._think = think
+        self._think, self._scripts = think, scripts
         self._cookies: dict[str, str] = {}
         self.answers: list[PageAnswer] = []
         # How often something of the visit was turned away.
         self.turned_away = 0
 
-    async def ask(self, path: str, form: Mapping[str, str] | None = None) -> PageAnswer:
+    async def ask(
+        self, path: str, form: Mapping[str, str] | None = None, *, by_script: bool = False
+    ) -> PageAnswer:
         body = "" if form is None else urlencode(form)
         lines = [
             f"{'GET' if form is None else 'POST'} {path} HTTP/1.1",
@@ -206,6 +224,8 @@ class Visitor:
         ]
         if self._cookies:
             lines.append("Cookie: " + "; ".join(f"{k}={v}" for k, v in self._cookies.items()))
+        if by_script:
+            lines += _BY_SCRIPT
         if self._person.address:
             lines.append(f"X-Forwarded-For: {self._person.address}")
         if form is not None:
@@ -220,9 +240,10 @@ class Visitor:
         for cookie in headers.get("set-cookie", ()):
             name, _, value = cookie.partition(";")[0].partition("=")
             self._cookies[name] = value
+        leads_to = headers.get("location") or headers.get("hx-push-url") or [""]
         answer = PageAnswer(
             status,
-            headers.get("location", [""])[0].removeprefix(traffic.BASE),
+            leads_to[0].removeprefix(traffic.BASE),
             found.decode("utf-8"),
             (time.monotonic() - began) * 1000,
             float(headers.get("retry-after", ["0"])[0]),
@@ -234,30 +255,34 @@ class Visitor:
         """From the first question to the reference: BOOKED, NOTHING, GAVE_UP or ASTRAY."""
         path: str = START
         form: dict[str, str] | None = None
+        by_script = False
         for _ in range(MOST_PAGES):
             if time.monotonic() > self._until:
                 return GAVE_UP
-            answer = await self.ask(path, form)
+            answer = await self.ask(path, form, by_script=by_script)
             if answer.status in {0, BUSY}:
                 # As the page says: the same once more, after a moment. A wait that goes on when all
                 # others have ended is no time in which bookings were asked for.
                 self.turned_away += 1
                 left = max(self._until - time.monotonic(), 0.0)
                 await asyncio.sleep(min(answer.retry_after or 1.0, left))
-            elif answer.status == SEE_OTHER:
-                path, form = answer.location.partition("?")[0], None
-            elif answer.status >= BAD:
+                continue
+            if answer.status >= BAD:
                 return f"{ASTRAY}: {answer.status} at {path}"
+            path = answer.location.partition("?")[0] or path
+            if answer.status == SEE_OTHER:
+                form, by_script = None, False
             elif path == ROOM:
                 if not await self._waits(answer):
                     return GAVE_UP
-                path, form = START, None
+                path, form, by_script = START, None, False
             elif end := ENDS.get(path.rpartition("/")[2]):
                 return end
             else:
                 if self._think is not None:
                     await asyncio.sleep(self._think())
                 form = self._fills_in(path.rpartition("/")[2], answer.body)
+                by_script = self._scripts and _BOOSTED in answer.body
         return ASTRAY
 
     async def _waits(self, answer: PageAnswer) -> bool:
@@ -315,7 +340,8 @@ def people(postcodes: Sequence[str], seed: int) -> Iterator[VisitorIdentity]:
 class VisitorsPlan:
     """`visitors` at a time for `seconds`, each of whom is followed by another one.
 
-    With a `rate` they come at so many a second, however many are there.
+    With a `rate` they come at so many a second, however many are there. Their browsers run
+    `scripts`.
     """
 
     port: int
@@ -324,6 +350,7 @@ class VisitorsPlan:
     seed: int
     postcodes: list[str]
     rate: float = 0.0
+    scripts: bool = True
 
 
 @dataclass(frozen=True)
@@ -378,7 +405,7 @@ async def come(plan: VisitorsPlan) -> VisitorFigures:
 
     async def comes(until: float) -> None:
         nonlocal turned_away, answers
-        visitor = Visitor(connections, next(waiting), until=until)
+        visitor = Visitor(connections, next(waiting), until=until, scripts=plan.scripts)
         end = await visitor.books()
         ends[end] = ends.get(end, 0) + 1
         turned_away += visitor.turned_away

@@ -1,4 +1,9 @@
-"""Public booking in the web, all pages: beside floor (a), and beside a usual Flask application."""
+"""Public booking in the web, all pages: beside floor (a), and beside a usual Flask application.
+
+Visitors have browsers that run scripts, as nearly all have: the next page comes in the answer to a
+form where a page of ours wants it so, and is asked for where one of the usual application leads to
+it. Some without scripts come last, for the table alone.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +52,7 @@ def measure(
         )
         for number in range(WARM_ROUNDS + rounds):
             for name, web in (("service", service), ("peer", peer)):
-                plan = VisitorsPlan(web.port, VISITORS, SECONDS, time.time_ns() % 2**32, postcodes)
-                one = seen_by(plan, house.folder)
+                one = seen_by(_plan(web, postcodes), house.folder)
                 if number < WARM_ROUNDS:
                     continue
                 faults = one.faults()
@@ -59,6 +63,7 @@ def measure(
                     seen[name].append(one)
             if number >= WARM_ROUNDS and (rate := floor_a()) is not None:
                 floors.append(rate)
+    plain = seen_by(_plan(service, postcodes, scripts=False), house.folder)
     if not seen["service"] or not seen["peer"]:
         return {}, void
     ours, theirs = (
@@ -76,5 +81,15 @@ def measure(
         found["web_ratio_floor_a"] = round(answers / statistics.median(floors), 3)
     else:
         void.append("floor (a) could not be measured between visits")
+    if faults := plain.faults():
+        void += [f"visits without scripts: {fault}" for fault in faults]
+    else:
+        found["web_plain_bookings_per_second"] = round(plain.bookings, 1)
+        found["web_plain_ratio_peer"] = round(plain.bookings / theirs, 3)
     say(f"{kind}: {ours:.1f} web bookings/s ({answers:.0f} answers/s), the peer {theirs:.1f}/s")
     return {f"{name}_{kind}": value for name, value in found.items()}, void
+
+
+def _plan(web: Web, postcodes: list[str], *, scripts: bool = True) -> VisitorsPlan:
+    seed = time.time_ns() % 2**32
+    return VisitorsPlan(web.port, VISITORS, SECONDS, seed, postcodes, scripts=scripts)
