@@ -268,8 +268,10 @@ def my_scenarios(make: Make) -> Scenarios:
     }
 
 
-def line_scenarios(make: Make) -> Scenarios:
-    """What the line for a person can be like, and a place in it."""
+def line_scenarios(make: Make, campaign: str = "") -> Scenarios:
+    """What the line for a person can be like, and a place in it; `campaign`: one of CAMPAIGNS."""
+    if campaign:
+        make = partial(make, rules_=CAMPAIGNS[campaign](make).rules_)
     found: Scenarios = {
         "line: open": partial(make, person=QueuePlace(A_PLACE, "fr", 3, 300)),
         "line: next": partial(make, person=QueuePlace(A_PLACE, "fr", 0)),
@@ -297,9 +299,9 @@ def line_scenarios(make: Make) -> Scenarios:
     return found
 
 
-def rung_scenarios(make: Make, session: Session) -> Scenarios:
-    """What awaits a person whom we rang."""
-    by_machine = session.rung_as not in {"asked", "cut"}
+def rung_scenarios(make: Make, rung_as: str) -> Scenarios:
+    """What awaits a person whom we rang, in the way that `rung_as` tells."""
+    by_machine = rung_as not in {"asked", "cut"}
     there = (RungPerson.MACHINE,) if by_machine else (RungPerson.AGENT, RungPerson.LINE)
     found: Scenarios = {
         f"rung: {one.name.lower()}": partial(make, answered=one)
@@ -423,6 +425,117 @@ def _without_sentence(same: Session, session: Session) -> Session:
     return same
 
 
+class Weathers:
+    """Outsides by their names, and which of them are alike in some of what they hold."""
+
+    def __init__(self, begins: Scenarios) -> None:
+        self.begins = begins
+        worlds = {name: begin() for name, begin in begins.items()}
+        # Two values that are written the same way are the same, and are numbered: equal ones may
+        # still differ, like two moments of different zones.
+        numbers: dict[str, int] = {}
+        self._holds = {
+            name: {
+                what: numbers.setdefault(repr(value), len(numbers))
+                for what, value in ({"": type(world)} | vars(world)).items()
+            }
+            for name, world in worlds.items()
+        }
+        self._alike: dict[frozenset[str], dict[str, tuple[int, ...]]] = {}
+
+    def alike(self, attributes: frozenset[str]) -> dict[str, tuple[int, ...]]:
+        """By the name of each weather, what it holds in these: alike ones have an equal tuple."""
+        if attributes not in self._alike:
+            self._alike[attributes] = {
+                name: (holds[""], *(holds[one] for one in sorted(attributes) if one in holds))
+                for name, holds in self._holds.items()
+            }
+        return self._alike[attributes]
+
+
+@lru_cache(maxsize=64)
+def _weathers(found: Callable[..., Scenarios], make: Make, *options: str) -> Weathers:
+    return Weathers(found(make, *options))
+
+
+# The attributes of the outside that the turn of now has read.
+_read: set[str] = set()
+
+
+@lru_cache
+def _noting(kind: type[RehearsedWorld]) -> type[RehearsedWorld]:
+    """The same kind of outside, which notes what is read of it."""
+    read, note = kind.__getattribute__, _read.add
+
+    def noted(world: RehearsedWorld, name: str) -> Any:
+        note(name)
+        return read(world, name)
+
+    return type(kind.__name__, (kind,), {"__getattribute__": noted})
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came of an input, and what the turn asked of the outside: anything, and the line.
+
+    `broken` is what the engine raised instead; the message names no weather.
+    """
+
+    after: Session
+    speech: Speech | None
+    asks: bool
+    line: bool
+    broken: str = ""
+
+
+class _Tried:
+    """One input at one session, in all weathers.
+
+    An answer follows from the session, from what was heard and from what the turn reads of the
+    outside. So weathers that are alike in all of that have the same answer, which is worked out
+    once: most of them differ in things of which a turn asks nothing.
+    """
+
+    def __init__(self, session: Session, heard: Input, known: dict[Session, Session]) -> None:
+        self._session, self._heard, self._known = session, heard, known
+
+    def answers(self, weathers: Weathers, names: Iterable[str]) -> Iterator[tuple[str, _Answer]]:
+        """The answer in each of these weathers."""
+        found: dict[frozenset[str], dict[tuple[int, ...], _Answer]] = {}
+        for name in names:
+            for attributes, answers in found.items():
+                if answer := answers.get(weathers.alike(attributes)[name]):
+                    break
+            else:
+                answer, attributes = self._answer(weathers.begins[name]())
+                found.setdefault(attributes, {})[weathers.alike(attributes)[name]] = answer
+            yield name, answer
+
+    def turn(self, weather: str, answer: _Answer) -> WalkTurn | Broken:
+        session = self._session
+        if answer.speech is not None:
+            return WalkTurn(session, self._heard, weather, answer.after, answer.speech)
+        shown = self._heard.keys[:12] or self._heard.kind
+        return Broken(
+            f"{answer.broken} at {session.step} after {shown!r} ({weather}),"
+            f" trail {session.trail}, chosen {session.chosen}, offers {len(session.offers)}"
+        )
+
+    def _answer(self, world: RehearsedWorld) -> tuple[_Answer, frozenset[str]]:
+        """The answer, and what was read of the outside for it."""
+        after, speech, broken = self._session, None, ""
+        world.__class__ = _noting(type(world))
+        _read.clear()
+        try:
+            after, speech = advance(self._session, self._heard, world)
+        except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
+            broken = f"{type(error).__name__}: {error}"
+        read = frozenset(_read)
+        asked = (world.searches, world.orders, world.promises, world.looks, world.asked_for)
+        asks, line = any((*asked, world.changed)), bool(world.line)
+        return _Answer(self._known.setdefault(after, after), speech, asks, line, broken), read
+
+
 def turns_of(
     make: Make, session: Session, known: dict[Session, Session] | None = None
 ) -> Iterator[WalkTurn | Broken]:
@@ -432,61 +545,47 @@ def turns_of(
     to that, and what is new is added.
     """
     known = {} if known is None else known
-    weathers = _weathers_for(make, session)
+    weathers, lines = _weathers_for(make, session), _lines_for(make, session)
+    at_the_line = [
+        name for name in lines.begins if name in COMMON_LINES or session.step in AT_THE_LINE
+    ]
     for heard in inputs(session.step):
         line = False
-        for name, begins in weathers.items():
-            world = begins()
-            yield _turn(session, heard, name, world, known)
-            asked = (world.searches, world.orders, world.promises, world.looks, world.asked_for)
-            line = line or bool(world.line)
-            if not any((*asked, world.changed)):
+        tried = _Tried(session, heard, known)
+        for name, answer in tried.answers(weathers, weathers.begins):
+            yield tried.turn(name, answer)
+            line = line or answer.line
+            if not answer.asks:
                 break
         if line:
-            for name, weather in line_scenarios(_campaign_of(make, session)).items():
-                if name in COMMON_LINES or session.step in AT_THE_LINE:
-                    yield _turn(session, heard, name, weather(), known)
+            for name, answer in tried.answers(lines, at_the_line):
+                yield tried.turn(name, answer)
 
 
-def _turn(
-    session: Session,
-    heard: Input,
-    weather: str,
-    world: RehearsedWorld,
-    known: dict[Session, Session],
-) -> WalkTurn | Broken:
-    try:
-        after, speech = advance(session, heard, world)
-    except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
-        shown = heard.keys[:12] or heard.kind
-        return Broken(
-            f"{type(error).__name__}: {error} at {session.step} after {shown!r} ({weather}),"
-            f" trail {session.trail}, chosen {session.chosen}, offers {len(session.offers)}"
-        )
-    return WalkTurn(session, heard, weather, known.setdefault(after, after), speech)
-
-
-def _weathers_for(make: Make, session: Session) -> Scenarios:
+def _weathers_for(make: Make, session: Session) -> Weathers:
     campaign = _not_open(session)
     if campaign:
-        return {campaign: partial(CAMPAIGNS[campaign], make)}
-    found = my_scenarios(make) if session.proving else scenarios(make)
-    if session.step == KEPT_PLACE or (session.is_offered and session.step == "date_of_birth_check"):
-        found = kept_scenarios(make)
+        return _weathers(_campaign_scenarios, make, campaign)
     if session.step == CALLED_BACK:
-        found = rung_scenarios(make, session)
-    return found
+        return _weathers(rung_scenarios, make, session.rung_as)
+    if session.step == KEPT_PLACE or (session.is_offered and session.step == "date_of_birth_check"):
+        return _weathers(kept_scenarios, make)
+    return _weathers(my_scenarios if session.proving else scenarios, make)
+
+
+def _lines_for(make: Make, session: Session) -> Weathers:
+    campaign = _not_open(session)
+    return _weathers(line_scenarios, make, *([campaign] if campaign else []))
+
+
+def _campaign_scenarios(make: Make, campaign: str) -> Scenarios:
+    return {campaign: partial(CAMPAIGNS[campaign], make)}
 
 
 def _not_open(session: Session) -> str:
     """A session that was, or resumes, at such a step must find its campaign as it was."""
     been = (session.step, session.resume, *session.trail)
     return next((name for name in CAMPAIGNS if name.replace(" ", "_") in been), "")
-
-
-def _campaign_of(make: Make, session: Session) -> Make:
-    campaign = _not_open(session)
-    return partial(make, rules_=CAMPAIGNS[campaign](make).rules_) if campaign else make
 
 
 @dataclass(frozen=True)
@@ -761,7 +860,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
         if turn.speech.listen is not None
     }
     for session in kinds.values():
-        world = next(iter(_weathers_for(make, session).values()))()
+        world = next(iter(_weathers_for(make, session).begins.values()))()
         after, speech = session, None
         for _ in range(MOST_SILENCE):
             after, speech = advance(after, SILENCE, world)

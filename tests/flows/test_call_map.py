@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,10 +12,11 @@ from click.testing import CliRunner
 
 import commands.calls
 
-from flows.engine import ENDED
+from flows.engine import ENDED, advance
 from flows.steps import STEPS
 from flows.verification import call_map, walking
 from flows.verification.call_map import MOST_MENUS, CallMap, MapEdge
+from flows.verification.rehearsal import OPENING, PARIS
 from flows.verification.walking import left_alone
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import walk
@@ -45,6 +47,42 @@ def test_no_menu_has_more_than_four_choices(found: CallMap):
 
 def test_silence_at_every_question_ends_with_a_person_or_a_promise():
     assert left_alone(FakeWorld, walk()) == []
+
+
+def test_what_the_walk_takes_over_from_a_like_weather_is_what_it_would_work_out_there():
+    """At every fortieth place; all of its turns, in each weather by itself."""
+    places = list({id(turn.before): turn.before for turn in walk().turns}.values())
+    some = {id(one): one for one in places[::40]}
+    weathers = {
+        number: walking._lines_for(FakeWorld, one).begins
+        | walking._weathers_for(FakeWorld, one).begins
+        for number, one in some.items()
+    }
+    compared = 0
+    for turn in walk().turns:
+        begins = weathers.get(id(turn.before), {}).get(turn.weather)
+        if begins is not None:
+            worked_out = advance(turn.before, turn.heard, begins())
+            assert (turn.after, turn.speech) == worked_out, str(turn)
+            compared += 1
+    assert compared > 5000
+
+
+def test_weathers_are_alike_where_all_that_is_looked_at_is_written_the_same():
+    by_the_clock_of_paris = OPENING.astimezone(PARIS)
+    assert by_the_clock_of_paris == OPENING
+    found = walking.Weathers(
+        {
+            "one": FakeWorld,
+            "another": partial(FakeWorld, tell_at=OPENING),
+            "the same": partial(FakeWorld, tell_at=OPENING, ahead=3),
+            "in Paris": partial(FakeWorld, tell_at=by_the_clock_of_paris),
+        }
+    )
+    told = found.alike(frozenset({"tell_at", "moment"}))
+    assert told["another"] == told["the same"]
+    assert len(set(told.values())) == 3
+    assert len(set(found.alike(frozenset({"tell_at", "ahead"})).values())) == 4
 
 
 def test_a_step_that_leads_nowhere_is_a_dead_end(found: CallMap):
