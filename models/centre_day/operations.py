@@ -303,6 +303,9 @@ def lock_open(
 ) -> list[int]:
     """Lock places of a centre that are not blocked, booked ones too, and give their ids.
 
+    The soonest come first. In the order of ids PostgreSQL would look for one place through all
+    that there are, and where the centre has none left it would read every place of the country.
+
     Without `wait` those are passed over that another transaction is just writing: a transaction
     that locks many places and waits may cause a deadlock.
     """
@@ -315,7 +318,7 @@ def lock_open(
             slot.c.start_at < end,
             place.c.blocked == false(),
         )
-        .order_by(place.c.id)
+        .order_by(slot.c.start_at, place.c.id)
         .limit(limit)
     )
     return _locked(connection, statement, wait=wait)

@@ -17,7 +17,7 @@ import click
 import pytest
 
 from click.testing import CliRunner, Result
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from commands import centres as centres_commands
 from commands import operations as operations_commands
@@ -25,6 +25,7 @@ from commands import slots as slots_commands
 from models.all_tables import metadata
 from models.booking import changes, history
 from models.booking.changes import BookingDetails
+from models.centre_day import operations
 from models.centre_day.operations import holds_id, ids_in, with_ids
 from models.centres.centres import CentreState
 from models.centres.tables import centre
@@ -1118,6 +1119,37 @@ def test_bad_input_is_one_sentence(service: House, run: Any):
         assert sentence in result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert everything(service) == state
+
+
+def plan_of_the_last_look(house: House, gid: str) -> str:
+    """How the database looks whether a centre has any place left to block."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(*told: Any) -> None:
+        sent.append((told[2], told[3]))
+
+    for engine in house.database.engines:
+        event.listen(engine, "before_cursor_execute", note)
+    with house.database.transaction() as connection:
+        operations.lock_open(connection, gid, NOON, at(date(2027, 11, 30), 0), limit=1, wait=True)
+        for engine in house.database.engines:
+            event.remove(engine, "before_cursor_execute", note)
+        ((asked, given),) = [one for one in sent if "place" in one[0]]
+        explain = "EXPLAIN QUERY PLAN " if house.database.is_sqlite else "EXPLAIN "
+        return "\n".join(map(str, connection.exec_driver_sql(explain + asked, given)))
+
+
+def test_what_is_left_at_a_centre_is_found_without_a_look_at_others(service: House):
+    """Each centre that closes asks for it; it must not take longer the more places there are."""
+    starts = [at(MONDAY, 8) + timedelta(minutes=10 * number) for number in range(1500)]
+    for gid, its in (("1", starts[:100]), ("2", starts), ("3", starts)):
+        service.opens_centre(gid, starts=its, capacity=2)
+    service.database.analyze()
+    plan = plan_of_the_last_look(service, "1")
+    if service.database.is_sqlite:
+        assert "SCAN" not in plan
+    assert "uq_slot_centre_id_start_at" in plan or "sqlite_autoindex_slot" in plan
+    assert "pk_place" not in plan
 
 
 def test_ranges():
