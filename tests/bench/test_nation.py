@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from bench.nation import Seen
 from bench.nation_rows import Filled, Nation, Size
 from bench.nation_work import Compared, Times
 from bench.servers import CannotMeasure
+from models.supervision.tallies import QUARTER
 from tests.support import parts
 from tests.support.postgres import OwnServer
 
@@ -42,11 +44,17 @@ SEEN = Seen(
 
 @dataclass(frozen=True)
 class Made:
-    """A server with both databases; `server` and `folder` are where more could be made."""
+    """A server with both databases, and PLAIN with no more than the migrations make.
+
+    `server` and `folder` are where more could be made.
+    """
 
     server: OwnServer
     folder: Path
     nations: Sequence[Nation]
+
+
+PLAIN = "plain"
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     parts.require(parts.POSTGRES)
     folder = tmp_path_factory.mktemp("nation")
     with nation.server(folder, kept=False) as server:
+        servers.migrate(server.create(name=PLAIN))
         yield Made(server, folder, nation.filled(server, folder, SCALE, PART, lambda _: None))
 
 
@@ -128,8 +137,7 @@ def test_tables_are_as_the_migrations_make_them(made: Made):
 
     An index that was made of its own definition says the same types in other words.
     """
-    plain = made.server.create(name="plain")
-    servers.migrate(plain)
+    plain = made.server.url_of(PLAIN)
     shape = r"""
         SELECT regexp_replace(
             replace(indexdef, 'turn_before', 'turn'),
@@ -221,7 +229,13 @@ def test_rows_that_cannot_be_made_are_said(made: Made, monkeypatch):
 
 
 def _fill_another(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Databases of other names, on the same server, which is not set up anew."""
+    """Databases of other names, on the same server, which is not set up anew.
+
+    Their tables are a copy of what the migrations have made: made anew they are the same.
+    """
+    create = partialmethod(OwnServer.create, template=PLAIN)
+    monkeypatch.setattr(OwnServer, "create", create)
+    monkeypatch.setattr(nation_rows, "migrate", lambda _: None)
     monkeypatch.setattr(nation, "NAMES", ("another", "small"))
     monkeypatch.setattr(OwnServer, "restarts", lambda _: None)
     nation.filled(made.server, made.folder, SCALE, PART, lambda _: None)
@@ -234,8 +248,11 @@ def _databases(made: Made) -> list[Any]:
 # ---------------------------------------------------------------- measured
 
 
-def test_everything_is_measured_in_both_and_nothing_contradicts(made: Made):
+def test_everything_is_measured_in_both_and_nothing_contradicts(made: Made, monkeypatch):
     said: list[str] = []
+    # Each look of the board catches up with one quarter more, in the same way: late in the day
+    # there are a hundred of them.
+    monkeypatch.setattr(nation, "day_begins", lambda now: now - 4 * QUARTER)
     seen = nation.measure(made.nations, made.folder, said.append, asked=nation.LEAST_ASKED)
     assert seen.operations.keys() == nation_work.OPERATIONS.keys()
     for one in seen.operations.values():
