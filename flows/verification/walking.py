@@ -462,16 +462,21 @@ def _weathers(found: Callable[..., Scenarios], make: Make, *options: str) -> Wea
 _read: set[str] = set()
 
 
-@lru_cache
+# Kinds of outside that note what is read of them, by the kind that they are.
+_kinds: dict[type[RehearsedWorld], type[RehearsedWorld]] = {}
+
+
 def _noting(kind: type[RehearsedWorld]) -> type[RehearsedWorld]:
     """The same kind of outside, which notes what is read of it."""
-    read, note = kind.__getattribute__, _read.add
+    if kind not in _kinds:
+        read, note = kind.__getattribute__, _read.add
 
-    def noted(world: RehearsedWorld, name: str) -> Any:
-        note(name)
-        return read(world, name)
+        def noted(world: RehearsedWorld, name: str) -> Any:
+            note(name)
+            return read(world, name)
 
-    return type(kind.__name__, (kind,), {"__getattribute__": noted})
+        _kinds[kind] = type(kind.__name__, (kind,), {"__getattribute__": noted})
+    return _kinds[kind]
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def test_the_common_path_is_on_the_map(found: CallMap):
 
 @pytest.fixture
 def walked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands look at the walk that these tests have made; another takes twenty seconds."""
+    """The commands look at the walk that these tests have made; another takes ten seconds."""
     monkeypatch.setattr(commands.calls, "_walk", walk)
 
 

@@ -1,6 +1,6 @@
 """Tests that need the walk through the whole conversation go first, so that one process makes it.
 
-The walk takes a quarter of a minute of a processor, and half a gigabyte (tests/flows/walk.py).
+The walk takes ten seconds of a processor, and half a gigabyte (tests/flows/walk.py).
 pytest-xdist gives each worker a stretch of the tests, and a worker that has none left takes from
 the end of another's: what stands at the beginning stays with the first worker.
 """
