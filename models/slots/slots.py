@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, and_, column, func, literal, select, update, values
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    and_,
+    column,
+    func,
+    literal,
+    select,
+    update,
+    values,
+)
 from sqlalchemy.engine import Connection
 
 from models.centres.tables import centre
@@ -124,20 +135,7 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSl
     missing = [start for start in some.starts if start not in before]
     smaller = [start for start in some.starts if before.get(start, some.capacity) < some.capacity]
     if missing:
-        connection.execute(
-            insert(connection, slot).on_conflict_do_nothing(
-                index_elements=["centre_id", "start_at"]
-            ),
-            [
-                {
-                    "centre_id": some.centre_id,
-                    "start_at": start,
-                    "capacity": some.capacity,
-                    "services": some.services,
-                }
-                for start in missing
-            ],
-        )
+        _add(connection, some, missing)
     for start in smaller:
         connection.execute(
             update(slot)
@@ -158,6 +156,33 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSl
         larger=sum(before.get(start, 0) > some.capacity for start in some.starts),
         other=other,
     )
+
+
+def _add(connection: Connection, some: SlotsToOpen, starts: list[datetime]) -> None:
+    """Slots without places; another may add the same ones meanwhile."""
+    statement = insert(connection, slot)
+    if connection.dialect.name == "sqlite":
+        same = {
+            "centre_id": some.centre_id,
+            "capacity": some.capacity,
+            "services": some.services,
+        }
+        rows = [{**same, "start_at": start} for start in starts]
+        connection.execute(statement.on_conflict_do_nothing(index_elements=_ONE), rows)
+        return
+    # A server takes one statement with all of them in a fraction of the time of one for each.
+    source = select(
+        literal(some.centre_id),
+        func.unnest(literal(starts, ARRAY(Instant()))),
+        literal(some.capacity),
+        literal(some.services),
+    )
+    statement = statement.from_select(["centre_id", "start_at", "capacity", "services"], source)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=_ONE))
+
+
+# Of a centre there is one slot at a time.
+_ONE: Final = ("centre_id", "start_at")
 
 
 def _places_of(connection: Connection, some: SlotsToOpen, mine: ColumnElement[bool]) -> Any:
