@@ -7,7 +7,7 @@ row does not open. Look-up indexes are HMAC-SHA256 under a key of their own, the
 
 from __future__ import annotations
 
-import secrets
+import os
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -42,7 +42,7 @@ class Vault:
         keys: Sequence[bytes] | Mapping[int, bytes],
         *,
         index_key: bytes | None = None,
-        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         numbered = dict(keys) if isinstance(keys, Mapping) else dict(enumerate(keys))
         if not numbered or any(len(key) != KEY_BYTES for key in numbered.values()):

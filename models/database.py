@@ -17,16 +17,17 @@ import threading
 import time
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneLeft
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 from models.addresses import read_url
 from models.clock import LOCAL_MIDNIGHT, local_midnight_text
@@ -276,15 +277,9 @@ class Database:
         with self.statement() as connection:
             return work(connection)
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> AbstractContextManager[Connection]:
         """A transaction: BEGIN IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL."""
-        with (
-            self.one_writer(),
-            self._connection(self.engine) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        return _InTransaction(self.one_writer(), self._connection(self.engine))
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -306,29 +301,46 @@ class Database:
         ):
             yield connection
 
-    @contextmanager
-    def _connection(self, engine: Engine) -> Iterator[Connection]:
+    def _connection(self, engine: Engine) -> _InBlock:
         """A connection of this thread, which `set_free` can cut off."""
-        pool, taken, thread = engine.pool, self._taken, threading.get_ident()
+        return _InBlock(engine, self._take, self._put_back)
+
+    def _take(self, engine: Engine) -> _Taken:
+        pool, thread = engine.pool, threading.get_ident()
         # Nothing is begun for a request whose time is over.
         self._time_left.check()
         try:
-            with engine.connect() as connection:
-                self._making.pop(thread, None)
-                before, taken[thread] = taken.get(thread), connection
-                try:
-                    self._be_patient(connection)
-                    yield connection
-                finally:
-                    taken[thread] = before
+            connection = engine.connect()
+        except BaseException:
+            self._is_done(engine, pool)
+            raise
+        self._making.pop(thread, None)
+        taken = connection, self._taken.get(thread), pool
+        self._taken[thread] = connection
+        try:
+            self._be_patient(connection)
+        except BaseException:
+            self._put_back(engine, taken)
+            raise
+        return taken
+
+    def _put_back(self, engine: Engine, taken: _Taken) -> None:
+        connection, before, pool = taken
+        self._taken[threading.get_ident()] = before
+        try:
+            connection.close()
         finally:
-            self._making.pop(thread, None)
-            # SQLAlchemy leaves connections that were out when their engine was disposed of to the
-            # garbage: they came back to a pool which is not used any more.
-            if pool is not engine.pool:
-                pool.dispose()
-            if self._is_closed:
-                engine.pool.dispose()
+            self._is_done(engine, pool)
+
+    def _is_done(self, engine: Engine, pool: Pool) -> None:
+        """A connection of an engine that had this pool was put back, or could not be had."""
+        self._making.pop(threading.get_ident(), None)
+        # SQLAlchemy leaves connections that were out when their engine was disposed of to the
+        # garbage: they came back to a pool which is not used any more.
+        if pool is not engine.pool:
+            pool.dispose()
+        if self._is_closed:
+            engine.pool.dispose()
 
     def _be_patient(self, connection: Connection) -> None:
         """Let a connection to SQLite wait as long as this thread may wait for another writer."""
@@ -371,21 +383,21 @@ class Database:
                     raise
         raise AssertionError("unreachable")
 
-    @contextmanager
-    def one_writer(self) -> Iterator[None]:
+    def one_writer(self) -> AbstractContextManager[None]:
         """Around a write outside a transaction; nothing on PostgreSQL.
 
         SQLite has one writer at a time and lets the others sleep, up to a tenth of a second
         between two looks. Those of this machine queue here instead, and go on at once.
         """
         if self._queue is None:
-            yield
-            return
-        with self._time_left.queued(), self._queue.entered(self._time_left):
-            taken = self._taken.get(threading.get_ident())
-            if taken is not None:
-                self._be_patient(taken)
-            yield
+            return _NOTHING
+        return _AsWriter(self._queue, self._time_left, self._be_less_patient)
+
+    def _be_less_patient(self) -> None:
+        """What this thread waited in the queue, the connection that it has waits no second time."""
+        taken = self._taken.get(threading.get_ident())
+        if taken is not None:
+            self._be_patient(taken)
 
     @contextmanager
     def together(self, connection: Connection) -> Iterator[None]:
@@ -562,6 +574,120 @@ def _listen(engine: Engine, around: Callable[[str], AbstractContextManager[None]
     event.listen(engine, "handle_error", failed)
 
 
+# Each turn enters some of what follows, and each booking all of it, twice. A generator with
+# `contextmanager` says the same in fewer lines, and takes several times as long.
+
+
+# A connection, the one that its thread had before, and the pool that it is of.
+_Taken = tuple[Connection, Connection | None, Pool]
+
+
+class _InBlock:
+    """A connection in a block, which takes it and puts it back."""
+
+    __slots__ = ("_engine", "_put_back", "_take", "_taken")
+
+    def __init__(
+        self,
+        engine: Engine,
+        take: Callable[[Engine], _Taken],
+        put_back: Callable[[Engine, _Taken], None],
+    ) -> None:
+        self._engine, self._take, self._put_back = engine, take, put_back
+
+    def __enter__(self) -> Connection:
+        self._taken = self._take(self._engine)
+        return self._taken[0]
+
+    def __exit__(self, *_raised: object) -> None:
+        self._put_back(self._engine, self._taken)
+
+
+class _AsWriter:
+    """The only writer of a SQLite file, in a block; `once_in` is done when its turn has come."""
+
+    __slots__ = ("_once_in", "_queue", "_queued", "_time_left")
+
+    def __init__(
+        self, queue: WriterQueue, time_left: TimeLeft, once_in: Callable[[], None]
+    ) -> None:
+        self._queue, self._time_left, self._once_in = queue, time_left, once_in
+
+    def __enter__(self) -> None:
+        self._queued = self._time_left.queues()
+        try:
+            self._queue.enter(self._time_left)
+        except BaseException:
+            self._time_left.is_through(queued=self._queued)
+            raise
+        try:
+            self._once_in()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_raised: object) -> None:
+        try:
+            self._queue.leave()
+        finally:
+            self._time_left.is_through(queued=self._queued)
+
+
+class _InTransaction:
+    """A connection in a transaction, which ends with the block: committed, or rolled back."""
+
+    __slots__ = ("_begun", "_connection", "_writer")
+
+    def __init__(self, writer: AbstractContextManager[None], connection: _InBlock) -> None:
+        self._writer, self._connection = writer, connection
+
+    def __enter__(self) -> Connection:
+        self._writer.__enter__()
+        try:
+            connection = self._connection.__enter__()
+            try:
+                self._begun = connection.begin().__enter__()
+            except BaseException:
+                self._connection.__exit__()
+                raise
+        except BaseException:
+            self._writer.__exit__(None, None, None)
+            raise
+        return connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            try:
+                self._begun.__exit__(kind, error, trace)
+            finally:
+                self._connection.__exit__()
+        finally:
+            self._writer.__exit__(None, None, None)
+
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+class _Entered:
+    """A writer of a queue, in a block."""
+
+    __slots__ = ("_queue", "_time_left")
+
+    def __init__(self, queue: WriterQueue, time_left: TimeLeft) -> None:
+        self._queue, self._time_left = queue, time_left
+
+    def __enter__(self) -> None:
+        self._queue.enter(self._time_left)
+
+    def __exit__(self, *_raised: object) -> None:
+        self._queue.leave()
+
+
 class WriterQueue:
     """One writer of a file at a time: a lock among threads, and one among processes."""
 
@@ -572,19 +698,22 @@ class WriterQueue:
         self._descriptor = -1
         self._is_closed = False
 
-    @contextmanager
-    def entered(self, time_left: TimeLeft) -> Iterator[None]:
+    def entered(self, time_left: TimeLeft) -> AbstractContextManager[None]:
         """As the only writer. Raises NotInTime where this thread's turn does not come in time."""
+        return _Entered(self, time_left)
+
+    def enter(self, time_left: TimeLeft) -> None:
+        """The same, until `leave`. Raises NotInTime."""
         left = time_left.left
         if not self._thread.acquire(timeout=-1 if math.isinf(left) else left):
             raise NotInTime("another thread writes")
         self._depth += 1
-        try:
-            if self._depth == 1:
+        if self._depth == 1:
+            try:
                 self._take_file(time_left)
-            yield
-        finally:
-            self._leave()
+            except BaseException:
+                self.leave()
+                raise
 
     def _take_file(self, time_left: TimeLeft) -> None:
         if self._descriptor < 0:
@@ -601,12 +730,14 @@ class WriterQueue:
             time.sleep(min(pause, time_left.left))
             pause = min(pause * 2, longest)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Let the next writer go on."""
         self._depth -= 1
         if not self._depth:
             if self._is_closed:
                 self._give_up()
-            else:
+            elif self._descriptor >= 0:
+                # It is none where it could not be opened: others may still try.
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._thread.release()
 
@@ -631,6 +762,7 @@ def _ask_in_one_call(engine: Engine, *, prepared: bool) -> None:
 
     # As for SQLite's BEGIN: an event of the engine would have each connection look for others.
     engine.dialect.do_commit = libpq.commit  # type: ignore[method-assign]
+    engine.dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
     if prepared:
         event.listen(engine, "connect", libpq.keep)
 

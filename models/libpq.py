@@ -269,3 +269,10 @@ def commit(dbapi_connection: PoolProxiedConnection) -> None:
         command(driver, b"COMMIT")
     else:
         driver.commit()
+
+
+def rollback(dbapi_connection: PoolProxiedConnection) -> None:
+    """Undo a transaction. Of a connection that has none the pool asks for it, too, each time."""
+    driver: Any = dbapi_connection.driver_connection
+    if driver.pgconn.transaction_status != _IDLE:
+        driver.rollback()

@@ -12,9 +12,10 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BindParameter, Connection
+from sqlalchemy import BindParameter, Connection, LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -46,14 +47,14 @@ class Prepared:
 
     def rows(self, connection: Connection, values: Values = _NONE) -> list[Any]:
         """Run it and give its rows as named tuples. Raises sqlalchemy.exc.DBAPIError."""
-        plan = self.plan(connection)
+        plan = self._plans.get(connection.dialect.name) or self.plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return list(connection.execute(self._statement, values))
         return plan.rows(connection, values)
 
     def count(self, connection: Connection, values: Values = _NONE) -> int:
         """Run it and give the number of rows it wrote. Raises sqlalchemy.exc.DBAPIError."""
-        plan = self.plan(connection)
+        plan = self._plans.get(connection.dialect.name) or self.plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return connection.execute(self._statement, values).rowcount
         return plan.count(connection, values)
@@ -91,6 +92,10 @@ class _Plan:
         self._computed: list[tuple[Any, BindParameter[Any], _Convert | None]] = []
         for number, name in enumerate(names):
             self._sort(number if self._positional else name, compiled.binds[name])
+        self._places = [place for place, *_ in self._given]
+        self._get = _getter([key for _, key, _ in self._given])
+        self._converted = [(place, convert) for place, _, convert in self._given if convert]
+        self._is_all_given = self._positional and len(self._given) == len(names)
         exported = list(getattr(statement, "exported_columns", ()))
         self._row: Any = namedtuple("Row", [str(one.key) for one in exported])  # type: ignore[misc]  # noqa: PYI024
         self._types = [one.type for one in exported]
@@ -143,7 +148,9 @@ class _Plan:
 
     def _sort(self, place: Any, bind: BindParameter[Any]) -> None:
         processor = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
-        convert: _Convert | None = processor
+        # SQLite's driver takes bytes as they are: wrapped in a view of them they are stored alike.
+        is_bytes = self._positional and isinstance(bind.type, LargeBinary)
+        convert: _Convert | None = None if is_bytes else processor
         if bind.required:
             self._given.append((place, bind.key, convert))
         elif bind.callable is not None:
@@ -153,10 +160,12 @@ class _Plan:
 
     def rows(self, connection: Connection, values: Values) -> list[Any]:
         filled = self.filled(values)
-        answers = _asked(connection, [(self, filled)])
+        answers = None if self.libpq is None else _asked(connection, [(self, filled)])
         if answers is None:
             cursor = self._run(connection, filled)
-            return self._read(cursor.fetchall(), [column[1] for column in cursor.description])
+            if self._readers is None:
+                self._find_readers([column[1] for column in cursor.description])
+            return self._read(cursor.fetchall())
         return self.rows_of(answers[0])
 
     def rows_of(self, answer: Answer) -> list[Any]:
@@ -165,7 +174,7 @@ class _Plan:
             self._find_readers(answer.types)
         if not self._readers:
             return answer.rows(self._row._make)
-        return self._read(answer.rows(tuple), ())
+        return self._read(answer.rows(tuple))
 
     def sent(self, filled: Any) -> tuple[bytes, list[Any]]:
         """The statement with numbers in it, and its values, as libpq has them."""
@@ -173,7 +182,7 @@ class _Plan:
 
     def count(self, connection: Connection, values: Values) -> int:
         filled = self.filled(values)
-        answers = _asked(connection, [(self, filled)])
+        answers = None if self.libpq is None else _asked(connection, [(self, filled)])
         if answers is not None:
             return answers[0].count
         written: int = self._run(connection, filled).rowcount
@@ -181,9 +190,15 @@ class _Plan:
 
     def filled(self, values: Values) -> Any:
         """What the driver is given: what it knows, and these values, converted."""
-        filled = self._known.copy()
-        for place, key, convert in self._given:
-            filled[place] = values[key] if convert is None else convert(values[key])
+        given = self._get(values)
+        if self._is_all_given:
+            filled: Any = list(given)
+        else:
+            filled = self._known.copy()
+            for place, value in zip(self._places, given, strict=True):
+                filled[place] = value
+        for place, read in self._converted:
+            filled[place] = read(filled[place])
         for place, bind, convert in self._computed:
             value = bind.effective_value
             filled[place] = value if convert is None else convert(value)
@@ -203,10 +218,8 @@ class _Plan:
         readers = map(self._reader, self._types, given)
         self._readers = [(n, reader) for n, reader in enumerate(readers) if reader]
 
-    def _read(self, found: list[Any], given: Sequence[Any]) -> list[Any]:
+    def _read(self, found: list[Any]) -> list[Any]:
         """Rows as the driver gives them as named ones, with our types."""
-        if self._readers is None:
-            self._find_readers(given)
         if not self._readers:
             return [self._row._make(row) for row in found]
         rows = []
@@ -222,6 +235,13 @@ class _Plan:
             self._dialect, given
         )
         return read
+
+
+def _getter(keys: Sequence[str]) -> Callable[[Values], tuple[Any, ...]]:
+    """What takes the values of these keys, in one call and in their order."""
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda values: tuple(values[key] for key in keys)
 
 
 def together(connection: Connection, asked: Sequence[tuple[Prepared, Values]]) -> list[list[Any]]:

@@ -45,17 +45,18 @@ class TimeLeft:
             else:
                 self._until[thread] = before
 
-    @contextmanager
-    def queued(self) -> Iterator[None]:
-        """From when on this thread waits to be the writer, until it is not any more."""
+    def queues(self) -> bool:
+        """From now on this thread waits to be the writer; False where it did so before."""
         thread = threading.get_ident()
-        is_first = thread not in self._queued
-        self._queued.setdefault(thread, self.ticks())
-        try:
-            yield
-        finally:
-            if is_first:
-                del self._queued[thread]
+        if thread in self._queued:
+            return False
+        self._queued[thread] = self.ticks()
+        return True
+
+    def is_through(self, *, queued: bool) -> None:
+        """It is the writer no more; `queued` is what `queues` gave."""
+        if queued:
+            del self._queued[threading.get_ident()]
 
     @property
     def left(self) -> float:

@@ -69,6 +69,15 @@ class NewService:
 
 
 @dataclass(frozen=True)
+class PersonHashes:
+    """The keyed hashes of a number, of a birth date, and of the person of both in a campaign."""
+
+    phone: bytes | None
+    born: bytes | None
+    person: bytes | None
+
+
+@dataclass(frozen=True)
 class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
@@ -104,6 +113,8 @@ class NewBooking:
     services: tuple[NewService, ...] = ()
     # The number of ours that its person called; None: that of the call, or the default.
     called: str | None = None
+    # Of its number, birth date, campaign and rank, where `known` made them; None: `add` makes them.
+    hashes: PersonHashes | None = None
 
     @property
     def state(self) -> str:
@@ -172,21 +183,24 @@ def add(  # noqa: PLR0917
     of `history.WORDS`.
     """
     born = new.born.isoformat()
+    hashes = new.hashes or PersonHashes(
+        vault.index("phone", new.number),
+        vault.index("dob", born),
+        person_idx(vault, new.campaign, new.born, new.number, new.rank),
+    )
     values = values_of(new, booking) | {
         "reference_enc": vault.seal_text(reference, _where("reference", new.id)),
         "reference_idx": vault.index("reference", reference),
         "state": new.state,
         "dob_enc": vault.seal_text(born, _where("dob", new.id)),
-        "dob_idx": vault.index("dob", born),
+        "dob_idx": hashes.born,
         "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
-        "phone_idx": vault.index("phone", new.number),
+        "phone_idx": hashes.phone,
         "name_enc": vault.seal_text(new.name, _where("name", new.id)),
         "last_start_at": max(start for _, start in new.doses),
     }
-    person = person_idx(vault, new.campaign, new.born, new.number, new.rank)
-    if new.stand_in or new.services:
-        # The person's key is that of the booking which is there; or it is with each service.
-        person = None
+    # The person's key is that of the booking which is there; or it is with each service.
+    person = None if new.stand_in or new.services else hashes.person
     appointments: dict[str, Any] = {
         "the_booking": new.id,
         "the_centre": new.centre_id,
@@ -463,6 +477,8 @@ class Known:
     booking_id: str | None = None
     spent: bool = False
     people: tuple[OnOneNumber, ...] = ()
+    # Of the number and the person, in the first of the campaigns.
+    hashes: PersonHashes | None = None
 
 
 def known(  # noqa: PLR0917
@@ -487,8 +503,9 @@ def known(  # noqa: PLR0917
     at: whoever books hears at once that no text comes.
     """
     keys = [one for one in persons if one is not None]
+    phone, own = vault.index("phone", number), vault.index("dob", born.isoformat())
     values = {
-        "the_number": vault.index("phone", number),
+        "the_number": phone,
         **(campaign_values(campaigns) if of_services else {}),
         "the_day": day,
         "the_prefix": prefix,
@@ -499,7 +516,6 @@ def known(  # noqa: PLR0917
     rows = _known(clock, len(keys), named, *tables).rows(connection, values)
     there = [row for row in rows if row.id is not None]
     campaign, *_ = campaigns
-    own = vault.index("dob", born.isoformat())
     live = [
         [row for row in there if row.state == "confirmed" and is_of(row)]
         for is_of in _of_each(campaign, named)
@@ -515,6 +531,7 @@ def known(  # noqa: PLR0917
             for row in there
             if row.is_ahead and (each := _born(vault, row, born, own))
         ),
+        hashes=PersonHashes(phone, own, persons[0]),
     )
 
 

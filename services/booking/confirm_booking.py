@@ -175,6 +175,7 @@ def _make(
         place_idx=reach.place_idx(work, asking),
         stand_in=stands_in,
         services=_services(work, len(chosen)),
+        hashes=there.hashes,
         **reach.resemblance(work, asking, request.name),
     )
     reference = _store(work, new, _line(work, request, place_ids, starts, stand_in=stands_in))

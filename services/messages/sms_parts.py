@@ -7,6 +7,7 @@ A letter that takes two of them is never cut in two.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from dataclasses import dataclass
@@ -109,12 +110,14 @@ def to_gsm(text: str) -> str:
 
 def _is_plain(text: str) -> bool:
     """Whether every letter is one septet, as in nearly all texts that we write."""
-    return _plain().issuperset(text)
+    return _other_than_plain().search(text) is None
 
 
 @cache
-def _plain() -> frozenset[str]:
-    return frozenset(letter for letter in map(chr, range(0x400)) if _septets(letter) == 1)
+def _other_than_plain() -> re.Pattern[str]:
+    # A set of letters would be asked for each of a text's in turn.
+    plain = "".join(letter for letter in map(chr, range(0x400)) if _septets(letter) == 1)
+    return re.compile(f"[^{re.escape(plain)}]")
 
 
 def _sizes(text: str, used: Encoding) -> list[int]:

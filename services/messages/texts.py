@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -468,6 +469,10 @@ class _Address:
         return ", ".join(part for part in (self.street, self.town) if part)
 
 
+# Of our own numbers there are a few.
+_written = lru_cache(maxsize=64)(written_number)
+
+
 class Writer:
     """Writes texts about one booking, in the language of the catalogue.
 
@@ -485,7 +490,7 @@ class Writer:
     ) -> None:
         self.catalogue, self.whose = catalogue, whose
         self.link = f" {to_gsm(link)}" if link else ""
-        self._values = {"reference": reference, "number": written_number(number)}
+        self._values = {"reference": reference, "number": _written(number)}
 
     def write(
         self,

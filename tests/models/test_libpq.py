@@ -233,6 +233,22 @@ def test_a_transaction_begins_as_it_is_to(database: Database):
         assert ISOLATION.rows(connection) == [("read committed",)]
 
 
+def test_what_comes_back_with_a_transaction_under_way_is_rolled_back(database: Database):
+    """However it came to it: whoever has the connection next would write into that transaction."""
+    with database.transaction() as connection:
+        driver: Any = connection.connection.driver_connection
+    with database.engine.connect() as connection:
+        again: Any = connection.connection.driver_connection
+        assert again is driver
+        driver.execute("CREATE TEMPORARY TABLE left_open (id int)")
+    assert driver.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    with database.transaction() as connection:
+        asked = text("SELECT to_regclass('left_open') IS NULL")
+        again = connection.connection.driver_connection
+        assert again is driver
+        assert connection.execute(asked).scalar_one()
+
+
 def test_a_commit_that_fails_is_told_and_leaves_nothing(database: Database):
     """A place's booking must be there when the transaction ends."""
     book = text(

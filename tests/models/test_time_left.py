@@ -43,12 +43,14 @@ def test_all_waits_of_a_thread_end_together():
 def test_who_has_waited_in_the_queue_waits_no_second_time():
     now = [100.0]
     time_left = TimeLeft(lambda: now[0])
-    with time_left.queued():
-        now[0] += 4
-        with time_left.queued():
-            assert time_left.of_wait(5) == 1
-        now[0] += 4
-        assert time_left.of_wait(5) == -3
+    outer = time_left.queues()
+    now[0] += 4
+    inner = time_left.queues()
+    assert time_left.of_wait(5) == 1
+    time_left.is_through(queued=inner)
+    now[0] += 4
+    assert time_left.of_wait(5) == -3
+    time_left.is_through(queued=outer)
     assert time_left.of_wait(5) == 5
 
 
@@ -161,6 +163,52 @@ def test_what_the_driver_says_of_a_locked_file_is_known_as_such(sqlite_url: str)
             with pytest.raises(Exception) as told, database.within(0.05), way():  # noqa: PT011
                 raise AssertionError("there is one writer")
             assert does_not_answer(told.value), told.value
+
+
+@pytest.mark.parametrize("fails_at", ["the queue", "a connection", "the beginning", "the end"])
+def test_whoever_fails_on_the_way_leaves_nothing_behind(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, fails_at: str
+):
+    with opened(sqlite_url) as database, monkeypatch.context() as broken:
+        queue = database._queue
+        assert queue is not None
+
+        def fails(*_any: object) -> None:
+            raise NotInTime("the time for the store is over")
+
+        way = {
+            "the queue": (queue, "_take_file"),
+            "a connection": (database.engine, "connect"),
+            "the beginning": (database.engine.dialect, "do_begin"),
+            "the end": (database.engine.dialect, "do_commit"),
+        }[fails_at]
+        broken.setattr(*way, fails)
+        with pytest.raises(NotInTime), database.transaction():
+            assert fails_at == "the end"
+        broken.undo()
+        assert queue._depth == 0
+        assert database._time_left._queued == {}
+        assert not database.is_asked_by(threading.get_ident())
+        assert [one.pool.checkedout() for one in database.engines] == [0, 0]  # type: ignore[attr-defined]
+        # Another thread is the next writer.
+        done: list[int] = []
+
+        def writes() -> None:
+            with database.within(10), database.transaction() as connection:
+                done.append(connection.execute(text("SELECT 1")).scalar_one())
+
+        thread = threading.Thread(target=writes)
+        thread.start()
+        thread.join()
+        assert done == [1]
+
+
+def test_the_connection_of_an_outer_block_is_that_of_the_thread_again(sqlite_url: str):
+    with opened(sqlite_url) as database, database.statement() as outer:
+        thread = threading.get_ident()
+        with database.transaction() as inner:
+            assert database._taken[thread] is inner
+        assert database._taken[thread] is outer
 
 
 @contextmanager
