@@ -1,10 +1,15 @@
 """What the guards against abuse cost the honest: the processor's time of a call and of a visit.
 
 The application is made twice in one process: as it is shipped, and with every budget, share and
-pace off and nothing in front. Whole calls and whole visits go to both in turns; counted is the time
-of the thread that answers, so that neither what else the machine does nor what the application
-does beside its answers is in it. What PostgreSQL does for a guard is in the round trips that
-tests/online/test_reach.py counts, not here.
+pace off and nothing in front. A call or a visit goes to each of the two, and they are played beside
+each other: an answer of the one, then the same of the other. Counted is the time of the thread that
+answers, so that neither what else the machine does nor what the application does beside its answers
+is in it. What PostgreSQL does for a guard is in the round trips that tests/online/test_reach.py
+counts, not here.
+
+A thread's time for the same work goes up and down by a seventh within seconds, with what else runs
+on the core and its caches: several times what guards cost. The two of a pair are a few milliseconds
+apart, so it is the same for both; that is why the ratio is the median of the pairs' own ratios.
 """
 
 from __future__ import annotations
@@ -17,8 +22,7 @@ import statistics
 import time
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TextIO
 
 from werkzeug.test import Client, EnvironBuilder
@@ -57,6 +61,7 @@ _PLACE = re.compile(r'name="place" value="(\d+)"')
 _YEARS = range(1920, 1939)
 # Hops from page to page that one answer may lead to.
 _MOST_HOPS = 3
+_DONE: Final = object()
 
 
 @dataclass
@@ -74,16 +79,15 @@ class Timed:
         self.answers += 1
         return body
 
-    def took(self, act: Callable[[], None]) -> tuple[float, int]:
-        """The seconds and answers of one act."""
-        before, answers = self.spent, self.answers
-        act()
-        return self.spent - before, self.answers - answers
+
+# A call or a visit to an application, which goes on by one answer, or by one form with the page
+# behind it, whenever it is asked to.
+Act = Callable[[Timed], Iterator[None]]
 
 
 @dataclass
 class Both:
-    """The same acts with the guards and without: seconds, and how many answers each had."""
+    """Pairs of acts with the guards and without: seconds, and how many answers each had."""
 
     on: list[float] = field(default_factory=list)
     off: list[float] = field(default_factory=list)
@@ -92,7 +96,7 @@ class Both:
     @property
     def ratio(self) -> float:
         """What is left of the rate with the guards: 1 where they cost nothing."""
-        return statistics.median(self.off) / statistics.median(self.on)
+        return statistics.median(off / on for on, off in zip(self.on, self.off, strict=True))
 
 
 def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
@@ -138,18 +142,34 @@ def _application(house: House, *, on: bool) -> Timed:
     return Timed(gate if on else gate.app)
 
 
-def _in_turns(apps: dict[str, Timed], acts: Iterator[Sequence[Callable[[Timed], None]]]) -> Both:
-    """Each pair of acts to both; which of them is first changes."""
+def _beside(apps: dict[str, Timed], acts: Iterator[Sequence[Act]]) -> Both:
+    """Each pair of acts to both, step by step; which of them is first changes with each step."""
     both = Both()
     for number, pair in enumerate(acts):
+        before = {name: (app.spent, app.answers) for name, app in apps.items()}
         order = ("on", "off") if number % 2 else ("off", "on")
-        for name, act in zip(order, pair, strict=True):
-            app = apps[name]
-            seconds, answers = app.took(partial(act, app))
-            if number >= WARM:
-                (both.on if name == "on" else both.off).append(seconds)
-                both.answers.add(answers)
+        going = {name: act(apps[name]) for name, act in zip(order, pair, strict=True)}
+        while going:
+            for name in tuple(going):
+                if next(going[name], _DONE) is _DONE:
+                    del going[name]
+            going = dict(reversed(going.items()))
+        if number >= WARM:
+            for name, seconds in (("on", both.on), ("off", both.off)):
+                spent, answers = before[name]
+                seconds.append(apps[name].spent - spent)
+                both.answers.add(apps[name].answers - answers)
     return both
+
+
+def _neighbours(callers: Iterator[traffic.TrafficCaller]) -> Iterator[traffic.TrafficCaller]:
+    """The same callers; the second of each two lives where the first does.
+
+    Near one postcode there are more centres to look through than near another.
+    """
+    for first, second in zip(callers, callers, strict=False):
+        yield first
+        yield replace(second, postcode=first.postcode)
 
 
 def _pairs(acts: Iterator[Any], count: int) -> Iterator[tuple[Any, Any]]:
@@ -162,17 +182,18 @@ def _calls(apps: dict[str, Timed], postcodes: Sequence[str]) -> Both:
         raise CannotMeasure("with guards a call has another number of webhooks than without")
     signer = traffic.Signer(patterns[0])
 
-    def act(caller: traffic.TrafficCaller) -> Callable[[Timed], None]:
+    def act(caller: traffic.TrafficCaller) -> Act:
         webhooks = [profile.environ(raw) for raw in signer.call(caller)]
 
-        def call(app: Timed) -> None:
+        def call(app: Timed) -> Iterator[None]:
             for made in webhooks:
                 _answered(app, made)
+                yield
 
         return call
 
-    callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
-    return _in_turns(apps, _pairs(map(act, callers), CALLS))
+    callers = _neighbours(traffic.callers(postcodes, seed=time.time_ns() % 2**32))
+    return _beside(apps, _pairs(map(act, callers), CALLS))
 
 
 def _answered(app: Timed, made: dict[str, Any]) -> None:
@@ -189,13 +210,13 @@ def _answered(app: Timed, made: dict[str, Any]) -> None:
 
 def _visits(apps: dict[str, Timed], postcodes: Sequence[str]) -> Both:
     seed = time.time_ns() % 2**32
-    callers = traffic.callers(postcodes, seed)
+    callers = _neighbours(traffic.callers(postcodes, seed))
 
-    def act(numbered: tuple[int, traffic.TrafficCaller]) -> Callable[[Timed], None]:
+    def act(numbered: tuple[int, traffic.TrafficCaller]) -> Act:
         number, caller = numbered
         return lambda app: _Visit(app, number, caller, seed).books()
 
-    return _in_turns(apps, _pairs(map(act, enumerate(callers)), VISITS))
+    return _beside(apps, _pairs(map(act, enumerate(callers)), VISITS))
 
 
 class _Visit:
@@ -211,8 +232,10 @@ class _Visit:
         self.born = {"day": str(day), "month": str(month), "year": str(year)}
         self.path = self.page = ""
 
-    def books(self) -> None:
+    def books(self) -> Iterator[None]:
+        """Form by form, each with the page that follows."""
         self._sends("/rendez-vous", whom="self")
+        yield
         answers: dict[str, dict[str, str]] = {
             "naissance": self.born,
             "commune": {"where": self.caller.postcode},
@@ -226,6 +249,7 @@ class _Visit:
             place = {"place": _PLACE.findall(self.page)[0]} if slug == "creneaux" else {}
             hidden = dict(_HIDDEN.findall(self.page))
             self._sends(f"/rendez-vous/{slug}", **hidden, **form, **place)
+            yield
         if not self.path.endswith("/fait"):
             raise CannotMeasure(f"a visit ended at {self.path}")
 

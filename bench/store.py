@@ -30,7 +30,7 @@ from bench.servers import CannotMeasure, cut_off, migrate, opened, store_of
 from bench.timing import Growth
 from models.booking.reach import Proof
 from models.centres.centres import CentreState, insert_new
-from models.database import Database
+from models.database import SQLITE_LOG_PAGES, Database
 from models.slots.slots import SlotsToOpen, open_slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
@@ -46,7 +46,8 @@ from services.work import Work
 PARIS = ZoneInfo("Europe/Paris")
 _WHERE = CentreState("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key)
 CENTRES = 40
-SLICE, SLICES = 100, 9
+# So many bookings leave SQLite's log shorter than what it is written back at.
+SLICE, SLICES = 80, 12
 PROCESSES = 16
 # Of one slot for all of them, and that each takes of a slot of its own.
 CROWD_PLACES, PLACES_APART = 400, 50
@@ -55,8 +56,10 @@ CROWD_SECONDS = 300.0
 # The smaller and the larger number of slots, and how many searches are timed on each.
 FEW, MANY = 100_000, 10_000_000
 GROWTH_CENTRES = 1000
-# They go through 480 towns and days: each of them was searched once before it counts.
-SEARCHES, WARM = 2400, 480
+# Each goes to one of so many towns and days, the smallest number that all its remainders divide.
+# Each of them was searched once before it counts, and then six times.
+QUESTIONS = 480
+SEARCHES, WARM = 6 * QUESTIONS, QUESTIONS
 CAMPAIGN = Campaign(
     name="bench",
     minimum_age=75,
@@ -167,26 +170,50 @@ def ratio(url: str) -> float:
     """Return bookings a second through the door, as a part of those by hand.
 
     Short slices one after the other, on a database of its own at `url`. Raises CannotMeasure.
+
+    Both write to the same file of SQLite. Whoever commits when its log has become long writes that
+    back and waits for the disk meanwhile, which takes as long as a quarter of a slice or as a whole
+    one, and it is the log of both. So each slice ends with writing back what it has written itself:
+    else chance would say who pays for it.
     """
     centres = fill(url, CENTRES, 500, 1)
     names, turn = holders(), itertools.cycle(centres)
 
-    def rate(allocate: Callable[[str, str], bool]) -> float:
+    def rate(allocate: Callable[[str, str], bool], write_back: Callable[[], None]) -> float:
         started = time.perf_counter()
         if not all(allocate(next(turn), next(names)) for _ in range(SLICE)):
             raise CannotMeasure(f"a booking of {allocate.__qualname__} was refused")
+        write_back()
         return SLICE / (time.perf_counter() - started)
 
     with (
         contextlib.closing(ServiceBookings(url)) as service,
         contextlib.closing(ByHand(make_url(url))) as by_hand,
+        _log_of(url) as write_back,
     ):
-        seen = timing.rates(
+        return timing.ratio(
             SLICES,
-            service=lambda: rate(service.allocate),
-            by_hand=lambda: rate(by_hand.allocate),
+            lambda: rate(service.allocate, write_back),
+            lambda: rate(by_hand.allocate, write_back),
         )
-    return seen["service"] / seen["by_hand"]
+
+
+@contextlib.contextmanager
+def _log_of(url: str) -> Iterator[Callable[[], None]]:
+    """What writes SQLite's log back into its file, on a connection beside the others.
+
+    Nothing on PostgreSQL, where a process of the server does that. Raises CannotMeasure.
+    """
+    with opened(url) as database, database.statement() as connection:
+
+        def write_back() -> None:
+            if database.is_sqlite:
+                asked = text("PRAGMA wal_checkpoint(PASSIVE)")
+                busy, pages, written = connection.execute(asked).one()
+                if busy or pages != written or pages > SQLITE_LOG_PAGES:
+                    raise CannotMeasure("the log of SQLite was not written back by who wrote it")
+
+        yield write_back
 
 
 def holders() -> Iterator[str]:
@@ -278,7 +305,9 @@ def growth(few_url: str, many_url: str) -> Growth:
         contextlib.closing(_Searcher(few_url)) as few,
         contextlib.closing(_Searcher(many_url)) as many,
     ):
-        return timing.growth(few.search, many.search, asked=SEARCHES, warm=WARM, each=48)
+        return timing.growth(
+            few.search, many.search, asked=SEARCHES, warm=WARM, each=48, questions=QUESTIONS
+        )
 
 
 # Of each centre, a hundred days of slots between eight and six.

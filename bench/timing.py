@@ -49,6 +49,25 @@ def rates(rounds: int, **ways: Callable[[], float]) -> dict[str, float]:
     return {name: statistics.median(some) for name, some in seen.items()}
 
 
+def ratio(rounds: int, one: Callable[[], float], other: Callable[[], float]) -> float:
+    """The rate of one way beside that of the other: the median of what it is in each of `rounds`.
+
+    What slows the machine down for a while slows both of a round. Which of them is first changes
+    with each. A round more comes first, which warms everything up and is not counted.
+    """
+    seen = []
+    for number in range(rounds + 1):
+        if number % 2:
+            of_one = one()
+            of_other = other()
+        else:
+            of_other = other()
+            of_one = one()
+        if number:
+            seen.append(of_one / of_other)
+    return statistics.median(seen)
+
+
 @dataclass(frozen=True)
 class Growth:
     """The slowest of a hundred, in milliseconds, on a small table and on a large one."""
@@ -62,11 +81,23 @@ class Growth:
 
 
 def growth(
-    few: Callable[[int], float], many: Callable[[int], float], *, asked: int, warm: int, each: int
+    few: Callable[[int], float],
+    many: Callable[[int], float],
+    *,
+    asked: int,
+    warm: int,
+    each: int,
+    questions: int = 0,
 ) -> Growth:
     """Ask both `asked` times, in slices of `each` one after the other.
 
     What is asked gets its number and gives its seconds; `warm` come first and are not counted.
+
+    There are so many different `questions`, which come again and again in their order. Of each the
+    median of its times counts, and the slowest of a hundred questions is told: what makes one slow
+    in a large table does so each time. Of single times the slowest of a hundred are mostly those
+    that met something else on the machine, and which of the two tables met more of that is chance.
+    0: all are alike, and the slowest of a hundred times is told.
     """
     times: tuple[list[float], list[float]] = ([], [])
     for start in range(-warm, asked, each):
@@ -74,4 +105,11 @@ def growth(
             taken = [ask(start + number) for number in range(each)]
             if start >= 0:
                 seen.extend(taken)
+    if questions:
+        times = (_of_each(times[0], questions), _of_each(times[1], questions))
     return Growth(*(1000 * p99(seen, "questions") for seen in times))
+
+
+def _of_each(times: Sequence[float], questions: int) -> list[float]:
+    """The median of what each question took, of times in the order in which they were asked."""
+    return [statistics.median(times[number::questions]) for number in range(questions)]

@@ -7,7 +7,7 @@ import contextlib
 import json
 import threading
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,49 @@ def test_the_first_round_is_not_counted():
     assert asked == [-2, -1, 0, 1, 2, 3]
     assert grown.few_ms == pytest.approx(2.0)
     assert grown.ratio == pytest.approx(1.5)
+
+
+def test_a_slow_question_counts_and_a_slow_moment_does_not():
+    def ask(number: int, slow: float) -> float:
+        # Of two hundred questions five are slow each time; and one in fifty meets something else.
+        met = 0.050 if number % 49 == 0 else 0.0
+        return (slow if number % 200 < 5 else 0.001) + met
+
+    grown = timing.growth(
+        lambda number: ask(number, 0.004),
+        lambda number: ask(number, 0.006),
+        asked=1000,
+        warm=0,
+        each=50,
+        questions=200,
+    )
+    assert (grown.few_ms, grown.many_ms) == pytest.approx((4.0, 6.0))
+
+
+def test_the_questions_of_a_search_come_again_in_their_order():
+    towns_and_days = [
+        (number % 60, number * 7 % 30, number * 11 % 32) for number in range(2 * store.QUESTIONS)
+    ]
+    assert len(set(towns_and_days)) == store.QUESTIONS
+    assert towns_and_days[: store.QUESTIONS] == towns_and_days[store.QUESTIONS :]
+    assert not store.SEARCHES % store.QUESTIONS
+    assert not store.SEARCHES % 48
+
+
+def test_a_ratio_is_the_median_of_those_of_its_rounds():
+    order: list[str] = []
+    rates = {"one": iter([9.0, 50.0, 25.0, 40.0]), "other": iter([1.0, 100.0, 50.0, 200.0])}
+
+    def way(name: str) -> Callable[[], float]:
+        def rate() -> float:
+            order.append(name)
+            return next(rates[name])
+
+        return rate
+
+    # The machine was half as fast in the second round, and in the third only for one of them.
+    assert timing.ratio(3, way("one"), way("other")) == 0.5
+    assert order == ["other", "one", "one", "other", "other", "one", "one", "other"]
 
 
 def test_ratios_are_medians_over_the_floor_of_the_same_runs():
