@@ -11,6 +11,7 @@ from sqlalchemy import func, make_url, select
 
 from bench import store
 from bench.by_hand import ByHand, driver_sql
+from bench.servers import CannotMeasure
 from bench.stock import RowCounts
 from models.booking.tables import appointment, booking, history
 from models.database import Database
@@ -108,3 +109,22 @@ def test_a_crowd_books_every_place_and_no_more(
     with contextlib.closing(RowCounts(database_url)) as counts:
         # All of the one slot, and so many of each process's own.
         assert counts.bookings() == 6 + processes * 4
+
+
+def test_a_slice_whose_log_somebody_else_wrote_back_does_not_count(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    (centre,) = store.fill(database_url, 1, 8, 1)
+    is_sqlite = make_url(database_url).get_backend_name() == "sqlite"
+    with (
+        contextlib.closing(store.ServiceBookings(database_url)) as service,
+        store._log_of(database_url) as write_back,
+    ):
+        assert service.allocate(centre, HOLDER + "1")
+        refused = pytest.raises(CannotMeasure) if is_sqlite else contextlib.nullcontext()
+        with refused:
+            write_back()
+        # A booking writes some forty pages.
+        monkeypatch.setattr(store, "SQLITE_LOG_PAGES", 60)
+        assert service.allocate(centre, HOLDER + "2")
+        write_back()
