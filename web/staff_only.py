@@ -33,13 +33,14 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from services.accounts.sign_in import SignIn, needs
 from services.accounts.staff import Staff, StaffSession
-from web.browser_session import BrowserSession, Cookies
+from web.browser_session import CSRF, BrowserSession, Cookies, FormTokens
 from web.marks import SIGNED, Who, who_may
 from web.pages import setting
 
 # The answer to a script whose act needs the password again, because it concerns many callers or
 # lets the user listen (`services.accounts.sign_in.PROVED_FOR`).
 UNPROVED = "unproved"
+_IN_HEADER = "X-CSRFToken"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -59,19 +60,21 @@ def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) ->
     # It asks for a Referer, which we look at as Origin instead.
     app.config["WTF_CSRF_SSL_STRICT"] = False
     csrf = CSRFProtect(app)
-    logins = LoginManager()
-    # What it would compare with is not kept: a session is a row.
-    logins.session_protection = None
-    logins.init_app(app, add_context_processor=False)
-
-    logins.request_loader(_load)
-    app.extensions["allo_staff"] = _Parts(sign_in, cookies, csrf, hops)
+    # Of what it would set up there is no need: it remembers nobody by a cookie of its own.
+    app.login_manager = _Logins()  # type: ignore[attr-defined]
+    form_tokens = FormTokens(str(app.secret_key))
+    app.extensions["allo_staff"] = _Parts(sign_in, cookies, csrf, form_tokens, hops)
+    # In the place of Flask-WTF's own.
+    app.context_processor(lambda: {CSRF: form_token})
     app.before_request(_look)
 
 
-def _load(_request: object) -> Staff | None:
-    found = staff_session()
-    return found.staff if found and not needs(found) else None
+class _Logins(LoginManager):  # type: ignore[misc]
+    """It says who asks by the row of their session, and looks for nothing that is in a cookie."""
+
+    def _load_user(self) -> None:
+        found = staff_session()
+        self._update_request_context_with_user(found.staff if found and not needs(found) else None)
 
 
 def _look() -> ResponseReturnValue | None:
@@ -94,11 +97,24 @@ def _look_at_form(who: Who) -> ResponseReturnValue | None:
         return refuse(403, "origin")
     if who.free_form:
         return None
+    sent = request.form.get(CSRF) or request.headers.get(_IN_HEADER, "")
+    if sent and parts().form_tokens.is_of(session[CSRF], sent):
+        return None
     try:
+        # It knows other ways to send one, and what it signed itself: a worker of the version before
+        # may have made the page.
         parts().csrf.protect()
     except CSRFError:
         return refuse(400, "form_too_old")
     return None
+
+
+def form_token() -> str:
+    """What a form of this answer has; the same wherever Flask-WTF is asked for it."""
+    if CSRF not in g:
+        setattr(g, CSRF, parts().form_tokens.signed(session[CSRF]))
+    found: str = g.get(CSRF)
+    return found
 
 
 # ---------------------------------------------------------------- the user who asks
@@ -109,6 +125,7 @@ class _Parts:
     sign_in: SignIn
     cookies: Cookies
     csrf: CSRFProtect
+    form_tokens: FormTokens
     hops: int
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from flask import Blueprint
+from flask_wtf.csrf import validate_csrf
 from sqlalchemy import select, update
+from wtforms import ValidationError
 
 from models.accounts import staff as rows
 from models.accounts.tables import staff_session
@@ -294,6 +299,62 @@ def test_a_form_with_the_token_of_another_session_does_nothing(made: House, toke
     )
     assert answer.status_code == 400
     assert phone(made, browser) is None
+
+
+def page_token(browser: StaffClient) -> str:
+    """The token in the form of a page."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/compte").text)
+    assert found is not None
+    return found[1]
+
+
+def sends(browser: StaffClient, token: str, **how: Any) -> int:
+    """Send a form with no token but this one."""
+    headers = {"Origin": BASE, "X-CSRFToken": ""}
+    form = {"phone": "0612345678", "password": PASSWORD, "csrf_token": token}
+    answer = browser.post("/compte/telephone", data=form, headers=headers, **how)
+    return int(answer.status_code)
+
+
+def test_the_token_of_a_page_is_of_its_session_alone(made: House):
+    browser, other = (
+        made.signs_in("agent", staff=made.employs("agent", password=PASSWORD)) for _ in range(2)
+    )
+    token = page_token(browser)
+    assert sends(other, token) == 400
+    assert phone(made, other) is None
+    for wrong in changed(token):
+        assert sends(browser, wrong) == 400, wrong
+    assert phone(made, browser) is None
+    assert sends(browser, token) == 302
+    assert phone(made, browser) == "+33612345678"
+
+
+def changed(token: str) -> Iterator[str]:
+    """The token with one letter changed, in each of its parts, and without one of them."""
+    parts = token.split(".")
+    for number, part in enumerate(parts):
+        middle = len(part) // 2
+        letter = "A" if part[middle] != "A" else "B"
+        mutant = part[:middle] + letter + part[middle + 1 :]
+        yield ".".join([*parts[:number], mutant, *parts[number + 1 :]])
+        yield ".".join([*parts[:number], *parts[number + 1 :]])
+
+
+def test_a_token_is_read_by_workers_of_the_version_before_and_theirs_by_us(made: House):
+    """They sign and read it by Flask-WTF itself."""
+    browser = made.signs_in("agent", staff=made.employs("agent", password=PASSWORD))
+    theirs = browser.csrf()
+    assert sends(browser, theirs) == 302
+    kept = browser.get_cookie(SESSION)
+    assert kept is not None
+    token = page_token(browser)
+    assert token != theirs
+    cookies = {"Cookie": f"{SESSION}={kept.value}"}
+    with made.app.test_request_context("/", headers=cookies):
+        validate_csrf(token, time_limit=60)
+        with pytest.raises(ValidationError):
+            validate_csrf(next(changed(token)))
 
 
 def test_a_form_of_before_signing_in_does_nothing_after_it(made: House):
