@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 
 from models.clock import Clock
-from models.dialects import alone, insert, insert_for, one_after_another
-from models.prepared import Prepared
+from models.dialects import ask_alone, insert, insert_for, one_after_another
+from models.prepared import Asked, Prepared, ask
 from models.tables import RowId, index, key, metadata, must
 from models.types import Instant, LookUp, LookUpWay
 
@@ -87,6 +87,12 @@ def counts(
     return list(_count(clock, shape).rows(connection, values)[0])
 
 
+def ask_counts(connection: Connection, clock: Clock, asked: Sequence[AttemptCountQuery]) -> Asked:
+    """Ask for them with what else the transaction asks: one row of them."""
+    values, shape = _read_as(asked)
+    return ask(connection, _count(clock, shape), values)
+
+
 def counts_alone(
     connection: Connection,
     clock: Clock,
@@ -94,8 +100,18 @@ def counts_alone(
     asked: Sequence[AttemptCountQuery],
 ) -> list[int]:
     """The same, with all tries for these subjects: until this transaction ends no other tries."""
+    return list(ask_counts_alone(connection, clock, subjects, asked).rows()[0])
+
+
+def ask_counts_alone(
+    connection: Connection,
+    clock: Clock,
+    subjects: Sequence[Subject],
+    asked: Sequence[AttemptCountQuery],
+) -> Asked:
+    """Ask for them with what else the transaction asks: one row of them."""
     values, shape = _read_as(asked)
-    return list(alone(connection, _keys(subjects), _count(clock, shape), values)[0])
+    return ask_alone(connection, _keys(subjects), _count(clock, shape), values)
 
 
 def _read_as(asked: Sequence[AttemptCountQuery]) -> tuple[dict[str, Any], _Shape]:
@@ -166,16 +182,16 @@ def _counts_of(clock: Clock, within: timedelta, at: int, failed: Sequence[bool])
 
 
 def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:
-    """Count one try for each of these; one statement."""
+    """Count one try for each of these; one statement, sent with the next of the transaction."""
     add_each(connection, clock, [(one, good) for one in subjects])
 
 
 def add_each(connection: Connection, clock: Clock, tries: Sequence[tuple[Subject, bool]]) -> None:
-    """Count tries, each with whether it was right; one statement."""
+    """Count tries, each with whether it was right; one statement, sent with the next one."""
     values: dict[str, Any] = {}
     for at, (one, good) in enumerate(tries):
         values |= {f"kind_{at}": one.kind, f"subject_{at}": one.idx, f"good_{at}": good}
-    _add(connection.dialect.name, clock, len(tries)).count(connection, values)
+    ask(connection, _add(connection.dialect.name, clock, len(tries)), values)
 
 
 @lru_cache

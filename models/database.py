@@ -764,6 +764,8 @@ def _ask_in_one_call(engine: Engine, *, prepared: bool) -> None:
     engine.dialect.do_commit = libpq.commit  # type: ignore[method-assign]
     engine.dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
     if prepared:
+        engine.dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
+        libpq.send_before_others(engine.dialect)
         event.listen(engine, "connect", libpq.keep)
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
-from models.prepared import Prepared, Values, together
+from models.prepared import Asked, Prepared, Values, ask
 
 _OF_KEYS = 1
 _NO: Mapping[str, Any] = {}
@@ -129,7 +129,16 @@ def alone(
     Others that name one wait until this transaction ends. If the statement itself waited, it would
     not see what they wrote meanwhile.
     """
-    return together(connection, [*_locks_of(connection, keys), (statement, values)])[-1]
+    return ask_alone(connection, keys, statement, values).rows()
+
+
+def ask_alone(
+    connection: Connection, keys: Iterable[bytes], statement: Prepared, values: Values
+) -> Asked:
+    """The same, with what else the transaction asks (`models.prepared.ask`)."""
+    for lock, numbers in _locks_of(connection, keys):
+        ask(connection, lock, numbers)
+    return ask(connection, statement, values)
 
 
 def _locks_of(connection: Connection, keys: Iterable[bytes]) -> list[tuple[Prepared, Values]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import select
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
@@ -29,6 +29,7 @@ _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 # cheaper plan. To plan a search takes four times as long as to run it.
 _PLANNED_ONCE = b"SET LOCAL plan_cache_mode = force_generic_plan"
 _AS_EVER = b"SET LOCAL plan_cache_mode TO DEFAULT"
+_COMMIT = b"COMMIT"
 # What was prepared is not there any more, or the table is another now.
 _STALE = frozenset({"26000", "0A000"})
 _DONE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
@@ -79,20 +80,66 @@ class Answer:
         return self._transformer.load_rows(0, self._result.ntuples, make)
 
 
+class Waiting(Protocol):
+    """A statement of a transaction that is sent with the next one, or with COMMIT."""
+
+    @property
+    def sent(self) -> tuple[bytes, Sequence[Any]]:
+        """With `$1`, `$2` … in it, and its values."""
+
+    @property
+    def planned_once(self) -> bool: ...
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether others wait to be sent until it is answered."""
+
+    def answered(self, answer: Answer) -> None:
+        """What PostgreSQL answered; others may wait from now on."""
+
+    def ask_the_driver(self) -> None:
+        """Run it by the driver's cursor, and hear the answer. Raises psycopg.Error."""
+
+
 class Prepared:
-    """What is prepared on one connection. Of one thread at a time, as the connection is."""
+    """What is prepared on one connection. Of one thread at a time, as the connection is.
+
+    `waiting` is sent before anything else is, in that order.
+    """
 
     def __init__(self, driver: psycopg.Connection[Any]) -> None:
+        self.waiting: list[Waiting] = []
         self._driver, self._pgconn = driver, driver.pgconn
         self._statements: dict[bytes, _Statement] = {}
         self._named = 0
         self._readable = select.poll()
         self._readable.register(self._pgconn.socket, select.POLLIN)
 
+    def may_wait(self) -> bool:
+        """Whether a statement of now may wait: it is one of a transaction."""
+        return not self._driver.autocommit and self._begins() is not None
+
+    def send_waiting(self) -> None:
+        """Send what waits, and hear the answers. Raises psycopg.Error."""
+        if self.waiting:
+            self.run_all([])
+
+    def commit(self) -> bool:
+        """Send what waits, and COMMIT with it; False where COMMIT is still to be sent."""
+        while any(one.is_followed for one in self.waiting):
+            self.run_all([])
+        return bool(self.waiting) and self.run_all([], commits=True) is not None
+
     def run_all(
-        self, asked: Sequence[tuple[bytes, Sequence[Any]]], *, planned_once: bool = False
+        self,
+        asked: Sequence[tuple[bytes, Sequence[Any]]],
+        *,
+        planned_once: bool = False,
+        commits: bool = False,
     ) -> list[Answer] | None:
         """Run statements with `$1`, `$2` … in them, one after the other, in one round trip.
+
+        What waits is run before them; `commits` ends the transaction after them.
 
         Each sees what those before it wrote, and what was committed until it began. Where one of
         them fails, those after it are not run, and nothing stays of those before it. Begins a
@@ -100,26 +147,35 @@ class Prepared:
         `planned_once`: those of a transaction run by plans that hold for all values. None where the
         driver's cursor is to do it. Raises psycopg.Error.
         """
+        waiting = self.waiting
+        if waiting:
+            self.waiting = []
+            asked = [*(one.sent for one in waiting), *asked]
+            planned_once = planned_once or any(one.planned_once for one in waiting)
         begins = self._begins()
-        if begins is None:
+        ready = self._all_ready(asked) if begins is not None else None
+        if begins is None or ready is None:
+            for one in waiting:
+                one.ask_the_driver()
             return None
-        ready = []
-        for sql, values in asked:
-            one = self._ready(sql, values)
-            if one is None:
-                return None
-            ready.append(one)
         planned_once = planned_once and not self._driver.autocommit
-        if len(ready) == 1 and not begins and not planned_once:
+        if len(ready) == 1 and not begins and not planned_once and not commits:
             name, sent, formats, _ = ready[0]
             results = [self._pgconn.exec_prepared(name, sent, formats, pq.Format.BINARY)]
         else:
-            results = self._at_once(ready, begins=begins, planned_once=planned_once)
+            results = self._at_once(
+                ready, begins=begins, planned_once=planned_once, commits=commits
+            )
         for result in results:
             if result.status not in _DONE:
                 self._look_at_failure(result)
                 return None
-        return [Answer(result, one[3]) for result, one in zip(results, ready, strict=True)]
+        answers = [Answer(result, one[3]) for result, one in zip(results, ready, strict=True)]
+        if not waiting:
+            return answers
+        for one, answer in zip(waiting, answers, strict=False):
+            one.answered(answer)
+        return answers[len(waiting) :]
 
     def _look_at_failure(self, result: Any) -> None:
         """Raises psycopg.Error, but where the driver's cursor can do all of it."""
@@ -139,6 +195,16 @@ class Prepared:
             return False
         return True if _begins_plainly(driver) else None
 
+    def _all_ready(self, asked: Sequence[tuple[bytes, Sequence[Any]]]) -> list[_Ready] | None:
+        """They as they are sent; None where too many are prepared already."""
+        ready = []
+        for sql, values in asked:
+            one = self._ready(sql, values)
+            if one is None:
+                return None
+            ready.append(one)
+        return ready
+
     def _ready(self, sql: bytes, values: Sequence[Any]) -> _Ready | None:
         """A statement as it is sent, prepared; None where too many are prepared already."""
         statement = self._statements.get(sql)
@@ -154,7 +220,9 @@ class Prepared:
             name = self._prepare(statement, sql, types)
         return name, sent, transformer.formats, transformer
 
-    def _at_once(self, ready: Sequence[_Ready], *, begins: bool, planned_once: bool) -> list[Any]:
+    def _at_once(
+        self, ready: Sequence[_Ready], *, begins: bool, planned_once: bool, commits: bool
+    ) -> list[Any]:
         """Send all of them, and only then wait; gives the result of each, or the one that failed.
 
         Raises psycopg.Error where the connection breaks.
@@ -167,7 +235,9 @@ class Prepared:
                 pgconn.send_query_params(sql, None)
             for name, sent, formats, _ in ready:
                 pgconn.send_query_prepared(name, sent, formats, pq.Format.BINARY)
-            if planned_once:
+            if commits:
+                pgconn.send_query_params(_COMMIT, None)
+            elif planned_once:
                 pgconn.send_query_params(_AS_EVER, None)
             pgconn.pipeline_sync()
             results = list(self._until_sync())
@@ -215,8 +285,16 @@ def keep(driver: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
 
 def of(connection: Connection) -> Prepared | None:
     """What is prepared on the connection of an engine; None where the driver's cursor is used."""
-    kept: Prepared | None = connection.connection.info.get(KEPT)
-    return kept
+    return _kept(connection.connection)
+
+
+def _kept(dbapi_connection: PoolProxiedConnection) -> Prepared | None:
+    try:
+        found: Prepared | None = dbapi_connection.info.get(KEPT)
+    except NotImplementedError:
+        # SQLAlchemy asks the server for its version before the pool has the connection.
+        return None
+    return found
 
 
 def begin_with(connection: Connection, sql: bytes) -> bool:
@@ -226,6 +304,7 @@ def begin_with(connection: Connection, sql: bytes) -> bool:
     psycopg.Error.
     """
     driver: Any = connection.connection.driver_connection
+    send_waiting(connection)
     if driver.pgconn.transaction_status != _IDLE or not _begins_plainly(driver):
         return False
     command(driver, _BEGIN + b"; " + sql)
@@ -262,17 +341,61 @@ def failure(driver: psycopg.Connection[Any], result: Any) -> psycopg.Error:
     return psycopg.OperationalError(result.get_error_message(), info=result)
 
 
+def send_waiting(connection: Connection) -> None:
+    """Send what waits on the connection of an engine. Raises psycopg.Error."""
+    kept = of(connection)
+    if kept is not None:
+        kept.send_waiting()
+
+
 def commit(dbapi_connection: PoolProxiedConnection) -> None:
     """End a transaction, in the place of the driver."""
     driver: Any = dbapi_connection.driver_connection
+    kept = _kept(dbapi_connection)
+    if kept is not None and kept.waiting and kept.commit():
+        return
     if driver.pgconn.transaction_status == _INTRANS:
-        command(driver, b"COMMIT")
+        command(driver, _COMMIT)
     else:
         driver.commit()
 
 
 def rollback(dbapi_connection: PoolProxiedConnection) -> None:
-    """Undo a transaction. Of a connection that has none the pool asks for it, too, each time."""
+    """Undo a transaction; what waits in it is never sent.
+
+    Of a connection that has none the pool asks for it, too, each time.
+    """
+    _forget_waiting(dbapi_connection)
     driver: Any = dbapi_connection.driver_connection
     if driver.pgconn.transaction_status != _IDLE:
         driver.rollback()
+
+
+def _forget_waiting(dbapi_connection: PoolProxiedConnection) -> None:
+    kept = _kept(dbapi_connection)
+    if kept is not None:
+        kept.waiting.clear()
+
+
+def send_before_others(dialect: Any) -> None:
+    """Let the cursors of a dialect, and its savepoints, send what waits before they do theirs."""
+
+    def after_waiting(execute: Callable[..., None]) -> Callable[..., None]:
+        def run(cursor: Any, *asked: Any, context: Any = None) -> None:
+            # SQLAlchemy gives the context as the last of them.
+            found = context or (asked[-1] if asked else None)
+            if found is not None:
+                send_waiting(found.root_connection)
+            execute(cursor, *asked)
+
+        return run
+
+    for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+        setattr(dialect, name, after_waiting(getattr(dialect, name)))
+    undo = dialect.do_rollback_to_savepoint
+
+    def rollback_to_savepoint(connection: Connection, name: str) -> None:
+        _forget_waiting(connection.connection)
+        undo(connection, name)
+
+    dialect.do_rollback_to_savepoint = rollback_to_savepoint

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
+_Then = Callable[[list[Any]], None]
 _NONE: Values = {}
 # Where a value goes, as a driver has it; words in quotes are passed over, and so is a doubled sign.
 _IN_ORDER = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?")
@@ -99,6 +100,7 @@ class _Plan:
         exported = list(getattr(statement, "exported_columns", ()))
         self._row: Any = namedtuple("Row", [str(one.key) for one in exported])  # type: ignore[misc]  # noqa: PYI024
         self._types = [one.type for one in exported]
+        self.gives_rows = bool(self._types)
         self._readers: list[tuple[int, _Convert]] | None = None
         self._numbered, self._order = (b"", []) if self._positional else _numbered(self.sql)
         # On SQLite a worker never loads the other driver.
@@ -161,12 +163,18 @@ class _Plan:
     def rows(self, connection: Connection, values: Values) -> list[Any]:
         filled = self.filled(values)
         answers = None if self.libpq is None else _asked(connection, [(self, filled)])
-        if answers is None:
-            cursor = self._run(connection, filled)
-            if self._readers is None:
-                self._find_readers([column[1] for column in cursor.description])
-            return self._read(cursor.fetchall())
-        return self.rows_of(answers[0])
+        return (
+            self.by_the_driver(connection, filled) if answers is None else self.rows_of(answers[0])
+        )
+
+    def by_the_driver(self, connection: Connection, filled: Any) -> list[Any]:
+        """Run it by the driver's cursor; gives its rows, where it has any."""
+        cursor = self._run(connection, filled)
+        if not self.gives_rows:
+            return []
+        if self._readers is None:
+            self._find_readers([column[1] for column in cursor.description])
+        return self._read(cursor.fetchall())
 
     def rows_of(self, answer: Answer) -> list[Any]:
         """The rows that PostgreSQL answered with."""
@@ -260,6 +268,95 @@ def together(connection: Connection, asked: Sequence[tuple[Prepared, Values]]) -
     return [one.rows(connection, values) for one, values in asked]
 
 
+class Asked:
+    """A statement that was asked, and may not have been sent yet."""
+
+    __slots__ = ("_connection", "_filled", "_found", "_plan", "_then")
+
+    def __init__(
+        self, connection: Connection, plan: _Plan, filled: Any, then: _Then | None = None
+    ) -> None:
+        self._connection, self._plan, self._filled, self._then = connection, plan, filled, then
+        self._found: list[Any] | None = None
+
+    def rows(self) -> list[Any]:
+        """Its rows, which are waited for. Raises sqlalchemy.exc.DBAPIError."""
+        if self._found is None:
+            _send_waiting(self._connection)
+        assert self._found is not None  # noqa: S101 - all that waits has been answered
+        return self._found
+
+    # What `models.libpq` asks of what waits.
+
+    @property
+    def sent(self) -> tuple[bytes, list[Any]]:
+        return self._plan.sent(self._filled)
+
+    @property
+    def planned_once(self) -> bool:
+        return self._plan.planned_once
+
+    @property
+    def is_followed(self) -> bool:
+        return self._then is not None
+
+    def answered(self, answer: Answer) -> None:
+        self.is_found(self._plan.rows_of(answer))
+
+    def ask_the_driver(self) -> None:
+        self.is_found(self._plan.by_the_driver(self._connection, self._filled))
+
+    def is_found(self, rows: list[Any]) -> None:
+        self._found = rows
+        if self._then is not None:
+            self._then(rows)
+
+
+def ask(
+    connection: Connection,
+    statement: Prepared,
+    values: Values = _NONE,
+    then: _Then | None = None,
+) -> Asked:
+    """Ask a statement in its turn; it is sent when something else of the transaction is.
+
+    On PostgreSQL it goes in one round trip with those after it, up to the first whose rows are
+    looked at, or with COMMIT. Outside a transaction, and elsewhere, it runs at once. `then` is
+    given its rows when they have come, and may ask more. A failure is told by whatever it was sent
+    with: sqlalchemy.exc.DBAPIError.
+    """
+    plan = statement.plan(connection)
+    waiting = _waiting(connection, plan)
+    asked = Asked(connection, plan, plan.filled(values) if waiting is not None else None, then)
+    if waiting is not None:
+        waiting.append(asked)
+    elif plan.gives_rows:
+        asked.is_found(statement.rows(connection, values))
+    else:
+        statement.count(connection, values)
+        asked.is_found([])
+    return asked
+
+
+def ask_all(connection: Connection, asked: Sequence[tuple[Prepared, Values]]) -> list[Asked]:
+    """The same of several that give rows; those that run at once do so in one round trip."""
+    plans = [statement.plan(connection) for statement, _ in asked]
+    if _waiting(connection, plans[0]) is not None:
+        return [ask(connection, *one) for one in asked]
+    found = [Asked(connection, plan, None) for plan in plans]
+    for one, rows in zip(found, together(connection, asked), strict=True):
+        one.is_found(rows)
+    return found
+
+
+def _waiting(connection: Connection, plan: _Plan) -> list[Any] | None:
+    """Where a statement waits to be sent with others; None where it runs at once."""
+    if plan.libpq is None or plan.is_open or _is_listened_to(connection):
+        return None
+    kept = plan.libpq.of(connection)
+    return kept.waiting if kept is not None and kept.may_wait() else None
+
+
 def _asked(connection: Connection, asked: Sequence[tuple[_Plan, Any]]) -> list[Answer] | None:
     """What PostgreSQL answers to these; None where the driver's cursor is to ask."""
     libpq = asked[0][0].libpq
@@ -276,6 +373,16 @@ def _asked(connection: Connection, asked: Sequence[tuple[_Plan, Any]]) -> list[A
     except connection.dialect.loaded_dbapi.Error as error:
         raise _wrapped(connection, error, "; ".join(plan.sql for plan, _ in asked)) from error
     return answers
+
+
+def _send_waiting(connection: Connection) -> None:
+    # On SQLite a worker never loads this driver.
+    from models import libpq  # noqa: PLC0415
+
+    try:
+        libpq.send_waiting(connection)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, error, "what waited") from error
 
 
 def begin_with(connection: Connection, sql: str) -> bool:

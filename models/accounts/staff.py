@@ -34,7 +34,7 @@ from models.agents.tables import agent
 from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
 from models.dialects import insert_new
-from models.prepared import Prepared
+from models.prepared import Prepared, ask
 from models.queue.tables import agent_queue, agent_queue_member
 from models.rows import columns_of, from_row, values_of
 
@@ -415,16 +415,21 @@ def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> i
 def add_act(connection: Connection, clock: Clock, vault: Vault, act: Act) -> None:
     """Write one line, in the transaction of the act itself. The database forbids changes.
 
+    It goes to the database with what the transaction asks next, or with its end.
     A reason is sealed, for staff type there what the person on the line says.
     """
     line = (act.staff_id, act.what, act.subject, json.dumps(act.details, separators=(",", ":")))
     values = dict(zip(_LINE, line, strict=True))
     if not act.why:
-        _add_act(clock).count(connection, values)
+        ask(connection, _add_act(clock), values)
         return
-    (row,) = _add_act_for_reason(clock).rows(connection, values)
-    sealed = vault.seal_text(act.why, reason_place(row.id))
-    _ADD_REASON.count(connection, {"id": row.id, "why_enc": sealed})
+
+    def add_reason(written: list[Any]) -> None:
+        (line,) = written
+        sealed = vault.seal_text(act.why, reason_place(line.id))
+        ask(connection, _ADD_REASON, {"id": line.id, "why_enc": sealed})
+
+    ask(connection, _add_act_for_reason(clock), values, add_reason)
 
 
 _LINE = ("staff_id", "what", "subject", "details")

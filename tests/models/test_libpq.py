@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import libpq
 from models.database import Database, unhurried
-from models.prepared import Prepared, begin_with, together
+from models.prepared import Prepared, ask, ask_all, begin_with, together
 from tests.support.until import comes
 
 pytestmark = pytest.mark.direct
@@ -520,3 +520,193 @@ def test_a_server_that_is_gone_when_something_is_sent_is_told_as_such(lot: Datab
     assert told.value.connection_invalidated
     with lot.transaction() as connection:
         assert together(connection, [(ONE, given(7)), (TWO, given(7))]) == [[(7,)], [(8,)]]
+
+
+# ---------------------------------------------------------------- what waits to be sent
+
+
+def put(connection: Connection, number: int) -> None:
+    ask(connection, PUT, given(number))
+
+
+@MAKES_A_TABLE
+def test_what_was_asked_goes_with_the_first_that_is_looked_at(lot: Database, trips: list[int]):
+    with lot.transaction() as connection:
+        put(connection, 1)
+        before = ask(connection, LEFT)
+        put(connection, 2)
+        after = ask(connection, LEFT)
+        assert trips == []
+        assert (before.rows(), after.rows()) == ([(1,)], [(1,), (2,)])
+        # With BEGIN.
+        assert trips == [5]
+        assert before.rows() == [(1,)], "it is answered once"
+    assert left(lot) == [1, 2]
+    assert trips == [5]
+
+
+@MAKES_A_TABLE
+def test_it_goes_with_what_is_asked_and_waited_for(lot: Database, trips: list[int]):
+    with lot.transaction() as connection:
+        put(connection, 1)
+        assert LEFT.rows(connection) == [(1,)]
+        put(connection, 2)
+        assert together(connection, [(LEFT, {}), (ONE, given(7))]) == [[(1,), (2,)], [(7,)]]
+    assert trips == [3, 3]
+
+
+@MAKES_A_TABLE
+def test_or_with_the_end_of_the_transaction(lot: Database, trips: list[int]):
+    with lot.transaction() as connection:
+        put(connection, 1)
+        put(connection, 2)
+        assert trips == []
+    assert trips == [3]
+    assert left(lot) == [1, 2]
+    with lot.transaction() as connection:
+        assert LEFT.rows(connection) == [(1,), (2,)]
+
+
+@MAKES_A_TABLE
+def test_or_before_what_the_driver_asks(lot: Database):
+    there = text("SELECT one FROM lot ORDER BY one")
+    with lot.transaction() as connection:
+        put(connection, 1)
+        assert connection.execute(there).scalars().all() == [1]
+        put(connection, 2)
+        connection.execute(text("INSERT INTO lot VALUES (:one)"), [{"one": n} for n in (3, 4)])
+        put(connection, 5)
+        assert connection.exec_driver_sql("SELECT count(*) FROM lot").scalar_one() == 5
+        put(connection, 6)
+        assert not begin_with(connection, "SELECT 1")
+        assert connection.execute(there).scalars().all() == [1, 2, 3, 4, 5, 6]
+    assert left(lot) == [1, 2, 3, 4, 5, 6]
+
+
+@MAKES_A_TABLE
+def test_of_a_transaction_that_is_undone_nothing_is_sent(lot: Database, trips: list[int]):
+    def fails() -> None:
+        with lot.transaction() as connection:
+            put(connection, 1)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fails()
+    # The same connection.
+    with lot.transaction() as connection:
+        assert LEFT.rows(connection) == []
+    with lot.transaction() as connection:
+        put(connection, 2)
+        connection.rollback()
+    assert left(lot) == []
+    assert trips == [2]
+
+
+@MAKES_A_TABLE
+def test_of_a_savepoint_what_is_undone_is_not_sent(lot: Database):
+    with lot.transaction() as connection:
+        put(connection, 1)
+        savepoint = connection.begin_nested()
+        put(connection, 2)
+        savepoint.rollback()
+        with connection.begin_nested():
+            put(connection, 3)
+        assert LEFT.rows(connection) == [(1,), (3,)]
+    assert left(lot) == [1, 3]
+
+
+@MAKES_A_TABLE
+def test_nor_does_it_fail_there(lot: Database):
+    with lot.transaction() as connection:
+        put(connection, 1)
+        savepoint = connection.begin_nested()
+        ask(connection, DIVIDED, {"by": 0})
+        savepoint.rollback()
+        put(connection, 2)
+    assert left(lot) == [1, 2]
+
+
+@MAKES_A_TABLE
+def test_what_fails_is_told_by_what_it_went_with_and_nothing_stays(lot: Database):
+    def fails(then: Callable[[Connection], object]) -> None:
+        with lot.transaction() as connection:
+            put(connection, 1)
+            ask(connection, DIVIDED, {"by": 0})
+            put(connection, 2)
+            then(connection)
+
+    # The last one ends with COMMIT, which must not be told as done.
+    for then in (one, lambda connection: connection.execute(text("SELECT 1")), id):
+        with pytest.raises(DBAPIError, match="division by zero"):
+            fails(then)
+    assert left(lot) == []
+    with lot.transaction() as connection:
+        put(connection, 3)
+    assert left(lot) == [3]
+
+
+@MAKES_A_TABLE
+def test_who_is_given_the_rows_may_ask_more(lot: Database, trips: list[int]):
+    with lot.transaction() as connection:
+        ask(connection, PUT, given(1), lambda rows: put(connection, 10 * rows[0].one))
+        assert LEFT.rows(connection) == [(1,)], "it was not known before"
+        assert LEFT.rows(connection) == [(1,), (10,)]
+        ask(connection, PUT, given(2), lambda rows: put(connection, 10 * rows[0].one))
+    assert left(lot) == [1, 2, 10, 20]
+    # The last ones: what is followed, and what follows with COMMIT.
+    assert trips == [3, 2, 1]
+
+
+@MAKES_A_TABLE
+@pytest.mark.parametrize("way", ["statement", "pooled", "kept"])
+def test_where_nothing_waits_it_runs_at_once(
+    lot: Database, monkeypatch: pytest.MonkeyPatch, way: str, postgres_url: str
+):
+    """Outside a transaction, behind a pool, or where too many are prepared already."""
+    database = lot
+    if way == "pooled":
+        database = Database(f"{postgres_url}{'&' if '?' in postgres_url else '?'}pgbouncer=true")
+    if way == "kept":
+        monkeypatch.setattr(libpq, "MOST", 0)
+    opened = database.statement if way == "statement" else database.transaction
+    with opened() as connection:
+        put(connection, 1)
+        ask(connection, PUT, given(2), lambda rows: put(connection, 10 * rows[0].one))
+        (one_of_all, all_of_all) = ask_all(connection, [(ONE, given(7)), (LEFT, {})])
+        assert one_of_all.rows() == [(7,)]
+        assert {row.one for row in all_of_all.rows()} >= {1, 2}
+    assert left(lot) == [1, 2, 20]
+    if way == "pooled":
+        database.dispose()
+
+
+@MAKES_A_TABLE
+def test_whoever_waited_for_a_lock_that_was_asked_for_counts_what_was_written_meanwhile(
+    lot: Database,
+):
+    counted: list[Any] = []
+
+    def count() -> None:
+        with lot.transaction() as connection:
+            ask(connection, LOCK, {"key": 1})
+            counted.extend(ask(connection, LEFT).rows())
+
+    counting = threading.Thread(target=count)
+    with lot.transaction() as connection:
+        LOCK.rows(connection, {"key": 1})
+        counting.start()
+        somebody_waits(lot)
+        put(connection, 1)
+        assert counted == []
+    counting.join(10)
+    assert counted == [(1,)]
+
+
+@MAKES_A_TABLE
+def test_whoever_is_cut_off_while_what_waited_is_sent_hears_so(lot: Database):
+    def asks(connection: Connection) -> None:
+        put(connection, 1)
+        ask(connection, LOCK, {"key": 1}).rows()
+
+    cut_off(lot, asks, lambda _waiting, process: ends(lot, process))
+    assert left(lot) == []
