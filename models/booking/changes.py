@@ -7,7 +7,7 @@ come one after the other. Every write says, besides, which state it needs. Each 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -243,7 +243,19 @@ def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) ->
 
     What comes back for none has no appointment, and the birth date of no real person.
     """
-    return load(connection, vault, booking_id or NOBODY.id) or _nobody(vault)
+    rows, appointments = together(connection, asked_as_any(booking_id))
+    return whole_as_any(vault, rows, appointments)
+
+
+def asked_as_any(booking_id: str | None) -> list[tuple[Prepared, Values]]:
+    """What asks for it, for `models.prepared.ask_all`; `whole_as_any` reads the rows."""
+    values = {"the_id": booking_id or NOBODY.id}
+    return [(_BY_ID, values), (_OF_ID, values)]
+
+
+def whole_as_any(vault: Vault, rows: Sequence[Any], appointments: Iterable[Any]) -> BookingDetails:
+    """What `asked_as_any` asked for."""
+    return _whole(vault, rows[0], appointments) if rows else _nobody(vault)
 
 
 def load_by_reference_as_any(

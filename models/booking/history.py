@@ -140,7 +140,7 @@ def newest_change(
 
 
 def asked_newest(clock: Clock, booking_id: str, within: timedelta) -> tuple[Prepared, Values]:
-    """What asks for it, for `models.prepared.together`; `newest_of` reads the rows."""
+    """What asks for it, for `models.prepared.ask`; `newest_of` reads the rows."""
     return _lines(clock, within), {"the_booking": booking_id}
 
 

@@ -114,7 +114,7 @@ def centre_state(
 
 
 def asked_state(centre_id: str) -> tuple[Prepared, Values]:
-    """What asks for a centre, for `models.prepared.together`; `state_of` reads the rows."""
+    """What asks for a centre, for `models.prepared.ask`; `state_of` reads the rows."""
     return _STATE, {"the_centre": centre_id}
 
 

@@ -24,7 +24,7 @@ from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import one_after_another
 from models.messages.tables import message
-from models.prepared import Prepared
+from models.prepared import Asked, Prepared, ask
 from models.queue import queues
 from models.queue.tables import queue_entry
 from models.rows import columns_of
@@ -162,6 +162,22 @@ def find_bookings(
 
     `number` is E.164. None where nothing is given by which one may be found. One statement.
     """
+    asked = ask_bookings(
+        connection, vault, reference=reference, number=number, born=born, postcode=postcode
+    )
+    return bookings_of(vault, asked)
+
+
+def ask_bookings(
+    connection: Connection,
+    vault: Vault,
+    *,
+    reference: str = "",
+    number: str = "",
+    born: date | None = None,
+    postcode: str = "",
+) -> Asked | None:
+    """Ask for them with what else the transaction asks; `bookings_of` reads them."""
     values = {
         "reference_idx": vault.index("reference", reference or None),
         "phone_idx": vault.index("phone", number or None),
@@ -169,9 +185,14 @@ def find_bookings(
     }
     values = {name: index for name, index in values.items() if index is not None}
     if not values:
-        return []
+        return None
     known = values | ({"postcode": postcode} if postcode else {})
-    return [_seen(vault, row) for row in _fitting(tuple(known)).rows(connection, known)]
+    return ask(connection, _fitting(tuple(known)), known)
+
+
+def bookings_of(vault: Vault, asked: Asked | None) -> list[BookingSeen]:
+    """What `ask_bookings` asked for."""
+    return [_seen(vault, row) for row in asked.rows()] if asked is not None else []
 
 
 def booking_seen(connection: Connection, vault: Vault, booking_id: str) -> BookingSeen | None:
@@ -301,8 +322,20 @@ def has_acted(  # noqa: PLR0917 (a sentence: which staff, what, to what, within 
     within: timedelta,
 ) -> bool:
     """Whether this member of staff did this to that subject lately."""
+    return bool(ask_acted(connection, clock, staff_id, what, subject, within).rows())
+
+
+def ask_acted(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    staff_id: str,
+    what: str,
+    subject: str,
+    within: timedelta,
+) -> Asked:
+    """Ask it with what else the transaction asks: a row where they did."""
     values = {"the_subject": subject, "who": staff_id, "did": what}
-    return bool(_acted(clock, within).rows(connection, values))
+    return ask(connection, _acted(clock, within), values)
 
 
 @lru_cache
@@ -371,7 +404,17 @@ _NOW = Prepared(
 
 def now_of(connection: Connection, staff_id: str) -> Now | None:
     """What an agent's page shows, in one statement; None for an account that was never ready."""
-    rows = _NOW.rows(connection, {"who": staff_id})
+    return now_from(ask_now(connection, staff_id))
+
+
+def ask_now(connection: Connection, staff_id: str) -> Asked:
+    """Ask it with what else the transaction asks; `now_from` reads it."""
+    return ask(connection, _NOW, {"who": staff_id})
+
+
+def now_from(asked: Asked) -> Now | None:
+    """What `ask_now` asked for."""
+    rows = asked.rows()
     return Now(*rows[0]) if rows else None
 
 

@@ -17,9 +17,9 @@ from models.booking import changes, history
 from models.booking.changes import BookingDetails
 from models.centres.centres import CentreState, asked_state, centre_states, state_of
 from models.database import Connection
-from models.prepared import together
+from models.prepared import Asked, ask_all
 from services.attempts import Tries, before_look_up, count_try
-from services.booking.change_booking import is_undoable, undoable
+from services.booking.change_booking import is_undoable
 from services.slots.give_back import UNDO_WITHIN
 from services.store import Store
 
@@ -91,22 +91,49 @@ def is_born(known: date | None, born: date) -> bool:
     return hmac.compare_digest(known.isoformat() if known else "", born.isoformat())
 
 
-def read_booking(connection: Connection, store: Store, booking_id: str) -> FoundBooking | None:
-    """A booking as it is now, for somebody who proved that it is theirs."""
-    found = _read(connection, store, booking_id)
+@dataclass(frozen=True)
+class AskedBooking:
+    """A booking that was asked for with what else a transaction asks."""
+
+    row: Asked
+    appointments: Asked
+    lines: Asked
+
+
+def read_booking(
+    connection: Connection, store: Store, booking_id: str, asked: AskedBooking | None = None
+) -> FoundBooking | None:
+    """A booking as it is now, for somebody who proved that it is theirs.
+
+    `asked`: it was asked for before (`ask_booking`).
+    """
+    found = _read(connection, store, booking_id, asked)
     return found if found.file.id == booking_id else None
 
 
-def _read(connection: Connection, store: Store, booking_id: str | None) -> FoundBooking:
-    file = changes.load_as_any(connection, store.vault, booking_id)
+def ask_booking(connection: Connection, store: Store, booking_id: str | None) -> AskedBooking:
+    """Ask for a booking with what else the transaction asks; `read_booking` reads it."""
+    there = booking_id or changes.NOBODY.id
+    newest = history.asked_newest(store.clock, there, UNDO_WITHIN)
+    return AskedBooking(*ask_all(connection, [*changes.asked_as_any(there), newest]))
+
+
+def _read(
+    connection: Connection,
+    store: Store,
+    booking_id: str | None,
+    asked: AskedBooking | None = None,
+) -> FoundBooking:
+    asked = asked or ask_booking(connection, store, booking_id)
+    file = changes.whole_as_any(store.vault, asked.row.rows(), asked.appointments.rows())
     there = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
     # Both doses are nearly always given at one centre, and how one is read is known beforehand.
     if len(there) > 1:
         centres = centre_states(connection, there)
-        return FoundBooking(file, centres, undoable(connection, store, file))
-    (only,) = there
-    newest = history.asked_newest(store.clock, file.id, UNDO_WITHIN)
-    found, lines = together(connection, [asked_state(only), newest])
-    state = state_of(found)
-    undo = is_undoable(store, file, history.newest_of(lines))
-    return FoundBooking(file, {only: state} if state else {}, undo)
+    else:
+        (only,) = there
+        statement, values = asked_state(only)
+        state = state_of(statement.rows(connection, values))
+        centres = {only: state} if state else {}
+    undo = is_undoable(store, file, history.newest_of(asked.lines.rows()))
+    return FoundBooking(file, centres, undo)

@@ -10,7 +10,8 @@ from models.accounts.staff import Staff
 from models.agents.agents import telephone
 from models.database import Connection
 from models.desk import desk as rows
-from models.desk.desk import Now, colleagues, now_of, offices
+from models.desk.desk import Now, ask_now, colleagues, now_from, now_of, offices
+from models.prepared import Asked
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from services.accounts.staff import READ_FILE, read_file
@@ -70,7 +71,13 @@ def agent_session_of(
     """
     if about:
         queues.load(connection, store.vault, about, lock=True)
-    now = now_of(connection, staff.id)
+    return _session(connection, store, staff, ask_now(connection, staff.id), about)
+
+
+def _session(
+    connection: Connection, store: Store, staff: Staff, asked: Asked, about: str | None
+) -> AgentSession:
+    now = now_from(asked)
     entry_id = now.entry_id if now is not None and now.state in WITH_ENTRY else None
     if about is not None and about != (entry_id or ""):
         raise OtherCall
@@ -85,7 +92,8 @@ def agent_session_of(
 class AtDesk(DeskWork):
     """An agent within one transaction. `agent_session` is as it was when the transaction began.
 
-    Raises OtherCall, as `agent_session_of` does.
+    Where no wish is about an entry it is asked for first, and waited for by whoever looks at it:
+    what else an act asks goes with it. Raises OtherCall, as `agent_session_of` does.
     """
 
     def __init__(
@@ -97,10 +105,24 @@ class AtDesk(DeskWork):
         *,
         about: str | None = None,
     ) -> None:
+        self.connection, self.store, self.service = connection, store, service
         self.staff = staff
         self._kept: dict[str, Any] = {}
-        self.agent_session = agent_session_of(connection, store, staff, about=about)
-        super().__init__(connection, store, service, self.agent_session.desk)
+        self._session: AgentSession | None = None
+        if about is None:
+            self._asked = ask_now(connection, staff.id)
+        else:
+            self._session = agent_session_of(connection, store, staff, about=about)
+
+    @property
+    def agent_session(self) -> AgentSession:
+        if self._session is None:
+            self._session = _session(self.connection, self.store, self.staff, self._asked, None)
+        return self._session
+
+    @property
+    def desk(self) -> Desk:  # type: ignore[override]
+        return self.agent_session.desk
 
     @property
     def entry(self) -> QueueEntry | None:
@@ -113,8 +135,7 @@ class AtDesk(DeskWork):
 
     def look_again(self) -> None:
         """Read the agent's session once more, after this transaction changed it."""
-        self.agent_session = agent_session_of(self.connection, self.store, self.staff)
-        self.desk = self.agent_session.desk
+        self._session = agent_session_of(self.connection, self.store, self.staff)
 
     # ------------------------------------------------------------ what the agent reads
 

@@ -14,6 +14,7 @@ from models.desk import desk as rows
 from models.messages import messages, outbox
 from models.messages.messages import MessageRow
 from models.messages.outbox import FAILING
+from models.prepared import Asked
 from services.booking.find_booking import FoundBooking, read_booking
 from services.campaign.call_hours import next_call_at
 from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, is_nonce
@@ -67,11 +68,18 @@ class BookingMessages:
 
 
 def told(
-    connection: Connection, store: Store, service: Service, found: FoundBooking
+    connection: Connection,
+    store: Store,
+    service: Service,
+    found: FoundBooking,
+    asked: Asked | None = None,
 ) -> BookingMessages:
-    """What was told of a booking, and will be; one statement."""
+    """What was told of a booking, and will be; one statement.
+
+    `asked`: it was asked for before (`ask_told`).
+    """
     file = found.file
-    there = messages.of_booking(connection, file.id)
+    there = messages.read(asked or ask_told(connection, file.id))
     now = store.clock.now()
     followed = {one.follows: one for one in there if one.follows}
     shown = [
@@ -85,6 +93,11 @@ def told(
     texted = any(one.topic in messages.CONFIRMATIONS for one in there)
     ahead = ahead_of(service.campaigns.by_name, file, zones, now, texted=texted)
     return BookingMessages(tuple(shown), tuple(ahead))
+
+
+def ask_told(connection: Connection, booking_id: str) -> Asked:
+    """Ask what was told of a booking, with what else the transaction asks."""
+    return messages.ask_of_booking(connection, booking_id)
 
 
 def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> MessageView:

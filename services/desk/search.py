@@ -18,10 +18,16 @@ from models.booking import changes
 from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import BookingSeen
+from models.prepared import Asked
 from models.supervision import alerts
 from services.accounts.staff import read_file, record_act
-from services.attempts import subject, tried
-from services.booking.find_booking import FoundBooking, read_booking
+from services.attempts import ask_tried, subject
+from services.booking.find_booking import (
+    AskedBooking,
+    FoundBooking,
+    ask_booking,
+    read_booking,
+)
 from services.booking.stand_in import behind
 from services.desk.watched import note_opened, words_of
 from services.store import Store
@@ -94,20 +100,18 @@ class Masked:
     live: bool
 
 
-def search(
-    connection: Connection, store: Store, staff: Staff, by: Criteria, *, on_line: bool
-) -> tuple[Masked, ...]:
-    """The bookings that everything known fits, masked, in the caller's transaction.
+@dataclass(frozen=True)
+class AskedSearch:
+    """What a search asks of the database, with what else its transaction asks."""
 
-    A search that finds nothing counts as one file: else guessing would cost nothing. Raises
-    TooFewCriteria, TooManyProfiles.
-    """
-    if not by.are_enough(on_line=on_line):
-        raise TooFewCriteria
-    way = "+".join(by.given)
-    if not _is_below_limit(connection, store, staff):
-        _look_at_limit(connection, store, staff, why=way, stops=not on_line)
-    fitting = rows.find_bookings(
+    files: Asked
+    fitting: Asked | None
+
+
+def ask_search(connection: Connection, store: Store, staff: Staff, by: Criteria) -> AskedSearch:
+    """Ask what `search` looks at; nothing is shown of it before that has looked at the limits."""
+    files = attempts.AttemptCountQuery(_counted_for(store, staff), FILES_WITHIN, failed=False)
+    fitting = rows.ask_bookings(
         connection,
         store.vault,
         reference=by.reference,
@@ -115,6 +119,30 @@ def search(
         born=by.born,
         postcode=by.postcode,
     )
+    return AskedSearch(attempts.ask_counts(connection, store.clock, [files]), fitting)
+
+
+def search(
+    connection: Connection,
+    store: Store,
+    staff: Staff,
+    by: Criteria,
+    asked: AskedSearch | None = None,
+    *,
+    on_line: bool,
+) -> tuple[Masked, ...]:
+    """The bookings that everything known fits, masked, in the caller's transaction.
+
+    A search that finds nothing counts as one file: else guessing would cost nothing. `asked`: what
+    it looks at was asked for before. Raises TooFewCriteria, TooManyProfiles.
+    """
+    if not by.are_enough(on_line=on_line):
+        raise TooFewCriteria
+    asked = asked or ask_search(connection, store, staff, by)
+    way = "+".join(by.given)
+    if not _is_below_limit(asked.files):
+        _look_at_limit(connection, store, staff, why=way, stops=not on_line)
+    fitting = rows.bookings_of(store.vault, asked.fitting)
     found = [one for one in _real(connection, store, fitting) if by.fit(one.name)]
     if not found:
         count(connection, store, staff, 1, why=way, stops=not on_line)
@@ -142,27 +170,59 @@ def _behind(connection: Connection, store: Store, stand_in: BookingSeen) -> Book
     return rows.booking_seen(connection, store.vault, real) if real else None
 
 
+@dataclass(frozen=True)
+class _AskedFiles:
+    """How many files there were; `who` is whom they count for."""
+
+    who: attempts.Subject
+    before: Asked
+
+
+@dataclass(frozen=True)
+class AskedFile:
+    """What the opening of a file asks of the database, with what else its transaction asks."""
+
+    searched: Asked
+    files: _AskedFiles
+    booking: AskedBooking
+
+
+def ask_to_open(connection: Connection, store: Store, staff: Staff, booking_id: str) -> AskedFile:
+    """Ask what `open_found` looks at; nothing is shown of it before that has looked at the limits.
+
+    From here on no other transaction counts files for this agent until this one ends.
+    """
+    clock = store.clock
+    return AskedFile(
+        rows.ask_acted(connection, clock, staff.id, SEARCHED, booking_id, FOUND_FOR),
+        _ask_files(connection, store, staff),
+        ask_booking(connection, store, booking_id),
+    )
+
+
 def open_found(
     connection: Connection,
     store: Store,
     staff: Staff,
     booking_id: str,
+    asked: AskedFile | None = None,
     *,
     reason: str,
     on_line: bool,
 ) -> FoundBooking | None:
     """A file that this agent found within FOUND_FOR, for a reason, which is written down.
 
-    None where they did not find it. Raises NoReason, TooManyProfiles.
+    `asked`: what it looks at was asked for before. None where they did not find it. Raises
+    NoReason, TooManyProfiles.
     """
     if reason not in REASONS:
         raise NoReason
-    acted = rows.has_acted(connection, store.clock, staff.id, SEARCHED, booking_id, FOUND_FOR)
-    if not acted:
+    asked = asked or ask_to_open(connection, store, staff, booking_id)
+    if not asked.searched.rows():
         return None
-    count(connection, store, staff, 1, why=reason, stops=not on_line)
+    count(connection, store, staff, 1, asked.files, why=reason, stops=not on_line)
     read_file(connection, store, staff, booking_id, why=reason)
-    found = read_booking(connection, store, booking_id)
+    found = read_booking(connection, store, booking_id, asked.booking)
     note_opened(connection, store, staff.id, found.file if found else None)
     return found
 
@@ -172,15 +232,17 @@ def count(
     store: Store,
     staff: Staff,
     files: int,
+    asked: _AskedFiles | None = None,
     *,
     why: str,
     stops: bool = True,
 ) -> None:
     """Count files before they are read; one too many tells a supervisor.
 
-    Raises TooManyProfiles where it `stops`: not while a caller is on the line.
+    `asked`: how many there were was asked for before. Raises TooManyProfiles where it `stops`: not
+    while a caller is on the line.
     """
-    who = _look_at_limit(connection, store, staff, why=why, stops=stops, more=files)
+    who = _look_at_limit(connection, store, staff, asked, why=why, stops=stops, more=files)
     attempts.add(connection, store.clock, [who] * files, good=True)
 
 
@@ -188,23 +250,37 @@ def _counted_for(store: Store, staff: Staff) -> attempts.Subject:
     return subject(store, _FILES, "staff", staff.id)
 
 
-def _is_below_limit(connection: Connection, store: Store, staff: Staff) -> bool:
+def _is_below_limit(asked: Asked) -> bool:
     """Whether one more file would be allowed, as far as transactions have ended that counted one.
 
-    It waits for none that is under way. A search which finds somebody counts nothing, so it may
+    It waited for none that was under way. A search which finds somebody counts nothing, so it may
     come before that one.
     """
-    asked = attempts.AttemptCountQuery(_counted_for(store, staff), FILES_WITHIN, failed=False)
-    (before,) = attempts.counts(connection, store.clock, [asked])
-    return before < MOST_FILES
+    ((before,),) = asked.rows()
+    return bool(before < MOST_FILES)
+
+
+def _ask_files(connection: Connection, store: Store, staff: Staff) -> _AskedFiles:
+    """How many files there were, and no other transaction counts one until this one ends."""
+    who = _counted_for(store, staff)
+    before = ask_tried(connection, store, [who], within=FILES_WITHIN, failed=False)
+    return _AskedFiles(who, before)
 
 
 def _look_at_limit(
-    connection: Connection, store: Store, staff: Staff, *, why: str, stops: bool, more: int = 1
+    connection: Connection,
+    store: Store,
+    staff: Staff,
+    asked: _AskedFiles | None = None,
+    *,
+    why: str,
+    stops: bool,
+    more: int = 1,
 ) -> attempts.Subject:
     """Who a file counts for. Raises TooManyProfiles."""
-    who = _counted_for(store, staff)
-    (before,) = tried(connection, store, [who], within=FILES_WITHIN, failed=False)
+    asked = asked or _ask_files(connection, store, staff)
+    who = asked.who
+    ((before,),) = asked.before.rows()
     if before + more <= MOST_FILES:
         return who
     told = rows.has_acted(connection, store.clock, staff.id, TOO_MANY, staff.id, FILES_WITHIN)

@@ -21,6 +21,7 @@ from flows.session import CallerKind, Moving, Offer, Session, Whom
 from flows.understanding import COUNTRY_ZONE
 from flows.world import Town
 from models.database import Connection
+from models.prepared import Asked
 from services.accounts.staff import record_act
 from services.booking.change_booking import Changed, Unchanged
 from services.booking.find_booking import FoundBooking, read_booking
@@ -44,7 +45,7 @@ from services.desk.booking import (
     wait_for_place,
 )
 from services.desk.caller_profile import BOOKED, DONE, CallerDetails, CallerProfile, draft_of
-from services.desk.messages import RequestedCall, have_called
+from services.desk.messages import RequestedCall, ask_told, have_called
 from services.desk.offers import OffersFound as FoundOffers
 from services.desk.offers import (
     OnDesk,
@@ -63,6 +64,8 @@ from services.desk.search import (
     NoReason,
     TooFewCriteria,
     TooManyProfiles,
+    ask_search,
+    ask_to_open,
     count,
     open_found,
     search,
@@ -196,6 +199,8 @@ class DeskAct(AtDesk):
         super().__init__(connection, page.store, page.service, current(), about=about)
         self.page = page
         self.messages: list[str] = []
+        # What was told of bookings, where it is asked for already; by their ids.
+        self._told: dict[str, Asked] = {}
         self.understood = Understood()
         self.panel = Panel(BookingForm())
 
@@ -626,8 +631,12 @@ class DeskAct(AtDesk):
             name=form.get("name", "")[: forms.MOST_LETTERS],
         )
         found: tuple[Masked, ...] = ()
+        asked = None
+        if by.are_enough(on_line=True):
+            asked = ask_search(self.connection, self.store, self.staff, by)
+        on_line = self.is_on_line
         try:
-            found = search(self.connection, self.store, self.staff, by, on_line=self.is_on_line)
+            found = search(self.connection, self.store, self.staff, by, asked, on_line=on_line)
             notice = "" if found else "nothing"
         except TooFewCriteria:
             notice = "need_caller_or_more" if not self.is_on_line else "need_what"
@@ -640,12 +649,17 @@ class DeskAct(AtDesk):
         booking_id, reason = request.form.get("booking_id", ""), request.form.get("reason", "")
         if not _ID.fullmatch(booking_id):
             abort(HTTPStatus.NOT_FOUND)
+        asked = None
+        if reason in REASONS:
+            asked = ask_to_open(self.connection, self.store, self.staff, booking_id)
+            self._told = {booking_id: ask_told(self.connection, booking_id)}
         try:
             found = open_found(
                 self.connection,
                 self.store,
                 self.staff,
                 booking_id,
+                asked,
                 reason=reason,
                 on_line=self.is_on_line,
             )
@@ -829,7 +843,7 @@ class DeskAct(AtDesk):
 
     def _render(self, part: str, panel: Panel | None = None, **more: Any) -> Any:
         """A part for a script, else the whole page with it."""
-        more["told_of"] = told_of(self.store, self.service, self.connection)
+        more["told_of"] = told_of(self.store, self.service, self.connection, self._told)
         if request.headers.get("HX-Request"):
             return render_template(
                 part,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import secrets
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from flask import jsonify, redirect, render_template, request, url_for
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
 
 from models.database import Connection
+from models.prepared import Asked
 from services.agents import callback_outcome, conversation, presence
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
@@ -28,23 +32,46 @@ from web.desk.greeting import greeting_of
 from web.desk.state import DeskState, iso, watch_of
 from web.desk.voice_token import device_page
 from web.pages import with_voice, words
+from web.staff_only import form_token
 from web.written import DeskWords
 
 _NONCE_BYTES = 12
+_FIELDS = Markup(
+    '<input type="hidden" name="csrf_token" value="{}">'
+    '<input type="hidden" name="entry" value="{}">'
+)
+_NOTHING: Mapping[str, Asked] = {}
 
 
 def told_of(
-    store: Store, service: Service, connection: Connection | None = None
+    store: Store,
+    service: Service,
+    connection: Connection | None = None,
+    asked: Mapping[str, Asked] = _NOTHING,
 ) -> Callable[[FoundBooking], BookingMessages]:
-    """What a template asks a booking's messages by; in a transaction, or with one of its own."""
+    """What a template asks a booking's messages by; in a transaction, or with one of its own.
+
+    `asked` are those that the transaction asked for already, by the ids of bookings.
+    """
 
     def read(found: FoundBooking) -> BookingMessages:
         if connection is not None:
-            return told(connection, store, service, found)
+            return told(connection, store, service, found, asked.get(found.file.id))
         with store.database.statement() as own:
             return told(own, store, service, found)
 
     return read
+
+
+@pass_context
+def csrf_fields(context: Context) -> Markup:
+    """The hidden fields of a form of the desk, as templates ask for them.
+
+    A form is about the caller of its page and no other: it names their entry.
+    """
+    session = context.get("agent_session")
+    entry = session.entry.id if session and session.entry else ""
+    return _FIELDS.format(form_token(), entry)
 
 
 def new_nonce() -> str:

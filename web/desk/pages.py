@@ -33,7 +33,7 @@ from services.desk.offers import let_go, reach
 from services.store import Store
 from web.desk import caller, cases, forms
 from web.desk.caller import DeskAct
-from web.desk.desk_page import DeskPage, answer, wants_json
+from web.desk.desk_page import DeskPage, answer, csrf_fields, wants_json
 from web.desk.state import entry_of
 from web.marks import roles
 from web.pages import words
@@ -239,6 +239,7 @@ class CallPages:
 def blueprint(page: DeskPage) -> Blueprint:
     """The routes of /poste."""
     desk = Blueprint("desk", __name__, url_prefix="/poste")
+    desk.add_app_template_global(csrf_fields)
     desk.before_request(lambda: _is_about_their_caller(page.store))
     desk.register_error_handler(OtherCall, _other_call)
     views = CallPages(page)
