@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
@@ -19,7 +19,9 @@ from zoneinfo import ZoneInfo
 from flask import Flask, Response, current_app, g, request, session
 from flask_login import current_user
 from markupsafe import Markup
+from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import parse_accept_header
 from werkzeug.routing import RequestRedirect
 
 from prompts.catalogue import written_number
@@ -66,6 +68,7 @@ _OF_ALL_VISITORS = frozenset({"slug", "name"})
 _MOST_ADDRESSES = 512
 _MOST_PARTS = 64
 _ADDRESS_SECONDS = 1.0
+_LONGEST_REMEMBERED = 200
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
@@ -287,7 +290,17 @@ def _asked_language() -> str:
     for code in (request.args.get("lang"), request.cookies.get(language_cookie())):
         if code in LANGUAGES:
             return code
-    return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+    told = request.headers.get("Accept-Language", "")
+    # Browsers say a few dozen different things; what is longer is nothing that they say.
+    return _best_language(told) if len(told) < _LONGEST_REMEMBERED else _best_of(told)
+
+
+def _best_of(told: str) -> str:
+    """The language that suits a browser best, by its header."""
+    return parse_accept_header(told, LanguageAccept).best_match(LANGUAGES) or LANGUAGES[0]
+
+
+_best_language = lru_cache(_best_of)
 
 
 def words() -> Screen:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
+from babel.core import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
@@ -48,7 +49,7 @@ class Written:
         pattern, locale = self.words[f"{self.patterns}.{name}"], self.words.locale
         if isinstance(when, datetime):
             return _moment(when, pattern, locale)
-        return format_date(when, pattern, locale=locale)
+        return format_date(when, pattern, locale=_locale(locale))
 
     def day_hour(self, moment: datetime | str, zone: str = COUNTRY) -> str:
         """A day with its hour, by the clock of a zone."""
@@ -102,6 +103,12 @@ class Written:
     def kilometres(self, kilometres: float) -> str:
         """A distance as the crow flies; less than ten with its tenths."""
         return self.words.text("desk.file.kilometres", km=_distance(kilometres, self.words.locale))
+
+
+@lru_cache
+def _locale(name: str) -> Locale:
+    # Babel takes a name apart each time, which takes longer than to write the day.
+    return Locale.parse(name)
 
 
 @lru_cache(maxsize=4096)
