@@ -24,7 +24,8 @@ class Who:
 
     `wall`: a screen on a wall may ask for it, too; such a screen is let in nowhere else. `moment`:
     what it tells is so little that a user who asked a moment ago is not looked up again.
-    `free_form`: its forms carry no session token, because their pages are the same for all.
+    `free_form`: its forms carry no session token, because their pages are the same for all. `late`:
+    its view looks itself at the session's row, with what else it asks (`web.staff_only.confirm`).
     """
 
     roles: frozenset[str]
@@ -33,23 +34,26 @@ class Who:
     wall: bool = False
     moment: bool = False
     free_form: bool = False
+    late: bool = False
 
 
 def roles(
-    *names: str, poll: bool = False, wall: bool = False, moment: bool = False
+    *names: str, poll: bool = False, wall: bool = False, moment: bool = False, late: bool = False
 ) -> Callable[[View], View]:
     """For staff with one of these roles ("agent", "supervisor", "secretary", "operator").
 
     `poll=True` is for what a page asks for by itself: it does not renew the idle limit. `wall=True`
     is for what any person near a wall screen may read, `moment=True` for counts and states polled
-    each second: there a session that was ended may be answered two seconds longer.
+    each second: there a session that was ended may be answered two seconds longer. `late=True` is
+    for a view that calls `web.staff_only.confirm` in its transaction: else it answers nobody.
     """
     unknown = set(names) - set(ROLES)
     if unknown or not names:
         raise ValueError(f"no such role: {', '.join(sorted(unknown)) or 'none named'}")
 
     def mark(view: View) -> View:
-        setattr(view, _MARK, Who(frozenset(names), poll=poll, wall=wall, moment=moment))
+        who = Who(frozenset(names), poll=poll, wall=wall, moment=moment, late=late)
+        setattr(view, _MARK, who)
         return view
 
     return mark

@@ -12,12 +12,15 @@ finds the routes that have none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlsplit
 
 from flask import (
     Flask,
+    Response,
     abort,
     current_app,
     g,
@@ -31,6 +34,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
+from models.database import Connection
 from services.accounts.sign_in import SignIn, needs
 from services.accounts.staff import Staff, StaffSession
 from web.browser_session import CSRF, BrowserSession, Cookies, FormTokens
@@ -54,6 +58,7 @@ def current() -> Staff:
 def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) -> None:
     """Look at each request before its route does. `hops`: proxies in front that add an address."""
     app.session_interface = cookies
+    app.register_error_handler(SignedOut, signed_out)
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     # The token belongs to the session and ends with it.
     app.config["WTF_CSRF_TIME_LIMIT"] = None
@@ -67,6 +72,7 @@ def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) ->
     # In the place of Flask-WTF's own.
     app.context_processor(lambda: {CSRF: form_token})
     app.before_request(_look)
+    app.after_request(_answer_confirmed)
 
 
 class _Logins(LoginManager):  # type: ignore[misc]
@@ -149,12 +155,53 @@ def staff_session() -> StaffSession | None:
     if "allo_visit" not in g:
         who = who_may(current_app, request.endpoint)
         poll, moment = (who.poll, who.moment) if who else (False, False)
-        found = parts().sign_in.visit(token(), poll=poll, moment=moment) if token() else None
+        found = parts().sign_in.known(token()) if who and who.late and token() else None
+        g.allo_unconfirmed = found is not None
+        if found is None and token():
+            found = parts().sign_in.visit(token(), poll=poll, moment=moment)
         if found is not None and found.wall and not (who is not None and who.wall):
             found = None
         g.allo_visit = found
     told: StaffSession | None = g.allo_visit
     return told
+
+
+class SignedOut(Exception):
+    """The session of a `late` route is no user's any more."""
+
+
+def confirm(connection: Connection) -> Callable[[], None]:
+    """Let a view that is marked as `late` ask whose session it is, as the first thing it asks.
+
+    What comes back raises SignedOut where the session is not that user's any more. It is called
+    before anything is shown or written for good; whatever the transaction did is undone then.
+    """
+    found = staff_session()
+    if found is None or not g.allo_unconfirmed:
+        return lambda: None
+    is_still = parts().sign_in.confirm(connection, token(), found)
+
+    def look() -> None:
+        if g.allo_unconfirmed:
+            if not is_still():
+                raise SignedOut
+            g.allo_unconfirmed = False
+
+    return look
+
+
+def signed_out(_error: SignedOut) -> ResponseReturnValue:
+    """The answer to it."""
+    g.allo_visit = None
+    g.pop("_login_user", None)
+    return _to_sign_in()
+
+
+def _answer_confirmed(response: Response) -> Response:
+    """No page is shown to a user whose session was not looked at, whatever a view forgot."""
+    if g.get("allo_unconfirmed") and response.status_code < HTTPStatus.BAD_REQUEST:
+        return current_app.make_response(signed_out(SignedOut()))
+    return response
 
 
 def is_proved() -> bool:

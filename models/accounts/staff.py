@@ -34,7 +34,7 @@ from models.agents.tables import agent
 from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
 from models.dialects import insert_new
-from models.prepared import Prepared, ask
+from models.prepared import Asked, Prepared, ask
 from models.queue.tables import agent_queue, agent_queue_member
 from models.rows import columns_of, from_row, values_of
 
@@ -307,7 +307,17 @@ _VISIT = Prepared(
 
 def staff_session(connection: Connection, token: str) -> StaffSession | None:
     """The session of a token with its owner, or None when there is none any more; one statement."""
-    rows = _VISIT.rows(connection, {"token": hash_of(token)})
+    return staff_session_from(ask_staff_session(connection, token))
+
+
+def ask_staff_session(connection: Connection, token: str) -> Asked:
+    """Ask for it with what else a transaction asks; `staff_session_from` reads it."""
+    return ask(connection, _VISIT, {"token": hash_of(token)})
+
+
+def staff_session_from(asked: Asked) -> StaffSession | None:
+    """What `ask_staff_session` asked for."""
+    rows = asked.rows()
     if not rows:
         return None
     row = rows[0]

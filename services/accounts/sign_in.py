@@ -13,8 +13,8 @@ import secrets
 import time
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -100,6 +100,19 @@ def needs(visit: StaffSession) -> str:
     return "" if visit.strong else "enrol"
 
 
+def _is_over(found: StaffSession, now: datetime) -> bool:
+    """Whether a session has lasted too long, or nobody was seen at it for too long."""
+    age = now - found.began_at
+    if found.wall:
+        # A wall screen is never touched. What its owner does elsewhere keeps it neither open nor
+        # longer.
+        return age > LONGEST
+    if found.in_call:
+        return age > LONGEST_IN_CALL
+    longest = UNFINISHED if needs(found) else LONGEST
+    return age > longest or now - found.seen_at > IDLE.get(found.staff.role, IDLE_OTHERS)
+
+
 class SignIn:
     """`key` makes what a page offers to a session; `demonstration`: known passwords are taken."""
 
@@ -118,6 +131,8 @@ class SignIn:
         self._ticks = ticks
         # Sessions that asked a moment ago, by the session's token.
         self._seen: dict[str, tuple[float, StaffSession]] = {}
+        # Those that asked since a sign of their person was written down last, as they were then.
+        self._known: dict[str, StaffSession] = {}
 
     # Sessions
 
@@ -141,31 +156,68 @@ class SignIn:
 
     def _visit(self, token: str, *, poll: bool) -> StaffSession | None:
         store = self._store
+        self._known.pop(token, None)
         with store.database.statement() as connection:
             found = rows.staff_session(connection, token)
-        if found is None or (found.demonstration and not self._demonstration):
+        if found is None or not self._is_allowed(found):
             return None
         now = store.clock.now()
-        age, idle = now - found.began_at, now - found.seen_at
-        if found.wall:
-            # A wall screen is never touched. What its owner does elsewhere keeps it neither open
-            # nor longer.
-            over = age > LONGEST
-        elif found.in_call:
-            over = age > LONGEST_IN_CALL
-        else:
-            longest = UNFINISHED if needs(found) else LONGEST
-            over = age > longest or idle > IDLE.get(found.staff.role, IDLE_OTHERS)
-        if over:
+        if _is_over(found, now):
             self.sign_out(token)
             return None
-        if idle > TOUCH_AFTER and (found.in_call or found.wall or not poll):
+        if now - found.seen_at > TOUCH_AFTER and (found.in_call or found.wall or not poll):
             with store.database.one_writer(), store.database.statement() as connection:
                 rows.touch(connection, store.clock, token)
+            found = replace(found, seen_at=now)
+        if not found.wall and not needs(found):
+            if len(self._known) >= _MOST_SEEN:
+                self._known.clear()
+            self._known[token] = found
         return found
+
+    def _is_allowed(self, found: StaffSession) -> bool:
+        return self._demonstration or not found.demonstration
+
+    def known(self, token: str) -> StaffSession | None:
+        """A session as it was at an earlier request; that it still is, is for `confirm` to say.
+
+        None where it has to be looked up first: this process does not know it, or a sign of its
+        person is to be written down.
+        """
+        found = self._known.get(token)
+        if found is None or self._store.clock.now() - found.seen_at > TOUCH_AFTER:
+            return None
+        return found
+
+    def confirm(
+        self, connection: Connection, token: str, known: StaffSession
+    ) -> Callable[[], bool]:
+        """Ask for the row of a session with what else a transaction asks.
+
+        What comes back tells whether it is still that user's, and not over. Where it is not, the
+        next request looks it up, and ends it.
+        """
+        asked = rows.ask_staff_session(connection, token)
+
+        def is_still() -> bool:
+            found = rows.staff_session_from(asked)
+            still = (
+                found is not None
+                and (found.staff.id, found.staff.role) == (known.staff.id, known.staff.role)
+                and self._is_allowed(found)
+                and not found.wall
+                and not needs(found)
+                and not _is_over(found, self._store.clock.now())
+            )
+            if not still:
+                self._known.pop(token, None)
+            return still
+
+        return is_still
 
     def sign_out(self, token: str) -> None:
         self._seen.pop(token, None)
+        self._known.pop(token, None)
         store = self._store
         with store.database.one_writer(), store.database.statement() as connection:
             rows.end_session(connection, store.clock, token)

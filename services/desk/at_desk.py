@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -108,6 +109,8 @@ class AtDesk(DeskWork):
         self.connection, self.store, self.service = connection, store, service
         self.staff = staff
         self._kept: dict[str, Any] = {}
+        # Called before the agent's session is looked at first.
+        self.before_looking: Callable[[], None] = lambda: None
         self._session: AgentSession | None = None
         if about is None:
             self._asked = ask_now(connection, staff.id)
@@ -117,6 +120,7 @@ class AtDesk(DeskWork):
     @property
     def agent_session(self) -> AgentSession:
         if self._session is None:
+            self.before_looking()
             self._session = _session(self.connection, self.store, self.staff, self._asked, None)
         return self._session
 

@@ -28,6 +28,8 @@ from services.messages.write_message import write_message
 from services.service import Service
 from services.store import Store
 
+# What pages know of a question whose answer comes with others'.
+AskedMessages = Asked
 # As often as a text, and for the same reason: whoever is there is not rung all day.
 CALLS_A_DAY = TEXTS_A_DAY
 # Rows that only looked what became of another, and did nothing themselves.
@@ -72,7 +74,7 @@ def told(
     store: Store,
     service: Service,
     found: FoundBooking,
-    asked: Asked | None = None,
+    asked: AskedMessages | None = None,
 ) -> BookingMessages:
     """What was told of a booking, and will be; one statement.
 
@@ -95,7 +97,7 @@ def told(
     return BookingMessages(tuple(shown), tuple(ahead))
 
 
-def ask_told(connection: Connection, booking_id: str) -> Asked:
+def ask_told(connection: Connection, booking_id: str) -> AskedMessages:
     """Ask what was told of a booking, with what else the transaction asks."""
     return messages.ask_of_booking(connection, booking_id)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
+from flask import Blueprint
 from sqlalchemy import text
 
 from models import attempts, libpq
+from models.accounts import staff as staff_rows
+from services.accounts import staff as accounts
+from services.accounts.sign_in import SignIn
 from services.accounts.staff import read_acts
 from services.attempts import subject
 from services.desk.search import (
@@ -21,10 +25,11 @@ from services.desk.search import (
     open_found,
     search,
 )
-from tests.desk.test_desk import KNOWN, MASKED, Desk, booked, busy, desk, idle, opens
+from tests.desk.test_desk import HTMX, KNOWN, MASKED, Desk, booked, busy, desk, idle, opens
 from tests.support.house import MOBILE, House
-from tests.support.rows import as_in_production
+from tests.support.rows import as_in_production, clock_of
 from tests.support.until import comes
+from web.marks import roles
 
 __all__ = ["busy", "desk"]
 
@@ -65,13 +70,14 @@ def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
     # Of the helper that sends the form, one more each: whom the agent has on the line.
     trips.clear()
     found = other.does("/chercher", **KNOWN)
-    # Whose session it is; how many files there were, and who is meant; the act, with COMMIT.
-    assert trips == [1, 1, 3, 1]
+    # Whose session it is, how many files there were, and who is meant; the act, with COMMIT.
+    assert trips == [1, 4, 1]
     trips.clear()
     assert "12 mars 1942" in opens(other, found)
-    # What was found, the lock and how many files there were, the booking, its appointments, changes
-    # and messages; its centre, with the try and the act; the act's reason, with COMMIT.
-    assert trips == [1, 1, 8, 3, 1]
+    # Whose session it is, what was found, the lock and how many files there were, the booking, its
+    # appointments, changes and messages; its centre, with the try and the act; the act's reason,
+    # with COMMIT.
+    assert trips == [1, 9, 3, 1]
 
 
 def test_of_two_that_are_opened_at_once_one_is_beyond_the_limit(busy: Desk):
@@ -129,3 +135,120 @@ def test_what_was_asked_before_the_limits_is_not_shown_beyond_them(busy: Desk):
         assert booking_id not in one
     acts = [one.act for one in read_acts(busy.made.store) if one.act.staff_id == other.staff.id]
     assert sorted(one.what for one in acts) == ["search_limit", "searched"]
+
+
+# ---------------------------------------------------------------- whose session it is
+
+
+def ends_session(other: Desk) -> None:
+    kept = other.client.get_cookie(other.client.cookie)
+    assert kept is not None
+    with other.made.database.transaction() as connection:
+        staff_rows.end_session(connection, other.made.clock, kept.value)
+
+
+def is_disabled(other: Desk) -> None:
+    accounts.disable(other.made.store, other.staff.login)
+
+
+def has_another_role(other: Desk) -> None:
+    accounts.change_role(other.made.store, other.staff.login, "supervisor")
+
+
+def has_another_password(other: Desk) -> None:
+    accounts.give_password(other.made.store, other.staff.login, "long enough for anybody")
+
+
+def is_away(other: Desk) -> None:
+    """An agent at whose page nobody was seen for an hour; the process saw a poll of it just now."""
+    clock_of(other.made).advance(timedelta(hours=1, seconds=1))
+
+
+ENDED = pytest.mark.parametrize(
+    "ends", [ends_session, is_disabled, has_another_role, has_another_password, is_away]
+)
+
+
+def acts_of(desk: Desk) -> list[str]:
+    return sorted(
+        one.act.what for one in read_acts(desk.made.store) if one.act.staff_id == desk.staff.id
+    )
+
+
+@ENDED
+def test_whose_session_is_over_finds_and_opens_nothing(busy: Desk, ends: Callable[[Desk], None]):
+    """The worker knows the session from a moment ago, and looks at its row in the act itself."""
+    booked(busy)
+    other = idle(busy)
+    (booking_id,) = MASKED.findall(other.does("/chercher", **KNOWN))
+    before = acts_of(other)
+    ends(other)
+    form = {"booking_id": booking_id, "reason": "asked"}
+    # By a script, and without one.
+    for headers in (HTMX, {"Accept": "text/html"}):
+        for path, sent in (("/chercher/ouvrir", form), ("/chercher", KNOWN)):
+            answer = other.posts(path, headers, **sent)
+            assert answer.status_code == 401, path
+            assert "1942" not in answer.text
+            assert booking_id not in answer.text
+            assert other.staff.name not in answer.text
+    # Nor is it told what is there.
+    unknown = form | {"booking_id": "f" * 32}
+    assert other.posts("/chercher/ouvrir", headers, **unknown).status_code == 401
+    assert [one for one in acts_of(other) if one in {"searched", "read_file"}] == before
+    with busy.made.database.statement() as connection:
+        who = subject(busy.made.store, "desk_file", "staff", other.staff.id)
+        asked = [attempts.AttemptCountQuery(who, timedelta(days=1), failed=False)]
+        assert attempts.counts(connection, busy.made.clock, asked) == [0]
+
+
+@ENDED
+def test_whose_session_ends_between_two_looks_of_one_worker_is_told_by_the_row(
+    busy: Desk, monkeypatch: pytest.MonkeyPatch, ends: Callable[[Desk], None]
+):
+    """Whatever the worker remembers of it: here it takes what it knows for true."""
+    booked(busy)
+    other = idle(busy)
+    (booking_id,) = MASKED.findall(other.does("/chercher", **KNOWN))
+    known = SignIn.known
+
+    def remembered(self: SignIn, token: str) -> Any:
+        return known(self, token) or kept.get(token)
+
+    kept: dict[str, Any] = {}
+    cookie = other.client.get_cookie(other.client.cookie)
+    assert cookie is not None
+    sign_in = other.app.extensions["allo_staff"].sign_in
+    kept[cookie.value] = sign_in.known(cookie.value)
+    assert kept[cookie.value] is not None, "it knows the session"
+    monkeypatch.setattr(SignIn, "known", remembered)
+    ends(other)
+    form = {"booking_id": booking_id, "reason": "asked"}
+    assert other.posts("/chercher/ouvrir", HTMX, **form).status_code == 401
+    assert other.posts("/chercher", HTMX, **KNOWN).status_code == 401
+
+
+def test_a_look_up_is_a_sign_of_its_agent(busy: Desk):
+    """For hours nothing else is asked: each minute it is written down that somebody is there."""
+    booked(busy)
+    other = idle(busy)
+    for _ in range(6):
+        clock_of(busy.made).advance(timedelta(minutes=25))
+        opens(other, other.does("/chercher", **KNOWN))
+
+
+def test_a_view_that_forgets_to_look_answers_nobody(made: House):
+    pages = Blueprint("forgetful", __name__)
+
+    @pages.post("/forgetful")
+    @roles("agent", late=True)
+    def forgetful() -> str:
+        return "what is nobody's business"
+
+    made.app.register_blueprint(pages)
+    browser = made.signs_in("agent")
+    assert browser.post("/forgetful", headers=HTMX).status_code == 200
+    # The second time the worker knows the session, and the view was to look at it.
+    answer = browser.post("/forgetful", headers=HTMX)
+    assert answer.status_code == 401
+    assert "business" not in answer.text

@@ -16,12 +16,12 @@ from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
 from flask import Blueprint, abort, render_template, request
+from werkzeug.exceptions import HTTPException
 
 from flows.session import CallerKind, Moving, Offer, Session, Whom
 from flows.understanding import COUNTRY_ZONE
 from flows.world import Town
 from models.database import Connection
-from models.prepared import Asked
 from services.accounts.staff import record_act
 from services.booking.change_booking import Changed, Unchanged
 from services.booking.find_booking import FoundBooking, read_booking
@@ -45,7 +45,7 @@ from services.desk.booking import (
     wait_for_place,
 )
 from services.desk.caller_profile import BOOKED, DONE, CallerDetails, CallerProfile, draft_of
-from services.desk.messages import RequestedCall, ask_told, have_called
+from services.desk.messages import AskedMessages, RequestedCall, ask_told, have_called
 from services.desk.offers import OffersFound as FoundOffers
 from services.desk.offers import (
     OnDesk,
@@ -80,7 +80,7 @@ from web.desk.desk_page import DeskPage, new_nonce, told_of
 from web.desk.forms import BookingForm, Understood
 from web.marks import roles
 from web.pages import words
-from web.staff_only import current
+from web.staff_only import confirm, current
 from web.written import DeskWords
 
 FORM = "form"
@@ -200,7 +200,7 @@ class DeskAct(AtDesk):
         self.page = page
         self.messages: list[str] = []
         # What was told of bookings, where it is asked for already; by their ids.
-        self._told: dict[str, Asked] = {}
+        self._told: dict[str, AskedMessages] = {}
         self.understood = Understood()
         self.panel = Panel(BookingForm())
 
@@ -209,8 +209,15 @@ class DeskAct(AtDesk):
     def opened(cls, page: DeskPage, about: str | None = None) -> Iterator[Self]:
         """The act of the agent who asks; `about` is the entry that their page is about."""
         with page.store.database.transaction() as connection:
+            is_theirs = confirm(connection)
             act = cls(page, connection, about)
-            yield act
+            act.before_looking = is_theirs
+            try:
+                yield act
+            except HTTPException:
+                is_theirs()
+                raise
+            is_theirs()
         # Only now is it true; what is told to others before the commit might never have been.
         for message in act.messages:
             page.wake_up.message(message)
@@ -884,12 +891,9 @@ def add_to(desk: Blueprint, page: DeskPage) -> None:
         "/manque": DeskAct.lacks,
     }
     add_acts(desk, page, DeskAct, for_caller, for_caller=True)
-    for_nobody = {
-        "/garder": DeskAct.keep,
-        "/chercher": DeskAct.search,
-        "/chercher/ouvrir": DeskAct.open_found,
-    }
-    add_acts(desk, page, DeskAct, for_nobody)
+    add_acts(desk, page, DeskAct, {"/garder": DeskAct.keep})
+    look_up = {"/chercher": DeskAct.search, "/chercher/ouvrir": DeskAct.open_found}
+    add_acts(desk, page, DeskAct, look_up, late=True)
     add_acts(desk, page, DeskAct, {"/partenaire": DeskAct.partner_state}, method="GET")
 
 
@@ -901,11 +905,15 @@ def add_acts(
     *,
     method: str = "POST",
     for_caller: bool = False,
+    late: bool = False,
 ) -> None:
-    """Add acts by their paths. `for_caller`: the form names the entry that the act is about."""
+    """Add acts by their paths. `for_caller`: the form names the entry that the act is about.
+
+    `late`: of acts that ask several things, of which the agent's session is one.
+    """
 
     def view_of(act: Callable[[Act], Any]) -> Callable[[], Any]:
-        @roles("agent", "supervisor")
+        @roles("agent", "supervisor", late=late)
         def view() -> Any:
             with kind.opened(page, forms.about(request.form) if for_caller else None) as opened:
                 return opened.answer(act(opened))

@@ -14,7 +14,6 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from models.database import Connection
-from models.prepared import Asked
 from services.agents import callback_outcome, conversation, presence
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
@@ -22,7 +21,7 @@ from services.booking.find_booking import FoundBooking
 from services.desk import cases
 from services.desk.at_desk import AgentSession, colleagues, telephone
 from services.desk.caller_profile import DONE, CallerProfile, draft_of
-from services.desk.messages import BookingMessages, told
+from services.desk.messages import AskedMessages, BookingMessages, told
 from services.numbers.numbers import CalledNumber
 from services.ports import CallControl, WakeUp
 from services.public.offered import shown
@@ -40,14 +39,14 @@ _FIELDS = Markup(
     '<input type="hidden" name="csrf_token" value="{}">'
     '<input type="hidden" name="entry" value="{}">'
 )
-_NOTHING: Mapping[str, Asked] = {}
+_NOTHING: Mapping[str, AskedMessages] = {}
 
 
 def told_of(
     store: Store,
     service: Service,
     connection: Connection | None = None,
-    asked: Mapping[str, Asked] = _NOTHING,
+    asked: Mapping[str, AskedMessages] = _NOTHING,
 ) -> Callable[[FoundBooking], BookingMessages]:
     """What a template asks a booking's messages by; in a transaction, or with one of its own.
 
