@@ -57,6 +57,7 @@ OWNERS = {
 }
 # Who comes to PostgreSQL itself, whatever stands before it.
 DIRECT = {
+    "tests/desk/test_look_up.py": "counts what is sent of what is prepared",
     "tests/models/test_libpq.py": "asks the server itself what is prepared there",
     "tests/models/test_prepared.py": "ends the server's processes, of which a pooler has its own",
     "tests/operations/test_backup.py": "pg_dump goes past the pooler",

@@ -60,6 +60,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
+@pytest.mark.direct
 def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
     if busy.made.database.is_sqlite:
         pytest.skip("SQLite is in the same process")
