@@ -1,4 +1,7 @@
-"""What a ticket of the waiting room says to the pages behind the gate, by the request's environ."""
+"""What the gate and the pages behind it tell each other, by the request's environ.
+
+The gate tells what a ticket of the waiting room says, and a page how many requests it stands for.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ VISIT: Final = "allo.visit"
 TICKET: Final = "allo.ticket"
 # Where it finds whether visitors wait to begin a web session.
 WAITED: Final = "allo.waited"
+# Where the gate finds how many requests of a visitor without a script this one stands for.
+STANDS_FOR: Final = "allo.stands_for"
 
 
 def web_session_of_ticket() -> str:
@@ -24,6 +29,14 @@ def web_session_of_ticket() -> str:
 def people_wait() -> bool:
     """Whether visitors wait in a waiting room before a web session begins."""
     return bool(request.environ.get(WAITED))
+
+
+def stands_for_two() -> None:
+    """Tell the gate that the answer has the next page with it, which others would ask for.
+
+    How many web sessions may begin is reckoned by the requests that each will send.
+    """
+    request.environ[STANDS_FOR] = 2
 
 
 def ticket_is_used() -> Response:

@@ -40,8 +40,9 @@ FEWER_CALLS: Final = 0.1
 # The 95th percentile is taken of the steps of the last five seconds, and of no more than this.
 STEPS: Final = 512
 STEPS_SECONDS: Final = 5.0
-# Requests of one web session that reach the application, and the part of a worker's processor for
-# them; seconds of a processor that one takes, until some were measured.
+# Requests of one web session that reach the application, where no script sends its forms, and the
+# part of a worker's processor for them; seconds of a processor that one takes, until some were
+# measured.
 REQUESTS: Final = 13
 OF_A_WORKER: Final = 0.6
 ASSUMED_CPU: Final = 0.005
@@ -269,14 +270,18 @@ class LoadShedder:
             self._wake()
         self._work.append((seconds, False))
 
-    def web_done(self, seconds: float, cpu: float) -> None:
-        """A web request was answered: after so many seconds, `cpu` of them on a processor."""
+    def web_done(self, seconds: float, cpu: float, *, requests: int = 1) -> None:
+        """A web request was answered: after so many seconds, `cpu` of them on a processor.
+
+        `requests`: how many of REQUESTS it stands for. An answer that has the next page with it
+        stands for two.
+        """
         with self._counting:
             self._web -= 1
             self._wake()
         self._work.append((seconds, False))
-        self._web_cpu += _LEARNT * (max(cpu, 1e-4) - self._web_cpu)
-        self._sums[1] += 1
+        self._web_cpu += requests * _LEARNT * (max(cpu / requests, 1e-4) - self._web_cpu)
+        self._sums[1] += requests
         self._sums[2] += cpu
 
     def woke(self, late: float) -> None:
@@ -382,8 +387,8 @@ class LoadShedder:
         """What was measured since the last call of this: seconds, and shares of one.
 
         `queue` is how long it takes to answer the requests that are under way; `web` and `web_cpu`
-        are of web requests that reached the application: how many, and the time of a processor
-        each.
+        are of web requests that reached the application: how many they stand for, and the time of
+        a processor for each of those.
         """
         (steps, web, cpu), self._sums = self._sums, [0, 0, 0.0]
         return {

@@ -587,6 +587,24 @@ def test_no_more_visits_begin_at_a_stroke_than_will_be_served():
     assert sum(worker.load_shedder.visit_begins() for _ in range(1000)) == BEGIN_AT_ONCE
 
 
+def test_an_answer_with_the_next_page_in_it_stands_for_two_requests():
+    """Else a visitor with a script would count for nearly two, and half as many might begin."""
+    plain, scripted = Worker(), Worker()
+    for worker, cpu, requests in ((plain, 0.001, 1), (scripted, 0.002, 2)):
+        for _ in range(500):
+            assert worker.load_shedder.web_begins(goes_on=True)
+            worker.load_shedder.web_done(0.002, cpu, requests=requests)
+        while worker.load_shedder.visit_begins():
+            pass
+        worker.now += 0.2
+    may_begin = [
+        sum(worker.load_shedder.visit_begins() for _ in range(1000)) for worker in (plain, scripted)
+    ]
+    assert may_begin[0] == may_begin[1]
+    first, second = (worker.load_shedder.measured() for worker in (plain, scripted))
+    assert (second["web"], second["web_cpu"]) == (2 * first["web"], first["web_cpu"])
+
+
 def test_the_web_gives_way_first_then_screens_then_new_calls():
     worker = Worker()
     seen, load_shedder = [], worker.load_shedder

@@ -22,6 +22,7 @@ from services.online import web_sessions
 from tests.support.house import BASE, NOON, House, campaign_with, house, mornings
 from tests.support.keldoc import beside
 from tests.support.rows import clock_of
+from web.tickets import STANDS_FOR
 
 COOKIE = "__Host-allo-visit"
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
@@ -149,6 +150,28 @@ def test_one_person_is_booked_from_the_first_page_to_the_last(open_house: House,
     assert len(open_house.bookings()) == 1
     # Five answers, none of which a script asked for a second time.
     assert visitor.swaps == (5 if visitor.scripted else 0)
+
+
+def test_an_answer_with_the_next_page_counts_as_two_requests(
+    open_house: House, monkeypatch: pytest.MonkeyPatch
+):
+    """The gate reckons by requests how many visits may begin (web.admission.gate)."""
+    monkeypatch.setattr(Visitor, "scripted", True)
+    counted: list[int] = []
+    behind = open_house.app.wsgi_app
+
+    def in_front(environ: dict[str, Any], start_response: Any) -> Any:
+        answer = behind(environ, start_response)
+        counted.append(environ.get(STANDS_FOR, 1))
+        return answer
+
+    monkeypatch.setattr(open_house.app, "wsgi_app", in_front)
+    visitor = Visitor(open_house).comes_to_offers()
+    # The first page, its form, the page that it leads to; then each form with the next page, which
+    # is looked at once more here.
+    assert counted == [1, 1, 1, 2, 1, 2, 1]
+    visitor.sends(place="0").is_at("creneaux")
+    assert counted[7:] == [1]
 
 
 @BROWSERS

@@ -42,7 +42,7 @@ from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
 from web.online.cookies import WebSessionCookie
-from web.tickets import ROOM, VISIT, WAITED
+from web.tickets import ROOM, STANDS_FOR, VISIT, WAITED
 
 # Older than this (seconds) by the proxy in front, and the client has gone away.
 TOO_OLD: Final = 10.0
@@ -282,7 +282,8 @@ class Gate:
             try:
                 return self.app(environ, start_response)
             finally:
-                self.load_shedder.web_done(self._ticks() - began, time.thread_time() - cpu)
+                seconds, cpu = self._ticks() - began, time.thread_time() - cpu
+                self.load_shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
 
     def _may_begin(self) -> bool:
         return self.parts.mode == "never" or self.load_shedder.visit_begins()

@@ -60,7 +60,7 @@ from web.online.door_code import door_code
 from web.online.town_map import TownMap, draw, reach, stand_of
 from web.pages import language, stands_at, stay_in_address, to, words
 from web.staff_only import address
-from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
+from web.tickets import people_wait, stands_for_two, ticket_is_used, web_session_of_ticket
 from web.written import Written
 
 # The address of each question, by its name on the telephone; the last five are asked here alone.
@@ -555,6 +555,7 @@ class BookingPages:
     def _shown_at_once(self, path: str, web_session: WebSession, late: str) -> Response:
         """The page at this address, for a script that puts it in the place of the form's."""
         stands_at(path)
+        stands_for_two()
         response = make_response(self._shows(web_session, _STEPS[slug_of(web_session)], late=late))
         response.headers["HX-Push-Url"] = path
         return response
