@@ -43,7 +43,7 @@ STEPS_SECONDS: Final = 5.0
 # Requests of one web session that reach the application, where no script sends its forms, and the
 # part of a worker's processor for them; seconds of a processor that one takes, until some were
 # measured.
-REQUESTS: Final = 13
+REQUESTS: Final = 12
 OF_A_WORKER: Final = 0.6
 ASSUMED_CPU: Final = 0.005
 # How long (seconds) a request of a running web session waits for its turn at the most.
