@@ -43,8 +43,9 @@ SQLITE_BUSY_TIMEOUT_MS = 5000
 SQLITE_LEAST_BUSY_MS = 100
 # In a connection's `info`: how long it waits for another writer, where it is not that.
 _BUSY = "busy_timeout"
-# Who has a limit of time looks so often (seconds) whether it is their turn, less and less often.
-_LOOKS = (0.001, 0.02)
+# Who has a limit of time looks so often (seconds) whether it is their turn, less and less often. A
+# writer is done within two or three milliseconds, and of each process one thread looks.
+_LOOKS = (0.0003, 0.003)
 # Of the file, for each connection (KiB): a web worker has a dozen of them, and the system keeps
 # what is read often anyway. SQLite's own is 2000.
 SQLITE_CACHE_KIB = 512
