@@ -265,7 +265,8 @@ def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
     inside = Inside()
     inside.now = OPENING - timedelta(seconds=5)
     inside.crowd = OpeningCrowd(range(1024), [1000] * 1024)
-    assert inside.passes(6).rate == pytest.approx(FIRST, rel=0.3)
+    # It opens with the last of these looks, and goes up from the one before.
+    assert FIRST <= inside.passes(6).rate < 1.5 * FIRST
     up = inside.passes(10).rate
     assert up > FIRST
     down = inside.passes(4, PRESSED).rate
@@ -291,8 +292,8 @@ def test_it_never_lets_in_more_than_processors_carry_or_than_was_set():
     inside.now = OPENING
     inside.crowd = OpeningCrowd(range(1024), [100_000] * 1024)
     slow = replace(QUIET, cpu=0.030)
-    # Two workers, of which six tenths are the web's; thirteen requests of 30 ms for a visit.
-    assert inside.passes(300, slow).rate == pytest.approx(0.6 * 2 / 0.39, abs=0.01)
+    # Two workers, of which six tenths are the web's; twelve requests of 30 ms for a visit.
+    assert inside.passes(300, slow).rate == pytest.approx(0.6 * 2 / 0.36, abs=0.01)
     held_back = Inside(most=2.5)
     held_back.now = OPENING
     held_back.crowd = inside.crowd
