@@ -36,7 +36,7 @@ from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import alone, insert_new
 from models.online.tables import reach_code, visit
-from models.prepared import Prepared
+from models.prepared import Asked, Prepared, ask
 from models.rows import columns_of, from_row
 from models.slots.places import is_held, renewal
 from models.slots.tables import place
@@ -246,12 +246,13 @@ def write(
     body: str,
     phone: bytes | None = None,
     lease: timedelta | None = None,
-) -> Written | None:
-    """Store what an answer led to; None when a copy of it came first.
+) -> Asked:
+    """Store what an answer led to; `written` reads what came of it.
 
-    `number` is that of an answer without effects, in one statement; None: it was claimed in this
-    transaction. `phone` is the keyed hash of a number that was typed; None leaves the one before.
-    With a `lease` the same statement prolongs what the web session holds (PostgreSQL alone).
+    In a transaction it goes to the database with what that asks next, or with its end. `number` is
+    that of an answer without effects, in one statement; None: it was claimed in this transaction.
+    `phone` is the keyed hash of a number that was typed; None leaves the one before. With a `lease`
+    the same statement prolongs what the web session holds (PostgreSQL alone).
     """
     values: dict[str, Any] = {
         "the_visit": visit_id,
@@ -265,10 +266,13 @@ def write(
         values["the_number"] = number
     stored = _Stored(numbered=number is not None, typed=phone is not None)
     if lease is None:
-        found = _store(clock, stored).rows(connection, values)
-    else:
-        holder = {"the_holder": visit_id}
-        found = _renewing(clock, stored, lease).rows(connection, values | holder)
+        return ask(connection, _store(clock, stored), values)
+    return ask(connection, _renewing(clock, stored, lease), values | {"the_holder": visit_id})
+
+
+def written(asked: Asked) -> Written | None:
+    """What came of `write`; None when a copy of the answer came first."""
+    found = asked.rows()
     return from_row(Written, found[0]) if found else None
 
 

@@ -202,7 +202,7 @@ class WebSessionTurn(Turn):
         number = None if self._transaction is not None else self.number
         connection = self._transaction or self._connection()
         with store.database.one_writer():
-            written = web_sessions.write(
+            asked = web_sessions.write(
                 connection,
                 store.clock,
                 store.vault,
@@ -212,7 +212,9 @@ class WebSessionTurn(Turn):
                 lease=lease,
                 **stored,
             )
+        # In a transaction it is sent with COMMIT.
         self._give_back()
+        written = web_sessions.written(asked)
         if written is None:
             raise AlreadyAnswered
         return replace(visit, number=self.number + 1, kept_until=written.kept_until)
