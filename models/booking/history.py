@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Connection, Insert, bindparam, delete, sel
 from models.booking.tables import booking, history, history_reason
 from models.clock import Clock
 from models.crypto import Vault
-from models.prepared import Prepared, Values
+from models.prepared import Prepared, Values, ask
 
 # A person wrote that they will come, or was told what a stand-in stands for: lines of no change.
 SAID_YES = "said_yes"
@@ -86,7 +86,8 @@ def add(
     row = (booking_id, change.who, change.channel, change.what, why, details)
     values = dict(zip(_GIVEN, row, strict=True))
     if why != TYPED:
-        _add(clock).count(connection, values)
+        # Sent with what the change asks next, or with its end.
+        ask(connection, _add(clock), values)
         return
     statement = history.insert().values(at=clock.at(), **values).returning(history.c.id)
     number = connection.execute(statement).scalar_one()
