@@ -375,6 +375,15 @@ def _asked(connection: Connection, asked: Sequence[tuple[_Plan, Any]]) -> list[A
     return answers
 
 
+def send(connection: Connection) -> None:
+    """Send what waits, for what follows may happen only once it was written.
+
+    Raises sqlalchemy.exc.DBAPIError.
+    """
+    if connection.dialect.name == "postgresql":
+        _send_waiting(connection)
+
+
 def _send_waiting(connection: Connection) -> None:
     # On SQLite a worker never loads this driver.
     from models import libpq  # noqa: PLC0415
