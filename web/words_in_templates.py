@@ -44,10 +44,10 @@ class PageEnvironment(Environment):
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """What a template knows of the application, as one dictionary.
 
-        Jinja would look through a chain of two for each name and each answer, so that what is added
-        after a template was read is known to it. Ours is all there before the first answer.
+        Jinja would look through a chain of two for each name and each answer, and keep one for each
+        template, for what is told to a single one. No template of ours is told anything.
         """
-        return {**self.globals, **(d or {})}
+        return {**self.globals, **d} if d else self.globals
 
     def get_template(self, name: Any, parent: Any = None, globals: Any = None) -> Template:  # noqa: A002
         """As Jinja's, in the words of this answer."""
