@@ -7,7 +7,6 @@ attacker who plants one in a browser gains nothing.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import secrets
@@ -18,6 +17,7 @@ from typing import Any, Final
 from flask import Flask, Request
 from flask.sessions import SessionInterface, SessionMixin
 from itsdangerous import URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode
 from werkzeug import Response
 
 from web.marks import SIGNED
@@ -115,7 +115,7 @@ class FormTokens:
     def signed(self, token: str) -> str:
         """The token of a session as a form has it."""
         moment = int(time.time()).to_bytes(_MOMENT_BYTES, "big")
-        text = b"%b.%b" % (_payload(token), _in_base64(moment))
+        text = b"%b.%b" % (_payload(token), base64_encode(moment))
         return (b"%b.%b" % (text, self._signature(text))).decode("ascii")
 
     def is_of(self, token: str, sent: str) -> bool:
@@ -128,12 +128,8 @@ class FormTokens:
         return hmac.compare_digest(signature, self._signature(text)) and ours
 
     def _signature(self, text: bytes) -> bytes:
-        return _in_base64(hmac.digest(self._key, text, hashlib.sha1))
+        return base64_encode(hmac.digest(self._key, text, hashlib.sha1))
 
 
 def _payload(token: str) -> bytes:
-    return _in_base64(b'"%b"' % token.encode("ascii"))
-
-
-def _in_base64(text: bytes) -> bytes:
-    return base64.urlsafe_b64encode(text).rstrip(b"=")
+    return base64_encode(b'"%b"' % token.encode("ascii"))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -62,13 +62,14 @@ _EVERYWHERE = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-# The values of an address that say which page or file it is, and never who asks; and how many such
-# addresses are remembered.
+# The values of an address that say which page or file it is, and never who asks; how many such
+# addresses are kept, and parts of pages, and for how many seconds.
 _OF_ALL_VISITORS = frozenset({"slug", "name"})
 _MOST_ADDRESSES = 512
 _MOST_PARTS = 64
-_ADDRESS_SECONDS = 1.0
+_KEPT_SECONDS = 1.0
 _LONGEST_REMEMBERED = 200
+Made = TypeVar("Made")
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
@@ -115,6 +116,25 @@ def register(app: Flask, given: Setting) -> None:
     app.context_processor(_for_templates)
 
 
+class _KeptForASecond(Generic[Made]):
+    """What is made once a second for each key, of all threads; `most` of them are kept."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[tuple[object, ...], tuple[Made, float]] = {}
+
+    def get(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """What was made for the key within the last second; else what `make` makes now."""
+        known, now = self._known.get(key), time.monotonic()
+        if known is not None and now < known[1]:
+            return known[0]
+        if len(self._known) >= self._most:
+            self._known.clear()
+        made = make()
+        self._known[key] = made, now + _KEPT_SECONDS
+        return made
+
+
 def _remembered_addresses(app: Flask) -> Callable[..., str]:
     """`url_for` of templates. It remembers the addresses of pages and files that all visitors have.
 
@@ -122,20 +142,13 @@ def _remembered_addresses(app: Flask) -> Callable[..., str]:
     address of a file has its version, for which the file is looked at: once a second is enough.
     An address with any other value may name a person, so it is built each time.
     """
-    known: dict[tuple[str, ...], tuple[str, float]] = {}
+    known = _KeptForASecond[str](_MOST_ADDRESSES)
 
     def url_for(endpoint: str, **values: Any) -> str:
         if endpoint[0] == "." or not values.keys() <= _OF_ALL_VISITORS:
             return app.url_for(endpoint, **values)
         key = (request.root_path, endpoint, *values.values())
-        address, until = known.get(key, ("", 0.0))
-        now = time.monotonic()
-        if now >= until:
-            if len(known) >= _MOST_ADDRESSES:
-                known.clear()
-            address = app.url_for(endpoint, **values)
-            known[key] = address, now + _ADDRESS_SECONDS
-        return address
+        return known.get(key, lambda: app.url_for(endpoint, **values))
 
     return url_for
 
@@ -147,22 +160,18 @@ def _parts_for_all(app: Flask) -> Callable[..., Markup]:
     are looked at. Its template knows nothing else of the answer, so that nothing of a person is
     kept.
     """
-    known: dict[tuple[object, ...], tuple[Markup, float]] = {}
+    known = _KeptForASecond[Markup](_MOST_PARTS)
 
     def same_for_all(name: str, **given: str) -> Markup:
         spoken = words()
-        key = (request.root_path, spoken, name, *given.values())
-        part, until = known.get(key, (Markup(), 0.0))
-        now = time.monotonic()
-        if now >= until:
-            if len(known) >= _MOST_PARTS:
-                known.clear()
+
+        def written() -> Markup:
             template = app.jinja_env.get_template(name)
-            written = template.render(given, language=spoken.language, t=spoken.text, to=to)
+            text = template.render(given, language=spoken.language, t=spoken.text, to=to)
             # The template has put in place what would be read as a tag.
-            part = Markup(written)  # noqa: S704
-            known[key] = part, now + _ADDRESS_SECONDS
-        return part
+            return Markup(text)  # noqa: S704
+
+        return known.get((request.root_path, spoken, name, *given.values()), written)
 
     return same_for_all
 
@@ -290,13 +299,16 @@ def _asked_language() -> str:
     for code in (request.args.get("lang"), request.cookies.get(language_cookie())):
         if code in LANGUAGES:
             return code
-    told = request.headers.get("Accept-Language", "")
+    return language_of_browser(request.headers.get("Accept-Language", ""))
+
+
+def language_of_browser(told: str) -> str:
+    """The language that suits a browser best, by its header (Accept-Language)."""
     # Browsers say a few dozen different things; what is longer is nothing that they say.
     return _best_language(told) if len(told) < _LONGEST_REMEMBERED else _best_of(told)
 
 
 def _best_of(told: str) -> str:
-    """The language that suits a browser best, by its header."""
     return parse_accept_header(told, LanguageAccept).best_match(LANGUAGES) or LANGUAGES[0]
 
 

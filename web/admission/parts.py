@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from werkzeug.datastructures import LanguageAccept
-from werkzeug.http import parse_accept_header, parse_cookie
+from werkzeug.http import parse_cookie
 
 from models.clock import DatabaseClock
 from prompts.catalogue import COUNTRY_LANGUAGE
@@ -19,6 +18,7 @@ from services.campaign.campaigns import Campaigns
 from services.store import Store
 from web import alone
 from web.marks import LANGUAGE_COOKIE, SIGNED
+from web.pages import language_of_browser
 
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Any], Iterable[bytes]]
@@ -114,8 +114,7 @@ def language_for(environ: Environ) -> str:
     for name in (f"__Host-{LANGUAGE_COOKIE}", LANGUAGE_COOKIE):
         if cookies.get(name) in LANGUAGES:
             return str(cookies[name])
-    accepted = parse_accept_header(environ.get("HTTP_ACCEPT_LANGUAGE", ""), LanguageAccept)
-    return accepted.best_match(LANGUAGES) or COUNTRY_LANGUAGE
+    return language_of_browser(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
 
 
 def is_for_a_person(environ: Environ) -> bool:
