@@ -179,10 +179,13 @@ def _open_sqlite(url: URL) -> tuple[Callable[[], None], _Driver]:
 
     @contextmanager
     def transaction() -> Iterator[None]:
-        with queue.entered(unlimited):
+        queue.enter(unlimited)
+        try:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("COMMIT")
+        finally:
+            queue.leave()
 
     def close() -> None:
         connection.close()

@@ -674,21 +674,6 @@ class _InTransaction:
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
-class _Entered:
-    """A writer of a queue, in a block."""
-
-    __slots__ = ("_queue", "_time_left")
-
-    def __init__(self, queue: WriterQueue, time_left: TimeLeft) -> None:
-        self._queue, self._time_left = queue, time_left
-
-    def __enter__(self) -> None:
-        self._queue.enter(self._time_left)
-
-    def __exit__(self, *_raised: object) -> None:
-        self._queue.leave()
-
-
 class WriterQueue:
     """One writer of a file at a time: a lock among threads, and one among processes."""
 
@@ -699,12 +684,11 @@ class WriterQueue:
         self._descriptor = -1
         self._is_closed = False
 
-    def entered(self, time_left: TimeLeft) -> AbstractContextManager[None]:
-        """As the only writer. Raises NotInTime where this thread's turn does not come in time."""
-        return _Entered(self, time_left)
-
     def enter(self, time_left: TimeLeft) -> None:
-        """The same, until `leave`. Raises NotInTime."""
+        """As the only writer, until `leave`.
+
+        Raises NotInTime where this thread's turn does not come in time.
+        """
         left = time_left.left
         if not self._thread.acquire(timeout=-1 if math.isinf(left) else left):
             raise NotInTime("another thread writes")
@@ -765,7 +749,6 @@ def _ask_in_one_call(engine: Engine, *, prepared: bool) -> None:
     engine.dialect.do_commit = libpq.commit  # type: ignore[method-assign]
     engine.dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
     if prepared:
-        engine.dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
         libpq.send_before_others(engine.dialect)
         event.listen(engine, "connect", libpq.keep)
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, case, func, null, or_, select, update
 
@@ -17,7 +17,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
-from models.prepared import Prepared, Values
+from models.prepared import Prepared
 from models.rows import columns_of, from_row
 
 _IDS_PER_STATEMENT = 500
@@ -109,17 +109,8 @@ def centre_state(
 ) -> CentreState | None:
     if lock:
         return centre_states(connection, [centre_id], lock=True).get(centre_id)
-    statement, values = asked_state(centre_id)
-    return state_of(statement.rows(connection, values))
-
-
-def asked_state(centre_id: str) -> tuple[Prepared, Values]:
-    """What asks for a centre, for `models.prepared.ask`; `state_of` reads the rows."""
-    return _STATE, {"the_centre": centre_id}
-
-
-def state_of(rows: Sequence[Any]) -> CentreState | None:
-    return from_row(CentreState, rows[0]) if rows else None
+    found = _STATE.rows(connection, {"the_centre": centre_id})
+    return from_row(CentreState, found[0]) if found else None
 
 
 _STATE = Prepared(

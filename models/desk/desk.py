@@ -149,25 +149,6 @@ class BookingSeen:
     is_stand_in: bool
 
 
-def find_bookings(
-    connection: Connection,
-    vault: Vault,
-    *,
-    reference: str = "",
-    number: str = "",
-    born: date | None = None,
-    postcode: str = "",
-) -> list[BookingSeen]:
-    """Bookings that all of what is given fits, those that are ahead first, then newest.
-
-    `number` is E.164. None where nothing is given by which one may be found. One statement.
-    """
-    asked = ask_bookings(
-        connection, vault, reference=reference, number=number, born=born, postcode=postcode
-    )
-    return bookings_of(vault, asked)
-
-
 def ask_bookings(
     connection: Connection,
     vault: Vault,
@@ -177,7 +158,11 @@ def ask_bookings(
     born: date | None = None,
     postcode: str = "",
 ) -> Asked | None:
-    """Ask for them with what else the transaction asks; `bookings_of` reads them."""
+    """Ask for the bookings that all of what is given fits, with what else the transaction asks.
+
+    `bookings_of` reads them: those that are ahead first, then newest. `number` is E.164. None where
+    nothing is given by which one may be found. One statement.
+    """
     values = {
         "reference_idx": vault.index("reference", reference or None),
         "phone_idx": vault.index("phone", number or None),

@@ -15,7 +15,7 @@ from datetime import date
 from flows.world import NotMine
 from models.booking import changes, history
 from models.booking.changes import BookingDetails
-from models.centres.centres import CentreState, asked_state, centre_states, state_of
+from models.centres.centres import CentreState, centre_state, centre_states
 from models.database import Connection
 from models.prepared import Asked, ask_all
 from services.attempts import Tries, before_look_up, count_try
@@ -132,8 +132,7 @@ def _read(
         centres = centre_states(connection, there)
     else:
         (only,) = there
-        statement, values = asked_state(only)
-        state = state_of(statement.rows(connection, values))
+        state = centre_state(connection, only)
         centres = {only: state} if state else {}
     undo = is_undoable(store, file, history.newest_of(asked.lines.rows()))
     return FoundBooking(file, centres, undo)
