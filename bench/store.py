@@ -172,10 +172,10 @@ def ratio(url: str) -> float:
 
     Short slices one after the other, on a database of its own at `url`. Raises CannotMeasure.
 
-    Both write to the same file of SQLite. Whoever commits when its log has become long writes that
-    back and waits for the disk meanwhile, which takes as long as a quarter of a slice or as a whole
-    one, and it is the log of both. So each slice ends with writing back what it has written itself:
-    else chance would say who pays for it.
+    Both write to the same file of SQLite. The one that commits when its log has become long writes
+    that back and waits for the disk meanwhile, which takes as long as a quarter of a slice or as a
+    whole one, and it is the log of both. So each slice ends with writing back what it has written
+    itself: else chance would say who pays for it.
     """
     centres = fill(url, CENTRES, 500, 1)
     names, turn = holders(), itertools.cycle(centres)
