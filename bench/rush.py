@@ -244,8 +244,13 @@ def _capacity(house: House, when: str, postcodes: list[str], say: Say) -> tuple[
     The share is what they have of the machine's processors themselves. `when`: before or after
     the rush.
     """
-    # With no room in front, as many begin as are done: only then is it what can be booked.
-    with servers.web(_behind_a_proxy(house, room="never"), f"alone-{when}", CREATE_APP) as service:
+    # With no room in front, as many begin as are done: only then is it what can be booked. The
+    # dispatcher works beside, as it does in the rush.
+    alone = _behind_a_proxy(house, room="never")
+    with (
+        servers.web(alone, f"alone-{when}", CREATE_APP) as service,
+        screens.dispatcher(house),
+    ):
 
         def books() -> visitors.VisitorFigures:
             seed = time.time_ns() % 2**32

@@ -23,9 +23,9 @@ from models.admission import arrivals
 from models.admission.arrivals import WorkerLoad
 from models.database import Connection
 from models.supervision import snapshots
-from services.admission.load_shedder import ASSUMED_CPU, OF_A_WORKER, REQUESTS, Level
+from services.admission.load_shedder import ASSUMED_CPU, OF_A_WORKER, REQUESTS, ROOM_LEFT, Level
 from services.admission.presence import Present
-from services.admission.waiting_room import BEFORE, DRAWN, MILLI, NAME, OpeningCrowd, Room
+from services.admission.waiting_room import BEFORE, DRAWN, EACH, MILLI, NAME, OpeningCrowd, Room
 from services.campaign.campaigns import Campaigns
 from services.store import Store
 
@@ -84,6 +84,8 @@ class Loads:
 
     workers: int
     level: int
+    # The share of the threads' time that is taken, where it is most.
+    full: float
     # A second: web sessions that could not begin, requests of running ones that were turned away,
     # and requests of the web that were answered.
     away: float
@@ -103,6 +105,7 @@ class Loads:
         return cls(
             workers=len(loads),
             level=max((load.body.get("level", 0) for load in loads), default=0),
+            full=max((load.body.get("full", 0.0) for load in loads), default=0.0),
             away=sum(load.body.get("away", 0.0) for load in loads),
             lost=sum(load.body.get("lost", 0.0) for load in loads),
             web=web,
@@ -244,7 +247,7 @@ class AdmissionController:
                 least = SERVED_PART * room.details["served"] if loads.web else 0.0
                 rate = min(max(rate * DOWN, least), rate)
                 down_at = moment
-        elif before.waiting:
+        elif before.waiting and loads.full < ROOM_LEFT:
             closing = CLOSING * (UP_TO * _carried(room, loads) - rate)
             rate += max(UP, UP_PART * rate, min(closing, max(MOST_UP, MOST_UP_PART * rate)))
         rate = min(rate, _carried(room, loads))
@@ -286,9 +289,13 @@ def _carried(room: Room, loads: Loads) -> float:
 def _advanced(room: Room, told: OpeningCrowd, since: float, moment: float, loads: Loads) -> Room:
     newest = DRAWN + int((moment - room.opening) * MILLI)
     if room.crowded:
-        first = _first(room, loads)
+        before, first = room.details["first"], _first(room, loads)
         room = replace(room, details={**room.details, "first": first})
         if first[1]:
+            if before[0] != first[0] or not before[1]:
+                # The first visitors hear of their turn when they look again: without a start, none
+                # would begin until then.
+                since += EACH[0]
             # No visitor has a rank before the first: workers learn of the room within a second.
             told = told.beginning(first[1])
             room = replace(room, frontier=max(room.frontier, first[1] - 1))

@@ -7,6 +7,7 @@ import gzip
 import threading
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from flask import Response, request
 from sqlalchemy import event, select
+from werkzeug.test import create_environ
 
 import wiring
 
@@ -279,6 +281,88 @@ def test_a_sudden_crowd_goes_on_beginning_while_it_is_counted(
     assert len(list(carried)) == 3
 
 
+def answered_at_once(
+    made: House, path: str, method: str = "GET", *, cookie: str = "", **more: Any
+) -> tuple[str, dict[str, str], bytes] | None:
+    """Status, headers and body of an answer without a thread; None where one is needed."""
+    headers = {"Cookie": cookie, **more.pop("headers", {})}
+    environ = create_environ(path, BASE, method=method, headers=headers, **more)
+    said: list[Any] = []
+    seen = statements(made)
+    body = gate_of(made).at_once(environ, lambda *start: said.append(start))
+    assert seen == []
+    return None if body is None else (said[0][0], dict(said[0][1]), b"".join(body))
+
+
+def cookie_of(browser: Any) -> str:
+    return f"{TICKET}={browser.get_cookie(TICKET, domain='allo.example').value}"
+
+
+def test_whoever_waits_is_answered_without_a_thread(stood: House):
+    waits = cookie_of(come(stood, "192.0.2.1"))
+    for path, status in (("/salle", "200"), ("/salle/etat", "200"), ("/rendez-vous", "303")):
+        found = answered_at_once(stood, path, cookie=waits)
+        assert found is not None
+        assert found[0].startswith(status), path
+        assert "Set-Cookie" not in found[1]
+    # Somebody new is shown in with a ticket, by a form as well, and counted once.
+    gate_of(stood).room.ranks.counted()
+    for method in ("GET", "POST"):
+        shown = answered_at_once(stood, "/rendez-vous?lang=en", method)
+        assert shown is not None
+        assert shown[1]["Location"] == "/salle?lang=en"
+        assert shown[1]["Set-Cookie"].startswith(TICKET)
+    assert sum(gate_of(stood).room.ranks.counted().values()) == 2
+
+
+def test_whoever_may_begin_gets_one_ticket_and_is_counted_once(stood: House):
+    """The door is looked at without a thread, and the thread that answers goes by that look."""
+    gate, controller = gate_of(stood), inlet_of(stood)
+    stood.clock.moment = OPENING  # type: ignore[attr-defined]
+    for _ in range(3):
+        a_second(stood, controller, gate)
+    assert gate.room.is_there
+    environ = create_environ(
+        "/rendez-vous", BASE, method="POST", data={"whom": "self"}, headers=FORM
+    )
+    said: list[Any] = []
+    assert gate.at_once(environ, lambda *start: said.append(start)) is None
+    with closing(gate(environ, lambda *start: said.append(start))) as body:  # type: ignore[type-var]
+        list(body)
+    (answer,) = said
+    assert answer[0].startswith("303")
+    assert dict(answer[1])["Location"] == "/rendez-vous/naissance"
+    assert sum(gate.room.ranks.counted().values()) == 1
+
+
+def test_whoever_cannot_begin_is_told_so_without_a_thread_and_asked_for_once(
+    open_house: House, monkeypatch: pytest.MonkeyPatch
+):
+    asked, carried = [0], [True]
+
+    def visit_begins() -> bool:
+        asked[0] += 1
+        return carried[0]
+
+    gate = gate_of(open_house)
+    monkeypatch.setattr(gate.load_shedder, "visit_begins", visit_begins)
+    gate.start = lambda: None  # type: ignore[method-assign]
+    form: Any = {"data": {"whom": "self"}, "headers": FORM}
+    assert answered_at_once(open_house, "/rendez-vous", "POST", **form) is None
+    environ = create_environ("/rendez-vous", BASE, method="POST", **form)
+    assert gate.at_once(environ, lambda *_: None) is None
+    gate(environ, lambda *_: None)
+    assert asked == [2]
+    # The page that is kept for it was made by the application once.
+    gate.crowd.page("resend", "fr")
+    carried[0] = False
+    told = answered_at_once(open_house, "/rendez-vous", "POST", **form)
+    assert told is not None
+    assert told[0].startswith("503")
+    assert b'name="whom" value="self"' in told[2]
+    assert gate.tally.counts["away", "start"] == 1
+
+
 def test_the_telephone_is_never_asked_for_a_ticket(stood: House):
     stood.opens_centre()
     phone = stood.phone().dial()
@@ -370,6 +454,32 @@ def test_pages_for_everybody_are_made_once_for_each_language(open_house: House, 
     ask(browser, "/essai-a-soi")
     ask(browser, "/essai-a-soi")
     assert asked[3:] == ["own", "own"]
+
+
+def test_a_fresh_page_for_everybody_needs_no_thread(open_house: House, asked: list[str]):
+    gate, now = gate_of(open_house), [0.0]
+    gate.pages.ticks = lambda: now[0]
+    assert answered_at_once(open_house, "/essai") is None
+    page = ask(open_house.app.test_client(), "/essai")
+    ask(open_house.app.test_client(), "/rendez-vous")
+    found = answered_at_once(open_house, "/essai?utm=1")
+    assert found is not None
+    assert (found[0][:3], found[2]) == ("200", page.data)
+    assert answered_at_once(open_house, "/rendez-vous") is not None
+    others: list[tuple[str, str, Any]] = [
+        ("/essai?lang=en", "GET", {}),
+        ("/essai", "POST", {}),
+        ("/essai", "GET", {"headers": {"Range": "bytes=0-1"}}),
+        ("/rendez-vous", "GET", {"headers": {"Range": "bytes=0-1"}}),
+        ("/mon-rendez-vous", "GET", {}),
+        ("/poste", "GET", {}),
+        ("/voice/incoming", "POST", {}),
+    ]
+    for path, method, more in others:
+        assert answered_at_once(open_house, path, method, **more) is None, path
+    now[0] = 61.0
+    assert answered_at_once(open_house, "/essai") is None
+    assert asked == ["fr"]
 
 
 def test_every_page_that_all_share_is_answered_from_memory_wherever_it_lies(open_house: House):

@@ -26,6 +26,7 @@ from services.admission.load_shedder import (
     LOOK_EVERY,
     OF_A_WORKER,
     REQUESTS,
+    ROOM_LEFT,
     Level,
     LoadShedder,
 )
@@ -33,6 +34,7 @@ from services.admission.waiting_room import (
     ABANDONED,
     DRAW,
     DRAWN,
+    EACH,
     FARTHEST,
     MILLI,
     SPACING,
@@ -51,7 +53,7 @@ OPENING = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 AT = int(OPENING.timestamp())
 TICKETS = Tickets("a secret")
 HOME = place_of("192.0.2.1")
-QUIET = Loads(workers=2, level=0, away=0.0, lost=0.0, web=10.0, cpu=0.004)
+QUIET = Loads(workers=2, level=0, full=0.0, away=0.0, lost=0.0, web=10.0, cpu=0.004)
 PRESSED = replace(QUIET, level=int(Level.SCREENS))
 
 
@@ -248,6 +250,10 @@ def test_a_crowd_at_a_stroke_is_not_let_in_before_it_is_counted():
     # They stand in what is left of that second, the first of them at its beginning.
     inside_now = (let_in.frontier - 1600 - DRAWN) / 400 * 160
     assert 1 <= inside_now <= 5 * let_in.rate
+    # With those who hear of it only when they look again, once.
+    assert inside_now > (1 + EACH[0]) * let_in.rate
+    after = inside.passes(1, replace(QUIET, first=(first,)))
+    assert after.frontier - let_in.frontier < 2 * let_in.rate / 160 * 400
     assert let_in.frontier < DRAWN + 2000
 
 
@@ -285,6 +291,17 @@ def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
     assert inside.passes(10, PRESSED).frontier > stuck
     # And is soon back.
     assert inside.passes(30).rate > up
+
+
+def test_it_lets_in_no_more_while_a_worker_has_nothing_to_spare():
+    """Those who are inside would only wait for each other."""
+    inside = Inside()
+    inside.now = OPENING
+    inside.crowd = OpeningCrowd(range(1024), [1000] * 1024)
+    inside.passes(10)
+    rate = inside.room.rate
+    assert inside.passes(10, replace(QUIET, full=ROOM_LEFT)).rate == rate
+    assert inside.passes(10, replace(QUIET, full=ROOM_LEFT - 0.01)).rate > rate
 
 
 def test_it_never_lets_in_more_than_processors_carry_or_than_was_set():

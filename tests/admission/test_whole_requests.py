@@ -225,6 +225,14 @@ def test_what_needs_no_thread_is_answered_at_once():
     assert other["thread"].startswith("answers-")
 
 
+def test_a_failure_to_answer_at_once_is_left_to_a_thread():
+    def at_once(environ: Environ, start_response: Any) -> list[bytes] | None:
+        raise LookupError
+
+    answer = json.loads(sent(Client([]), Scope(Headers(), method="GET"), at_once=at_once).body)
+    assert answer["thread"].startswith("answers-")
+
+
 def test_steps_of_calls_wait_without_a_thread_and_hold_up_no_page():
     inside, most, named = [0], [0], set[str]()
     counting, both_are_in, leave = threading.Lock(), threading.Event(), threading.Event()

@@ -38,7 +38,7 @@ from web.admission.parts import (
     busy,
     for_one_visitor,
 )
-from web.admission.room import RoomOfWorker
+from web.admission.room import WAITING, RoomEntry, RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
 from web.online.cookies import WebSessionCookie
@@ -63,6 +63,9 @@ _FOR_ALL: Final = frozenset(
     {"/mon-rendez-vous", "/mon-rendez-vous/envoye", "/rendez-vous/liste-quittee"}
 )
 _MACHINES: Final = ("api",)
+# Where a worker keeps what it found at the door.
+_ENTRY: Final = "allo.entry"
+_RANGE: Final = "HTTP_RANGE"
 # The methods that only read.
 _READS: Final = frozenset({"GET", "HEAD"})
 
@@ -142,13 +145,35 @@ class Gate:
         return way(path, environ, start_response)
 
     def at_once(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
-        """The waiting room's page, which needs no thread and no store; None for other requests."""
-        if environ["PATH_INFO"] != ROOM or not self._is_open or not self._has_threads:
+        """An answer that needs no thread and no store; None where the request needs one.
+
+        So are answered: the waiting room's page and what its script asks for, visitors who are
+        shown into that room or turned away at its door, and pages that are the same for all and
+        fresh in memory.
+        """
+        if not self._is_open or not self._has_threads:
             return None
-        answer = self.room.answer(ROOM, environ, start_response)
+        path: str = environ["PATH_INFO"]
+        answer = self._stopped(environ, start_response) if path == START else None
+        if answer is None and environ["REQUEST_METHOD"] == "GET":
+            answer = self._remembered(path, environ, start_response)
         if answer is not None:
             self.tally.answers += 1
         return answer
+
+    def _remembered(
+        self, path: str, environ: Environ, start_response: Any
+    ) -> Iterable[bytes] | None:
+        """The answer to a GET from memory; None where it is not there."""
+        if path in WAITING:
+            return self.room.answer(path, environ, start_response)
+        if _RANGE in environ:
+            return None
+        if path == START:
+            start_response = _started(environ[_ENTRY], start_response)
+        elif path.split("/", 2)[1] in self._ways:
+            return None
+        return self.pages.fresh(path, environ, start_response)
 
     # ------------------------------------------------------------ the telephone, and monitoring
 
@@ -219,7 +244,7 @@ class Gate:
     # ------------------------------------------------------------ the web
 
     def _page(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] not in _READS or "HTTP_RANGE" in environ:
+        if environ["REQUEST_METHOD"] not in _READS or _RANGE in environ:
             return self._limited(environ, start_response, goes_on=False)
         return self.pages.answer(path, environ, start_response)
 
@@ -253,23 +278,35 @@ class Gate:
             self.inside.discard(visit_id)
 
     def _first(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if _ENTRY not in environ:
+            stopped = self._stopped(environ, start_response)
+            if stopped is not None:
+                return stopped
+        entry: RoomEntry = environ.pop(_ENTRY)
+        start_response = _started(entry, start_response)
+        if environ["REQUEST_METHOD"] != "POST":
+            return self._page(path, environ, start_response)
+        if entry.has_turn:
+            # As many visitors have a turn as can be served, and they have waited long enough.
+            return self._first_of_others(environ[VISIT], environ, start_response, "start")
+        return self._limited(environ, start_response, goes_on=False, kind="start")
+
+    def _stopped(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
+        """The answer to a visitor at the first question who does not begin now; None for others.
+
+        What was found of those is kept for the thread that answers them: a second look would give
+        a visitor a second ticket, and count them twice among those who begin.
+        """
         entry = self.room.at_the_door(environ)
         if not entry.may_pass:
             return self.room.shows_in(environ, start_response, entry.cookie)
-        if entry.has_turn:
-            # They have waited, or no visitor stands before them. A cache in front that kept this
-            # page would show it to those who are to wait.
-            start_response = for_one_visitor(start_response, entry.cookie)
-        if environ["REQUEST_METHOD"] == "POST":
-            if entry.has_turn:
-                # As many visitors have a turn as can be served, and they have waited long enough.
-                return self._first_of_others(environ[VISIT], environ, start_response, "start")
-            if not self._may_begin():
-                if entry.is_counting:
-                    return self.room.stands_in(environ, start_response)
-                return self._turn_away(environ, start_response, "start")
-            return self._limited(environ, start_response, goes_on=False, kind="start")
-        return self._page(path, environ, start_response)
+        begins = environ["REQUEST_METHOD"] == "POST" and not entry.has_turn
+        if begins and not self._may_begin():
+            if entry.is_counting:
+                return self.room.stands_in(environ, start_response)
+            return self._turn_away(environ, start_response, "start")
+        environ[_ENTRY] = entry
+        return None
 
     def _limited(
         self, environ: Environ, start_response: Any, *, goes_on: bool, kind: str = "page"
@@ -304,3 +341,12 @@ class Gate:
         while seconds > 1e11:  # noqa: PLR2004
             seconds /= 1000
         return min(max(self.room.now() - seconds, 0.0), 60.0)
+
+
+def _started(entry: RoomEntry, start_response: Any) -> Any:
+    """How the first question is answered to a visitor who may begin."""
+    if not entry.has_turn:
+        return start_response
+    # They have waited, or no visitor stands before them. A cache in front that kept this page would
+    # show it to those who are to wait.
+    return for_one_visitor(start_response, entry.cookie)

@@ -46,6 +46,14 @@ class PagesForAll:
         # Clients can ask for any number of centres: these pages push none out of the other memory.
         self.kept_for_centres = KeptAnswers(MOST_CENTRES, MOST_CENTRES_BYTES)
 
+    def fresh(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
+        """The page of a GET, where it is fresh in memory; else None."""
+        memory, query = self._what_counts(path, environ["QUERY_STRING"])
+        kept = memory.get(f"{path}?{query}")
+        if kept is None or self.ticks() >= kept.fresh_until:
+            return None
+        return self._from_memory(kept, environ, start_response)
+
     def answer(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """The page of a GET or HEAD."""
         memory, query = self._what_counts(path, environ.get("QUERY_STRING", ""))

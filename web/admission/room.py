@@ -57,7 +57,8 @@ ALONE_FOR: Final = 1800.0
 # A snapshot that has just been written is no older than this (seconds): if it seems to be, or to
 # come from the future, this machine's clock is not the store's.
 WRITTEN: Final = 3.0
-_IN_THE_ROOM: Final = frozenset({ROOM, POLL})
+# Addresses of visitors who wait.
+WAITING: Final = frozenset({ROOM, POLL})
 _JSON: Final = [
     ("Content-Type", "application/json"),
     ("Cache-Control", "no-store"),
@@ -257,7 +258,7 @@ class RoomOfWorker:
         query = environ["QUERY_STRING"]
         language = language_of(query)
         room = view.room
-        if room is None or path not in _IN_THE_ROOM:
+        if room is None or path not in WAITING:
             return _json(start_response, go=_in(START, language)) if path == POLL else None
         self._tally.rooms += 1
         ticket, cookie = self._ticket(environ, room), ""

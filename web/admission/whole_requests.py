@@ -136,13 +136,8 @@ class WholeRequests:
                 protocol.response_bytes(refused.status, headers, page)
                 return
         environ = environ_of(scope, method, body)
-        if method == "GET":
-            said: list[Any] = []
-            chunks = self._at_once(environ, _noted(said))
-            if chunks is not None:
-                headers = self._closing(said[1])
-                protocol.response_bytes(int(said[0][:3]), headers, b"".join(chunks))
-                return
+        if self._is_answered_at_once(environ, protocol):
+            return
         self._under_way.requests += 1
         try:
             if scope.path.startswith(_STEPS):
@@ -152,6 +147,19 @@ class WholeRequests:
                 await self._hand_over(environ, protocol)
         finally:
             self._under_way.requests -= 1
+
+    def _is_answered_at_once(self, environ: Environ, protocol: Any) -> bool:
+        said: list[Any] = []
+        try:
+            chunks = self._at_once(environ, _noted(said))
+        except Exception as error:  # noqa: BLE001 (a thread answers, or says that it cannot)
+            log.error("request not answered at once", error=type(error).__name__)
+            return False
+        if chunks is None:
+            return False
+        status, headers = said
+        protocol.response_bytes(int(status[:3]), self._closing(headers), b"".join(chunks))
+        return True
 
     async def _hand_over(self, environ: Environ, protocol: Any) -> None:
         """Let a thread answer, a new one where all of them have work."""
