@@ -8,7 +8,7 @@ import statistics
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,19 @@ CONSTANT = "constant-answer.html"
 
 @dataclass(frozen=True)
 class RoomOpening(House):
-    """The same house with a campaign that opens soon."""
+    """The same house with a campaign that opens soon.
+
+    The moment is the same for all of its processes: a ticket counts for one opening alone.
+    """
+
+    opens_at: datetime = field(
+        default_factory=lambda: (datetime.now(UTC) + OPENS_IN).replace(microsecond=0)
+    )
 
     def environment(self, name: str) -> dict[str, str]:
         file = self.folder / "opening.toml"
-        opens_at = (datetime.now(UTC) + OPENS_IN).replace(microsecond=0)
         text = servers.CAMPAIGN.read_text("utf-8")
-        line = f"opens_at = {opens_at.isoformat()}\n"
+        line = f"opens_at = {self.opens_at.isoformat()}\n"
         file.write_text(re.sub(r"(?m)^title = ", f"{line}title = ", text, count=1), "utf-8")
         return super().environment(name) | {"CAMPAIGN": str(file)}
 
@@ -69,6 +75,9 @@ def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
                     rates[name].append(seen.rate)
                 elif number:
                     void.append(f"waiting room: {name}: {'; '.join(seen.faults())}")
+        if _page(room.port, cookie)[1] != cookie:
+            # Then each answer cost a new ticket, and not a look at one.
+            void.append("waiting room: the ticket counts no longer")
     if not all(rates.values()):
         return {}, void
     ours, theirs = (statistics.median(rates[name]) for name in ("room", "constant"))
@@ -82,14 +91,15 @@ def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
     return found, void
 
 
-def _page(port: int) -> tuple[bytes, str]:
-    """What somebody sees who waits, and the cookie of their ticket."""
+def _page(port: int, cookie: str = "") -> tuple[bytes, str]:
+    """What a visitor sees who waits, and the cookie of their ticket, who may have one before."""
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
-        connection.request("GET", ROOM, headers={"Host": traffic.BASE.removeprefix("https://")})
+        headers = {"Host": traffic.BASE.removeprefix("https://")}
+        connection.request("GET", ROOM, headers=headers | ({"Cookie": cookie} if cookie else {}))
         answer = connection.getresponse()
         page = answer.read()
-        cookie = answer.getheader("Set-Cookie", "").partition(";")[0]
+        cookie = answer.getheader("Set-Cookie", cookie).partition(";")[0]
         if answer.status != http.HTTPStatus.OK or not cookie:
             raise CannotMeasure(f"there is no waiting room: {ROOM} answers {answer.status}")
         return page, cookie
