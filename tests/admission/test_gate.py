@@ -473,10 +473,14 @@ def test_a_fresh_page_for_everybody_needs_no_thread(open_house: House, asked: li
         ("/rendez-vous", "GET", {"headers": {"Range": "bytes=0-1"}}),
         ("/mon-rendez-vous", "GET", {}),
         ("/poste", "GET", {}),
+        ("//rendez-vous", "GET", {}),
         ("/voice/incoming", "POST", {}),
     ]
     for path, method, more in others:
         assert answered_at_once(open_house, path, method, **more) is None, path
+    # No path of ours, and none that a browser asks for.
+    nowhere = create_environ("/essai", BASE) | {"PATH_INFO": "*"}
+    assert gate.at_once(nowhere, lambda *_: None) is None
     now[0] = 61.0
     assert answered_at_once(open_house, "/essai") is None
     assert asked == ["fr"]

@@ -171,7 +171,7 @@ class Gate:
             return None
         if path == START:
             start_response = _started(environ[_ENTRY], start_response)
-        elif path.split("/", 2)[1] in self._ways:
+        elif path.removeprefix("/").partition("/")[0] in self._ways:
             return None
         return self.pages.fresh(path, environ, start_response)
 
