@@ -227,6 +227,9 @@ class Database:
         self._making: dict[int, Any] = {}
         self._time_left = TimeLeft()
         self._queue: WriterQueue | None = None
+        # SQLite has one writer at a time. The connection of the last one, with its pool, stays out
+        # for the next one: to put it back and take it out again costs as much as a statement.
+        self._kept: list[tuple[Connection, Pool]] = []
         if self.is_sqlite:
             if parsed.database:
                 self._queue = WriterQueue(Path(f"{parsed.database}-writer"))
@@ -311,7 +314,7 @@ class Database:
         # Nothing is begun for a request whose time is over.
         self._time_left.check()
         try:
-            connection = engine.connect()
+            connection = self._kept_of(engine, pool) or engine.connect()
         except BaseException:
             self._is_done(engine, pool)
             raise
@@ -328,10 +331,50 @@ class Database:
     def _put_back(self, engine: Engine, taken: _Taken) -> None:
         connection, before, pool = taken
         self._taken[threading.get_ident()] = before
+        if self._keeps(engine, connection, pool):
+            return
         try:
             connection.close()
         finally:
             self._is_done(engine, pool)
+
+    def _kept_of(self, engine: Engine, pool: Pool) -> Connection | None:
+        """The connection of the last writer; None where there is none, or it is of another pool."""
+        if not self._kept or engine is not self.engine:
+            return None
+        # Another thread may close it at this moment.
+        with suppress(IndexError):
+            connection, its_pool = self._kept.pop()
+            if its_pool is pool:
+                return connection
+            connection.close()
+            its_pool.dispose()
+        return None
+
+    def _keeps(self, engine: Engine, connection: Connection, pool: Pool) -> bool:
+        """Keep a connection for the next writer; False where it is to be put back.
+
+        One that may be in a transaction still goes back to the pool, which rolls that back.
+        """
+        if self._queue is None or engine is not self.engine or self._kept:
+            return False
+        if connection.closed or connection.invalidated or connection.in_transaction():
+            return False
+        driver: Any = connection.connection.driver_connection
+        if driver.in_transaction:
+            return False
+        self._kept.append((connection, pool))
+        if pool is not engine.pool or self._is_closed:
+            # It was disposed of before it could be told of this one.
+            self._close_kept()
+        return True
+
+    def _close_kept(self) -> None:
+        """Close the connection of the last writer, whose pool was disposed of."""
+        with suppress(IndexError):
+            connection, pool = self._kept.pop()
+            connection.close()
+            pool.dispose()
 
     def _is_done(self, engine: Engine, pool: Pool) -> None:
         """A connection of an engine that had this pool was put back, or could not be had."""
@@ -503,6 +546,7 @@ class Database:
         """Make new connections from now on; those in use are closed when they are given back."""
         for engine in self.engines:
             engine.dispose()
+        self._close_kept()
         if self._replica is not None:
             self._replica.dispose()
 
@@ -535,6 +579,7 @@ class Database:
             engine.dispose()
             # A thread may have given one back between the closing and the end of the pool.
             pool.dispose()
+        self._close_kept()
         if self._replica is not None:
             self._replica.dispose()
         if self._queue is not None:
