@@ -247,5 +247,4 @@ def refuse_wrong_keys(store: Store) -> None:
 
 def let_go_of_connections(store: Store) -> None:
     """A server that forks after this must not share a connection among its workers."""
-    for engine in store.database.engines:
-        engine.dispose()
+    store.database.renew()

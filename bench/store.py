@@ -46,9 +46,9 @@ from services.work import Work
 PARIS = ZoneInfo("Europe/Paris")
 _WHERE = CentreState("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key)
 CENTRES = 40
-# So many bookings write nearly what SQLite's log holds before it is written back (by hand 3,770
-# pages of 4,000): it is written back about as often as ever.
-SLICE, SLICES = 100, 10
+# So many bookings write nearly what SQLite's log holds before it is written back (by hand about
+# 3,800 pages of 4,000, at times a hundred more): it is written back about as often as ever.
+SLICE, SLICES = 95, 10
 PROCESSES = 16
 # Of one slot for all of them, and that each takes of a slot of its own.
 CROWD_PLACES, PLACES_APART = 400, 50

@@ -47,8 +47,10 @@ _BUSY = "busy_timeout"
 # writer is done within two or three milliseconds, and of each process one thread looks.
 _LOOKS = (0.0003, 0.003)
 # Of the file, for each connection (KiB): a web worker has a dozen of them, and the system keeps
-# what is read often anyway. SQLite's own is 2000.
+# what is read often anyway. SQLite's own is 2000, and a writer's is that: a process has one at a
+# time. With less, each booking would read eight pages again that those before it had read.
 SQLITE_CACHE_KIB = 512
+SQLITE_WRITER_CACHE_KIB = 2000
 # Pages that lie in the log of the file before the process that commits just then writes them into
 # the file itself, while all other writers wait. A page that changes all the time is written there
 # once for all its changes. So many are 16 MiB, and the first block of the log's index holds them.
@@ -227,11 +229,16 @@ class Database:
         self._making: dict[int, Any] = {}
         self._time_left = TimeLeft()
         self._queue: WriterQueue | None = None
+        # SQLite has one writer at a time. The connection of the last one, with its pool, stays out
+        # for the next one: to put it back and take it out again costs as much as a statement.
+        self._kept: list[tuple[Connection, Pool]] = []
         if self.is_sqlite:
             if parsed.database:
                 self._queue = WriterQueue(Path(f"{parsed.database}-writer"))
-            for engine in self.engines:
-                event.listen(engine, "connect", partial(_prepare_sqlite, durable=durable))
+            caches = (SQLITE_WRITER_CACHE_KIB, SQLITE_CACHE_KIB)
+            for engine, cache in zip(self.engines, caches, strict=True):
+                prepare = partial(_prepare_sqlite, durable=durable, cache=cache)
+                event.listen(engine, "connect", prepare)
             # An event of the engine would say the same, and have each connection look for others.
             self.engine.dialect.do_begin = _begin_immediate  # type: ignore[method-assign]
         elif durable:
@@ -311,7 +318,7 @@ class Database:
         # Nothing is begun for a request whose time is over.
         self._time_left.check()
         try:
-            connection = engine.connect()
+            connection = self._kept_of(engine, pool) or engine.connect()
         except BaseException:
             self._is_done(engine, pool)
             raise
@@ -328,10 +335,50 @@ class Database:
     def _put_back(self, engine: Engine, taken: _Taken) -> None:
         connection, before, pool = taken
         self._taken[threading.get_ident()] = before
+        if self._keeps(engine, connection, pool):
+            return
         try:
             connection.close()
         finally:
             self._is_done(engine, pool)
+
+    def _kept_of(self, engine: Engine, pool: Pool) -> Connection | None:
+        """The connection of the last writer; None where there is none, or it is of another pool."""
+        if not self._kept or engine is not self.engine:
+            return None
+        # Another thread may close it at this moment.
+        with suppress(IndexError):
+            connection, its_pool = self._kept.pop()
+            if its_pool is pool:
+                return connection
+            connection.close()
+            its_pool.dispose()
+        return None
+
+    def _keeps(self, engine: Engine, connection: Connection, pool: Pool) -> bool:
+        """Keep a connection for the next writer; False where it is to be put back.
+
+        One that may be in a transaction still goes back to the pool, which rolls that back.
+        """
+        if self._queue is None or engine is not self.engine or self._kept:
+            return False
+        if connection.closed or connection.invalidated or connection.in_transaction():
+            return False
+        driver: Any = connection.connection.driver_connection
+        if driver.in_transaction:
+            return False
+        self._kept.append((connection, pool))
+        if pool is not engine.pool or self._is_closed:
+            # It was disposed of before it could be told of this one.
+            self._close_kept()
+        return True
+
+    def _close_kept(self) -> None:
+        """Close the connection of the last writer, whose pool was disposed of."""
+        with suppress(IndexError):
+            connection, pool = self._kept.pop()
+            connection.close()
+            pool.dispose()
 
     def _is_done(self, engine: Engine, pool: Pool) -> None:
         """A connection of an engine that had this pool was put back, or could not be had."""
@@ -503,6 +550,7 @@ class Database:
         """Make new connections from now on; those in use are closed when they are given back."""
         for engine in self.engines:
             engine.dispose()
+        self._close_kept()
         if self._replica is not None:
             self._replica.dispose()
 
@@ -535,6 +583,7 @@ class Database:
             engine.dispose()
             # A thread may have given one back between the closing and the end of the pool.
             pool.dispose()
+        self._close_kept()
         if self._replica is not None:
             self._replica.dispose()
         if self._queue is not None:
@@ -826,7 +875,7 @@ def _make_private(file: Path) -> None:
             file.chmod(0o600)
 
 
-def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
+def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool, cache: int) -> None:
     # The driver must not open transactions by itself: see _begin_immediate.
     connection.isolation_level = None
     connection.create_function(LOCAL_MIDNIGHT, 3, local_midnight_text, deterministic=True)
@@ -836,7 +885,7 @@ def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
     cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
-    cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
+    cursor.execute(f"PRAGMA cache_size=-{cache}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={SQLITE_LOG_PAGES}")
     cursor.close()
 

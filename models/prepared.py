@@ -214,7 +214,9 @@ class _Plan:
 
     def _run(self, connection: Connection, filled: Any) -> Any:
         """The driver's cursor, once it has run it."""
-        cursor = connection.connection.cursor()
+        # That of the pool would only ask the driver's for a cursor.
+        driver: Any = connection.connection.dbapi_connection
+        cursor = driver.cursor()
         try:
             cursor.execute(self._sent, filled)
         except self._dialect.loaded_dbapi.Error as error:

@@ -149,8 +149,7 @@ class Worker:
 
     def finds(self, key: str) -> Acknowledged | None:
         """Look a booking up by its key, on a connection made after the answer was lost."""
-        for engine in self.store.database.engines:
-            engine.dispose()
+        self.store.database.renew()
         statement = (
             select(booking.c.reference_idx, appointment.c.place_id)
             .join(appointment, appointment.c.booking_id == booking.c.id)

@@ -82,6 +82,50 @@ def test_others_stay_open_for_the_next(database: Database, opened: Opens, closed
     assert closed == []
 
 
+def test_none_stays_open_where_a_server_forks(database: Database, opened: Opens, closed: list[Any]):
+    with opened() as connection:
+        driver = driver_of(connection)
+    database.renew()
+    assert closed == [driver]
+    with opened() as connection:
+        assert driver_of(connection) is not driver
+
+
+def test_one_that_is_out_meanwhile_is_closed_when_it_comes_back(
+    database: Database, opened: Opens, closed: list[Any]
+):
+    with opened() as connection:
+        driver = driver_of(connection)
+        database.renew()
+        assert closed == []
+    assert closed == [driver]
+
+
+def test_that_of_the_last_writer_is_not_used_once_its_pool_was_given_up(
+    database: Database, closed: list[Any]
+):
+    """As models.prepared does where a connection of the engine is gone."""
+    with database.transaction() as connection:
+        driver = driver_of(connection)
+    database.engine.dispose()
+    with database.transaction() as connection:
+        assert driver_of(connection) is not driver
+    assert closed == [driver]
+
+
+def test_what_a_writer_leaves_begun_is_rolled_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    with database.transaction() as connection:
+        connection.execute(text("CREATE TABLE left_begun (n INTEGER)"))
+    with monkeypatch.context() as broken:
+        broken.setattr(database.engine.dialect, "do_commit", lambda _connection: None)
+        with database.transaction() as connection:
+            connection.execute(text("INSERT INTO left_begun VALUES (1)"))
+    with database.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM left_begun")).scalar_one() == 0
+
+
 def test_the_test_that_leaves_one_to_the_garbage_is_told_so(tmp_path: Path):
     assert unclosed.lost() == []
     ring: list[Any] = [sqlite3.connect(tmp_path / "left.sqlite3")]

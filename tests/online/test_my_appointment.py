@@ -189,6 +189,7 @@ def test_a_link_that_was_made_up_costs_no_question_to_the_database(quick: House)
     for engine in quick.database.engines:
         event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
         event.listen(engine, "checkout", lambda *_told: asked.append("checkout"))
+        event.listen(engine, "begin", lambda *_told: asked.append("begin"))
     visitor.opens_link(ANOTHER).goes(ANOTHER)
     assert asked == []
 

@@ -260,6 +260,9 @@ def _sqlite_trace(database: Database) -> Iterator[list[str]]:
 
     for engine in database.engines:
         event.listen(engine, "checkout", listen)
+    # That of the last writer is out of its pool already.
+    for kept, _pool in database._kept:
+        listen(kept.connection.driver_connection, None, None)
     try:
         yield sent
     finally:
