@@ -37,32 +37,33 @@ _SYNC = pq.ExecStatus.PIPELINE_SYNC
 _IDLE, _INTRANS = pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS
 
 
-# Its name, values, their formats, and what reads the rows.
-_Ready = tuple[bytes, Any, Any, abc.Transformer]
+# Its name, values, their formats, and the statement.
+_Ready = tuple[bytes, Any, Any, "_Statement"]
 
 
 class _Statement:
     """One statement on one connection: how its values go and its rows come, and its names.
 
     It has a name for each combination of types, which depend on the values: 7 is a smaller number
-    than 70,000, and of nothing the type is not known.
+    than 70,000, and of nothing the type is not known. `read` is the name whose rows it read last.
     """
 
-    __slots__ = ("formats", "names", "transformer")
+    __slots__ = ("formats", "names", "read", "transformer")
 
     def __init__(self, driver: psycopg.Connection[Any], values: int) -> None:
         self.transformer: abc.Transformer = Transformer(driver)
         self.formats = [PyFormat.AUTO] * values
         self.names: dict[tuple[int, ...] | None, bytes] = {}
+        self.read = b""
 
 
 class Answer:
     """What PostgreSQL answered to one statement."""
 
-    __slots__ = ("_result", "_transformer")
+    __slots__ = ("_name", "_result", "_statement")
 
-    def __init__(self, result: Any, transformer: abc.Transformer) -> None:
-        self._result, self._transformer = result, transformer
+    def __init__(self, result: Any, name: bytes, statement: _Statement) -> None:
+        self._result, self._name, self._statement = result, name, statement
 
     @property
     def count(self) -> int:
@@ -76,8 +77,13 @@ class Answer:
 
     def rows(self, make: Callable[[Sequence[Any]], Any]) -> list[Any]:
         """Its rows as Python values, each made of a tuple."""
-        self._transformer.set_pgresult(self._result)
-        return self._transformer.load_rows(0, self._result.ntuples, make)
+        statement, result = self._statement, self._result
+        transformer = statement.transformer
+        # What reads a column is looked up by its type. What is prepared has the same types each
+        # time: PostgreSQL refuses to run it once they are others.
+        transformer.set_pgresult(result, set_loaders=statement.read != self._name)
+        statement.read = self._name
+        return transformer.load_rows(0, result.ntuples, make)
 
 
 class Waiting(Protocol):
@@ -116,8 +122,11 @@ class Prepared:
         self._readable.register(self._pgconn.socket, select.POLLIN)
 
     def may_wait(self) -> bool:
-        """Whether a statement of now may wait: it is one of a transaction."""
-        return not self._driver.autocommit and self._begins() is not None
+        """Whether a statement of now may wait: it is one of a transaction.
+
+        Where another waits, it is one of the same.
+        """
+        return bool(self.waiting) or (not self._driver.autocommit and self._begins() is not None)
 
     def send_waiting(self) -> None:
         """Send what waits, and hear the answers. Raises psycopg.Error."""
@@ -170,7 +179,9 @@ class Prepared:
             if result.status not in _DONE:
                 self._look_at_failure(result)
                 return None
-        answers = [Answer(result, one[3]) for result, one in zip(results, ready, strict=True)]
+        answers = [
+            Answer(result, one[0], one[3]) for result, one in zip(results, ready, strict=True)
+        ]
         if not waiting:
             return answers
         for one, answer in zip(waiting, answers, strict=False):
@@ -218,7 +229,7 @@ class Prepared:
         name = statement.names.get(types)
         if name is None:
             name = self._prepare(statement, sql, types)
-        return name, sent, transformer.formats, transformer
+        return name, sent, transformer.formats, statement
 
     def _at_once(
         self, ready: Sequence[_Ready], *, begins: bool, planned_once: bool, commits: bool

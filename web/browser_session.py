@@ -7,13 +7,14 @@ attacker who plants one in a browser gains nothing.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import time
 
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from flask import Flask, Request
 from flask.sessions import SessionInterface, SessionMixin
 from itsdangerous import URLSafeTimedSerializer
@@ -35,14 +36,14 @@ class BrowserSession(dict[str, Any], SessionMixin):
     The token of a form is made for the page that asks for it: most pages have none.
     """
 
-    def __init__(self, token: str, form: str, key: bytes) -> None:
+    def __init__(self, token: str, form: str, keyed: HMAC) -> None:
         # It is said to be there from the start, as Flask-WTF looks for it before it reads it.
         super().__init__({CSRF: ""})
         self.token = token
         self.form = form
         self.fresh = not token and not form
         self.asked = False
-        self._key = key
+        self._keyed = keyed
 
     def __getitem__(self, key: str) -> Any:
         if key == CSRF and not self.asked:
@@ -55,7 +56,7 @@ class BrowserSession(dict[str, Any], SessionMixin):
             self.form = secrets.token_urlsafe(_TOKEN_BYTES)
         # Of which of the two: else a token known to others could be used as the other.
         text = f"in:{self.token}" if self.token else f"form:{self.form}"
-        return hmac.digest(self._key, text.encode(), hashlib.sha256).hex()
+        return _digest(self._keyed, text.encode()).hex()
 
 
 class Cookies(SessionInterface):
@@ -66,7 +67,7 @@ class Cookies(SessionInterface):
         self.name = f"{prefix}allo"
         self.form_name = f"{prefix}allo-form"
         self.device_name = f"{prefix}allo-device"
-        self._key = key.encode()
+        self._keyed = HMAC(key.encode(), SHA256())
         self._flags: dict[str, Any] = {
             "secure": https,
             "httponly": True,
@@ -79,7 +80,7 @@ class Cookies(SessionInterface):
             return None
         token = request.cookies.get(self.name, "")
         form = request.cookies.get(self.form_name, "")
-        return BrowserSession(token, form, self._key)
+        return BrowserSession(token, form, self._keyed)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if not isinstance(session, BrowserSession) or not session.asked:
@@ -110,7 +111,8 @@ class FormTokens:
 
     def __init__(self, secret_key: str) -> None:
         signer = URLSafeTimedSerializer(secret_key, salt=_SALT).make_signer(_SALT)
-        self._key = signer.derive_key()
+        # As Flask-WTF signs; a signature by SHA-1 with a key is as good as its key.
+        self._keyed = HMAC(signer.derive_key(), SHA1())  # noqa: S303
 
     def signed(self, token: str) -> str:
         """The token of a session as a form has it."""
@@ -128,8 +130,15 @@ class FormTokens:
         return hmac.compare_digest(signature, self._signature(text)) and ours
 
     def _signature(self, text: bytes) -> bytes:
-        return base64_encode(hmac.digest(self._key, text, hashlib.sha1))
+        return base64_encode(_digest(self._keyed, text))
 
 
 def _payload(token: str) -> bytes:
     return base64_encode(b'"%b"' % token.encode("ascii"))
+
+
+def _digest(keyed: HMAC, text: bytes) -> bytes:
+    # To read the key in takes several times as long as to hash so little: a copy has it already.
+    of_text = keyed.copy()
+    of_text.update(text)
+    return of_text.finalize()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import unicodedata
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -69,6 +69,8 @@ _MOST_ADDRESSES = 512
 _MOST_PARTS = 64
 _KEPT_SECONDS = 1.0
 _LONGEST_REMEMBERED = 200
+# Languages, each with the words of the services that are in use.
+_MOST_LANGUAGES = 8
 Made = TypeVar("Made")
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
@@ -162,7 +164,7 @@ def _parts_for_all(app: Flask) -> Callable[..., Markup]:
     """
     known = _KeptForASecond[Markup](_MOST_PARTS)
 
-    def same_for_all(name: str, **given: str) -> Markup:
+    def same_for_all(name: str, **given: Hashable) -> Markup:
         spoken = words()
 
         def written() -> Markup:
@@ -219,10 +221,11 @@ def _add_headers(response: Response) -> Response:
     )
     if setting().https:
         headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}; includeSubDomains"
-    if request.args.get("lang") in LANGUAGES and not g.get("language"):
+    asked = request.args
+    if "lang" in asked and asked["lang"] in LANGUAGES and not g.get("language"):
         response.set_cookie(
             language_cookie(),
-            request.args["lang"],
+            asked["lang"],
             max_age=_A_YEAR,
             secure=setting().https,
             httponly=True,
@@ -287,18 +290,18 @@ def language_cookie() -> str:
 
 def language() -> str:
     """The language of this answer: asked for, remembered, or the browser's; French first."""
-    if g.get("language"):
-        return str(g.language)
     # A page asks for it with each address in it.
-    if "asked_language" not in g:
-        g.asked_language = _asked_language()
-    return str(g.asked_language)
+    found: str | None = g.get("language") or g.get("asked_language")
+    if not found:
+        found = g.asked_language = _asked_language()
+    return found
 
 
 def _asked_language() -> str:
-    for code in (request.args.get("lang"), request.cookies.get(language_cookie())):
-        if code in LANGUAGES:
-            return code
+    # Nearly no request has either, and to ask these for what they lack raises an error each time.
+    for known, name in ((request.args, "lang"), (request.cookies, language_cookie())):
+        if name in known and known[name] in LANGUAGES:
+            return known[name]
     return language_of_browser(request.headers.get("Accept-Language", ""))
 
 
@@ -340,22 +343,28 @@ def moment(when: datetime) -> str:
 
 
 def _for_templates() -> dict[str, Any]:
-    spoken = words()
+    user = current_user._get_current_object() if _may_be_staff() else None  # noqa: SLF001
+    for_all = _for_templates_of(words(), setting())
+    return {**for_all, "me": user if user is not None and user.is_authenticated else None}
+
+
+@lru_cache(maxsize=_MOST_LANGUAGES)
+def _for_templates_of(spoken: Screen, given: Setting) -> Mapping[str, Any]:
+    """What is the same in each answer of a language."""
     return {
         "language": spoken.language,
         "country": LANGUAGES[0],
         "languages": named_languages(),
         "t": spoken.text,
         "words": spoken.part,
-        "me": current_user if _may_be_staff() and current_user.is_authenticated else None,
         "ways": ways,
         "in_language": _in_language,
         "here_in": _here_in,
         "to": to,
-        "number": written_number(setting().national_number),
-        "number_link": f"tel:{setting().national_number}",
-        "number_cost": _cost(spoken),
-        "pages": setting(),
+        "number": written_number(given.national_number),
+        "number_link": f"tel:{given.national_number}",
+        "number_cost": _cost(spoken, given),
+        "pages": given,
     }
 
 
@@ -364,9 +373,8 @@ def _may_be_staff() -> bool:
     return not g.get("for_everybody") and bool(getattr(session, "token", ""))
 
 
-def _cost(spoken: Screen) -> str:
+def _cost(spoken: Screen, given: Setting) -> str:
     """What a call of our number costs, in words; empty where nothing is to be said."""
-    given = setting()
     said = given.call_cost.strip()
     if said == "auto":
         said = cost_of(given.national_number)

@@ -50,9 +50,13 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def current() -> Staff:
     """The signed-in user. Only for routes with `roles`: elsewhere there may be none (401)."""
-    if not current_user.is_authenticated:
-        abort(401)
-    return cast("Staff", current_user._get_current_object())  # noqa: SLF001
+    return _user() or abort(401)
+
+
+def _user() -> Staff | None:
+    """The signed-in user; None for a visitor."""
+    found = current_user._get_current_object()  # noqa: SLF001
+    return cast("Staff", found) if found.is_authenticated else None
 
 
 def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) -> None:
@@ -84,16 +88,18 @@ class _Logins(LoginManager):  # type: ignore[misc]
 
 
 def _look() -> ResponseReturnValue | None:
-    if request.path.startswith(SIGNED) or request.endpoint is None:
+    endpoint = request.endpoint
+    if endpoint is None or request.path.startswith(SIGNED):
         return None
-    who = who_may(current_app, request.endpoint)
+    who = who_may(current_app, endpoint)
     if who is None:
         # Not reached in a service that started: see `web.marks.undeclared`.
         return refuse(403, "forbidden")
     if not who.public:
-        if not current_user.is_authenticated:
+        user = _user()
+        if user is None:
             return _to_sign_in()
-        if current_user.role not in who.roles:
+        if user.role not in who.roles:
             return refuse(403, "forbidden")
     return None if request.method in _SAFE else _look_at_form(who)
 
@@ -117,9 +123,10 @@ def _look_at_form(who: Who) -> ResponseReturnValue | None:
 
 def form_token() -> str:
     """What a form of this answer has; the same wherever Flask-WTF is asked for it."""
-    if CSRF not in g:
-        setattr(g, CSRF, parts().form_tokens.signed(session[CSRF]))
-    found: str = g.get(CSRF)
+    found: str | None = g.get(CSRF)
+    if found is None:
+        found = parts().form_tokens.signed(session[CSRF])
+        setattr(g, CSRF, found)
     return found
 
 
@@ -155,10 +162,11 @@ def staff_session() -> StaffSession | None:
     if "allo_visit" not in g:
         who = who_may(current_app, request.endpoint)
         poll, moment = (who.poll, who.moment) if who else (False, False)
-        found = parts().sign_in.known(token()) if who and who.late and token() else None
+        sign_in, its = parts().sign_in, token()
+        found = sign_in.known(its) if who and who.late and its else None
         g.allo_unconfirmed = found is not None
-        if found is None and token():
-            found = parts().sign_in.visit(token(), poll=poll, moment=moment)
+        if found is None and its:
+            found = sign_in.visit(its, poll=poll, moment=moment)
         if found is not None and found.wall and not (who is not None and who.wall):
             found = None
         g.allo_visit = found
@@ -257,9 +265,10 @@ def to_proof(wanted: str) -> ResponseReturnValue:
 
 def _is_ours() -> bool:
     """Whether a page of ours asks, as far as the browser says."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         return False
-    origin = request.headers.get("Origin")
+    origin = headers.get("Origin")
     if origin is None:
         return True
     given = setting()

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Sequence,
     bindparam,
     delete,
     exists,
@@ -422,11 +423,24 @@ def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> i
 # ---------------------------------------------------------------- acts
 
 
-def add_act(connection: Connection, clock: Clock, vault: Vault, act: Act) -> None:
+def ask_act_number(connection: Connection) -> Asked | None:
+    """Ask for the number of an act to come, with what else the transaction asks; `add_act` has it.
+
+    Else its reason, which is sealed for that number, waits for the line to be written. None on
+    SQLite, where a line is written at once. An act that never comes leaves a gap, as any does that
+    is undone.
+    """
+    return ask(connection, _NEXT_NUMBER) if connection.dialect.name == "postgresql" else None
+
+
+def add_act(
+    connection: Connection, clock: Clock, vault: Vault, act: Act, number: Asked | None = None
+) -> None:
     """Write one line, in the transaction of the act itself. The database forbids changes.
 
     It goes to the database with what the transaction asks next, or with its end.
-    A reason is sealed, for staff type there what the person on the line says.
+    A reason is sealed, for staff type there what the person on the line says. `number`: that of the
+    line was asked for before (`ask_act_number`).
     """
     line = (act.staff_id, act.what, act.subject, json.dumps(act.details, separators=(",", ":")))
     values = dict(zip(_LINE, line, strict=True))
@@ -439,16 +453,26 @@ def add_act(connection: Connection, clock: Clock, vault: Vault, act: Act) -> Non
         sealed = vault.seal_text(act.why, reason_place(line.id))
         ask(connection, _ADD_REASON, {"id": line.id, "why_enc": sealed})
 
-    ask(connection, _add_act_for_reason(clock), values, add_reason)
+    if number is None:
+        ask(connection, _add_act_for_reason(clock), values, add_reason)
+        return
+    ask(connection, _add_numbered_act(clock), {"id": number.rows()[0].id, **values})
+    add_reason(number.rows())
 
 
 _LINE = ("staff_id", "what", "subject", "details")
+_NEXT_NUMBER = Prepared(select(Sequence("staff_act_id_seq").next_value().label("id")))
 _ADD_REASON = Prepared(act_reason.insert().inline(), ("id", "why_enc"))
 
 
 @lru_cache
 def _add_act(clock: Clock) -> Prepared:
     return Prepared(staff_act.insert().values(at=clock.at()).inline(), _LINE)
+
+
+@lru_cache
+def _add_numbered_act(clock: Clock) -> Prepared:
+    return Prepared(staff_act.insert().values(at=clock.at()).inline(), ("id", *_LINE))
 
 
 @lru_cache

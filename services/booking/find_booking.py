@@ -15,7 +15,12 @@ from datetime import date
 from flows.world import NotMine
 from models.booking import changes, history
 from models.booking.changes import BookingDetails
-from models.centres.centres import CentreState, centre_state, centre_states
+from models.centres.centres import (
+    CentreState,
+    asked_of_booking,
+    centre_states,
+    centre_states_from,
+)
 from models.database import Connection
 from models.prepared import Asked, ask_all
 from services.attempts import Tries, before_look_up, count_try
@@ -98,6 +103,7 @@ class AskedBooking:
     row: Asked
     appointments: Asked
     lines: Asked
+    centres: Asked
 
 
 def read_booking(
@@ -115,7 +121,8 @@ def ask_booking(connection: Connection, store: Store, booking_id: str | None) ->
     """Ask for a booking with what else the transaction asks; `read_booking` reads it."""
     there = booking_id or changes.NOBODY.id
     newest = history.asked_newest(store.clock, there, UNDO_WITHIN)
-    return AskedBooking(*ask_all(connection, [*changes.asked_as_any(there), newest]))
+    centres = asked_of_booking(there)
+    return AskedBooking(*ask_all(connection, [*changes.asked_as_any(there), newest, centres]))
 
 
 def _read(
@@ -127,12 +134,10 @@ def _read(
     asked = asked or ask_booking(connection, store, booking_id)
     file = changes.whole_as_any(store.vault, asked.row.rows(), asked.appointments.rows())
     there = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
-    # Both doses are nearly always given at one centre, and how one is read is known beforehand.
-    if len(there) > 1:
+    centres = centre_states_from(asked.centres.rows())
+    # An appointment may have moved to another centre since the booking's own were asked for. For no
+    # booking nothing more is asked: that would tell by the time it takes that there is none.
+    if file is not changes.NOBODY and not there <= centres.keys():
         centres = centre_states(connection, there)
-    else:
-        (only,) = there
-        state = centre_state(connection, only)
-        centres = {only: state} if state else {}
     undo = is_undoable(store, file, history.newest_of(asked.lines.rows()))
     return FoundBooking(file, centres, undo)

@@ -168,7 +168,7 @@ class AtDesk(DeskWork):
         first = not self.has_read(booking_id)
         if first:
             why = CALL if self.entry else ""
-            details = {"entry": self.entry.id} if self.entry else {}
+            details: dict[str, Any] = {"entry": self.entry.id} if self.entry else {}
             read_file(self.connection, self.store, self.staff, booking_id, why=why, **details)
         found = read_booking(self.connection, self.store, booking_id)
         if first and found is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from models import attempts
-from models.accounts.staff import Staff
+from models.accounts.staff import Staff, ask_act_number
 from models.booking import changes
 from models.database import Connection
 from models.desk import desk as rows
@@ -185,6 +185,7 @@ class AskedFile:
     searched: Asked
     files: _AskedFiles
     booking: AskedBooking
+    act_number: Asked | None
 
 
 def ask_to_open(connection: Connection, store: Store, staff: Staff, booking_id: str) -> AskedFile:
@@ -197,6 +198,7 @@ def ask_to_open(connection: Connection, store: Store, staff: Staff, booking_id: 
         rows.ask_acted(connection, clock, staff.id, SEARCHED, booking_id, FOUND_FOR),
         _ask_files(connection, store, staff),
         ask_booking(connection, store, booking_id),
+        ask_act_number(connection),
     )
 
 
@@ -221,7 +223,7 @@ def open_found(
     if not asked.searched.rows():
         return None
     count(connection, store, staff, 1, asked.files, why=reason, stops=not on_line)
-    read_file(connection, store, staff, booking_id, why=reason)
+    read_file(connection, store, staff, booking_id, why=reason, number=asked.act_number)
     found = read_booking(connection, store, booking_id, asked.booking)
     note_opened(connection, store, staff.id, found.file if found else None)
     return found

@@ -14,10 +14,14 @@ from sqlalchemy import text
 
 from models import attempts, libpq
 from models.accounts import staff as staff_rows
+from models.booking import changes
+from models.centres import centres
 from services.accounts import staff as accounts
 from services.accounts.sign_in import SignIn
 from services.accounts.staff import read_acts
 from services.attempts import subject
+from services.booking import find_booking
+from services.booking.find_booking import read_booking
 from services.desk.search import (
     MOST_FILES,
     Criteria,
@@ -27,7 +31,7 @@ from services.desk.search import (
 )
 from tests.desk.test_desk import HTMX, KNOWN, MASKED, Desk, booked, busy, desk, idle, opens
 from tests.support.house import MOBILE, House
-from tests.support.rows import as_in_production, clock_of
+from tests.support.rows import as_in_production, clock_of, on_the_wire
 from tests.support.until import comes
 from web.marks import roles
 
@@ -60,6 +64,12 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
+def found_id(desk: Desk) -> str:
+    """The id of the booking that a search finds."""
+    (booking_id,) = MASKED.findall(idle(desk).does("/chercher", **KNOWN))
+    return str(booking_id)
+
+
 @pytest.mark.direct
 def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
     if busy.made.database.is_sqlite:
@@ -76,9 +86,38 @@ def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
     trips.clear()
     assert "12 mars 1942" in opens(other, found)
     # Whose session it is, what was found, the lock and how many files there were, the booking, its
-    # appointments, changes and messages; its centre, with the try and the act; the act's reason,
-    # with COMMIT.
-    assert trips == [1, 9, 3, 1]
+    # appointments, changes, centre and messages, and the number of the act; the try, the act and
+    # its reason, with COMMIT.
+    assert trips == [1, 11, 3]
+
+
+def test_no_booking_is_looked_for_by_as_many_statements(busy: Desk):
+    booked(busy)
+    known = found_id(busy)
+    sent = {}
+    # What is prepared once is prepared before.
+    for booking_id in (known, known, changes.NOBODY.id):
+        with (
+            on_the_wire(busy.made.database) as said,
+            busy.made.database.transaction() as connection,
+        ):
+            read_booking(connection, busy.made.store, booking_id)
+        sent[booking_id] = len(said)
+    assert sent[changes.NOBODY.id] == sent[known] > 0
+
+
+def test_an_appointment_has_its_centre_wherever_it_moved_meanwhile(
+    busy: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    """Its centre is asked for with the booking, and may be another one by then."""
+    booked(busy)
+    known = found_id(busy)
+    elsewhere = centres.asked_of_booking(changes.NOBODY.id)
+    monkeypatch.setattr(find_booking, "asked_of_booking", lambda _id: elsewhere)
+    with busy.made.database.transaction() as connection:
+        found = read_booking(connection, busy.made.store, known)
+    assert found is not None
+    assert set(found.centres) == {one.centre_id for one in found.file.appointments}
 
 
 def test_of_two_that_are_opened_at_once_one_is_beyond_the_limit(busy: Desk):

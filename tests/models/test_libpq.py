@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -83,6 +84,18 @@ def test_a_statement_is_prepared_once_for_each_size_of_its_values(database: Data
         for given in (1, 2, 2**40, 3, 2**41):
             assert TWO.rows(connection, {"given": given}) == [(given + 1,)]
         assert len(names(connection)) == 2
+
+
+def test_rows_are_read_by_the_types_that_they_have(database: Database):
+    """The types of columns are looked at once for each name; each size of a value has its own."""
+    with database.statement() as connection:
+        prepared = libpq.of(connection)
+        assert prepared is not None
+        for given in (1, 2, 2**40, 3, Decimal("1.5"), 2**41, 4, Decimal("2.5")):
+            answers = prepared.run_all([(b"SELECT $1 AS given", [given])])
+            assert answers is not None
+            assert answers[0].rows(tuple) == [(given,)]
+        assert len(names(connection)) == 3
 
 
 def plans(connection: Connection) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
@@ -92,6 +93,7 @@ _POSTCODE_LETTERS = 5
 _SERVICE_LETTERS = 20
 
 
+_NOTHING_UNDERSTOOD = Understood()
 # The field of what is wrong or missing.
 _FIELDS = {
     "service": "wanted",
@@ -201,8 +203,11 @@ class DeskAct(AtDesk):
         self.messages: list[str] = []
         # What was told of bookings, where it is asked for already; by their ids.
         self._told: dict[str, AskedMessages] = {}
-        self.understood = Understood()
-        self.panel = Panel(BookingForm())
+        self.understood = _NOTHING_UNDERSTOOD
+
+    @cached_property
+    def panel(self) -> Panel:
+        return Panel(BookingForm())
 
     @classmethod
     @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from flask import jsonify, redirect, render_template, request, url_for
 from jinja2 import pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from models.database import Connection
 from services.agents import callback_outcome, conversation, presence
@@ -35,9 +35,9 @@ from web.staff_only import form_token
 from web.written import DeskWords
 
 _NONCE_BYTES = 12
-_FIELDS = Markup(
-    '<input type="hidden" name="csrf_token" value="{}">'
-    '<input type="hidden" name="entry" value="{}">'
+_FIELDS = (
+    '<input type="hidden" name="csrf_token" value="%s">'
+    '<input type="hidden" name="entry" value="%s">'
 )
 _NOTHING: Mapping[str, AskedMessages] = {}
 
@@ -70,7 +70,8 @@ def csrf_fields(context: Context) -> Markup:
     """
     session = context.get("agent_session")
     entry = session.entry.id if session and session.entry else ""
-    return _FIELDS.format(form_token(), entry)
+    # Markup would put both in place by code that reads the whole text letter by letter.
+    return Markup(_FIELDS % (escape(form_token()), escape(entry)))  # noqa: S704
 
 
 def new_nonce() -> str:
