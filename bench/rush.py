@@ -170,10 +170,11 @@ def measure(
 
 
 @contextmanager
-def _open_house(house: House) -> Iterator[Web]:
-    """The service behind a proxy, with the process that lets people in."""
+def _open_house(house: House, name: str = "rush", room: str = "auto") -> Iterator[Web]:
+    """The service behind a proxy, with the process that lets visitors in."""
+    proxied = _Proxied(house.folder, house.kind, house.database_url, house.redis_url, room)
     with (
-        servers.web(_behind_a_proxy(house), "rush", CREATE_APP) as service,
+        servers.web(proxied, name, CREATE_APP) as service,
         screens.dispatcher(house),
     ):
         yield service
@@ -194,10 +195,6 @@ class _Proxied(House):
 
     def environment(self, name: str) -> dict[str, str]:
         return super().environment(name) | {"PROXY_HOPS": "1", "WEB_ROOM": self.room}
-
-
-def _behind_a_proxy(house: House, room: str = "auto") -> House:
-    return _Proxied(house.folder, house.kind, house.database_url, house.redis_url, room)
 
 
 def _stops_and_starts(server: OwnServer) -> None:
@@ -246,11 +243,7 @@ def _capacity(house: House, when: str, postcodes: list[str], say: Say) -> tuple[
     """
     # With no room in front, as many begin as are done: only then is it what can be booked. The
     # dispatcher works beside, as it does in the rush.
-    alone = _behind_a_proxy(house, room="never")
-    with (
-        servers.web(alone, f"alone-{when}", CREATE_APP) as service,
-        screens.dispatcher(house),
-    ):
+    with _open_house(house, f"alone-{when}", room="never") as service:
 
         def books() -> visitors.VisitorFigures:
             seed = time.time_ns() % 2**32

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -343,9 +343,15 @@ def moment(when: datetime) -> str:
 
 
 def _for_templates() -> dict[str, Any]:
-    user = current_user._get_current_object() if _may_be_staff() else None  # noqa: SLF001
     for_all = _for_templates_of(words(), setting())
-    return {**for_all, "me": user if user is not None and user.is_authenticated else None}
+    return {**for_all, "me": signed_in_user() if _may_be_staff() else None}
+
+
+def signed_in_user() -> Staff | None:
+    """The member of staff who is signed in; None for a visitor."""
+    # The proxy of flask_login would look for them once for each attribute.
+    found = current_user._get_current_object()  # noqa: SLF001
+    return cast("Staff", found) if found.is_authenticated else None
 
 
 @lru_cache(maxsize=_MOST_LANGUAGES)

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import cast
 from urllib.parse import urlsplit
 
 from flask import (
@@ -31,7 +30,7 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
-from flask_login import LoginManager, current_user
+from flask_login import LoginManager
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from models.database import Connection
@@ -39,7 +38,7 @@ from services.accounts.sign_in import SignIn, needs
 from services.accounts.staff import Staff, StaffSession
 from web.browser_session import CSRF, BrowserSession, Cookies, FormTokens
 from web.marks import SIGNED, Who, who_may
-from web.pages import setting
+from web.pages import setting, signed_in_user
 
 # The answer to a script whose act needs the password again, because it concerns many callers or
 # lets the user listen (`services.accounts.sign_in.PROVED_FOR`).
@@ -50,13 +49,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def current() -> Staff:
     """The signed-in user. Only for routes with `roles`: elsewhere there may be none (401)."""
-    return _user() or abort(401)
-
-
-def _user() -> Staff | None:
-    """The signed-in user; None for a visitor."""
-    found = current_user._get_current_object()  # noqa: SLF001
-    return cast("Staff", found) if found.is_authenticated else None
+    return signed_in_user() or abort(401)
 
 
 def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) -> None:
@@ -96,7 +89,7 @@ def _look() -> ResponseReturnValue | None:
         # Not reached in a service that started: see `web.marks.undeclared`.
         return refuse(403, "forbidden")
     if not who.public:
-        user = _user()
+        user = signed_in_user()
         if user is None:
             return _to_sign_in()
         if user.role not in who.roles:

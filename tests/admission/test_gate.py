@@ -294,12 +294,8 @@ def answered_at_once(
     return None if body is None else (said[0][0], dict(said[0][1]), b"".join(body))
 
 
-def cookie_of(browser: Any) -> str:
-    return f"{TICKET}={browser.get_cookie(TICKET, domain='allo.example').value}"
-
-
 def test_whoever_waits_is_answered_without_a_thread(stood: House):
-    waits = cookie_of(come(stood, "192.0.2.1"))
+    waits = f"{TICKET}={ticket_of(come(stood, '192.0.2.1'))}"
     for path, status in (("/salle", "200"), ("/salle/etat", "200"), ("/rendez-vous", "303")):
         found = answered_at_once(stood, path, cookie=waits)
         assert found is not None

@@ -43,13 +43,14 @@ def driver_of(connection: Any) -> Any:
     return connection.connection.driver_connection
 
 
-def test_one_that_is_out_when_the_database_closes_is_closed_when_it_comes_back(
-    database: Database, opened: Opens, closed: list[Any]
+@pytest.mark.parametrize("lets_go", [Database.dispose, Database.renew])
+def test_one_that_is_out_when_the_database_lets_go_is_closed_when_it_comes_back(
+    database: Database, opened: Opens, closed: list[Any], lets_go: Callable[[Database], None]
 ):
     """As of the thread that reads the centres again while its web worker ends."""
     with opened() as connection:
         driver = driver_of(connection)
-        database.dispose()
+        lets_go(database)
         assert closed == []
     assert closed == [driver]
 
@@ -89,16 +90,6 @@ def test_none_stays_open_where_a_server_forks(database: Database, opened: Opens,
     assert closed == [driver]
     with opened() as connection:
         assert driver_of(connection) is not driver
-
-
-def test_one_that_is_out_meanwhile_is_closed_when_it_comes_back(
-    database: Database, opened: Opens, closed: list[Any]
-):
-    with opened() as connection:
-        driver = driver_of(connection)
-        database.renew()
-        assert closed == []
-    assert closed == [driver]
 
 
 def test_that_of_the_last_writer_is_not_used_once_its_pool_was_given_up(

@@ -141,7 +141,7 @@ class Gate:
         if path[:1] != "/" or path[1:2] == "/":
             # The application reads several slashes as one: so must the gate.
             path = environ["PATH_INFO"] = f"/{path.lstrip('/')}"
-        way = self._ways.get(path.split("/", 2)[1], self._page)
+        way = self._ways.get(_first_part(path), self._page)
         return way(path, environ, start_response)
 
     def at_once(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
@@ -171,7 +171,7 @@ class Gate:
             return None
         if path == START:
             start_response = _started(environ[_ENTRY], start_response)
-        elif path.removeprefix("/").partition("/")[0] in self._ways:
+        elif _first_part(path) in self._ways:
             return None
         return self.pages.fresh(path, environ, start_response)
 
@@ -341,6 +341,10 @@ class Gate:
         while seconds > 1e11:  # noqa: PLR2004
             seconds /= 1000
         return min(max(self.room.now() - seconds, 0.0), 60.0)
+
+
+def _first_part(path: str) -> str:
+    return path.removeprefix("/").partition("/")[0]
 
 
 def _started(entry: RoomEntry, start_response: Any) -> Any:
