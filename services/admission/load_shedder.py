@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -87,16 +88,14 @@ class Turns:
         free: SimpleQueue[None] = SimpleQueue()
         for _ in range(most):
             free.put(None)
-        self.acquire, self._give_back = free.get, free.put
-
-    def release(self) -> None:
-        self._give_back(None)
+        self.acquire: Callable[[], None] = free.get
+        self.release: Callable[[], None] = partial(free.put, None)
 
     def __enter__(self) -> None:
         self.acquire()
 
     def __exit__(self, *_raised: object) -> None:
-        self._give_back(None)
+        self.release()
 
 
 class LoadShedder:
