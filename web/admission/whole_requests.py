@@ -93,7 +93,7 @@ class _Request(NamedTuple):
     is_step: bool
 
 
-class _Turns:
+class _LineOfSteps:
     """The telephone's steps: so many are answered at once, the others wait here."""
 
     def __init__(self, turns: int) -> None:
@@ -142,7 +142,7 @@ class WholeRequests:
         under_way: UnderWay | None = None,
     ) -> None:
         self._app, self._threads, self._at_once = app, threads, at_once
-        self._turns = _Turns(steps or threads)
+        self._steps = _LineOfSteps(steps or threads)
         # Of the event loop alone: threads that there are, those that have work as far as it has
         # heard, and whether it will look.
         self._begun = self._busy = 0
@@ -182,7 +182,7 @@ class WholeRequests:
         request = _Request(environ, protocol, loop.create_future(), is_step)
         self._under_way.requests += 1
         try:
-            if not is_step or self._turns.begins(request):
+            if not is_step or self._steps.begins(request):
                 self._hand_over(request, loop)
             await request.answered
         finally:
@@ -270,7 +270,7 @@ class WholeRequests:
                 # The loop may have given up one that waited for its turn.
                 if not request.answered.done():
                     self._serve(request, loop)
-                following = self._turns.following() if request.is_step else None
+                following = self._steps.following() if request.is_step else None
                 self._answered.append((request.answered, following is None))
                 request = following
 
