@@ -332,6 +332,15 @@ def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp)
     )
 
 
+def prepare_workers() -> None:
+    """Read what workers have alike, before there are any (web_server.py).
+
+    A campaign with words of its own has another vocabulary, and calendars and units in common with
+    this one. No thread and no connection may come of it: workers are copies of this process.
+    """
+    vocabulary(COUNTRY_LANGUAGE)
+
+
 def create_server() -> WholeRequests:
     """What a server's worker drives: the application behind its gate, each request read whole."""
     server = served_whole(create_app())

@@ -51,7 +51,7 @@ BOOKED: Final = 40
 # Whose appointments are looked for; all others are there to be among them.
 KNOWN: Final = 400
 AGENTS: Final = 2 * FINDERS
-ROUNDS, SECONDS = 2, 0.8
+ROUNDS, SECONDS = 3, 0.8
 # A worker that has just begun takes twice as long for a booking as a minute later: Python learns
 # which way the code goes, each connection has its statements prepared, and PostgreSQL plans anew.
 # Sixteen visitors are through with that after three seconds.

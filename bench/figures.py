@@ -67,6 +67,7 @@ def _consists_of(name: str, part: str) -> Iterator[Figure]:
         ("heap_mib", "of that: the heap of C code"),
         ("arenas_mib", "of that: Python's objects, and large pieces"),
         ("threads", "its threads"),
+        ("together_mib", "both workers and the process that starts them, MiB"),
     ):
         yield Figure(f"{name}_{what}", part, title)
 

@@ -36,7 +36,7 @@ from bench.parts import ALL, PARTS, SETUP_SECONDS, Given, PartRuns, limited
 from bench.refused import Refused
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
-from bench.weight import Weight, weight
+from bench.weight import told_of, weight
 from exchange.transport import HttpTransport, Outgoing, Reply
 from launcher.ports import HOST
 
@@ -301,7 +301,7 @@ class _One:
         found = call_figures(self._rates, self._signer.webhooks)
         for name in self._costs[0] if self._costs else ():
             found[name] = round(statistics.median(one[name] for one in self._costs), 3)
-        return self._named(found | self._weight().told("web_worker")), self._void
+        return self._named(found | self._weights("web_worker")), self._void
 
     def tails(self) -> Given:
         """The slowest of a hundred at half the load, with requests that leave on time."""
@@ -328,12 +328,13 @@ class _One:
     def _named(self, found: Mapping[str, float]) -> dict[str, float]:
         return {f"{name}_{self._kind}": value for name, value in found.items()}
 
-    def _weight(self) -> Weight:
-        """Return that of the largest worker. Raises CannotMeasure where none is left."""
-        every = [weight(pid) for pid in self._webs["service"].workers()]
-        if not every:
+    def _weights(self, name: str) -> dict[str, float]:
+        """What the service's workers have. Raises CannotMeasure where none is left."""
+        web = self._webs["service"]
+        workers = [weight(pid) for pid in web.workers()]
+        if not workers:
             raise CannotMeasure("the service's workers have ended: see its log")
-        return max(every, key=lambda one: one.share)
+        return told_of(name, weight(web.process.pid), workers)
 
     def watched(self) -> Given:
         """Screens that are open, and then people at work behind them, as in production."""
@@ -351,7 +352,7 @@ class _One:
                 screens.send_home(self._house.database_url)
                 seen, faults = self._tried_to_work(file, desks)
             self._void += [f"people at work: {fault}" for fault in faults]
-        found |= seen | self._weight().told("staff_worker")
+        found |= seen | self._weights("staff_worker")
         found["screens_refused_percent"] = round(100 * self._refused.share, 3)
         self._void += self._refused.of_a_part()
         return self._named(found), self._void

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,16 @@ class Weight:
             f"{name}_arenas_mib": round(self.arenas, 1),
             f"{name}_threads": float(self.threads),
         }
+
+
+def told_of(name: str, server: Weight, workers: Sequence[Weight]) -> dict[str, float]:
+    """What the largest worker has; and all of them with the process whose copies they are.
+
+    What is in memory once for all is a part of each: a worker has less of it the more there are.
+    """
+    largest = max(workers, key=lambda one: one.share)
+    together = server.share + sum(one.share for one in workers)
+    return largest.told(name) | {f"{name}_together_mib": round(together, 1)}
 
 
 def weight(pid: int, proc: Path = Path("/proc")) -> Weight:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -133,12 +133,16 @@ def alone(
 
 
 def ask_alone(
-    connection: Connection, keys: Iterable[bytes], statement: Prepared, values: Values
+    connection: Connection,
+    keys: Iterable[bytes],
+    statement: Prepared,
+    values: Values,
+    then: Callable[[list[Any]], None] | None = None,
 ) -> Asked:
     """The same, with what else the transaction asks (`models.prepared.ask`)."""
     for lock, numbers in _locks_of(connection, keys):
         ask(connection, lock, numbers)
-    return ask(connection, statement, values)
+    return ask(connection, statement, values, then)
 
 
 def _locks_of(connection: Connection, keys: Iterable[bytes]) -> list[tuple[Prepared, Values]]:

@@ -328,8 +328,12 @@ def plain(text: object) -> str:
 
     Line ends become blanks. What is left is still escaped by the template.
     """
+    told = str(text)
+    if told.isprintable():
+        # Nearly each is. No letter that goes is one that can be printed, nor any blank but this.
+        return told
     kept = []
-    for letter in str(text):
+    for letter in told:
         if letter.isspace():
             kept.append(" ")
         elif unicodedata.category(letter) not in {"Cc", "Cf", "Co", "Cn", "Cs"}:

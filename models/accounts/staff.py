@@ -456,8 +456,9 @@ def add_act(
     if number is None:
         ask(connection, _add_act_for_reason(clock), values, add_reason)
         return
-    ask(connection, _add_numbered_act(clock), {"id": number.rows()[0].id, **values})
-    add_reason(number.rows())
+    ((its,),) = number.rows()
+    sealed = vault.seal_text(act.why, reason_place(its))
+    ask(connection, _add_act_with_reason(clock), {"id": its, **values, "why_enc": sealed})
 
 
 _LINE = ("staff_id", "what", "subject", "details")
@@ -471,8 +472,12 @@ def _add_act(clock: Clock) -> Prepared:
 
 
 @lru_cache
-def _add_numbered_act(clock: Clock) -> Prepared:
-    return Prepared(staff_act.insert().values(at=clock.at()).inline(), ("id", *_LINE))
+def _add_act_with_reason(clock: Clock) -> Prepared:
+    """Both at once, which SQLite cannot."""
+    line = {name: bindparam(name, type_=staff_act.c[name].type) for name in ("id", *_LINE)}
+    act = staff_act.insert().values(**line, at=clock.at()).cte("act")
+    reason = {"id": line["id"], "why_enc": bindparam("why_enc", type_=act_reason.c.why_enc.type)}
+    return Prepared(act_reason.insert().values(**reason).inline().add_cte(act))
 
 
 @lru_cache

@@ -10,6 +10,7 @@ unique among web sessions, and never one that a call was told and that still cou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -34,7 +35,7 @@ from sqlalchemy.exc import IntegrityError
 from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import alone, insert_new
+from models.dialects import ask_alone, insert_new
 from models.online.tables import reach_code, visit
 from models.prepared import Asked, Prepared, ask
 from models.rows import columns_of, from_row
@@ -53,9 +54,9 @@ VISIT = "W"
 class WebSessionRow:
     """A web session as found; `body` is empty once it was erased. Moments are UTC.
 
-    `kept_until` is when the first of its places is not held any more; None where it holds none.
-    `seen_at` is when it was answered last, or began; `read_at` when it was read. Both are of the
-    database's clock.
+    `kept_until` is when the first of its places is not held any more; None where it holds none. By
+    `place_idx` and the two after it what it holds is counted (`CountsBy`). `seen_at` is when it was
+    answered last, or began; `read_at` when it was read. Both are of the database's clock.
     """
 
     id: str
@@ -64,6 +65,9 @@ class WebSessionRow:
     outcome: str
     language: str
     body: str
+    place_idx: bytes | None
+    browser_idx: bytes | None
+    phone_idx: bytes | None
     seen_at: datetime
     read_at: datetime
     kept_until: datetime | None
@@ -157,10 +161,17 @@ class OtherHolders:
     place: list[str] = field(default_factory=list)
 
 
-def others_that_hold(
-    connection: Connection, clock: Clock, visit_id: str, mine: CountsBy
-) -> OtherHolders:
-    """Those that share one of these with a web session; no other transaction looks meanwhile.
+def ask_others_that_hold(
+    connection: Connection,
+    clock: Clock,
+    visit_id: str,
+    mine: CountsBy,
+    then: Callable[[OtherHolders], None],
+) -> None:
+    """Ask for those that share one of these with a web session, with what else is asked.
+
+    `then` is given them before anything is asked after that; no other transaction looks meanwhile.
+    Where nothing is shared nothing is asked.
 
     Two visits of one kind would each overlook what the other one is about to hold: until this
     transaction ends, others that share one of these wait here.
@@ -178,14 +189,18 @@ def others_that_hold(
         )
         if idx is not None
     }
-    found = OtherHolders()
     if not shared:
-        return found
+        return
     values = {"the_visit": visit_id} | {f"the_{name}": idx for name, idx in shared.items()}
     keys = [f"hold {name}".encode() + idx for name, idx in shared.items()]
-    for row in alone(connection, keys, _others_that_hold(clock, tuple(shared)), values):
-        getattr(found, row.shared).append(row.id)
-    return found
+
+    def sorted_out(rows: list[Any]) -> None:
+        found = OtherHolders()
+        for row in rows:
+            getattr(found, row.shared).append(row.id)
+        then(found)
+
+    ask_alone(connection, keys, _others_that_hold(clock, tuple(shared)), values, sorted_out)
 
 
 @lru_cache
@@ -214,13 +229,26 @@ def _others_that_hold(clock: Clock, shared: tuple[str, ...]) -> Prepared:
     return Prepared(found.order_by(columns.seen_at.desc(), columns.id))
 
 
-def claim(connection: Connection, clock: Clock, visit_id: str, number: int) -> CountsBy | None:
+def ask_claim(
+    connection: Connection,
+    clock: Clock,
+    visit_id: str,
+    number: int,
+    then: Callable[[CountsBy | None], None],
+) -> None:
     """Take an answer's number before its effects; a copy waits for the transaction, then None.
 
-    Gives by what the web session's holds count.
+    `then` is given by what the web session's holds count. On PostgreSQL that is once the
+    transaction looks at something, or ends: whatever went along with it is undone where `then`
+    raises.
     """
-    found = _claim(clock).rows(connection, {"the_visit": visit_id, "the_number": number})
-    return CountsBy(*found[0]) if found else None
+    values = {"the_visit": visit_id, "the_number": number}
+    ask(
+        connection,
+        _claim(clock),
+        values,
+        lambda found: then(CountsBy(*found[0]) if found else None),
+    )
 
 
 def _next_number(clock: Clock) -> Update:

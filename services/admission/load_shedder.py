@@ -17,6 +17,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, Final
 
 # Seconds between two looks.
@@ -68,11 +70,57 @@ class Level(IntEnum):
 
 
 class _Line:
-    """Those who wait for a thread for the same reason, and how many they are."""
+    """Those who wait for a thread for the same reason. Of one lock, that of its LoadShedder.
 
-    def __init__(self, lock: threading.Lock) -> None:
-        self.turn = threading.Condition(lock)
-        self.waiting = 0
+    `may` says whether the first of them may begin; `begins` counts them.
+    """
+
+    def __init__(self, may: Callable[[], bool], begins: Callable[[], None]) -> None:
+        self.may, self.begins = may, begins
+        self._waits: deque[threading.Lock] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many they are."""
+        return len(self._waits)
+
+    def join(self) -> threading.Lock:
+        """Stand at the end of it; what comes back is released when it is one's turn."""
+        turn = threading.Lock()
+        turn.acquire()
+        self._waits.append(turn)
+        return turn
+
+    def leave(self, turn: threading.Lock) -> None:
+        """Go before it was one's turn."""
+        self._waits.remove(turn)
+
+    def let_in(self) -> None:
+        """Let those begin who may."""
+        while self._waits and self.may():
+            self.begins()
+            self._waits.popleft().release()
+
+
+class Turns:
+    """So many work at once; whoever comes then waits until one of them is done.
+
+    What is handed on is in a queue of the interpreter's own: every answer of a worker takes one
+    and gives it back, and to take one of `threading.Semaphore` costs ten times as much.
+    """
+
+    def __init__(self, most: int) -> None:
+        free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(most):
+            free.put(None)
+        self.acquire: Callable[[], None] = free.get
+        self.release: Callable[[], None] = partial(free.put, None)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_raised: object) -> None:
+        self.release()
 
 
 class LoadShedder:
@@ -105,10 +153,14 @@ class LoadShedder:
         self._spare = max(threads - 2, 1)
         self._counting = threading.Lock()
         # Running web sessions, visitors who begin, people who work here, and their screens.
-        self._going_on, self._new = _Line(self._counting), _Line(self._counting)
-        self._staff, self._screens = _Line(self._counting), _Line(self._counting)
+        self._going_on = _Line(lambda: self._has_room(goes_on=True), self._web_begins)
+        self._new = _Line(self._may_begin_now, self._web_begins)
+        self._staff = _Line(self._has_spare, self._other_begins)
+        self._screens = _Line(self._may_show, self._other_begins)
+        # Those of a pair do not pass each other; each time the other pair is asked first.
+        self._lines = deque((self._staff, self._screens, self._going_on, self._new))
         # So many work at once, however many of the server's threads others have.
-        self.turn = threading.Semaphore(threads)
+        self.turn = Turns(threads)
         # Of each step: when it ended, how long it took.
         self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS)
         self._work: deque[tuple[float, bool]] = deque()
@@ -148,52 +200,53 @@ class LoadShedder:
         people who begin in the same moment are no crowd. Where screens give way to the telephone
         they are refused at once.
         """
+        line = self._going_on if goes_on else self._new
         with self._counting:
             ahead = self._going_on.waiting + (0 if goes_on else self._new.waiting)
             if not ahead and self._has_room(goes_on=goes_on):
                 self._web += 1
                 return True
-            found = self._waits() if goes_on else self._waits_behind()
-            if found:
-                self._web += 1
-            return found
+            if not (self._has_place() if goes_on else self._has_place_behind()):
+                return False
+            turn = line.join()
+        return self._waits(line, turn)
 
-    def _waits(self) -> bool:
-        """Wait as a running web session; whether it is its turn."""
-        if self._going_on.waiting + self._new.waiting >= self._places:
-            return False
-        found = self._stands_in(self._going_on, lambda: self._has_room(goes_on=True))
-        if found and not self._going_on.waiting:
-            # There may be more room than for this one.
-            self._new.turn.notify()
-        return found
+    def _has_place(self) -> bool:
+        """Whether a running web session may wait."""
+        return self._going_on.waiting + self._new.waiting < self._places
 
-    def _waits_behind(self) -> bool:
-        """The same as somebody who begins."""
-        taken = self._going_on.waiting + self._new.waiting
-        if self.slows_screens or taken >= self._places or self._new.waiting >= self._new_places:
-            return False
-        return self._stands_in(self._new, self._may_begin_now)
+    def _has_place_behind(self) -> bool:
+        """Whether a visitor who begins may wait."""
+        has_place = self._has_place() and self._new.waiting < self._new_places
+        return has_place and not self.slows_screens
 
     def _may_begin_now(self) -> bool:
         return not self._going_on.waiting and self._has_room(goes_on=False)
 
-    def _stands_in(self, line: _Line, may: Callable[[], bool]) -> bool:
-        """Wait in a line until it `may`; False where that took too long."""
-        line.waiting += 1
-        found = line.turn.wait_for(may, self._patience)
-        line.waiting -= 1
-        if not found:
-            # A thread that was woken in vain wakes the next one.
-            self._wake()
-        return found
+    def _waits(self, line: _Line, turn: threading.Lock) -> bool:
+        """Wait in a line; False where that took too long. `_let_in` counts those who begin."""
+        if turn.acquire(timeout=self._patience):
+            return True
+        with self._counting:
+            if turn.acquire(blocking=False):
+                # It was their turn in this moment.
+                return True
+            line.leave(turn)
+            # Others may have waited for this one alone.
+            self._let_in()
+        return False
 
-    def _wake(self) -> None:
-        """A thread is free: one of each kind looks whether it is for them."""
-        for line in (self._staff, self._screens, self._going_on):
-            line.turn.notify()
-        if not self._going_on.waiting:
-            self._new.turn.notify()
+    def _let_in(self) -> None:
+        """A thread is free: those whose turn it is begin."""
+        for line in self._lines:
+            line.let_in()
+        self._lines.rotate(2)
+
+    def _web_begins(self) -> None:
+        self._web += 1
+
+    def _other_begins(self) -> None:
+        self._others += 1
 
     def _has_room(self, *, goes_on: bool) -> bool:
         most = self._most[self.level]
@@ -228,15 +281,13 @@ class LoadShedder:
         do, in places of their own. Two threads are always left to the telephone.
         """
         with self._counting:
-            if not self._has_spare() or (self._staff.waiting and not waits):
-                if not waits or self._no_place():
-                    return False
-                if not self._stands_in(self._staff, self._has_spare):
-                    return False
-            self._others += 1
-            # A screen that was woken together with this click had to let it pass.
-            self._screens.turn.notify()
-        return True
+            if self._has_spare() and (waits or not self._staff.waiting):
+                self._others += 1
+                return True
+            if not waits or self._no_place():
+                return False
+            turn = self._staff.join()
+        return self._waits(self._staff, turn)
 
     def screen_begins(self) -> bool:
         """As `other_begins`, for a screen that asks by itself; then `other_done`.
@@ -246,14 +297,14 @@ class LoadShedder:
         pass somebody who clicked.
         """
         with self._counting:
-            if not self._may_show():
-                has_place = self._screens.waiting < self._screen_places and not self._no_place()
-                if self.slows_screens or not has_place:
-                    return False
-                if not self._stands_in(self._screens, self._may_show):
-                    return False
-            self._others += 1
-        return True
+            if self._may_show():
+                self._others += 1
+                return True
+            has_place = self._screens.waiting < self._screen_places and not self._no_place()
+            if self.slows_screens or not has_place:
+                return False
+            turn = self._screens.join()
+        return self._waits(self._screens, turn)
 
     def _may_show(self) -> bool:
         return self._has_spare() and not self._staff.waiting
@@ -267,7 +318,7 @@ class LoadShedder:
     def other_done(self, seconds: float) -> None:
         with self._counting:
             self._others -= 1
-            self._wake()
+            self._let_in()
         self._work.append((seconds, False))
 
     def web_done(self, seconds: float, cpu: float, *, requests: int = 1) -> None:
@@ -278,7 +329,7 @@ class LoadShedder:
         """
         with self._counting:
             self._web -= 1
-            self._wake()
+            self._let_in()
         self._work.append((seconds, False))
         self._web_cpu += requests * _LEARNT * (max(cpu / requests, 1e-4) - self._web_cpu)
         self._sums[1] += requests
@@ -369,8 +420,7 @@ class LoadShedder:
             self.level = Level(self.level - 1)
             self._lower_at = now + 1.0
             with self._counting:
-                self._going_on.turn.notify_all()
-                self._new.turn.notify_all()
+                self._let_in()
         if wanted == self.level == Level.CALLS:
             self._refused = min(self._refused + MORE_CALLS, 1.0)
         elif self._refused:

@@ -24,14 +24,14 @@ _MOST_DIGITS = 18
 
 def days(store: Store, service: Service, visit: WebSession) -> list[FreeDay]:
     """The next days with free places near this visitor, in two statements at the most."""
-    with WebSessionTurn(store, visit.id, visit.number) as turn:
+    with WebSessionTurn(store, visit.id, visit.number, visit.counts_by) as turn:
         world = WebWorld(service, turn, visit.session)
         return world.free_days(plain_search(visit.session, world))
 
 
 def hours(store: Store, service: Service, visit: WebSession, day: date) -> list[FreeAtCentre]:
     """What is free on a day near this visitor, by centre, the nearest first."""
-    with WebSessionTurn(store, visit.id, visit.number) as turn:
+    with WebSessionTurn(store, visit.id, visit.number, visit.counts_by) as turn:
         world = WebWorld(service, turn, visit.session)
         return world.free_hours(plain_search(visit.session, world), day)
 

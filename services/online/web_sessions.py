@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -90,6 +90,7 @@ class Done:
 
 
 _STORED_DONE = TypeAdapter(tuple[Done, ...])
+_FOR_NOTHING: Final = CountsBy(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,9 @@ class WebSession:
     plan: tuple[str, ...] = ()
     # The entries of the waiting list that this visit made, and may take back.
     waits: tuple[str, ...] = ()
-    # How long its page could be seen when this was read.
+    # How long its page could be seen when this was read, and by what its holds are counted.
     seen_for: timedelta = field(default=timedelta.max, compare=False)
+    counts_by: CountsBy = field(default=_FOR_NOTHING, compare=False)
 
     @property
     def step(self) -> str:
@@ -165,28 +167,33 @@ class WebAnswer:
 class WebSessionTurn(Turn):
     """An answer on the site in the place of a call's turn.
 
-    `counts_by` is known once its number is claimed; `phone` is the keyed hash of a number that was
+    `counts_by` is as the web session was read; `phone` is the keyed hash of a number that was
     typed, to be stored with where the answer led.
     """
 
-    counts_by = CountsBy(None, None, None)
-    phone: bytes | None = None
+    def __init__(self, store: Store, call_id: str, number: int, counts_by: CountsBy) -> None:
+        super().__init__(store, call_id, number)
+        self.counts_by = counts_by
+        self.phone: bytes | None = None
 
     def transaction(self) -> Connection:
         """The transaction of this answer's effects; the first call claims its number.
 
-        Raises AlreadyAnswered.
+        Raises AlreadyAnswered. On PostgreSQL the claim goes with what the transaction asks first,
+        and that raises it; what went along is undone.
         """
         if self._transaction is None:
             self._give_back()
             self._transaction = self._stack.enter_context(self.store.database.transaction())
-            claimed = web_sessions.claim(
-                self._transaction, self.store.clock, self.call_id, self.number
+            web_sessions.ask_claim(
+                self._transaction, self.store.clock, self.call_id, self.number, self._is_claimed
             )
-            if claimed is None:
-                raise AlreadyAnswered
-            self.counts_by = claimed
         return self._transaction
+
+    def _is_claimed(self, counts_by: CountsBy | None) -> None:
+        # Where it counts by other things than when it was read it was erased meanwhile.
+        if counts_by != self.counts_by:
+            raise AlreadyAnswered
 
     def settle(self, visit: WebSession, lease: timedelta | None) -> WebSession:
         """Store where the answer led, and give it as it is stored.
@@ -217,7 +224,12 @@ class WebSessionTurn(Turn):
         written = web_sessions.written(asked)
         if written is None:
             raise AlreadyAnswered
-        return replace(visit, number=self.number + 1, kept_until=written.kept_until)
+        return replace(
+            visit,
+            number=self.number + 1,
+            kept_until=written.kept_until,
+            counts_by=replace(self.counts_by, phone_idx=self.phone or self.counts_by.phone_idx),
+        )
 
 
 def came_for(visit: WebSession) -> str:
@@ -380,16 +392,22 @@ def new_web_session(  # noqa: PLR0917
     is known by; empty: it counts for none.
     """
     session = session or Session(step=FIRST_STEP)
-    visit = WebSession(visit_id, 1, language, session.but(language=language), typed=typed or {})
+    counts_by = CountsBy(
+        place_idx=store.vault.index("web place", place or None),
+        browser_idx=store.vault.index("web browser", browser or None),
+        phone_idx=None,
+    )
+    visit = WebSession(
+        visit_id,
+        1,
+        language,
+        session.but(language=language),
+        typed=typed or {},
+        counts_by=counts_by,
+    )
     database = store.database
     with database.statement() as connection, database.one_writer():
-        _add(
-            connection,
-            store,
-            visit,
-            place_idx=store.vault.index("web place", place or None),
-            browser_idx=store.vault.index("web browser", browser or None),
-        )
+        _add(connection, store, visit)
     return visit
 
 
@@ -490,7 +508,7 @@ def answer(  # noqa: PLR0917
     heard = hashlib.sha256(said.encode()).hexdigest()[:_HEARD_LETTERS]
     if number != visit.number or visit.is_over:
         return _late(visit, number, heard)
-    turn = WebSessionTurn(store, visit.id, number)
+    turn = WebSessionTurn(store, visit.id, number, visit.counts_by)
     try:
         with turn:
             world = WebWorld(
@@ -555,14 +573,7 @@ def leave_list(store: Store, service: Service, visit: WebSession) -> None:
 # ------------------------------------------------------------------ as it is stored
 
 
-def _add(
-    connection: Connection,
-    store: Store,
-    visit: WebSession,
-    *,
-    place_idx: bytes | None = None,
-    browser_idx: bytes | None = None,
-) -> None:
+def _add(connection: Connection, store: Store, visit: WebSession) -> None:
     web_sessions.add(
         connection,
         store.clock,
@@ -571,8 +582,8 @@ def _add(
         step=visit.step,
         language=visit.language,
         body=_body(visit),
-        place_idx=place_idx,
-        browser_idx=browser_idx,
+        place_idx=visit.counts_by.place_idx,
+        browser_idx=visit.counts_by.browser_idx,
     )
 
 
@@ -615,4 +626,5 @@ def _web_session(row: WebSessionRow) -> WebSession:
         plan=tuple(values.get("plan", ())),
         waits=tuple(values.get("waits", ())),
         seen_for=row.read_at - row.seen_at,
+        counts_by=CountsBy(row.place_idx, row.browser_idx, row.phone_idx),
     )

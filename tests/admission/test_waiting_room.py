@@ -499,6 +499,58 @@ def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to
     assert load_shedder.web_begins(goes_on=goes_on)
 
 
+def test_visitors_and_those_who_work_here_begin_in_turns():
+    """However many of the one wait, the other has every second thread that is free."""
+    load_shedder = LoadShedder(3, queue=6, patience=60.0)
+    assert load_shedder.web_begins(goes_on=True)
+    taken: list[str] = []
+    waiting = []
+    ways = {
+        "click": partial(load_shedder.other_begins, waits=True),
+        "visit": partial(load_shedder.web_begins, goes_on=True),
+    }
+
+    def stand(what: str) -> None:
+        if ways[what]():
+            taken.append(what)
+
+    for what in ["click"] * 3 + ["visit"] * 3:
+        before = load_shedder.staff_waiting + load_shedder.waiting
+        waiting.append(threading.Thread(target=stand, args=(what,)))
+        waiting[-1].start()
+        while load_shedder.staff_waiting + load_shedder.waiting == before:
+            waiting[-1].join(0.001)
+    for count in range(1, 7):
+        if taken and taken[-1] == "click":
+            load_shedder.other_done(0.0)
+        else:
+            load_shedder.web_done(0.0, 0.0)
+        assert comes(lambda: len(taken) == count)  # noqa: B023 (asked at once)
+    for one in waiting:
+        one.join(30)
+    assert taken == ["click", "visit"] * 3
+
+
+def test_a_turn_that_comes_when_patience_ends_is_not_lost():
+    load_shedder = LoadShedder(3, queue=1, patience=60.0)
+    assert load_shedder.other_begins()
+    turn = load_shedder._staff.join()
+    load_shedder.other_done(0.0)
+
+    class Late:
+        """Its time was up just before its turn came."""
+
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002
+            return False if timeout >= 0 else turn.acquire(blocking)
+
+    late: Any = Late()
+    assert load_shedder._waits(load_shedder._staff, late)
+    # It is counted, as whoever begins is.
+    assert not load_shedder.other_begins()
+    load_shedder.other_done(0.0)
+    assert load_shedder.other_begins()
+
+
 def test_nobody_who_came_later_passes_a_visit_that_waits():
     load_shedder = LoadShedder(4, queue=3, patience=60.0)
     for _ in range(2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 
 from collections.abc import AsyncIterator, Iterator
@@ -71,6 +72,15 @@ class Client:
     def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None:
         self.response_bytes(status, headers, Path(file).read_bytes())
         Path(file).unlink()
+
+
+@pytest.fixture
+def short_switches() -> Iterator[None]:
+    """The interpreter changes threads as often as it can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def tells(environ: Environ, start_response: Any) -> list[bytes]:
@@ -268,6 +278,114 @@ def test_steps_of_calls_wait_without_a_thread_and_hold_up_no_page():
     assert most == [2]
     # One for the page, and two for all calls.
     assert len(named) == 3
+
+
+def test_an_answer_does_not_wake_the_event_loop(monkeypatch: pytest.MonkeyPatch):
+    woken: list[Any] = []
+    leave = threading.Event()
+
+    def slow(environ: Environ, start_response: Any) -> list[bytes]:
+        leave.wait(30)
+        return tells(environ, start_response)
+
+    async def serve() -> list[Client]:
+        loop = asyncio.get_running_loop()
+        requests = WholeRequests(slow, 3, steps=1)
+        requests.__rsgi_init__(loop)
+        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *given: woken.append(given))
+        calls = [posted(b"", content_length="0") for _ in range(3)]
+        calls.append((Client([]), Scope(Headers(), method="GET", path="/rendez-vous")))
+        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in calls]
+        loop.call_soon(leave.set)
+        await asyncio.gather(*running)
+        monkeypatch.undo()
+        return [one for one, _scope in calls]
+
+    assert [one.status for one in asyncio.run(serve())] == [200] * 4
+    assert woken == []
+
+
+def test_a_step_that_was_given_up_in_line_is_not_answered_and_holds_up_no_other():
+    begun, leave = threading.Event(), threading.Event()
+    asked: list[str] = []
+
+    def slow(environ: Environ, start_response: Any) -> list[bytes]:
+        asked.append(environ["HTTP_X_NAME"])
+        begun.set()
+        leave.wait(30)
+        return tells(environ, start_response)
+
+    async def serve() -> list[int]:
+        requests = WholeRequests(slow, 3, steps=1)
+        requests.__rsgi_init__(asyncio.get_running_loop())
+        calls = [posted(b"", content_length="0", x_name=name) for name in "abc"]
+        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in calls]
+        await asyncio.to_thread(begun.wait, 30)
+        running[1].cancel()
+        leave.set()
+        await asyncio.gather(*running, return_exceptions=True)
+        return [one.status for one, _scope in calls]
+
+    assert asyncio.run(serve()) == [200, 0, 200]
+    assert asked == ["a", "c"]
+
+
+def test_a_client_that_takes_no_answer_costs_neither_a_thread_nor_a_turn():
+    class Gone(Client):
+        def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            raise RuntimeError("the stream is closed")
+
+    async def serve() -> list[Client]:
+        requests = WholeRequests(tells, 1, steps=1)
+        requests.__rsgi_init__(asyncio.get_running_loop())
+        calls = [posted(b"", content_length="0") for _ in range(3)]
+        calls[0] = Gone([]), calls[0][1]
+        await asyncio.gather(*(requests.__rsgi__(scope, one) for one, scope in calls))
+        return [one for one, _scope in calls]
+
+    assert [one.status for one in asyncio.run(serve())] == [0, 200, 200]
+
+
+def test_no_turn_and_no_thread_is_lost_while_many_threads_answer(short_switches: None):
+    inside, most, named = [0], [0], set[str]()
+    counting, together = threading.Lock(), threading.Barrier(3)
+    under_way = UnderWay()
+
+    def quick(environ: Environ, start_response: Any) -> list[bytes]:
+        named.add(threading.current_thread().name)
+        is_step = environ["PATH_INFO"].startswith("/voice/")
+        with counting:
+            inside[0] += is_step
+            most[0] = max(most[0], inside[0])
+        if environ["PATH_INFO"] == "/voice/together":
+            together.wait(30)
+        answer = tells(environ, start_response)
+        with counting:
+            inside[0] -= is_step
+        return answer
+
+    async def serve() -> list[int]:
+        requests = WholeRequests(quick, 8, steps=3, under_way=under_way)
+        requests.__rsgi_init__(asyncio.get_running_loop())
+        seen: list[int] = []
+
+        async def asks(scope: Scope) -> None:
+            client = Client([])
+            await requests.__rsgi__(scope, client)
+            seen.append(client.status)
+
+        async def goes_on(path: str) -> None:
+            for _ in range(25):
+                await asks(Scope(Headers(), method="GET", path=path))
+
+        await asyncio.gather(*map(goes_on, ["/voice/incoming", "/rendez-vous"] * 8))
+        # Three steps that wait for each other, in as many turns.
+        step = Scope(Headers(), method="GET", path="/voice/together")
+        await asyncio.gather(*(asks(step) for _ in range(3)))
+        return seen
+
+    assert asyncio.run(serve()) == [200] * 403
+    assert (under_way.requests, most, len(named) <= 8) == (0, [3], True)
 
 
 def test_requests_are_under_way_from_when_they_were_read_until_they_are_answered():

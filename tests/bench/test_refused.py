@@ -13,7 +13,6 @@ from bench import measure, screens
 from bench.refused import MOST, Refused
 from bench.screens import ScreenFigures
 from bench.servers import House
-from bench.weight import Weight
 
 ENOUGH = 10_000
 
@@ -67,7 +66,7 @@ def test_a_part_says_what_was_refused_in_all_of_it_and_is_void_where_that_is_too
 
     one._with_screens = with_screens
     one._at_work = lambda *_: ({}, one._with_refused([], Refused(later, 2000)))
-    one._weight = lambda: Weight(0.0, 0.0, 0.0, 0.0, 0.0, 0)
+    one._weights = lambda _: {}
     found, why = one.watched()
     assert found["screens_refused_percent_sqlite"] == percent
     assert [sentence.partition(":")[0] for sentence in why] == void

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from bench.weight import weight, weight_of
+from bench.weight import Weight, told_of, weight, weight_of
 
 SMAPS = """\
 55e0a0000000-55e0a0400000 r-xp 00000000 08:01 131 /usr/bin/python3.13
@@ -35,6 +35,14 @@ def test_pages_of_libraries_count_for_their_part_and_are_told_apart_from_pythons
         "worker_arenas_mib": 1.5,
         "worker_threads": 7.0,
     }
+
+
+def test_the_largest_worker_is_told_of_and_all_with_the_process_that_starts_them():
+    server = Weight(120.0, 60.0, 30.0, 20.0, 70.0, 3)
+    largest = Weight(130.0, 90.0, 30.0, 30.0, 70.0, 8)
+    smaller = Weight(140.0, 80.5, 30.0, 30.0, 80.0, 8)
+    found = told_of("worker", server, [smaller, largest])
+    assert found == largest.told("worker") | {"worker_together_mib": 230.5}
 
 
 def test_a_process_that_runs_has_all_of_it():

@@ -86,9 +86,9 @@ def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
     trips.clear()
     assert "12 mars 1942" in opens(other, found)
     # Whose session it is, what was found, the lock and how many files there were, the booking, its
-    # appointments, changes, centre and messages, and the number of the act; the try, the act and
-    # its reason, with COMMIT.
-    assert trips == [1, 11, 3]
+    # appointments, changes, centre and messages, and the number of the act; the try, and the act
+    # with its reason, with COMMIT.
+    assert trips == [1, 11, 2]
 
 
 def test_no_booking_is_looked_for_by_as_many_statements(busy: Desk):

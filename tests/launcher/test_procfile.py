@@ -23,7 +23,7 @@ from tests.support.until import wait_for
 FLASK = 'case "$1" in worker|scheduler|dispatcher) echo "$1 runs"; exec sleep 600;; esac; '
 STUBS = {
     "flask": FLASK + 'echo "flask $*"; [ "$1" != "${FAILS:-}" ]',
-    "granian": 'echo "granian $*"; exec sleep 600',
+    "python": 'echo "python $*"; exec sleep 600',
 }
 
 
@@ -75,7 +75,7 @@ def test_under_honcho_the_web_is_on_the_port_that_was_asked_for_and_all_goes_on(
             text = log.read_text("utf-8")
             return all(one in text for one in words)
 
-        lines = ("worker runs", "scheduler runs", "dispatcher runs", "granian", "flask queues")
+        lines = ("worker runs", "scheduler runs", "dispatcher runs", "web_server", "flask queues")
         wait_for(lambda: said(*lines) or process.poll() is not None, "all of it runs")
         assert said(*lines, "--host 0.0.0.0 --port 8540", "flask migrate")
         assert not said("stopped")
@@ -121,7 +121,7 @@ def test_on_a_platform_a_release_that_fails_says_so_and_pages_may_be_plain(
 
 @pytest.mark.parametrize("name", ["Procfile", "Procfile.dev"])
 def test_the_web_line_listens_where_it_is_told_to(folder: Path, name: str):
-    (folder / "bin" / "granian").write_text('#!/bin/sh\necho "granian $*"\n', "utf-8")
+    (folder / "bin" / "python").write_text('#!/bin/sh\necho "python $*"\n', "utf-8")
     shutil.copy(ROOT / name, folder / "Procfile")
     given = {"BIND_ADDRESS": "192.0.2.7", "PORT": "8123", "SERVICE_PORT": "8123"}
     done = as_a_platform(folder, "web", **given)

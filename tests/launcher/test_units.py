@@ -28,7 +28,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts.require(parts.SYSTEMD)
     root = tmp_path_factory.mktemp("machine")
     shutil.copytree(FOLDER, root / "etc/systemd/system")
-    for program in ("opt/allo/.venv/bin/flask", "opt/allo/.venv/bin/granian", "bin/sh"):
+    for program in ("opt/allo/.venv/bin/flask", "opt/allo/.venv/bin/python", "bin/sh"):
         (root / program).parent.mkdir(parents=True, exist_ok=True)
         (root / program).write_text("#!/bin/sh\n", "utf-8")
         (root / program).chmod(0o755)
@@ -91,8 +91,8 @@ def test_a_service_that_ends_is_started_again_and_has_its_limits(name: str):
 
 
 def options(line: str) -> list[str]:
-    """What a line gives granian beside where to listen and how many workers to have."""
-    found = re.search(r"granian (--interface .*--log-level error)", line.replace('\\"', '"'))
+    """What a line gives the server beside where to listen and how many workers to have."""
+    found = re.search(r"web_server (--interface .*--log-level error)", line.replace('\\"', '"'))
     assert found, line
     varying = r'--(host|port|workers|workers-kill-timeout) "?(\$\{?[A-Z_]+(:-[^}]*)?\}?|\d+)"? ?'
     return re.sub(varying, "", found[1]).split()

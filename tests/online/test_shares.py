@@ -15,15 +15,20 @@ import pytest
 
 from sqlalchemy import select
 
+from models import libpq
+from models.database import Connection
 from models.online import web_sessions as rows
 from models.online.tables import visit as visit_table
+from models.prepared import Asked, Prepared, Values, ask
 from models.slots.tables import place
+from services.online import answers, web_sessions
 from services.operations.erase_data import erase_data
 from services.store import NO_SHARES, HoldShares, ReachLimits
 from tests.online.test_reach import code_to
+from tests.online.test_web_sessions import serving
 from tests.online.visitors import BORN, Visitor
 from tests.support.house import House, campaign_with, house, mornings
-from tests.support.rows import clock_of, on_the_wire, rows_of
+from tests.support.rows import as_in_production, clock_of, on_the_wire, rows_of
 
 NUMBER = "0612345678"
 ONE_CENTRE = campaign_with(few_places=1)
@@ -61,6 +66,16 @@ def gives_number(visitor: Visitor, number: str = NUMBER) -> Visitor:
     return visitor.presses("/rendez-vous/joindre", number=number, wish="number")
 
 
+@pytest.fixture
+def on_postgres(postgres_url: str) -> Iterator[House]:
+    """The same on PostgreSQL, which knows centres and postcodes already."""
+    shares = replace(HoldShares(), per_address=3)
+    with house(postgres_url, campaign=ONE_CENTRE, shares=shares) as one:
+        one.opens_centre("1", starts=mornings(20), capacity=9)
+        as_in_production(one)
+        yield one
+
+
 # ---------------------------------------------------------------- one browser
 
 
@@ -71,14 +86,88 @@ def test_a_browser_that_begins_anew_gives_up_what_it_held(site: House):
         assert len(holders(site)) == 1
 
 
-def test_by_what_a_hold_counts_is_known_from_the_claim(site: House):
+def test_by_what_a_hold_counts_is_read_with_the_web_session(site: House):
     """It rides along with a statement that there is anyway."""
     visitor = Visitor(site).comes_to("commune")
     with on_the_wire(site.database) as sent:
         visitor._open("POST", "/rendez-vous/commune", visitor.hidden | {"where": "75011"})
     assert len(holders(site)) == 1
     assert not [one for one in sent if "SELECT visit.place_idx" in one]
-    assert len([one for one in sent if "browser_idx" in one]) == 2
+    # The web session, its claim and the look at others.
+    assert len([one for one in sent if "browser_idx" in one]) == 3
+
+
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What prepared statements of PostgreSQL are sent from now on, by round trip."""
+    sent: list[list[str]] = []
+    ready = libpq.Prepared._all_ready
+
+    def noted(prepared: libpq.Prepared, asked: Any) -> Any:
+        sent.append([sql.decode() for sql, _ in asked])
+        return ready(prepared, asked)
+
+    monkeypatch.setattr(libpq.Prepared, "_all_ready", noted)
+    return sent
+
+
+def test_who_else_holds_is_asked_with_the_claim_and_what_comes_after_it(
+    on_postgres: House, monkeypatch: pytest.MonkeyPatch
+):
+    visitor = Visitor(on_postgres).comes_to("commune")
+    form = visitor.hidden | {"where": "75011"}
+    sent = round_trips(monkeypatch)
+    visitor._open("POST", "/rendez-vous/commune", form)
+    assert len(holders(on_postgres)) == 1
+    (together,) = (one for one in sent if any("UPDATE visit SET number" in sql for sql in one))
+    assert [sql[:12] for sql in together] == [
+        "UPDATE visit",
+        "SELECT pg_ad",
+        "SELECT 'brow",
+        "SELECT board",
+    ]
+
+
+def test_a_number_that_is_typed_is_looked_at_with_all_of_its_answer(
+    on_postgres: House, monkeypatch: pytest.MonkeyPatch
+):
+    visitor = at_offers(on_postgres)
+    visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
+    form = visitor.hidden | {"number": NUMBER, "wish": "number"}
+    sent = round_trips(monkeypatch)
+    visitor._open("POST", "/rendez-vous/joindre", form)
+    assert len(holders(on_postgres)) == 1
+    _session, together = sent
+    assert [sql[:12] for sql in together] == [
+        "UPDATE visit",
+        "SELECT pg_ad",
+        "SELECT 'phon",
+        "WITH done AS",
+    ]
+
+
+def test_a_copy_that_went_along_with_its_claim_changes_nothing(on_postgres: House):
+    """What it wrote in the same round trip is undone, and who held the number holds on."""
+    visitor = at_offers(on_postgres)
+    visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
+    stale = dict(visitor.hidden)
+    visitor.presses("/rendez-vous/joindre", number="0687654321", wish="number")
+    other = gives_number(at_offers(on_postgres, "192.0.2.77"))
+    before = rows_of(on_postgres.database, select(visit_table).order_by(visit_table.c.id))
+    with on_postgres.database.statement() as connection:
+        web_session = web_sessions.read(connection, on_postgres.store, before[0].id)
+    assert web_session is not None
+    was = replace(web_session, number=int(stale["n"]))
+    led = web_sessions.answer(
+        on_postgres.store,
+        serving(on_postgres),
+        was,
+        was.number,
+        lambda session, world: answers.reach(session, world, NUMBER),
+    )
+    assert not led.acted
+    assert rows_of(on_postgres.database, select(visit_table).order_by(visit_table.c.id)) == before
+    assert len(holders(on_postgres)) == 2
+    assert other.path.endswith("confirmer")
 
 
 def test_without_the_share_it_keeps_the_places_of_every_visit(database_url: str):
@@ -220,27 +309,27 @@ def test_visits_that_search_at_once_do_not_all_pass_the_last_of_a_share(site: Ho
     assert len(holders(site)) == 3
 
 
-def together(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
+def together(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """No lock, and everybody has counted before anybody holds."""
     arrived = threading.Barrier(count, timeout=20)
-    counted = getattr(rows, name)
 
-    def counts_together(*args: Any, **options: Any) -> Any:
-        found = counted(*args, **options)
-        arrived.wait()
-        return found
+    def counts_together(
+        connection: Connection, _keys: Any, look: Prepared, values: Values, then: Any
+    ) -> Asked:
+        def after_all(found: list[Any]) -> None:
+            arrived.wait()
+            then(found)
 
-    monkeypatch.setattr(
-        rows, "alone", lambda connection, _keys, look, values: look.rows(connection, values)
-    )
-    monkeypatch.setattr(rows, name, counts_together)
+        return ask(connection, look, values, after_all)
+
+    monkeypatch.setattr(rows, "ask_alone", counts_together)
 
 
 def test_without_the_lock_they_do(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
     """The guard off, as a control; SQLite has one writer at a time anyway."""
     with house(postgres_url, campaign=ONE_CENTRE, shares=HoldShares(per_address=3)) as one:
         one.opens_centre("1", starts=mornings(20), capacity=9)
-        together(monkeypatch, "others_that_hold", 6)
+        together(monkeypatch, 6)
         assert comes_at_once(one, 6) == [200] * 6
 
 
@@ -269,7 +358,7 @@ def test_visits_that_type_one_number_at_once_hold_for_one(site: House):
 def test_without_the_lock_they_hold_for_all(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
     with house(postgres_url, campaign=ONE_CENTRE, shares=HoldShares()) as one:
         one.opens_centre("1", starts=mornings(20), capacity=9)
-        apart = partial(together, monkeypatch, "others_that_hold", 4)
+        apart = partial(together, monkeypatch, 4)
         assert types_at_once(one, 4, before=apart) == 4
 
 

@@ -131,7 +131,7 @@ def test_without_the_claim_a_copy_would_take_the_confirmed_page_away(
     assert not site.tries(answers.confirm).acted
     assert site.now().step == "ready"
     with monkeypatch.context() as patched:
-        patched.setattr(rows, "claim", lambda *_: True)
+        patched.setattr(rows, "ask_claim", lambda *_: None)
         site.tries(answers.confirm)
     assert site.now().step == "no_slot"
     assert len(last_place.bookings()) == 1

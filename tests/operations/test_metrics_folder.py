@@ -17,7 +17,7 @@ from tests.support.keeper import ROOT
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
     """A folder to start servers in, with a server that counts something and ends."""
-    program = tmp_path / "bin" / "granian"
+    program = tmp_path / "bin" / "python"
     program.parent.mkdir()
     program.write_text(
         '#!/bin/sh\nls "$PROMETHEUS_MULTIPROC_DIR"\n: >"$PROMETHEUS_MULTIPROC_DIR/counter_$$.db"\n'

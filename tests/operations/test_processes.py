@@ -338,7 +338,7 @@ def test_answers_of_5xx_are_counted_by_who_got_them(made: House):
     [
         ("/srv/allo/.venv/bin/flask", True),
         ("/srv/allo/.venv/lib/python3.13/site-packages/flask/__main__.py", True),
-        ("/srv/allo/.venv/bin/granian", False),
+        ("/srv/allo/web_server.py", False),
         ("-c", False),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 
 import pytest
 
@@ -196,6 +198,14 @@ def test_names_of_the_whole_world_are_left_alone():
         assert pages.plain(name) == name
     assert pages.plain("two\r\nlines\tand more") == "two  lines and more"
     assert pages.plain(12) == "12"
+
+
+def test_each_letter_there_is_stays_becomes_a_blank_or_goes():
+    """A text that can be printed as it is is not looked through, which must change nothing."""
+    for letter in map(chr, range(sys.maxunicode + 1)):
+        goes = unicodedata.category(letter) in {"Cc", "Cf", "Co", "Cn", "Cs"}
+        stays = " " if letter.isspace() else "" if goes else letter
+        assert pages.plain(letter) == stays, hex(ord(letter))
 
 
 def test_templates_escape_by_themselves(made: House):

@@ -164,6 +164,10 @@ class RoomOfWorker:
         """Whether visitors wait, or would, at this moment."""
         return self.look(self.now()).room is not None
 
+    def has_people(self) -> bool:
+        """The same, for the few pages that ask for it (`web.tickets.people_wait`)."""
+        return self.is_there
+
     def look(self, now: float) -> RoomView:
         """The room as visitors are told of it at `now`; computed a few times a second."""
         view = self._view

@@ -6,7 +6,12 @@ application behind is WSGI and answers in threads of ours. The server itself clo
 whose headers do not come (`--http1-header-read-timeout` of the Procfiles).
 
 A thread costs a quarter of a MiB once it has worked, so one more is begun only when all that there
-are have work. The telephone's steps wait for their turn here, and not each in a thread of its own.
+are have work. The telephone's steps wait for their turn here, and not each in a thread of its own:
+a thread that has answered one goes on with the next.
+
+A thread does not wake the event loop when it has answered. The client has its answer by then, and a
+loop that wakes takes the interpreter's lock from a thread that has work. The loop hears of answers
+when the next request comes, or `HEARS_SECONDS` later.
 
 An answer longer than `IN_MEMORY` is written to a file first, which the server then sends by itself:
 a client that reads slowly holds no thread either.
@@ -20,6 +25,7 @@ import sys
 import tempfile
 import threading
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
@@ -48,6 +54,8 @@ MOST_BYTES: Final = 64 * 1024
 # longer one may lose its name: the server has opened it long before.
 IN_MEMORY: Final = 1024 * 1024
 NAMED_SECONDS: Final = 60.0
+# Seconds after which the event loop looks by itself for requests that were answered.
+HEARS_SECONDS: Final = 0.05
 _PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
 # After these answers what the client still sends is not read.
 _CLOSE: Final[Headers] = [_PLAIN, ("Cache-Control", "no-store"), ("Connection", "close")]
@@ -82,6 +90,33 @@ class _Request(NamedTuple):
     environ: Environ
     protocol: Any
     answered: asyncio.Future[None]
+    is_step: bool
+
+
+class _LineOfSteps:
+    """The telephone's steps: so many are answered at once, the others wait here."""
+
+    def __init__(self, turns: int) -> None:
+        self._free = turns
+        self._waiting: deque[_Request] = deque()
+        self._counting = threading.Lock()
+
+    def begins(self, step: _Request) -> bool:
+        """Whether it is the turn of this step; else it is the one `following` another, later."""
+        with self._counting:
+            if self._free:
+                self._free -= 1
+                return True
+            self._waiting.append(step)
+        return False
+
+    def following(self) -> _Request | None:
+        """The step that has the turn of one that was answered, if any waits."""
+        with self._counting:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._free += 1
+        return None
 
 
 class WholeRequests:
@@ -107,9 +142,13 @@ class WholeRequests:
         under_way: UnderWay | None = None,
     ) -> None:
         self._app, self._threads, self._at_once = app, threads, at_once
-        self._turns = asyncio.Semaphore(steps or threads)
-        # Of the event loop alone: threads that there are, and requests that they have.
+        self._steps = _LineOfSteps(steps or threads)
+        # Of the event loop alone: threads that there are, those that have work as far as it has
+        # heard, and whether it will look.
         self._begun = self._busy = 0
+        self._will_look = False
+        # From threads to the event loop: what was answered, and whether the thread is free again.
+        self._answered: deque[tuple[asyncio.Future[None], bool]] = deque()
         self._seconds = seconds
         self._draining = draining or Draining(0)
         self._number = number
@@ -138,13 +177,14 @@ class WholeRequests:
         environ = environ_of(scope, method, body)
         if self._is_answered_at_once(environ, protocol):
             return
+        loop = asyncio.get_running_loop()
+        is_step = scope.path.startswith(_STEPS)
+        request = _Request(environ, protocol, loop.create_future(), is_step)
         self._under_way.requests += 1
         try:
-            if scope.path.startswith(_STEPS):
-                async with self._turns:
-                    await self._hand_over(environ, protocol)
-            else:
-                await self._hand_over(environ, protocol)
+            if not is_step or self._steps.begins(request):
+                self._hand_over(request, loop)
+            await request.answered
         finally:
             self._under_way.requests -= 1
 
@@ -161,18 +201,35 @@ class WholeRequests:
         protocol.response_bytes(int(status[:3]), self._closing(headers), b"".join(chunks))
         return True
 
-    async def _hand_over(self, environ: Environ, protocol: Any) -> None:
+    def _hand_over(self, request: _Request, loop: asyncio.AbstractEventLoop) -> None:
         """Let a thread answer, a new one where all of them have work."""
-        loop = asyncio.get_running_loop()
-        answered = loop.create_future()
+        self._hear()
+        if not self._will_look:
+            self._will_look = True
+            loop.call_later(HEARS_SECONDS, self._look, loop)
         self._busy += 1
         if self._begun < min(self._busy, self._threads):
             self._begun += 1
             threading.Thread(
                 target=self._work, args=(loop,), name=f"answers-{self._begun}", daemon=True
             ).start()
-        self._read.put(_Request(environ, protocol, answered))
-        await answered
+        self._read.put(request)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hear of answers, and look again as long as threads have work."""
+        self._hear()
+        self._will_look = self._busy > 0
+        if self._will_look:
+            loop.call_later(HEARS_SECONDS, self._look, loop)
+
+    def _hear(self) -> None:
+        """End the requests that were answered."""
+        while self._answered:
+            answered, is_free = self._answered.popleft()
+            self._busy -= is_free
+            # The loop may have given up the request while a thread answered.
+            if not answered.done():
+                answered.set_result(None)
 
     async def _body(self, headers: Any, protocol: Any) -> bytes:
         """All that the client sends. Raises Refused where it is too long, or takes too long."""
@@ -208,23 +265,27 @@ class WholeRequests:
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
-            environ, protocol, answered = self._read.get()
-            try:
-                named = self._answer(environ, protocol)
-                if named is not None:
-                    loop.call_soon_threadsafe(loop.call_later, NAMED_SECONDS, _remove, named)
-            except Exception as error:  # noqa: BLE001 (the application answers its own failures)
-                log.error("request not answered", error=type(error).__name__)
-                headers, page = self._error(500, environ, "")
-                protocol.response_bytes(500, headers, page)
-            finally:
-                loop.call_soon_threadsafe(self._done, answered)
+            request: _Request | None = self._read.get()
+            while request is not None:
+                # The loop may have given up one that waited for its turn.
+                if not request.answered.done():
+                    self._serve(request, loop)
+                following = self._steps.following() if request.is_step else None
+                self._answered.append((request.answered, following is None))
+                request = following
 
-    def _done(self, answered: asyncio.Future[None]) -> None:
-        self._busy -= 1
-        # The loop may have given up the request while a thread answered.
-        if not answered.done():
-            answered.set_result(None)
+    def _serve(self, request: _Request, loop: asyncio.AbstractEventLoop) -> None:
+        environ, protocol, *_ = request
+        try:
+            named = self._answer(environ, protocol)
+            if named is not None:
+                loop.call_soon_threadsafe(loop.call_later, NAMED_SECONDS, _remove, named)
+        except Exception as error:  # noqa: BLE001 (the application answers its own failures)
+            log.error("request not answered", error=type(error).__name__)
+            headers, page = self._error(500, environ, "")
+            # It may have an answer already, or the client has gone.
+            with suppress(Exception):
+                protocol.response_bytes(500, headers, page)
 
     def _closing(self, headers: Headers) -> Headers:
         """These headers; where this worker goes, the client is not to use the connection again."""
