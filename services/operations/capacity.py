@@ -159,8 +159,8 @@ def measured_by(name: str) -> str:
     return MEASURED_BY.get(name, _CALLS)
 
 
-# Requests of a visit that books, as the bench's visitors send them.
-REQUESTS_A_VISIT: Final = 13
+# Requests of a visit that books, in a browser that runs scripts, as those of the bench do.
+REQUESTS_A_VISIT: Final = 8
 
 
 @dataclass(frozen=True)

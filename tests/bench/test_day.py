@@ -26,7 +26,7 @@ SEEN = DayFigures(
     calls=1000,
     webhooks=10_000,
     visits=50,
-    pages=650,
+    pages=400,
     processor={
         # Ten calls × 15 ms, half a booking's 36 ms, 10.5 texts × 3 ms, and both at rest.
         "web": 15 + 1.8 + 3.15 + 2.0,

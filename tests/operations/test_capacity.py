@@ -49,7 +49,7 @@ MEASURED: dict[str, Any] = {
     **{f"{who}_rest_commits": 2.0 for who in ASKING},
     **{f"{who}_rest_writes": 0.0 for who in ASKING},
 }
-DAY = Demand(calls=60, visitors=2080, slots=1_000_000, hours=2)
+DAY = Demand(calls=60, visitors=1280, slots=1_000_000, hours=2)
 
 
 def lines(**changes: Any) -> dict[str, PlanLine]:
@@ -146,7 +146,7 @@ def said(file: Path, *options: str) -> tuple[int, str]:
 def test_the_command_says_each_line_and_which_part_of_the_bench_is_missing(tmp_path: Path):
     file = tmp_path / "results.json"
     file.write_text(json.dumps(MEASURED), "utf-8")
-    status, told = said(file, "--calls", "60", "--visitors", "2080", "--slots", "1000000")
+    status, told = said(file, "--calls", "60", "--visitors", "1280", "--slots", "1000000")
     assert status == 0
     assert "60 calls × 10 webhooks" in told
     assert "measured again" not in told

@@ -159,14 +159,9 @@ class RoomOfWorker:
             return room if goes_on else Room(at=opens, active=True, opening=int(opens), rate=1.0)
         return room if room.active else None
 
-    @property
-    def is_there(self) -> bool:
+    def has_people(self) -> bool:
         """Whether visitors wait, or would, at this moment."""
         return self.look(self.now()).room is not None
-
-    def has_people(self) -> bool:
-        """The same, for the few pages that ask for it (`web.tickets.people_wait`)."""
-        return self.is_there
 
     def look(self, now: float) -> RoomView:
         """The room as visitors are told of it at `now`; computed a few times a second."""
