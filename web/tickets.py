@@ -15,7 +15,7 @@ ROOM: Final = "/salle"
 # Where the application finds the id of a ticket's web session, and the name of its cookie.
 VISIT: Final = "allo.visit"
 TICKET: Final = "allo.ticket"
-# Where it finds what says whether visitors wait to begin a web session, for the page that asks.
+# Where it finds whether visitors wait to begin a web session.
 WAITED: Final = "allo.waited"
 # Where the gate finds how many requests of a visitor without a script this one stands for.
 STANDS_FOR: Final = "allo.stands_for"
@@ -28,8 +28,7 @@ def web_session_of_ticket() -> str:
 
 def people_wait() -> bool:
     """Whether visitors wait in a waiting room before a web session begins."""
-    waits = request.environ.get(WAITED)
-    return bool(waits and waits())
+    return bool(request.environ.get(WAITED))
 
 
 def stands_for_two() -> None:

@@ -247,7 +247,7 @@ def test_a_sudden_crowd_goes_on_beginning_while_it_is_counted(
     gate.tally.counts["away", "start"] = 400
     a_second(open_house, controller, gate)
     a_second(open_house, controller, gate)
-    assert gate.room.has_people()
+    assert gate.room.is_there
     assert gate.room.told.is_counting(gate.room.now())
     open_house.clock.advance(timedelta(seconds=0.4))  # type: ignore[attr-defined]
     carried = iter([True, False, True, True, True])
@@ -317,7 +317,7 @@ def test_whoever_may_begin_gets_one_ticket_and_is_counted_once(stood: House):
     stood.clock.moment = OPENING  # type: ignore[attr-defined]
     for _ in range(3):
         a_second(stood, controller, gate)
-    assert gate.room.has_people()
+    assert gate.room.is_there
     environ = create_environ(
         "/rendez-vous", BASE, method="POST", data={"whom": "self"}, headers=FORM
     )

@@ -262,7 +262,7 @@ class Gate:
         visit_id = self.visits.read_in_front(environ)
         if not visit_id:
             return self._limited(environ, start_response, goes_on=False, kind="visit")
-        environ[WAITED] = self.room.has_people
+        environ[WAITED] = self.room.is_there
         return self._first_of_others(visit_id, environ, start_response, "visit")
 
     def _first_of_others(
@@ -312,17 +312,15 @@ class Gate:
         self, environ: Environ, start_response: Any, *, goes_on: bool, kind: str = "page"
     ) -> Iterable[bytes]:
         is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
-        load_shedder = self.load_shedder
-        if is_late or not load_shedder.web_begins(goes_on=goes_on):
+        if is_late or not self.load_shedder.web_begins(goes_on=goes_on):
             return self._turn_away(environ, start_response, "lost" if goes_on else kind)
-        load_shedder.turn.acquire()
-        began, cpu = self._ticks(), time.thread_time()
-        try:
-            return self.app(environ, start_response)
-        finally:
-            seconds, cpu = self._ticks() - began, time.thread_time() - cpu
-            load_shedder.turn.release()
-            load_shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
+        with self.load_shedder.turn:
+            began, cpu = self._ticks(), time.thread_time()
+            try:
+                return self.app(environ, start_response)
+            finally:
+                seconds, cpu = self._ticks() - began, time.thread_time() - cpu
+                self.load_shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
 
     def _may_begin(self) -> bool:
         return self.parts.mode == "never" or self.load_shedder.visit_begins()

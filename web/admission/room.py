@@ -159,7 +159,8 @@ class RoomOfWorker:
             return room if goes_on else Room(at=opens, active=True, opening=int(opens), rate=1.0)
         return room if room.active else None
 
-    def has_people(self) -> bool:
+    @property
+    def is_there(self) -> bool:
         """Whether visitors wait, or would, at this moment."""
         return self.look(self.now()).room is not None
 
