@@ -103,7 +103,7 @@ class _Line:
 
 
 class Turns:
-    """So many work at once; whoever comes then waits until one of them is done.
+    """So many threads work at once; one that comes then waits until one of them is done.
 
     What is handed on is in a queue of the interpreter's own: every answer of a worker takes one
     and gives it back, and to take one of `threading.Semaphore` costs ten times as much.
@@ -200,13 +200,17 @@ class LoadShedder:
         people who begin in the same moment are no crowd. Where screens give way to the telephone
         they are refused at once.
         """
-        line = self._going_on if goes_on else self._new
+        if goes_on:
+            return self._begins(self._going_on, self._has_place)
+        return self._begins(self._new, self._has_place_behind)
+
+    def _begins(self, line: _Line, has_place: Callable[[], bool]) -> bool:
+        """Begin now, or wait in this line where it `has_place`; whether the request's turn came."""
         with self._counting:
-            ahead = self._going_on.waiting + (0 if goes_on else self._new.waiting)
-            if not ahead and self._has_room(goes_on=goes_on):
-                self._web += 1
+            if not line.waiting and line.may():
+                line.begins()
                 return True
-            if not (self._has_place() if goes_on else self._has_place_behind()):
+            if not has_place():
                 return False
             turn = line.join()
         return self._waits(line, turn)
@@ -280,14 +284,7 @@ class LoadShedder:
         `waits`: somebody who works here clicked. They wait for their turn as running web sessions
         do, in places of their own. Two threads are always left to the telephone.
         """
-        with self._counting:
-            if self._has_spare() and (waits or not self._staff.waiting):
-                self._others += 1
-                return True
-            if not waits or self._no_place():
-                return False
-            turn = self._staff.join()
-        return self._waits(self._staff, turn)
+        return self._begins(self._staff, lambda: waits and not self._no_place())
 
     def screen_begins(self) -> bool:
         """As `other_begins`, for a screen that asks by itself; then `other_done`.
@@ -296,15 +293,11 @@ class LoadShedder:
         screens meet by chance in a moment in which few of a worker's threads are free. It does not
         pass somebody who clicked.
         """
-        with self._counting:
-            if self._may_show():
-                self._others += 1
-                return True
-            has_place = self._screens.waiting < self._screen_places and not self._no_place()
-            if self.slows_screens or not has_place:
-                return False
-            turn = self._screens.join()
-        return self._waits(self._screens, turn)
+        return self._begins(self._screens, self._has_place_for_screen)
+
+    def _has_place_for_screen(self) -> bool:
+        has_place = self._screens.waiting < self._screen_places and not self._no_place()
+        return has_place and not self.slows_screens
 
     def _may_show(self) -> bool:
         return self._has_spare() and not self._staff.waiting
