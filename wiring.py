@@ -358,6 +358,8 @@ def served_whole(app: Flask) -> WholeRequests:
         app.wsgi_app,
         gate.load_shedder.all_threads,
         gate.at_once,
+        asks=gate.asks,
+        give_up=gate.load_shedder.give_up,
         steps=gate.load_shedder.threads,
         draining=app.extensions["allo_draining"],
         number=gate.parts.national_number,

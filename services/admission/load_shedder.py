@@ -5,6 +5,9 @@ telephone's steps take, how much of its threads' time is taken, how late a threa
 up, and how many requests are under way: read whole, and not answered yet. A connection that is open
 and asks nothing is no load: a screen has one all day.
 
+Who waits for their turn holds a thread only where a thread asks for it. What asks with `then` does
+something else meanwhile, and is told.
+
 The level rises at once and falls by one a second, so that it does not swing. From the highest level
 a worker is back within four seconds once the load has fallen.
 """
@@ -16,10 +19,11 @@ import time
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from functools import partial
-from queue import SimpleQueue
-from typing import Any, Final
+from queue import Empty, SimpleQueue
+from typing import Any, Final, NamedTuple
 
 # Seconds between two looks.
 LOOK_EVERY: Final = 0.25
@@ -59,6 +63,10 @@ _LEARNT: Final = 0.02
 _P95: Final = 0.95
 _CALM: Final = 0.5
 
+# Called once with whether a request begins, by a thread that holds the lock of the lines: it may
+# not wait.
+Then = Callable[[bool], object]
+
 
 class Level(IntEnum):
     """What gives way, besides all of the levels before."""
@@ -69,37 +77,56 @@ class Level(IntEnum):
     CALLS = 3
 
 
-class _Line:
-    """Those who wait for a thread for the same reason. Of one lock, that of its LoadShedder.
+class _Waiting(NamedTuple):
+    """A request in a line. `then` is told whether it begins; `until` is a moment of the clock."""
 
-    `may` says whether the first of them may begin; `begins` counts them.
+    then: Then
+    until: float
+
+    def told(self, *, begins: bool) -> None:
+        self.then(begins)
+
+
+class _Line:
+    """Requests that wait for the same reason. Of one lock, that of its LoadShedder.
+
+    `may` says whether the first of them may begin, `has_place` whether one more may wait; `begins`
+    counts them.
     """
 
-    def __init__(self, may: Callable[[], bool], begins: Callable[[], None]) -> None:
-        self.may, self.begins = may, begins
-        self._waits: deque[threading.Lock] = deque()
+    def __init__(
+        self, may: Callable[[], bool], has_place: Callable[[], bool], begins: Callable[[], None]
+    ) -> None:
+        self.may, self.has_place, self.begins = may, has_place, begins
+        self._requests: deque[_Waiting] = deque()
 
     @property
     def waiting(self) -> int:
         """How many they are."""
-        return len(self._waits)
+        return len(self._requests)
 
-    def join(self) -> threading.Lock:
-        """Stand at the end of it; what comes back is released when it is one's turn."""
-        turn = threading.Lock()
-        turn.acquire()
-        self._waits.append(turn)
-        return turn
-
-    def leave(self, turn: threading.Lock) -> None:
-        """Go before it was one's turn."""
-        self._waits.remove(turn)
+    def join(self, request: _Waiting) -> None:
+        """Stand at the end of it."""
+        self._requests.append(request)
 
     def let_in(self) -> None:
         """Let those begin who may."""
-        while self._waits and self.may():
+        while self._requests and self.may():
             self.begins()
-            self._waits.popleft().release()
+            self._requests.popleft().told(begins=True)
+
+    def leave(self, request: _Waiting) -> bool:
+        """Go before it was one's turn; False where one was told already."""
+        try:
+            self._requests.remove(request)
+        except ValueError:
+            return False
+        return True
+
+    def give_up(self, now: float) -> None:
+        """Tell those who have waited for too long. All of a line have the same patience."""
+        while self._requests and self._requests[0].until <= now:
+            self._requests.popleft().told(begins=False)
 
 
 class Turns:
@@ -153,10 +180,12 @@ class LoadShedder:
         self._spare = max(threads - 2, 1)
         self._counting = threading.Lock()
         # Running web sessions, visitors who begin, people who work here, and their screens.
-        self._going_on = _Line(lambda: self._has_room(goes_on=True), self._web_begins)
-        self._new = _Line(self._may_begin_now, self._web_begins)
-        self._staff = _Line(self._has_spare, self._other_begins)
-        self._screens = _Line(self._may_show, self._other_begins)
+        self._going_on = _Line(
+            lambda: self._has_room(goes_on=True), self._has_place, self._web_begins
+        )
+        self._new = _Line(self._may_begin_now, self._has_place_behind, self._web_begins)
+        self._staff = _Line(self._has_spare, self._has_place_for_staff, self._other_begins)
+        self._screens = _Line(self._may_show, self._has_place_for_screen, self._other_begins)
         # Those of a pair do not pass each other; each time the other pair is asked first.
         self._lines = deque((self._staff, self._screens, self._going_on, self._new))
         # So many work at once, however many of the server's threads others have.
@@ -192,28 +221,30 @@ class LoadShedder:
         """A webhook was answered that the provider had not signed."""
         self._work.append((seconds, False))
 
-    def web_begins(self, *, goes_on: bool) -> bool:
+    def web_begins(self, *, goes_on: bool, then: Then | None = None) -> bool | None:
         """Whether a request of the web may go to the application now; then `web_done` follows.
 
         `goes_on`: of a running web session. It waits for its turn as long as there are places to
         wait, first come first served. All others wait behind those, in half of the places: a dozen
         people who begin in the same moment are no crowd. Where screens give way to the telephone
         they are refused at once.
-        """
-        if goes_on:
-            return self._begins(self._going_on, self._has_place)
-        return self._begins(self._new, self._has_place_behind)
 
-    def _begins(self, line: _Line, has_place: Callable[[], bool]) -> bool:
-        """Begin now, or wait in this line where it `has_place`; whether the request's turn came."""
+        With `then` the request waits without this thread: None says that `then` will be told.
+        """
+        return self._begins(self._going_on if goes_on else self._new, then)
+
+    def _begins(self, line: _Line, then: Then | None, *, may_wait: bool = True) -> bool | None:
+        """Begin now, or wait in this line where it has a place; whether the request's turn came."""
+        said: SimpleQueue[bool] = SimpleQueue()
         with self._counting:
             if not line.waiting and line.may():
                 line.begins()
                 return True
-            if not has_place():
+            if not (may_wait and line.has_place()):
                 return False
-            turn = line.join()
-        return self._waits(line, turn)
+            request = _Waiting(then or said.put, self.ticks() + self._patience)
+            line.join(request)
+        return None if then else self._waits(line, request, said)
 
     def _has_place(self) -> bool:
         """Whether a running web session may wait."""
@@ -227,18 +258,26 @@ class LoadShedder:
     def _may_begin_now(self) -> bool:
         return not self._going_on.waiting and self._has_room(goes_on=False)
 
-    def _waits(self, line: _Line, turn: threading.Lock) -> bool:
-        """Wait in a line; False where that took too long. `_let_in` counts those who begin."""
-        if turn.acquire(timeout=self._patience):
-            return True
+    def _waits(self, line: _Line, request: _Waiting, said: SimpleQueue[bool]) -> bool:
+        """Hold this thread until the request begins; False where that took too long."""
+        with suppress(Empty):
+            return said.get(timeout=self._patience)
         with self._counting:
-            if turn.acquire(blocking=False):
+            if not line.leave(request):
                 # It was their turn in this moment.
-                return True
-            line.leave(turn)
+                return said.get()
             # Others may have waited for this one alone.
             self._let_in()
         return False
+
+    def give_up(self) -> None:
+        """Tell those whose patience is over; to be called while requests wait without a thread."""
+        with self._counting:
+            now = self.ticks()
+            for line in self._lines:
+                line.give_up(now)
+            # Others may have waited for those alone.
+            self._let_in()
 
     def _let_in(self) -> None:
         """A thread is free: those whose turn it is begin."""
@@ -278,32 +317,32 @@ class LoadShedder:
             self._may_begin -= 1
         return True
 
-    def other_begins(self, *, waits: bool = False) -> bool:
+    def other_begins(self, *, waits: bool = False, then: Then | None = None) -> bool | None:
         """As `web_begins`, for what is neither the telephone nor the public web; then `other_done`.
 
         `waits`: somebody who works here clicked. They wait for their turn as running web sessions
         do, in places of their own. Two threads are always left to the telephone.
         """
-        return self._begins(self._staff, lambda: waits and not self._no_place())
+        return self._begins(self._staff, then, may_wait=waits)
 
-    def screen_begins(self) -> bool:
+    def screen_begins(self, *, then: Then | None = None) -> bool | None:
         """As `other_begins`, for a screen that asks by itself; then `other_done`.
 
         Before it gives way to the telephone (`slows_screens`) it waits for its turn too, for 70
         screens meet by chance in a moment in which few of a worker's threads are free. It does not
         pass somebody who clicked.
         """
-        return self._begins(self._screens, self._has_place_for_screen)
+        return self._begins(self._screens, then)
+
+    def _has_place_for_staff(self) -> bool:
+        return self.staff_waiting < self._staff_places
 
     def _has_place_for_screen(self) -> bool:
-        has_place = self._screens.waiting < self._screen_places and not self._no_place()
+        has_place = self._screens.waiting < self._screen_places and self._has_place_for_staff()
         return has_place and not self.slows_screens
 
     def _may_show(self) -> bool:
         return self._has_spare() and not self._staff.waiting
-
-    def _no_place(self) -> bool:
-        return self.staff_waiting >= self._staff_places
 
     def _has_spare(self) -> bool:
         return self._web + self._others < self._spare
@@ -341,7 +380,7 @@ class LoadShedder:
 
     @property
     def all_threads(self) -> int:
-        """How many threads a worker needs: those that work, and those that wait for their turn."""
+        """How many threads a worker has at the most; some of them wait for a turn."""
         return self._threads + self._places + self._staff_places
 
     @property

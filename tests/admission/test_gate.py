@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import threading
 
 from collections.abc import Iterator
@@ -26,9 +27,11 @@ from services.admission.load_shedder import Level
 from services.admission.waiting_room import Ticket
 from services.online import web_sessions
 from services.operations.watch_processes import WEB, all_kinds
+from tests.admission.test_whole_requests import Client, Headers, Scope
 from tests.support.house import BASE, NOON, House, campaign_with, house
 from tests.support.until import wait_for
 from web.admission.gate import Gate
+from web.admission.whole_requests import WholeRequests
 from web.marks import public, public_form
 from web.tickets import VISIT
 
@@ -42,6 +45,15 @@ CROWDED = "Beaucoup de monde nous appelle"
 def stood(database_url: str) -> Iterator[House]:
     """A service ten minutes before an opening, with its gate shut and no thread of its own."""
     with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
+        gate_of(made).begin(threads=False)
+        yield made
+
+
+@pytest.fixture
+def patient(sqlite_url: str) -> Iterator[House]:
+    """An open one with places in which requests wait for their turn."""
+    with house(sqlite_url) as made:
+        made.settings = made.settings.model_copy(update={"web_queue": 26})
         gate_of(made).begin(threads=False)
         yield made
 
@@ -626,6 +638,94 @@ def test_more_than_there_is_room_for_at_a_time_is_turned_away_and_counted(stood:
     load = gate.ledger.load(gate.tally.counts, 1.0)
     assert load["away"] == load["lost"] == 0
     assert gate.tally.counts["given_way", "visit"] == 17
+
+
+def test_a_dozen_requests_that_wait_for_their_turn_hold_no_thread(patient: House):
+    """Those who work here have four threads of six; when one is answered, its thread goes on."""
+    gate = gate_of(patient)
+    load_shedder = gate.load_shedder
+    inside, waiting, named = [0], list[int](), set[str]()
+    counting, all_asked, leave = threading.Lock(), threading.Event(), threading.Event()
+
+    def slow(environ: dict[str, Any], start: Any) -> list[bytes]:
+        named.add(threading.current_thread().name)
+        with counting:
+            inside[0] += 1
+            assert inside[0] <= 4
+            is_fourth = inside[0] == 4
+        if is_fourth and not waiting:
+            all_asked.wait(30)
+            waiting.append(load_shedder.staff_waiting)
+            leave.set()
+        leave.wait(30)
+        with counting:
+            inside[0] -= 1
+        start("200 OK", [])
+        return [b"done"]
+
+    gate.app = slow
+
+    async def serve() -> list[int]:
+        requests = WholeRequests(
+            gate, load_shedder.all_threads, gate.at_once, asks=gate.asks, under_way=gate.under_way
+        )
+        requests.__rsgi_init__(asyncio.get_running_loop())
+        clicks = [
+            (Client([]), Scope(Headers(), method="GET", path="/poste/dossier")) for _ in range(16)
+        ]
+        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in clicks]
+        asyncio.get_running_loop().call_soon(all_asked.set)
+        await asyncio.gather(*running)
+        return [one.status for one, _scope in clicks]
+
+    assert asyncio.run(serve()) == [200] * 16
+    assert (waiting, len(named), load_shedder.staff_waiting) == ([12], 4, 0)
+    # All turns were given back.
+    assert [bool(load_shedder.other_begins()) for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_a_form_that_waited_in_vain_comes_back_and_its_session_may_send_again(patient: House):
+    gate, now, asked = gate_of(patient), [0.0], list[str]()
+
+    def app(environ: dict[str, Any], start: Any) -> list[bytes]:
+        asked.append(environ["wsgi.input"].read().decode())
+        start("200 OK", [])
+        return [b"taken"]
+
+    gate.crowd.page("resend", "fr")
+    gate.app = app
+    gate.load_shedder.ticks = lambda: now[0]
+    written = Response()
+    gate.visits.write(written, "W1")
+    cookie = written.headers["Set-Cookie"].split(";")[0]
+    while gate.load_shedder.web_begins(goes_on=True):
+        pass
+    waited: list[bool] = []
+
+    def posted() -> dict[str, Any]:
+        form = {"REQUEST_METHOD": "POST", "PATH_INFO": "/rendez-vous/essai", "QUERY_STRING": ""}
+        body = b"who=Jeanne"
+        kind = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "CONTENT_LENGTH": "10"}
+        return form | kind | {"HTTP_COOKIE": cookie, "wsgi.input": io.BytesIO(body)}
+
+    first, copy = posted(), posted()
+    assert not gate.asks(first, lambda: waited.append(True))
+    # Of one session one request at a time goes before others: a copy stands behind those.
+    assert not gate.asks(copy, lambda: None)
+    assert (gate.load_shedder.waiting, gate.load_shedder.new_waiting) == (1, 1)
+    now[0] = 2.0
+    gate.load_shedder.give_up()
+    assert waited == [True]
+    statuses: list[str] = []
+    answer = b"".join(gate(first, lambda status, _headers: statuses.append(status)))
+    assert statuses == ["503 Service Unavailable"]
+    assert b'value="Jeanne"' in answer
+    assert (gate.inside, asked) == (set(), [])
+    assert gate.tally.counts["away", "lost"] == 1
+    gate.load_shedder.web_done(0.0, 0.0)
+    assert gate.asks(again := posted(), lambda: None)
+    assert b"".join(gate(again, lambda *_: None)) == b"taken"
+    assert (gate.inside, asked) == (set(), ["who=Jeanne"])
 
 
 def test_visits_that_have_begun_go_first_each_with_one_answer_at_a_time(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -346,9 +347,9 @@ def test_phantoms_do_not_hold_up_people():
 class Worker:
     """One whose clock a test moves."""
 
-    def __init__(self, threads: int = 6) -> None:
+    def __init__(self, threads: int = 6, queue: int = 0) -> None:
         self.now = 100.0
-        self.load_shedder = LoadShedder(threads, ticks=lambda: self.now)
+        self.load_shedder = LoadShedder(threads, queue=queue, ticks=lambda: self.now)
 
     def looks(self, seconds: float, *, step: float = 0.0, web: float = 0.0) -> Level:
         """So long, with steps of `step` seconds and that many seconds of web work a second."""
@@ -385,7 +386,9 @@ def test_a_visit_that_has_begun_waits_for_its_turn():
     load_shedder = LoadShedder(3, queue=1, patience=60.0)
     assert load_shedder.web_begins(goes_on=True)
     taken: list[bool] = []
-    waits = threading.Thread(target=lambda: taken.append(load_shedder.web_begins(goes_on=True)))
+    waits = threading.Thread(
+        target=lambda: taken.append(bool(load_shedder.web_begins(goes_on=True)))
+    )
     waits.start()
     # Whoever only begins is told at once, and so is one more visit than there are places.
     assert not load_shedder.web_begins(goes_on=False)
@@ -404,7 +407,9 @@ def test_an_agent_who_clicks_waits_for_their_turn_and_a_machine_that_asks_does_n
     load_shedder = LoadShedder(3, queue=1, patience=60.0)
     assert load_shedder.other_begins()
     taken: list[bool] = []
-    click = threading.Thread(target=lambda: taken.append(load_shedder.other_begins(waits=True)))
+    click = threading.Thread(
+        target=lambda: taken.append(bool(load_shedder.other_begins(waits=True)))
+    )
     click.start()
     while load_shedder.staff_waiting == 0:
         click.join(0.001)
@@ -425,7 +430,7 @@ def test_a_screen_waits_for_its_turn_until_screens_give_way_to_the_telephone():
     assert load_shedder.screen_begins()
     taken: list[str] = []
 
-    def begins(what: str, begin: Callable[[], bool]) -> threading.Thread:
+    def begins(what: str, begin: Callable[[], bool | None]) -> threading.Thread:
         thread = threading.Thread(target=lambda: taken.append(what if begin() else f"no {what}"))
         before = load_shedder.staff_waiting
         thread.start()
@@ -469,7 +474,9 @@ def test_an_agent_waits_for_the_thread_of_a_visit_too():
     load_shedder = LoadShedder(3, queue=1, patience=60.0)
     assert load_shedder.web_begins(goes_on=True)
     taken: list[bool] = []
-    click = threading.Thread(target=lambda: taken.append(load_shedder.other_begins(waits=True)))
+    click = threading.Thread(
+        target=lambda: taken.append(bool(load_shedder.other_begins(waits=True)))
+    )
     click.start()
     while load_shedder.staff_waiting == 0:
         click.join(0.001)
@@ -531,24 +538,70 @@ def test_visitors_and_those_who_work_here_begin_in_turns():
     assert taken == ["click", "visit"] * 3
 
 
-def test_a_turn_that_comes_when_patience_ends_is_not_lost():
+def test_a_turn_that_comes_when_patience_ends_is_not_lost(monkeypatch: pytest.MonkeyPatch):
+    class Late(SimpleQueue[bool]):
+        """The turn comes just when the time of whoever waits is up."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002
+            if timeout is None:
+                return super().get(block)
+            load_shedder.other_done(0.0)
+            raise Empty
+
     load_shedder = LoadShedder(3, queue=1, patience=60.0)
     assert load_shedder.other_begins()
-    turn = load_shedder._staff.join()
-    load_shedder.other_done(0.0)
-
-    class Late:
-        """Its time was up just before its turn came."""
-
-        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002
-            return False if timeout >= 0 else turn.acquire(blocking)
-
-    late: Any = Late()
-    assert load_shedder._waits(load_shedder._staff, late)
+    monkeypatch.setattr("services.admission.load_shedder.SimpleQueue", Late)
+    assert load_shedder.other_begins(waits=True)
     # It is counted, as whoever begins is.
     assert not load_shedder.other_begins()
     load_shedder.other_done(0.0)
     assert load_shedder.other_begins()
+
+
+def test_what_waits_without_a_thread_is_told_when_it_begins_and_when_its_time_is_up():
+    worker = Worker(3, queue=3)
+    load_shedder, told = worker.load_shedder, list[tuple[str, bool]]()
+
+    def asks(name: str) -> bool | None:
+        return load_shedder.web_begins(
+            goes_on=True, then=lambda begins: told.append((name, begins))
+        )
+
+    assert asks("at once")
+    assert [asks(name) for name in ("first", "second", "third")] == [None] * 3
+    # There is no place to wait in any more, and nobody is told twice what they heard at once.
+    assert asks("fourth") is False
+    load_shedder.web_done(0.0, 0.0)
+    assert told == [("first", True)]
+    worker.now += 0.9
+    load_shedder.give_up()
+    assert told == [("first", True)]
+    worker.now += 0.2
+    load_shedder.give_up()
+    assert told == [("first", True), ("second", False), ("third", False)]
+    load_shedder.web_done(0.0, 0.0)
+    # Those who were told have left their places, and took no thread.
+    assert (load_shedder.waiting, len(told)) == (0, 3)
+    assert asks("later")
+
+
+def test_whoever_waited_behind_one_that_gives_up_begins():
+    """A visitor who begins does not pass a web session that waits; the thread is free for them."""
+    worker = Worker(6, queue=4)
+    load_shedder, told = worker.load_shedder, list[tuple[str, bool]]()
+
+    def then(name: str) -> Callable[[bool], None]:
+        return lambda begins: told.append((name, begins))
+
+    load_shedder.level = Level.CALLS
+    assert load_shedder.web_begins(goes_on=True)
+    assert load_shedder.web_begins(goes_on=True, then=then("goes on")) is None
+    load_shedder.level = Level.NONE
+    worker.now += 0.9
+    assert load_shedder.web_begins(goes_on=False, then=then("new")) is None
+    worker.now += 0.2
+    load_shedder.give_up()
+    assert told == [("goes on", False), ("new", True)]
 
 
 def test_nobody_who_came_later_passes_a_visit_that_waits():
@@ -576,7 +629,7 @@ def test_nobody_who_came_later_passes_a_visit_that_waits():
 def begins(load_shedder: LoadShedder, answered: list[bool]) -> threading.Thread:
     """Somebody who begins, in a thread that waits for their turn."""
     thread = threading.Thread(
-        target=lambda: answered.append(load_shedder.web_begins(goes_on=False)), daemon=True
+        target=lambda: answered.append(bool(load_shedder.web_begins(goes_on=False))), daemon=True
     )
     before = load_shedder.new_waiting
     thread.start()

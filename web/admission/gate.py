@@ -10,6 +10,8 @@ Telephone webhooks pass through it untouched, always; new calls that get the sho
   the others (`web.admission.crowd`),
 - lets visitors begin a web session as fast as the web can serve them (`web.admission.room`).
 
+A request that has to wait for its turn holds no thread meanwhile (`asks`).
+
 What it measures and hears of beside requests is `web.admission.ledger`'s. Nothing of this happens
 before `begin`: a server's worker calls it, a command or a test does not.
 """
@@ -21,7 +23,8 @@ import threading
 import time
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from services.admission.load_shedder import LoadShedder
@@ -42,7 +45,7 @@ from web.admission.room import WAITING, RoomEntry, RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
 from web.online.cookies import WebSessionCookie
-from web.tickets import ROOM, STANDS_FOR, VISIT, WAITED
+from web.tickets import STANDS_FOR, VISIT, WAITED
 
 # Older than this (seconds) by the proxy in front, and the client has gone away.
 TOO_OLD: Final = 10.0
@@ -63,11 +66,27 @@ _FOR_ALL: Final = frozenset(
     {"/mon-rendez-vous", "/mon-rendez-vous/envoye", "/rendez-vous/liste-quittee"}
 )
 _MACHINES: Final = ("api",)
-# Where a worker keeps what it found at the door.
+# Where a worker keeps what it found at the door, and how a request is answered that has asked.
 _ENTRY: Final = "allo.entry"
+_ANSWER: Final = "allo.answer"
 _RANGE: Final = "HTTP_RANGE"
 # The methods that only read.
 _READS: Final = frozenset({"GET", "HEAD"})
+
+
+class _Turn(NamedTuple):
+    """How a request asks whether it begins, and how it is then answered, or turned away."""
+
+    asks: Callable[..., bool | None]
+    goes: Wsgi
+    away: Wsgi
+
+    def answers(self, *, begins: bool | None) -> Wsgi:
+        return self.goes if begins else self.away
+
+    def answer(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """The answer, when this thread has waited for the turn."""
+        return self.answers(begins=self.asks())(environ, start_response)
 
 
 class Gate:
@@ -94,11 +113,14 @@ class Gate:
         self._ways: dict[str, Callable[[str, Environ, Any], Iterable[bytes]]] = {
             **dict.fromkeys(_STEPS, self._step),
             **dict.fromkeys(_ALWAYS, self._pass),
-            **dict.fromkeys(_STAFF, self._screen),
-            **dict.fromkeys(_MACHINES, self._other),
-            **dict.fromkeys(_VISITS, self._visit),
             "metrics": self._measures,
             "salle": self._wait,
+        }
+        # All others ask for a turn, but for pages that only read.
+        self._turns: dict[str, Callable[[str, Environ], _Turn | None]] = {
+            **dict.fromkeys(_STAFF, self._screen),
+            **dict.fromkeys(_MACHINES, self._machine),
+            **dict.fromkeys(_VISITS, self._visit),
         }
         self._is_open = False
         self._has_threads = True
@@ -134,15 +156,51 @@ class Gate:
         if not self._has_threads:
             self.start()
         self.tally.answers += 1
-        path: str = environ["PATH_INFO"]
-        if path == ROOM:
-            # By far the most frequent requests during a rush.
-            return self._wait(path, environ, start_response)
-        if path[:1] != "/" or path[1:2] == "/":
-            # The application reads several slashes as one: so must the gate.
-            path = environ["PATH_INFO"] = f"/{path.lstrip('/')}"
-        way = self._ways.get(_first_part(path), self._page)
-        return way(path, environ, start_response)
+        answer: Wsgi | None = environ.pop(_ANSWER, None)
+        if answer is not None:
+            return answer(environ, start_response)
+        path = _path(environ)
+        way = self._ways.get(_first_part(path))
+        if way is not None:
+            return way(path, environ, start_response)
+        if path == START and _ENTRY not in environ:
+            stopped = self._stopped(environ, start_response)
+            if stopped is not None:
+                return stopped
+        turn = self._turn(path, environ)
+        if turn is not None:
+            return turn.answer(environ, start_response)
+        if path == START:
+            start_response = _started(environ.pop(_ENTRY), start_response)
+        return self.pages.answer(path, environ, start_response)
+
+    def asks(self, environ: Environ, then: Callable[[], None]) -> bool:
+        """Whether a thread may answer this request now; if not, `then` is called when one may.
+
+        That is when it is the request's turn, or when it has waited for too long: what a thread
+        then answers is known. `then` may not wait, and may be called before this returns.
+        """
+        if not self._is_open or not self._has_threads:
+            return True
+        path = _path(environ)
+        turn = None if _first_part(path) in self._ways else self._turn(path, environ)
+        if turn is None:
+            return True
+
+        def told(begins: bool) -> None:  # noqa: FBT001 (the one thing that is told)
+            environ[_ANSWER] = turn.answers(begins=begins)
+            then()
+
+        begins = turn.asks(then=told)
+        if begins is None:
+            return False
+        environ[_ANSWER] = turn.answers(begins=begins)
+        return True
+
+    def _turn(self, path: str, environ: Environ) -> _Turn | None:
+        """How this request asks for its turn; None where it needs none, or asks later."""
+        turn = self._turns.get(_first_part(path))
+        return self._page(environ) if turn is None else turn(path, environ)
 
     def at_once(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
         """An answer that needs no thread and no store; None where the request needs one.
@@ -171,7 +229,7 @@ class Gate:
             return None
         if path == START:
             start_response = _started(environ[_ENTRY], start_response)
-        elif _first_part(path) in self._ways:
+        elif _first_part(path) in self._ways or _first_part(path) in self._turns:
             return None
         return self.pages.fresh(path, environ, start_response)
 
@@ -207,20 +265,19 @@ class Gate:
     def _measures(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """/metrics: monitoring must work under the heaviest load, too; one at a time."""
         if not self._measuring.acquire(blocking=False):
-            return self._other(path, environ, start_response)
+            return self._machine(path, environ).answer(environ, start_response)
         try:
             return self.app(environ, start_response)
         finally:
             self._measuring.release()
 
-    def _other(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        return self._answered(environ, start_response, begins=self.load_shedder.other_begins())
+    def _machine(self, _path: str, _environ: Environ) -> _Turn:
+        return _Turn(self._begins_at_once, self._other, self._give_way)
 
-    def _answered(self, environ: Environ, start_response: Any, *, begins: bool) -> Iterable[bytes]:
-        """The application's answer where it `begins`, and that it is to be asked again else."""
-        if not begins:
-            self.tally.counts["given_way", "staff"] += 1
-            return busy(environ, start_response, 1, self.parts.national_number)
+    def _begins_at_once(self, **_then: Any) -> bool | None:
+        return self.load_shedder.other_begins()
+
+    def _other(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         with self.load_shedder.turn:
             began = self._ticks()
             try:
@@ -228,68 +285,59 @@ class Gate:
             finally:
                 self.load_shedder.other_done(self._ticks() - began)
 
-    def _screen(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if self.load_shedder.slows_screens and path in _POLLS:
+    def _give_way(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """That it is to be asked again."""
+        self.tally.counts["given_way", "staff"] += 1
+        return busy(environ, start_response, 1, self.parts.national_number)
+
+    def _screen(self, path: str, _environ: Environ) -> _Turn:
+        if path not in _POLLS:
+            begins = partial(self.load_shedder.other_begins, waits=True)
+            return _Turn(begins, self._other, self._give_way)
+        if self.load_shedder.slows_screens:
             # Screens ask less often, but go on: each shows the age of its data.
             self._polls += 1
             if self._polls % ONE_IN:
-                self.tally.counts["given_way", "screen"] += 1
-                return briefly(start_response, SCREEN_SECONDS)
-        if path in _POLLS:
-            begins = self.load_shedder.screen_begins()
-        else:
-            begins = self.load_shedder.other_begins(waits=True)
-        return self._answered(environ, start_response, begins=begins)
+                return _Turn(_never, self._other, self._slow_down)
+        return _Turn(self.load_shedder.screen_begins, self._other, self._give_way)
+
+    def _slow_down(self, _environ: Environ, start_response: Any) -> Iterable[bytes]:
+        self.tally.counts["given_way", "screen"] += 1
+        return briefly(start_response, SCREEN_SECONDS)
 
     # ------------------------------------------------------------ the web
 
-    def _page(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] not in _READS or _RANGE in environ:
-            return self._limited(environ, start_response, goes_on=False)
-        return self.pages.answer(path, environ, start_response)
+    def _page(self, environ: Environ) -> _Turn | None:
+        """None for pages that only read: they may be in memory, and ask later if not."""
+        if environ["REQUEST_METHOD"] in _READS and _RANGE not in environ:
+            return None
+        return self._limited(environ, "page")
 
     def _wait(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         answer = self.room.answer(path, environ, start_response)
         if answer is not None:
             return answer
-        return self._limited(environ, start_response, goes_on=False)
+        return self._limited(environ, "page").answer(environ, start_response)
 
-    def _visit(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def _visit(self, path: str, environ: Environ) -> _Turn | None:
         if path == START:
-            return self._first(path, environ, start_response)
+            return self._first(environ)
         if path in _FOR_ALL and environ["REQUEST_METHOD"] in _READS:
-            return self._page(path, environ, start_response)
+            return self._page(environ)
         visit_id = self.visits.read_in_front(environ)
-        if not visit_id:
-            return self._limited(environ, start_response, goes_on=False, kind="visit")
-        environ[WAITED] = self.room.is_there
-        return self._first_of_others(visit_id, environ, start_response, "visit")
+        if visit_id:
+            environ[WAITED] = self.room.is_there
+        return self._limited(environ, "visit", visit_id)
 
-    def _first_of_others(
-        self, visit_id: str, environ: Environ, start_response: Any, kind: str
-    ) -> Iterable[bytes]:
-        """A request of a web session: one at a time goes before others, so a copy gains nothing."""
-        if visit_id in self.inside:
-            return self._limited(environ, start_response, goes_on=False, kind=kind)
-        self.inside.add(visit_id)
-        try:
-            return self._limited(environ, start_response, goes_on=True, kind=kind)
-        finally:
-            self.inside.discard(visit_id)
-
-    def _first(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if _ENTRY not in environ:
-            stopped = self._stopped(environ, start_response)
-            if stopped is not None:
-                return stopped
-        entry: RoomEntry = environ.pop(_ENTRY)
-        start_response = _started(entry, start_response)
-        if environ["REQUEST_METHOD"] != "POST":
-            return self._page(path, environ, start_response)
-        if entry.has_turn:
-            # As many visitors have a turn as can be served, and they have waited long enough.
-            return self._first_of_others(environ[VISIT], environ, start_response, "start")
-        return self._limited(environ, start_response, goes_on=False, kind="start")
+    def _first(self, environ: Environ) -> _Turn | None:
+        """The first question, where `_stopped` let the visitor pass."""
+        entry: RoomEntry | None = environ.get(_ENTRY)
+        if entry is None or environ["REQUEST_METHOD"] != "POST":
+            return None
+        # As many visitors have a turn as can be served, and they have waited long enough.
+        turn = self._limited(environ, "start", environ[VISIT] if entry.has_turn else "")
+        goes, away = (partial(_first_answered, entry, one) for one in turn[1:])
+        return _Turn(turn.asks, goes, away)
 
     def _stopped(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
         """The answer to a visitor at the first question who does not begin now; None for others.
@@ -308,12 +356,30 @@ class Gate:
         environ[_ENTRY] = entry
         return None
 
-    def _limited(
-        self, environ: Environ, start_response: Any, *, goes_on: bool, kind: str = "page"
-    ) -> Iterable[bytes]:
+    def _limited(self, environ: Environ, kind: str, visit_id: str = "") -> _Turn:
+        """A request of the web; `visit_id`: of a running web session, or of one with its turn.
+
+        Of a web session one request at a time goes before others, so a copy gains nothing.
+        """
+        goes_on = bool(visit_id) and visit_id not in self.inside
+        begins = partial(self.load_shedder.web_begins, goes_on=goes_on)
         is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
-        if is_late or not self.load_shedder.web_begins(goes_on=goes_on):
-            return self._turn_away(environ, start_response, "lost" if goes_on else kind)
+        goes: Wsgi = self._web
+        away: Wsgi = partial(self._turn_away, kind="lost" if goes_on else kind)
+        if goes_on:
+            self.inside.add(visit_id)
+            goes, away = (partial(self._inside, visit_id, one) for one in (goes, away))
+        return _Turn(_never if is_late else begins, goes, away)
+
+    def _inside(
+        self, visit_id: str, answer: Wsgi, environ: Environ, start_response: Any
+    ) -> Iterable[bytes]:
+        try:
+            return answer(environ, start_response)
+        finally:
+            self.inside.discard(visit_id)
+
+    def _web(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         with self.load_shedder.turn:
             began, cpu = self._ticks(), time.thread_time()
             try:
@@ -341,6 +407,24 @@ class Gate:
         while seconds > 1e11:  # noqa: PLR2004
             seconds /= 1000
         return min(max(self.room.now() - seconds, 0.0), 60.0)
+
+
+def _never(**_then: Any) -> bool:
+    return False
+
+
+def _path(environ: Environ) -> str:
+    """The path as the application reads it: several slashes are one."""
+    path: str = environ["PATH_INFO"]
+    if path[:1] != "/" or path[1:2] == "/":
+        path = environ["PATH_INFO"] = f"/{path.lstrip('/')}"
+    return path
+
+
+def _first_answered(
+    entry: RoomEntry, answer: Wsgi, environ: Environ, start_response: Any
+) -> Iterable[bytes]:
+    return answer(environ, _started(entry, start_response))
 
 
 def _first_part(path: str) -> str:

@@ -6,8 +6,8 @@ application behind is WSGI and answers in threads of ours. The server itself clo
 whose headers do not come (`--http1-header-read-timeout` of the Procfiles).
 
 A thread costs a quarter of a MiB once it has worked, so one more is begun only when all that there
-are have work. The telephone's steps wait for their turn here, and not each in a thread of its own:
-a thread that has answered one goes on with the next.
+are have work. A request that waits for its turn waits here, and not in a thread of its own: a
+thread that has answered one goes on with the next.
 
 A thread does not wake the event loop when it has answered. The client has its answer by then, and a
 loop that wakes takes the interpreter's lock from a thread that has work. The loop hears of answers
@@ -28,7 +28,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple
@@ -122,10 +122,14 @@ class _LineOfSteps:
 class WholeRequests:
     """One for each web worker: `app` answers in up to `threads` threads, `steps` of calls at once.
 
-    `at_once` answers what needs neither a thread nor the store, or returns None; it is called by
-    the event loop and may not wait. `number` (E.164) is what pages of errors say to ring. `begins`
-    is called once, in the worker's own process, before anybody asks anything. `under_way` is told
-    how many requests wait for a thread or have one.
+    `at_once` answers what needs neither a thread nor the store, or returns None. `asks` says
+    whether a thread may answer any other request that is no step now; else it calls what it was
+    given when one may. `give_up` is called again and again, for those that have waited too long.
+    The event loop calls all three, and they may not wait.
+
+    `number` (E.164) is what pages of errors say to ring. `begins` is called once, in the worker's
+    own process, before anybody asks anything. `under_way` is told how many requests wait for a
+    thread or have one.
     """
 
     def __init__(
@@ -134,6 +138,8 @@ class WholeRequests:
         threads: int,
         at_once: Callable[[Environ, Any], Iterable[bytes] | None] = lambda *_: None,
         *,
+        asks: Callable[[Environ, Callable[[], None]], bool] = lambda *_: True,
+        give_up: Callable[[], None] = lambda: None,
         steps: int = 0,
         seconds: float = BODY_SECONDS,
         draining: Draining | None = None,
@@ -142,6 +148,7 @@ class WholeRequests:
         under_way: UnderWay | None = None,
     ) -> None:
         self._app, self._threads, self._at_once = app, threads, at_once
+        self._asks, self._give_up = asks, give_up
         self._steps = _LineOfSteps(steps or threads)
         # Of the event loop alone: threads that there are, those that have work as far as it has
         # heard, and whether it will look.
@@ -155,6 +162,8 @@ class WholeRequests:
         self._begins = begins
         self._under_way = under_way or UnderWay()
         self._read: SimpleQueue[_Request] = SimpleQueue()
+        # Of each thread: the request whose turn has come by its answer to another.
+        self._mine = threading.local()
 
     # Names that the server looks for.
 
@@ -182,8 +191,10 @@ class WholeRequests:
         request = _Request(environ, protocol, loop.create_future(), is_step)
         self._under_way.requests += 1
         try:
-            if not is_step or self._steps.begins(request):
+            if self._steps.begins(request) if is_step else self._has_turn(request, loop):
                 self._hand_over(request, loop)
+            else:
+                self._looks(loop)
             await request.answered
         finally:
             self._under_way.requests -= 1
@@ -201,12 +212,23 @@ class WholeRequests:
         protocol.response_bytes(int(status[:3]), self._closing(headers), b"".join(chunks))
         return True
 
+    def _has_turn(self, request: _Request, loop: asyncio.AbstractEventLoop) -> bool:
+        return self._asks(request.environ, partial(self._go_on, request, loop))
+
+    def _go_on(self, request: _Request, loop: asyncio.AbstractEventLoop) -> None:
+        """A request that waited may be answered: by this thread, where its answer gave the turn."""
+        following: list[_Request] | None = getattr(self._mine, "following", None)
+        if following is None or following:
+            # The loop ends with the worker.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._hand_over, request, loop)
+        else:
+            following.append(request)
+
     def _hand_over(self, request: _Request, loop: asyncio.AbstractEventLoop) -> None:
         """Let a thread answer, a new one where all of them have work."""
         self._hear()
-        if not self._will_look:
-            self._will_look = True
-            loop.call_later(HEARS_SECONDS, self._look, loop)
+        self._looks(loop)
         self._busy += 1
         if self._begun < min(self._busy, self._threads):
             self._begun += 1
@@ -215,12 +237,18 @@ class WholeRequests:
             ).start()
         self._read.put(request)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hear of answers, and look again as long as threads have work."""
-        self._hear()
-        self._will_look = self._busy > 0
-        if self._will_look:
+    def _looks(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._will_look:
+            self._will_look = True
             loop.call_later(HEARS_SECONDS, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hear of answers and give up who waits in vain, as long as requests are under way."""
+        self._hear()
+        self._give_up()
+        self._will_look = False
+        if self._under_way.requests:
+            self._looks(loop)
 
     def _hear(self) -> None:
         """End the requests that were answered."""
@@ -264,13 +292,19 @@ class WholeRequests:
     # ------------------------------------------------------------ in the threads
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        mine: list[_Request] = []
+        self._mine.following = mine
         while True:
             request: _Request | None = self._read.get()
             while request is not None:
-                # The loop may have given up one that waited for its turn.
-                if not request.answered.done():
+                # The loop may have given up a step that waited for its turn. What has a turn in the
+                # gate goes there in any case, for it gives that turn back.
+                if not request.is_step or not request.answered.done():
                     self._serve(request, loop)
-                following = self._steps.following() if request.is_step else None
+                if request.is_step:
+                    following = self._steps.following()
+                else:
+                    following = mine.pop() if mine else None
                 self._answered.append((request.answered, following is None))
                 request = following
 
