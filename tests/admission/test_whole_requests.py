@@ -243,6 +243,14 @@ def test_a_failure_to_answer_at_once_is_left_to_a_thread():
     assert answer["thread"].startswith("answers-")
 
 
+def test_a_failure_to_ask_for_a_turn_is_left_to_a_thread():
+    def asks(environ: Environ, then: Callable[[], None]) -> bool:
+        raise LookupError
+
+    scope = Scope(Headers(), method="GET", path="/rendez-vous")
+    assert sent(Client([]), scope, asks=asks).status == 200
+
+
 def test_steps_of_calls_wait_without_a_thread_and_hold_up_no_page():
     inside, most, named = [0], [0], set[str]()
     counting, both_are_in, leave = threading.Lock(), threading.Event(), threading.Event()

@@ -213,7 +213,12 @@ class WholeRequests:
         return True
 
     def _has_turn(self, request: _Request, loop: asyncio.AbstractEventLoop) -> bool:
-        return self._asks(request.environ, partial(self._go_on, request, loop))
+        """Whether a thread may answer now what is no step; else `_go_on` is called when one may."""
+        try:
+            return self._asks(request.environ, partial(self._go_on, request, loop))
+        except Exception as error:  # noqa: BLE001 (a thread answers, or says that it cannot)
+            log.error("turn not asked for", error=type(error).__name__)
+            return True
 
     def _go_on(self, request: _Request, loop: asyncio.AbstractEventLoop) -> None:
         """A request that waited may be answered: by this thread, where its answer gave the turn."""
@@ -301,10 +306,9 @@ class WholeRequests:
                 # gate goes there in any case, for it gives that turn back.
                 if not request.is_step or not request.answered.done():
                     self._serve(request, loop)
-                if request.is_step:
-                    following = self._steps.following()
-                else:
-                    following = mine.pop() if mine else None
+                following = self._steps.following() if request.is_step else None
+                if following is None and mine:
+                    following = mine.pop()
                 self._answered.append((request.answered, following is None))
                 request = following
 
