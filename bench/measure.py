@@ -197,7 +197,7 @@ def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, runs: Pa
                 webs[name] = below.enter_context(servers.web(house, name, factory))
             one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)
             one.trial()
-        rounds = min(plan.rounds, visits.ROUNDS)
+        rounds = visits.ROUNDS if plan.rounds > 1 else 1
 
         def visit() -> Given:
             return visits.measure(house, webs["service"], one.floor_a, say, rounds=rounds)

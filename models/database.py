@@ -229,9 +229,11 @@ class Database:
         self._making: dict[int, Any] = {}
         self._time_left = TimeLeft()
         self._queue: WriterQueue | None = None
-        # SQLite has one writer at a time. The connection of the last one, with its pool, stays out
-        # for the next one: to put it back and take it out again costs as much as a statement.
-        self._kept: list[tuple[Connection, Pool]] = []
+        # On SQLite a connection that comes back stays out of its pool, which is named beside it.
+        # The next thread gets it: to put it back and take it out costs as much as a statement.
+        self._kept: dict[Engine, list[tuple[Connection, Pool]]] = {one: [] for one in self.engines}
+        # Threads that found none there, and may wait for the pool: what comes back goes to it then.
+        self._wanting: set[int] = set()
         if self.is_sqlite:
             if parsed.database:
                 self._queue = WriterQueue(Path(f"{parsed.database}-writer"))
@@ -318,7 +320,7 @@ class Database:
         # Nothing is begun for a request whose time is over.
         self._time_left.check()
         try:
-            connection = self._kept_of(engine, pool) or engine.connect()
+            connection = self._kept_of(engine, pool) or self._out_of(engine, pool)
         except BaseException:
             self._is_done(engine, pool)
             raise
@@ -343,42 +345,65 @@ class Database:
             self._is_done(engine, pool)
 
     def _kept_of(self, engine: Engine, pool: Pool) -> Connection | None:
-        """The connection of the last writer; None where there is none, or it is of another pool."""
-        if not self._kept or engine is not self.engine:
+        """The connection that came back last; None where there is none, or of another pool."""
+        kept = self._kept[engine]
+        if not kept:
             return None
-        # Another thread may close it at this moment.
+        # Another thread may take or close it at this moment.
         with suppress(IndexError):
-            connection, its_pool = self._kept.pop()
+            connection, its_pool = kept.pop()
             if its_pool is pool:
                 return connection
             connection.close()
             its_pool.dispose()
         return None
 
+    def _out_of(self, engine: Engine, pool: Pool) -> Connection:
+        """A connection out of the pool, which may have to be waited for."""
+        if self._queue is None:
+            return engine.connect()
+        thread = threading.get_ident()
+        self._wanting.add(thread)
+        try:
+            # One may have been kept since, by a thread that did not know of this one yet.
+            return self._kept_of(engine, pool) or engine.connect()
+        finally:
+            self._wanting.discard(thread)
+
     def _keeps(self, engine: Engine, connection: Connection, pool: Pool) -> bool:
-        """Keep a connection for the next writer; False where it is to be put back.
+        """Keep a connection for the next thread; False where it is to be put back.
 
         One that may be in a transaction still goes back to the pool, which rolls that back.
         """
-        if self._queue is None or engine is not self.engine or self._kept:
+        if self._queue is None:
+            return False
+        kept = self._kept[engine]
+        # There is one writer at a time.
+        if kept and engine is self.engine:
             return False
         if connection.closed or connection.invalidated or connection.in_transaction():
             return False
         driver: Any = connection.connection.driver_connection
         if driver.in_transaction:
             return False
-        self._kept.append((connection, pool))
+        kept.append((connection, pool))
         if pool is not engine.pool or self._is_closed:
             # It was disposed of before it could be told of this one.
-            self._close_kept()
+            self._close_kept(engine)
+        elif self._wanting:
+            # A thread may wait for the pool by now, and does not look here again.
+            with suppress(IndexError):
+                kept.pop()[0].close()
         return True
 
-    def _close_kept(self) -> None:
-        """Close the connection of the last writer, whose pool was disposed of."""
-        with suppress(IndexError):
-            connection, pool = self._kept.pop()
-            connection.close()
-            pool.dispose()
+    def _close_kept(self, *engines: Engine) -> None:
+        """Close the connections that were kept, whose pools were disposed of."""
+        for engine in engines or self.engines:
+            with suppress(IndexError):
+                while True:
+                    connection, pool = self._kept[engine].pop()
+                    connection.close()
+                    pool.dispose()
 
     def _is_done(self, engine: Engine, pool: Pool) -> None:
         """A connection of an engine that had this pool was put back, or could not be had."""

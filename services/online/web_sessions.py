@@ -14,7 +14,7 @@ import hashlib
 import json
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -137,17 +137,29 @@ class WebSession:
 
     def at(self, session: Session, *, notice: str = "", **values: Any) -> WebSession:
         """The same with another session; the last notice was said."""
-        return replace(self, session=session, notice=notice, values=values, page="")
+        return self.but(session=session, notice=notice, values=values, page="")
 
     def after_booking(self, session: Session, made: Done) -> WebSession:
         """The same once a person is booked; over unless it is the first of two."""
-        after = replace(self.at(session.moved("ready")), done=(*self.done, made))
+        after = self.at(session.moved("ready")).but(done=(*self.done, made))
         if session.is_first_of_two:
             return after
-        return replace(after, outcome=WebSessionOutcome.BOOKED)
+        return after.but(outcome=WebSessionOutcome.BOOKED)
 
     def with_typed(self, **fields: str) -> WebSession:
-        return replace(self, typed={**self.typed, **fields})
+        return self.but(typed={**self.typed, **fields})
+
+    def but(self, **changes: Any) -> WebSession:
+        """The same with these changes; `dataclasses.replace`, at a tenth of its time."""
+        if not changes.keys() <= _FIELDS:
+            raise TypeError(f"no such field: {changes.keys() - _FIELDS}")
+        made = object.__new__(WebSession)
+        made.__dict__.update(self.__dict__)
+        made.__dict__.update(changes)
+        return made
+
+
+_FIELDS: Final = frozenset(one.name for one in fields(WebSession))
 
 
 @dataclass(frozen=True)
@@ -224,8 +236,7 @@ class WebSessionTurn(Turn):
         written = web_sessions.written(asked)
         if written is None:
             raise AlreadyAnswered
-        return replace(
-            visit,
+        return visit.but(
             number=self.number + 1,
             kept_until=written.kept_until,
             counts_by=replace(self.counts_by, phone_idx=self.phone or self.counts_by.phone_idx),
@@ -368,13 +379,25 @@ class WebWorld(CallWorld):
 
 
 Act = Callable[[WebSession, WebWorld], WebSession]
+# By the identity of a campaign: itself, so that no other gets its identity, and that of the web.
+_for_web: dict[int, tuple[Campaign, Campaign]] = {}
+_MOST_CAMPAIGNS: Final = 64
 
 
 def for_web(campaign: Campaign) -> Campaign:
     """The campaign, with holds that outlive the reading of a page."""
     if campaign.hold_lease >= LEASE:
         return campaign
-    return replace(campaign, hold_lease=LEASE)
+    # A request asks for the same ones a dozen times, and a campaign is made when its file is read.
+    key = id(campaign)
+    kept = _for_web.get(key)
+    if kept is not None and kept[0] is campaign:
+        return kept[1]
+    made = replace(campaign, hold_lease=LEASE)
+    if len(_for_web) >= _MOST_CAMPAIGNS:
+        _for_web.clear()
+    _for_web[key] = campaign, made
+    return made
 
 
 def new_web_session(  # noqa: PLR0917
@@ -519,7 +542,7 @@ def answer(  # noqa: PLR0917
                 proved=visit.proved,
                 came_for=came_for(visit),
             )
-            after = replace(act(visit, world), last=heard)
+            after = act(visit, world).but(last=heard)
             lease = world.campaign.hold_lease if _holds_on(visit, after) else None
             after = turn.settle(after, lease)
     except AlreadyAnswered:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows import understanding
 from flows.session import CallerKind
 from flows.understanding import (
     NotUnderstood,
@@ -230,6 +233,14 @@ def test_french_numbers_are_understood_with_what_they_can_be_used_for(
     typed: str, number: str, kind: CallerKind
 ):
     assert telephone(typed) == (number, kind)
+
+
+def test_only_regions_of_which_a_number_cannot_be_are_left_out(monkeypatch: pytest.MonkeyPatch):
+    numbers = [f"0{beginning}12345" for beginning in range(1000, 10000)]
+    left_out = [value_or_reason(telephone, one) for one in numbers]
+    # None looks like that: each region is asked.
+    monkeypatch.setattr(understanding, "_NATIONAL", re.compile("(?!)"))
+    assert left_out == [value_or_reason(telephone, one) for one in numbers]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -183,15 +184,27 @@ def test_an_appointment_whose_place_closes_is_shown_as_such(made: House):
         assert "Ajouter à mon agenda" not in visitor.page
 
 
-def test_a_link_that_was_made_up_costs_no_question_to_the_database(quick: House):
+def test_a_link_that_was_made_up_costs_no_question_to_the_database(
+    quick: House, monkeypatch: pytest.MonkeyPatch
+):
     asked: list[str] = []
     visitor = Visitor(quick)
+    take = quick.database._take
+
+    def taken(engine: Any) -> Any:
+        asked.append("a connection")
+        return take(engine)
+
+    # One that is kept on SQLite is out of its pool already.
+    monkeypatch.setattr(quick.database, "_take", taken)
     for engine in quick.database.engines:
         event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
         event.listen(engine, "checkout", lambda *_told: asked.append("checkout"))
         event.listen(engine, "begin", lambda *_told: asked.append("begin"))
     visitor.opens_link(ANOTHER).goes(ANOTHER)
     assert asked == []
+    with quick.database.statement():
+        assert "a connection" in asked
 
 
 def test_guesses_are_counted_and_the_right_date_opens_nothing_after_five(made: House):

@@ -22,7 +22,14 @@ from services.centres.directory import Directory
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
 from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers, towns
 from services.online import answers, web_sessions
-from services.online.web_sessions import LEASE, Act, WebAnswer, WebSession, WebWorld
+from services.online.web_sessions import (
+    LEASE,
+    Act,
+    WebAnswer,
+    WebSession,
+    WebWorld,
+    for_web,
+)
 from services.operations.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Channel
@@ -37,6 +44,25 @@ LAPSED = LEASE + timedelta(seconds=1)
 def last_place(service: House) -> House:
     service.opens_centre("1", starts=mornings(1))
     return service
+
+
+def test_with_changes_it_is_as_dataclasses_would_make_it():
+    visit = WebSession("one", 1, "fr", Session(step="reach"), typed={"number": "06"}, last="heard")
+    changes: dict[str, Any] = {"number": 2, "notice": "said", "seen_for": timedelta(1)}
+    assert vars(visit.but(**changes)) == vars(replace(visit, **changes))
+    assert visit.number == 1
+    with pytest.raises(TypeError, match="nummer"):
+        visit.but(nummer=2)
+
+
+def test_holds_of_the_web_are_of_its_own_campaign_each():
+    short = replace(CAMPAIGN, hold_lease=LEASE / 2)
+    # As many as are forgotten at some time, each with the identity of one that is gone.
+    for days in range(1, 200):
+        one = replace(short, horizon_days=days)
+        assert for_web(one) == for_web(one) == replace(one, hold_lease=LEASE)
+    long = replace(CAMPAIGN, hold_lease=LEASE * 2)
+    assert for_web(long) is long
 
 
 def serving(house: House) -> Service:

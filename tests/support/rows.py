@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -260,8 +261,8 @@ def _sqlite_trace(database: Database) -> Iterator[list[str]]:
 
     for engine in database.engines:
         event.listen(engine, "checkout", listen)
-    # That of the last writer is out of its pool already.
-    for kept, _pool in database._kept:
+    # Those that are kept for the next are out of their pools already.
+    for kept, _pool in chain.from_iterable(database._kept.values()):
         listen(kept.connection.driver_connection, None, None)
     try:
         yield sent

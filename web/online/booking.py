@@ -364,7 +364,7 @@ class BookingPages:
         if web_sessions.is_too_quick(self.store, web_session, number, step):
             TOO_QUICK.labels(step).inc()
             return self._shows(web_session, step, wrong=NotTaken("", "too_quick"), form=form)
-        web_session = replace(web_session, session=web_session.session.but(language=language()))
+        web_session = web_session.but(session=web_session.session.but(language=language()))
         said = repr((step, sorted(form.items())))
         try:
             led = web_sessions.answer(
