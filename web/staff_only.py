@@ -104,6 +104,8 @@ def _look_at_form(who: Who) -> ResponseReturnValue | None:
         return None
     sent = request.form.get(CSRF) or request.headers.get(_IN_HEADER, "")
     if sent and parts().form_tokens.is_of(session[CSRF], sent):
+        # Forms of the answer have the same one: another would say nothing else.
+        setattr(g, CSRF, sent)
         return None
     try:
         # It knows other ways to send one, and what it signed itself: a worker of the version before
