@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from flask_login import current_user
 from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException
+from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_accept_header
 from werkzeug.local import LocalProxy
 from werkzeug.routing import RequestRedirect
@@ -76,6 +77,8 @@ _LONGEST_REMEMBERED = 200
 # Languages, each with the words of the services that are in use.
 _MOST_LANGUAGES = 8
 Made = TypeVar("Made")
+_FORM: Final = "application/x-www-form-urlencoded"
+_FORMS: Final = FormDataParser(cls=Request.parameter_storage_class)
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
@@ -112,6 +115,17 @@ def request_itself() -> Request:
 def of_answer() -> Any:
     """What is kept for this one answer (Flask's `g`)."""
     return cast("LocalProxy[Any]", g)._get_current_object()  # noqa: SLF001
+
+
+class PageRequest(Request):
+    """Flask's, which makes a reader of forms anew for each, with limits that are for files."""
+
+    def _load_form_data(self) -> None:
+        if "form" in self.__dict__ or self.environ.get("CONTENT_TYPE") != _FORM:
+            super()._load_form_data()
+            return
+        stream, fields, files = _FORMS.parse(self._get_stream_for_parsing(), _FORM, None)
+        self.__dict__.update(stream=stream, form=fields, files=files)
 
 
 def setting() -> Setting:
