@@ -117,6 +117,8 @@ class Prepared:
         self.waiting: list[Waiting] = []
         self._driver, self._pgconn = driver, driver.pgconn
         self._statements: dict[bytes, _Statement] = {}
+        # The names of what stands around them, such as BEGIN: PostgreSQL else reads it each time.
+        self._around: dict[bytes, bytes] = {}
         self._named = 0
         self._readable = select.poll()
         self._readable.register(self._pgconn.socket, select.POLLIN)
@@ -194,6 +196,7 @@ class Prepared:
         if error.sqlstate not in _STALE:
             raise error
         self._statements.clear()
+        self._around.clear()
         if not self._driver.autocommit:
             raise error
 
@@ -228,7 +231,7 @@ class Prepared:
         types = transformer.types
         name = statement.names.get(types)
         if name is None:
-            name = self._prepare(statement, sql, types)
+            name = statement.names[types] = self._prepare(b"allo", sql, types)
         return name, sent, transformer.formats, statement
 
     def _at_once(
@@ -238,18 +241,18 @@ class Prepared:
 
         Raises psycopg.Error where the connection breaks.
         """
-        before = [*([_BEGIN] if begins else ()), *([_PLANNED_ONCE] if planned_once else ())]
+        first = [*([_BEGIN] if begins else ()), *([_PLANNED_ONCE] if planned_once else ())]
+        last = [_COMMIT] if commits else [_AS_EVER] if planned_once else []
+        before, after = [self._name_of(one) for one in first], [self._name_of(one) for one in last]
         pgconn = self._pgconn
         pgconn.enter_pipeline_mode()
         try:
-            for sql in before:
-                pgconn.send_query_params(sql, None)
+            for name in before:
+                pgconn.send_query_prepared(name, None)
             for name, sent, formats, _ in ready:
                 pgconn.send_query_prepared(name, sent, formats, pq.Format.BINARY)
-            if commits:
-                pgconn.send_query_params(_COMMIT, None)
-            elif planned_once:
-                pgconn.send_query_params(_AS_EVER, None)
+            for name in after:
+                pgconn.send_query_prepared(name, None)
             pgconn.pipeline_sync()
             results = list(self._until_sync())
             _look_at(pgconn, results)
@@ -270,22 +273,30 @@ class Prepared:
                 self._readable.poll()
                 pgconn.consume_input()
             result = pgconn.get_result()
-            if result is None:
-                # The end of one statement, or of all that came before the connection broke.
-                if pgconn.status == pq.ConnStatus.BAD:
+            if result is not None:
+                if result.status == _SYNC:
                     return
-                continue
-            if result.status == _SYNC:
+                yield result
+                # The end of the statement came with its result. Whoever asks whether it is there
+                # lets go of the interpreter for that, and other threads are woken in vain.
+                pgconn.get_result()
+            if pgconn.status == pq.ConnStatus.BAD:
+                # That was all that came before the connection broke.
                 return
-            yield result
 
-    def _prepare(self, statement: _Statement, sql: bytes, types: Any) -> bytes:
-        name = b"allo_%d" % self._named
+    def _name_of(self, sql: bytes) -> bytes:
+        """The name of what stands around statements, without values, prepared."""
+        name = self._around.get(sql)
+        if name is None:
+            name = self._around[sql] = self._prepare(b"around", sql)
+        return name
+
+    def _prepare(self, kind: bytes, sql: bytes, types: Any = None) -> bytes:
+        name = b"%b_%d" % (kind, self._named)
         result = self._pgconn.prepare(name, sql, types)
         if result.status not in _DONE:
             raise failure(self._driver, result)
         self._named += 1
-        statement.names[types] = name
         return name
 
 

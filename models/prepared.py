@@ -150,8 +150,8 @@ class _Plan:
 
     def _sort(self, place: Any, bind: BindParameter[Any]) -> None:
         processor = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
-        # SQLite's driver takes bytes as they are: wrapped in a view of them they are stored alike.
-        is_bytes = self._positional and isinstance(bind.type, LargeBinary)
+        # Both drivers take bytes as they are: wrapped in a view of them they are stored alike.
+        is_bytes = isinstance(bind.type, LargeBinary)
         convert: _Convert | None = None if is_bytes else processor
         if bind.required:
             self._given.append((place, bind.key, convert))

@@ -85,7 +85,11 @@ class Cookies(SessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if not isinstance(session, BrowserSession) or not session.asked:
             return
-        response.vary.add("Cookie")
+        if "Vary" in response.headers:
+            response.vary.add("Cookie")
+        else:
+            # Nearly always: to read what is not there takes as long as to write it.
+            response.headers.add("Vary", "Cookie")
         if session.fresh and not session.token:
             response.set_cookie(self.form_name, session.form, **self._flags)
 

@@ -12,16 +12,18 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Response, current_app, g, request, session
+from flask import Flask, Request, Response, current_app, g, request, session
 from flask_login import current_user
 from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException
+from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_accept_header
+from werkzeug.local import LocalProxy
 from werkzeug.routing import RequestRedirect
 
 from prompts.catalogue import written_number
@@ -54,14 +56,17 @@ _PROVIDER = {
 _WAYS = (("page.desk", "/poste"), ("page.board", "/supervision"), ("page.centre", "/centre"))
 # Costs that have words of their own.
 _COSTS = frozenset({"ordinary", "free"})
-_EVERYWHERE = {
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    # Not "no-referrer": a browser then says "Origin: null" in a form of ours, too.
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+_EVERYWHERE = tuple(
+    (name, name.lower(), value)
+    for name, value in {
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # Not "no-referrer": a browser then says "Origin: null" in a form of ours, too.
+        "Referrer-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }.items()
+)
 # The values of an address that say which page or file it is, and never who asks; how many such
 # addresses are kept, and parts of pages, and for how many seconds.
 _OF_ALL_VISITORS = frozenset({"slug", "name"})
@@ -72,6 +77,8 @@ _LONGEST_REMEMBERED = 200
 # Languages, each with the words of the services that are in use.
 _MOST_LANGUAGES = 8
 Made = TypeVar("Made")
+_FORM: Final = "application/x-www-form-urlencoded"
+_FORMS: Final = FormDataParser(cls=Request.parameter_storage_class)
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
@@ -94,6 +101,31 @@ class Setting:
     @property
     def development(self) -> bool:
         return bool(self.simulator_origin)
+
+
+# Flask's stand-ins look for what they stand for each time that something of it is asked, which
+# takes several times as long as the asking. Whoever asks several things takes the thing itself.
+
+
+def request_itself() -> Request:
+    """The request that is answered."""
+    return cast("LocalProxy[Request]", request)._get_current_object()  # noqa: SLF001
+
+
+def of_answer() -> Any:
+    """What is kept for this one answer (Flask's `g`)."""
+    return cast("LocalProxy[Any]", g)._get_current_object()  # noqa: SLF001
+
+
+class PageRequest(Request):
+    """Flask's, which makes a reader of forms anew for each, with limits that are for files."""
+
+    def _load_form_data(self) -> None:
+        if "form" in self.__dict__ or self.environ.get("CONTENT_TYPE") != _FORM:
+            super()._load_form_data()
+            return
+        stream, fields, files = _FORMS.parse(self._get_stream_for_parsing(), _FORM, None)
+        self.__dict__.update(stream=stream, form=fields, files=files)
 
 
 def setting() -> Setting:
@@ -208,24 +240,25 @@ def also_allow(directive: str, *sources: str) -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    if request.path.startswith(SIGNED):
+    asked, answer = request_itself(), of_answer()
+    if asked.path.startswith(SIGNED):
         return response
     headers = response.headers
     there = {name.lower() for name, _ in headers}
-    for name, value in _EVERYWHERE.items():
-        if name.lower() not in there:
+    for name, low, value in _EVERYWHERE:
+        if low not in there:
             headers.add(name, value)
-    headers["Content-Security-Policy"] = _policy(g.get("policy", {}))
+    headers["Content-Security-Policy"] = _policy(answer.get("policy", {}))
     headers["Permissions-Policy"] = _permissions(
-        microphone=bool(g.get("microphone")), camera=bool(g.get("camera"))
+        microphone=bool(answer.get("microphone")), camera=bool(answer.get("camera"))
     )
     if setting().https:
         headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}; includeSubDomains"
-    asked = request.args
-    if "lang" in asked and asked["lang"] in LANGUAGES and not g.get("language"):
+    args = asked.args
+    if "lang" in args and args["lang"] in LANGUAGES and not answer.get("language"):
         response.set_cookie(
             language_cookie(),
-            asked["lang"],
+            args["lang"],
             max_age=_A_YEAR,
             secure=setting().https,
             httponly=True,
@@ -291,18 +324,19 @@ def language_cookie() -> str:
 def language() -> str:
     """The language of this answer: asked for, remembered, or the browser's; French first."""
     # A page asks for it with each address in it.
-    found: str | None = g.get("language") or g.get("asked_language")
+    known = of_answer()
+    found: str | None = known.get("language") or known.get("asked_language")
     if not found:
-        found = g.asked_language = _asked_language()
+        found = known.asked_language = _asked_language(request_itself())
     return found
 
 
-def _asked_language() -> str:
+def _asked_language(asked: Request) -> str:
     # Nearly no request has either, and to ask these for what they lack raises an error each time.
-    for known, name in ((request.args, "lang"), (request.cookies, language_cookie())):
+    for known, name in ((asked.args, "lang"), (asked.cookies, language_cookie())):
         if name in known and known[name] in LANGUAGES:
             return known[name]
-    return language_of_browser(request.headers.get("Accept-Language", ""))
+    return language_of_browser(asked.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
 
 
 def language_of_browser(told: str) -> str:

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flask import (
     Flask,
+    Request,
     Response,
     abort,
     current_app,
@@ -32,13 +34,14 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.local import LocalProxy
 
 from models.database import Connection
 from services.accounts.sign_in import SignIn, needs
 from services.accounts.staff import Staff, StaffSession
 from web.browser_session import CSRF, BrowserSession, Cookies, FormTokens
 from web.marks import SIGNED, Who, who_may
-from web.pages import setting, signed_in_user
+from web.pages import of_answer, request_itself, setting, signed_in_user
 
 # The answer to a script whose act needs the password again, because it concerns many callers or
 # lets the user listen (`services.accounts.sign_in.PROVED_FOR`).
@@ -81,8 +84,9 @@ class _Logins(LoginManager):  # type: ignore[misc]
 
 
 def _look() -> ResponseReturnValue | None:
-    endpoint = request.endpoint
-    if endpoint is None or request.path.startswith(SIGNED):
+    asked = request_itself()
+    endpoint = asked.endpoint
+    if endpoint is None or asked.path.startswith(SIGNED):
         return None
     who = who_may(current_app, endpoint)
     if who is None:
@@ -94,16 +98,18 @@ def _look() -> ResponseReturnValue | None:
             return _to_sign_in()
         if user.role not in who.roles:
             return refuse(403, "forbidden")
-    return None if request.method in _SAFE else _look_at_form(who)
+    return None if asked.method in _SAFE else _look_at_form(asked, who)
 
 
-def _look_at_form(who: Who) -> ResponseReturnValue | None:
-    if not _is_ours():
+def _look_at_form(asked: Request, who: Who) -> ResponseReturnValue | None:
+    if not _is_ours(asked):
         return refuse(403, "origin")
     if who.free_form:
         return None
-    sent = request.form.get(CSRF) or request.headers.get(_IN_HEADER, "")
+    sent = asked.form.get(CSRF) or asked.headers.get(_IN_HEADER, "")
     if sent and parts().form_tokens.is_of(session[CSRF], sent):
+        # Forms of the answer have the same one: another would say nothing else.
+        setattr(g, CSRF, sent)
         return None
     try:
         # It knows other ways to send one, and what it signed itself: a worker of the version before
@@ -143,7 +149,8 @@ def parts() -> _Parts:
 
 def token() -> str:
     """The token of the browser that asks, "" where it has none."""
-    return session.token if isinstance(session._get_current_object(), BrowserSession) else ""  # type: ignore[attr-defined]  # noqa: SLF001
+    found = cast("LocalProxy[Any]", session)._get_current_object()  # noqa: SLF001
+    return found.token if isinstance(found, BrowserSession) else ""
 
 
 def staff_session() -> StaffSession | None:
@@ -152,18 +159,19 @@ def staff_session() -> StaffSession | None:
     A wall screen's session counts only where the route's mark says so: a person who uses that
     browser elsewhere finds no user signed in.
     """
-    if "allo_visit" not in g:
+    answer = of_answer()
+    if "allo_visit" not in answer:
         who = who_may(current_app, request.endpoint)
         poll, moment = (who.poll, who.moment) if who else (False, False)
         sign_in, its = parts().sign_in, token()
         found = sign_in.known(its) if who and who.late and its else None
-        g.allo_unconfirmed = found is not None
+        answer.allo_unconfirmed = found is not None
         if found is None and its:
             found = sign_in.visit(its, poll=poll, moment=moment)
         if found is not None and found.wall and not (who is not None and who.wall):
             found = None
-        g.allo_visit = found
-    told: StaffSession | None = g.allo_visit
+        answer.allo_visit = found
+    told: StaffSession | None = answer.allo_visit
     return told
 
 
@@ -177,16 +185,16 @@ def confirm(connection: Connection) -> Callable[[], None]:
     What comes back raises SignedOut where the session is not that user's any more. It is called
     before anything is shown or written for good; whatever the transaction did is undone then.
     """
-    found = staff_session()
-    if found is None or not g.allo_unconfirmed:
+    found, answer = staff_session(), of_answer()
+    if found is None or not answer.allo_unconfirmed:
         return lambda: None
     is_still = parts().sign_in.confirm(connection, token(), found)
 
     def look() -> None:
-        if g.allo_unconfirmed:
+        if answer.allo_unconfirmed:
             if not is_still():
                 raise SignedOut
-            g.allo_unconfirmed = False
+            answer.allo_unconfirmed = False
 
     return look
 
@@ -256,9 +264,9 @@ def to_proof(wanted: str) -> ResponseReturnValue:
     return redirect(url_for("sign_in.proof_form", next=wanted), status)
 
 
-def _is_ours() -> bool:
+def _is_ours(asked: Request) -> bool:
     """Whether a page of ours asks, as far as the browser says."""
-    headers = request.headers
+    headers = asked.headers
     if headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         return False
     origin = headers.get("Origin")
@@ -268,5 +276,5 @@ def _is_ours() -> bool:
     ours = {urlsplit(given.public_base_url)[:2]}
     if given.development:
         # A developer may write localhost, or come by a tunnel.
-        ours |= {("http", request.host), ("https", request.host)}
+        ours |= {("http", asked.host), ("https", asked.host)}
     return urlsplit(origin)[:2] in ours

@@ -423,16 +423,6 @@ def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> i
 # ---------------------------------------------------------------- acts
 
 
-def ask_act_number(connection: Connection) -> Asked | None:
-    """Ask for the number of an act to come, with what else the transaction asks; `add_act` has it.
-
-    Else its reason, which is sealed for that number, waits for the line to be written. None on
-    SQLite, where a line is written at once. An act that never comes leaves a gap, as any does that
-    is undone.
-    """
-    return ask(connection, _NEXT_NUMBER) if connection.dialect.name == "postgresql" else None
-
-
 def add_act(
     connection: Connection, clock: Clock, vault: Vault, act: Act, number: Asked | None = None
 ) -> None:
@@ -440,7 +430,7 @@ def add_act(
 
     It goes to the database with what the transaction asks next, or with its end.
     A reason is sealed, for staff type there what the person on the line says. `number`: that of the
-    line was asked for before (`ask_act_number`).
+    line was asked for before.
     """
     line = (act.staff_id, act.what, act.subject, json.dumps(act.details, separators=(",", ":")))
     values = dict(zip(_LINE, line, strict=True))
@@ -462,7 +452,7 @@ def add_act(
 
 
 _LINE = ("staff_id", "what", "subject", "details")
-_NEXT_NUMBER = Prepared(select(Sequence("staff_act_id_seq").next_value().label("id")))
+ACT_NUMBERS = Sequence("staff_act_id_seq")
 _ADD_REASON = Prepared(act_reason.insert().inline(), ("id", "why_enc"))
 
 

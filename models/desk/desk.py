@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, exists, false, func, or_, select, update
 
+from models.accounts.staff import ACT_NUMBERS
 from models.accounts.tables import staff, staff_act
 from models.agents.tables import agent, leg
 from models.booking.bookings import STAND_INS, opened
@@ -323,10 +324,34 @@ def ask_acted(  # noqa: PLR0917
     return ask(connection, _acted(clock, within), values)
 
 
+def ask_acted_before(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    staff_id: str,
+    what: str,
+    subject: str,
+    within: timedelta,
+) -> tuple[Asked, Asked | None]:
+    """The same for an act that needs a reason; and the number of that act, for `add_act`.
+
+    The reason is sealed for that number, and would else wait for the act to be written. None on
+    SQLite, where an act is written at once. An act that never comes leaves a gap, as any does that
+    is undone.
+    """
+    if connection.dialect.name != "postgresql":
+        return ask_acted(connection, clock, staff_id, what, subject, within), None
+    values = {"the_subject": subject, "who": staff_id, "did": what}
+    asked = ask(connection, _acted(clock, within, numbers=True), values)
+    return asked, asked
+
+
 @lru_cache
-def _acted(clock: Clock, within: timedelta) -> Prepared:
+def _acted(clock: Clock, within: timedelta, *, numbers: bool = False) -> Prepared:
+    # The number is taken for the one row alone, where there is one.
+    its = ACT_NUMBERS.next_value().label("number") if numbers else staff_act.c.id
     return Prepared(
-        select(staff_act.c.id)
+        select(its)
+        .select_from(staff_act)
         .where(
             staff_act.c.subject == bindparam("the_subject"),
             staff_act.c.staff_id == bindparam("who"),

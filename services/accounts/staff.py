@@ -366,7 +366,7 @@ def record_act(  # noqa: PLR0917 (written at every act: the order is the sentenc
 
     `what` has at most 24 letters; `subject` is an id; `details` hold nothing personal. `why` is
     sealed: people type numbers and birth dates there. `number`: that of the line was asked for
-    before (`ask_act_number`), so that a reason needs no round trip of its own.
+    before, so that a reason needs no round trip of its own.
     """
     act = Act(staff_id, what, subject, why[:LONGEST_WHY], details or {})
     rows.add_act(connection, store.clock, store.vault, act, number)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from models import attempts
-from models.accounts.staff import Staff, ask_act_number
+from models.accounts.staff import Staff
 from models.booking import changes
 from models.database import Connection
 from models.desk import desk as rows
@@ -193,13 +193,12 @@ def ask_to_open(connection: Connection, store: Store, staff: Staff, booking_id: 
 
     From here on no other transaction counts files for this agent until this one ends.
     """
-    clock = store.clock
-    return AskedFile(
-        rows.ask_acted(connection, clock, staff.id, SEARCHED, booking_id, FOUND_FOR),
-        _ask_files(connection, store, staff),
-        ask_booking(connection, store, booking_id),
-        ask_act_number(connection),
+    files = _ask_files(connection, store, staff)
+    # After those who wait for each other, so that acts are numbered in the order of their writing.
+    searched, number = rows.ask_acted_before(
+        connection, store.clock, staff.id, SEARCHED, booking_id, FOUND_FOR
     )
+    return AskedFile(searched, files, ask_booking(connection, store, booking_id), number)
 
 
 def open_found(

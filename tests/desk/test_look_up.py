@@ -85,10 +85,36 @@ def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
     assert trips == [1, 4, 1]
     trips.clear()
     assert "12 mars 1942" in opens(other, found)
-    # Whose session it is, what was found, the lock and how many files there were, the booking, its
-    # appointments, changes, centre and messages, and the number of the act; the try, and the act
-    # with its reason, with COMMIT.
-    assert trips == [1, 11, 2]
+    # Whose session it is, whom they have, the lock and how many files there were, what was found
+    # with the number of the act, the booking, its appointments, changes, centre and messages; the
+    # try, and the act with its reason, with COMMIT.
+    assert trips == [1, 10, 2]
+
+
+def test_an_act_has_its_number_only_where_something_was_found(busy: Desk):
+    """And once: a member of staff may have searched for the same several times."""
+    made = busy.made
+    if made.database.is_sqlite:
+        pytest.skip("SQLite numbers an act when it is written")
+    booked(busy)
+    known = found_id(busy)
+    other = idle(busy)
+    for _ in range(3):
+        other.does("/chercher", **KNOWN)
+
+    def numbers() -> int:
+        with made.database.statement() as connection:
+            asked = text("SELECT last_value FROM staff_act_id_seq")
+            return int(connection.execute(asked).scalar_one())
+
+    before = numbers()
+    nothing = {"booking_id": "0" * 32, "reason": "asked"}
+    answer = other.client.post("/poste/chercher/ouvrir", data=nothing, headers=HTMX)
+    assert (answer.status_code, numbers()) == (404, before)
+    assert "12 mars 1942" in other.does("/chercher/ouvrir", booking_id=known, reason="asked")
+    assert numbers() == before + 1
+    newest = read_acts(made.store)[0]
+    assert (newest.number, newest.act.what, newest.act.why) == (before + 1, "read_file", "asked")
 
 
 def test_no_booking_is_looked_for_by_as_many_statements(busy: Desk):

@@ -86,6 +86,49 @@ def test_a_statement_is_prepared_once_for_each_size_of_its_values(database: Data
         assert len(names(connection)) == 2
 
 
+def test_what_begins_and_ends_a_transaction_is_prepared_once(database: Database):
+    asked = text("SELECT statement FROM pg_prepared_statements WHERE name LIKE 'around%'")
+    for _ in range(3):
+        with database.transaction() as connection:
+            assert one(connection) == [(7,)]
+            found = ask(connection, TWO, {"given": 7})
+        assert found.rows() == [(8,)]
+    with database.transaction() as connection:
+        said = sorted(connection.execute(asked).scalars())
+    assert said == ["BEGIN ISOLATION LEVEL READ COMMITTED", "COMMIT"]
+
+
+def test_nobody_asks_whether_the_end_of_a_statement_is_there(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """Each time that is asked lets go of the interpreter. Its result is asked for, and the sync."""
+    with database.transaction() as connection:
+        driver: Any = connection.connection.driver_connection
+        prepared = libpq.of(connection)
+        assert prepared is not None
+        counted = _Counted(driver.pgconn)
+        monkeypatch.setattr(prepared, "_pgconn", counted)
+        three = [(ONE, {"given": given}) for given in range(3)]
+        assert together(connection, three) == [[(given,)] for given in range(3)]
+        # BEGIN, three statements and the sync.
+        assert counted.not_busy == 5
+
+
+class _Counted:
+    """A connection of libpq that counts how often it said that a result is there."""
+
+    def __init__(self, pgconn: Any) -> None:
+        self._pgconn, self.not_busy = pgconn, 0
+
+    def is_busy(self) -> int:
+        busy: int = self._pgconn.is_busy()
+        self.not_busy += not busy
+        return busy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pgconn, name)
+
+
 def test_rows_are_read_by_the_types_that_they_have(database: Database):
     """The types of columns are looked at once for each name; each size of a value has its own."""
     with database.statement() as connection:

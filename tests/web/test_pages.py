@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import unicodedata
 
+from typing import Any
+
 import pytest
 
-from flask import Blueprint, Flask, render_template_string, request
+from flask import Blueprint, Flask, Request, Response, render_template_string, request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.test import EnvironBuilder
 
 from services.accounts import staff as accounts
 from tests.support.forms import PASSWORD, Browser, code_of, has_code
@@ -17,6 +22,7 @@ from web import pages
 from web.browser_session import CSRF, Cookies
 from web.marks import public, roles
 
+FORM = "application/x-www-form-urlencoded"
 # Attributes and elements that a policy without 'unsafe-inline' would stop.
 INLINE = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)(?![^>]*json)|javascript:")
 
@@ -126,6 +132,58 @@ def test_a_form_token_is_made_for_the_page_that_asks_for_it(made: House):
         again = cookies.open_session(made.app, request)
         assert again is not None
         assert again[CSRF] == token
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("", "Cookie"), ("Accept", "Accept, Cookie"), ("Cookie", "Cookie")]
+)
+def test_an_answer_with_a_form_depends_on_the_cookies(made: House, before: str, after: str):
+    cookies, answer = Cookies("key", https=False), Response()
+    if before:
+        answer.headers["Vary"] = before
+    with made.app.test_request_context("/", headers={"Cookie": "allo=token"}):
+        opened = cookies.open_session(made.app, request)
+        assert opened is not None
+        cookies.save_session(made.app, opened, answer)
+        assert answer.headers.get("Vary", "") == before, "it has no form yet"
+        assert opened[CSRF]
+        cookies.save_session(made.app, opened, answer)
+    assert answer.headers.getlist("Vary") == [after]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"a=1&b=&a=2&c", b"name=%C3%89lo%C3%AFse+M.", b"a=%E9&b=%", b"\xe9=1", b"a=1;b=2&&=3"],
+)
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("more", ["", "; charset=utf-8"])
+def test_a_form_is_read_as_flask_reads_it(made: House, body: bytes, length: bool, more: str):  # noqa: FBT001
+    def environ() -> dict[str, Any]:
+        found = EnvironBuilder(method="POST", content_type=f"{FORM}{more}").get_environ()
+        found |= {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
+        found["CONTENT_LENGTH"] = str(len(body)) if length else ""
+        return found
+
+    with made.app.app_context():
+        ours, theirs = pages.PageRequest(environ()), Request(environ())
+        assert ours.form == theirs.form
+        assert type(ours.form) is type(theirs.form)
+        assert (ours.files, ours.get_data()) == (theirs.files, theirs.get_data())
+    with made.app.app_context():
+        # Whoever read the body first leaves the form in it.
+        ours, theirs = pages.PageRequest(environ()), Request(environ())
+        assert ours.get_data() == theirs.get_data() == body
+        assert ours.form == theirs.form
+    assert made.app.request_class is pages.PageRequest
+
+
+def test_a_form_that_is_too_long_is_not_read(made: House):
+    long = made.app.config["MAX_CONTENT_LENGTH"] + 1
+    builder = EnvironBuilder(method="POST", content_type=FORM, data=b"a" * long)
+    with made.app.app_context():
+        asked = pages.PageRequest(builder.get_environ())
+        with pytest.raises(RequestEntityTooLarge):
+            _ = asked.form
 
 
 # ---------------------------------------------------------------- the desk's telephone
