@@ -31,8 +31,8 @@ FREE = """{t}.booking_id IS NULL AND {t}.blocked = {false}
     AND ({t}.held_by IS NULL OR {t}.hold_expires_at <= {now})
     AND ({t}.released_at IS NULL OR {t}.released_at <= {now})"""
 HOLD = """UPDATE place SET held_by = :holder, hold_expires_at = {lease}, hold_limit_at = {longest}
-    WHERE id = (SELECT pick.id FROM place AS pick WHERE pick.centre_id = :centre AND {pick_is_free}
-        AND pick.start_at >= :earliest AND pick.start_at < :latest
+    WHERE {row} = (SELECT pick.{row} FROM place AS pick WHERE pick.centre_id = :centre
+        AND {pick_is_free} AND pick.start_at >= :earliest AND pick.start_at < :latest
         ORDER BY pick.start_at, pick.lot, pick.id LIMIT 1 {skip_locked})
     AND {place_is_free}
     AND NOT EXISTS (SELECT * FROM call WHERE call.id = :holder AND call.ended_at IS NOT NULL)
@@ -162,6 +162,7 @@ def _open_postgresql(url: URL) -> tuple[Callable[[], None], _Driver]:
         "lease": f"(clock_timestamp() + make_interval(secs => {LEASE}))",
         "longest": f"(clock_timestamp() + make_interval(secs => {LONGEST}))",
         "false": "false",
+        "row": "ctid",
         "skip_locked": "FOR UPDATE SKIP LOCKED",
     }
     execute: Execute = connection.execute
@@ -199,6 +200,7 @@ def _open_sqlite(url: URL) -> tuple[Callable[[], None], _Driver]:
         "lease": later(LEASE),
         "longest": later(LONGEST),
         "false": "0",
+        "row": "id",
         "skip_locked": "",
     }
     return close, _Driver(connection.execute, transaction, words)

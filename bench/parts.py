@@ -70,7 +70,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "look-ups": Part("known and unknown, in turn", 5),
     "peers": Part("look-ups and bookings beside a usual form handler", 63, once=True),
     "filling": Part("imports, and slots that are opened", 22),
-    "growth": Part("search and outbox among few and among ten million", 66, once=True),
+    "growth": Part("search and outbox among few and among ten million", 68, once=True),
     "telephones": Part("a hundred calls over SIP", 39, once=True),
     "understanding": Part("spoken sentences", 2, once=True),
     "crowd": Part("sixteen processes that book at once", 11.2, has_bar=False),

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Exists,
     Integer,
+    String,
     Update,
     and_,
     bindparam,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     text,
@@ -91,6 +93,8 @@ class Shape:
     apart: Apart | None = None
     # Whether the clocks of the land stay as they are, all the time that is looked at.
     steady: bool = False
+    # Whether all centres have one time zone, which is a bound value then.
+    zoned: bool = False
     # How many named services a place must serve, and one beside it.
     services: int = 0
     beside: int = 0
@@ -125,13 +129,18 @@ class SlotQuery:
             self.share is not None,
             self.apart,
             self._offset is not None,
+            self._is_zoned,
             len(self.services),
             len(self.beside),
         )
 
     @property
+    def _is_zoned(self) -> bool:
+        return self.apart is not None and bool(self.zone)
+
+    @property
     def _offset(self) -> int | None:
-        if self.apart is None or not self.zone:
+        if self.apart is None or not self._is_zoned:
             return None
         first = min(start for start, _ in self.windows).date()
         last = max(end for _, end in self.windows).date()
@@ -151,6 +160,8 @@ class SlotQuery:
         offset = self._offset
         if offset is not None:
             values["offset"] = offset
+        if self._is_zoned:
+            values["zone"] = self.zone
         values |= service_values(self.services)
         values |= {f"beside_{number}": name for number, name in enumerate(self.beside)}
         return values | share_values(self.share)
@@ -295,7 +306,9 @@ def hold(
         return []
     values = {"the_holder": holder, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
-    statement = _hold(clock, lease, longest, len(centre_ids), wish.shape, patient)
+    # A patient caller waits for just what would be missed: see `_is_first`.
+    by_address = connection.dialect.name != "sqlite" and not patient
+    statement = _hold(clock, lease, longest, len(centre_ids), wish.shape, patient, by_address)
     return _held(connection, statement, values, patient=patient)
 
 
@@ -322,6 +335,7 @@ def _hold(  # noqa: PLR0917
     centres: int,
     shape: Shape,
     patient: bool,  # noqa: FBT001
+    by_address: bool,  # noqa: FBT001
 ) -> Prepared:
     picks = []
     for number in range(centres):
@@ -330,14 +344,23 @@ def _hold(  # noqa: PLR0917
         # Uncorrelated, so that it is read once and not for each place.
         zone = select(centre.c.time_zone).where(centre.c.id == here).scalar_subquery()
         wished = and_(pick.c.centre_id == here, _wished(clock, pick, shape, zone, number))
-        picks.append(_is_first(pick, wished, patient=patient))
+        picks.append(_is_first(pick, wished, patient=patient, by_address=by_address))
     return Prepared(_taking(clock, or_(*picks), lease, longest), planned_once=True)
 
 
-def _is_first(pick: Any, wished: ColumnElement[bool], *, patient: bool) -> ColumnElement[bool]:
-    """Whether a place is the earliest of those of `pick` that are wished for, which it locks."""
+def _is_first(
+    pick: Any, wished: ColumnElement[bool], *, patient: bool, by_address: bool = False
+) -> ColumnElement[bool]:
+    """Whether a place is the earliest of those of `pick` that are wished for, which it locks.
+
+    `by_address`: PostgreSQL takes the row from where it was locked, and does not look for its id in
+    another index. A row that another transaction wrote and gave back, and committed after this
+    statement began, is missed so: nothing comes back, as where that one had it still.
+    """
+    mine, first_of = (_address(one) if by_address else one.c.id for one in (place, pick))
     first = (
-        select(pick.c.id)
+        select(first_of)
+        .select_from(pick)
         .where(wished)
         # Within a slot the phone's share goes first where the channel may have it.
         .order_by(pick.c.start_at, pick.c.lot, pick.c.id)
@@ -346,7 +369,12 @@ def _is_first(pick: Any, wished: ColumnElement[bool], *, patient: bool) -> Colum
     )
     # It must be a scalar that is evaluated once. `IN (SELECT … LIMIT 1)` is not: PostgreSQL may run
     # such a subquery for every row and take a place each time.
-    return place.c.id == first.scalar_subquery()
+    return mine == first.scalar_subquery()
+
+
+def _address(table: Any) -> ColumnElement[Any]:
+    """Where PostgreSQL has a row."""
+    return literal_column(f"{table.name}.ctid")
 
 
 def hold_slot(
@@ -702,6 +730,8 @@ def fits(
         )
     if shape.apart is not None and zone is not None:
         later = place.alias(f"{table.name}_later")
+        if shape.zoned:
+            zone = bindparam("zone", type_=String)
         offset = bindparam("offset", type_=Integer) if shape.steady else None
         opens, closes = (
             local_midnight(table.c.start_at, days, zone, offset)

@@ -70,6 +70,25 @@ def test_each_centre_has_a_hundred_days_of_slots_with_a_place_of_its_own(
     assert together == 4 * each
 
 
+@pytest.mark.parametrize(
+    "rows_of",
+    [
+        "SELECT centre_id, start_at FROM slot ORDER BY ctid",
+        "SELECT centre_id, start_at FROM place ORDER BY ctid",
+    ],
+    ids=["slot", "place"],
+)
+def test_what_a_centre_has_lies_together_in_the_order_of_its_moments(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, rows_of: str
+):
+    """As the service writes it, where there are more moments than centres, too."""
+    monkeypatch.setattr(store, "GROWTH_CENTRES", 4)
+    store._fill_many(postgres_url, 4 * store.DAYS * 20)
+    found = rows(postgres_url, rows_of)
+    assert len(found) == 4 * store.DAYS * 20
+    assert found == sorted(found)
+
+
 def test_what_is_due_is_spread_among_all_that_is_done(postgres_url: str):
     messages.fill(postgres_url, messages.FEW)
     ((due, every),) = rows(

@@ -66,6 +66,22 @@ def test_what_is_given_back_far_away_while_one_waits_for_the_nearest_is_found(
     assert held.near.centre.id == "5"
 
 
+def test_what_somebody_took_and_gave_back_while_one_waits_for_it_is_found(one_place_each: House):
+    """In one transaction, as a search does that finds no second: the nearest, and not the next."""
+    service = one_place_each
+    nearby = near(service)
+    with ThreadPoolExecutor(1) as caller, service.database.engine.connect() as quicker:
+        quicker.begin()
+        takes(service, quicker, "1", "2", "3", "4", "5")
+        asked = caller.submit(holds, service, "CA-second", near=nearby)
+        until_it_waits(service, asked)
+        quicker.execute(
+            update(place).values(held_by=None, hold_expires_at=None, hold_limit_at=None)
+        )
+        quicker.commit()
+        assert [one.near.centre.id for one in asked.result()] == ["1"]
+
+
 def test_where_everything_was_taken_meanwhile_nothing_is_found(one_place_each: House):
     service = one_place_each
     nearby = near(service)

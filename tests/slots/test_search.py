@@ -13,7 +13,7 @@ from sqlalchemy import event, func, insert, select, text, update
 
 from models.centres.tables import centre
 from models.slots import places
-from models.slots.places import SlotQuery
+from models.slots.places import Apart, SlotQuery
 from models.slots.tables import place, slot
 from services.slots.hold_slot import HeldSlot
 from tests.support.house import NOON, House, campaign_with, mornings
@@ -299,6 +299,35 @@ def test_what_is_past_is_not_read_where_there_are_few_centres(service: House):
     plans = plans_of(service, lambda: holds(service, "CA-1", near=nearby))
     assert [plan for statement, plan in plans if " AS near" in statement]
     assert_no_scan(plans)
+
+
+def test_a_search_for_two_doses_reads_no_other_index_than_that_of_free_places(large: House):
+    """Nor a centre for each place to be held: the time zone of all is known."""
+    now = large.clock.now()
+    wish = SlotQuery(
+        ((now + timedelta(hours=1), now + timedelta(days=30)),),
+        apart=Apart(1, 7),
+        zone="Europe/Paris",
+    )
+    ids = [one.centre.id for one in near(large)][:3]
+    lease, longest = timedelta(minutes=4), timedelta(minutes=20)
+    held = []
+
+    def story() -> None:
+        with large.database.transaction() as connection:
+            clock = large.clock
+            held.extend(
+                places.hold(connection, clock, "CA-1", ids, wish, lease=lease, longest=longest)
+            )
+
+    ((statement, plan),) = plans_of(large, story)
+    assert sorted(one.centre_id for one in held) == ids
+    assert_no_scan([(statement, plan)])
+    assert "FROM centre" not in statement
+    if not large.database.is_sqlite:
+        # SQLite's rows lie in the order of their ids.
+        assert "Tid Scan on place" in plan
+        assert "pk_place" not in plan
 
 
 @pytest.mark.parametrize("beside", [(), ("covid",)], ids=["one place", "two places"])
