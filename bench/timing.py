@@ -99,8 +99,8 @@ def growth(
     those that met something else on the machine, and which of the two tables met more of that is
     chance. 0: all are alike, and the slowest of a hundred times is told.
 
-    The first of a slice meets a connection that rested meanwhile, and is slower for that. Where
-    slices are long, it is the same few questions each time, and they are what would be told.
+    The first of a slice meets a connection that rested meanwhile, and is slower for that. A slice
+    is to be all questions, so that it is one of them: with ten slices a round these ten were told.
     """
     times: tuple[list[float], list[float]] = ([], [])
     for start in range(-warm, asked, each):
