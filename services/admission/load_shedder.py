@@ -123,10 +123,13 @@ class _Line:
             return False
         return True
 
-    def give_up(self, now: float) -> None:
-        """Tell those who have waited for too long. All of a line have the same patience."""
+    def give_up(self, now: float) -> bool:
+        """Tell those who have waited for too long, if any. All of a line have the same patience."""
+        told = False
         while self._requests and self._requests[0].until <= now:
             self._requests.popleft().told(begins=False)
+            told = True
+        return told
 
 
 class Turns:
@@ -274,10 +277,10 @@ class LoadShedder:
         """Tell those whose patience is over; to be called while requests wait without a thread."""
         with self._counting:
             now = self.ticks()
-            for line in self._lines:
-                line.give_up(now)
-            # Others may have waited for those alone.
-            self._let_in()
+            # Every line is asked, and not only until one says yes.
+            if sum(line.give_up(now) for line in self._lines):
+                # Others may have waited for those alone.
+                self._let_in()
 
     def _let_in(self) -> None:
         """A thread is free: those whose turn it is begin."""

@@ -250,10 +250,10 @@ class WholeRequests:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hear of answers and give up who waits in vain, as long as requests are under way."""
         self._hear()
-        self._give_up()
         self._will_look = False
         if self._under_way.requests:
             self._looks(loop)
+        self._give_up()
 
     def _hear(self) -> None:
         """End the requests that were answered."""
