@@ -99,6 +99,7 @@ def without_store(made: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         raise OperationalError("connect", {}, Stopped())
 
     with monkeypatch.context() as patch:
+        made.database.renew()
         for engine in made.database.engines:
             patch.setattr(engine, "connect", refuse)
             patch.setattr(engine, "begin", refuse)
