@@ -98,27 +98,27 @@ class _Line:
         self, may: Callable[[], bool], has_place: Callable[[], bool], begins: Callable[[], None]
     ) -> None:
         self.may, self.has_place, self.begins = may, has_place, begins
-        self._requests: deque[_Waiting] = deque()
+        self.requests: deque[_Waiting] = deque()
 
     @property
     def waiting(self) -> int:
         """How many they are."""
-        return len(self._requests)
+        return len(self.requests)
 
     def join(self, request: _Waiting) -> None:
         """Stand at the end of it."""
-        self._requests.append(request)
+        self.requests.append(request)
 
     def let_in(self) -> None:
         """Let those begin who may."""
-        while self._requests and self.may():
+        while self.requests and self.may():
             self.begins()
-            self._requests.popleft().told(begins=True)
+            self.requests.popleft().told(begins=True)
 
     def leave(self, request: _Waiting) -> bool:
         """Go before it was one's turn; False where one was told already."""
         try:
-            self._requests.remove(request)
+            self.requests.remove(request)
         except ValueError:
             return False
         return True
@@ -126,8 +126,8 @@ class _Line:
     def give_up(self, now: float) -> bool:
         """Tell those who have waited for too long, if any. All of a line have the same patience."""
         told = False
-        while self._requests and self._requests[0].until <= now:
-            self._requests.popleft().told(begins=False)
+        while self.requests and self.requests[0].until <= now:
+            self.requests.popleft().told(begins=False)
             told = True
         return told
 
@@ -238,13 +238,13 @@ class LoadShedder:
 
     def _begins(self, line: _Line, then: Then | None, *, may_wait: bool = True) -> bool | None:
         """Begin now, or wait in this line where it has a place; whether the request's turn came."""
-        said: SimpleQueue[bool] = SimpleQueue()
         with self._counting:
-            if not line.waiting and line.may():
+            if not line.requests and line.may():
                 line.begins()
                 return True
             if not (may_wait and line.has_place()):
                 return False
+            said: SimpleQueue[bool] = SimpleQueue()
             request = _Waiting(then or said.put, self.ticks() + self._patience)
             line.join(request)
         return None if then else self._waits(line, request, said)
@@ -285,7 +285,8 @@ class LoadShedder:
     def _let_in(self) -> None:
         """A thread is free: those whose turn it is begin."""
         for line in self._lines:
-            line.let_in()
+            if line.requests:
+                line.let_in()
         self._lines.rotate(2)
 
     def _web_begins(self) -> None:

@@ -86,7 +86,8 @@ class _Turn(NamedTuple):
 
     def answer(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """The answer, when this thread has waited for the turn."""
-        return self.answers(begins=self.asks())(environ, start_response)
+        answers = self.goes if self.asks() else self.away
+        return answers(environ, start_response)
 
 
 class Gate:
@@ -160,14 +161,15 @@ class Gate:
         if answer is not None:
             return answer(environ, start_response)
         path = _path(environ)
-        way = self._ways.get(_first_part(path))
+        first = _first_part(path)
+        way = self._ways.get(first)
         if way is not None:
             return way(path, environ, start_response)
         if path == START and _ENTRY not in environ:
             stopped = self._stopped(environ, start_response)
             if stopped is not None:
                 return stopped
-        turn = self._turn(path, environ)
+        turn = self._turn(first, path, environ)
         if turn is not None:
             return turn.answer(environ, start_response)
         if path == START:
@@ -183,7 +185,8 @@ class Gate:
         if not self._is_open or not self._has_threads:
             return True
         path = _path(environ)
-        turn = None if _first_part(path) in self._ways else self._turn(path, environ)
+        first = _first_part(path)
+        turn = None if first in self._ways else self._turn(first, path, environ)
         if turn is None:
             return True
 
@@ -197,9 +200,9 @@ class Gate:
         environ[_ANSWER] = turn.answers(begins=begins)
         return True
 
-    def _turn(self, path: str, environ: Environ) -> _Turn | None:
+    def _turn(self, first: str, path: str, environ: Environ) -> _Turn | None:
         """How this request asks for its turn; None where it needs none, or asks later."""
-        turn = self._turns.get(_first_part(path))
+        turn = self._turns.get(first)
         return self._page(environ) if turn is None else turn(path, environ)
 
     def at_once(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
@@ -229,7 +232,7 @@ class Gate:
             return None
         if path == START:
             start_response = _started(environ[_ENTRY], start_response)
-        elif _first_part(path) in self._ways or _first_part(path) in self._turns:
+        elif (first := _first_part(path)) in self._ways or first in self._turns:
             return None
         return self.pages.fresh(path, environ, start_response)
 
@@ -362,14 +365,15 @@ class Gate:
         Of a web session one request at a time goes before others, so a copy gains nothing.
         """
         goes_on = bool(visit_id) and visit_id not in self.inside
-        begins = partial(self.load_shedder.web_begins, goes_on=goes_on)
         is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
-        goes: Wsgi = self._web
-        away: Wsgi = partial(self._turn_away, kind="lost" if goes_on else kind)
-        if goes_on:
-            self.inside.add(visit_id)
-            goes, away = (partial(self._inside, visit_id, one) for one in (goes, away))
-        return _Turn(_never if is_late else begins, goes, away)
+        asks = _never if is_late else partial(self.load_shedder.web_begins, goes_on=goes_on)
+        if not goes_on:
+            return _Turn(asks, self._web, partial(self._turn_away, kind=kind))
+        self.inside.add(visit_id)
+        away = partial(self._turn_away, kind="lost")
+        return _Turn(
+            asks, partial(self._inside, visit_id, self._web), partial(self._inside, visit_id, away)
+        )
 
     def _inside(
         self, visit_id: str, answer: Wsgi, environ: Environ, start_response: Any
