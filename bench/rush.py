@@ -203,19 +203,25 @@ def _stops_and_starts(server: OwnServer) -> None:
 
 
 def _leave_few_places(url: str) -> list[int]:
-    """Block all places of that territory but some, far enough ahead for the share to hold."""
+    """Block all places of that territory but some, far enough ahead for the share to hold.
+
+    Of those that are left as many have a lot of the telephone as its share says: of the first ones
+    these are one more or less, by the hour.
+    """
     with servers.opened(url) as database, database.transaction() as connection:
         of_there = select(postcode.c.territory).where(postcode.c.code == THERE)
         centres = select(centre.c.id).where(centre.c.territory == of_there.scalar_subquery())
         there = place.c.centre_id.in_(centres)
         ahead = datetime.now(UTC) + AHEAD
-        first = (
-            select(place.c.id)
-            .where(there, place.c.start_at > ahead)
-            .order_by(place.c.start_at, place.c.id)
-            .limit(FEW)
-        )
-        few = list(connection.execute(first).scalars())
+        first = select(place.c.id).where(there, place.c.start_at > ahead)
+        first = first.order_by(place.c.start_at, place.c.id)
+        of_phone = FEW * PHONE_SHARE // 100
+        few = [
+            *connection.execute(first.where(place.c.lot < PHONE_SHARE).limit(of_phone)).scalars(),
+            *connection.execute(
+                first.where(place.c.lot >= PHONE_SHARE).limit(FEW - of_phone)
+            ).scalars(),
+        ]
         if len(few) < FEW:
             raise CannotMeasure(f"there are only {len(few)} places near {THERE}")
         others = update(place).where(there, place.c.id.not_in(few))
