@@ -5,13 +5,16 @@ The session is saved after every turn, encrypted, for it holds a date of birth a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, TypeAdapter
+
+_Shape = TypeVar("_Shape")
 
 
 class CallerKind(StrEnum):
@@ -424,12 +427,7 @@ class Session:
 
         That one goes through `__init__`, field by field, several times a turn.
         """
-        if not changes.keys() <= _FIELDS:
-            raise TypeError(f"no such field: {changes.keys() - _FIELDS}")
-        made = object.__new__(Session)
-        made.__dict__.update(self.__dict__)
-        made.__dict__.update(changes)
-        return made
+        return changed(self, _FIELDS, changes)
 
     def moved(self, step: str, **changes: Any) -> Session:
         """At another step, with the count of failed tries back to none."""
@@ -448,3 +446,16 @@ class Session:
 
 _STORED = TypeAdapter(Session)
 _FIELDS = frozenset(field.name for field in fields(Session))
+
+
+def changed(one: _Shape, names: frozenset[str], changes: Mapping[str, Any]) -> _Shape:
+    """A copy of a dataclass, whose fields have these `names`, with changes, past its `__init__`.
+
+    Raises TypeError for what is no field of it.
+    """
+    if not changes.keys() <= names:
+        raise TypeError(f"no such field: {changes.keys() - names}")
+    made = object.__new__(type(one))
+    made.__dict__.update(one.__dict__)
+    made.__dict__.update(changes)
+    return made

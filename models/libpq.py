@@ -277,8 +277,8 @@ class Prepared:
                 if result.status == _SYNC:
                     return
                 yield result
-                # The end of the statement came with its result. Whoever asks whether it is there
-                # lets go of the interpreter for that, and other threads are woken in vain.
+                # The end of the statement came with its result. A thread that asks whether it is
+                # there lets go of the interpreter for that, and wakes other threads in vain.
                 pgconn.get_result()
             if pgconn.status == pq.ConnStatus.BAD:
                 # That was all that came before the connection broke.

@@ -104,7 +104,7 @@ class Setting:
 
 
 # Flask's stand-ins look for what they stand for each time that something of it is asked, which
-# takes several times as long as the asking. Whoever asks several things takes the thing itself.
+# takes several times as long as the asking. A function that asks several takes the thing itself.
 
 
 def request_itself() -> Request:

@@ -318,10 +318,15 @@ def ask_acted(  # noqa: PLR0917
     what: str,
     subject: str,
     within: timedelta,
+    *,
+    numbers: bool = False,
 ) -> Asked:
-    """Ask it with what else the transaction asks: a row where they did."""
+    """Ask it with what else the transaction asks: a row where they did.
+
+    `numbers`: with the number of an act to come in it, on PostgreSQL.
+    """
     values = {"the_subject": subject, "who": staff_id, "did": what}
-    return ask(connection, _acted(clock, within), values)
+    return ask(connection, _acted(clock, within, numbers=numbers), values)
 
 
 def ask_acted_before(  # noqa: PLR0917
@@ -338,11 +343,9 @@ def ask_acted_before(  # noqa: PLR0917
     SQLite, where an act is written at once. An act that never comes leaves a gap, as any does that
     is undone.
     """
-    if connection.dialect.name != "postgresql":
-        return ask_acted(connection, clock, staff_id, what, subject, within), None
-    values = {"the_subject": subject, "who": staff_id, "did": what}
-    asked = ask(connection, _acted(clock, within, numbers=True), values)
-    return asked, asked
+    numbers = connection.dialect.name == "postgresql"
+    asked = ask_acted(connection, clock, staff_id, what, subject, within, numbers=numbers)
+    return asked, asked if numbers else None
 
 
 @lru_cache

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from flows.session import Offer, Session
+from flows.session import Offer, Session, changed
 from flows.world import BookingOrder, Choice, News, Search, Unbooked, WaitingListRequest
 from models.booking.reach import Proof
 from models.call import turns
@@ -151,12 +151,7 @@ class WebSession:
 
     def but(self, **changes: Any) -> WebSession:
         """The same with these changes; `dataclasses.replace`, at a tenth of its time."""
-        if not changes.keys() <= _FIELDS:
-            raise TypeError(f"no such field: {changes.keys() - _FIELDS}")
-        made = object.__new__(WebSession)
-        made.__dict__.update(self.__dict__)
-        made.__dict__.update(changes)
-        return made
+        return changed(self, _FIELDS, changes)
 
 
 _FIELDS: Final = frozenset(one.name for one in fields(WebSession))
