@@ -30,18 +30,18 @@ LEASE, LONGEST = 240.0, 1200.0
 FREE = """{t}.booking_id IS NULL AND {t}.blocked = {false}
     AND ({t}.held_by IS NULL OR {t}.hold_expires_at <= {now})
     AND ({t}.released_at IS NULL OR {t}.released_at <= {now})"""
-HOLD = """UPDATE place SET held_by = :holder, hold_expires_at = {lease}, hold_limit_at = {longest}
+HOLD = """{take_note}UPDATE place SET held_by = :holder, hold_expires_at = {lease}, hold_limit_at = {longest}
     WHERE {row} = (SELECT pick.{row} FROM place AS pick WHERE pick.centre_id = :centre
         AND {pick_is_free} AND pick.start_at >= :earliest AND pick.start_at < :latest
         ORDER BY pick.start_at, pick.lot, pick.id LIMIT 1 {skip_locked})
     AND {place_is_free}
     AND NOT EXISTS (SELECT * FROM call WHERE call.id = :holder AND call.ended_at IS NOT NULL)
-    RETURNING id, slot_id, centre_id, start_at"""
+    RETURNING id, slot_id, centre_id, start_at{of_what_is_taken}"""
 COUNT = """SELECT count(*) FROM booking
     WHERE phone_idx = :phone AND campaign = 'bench' AND state = 'confirmed'"""
 BOOK = """UPDATE place SET held_by = NULL, hold_expires_at = NULL, hold_limit_at = NULL,
     booking_id = CASE WHEN id IN (:place) THEN :booking END
-    WHERE held_by = :holder AND booking_id IS NULL
+    WHERE held_by = :holder{noted} AND booking_id IS NULL
     AND (id NOT IN (:place) OR hold_expires_at > {now})
     RETURNING id, booking_id"""
 BOOKING = """INSERT INTO booking (id, idempotency_key, reference_enc, reference_idx, channel,
@@ -164,6 +164,11 @@ def _open_postgresql(url: URL) -> tuple[Callable[[], None], _Driver]:
         "false": "false",
         "row": "ctid",
         "skip_locked": "FOR UPDATE SKIP LOCKED",
+        "take_note": "WITH taken AS (",
+        "of_what_is_taken": """), noted AS (
+            INSERT INTO held_place (holder, place_id) SELECT :holder, id FROM taken)
+            SELECT * FROM taken""",
+        "noted": " AND id IN (SELECT place_id FROM held_place WHERE holder = :holder)",
     }
     execute: Execute = connection.execute
     return connection.close, _Driver(execute, transaction, words)
@@ -202,5 +207,8 @@ def _open_sqlite(url: URL) -> tuple[Callable[[], None], _Driver]:
         "false": "0",
         "row": "id",
         "skip_locked": "",
+        "take_note": "",
+        "of_what_is_taken": "",
+        "noted": "",
     }
     return close, _Driver(connection.execute, transaction, words)

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, exists, false, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, false, func, or_, select, update
 
 from models.accounts.staff import ACT_NUMBERS
 from models.accounts.tables import staff, staff_act
@@ -29,6 +29,7 @@ from models.prepared import Asked, Prepared, ask
 from models.queue import queues
 from models.queue.tables import queue_entry
 from models.rows import columns_of
+from models.slots.holders import of_holders
 from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 
@@ -112,9 +113,10 @@ def held_by(
 
     A place of a closed day does not count as held.
     """
-    these = () if place_ids is None else (place.c.id.in_(place_ids),)
-    mine = place.c.held_by.in_(holders)
-    return held_appointments(connection, clock, mine, place.c.blocked == false(), *these)
+    mine = of_holders(holders)
+    if place_ids is not None:
+        mine = and_(place.c.held_by.in_(holders), place.c.id.in_(place_ids))
+    return held_appointments(connection, clock, mine, place.c.blocked == false())
 
 
 def places_of(connection: Connection, place_ids: Sequence[int]) -> dict[int, Any]:

@@ -39,6 +39,7 @@ from models.dialects import ask_alone, insert_new
 from models.online.tables import reach_code, visit
 from models.prepared import Asked, Prepared, ask
 from models.rows import columns_of, from_row
+from models.slots.holders import of_holder
 from models.slots.places import is_held, renewal
 from models.slots.tables import place
 
@@ -128,7 +129,7 @@ def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> W
 
 def _kept_until(clock: Clock) -> Label[datetime]:
     held = select(func.min(place.c.hold_expires_at)).where(
-        place.c.held_by == bindparam("the_visit"), is_held(clock)
+        of_holder(bindparam("the_visit")), is_held(clock)
     )
     return held.scalar_subquery().label("kept_until")
 
@@ -205,7 +206,7 @@ def ask_others_that_hold(
 
 @lru_cache
 def _others_that_hold(clock: Clock, shared: tuple[str, ...]) -> Prepared:
-    holds = exists().where(place.c.held_by == visit.c.id, is_held(clock))
+    holds = exists().where(of_holder(visit.c.id), is_held(clock))
     proved = exists().where(
         reach_code.c.visit_id == visit.c.id,
         reach_code.c.phone_idx == bindparam("the_phone"),

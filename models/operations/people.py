@@ -51,6 +51,7 @@ from models.partners.bookings import nothing_to_ask
 from models.partners.tables import partner_booking
 from models.queue.queues import LIVE, end_all
 from models.queue.tables import callback_request, queue_entry
+from models.slots.holders import of_holders
 from models.slots.tables import place
 from models.turn_days import is_of_call
 from models.waiting_list.tables import waiting_entry, waiting_offer
@@ -777,5 +778,5 @@ def holders_of(connection: Connection, trail: Trail) -> list[str]:
     names = [*trail.calls, *trail.visits]
     if trail.line is not None:
         names += [f"{kind}:{trail.line.hex()}" for kind in ("resume", "other")]
-    statement = select(place.c.held_by).where(place.c.held_by.in_(names)).distinct()
+    statement = select(place.c.held_by).where(of_holders(names)).distinct()
     return list(connection.execute(statement).scalars())

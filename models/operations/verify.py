@@ -37,6 +37,7 @@ from models.database import Database
 from models.desk.tables import agent_case
 from models.messages.tables import message
 from models.partners.tables import partner_booking
+from models.slots.holders import is_found
 from models.slots.tables import place, slot
 from models.types import Instant
 from models.waiting_list.tables import waiting_entry
@@ -113,6 +114,7 @@ def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
     return (
         _orphans(),
         *_PLACES,
+        _LOST_HOLD,
         *_SERVICES,
         _doses(intervals),
         *_WRITTEN,
@@ -532,6 +534,18 @@ _WRITTEN = (
             AND m.id IS NULL
         """,
     ),
+)
+
+
+# Its holder could neither renew, nor book, nor give it back.
+_LOST_HOLD = Check(
+    "lost-hold",
+    "place {place} is held by {holder} until {until}, and is not noted as a place of that holder",
+    select(
+        place.c.id.label("place"),
+        place.c.held_by.label("holder"),
+        place.c.hold_expires_at.label("until"),
+    ).where(place.c.held_by.is_not(None), ~is_found()),
 )
 
 

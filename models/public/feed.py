@@ -33,6 +33,7 @@ from models.centre_day.tables import operation
 from models.clock import Clock
 from models.partners.tables import partner_centre
 from models.prepared import Prepared
+from models.slots.holders import of_any_holder
 from models.slots.places import Share, Window, is_free, share_values
 from models.slots.tables import place, service, slot
 
@@ -206,9 +207,7 @@ def new_places(connection: Connection, after: int, limit: int) -> set[Spot]:
 
 def held_places(connection: Connection) -> dict[int, Spot]:
     """Where each place is that is held, or was until a moment ago."""
-    statement = select(place.c.id, place.c.centre_id, place.c.start_at).where(
-        place.c.held_by.is_not(None)
-    )
+    statement = select(place.c.id, place.c.centre_id, place.c.start_at).where(of_any_holder())
     return {row[0]: (row[1], row[2]) for row in connection.execute(statement)}
 
 

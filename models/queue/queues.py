@@ -51,6 +51,7 @@ from models.queue.tables import (
     queue_entry,
 )
 from models.rows import columns_of, from_row, values_of
+from models.slots.holders import of_holder
 from models.slots.places import renewal
 from models.slots.tables import place
 
@@ -741,7 +742,7 @@ def holds_or_waits(connection: Connection, call_id: str) -> tuple[bool, bool]:
     return bool(row.holds), bool(row.waits or row.handed_on)
 
 
-_HOLDS = exists().where(place.c.held_by == bindparam("the_holder"))
+_HOLDS = exists().where(of_holder(bindparam("the_holder")))
 _WAITS = exists().where(tables.LIVE, queue_entry.c.call_id == bindparam("the_call"))
 _HANDED_ON = exists().where(
     queue_entry.c.origin_call_id == bindparam("the_call"),

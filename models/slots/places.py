@@ -41,6 +41,8 @@ from models.call.tables import call
 from models.centres.tables import centre
 from models.clock import Clock, later_than, local_midnight, steady_offset
 from models.prepared import Prepared
+from models.slots import holders
+from models.slots.holders import of_any_holder, of_holder
 from models.slots.tables import place, service
 from models.tables import RowId
 
@@ -306,9 +308,9 @@ def hold(
         return []
     values = {"the_holder": holder, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
-    # A patient caller waits for just what would be missed: see `_is_first`.
-    by_address = connection.dialect.name != "sqlite" and not patient
-    statement = _hold(clock, lease, longest, len(centre_ids), wish.shape, patient, by_address)
+    statement = _hold(
+        connection.dialect.name, clock, lease, longest, len(centre_ids), wish.shape, patient
+    )
     return _held(connection, statement, values, patient=patient)
 
 
@@ -329,14 +331,16 @@ def _held(
 
 @lru_cache
 def _hold(  # noqa: PLR0917
+    dialect: str,
     clock: Clock,
     lease: timedelta,
     longest: timedelta,
     centres: int,
     shape: Shape,
     patient: bool,  # noqa: FBT001
-    by_address: bool,  # noqa: FBT001
 ) -> Prepared:
+    # A patient caller waits for just what would be missed: see `_is_first`.
+    by_address = dialect != "sqlite" and not patient
     picks = []
     for number in range(centres):
         pick = place.alias(f"pick{number}")
@@ -345,7 +349,8 @@ def _hold(  # noqa: PLR0917
         zone = select(centre.c.time_zone).where(centre.c.id == here).scalar_subquery()
         wished = and_(pick.c.centre_id == here, _wished(clock, pick, shape, zone, number))
         picks.append(_is_first(pick, wished, patient=patient, by_address=by_address))
-    return Prepared(_taking(clock, or_(*picks), lease, longest), planned_once=True)
+    taking = _taking(clock, or_(*picks), lease, longest)
+    return Prepared(holders.noting(dialect, taking), planned_once=True)
 
 
 def _is_first(
@@ -397,8 +402,9 @@ def hold_slot(
         *([serves(pick, len(services))] if services else ()),
     )
     statement = _taking(clock, _is_first(pick, wished, patient=False), lease, longest)
+    noting = holders.noting(connection.dialect.name, statement)
     values = {"the_holder": holder, **share_values(share), **service_values(services)}
-    return [HeldPlace(*row) for row in connection.execute(statement, values)]
+    return [HeldPlace(*row) for row in connection.execute(noting, values)]
 
 
 def _hold_of(clock: Clock, holder: Any, lease: timedelta, longest: timedelta) -> dict[str, Any]:
@@ -430,10 +436,7 @@ def renewal(clock: Clock, lease: timedelta) -> Update:
     later = clock.at(lease)
     return (
         update(place)
-        .where(
-            place.c.held_by == bindparam("the_holder"),
-            is_held(clock),
-        )
+        .where(of_holder(bindparam("the_holder")), is_held(clock))
         .values(
             hold_expires_at=case(
                 (place.c.hold_limit_at < later, place.c.hold_limit_at), else_=later
@@ -480,7 +483,7 @@ def _book(clock: Clock, count: int) -> Prepared:
     return Prepared(
         update(place)
         .where(
-            place.c.held_by == bindparam("the_holder"),
+            of_holder(bindparam("the_holder")),
             place.c.booking_id.is_(None),
             # A place is blocked while it is held, when its centre closes: the hold runs out.
             or_(~chosen, and_(place.c.hold_expires_at > clock.at(), place.c.blocked == false())),
@@ -521,7 +524,9 @@ def unbook_and_hold(
         .values(booking_id=None, **_hold_of(clock, keeper, window, window))
         .returning(place.c.id)
     )
-    return frozenset(connection.execute(statement).scalars())
+    held = list(connection.execute(statement).scalars())
+    holders.note(connection, keeper, held)
+    return frozenset(held)
 
 
 def keep(
@@ -539,24 +544,24 @@ def keep(
         .where(place.c.held_by == holder, place.c.id.in_(place_ids), is_held(clock))
         .values(**_hold_of(clock, keeper, window, window))
     )
-    return connection.execute(statement).rowcount
+    return _handed_on(connection, statement, keeper)
 
 
 def hand_over(
     connection: Connection,
     clock: Clock,
-    holders: Sequence[str],
+    from_any_of: Sequence[str],
     place_ids: Sequence[int],
     *,
     to: str,
     lease: timedelta,
     longest: timedelta,
 ) -> int:
-    """Live holds of any of `holders` become those of a call; gives how many did."""
+    """Live holds of any of these holders become those of a call; gives how many did."""
     statement = (
         update(place)
         .where(
-            place.c.held_by.in_(holders),
+            place.c.held_by.in_(from_any_of),
             place.c.id.in_(place_ids),
             is_held(clock),
             place.c.blocked == false(),
@@ -564,7 +569,14 @@ def hand_over(
         )
         .values(**_hold_of(clock, to, lease, longest))
     )
-    return connection.execute(statement).rowcount
+    return _handed_on(connection, statement, to)
+
+
+def _handed_on(connection: Connection, statement: Update, to: str) -> int:
+    """Give holds to another holder; gives how many there were."""
+    held = list(connection.execute(statement.returning(place.c.id)).scalars())
+    holders.note(connection, to, held)
+    return len(held)
 
 
 # More places in one statement are given back by one that is built for them.
@@ -585,9 +597,11 @@ def _release(places: int | None, found: bool) -> Prepared:  # noqa: FBT001
 
 
 def _releasing(holder: Any, place_ids: Sequence[Any] | None, found_by: Any) -> ReturningUpdate[Any]:
-    which = [place.c.held_by == holder, place.c.booking_id.is_(None)]
-    if place_ids is not None:
-        which.append(place.c.id.in_(place_ids))
+    which: list[ColumnElement[bool]] = [place.c.booking_id.is_(None)]
+    if place_ids is None:
+        which.append(of_holder(holder))
+    else:
+        which += [place.c.held_by == holder, place.c.id.in_(place_ids)]
     if found_by is not None:
         which.append(~_is_over(found_by))
     return update(place).where(*which).values(**_NOBODY).returning(place.c.id)
@@ -626,10 +640,10 @@ def kept_for_undo(
     connection: Connection, clock: Clock, left: timedelta, *, limit: int
 ) -> list[str]:
     """Bookings that were cancelled and whose places are kept for no more than `left`, or were."""
-    holders = (
+    kept = (
         select(place.c.held_by)
         .where(
-            place.c.held_by.is_not(None),
+            of_any_holder(),
             place.c.held_by.like(f"{UNDO}%"),
             place.c.booking_id.is_(None),
             place.c.hold_expires_at <= clock.at(left),
@@ -637,7 +651,7 @@ def kept_for_undo(
         .distinct()
         .limit(limit)
     )
-    return [one.removeprefix(UNDO) for one in connection.execute(holders).scalars()]
+    return [one.removeprefix(UNDO) for one in connection.execute(kept).scalars()]
 
 
 def forget_ended(connection: Connection, clock: Clock) -> list[int]:
@@ -648,20 +662,20 @@ def forget_ended(connection: Connection, clock: Clock) -> list[int]:
     statement = (
         update(place)
         .where(
-            place.c.held_by.is_not(None),
+            of_any_holder(),
             or_(place.c.hold_expires_at <= clock.at(), _is_over(place.c.held_by)),
         )
         .values(**_NOBODY)
         .returning(place.c.id)
     )
-    return sorted(connection.execute(statement).scalars())
+    found = sorted(connection.execute(statement).scalars())
+    holders.forget(connection)
+    return found
 
 
 def count_held(connection: Connection, clock: Clock) -> int:
     """How many places are held at this moment."""
-    statement = select(func.count()).where(
-        place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at()
-    )
+    statement = select(func.count()).where(of_any_holder(), place.c.hold_expires_at > clock.at())
     return connection.execute(statement).scalar_one()
 
 

@@ -6,6 +6,7 @@ See docs/decisions/0002.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     ForeignKey,
@@ -68,7 +69,18 @@ place = Table(
     UniqueConstraint("slot_id", "number"),
     # Only what every query can repeat to the letter, or SQLite would not use the index.
     index("ix_place_free", "centre_id", "start_at", "lot", "id", where="booking_id IS NULL"),
-    index("ix_place_held_by", "held_by", where="held_by IS NOT NULL"),
+    # PostgreSQL finds a holder's places by `held_place`.
+    index("ix_place_held_by", "held_by", where="held_by IS NOT NULL").ddl_if(dialect="sqlite"),
     # Without it SQLite reads every place to check the foreign key of a new booking.
     index("ix_place_booking_id", "booking_id", where="booking_id IS NOT NULL"),
+)
+
+# PostgreSQL alone writes here, and no key is kept: a place may be noted twice. With an index on who
+# holds a place, each hold would be written into every index of that place (docs/decisions/0085).
+held_place = Table(
+    "held_place",
+    metadata,
+    must("holder", String(40), "who held it then; whether they do says the place"),
+    must("place_id", BigInteger),
+    index("ix_held_place", "holder", "place_id"),
 )

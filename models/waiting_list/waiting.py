@@ -43,6 +43,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message
 from models.rows import from_row, values_of
+from models.slots.holders import of_holder
 from models.slots.places import is_free, serves, service_values
 from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
@@ -643,7 +644,7 @@ def _is_booked(entry: Any) -> ColumnElement[bool]:
 
 def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[HeldAppointment]:
     """What is held for an entry at this moment, the first appointment first."""
-    return held_appointments(connection, clock, place.c.held_by == holder_of(entry_id))
+    return held_appointments(connection, clock, of_holder(holder_of(entry_id)))
 
 
 def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | None:

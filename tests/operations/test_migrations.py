@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,17 @@ def test_the_migrations_make_just_the_tables_of_the_code(empty_url: str):
                     "compare_server_default": not database.is_sqlite,
                     # The code knows the whole, and not the days that are there.
                     "include_name": lambda name, kind, _: kind != "table" or not is_partition(name),
+                    "include_object": partial(is_of, connection.dialect.name),
                 },
             )
             assert compare_metadata(context, metadata) == []
     finally:
         database.dispose()
+
+
+def is_of(dialect: str, one: Any, name: str | None, kind: str, *_: Any) -> bool:
+    """Whether something of the code is meant for this kind of database, which Alembic asks not."""
+    return kind != "index" or dialect == "sqlite" or name != "ix_place_held_by"
 
 
 def test_the_conditions_of_partial_indexes_are_the_same_too(empty_url: str):
@@ -161,7 +168,7 @@ def upgrade():
     add_column("place", sa.Column("shown_at", sa.DateTime(timezone=True)))
     add_column("booking", sa.Column("note_enc", sa.LargeBinary()))
     add_index("ix_place_share", "place", ["centre_id", "share"], where="booking_id IS NULL")
-    drop_index("ix_place_held_by", "place")
+    drop_index("ix_place_booking_id", "place")
     op.create_table(
         "booking_line",
         sa.Column("booking_id", sa.String(32), sa.ForeignKey("booking.id"), primary_key=True),
@@ -171,7 +178,7 @@ def upgrade():
 
 
 def downgrade():
-    add_index("ix_place_held_by", "place", ["held_by"], where="held_by IS NOT NULL")
+    add_index("ix_place_booking_id", "place", ["booking_id"], where="booking_id IS NOT NULL")
     op.drop_table("booking_line")
     op.drop_index("ix_place_share", table_name="place")
     op.drop_column("place", "shown_at")
@@ -548,7 +555,7 @@ def test_going_back_gives_up_too_and_then_nothing_is_undone(url_of_today: str):
         indexes = [one["name"] for one in after["place"].pop("indexes")]
         before["place"].pop("indexes")
         assert after == before
-        assert {"ix_place_share", "ix_place_held_by"} <= set(indexes)
+        assert {"ix_place_share", "ix_place_booking_id"} <= set(indexes)
     assert downgrade(url_of_today, TODAY) == (NEXT, TODAY)
 
 
