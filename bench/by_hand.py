@@ -30,7 +30,8 @@ LEASE, LONGEST = 240.0, 1200.0
 FREE = """{t}.booking_id IS NULL AND {t}.blocked = {false}
     AND ({t}.held_by IS NULL OR {t}.hold_expires_at <= {now})
     AND ({t}.released_at IS NULL OR {t}.released_at <= {now})"""
-HOLD = """{take_note}UPDATE place SET held_by = :holder, hold_expires_at = {lease}, hold_limit_at = {longest}
+HOLD = """{take_note}UPDATE place
+    SET held_by = :holder, hold_expires_at = {lease}, hold_limit_at = {longest}
     WHERE {row} = (SELECT pick.{row} FROM place AS pick WHERE pick.centre_id = :centre
         AND {pick_is_free} AND pick.start_at >= :earliest AND pick.start_at < :latest
         ORDER BY pick.start_at, pick.lot, pick.id LIMIT 1 {skip_locked})
