@@ -1,6 +1,8 @@
 """On PostgreSQL a hold is written into its own page alone: no index knows who holds a place.
 
-See docs/decisions/0085.
+The version before looks by that index and notes no hold. Where it may be at work, for there are
+places, the index stays and a trigger notes; a migration of a later version takes both away. See
+docs/decisions/0085.
 """
 
 import sqlalchemy as sa
@@ -14,13 +16,21 @@ down_revision = "0037"
 branch_labels = None
 depends_on = None
 
-CONTRACTS = (
-    "by `ix_place_held_by` the version before finds what a caller holds, and it notes none of its"
-    " own holds: on PostgreSQL no machine of it may be at work any more"
-)
 # Of notes all pages stay: with none of them PostgreSQL would plan to read all, and be late to see
 # that there are many.
 _AS_IT_IS = "ALTER TABLE held_place SET (vacuum_truncate = false)"
+# As the owner: the role of the version before may have no right to the new table yet.
+_TO_NOTE = (
+    "CREATE OR REPLACE FUNCTION note_hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+    "SET search_path = pg_catalog, public, pg_temp AS $$ BEGIN "
+    "INSERT INTO public.held_place (holder, place_id) VALUES (NEW.held_by, NEW.id); "
+    "RETURN NULL; END $$"
+)
+_NOTES = (
+    "CREATE OR REPLACE TRIGGER place_notes_hold AFTER UPDATE OF held_by ON place FOR EACH ROW "
+    "WHEN (NEW.held_by IS NOT NULL AND NEW.held_by IS DISTINCT FROM OLD.held_by) "
+    "EXECUTE FUNCTION note_hold()"
+)
 _NOTE = "INSERT INTO held_place SELECT held_by, id FROM place WHERE held_by IS NOT NULL"
 
 
@@ -40,11 +50,19 @@ def upgrade() -> None:
     if is_sqlite():
         return
     op.execute(_AS_IT_IS)
+    if not op.get_bind().execute(sa.text("SELECT EXISTS (SELECT FROM place)")).scalar_one():
+        drop_index("ix_place_held_by", "place")
+        return
+    # The trigger first: nothing is held between the two that is not noted.
+    with op.get_context().autocommit_block():
+        op.execute(_TO_NOTE)
+        op.execute(_NOTES)
     op.execute(_NOTE)
-    drop_index("ix_place_held_by", "place")
 
 
 def downgrade() -> None:
     if not is_sqlite():
         add_index("ix_place_held_by", "place", ["held_by"], where="held_by IS NOT NULL")
+        op.execute("DROP TRIGGER IF EXISTS place_notes_hold ON place")
+        op.execute("DROP FUNCTION IF EXISTS note_hold()")
     op.drop_table("held_place")
