@@ -16,9 +16,11 @@ from sqlalchemy import (
     Connection,
     Executable,
     String,
+    any_,
     bindparam,
     delete,
     exists,
+    func,
     insert,
     select,
 )
@@ -86,7 +88,10 @@ def is_found() -> ColumnElement[bool]:
 
 
 def _noted(*which: ColumnElement[bool]) -> ColumnElement[bool]:
-    return place.c.id.in_(select(held_place.c.place_id).where(*which))
+    # An array is read first, and each of its places by its id, whatever PostgreSQL believes of how
+    # many there are. It would else read all places where it knows little of the notes.
+    ids = select(held_place.c.place_id).where(*which).scalar_subquery()
+    return place.c.id == any_(func.array(ids))
 
 
 def noting(dialect: str, held: ReturningUpdate[Any]) -> Executable:
