@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Table
 
 Shape = TypeVar("Shape")
+_Read = Callable[[Any], tuple[Any, ...]]
 
 
 @cache
@@ -22,9 +24,24 @@ def _read_common(shape: Any, table: Any) -> tuple[str, ...]:
     return tuple(name for name in _names(shape) if name in table.c)
 
 
+@cache
+def _read_left(shape: Any, given: tuple[str, ...]) -> tuple[tuple[str, ...], _Read]:
+    left = tuple(name for name in _names(shape) if name not in given)
+    return left, _reading(left)
+
+
+@cache
+def _reading(names: tuple[str, ...]) -> _Read:
+    """What reads these attributes, in one call and in their order."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda one: tuple(getattr(one, name) for name in names)
+
+
 # To a type checker not every type is hashable.
 _names: Callable[[Any], tuple[str, ...]] = _read_names
 _common: Callable[[Any, Table], tuple[str, ...]] = _read_common
+_left: Callable[[Any, tuple[str, ...]], tuple[tuple[str, ...], _Read]] = _read_left
 
 
 def columns_of(shape: type[Any], table: Table) -> tuple[Column[Any], ...]:
@@ -37,10 +54,11 @@ def from_row(shape: type[Shape], row: Any, **others: Any) -> Shape:
 
     Raises AttributeError where a field is neither in the row nor among `others`.
     """
-    named = {name: getattr(row, name) for name in _names(shape) if name not in others}
-    return shape(**named, **others)
+    left, read = _left(shape, tuple(others))
+    return shape(**dict(zip(left, read(row), strict=True)), **others)
 
 
 def values_of(new: Any, table: Table) -> dict[str, Any]:
     """The fields of a dataclass that a table has columns for, by name, for an INSERT."""
-    return {name: getattr(new, name) for name in _common(type(new), table)}
+    common = _common(type(new), table)
+    return dict(zip(common, _reading(common)(new), strict=True))
