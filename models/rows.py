@@ -12,6 +12,8 @@ from sqlalchemy import Column, Table
 
 Shape = TypeVar("Shape")
 _Read = Callable[[Any], tuple[Any, ...]]
+# Names of attributes, and what reads them.
+_Names = tuple[tuple[str, ...], _Read]
 
 
 @cache
@@ -19,18 +21,6 @@ def _read_names(shape: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(shape))
 
 
-@cache
-def _read_common(shape: Any, table: Any) -> tuple[str, ...]:
-    return tuple(name for name in _names(shape) if name in table.c)
-
-
-@cache
-def _read_left(shape: Any, given: tuple[str, ...]) -> tuple[tuple[str, ...], _Read]:
-    left = tuple(name for name in _names(shape) if name not in given)
-    return left, _reading(left)
-
-
-@cache
 def _reading(names: tuple[str, ...]) -> _Read:
     """What reads these attributes, in one call and in their order."""
     if len(names) > 1:
@@ -38,15 +28,27 @@ def _reading(names: tuple[str, ...]) -> _Read:
     return lambda one: tuple(getattr(one, name) for name in names)
 
 
+@cache
+def _read_common(shape: Any, table: Any) -> _Names:
+    names = tuple(name for name in _names(shape) if name in table.c)
+    return names, _reading(names)
+
+
+@cache
+def _read_left(shape: Any, given: tuple[str, ...]) -> _Names:
+    names = tuple(name for name in _names(shape) if name not in given)
+    return names, _reading(names)
+
+
 # To a type checker not every type is hashable.
 _names: Callable[[Any], tuple[str, ...]] = _read_names
-_common: Callable[[Any, Table], tuple[str, ...]] = _read_common
-_left: Callable[[Any, tuple[str, ...]], tuple[tuple[str, ...], _Read]] = _read_left
+_common: Callable[[Any, Table], _Names] = _read_common
+_left: Callable[[Any, tuple[str, ...]], _Names] = _read_left
 
 
 def columns_of(shape: type[Any], table: Table) -> tuple[Column[Any], ...]:
     """The columns of a table that a dataclass has fields for, in the order of its fields."""
-    return tuple(table.c[name] for name in _common(shape, table))
+    return tuple(table.c[name] for name in _common(shape, table)[0])
 
 
 def from_row(shape: type[Shape], row: Any, **others: Any) -> Shape:
@@ -54,11 +56,11 @@ def from_row(shape: type[Shape], row: Any, **others: Any) -> Shape:
 
     Raises AttributeError where a field is neither in the row nor among `others`.
     """
-    left, read = _left(shape, tuple(others))
-    return shape(**dict(zip(left, read(row), strict=True)), **others)
+    names, read = _left(shape, tuple(others))
+    return shape(**dict(zip(names, read(row), strict=True)), **others)
 
 
 def values_of(new: Any, table: Table) -> dict[str, Any]:
     """The fields of a dataclass that a table has columns for, by name, for an INSERT."""
-    common = _common(type(new), table)
-    return dict(zip(common, _reading(common)(new), strict=True))
+    names, read = _common(type(new), table)
+    return dict(zip(names, read(new), strict=True))

@@ -176,7 +176,8 @@ class Retry:
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
     """Store a message; False when one with its dedupe key is there already."""
     payload = _as_json(new.payload)
-    values = values_of(new, message) | {
+    values = values_of(new, message)
+    values |= {
         "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
         "recipient_idx": vault.index("phone", new.recipient),
         "payload_enc": vault.seal_text(payload, _where("payload", new.id)),

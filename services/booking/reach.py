@@ -24,6 +24,8 @@ from services.work import Work
 _UNAIDED = frozenset({Channel.PHONE, Channel.WEB})
 # What is booked for a person of the waiting list is booked from the number that was told of it.
 _FROM_ITS_NUMBER = frozenset({Channel.WAITING})
+# With these nobody was found on the number.
+_NOBODY_FOUND = frozenset({Proof.NONE, Proof.CODE})
 CALLER = "caller"
 
 
@@ -92,8 +94,8 @@ def resemblance(work: Work, asking: Asking, name: str | None) -> dict[str, bytes
 
     Of a number all but its last two digits: whoever makes numbers up makes them in a row.
     """
-    if asking.who != CALLER or asking.proof not in {Proof.NONE, Proof.CODE}:
-        return dict.fromkeys(("name_idx", "prefix_idx", "client_idx"))
+    if asking.who != CALLER or asking.proof not in _NOBODY_FOUND:
+        return {}
     vault = work.store.vault
     client = asking.reach.place if asking.holder.channel is Channel.WEB else ""
     return {
