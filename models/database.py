@@ -243,6 +243,7 @@ class Database:
                 event.listen(engine, "connect", prepare)
             # An event of the engine would say the same, and have each connection look for others.
             self.engine.dialect.do_begin = _begin_immediate  # type: ignore[method-assign]
+            self.engine.dialect.do_commit = _commit  # type: ignore[method-assign]
         elif durable:
             for engine in self.engines:
                 event.listen(engine, "connect", _refuse_haste)
@@ -349,13 +350,15 @@ class Database:
         kept = self._kept[engine]
         if not kept:
             return None
-        # Another thread may take or close it at this moment.
-        with suppress(IndexError):
+        try:
             connection, its_pool = kept.pop()
-            if its_pool is pool:
-                return connection
-            connection.close()
-            its_pool.dispose()
+        except IndexError:
+            # Another thread took or closed it at this moment.
+            return None
+        if its_pool is pool:
+            return connection
+        connection.close()
+        its_pool.dispose()
         return None
 
     def _out_of(self, engine: Engine, pool: Pool) -> Connection:
@@ -383,7 +386,7 @@ class Database:
             return False
         if connection.closed or connection.invalidated or connection.in_transaction():
             return False
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         if driver.in_transaction:
             return False
         kept.append((connection, pool))
@@ -764,7 +767,7 @@ class WriterQueue:
         Raises NotInTime where this thread's turn does not come in time.
         """
         left = time_left.left
-        if not self._thread.acquire(timeout=-1 if math.isinf(left) else left):
+        if not self._thread.acquire(timeout=-1 if left == math.inf else left):
             raise NotInTime("another thread writes")
         self._depth += 1
         if self._depth == 1:
@@ -928,8 +931,14 @@ def _is_still_seen(connection: Connection) -> bool:
 def _begin_immediate(dbapi_connection: PoolProxiedConnection) -> None:
     # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout. Only
     # the transactions' engine does this: a BEGIN on the other one would lose its writes.
-    driver: Any = dbapi_connection.driver_connection
+    driver: Any = dbapi_connection.dbapi_connection
     driver.execute("BEGIN IMMEDIATE")
+
+
+def _commit(dbapi_connection: PoolProxiedConnection) -> None:
+    # The pool's proxy has no such method, and Python would look for one before it asks the driver.
+    driver: Any = dbapi_connection.dbapi_connection
+    driver.commit()
 
 
 def _run(driver: Any, sql: str) -> None:
