@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Column, Table
+
+__all__ = ["columns_of", "from_row", "shape", "values_of"]
 
 Shape = TypeVar("Shape")
 _Read = Callable[[Any], tuple[Any, ...]]
 # Names of attributes, and what reads them.
 _Names = tuple[tuple[str, ...], _Read]
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as shape
+else:
+
+    def shape(*, frozen: bool) -> Any:
+        """A frozen dataclass, which mypy alone keeps from being changed.
+
+        One that Python keeps from it sets each of its fields by a call. What a booking makes has a
+        hundred of them.
+        """
+        return dataclass(unsafe_hash=frozen)
 
 
 @cache

@@ -44,7 +44,7 @@ from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.messages.tables import FROZEN, budget
 from models.prepared import Prepared
-from models.rows import from_row, values_of
+from models.rows import from_row, shape, values_of
 
 # Ids in one statement.
 _AT_ONCE = 1000
@@ -68,7 +68,7 @@ class NewService:
     dose: int = 1
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class PersonHashes:
     """The keyed hashes of a number, of a birth date, and of the person of both in a campaign."""
 
@@ -77,7 +77,7 @@ class PersonHashes:
     person: bytes | None
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
@@ -464,7 +464,7 @@ class OnOneNumber:
         return cls(born, row.rank if row.campaign == campaign else 1)
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class Known:
     """What there is: live bookings of a number for each campaign, and the person's, if any.
 

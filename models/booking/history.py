@@ -22,6 +22,7 @@ from models.booking.tables import booking, history, history_reason
 from models.clock import Clock
 from models.crypto import Vault
 from models.prepared import Prepared, Values, ask
+from models.rows import shape
 
 # A person wrote that they will come, or was told what a stand-in stands for: lines of no change.
 SAID_YES = "said_yes"
@@ -55,7 +56,7 @@ _BINDS = {
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class Change:
     """`what` is booked, cancelled, moved, restored …; `who` is "caller", "system" or a staff id.
 

@@ -41,6 +41,7 @@ from models.call.tables import call
 from models.centres.tables import centre
 from models.clock import Clock, later_than, local_midnight, steady_offset
 from models.prepared import Prepared
+from models.rows import shape
 from models.slots.tables import place, service
 from models.tables import RowId
 
@@ -99,7 +100,7 @@ class Shape(NamedTuple):
     beside: int = 0
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class SlotQuery:
     """Free places that start in any of the windows, not of these slots.
 
@@ -180,7 +181,7 @@ def share_values(share: Share | None) -> dict[str, Any]:
     return {"first_lot": share.first_lot, "common_before": share.common_before}
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class HeldPlace:
     place_id: int
     slot_id: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from models.booking.bookings import (
     OnOneNumber,
 )
 from models.booking.history import Change
+from models.rows import shape
 from prompts.catalogue import Catalogue
 from services.booking import reach, stand_in
 from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict
@@ -44,7 +45,7 @@ class NoReference(Exception):
     """No unused reference could be found."""
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class Request:
     """What is to be booked: the places of an offer that `holder` holds, for one person.
 
@@ -83,7 +84,7 @@ class Request:
         return Asking(self.holder, self.who, self.born, self.postcode, self.number, self.reach)
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class Booked:
     """What was booked. `message_id`: of what was written to the number; None for nothing.
 
@@ -139,7 +140,7 @@ def confirm_booking(
     return Booked(made.reference, told, made.stand_in, text_leaves=not there.spent)
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class _Made:
     """A booking, or a stand-in for the one that is there (`known`)."""
 

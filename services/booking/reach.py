@@ -9,13 +9,13 @@ limited, for they look at who asks. Nothing told to a visitor says which limit w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
 
 from models.booking import reach as rows
 from models.booking.bookings import Known
 from models.booking.reach import Proof
+from models.rows import shape
 from services.letters import bare
 from services.slots.allocate import Channel, Holder
 from services.work import Work
@@ -29,7 +29,7 @@ _NOBODY_FOUND = frozenset({Proof.NONE, Proof.CODE})
 CALLER = "caller"
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class Reach:
     """What is known of how a booking's number is reached.
 
@@ -58,7 +58,7 @@ class Verdict(Enum):
     TOO_MANY = auto()
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class Asking:
     """What the limits look at of a booking that is asked for. `number` is E.164 or None."""
 

@@ -22,6 +22,7 @@ from flows.session import Offer
 from models.booking.changes import BookedAppointment, BookingDetails
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
+from models.rows import shape
 from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
@@ -67,7 +68,7 @@ _ROOM = {1: 160, 2: 306}
 _SHORTEST_STREET = 8
 
 
-@dataclass(frozen=True)
+@shape(frozen=True)
 class MessagePlace:
     """A place as it is known; what of it may be told is found when a text is written."""
 

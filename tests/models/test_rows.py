@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import pytest
 
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 
-from models.rows import columns_of, from_row, values_of
+from models.rows import columns_of, from_row, shape, values_of
 
 
 class Row(NamedTuple):
@@ -61,3 +61,18 @@ def test_an_insert_has_the_fields_that_are_columns():
     assert values_of(Half(7), TABLE) == {"number": 7}
     assert values_of(Elsewhere("red"), TABLE) == {}
     assert [one.name for one in columns_of(Whole, TABLE)] == ["name", "number"]
+
+
+@shape(frozen=True)
+class Made:
+    name: str
+    number: int = 7
+
+
+def test_what_is_made_for_each_booking_is_a_frozen_dataclass_to_mypy():
+    made = Made("seven")
+    assert from_row(Made, ROW) == made != Made("eight")
+    assert replace(made, number=8) == Made("seven", 8)
+    assert {made: "found"}[Made("seven", 7)] == "found"
+    # mypy refuses this, or else it would refuse the comment.
+    made.name = "eight"  # type: ignore[misc]
