@@ -13,7 +13,6 @@ from typing import Any, Self
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Date,
     LargeBinary,
     ScalarSelect,
     Table,
@@ -45,6 +44,7 @@ from models.dialects import insert_for, insert_new
 from models.messages.tables import FROZEN, budget
 from models.prepared import Prepared
 from models.rows import from_row, shape, values_of
+from models.types import Day
 
 # Ids in one statement.
 _AT_ONCE = 1000
@@ -376,7 +376,7 @@ def _add_at_once(clock: Clock, columns: tuple[str, ...], doses: int) -> Prepared
 _LIVE_OF_NUMBER = Prepared(select(func.count().label("live")).where(*of_number(0)))
 # What is held back for a number today: see models.messages.budgets.
 _SPENT = exists().where(
-    budget.c.day == bindparam("the_day", type_=Date),
+    budget.c.day == bindparam("the_day", type_=Day),
     budget.c.closed_at.is_not(None),
     or_(
         # The day's; and that texts would leave too late at the provider's pace.

@@ -116,6 +116,8 @@ class NewMessage:
     called: str | None = None
     # `dropped` for one that is written like any other, and never leaves.
     state: str = "pending"
+    # The keyed hash of its recipient's number, where it is known; None: `add` makes it.
+    recipient_idx: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> 
     values = values_of(new, message)
     values |= {
         "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
-        "recipient_idx": vault.index("phone", new.recipient),
+        "recipient_idx": new.recipient_idx or vault.index("phone", new.recipient),
         "payload_enc": vault.seal_text(payload, _where("payload", new.id)),
     }
     if new.due_at is None:

@@ -257,7 +257,7 @@ def _write(
     """
     if request.text_to is None:
         return None
-    offer = request.offer
+    offer, hashes = request.offer, there.hashes
     zone = ZoneInfo(offer.time_zone)
     link = work.store.link_of(made.reference, made.starts)
     # Written for a stand-in, too, where it is thrown away: it takes as long.
@@ -282,6 +282,7 @@ def _write(
         booking_id=made.id,
         call_id=_caused_by(request),
         leaves=leaves,
+        recipient_idx=hashes.phone if hashes and request.text_to == request.number else None,
     )
 
 
