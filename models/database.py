@@ -767,21 +767,20 @@ class WriterQueue:
         Raises NotInTime where this thread's turn does not come in time.
         """
         left = time_left.left
-        unlimited = left == math.inf
-        if not self._thread.acquire(timeout=-1 if unlimited else left):
+        if not self._thread.acquire(timeout=-1 if math.isinf(left) else left):
             raise NotInTime("another thread writes")
         self._depth += 1
         if self._depth == 1:
             try:
-                self._take_file(None if unlimited else time_left)
+                self._take_file(time_left)
             except BaseException:
                 self.leave()
                 raise
 
-    def _take_file(self, time_left: TimeLeft | None) -> None:
+    def _take_file(self, time_left: TimeLeft) -> None:
         if self._descriptor < 0:
             self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if time_left is None:
+        if math.isinf(time_left.left):
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             return
         # The system knows no time limit for it.

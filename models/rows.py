@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Column, Table
 
-__all__ = ["columns_of", "from_row", "shape", "values_of"]
+__all__ = ["columns_of", "from_row", "record", "values_of"]
 
 Shape = TypeVar("Shape")
 _Read = Callable[[Any], tuple[Any, ...]]
@@ -18,10 +18,10 @@ _Read = Callable[[Any], tuple[Any, ...]]
 _Names = tuple[tuple[str, ...], _Read]
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass as shape
+    from dataclasses import dataclass as record
 else:
 
-    def shape(*, frozen: bool) -> Any:
+    def record(*, frozen: bool) -> Any:
         """A frozen dataclass, which mypy alone keeps from being changed.
 
         One that Python keeps from it sets each of its fields by a call. What a booking makes has a

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 
 from models.database import Connection
-from models.rows import shape
+from models.rows import record
 from services.campaign.campaign import Campaign
 from services.store import Store
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class Work:
     """A transaction, the store that it is of, and the campaign whose rules hold in it.
 

@@ -43,7 +43,7 @@ from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.messages.tables import FROZEN, budget
 from models.prepared import Prepared
-from models.rows import from_row, shape, values_of
+from models.rows import from_row, record, values_of
 from models.types import Day
 
 # Ids in one statement.
@@ -68,7 +68,7 @@ class NewService:
     dose: int = 1
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class PersonHashes:
     """The keyed hashes of a number, of a birth date, and of the person of both in a campaign."""
 
@@ -77,7 +77,7 @@ class PersonHashes:
     person: bytes | None
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
@@ -464,7 +464,7 @@ class OnOneNumber:
         return cls(born, row.rank if row.campaign == campaign else 1)
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class Known:
     """What there is: live bookings of a number for each campaign, and the person's, if any.
 
@@ -516,7 +516,7 @@ def known(  # noqa: PLR0917
     named = len(campaigns) if of_services else 0
     tables = _ALL_APPOINTMENTS if of_services else (appointment,)
     rows = _known(clock, len(keys), named, *tables).rows(connection, values)
-    live, proved = [0] * len(campaigns), [0] * len(campaigns)
+    live, proved = [0] * (named or 1), [0] * (named or 1)
     people: list[OnOneNumber] = []
     for row in rows:
         if row.id is None:

@@ -23,7 +23,7 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.json_text import json_writer
 from models.prepared import Prepared, Values, ask
-from models.rows import shape
+from models.rows import record
 
 # A person wrote that they will come, or was told what a stand-in stands for: lines of no change.
 SAID_YES = "said_yes"
@@ -56,7 +56,7 @@ _BINDS = {
 _as_json = json_writer(separators=(",", ":"))
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class Change:
     """`what` is booked, cancelled, moved, restored …; `who` is "caller", "system" or a staff id.
 

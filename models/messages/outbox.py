@@ -51,7 +51,7 @@ from models.messages.phone_lines import REMEMBERED, Remembered
 from models.messages.tables import FROZEN, message, phone_line
 from models.online.tables import visit
 from models.prepared import Prepared
-from models.rows import columns_of, from_row, shape, values_of
+from models.rows import columns_of, from_row, record, values_of
 
 # Ids in one statement.
 _MOST_IDS = 1000
@@ -95,7 +95,7 @@ def followed(kind: str, dedupe_key: str) -> str | None:
     return dedupe_key.removeprefix(begins or "") if is_there else None
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class NewMessage:
     """Something to deliver. `payload` is what its kind needs; it is encrypted at rest.
 

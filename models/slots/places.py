@@ -41,7 +41,7 @@ from models.call.tables import call
 from models.centres.tables import centre
 from models.clock import Clock, later_than, local_midnight, steady_offset
 from models.prepared import Prepared
-from models.rows import shape
+from models.rows import record
 from models.slots.tables import place, service
 from models.tables import RowId
 
@@ -100,7 +100,7 @@ class Shape(NamedTuple):
     beside: int = 0
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class SlotQuery:
     """Free places that start in any of the windows, not of these slots.
 
@@ -181,7 +181,7 @@ def share_values(share: Share | None) -> dict[str, Any]:
     return {"first_lot": share.first_lot, "common_before": share.common_before}
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class HeldPlace:
     place_id: int
     slot_id: int

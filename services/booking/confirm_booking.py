@@ -21,7 +21,7 @@ from models.booking.bookings import (
     OnOneNumber,
 )
 from models.booking.history import Change
-from models.rows import shape
+from models.rows import record
 from prompts.catalogue import Catalogue
 from services.booking import reach, stand_in
 from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict
@@ -45,7 +45,7 @@ class NoReference(Exception):
     """No unused reference could be found."""
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class Request:
     """What is to be booked: the places of an offer that `holder` holds, for one person.
 
@@ -84,7 +84,7 @@ class Request:
         return Asking(self.holder, self.who, self.born, self.postcode, self.number, self.reach)
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class Booked:
     """What was booked. `message_id`: of what was written to the number; None for nothing.
 
@@ -140,7 +140,7 @@ def confirm_booking(
     return Booked(made.reference, told, made.stand_in, text_leaves=not there.spent)
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class _Made:
     """A booking, or a stand-in for the one that is there (`known`)."""
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from enum import Enum, auto
+from operator import ge
 
 from models.booking import reach as rows
 from models.booking.bookings import Known
 from models.booking.reach import Proof
-from models.rows import shape
+from models.rows import record
 from services.letters import bare
 from services.slots.allocate import Channel, Holder
 from services.work import Work
@@ -29,7 +30,7 @@ _NOBODY_FOUND = frozenset({Proof.NONE, Proof.CODE})
 CALLER = "caller"
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class Reach:
     """What is known of how a booking's number is reached.
 
@@ -58,7 +59,7 @@ class Verdict(Enum):
     TOO_MANY = auto()
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class Asking:
     """What the limits look at of a booking that is asked for. `number` is E.164 or None."""
 
@@ -133,7 +134,7 @@ def verdict(work: Work, asking: Asking, there: Known) -> Verdict:
 def _has_enough(work: Work, live: Sequence[int]) -> bool:
     """Whether a number has as many bookings as one of the campaigns lets it have."""
     # Of nothing that is known there is no count.
-    return any(count >= one.per_number for one, count in zip(work.campaigns, live, strict=False))
+    return any(map(ge, live, [one.per_number for one in work.campaigns]))
 
 
 def _typed(work: Work, asking: Asking) -> Verdict:

@@ -9,7 +9,7 @@ import pytest
 
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 
-from models.rows import columns_of, from_row, shape, values_of
+from models.rows import columns_of, from_row, record, values_of
 
 
 class Row(NamedTuple):
@@ -63,7 +63,7 @@ def test_an_insert_has_the_fields_that_are_columns():
     assert [one.name for one in columns_of(Whole, TABLE)] == ["name", "number"]
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class Made:
     name: str
     number: int = 7
