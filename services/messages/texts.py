@@ -22,7 +22,7 @@ from flows.session import Offer
 from models.booking.changes import BookedAppointment, BookingDetails
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
-from models.rows import shape
+from models.rows import record
 from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
@@ -68,7 +68,7 @@ _ROOM = {1: 160, 2: 306}
 _SHORTEST_STREET = 8
 
 
-@shape(frozen=True)
+@record(frozen=True)
 class MessagePlace:
     """A place as it is known; what of it may be told is found when a text is written."""
 
@@ -541,7 +541,7 @@ class Writer:
         addresses = {name: _address(self.catalogue, where) for name, where in places.items()}
         # The first form mostly has room: the others are written when they are needed.
         written: dict[str, str] = {}
-        forms = [(key, self.link) for key in (*keys, *brief) if self.link]
+        forms = [(key, self.link) for key in (*keys, *brief)] if self.link else []
         if not (linked and self.link):
             forms += [(key, "") for key in keys]
         for few in range(1, most + 1):
