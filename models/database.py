@@ -21,7 +21,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
@@ -724,7 +723,7 @@ class _InTransaction:
         try:
             connection = self._connection.__enter__()
             try:
-                self._begun = connection.begin().__enter__()
+                self._begun = connection.begin()
             except BaseException:
                 self._connection.__exit__()
                 raise
@@ -733,15 +732,18 @@ class _InTransaction:
             raise
         return connection
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_raised: object) -> None:
         try:
             try:
-                self._begun.__exit__(kind, error, trace)
+                # SQLAlchemy's own context manager does the same in more steps.
+                if kind is None and self._begun.is_active:
+                    self._begun.commit()
+                else:
+                    self._begun.close()
+            except BaseException:
+                # One that could not be committed stands until it is closed.
+                self._begun.close()
+                raise
             finally:
                 self._connection.__exit__()
         finally:
