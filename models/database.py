@@ -21,7 +21,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
@@ -243,6 +242,7 @@ class Database:
                 event.listen(engine, "connect", prepare)
             # An event of the engine would say the same, and have each connection look for others.
             self.engine.dialect.do_begin = _begin_immediate  # type: ignore[method-assign]
+            self.engine.dialect.do_commit = _commit  # type: ignore[method-assign]
         elif durable:
             for engine in self.engines:
                 event.listen(engine, "connect", _refuse_haste)
@@ -349,13 +349,15 @@ class Database:
         kept = self._kept[engine]
         if not kept:
             return None
-        # Another thread may take or close it at this moment.
-        with suppress(IndexError):
+        try:
             connection, its_pool = kept.pop()
-            if its_pool is pool:
-                return connection
-            connection.close()
-            its_pool.dispose()
+        except IndexError:
+            # Another thread took or closed it at this moment.
+            return None
+        if its_pool is pool:
+            return connection
+        connection.close()
+        its_pool.dispose()
         return None
 
     def _out_of(self, engine: Engine, pool: Pool) -> Connection:
@@ -383,7 +385,7 @@ class Database:
             return False
         if connection.closed or connection.invalidated or connection.in_transaction():
             return False
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         if driver.in_transaction:
             return False
         kept.append((connection, pool))
@@ -721,7 +723,7 @@ class _InTransaction:
         try:
             connection = self._connection.__enter__()
             try:
-                self._begun = connection.begin().__enter__()
+                self._begun = connection.begin()
             except BaseException:
                 self._connection.__exit__()
                 raise
@@ -730,15 +732,18 @@ class _InTransaction:
             raise
         return connection
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_raised: object) -> None:
         try:
             try:
-                self._begun.__exit__(kind, error, trace)
+                # SQLAlchemy's own context manager does the same in more steps.
+                if kind is None and self._begun.is_active:
+                    self._begun.commit()
+                else:
+                    self._begun.close()
+            except BaseException:
+                # One that could not be committed stands until it is closed.
+                self._begun.close()
+                raise
             finally:
                 self._connection.__exit__()
         finally:
@@ -928,8 +933,14 @@ def _is_still_seen(connection: Connection) -> bool:
 def _begin_immediate(dbapi_connection: PoolProxiedConnection) -> None:
     # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout. Only
     # the transactions' engine does this: a BEGIN on the other one would lose its writes.
-    driver: Any = dbapi_connection.driver_connection
+    driver: Any = dbapi_connection.dbapi_connection
     driver.execute("BEGIN IMMEDIATE")
+
+
+def _commit(dbapi_connection: PoolProxiedConnection) -> None:
+    # The pool's proxy has no such method, and Python would look for one before it asks the driver.
+    driver: Any = dbapi_connection.dbapi_connection
+    driver.commit()
 
 
 def _run(driver: Any, sql: str) -> None:

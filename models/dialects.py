@@ -67,8 +67,10 @@ def insert_new(
         connection.dialect.name, clock, table, moments, tuple(values), looked_up
     )
     if looked_up:
-        binds = [one for column in looked_up for one in column.binds]
-        values = {**values, **{bind: values[name] for bind, name in binds}}
+        values = dict(values)
+        for column in looked_up:
+            for bind, name in column.binds:
+                values[bind] = values[name]
     return statement.count(connection, values) == 1
 
 

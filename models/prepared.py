@@ -162,10 +162,11 @@ class _Plan:
 
     def rows(self, connection: Connection, values: Values) -> list[Any]:
         filled = self.filled(values)
-        answers = None if self.libpq is None else _asked(connection, [(self, filled)])
-        return (
-            self.by_the_driver(connection, filled) if answers is None else self.rows_of(answers[0])
-        )
+        if self.libpq is not None:
+            answers = _asked(connection, [(self, filled)])
+            if answers is not None:
+                return self.rows_of(answers[0])
+        return self.by_the_driver(connection, filled)
 
     def by_the_driver(self, connection: Connection, filled: Any) -> list[Any]:
         """Run it by the driver's cursor; gives its rows, where it has any."""
@@ -190,9 +191,10 @@ class _Plan:
 
     def count(self, connection: Connection, values: Values) -> int:
         filled = self.filled(values)
-        answers = None if self.libpq is None else _asked(connection, [(self, filled)])
-        if answers is not None:
-            return answers[0].count
+        if self.libpq is not None:
+            answers = _asked(connection, [(self, filled)])
+            if answers is not None:
+                return answers[0].count
         written: int = self._run(connection, filled).rowcount
         return written
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from models.database import Connection
+from models.rows import record
 from services.campaign.campaign import Campaign
 from services.store import Store
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Work:
     """A transaction, the store that it is of, and the campaign whose rules hold in it.
 

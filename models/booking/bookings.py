@@ -13,7 +13,6 @@ from typing import Any, Self
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Date,
     LargeBinary,
     ScalarSelect,
     Table,
@@ -44,7 +43,8 @@ from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.messages.tables import FROZEN, budget
 from models.prepared import Prepared
-from models.rows import from_row, values_of
+from models.rows import from_row, record, values_of
+from models.types import Day
 
 # Ids in one statement.
 _AT_ONCE = 1000
@@ -68,7 +68,7 @@ class NewService:
     dose: int = 1
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class PersonHashes:
     """The keyed hashes of a number, of a birth date, and of the person of both in a campaign."""
 
@@ -77,7 +77,7 @@ class PersonHashes:
     person: bytes | None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
@@ -188,7 +188,8 @@ def add(  # noqa: PLR0917
         vault.index("dob", born),
         person_idx(vault, new.campaign, new.born, new.number, new.rank),
     )
-    values = values_of(new, booking) | {
+    values = values_of(new, booking)
+    values |= {
         "reference_enc": vault.seal_text(reference, _where("reference", new.id)),
         "reference_idx": vault.index("reference", reference),
         "state": new.state,
@@ -197,7 +198,7 @@ def add(  # noqa: PLR0917
         "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
         "phone_idx": hashes.phone,
         "name_enc": vault.seal_text(new.name, _where("name", new.id)),
-        "last_start_at": max(start for _, start in new.doses),
+        "last_start_at": max([start for _, start in new.doses]),
     }
     # The person's key is that of the booking which is there; or it is with each service.
     person = None if new.stand_in or new.services else hashes.person
@@ -208,7 +209,8 @@ def add(  # noqa: PLR0917
         "the_person": person,
     }
     for dose, (place_id, start) in enumerate(new.doses, start=1):
-        appointments |= {f"place_{dose}": place_id, f"start_{dose}": start}
+        appointments[f"place_{dose}"] = place_id
+        appointments[f"start_{dose}"] = start
     at_once = line is not None and not new.services and connection.dialect.name != "sqlite"
     if line is not None and at_once:
         given = _given_at_once(values) | appointments | history.line_values(line)
@@ -374,7 +376,7 @@ def _add_at_once(clock: Clock, columns: tuple[str, ...], doses: int) -> Prepared
 _LIVE_OF_NUMBER = Prepared(select(func.count().label("live")).where(*of_number(0)))
 # What is held back for a number today: see models.messages.budgets.
 _SPENT = exists().where(
-    budget.c.day == bindparam("the_day", type_=Date),
+    budget.c.day == bindparam("the_day", type_=Day),
     budget.c.closed_at.is_not(None),
     or_(
         # The day's; and that texts would leave too late at the provider's pace.
@@ -462,7 +464,7 @@ class OnOneNumber:
         return cls(born, row.rank if row.campaign == campaign else 1)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Known:
     """What there is: live bookings of a number for each campaign, and the person's, if any.
 
@@ -514,23 +516,25 @@ def known(  # noqa: PLR0917
     named = len(campaigns) if of_services else 0
     tables = _ALL_APPOINTMENTS if of_services else (appointment,)
     rows = _known(clock, len(keys), named, *tables).rows(connection, values)
-    there = [row for row in rows if row.id is not None]
-    campaign, *_ = campaigns
-    live = [
-        [row for row in there if row.state == "confirmed" and is_of(row)]
-        for is_of in _of_each(campaign, named)
-    ]
+    live, proved = [0] * (named or 1), [0] * (named or 1)
+    people: list[OnOneNumber] = []
+    for row in rows:
+        if row.id is None:
+            continue
+        if row.state == "confirmed":
+            for nth, is_of in enumerate(_of_each(campaigns[0], named)):
+                if is_of(row):
+                    live[nth] += 1
+                    # Of an earlier version it is not known, and it counts as it did there.
+                    proved[nth] += row.reach is None or row.reach != ""
+        if row.is_ahead and (each := _born(vault, row, born, own)):
+            people.append(OnOneNumber.of(row, each, campaigns[0]))
     return Known(
-        live=tuple(map(len, live)),
-        # Of an earlier version it is not known, and it counts as it did there.
-        proved=tuple(sum(row.reach is None or row.reach != "" for row in some) for some in live),
+        live=tuple(live),
+        proved=tuple(proved),
         booking_id=rows[0].booking_id,
         spent=bool(rows[0].spent),
-        people=tuple(
-            OnOneNumber.of(row, each, campaign)
-            for row in there
-            if row.is_ahead and (each := _born(vault, row, born, own))
-        ),
+        people=tuple(people),
         hashes=PersonHashes(phone, own, persons[0]),
     )
 

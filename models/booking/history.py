@@ -21,7 +21,9 @@ from sqlalchemy import ColumnElement, Connection, Insert, bindparam, delete, sel
 from models.booking.tables import booking, history, history_reason
 from models.clock import Clock
 from models.crypto import Vault
+from models.json_text import json_writer
 from models.prepared import Prepared, Values, ask
+from models.rows import record
 
 # A person wrote that they will come, or was told what a stand-in stands for: lines of no change.
 SAID_YES = "said_yes"
@@ -51,11 +53,10 @@ _BINDS = {
     "the_why": "why",
     "the_details": "details",
 }
-# `json.dumps` makes an encoder each time that it is told how to write.
-_as_json = json.JSONEncoder(separators=(",", ":")).encode
+_as_json = json_writer(separators=(",", ":"))
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Change:
     """`what` is booked, cancelled, moved, restored …; `who` is "caller", "system" or a staff id.
 

@@ -46,11 +46,12 @@ from models.called import BY_BOOKING
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert, insert_new
+from models.json_text import json_writer
 from models.messages.phone_lines import REMEMBERED, Remembered
 from models.messages.tables import FROZEN, message, phone_line
 from models.online.tables import visit
 from models.prepared import Prepared
-from models.rows import columns_of, from_row, values_of
+from models.rows import columns_of, from_row, record, values_of
 
 # Ids in one statement.
 _MOST_IDS = 1000
@@ -84,8 +85,7 @@ HELD = "budget"
 NOT_WANTED = "not wanted"
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
-# `json.dumps` makes an encoder each time that it is told how to write.
-_as_json = json.JSONEncoder(ensure_ascii=False).encode
+_as_json = json_writer(ensure_ascii=False)
 
 
 def followed(kind: str, dedupe_key: str) -> str | None:
@@ -95,7 +95,7 @@ def followed(kind: str, dedupe_key: str) -> str | None:
     return dedupe_key.removeprefix(begins or "") if is_there else None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class NewMessage:
     """Something to deliver. `payload` is what its kind needs; it is encrypted at rest.
 
@@ -116,6 +116,8 @@ class NewMessage:
     called: str | None = None
     # `dropped` for one that is written like any other, and never leaves.
     state: str = "pending"
+    # The keyed hash of its recipient's number, where it is known; None: `add` makes it.
+    recipient_idx: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,10 @@ class Retry:
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
     """Store a message; False when one with its dedupe key is there already."""
     payload = _as_json(new.payload)
-    values = values_of(new, message) | {
+    values = values_of(new, message)
+    values |= {
         "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
-        "recipient_idx": vault.index("phone", new.recipient),
+        "recipient_idx": new.recipient_idx or vault.index("phone", new.recipient),
         "payload_enc": vault.seal_text(payload, _where("payload", new.id)),
     }
     if new.due_at is None:

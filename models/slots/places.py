@@ -7,10 +7,10 @@ clock. An expired hold is simply not a hold any more: no sweep is needed for it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
@@ -41,6 +41,7 @@ from models.call.tables import call
 from models.centres.tables import centre
 from models.clock import Clock, later_than, local_midnight, steady_offset
 from models.prepared import Prepared
+from models.rows import record
 from models.slots import holders
 from models.slots.holders import of_any_holder, of_holder
 from models.slots.tables import place, service
@@ -84,8 +85,7 @@ class Apart:
     most: int
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """What a statement depends on; everything else is a bound value."""
 
     windows: int
@@ -102,7 +102,7 @@ class Shape:
     beside: int = 0
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class SlotQuery:
     """Free places that start in any of the windows, not of these slots.
 
@@ -152,8 +152,8 @@ class SlotQuery:
     def values(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         if not self.each:
-            values["earliest"] = min(start for start, _ in self.windows)
-            values["latest"] = max(end for _, end in self.windows)
+            values["earliest"] = min([start for start, _ in self.windows])
+            values["latest"] = max([end for _, end in self.windows])
         if self.each or len(self.windows) > 1:
             for number, (start, end) in enumerate(self.windows):
                 values |= {f"from_{number}": start, f"until_{number}": end}
@@ -164,9 +164,13 @@ class SlotQuery:
             values["offset"] = offset
         if self._is_zoned:
             values["zone"] = self.zone
-        values |= service_values(self.services)
-        values |= {f"beside_{number}": name for number, name in enumerate(self.beside)}
-        return values | share_values(self.share)
+        if self.services:
+            values |= service_values(self.services)
+        for number, name in enumerate(self.beside):
+            values[f"beside_{number}"] = name
+        if self.share is not None:
+            values |= share_values(self.share)
+        return values
 
 
 def service_values(services: Sequence[str]) -> dict[str, Any]:
@@ -179,7 +183,7 @@ def share_values(share: Share | None) -> dict[str, Any]:
     return {"first_lot": share.first_lot, "common_before": share.common_before}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class HeldPlace:
     place_id: int
     slot_id: int
@@ -270,7 +274,7 @@ def _look(clock: Clock, size: int, shape: Shape, dialect: str) -> Prepared:
         select(near.c.id)
         .where(
             near.c.centre_id.in_(centres),
-            _wished(clock, near, replace(shape, apart=None, beside=0)),
+            _wished(clock, near, shape._replace(apart=None, beside=0)),
         )
         .limit(bindparam("count_up_to"))
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer
@@ -20,7 +21,7 @@ from models.booking.bookings import (
     OnOneNumber,
 )
 from models.booking.history import Change
-from models.rows import from_row
+from models.rows import record
 from prompts.catalogue import Catalogue
 from services.booking import reach, stand_in
 from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict
@@ -44,7 +45,7 @@ class NoReference(Exception):
     """No unused reference could be found."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Request:
     """What is to be booked: the places of an offer that `holder` holds, for one person.
 
@@ -83,7 +84,7 @@ class Request:
         return Asking(self.holder, self.who, self.born, self.postcode, self.number, self.reach)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Booked:
     """What was booked. `message_id`: of what was written to the number; None for nothing.
 
@@ -139,7 +140,7 @@ def confirm_booking(
     return Booked(made.reference, told, made.stand_in, text_leaves=not there.spent)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Made:
     """A booking, or a stand-in for the one that is there (`known`)."""
 
@@ -161,20 +162,26 @@ def _make(
     if place_ids is None:
         return Unbooked.GONE
     starts = [one.start_at for one in chosen]
-    new = from_row(
-        NewBooking,
-        request,
+    new = NewBooking(
         id=booking_id,
         idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",
         channel=request.holder.channel,
         campaign=work.campaign.name,
         centre_id=offer.centre_id,
+        call_id=request.call_id,
+        born=request.born,
+        number=request.number,
+        postcode=request.postcode,
         doses=tuple(zip(place_ids, starts, strict=True)),
+        rank=request.rank,
+        name=request.name,
         language=language,
+        calls=request.calls,
         reach=asking.proof,
         place_idx=reach.place_idx(work, asking),
         stand_in=stands_in,
         services=_services(work, len(chosen)),
+        called=request.called,
         hashes=there.hashes,
         **reach.resemblance(work, asking, request.name),
     )
@@ -201,20 +208,20 @@ def _line(
     stand_in: bool,
 ) -> Change:
     """The line of its history."""
-    return Change(
-        who=request.who,
-        channel=request.holder.channel,
-        what=STAND_IN if stand_in else "booked",
-        details={
-            "places": list(place_ids),
-            "starts": [start.isoformat() for start in starts],
-            # `flask store verify` asks the outbox for it.
-            "text": request.text_to is not None,
-            **({"for": "other"} if request.for_other else {}),
-            **({"groups": list(request.groups)} if request.groups else {}),
-            **({"services": list(work.services)} if work.services else {}),
-        },
-    )
+    details: dict[str, Any] = {
+        "places": list(place_ids),
+        "starts": [start.isoformat() for start in starts],
+        # `flask store verify` asks the outbox for it.
+        "text": request.text_to is not None,
+    }
+    if request.for_other:
+        details["for"] = "other"
+    if request.groups:
+        details["groups"] = list(request.groups)
+    if work.services:
+        details["services"] = list(work.services)
+    what = STAND_IN if stand_in else "booked"
+    return Change(request.who, request.holder.channel, what, details=details)
 
 
 def _services(work: Work, appointments: int) -> tuple[NewService, ...]:
@@ -250,7 +257,7 @@ def _write(
     """
     if request.text_to is None:
         return None
-    offer = request.offer
+    offer, hashes = request.offer, there.hashes
     zone = ZoneInfo(offer.time_zone)
     link = work.store.link_of(made.reference, made.starts)
     # Written for a stand-in, too, where it is thrown away: it takes as long.
@@ -275,6 +282,7 @@ def _write(
         booking_id=made.id,
         call_id=_caused_by(request),
         leaves=leaves,
+        recipient_idx=hashes.phone if hashes and request.text_to == request.number else None,
     )
 
 
@@ -290,8 +298,8 @@ def _whose(work: Work, request: Request, there: Known) -> Whose | None:
             request.text_to or "",
             work.campaign.name,
         )
-    alone = Whose(request.born) if request.of_two else None
-    return Whose.among(request.born, request.rank, people) or alone
+    among = Whose.among(request.born, request.rank, people) if people else None
+    return among or (Whose(request.born) if request.of_two else None)
 
 
 def _caused_by(request: Request) -> str | None:

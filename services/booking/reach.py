@@ -9,13 +9,14 @@ limited, for they look at who asks. Nothing told to a visitor says which limit w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
+from operator import ge
 
 from models.booking import reach as rows
 from models.booking.bookings import Known
 from models.booking.reach import Proof
+from models.rows import record
 from services.letters import bare
 from services.slots.allocate import Channel, Holder
 from services.work import Work
@@ -24,10 +25,12 @@ from services.work import Work
 _UNAIDED = frozenset({Channel.PHONE, Channel.WEB})
 # What is booked for a person of the waiting list is booked from the number that was told of it.
 _FROM_ITS_NUMBER = frozenset({Channel.WAITING})
+# With these nobody was found on the number.
+_NOBODY_FOUND = frozenset({Proof.NONE, Proof.CODE})
 CALLER = "caller"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Reach:
     """What is known of how a booking's number is reached.
 
@@ -56,7 +59,7 @@ class Verdict(Enum):
     TOO_MANY = auto()
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Asking:
     """What the limits look at of a booking that is asked for. `number` is E.164 or None."""
 
@@ -92,8 +95,8 @@ def resemblance(work: Work, asking: Asking, name: str | None) -> dict[str, bytes
 
     Of a number all but its last two digits: whoever makes numbers up makes them in a row.
     """
-    if asking.who != CALLER or asking.proof not in {Proof.NONE, Proof.CODE}:
-        return dict.fromkeys(("name_idx", "prefix_idx", "client_idx"))
+    if asking.who != CALLER or asking.proof not in _NOBODY_FOUND:
+        return {}
     vault = work.store.vault
     client = asking.reach.place if asking.holder.channel is Channel.WEB else ""
     return {
@@ -131,7 +134,7 @@ def verdict(work: Work, asking: Asking, there: Known) -> Verdict:
 def _has_enough(work: Work, live: Sequence[int]) -> bool:
     """Whether a number has as many bookings as one of the campaigns lets it have."""
     # Of nothing that is known there is no count.
-    return any(count >= one.per_number for one, count in zip(work.campaigns, live, strict=False))
+    return any(map(ge, live, [one.per_number for one in work.campaigns]))
 
 
 def _typed(work: Work, asking: Asking) -> Verdict:

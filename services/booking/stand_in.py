@@ -54,17 +54,18 @@ def tell(
     written today: to be told to whoever delivers in any case. The words are made when it leaves.
     """
     today = store.clock.now().astimezone(COUNTRY_ZONE).date()
-    hashed = (store.vault.index("phone", number) or b"").hex()[:_HASH_LETTERS]
+    hashed = store.vault.index("phone", number) or b""
     written = write_message(
         connection,
         store,
         KIND,
         number,
         {},
-        key=f"{KIND}:{hashed}:{today.isoformat()}",
+        key=f"{KIND}:{hashed.hex()[:_HASH_LETTERS]}:{today.isoformat()}",
         topic=Topic.AGAIN,
         booking_id=booking_id,
         call_id=call_id,
+        recipient_idx=hashed,
     )
     return written or store.chance.identifier()
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import tomllib
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from flows.session import Offer
 from models.booking.changes import BookedAppointment, BookingDetails
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
+from models.rows import record
 from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
@@ -67,7 +68,7 @@ _ROOM = {1: 160, 2: 306}
 _SHORTEST_STREET = 8
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class MessagePlace:
     """A place as it is known; what of it may be told is found when a text is written."""
 
@@ -162,19 +163,32 @@ def confirmation(
     One of several people on one telephone is told whose it is, which may take a second part.
     `asked`: it was asked for on a page, and has its link, though that may, too.
     """
-    both = "_both" if len(starts) > 1 else ""
-    brief = f"confirmation_brief{both}"
     most = _MOST_PARTS if writer.whose or (asked and writer.link) else 1
-    # Shorter still, so that the link has room, and no number where the page behind it tells it; but
-    # who has to ring to learn where it is has the number.
-    shorter = ["tight", *(["linked", "least"] if where.told else [])] if most == 1 else []
+    keys, brief = _forms_of_confirmation(
+        "_both" if len(starts) > 1 else "", one_part=most == 1, is_told=bool(where.told)
+    )
     return writer.write(
-        (f"confirmation{both}", f"confirmation_short{both}", *([brief] if both else [])),
+        keys,
         {"start": starts[0], "second": starts[-1]},
         {"address": where},
         most=most,
-        brief=(brief, *(f"confirmation_{form}{both}" for form in shorter)),
+        brief=brief,
         linked=asked,
+    )
+
+
+@lru_cache
+def _forms_of_confirmation(
+    both: str, *, one_part: bool, is_told: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The keys of its forms, and of the brief ones."""
+    brief = f"confirmation_brief{both}"
+    # Shorter still, so that the link has room, and no number where the page behind it tells it; but
+    # who has to ring to learn where it is has the number.
+    shorter = ["tight", *(["linked", "least"] if is_told else [])] if one_part else []
+    return (
+        (f"confirmation{both}", f"confirmation_short{both}", *([brief] if both else [])),
+        (brief, *(f"confirmation_{form}{both}" for form in shorter)),
     )
 
 
@@ -451,7 +465,7 @@ def _reason(catalogue: Catalogue, kind: str, *, back: bool) -> str:
     return catalogue.text(key, {})
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Address:
     """What is told of a place; it grows shorter where a text has no room for it."""
 
@@ -460,13 +474,29 @@ class _Address:
     # The commune without its postcode.
     town: str
 
-    @property
+    @cached_property
     def whole(self) -> str:
-        return ", ".join(part for part in (self.street, self.commune) if part)
+        return _listed(self.street, self.commune)
 
-    @property
+    @cached_property
     def brief(self) -> str:
-        return ", ".join(part for part in (self.street, self.town) if part)
+        return _listed(self.street, self.town)
+
+
+def _listed(street: str, where: str) -> str:
+    return f"{street}, {where}" if street and where else street or where
+
+
+# Some hundred centres have their address in every text.
+@lru_cache(4096)
+def _address(catalogue: Catalogue, where: MessagePlace) -> _Address:
+    told, commune = to_gsm(where.told), to_gsm(where.commune)
+    town = to_gsm(where.town) or commune
+    if not told:
+        commune, town = (
+            to_gsm(catalogue.text("part_address", {"commune": one})) for one in (commune, town)
+        )
+    return _Address(told, commune, town)
 
 
 # Of our own numbers there are a few.
@@ -508,10 +538,10 @@ class Writer:
         `linked`: in any case.
         Where no form fits, the places of the last are cut, streets first.
         """
-        addresses = {name: self._address(where) for name, where in places.items()}
+        addresses = {name: _address(self.catalogue, where) for name, where in places.items()}
         # The first form mostly has room: the others are written when they are needed.
         written: dict[str, str] = {}
-        forms = [(key, self.link) for key in (*keys, *brief) if self.link]
+        forms = [(key, self.link) for key in (*keys, *brief)] if self.link else []
         if not (linked and self.link):
             forms += [(key, "") for key in keys]
         for few in range(1, most + 1):
@@ -526,20 +556,10 @@ class Writer:
         while addresses and parts(text) > most:
             # An escape that would stand astride two parts leaves a septet of the first unused.
             too_many = max(1, septets(text) - _ROOM[most])
-            if not _cut(addresses.values(), too_many):
+            if not _cut(addresses, too_many):
                 break
             text = self._filled(last, values, addresses) + link
         return text
-
-    def _address(self, where: MessagePlace) -> _Address:
-        told, commune = to_gsm(where.told), to_gsm(where.commune)
-        town = to_gsm(where.town) or commune
-        if not told:
-            commune, town = (
-                to_gsm(self.catalogue.text("part_address", {"commune": one}))
-                for one in (commune, town)
-            )
-        return _Address(told, commune, town)
 
     def _filled(
         self, key: str, values: Mapping[str, Any], addresses: Mapping[str, _Address]
@@ -551,17 +571,18 @@ class Writer:
         return to_gsm(signed(self.catalogue, words, self.whose))
 
 
-def _cut(addresses: Collection[_Address], too_many: int) -> bool:
+def _cut(addresses: dict[str, _Address], too_many: int) -> bool:
     """Shorten the longest street, else the longest commune; False when nothing is left of any."""
-    longest = max(addresses, key=lambda one: len(one.street))
+    name, longest = max(addresses.items(), key=lambda one: len(one[1].street))
     if longest.street:
         shorter = _shortened(longest.street, too_many)
-        longest.street = shorter if len(shorter) >= _SHORTEST_STREET else ""
+        street = shorter if len(shorter) >= _SHORTEST_STREET else ""
+        addresses[name] = replace(longest, street=street)
         return True
-    longest = max(addresses, key=lambda one: len(one.commune))
+    name, longest = max(addresses.items(), key=lambda one: len(one[1].commune))
     if not longest.commune:
         return False
-    longest.commune = _shortened(longest.commune, too_many)
+    addresses[name] = replace(longest, commune=_shortened(longest.commune, too_many))
     return True
 
 

@@ -27,11 +27,13 @@ def write_message(
     due_at: datetime | None = None,
     called: str | None = None,
     leaves: bool = True,
+    recipient_idx: bytes | None = None,
 ) -> str | None:
     """A message of models.messages.outbox.NewMessage; None where its `key` is there already.
 
     `called` is the number of ours that it is of; None: that of its booking or call. One that does
     not leave is written all the same, where the time that it takes must tell nothing.
+    `recipient_idx` is the keyed hash of the recipient's number, where it is there already.
     """
     message_id = store.chance.identifier()
     new = NewMessage(
@@ -46,6 +48,7 @@ def write_message(
         topic,
         called,
         state="pending" if leaves else "dropped",
+        recipient_idx=recipient_idx,
     )
     return message_id if outbox.add(connection, store.clock, store.vault, new) else None
 

@@ -7,12 +7,12 @@ or has a place (a test reads the code for it), and behind both stands `uq_appoin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from models.booking.changes import BookedAppointment
+from models.rows import record
 from models.slots import places
 from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
 from services.campaign.campaign import TWO_PLACES, Campaign, places_of
@@ -43,7 +43,7 @@ _WITHOUT_SHARE = frozenset({Channel.WEB, Channel.PARTNER})
 _MOMENT = timedelta(seconds=1)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Holder:
     """`id` names a call, a web session, a desk: it has one set of live holds (40 letters)."""
 
@@ -51,7 +51,7 @@ class Holder:
     id: str
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Chosen:
     """A place to be booked, with the slot it is of: where it went, another of the slot will do.
 
@@ -63,7 +63,7 @@ class Chosen:
     start_at: datetime
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Pair:
     """The first appointment and, where the campaign has two doses, the second."""
 

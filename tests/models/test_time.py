@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sqlalchemy import DateTime, literal, select
+from sqlalchemy import Date, DateTime, literal, select
 from sqlalchemy.dialects import sqlite
 
 from models.centres import geography
 from models.clock import FixedClock
 from models.slots.tables import place, slot
-from models.types import Instant
+from models.types import Day, Instant
 from services.slots.open_slots import day_starts
 from tests.support.house import MOBILE, NOON, House, a_mobile, campaign_with, house
 from tests.support.rows import knows_postcode, opens_centre_at, rows_of
@@ -287,3 +287,12 @@ def test_a_moment_is_written_to_sqlite_as_its_dialect_would(moment: datetime, zo
     assert ours(None) is None
     with pytest.raises(ValueError, match="a moment needs a time zone"):
         ours(naive)
+
+
+@pytest.mark.parametrize("day", [date(2026, 1, 2), NOON])
+def test_a_day_is_written_to_sqlite_as_its_dialect_would(day: date):
+    dialect = sqlite.dialect()
+    ours, theirs = (kind.dialect_impl(dialect).bind_processor(dialect) for kind in (Day(), Date()))
+    assert ours is not None
+    assert theirs is not None
+    assert ours(day) == theirs(day)
