@@ -21,7 +21,6 @@ from sqlalchemy import ColumnElement, Connection, Insert, bindparam, delete, sel
 from models.booking.tables import booking, history, history_reason
 from models.clock import Clock
 from models.crypto import Vault
-from models.json_text import json_writer
 from models.prepared import Prepared, Values, ask
 from models.rows import record
 
@@ -53,7 +52,8 @@ _BINDS = {
     "the_why": "why",
     "the_details": "details",
 }
-_as_json = json_writer(separators=(",", ":"))
+# `json.dumps` makes an encoder each time that it is told how to write.
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @record(frozen=True)

@@ -46,7 +46,6 @@ from models.called import BY_BOOKING
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert, insert_new
-from models.json_text import json_writer
 from models.messages.phone_lines import REMEMBERED, Remembered
 from models.messages.tables import FROZEN, message, phone_line
 from models.online.tables import visit
@@ -85,7 +84,8 @@ HELD = "budget"
 NOT_WANTED = "not wanted"
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
-_as_json = json_writer(ensure_ascii=False)
+# `json.dumps` makes an encoder each time that it is told how to write.
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def followed(kind: str, dedupe_key: str) -> str | None:
