@@ -38,7 +38,7 @@ from exchange.transport import WsgiTransport
 from services import logs
 
 # Pairs of a call, or of a visit, to both; and how many come first and are not counted.
-CALLS, VISITS, WARM = 200, 80, 20
+CALLS, VISITS, WARM = 100, 180, 20
 # The settings that are guards, as they are shipped. A visitor of a bench is not as slow as people:
 # the pace is looked at, and they keep to a thousandth of a second.
 SHIPPED: Final = (

@@ -183,9 +183,7 @@ class LoadShedder:
         self._spare = max(threads - 2, 1)
         self._counting = threading.Lock()
         # Running web sessions, visitors who begin, people who work here, and their screens.
-        self._going_on = _Line(
-            lambda: self._has_room(goes_on=True), self._has_place, self._web_begins
-        )
+        self._going_on = _Line(self._may_go_on, self._has_place, self._web_begins)
         self._new = _Line(self._may_begin_now, self._has_place_behind, self._web_begins)
         self._staff = _Line(self._has_spare, self._has_place_for_staff, self._other_begins)
         self._screens = _Line(self._may_show, self._has_place_for_screen, self._other_begins)
@@ -258,8 +256,21 @@ class LoadShedder:
         has_place = self._has_place() and self._new.waiting < self._new_places
         return has_place and not self.slows_screens
 
+    def _may_go_on(self) -> bool:
+        web = self._web
+        return web < self._most[self.level] and web + self._others < self._spare
+
     def _may_begin_now(self) -> bool:
-        return not self._going_on.waiting and self._has_room(goes_on=False)
+        """As a visitor who begins: one less of them than of those who go on, with many threads."""
+        if self._going_on.waiting:
+            return False
+        most = self._most[self.level]
+        if self.level in {Level.NONE, Level.CALLS}:
+            most -= 1
+        if self.level is Level.NONE:
+            # With few threads none is left that running web sessions could have before others.
+            most = max(most, 1)
+        return self._web < most and self._has_spare()
 
     def _waits(self, line: _Line, request: _Waiting, said: SimpleQueue[bool]) -> bool:
         """Hold this thread until the request begins; False where that took too long."""
@@ -294,15 +305,6 @@ class LoadShedder:
 
     def _other_begins(self) -> None:
         self._others += 1
-
-    def _has_room(self, *, goes_on: bool) -> bool:
-        most = self._most[self.level]
-        if not goes_on:
-            most = most - 1 if self.level in {Level.NONE, Level.CALLS} else most
-            if self.level is Level.NONE:
-                # With few threads none is left that running web sessions could have before others.
-                most = max(most, 1)
-        return self._web < most and self._web + self._others < self._spare
 
     def visit_begins(self) -> bool:
         """Whether another web session may begin, by the requests that those begun will still send.

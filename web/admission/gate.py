@@ -384,13 +384,15 @@ class Gate:
             self.inside.discard(visit_id)
 
     def _web(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        with self.load_shedder.turn:
-            began, cpu = self._ticks(), time.thread_time()
-            try:
-                return self.app(environ, start_response)
-            finally:
-                seconds, cpu = self._ticks() - began, time.thread_time() - cpu
-                self.load_shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
+        shedder = self.load_shedder
+        shedder.turn.acquire()
+        began, cpu = self._ticks(), time.thread_time()
+        try:
+            return self.app(environ, start_response)
+        finally:
+            shedder.turn.release()
+            seconds, cpu = self._ticks() - began, time.thread_time() - cpu
+            shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
 
     def _may_begin(self) -> bool:
         return self.parts.mode == "never" or self.load_shedder.visit_begins()

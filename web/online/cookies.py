@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hmac
 
+from collections import OrderedDict
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from flask import Request
-from itsdangerous import BadData, BadSignature, Signer, URLSafeTimedSerializer
+from itsdangerous import BadData, BadSignature, Signer, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
+from itsdangerous.signer import SigningAlgorithm
 from werkzeug import Response
 
 BOOKING_LIVES = timedelta(hours=2)
@@ -23,6 +26,8 @@ LONG_AGO = timedelta(hours=24)
 MINE_LIVES = timedelta(minutes=20)
 # Where a request keeps what its cookie names; no header of a client becomes this name.
 _READ = "allo.visit_cookie"
+# Cookies of which a worker knows what they say.
+_KNOWN = 4096
 
 
 def cookie_in(cookies: str, name: str) -> str:
@@ -38,13 +43,24 @@ def cookie_in(cookies: str, name: str) -> str:
     return "" if place < 0 else cookies[place + len(named) :].partition(";")[0]
 
 
+class _InOneCall(SigningAlgorithm):
+    """HMAC with SHA-1 as the library has it, which builds it up in Python each time."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return hmac.digest(key, value, "sha1")
+
+
+def _signer(key: str, salt: str) -> Signer:
+    return Signer(key, salt=salt, algorithm=_InOneCall())
+
+
 class SignedWebSession:
     """A cookie of one name. Over https that name keeps other hosts from writing it."""
 
     def __init__(self, name: str, key: str, *, https: bool) -> None:
         self.name = f"{'__Host-' if https else ''}{name}"
         self._https = https
-        self._forms = Signer(key, salt=f"{name}-form")
+        self._forms = _signer(key, f"{name}-form")
 
     def put(self, response: Response, signed: str) -> None:
         """Give it to the browser, until that is closed."""
@@ -72,14 +88,44 @@ class _Short(URLSafeTimedSerializer):
         return base64_encode(self.serializer.dumps(obj))
 
 
+class _Known:
+    """What signed values say that this worker has signed or read lately, and when each was signed.
+
+    A browser sends what the answer before has given it. Nothing is kept that we have not signed.
+    """
+
+    def __init__(self) -> None:
+        self._said: OrderedDict[str, tuple[str, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._said)
+
+    def get(self, signed: str) -> tuple[str, int] | None:
+        return self._said.get(signed)
+
+    def put(self, signed: str, said: tuple[str, int]) -> None:
+        self._said[signed] = said
+        if len(self._said) > _KNOWN:
+            self._said.popitem(last=False)
+
+
+@lru_cache(maxsize=4)
+def known_by(_key: str) -> _Known:
+    """The one of a worker for what was signed by this key: for the gate and the pages behind it."""
+    return _Known()
+
+
 class WebSessionCookie(SignedWebSession):
     """Of a booking."""
 
     def __init__(self, key: str, *, https: bool) -> None:
         super().__init__("allo-visit", key, https=https)
-        self._signer = _Short(key, salt="allo-visit")
+        self._words = _Short(key)
+        # The serializer would make one for each request.
+        self._stamps = TimestampSigner(key, salt="allo-visit", algorithm=_InOneCall())
+        self._known = known_by(key)
         self._browser = SignedWebSession("allo-browser", key, https=https)
-        self._browsers = Signer(key, salt="allo-browser")
+        self._browsers = _signer(key, "allo-browser")
 
     def read(self, request: Request) -> str:
         """The id of the browser's web session; empty where it has none, or one of too long ago."""
@@ -112,14 +158,26 @@ class WebSessionCookie(SignedWebSession):
         return known[1]
 
     def _named(self, signed: str, lives: timedelta) -> str:
-        try:
-            found = self._signer.loads(signed, max_age=int(lives.total_seconds()))
-        except BadData:
-            return ""
-        return found if isinstance(found, str) else ""
+        known = self._known.get(signed)
+        if known is None:
+            try:
+                words, at = self._stamps.unsign(signed, return_timestamp=True)
+                found = self._words.load_payload(words)
+            except BadData:
+                return ""
+            if not isinstance(found, str):
+                return ""
+            known = found, int(at.timestamp())
+            self._known.put(signed, known)
+        visit_id, signed_at = known
+        age = self._stamps.get_timestamp() - signed_at
+        return visit_id if 0 <= age <= lives.total_seconds() else ""
 
     def write(self, response: Response, visit_id: str) -> None:
-        self.put(response, self._signer.dumps(visit_id))
+        signed_at = self._stamps.get_timestamp()
+        signed = self._stamps.sign(self._words.dump_payload(visit_id)).decode()
+        self._known.put(signed, (visit_id, signed_at))
+        self.put(response, signed)
 
     def browser(self, request: Request) -> str:
         """What this browser is known by, until it is closed; empty where it is not.
@@ -140,7 +198,7 @@ class MyCookie(SignedWebSession):
 
     def __init__(self, key: str, *, https: bool) -> None:
         super().__init__("allo-mine", key, https=https)
-        self._signer = Signer(key, salt="allo-mine")
+        self._signer = _signer(key, "allo-mine")
 
     def read(self, request: Request, now: datetime) -> str:
         """The id of the web session; empty where there is none, or it was left for too long."""
