@@ -270,7 +270,7 @@ def grown(new: Callable[[str], str]) -> dict[str, float]:
             ),
         ]
     )
-    # What was filled is still on its way to the disk: it meets less of a search when that is last.
+    # A search among many is slower soon after the filling than a minute later, so it is last.
     outbox, search = messages.growth(*texts), growth(*slots)
     return {
         "bytes_a_place": round(_bytes_of_places(slots[1]) / MANY, 1),

@@ -518,11 +518,12 @@ def known(  # noqa: PLR0917
     rows = _known(clock, len(keys), named, *tables).rows(connection, values)
     live, proved = [0] * (named or 1), [0] * (named or 1)
     people: list[OnOneNumber] = []
+    of_each = _of_each(campaigns[0], named)
     for row in rows:
         if row.id is None:
             continue
         if row.state == "confirmed":
-            for nth, is_of in enumerate(_of_each(campaigns[0], named)):
+            for nth, is_of in enumerate(of_each):
                 if is_of(row):
                     live[nth] += 1
                     # Of an earlier version it is not known, and it counts as it did there.

@@ -25,8 +25,8 @@ from services.work import Work
 _UNAIDED = frozenset({Channel.PHONE, Channel.WEB})
 # What is booked for a person of the waiting list is booked from the number that was told of it.
 _FROM_ITS_NUMBER = frozenset({Channel.WAITING})
-# With these nobody was found on the number.
-_NOBODY_FOUND = frozenset({Proof.NONE, Proof.CODE})
+# With these neither a caller's line nor an agent proves the number.
+_UNAIDED_PROOFS = frozenset({Proof.NONE, Proof.CODE})
 CALLER = "caller"
 
 
@@ -95,7 +95,7 @@ def resemblance(work: Work, asking: Asking, name: str | None) -> dict[str, bytes
 
     Of a number all but its last two digits: whoever makes numbers up makes them in a row.
     """
-    if asking.who != CALLER or asking.proof not in _NOBODY_FOUND:
+    if asking.who != CALLER or asking.proof not in _UNAIDED_PROOFS:
         return {}
     vault = work.store.vault
     client = asking.reach.place if asking.holder.channel is Channel.WEB else ""

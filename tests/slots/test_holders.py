@@ -60,7 +60,9 @@ def is_taken_anew(service: House, connection: Connection, ids: list[int]) -> Non
 
 
 @pytest.mark.parametrize("goes_on", [is_kept, is_handed_over, is_taken_anew])
-def test_whoever_holds_a_place_finds_it(three: House, goes_on: Callable[..., None]):
+def test_a_holder_finds_its_places_however_it_came_by_them(
+    three: House, goes_on: Callable[..., None]
+):
     ids = sorted(one.place.place_id for one in holds(three, "CA-1"))
     assert held_of(three, "CA-1") == ids
     with three.database.transaction() as connection:

@@ -86,8 +86,7 @@ class _Turn(NamedTuple):
 
     def answer(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """The answer, when this thread has waited for the turn."""
-        answers = self.goes if self.asks() else self.away
-        return answers(environ, start_response)
+        return self.answers(begins=self.asks())(environ, start_response)
 
 
 class Gate:
