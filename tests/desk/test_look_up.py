@@ -31,6 +31,7 @@ from services.desk.search import (
 )
 from tests.desk.test_desk import HTMX, KNOWN, MASKED, Desk, booked, busy, desk, idle, opens
 from tests.support.house import MOBILE, House
+from tests.support.locks import WAITING_ADVISORY
 from tests.support.rows import as_in_production, clock_of, on_the_wire
 from tests.support.until import comes
 from web.marks import roles
@@ -169,16 +170,12 @@ def test_of_two_that_are_opened_at_once_one_is_beyond_the_limit(busy: Desk):
                 return False
             return shown is not None
 
-    waiting = text(
-        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-        " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
-    )
     with ThreadPoolExecutor(2) as pool:
         with made.database.transaction() as connection:
             attempts.wait_for_others(connection, [who])
             both = [pool.submit(opened) for _ in range(2)]
             with made.database.statement() as looks:
-                assert comes(lambda: looks.execute(waiting).scalar_one() == 2)
+                assert comes(lambda: len(looks.execute(WAITING_ADVISORY).all()) == 2)
         assert sorted(one.result() for one in both) == [False, True]
     acts = [one.act.what for one in read_acts(made.store) if one.act.staff_id == staff.id]
     assert sorted(acts) == ["read_file", "search_limit", "searched"]

@@ -29,6 +29,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from models import libpq
 from models.database import Database, unhurried
 from models.prepared import Prepared, ask, ask_all, begin_with, together
+from tests.support.locks import WAITING_ADVISORY
 from tests.support.until import comes
 
 pytestmark = pytest.mark.direct
@@ -63,14 +64,9 @@ def one(connection: Connection, given: int = 7) -> list[tuple[int]]:
 
 def somebody_waits(database: Database) -> int:
     """Until a transaction waits for a lock of `LOCK`; the process of its connection."""
-    # Of this database: tests that run beside it have theirs on the same server.
-    waiting = text(
-        "SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-        " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
-    )
     with database.statement() as connection:
-        assert comes(lambda: connection.execute(waiting).first() is not None)
-        return int(connection.execute(waiting).scalar_one())
+        assert comes(lambda: connection.execute(WAITING_ADVISORY).first() is not None)
+        return int(connection.execute(WAITING_ADVISORY).scalar_one())
 
 
 def ends(database: Database, pid: int) -> None:

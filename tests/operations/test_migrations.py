@@ -637,5 +637,5 @@ def test_calls_go_on_while_the_indexes_are_made(url_of_today: str):
 
 MAKING = """
 SELECT pid FROM pg_stat_progress_create_index
-WHERE phase LIKE 'waiting for%' AND relid = 'place'::regclass
+WHERE phase LIKE 'waiting for%' AND datname = current_database() AND relid = 'place'::regclass
 """

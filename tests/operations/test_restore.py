@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import null, select, text, update
+from sqlalchemy import null, select, update
 
 from exchange.calls import CallRecord
 from ivr import provider_log
@@ -61,6 +61,7 @@ from tests.support.house import (
     a_mobile,
     mornings,
 )
+from tests.support.locks import WAITING_FOR_A_TABLE
 from tests.support.office import Office, Provider
 from tests.support.rows import change, clock_of, rows_of
 from tests.support.until import wait_for
@@ -244,14 +245,15 @@ def test_a_claim_that_has_begun_is_seen_by_the_freeze(
             assert goes_on.wait(30)
             return claimed
 
-    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ExclusiveLock'")
     with ThreadPoolExecutor(2) as people:
         relay = people.submit(claims)
         assert looked.wait(30)
         operator = people.submit(restore.begin, store, OPERATOR, NOON)
         if guarded:
             with made.database.statement() as connection:
-                wait_for(lambda: connection.execute(waits).scalar_one(), "the freeze waits")
+                wait_for(
+                    lambda: connection.execute(WAITING_FOR_A_TABLE).first(), "the freeze waits"
+                )
             goes_on.set()
         begun = operator.result(30)
         goes_on.set()

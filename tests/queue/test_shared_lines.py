@@ -27,6 +27,7 @@ from tests.queue.test_callbacks import books_on, rings_in_vain, texts
 from tests.queue.test_queue_line import Line
 from tests.support.floor import Floor
 from tests.support.house import LANDLINE, MOBILE, House
+from tests.support.locks import WAITING
 from tests.support.rows import change, clock_of, on_the_wire, rows_of
 
 MINUTE = timedelta(minutes=1)
@@ -121,16 +122,11 @@ def test_a_promise_of_before_counts_from_its_place(office: Office, line: Line):
 
 # ---------------------------------------------------------------- one order of locks
 
-_WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
-
 
 def meanwhile(house: House, threads: ThreadPoolExecutor, act: Callable[[], Any]) -> Future[Any]:
     """Begin something in another thread; gives it when it is done, or waits for somebody."""
     begun = threads.submit(act)
-    while not begun.done() and not rows_of(house.database, _WAITING)[0][0]:
+    while not begun.done() and not rows_of(house.database, WAITING)[0][0]:
         pass
     return begun
 

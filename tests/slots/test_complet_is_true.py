@@ -7,18 +7,15 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import text, update
+from sqlalchemy import update
 
 from models.slots.tables import place
 from services.slots import hold_slot
 from tests.support.house import House, mornings
+from tests.support.locks import WAITING
 from tests.support.rows import holds, near, rows_of
 
 CENTRES = 5
-WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from models.booking.tables import appointment, booking
@@ -24,6 +24,7 @@ from models.slots import places
 from models.slots.places import HeldPlace
 from models.slots.tables import place
 from tests.support.house import CAMPAIGN, House, Phone, mornings
+from tests.support.locks import WAITING
 from tests.support.rows import (
     as_in_production,
     booked_places,
@@ -169,17 +170,13 @@ def test_nobody_hears_no_because_of_a_place_that_was_only_nearly_taken(service: 
         pytest.skip("on SQLite nobody sees a store in which somebody else is writing")
     service.opens_centre("1", kilometres=1, starts=mornings(1))
     nearby = near(service)
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
     with ThreadPoolExecutor(1) as caller:
         with service.database.engine.connect() as somebody_else:
             somebody_else.begin()
             somebody_else.execute(update(place).values(held_by="CA-quicker"))
             asked = caller.submit(holds, service, "CA-second", near=nearby)
             # Either the caller waits for the one in front, or has an answer already.
-            while not asked.done() and not rows_of(service.database, waiting)[0][0]:
+            while not asked.done() and not rows_of(service.database, WAITING)[0][0]:
                 pass
             somebody_else.rollback()
         assert len(asked.result()) == 1

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 
 from models.booking.tables import appointment, booking, history
 from models.slots.tables import place
@@ -17,6 +17,7 @@ from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import HeldSlot
 from services.work import Work
 from tests.support.house import LANDLINE, House, campaign_with, house, mornings
+from tests.support.locks import WAITING
 from tests.support.rows import (
     PARIS,
     change,
@@ -380,17 +381,13 @@ def test_nobody_hears_no_because_of_a_second_that_was_only_nearly_taken(two_dose
         pytest.skip("on SQLite nobody sees a store in which somebody else is writing")
     two_doses.opens_centre("1", starts=[FIRST, FIRST + 21 * DAY])
     nearby = near(two_doses)
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
     second = place.c.start_at == FIRST + 21 * DAY
     with ThreadPoolExecutor(1) as caller:
         with two_doses.database.engine.connect() as somebody_else:
             somebody_else.begin()
             somebody_else.execute(update(place).where(second).values(held_by="CA-quicker"))
             asked = caller.submit(holds, two_doses, "CA-second", near=nearby)
-            while not asked.done() and not rows_of(two_doses.database, waiting)[0][0]:
+            while not asked.done() and not rows_of(two_doses.database, WAITING)[0][0]:
                 pass
             somebody_else.rollback()
         assert pairs(asked.result()) == [(FIRST, FIRST + 21 * DAY)]

@@ -1,4 +1,8 @@
-"""Somebody else has a lock on the store, and does not let go of it."""
+"""Somebody else has a lock on the store, and does not let go of it; and what waits for a lock.
+
+PostgreSQL shows the locks of the whole server. Tests that run beside this one have theirs on the
+same server, so that each statement here looks at its own database alone.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,25 @@ from contextlib import closing, contextmanager
 
 import psycopg
 
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from models.database import POOLER
+
+# How many connections wait for any lock.
+WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+# The connections, by the server's process, that wait for a table which another one keeps.
+WAITING_FOR_A_TABLE = text(
+    "SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    " WHERE locktype = 'relation' AND NOT granted AND datname = current_database()"
+)
+# The same for an advisory lock.
+WAITING_ADVISORY = text(
+    "SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+)
 
 
 @contextmanager
