@@ -6,9 +6,9 @@ book (bench/visitors.py). Whoever is done is followed by
 another one, so that there are as many all the time.
 
 On the web somebody opens the page, gives a reference and a birth date, and sees the page that
-follows. An agent's page is open all day: they send what is known of somebody, and open the one that
-is found for a reason. The pages of the usual application (bench/peers/form_handler.py) have the
-names of ours.
+follows. An agent's page is open all day, so it is opened before a run begins: they send what is
+known of somebody, and open the one that is found for a reason. The pages of the usual application
+(bench/peers/form_handler.py) have the names of ours.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ FILES: Final = 50
 OK: Final = 200
 # Seconds after the last one of a run in which an answer is awaited.
 LATE_SECONDS: Final = 30.0
+_BETWEEN_DIGITS = re.compile(r"\D+")
 _MASKED = re.compile(r'name="booking_id" value="([0-9a-f]+)"')
 
 
@@ -159,6 +160,9 @@ class Run:
         self.until = 0.0
 
     async def all_of_them(self) -> FinderFigures:
+        if self.plan.where == DESK:
+            for cookie in self.plan.agents:
+                await self._open_page(self.desks[cookie])
         share, began = own_share(), time.monotonic()
         self.until = began + self.plan.seconds
         await asyncio.gather(*map(self._one_after_the_other, range(self.plan.finders)))
@@ -206,13 +210,16 @@ class Run:
         status, _, page = await browser.ask(location.partition("?")[0])
         return status == OK or self._is_wrong(status, location)
 
+    async def _open_page(self, desk: Desk) -> None:
+        if desk.token:
+            return
+        status, _, page = await _Browser(self, cookie=desk.cookie).ask(DESK_PAGE)
+        if status != OK:
+            raise CannotMeasure(f"an agent's page was answered {status}")
+        desk.token = CSRF.findall(page)[0]
+
     async def _at_desk(self, desk: Desk, wanted: Wanted) -> bool:
         browser = _Browser(self, cookie=desk.cookie)
-        if not desk.token:
-            status, _, page = await browser.ask(DESK_PAGE)
-            if status != OK:
-                return self._is_wrong(status, DESK_PAGE)
-            desk.token = CSRF.findall(page)[0]
         form = {"csrf_token": desk.token, **asdict(wanted)}
         status, _, page = await browser.ask(SEARCH, form)
         masked = _MASKED.findall(page)
@@ -221,7 +228,7 @@ class Run:
         desk.files += 1
         form = {"csrf_token": desk.token, "booking_id": masked[0], "reason": "asked"}
         status, _, page = await browser.ask(OPEN, form)
-        digits = re.sub(r"\D", "", page)
+        digits = _BETWEEN_DIGITS.sub("", page)
         return (status == OK and wanted.reference in digits) or self._is_wrong(status, OPEN)
 
     def _is_wrong(self, status: int, what: str) -> bool:

@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from structlog.testing import capture_logs
-
 from bench import store
 from bench.servers import CannotMeasure
 from flows.world import NotMine
@@ -43,11 +41,7 @@ def gap_ms(url: str) -> float:
     In a new database at `url`, which is filled with bookings first. Raises CannotMeasure.
     """
     booked = _booked(url)
-    with (
-        contextlib.closing(store.ServiceBookings(url)) as service,
-        # Nobody is to be told that somebody seems to be guessing here.
-        capture_logs(),
-    ):
+    with contextlib.closing(store.ServiceBookings(url)) as service:
         gaps = [_gap(times(service.store, booked)) for times in (_by_reference, _by_number)]
     return max(gaps)
 

@@ -31,6 +31,7 @@ from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
 from services.supervision.cancel_freeze import WatchCancellations
 from services.supervision.clusters import find_clusters
+from services.supervision.guessing import WatchLookUps
 from services.waiting_list.entries import advance
 
 # Seconds. With the lease of 25 a message is late by 45 at most when its worker dies.
@@ -44,6 +45,7 @@ REMIND_EVERY = 60
 LATE_EVERY = 30
 STAND_INS_EVERY = 60
 CANCELLATIONS_EVERY = 30
+LOOK_UPS_EVERY = 30
 DAYS_EVERY = 600
 ERASE_EVERY = 3600
 _AT_ONCE = 200
@@ -102,6 +104,7 @@ def tasks(
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("late", LATE_EVERY, lambda: late_texts.look_after(store, messenger, means)),
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
+        Task("look_ups", LOOK_UPS_EVERY, WatchLookUps(store)),
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of, campaigns)),

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-import structlog
-
 from models import attempts
 from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.booking import freezes
@@ -32,26 +30,21 @@ MOST_WRONG_BORNE = 30
 # No limit looks farther back.
 KEPT = timedelta(days=2)
 
-_ALL = Subject("all", EVERYBODY)
-_LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK, failed=False))
-
-log = structlog.get_logger()
+# All look-ups together: each try counts for one of them. No look-up counts them, for they are as
+# many as come in five minutes.
+BY_TELEPHONE, ON_SITE = Subject("all", EVERYBODY), Subject("web_all", EVERYBODY)
 
 
 @dataclass(frozen=True)
 class Tries:
     """The subjects that a try counts for, and whether earlier tries still allow it.
 
-    `open`: it is allowed. `again`: when it is wrong, another one may follow. `alert` is the one
-    raised by too many wrong tries.
+    `open`: it is allowed. `again`: when it is wrong, another one may follow.
     """
 
     subjects: tuple[Subject, ...]
     open: bool
-    wrong_lately: int
-    all_lately: int
     again: bool = False
-    alert: str = "wrong look-ups"
 
 
 def subject(store: Store, kind: str, what: str, value: str) -> Subject:
@@ -103,13 +96,10 @@ def before_look_up(
     if caller:
         subjects.append(subject(store, "caller", "phone", caller))
     limits = [TRIES_A_CALL if one.kind == "call" else TRIES_A_DAY for one in subjects]
-    *failed, wrong, everything = tried(connection, store, subjects, *_LATELY)
-    pairs = list(zip(failed, limits, strict=True))
+    pairs = list(zip(tried(connection, store, subjects), limits, strict=True))
     return Tries(
-        (*subjects, _ALL),
+        (*subjects, BY_TELEPHONE),
         open=all(one < limit for one, limit in pairs),
-        wrong_lately=wrong,
-        all_lately=everything,
         again=all(one + 1 < limit for one, limit in pairs),
     )
 
@@ -122,15 +112,9 @@ def count_try(
     right: bool,
     wishes: Sequence[Subject] = (),
 ) -> None:
-    """Count it; one too many of the wrong ones raises an alert, once.
-
-    `wishes` count in the same statement, and never as wrong.
-    """
+    """Count it; `wishes` count in the same statement, and never as wrong."""
     counted = [(one, right) for one in tries.subjects] + [(one, True) for one in wishes]
     attempts.add_each(connection, store.clock, counted)
-    wrong, everything = tries.wrong_lately + (not right), tries.all_lately + 1
-    if too_many(wrong, everything) and not too_many(tries.wrong_lately, tries.all_lately):
-        log.error("alert", alert=tries.alert, wrong=wrong, of=everything)
 
 
 @dataclass(frozen=True)
@@ -148,15 +132,22 @@ class Caution:
 def caution(connection: Connection, store: Store) -> Caution:
     """What a change by telephone has to look at first; one statement."""
     wrong, everything, frozen = attempts.counts(
-        connection, store.clock, _LATELY, freezes.lasts(store.clock)
+        connection, store.clock, _lately(BY_TELEPHONE), freezes.lasts(store.clock)
     )
     return Caution(too_many(wrong, everything), bool(frozen))
 
 
-def lately(connection: Connection, store: Store) -> tuple[int, int]:
-    """How many look-ups of the last five minutes were wrong, and how many there were in all."""
-    wrong, everything = attempts.counts(connection, store.clock, _LATELY)
+def lately(connection: Connection, store: Store, where: Subject) -> tuple[int, int]:
+    """How many look-ups of the last five minutes were wrong, and how many there were in all.
+
+    `where` is BY_TELEPHONE or ON_SITE.
+    """
+    wrong, everything = attempts.counts(connection, store.clock, _lately(where))
     return wrong, everything
+
+
+def _lately(where: Subject) -> list[AttemptCountQuery]:
+    return [AttemptCountQuery(where, LOOK_BACK, failed=failed) for failed in (True, False)]
 
 
 def count_text(connection: Connection, store: Store, *, caller: str, call_id: str) -> bool:

@@ -11,9 +11,9 @@ import ipaddress
 from dataclasses import dataclass
 
 from models import attempts
-from models.attempts import EVERYBODY, AttemptCountQuery, Subject
+from models.attempts import AttemptCountQuery, Subject
 from models.database import Connection
-from services.attempts import DAY, LOOK_BACK, TRIES_A_DAY, Tries, ip_of, subject, tried
+from services.attempts import DAY, ON_SITE, TRIES_A_DAY, Tries, ip_of, subject, tried
 from services.store import Store
 
 # A place may be a whole town behind one address of its telephone company.
@@ -22,8 +22,6 @@ WRONG_A_PLACE = 40
 WISHES_A_REFERENCE = 3
 WISHES_A_PLACE = 60
 _IPV4_BITS, _IPV6_BITS = 32, 56
-_ALL = Subject("web_all", EVERYBODY)
-_LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK, failed=False))
 
 
 def place_of(address: str) -> str:
@@ -41,7 +39,7 @@ def before_try(connection: Connection, store: Store, *, what: str, place: str) -
     `what` is a reference or a code, `place` a `place_of`.
     """
     subjects = _subjects(store, what, place)
-    return _tries(subjects, *tried(connection, store, subjects, *_LATELY))
+    return _tries(subjects, *tried(connection, store, subjects))
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,9 @@ def before_wish(connection: Connection, store: Store, *, reference: str, place: 
     asked = [AttemptCountQuery(one, DAY, failed=False) for one in wished]
     asked += [AttemptCountQuery(one, DAY) for one in subjects]
     everyone = (*wished, *subjects)
-    found = attempts.counts_alone(connection, store.clock, everyone, [*asked, *_LATELY])
-    by_reference, by_place = found[:2]
+    by_reference, by_place, *tries = attempts.counts_alone(connection, store.clock, everyone, asked)
     allowed = by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE
-    return Wish(wished, allowed, _tries(subjects, *found[2:]))
+    return Wish(wished, allowed, _tries(subjects, *tries))
 
 
 def _subjects(store: Store, what: str, place: str) -> tuple[Subject, Subject]:
@@ -79,9 +76,6 @@ def _subjects(store: Store, what: str, place: str) -> tuple[Subject, Subject]:
     )
 
 
-def _tries(
-    subjects: tuple[Subject, ...], by_what: int, by_place: int, wrong: int, everything: int
-) -> Tries:
+def _tries(subjects: tuple[Subject, ...], by_what: int, by_place: int) -> Tries:
     is_open = by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE
-    alert = "wrong look-ups on the site"
-    return Tries((*subjects, _ALL), is_open, wrong, everything, alert=alert)
+    return Tries((*subjects, ON_SITE), is_open)

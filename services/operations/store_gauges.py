@@ -153,7 +153,7 @@ def _of_bookings(
 
 def _of_trouble(connection: Connection, store: Store) -> Iterator[GaugeMetricFamily]:
     """Guessing, what is spent, and the alerts that the service raised itself."""
-    wrong, everything = attempts.lately(connection, store)
+    wrong, everything = attempts.lately(connection, store, attempts.BY_TELEPHONE)
     yield _one("allo_look_ups_wrong", "Wrong look-ups of the last five minutes", wrong)
     yield _one("allo_look_ups", "All look-ups of the last five minutes", everything)
     yield _one(

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
+
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, event, func, select, text
 from structlog.testing import capture_logs
 
 from flows.world import NotMine
-from models.attempts import EVERYBODY, AttemptCountQuery, Subject, attempt, counts
+from jobs import scheduler
+from models.attempts import EVERYBODY, AttemptCountQuery, Subject, add, attempt, counts
 from models.booking import changes
 from models.booking.tables import booking
 from models.clock import DatabaseClock
 from services import attempts
-from services.attempts import MOST_WRONG_BORNE, TRIES_A_CALL, TRIES_A_DAY, caution
+from services.attempts import (
+    BY_TELEPHONE,
+    MOST_WRONG_BORNE,
+    ON_SITE,
+    TRIES_A_CALL,
+    TRIES_A_DAY,
+    before_look_up,
+    caution,
+    count_try,
+)
 from services.booking.find_booking import FoundBooking, find_booking
+from services.online.attempts import before_try
 from services.operations.erase_data import erase_data
 from tests.booking.test_changes import books
 from tests.support.house import LANDLINE, MOBILE, House, a_mobile, mornings
@@ -94,7 +109,7 @@ def test_after_three_wrong_ones_a_right_one_finds_nothing_in_this_call(
     assert isinstance(looks(house, reference, caller="", call_id="CA-2"), FoundBooking)
 
 
-def test_a_right_one_is_no_trytoo_many(booked: tuple[House, str]):
+def test_right_ones_close_nothing(booked: tuple[House, str]):
     house, reference = booked
     for number in range(2 * TRIES_A_DAY):
         assert isinstance(looks(house, reference, call_id=f"CA-{number % 2}"), FoundBooking)
@@ -169,23 +184,103 @@ def test_nothing_is_looked_up_where_nothing_can_be_counted(
         looks(house, reference)
 
 
+@contextmanager
+def reading_tries(connection: Connection) -> Iterator[list[int]]:
+    """What was read of the tries is appended: rows on PostgreSQL, steps of SQLite's machine."""
+    seen: list[int] = []
+    if connection.dialect.name == "postgresql":
+        asked = text(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables"
+            " WHERE relname = 'attempt'"
+        )
+        before = connection.execute(asked).scalar_one()
+        yield seen
+        seen.append(connection.execute(asked).scalar_one() - before)
+        return
+    steps = itertools.count()
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(lambda: next(steps) < 0, 1)
+    yield seen
+    driver.set_progress_handler(None, 0)
+    seen.append(next(steps))
+
+
+@pytest.mark.parametrize("where", [BY_TELEPHONE, ON_SITE], ids=["telephone", "site"])
+def test_a_look_up_reads_no_tries_of_others(booked: tuple[House, str], where: Subject):
+    """A morning's look-ups are many: each that counted them all would take longer than the last."""
+    house, reference = booked
+
+    def read_by_one(number: int) -> int:
+        with house.database.transaction() as connection, reading_tries(connection) as seen:
+            if where is BY_TELEPHONE:
+                tries = before_look_up(
+                    connection,
+                    house.store,
+                    reference=reference,
+                    caller=a_mobile(number),
+                    call_id=f"CA-{number}",
+                )
+            else:
+                tries = before_try(connection, house.store, what=reference, place=f"town {number}")
+            count_try(connection, house.store, tries, right=True)
+        return seen[0]
+
+    alone = read_by_one(1)
+    with house.database.transaction() as connection:
+        for _ in range(20):
+            add(connection, house.clock, [where] * 100, good=True)
+    assert read_by_one(2) <= alone + 20
+
+
 def test_many_wrong_ones_of_all_need_a_person_for_changes_and_raise_one_alert(service: House):
     def need() -> bool:
         with service.database.statement() as connection:
             return caution(connection, service.store).guessed
 
+    watch = look_ups_are_watched(service)
     with capture_logs() as logs:
         for number in range(MOST_WRONG_BORNE):
             looks(service, f"{number:010d}", caller="", call_id=f"CA-{number}")
-        assert not need()
-        for number in range(5):
-            looks(service, f"1{number:09d}", caller="", call_id=f"CB-{number}")
-    assert need()
-    (alert,) = [log for log in logs if log["event"] == "alert"]
-    assert (alert["alert"], alert["log_level"]) == ("wrong look-ups", "error")
-    assert alert["wrong"] == MOST_WRONG_BORNE + 1
+        assert (need(), watch()) == (False, 0)
+        looks(service, UNKNOWN, caller="", call_id="CB-1")
+        assert (need(), watch()) == (True, 1)
+        looks(service, UNKNOWN, caller="", call_id="CB-2")
+        assert watch() == 0
+    assert told(logs) == [("wrong look-ups", MOST_WRONG_BORNE + 1)]
     clock_of(service).advance(attempts.LOOK_BACK)
-    assert not need()
+    assert (need(), watch()) == (False, 0)
+
+
+def test_guessing_on_the_site_sends_no_caller_to_a_person_and_is_told_each_time(service: House):
+    watch = look_ups_are_watched(service)
+    with capture_logs() as logs:
+        for _ in range(2):
+            guesses_on_site(service, MOST_WRONG_BORNE + 1)
+            assert watch() == 1
+            with service.database.statement() as connection:
+                assert not caution(connection, service.store).guessed
+            clock_of(service).advance(attempts.LOOK_BACK)
+            assert watch() == 0
+    assert told(logs) == 2 * [("wrong look-ups on the site", MOST_WRONG_BORNE + 1)]
+
+
+def look_ups_are_watched(house: House) -> Callable[[], int]:
+    """The task of the scheduler, as it makes it."""
+    tasks = scheduler.tasks(house.store, None, {}.get)  # type: ignore[arg-type]
+    (watch,) = [task.do for task in tasks if task.name == "look_ups"]
+    return watch
+
+
+def guesses_on_site(house: House, count: int) -> None:
+    for number in range(count):
+        with house.database.transaction() as connection:
+            tries = before_try(connection, house.store, what=f"{number:010d}", place="a town")
+            count_try(connection, house.store, tries, right=False)
+
+
+def told(logs: Sequence[Any]) -> list[tuple[str, int]]:
+    assert {log["log_level"] for log in logs if log["event"] == "alert"} == {"error"}
+    return [(log["alert"], log["wrong"]) for log in logs if log["event"] == "alert"]
 
 
 def test_where_nearly_all_are_right_a_few_dozen_wrong_ones_are_none():
