@@ -69,6 +69,8 @@ _MACHINES: Final = ("api",)
 # Where a worker keeps what it found at the door, and how a request is answered that has asked.
 _ENTRY: Final = "allo.entry"
 _ANSWER: Final = "allo.answer"
+# The web session that has this request under way.
+_INSIDE: Final = "allo.inside"
 _RANGE: Final = "HTTP_RANGE"
 # The methods that only read.
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -121,6 +123,13 @@ class Gate:
             **dict.fromkeys(_STAFF, self._screen),
             **dict.fromkeys(_MACHINES, self._machine),
             **dict.fromkeys(_VISITS, self._visit),
+        }
+        # A visitor who goes on, or another one, asks for a turn; and how each kind is turned away.
+        self._goes_on, self._comes = (
+            partial(load_shedder.web_begins, goes_on=goes_on) for goes_on in (True, False)
+        )
+        self._away = {
+            kind: partial(self._turn_away, kind=kind) for kind in ("page", "visit", "start", "lost")
         }
         self._is_open = False
         self._has_threads = True
@@ -363,24 +372,12 @@ class Gate:
 
         Of a web session one request at a time goes before others, so a copy gains nothing.
         """
-        goes_on = bool(visit_id) and visit_id not in self.inside
         is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
-        asks = _never if is_late else partial(self.load_shedder.web_begins, goes_on=goes_on)
-        if not goes_on:
-            return _Turn(asks, self._web, partial(self._turn_away, kind=kind))
+        if not visit_id or visit_id in self.inside:
+            return _Turn(_never if is_late else self._comes, self._web, self._away[kind])
         self.inside.add(visit_id)
-        away = partial(self._turn_away, kind="lost")
-        return _Turn(
-            asks, partial(self._inside, visit_id, self._web), partial(self._inside, visit_id, away)
-        )
-
-    def _inside(
-        self, visit_id: str, answer: Wsgi, environ: Environ, start_response: Any
-    ) -> Iterable[bytes]:
-        try:
-            return answer(environ, start_response)
-        finally:
-            self.inside.discard(visit_id)
+        environ[_INSIDE] = visit_id
+        return _Turn(_never if is_late else self._goes_on, self._web, self._away["lost"])
 
     def _web(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         shedder = self.load_shedder
@@ -390,6 +387,7 @@ class Gate:
             return self.app(environ, start_response)
         finally:
             shedder.turn.release()
+            self.inside.discard(environ.pop(_INSIDE, ""))
             seconds, cpu = self._ticks() - began, time.thread_time() - cpu
             shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
 
@@ -397,6 +395,7 @@ class Gate:
         return self.parts.mode == "never" or self.load_shedder.visit_begins()
 
     def _turn_away(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
+        self.inside.discard(environ.pop(_INSIDE, ""))
         self.tally.counts["away", kind] += 1
         return self.crowd.answer(environ, start_response, "visit" if kind == "lost" else kind)
 

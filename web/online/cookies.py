@@ -24,8 +24,6 @@ BOOKING_LIVES = timedelta(hours=2)
 # So long after that the birth date may open it again; what was answered is erased about then.
 LONG_AGO = timedelta(hours=24)
 MINE_LIVES = timedelta(minutes=20)
-# Where a request keeps what its cookie names; no header of a client becomes this name.
-_READ = "allo.visit_cookie"
 # Cookies of which a worker knows what they say.
 _KNOWN = 4096
 
@@ -88,25 +86,16 @@ class _Short(URLSafeTimedSerializer):
         return base64_encode(self.serializer.dumps(obj))
 
 
-class _Known:
+class _Known(OrderedDict[str, tuple[str, int]]):
     """What signed values say that this worker has signed or read lately, and when each was signed.
 
     A browser sends what the answer before has given it. Nothing is kept that we have not signed.
     """
 
-    def __init__(self) -> None:
-        self._said: OrderedDict[str, tuple[str, int]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._said)
-
-    def get(self, signed: str) -> tuple[str, int] | None:
-        return self._said.get(signed)
-
     def put(self, signed: str, said: tuple[str, int]) -> None:
-        self._said[signed] = said
-        if len(self._said) > _KNOWN:
-            self._said.popitem(last=False)
+        self[signed] = said
+        if len(self) > _KNOWN:
+            self.popitem(last=False)
 
 
 @lru_cache(maxsize=4)
@@ -141,23 +130,14 @@ class WebSessionCookie(SignedWebSession):
 
     def read_in_front(self, environ: dict[str, Any]) -> str:
         """The same as `read`, before there is a request of the application."""
-        signed = cookie_in(environ.get("HTTP_COOKIE", ""), self.name)
-        return self._once(environ, signed, BOOKING_LIVES)
+        return self._named(cookie_in(environ.get("HTTP_COOKIE", ""), self.name), BOOKING_LIVES)
 
     def _read(self, request: Request, lives: timedelta) -> str:
-        return self._once(request.environ, request.cookies.get(self.name, ""), lives)
-
-    def _once(self, environ: dict[str, Any], signed: str, lives: timedelta) -> str:
-        if not signed:
-            return ""
-        # The gate in front reads it, and so does the page behind: a signature is looked at once.
-        asked = signed, lives
-        known: tuple[tuple[str, timedelta], str] | None = environ.get(_READ)
-        if known is None or known[0] != asked:
-            known = environ[_READ] = asked, self._named(signed, lives)
-        return known[1]
+        return self._named(request.cookies.get(self.name, ""), lives)
 
     def _named(self, signed: str, lives: timedelta) -> str:
+        if not signed:
+            return ""
         known = self._known.get(signed)
         if known is None:
             try:
