@@ -50,7 +50,7 @@ CENTRES: Final = 250
 BOOKED: Final = 40
 # Whose appointments are looked for; all others are there to be among them.
 KNOWN: Final = 400
-AGENTS: Final = 2 * FINDERS
+AGENTS: Final = 3 * FINDERS
 ROUNDS, SECONDS = 3, 0.8
 # A worker that has just begun takes twice as long for a booking as a minute later: Python learns
 # which way the code goes, each connection has its statements prepared, and PostgreSQL plans anew.

@@ -477,7 +477,7 @@ class _Rush:
                 and led.status == visitors.SEE_OTHER
                 and max(page.ms, led.ms) < SOON_MS
             )
-            is_let_in = is_fine and visitors.ROOM not in page.location + led.location
+            is_let_in = is_fine and not page.is_room and visitors.ROOM not in led.location
             fine = (at if fine is None else fine) if is_fine else None
             empty = (at if empty is None else empty) if is_let_in else None
             number += 1

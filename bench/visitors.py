@@ -51,6 +51,8 @@ CSRF = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
 _OFFER = re.compile(r'<button name="place" value="([^"]+)"')
 _TOWN = re.compile(r'<input type="radio" name="code" value="([^"]+)"')
 _EACH = re.compile(r'data-each="(\d+)"')
+# On the waiting room's page, whatever its address.
+_OF_ROOM = '<div id="room"'
 BOOKED, NOTHING, GAVE_UP, ASTRAY = "booked", "nothing free", "gave up", "astray"
 # Of a visit, in order.
 PAGES = ("rendez-vous", "naissance", "commune", "creneaux", "joindre", "confirmer", "fait")
@@ -80,6 +82,11 @@ class PageAnswer:
     body: str
     ms: float
     retry_after: float = 0.0
+
+    @property
+    def is_room(self) -> bool:
+        """Whether it is the waiting room's page."""
+        return _OF_ROOM in self.body
 
 
 @dataclass
@@ -272,7 +279,7 @@ class Visitor:
             path = answer.location.partition("?")[0] or path
             if answer.status == SEE_OTHER:
                 form, by_script = None, False
-            elif path == ROOM:
+            elif answer.is_room:
                 if not await self._waits(answer):
                     return GAVE_UP
                 path, form, by_script = START, None, False

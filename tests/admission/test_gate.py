@@ -308,18 +308,23 @@ def answered_at_once(
 
 def test_whoever_waits_is_answered_without_a_thread(stood: House):
     waits = f"{TICKET}={ticket_of(come(stood, '192.0.2.1'))}"
-    for path, status in (("/salle", "200"), ("/salle/etat", "200"), ("/rendez-vous", "303")):
+    for path in ("/salle", "/salle/etat", "/rendez-vous"):
         found = answered_at_once(stood, path, cookie=waits)
         assert found is not None
-        assert found[0].startswith(status), path
+        assert found[0].startswith("200"), path
+        assert found[1]["Cache-Control"] == "no-store"
         assert "Set-Cookie" not in found[1]
     # Somebody new is shown in with a ticket, by a form as well, and counted once.
     gate_of(stood).room.ranks.counted()
     for method in ("GET", "POST"):
         shown = answered_at_once(stood, "/rendez-vous?lang=en", method)
         assert shown is not None
-        assert shown[1]["Location"] == "/salle?lang=en"
+        assert shown[1]["Cache-Control"] == "no-store"
         assert shown[1]["Set-Cookie"].startswith(TICKET)
+        if method == "POST":
+            assert shown[1]["Location"] == "/salle?lang=en"
+        else:
+            assert (shown[0][:3], b"drawn at random" in shown[2]) == ("200", True)
     assert sum(gate_of(stood).room.ranks.counted().values()) == 2
 
 

@@ -106,7 +106,9 @@ def test_a_visit_that_began_before_the_room_waits_like_everybody_once_it_opens(s
         made.clock.moment = opens_at + timedelta(seconds=1)  # type: ignore[attr-defined]
         for path, one in early.items():
             one.presses(f"/rendez-vous/{path}", whom="self", **BORN)
-            assert one.path == ROOM, path
+            # The room's page stands where the first question would.
+            assert one.path == "/rendez-vous", path
+            one.reads('<div id="room"')
 
 
 def test_a_ticket_shows_nobody_what_another_has_told(opened: House):

@@ -230,6 +230,12 @@ def test_the_waiting_room_leads_back_to_the_centre(sqlite_url: str):
         browser = made.app.test_client()
         answer = browser.post("/rendez-vous?centre=2&lang=en", base_url=BASE, headers=FORM)
         assert answer.headers["Location"] == "/salle?lang=en&centre=2"
+        # Whoever only looks has the room's page under the address with the centre.
+        answer = browser.get("/rendez-vous?centre=2&lang=en", base_url=BASE, headers=FORM)
+        assert (answer.status_code, '<div id="room"' in answer.get_data(as_text=True)) == (
+            200,
+            True,
+        )
         clock_of(made).moment += timedelta(hours=2)
         answer = browser.get("/salle?lang=en&centre=2", base_url=BASE, headers=FORM)
         assert answer.headers["Location"] == "/rendez-vous?lang=en&centre=2"

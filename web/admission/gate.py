@@ -358,7 +358,7 @@ class Gate:
         """
         entry = self.room.at_the_door(environ)
         if not entry.may_pass:
-            return self.room.shows_in(environ, start_response, entry.cookie)
+            return self.room.shows_in(environ, start_response, entry)
         begins = environ["REQUEST_METHOD"] == "POST" and not entry.has_turn
         if begins and not self._may_begin():
             if entry.is_counting:

@@ -86,13 +86,14 @@ class RoomView(NamedTuple):
 class RoomEntry(NamedTuple):
     """A visitor at the entrance: `cookie` keeps a new ticket, `has_turn`: by their ticket.
 
-    `is_counting`: they have none, and the room lets in by none yet.
+    `is_counting`: they have none, and the room lets in by none yet. `ticket` is of who waits.
     """
 
     may_pass: bool
     cookie: str = ""
     has_turn: bool = False
     is_counting: bool = False
+    ticket: Ticket | None = None
 
 
 _NOBODY: Final = RoomView(None, "", 0, 0.0, 0.0, 0.0)
@@ -200,23 +201,30 @@ class RoomOfWorker:
                 return _COUNTING
             ticket, cookie = self._new_ticket(environ, room, now)
         if not room.lets_in(ticket, now):
-            return RoomEntry(may_pass=False, cookie=cookie)
+            return RoomEntry(may_pass=False, cookie=cookie, ticket=ticket)
         environ[VISIT] = self.tickets.visit_of(ticket)
         environ[TICKET] = self._cookie
         return RoomEntry(may_pass=True, cookie=cookie, has_turn=True)
 
-    def shows_in(self, environ: Environ, start_response: Any, cookie: str) -> Iterable[bytes]:
-        """Redirect the visitor to the waiting room's page."""
+    def shows_in(self, environ: Environ, start_response: Any, entry: RoomEntry) -> Iterable[bytes]:
+        """The waiting room's page where the first question would be; a form leads to it."""
         self._tally.rooms += 1
-        leads = _with_asked(ROOM, environ.get("QUERY_STRING", ""))
-        return _see_other(start_response, leads, cookie)
+        query = environ.get("QUERY_STRING", "")
+        if entry.ticket is not None and environ["REQUEST_METHOD"] == "GET":
+            view = self.look(self.now())
+            if view.room is not None:
+                language = language_of(query)
+                return self._page(
+                    start_response, view, view.room, entry.ticket, entry.cookie, language
+                )
+        return _see_other(start_response, _with_asked(ROOM, query), entry.cookie)
 
     def stands_in(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """The same with a ticket of now, for a visitor who has none."""
         now = self.now()
         room = self.room(now)
         cookie = self._new_ticket(environ, room, now)[1] if room is not None else ""
-        return self.shows_in(environ, start_response, cookie)
+        return self.shows_in(environ, start_response, RoomEntry(may_pass=False, cookie=cookie))
 
     def _ticket(self, environ: Environ, room: Room) -> Ticket | None:
         """The ticket that a browser has for this room."""
@@ -268,6 +276,18 @@ class RoomOfWorker:
             ticket, cookie = self._new_ticket(environ, room, now)
         if ticket.rank <= view.frontier:
             return _see_other(start_response, _with_asked(START, query), cookie)
+        return self._page(start_response, view, room, ticket, cookie, language)
+
+    def _page(  # noqa: PLR0917 (what the visitor is shown is made of)
+        self,
+        start_response: Any,
+        view: RoomView,
+        room: Room,
+        ticket: Ticket,
+        cookie: str,
+        language: str,
+    ) -> Iterable[bytes]:
+        """The page of a visitor who waits."""
         people, seconds, each = view.place or _place(view, room, ticket)
         self.presence.seen(ticket, each)
         key = view.kind, language, people, int(seconds / 60), each, room.opening
