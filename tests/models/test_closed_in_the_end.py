@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
+from models import attempts
+from models.attempts import EVERYBODY, Subject, attempt
+from models.clock import DatabaseClock
 from models.database import Database
 from tests.support import unclosed
 
@@ -107,14 +110,12 @@ def test_that_of_the_last_writer_is_not_used_once_its_pool_was_given_up(
 def test_what_a_writer_leaves_begun_is_rolled_back(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    with database.transaction() as connection:
-        connection.execute(text("CREATE TABLE left_begun (n INTEGER)"))
     with monkeypatch.context() as broken:
         broken.setattr(database.engine.dialect, "do_commit", lambda _connection: None)
         with database.transaction() as connection:
-            connection.execute(text("INSERT INTO left_begun VALUES (1)"))
+            assert attempts.begin(connection, DatabaseClock(), [Subject("left", EVERYBODY)])
     with database.transaction() as connection:
-        assert connection.execute(text("SELECT count(*) FROM left_begun")).scalar_one() == 0
+        assert connection.execute(select(attempt)).all() == []
 
 
 def test_the_test_that_leaves_one_to_the_garbage_is_told_so(tmp_path: Path):
