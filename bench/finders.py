@@ -6,9 +6,9 @@ book (bench/visitors.py). Whoever is done is followed by
 another one, so that there are as many all the time.
 
 On the web somebody opens the page, gives a reference and a birth date, and sees the page that
-follows. An agent's page is open all day, so it is opened before a run begins: they send what is
-known of somebody, and open the one that is found for a reason. The pages of the usual application
-(bench/peers/form_handler.py) have the names of ours.
+follows. An agent's page is open all day, so it is opened before a run begins: the agent sends what
+is known of somebody, and opens the one that is found for a reason. The pages of the usual
+application (bench/peers/form_handler.py) have the names of ours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether somebody seems to guess references: of the look-ups of five minutes too many were wrong.
+"""Whether callers or visitors seem to guess: too many look-ups of five minutes were wrong.
 
 The watching process counts, apart from calls and pages: of a morning's look-ups each would have to
 count all of them.
