@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,20 @@ def _a_machine_that_has_everything(monkeypatch):
     monkeypatch.setattr(parts, "find_redis_server", lambda: "here")
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(extra, "missing", list)
+
+
+def test_ci_installs_each_program_that_the_tests_ask_for():
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    looked_for = dict(re.findall(r"command -v (\S+) >/dev/null \|\| lacking\+=\((.*)\)", script))
+    asked_for = {
+        program: set(packages.split())
+        for part in parts.PARTS
+        for packages in re.findall(r"apt install ([a-z -]+)\)", part.how_to_get)
+        for program in part.programs
+    }
+    assert {program for part in parts.PARTS for program in part.programs} == set(asked_for)
+    for program, packages in asked_for.items():
+        assert looked_for.get(program) in packages, program
 
 
 def without_the_extra(monkeypatch) -> None:
