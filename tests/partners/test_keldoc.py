@@ -111,6 +111,53 @@ def test_a_department_s_list_has_centres_and_hints(told_by):
     assert "centre 5: next slot 2021-05-20T09:30:00.000+02:00" in told.said
 
 
+RANGES = [
+    {
+        "start_time": "2021-05-03T09:00:00.000+02:00",
+        "end_time": "2021-05-03T12:00:00.000+02:00",
+        "motive_ids": [7, 7, 9],
+    },
+    {
+        "start_time": "2021-05-03T14:00:00.000+02:00",
+        "end_time": "2021-05-03T14:30:00.000+02:00",
+        "motive_ids": [9],
+    },
+    {
+        "start_time": "2021-05-04T09:00:00.000+02:00",
+        "end_time": "2021-05-04T12:00:00.000+02:00",
+        "motive_ids": [],
+    },
+]
+BY_DAY = {
+    "2021-05-03": [{"start_time": "2021-05-03T09:00:00.000000+0200"}],
+    "2021-05-04": [{"start_time": "2021-05-04T09:00:00.000000+0200"}],
+}
+
+
+@pytest.mark.parametrize("free", [RANGES, BY_DAY])
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda free: {"availabilities": free},
+        lambda free: [{"availabilities": free}],
+        # One object for each agenda, each with the same free time.
+        lambda free: [{"availabilities": free}, {"availabilities": free}],
+    ],
+    ids=["object", "list", "two objects"],
+)
+def test_free_time_stands_in_an_object_or_in_a_list_around_it(told_by, free, around):
+    motives = keldoc_motives((7, "INJ1 Pfizer"), (9, "INJ2 Pfizer"))
+    told = told_by(motives, around(free), options=("--motive", "7"))
+    assert told.starts == ["2021-05-03T07:00:00Z", "2021-05-04T07:00:00Z"]
+    assert told.status == 0
+
+
+def test_a_list_around_something_else_than_free_time_is_refused(told_by):
+    told = told_by([{"availabilities": RANGES}, {"availabilities": 7}])
+    assert (told.rows, told.status) == ([], 1)
+    assert "its availabilities are no object" in told.said
+
+
 def test_ranges_of_the_partner_api_overlap_and_repeat(told_by):
     ranges = [
         {"start_time": "2021-05-03T09:00:00+02:00", "end_time": "2021-05-03T12:00:00+02:00"},

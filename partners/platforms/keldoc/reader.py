@@ -35,6 +35,7 @@ from partners.reading import (
 
 PLATFORM: Final = "keldoc"
 SITE: Final = "https://www.keldoc.com"
+RANGES: Final = "ranges of available time, of which the beginnings are given"
 # Maladies infectieuses and the two others under which centres of vaccination stand.
 VACCINATION: Final = ("144", "496", "153")
 _ADDRESS = re.compile(r"^(?P<street>.*)[, ]+(?P<postcode>\d{5})[, ]+(?P<town>[^,]+)")
@@ -56,7 +57,7 @@ def read(payload: Any, context: Context) -> Reading:
 
 def _of_object(payload: Mapping[str, Any], context: Context) -> Reading | None:
     if "availabilities" in payload:
-        return _timetable(payload, context)
+        return _timetable({"": payload}, context)
     if isinstance(payload.get("results"), dict):
         return _list_of_centres(payload["results"])
     if "phone_number" in payload or "num" in payload:
@@ -91,8 +92,8 @@ def _of_list(payload: list[Any], context: Context) -> Reading | None:
         return Reading("an empty list")
     if any("motives" in row for row in rows):
         return _motive_categories(rows)
-    if any("start_time" in row or "start_at" in row for row in rows):
-        return _ranges(payload, context)
+    if any({"availabilities", "start_time", "start_at"} & row.keys() for row in rows):
+        return _list_of_free_time(payload, context)
     if any("location" in row for row in rows):
         centres = tuple(_cabinets(rows))
         return Reading("a list of cabinets", notes=told_centres(centres), centres=centres)
@@ -110,16 +111,30 @@ def _of_list(payload: list[Any], context: Context) -> Reading | None:
 # ------------------------------------------------------------------ slots
 
 
-def _timetable(payload: Mapping[str, Any], context: Context) -> Reading:
-    days = payload["availabilities"]
+def _timetable(groups: Mapping[str, Any], context: Context) -> Reading:
+    """Free time in `availabilities` of one object, or of each object of a list, by its place."""
     found = Collector()
+    kind = "a timetable"
+    for place, group in groups.items():
+        days = group.get("availabilities") if isinstance(group, dict) else None
+        if isinstance(days, list) and any(
+            {"end_time", "motive_ids"} & row.keys() for row in objects(days)
+        ):
+            kind = RANGES
+            _take_ranges(found, days, f"{place}availabilities", context)
+        else:
+            _take_days(found, days, f"{place}availabilities", context)
+    return found.reading(kind)
+
+
+def _take_days(found: Collector, days: Any, place: str, context: Context) -> None:
     if isinstance(days, list) and not any("slots" in day for day in objects(days)):
         # An empty object is written as an empty list where PHP or Ruby had no keys.
         days = {str(number): day for number, day in enumerate(days)}
     if not isinstance(days, dict):
         raise NotAnAnswer("this is no answer of Keldoc: its availabilities are no object")
     for day, slots in days.items():
-        where = f"availabilities[{shortened(str(day))!r}]"
+        where = f"{place}[{shortened(str(day))!r}]"
         if isinstance(slots, dict):
             slots = [slots]  # noqa: PLW2901 (one slot is a list of one)
         if slots is None:
@@ -132,17 +147,23 @@ def _timetable(payload: Mapping[str, Any], context: Context) -> Reading:
             found.take(
                 told, f"{where}[{number}]", context, context.the_centre(), context.the_motive()
             )
-    return found.reading("a timetable")
 
 
-def _ranges(rows: list[Any], context: Context) -> Reading:
-    """Ranges of the partner API, which overlap and repeat: only their beginnings are told moments.
+def _list_of_free_time(rows: list[Any], context: Context) -> Reading:
+    if any("availabilities" in row for row in objects(rows)):
+        return _timetable({f"[{number}].": row for number, row in enumerate(rows)}, context)
+    found = Collector()
+    _take_ranges(found, rows, "", context)
+    return found.reading(RANGES)
+
+
+def _take_ranges(found: Collector, rows: list[Any], place: str, context: Context) -> None:
+    """Take ranges of the partner API, which overlap and repeat: only their beginnings are moments.
 
     How long an appointment takes is the motive's, and which motive is not in the answer.
     """
-    found = Collector()
     for number, row in enumerate(rows):
-        where = f"[{number}]"
+        where = f"{place}[{number}]"
         fields = row if isinstance(row, dict) else {}
         told = fields.get("start_time", fields.get("start_at")) if fields else row
         if _ends_before(told, fields.get("end_time"), context):
@@ -153,7 +174,6 @@ def _ranges(rows: list[Any], context: Context) -> Reading:
             found.leave_out(where, "it is for other motives than the one that was asked for")
         for motive in motives:
             found.take(told, where, context, context.the_centre(), motive)
-    return found.reading("ranges of available time, of which the beginnings are given")
 
 
 def _motives_of(fields: Mapping[str, Any], context: Context) -> list[Motive | None]:
