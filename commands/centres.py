@@ -113,7 +113,7 @@ def make_postcodes(database: Database) -> click.Group:
         """Take in La Poste's list of postcodes (CSV with semicolons, UTF-8, or .gz).
 
         May be run again at any time. A bad row is named on standard error and the rest goes in
-        (exit status 3 when every row is bad).
+        (exit status 3 when every row is bad), and so is a position that cannot be.
         """
         with _import_of(file):
             feed = feeds.read_postcodes(file)
@@ -121,6 +121,7 @@ def make_postcodes(database: Database) -> click.Group:
             codes = len({town.code for town in feed.towns})
             with progress_bar("postcodes", codes) as progress:
                 report = import_postcodes(database, feed, progress=progress)
+        _tell_rows(report.unplaced)
         click.echo(report.last_line())
 
     return postcodes

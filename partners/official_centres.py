@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -85,26 +84,26 @@ def read(path: Path) -> CentreFeed:
     """
     rows, refused = semicolon_file.read(path, kind=KIND, required=REQUIRED, key="gid")
     feed = CentreFeed(refused)
-    lines: dict[str, int] = {}
     for row in rows:
         try:
-            feed.records.append(_record(row, lines, feed))
-            lines[row.cells["gid"]] = row.line
+            feed.records.append(_record(row, feed))
+            feed.lines[row.cells["gid"]] = row.line
         except _BadRow as bad:
             refused.append(RefusedRow(row.line, str(bad), row.cells["gid"], bad.kind))
     refused.sort(key=lambda row: row.line)
     return feed
 
 
-def _record(row: Row, lines: Mapping[str, int], feed: CentreFeed) -> CentreRecord:
+def _record(row: Row, feed: CentreFeed) -> CentreRecord:
     cells = row.cells
     gid = cells["gid"]
     if not gid:
         raise _BadRow("no gid")
     if not _GID.fullmatch(gid):
         raise _BadRow(f"gid {gid!r} is not an identifier", "a gid that is not an identifier")
-    if gid in lines:
-        raise _BadRow(f"gid {gid} is already on line {lines[gid]}", "a gid that was there already")
+    if gid in feed.lines:
+        where = f"gid {gid} is already on line {feed.lines[gid]}"
+        raise _BadRow(where, "a gid that was there already")
     if not cells["nom"]:
         raise _BadRow("no name")
     if _is_abroad(cells):

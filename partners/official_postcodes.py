@@ -64,6 +64,7 @@ def read(path: Path, names: Mapping[str, str], inhabitants: Mapping[str, int]) -
                 latitude=latitude,
                 longitude=longitude,
                 inhabitants=inhabitants.get(insee, 0),
+                line=row.line,
             )
     return PostcodeFeed(
         rows=good + len(refused),

@@ -252,11 +252,13 @@ def close(database: Database, clock: Clock, ids: Sequence[str]) -> None:
 def place_roughly(database: Database) -> None:
     """Put centres whose source gives no position where their town is, as far as that is known.
 
-    Asked again after each import of centres or postcodes; what is right already is not written.
+    Towns that are far from their own centres are put where these are, before. Asked again after
+    each import of centres or postcodes; what is right already is not written.
     """
     c = centre.c
     wanted = (c.id, c.postcode, c.insee, c.departement, c.latitude, c.longitude)
     with database.transaction() as connection:
+        postcodes.move_to_centres(connection)
         rows = connection.execute(
             select(*wanted).where(or_(c.latitude.is_(None), c.roughly), c.postcode + c.insee != "")
         ).all()

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Final
 
 EARTH_RADIUS_KM: Final = 6371.0088
+# Latitude and longitude in degrees.
+Position = tuple[float, float]
 METROPOLE: Final = "metropole"
 DEFAULT_TIME_ZONE: Final = "Europe/Paris"
 MONACO: Final = "98"
@@ -21,6 +23,8 @@ MONACO: Final = "98"
 # carry the codes from before.
 _FORMER_COMMUNES: Final = {"97123": "977", "97127": "978"}
 _POSTCODES_OF_COLLECTIVITIES: Final = {"97133": "977", "97150": "978", "98799": "989"}
+# Guyane has communes of the size of départements: what is far elsewhere is a third of it there.
+_WIDE: Final = {"973": 3.0}
 _INSEE = re.compile(r"(?:\d{2}|2[AB])\d{3}")
 # Corsica's postcodes begin with 20 on the whole island; the third digit tells the half.
 _CORSE_DU_SUD: Final = {"200", "201"}
@@ -126,6 +130,11 @@ def is_plausible(latitude: float, longitude: float, departement: str) -> bool:
         south <= latitude <= north and west <= longitude <= east
         for south, west, north, east in boxes
     )
+
+
+def is_far(one: Position, other: Position, kilometres: float, departement: str) -> bool:
+    """Whether two positions (degrees) are farther apart than that, or thrice that in Guyane."""
+    return distance_km(*one, *other) > kilometres * _WIDE.get(departement, 1.0)
 
 
 def distance_km(latitude1: float, longitude1: float, latitude2: float, longitude2: float) -> float:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
-from models.centres.tables import postcode
+from models.centres.geography import Position, distance_km
+from models.centres.tables import centre, postcode
 from models.database import Database
 from models.dialects import insert
 
@@ -50,7 +51,9 @@ def remove(database: Database, codes: Sequence[str]) -> None:
             )
 
 
-Position = tuple[float, float]
+# A town farther than this from the middle of its own centres is not where its people are. The
+# farthest that is right, Arles, has its centre 14 km from the middle of its 770 square kilometres.
+FAR_FROM_CENTRES_KM = 20.0
 
 
 @dataclass(frozen=True)
@@ -116,3 +119,46 @@ def _communes(rows: Iterable[Any]) -> dict[str, Position]:
         for town in json.loads(row.towns)
         if town.get("insee") and town.get("latitude") is not None
     }
+
+
+def seats(connection: Connection) -> dict[str, Position]:
+    """The middle of each commune's centres that have their own position, by INSEE code."""
+    c = centre.c
+    rows = connection.execute(
+        select(c.insee, func.avg(c.latitude), func.avg(c.longitude))
+        .where(c.insee != "", c.latitude.is_not(None), ~c.roughly)
+        .group_by(c.insee)
+    )
+    return {insee: (round(north, 5), round(east, 5)) for insee, north, east in rows}
+
+
+def is_far_from_centres(seat: Position | None, latitude: Any, longitude: Any) -> bool:
+    """Whether a town is far from the middle of its centres; False where either is not known."""
+    return (
+        seat is not None
+        and latitude is not None
+        and distance_km(*seat, latitude, longitude) > FAR_FROM_CENTRES_KM
+    )
+
+
+def move_to_centres(connection: Connection) -> None:
+    """Put each town that is far from its own centres where these are.
+
+    La Poste gives the middle of a commune's land. In Guyane that is forest, for Cayenne a place
+    beyond the estuary. A row keeps its fingerprint, so that an import finds it unchanged.
+    """
+    known = seats(connection)
+    for row in connection.execute(select(postcode.c.code, postcode.c.towns)).all():
+        towns = json.loads(row.towns)
+        values: dict[str, Any] = {}
+        for town in towns:
+            seat = known.get(town.get("insee"))
+            where = town.get("latitude"), town.get("longitude")
+            if seat is None or not is_far_from_centres(seat, *where):
+                continue
+            town["latitude"], town["longitude"] = seat
+            values["towns"] = json.dumps(towns, ensure_ascii=False)
+            if town is towns[0]:
+                values |= {"latitude": seat[0], "longitude": seat[1]}
+        if values:
+            connection.execute(update(postcode).where(postcode.c.code == row.code).values(values))

@@ -12,13 +12,14 @@ import json
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from models.centre_day import operations
 from models.centres import centres, geography, postcodes
+from models.centres.geography import Position
 from models.centres.postcodes import Address
 from models.centres.tables import WALK_IN_ALSO, WALK_IN_ONLY
 from models.clock import Clock
@@ -29,6 +30,9 @@ OFFICIAL_SOURCE: Final = "official"
 # More than this share of the open centres closed at once, or without a position any more, is a
 # wrong or partial file, until an operator says that it is not (issue 10.1).
 CLOSING_LIMIT: Final = 0.10
+# No centre is farther from where La Poste puts its commune: the farthest that is right, in Arles,
+# is at 14 km; in Guyane, where it is thrice as many, that of Saint-Laurent at 58.
+FARTHEST_KM: Final = 30.0
 # One transaction; some milliseconds, so that a caller's turn hardly waits behind it.
 BATCH_ROWS: Final = 200
 # Begins the note that keeps a centre's own words about hours that could not be read.
@@ -110,6 +114,8 @@ class CentreFeed:
     refused: list[RefusedRow]
     records: list[CentreRecord] = field(default_factory=list)
     unplaced: list[RefusedRow] = field(default_factory=list)
+    # The line of each record, by its id.
+    lines: dict[str, int] = field(default_factory=dict)
     # The country's towns with their accents, by their letters (`centre_names.by_letters`).
     towns: Mapping[str, str] = field(default_factory=dict)
     hours_not_told: int = 0
@@ -201,6 +207,11 @@ def import_centres(
     """
     if not feed.records:
         raise FileRefused("the file holds no usable centre")
+    with database.statement() as connection:
+        towns = postcodes.positions_of_towns(
+            connection, {one.id: _address(one) for one in feed.records}
+        )
+    _leave_out_misplaced(feed, towns)
     ended = {one.id for one in feed.records if one.closed or _is_past(one, clock)}
     report = CentreReport(
         read=feed.rows,
@@ -215,9 +226,6 @@ def import_centres(
     known = centres.known(database, OFFICIAL_SOURCE)
     with database.statement() as connection:
         closings = operations.in_force(connection, kinds=("centre_closed",))
-        roughly = postcodes.positions_of_towns(
-            connection, {one.id: _address(one) for one in feed.records if one.latitude is None}
-        )
     by_hand = {one.centre_id for one in closings if one.who != "import"}
     named = {record.id for record in feed.records} | {row.id for row in feed.refused}
     open_ids = {centre_id for centre_id, (_, closed) in known.items() if not closed}
@@ -227,8 +235,7 @@ def import_centres(
         _check_positions(centres.placed(database, OFFICIAL_SOURCE), feed)
     # What an operator has closed, a file does not open.
     rows = [
-        _row(one, roughly.get(one.id), feed.towns)
-        | {"closed": one.id in ended or one.id in by_hand}
+        _row(one, towns.get(one.id), feed.towns) | {"closed": one.id in ended or one.id in by_hand}
         for one in feed.records
     ]
 
@@ -246,6 +253,22 @@ def import_centres(
     centres.place_roughly(database)
     report.closed = len(gone) + len(ended & open_ids)
     return report
+
+
+def _leave_out_misplaced(feed: CentreFeed, towns: Mapping[str, Position]) -> None:
+    """Take the position from each centre that is far from its town; `towns` are by centre."""
+    for number, one in enumerate(feed.records):
+        if one.latitude is None or one.longitude is None or one.id not in towns:
+            continue
+        place, departement = (one.latitude, one.longitude), _address(one).departement
+        if geography.is_far(place, towns[one.id], FARTHEST_KM, departement):
+            feed.records[number] = replace(one, latitude=None, longitude=None)
+            reason = f"position {place[0]:g}, {place[1]:g} is far from {one.town}"
+            feed.unplaced.append(
+                RefusedRow(
+                    feed.lines.get(one.id, 0), reason, one.id, "a position far from its town"
+                )
+            )
 
 
 def _check_closing(open_centres: int, gone: int, ended: int) -> None:
@@ -283,7 +306,7 @@ def _address(record: CentreRecord) -> Address:
     return Address(record.postcode, record.insee, departement)
 
 
-def _row(record: CentreRecord, town: tuple[float, float] | None, towns: Mapping[str, str]) -> Row:
+def _row(record: CentreRecord, town: Position | None, towns: Mapping[str, str]) -> Row:
     """What is stored; `town` is where its town is, for one without a position."""
     names = centre_names(record.name, record.town, towns)
     departement = geography.departement(record.insee, record.postcode)

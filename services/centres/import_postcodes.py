@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, median
 from typing import Final
 
 from models.centres import centres, geography, postcodes
+from models.centres.geography import Position
 from models.database import Database
 from services.centres.import_centres import (
     FileRefused,
@@ -26,7 +27,9 @@ from services.centres.import_centres import (
 )
 
 BATCH_ROWS: Final = 500
-Position = tuple[float, float]
+# No town is farther from the middle of its département's others: the farthest that is right,
+# Grand-Fort-Philippe, is at 110 km; in Guyane, where it is thrice as many, Maripasoula at 226.
+FARTHEST_KM: Final = 120.0
 # The file gives no position to Monaco, whose people call like those of the département around it.
 _MONACO: Final[Position] = (43.7384, 7.4246)
 
@@ -41,6 +44,12 @@ class TownRow:
     latitude: float | None
     longitude: float | None
     inhabitants: int = 0
+    # In the file; 0 where it is not known.
+    line: int = 0
+
+    @property
+    def departement(self) -> str:
+        return geography.departement(self.insee, self.code)
 
     @property
     def position(self) -> Position | None:
@@ -60,9 +69,10 @@ class PostcodeFeed:
 
 @dataclass
 class PostcodeReport(ImportReport):
-    """`codes` are the postcodes of the file."""
+    """`codes` are the postcodes of the file; `unplaced` rows whose position is refused, and why."""
 
     codes: int = 0
+    unplaced: Sequence[RefusedRow] = ()
     removed: int = 0
 
     def last_line(self) -> str:
@@ -77,13 +87,31 @@ def import_postcodes(
 ) -> PostcodeReport:
     """Write the feed to the store. Raises FileRefused before anything is written.
 
-    A code that the file no longer has is removed, for nothing points at a postcode. `progress` is
-    told the number of codes done.
+    A code that the file no longer has is removed, for nothing points at a postcode. A position that
+    cannot be counts as missing. `progress` is told the number of codes done.
     """
     if not feed.towns:
         raise FileRefused("the file holds no usable postcode")
-    rows = _rows(feed)
-    report = PostcodeReport(read=feed.rows, codes=len(rows), refused=feed.refused)
+    with database.statement() as connection:
+        seats = postcodes.seats(connection)
+    wrong = _misplaced(feed.towns, seats)
+    rows = _rows(
+        [
+            _put(town, seats.get(town.insee, (None, None))) if town in wrong else town
+            for town in feed.towns
+        ]
+    )
+    report = PostcodeReport(
+        read=feed.rows,
+        codes=len(rows),
+        refused=feed.refused,
+        unplaced=[
+            RefusedRow(
+                town.line, f"position {town.latitude}, {town.longitude} of {town.name} {why}"
+            )
+            for town, why in wrong.items()
+        ],
+    )
     known = postcodes.known(database)
     changed = list(report.changed(rows, "code", known, lambda row: row["fingerprint"]))
     progress(report.unchanged)
@@ -99,9 +127,38 @@ def import_postcodes(
     return report
 
 
-def _rows(feed: PostcodeFeed) -> list[Row]:
+def _misplaced(towns: Sequence[TownRow], seats: Mapping[str, Position]) -> dict[TownRow, str]:
+    """Towns whose position cannot be, and why; `seats` as `postcodes.seats` gives them."""
+    inside: dict[str, list[Position]] = {}
+    for town in towns:
+        if town.position:
+            inside.setdefault(town.departement, []).append(town.position)
+    # The median: one town, however far away, does not move it.
+    middles = {
+        departement: (median(north for north, _ in some), median(east for _, east in some))
+        for departement, some in inside.items()
+    }
+    found = {}
+    for town in towns:
+        position, middle = town.position, middles.get(town.departement)
+        if position and postcodes.is_far_from_centres(seats.get(town.insee), *position):
+            found[town] = "is far from the centres of that town, where it is put"
+        elif (
+            position
+            and middle
+            and geography.is_far(position, middle, FARTHEST_KM, town.departement)
+        ):
+            found[town] = f"is far from the others of département {town.departement}; left out"
+    return found
+
+
+def _put(town: TownRow, position: Position | tuple[None, None]) -> TownRow:
+    return replace(town, latitude=position[0], longitude=position[1])
+
+
+def _rows(all_towns: Sequence[TownRow]) -> list[Row]:
     by_code: dict[str, list[TownRow]] = {}
-    for town in feed.towns:
+    for town in all_towns:
         by_code.setdefault(town.code, []).append(town)
     ordered = {code: main_first(towns) for code, towns in sorted(by_code.items())}
     # Where the main town is, or the middle of the others where its position is not known.
@@ -109,9 +166,7 @@ def _rows(feed: PostcodeFeed) -> list[Row]:
         code: towns[0].position or mean_position([one.position for one in towns if one.position])
         for code, towns in ordered.items()
     }
-    departements = {
-        code: geography.departement(towns[0].insee, code) for code, towns in ordered.items()
-    }
+    departements = {code: towns[0].departement for code, towns in ordered.items()}
     inside: dict[str, list[Position]] = {}
     for code, position in positions.items():
         if position:
@@ -165,7 +220,7 @@ def _town(town: TownRow) -> dict[str, object]:
     return {
         "insee": town.insee,
         "name": town.name,
-        "departement": geography.departement(town.insee, town.code),
+        "departement": town.departement,
         "latitude": town.latitude,
         "longitude": town.longitude,
         "inhabitants": town.inhabitants,
