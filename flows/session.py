@@ -348,6 +348,8 @@ class Session:
     # A call of this line that was cut, not taken up so far: its id, and the town of what is kept
     # of it, until when (ISO 8601 in UTC) by which zone's clock.
     earlier: str = ""
+    # Whether that call booked somebody, and came to its end or nearly.
+    earlier_booked: bool = False
     kept_town: str = ""
     kept_until: str = ""
     kept_zone: str = ""

@@ -225,6 +225,7 @@ class Earlier:
     """A call that was cut and may be taken up: all that a line that is shared may hear of it.
 
     `until` (UTC) is the end of what is kept, at `town`; None when nothing is kept but the answers.
+    `booked`: it was not cut but booked somebody, a moment ago.
     """
 
     call_id: str
@@ -232,6 +233,7 @@ class Earlier:
     town: str = ""
     zone: str = ""
     until: datetime | None = None
+    booked: bool = False
 
 
 class CodeNeeds(Enum):

@@ -16,7 +16,7 @@ from flows.steps.called_back import CalledBack
 from flows.steps.common import Step
 from flows.steps.for_whom import ForWhom
 from flows.steps.queue import Held, Queue
-from flows.steps.resume import Resume
+from flows.steps.resume import BookedBefore, Resume
 from flows.steps.welcome import Closed, NotYetOpen, Welcome
 from flows.steps.with_agent import WithAgent
 from flows.world import World
@@ -72,4 +72,6 @@ def first_step(session: Session, world: World) -> str:
     if session.by_text:
         # Whoever writes to us for an appointment has said what they want already.
         return ForWhom.name
-    return Resume.name if session.earlier else Welcome.name
+    if session.earlier:
+        return BookedBefore.name if session.earlier_booked else Resume.name
+    return Welcome.name

@@ -54,6 +54,7 @@ def offer_to_resume(session: Session, earlier: Earlier) -> Session:
     return session.but(
         language=earlier.language or session.language,
         earlier=earlier.call_id,
+        earlier_booked=earlier.booked,
         kept_town=earlier.town if earlier.until else "",
         kept_until=earlier.until.isoformat() if earlier.until else "",
         kept_zone=earlier.zone if earlier.until else "",

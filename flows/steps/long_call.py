@@ -17,7 +17,9 @@ LONG_CALL = "long_call"
 # Asked at the next question after so long: it is heard before the call lasts eight minutes.
 LONG_AFTER = timedelta(minutes=6, seconds=30)
 # One key away from the booking nobody is interrupted; a greeting tells of a person by itself.
-_NOT_AT = frozenset({LONG_CALL, "confirm", "welcome", "not_yet_open", "closed", "resume"})
+_NOT_AT = frozenset({
+    LONG_CALL, "confirm", "welcome", "not_yet_open", "closed", "resume", "booked_before",
+})  # fmt: skip
 
 
 def is_long(session: Session, world: World) -> bool:

@@ -3,6 +3,9 @@
 A line may be shared and a number forged. So the question says no more than the town and the hour
 until which a slot is kept. What was read back once, a date of birth above all, is asked again or
 left out, and never read to the new caller.
+
+Right after a call that booked somebody, the next one of that line is of the other person of a
+couple, or of one who did not hear all: each has a key, and the second proves who they are.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import QUEUE
 from flows.steps.long_call import without_offer
+from flows.steps.my_appointment import MY_APPOINTMENT
 from flows.steps.offers import AFTER_SEARCH, search_nearest
 from flows.steps.service import reads_birth_date
 from flows.steps.service_over import SERVICE
@@ -86,8 +90,7 @@ class Resume(Step):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
-            # Another person may speak another language, too.
-            return _afresh(session.but(language=Session.language, someone_else=True))
+            return _of_somebody_else(session)
         if pressed != "1":
             return NO_SUCH_KEY
         taken = world.take_up(session.earlier)
@@ -99,15 +102,49 @@ class Resume(Step):
         return _afresh(session.but(someone_else=True))
 
 
+def has_booked(session: Session) -> bool:
+    """Whether a call that was left like this booked somebody, and was not cut at another person."""
+    booked = bool(session.reference or session.first_reference)
+    return booked and not is_about_a_booking(session)
+
+
+class BookedBefore(Step):
+    """Another person, or hear it again; a caller who says neither is greeted as in any call."""
+
+    name = "booked_before"
+    tells_person_at_once = True
+    part = Part.WELCOME
+    page = TELEPHONE_ONLY
+    after = "resume"
+    patience = 2
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "1":
+            return _of_somebody_else(session)
+        if pressed != "2":
+            return NO_SUCH_KEY
+        untold = world.take_up(session.earlier)
+        if untold is not None:
+            # The line was cut before the reference was heard: the birth date is the only proof.
+            return _go_on(session, untold, world)
+        return Go(_without_earlier(session), MY_APPOINTMENT, remember=False)
+
+    def give_up(self, session: Session, world: World) -> Move:
+        return _afresh(session.but(someone_else=True))
+
+
+def _of_somebody_else(session: Session) -> Go:
+    """As a new call; another person may speak another language, too."""
+    return _afresh(session.but(language=Session.language, someone_else=True))
+
+
+def _without_earlier(session: Session) -> Session:
+    return session.but(earlier="", earlier_booked=False, kept_town="", kept_until="", kept_zone="")
+
+
 def _afresh(session: Session, lines: tuple[Line, ...] = ()) -> Go:
     """As a call of another person: what is kept stays kept for the person who had it."""
-    fresh = session.but(
-        earlier="",
-        kept_town="",
-        kept_until="",
-        kept_zone="",
-    )
-    return Go(fresh, "welcome", lines, remember=False)
+    return Go(_without_earlier(session), "welcome", lines, remember=False)
 
 
 def _go_on(session: Session, taken: TakenUp, world: World) -> Move:

@@ -748,6 +748,8 @@ def rings_again(make: Make) -> Iterator[WalkTurn]:
         for weather in (make, partial(make, cut=cut_call(kept=False))):
             session = offer_to_resume(ringing(kind), earlier(weather()))
             yield from _played(session, [RING], "cut", weather)
+            booked = replace(earlier(weather()), booked=True)
+            yield from _played(offer_to_resume(ringing(kind), booked), [RING], "booked", weather)
 
 
 def rung_by_us(make: Make) -> Iterator[WalkTurn]:

@@ -52,12 +52,16 @@ TAKEN_UP = "taken up"
 
 @dataclass(frozen=True)
 class InterruptedCall:
-    """What a call that is over, or seems so, was left with. `day` is that of its turns."""
+    """What a call that is over, or seems so, was left with. `day` is that of its turns.
+
+    `left_at` (UTC) is when it ended, as far as that was told, else when it was heard last.
+    """
 
     call_id: str
     number: int
     body: Body
     day: date
+    left_at: datetime
 
 
 def _is_left(clock: Clock, table: Any) -> ColumnElement[bool]:
@@ -131,7 +135,13 @@ def _newest_turns(clock: Clock, within: timedelta) -> Any:
     other = turn.alias("other")
     newest = select(func.max(other.c.number)).where(is_of_call(other))
     return (
-        select(call.c.id, turn.c.number, turn.c.body_enc, turn.c.rang_on)
+        select(
+            call.c.id,
+            turn.c.number,
+            turn.c.body_enc,
+            turn.c.rang_on,
+            func.coalesce(call.c.ended_at, turn.c.at).label("left_at"),
+        )
         .select_from(call)
         .join(turn, and_(is_of_call(), turn.c.number == newest.scalar_subquery()))
         .where(
@@ -151,7 +161,7 @@ def _opened(rows: Sequence[Any], vault: Vault) -> list[InterruptedCall]:
             body = Body.open(row.body_enc, vault, row.id, row.number)
         except CannotOpen:
             continue
-        found.append(InterruptedCall(row.id, row.number, body, row.rang_on))
+        found.append(InterruptedCall(row.id, row.number, body, row.rang_on, row.left_at))
     return found
 
 

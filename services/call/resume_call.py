@@ -10,13 +10,14 @@ import hmac
 import json
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import date, timedelta
 
 import structlog
 
 from flows.engine import ENDED
 from flows.session import Session
-from flows.steps.resume import is_about_a_booking, is_worth_resuming
+from flows.steps.resume import has_booked, is_about_a_booking, is_worth_resuming
 from flows.steps.untold import is_untold
 from flows.world import CodeNeeds, Earlier, TakenUp
 from models import attempts
@@ -33,6 +34,9 @@ from services.work import Work
 
 # What was said is kept ready for so long; what was chosen, for the campaign's own window.
 RESUME_WITHIN = timedelta(minutes=30)
+# So long after a call that booked somebody, the next of that line is about that, or of the other of
+# a couple.
+BOOKED_WITHIN = timedelta(minutes=10)
 # Whoever was asked in time may take a while to answer.
 TIME_TO_ANSWER = timedelta(minutes=10)
 # A code is told in the middle of a call, and good for half an hour after its end: how long ago the
@@ -58,7 +62,10 @@ log = structlog.get_logger()
 
 
 def find_earlier(work: Work, call_id: str, caller: str) -> Earlier | None:
-    """The newest call of a line that was cut with something in it. `caller` is E.164."""
+    """The newest call of a line that was cut with something in it, or booked somebody just now.
+
+    `caller` is E.164.
+    """
     line = work.store.vault.index("phone", caller or None)
     if line is None:
         return None
@@ -68,7 +75,11 @@ def find_earlier(work: Work, call_id: str, caller: str) -> Earlier | None:
     ):
         session = Session.from_json(left.body.session)
         if is_worth_resuming(session) and (session.born not in booked or is_untold(session)):
-            return _earlier(work.connection, work.store, left.call_id, session)
+            found = _earlier(work.connection, work.store, left.call_id, session)
+            untold = is_untold(session) and not session.is_first_of_two
+            return replace(found, booked=untold)
+        if has_booked(session) and left.left_at >= work.store.clock.now() - BOOKED_WITHIN:
+            return Earlier(left.call_id, session.language, booked=True)
         if session.reference:
             booked.add(session.born)
     return None

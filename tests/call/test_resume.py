@@ -166,7 +166,7 @@ def test_who_was_booked_meanwhile_is_not_asked_to_go_on(town: House):
     clock_of(town).advance(MINUTE)
     town.phone().dials().presses("2").goes_to("reference").presses("1")
     clock_of(town).advance(MINUTE * 4)
-    assert town.phone().dials().step == "welcome"
+    assert town.phone().dials().step == "booked_before"
 
 
 def said_digits(caller: Phone) -> str:
@@ -180,8 +180,8 @@ def test_who_was_booked_and_not_told_all_goes_on_to_hear_it_after_the_birth_date
     cut_at(town, step)
     (booked,) = town.bookings()
     again = town.phone().dials()
-    assert again.step == "resume"
-    again.presses("1").presses("13031942")
+    assert again.step == "booked_before"
+    again.presses("2").presses("13031942")
     assert again.step == "untold_birth_date"
     assert booked.reference not in said_digits(again)
     again.presses("12031942")
@@ -190,8 +190,8 @@ def test_who_was_booked_and_not_told_all_goes_on_to_hear_it_after_the_birth_date
     assert booked.reference in said_digits(again)
     again.presses("1")
     assert len(town.bookings()) == 1
-    # Once is enough.
-    assert town.phone().dials().step == "welcome"
+    # Once is enough: from here on it is heard with the reference.
+    assert town.phone().dials().presses("2").step == "my_reference"
 
 
 def test_what_was_erased_is_not_taken_up(town: House):

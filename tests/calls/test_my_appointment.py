@@ -21,6 +21,7 @@ from models.waiting_list.waiting import Waiter
 from services.attempts import MOST_WRONG_BORNE
 from services.booking.change_booking import By, cancel
 from services.booking.verify_store import verify_store
+from services.call.resume_call import BOOKED_WITHIN
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.slots.allocate import Channel
@@ -372,6 +373,7 @@ def test_known_and_unknown_hear_the_same_bytes_for_a_wrong_look_up(service: Hous
 def test_known_and_unknown_hear_the_same_bytes_when_it_is_written(service: House):
     """P11: with an appointment a text is there afterwards, without one there is none."""
     booked(service, a_mobile(1))
+    clock_of(service).advance(BOOKED_WITHIN + timedelta(minutes=1))
     known, unknown = (written(service, a_mobile(number)) for number in (1, 2))
     assert answers_of(known) == answers_of(unknown)
     (text,) = [one for one in service.messages("sms") if one.dedupe_key.startswith("appointment:")]

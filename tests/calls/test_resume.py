@@ -11,7 +11,7 @@ from sqlalchemy import select
 from flows.session import Session
 from models.call.tables import call
 from models.slots.tables import place
-from services.call.resume_call import RESUME_WITHIN
+from services.call.resume_call import BOOKED_WITHIN, RESUME_WITHIN
 from tests.support.house import (
     LANDLINE,
     MOBILE,
@@ -163,8 +163,76 @@ def test_where_nothing_was_given_nothing_is_offered(service: House, step: str):
     assert service.phone().dials().step == "welcome"
 
 
-def test_where_all_was_told_nothing_is_offered(service: House):
+def test_within_ten_minutes_of_a_booking_the_next_call_is_anothers_or_hears_it(service: House):
     service.phone().books()
+    clock_of(service).advance(BOOKED_WITHIN)
+    again = service.phone().dials()
+    again.hears_text("Pour une autre personne, tapez 1")
+    again.hears_text("Pour réentendre ce rendez-vous, tapez 2")
+    again.hears_text("Pour parler à une personne, tapez 0")
+    assert "coupé" not in " ".join(again.spoken)
+    says_no_birth(again)
+    clock_of(service).advance(MINUTE)
+    assert service.phone().dials().step == "welcome"
+
+
+def test_the_second_of_two_spouses_is_asked_for_their_own_date_and_is_booked(service: House):
+    """The first heard the reference and hung up; the second rings from the same telephone."""
+    for number in (LANDLINE, MOBILE):
+        service.phone(number).goes_to("reference").hangs_up()
+        clock_of(service).advance(2 * MINUTE)
+        second = service.phone(number).dials()
+        assert second.step == "booked_before"
+        second.presses("1")
+        fresh = service.session(second.sid)
+        assert (fresh.step, *given(fresh)) == ("welcome", "", "", "", Session.whom)
+        assert not fresh.reference
+        second.books(born="14071945")
+        says_no_birth(second)
+    assert len(service.bookings()) == 4
+
+
+@pytest.mark.parametrize("number", [LANDLINE, MOBILE])
+def test_to_hear_it_again_reference_and_birth_date_are_asked(service: House, number: str):
+    service.phone(number).books()
+    (booking,) = service.bookings()
+    again = service.phone(number).dials().presses("2")
+    assert again.step == "my_reference"
+    again.answers(booking.reference, "1", "13031942", "1").hears_text("Je ne trouve pas")
+    again.hangs_up()
+    again = service.phone(number).dials().presses("2")
+    again.answers(booking.reference, "1", "12031942", "1")
+    assert again.step == "my_menu"
+
+
+def test_who_says_neither_is_greeted_and_nobody_is_hung_up_on(service: House):
+    service.phone().books()
+    again = service.phone().dials().answers("", "")
+    assert again.step == "welcome"
+    assert service.session(again.sid).someone_else
+
+
+def test_a_copy_of_the_second_callers_key_is_answered_the_same(service: House):
+    service.phone().books()
+    second = service.phone().dials().presses("1")
+    last = second.requests[-1]
+    form = dict(last.form)
+    copy = service.app.test_client().post(last.url, data=form, headers=dict(last.headers))
+    assert copy.data == second.documents[-1]
+
+
+def test_until_the_end_of_the_first_call_is_told_the_second_is_as_any(service: House):
+    """The provider's news is late: nothing of a call that may still live is offered."""
+    service.phone().goes_to("reference")
+    assert service.phone().dials().step == "welcome"
+
+
+def test_a_move_or_a_cancellation_is_no_booking_for_the_next_caller(service: House):
+    service.phone().books()
+    (booking,) = service.bookings()
+    clock_of(service).advance(BOOKED_WITHIN + MINUTE)
+    mine = service.phone().dials().presses("2")
+    mine.answers(booking.reference, "1", "12031942", "1", "3", "1").hangs_up()
     assert service.phone().dials().step == "welcome"
 
 
@@ -173,7 +241,7 @@ def test_whoever_was_cut_before_the_reference_was_told_hears_it_after_the_birth_
     service: House, step: str
 ):
     cut_at(service, step)
-    again = service.phone().dials().presses("1")
+    again = service.phone().dials().presses("2")
     (booking,) = service.bookings()
     said = " ".join(one.text for one in again.heard)
     assert "mars 1942" not in said
@@ -187,7 +255,7 @@ def test_whoever_was_cut_before_the_reference_was_told_hears_it_after_the_birth_
 
 def test_a_stranger_on_the_same_line_never_hears_the_reference(service: House):
     cut_at(service, "ready")
-    again = service.phone().dials().presses("1")
+    again = service.phone().dials().presses("2")
     for wrong in ("01011940", "01011941", "01011942"):
         again.presses(wrong)
     assert again.step == "person"

@@ -35,7 +35,7 @@ PERSON = frozenset({"person", "person_number", "person_number_check"})
 BEHIND_THE_QUESTION = frozenset({PERSON_LINE, "confirm_mobile"})
 SENTENCE = frozenset({"sentence_check", "sentence_which"})
 A_SENTENCE = "un rendez-vous pour moi né le 12 mars 1942 code postal 75011"
-RINGS_ANEW = frozenset({"resume", "resume_code", "callback_check"})
+RINGS_ANEW = frozenset({"resume", "booked_before", "resume_code", "callback_check"})
 
 
 class Talk:
@@ -85,8 +85,9 @@ class Talk:
         self.session = ringing(kind)
         if step == "callback_check":
             self.session = self.session.but(rung_for="t" * 32, rung_as="asked", line="e" * 32)
-        if step == "resume":
-            self.session = offer_to_resume(self.session, earlier(self.world))
+        if step in {"resume", "booked_before"}:
+            before = replace(earlier(self.world), booked=step == "booked_before")
+            self.session = offer_to_resume(self.session, before)
         self._hear(RING)
         if step == "resume_code":
             self.presses("4")

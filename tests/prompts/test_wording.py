@@ -344,7 +344,8 @@ def test_a_person_is_told_at_the_start_at_the_end_and_after_a_failed_try_behind_
 
 def test_the_steps_that_tell_of_a_person_at_once():
     assert {name for name, step in STEPS.items() if step.tells_person_at_once} == {
-        *("welcome", "not_yet_open", "closed", "resume", "not_eligible", "not_since", "no_slot"),
+        *("welcome", "not_yet_open", "closed", "resume", "booked_before"),
+        *("not_eligible", "not_since", "no_slot"),
         *("reference", "calls_offer", "my_no_text", "my_over", "my_cancelled"),
     }
 

@@ -57,7 +57,8 @@ RULES = 23
 LANGUAGES = ("fr", "en")
 CHOICE_KEYS = tuple("1234567")
 # Menus that only ask whether what was understood is right.
-READ_BACKS = {"resume", "confirm", *(step for step in STEPS if step.endswith("_check"))}
+BACK = {"resume", "booked_before"}
+READ_BACKS = {*BACK, "confirm", *(step for step in STEPS if step.endswith("_check"))}
 ALERTS = ROOT / "deploy" / "alerts.yml"
 
 # How each language says what the rules ask for.
@@ -205,7 +206,7 @@ def menus_deep(walked: Walk) -> dict[str, int]:
             TurnOutcome.ASKED,
             TurnOutcome.BOOKED,
         }
-        returning = turn.before.step in {"resume", *PERSON_STEPS}
+        returning = turn.before.step in {*BACK, *PERSON_STEPS}
         back = returning and turn.after.step not in PERSON_STEPS
         if turn.heard.kind is Heard.RING or (answered and not back):
             ways[turn.before.step].add(turn.after.step)
