@@ -57,14 +57,19 @@ _NOT_TOLD = re.compile(
     r"(?: a ce jour)?|en (?:cours|attente)\b.*|pas d'horaires reguliers"
 )
 _APPOINTMENT = re.compile(r"\brendez[- ]?vous\b|\br\. ?d\. ?v\b\.?")
+# "Accès sans rendez-vous possible : 11h-14h", "accès libre".
+_WALK_IN_WORDS = re.compile(
+    r"\b(?:acces|accueil|passage|vaccination) (?=sans rdv)|(?<=sans rdv)(?: possible| ?:)+"
+)
+_FREE_ACCESS = re.compile(r"\b(?:en )?(?:acces|entree) libre\b")
 _EITHER = r"avec (?:et|ou|/) ?sans rdv|avec ?/ ?sans rdv|(?:avec|sans) ou (?:avec|sans) rdv"
 # Words that may stand around the times without changing them.
 _HARMLESS = re.compile(
     rf"\(?(?<![a-z0-9])(?:{_EITHER}|sur rdv(?: uniquement)?|uniquement sur rdv|sans rdv|avec rdv"
-    r"|a confirmer|non[- ]stop|en continu|journee continue|sans interruption|de|et|a|puis)\b\)?"
+    r"|a confirmer|non[- ]stop|en continu|journee continue|toute la journee|sans interruption|de|entre|et|a|puis)\b\)?"
 )
 # Behind the hours for appointments: those of people who come without one.
-_WALK_IN_HOURS = re.compile(r"(?<=\d|h)\s*(?:[/,;+&(|-]|\bet\b)\s*sans rdv\b(?=\D*\d)")
+_WALK_IN_HOURS = re.compile(r"(?<=\d|h)\s*(?:[/,;.+&(|-]|\bet\b)\s*sans rdv\b(?=\D*\d)")
 # Two kinds of hours in another order: which times are whose would be a guess.
 _WITH, _WITHOUT = re.compile(r"\bavec rdv\b"), re.compile(r"\bsans rdv\b")
 _BETWEEN_TIMES = re.compile(r"\d.*\bsans rdv\b.*\d")
@@ -89,7 +94,8 @@ _LAST_MINUTE = 24 * 60
 
 def read_day(cell: str) -> HoursCell:
     """Read the hours of one day. `ouvert` alone means 9 to 12 and 14 to 17 (issue 10.1)."""
-    text = _APPOINTMENT.sub("rdv", plain(cell))
+    text = _FREE_ACCESS.sub("sans rdv", _APPOINTMENT.sub("rdv", plain(cell)))
+    text = _WALK_IN_WORDS.sub("", text)
     if text in _CLOSED:
         return HoursCell(Meaning.CLOSED if text else Meaning.EMPTY)
     for pattern, intervals in _OPEN:
@@ -100,7 +106,7 @@ def read_day(cell: str) -> HoursCell:
     text = _JOINED.sub("h ", _MIDNIGHT.sub("24h", _NOON.sub("12h", text)))
     told, *walk_in = _WALK_IN_HOURS.split(text)
     found = _intervals(told)
-    others = [_intervals(part) for part in walk_in]
+    others = [_intervals(part.rstrip(" )")) for part in walk_in]
     if found is None or None in others or _says_two(told):
         return HoursCell(Meaning.UNCLEAR)
     kept = [pair for pair in found if pair[0] < pair[1]]

@@ -72,6 +72,13 @@ LATER = {
     # Of those who come without an appointment, told behind: within the others.
     "08h00-18h00/sans rendez-vous 08h00-18h00": "08:00-18:00",
     "8-16h/sans rendez-vous 8-15h": "08:00-16:00",
+    "8h-18h, Accès sans rendez-vous de 11 à 14h": "08:00-18:00",
+    "8h-18h (accès sans rendez-vous de 11h à 14h)": "08:00-18:00",
+    "8h-18h. Sans rendez-vous de 11h à 14h": "08:00-18:00",
+    "9h-17h / Sans RDV : 9h-12h": "09:00-17:00",
+    "9h-17h, vaccination sans rendez-vous possible entre 10h et 16h": "09:00-17:00",
+    "9h-17h, accès sans rendez-vous toute la journée": "09:00-17:00",
+    "de 8h à 18h, accès libre de 11h à 14h": "08:00-18:00",
     "08h30-12h20/13h15-17h00/sans rendez-vous 08h30-12h20/sans rendez-vous 13h15-17h00": (
         "08:30-12:20 13:15-17:00"
     ),
@@ -153,6 +160,8 @@ def test_hours_still_to_be_told(cell):
         "9h-12h sans rdv 14h-17h",
         "9h-12h/sans rendez-vous l'après-midi",
         "9h-12h/sans rendez-vous 14h",
+        "9h-17h, sans rendez-vous à partir de 14h",
+        "9h-17h, accès sans rendez-vous jusqu'à 16h",
     ],
 )
 def test_what_would_need_a_guess_is_not_read(cell):
