@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from commands import operator
-from commands.terminal import refusals
+from commands.terminal import print_csv, refusals
 from jobs import feeds
-from services.centre_day.name_centres import NameCentres, NameRefused
+from services.centre_day.name_centres import NameCentres, NamedCentre, NameRefused
 from services.store import Store
 
 
@@ -18,19 +20,35 @@ def add(group: click.Group, store: Store) -> None:
         epilog="Example: flask centres names 21 --spoken 'hôpital Saint-André'"
         " --written 'Hôpital Saint-André'"
     )
-    @click.argument("centre_id", metavar="GID")
+    @click.argument("centre_id", metavar="GID", required=False)
     @click.option("--written", default="", help="As pages and texts write it.")
     @click.option("--spoken", default="", help="As callers hear it; without it, as it is written.")
     @click.option("--undo", is_flag=True, help="Take the last word back.")
-    def names(*, centre_id: str, written: str, spoken: str, undo: bool) -> None:
+    @click.option("--doubtful", is_flag=True, help="List the names that look mangled, by rules.")
+    @click.option("--csv", "as_csv", is_flag=True, help="That list as CSV; else for the eye.")
+    def names(
+        *,
+        centre_id: str | None,
+        written: str,
+        spoken: str,
+        undo: bool,
+        doubtful: bool,
+        as_csv: bool,
+    ) -> None:
         """Show what a centre is called, or say it better than the import made it.
 
         Names are made at the import of the directory, by prompts/places/centres.toml. What is said
-        here stays over every import. `--undo` takes back one word after the other.
+        here stays over every import. `--undo` takes back one word after the other. `--doubtful`
+        lists open centres to look at: some of their names are right.
         """
+        if doubtful == bool(centre_id) or (doubtful and (written or spoken or undo)):
+            raise click.UsageError("say either a GID or --doubtful alone")
         if undo and (written or spoken):
             raise click.UsageError("say either a name or --undo")
         naming = NameCentres(store, operator.name, feeds.towns_by_letters)
+        if centre_id is None:
+            _tell_doubtful(naming.doubtful(), as_csv=as_csv)
+            return
         with refusals(NameRefused):
             if undo:
                 found = naming.undo(centre_id)
@@ -43,3 +61,13 @@ def add(group: click.Group, store: Store) -> None:
         click.echo(f"directory: {found.of_source}")
         if found.corrected:
             click.echo("an operator said so; `--undo` takes it back")
+
+
+def _tell_doubtful(found: Iterable[tuple[NamedCentre, str]], *, as_csv: bool) -> None:
+    rows = [(one.id, one.written, one.town, why, one.of_source) for one, why in found]
+    if as_csv:
+        print_csv(("gid", "name", "town", "why", "directory"), rows)
+        return
+    for gid, name, town, why, source in rows:
+        click.echo(f"{gid}  {name}, {town}: {why}; in the directory “{source}”")
+    click.echo(f"{len(rows)} names look mangled", err=True)

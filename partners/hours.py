@@ -66,7 +66,8 @@ _EITHER = r"avec (?:et|ou|/) ?sans rdv|avec ?/ ?sans rdv|(?:avec|sans) ou (?:ave
 # Words that may stand around the times without changing them.
 _HARMLESS = re.compile(
     rf"\(?(?<![a-z0-9])(?:{_EITHER}|sur rdv(?: uniquement)?|uniquement sur rdv|sans rdv|avec rdv"
-    r"|a confirmer|non[- ]stop|en continu|journee continue|toute la journee|sans interruption|de|entre|et|a|puis)\b\)?"
+    r"|a confirmer|non[- ]stop|en continu|journee continue|toute la journee|sans interruption"
+    r"|de|entre|et|a|puis)\b\)?"
 )
 # Behind the hours for appointments: those of people who come without one.
 _WALK_IN_HOURS = re.compile(r"(?<=\d|h)\s*(?:[/,;.+&(|-]|\bet\b)\s*sans rdv\b(?=\D*\d)")

@@ -13,7 +13,8 @@ from models.centres import names
 from models.centres.names import NamedState, Naming
 from models.database import Connection
 from services.accounts.staff import OPERATOR, record_act
-from services.centres.centre_names import CentreNames, centre_names, said
+from services.centre_day.list_centres import list_centres
+from services.centres.centre_names import CentreNames, centre_names, doubt, said
 from services.store import Store
 
 # Letters; what is longer cannot be kept in mind, nor put into a text.
@@ -52,6 +53,16 @@ class NameCentres:
         """A centre's names. Raises NameRefused where there is no such centre."""
         with self._store.database.transaction() as connection:
             return _told(_state(connection, centre_id))
+
+    def doubtful(self) -> list[tuple[NamedCentre, str]]:
+        """Open centres whose name looks mangled, and why; not those that an operator named."""
+        towns = self._towns()
+        doubted = [
+            (self.read(one.id), why)
+            for one in list_centres(self._store)
+            if (why := doubt(one.name, one.of_source, towns))
+        ]
+        return [(named, why) for named, why in doubted if not named.corrected]
 
     def say(self, centre_id: str, *, written: str = "", spoken: str = "") -> NamedCentre:
         """Call a centre so; without `spoken` it is said as it is written. Raises NameRefused.

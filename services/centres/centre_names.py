@@ -57,7 +57,13 @@ _RESERVED = re.compile(
 _DOTTED = re.compile(r"\b(?:[A-Z]\.){2,}[A-Z]?\b\.?")
 # A shouted word, with the hyphens and figures in it.
 _SHOUT = re.compile(rf"[A-ZÀ-Ý]{{{SHOUTED},}}[0-9]*")
-_NUMBERED = re.compile(r"\b(CDV)[ -]?\d{1,3}\b")
+# The département behind the letters of its administration: "CDV 31", "CPAM78".
+_NUMBERED = re.compile(r"\b(?:(CDV)[ -]?\d|([A-Z]{3,})[ -]?\d\d)\d{0,2}\b")
+# Before a word that is no longer there.
+_ORPHAN = re.compile(r"(?:et|ou|de|du|des|à|au|aux|en|pour|par|sur|sous)\b|[dl]'|\W", re.IGNORECASE)
+_STUCK = re.compile(r"[^\W\d_]{2,}\d+")
+# Behind one that is no longer there: "du Grand" of "Grand Douai".
+_DANGLING = re.compile(r"\b(?:et|d[eu]s?|la|les?|à|grand|haut|pays|val|saint)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class _Words:
     acronyms: Mapping[str, tuple[str, str]]
     generic: frozenset[str]
     beside: frozenset[str]
+    bound: frozenset[str]
     common: Mapping[str, str]
     small: frozenset[str]
     named: Mapping[str, str]
@@ -88,6 +95,7 @@ def _words() -> _Words:
         acronyms={key: (said[0], said[-1]) for key, said in source["acronyms"].items()},
         generic=frozenset(_plain(word) for word in source["generic"]["words"]),
         beside=frozenset(_plain(word) for word in source["generic"]["beside"]),
+        bound=frozenset(_plain(word) for word in source["generic"]["bound"]),
         common={_plain(word): word for word in source["words"]["common"]},
         small=frozenset(_plain(word) for word in source["words"]["small"]),
         named={_plain(word): word for word in source["words"]["named"]},
@@ -130,12 +138,41 @@ def shouted(name: str) -> list[str]:
     return [word for word in found if word not in known and not _ROMAN.fullmatch(word)]
 
 
+def doubt(name: str, source: str, towns: Mapping[str, str]) -> str:
+    """Why a name that was made of `source` looks mangled; "" where it does not.
+
+    For an operator's eye: of the names that it doubts, some are right ("Centre Foch").
+    """
+    words, pieces = _words(), name.split(", ")
+    # Letters of an owner that were taken for a word: "Emv" of "EMV La Croix Rouge".
+    taken = [
+        word
+        for word in re.findall(r"\b[A-ZÀ-Ý]{2,5}\b", "" if _is_loud(source) else source)
+        if not _known_word(_plain(word), word) and _plain(word) not in towns
+    ]
+    if _ORPHAN.match(name) or any(_DANGLING.search(piece) for piece in pieces):
+        return "a word is missing"
+    if any(_plain(piece) in words.bound for piece in pieces):
+        return "an adjective alone"
+    if any(word not in words.acronyms for word in _STUCK.findall(name)):
+        return "figures stuck to letters"
+    if shouted(name) or any(word.capitalize() in name.split() for word in taken):
+        return "letters that nobody knows"
+    return ""
+
+
+def _is_letters(piece: str) -> bool:
+    """Whether a piece is nothing but letters that nobody knows: "US"."""
+    return bool(_SHOUT.fullmatch(piece)) and piece not in acronyms() and not _ROMAN.fullmatch(piece)
+
+
 # ---------------------------------------------------------------- the pieces of a name
 
 
 def _pieces(name: str, town: str, towns: Mapping[str, str]) -> list[str]:
     """What is told of a place, in order: at least one piece."""
-    tidy = _NUMBERED.sub(r"\1", _DOTTED.sub(lambda dotted: dotted[0].replace(".", ""), name))
+    tidy = _DOTTED.sub(lambda dotted: dotted[0].replace(".", ""), name)
+    tidy = _NUMBERED.sub(_without_number, tidy)
     tidy = _ELISION.sub(r"\1'", tidy.replace("’", "'"))
     tidy = re.sub(r"[«»“”\"]", " ", _BRACKETS.sub(_bracket, tidy))
     tidy = re.sub(r"\bgrand public\b", "-", tidy, flags=re.IGNORECASE)
@@ -152,6 +189,8 @@ def _pieces(name: str, town: str, towns: Mapping[str, str]) -> list[str]:
             told = _less_generic(_without_town(told, town))
         if told:
             found.append(told)
+    # Where anything else is told, letters that nobody knows tell nothing.
+    found = [one for one in found if not _is_letters(one)] or found
     plain = [_plain(one) for one in found]
     told = [
         one
@@ -163,6 +202,11 @@ def _pieces(name: str, town: str, towns: Mapping[str, str]) -> list[str]:
         )
     ]
     return told or [in_use()[COUNTRY_LANGUAGE].page["place"]]
+
+
+def _without_number(found: re.Match[str]) -> str:
+    letters = found[1] or found[2]
+    return letters if letters in _words().acronyms else found[0]
 
 
 def _bracket(found: re.Match[str]) -> str:
@@ -191,6 +235,10 @@ def _less_generic(piece: str) -> str:
     rest = _THERE.sub("", rest).strip(" ,-")
     rest = re.sub(r"[ ,]+(?:site|et|de|du|des|la|le|à)$", "", rest, flags=re.IGNORECASE)
     rest = re.sub(r"^site (?=maison|centre|h[ôo]pital|clinique)", "", rest, flags=re.IGNORECASE)
+    head = _plain(rest.partition(" ")[0])
+    # "Centre de vaccination et hospitalier", "centre de vaccination ambulatoire".
+    if head in {"et", "ou"} or head in _words().bound:
+        return piece
     if all(one in _words().beside for one in _WORD.findall(_plain(rest))) or _is_generic(rest):
         return piece if rest == piece else ""
     return rest

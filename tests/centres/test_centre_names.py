@@ -11,6 +11,7 @@ from services.centres.centre_names import (
     acronyms,
     by_letters,
     centre_names,
+    doubt,
     shouted,
 )
 
@@ -61,6 +62,23 @@ def towns() -> dict[str, str]:
             "Centre hospitalier",
             "",
         ),
+        # What belongs to the words before it keeps them.
+        (
+            "Centre de vaccination et hospitalier BSAV - gymnase Pierre Pieri",
+            "Ajaccio",
+            "Centre de vaccination et hospitalier Bsav, gymnase Pierre Pieri",
+            "",
+        ),
+        ("CENTRE DE VACCINATION AMBULATOIRE", "Lyon", "Centre de vaccination ambulatoire", ""),
+        # Letters of owners, with the figures of their département or of nobody's knowledge.
+        ("CPAM78", "Versailles", "Assurance maladie", ""),
+        (
+            "EMV LA CROIX ROUGE FRANCAISE",
+            "Paris",
+            "Équipe mobile de vaccination la Croix Rouge Française",
+            "",
+        ),
+        ("CP - US - CENTRE PENITENTIAIRE", "Fresnes", "Centre pénitentiaire", ""),
         # Those that are well already stay as they are.
         ("Salle Olympe de Gouges", "Paris", "Salle Olympe de Gouges", ""),
         ("Mairie du XVe", "Paris", "Mairie du XVe", ""),
@@ -75,6 +93,30 @@ def test_a_name_as_people_write_it(
     names = centre_names(raw, town, towns)
     assert names.written == written
     assert names.spoken.startswith(spoken or written)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "why"),
+    [
+        ("Et hospitalier Bsav, gymnase Pierre Pieri", "", "a word is missing"),
+        ("Communauté de santé du Grand, salle d'Anchin", "", "a word is missing"),
+        ("Ambulatoire", "", "an adjective alone"),
+        ("Cpam78", "CPAM78", "figures stuck to letters"),
+        ("CP, US, centre Pénitentiaire", "", "letters that nobody knows"),
+        ("Zbm Croix Rouge", "ZBM Croix Rouge", "letters that nobody knows"),
+        ("EMC2, 1er étage", "EMC2 - 1er étage", ""),
+        ("La Passerelle, salle culturelle", "LA PASSERELLE - SALLE CULTURELLE", ""),
+        ("Mairie du XIVe", "Mairie du XIVe", ""),
+    ],
+)
+def test_a_name_that_looks_mangled(towns: dict[str, str], name: str, source: str, why: str):
+    assert doubt(name, source, towns) == why
+
+
+def test_few_names_of_the_directory_look_mangled(towns: dict[str, str]):
+    records = official_centres.read(feeds.CENTRES_EXTRACT).records
+    made = [(centre_names(one.name, one.town, towns).written, one.name) for one in records]
+    assert sum(bool(doubt(name, source, towns)) for name, source in made) <= 12
 
 
 def test_without_a_table_of_towns_nothing_is_guessed():

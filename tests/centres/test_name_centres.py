@@ -116,3 +116,34 @@ def test_what_cannot_be_a_name_is_refused(town: House, flask: Flask, directory: 
         assert refused.exit_code == 1
         assert why in refused.stderr
     assert names(town) == before
+
+
+def test_an_operator_lists_the_names_that_look_mangled_and_names_one(
+    town: House, flask: Flask, tmp_path: Path
+):
+    rows = [
+        centre_row("7", **PARIS, nom="US Créteil"),
+        centre_row("8", **PARIS, nom="Salle des fêtes"),
+        centre_row("9", **PARIS, nom="Centre FOCH"),
+    ]
+    flask("centres", "import", write_centres(tmp_path / "directory.csv", rows))
+    listed = flask("centres", "names", "--doubtful", "--csv")
+    assert listed.exit_code == 0
+    assert listed.stdout.splitlines() == [
+        "gid,name,town,why,directory",
+        "7,US Créteil,Paris 11e,letters that nobody knows,US Créteil",
+        "9,Centre Foch,Paris 11e,letters that nobody knows,Centre FOCH",
+    ]
+    flask("centres", "names", "7", "--written", "Union sportive de Créteil")
+    for_the_eye = flask("centres", "names", "--doubtful")
+    assert for_the_eye.exit_code == 0
+    assert for_the_eye.stdout == (
+        "9  Centre Foch, Paris 11e: letters that nobody knows; in the directory “Centre FOCH”\n"
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("1", "--doubtful"), ("--doubtful", "--undo")])
+def test_names_are_of_one_centre_or_of_all_that_look_mangled(flask: Flask, words: tuple[str, ...]):
+    asked = flask("centres", "names", *words)
+    assert asked.exit_code == 2
+    assert "say either a GID or --doubtful alone" in asked.stderr
