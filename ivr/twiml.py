@@ -161,24 +161,56 @@ def render(
 
     `day`: as of `number_of_day`.
     """
-    shape = tuple((line.key, line.wording, line.language) for line in speech.lines)
+    aloud = speech.listen is not None and speech.listen.invites
+    shape = tuple(
+        _Shape(line.key, line.wording, line.language, _joined(line, catalogue, speech, aloud=aloud))
+        for line in speech.lines
+    )
     to = _Elsewhere(speech.dial, speech.queue, bool(speech.conference), speech.keeps)
     form = _form(shape, speech.listen, speech.slow, to, catalogue, addresses)
     pace = (SLOW if speech.slow else NORMAL).voice
     number = escape(number_of_day(next_number, day))
-    return _filled(form, speech.lines, catalogue, pace, number, speech.conference, speech.now)
+    base = addresses.recording("")
+    return _filled(form, speech.lines, catalogue, base, pace, number, speech.conference, speech.now)
+
+
+# Of each take that recordings say with its values: the parts whose value is heard.
+Joined = tuple[tuple[int, ...] | None, ...]
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What of a line decides its form; `joined` is empty where the voice says each value."""
+
+    key: str
+    wording: int
+    language: str
+    joined: Joined = ()
+
+
+def _joined(line: Line, catalogue: Catalogue, speech: Speech, *, aloud: bool) -> Joined:
+    said_in = load(line.language) if line.language else catalogue
+    if not said_in.joins or not line.values:
+        return ()
+    key = said_in.short(line.key) if speech.slow else line.key
+    takes = said_in.takes(key, line.wording, aloud=aloud and not line.language)
+    return tuple(said_in.joined(take, line.values, speech.now) for take in takes)
 
 
 def _filled(  # noqa: PLR0917
     form: Iterable[str | _Blank],
     lines: Sequence[Line],
     catalogue: Catalogue,
+    base: str,
     pace: VoicePauses,
     number: str = "",
     conference: str = "",
     now: datetime | None = None,
 ) -> str:
-    """A form with the values of one caller in its blanks; `now`: as `Speech` has it."""
+    """A form with the values of one caller in its blanks; `now`: as `Speech` has it.
+
+    `base`: what stands before the file in the address of a recording.
+    """
     filled = []
     for piece in form:
         if isinstance(piece, str):
@@ -190,7 +222,10 @@ def _filled(  # noqa: PLR0917
         else:
             line = lines[piece.line]
             said_in = load(line.language) if line.language else catalogue
-            if piece.part.format in said_in.marked_formats:
+            if piece.joined:
+                files = said_in.clips(piece.part, line.values, now) or ()
+                filled.append(f"</Play><Play>{escape(base)}".join(files))
+            elif piece.part.format in said_in.marked_formats:
                 said = said_in.marked(piece.part, line.values, now)
                 filled.append(marked_up(said, said_in.speaker, pace))
             else:
@@ -200,10 +235,11 @@ def _filled(  # noqa: PLR0917
 
 @dataclass(frozen=True)
 class _Blank:
-    """A place in a document for the value of one part of one line."""
+    """A place in a document for the value of one part of one line; `joined`: for its recordings."""
 
     line: int
     part: Part
+    joined: bool = False
 
 
 _NUMBER = _Blank(-1, Part(""))
@@ -223,7 +259,7 @@ class _Elsewhere:
 
 @lru_cache(1024)
 def _form(  # noqa: PLR0917 (the key of the cache)
-    shape: tuple[tuple[str, int, str], ...],
+    shape: tuple[_Shape, ...],
     listen: Listen | None,
     slow: bool,  # noqa: FBT001
     to: _Elsewhere,
@@ -235,9 +271,8 @@ def _form(  # noqa: PLR0917 (the key of the cache)
     Made by the provider's library once for each sentence or combination of sentences.
     """
     blanks = _Blanks()
-    lines = [Line(key, wording=wording, language=language) for key, wording, language in shape]
     aloud = listen is not None and listen.invites
-    says = _says(lines, catalogue, addresses, blanks.mark, slow=slow, aloud=aloud)
+    says = _says(shape, catalogue, addresses, blanks.mark, slow=slow, aloud=aloud)
     if listen is None:
         made = document(*says, *_connected(to, catalogue, addresses, slow=slow))
     else:
@@ -252,9 +287,9 @@ class _Blanks:
     def __init__(self) -> None:
         self._blanks: list[_Blank] = []
 
-    def mark(self, number: int, part: Part) -> str:
+    def mark(self, number: int, part: Part, *, joined: bool = False) -> str:
         """What stands in the text for the value of a part of the line of this number."""
-        self._blanks.append(_Blank(number, part))
+        self._blanks.append(_Blank(number, part, joined))
         return _MARK.format(len(self._blanks) - 1)
 
     def form(self, made: str) -> tuple[str | _Blank, ...]:
@@ -371,9 +406,11 @@ def _said_to(
     `verbs` gives what the provider does, of what is said.
     """
     catalogue, blanks = load(now.language), _Blanks()
-    heard = _says(lines, catalogue, addresses, blanks.mark, slow=now.slow)
+    shape = [_Shape(line.key, line.wording, line.language) for line in lines]
+    heard = _says(shape, catalogue, addresses, blanks.mark, slow=now.slow)
     form = blanks.form(document(*verbs(heard)))
-    return _filled(form, lines, catalogue, (SLOW if now.slow else NORMAL).voice)
+    base = addresses.recording("")
+    return _filled(form, lines, catalogue, base, (SLOW if now.slow else NORMAL).voice)
 
 
 def _ears(listen: Listen, pace: SpeechRate) -> dict[str, Any]:
@@ -491,10 +528,10 @@ def sentence(
 
 
 def _says(
-    lines: Sequence[Line],
+    lines: Sequence[_Shape],
     catalogue: Catalogue,
     addresses: Addresses,
-    value: Callable[[int, Part], str],
+    value: Callable[..., str],
     *,
     slow: bool,
     aloud: bool = False,
@@ -509,7 +546,15 @@ def _says(
         said_in = load(line.language) if line.language else catalogue
         key = said_in.short(line.key) if slow else line.key
         named = aloud and not line.language
-        for take in said_in.takes(key, line.wording, aloud=named):
+        takes = said_in.takes(key, line.wording, aloud=named)
+        for take, heard in zip(takes, line.joined or (None,) * len(takes), strict=True):
+            if heard is not None:
+                for place, part in enumerate(take.parts):
+                    if file := take.files[place]:
+                        said.append((said_in, file, ""))
+                    if place in heard:
+                        said.append((said_in, value(number, part, joined=True), ""))
+                continue
             filled = (part.text + (value(number, part) if part.name else "") for part in take.parts)
             said.append((said_in, take.recording, "".join(filled)))
     runs = [(one, [text for *_, text in run]) for one, run in groupby(said, lambda one: one[:2])]

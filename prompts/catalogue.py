@@ -11,7 +11,8 @@ pairs) goes with its format, never with a sentence: see `Catalogue.marked`.
 A moment of today or tomorrow is said with that word beside its date, where it is known when it is
 said: by the clock of the place (`near_day`), in calls, on pages and in texts alike.
 
-A line can be replaced by a recording that lies in `audio/<language>/`: see `Catalogue.takes`.
+A line can be replaced by a recording that lies in `audio/<language>/`: see `Catalogue.takes`, and
+`Catalogue.joined` for one with values.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from babel.lists import format_list
 from babel.units import format_unit
 
 from prompts import service_words
+from prompts.joined import SAID, clips, letters, samples, words
 from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses
 from prompts.service_words import Words
 from prompts.voices import CARDINAL, DATE, DIGITS, UnknownVoice, Voice, voice
@@ -105,18 +107,29 @@ _DICTATED = re.compile(rf"(?<![0-9:])(?P<group>0[0-9]+)|{BETWEEN_GROUPS.pattern}
 class Take:
     """What is said in one go: by a recording where there is one, else by the voice.
 
-    `name` is what a recording of it is called, without its ending; empty where a value is in it,
-    which only the voice can say. `recording` is the file below `audio/` ("fr/goodbye.mp3").
+    `name` is what a recording of it is called, without its ending; empty where a value is in it.
+    `around` then names the recordings of what stands before each part's value, empty where nothing
+    does. `recording` is the file below `audio/` ("fr/goodbye.mp3"), `files` are those of `around`.
     """
 
     parts: tuple[Part, ...]
     name: str = ""
     recording: str | None = None
+    around: tuple[str, ...] = ()
+    files: tuple[str | None, ...] = ()
 
     @property
     def text(self) -> str:
         """The words of a take without values."""
         return "".join(part.text for part in self.parts).strip()
+
+    def readings(self) -> Iterator[tuple[str, str]]:
+        """The names of its recordings, each with what is read."""
+        if self.name:
+            yield self.name, self.text
+        for name, part in zip(self.around, self.parts, strict=False):
+            if name:
+                yield name, part.text.strip().lstrip(",.:; ")
 
 
 class Catalogue:
@@ -264,16 +277,16 @@ class Catalogue:
         takes = self._takes(key, wording, aloud=aloud)
         if not self._recordings:
             return takes
-        return tuple(
-            replace(
-                take,
-                recording=self._recordings.get(take.name)
-                or self._recordings.get(self._first_take.get(take.text, "")),
-            )
-            if take.name
-            else take
-            for take in takes
-        )
+        return tuple(map(self._with_files, takes))
+
+    def _with_files(self, take: Take) -> Take:
+        files = {
+            name: self._recordings.get(name) or self._recordings.get(self._first_take.get(text, ""))
+            for name, text in take.readings()
+        }
+        if take.name:
+            return replace(take, recording=files[take.name])
+        return replace(take, files=tuple(files.get(name) for name in take.around))
 
     def _takes(self, key: str, wording: int, *, aloud: bool = False) -> tuple[Take, ...]:
         number = min(wording, self.wordings(key) - 1)
@@ -282,19 +295,42 @@ class Catalogue:
         if not any(part.name for part in parts):
             return (Take(parts, name),)
         return tuple(
-            Take(piece, "" if any(part.name for part in piece) else f"{name}.part{place}")
+            _piece_of(piece, f"{name}.part{place}")
             for place, piece in enumerate(_between_pauses(parts), start=1)
         )
 
     @cached_property
+    def joins(self) -> bool:
+        """Whether words of values are recorded, so that sentences with values may be."""
+        return any(name.startswith(SAID) for name in self._recordings)
+
+    def joined(
+        self, take: Take, values: Mapping[str, Any], now: datetime | None = None
+    ) -> tuple[int, ...] | None:
+        """Which parts of a take have a value that is heard, where recordings say all of the take.
+
+        None where the voice has to say it.
+        """
+        around = zip(take.around, take.files, strict=False)
+        if not take.files or any(name and not file for name, file in around):
+            return None
+        said = [self.clips(part, values, now) if part.name else () for part in take.parts]
+        if None in said:
+            return None
+        return tuple(place for place, files in enumerate(said) if files)
+
+    def clips(
+        self, part: Part, values: Mapping[str, Any], now: datetime | None = None
+    ) -> tuple[str, ...] | None:
+        """The files below `audio/` that say the value of a part; None where words are missing."""
+        return clips(self._recordings, self.spoken(part, values, now), part.name)
+
+    @cached_property
     def _first_take(self) -> Mapping[str, str]:
-        """The name of the first take with these words."""
+        """The name of the first recording with these words."""
         first: dict[str, str] = {}
-        for key, wordings in self._say.items():
-            for number in range(len(wordings)):
-                for take in self._takes(key, number):
-                    if take.name:
-                        first.setdefault(take.text, take.name)
+        for name, text in self.words_of_takes().items():
+            first.setdefault(text, name)
         return first
 
     def short(self, key: str) -> str:
@@ -306,18 +342,43 @@ class Catalogue:
         return shorter if shorter in self._say else key
 
     def words_of_takes(self) -> Mapping[str, str]:
-        """What an actor would read of each take, by its name."""
-        return {
-            take.name: take.text
+        """What an actor would read, by the recording's name: whole takes, then around values."""
+        takes = [
+            take
             for key, wordings in self._say.items()
             for number in range(len(wordings))
             for take in self._takes(key, number)
-            if take.name
-        }
+        ]
+        takes.sort(key=lambda take: not take.name)
+        return {name: text for take in takes for name, text in take.readings()}
 
-    def script(self) -> Mapping[str, str]:
-        """What an actor reads, by the name of its file; words that come again are read once."""
-        return {name: text for text, name in self._first_take.items()}
+    def words_of_values(self) -> Mapping[str, str]:
+        """What is read of values, word by word, by the recording's name; then the letters.
+
+        Names of towns and of places are read by whom their recordings shall say.
+        """
+        formats = {
+            part.format
+            for wordings in self._say.values()
+            for parts in wordings
+            for part in parts
+            if part.name
+        }
+        said = [self.near_word(day) for day in (TODAY, TOMORROW)]
+        for named in sorted(formats):
+            said += map(self._spoken[named], samples(named, list(self._people[PERSON])))
+        read = (word.strip(",.;") for value in said for word in value.split())
+        found = {f"{SAID}{'-'.join(words(word))}": word for word in read if words(word)}
+        return dict(sorted(found.items())) | dict(letters())
+
+    def script(self, *, joined: bool = False) -> Mapping[str, str]:
+        """What an actor reads, by the name of its file; words that come again are read once.
+
+        `joined`: with what stands around values.
+        """
+        around = re.compile(r"\.part[0-9]+[a-z]$")
+        script = {name: text for text, name in self._first_take.items()}
+        return {name: text for name, text in script.items() if joined or not around.search(name)}
 
     def spoken(self, part: Part, values: Mapping[str, Any], now: datetime | None = None) -> str:
         """The value of a part, as it is said. Raises KeyError when it is missing.
@@ -589,6 +650,13 @@ def _parse(template: str) -> tuple[Part, ...]:
         Part(text, name or "", spec or "")
         for text, name, spec, _ in string.Formatter().parse(template)
     )
+
+
+def _piece_of(parts: tuple[Part, ...], name: str) -> Take:
+    if not any(part.name for part in parts):
+        return Take(parts, name)
+    named = zip(string.ascii_lowercase, parts, strict=False)
+    return Take(parts, around=tuple(f"{name}{x}" if words(part.text) else "" for x, part in named))
 
 
 def _between_pauses(parts: tuple[Part, ...]) -> list[tuple[Part, ...]]:

@@ -50,6 +50,7 @@ from prompts.catalogue import (
     languages,
     of_source,
 )
+from prompts.joined import SAID
 from prompts.reading_time import words
 from prompts.service_words import (
     ENTRIES,
@@ -582,12 +583,7 @@ class _Language:
             yield self.problem(where, f"{length} letters; two parts hold {TWO_PARTS}: shorten it")
 
     def _of_recordings(self) -> Iterator[Problem]:
-        names = {
-            take.name
-            for key in self.catalogue.keys
-            for number in range(self.catalogue.wordings(key))
-            for take in self.catalogue.takes(key, number)
-        }
+        names = self.catalogue.words_of_takes().keys()
         folder = self.path.parent / AUDIO / self.path.stem
         files = sorted(folder.glob("*"))
         for file in files:
@@ -595,6 +591,9 @@ class _Language:
             key = file.stem.partition(OF_SERVICE)[0].split(".part", maxsplit=1)[0]
             if file.suffix not in AUDIO_KINDS:
                 yield self.problem(where, f"it cannot be played; use {' or '.join(AUDIO_KINDS)}")
+            elif file.stem.startswith(SAID):
+                if wrong := recorded.unplayable(file):
+                    yield self.problem(where, wrong)
             elif file.stem.partition(OF_SERVICE)[0] not in names:
                 what = "no line is called so; `flask prompts script` prints the names there are"
                 yield self.problem(where, what)

@@ -18,6 +18,7 @@ from ivr.agent_documents import on_hold
 from ivr.twiml import Addresses, apology, crowded, elsewhere, render, told_and_over
 from prompts.catalogue import FOLDER, Catalogue, languages, load, read
 from prompts.check import long_of, longest
+from prompts.joined import words
 from tests.ivr.line import read as read_document
 
 BASE = "https://allo.example"
@@ -115,6 +116,66 @@ def test_a_file_that_is_taken_away_leaves_the_line_to_the_voice(folder: Path):
     (folder / "audio/fr" / f"{names[-1]}.wav").unlink()
     (folder / "audio/fr" / f"{names[0]}.mp3").unlink()
     assert heard(read(folder / "fr.toml"), line) == heard(load("fr"), line)
+
+
+def all_readings(language: str, *lines: Line) -> list[str]:
+    """The names of all recordings that say these lines whole, with the names of their places."""
+    plain = load(language)
+    values = [
+        plain.spoken(part, line.values)
+        for line in lines
+        for part in plain.parts(line.key) + plain.parts(plain.short(line.key))
+        if part.name
+    ]
+    read_whole = [f"said.{'-'.join(words(value))}" for value in values if words(value)]
+    return [*plain.script(joined=True), *plain.words_of_values(), *read_whole]
+
+
+BORN = Line("date_of_birth_check", {"born": date(1942, 3, 12)})
+
+
+def test_a_sentence_with_a_value_is_joined_of_recordings_word_by_word(folder: Path):
+    recorded = record(folder, "fr", *(f"{name}.wav" for name in all_readings("fr")))
+    # The sentence before its value, the value, and what stands behind the pause.
+    before = recorded.takes(BORN.key)[0].files[0]
+    behind = [take.recording for take in recorded.takes(BORN.key)[1:]]
+    said = [f"fr/said.{word}.wav" for word in ("12", "mars", "1942")]
+    assert heard(recorded, BORN) == [before, *said, *behind]
+
+
+def test_one_word_that_was_not_read_leaves_the_whole_sentence_to_the_voice(folder: Path):
+    names = [name for name in all_readings("fr") if name != "said.mars"]
+    recorded = record(folder, "fr", *(f"{name}.wav" for name in names))
+    said = heard(recorded, BORN)
+    assert "12 mars 1942" in str(said[0]) or any("mars" in str(one) for one in said)
+    assert not any("said." in str(one) for one in said)
+    # Another date is joined all the same, by the same form of the document.
+    may = Line(BORN.key, {"born": date(1942, 5, 12)})
+    assert "fr/said.mai.wav" in heard(recorded, may)
+
+
+def test_a_town_that_was_not_read_is_spelt_where_the_letters_were(folder: Path):
+    line = Line("sentence_check_town", {"town": "Vitré"})
+    recorded = record(folder, "fr", *(f"{name}.wav" for name in all_readings("fr")))
+    letters = [f"fr/said.letter-{one}.wav" for one in "vitre"]
+    assert [one for one in heard(recorded, line) if "letter" in str(one)] == letters
+    with_name = record(folder, "fr", "said.vitre.wav")
+    assert "fr/said.vitre.wav" in heard(with_name, line)
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("slow", [False, True])
+def test_who_records_all_replaces_the_voice(folder: Path, language: str, *, slow: bool):
+    plain = load(language)
+    lines = [
+        Line(key, longest([*plain.parts(key), *plain.parts(plain.short(key))]))
+        for key in plain.spoken_keys
+        if not long_of(key) and any(part.name for part in plain.parts(key))
+    ]
+    recorded = record(folder, language, *(f"{one}.wav" for one in all_readings(language, *lines)))
+    for line in lines:
+        files = [str(one) for one in heard(recorded, line, slow=slow)]
+        assert all(one.endswith((".wav", ".mp3")) for one in files), (line.key, files)
 
 
 def test_what_is_said_outside_the_conversation_is_replaced_too(folder: Path):
