@@ -139,6 +139,8 @@ class CallerBooking:
     reference: str = ""
     # Whether the line that rings is the one on file.
     own_line: bool = False
+    # Whether a change is told by text, too, to the number on file.
+    texted: bool = False
     # How the names of the centres are said, where that differs from how they are written.
     spoken: str = ""
     second_spoken: str = ""

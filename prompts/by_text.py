@@ -149,7 +149,8 @@ def _by_text(language: str, folder: Path, words: Words) -> ByText:
 
 
 def _tidy(text: str) -> str:
-    return " ".join(text.split())
+    """With single spaces; the lines stay, for each offer has its own."""
+    return "\n".join(" ".join(line.split()) for line in text.split("\n"))
 
 
 def needed(spoken: Catalogue) -> list[str]:

@@ -66,6 +66,8 @@ OF_SERVICE = "@"
 AUDIO_KINDS = (".mp3", ".wav")
 # How fast a voice speaks by itself, in percent.
 FULL_RATE = 100
+# How a text that has no room writes a day and an hour.
+_SHORTER = {"written_day_hour": "short_day_hour"}
 
 
 class NoSuchSentence(KeyError):
@@ -432,10 +434,18 @@ class Catalogue:
         except KeyError:
             raise NoSuchSentence(key) from None
 
-    def text(self, key: str, values: Mapping[str, Any]) -> str:
-        """A written message. Raises NoSuchSentence, or KeyError when a value is missing."""
+    def text(self, key: str, values: Mapping[str, Any], *, short_days: bool = False) -> str:
+        """A written message. Raises NoSuchSentence, or KeyError when a value is missing.
+
+        `short_days`: with days in figures where it has them in letters.
+        """
         try:
-            return self._fill(self._text[key], values)
+            parts = self._text[key]
+            if short_days:
+                parts = tuple(
+                    replace(part, format=_SHORTER.get(part.format, part.format)) for part in parts
+                )
+            return self._fill(parts, values)
         except KeyError as missing:
             raise NoSuchSentence(str(missing)) from None
 

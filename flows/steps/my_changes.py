@@ -137,6 +137,16 @@ def _after(session: Session, world: World, *lines: Line) -> Go:
     return to_somebody(session) if now is None else show(session, now, lines)
 
 
+def _done(session: Session, world: World, *lines: Line) -> Go:
+    """Say what was done, and that a text says so, too; then what the booking is by now."""
+    now = world.booking_now(_mine(session).id)
+    if now is None:
+        return to_somebody(session)
+    if now.texted:
+        lines += (Line("my_text_follows" if lines else "my_done_text_follows"),)
+    return show(session, now, lines)
+
+
 def _is_rung_about(session: Session) -> bool:
     """Whether we rang to tell of this, and it stands as it did when we did."""
     mine = _mine(session)
@@ -247,7 +257,7 @@ def _new_one(session: Session, world: World) -> Go:
 def _take_back(session: Session, world: World) -> Go:
     why = world.undo_cancel(_mine(session))
     if why is None:
-        return _after(session, world, Line("my_restored"))
+        return _done(session, world, Line("my_restored"))
     told = _NOT_BACK.get(why)
     return _after(session, world, Line(told)) if told else to_somebody(session)
 
@@ -362,9 +372,9 @@ class MyCancelCheck(Patient):
             return to_somebody(session)
         if half:
             told = Line("my_half_cancelled", _said_of(half, session, world))
-            return _after(session, world, told)
+            return _done(session, world, told)
         stays = len(mine.starts) > len(session.doses_to_cancel)
-        return _after(session, world, *([Line("my_second_cancelled")] if stays else []))
+        return _done(session, world, *([Line("my_second_cancelled")] if stays else []))
 
 
 def _said_of(half: BookedService, session: Session, world: World) -> dict[str, Any]:
@@ -482,9 +492,9 @@ def _moved(session: Session, world: World) -> Go:
     half = half_of(session)
     why = world.move_booking(_mine(session), offer, Moving(session.moving), session.half)
     if why is None and half:
-        return _after(session, world, Line("my_half_moved", _said_of(half, session, world)))
+        return _done(session, world, Line("my_half_moved", _said_of(half, session, world)))
     if why is None:
-        return _after(session, world, Line(in_words_for(offer, "my_moved")))
+        return _done(session, world, Line(in_words_for(offer, "my_moved")))
     if why is NotChanged.CHANGED:
         return _after(session, world, Line("my_changed"))
     if why not in _SEARCH_AGAIN:

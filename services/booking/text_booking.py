@@ -78,7 +78,6 @@ def text_or_not(
     catalogue: Catalogue,
     national_number: str,
     call_id: str | None = None,
-    asked: bool = False,
 ) -> str:
     """Write what a booking has ahead to a number (E.164), and take it back unless it `leaves`.
 
@@ -98,7 +97,6 @@ def text_or_not(
         reference=file.reference or _NO_REFERENCE,
         number=national_number,
         whose=of_booking(connection, store, file),
-        asked=asked,
     )
     message_id = write_message(
         connection,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from flows.session import CallerBooking, Moving, Offer
 from flows.world import NotChanged, NotMine, ReminderHours
 from models.booking import bookings, changes, history
+from models.booking.changes import BookingDetails
 from prompts.catalogue import load
 from services import attempts
 from services.booking.change_booking import By, Changed, Unchanged, cancel, move, undo_cancel
@@ -17,10 +18,14 @@ from services.booking.my_bookings import place_of, places_of, told, why_not
 from services.booking.text_booking import text_booking
 from services.call.context import CallContext
 from services.campaign.campaign import Campaign
+from services.messages import texts
+from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.reminders import calls_about
 from services.queue import voice_messages
 from services.slots.allocate import Channel
 
+# The texts that tell a caller of what they changed.
+_CHANGES = ("changed", "cancelled", "restored")
 _ASKED = {Channel.PHONE: history.BY_TELEPHONE, Channel.WEB: history.ON_THE_SITE}
 
 
@@ -64,7 +69,16 @@ class MyAppointments(CallContext):
 
     def booking_now(self, booking_id: str) -> CallerBooking | None:
         found = read_booking(self.reading(), self.store, booking_id)
-        return self._shown(found) if found else None
+        return replace(self._shown(found), texted=self._is_texted(found.file)) if found else None
+
+    def _is_texted(self, file: BookingDetails) -> bool:
+        campaign = self.service.campaigns.by_name(file.campaign)
+        return (
+            self.holder.channel is Channel.PHONE
+            and all(texts.wanted(campaign, name) for name in _CHANGES)
+            and file.number is not None
+            and way_of(self.reading(), self.store, file.number) is ContactWay.TEXT
+        )
 
     def changes_need_a_person(self, mine: CallerBooking, *, cancelling: bool) -> bool:
         if self.holder.channel is Channel.WEB:

@@ -36,7 +36,6 @@ from prompts.catalogue import written_number
 from services.call.take_turn import AlreadyAnswered, Body, Turn
 from services.call.world import CallWorld
 from services.messages import sms_parts, spend
-from services.messages.discreet_place import discreet
 from services.messages.incoming_text import (
     IncomingText,
     TextReply,
@@ -44,7 +43,7 @@ from services.messages.incoming_text import (
     take_text,
     understood,
 )
-from services.messages.texts import signed
+from services.messages.texts import MessagePlace, signed
 from services.messages.topics import Topic
 from services.ports import WakeUp
 from services.queue.typed_callback import owner_agrees
@@ -404,10 +403,10 @@ def in_texts(lines: Sequence[Line], language: str) -> tuple[str, ...]:
 
 
 def _discreetly(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With where a place is, in words that tell a stranger nothing about health."""
-    place = discreet(str(values.get("street", ""))) or discreet(str(values.get("place", "")))
-    address = ", ".join(one for one in (place, str(values.get("town", ""))) if one)
-    return {**values, "address": address}
+    """With where a place is, as a text tells it."""
+    name, street, town = (str(values.get(one, "")) for one in ("place", "street", "town"))
+    where = MessagePlace(street, name, "", town)
+    return {**values, "address": ", ".join(one for one in (where.told, town) if one)}
 
 
 @dataclass(frozen=True)

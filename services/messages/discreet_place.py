@@ -1,8 +1,8 @@
-"""Where an appointment is, in words that tell a stranger nothing about health.
+"""Where an appointment is: the place as people know it, without what is done there.
 
-Many centres carry their purpose in their name, so a place is told by street and town; the name is
-used only where there is no street and the name says nothing. A street that is called after a doctor
-says nothing either: half of the towns have one. One that is called after a hospital does.
+A person finds a place by its name, and a taxi driver does, too: a hospital is called a hospital.
+What the appointment is for, and what ward or illness a place is about, is told to nobody who reads
+a text over a shoulder: the parts of a name that say it are left out.
 """
 
 from __future__ import annotations
@@ -11,24 +11,14 @@ import re
 
 from functools import lru_cache
 
-# Words of the trade, of care homes and of health authorities. A name left out in error costs the
-# person a look at the map; one left in tells other readers of the telephone about the appointment.
-_ABOUT_HEALTH = re.compile(
-    r"vaccin|covax|inject|covid|corona|virus|infect|[eé]pid[eé]mi|hygi[eè]n|ambu\b|ambula"
-    r"|h[oô]pita|hospi[ct]|clini|m[eé]di?c|m[eé]dec|m[eé]dip|sant[eé]\b|sanit|sanato|health"
-    r"|soin|soign|aidants|ehpad|pharma|docteur|doctor|cabinet|dispensaire|centre\b|center\b"
-    r"|g[eé]riatr|g[eé]ronto|cardio|\bonc['’o]|cancer|chirurg|radiol|imagerie|laborato|biolog"
-    r"|d[eé]pist|pr[eé]vention|infirm|nurs|malad|malaise|patient|urgences|matern|dentai|kin[eé]"
-    r"|psych|th[eé]rap|r[eé][eé]duc|r[eé]anim|consultation|croix[- ]rouge|handicap|retraite\b"
-    r"|r[eé]serv[eé] aux prof|(?-i:\bC\.?[Hh]\.?(?:[A-Z]\.?){0,3}(?!\w)|\bCHICAM\b|\bGH[A-Z]{0,3}\b"
-    r"|\bC(?:PTS|TPS|DV\w*|VP?|PAM|LS|MCO|eGIDD|PN|DPS|\.?D\.?H\.?S)\b|\bMSPP?U?\b|\bAP-?HP\b"
-    r"|\b(?:ARS|ELSAN|EFS|EPSM|GCS|IFSI|SAMU|SDIS|SSR|USLD|IHU|HIA|HPL|HIHL|HIPR|PSLA|IRSA)\b)",
-    re.IGNORECASE,
-)
-# Centres of other kinds, and those of towns.
-_ANOTHER_CENTRE = re.compile(
-    r"\b(centre (multim|cultur|commerc|sporti|socio|social|de congr|des congr|d'expo|a[eé]r[eé])"
-    r"|(place|rue) du centre\b|centre[- ](ville|bourg)\b)",
+# Needs, wards, specialities, and who else comes there. A part left out in error costs the person a
+# word of the name; one left in tells other readers of the telephone about the appointment.
+_WHAT_FOR = re.compile(
+    r"vaccin|covax|inject|covid|corona|virus|infect|[eé]pid[eé]mi|hygi[eè]n|d[eé]pist|pr[eé]vention"
+    r"|soins?\b|soignant|malad|malaise|urgences|consultation|examens?\b|diagnosti|r[eé]anim"
+    r"|g[eé]riatr|g[eé]ronto|cardio|\bonc['’o]|cancer|(?<!médico-)chirurg|radiol|imagerie|laborato|biolog"
+    r"|ologi|matern|dentai|kin[eé]|psych|th[eé]rap|r[eé][eé]duc|handicap|patient|personnel|professionnels"
+    r"|\bdoses?\b|en attente|(?-i:\b(?:C\.?V\.?|CDV\w*|CeGIDD|CEGIDD|EPSM|SSR|USLD|IRSA)(?!\w))",
     re.IGNORECASE,
 )
 _PARTS = re.compile(r"[,;()/]| [-–—] |-(?=h[oô]p|clin|cent)", re.IGNORECASE)
@@ -57,15 +47,15 @@ _POSTCODE_AND_AFTER = re.compile(r"(?:^|(?<=\D) )\d{5}(?: .*|$)")
 # Some hundred centres have their address in every text.
 @lru_cache(4096)
 def discreet(place: str) -> str:
-    """The parts of a place that say nothing: "5 rue X - Maison médicale" leaves "5 rue X"."""
+    """The parts that do not say what for: "CHU Brest, unité épidémique" leaves "CHU Brest"."""
     parts = (part.strip(" ,.-") for part in _PARTS.split(_tidy(place)))
     told = (_POSTCODE_AND_AFTER.sub("", part) for part in parts)
-    return ", ".join(part for part in told if part and not says_health(part))
+    return ", ".join(part for part in told if part and not says_what_for(part))
 
 
-def says_health(name: str) -> bool:
-    """Whether a name tells a stranger what kind of appointment this is."""
-    return _ABOUT_HEALTH.search(_ANOTHER_CENTRE.sub("", name)) is not None
+def says_what_for(name: str) -> bool:
+    """Whether a name tells a stranger what is done at a place."""
+    return _WHAT_FOR.search(name) is not None
 
 
 def _tidy(place: str) -> str:

@@ -46,8 +46,8 @@ ALERTS: Final = {
     LATE: "texts_late",
 }
 # Of each place that the campaign still offers so many parts: a booking has a confirmation and two
-# reminders, and few texts are longer than one part.
-_PARTS_A_PLACE: Final = 3
+# reminders, of two parts each.
+_PARTS_A_PLACE: Final = 6
 LEAST_PARTS_A_DAY: Final = 3_000
 LEAST_CALLS_A_DAY: Final = 1_000
 # Parts of the day's budget that a prefix and a client may have, and the least for each: a campaign

@@ -1,8 +1,9 @@
-"""Every text that leaves, made from plain data: GSM-7, nothing about health, a number to ring.
+"""Every text that leaves, made from plain data: GSM-7, not what it is for, a number to ring.
 
-The confirmation is one part, whatever the centre is called; every other text is one where it has
-room, and never more than two. What is shortened first is the street: day, town and reference are
-what the reader cannot guess. The words lie in `[text]` of `prompts/`; docs/messages.md shows each.
+A text about an appointment names the place, its street and its town. It is one part where all of
+that has room, and never more than two. What is shortened first is what stands behind the name of
+the place, then the street; hour, town, reference and the number to ring are never left out. The
+words lie in `[text]` of `prompts/`; docs/messages.md shows each.
 
 Moments are aware and in the centre's own time zone; `number` (E.164) is the number to ring.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import tomllib
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any, Self
@@ -26,6 +27,7 @@ from models.rows import record
 from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
+from services.letters import bare
 from services.messages.discreet_place import discreet
 from services.messages.sms_parts import parts, septets, to_gsm
 from services.messages.whose import Whose, of_booking
@@ -70,7 +72,7 @@ _SHORTEST_STREET = 8
 
 @record(frozen=True)
 class MessagePlace:
-    """A place as it is known; what of it may be told is found when a text is written."""
+    """A place as it is known; what of it may be told is found when it is written."""
 
     street: str
     centre_name: str
@@ -87,9 +89,20 @@ class MessagePlace:
         return f"{self.postcode} {self.town}".strip()
 
     @property
+    def name(self) -> str:
+        """The name of the place without what is done there; empty where the street has it."""
+        name = discreet(self.centre_name)
+        return "" if bare(name) in bare(self.road) else name
+
+    @property
+    def road(self) -> str:
+        """The street, likewise."""
+        return discreet(self.street)
+
+    @property
     def told(self) -> str:
-        """The street, or the name of the place, as far as it says nothing about health."""
-        return discreet(self.street) or discreet(self.centre_name)
+        """Name and street."""
+        return _listed(self.name, self.road)
 
 
 @dataclass(frozen=True)
@@ -155,40 +168,16 @@ def left_out(campaign: Campaign) -> tuple[str, ...]:
 # ---------------------------------------------------------------- an appointment
 
 
-def confirmation(
-    writer: Writer, *, starts: Sequence[datetime], where: MessagePlace, asked: bool = False
-) -> str:
-    """What was booked, one start for each dose, in one part.
-
-    One of several people on one telephone is told whose it is, which may take a second part.
-    `asked`: it was asked for on a page, and has its link, though that may, too.
-    """
-    most = _MOST_PARTS if writer.whose or (asked and writer.link) else 1
-    keys, brief = _forms_of_confirmation(
-        "_both" if len(starts) > 1 else "", one_part=most == 1, is_told=bool(where.told)
-    )
+def confirmation(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) -> str:
+    """What was booked, one start for each dose, and its link in any case."""
+    both = "_both" if len(starts) > 1 else ""
+    brief = f"confirmation_brief{both}"
     return writer.write(
-        keys,
+        (f"confirmation{both}", f"confirmation_short{both}", *([brief] if both else [])),
         {"start": starts[0], "second": starts[-1]},
         {"address": where},
-        most=most,
-        brief=brief,
-        linked=asked,
-    )
-
-
-@lru_cache
-def _forms_of_confirmation(
-    both: str, *, one_part: bool, is_told: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The keys of its forms, and of the brief ones."""
-    brief = f"confirmation_brief{both}"
-    # Shorter still, so that the link has room, and no number where the page behind it tells it; but
-    # who has to ring to learn where it is has the number.
-    shorter = ["tight", *(["linked", "least"] if is_told else [])] if one_part else []
-    return (
-        (f"confirmation{both}", f"confirmation_short{both}", *([brief] if both else [])),
-        (brief, *(f"confirmation_{form}{both}" for form in shorter)),
+        brief=(brief, f"confirmation_tight{both}"),
+        linked=True,
     )
 
 
@@ -209,7 +198,6 @@ def text_of_booking(
     reference: str,
     number: str,
     whose: Whose | None = None,
-    asked: bool = False,
 ) -> str:
     """The same for these appointments of a booking that is kept, all of them at `where`.
 
@@ -223,7 +211,7 @@ def text_of_booking(
         doses = [Dose(one.dose, one.start_at.astimezone(zone), place) for one in off]
         return case(writer, doses=doses, kind="centre_closed" if where.closed else "")
     starts = [one.start_at.astimezone(zone) for one in told]
-    return confirmation(writer, starts=starts, where=place, asked=asked)
+    return confirmation(writer, starts=starts, where=place)
 
 
 def text_of_what_comes(
@@ -469,6 +457,7 @@ def _reason(catalogue: Catalogue, kind: str, *, back: bool) -> str:
 class _Address:
     """What is told of a place; it grows shorter where a text has no room for it."""
 
+    name: str
     street: str
     commune: str
     # The commune without its postcode.
@@ -476,27 +465,27 @@ class _Address:
 
     @cached_property
     def whole(self) -> str:
-        return _listed(self.street, self.commune)
+        return _listed(self.name, self.street, self.commune)
 
     @cached_property
     def brief(self) -> str:
-        return _listed(self.street, self.town)
+        return _listed(self.name, self.street, self.town)
 
 
-def _listed(street: str, where: str) -> str:
-    return f"{street}, {where}" if street and where else street or where
+def _listed(*told: str) -> str:
+    return ", ".join(one for one in told if one)
 
 
 # Some hundred centres have their address in every text.
 @lru_cache(4096)
 def _address(catalogue: Catalogue, where: MessagePlace) -> _Address:
-    told, commune = to_gsm(where.told), to_gsm(where.commune)
+    name, street, commune = to_gsm(where.name), to_gsm(where.road), to_gsm(where.commune)
     town = to_gsm(where.town) or commune
-    if not told:
+    if not (name or street):
         commune, town = (
             to_gsm(catalogue.text("part_address", {"commune": one})) for one in (commune, town)
         )
-    return _Address(told, commune, town)
+    return _Address(name, street, commune, town)
 
 
 # Of our own numbers there are a few.
@@ -528,15 +517,14 @@ class Writer:
         values: Mapping[str, Any],
         places: Mapping[str, MessagePlace],
         *,
-        most: int = _MOST_PARTS,
         brief: Sequence[str] = (),
         linked: bool = False,
     ) -> str:
-        """The first form that is one part; else the first that is at most `most` parts.
+        """The first form that is one part; else the first that is two.
 
         With the link where that takes no more of them, for which there are `brief` forms, too;
-        `linked`: in any case.
-        Where no form fits, the places of the last are cut, streets first.
+        `linked`: in any case. Where no form fits, the last has its days in figures, then its places
+        are cut.
         """
         addresses = {name: _address(self.catalogue, where) for name, where in places.items()}
         # The first form mostly has room: the others are written when they are needed.
@@ -544,7 +532,7 @@ class Writer:
         forms = [(key, self.link) for key in (*keys, *brief)] if self.link else []
         if not (linked and self.link):
             forms += [(key, "") for key in keys]
-        for few in range(1, most + 1):
+        for few in range(1, _MOST_PARTS + 1):
             for key, link in forms:
                 if key not in written:
                     written[key] = self._filled(key, values, addresses)
@@ -552,37 +540,53 @@ class Writer:
                 if parts(text) <= few:
                     return text
         last, link = forms[-1]
-        text = written[last] + link
-        while addresses and parts(text) > most:
+        text = self._filled(last, values, addresses, short_days=True) + link
+        while addresses and parts(text) > _MOST_PARTS:
             # An escape that would stand astride two parts leaves a septet of the first unused.
-            too_many = max(1, septets(text) - _ROOM[most])
+            too_many = max(1, septets(text) - _ROOM[_MOST_PARTS])
             if not _cut(addresses, too_many):
                 break
-            text = self._filled(last, values, addresses) + link
+            text = self._filled(last, values, addresses, short_days=True) + link
         return text
 
     def _filled(
-        self, key: str, values: Mapping[str, Any], addresses: Mapping[str, _Address]
+        self,
+        key: str,
+        values: Mapping[str, Any],
+        addresses: Mapping[str, _Address],
+        *,
+        short_days: bool = False,
     ) -> str:
         told = {name: address.whole for name, address in addresses.items()}
         if "address" in addresses:
             told["place"] = addresses["address"].brief
-        words = self.catalogue.text(key, {**self._values, **values, **told})
+        filled = {**self._values, **values, **told}
+        words = self.catalogue.text(key, filled, short_days=short_days)
         return to_gsm(signed(self.catalogue, words, self.whose))
 
 
 def _cut(addresses: dict[str, _Address], too_many: int) -> bool:
-    """Shorten the longest street, else the longest commune; False when nothing is left of any."""
-    name, longest = max(addresses.items(), key=lambda one: len(one[1].street))
-    if longest.street:
-        shorter = _shortened(longest.street, too_many)
+    """Shorten the longest of the places; False when nothing is left of any.
+
+    What stands behind a comma of its name goes first, then its postcode, its street, the end of its
+    name, and its town at last.
+    """
+    at, longest = max(addresses.items(), key=lambda one: len(one[1].whole))
+    name, street, commune = longest.name, longest.street, longest.commune
+    if ", " in name:
+        name = name.rpartition(", ")[0]
+    elif commune != longest.town:
+        commune = longest.town
+    elif street:
+        shorter = _shortened(street, too_many)
         street = shorter if len(shorter) >= _SHORTEST_STREET else ""
-        addresses[name] = replace(longest, street=street)
-        return True
-    name, longest = max(addresses.items(), key=lambda one: len(one[1].commune))
-    if not longest.commune:
+    elif name:
+        name = _shortened(name, too_many)
+    elif commune:
+        commune = _shortened(commune, too_many)
+    else:
         return False
-    addresses[name] = replace(longest, commune=_shortened(longest.commune, too_many))
+    addresses[at] = _Address(name, street, commune, commune)
     return True
 
 

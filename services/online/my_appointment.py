@@ -35,6 +35,7 @@ from services.booking.text_booking import text_or_not
 from services.call import resume_call
 from services.call.resume_call import CODE_LIVES
 from services.call.service_words import words_of as words_of_service
+from services.messages.calendar_file import Appointment, appointments_of
 from services.messages.phone_capabilities import takes_texts
 from services.online import web_sessions
 from services.online.attempts import before_try, before_wish
@@ -89,7 +90,6 @@ def write_to_them(  # noqa: PLR0917
         key=_KEY,
         catalogue=words_of(file.language),
         national_number=service.national_number,
-        asked=True,
     )
 
 
@@ -125,6 +125,14 @@ def open_booking(  # noqa: PLR0917 (what a link, a form and a browser say)
     shown = show(session, told(found, store.clock.now(), work.campaign.name, open_ones))
     visit, _ = web_sessions.from_call(work, shown.session.moved(shown.step))
     return visit
+
+
+def for_a_calendar(store: Store, visit: WebSession) -> list[Appointment]:
+    """What is not cancelled of the booking that a visit has open."""
+    mine = visit.session.mine
+    with store.database.statement() as connection:
+        file = changes.load(connection, store.vault, mine.id if mine else NOBODY.id)
+        return appointments_of(connection, file) if file else []
 
 
 # ------------------------------------------------------------------ to go on here

@@ -134,9 +134,9 @@ def listening() -> Iterator[Heard]:
         heard.speeches.append(speech)
         return render(speech, *rest)
 
-    def written(catalogue: Catalogue, key: str, values: Mapping[str, Any]) -> str:
+    def written(catalogue: Catalogue, key: str, values: Mapping[str, Any], **how: Any) -> str:
         heard.texts.append((catalogue.language, key, values))
-        return text(catalogue, key, values)
+        return text(catalogue, key, values, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ivr.conversation.render", rendered)

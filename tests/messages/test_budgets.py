@@ -226,10 +226,10 @@ def test_the_size_of_the_campaign_makes_the_budget_where_none_is_set(service: Ho
     made = Budgets(BudgetSettings())
     with service.database.transaction() as connection:
         limits = made._limits(connection, service.store)
-    assert limits.parts == 9_000
+    assert limits.parts == 18_000
     assert (limits.number, limits.client, limits.prefix) == (20, 200, 500)
     assert limits.calls == 3_000
-    assert limits.millieuros == 720_000
+    assert limits.millieuros == 1_440_000
     with service.database.transaction() as connection:
         empty = Budgets(BudgetSettings(parts_a_day=100, calls_a_day=50))
         limits = empty._limits(connection, service.store)

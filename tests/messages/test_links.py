@@ -12,62 +12,45 @@ from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
 from services.messages.texts import Dose, MessagePlace, Writer
 from services.short_links import LinkKind, Links
 from tests.messages.examples import ABOUT, HALL, NUMBER, REFERENCE, SECOND, START, UNTIL, WAS
-from tests.messages.test_texts import HEALTH, WRITTEN_NUMBER, places
+from tests.messages.test_texts import WRITTEN_NUMBER, places
 
 LINK = Links("https://allo.example", "secret").of_booking(REFERENCE, [START, SECOND])
 LINKED = {**ABOUT, "link": LINK}
 BOTH = (START, SECOND)
 
 
-def confirmations(language: str, **more: object) -> Iterator[tuple[MessagePlace, str, str]]:
-    """Each with and without the link, of one appointment and of two."""
-    catalogue = load(language)
+def confirmations(language: str) -> Iterator[tuple[MessagePlace, str]]:
+    """Each with the link, of one appointment and of two."""
+    writer = Writer(load(language), **LINKED)
     for where in places():
         for starts in ((START,), BOTH):
-            given = {"starts": starts, "where": where, **more}
-            yield (
-                where,
-                texts.confirmation(Writer(catalogue, **LINKED), **given),  # type: ignore[arg-type]
-                texts.confirmation(Writer(catalogue, **ABOUT), **given),  # type: ignore[arg-type]
-            )
+            yield where, texts.confirmation(writer, starts=starts, where=where)
 
 
-def test_a_confirmation_stays_one_part_and_the_common_one_has_its_link():
-    told = {language: list(confirmations(language)) for language in languages()}
-    for where, text, _ in (one for each in told.values() for one in each):
-        assert parts(text) == segment_count(text) == 1, (where, text)
-        assert encoding(text) is Encoding.GSM_7
-        assert REFERENCE in text
-        # The page behind the link tells the number, and the other texts do.
-        assert WRITTEN_NUMBER in text or LINK in text
-        assert not HEALTH.search(text.replace(LINK, "")), text
-    for each in told.values():
-        alone, both = each[::2], each[1::2]
-        assert sum(LINK in text for _, text, _ in alone) > 0.98 * len(alone)
-        assert sum(LINK in text for _, text, _ in both) > 0.74 * len(both)
-        # One appointment nearly always leaves room for the number, too.
-        assert sum(WRITTEN_NUMBER in text for _, text, _ in alone) > 0.88 * len(alone)
-    assert sum(LINK in text for _, text, _ in told["fr"][1::2]) > 0.85 * len(places())
+def test_a_confirmation_has_its_link_and_the_number_to_ring():
+    for language in languages():
+        for where, text in confirmations(language):
+            assert parts(text) == segment_count(text) <= 2, (where, text)
+            assert encoding(text) is Encoding.GSM_7
+            assert REFERENCE in text
+            assert WRITTEN_NUMBER in text, text
+            assert text.endswith(LINK), text
 
 
 def test_a_link_costs_nobody_more_of_the_address_than_its_postcode():
-    for where, text, without in confirmations("fr"):
-        if LINK in text:
-            assert to_gsm(where.town or where.postcode) in text, text
-            assert to_gsm(where.told) in text, text
-        else:
-            assert text == without
+    for where, text in confirmations("fr"):
+        assert to_gsm(where.town or where.postcode) in text, text
+        assert to_gsm(where.told) in text, text
 
 
-def test_whoever_must_ring_to_learn_where_it_is_has_the_number():
+def test_whoever_must_ring_to_learn_where_it_is_reads_so():
     hidden = [one for one in confirmations("fr") if not one[0].told]
     assert hidden
-    for where, text, _ in hidden:
-        assert "(pour l'adresse, appelez-nous)" in text
-        assert WRITTEN_NUMBER in text, (where, text)
+    for where, text in hidden:
+        assert "(pour l'adresse, appelez-nous)" in text, where
 
 
-def test_a_reminder_and_what_was_asked_for_on_a_page_always_have_it():
+def test_a_reminder_always_has_it():
     for language in languages():
         catalogue = load(language)
         for where in places():
@@ -81,10 +64,6 @@ def test_a_reminder_and_what_was_asked_for_on_a_page_always_have_it():
                 )
                 assert text.endswith(LINK), text
                 assert parts(text) <= 2, text
-        for _, text, _ in confirmations(language, asked=True):
-            assert LINK in text
-            assert parts(text) <= 2
-            assert WRITTEN_NUMBER in text
 
 
 def test_other_texts_have_it_where_it_takes_no_part_more():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -21,8 +22,9 @@ from jobs.feeds import read_centres
 from prompts.catalogue import languages, load
 from services.campaign.campaign import Campaign
 from services.centre_day.centre_life import OperationKind
+from services.centres.centre_names import centre_names
 from services.messages import texts
-from services.messages.discreet_place import discreet, says_health
+from services.messages.discreet_place import discreet, says_what_for
 from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
 from services.messages.texts import NAMES, PIECE, Dose, MessagePlace, Writer
 from tests.messages import examples
@@ -47,10 +49,15 @@ from tests.messages.examples import (
 from tests.support.house import CAMPAIGN
 
 WRITTEN_NUMBER = "09 74 75 00 01"
-# What no text may say; streets that are called after a doctor are known by "Dr" alone.
+# What no text may say but in the name or the street of a place, and what none may say at all.
 HEALTH = re.compile(
     r"vaccin|covid|h[oô]pital|hospi|clini|m[eé]dica|m[eé]decin|sant[eé]\b|\bsoins?\b|soign"
     r"|\bCHR?U?\b|ehpad|pharma|infirmi|dispensaire|chirurg|docteur|patient|\bdoses?\b|malad|injec",
+    re.IGNORECASE,
+)
+WHAT_FOR = re.compile(
+    r"vaccin|covid|injec|\bdoses?\b|infect|malad|épidémi|dépist|chirurgie|\bsoins?\b|urgence|psych"
+    r"|patient|professionnels\b",
     re.IGNORECASE,
 )
 # The one answer to whoever writes of an emergency speaks of one.
@@ -60,11 +67,17 @@ derandomized = settings(derandomize=True, database=None, deadline=None, max_exam
 
 @lru_cache
 def places() -> tuple[MessagePlace, ...]:
-    """Where the 854 centres are; a place that several share is looked at once."""
+    """Where the 854 centres are, as the store has them; one that several share is there once."""
+    feed = read_centres()
     return tuple(
         dict.fromkeys(
-            MessagePlace(record.street, record.name, record.postcode, record.town)
-            for record in read_centres().records
+            MessagePlace(
+                record.street,
+                centre_names(record.name, record.town, feed.towns).written,
+                record.postcode,
+                record.town,
+            )
+            for record in feed.records
         )
     )
 
@@ -94,21 +107,26 @@ def test_each_key_is_a_text_that_is_looked_at_here_or_a_piece_of_one():
         for key in load(language).texts:
             if key.startswith(PIECE):
                 continue
-            assert re.sub("_(short|brief|tight|linked|least|link)", "", key) in looked_at, key
+            assert re.sub("_(short|brief|tight|link)", "", key) in looked_at, key
             assert texts.name_of(key) in NAMES, key
 
 
-def test_no_text_is_longer_than_two_parts_and_no_confirmation_than_one():
+def test_no_text_is_longer_than_two_parts():
     for key, where, text in each_text():
-        most = 1 if key.startswith("confirmation") else 2
         assert encoding(text) is Encoding.GSM_7, (key, where)
         assert parts(text) == segment_count(text), (key, where)
-        assert 1 <= parts(text) <= most, (key, where, text)
+        assert 1 <= parts(text) <= 2, (key, where, text)
 
 
-def test_no_text_says_a_word_about_health():
-    told = [(key, text) for key, _, text in each_text() if key != URGENT and HEALTH.search(text)]
+def test_no_text_says_what_it_is_for():
+    told = [(key, text) for key, _, text in each_text() if key != URGENT and WHAT_FOR.search(text)]
     assert not told, told[:5]
+
+
+def test_nothing_but_the_name_of_a_place_says_a_word_about_health():
+    for language in languages():
+        for key, make in (*of_place(HALL), *of_no_place()):
+            assert key == URGENT or not HEALTH.search(make(load(language))), key
 
 
 def test_each_text_names_the_number_to_ring_and_nobody_is_to_answer():
@@ -119,24 +137,38 @@ def test_each_text_names_the_number_to_ring_and_nobody_is_to_answer():
 
 
 def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
+    """The place by its name, and by as much of its street as has room."""
+    named, whole = Counter[bool](), Counter[bool]()
+    days = (
+        r"30/0?9|30 septembre|30 September|30 de septiembre"
+        r"|21/10|21 octobre|21 October|21 de octubre"
+    )
     for key, where, text in each_text():
         if where is None:
             continue
-        assert to_gsm(f"{where.postcode} {where.town}".strip()) in text, (key, text)
+        assert to_gsm(where.town or where.postcode) in text, (key, text)
+        name = to_gsm(where.name).partition(", ")[0].split()
+        assert " ".join(name[:3]) in text, (key, where, text)
         assert key.startswith("offer") or REFERENCE in text, (key, text)
-        days = (
-            r"30/0?9|30 septembre|30 September|30 de septiembre"
-            r"|21/10|21 octobre|21 October|21 de octubre"
-        )
         assert re.search(days, text), (key, text)
+        named[bool(where.name)] += 1
+        whole[to_gsm(where.told) in text] += 1
+    # The rest are centres of vaccination by name, and a name that the street has.
+    assert named[True] > named[False] * 5
+    assert whole[True] > whole[False] * 20
 
 
-def test_where_a_street_would_tell_the_text_says_how_to_learn_it():
-    hidden = [where for where in places() if not where.told]
-    assert 5 < len(hidden) < 20
-    for where in hidden:
-        text = texts.confirmation(Writer(load("fr"), **ABOUT), starts=(START,), where=where)
-        assert f"{to_gsm(where.commune)} (pour l'adresse, appelez-nous)" in text
+def test_a_place_without_a_street_or_without_a_name_has_its_sentence():
+    def told(street: str, name: str) -> str:
+        where = MessagePlace(street, name, "29820", "Bohars")
+        return texts.confirmation(Writer(load("fr"), **ABOUT), starts=(START,), where=where)
+
+    road, site = "Route de Ploudalmézeau", "CHU Brest, site de Bohars, unité épidémique"
+    assert f"CHU Brest, site de Bohars, {road}, 29820 Bohars. Réf" in told(road, site)
+    assert f"10h45, {road}, 29820 Bohars. Réf" in told(road, "Centre de vaccination")
+    ask = "29820 Bohars (pour l'adresse, appelez-nous). Réf"
+    assert "10h45, Salle des fetes, 29820 Bohars. Réf" in told("", "Salle des fêtes")
+    assert f"10h45, {ask}" in told("", "Centre de vaccination")
 
 
 def test_every_text_is_well_punctuated():
@@ -168,7 +200,7 @@ def test_no_place_whatever_makes_a_text_too_long(
 ):
     where = MessagePlace(street, name, "75011", town)
     text = dict(of_place(where, replace(where, street=f"{street} bis")))[key](load(language))
-    assert parts(text) <= (1 if key.startswith("confirmation") else 2)
+    assert parts(text) <= 2
     assert WRITTEN_NUMBER in text
     assert key.startswith("offer") or REFERENCE in text
 
@@ -192,7 +224,7 @@ def test_nothing_that_is_cut_becomes_another_word():
         where = MessagePlace(street, "", "19100", "Brive-la-Gaillarde")
         one, two = Dose(1, START, where), Dose(2, SECOND, where, was=SECOND_WAS)
         text = texts.moved(Writer(load("fr"), **ABOUT), doses=(one, two), kind="day_closed")
-        told = re.search(r"12h45, (.*), 19100", text)
+        told = re.search(r"12h45, (.*), (?:19100 )?Brive", text)
         whole = street.split()
         assert told, text
         assert told[1].split() == whole[: len(told[1].split())], text
@@ -203,8 +235,8 @@ def test_nothing_that_is_cut_becomes_another_word():
 # ---------------------------------------------------------------- what of a place is told
 
 
-def test_what_is_told_of_the_real_centres_says_nothing(shared: Path):
-    """Over the whole file as it was published, by the names that pass."""
+def test_what_is_told_of_the_real_centres_says_not_what_for(shared: Path):
+    """Over the whole file as it was published."""
     (file,) = (shared / "data" / "centres").glob("*.csv")
     with file.open(encoding="utf-8-sig") as opened:
         rows = list(csv.DictReader(opened, delimiter=";"))
@@ -218,25 +250,25 @@ def test_what_is_told_of_the_real_centres_says_nothing(shared: Path):
             discreet(row["com_nom"]),
         )
     ]
-    assert not [where for where in told if HEALTH.search(where)][:10]
-    # And no town is taken for a hospital.
+    assert not [where for where in told if WHAT_FOR.search(where)][:10]
+    # And no town is taken for a ward.
     assert all(discreet(row["com_nom"]) for row in rows if row["com_nom"])
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "told"),
     [
-        *("Hôpital Nord", "CHU de Rennes", "C.H.I.C ALENCON", "Ch Langres", "MSP Les glycines"),
-        *("CPTS Tinée Vésubie", "CDV31 Boulogne", "CV LE FOSSAT", "ELSAN", "Croix Rouge", "Covax"),
-        *("GHBS", "Bâtiment Onc'Oriant", "BATIMENT DE CHIRURGIE", "Médipôle de Cluses", "CeGIDD"),
-        *("Institut de Formation des Aides-Soignants", "réservé aux professionnels", "AP-HP"),
-        *("Rue de l'Hospice", "Avenue des Infirmeries", "Maison médicale", "EHPAD Les Tilleuls"),
-        *("IHU, Méditerranée Infection", "Centre de vaccination", "Centre municipal de santé"),
+        *(("Centre de vaccination", ""), ("Covax", ""), ("CeGIDD", ""), ("CDV31 Boulogne", "")),
+        *(("Hôpital Nord", "Hôpital Nord"), ("Maison de santé", "Maison de santé")),
+        ("CHU de Rennes - Bâtiment de chirurgie", "CHU de Rennes"),
+        ("IHU, Méditerranée Infection", "IHU"),
+        ("Hôpital Clairval, centre de soins urgents", "Hôpital Clairval"),
+        ("Salle Chanzy (réservé aux professionnels)", "Salle Chanzy"),
     ],
 )
-def test_a_name_that_tells_is_left_out(name: str):
-    assert says_health(name)
-    assert discreet(name) in {"", "Méditerranée"}
+def test_a_name_is_told_without_what_it_is_for(name: str, told: str):
+    assert discreet(name) == told
+    assert says_what_for(name) == (name != told)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +280,7 @@ def test_a_name_that_tells_is_left_out(name: str):
         ("CHEMIN DE LA PLANE", "CHEMIN DE LA PLANE"),
         ("Place du Centre", "Place du Centre"),
         ("Centre culturel", "Centre culturel"),
-        ("5 rue X - Maison médicale", "5 rue X"),
+        ("5 rue X - Centre de vaccination", "5 rue X"),
         # What a spreadsheet made of house numbers reads like an hour.
         ("1:00 AM Place Victor Pauchet", "1 Place Victor Pauchet"),
         ("02-avr rue Henri Dunant", "2-4 rue Henri Dunant"),
@@ -271,7 +303,7 @@ def french(key: str) -> str:
 def test_a_move_tells_the_new_hour_and_the_old_one():
     assert french("changed") == (
         "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45,"
-        " 12 rue de la Paix, 75011 Paris 11e, au lieu du mer. 23/09 à 11h15."
+        " Salle des fetes, 12 rue de la Paix, 75011 Paris 11e, au lieu du mer. 23/09 à 11h15."
         " Référence 4521738908. Pour toute question, appelez le 09 74 75 00 01"
     )
 
@@ -284,8 +316,11 @@ def test_a_move_of_one_dose_says_that_the_other_stays():
 def test_doses_that_move_to_two_places_are_told_with_both():
     one, two = Dose(1, START, HALL, was=WAS), Dose(2, SECOND, GYM, was=SECOND_WAS)
     text = texts.moved(Writer(load("fr"), **ABOUT), doses=(one, two))
-    assert "Le premier : mer. 30/09 à 10h45, 12 rue de la Paix, 75011 Paris 11e." in text
-    assert "Le second : mer. 21/10 à 12h45, 30 route de Rennes, 35500 Vitré." in text
+    hall = "Salle des fetes, 12 rue de la Paix, 75011 Paris 11e"
+    assert f"Le premier : mer. 30/09 à 10h45, {hall}." in text
+    assert (
+        "Le second : mer. 21/10 à 12h45, Gymnase Jaurès, 30 route de Rennes, 35500 Vitré." in text
+    )
 
 
 def test_nothing_that_moved_makes_no_text():
@@ -338,7 +373,7 @@ def test_what_is_stored_of_a_change_becomes_its_text():
         return texts.of_change(load("fr"), {**payload, **more}, number=NUMBER)
 
     assert text().startswith(
-        "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, 12 rue"
+        "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, Salle"
     )
     assert "l'heure de votre rendez-vous a changé. " in text(**by_us)
     assert "votre ancienne date est de nouveau possible. " in text(**by_us, undo=True)

@@ -36,7 +36,7 @@ from tests.messages.examples import (
     of_no_place,
     of_place,
 )
-from tests.messages.test_texts import HEALTH, places
+from tests.messages.test_texts import WHAT_FOR, places
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
 
 HIM, HER = Whose(date(1941, 7, 4)), Whose(date(1942, 3, 12))
@@ -148,7 +148,7 @@ def test_no_text_of_a_couple_is_longer_than_two_parts_wherever_it_is(language: s
         for name, text in of_person(LONGEST, language, where).items():
             assert encoding(text) is Encoding.GSM_7, (name, text)
             assert parts(text) == segment_count(text) <= 2, (name, text)
-            assert not HEALTH.search(text), (name, text)
+            assert not WHAT_FOR.search(text), (name, text)
             assert name in {"offer", "turn", "unfinished"} or REFERENCE in text, (name, text)
             assert "09 74 75 00 01" in text, (name, text)
 

@@ -374,6 +374,7 @@ def test_two_appointments_are_moved_and_cancelled_as_by_telephone(sqlite_url: st
         text = calendar.get_data(as_text=True)
         assert text.count("BEGIN:VEVENT") == 2
         assert "Europe/Paris" in text
+        assert "12 rue de la Paix\\, 75011 Paris 11e" in text.replace("\r\n ", "")
         assert "vaccin" not in text.lower()
         visitor.goes("/mon-rendez-vous/voir").presses("/mon-rendez-vous/voir", wish="cancel")
         visitor.presses("/mon-rendez-vous/annuler-lequel", wish="second")

@@ -35,6 +35,7 @@ from flows.understanding import COUNTRY_ZONE
 from models.database import Connection
 from services.call import resume_call
 from services.campaign.campaign import Campaign
+from services.messages.calendar_file import NAME, calendar_file
 from services.online import answers, days, partner, prove_number, questions, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_of
@@ -54,7 +55,6 @@ from web.marks import public, public_form
 from web.online.after_long import AfterLong, Reopened
 from web.online.asked_centre import AskedCentre, asked_centre
 from web.online.booking_view import BookingViews, appointments_of
-from web.online.calendar_file import calendar_file
 from web.online.cookies import WebSessionCookie
 from web.online.door_code import door_code
 from web.online.town_map import TownMap, draw, reach, stand_of
@@ -253,12 +253,13 @@ class BookingPages:
         web_session = self._web_session()
         if web_session is None or not web_session.done:
             abort(HTTPStatus.NOT_FOUND)
-        return calendar_file(
+        file = calendar_file(
             appointments_of(web_session),
             words(),
             now=self.store.clock.now(),
             number=self._view(web_session).number_to_ring,
         )
+        return for_a_calendar(file)
 
     @public_form
     def leave_list(self) -> ResponseReturnValue:
@@ -613,6 +614,13 @@ def _is_begun(web_session: WebSession) -> bool:
     """Whether something would be lost if it were begun anew."""
     goes_on = web_session.outcome == WebSessionOutcome.GOES_ON
     return goes_on and bool(web_session.session.born or web_session.done)
+
+
+def for_a_calendar(file: bytes) -> Response:
+    """The answer that a browser hands to its calendar."""
+    response = Response(file, mimetype="text/calendar")
+    response.headers["Content-Disposition"] = f'attachment; filename="{NAME}"'
+    return response
 
 
 def field(name: str) -> str:

@@ -17,6 +17,8 @@ from prompts.catalogue import written_number
 from prompts.screens import Screen
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility, first_of
+from services.messages.calendar_file import Appointment
+from services.messages.texts import MessagePlace
 from services.online import questions
 from services.online.answers import PROMISES, may_show
 from services.online.partner import offer_of
@@ -25,7 +27,6 @@ from services.online.web_sessions import Done, WebSession, came_for
 from services.online.what_for import STEPS_WHAT_FOR, WhatForPage
 from services.service import Service
 from services.slots.free_days import FreeAtCentre, FreeDay
-from web.online.calendar_file import Appointment
 from web.written import Written
 
 _MINUTE = 60  # seconds
@@ -331,7 +332,7 @@ def appointments_of(web_session: WebSession) -> list[Appointment]:
         offer = one.offer
         starts = [offer.local_start] + ([offer.local_second] if offer.local_second else [])
         found += [
-            Appointment(f"{one.reference}:{dose}", start, offer.street, offer.postcode, offer.town)
+            Appointment(f"{one.reference}:{dose}", start, MessagePlace.of(offer))
             for dose, start in enumerate(starts, start=1)
         ]
     return found

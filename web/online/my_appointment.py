@@ -19,6 +19,7 @@ from flows.questions import Part
 from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE
 from prompts.catalogue import written_number
+from services.messages.calendar_file import calendar_file
 from services.online import my_appointment, web_sessions
 from services.online.answers import NotTaken
 from services.online.attempts import place_of
@@ -33,8 +34,7 @@ from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.birth_date import birth_date
-from web.online.booking import field, number_in, page_of
-from web.online.calendar_file import calendar_file
+from web.online.booking import field, for_a_calendar, number_in, page_of
 from web.online.cookies import MyCookie, WebSessionCookie
 from web.online.door_code import NO_CODE, door_code
 from web.online.my_view import MyView
@@ -227,10 +227,10 @@ class MyAppointmentPages:
         web_session = self._web_session()
         if web_session is None:
             abort(HTTPStatus.NOT_FOUND)
-        now = self.store.clock.now()
-        view = self._view(web_session)
+        appointments = my_appointment.for_a_calendar(self.store, web_session)
         number = written_number(self.service.national_number)
-        return calendar_file(view.appointments, words(), now=now, number=number)
+        now = self.store.clock.now()
+        return for_a_calendar(calendar_file(appointments, words(), now=now, number=number))
 
     @public_form
     def leave(self) -> ResponseReturnValue:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from flows.session import BookedService, CallerBooking, Moving
 from flows.steps.my_changes import are_apart, half_of
 from web.online.booking_view import HeldOffers
-from web.online.calendar_file import Appointment
 
 FIRST, SECOND = 1, 2
 
@@ -141,17 +140,3 @@ class MyView(HeldOffers):
         """The key of what is to be said first; empty for nothing."""
         key = f"mine.notice.{self.web_session.notice}"
         return key if self.web_session.notice and key in self.words else ""
-
-    @property
-    def appointments(self) -> list[Appointment]:
-        """For a calendar: each with a key that stays when it moves."""
-        mine = self.mine
-        doses = [
-            dose
-            for dose, start in ((FIRST, mine.first_start), (SECOND, mine.second_start))
-            if start
-        ]
-        return [
-            Appointment(f"{mine.id}:{dose}", start, one.street, "", one.town)
-            for dose, start, one in zip(doses, mine.starts, self.told, strict=True)
-        ]

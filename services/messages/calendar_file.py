@@ -1,6 +1,7 @@
 """Appointments as a file for a calendar (RFC 5545), by the centre's own clock.
 
-A calendar is often shared with others: nothing in it says what the appointment is for.
+A calendar is often shared with others: nothing in it says what the appointment is for. A page gives
+the file, and a mail carries it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
 
-from flask import Response
-
+from models.booking.changes import BookingDetails
+from models.centres.centres import centre_states
+from models.database import Connection
 from prompts.screens import Screen
+from services.messages.texts import MessagePlace
+
+NAME: Final = "rendez-vous.ics"
 
 # How long a person is at the centre, with the quarter of an hour after the injection.
 LASTS = timedelta(minutes=30)
@@ -26,15 +33,26 @@ class Appointment:
 
     key: str
     start: datetime
-    street: str
-    postcode: str
-    town: str
+    where: MessagePlace
+
+
+def appointments_of(connection: Connection, file: BookingDetails) -> list[Appointment]:
+    """What of a booking is not cancelled."""
+    centres = centre_states(connection, {one.centre_id for one in file.live})
+    return [
+        Appointment(
+            f"{file.reference}:{one.dose}",
+            one.start_at.astimezone(ZoneInfo(centres[one.centre_id].time_zone)),
+            MessagePlace.of(centres[one.centre_id]),
+        )
+        for one in file.live
+    ]
 
 
 def calendar_file(
     appointments: Sequence[Appointment], words: Screen, *, now: datetime, number: str
-) -> Response:
-    """The answer that a browser hands to its calendar; `number` is the one to ring, as written."""
+) -> bytes:
+    """What a browser or a mail hands to a calendar; `number` is the one to ring, as written."""
     # Heavy, and asked for by few.
     from icalendar import Alarm, Calendar, Event  # noqa: PLC0415
 
@@ -52,7 +70,8 @@ def calendar_file(
         event.add("dtstart", appointment.start)
         event.add("dtend", appointment.start + LASTS)
         event.add("summary", summary)
-        event.add("location", f"{appointment.street}, {appointment.postcode} {appointment.town}")
+        where = appointment.where
+        event.add("location", ", ".join(one for one in (where.told, where.commune) if one))
         event.add("description", words.text("book.calendar.description", number=number))
         alarm = Alarm()
         alarm.add("action", "DISPLAY")
@@ -61,6 +80,5 @@ def calendar_file(
         event.add_component(alarm)
         calendar.add_component(event)
     calendar.add_missing_timezones()
-    response = Response(calendar.to_ical(), mimetype="text/calendar")
-    response.headers["Content-Disposition"] = 'attachment; filename="rendez-vous.ics"'
-    return response
+    file: bytes = calendar.to_ical()
+    return file
