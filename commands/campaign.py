@@ -70,6 +70,11 @@ def summary(campaign: Campaign) -> Iterator[str]:
     if campaign.together:
         places = "one place" if campaign.together_in == ONE_PLACE else "two neighbouring places"
         yield f"together: with {', '.join(campaign.together)}, in {places}"
+    minutes = campaign.between.total_seconds() / 60
+    yield (
+        f"between two appointments of a person: {minutes:g} minutes,"
+        f" and {campaign.travel_minutes:g} for each kilometre"
+    )
     if campaign.months_since:
         yield f"who: {campaign.months_since} months after their last one, by their own word"
     for one in campaign.classes:

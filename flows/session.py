@@ -65,6 +65,12 @@ class Offer:
         return tuple(one for one in (self.place_id, self.second_place_id) if one)
 
     @property
+    def visits(self) -> tuple[tuple[str, str], ...]:
+        """The centre and the start of each appointment."""
+        starts = (one for one in (self.start_at, self.second_start_at) if one)
+        return tuple((self.centre_id, start) for start in starts)
+
+    @property
     def comes_twice(self) -> bool:
         """Whether there are two days. Two neighbouring places of one day are one visit."""
         second = self.local_second
@@ -89,6 +95,21 @@ class MineState(StrEnum):
     AHEAD = "ahead"
     PAST = "past"
     CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """An appointment that was booked or proved in this call; what else is booked leaves it time.
+
+    `start_at` is ISO 8601 in UTC, `person` whose it is. `companion`: of somebody who comes along,
+    and may come to the same centre at the same time.
+    """
+
+    reference: str
+    centre_id: str
+    start_at: str
+    person: str = ""
+    companion: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +167,8 @@ class CallerBooking:
     second_spoken: str = ""
     # What it is for, of what is told; empty where its campaign is of the one service.
     services: tuple[BookedService, ...] = ()
+    # The centre and the start of each appointment that is ahead.
+    ahead: tuple[tuple[str, str], ...] = ()
 
     @property
     def said(self) -> str:
@@ -319,6 +342,8 @@ class Session:
     untexted: bool = False
     typed: str = ""
     reference: str = ""
+    # What was booked or proved in this call, and is ahead.
+    commitments: tuple[Commitment, ...] = ()
     # When they would be rung about it, as it was told: in the evening, and before (ISO 8601 by the
     # centre's clock); empty where not.
     rings_at: tuple[str, ...] = ()
@@ -417,6 +442,20 @@ class Session:
                 "second_start_at": self.choice.second_start_at,
             }
         return {name: value for name, value in values.items() if value}
+
+    def committed(self, *ahead: tuple[str, str]) -> Session:
+        """The same where a booking's appointments are these now: centre and start of each.
+
+        The booking is that of `reference`, and its person the one of now.
+        """
+        others = (one for one in self.commitments if one.reference != self.reference)
+        own = (Commitment(self.reference, *each, self.person) for each in ahead)
+        return self.but(commitments=(*others, *own))
+
+    @property
+    def person(self) -> str:
+        """Tells two people of this call apart, twins too."""
+        return f"{self.born}{' 2' if self.second_person else ''}"
 
     def note(self, step: str) -> str:
         """What `with_note` kept for a step; empty where there is nothing."""

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import Protocol
 
-from flows.session import CallerBooking, KeptOffer, Moving, Offer, Session
+from flows.session import CallerBooking, Commitment, KeptOffer, Moving, Offer, Session
 from flows.understanding.vocabulary import Vocabulary
 
 
@@ -106,6 +106,8 @@ class Search:
     # The campaigns of which one appointment each is looked for, in one place or two neighbouring
     # ones as they say; empty: the campaign of now.
     wanted: tuple[str, ...] = ()
+    # What the people have already, which what is found leaves time for.
+    commitments: tuple[Commitment, ...] = ()
 
 
 @dataclass(frozen=True)

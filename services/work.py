@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from flows.session import Commitment
 from models.database import Connection
 from models.rows import record
 from services.campaign.campaign import Campaign
@@ -15,7 +16,8 @@ class Work:
     """A transaction, the store that it is of, and the campaign whose rules hold in it.
 
     `beside` are campaigns of other services, of which the same appointment is. `others` are those
-    whose people may have what becomes free in it, beside those of `campaign`.
+    whose people may have what becomes free in it, beside those of `campaign`. `commitments` are
+    what the people have already for whom places are taken: these leave time for them.
     """
 
     connection: Connection
@@ -23,6 +25,7 @@ class Work:
     campaign: Campaign
     beside: tuple[Campaign, ...] = ()
     others: tuple[Campaign, ...] = ()
+    commitments: tuple[Commitment, ...] = ()
 
     @cached_property
     def campaigns(self) -> tuple[Campaign, ...]:

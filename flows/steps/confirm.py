@@ -135,7 +135,9 @@ class Confirm(Patient):
             session = session.but(adjacent=world.hold_adjacent(offer, (), session.wanted))
         # From here nothing leads back: what is booked is booked.
         untexted = bool(session.number) and not world.text_leaves(session.number)
-        booked = session.but(reference=reference, trail=(), person_reason="", untexted=untexted)
+        booked = session.but(
+            reference=reference, trail=(), person_reason="", untexted=untexted
+        ).committed(*offer.visits)
         said = (*lines, Line("no_text_now")) if untexted else lines
         on = Go(booked, "ready", said, outcome=TurnOutcome.BOOKED, remember=False)
         return _written(booked, world) if session.by_text else on

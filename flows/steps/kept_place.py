@@ -93,5 +93,5 @@ def _take(session: Session, world: World) -> Move:
         second_person=False,
         trail=(),
         person_reason="",
-    )
+    ).committed(*kept.offer.visits)
     return Go(booked, "ready", outcome=TurnOutcome.BOOKED, remember=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from flows.session import Moving, Session
+from flows.session import Commitment, Moving, Session
 from flows.world import Search
 
 MOVE_CHECK = "my_move_check"
@@ -20,8 +20,16 @@ def for_move(session: Session, search: Search) -> Search:
     if not session.moving or session.mine is None:
         return search
     has = min(start.date() for start in session.mine.starts)
+    # What is done of another service stays where it is.
+    stays = (
+        Commitment(session.reference, one.centre_id, one.start_at)
+        for one in session.mine.services
+        if one.campaign not in (search.wanted or {one.campaign})
+    )
+    others = (one for one in search.commitments if one.reference != session.reference)
     return replace(
         search,
+        commitments=(*others, *stays),
         first_day=search.first_day if search.first_day <= has else date.min,
         alone=session.moving != Moving.BOTH,
         second_of=session.mine.id if session.moving == Moving.SECOND else "",

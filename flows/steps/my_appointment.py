@@ -125,7 +125,7 @@ def _tell_whom_we_rang(session: Session, world: World) -> Move:
 
 def show(session: Session, mine: CallerBooking, lines: tuple[Line, ...] = ()) -> Go:
     """What the booking is now; what was begun with it before is over."""
-    shown = session.but(
+    shown = session.committed(*mine.ahead).but(
         mine=mine,
         doses_to_cancel=(),
         moving="",

@@ -155,6 +155,7 @@ def _search_key(session: Session, plain: Search) -> str:
         int(plain.alone),
         int(session.second_person),
         *plain.wanted,
+        *(one.start_at for one in plain.commitments),
     )
     return "|".join(map(str, where))
 
@@ -220,6 +221,9 @@ def plain_search(session: Session, world: World) -> Search:
         centre_id=session.centre_id,
         postcode=session.postcode,
         wanted=session.wanted,
+        commitments=tuple(
+            replace(one, companion=one.person != session.person) for one in session.commitments
+        ),
     )
     return for_move(session, search)
 

@@ -6,9 +6,9 @@ clock. An expired hold is simply not a hold any more: no sweep is needed for it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -46,9 +46,12 @@ from models.slots import holders
 from models.slots.holders import of_any_holder, of_holder
 from models.slots.tables import place, service
 from models.tables import RowId
+from models.types import Instant
 
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
 Window = tuple[datetime, datetime]
+# A window that nothing starts in.
+_NEVER: Window = (datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
 
 # At most so many centres are looked at together, in statements of two sizes.
 _RINGS = (12, 60)
@@ -100,6 +103,8 @@ class Shape(NamedTuple):
     # How many named services a place must serve, and one beside it.
     services: int = 0
     beside: int = 0
+    # How many windows each centre has in which its people are elsewhere.
+    busy: int = 0
 
 
 @record(frozen=True)
@@ -121,6 +126,8 @@ class SlotQuery:
     # the same centre at most NEIGHBOURS later (without any, no other place is looked for).
     services: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    # By centre, the windows in which no place may start: its people are elsewhere, or on the way.
+    busy: Mapping[str, tuple[Window, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def shape(self) -> Shape:
@@ -134,6 +141,7 @@ class SlotQuery:
             self._is_zoned,
             len(self.services),
             len(self.beside),
+            max(map(len, self.busy.values()), default=0),
         )
 
     @property
@@ -171,6 +179,16 @@ class SlotQuery:
         if self.share is not None:
             values |= share_values(self.share)
         return values
+
+    def busy_values(self, centre_ids: Sequence[str]) -> dict[str, datetime]:
+        """The ends of the windows of these centres, as `_busy_ends` names them."""
+        ends: dict[str, datetime] = {}
+        for one in range(self.shape.busy):
+            for number, centre_id in enumerate(centre_ids):
+                windows = self.busy.get(centre_id, ())
+                opens, closes = windows[one] if one < len(windows) else _NEVER
+                ends |= {f"busy_{one}_from_{number}": opens, f"busy_{one}_until_{number}": closes}
+        return ends
 
 
 def service_values(services: Sequence[str]) -> dict[str, Any]:
@@ -233,6 +251,7 @@ def look(
     padded = [*centre_ids, *[centre_ids[-1]] * (size - len(centre_ids))]
     values = {"nearest": nearest, "count_up_to": count_up_to, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(padded)}
+    values |= wish.busy_values(padded)
     rows = _look(clock, size, wish.shape, connection.dialect.name).rows(connection, values)
     return FreeCentres(
         centre_ids=frozenset(row.id for row in rows if row.id is not None),
@@ -246,8 +265,13 @@ def _look(clock: Clock, size: int, shape: Shape, dialect: str) -> Prepared:
     in_line = {one: number for number, one in enumerate(centres)}
     number = case(in_line, value=centre.c.id).label("number")
     # In order before it is looked for places, so that PostgreSQL looks no further than it must.
+    ends = zip(*(_busy_ends(number, shape.busy) for number in range(size)), strict=True)
+    busy = [
+        case(dict(zip(centres, of_each, strict=True)), value=centre.c.id).label(f"busy_{one}")
+        for one, of_each in enumerate(ends)
+    ]
     asked = (
-        select(centre.c.id, centre.c.time_zone, number)
+        select(centre.c.id, centre.c.time_zone, number, *busy)
         .where(
             centre.c.id.in_(centres), centre.c.closed_at.is_(None), centre.c.booking_mode == "ours"
         )
@@ -257,7 +281,11 @@ def _look(clock: Clock, size: int, shape: Shape, dialect: str) -> Prepared:
     mine = place.alias("mine")
     first = (
         select(mine.c.id)
-        .where(mine.c.centre_id == asked.c.id, _wished(clock, mine, shape, asked.c.time_zone))
+        .where(
+            mine.c.centre_id == asked.c.id,
+            _wished(clock, mine, shape, asked.c.time_zone),
+            *_outside(mine, [asked.c[one.name] for one in busy]),
+        )
         .order_by(mine.c.start_at, mine.c.lot, mine.c.id)
         .limit(1)
         .scalar_subquery()
@@ -312,6 +340,7 @@ def hold(
         return []
     values = {"the_holder": holder, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
+    values |= wish.busy_values(centre_ids)
     statement = _hold(
         connection.dialect.name, clock, lease, longest, len(centre_ids), wish.shape, patient
     )
@@ -351,7 +380,11 @@ def _hold(  # noqa: PLR0917
         here: BindParameter[str] = bindparam(f"centre_{number}")
         # Uncorrelated, so that it is read once and not for each place.
         zone = select(centre.c.time_zone).where(centre.c.id == here).scalar_subquery()
-        wished = and_(pick.c.centre_id == here, _wished(clock, pick, shape, zone, number))
+        wished = and_(
+            pick.c.centre_id == here,
+            _wished(clock, pick, shape, zone, number),
+            *_outside(pick, _busy_ends(number, shape.busy)),
+        )
         picks.append(_is_first(pick, wished, patient=patient, by_address=by_address))
     taking = _taking(clock, or_(*picks), lease, longest)
     return Prepared(holders.noting(dialect, taking), planned_once=True)
@@ -707,6 +740,19 @@ def _wished(
             windows = (within(f"from_{one}", f"until_{one}") for one in range(shape.windows))
             conditions.append(or_(*windows))
     return and_(*conditions, fits(clock, table, shape, zone))
+
+
+def _busy_ends(number: int, windows: int) -> list[BindParameter[datetime]]:
+    """When each window of the centre of this number begins and ends, one after the other."""
+    names = [f"busy_{one}_{end}_{number}" for one in range(windows) for end in ("from", "until")]
+    return [bindparam(name, type_=Instant) for name in names]
+
+
+def _outside(table: Any, ends: Sequence[ColumnElement[datetime]]) -> list[ColumnElement[bool]]:
+    """That a place starts in none of these windows, whose ends belong to none."""
+    start = table.c.start_at
+    windows = zip(ends[::2], ends[1::2], strict=True)
+    return [or_(start <= opens, start >= closes) for opens, closes in windows]
 
 
 def fits(

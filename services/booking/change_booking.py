@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
+from flows.session import Commitment
 from flows.understanding import birthday
 from models.booking import bookings, changes, freezes, history
 from models.booking.changes import (
@@ -86,6 +87,8 @@ class WhyNot(StrEnum):
     NOT_OFFERED = "not_offered"
     # The second would not be within the interval of the first.
     INTERVAL = "interval"
+    # Between this and what else the person has, there is no time to get from one to the other.
+    NO_TIME = "no_time"
     OTHER_CENTRE = "other_centre"
     # The first may move, but no second is free within the interval of its new day.
     NO_SECOND = "no_second"
@@ -277,7 +280,9 @@ def move(
     """
 
     def act(one: _OneChange) -> None:
-        allocator = Allocate(Work(connection, store, campaign, beside), holder)
+        stays = one.commitments_beside(to, service)
+        work = Work(connection, store, campaign, beside, commitments=stays)
+        allocator = Allocate(work, holder)
         shared = one.shared_with_others(service, to)
         if shared:
             _split(one, allocator, service, shared, to[shared])
@@ -448,6 +453,19 @@ class _OneChange:
             if any(each.service != service for each in self.live[dose].live_services)
         )
         return next(others, 0)
+
+    def commitments_beside(self, doses: Collection[int], service: str) -> tuple[Commitment, ...]:
+        """What else its person comes for, where these doses move, or this service in them.
+
+        Two doses are days apart.
+        """
+        if not self.file.of_several:
+            return ()
+        return tuple(
+            Commitment(self.file.reference, one.centre_id, one.start_at.isoformat())
+            for dose, one in self.live.items()
+            if dose not in doses or (service and self.shared_with_others(service, [dose]))
+        )
 
     def say_campaign(self, ended: Collection[ServiceDone]) -> None:
         """A booking is of a campaign of which something is done still."""
@@ -644,6 +662,8 @@ class _Target:
         for each in self._moving.values():
             if not self._old_enough(each):
                 raise _Refused(WhyNot.TOO_YOUNG)
+        if not self._allocator.leaves_time([each.slot_id for each in self._moving.values()]):
+            raise _Refused(WhyNot.NO_TIME)
         pair = {FIRST, SECOND} <= set(self._after) and not self._one.file.of_several
         why = self._why_not_together() if pair else None
         if why is None:

@@ -27,6 +27,7 @@ _WHY = {
     WhyNot.GONE: NotChanged.GONE,
     WhyNot.NOT_OFFERED: NotChanged.GONE,
     WhyNot.INTERVAL: NotChanged.NO_PAIR,
+    WhyNot.NO_TIME: NotChanged.NO_PAIR,
     WhyNot.OTHER_CENTRE: NotChanged.NO_PAIR,
     WhyNot.NO_SECOND: NotChanged.NO_PAIR,
     WhyNot.TOO_YOUNG: NotChanged.TOO_YOUNG,
@@ -59,6 +60,7 @@ def told(
     second = found.centres[elsewhere.pop()] if elsewhere else None
     return CallerBooking(
         id=file.id,
+        ahead=tuple((one.centre_id, one.start_at.isoformat()) for one in ahead),
         version=file.version,
         state=state,
         name=where.name,

@@ -144,7 +144,13 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             near, earliest, latest = self._room_for_second(search)
         self.before_holding()
         held = hold_slots(
-            Work(self.transaction(), self.store, campaign, tuple(beside)),
+            Work(
+                self.transaction(),
+                self.store,
+                campaign,
+                tuple(beside),
+                commitments=search.commitments,
+            ),
             self.holder,
             HoldRequest(
                 near=near,

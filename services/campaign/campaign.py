@@ -115,6 +115,9 @@ class Campaign:
     per_number: int = 2
     # How long a freed place is kept for a person on the waiting list.
     waiting_offer: timedelta = timedelta(hours=2)
+    # What lies between the starts of two appointments of one person, and more for each kilometre.
+    between: timedelta = timedelta(minutes=30)
+    travel_minutes: float = 1.0
     # For screens, in any language; empty: its name.
     title: str = ""
     # The zone in which its moments are shown and its days are counted.
@@ -158,6 +161,10 @@ class Campaign:
     def classes(self) -> tuple[Eligible, ...]:
         """All classes that may book: those of the campaign's age, then the others."""
         return (Eligible(minimum_age=self.minimum_age), *self.eligible)
+
+    def apart(self, kilometres: float) -> timedelta:
+        """The least time between the starts of two appointments of a person, so far apart."""
+        return self.between + timedelta(minutes=self.travel_minutes * kilometres)
 
     def is_open(self, moment: datetime) -> bool:
         """Whether it gives appointments at an aware moment."""

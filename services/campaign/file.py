@@ -547,6 +547,19 @@ class _CampaignTable(_Table):
         "a freed place is kept a day at most for whoever waits for one",
         alias="waiting_offer_minutes",
     )
+    between: int = _number(
+        0,
+        240,
+        "it is the time between the starts of two appointments of one person, in minutes",
+        alias="between_minutes",
+    )
+    travel_minutes: float = _number(
+        0,
+        10,
+        "it is how much more time lies between two appointments for each kilometre between their"
+        " centres, in minutes",
+        alias="travel_minutes_per_kilometre",
+    )
     second_after_days: Annotated[tuple[int, int], BeforeValidator(_second)] | None = None
     service: Annotated[str, BeforeValidator(_service)] = ""
     together: Annotated[tuple[str, ...], BeforeValidator(_together)] = ()
@@ -629,6 +642,7 @@ _UNITS = {
     "phone_share_until": timedelta(hours=1),
     "resume_window": timedelta(minutes=1),
     "waiting_offer": timedelta(minutes=1),
+    "between": timedelta(minutes=1),
 }
 _TABLES: dict[str, type[_Table]] = {
     "": _CampaignTable,

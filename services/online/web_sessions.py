@@ -359,7 +359,9 @@ class WebWorld(CallWorld):
     def _looking(self, search: Search) -> Work:
         """What is looked with: nothing is taken."""
         campaign, *beside = self.wanted(search.wanted)
-        return Work(self.reading(), self.store, campaign, tuple(beside))
+        return Work(
+            self.reading(), self.store, campaign, tuple(beside), commitments=search.commitments
+        )
 
     def _near(self, search: Search, radius_kilometres: float) -> list[NearbyCentre]:
         if not search.centre_id:

@@ -7,16 +7,18 @@ or has a place (a test reads the code for it), and behind both stands `uq_appoin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from models.booking.changes import BookedAppointment
+from models.booking.changes import BookedAppointment, slot_starts
 from models.rows import record
 from models.slots import places
 from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
 from services.campaign.campaign import TWO_PLACES, Campaign, places_of
 from services.campaign.phone_share import phone_floor
+from services.slots.leave_time import busy, leaves_time
 from services.work import Work
 
 
@@ -79,6 +81,7 @@ class Allocate:
     """Take places for one holder, in the caller's transaction."""
 
     def __init__(self, work: Work, holder: Holder) -> None:
+        self.work = work
         self.connection = work.connection
         self.store = work.store
         self.campaign = work.campaign
@@ -138,7 +141,7 @@ class Allocate:
             self.connection,
             self.store.clock,
             centre_ids,
-            wish,
+            self._in_time(centre_ids, wish),
             nearest=nearest,
             count_up_to=self.campaign.few_places,
         )
@@ -183,6 +186,12 @@ class Allocate:
         )
         return held[0] if held else None
 
+    def leaves_time(self, slot_ids: Sequence[int]) -> bool:
+        """Whether appointments in these slots leave time for what their people have already."""
+        if not self.work.commitments:
+            return True
+        return leaves_time(self.work, slot_starts(self.connection, slot_ids).values())
+
     def book(
         self,
         chosen: Sequence[Chosen | HeldPlace | BookedAppointment],
@@ -195,8 +204,11 @@ class Allocate:
         `stand_in`: none is booked, all are free at once, and by the statements nobody can tell.
 
         Gives the places in the order of `chosen`: where a hold ran out, another place of the same
-        slot may be in its stead. None when a slot has none left: nothing is booked then.
+        slot may be in its stead. None when a slot has none left, or leaves no time for what its
+        person has already: nothing is booked then.
         """
+        if not self.leaves_time([one.slot_id for one in chosen]):
+            return None
         wanted = {one.place_id: one.place_id for one in chosen}
         take = self._give_up if stand_in else self._book
         booked = take(list(wanted), booking_id)
@@ -271,11 +283,15 @@ class Allocate:
             self.store.clock,
             self.holder.id,
             centre_ids,
-            wish,
+            self._in_time(centre_ids, wish),
             lease=self.campaign.hold_lease,
             longest=self.campaign.hold_longest,
             patient=patient,
         )
+
+    def _in_time(self, centre_ids: Sequence[str], wish: SlotQuery) -> SlotQuery:
+        windows = busy(self.work, centre_ids)
+        return replace(wish, busy=windows) if windows else wish
 
 
 def _just_after(first: datetime) -> Window:

@@ -17,6 +17,7 @@ from models.slots.places import Window
 from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Holder
 from services.slots.hold_slot import FIRST_RING, NEXT_RING
+from services.slots.leave_time import busy, is_outside
 from services.work import Work
 
 # Days that are told, and how many places of a centre and day are counted at the most.
@@ -102,6 +103,8 @@ def free_hours(
             allocator.wish((window,), (), _zone(near)),
             holder.id,
         )
+        windows = busy(work, [one.centre.id for one in ring])
+        found = [one for one in found if is_outside(one.start_at, windows.get(one.centre_id, ()))]
         if found:
             return [
                 FreeAtCentre(one, slots)

@@ -31,6 +31,7 @@ def test_a_campaign_that_is_right_is_summed_up(check):
         "  opens: 2021-01-14 08:00 Europe/Paris",
         "  closes: 2021-06-30 20:00 Europe/Paris",
         "  doses: 2, 21 to 28 days apart",
+        "  between two appointments of a person: 30 minutes, and 1 for each kilometre",
         "  who: 6 months after their last one, by their own word",
         "  who: 75 years or older on the day of the appointment",
         f"  who: 65 years or older {ON_THE_DAY}, from 2021-02-20 08:00 Europe/Paris on",

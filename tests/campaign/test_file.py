@@ -121,6 +121,18 @@ MISTAKES = [
         "appointments are given at most a year ahead",
     ),
     (
+        "between_minutes = 30",
+        "between_minutes = 241",
+        "between_minutes: 241 is not between 0 and 240",
+        "it is the time between the starts of two appointments of one person",
+    ),
+    (
+        "travel_minutes_per_kilometre = 1",
+        "travel_minutes_per_kilometre = -1",
+        "travel_minutes_per_kilometre: -1 is not between 0 and 10",
+        "it is how much more time lies between two appointments for each kilometre",
+    ),
+    (
         "lead_minutes = 180",
         "lead_minutes = -1",
         "lead_minutes: -1 is not between 0 and 10080",
@@ -172,7 +184,7 @@ MISTAKES = [
         "per_number = 2",
         "per_number = 2\nxyzzy = 1",
         "xyzzy: there is no such entry",
-        "there are agents_hours, closes_at",
+        "there are agents_hours, between_minutes, closes_at",
     ),
     (
         'name = "hiver-2021"',

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.engine import ConversationLost, advance
-from flows.session import CallerKind, Moving, Offer, Proving, Session
+from flows.session import CallerKind, Commitment, Moving, Offer, Proving, Session
 from flows.speech import SILENCE, Input, keys
 from flows.steps import STEPS
 from flows.verification.rehearsal import MY_PAIR, kept_place, my_booking
@@ -106,6 +106,8 @@ def test_every_field_survives_on_its_own():
         value: Any
         if field.name in {"offers", "adjacent", "found"}:
             value = PLENTY
+        elif field.name == "commitments":
+            value = (Commitment("1234567890", "3", "2026-11-26T09:00:00+00:00", "1942-03-12 2"),)
         elif field.name == "mine":
             value = MY_PAIR
         elif field.name == "kept":
