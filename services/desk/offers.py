@@ -12,10 +12,19 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flows.session import CallerBooking, CallerKind, Moving, Offer, Session, Whom
+from flows.session import (
+    CallerBooking,
+    CallerKind,
+    Commitment,
+    Moving,
+    Offer,
+    Session,
+    Whom,
+)
 from flows.steps.offers import plain_search
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Eligibility, Far, OwnPhone, Search, Town
+from models.booking import changes
 from models.call import turns
 from models.database import Connection
 from models.desk import desk as rows
@@ -210,7 +219,7 @@ def towns(at: DeskWork, text: str) -> tuple[Town, ...]:
 def find_offers(at: DeskWork, wish: SearchCriteria) -> OffersFound:
     """Give back what the desk holds, then find and hold up to three slots."""
     at.alone()
-    session = _session(at.desk, wish).but(wanted=at.wanted)
+    session = _session(at.desk, wish).but(wanted=at.wanted, commitments=_committed(at, wish))
     world = at.world(session)
     if not wish.mine:
         for born in wish.born:
@@ -262,6 +271,31 @@ def _session(desk: Desk, wish: SearchCriteria) -> Session:
         within=wish.within_kilometres,
         mine=wish.mine,
         moving=wish.moving,
+    )
+
+
+def _committed(at: DeskWork, wish: SearchCriteria) -> tuple[Commitment, ...]:
+    """What these people have already on the caller's number: an agent may know.
+
+    What is to move itself is found again by its booking.
+    """
+    if not at.desk.number:
+        return ()
+    seen = (
+        (born, one.id)
+        for born in dict.fromkeys(wish.born)
+        for one in rows.bookings_of(
+            at.store.vault,
+            rows.ask_bookings(at.connection, at.store.vault, number=at.desk.number, born=born),
+        )
+        if one.live and not one.is_stand_in and (wish.mine is None or one.id != wish.mine.id)
+    )
+    return tuple(
+        Commitment(booking_id, each.centre_id, each.start_at.isoformat(), born.isoformat())
+        for born, booking_id in seen
+        for each in changes.load_as_any(at.connection, at.store.vault, booking_id).ahead(
+            at.store.clock.now()
+        )
     )
 
 

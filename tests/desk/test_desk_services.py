@@ -105,6 +105,20 @@ def test_one_half_of_two_is_moved_and_cancelled_by_itself(made: House):
     assert [row.service for row in rows_of(made.database, done)] == ["grippe"]
 
 
+def test_a_second_service_leaves_time_for_what_the_caller_has(made: House):
+    desk = DeskOfServices(made)
+    desk.has(made.phone(MOBILE).goes_to("for_whom"))
+    for wanted, nonce in ((FLU.name, "b" * 24), (COVID.name, "c" * 24)):
+        form = {**FORM, "wanted": wanted}
+        page = desk.does("/offres", **form)
+        page = desk.does("/choisir", choice=CHOICE.findall(page)[0], **form)
+        (places,) = PLACES.findall(page)
+        desk.does("/reserver", **form, places=places, nonce=nonce)
+    starts = [row.start_at for row in rows_of(made.database, select(appointment.c.start_at))]
+    # There is one hour each morning.
+    assert sorted(starts) == mornings(2)
+
+
 def test_a_service_that_closes_while_the_form_is_open_books_nothing_by_half(made: House):
     closing = replace(COVID, closes_at=made.clock.now() + timedelta(minutes=1))
     desk = DeskOfServices(made, FLU, closing)
