@@ -18,7 +18,7 @@ from jobs.relay import sweep
 from jobs.timed import Alone, Lead, Task
 from models.slots import places
 from models.waiting_list import waiting
-from services.booking import stand_in
+from services.booking import close_pairs, stand_in
 from services.booking.free_unreached import free_unreached
 from services.campaign.campaign import Campaign
 from services.messages import late_texts, reminders, spend
@@ -44,6 +44,7 @@ CLUSTERS_EVERY = 180
 REMIND_EVERY = 60
 LATE_EVERY = 30
 STAND_INS_EVERY = 60
+CLOSE_PAIRS_EVERY = 30
 CANCELLATIONS_EVERY = 30
 LOOK_UPS_EVERY = 30
 DAYS_EVERY = 600
@@ -106,6 +107,7 @@ def tasks(
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
         Task("look_ups", LOOK_UPS_EVERY, WatchLookUps(store)),
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
+        Task("close_pairs", CLOSE_PAIRS_EVERY, lambda: close_pairs.look_after(store, campaign_of)),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of, campaigns)),
         Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store, campaign_of)),
