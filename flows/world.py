@@ -431,6 +431,9 @@ class Places(Protocol):
     def town(self, postcode: str) -> Town | None:
         """The town of a postcode, or None for a code that does not exist."""
 
+    def town_of_cedex(self, code: str) -> Town | None:
+        """The town that an unknown code leads to as a CEDEX code; None where it tells none."""
+
     def towns(self, text: str) -> tuple[Town, ...]:
         """The towns that these words may name, best first; several only where they mean several."""
 

@@ -14,8 +14,10 @@ from flows.steps.offers import search_for_typed, search_nearest
 from flows.steps.town import (
     POSTCODE_DIGITS,
     agreed,
+    as_cedex,
     ask_which,
     at_town,
+    heard_cedex,
     heard_postcodes,
     propose,
     proposed,
@@ -25,7 +27,7 @@ from flows.world import World
 
 
 class Postcode(Step):
-    """After two failed tries, which may be a code that only firms have, the town is asked for."""
+    """After a code that does not exist, or two failed tries, the town is asked for."""
 
     name = "postcode"
     part = Part.TOWN
@@ -39,7 +41,8 @@ class Postcode(Step):
             return Miss("reason.postcode_incomplete")
         town = world.town(pressed)
         if town is None:
-            return Miss("reason.no_such_postcode")
+            asked = Go(session, "town", (Line("perhaps_cedex"),), remember=False)
+            return as_cedex(session, pressed, world) or asked
         if not town.is_sure:
             return Go(propose(session, town), "postcode_check")
         return search_for_typed(at_town(session, town), world)
@@ -49,7 +52,7 @@ class Postcode(Step):
         if codes:
             return ask_which(session, codes, "postcode_check")
         towns = world.towns(text)
-        return ask_which(session, towns) if towns else None
+        return ask_which(session, towns) if towns else heard_cedex(session, text, world)
 
     def give_up(self, session: Session, world: World) -> Move:
         return Go(session, "town", (Line("easier_town"),), remember=False)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import Session
-from flows.speech import Listen
+from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import plain_search, search_nearest
 from flows.understanding import is_digits
@@ -86,6 +86,21 @@ def heard_postcodes(session: Session, text: str, world: World) -> tuple[Town, ..
     return tuple(town for code in codes if (town := world.town(code)))
 
 
+def as_cedex(session: Session, code: str, world: World) -> Go | None:
+    """Read back the town that a code leads to as a CEDEX code; None where it leads to none."""
+    town = world.town_of_cedex(code)
+    if town is None:
+        return None
+    said = Line("cedex", {"postcode": code, "town": town.name})
+    return Go(propose(session, town), "town_check", (said,))
+
+
+def heard_cedex(session: Session, text: str, world: World) -> Go | None:
+    """The same for five digits that were said, where they can only be these."""
+    codes = postcodes(text, world.vocabulary(session.language), lambda _code: True)
+    return as_cedex(session, codes[0], world) if len(codes) == 1 else None
+
+
 class AskTown(Patient):
     """Words are taken from the first try on: names are not for a keypad."""
 
@@ -101,7 +116,7 @@ class AskTown(Patient):
         if is_digits(pressed) and len(pressed) == POSTCODE_DIGITS:
             town = world.town(pressed)
             if town is None:
-                return Miss("reason.no_such_postcode")
+                return as_cedex(session, pressed, world) or Miss("reason.no_such_postcode")
             return Go(propose(session, town), "postcode_check")
         if not is_digits(pressed) or len(pressed) not in DEPARTEMENT_DIGITS:
             return Miss("reason.postcode_incomplete")
@@ -118,7 +133,7 @@ class AskTown(Patient):
                 there = session.but(centre_id=centre.id, offered=(), own_name="", own_phone="")
                 return search_nearest(there, world)
         towns = world.towns(text)
-        return ask_which(session, towns) if towns else None
+        return ask_which(session, towns) if towns else heard_cedex(session, text, world)
 
 
 class TownCheck(Patient):

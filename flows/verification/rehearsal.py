@@ -394,6 +394,9 @@ class RehearsedWorld:
     def town(self, postcode: str) -> Town | None:
         return TOWNS.get(postcode)
 
+    def town_of_cedex(self, code: str) -> Town | None:
+        return self.town(f"{code[:3]}00")
+
     def towns(self, text: str) -> tuple[Town, ...]:
         self.looks.append("towns")
         return self.named_towns

@@ -30,6 +30,13 @@ def known(database: Database) -> dict[str, str]:
         return {row.code: row.fingerprint for row in rows}
 
 
+def postcodes_beginning(connection: Connection, digits: str) -> list[str]:
+    """The codes that begin with these digits, in order."""
+    c = postcode.c
+    beginning = select(c.code).where(c.code.between(digits, f"{digits}99")).order_by(c.code)
+    return list(connection.execute(beginning).scalars())
+
+
 def save(database: Database, rows: Sequence[dict[str, object]]) -> None:
     """Insert or replace postcodes (rows with every column of the table), in one transaction."""
     with database.transaction() as connection:

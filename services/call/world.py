@@ -48,7 +48,12 @@ from services.call.resume_call import find_by_code, new_code, take_up
 from services.call.service_words import words_of
 from services.campaign.eligibility import choices, eligibility, first_of, last_of
 from services.centres.directory import NearbyCentre, kilometres_to
-from services.centres.find_town import main_town_postcodes, town_of, towns_named
+from services.centres.find_town import (
+    main_town_postcodes,
+    town_of,
+    town_of_cedex,
+    towns_named,
+)
 from services.centres.named_centre import named_centre
 from services.messages.notices import Reason
 from services.messages.promises import Promise, promise_news
@@ -119,6 +124,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
 
     def town(self, postcode: str) -> Town | None:
         return town_of(self.reading(), self.service.directory, postcode)
+
+    def town_of_cedex(self, code: str) -> Town | None:
+        return town_of_cedex(self.reading(), self.service.directory, code)
 
     def towns(self, text: str) -> tuple[Town, ...]:
         connection, directory = self.reading(), self.service.directory

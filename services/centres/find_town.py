@@ -11,6 +11,7 @@ from typing import Final
 
 from flows.understanding.town_names import towns as named_towns
 from flows.world import Town
+from models.centres.postcodes import postcodes_beginning
 from models.database import Connection
 from services.centres.directory import Directory
 from services.centres.towns import departement_name
@@ -38,6 +39,20 @@ def town_of(connection: Connection, directory: Directory, postcode: str) -> Town
         departement=departement_name(found.departement),
         is_sure=not found.in_several_departements,
     )
+
+
+def town_of_cedex(connection: Connection, directory: Directory, code: str) -> Town | None:
+    """The town whose office most likely delivers a CEDEX code; None where its digits do not tell.
+
+    No public list has these codes, which La Poste gives to receivers of much mail. An office has
+    them beside its own: 35506 beside 35500, and 35042 where no other code begins with 350.
+    """
+    if len(code) != _POSTCODE_DIGITS:
+        return None
+    begun = postcodes_beginning(connection, code[:3])
+    own = f"{code[:3]}00"
+    office = own if code[3] == "0" and own in begun else begun[0] if len(begun) == 1 else ""
+    return town_of(connection, directory, office) if office else None
 
 
 def towns_named(
@@ -68,6 +83,7 @@ def find_towns(
     if digits.isascii() and digits.isdigit():
         is_code = len(digits) == _POSTCODE_DIGITS
         town = town_of(connection, directory, digits) if is_code else None
+        town = town or town_of_cedex(connection, directory, digits)
         return (town,) if town else ()
     return towns_named(connection, directory, text, language)[:MOST_TOWNS]
 

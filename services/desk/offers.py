@@ -211,7 +211,7 @@ def towns(at: DeskWork, text: str) -> tuple[Town, ...]:
     world = at.world()
     text = text.strip()
     if text.isdecimal():
-        found = world.town(text)
+        found = world.town(text) or world.town_of_cedex(text)
         return (found,) if found else ()
     return world.towns(text)[:MOST_TOWNS] if text else ()
 

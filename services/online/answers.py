@@ -260,7 +260,7 @@ def towns_of(world: WebWorld, where: str) -> tuple[Town, ...]:
         if len(digits) in _DEPARTEMENT_DIGITS:
             towns = world.main_towns(digits)
         elif len(digits) == POSTCODE_DIGITS:
-            town = world.town(digits)
+            town = world.town(digits) or world.town_of_cedex(digits)
             towns = (town,) if town else ()
         else:
             raise NotTaken("where", "postcode_incomplete")

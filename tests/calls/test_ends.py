@@ -265,10 +265,24 @@ def test_years_of_birth_count_on_the_telephone_too(database_url: str):
 def test_an_unknown_code_leads_to_the_town_and_two_digits_are_enough(service: House, code: str):
     caller = service.phone(MOBILE).goes_to("postcode")
     caller.presses(code).hears_text("Je ne connais pas ce code postal")
-    caller.presses(code).hears_text("le nom de la commune")
+    caller.hears_text("C'est peut-être un code CEDEX").hears_text("le nom de la commune")
     caller.presses("35").hears_text("Rennes")
     caller.presses("1")
     assert caller.step == "no_slot"
+
+
+def test_a_cedex_code_of_rennes_is_read_back_and_searched_as_rennes(service: House):
+    caller = service.phone(MOBILE).goes_to("postcode").presses("35042")
+    caller.hears_text("Le 3 5 0 4 2 est sans doute un code CEDEX de Rennes")
+    caller.presses("1")
+    session = service.session(caller.sid)
+    assert (session.postcode, session.town) == ("35000", "Rennes")
+
+
+def test_a_cedex_code_of_paris_leads_to_the_town_by_its_name(service: House):
+    caller = service.phone(MOBILE).goes_to("postcode").presses("75231")
+    caller.hears_text("C'est peut-être un code CEDEX").says("à Paris, dans le onzième")
+    caller.hears_text("Paris 11e")
 
 
 @pytest.mark.parametrize("text", ["à Paris", "une salle", "dans un centre", "la mairie de Lyon"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from sqlalchemy import event
 
 from flows.understanding.town_names import towns
+from jobs import feeds
 from models.centres import geography
 from services.centres.directory import Directory
+from services.centres.find_town import town_of_cedex
 from services.centres.import_postcodes import PostcodeFeed, TownRow, import_postcodes
 from services.centres.towns import areas, departement_name
 from services.vocabulary import vocabulary
@@ -68,3 +70,27 @@ def test_every_departement_has_a_name_and_a_region_that_callers_may_say():
     assert departement_name("2A") == "Corse-du-Sud"
     assert departement_name("00") == ""
     assert "Bretagne" in known["35"].regions
+
+
+# Beside the code of its office, or of the only office that begins so.
+CEDEX = {
+    "35042": "Rennes",
+    "35506": "Vitré",
+    "33076": "Bordeaux",
+    "72051": "Le Mans",
+    "73011": "Chambéry",
+    "97306": "Cayenne",
+    # It is Le Havre's: not always right, so that it is read back before it counts.
+    "76055": "Rouen",
+    # Which of several: the town is asked for.
+    **dict.fromkeys(("75231", "69287", "94151", "97156", "98713", "99999", "35", "35500x")),
+}
+
+
+def test_a_cedex_code_leads_to_the_office_that_delivers_it(database):
+    import_postcodes(database, feeds.read_postcodes())
+    directory = Directory(database)
+    with database.statement() as connection:
+        found = {code: town_of_cedex(connection, directory, code) for code in CEDEX}
+    assert {code: town.name if town else None for code, town in found.items()} == CEDEX
+    assert found["35042"].postcode == "35000"

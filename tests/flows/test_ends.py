@@ -404,12 +404,43 @@ def test_english_is_spoken_there_too(world: object):
 @pytest.mark.parametrize("code", ["75990", "13999"])
 def test_a_code_that_only_firms_have_or_nobody_leads_to_the_town(code: str):
     talk = Talk().goes_to("postcode").presses(code)
-    assert talk.step == "postcode"
-    assert talk.said[0] == "reason.no_such_postcode"
-    talk.presses(code)
-    assert talk.said[-2:] == ["easier_town", "town"]
+    assert talk.said == ["perhaps_cedex", "town"]
+    assert "C'est peut-être un code CEDEX" in heard(talk)
     assert talk.speech.listen is not None
     assert talk.speech.listen.speech
+
+
+def test_digits_that_are_missing_twice_lead_to_the_town_too():
+    talk = Talk().goes_to("postcode").presses("355")
+    assert talk.said[0] == "reason.postcode_incomplete"
+    talk.presses("355")
+    assert talk.said[-2:] == ["easier_town", "town"]
+
+
+@pytest.mark.parametrize("step", ["postcode", "town"])
+def test_a_cedex_code_is_read_back_with_its_town_and_searched_there(step: str):
+    talk = Talk().goes_to(step)
+    before = len(talk.world.searches)
+    talk.presses("35506")
+    assert talk.said[0] == "cedex"
+    assert "Le 3 5 5 0 6 est sans doute un code CEDEX de Vitré" in heard(talk)
+    assert talk.step == "town_check"
+    assert len(talk.world.searches) == before
+    talk.presses("1")
+    assert talk.world.searches[-1].latitude == 48.124
+    assert talk.session.postcode == "35500"
+
+
+def test_a_cedex_code_that_is_another_towns_is_corrected_by_the_towns_name():
+    talk = Talk().goes_to("postcode").presses("35506").presses("2")
+    assert talk.step == "town"
+    assert not talk.world.searches
+
+
+def test_a_cedex_code_may_be_said():
+    talk = Talk().goes_to("postcode").stays_silent()
+    talk.says("trente-cinq cinq cent six")
+    assert "Le 3 5 5 0 6 est sans doute un code CEDEX de Vitré" in heard(talk)
 
 
 def test_the_keypad_is_enough_a_postcode_or_the_digits_of_a_departement():
