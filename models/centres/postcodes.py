@@ -139,13 +139,9 @@ def seats(connection: Connection) -> dict[str, Position]:
     return {insee: (round(north, 5), round(east, 5)) for insee, north, east in rows}
 
 
-def is_far_from_centres(seat: Position | None, latitude: Any, longitude: Any) -> bool:
+def is_far_from_centres(seat: Position | None, position: Position | None) -> bool:
     """Whether a town is far from the middle of its centres; False where either is not known."""
-    return (
-        seat is not None
-        and latitude is not None
-        and distance_km(*seat, latitude, longitude) > FAR_FROM_CENTRES_KM
-    )
+    return bool(seat and position and distance_km(*seat, *position) > FAR_FROM_CENTRES_KM)
 
 
 def move_to_centres(connection: Connection) -> None:
@@ -159,13 +155,11 @@ def move_to_centres(connection: Connection) -> None:
         towns = json.loads(row.towns)
         values: dict[str, Any] = {}
         for town in towns:
-            seat = known.get(town.get("insee"))
-            where = town.get("latitude"), town.get("longitude")
-            if seat is None or not is_far_from_centres(seat, *where):
-                continue
-            town["latitude"], town["longitude"] = seat
-            values["towns"] = json.dumps(towns, ensure_ascii=False)
-            if town is towns[0]:
-                values |= {"latitude": seat[0], "longitude": seat[1]}
+            seat, north = known.get(town.get("insee")), town.get("latitude")
+            if seat and north and is_far_from_centres(seat, (north, town["longitude"])):
+                moved = {"latitude": seat[0], "longitude": seat[1]}
+                town.update(moved)
+                values |= moved if town is towns[0] else {}
+                values["towns"] = json.dumps(towns, ensure_ascii=False)
         if values:
             connection.execute(update(postcode).where(postcode.c.code == row.code).values(values))

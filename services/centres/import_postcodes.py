@@ -15,7 +15,7 @@ from statistics import fmean, median
 from typing import Final
 
 from models.centres import centres, geography, postcodes
-from models.centres.geography import Position
+from models.centres.geography import Position, is_far
 from models.database import Database
 from services.centres.import_centres import (
     FileRefused,
@@ -30,6 +30,7 @@ BATCH_ROWS: Final = 500
 # No town is farther from the middle of its département's others: the farthest that is right,
 # Grand-Fort-Philippe, is at 110 km; in Guyane, where it is thrice as many, Maripasoula at 226.
 FARTHEST_KM: Final = 120.0
+FAR_FROM_CENTRES: Final = "is far from the centres of that town, where it is put"
 # The file gives no position to Monaco, whose people call like those of the département around it.
 _MONACO: Final[Position] = (43.7384, 7.4246)
 
@@ -95,11 +96,10 @@ def import_postcodes(
     with database.statement() as connection:
         seats = postcodes.seats(connection)
     wrong = _misplaced(feed.towns, seats)
+    # What is far from its centres is put there at the end, with what was imported before.
+    lost = {town for town, why in wrong.items() if why != FAR_FROM_CENTRES}
     rows = _rows(
-        [
-            _put(town, seats.get(town.insee, (None, None))) if town in wrong else town
-            for town in feed.towns
-        ]
+        [replace(one, latitude=None, longitude=None) if one in lost else one for one in feed.towns]
     )
     report = PostcodeReport(
         read=feed.rows,
@@ -141,19 +141,11 @@ def _misplaced(towns: Sequence[TownRow], seats: Mapping[str, Position]) -> dict[
     found = {}
     for town in towns:
         position, middle = town.position, middles.get(town.departement)
-        if position and postcodes.is_far_from_centres(seats.get(town.insee), *position):
-            found[town] = "is far from the centres of that town, where it is put"
-        elif (
-            position
-            and middle
-            and geography.is_far(position, middle, FARTHEST_KM, town.departement)
-        ):
+        if postcodes.is_far_from_centres(seats.get(town.insee), position):
+            found[town] = FAR_FROM_CENTRES
+        elif position and middle and is_far(position, middle, FARTHEST_KM, town.departement):
             found[town] = f"is far from the others of département {town.departement}; left out"
     return found
-
-
-def _put(town: TownRow, position: Position | tuple[None, None]) -> TownRow:
-    return replace(town, latitude=position[0], longitude=position[1])
 
 
 def _rows(all_towns: Sequence[TownRow]) -> list[Row]:

@@ -236,6 +236,13 @@ def test_dates_as_people_write_them(visitor: Visitor, typed: tuple[str, str, str
     assert "12 mars 1942" in visitor.page
 
 
+def test_a_cedex_code_is_that_of_its_town_or_it_is_said_that_it_may_be_one(visitor: Visitor):
+    visitor.starts().is_born().sends(where="75231").is_at("commune")
+    assert "peut-être un code CEDEX" in visitor.page
+    visitor.sends(where="35042").is_at("attente")
+    assert "Rennes" in visitor.page
+
+
 def test_places_and_numbers_that_are_not_understood(visitor: Visitor):
     visitor.starts().is_born()
     for where in ("", "7501", "99999", "Zzyzzx"):

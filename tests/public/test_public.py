@@ -346,6 +346,8 @@ def test_where_people_come_without_an_appointment_it_is_said_and_nothing_is_book
 
 def test_a_town_is_found_by_its_name_and_what_is_not_known_is_said(site: House):
     assert "Salle bretonne" in posts(site, "rennes").text
+    # A CEDEX code is that of its town.
+    assert "Salle bretonne" in posts(site, "35042").text
     english = posts(site, "35000", lang="?lang=en")
     assert "Centres near Rennes" in english.text
     for where, told in (
