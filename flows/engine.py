@@ -18,7 +18,8 @@ from flows.steps.line import LINE_STEPS, QUEUE, knock
 from flows.steps.long_call import is_long, offered
 from flows.steps.offers import search_nearest
 from flows.steps.queue import HUNG_UP
-from flows.understanding.words import Command, command
+from flows.understanding.vocabulary import Vocabulary
+from flows.understanding.words import Command, asks_for_time, command, knows_a_word
 from flows.world import World
 
 # A chain of steps that never stops to listen is a mistake of ours, not the caller's.
@@ -46,6 +47,10 @@ _COMMANDS = {
 # How to reach a person, behind the options of a menu.
 PERSON_LINE = "person_key"
 _TRIED_IN_VAIN = frozenset({TurnOutcome.MISSED, TurnOutcome.SILENT})
+# What is kept of callers who asked for time: once, once more, and that it is over.
+WAITS, WAITS_ON, WAITED = "wait", "wait_on", "waited"
+# So many answers without any word that is known here are a television.
+MOST_NOISES = 2
 # What is said before the question is put again.
 _REPLIES = {Command.EMERGENCY: "emergency", Command.WAIT: "take_your_time"}
 _SPOKEN = frozenset({*map(Command, _COMMANDS.values()), Command.INTERPRETER})
@@ -100,6 +105,10 @@ def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Sessi
 
 def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer keys, words or silence at a question."""
+    if heard.kind is Heard.SILENCE and session.replied in {WAITS, WAITS_ON}:
+        # The time that they asked for is over; that they needed it was no mistake.
+        waited = session.but(replied=WAITED)
+        return waited, _ask(waited, world, TurnOutcome.REPEATED, (Line("still_here"),))
     if session.in_words is not (heard.kind is Heard.SPEECH):
         session = session.but(in_words=heard.kind is Heard.SPEECH)
     if heard.kind is Heard.SILENCE:
@@ -130,28 +139,21 @@ def _command(session: Session, pressed: str) -> str | None:
 
 def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer words: a command that holds everywhere, an answer to this question, or noise."""
-    text = heard.text[:MOST_WORDS]
-    wish = command(text, world.vocabulary(session.language))
+    text, words = heard.text[:MOST_WORDS], world.vocabulary(session.language)
+    wish = command(text, words)
     belief = 1.0 if heard.confidence is None else heard.confidence
     unsure = belief < UNSURE_BELOW
     # What was hardly heard may be a television: it opens nothing for the rest of the call.
     spoke = session.but(speaks=session.speaks or not unsure, speech_off_at="")
-    if wish in _REPLIES and session.replied != wish:
-        # Background voices may say the same again and again: the second time it is noise.
-        replied = (session if unsure else spoke).but(
-            replied=str(wish), speech_off_at=session.step if unsure else ""
-        )
-        reply = (Line(_REPLIES[wish]),)
-        if replied.misses + 1 < STEPS[session.step].patience:
-            return replied, _ask(replied, world, TurnOutcome.REPEATED, reply)
-        # No other wording is left, and the caller did not ask to hear the same again.
-        question = STEPS[session.step].question(replied, world)
-        listen = listens(replied, question.listen, world)
-        return replied, _speech(replied, reply, listen, TurnOutcome.REPEATED)
+    waits = wish is Command.WAIT and not unsure
+    if waits or (wish in _REPLIES and session.replied != wish):
+        off = session.but(speech_off_at=session.step)
+        return _wait(spoke, world) if waits else _reply(off if unsure else spoke, wish, world)
     # Nothing is agreed to by a word that was hardly heard.
     hardly_heard = unsure and not wish and reads_back(session.step)
     if hardly_heard or (wish and unsure) or belief < NOISE_BELOW or wish in _REPLIES:
-        return _not_understood(session, world, "hardly_heard" if hardly_heard else "not_understood")
+        off = session.but(speech_off_at=session.step)
+        return _not_understood(off, world, "hardly_heard" if hardly_heard else "not_understood")
     obeyed = wish if wish in _SPOKEN else None
     if wish == session.step:
         # Asked for what is just being asked about.
@@ -170,20 +172,59 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
         spoke = spoke.but(speech_off_at=session.step)
     if move is not None:
         return _settle(spoke, move, world, unsure=unsure)
+    if wish is Command.CANCEL:
+        return _obey(spoke, "back", world)
+    time_asked = asks_for_time(text, words) and not unsure
     return (
-        _obey(spoke, "back", world) if wish is Command.CANCEL else _not_understood(session, world)
+        _wait(spoke, world)
+        if time_asked
+        else _not_understood(_with_noise(session, text, words), world)
     )
+
+
+def _reply(session: Session, wish: Command, world: World) -> tuple[Session, Speech]:
+    """Say what a wish is answered with, then put the question once more."""
+    replied = session.but(replied=str(wish))
+    reply = (Line(_REPLIES[wish]),)
+    if replied.misses + 1 < STEPS[session.step].patience:
+        return replied, _ask(replied, world, TurnOutcome.REPEATED, reply)
+    # No other wording is left, and the caller did not ask to hear the same again.
+    listen = listens(replied, STEPS[session.step].question(replied, world).listen, world)
+    return replied, _speech(replied, reply, listen, TurnOutcome.REPEATED)
+
+
+def _wait(session: Session, world: World) -> tuple[Session, Speech]:
+    """Give a caller the time that they ask for: at a step twice, and then it is a failed try."""
+    waits = {"": WAITS, WAITS: WAITS_ON}.get(session.replied)
+    if waits is None:
+        return _settle(session, Miss(_REPLIES[Command.WAIT]), world)
+    session, reply = session.but(replied=waits), (Line(_REPLIES[Command.WAIT]),)
+    step = STEPS[session.step]
+    if session.by_text or step.only_by_key(session):
+        # What is agreed to here must have been read to its end, and a text asks something.
+        return session, _ask(session, world, TurnOutcome.REPEATED, reply)
+    listen = listens(session, step.question(session, world).listen, world)
+    patient = replace(listen, patient=True)
+    return session, _speech(session, reply, patient, TurnOutcome.REPEATED)
+
+
+def _with_noise(session: Session, text: str, words: Vocabulary) -> Session:
+    """The session after words that mean nothing; after two without any known one, keys alone.
+
+    In "keys or words" whatever comes first wins, and a television would cut a number in half while
+    it is typed.
+    """
+    if knows_a_word(text, words, session.step):
+        return session
+    noises = session.noises + 1
+    off = session.step if noises >= MOST_NOISES else session.speech_off_at
+    return session.but(noises=noises, speech_off_at=off)
 
 
 def _not_understood(
     session: Session, world: World, reason: str = "not_understood"
 ) -> tuple[Session, Speech]:
-    """Next time, keys alone: it may be a television.
-
-    In "keys or words" whatever comes first wins, and noise would cut a number in half while it is
-    typed.
-    """
-    return _settle(session.but(speech_off_at=session.step), Miss(f"reason.{reason}"), world)
+    return _settle(session, Miss(f"reason.{reason}"), world)
 
 
 def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:

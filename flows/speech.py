@@ -73,12 +73,14 @@ class Listen:
     """Wait for keys: one key for a menu, up to `digits` for an entry (ended by # or silence).
 
     `speech`: words are taken as well; `hints` are what a recogniser may expect to hear. `invites`:
-    the caller speaks, so the question says that its answer may be said, too.
+    the caller speaks, so the question says that its answer may be said, too. `patient`: the caller
+    asked for time, and gets more of it than a question gives.
     """
 
     digits: int = 1
     speech: bool = False
     invites: bool = False
+    patient: bool = False
     hints: tuple[str, ...] = ()
 
     @property

@@ -75,6 +75,8 @@ NORMAL = SpeechRate(
 SLOW = SpeechRate(
     reading_time.SLOW, menu_first_key=8, entry_first_key=10, between=8, end_of_speech=5
 )
+# How long a caller who asked for time is waited for.
+MOMENT_SECONDS = 20
 # How long a centre's own telephone may ring before the caller is back here.
 RING_SECONDS = 30
 
@@ -321,9 +323,8 @@ def _question(
     )
     for said in says:
         gather.append(said)
-    return gather.append(
-        Pause(length=pace.menu_first_key if listen.is_menu else pace.entry_first_key)
-    )
+    first = pace.menu_first_key if listen.is_menu else pace.entry_first_key
+    return gather.append(Pause(length=MOMENT_SECONDS - pace.between if listen.patient else first))
 
 
 def _connected(

@@ -35,10 +35,10 @@ EAR_ONLY = re.compile(
 # Of those families, what is written all the same.
 WRITTEN_TOO = frozenset(
     {
-        "goodbye", "goodbye_later", "take_your_time", "not_texted",
-        "reason.not_understood", "reason.hardly_heard", "reason.key", "reason.date_incomplete",
-        "reason.century", "reason.no_such_date", "reason.future", "reason.too_old", "reason.year",
-        "reason.month", "reason.postcode_incomplete", "reason.no_such_postcode",
+        "goodbye", "goodbye_later", "take_your_time", "not_texted", "reason.not_understood",
+        "reason.hardly_heard", "reason.key", "reason.date_incomplete", "reason.century",
+        "reason.two_births", "reason.no_such_date", "reason.future", "reason.too_old",
+        "reason.year", "reason.month", "reason.postcode_incomplete", "reason.no_such_postcode",
         "reason.no_such_departement", "reason.number_incomplete", "reason.number_unusable",
         "reason.number_landline", "reason.several_fit", "partner_free_hour",
         "partner_free_minutes",

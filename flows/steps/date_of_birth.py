@@ -23,6 +23,7 @@ from flows.understanding import (
 )
 from flows.understanding.dates import dates
 from flows.understanding.digits import digits
+from flows.understanding.sentences import request_of, tells_of_nobody, tells_two_births
 from flows.understanding.vocabulary import plain
 from flows.understanding.words import ordinal
 from flows.world import World
@@ -90,10 +91,18 @@ class DateOfBirth(Step):
         return with_what_for(read.session, world) or read
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
-        found = dates(text, world.vocabulary(session.language), today_of(world))
+        words, today = world.vocabulary(session.language), today_of(world)
+        if tells_two_births(text, words):
+            return Miss("reason.two_births")
+        if tells_of_nobody(text, words):
+            return None
+        found = dates(text, words, today)
         if len(found) > 1:
             # What fits two days is asked, never guessed.
             return Miss("reason.century")
+        if not found and (born := request_of(text, words, today, world).born):
+            # A place was said with it.
+            return _heard(session, born, world)
         return _heard(session, found[0], world) if found else None
 
     def give_up(self, session: Session, world: World) -> Move:

@@ -15,12 +15,10 @@ from flows.steps.common import NO_SUCH_KEY, Patient, Step, in_words_for, what_fo
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
 from flows.steps.service_over import SERVICE, is_over, over_meanwhile
 from flows.understanding import birthday
-from flows.understanding.words import part_of_day as said_part_of_day
-from flows.understanding.words import weekday
+from flows.understanding.offered import ReadOut, wanted_among
 from flows.world import Search, World
 
 OTHERS_KEY = "4"
-NOON = 12
 # A caller who would go so far hears of more than one centre there.
 FAR_MORE_KILOMETRES = 30.0
 # Nearer offers than this are near enough, for callers who book elsewhere too.
@@ -310,15 +308,9 @@ def other_days(session: Session, world: World) -> Go:
     return search_nearest(session, world, not_before=next_day.astimezone(UTC))
 
 
-def _part(offer: Offer) -> str:
-    return "morning" if offer.local_start.hour < NOON else "afternoon"
-
-
-def _next(weekday: int, session: Session, world: World) -> datetime:
-    """When the next such day begins by the clock of what was offered (UTC); Monday is 0."""
+def _begins(day: date, session: Session) -> datetime:
+    """When a day begins by the clock of what was offered (UTC)."""
     zone = session.offers[0].local_start.tzinfo
-    today = world.now().astimezone(zone).date()
-    day = today + timedelta(days=(weekday - today.weekday() - 1) % 7 + 1)
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
@@ -356,21 +348,21 @@ class Offers(Patient):
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         words = world.vocabulary(session.language)
-        day, part = weekday(text, words), said_part_of_day(text, words)
-        if day is None and part is None:
-            return super().hear(session, text, world)
-        fitting = [
-            number
-            for number, offer in enumerate(session.offers, start=1)
-            if day in {None, offer.local_start.weekday()} and part in {None, _part(offer)}
+        told = [
+            ReadOut(one.local_start, one.kilometres, f"{one.said} {one.name} {one.town}")
+            for one in session.offers
         ]
-        if len(fitting) == 1:
-            return self.take(session, str(fitting[0]), world)
-        if fitting:
+        today = world.now().astimezone(told[0].start.tzinfo).date()
+        wanted = wanted_among(text, words, told, today)
+        if wanted is None:
+            return super().hear(session, text, world)
+        if len(wanted.fitting) == 1:
+            return self.take(session, str(wanted.fitting[0] + 1), world)
+        if wanted.fitting:
             return Miss("reason.several_fit")
-        if day is None:
-            return search_nearest(session, world, part_of_day=part or "")
-        return search_nearest(session, world, not_before=_next(day, session, world))
+        if wanted.day is not None:
+            return search_nearest(session, world, not_before=_begins(wanted.day, session))
+        return search_nearest(session, world, part_of_day=wanted.part) if wanted.part else None
 
 
 class _BackToOffers(Step):

@@ -19,6 +19,7 @@ from flows.steps.town import (
     at_town,
     heard_cedex,
     heard_postcodes,
+    one_home,
     propose,
     proposed,
 )
@@ -51,7 +52,7 @@ class Postcode(Step):
         codes = heard_postcodes(session, text, world)
         if codes:
             return ask_which(session, codes, "postcode_check")
-        towns = world.towns(text)
+        towns = one_home(session, text, world.towns(text), world)
         return ask_which(session, towns) if towns else heard_cedex(session, text, world)
 
     def give_up(self, session: Session, world: World) -> Move:

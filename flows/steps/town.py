@@ -13,8 +13,9 @@ from flows.session import Session
 from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import plain_search, search_nearest
-from flows.understanding import is_digits
+from flows.understanding import COUNTRY_ZONE, is_digits
 from flows.understanding.postcodes import postcodes
+from flows.understanding.sentences import request_of
 from flows.world import Town, World
 
 POSTCODE_DIGITS = 5
@@ -101,6 +102,17 @@ def heard_cedex(session: Session, text: str, world: World) -> Go | None:
     return as_cedex(session, codes[0], world) if len(codes) == 1 else None
 
 
+def one_home(
+    session: Session, text: str, towns: tuple[Town, ...], world: World
+) -> tuple[Town, ...]:
+    """These towns; of none or several, the one where the caller says to live."""
+    if len(towns) == 1:
+        return towns
+    today = world.now().astimezone(COUNTRY_ZONE).date()
+    home = request_of(text, world.vocabulary(session.language), today, world).place
+    return (home,) if home else towns
+
+
 class AskTown(Patient):
     """Words are taken from the first try on: names are not for a keypad."""
 
@@ -132,7 +144,7 @@ class AskTown(Patient):
             if centre is not None:
                 there = session.but(centre_id=centre.id, offered=(), own_name="", own_phone="")
                 return search_nearest(there, world)
-        towns = world.towns(text)
+        towns = one_home(session, text, world.towns(text), world)
         return ask_which(session, towns) if towns else heard_cedex(session, text, world)
 
 

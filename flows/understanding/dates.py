@@ -25,6 +25,7 @@ _YEAR: Final = 4
 _LAYOUTS: Final = (6, 8)
 # A year without its first digit: "neuf cent quarante-deux".
 _SHORT_YEAR: Final = 3
+_LAST_DAY: Final = 31
 _MOST_DIGITS: Final = 8
 # "trente et un zéro huit mille neuf cent quatre vingt dix sept" has eleven words and an "et".
 _MOST_WORDS: Final = 14
@@ -96,13 +97,23 @@ class _Reader:
             for day in self._paths(before, _DAY_AND_MONTH):
                 for year in self._paths(after, _YEAR):
                     yield from self._dates(day, number, year, named=True)
+            yield from self._year_first(before, number, after)
         elif before:  # 1942, le 12 mars
             for first, second in self._in_two(before):
-                if len(digits_of(first)) == _YEAR:
+                if _is_only_year(first) and second[0].apart:
                     yield from self._dates(second, number, first, named=True)
         elif not self._vocabulary.day_first:
             for first, second in self._in_two(after):
                 yield from self._dates(first, number, second, named=True)
+
+    def _year_first(
+        self, before: Sequence[Item], month: str, after: Sequence[Item]
+    ) -> Iterator[date]:
+        """With the year before the month: "42, mars, le 12"."""
+        for year in self._paths(before, _YEAR):
+            for day in self._paths(after, _DAY_AND_MONTH):
+                if _is_only_year(year) and day[0].apart:
+                    yield from self._dates(day, month, year, named=True)
 
     def _in_two(
         self, row: Sequence[Item]
@@ -200,6 +211,12 @@ def _is_year(part: Sequence[NumberSpan]) -> bool:
     if sum(lengths) == _YEAR:
         return _SHORT_YEAR not in lengths or all(edge.figures for edge in part)
     return sum(lengths) == _DAY_AND_MONTH
+
+
+def _is_only_year(part: Sequence[NumberSpan]) -> bool:
+    """Whether it can be no day of a month: four digits, or more than 31."""
+    digits = digits_of(part)
+    return digits.isdecimal() and _is_year(part) and int(digits) > _LAST_DAY
 
 
 def _is_article(day: Sequence[NumberSpan]) -> bool:

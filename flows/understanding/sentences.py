@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +24,7 @@ from flows.understanding import birthday
 from flows.understanding import spoken_numbers as spoken
 from flows.understanding.dates import dates
 from flows.understanding.digits import phones
-from flows.understanding.phrases import Lexicon, Piece
+from flows.understanding.phrases import UNKNOWN, Lexicon, Piece
 from flows.understanding.postcodes import postcodes
 from flows.understanding.sounds import in_full
 from flows.understanding.spoken_numbers import NumberKind
@@ -46,6 +47,9 @@ ADULT: Final = 18
 _VILLAGE: Final = 2000  # inhabitants
 # Unknown words between "né" and the date: "née à Oran en Algérie le".
 _MOST_BETWEEN: Final = 6
+_YEAR_DIGITS: Final = 4
+# And unknown words around a date of which nothing says that it is a person's.
+_MOST_BESIDE_A_DATE: Final = 3
 _WORD = re.compile(r"[0-9]+|[^\W\d_]+")
 _NUMBERS: Final = frozenset({NumberKind.NUMBER, NumberKind.MONTH})
 _WITHIN: Final = frozenset({*_NUMBERS, NumberKind.HESITATION, NumberKind.LINK})
@@ -114,6 +118,44 @@ def request_of(
     return sentence.request() if 0 < len(sentence.words) <= MOST_WORDS else Request()
 
 
+def tells_two_births(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether days or years are told of two people: "je suis né le 3 mars, mon mari le 4 mai"."""
+    owner = ""
+    told: Counter[str] = Counter()
+    for piece in _lexicon(vocabulary)(plain(text).split()):
+        owner = _named_by(piece, owner)
+        for word in piece.words:
+            figures = word[0].isdecimal()
+            told[owner] += figures or spoken.kind_of(word, vocabulary) in _NUMBERS
+            told[owner] += figures and len(word) == _YEAR_DIGITS
+    return sum(count > 1 for name, count in told.items() if name) > 1
+
+
+def tells_of_nobody(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether a sentence with a date is about no person: "le débarquement du 6 juin 1944"."""
+    unknown = 0
+    for piece in _lexicon(vocabulary)(plain(text).split()):
+        if {*_PERSONAL, *PEOPLE} & set(piece.tags):
+            return False
+        unknown += piece.is_(UNKNOWN) and _is_other(piece.words[0], vocabulary)
+    return unknown > _MOST_BESIDE_A_DATE
+
+
+def _is_other(word: str, vocabulary: Vocabulary) -> bool:
+    return not word[0].isdecimal() and spoken.kind_of(word, vocabulary) is NumberKind.OTHER
+
+
+def _named_by(piece: Piece, before: str) -> str:
+    """Whose birth is told from this phrase on; `before`: until now."""
+    if piece.is_(_Cue.SELF) or piece.is_(_Cue.BORN_SELF) or piece.is_(_Cue.IS_SELF):
+        return SELF
+    person = next((tag for tag in piece.tags if tag in PEOPLE), "")
+    if person or not (piece.is_(_Cue.PRONOUN) or piece.is_(_Cue.BORN_OTHER)):
+        return str(person) or before
+    # "Mon mari, lui, …" is one person; "lui …, elle …" are two.
+    return before if before in PEOPLE else piece.words[0]
+
+
 class _Cue(StrEnum):
     """What a phrase announces, or is."""
 
@@ -155,6 +197,17 @@ _IS: Final = {
     _Cue.IS_WE: _Cue.LIVES_WE,
 }
 _IS_BORN: Final = {_Cue.IS_SELF: _Cue.BORN_SELF, _Cue.IS_OTHER: _Cue.BORN_OTHER}
+# These are said of a person.
+_PERSONAL: Final = (
+    *_BIRTH,
+    *_HOME,
+    *_IS,
+    _Cue.SELF,
+    _Cue.WANTS_SELF,
+    _Cue.PRONOUN,
+    _Cue.TWO,
+    _Cue.BOOK,
+)
 # These begin a new part of the sentence.
 _HEADS: Final = (
     *_BIRTH, *_HOME, *_IS, _Cue.CODE, _Cue.BOOK, _Cue.MINE, _Cue.FOR, _Cue.WANTS_SELF, _Cue.TWO,
@@ -227,10 +280,14 @@ class _Sentence(Generic[P_co]):
             or (part.is_(_Cue.FOR) and self._person_after(part))
             for part in self._parts
         )
-        if not frame:
-            return Request(self._intent())
         islands = self._islands()
+        # Without such words, a date and a place together are a request.
+        if not frame and not any(island.dates for island in islands):
+            return Request(self._intent())
         homes, explained = self._homes(islands)
+        homes = self._standing(homes)
+        if not frame and not (homes or any(self._is_code(island) for island in islands)):
+            return Request(self._intent())
         who, two = self._who()
         born = None if who == TWO or two else self._born(islands, explained, who)
         place, postcode = self._place(homes, islands, who)
@@ -349,6 +406,8 @@ class _Sentence(Generic[P_co]):
         """Who comes, and whether two may; empty where the sentence does not say it."""
         if self._has(_Cue.TWO):
             return TWO, True
+        if tells_two_births(self._text, self._vocabulary):
+            return "", True
         named = set(self._named())
         if len(named) > 1:
             return "", SELF in named
@@ -621,6 +680,9 @@ class _Sentence(Generic[P_co]):
                 sure = not weak or not self._unknown(head.end if head else 0, part.start)
                 homes.append(_Home(part if cue else None, places, sure=sure))
                 explained |= set(range(start, end))
+        if first := self._first(islands):
+            homes.append(_Home(None, first))
+            explained |= set(range(self._parts[0].end))
         for island in islands:
             if island.start not in taken and (island.codes or island.dates):
                 places = self._bare(island, islands)
@@ -628,6 +690,28 @@ class _Sentence(Generic[P_co]):
                     homes.append(_Home(None, places))
                     explained |= set(range(island.end, self._end_of_place_after(island, islands)))
         return homes, explained
+
+    def _standing(self, homes: list[_Home[P_co]]) -> list[_Home[P_co]]:
+        """The homes that no later one takes back: "j'étais à Paris mais j'habite à Chartres"."""
+        for at in reversed(range(1, len(homes))):
+            cue = homes[at].cue
+            if cue is None or cue.start in self._weak:
+                continue
+            # Right before it, or with one word between: "mais maintenant j'habite".
+            before = self.words[max(0, cue.start - 2) : cue.start]
+            if any(word.kind is NumberKind.CORRECTION for word in before):
+                return homes[at:]
+        return homes
+
+    def _first(self, islands: Sequence[_Island]) -> tuple[P_co, ...]:
+        """A town that the sentence begins with, by itself: "Saint-Malo, née le …"."""
+        end = min((part.start for part in self._parts if part.tags - {_Cue.FILLER}), default=0)
+        end = min([end or len(self.words), *(island.start for island in islands)])
+        if not self._unknown(0, end):
+            return ()
+        places = self._gazetteer.towns(self._slice(0, end))
+        said = words_of(self._slice(0, end))
+        return places if len(places) == 1 and words_of(places[0].name) == said else ()
 
     def _end_of_place_after(self, island: _Island, islands: Sequence[_Island]) -> int:
         number = next(at for at, part in enumerate(self._parts) if part.start >= island.end)
@@ -654,7 +738,9 @@ class _Sentence(Generic[P_co]):
         ]
         if taken_back and self._unknown(taken_back[0], end):
             # "À Vitré, enfin à côté": two towns, or none.
-            return self._gazetteer.towns(self._slice(start, taken_back[0])) * 2
+            last = self._gazetteer.towns(self._slice(taken_back[-1] + 1, end))
+            before = self._gazetteer.towns(self._slice(start, taken_back[0]))
+            return last if len(last) == 1 else before * 2
         text = " ".join(
             self._slice(*piece) for piece in _without(start, end, codes) if piece[0] < piece[1]
         )

@@ -38,7 +38,7 @@ _SHORT_NAME = 3
 _LONGEST_NAME = 11  # words
 _MOST_WORDS = 30
 # How many unknown words may stand beside a name: short names are words of other meanings too.
-_BESIDE = 3
+_BESIDE = 2
 _BESIDE_SHORT = 1
 _SHORT_LETTERS = 5
 _MOST_ALIKE = 4
@@ -72,13 +72,22 @@ class _Where:
 def towns(text: str, vocabulary: Vocabulary, table: TownTable) -> tuple[TownName, ...]:
     """The towns meant: one, or several where the words mean several, the likeliest first."""
     spelt = list(_WORD.findall(unicodedata.normalize("NFKC", text).lower()))
-    words = [plain(word) for word in spelt]
-    kept = [at for at, word in enumerate(words) if word and word not in vocabulary.hesitations]
-    spelt, words = [spelt[at] for at in kept], [words[at] for at in kept]
-    if not words or len(words) > _MOST_WORDS:
-        return ()
-    sentence = _Sentence(spelt, words, vocabulary, table)
-    return tuple(table.town(at) for at in sentence.meant())
+    taken_back = [at for at, word in enumerate(spelt) if plain(word) in vocabulary.taken_back]
+    if taken_back:
+        # "À Brest, enfin à côté, à Guipavas": the last one, where it says in which town.
+        last = _sentence(spelt[taken_back[-1] + 1 :], vocabulary, table)
+        if last and (found := last.meant(beside=False)):
+            return tuple(table.town(at) for at in found)
+    sentence = _sentence(spelt, vocabulary, table)
+    return tuple(table.town(at) for at in sentence.meant()) if sentence else ()
+
+
+def _sentence(spelt: Sequence[str], vocabulary: Vocabulary, table: TownTable) -> _Sentence | None:
+    """The words without hesitations; None where nothing is left, or too much."""
+    kept = [word for word in spelt if plain(word) not in {"", *vocabulary.hesitations}]
+    if not 0 < len(kept) <= _MOST_WORDS:
+        return None
+    return _Sentence(kept, [plain(word) for word in kept], vocabulary, table)
 
 
 class _Sentence:
@@ -109,10 +118,13 @@ class _Sentence:
         self._places = self._named_places()
         self._in_places = {at for start, end, _ in self._places for at in range(start, end)}
 
-    def meant(self) -> list[int]:
+    def meant(self, *, beside: bool = True) -> list[int]:
+        """The towns; `beside`: also one that the caller only lives near, or a name misheard."""
         spans = self._spans()
         strong = [span for span in spans if not self._is_weak(span)]
         strong = strong or [span for span in spans if self._is_all(span)]
+        if not beside and len(self._close(strong)) == len(strong):
+            return []
         if not strong:
             return self._misheard()
         if any(self._goes_on(span) for span in strong):
@@ -330,6 +342,10 @@ class _Sentence:
         while at >= 0 and self._kinds[at] == "around" and len(self._words[at]) < _SHORT_NAME + 1:
             at -= 1
         kind = self._kinds[at] if at >= 0 else "around"
+        in_town = self._vocabulary.at_towns - self._vocabulary.links
+        if kind == "near" and in_town & set(self._words[at + 1 : span.start]):
+            # "À côté, à Guipavas".
+            return "around"
         return kind if kind in {"near", "not"} else "around"
 
     def _left(self, spans: Sequence[_Span]) -> int:

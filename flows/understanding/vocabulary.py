@@ -51,6 +51,12 @@ PEOPLE = (
     *("friend", "neighbour", "other"),
 )
 
+# What flows.understanding.offered knows of appointments that were read out.
+OFFERED = (
+    *("today", "tomorrow", "after_tomorrow", "next_week"),
+    *("earliest", "latest", "nearest", "first", "middle", "last", "clock"),
+)
+
 Phrase = tuple[str, ...]
 Phrases = frozenset[Phrase]
 
@@ -79,7 +85,7 @@ class Vocabulary:
     # Also text2num's name of it.
     language: str
     locale: str
-    # Full and short names, 1 to 12.
+    # Full and short names, 1 to 12: those of CLDR, and others that a recogniser writes.
     months: Mapping[str, int]
     # Full names, Monday is 0.
     weekdays: Mapping[str, int]
@@ -121,6 +127,9 @@ class Vocabulary:
     # The parts of a sentence that says it all, and the people that it may be about.
     sentence: Mapping[str, Phrases]
     people: Mapping[str, Phrases]
+    # What is said of appointments that were read out, and the minutes behind an hour.
+    offered: Mapping[str, Phrases]
+    minutes: Mapping[str, int]
     # With these an emergency is one of the past.
     long_ago: Phrases
     # What stands around the number of a choice.
@@ -137,6 +146,8 @@ class Vocabulary:
     # What stands around the name of a town, and what says that the town is only close.
     around_towns: Phrases
     near_towns: Phrases
+    # What takes back the town that was said before it.
+    taken_back: frozenset[str]
     # What stands right before a town, and before a land.
     at_towns: frozenset[str]
     before_areas: Phrases
@@ -160,6 +171,7 @@ class Vocabulary:
         articles, hints = table.table("contractions"), table.table("hints")
         written = table.table("sms")
         sentence, people = table.table("sentence"), table.table("people")
+        offered = table.table("offered")
         steps = {step: choices.with_like(step) for step in choices.names}
         listed = {
             one.name: _LISTED[str(one.type)](table, one.name)
@@ -170,7 +182,7 @@ class Vocabulary:
             **listed,
             language=language,
             locale=locale,
-            months=_months(locale),
+            months={**_months(locale), **table.numbers("short_months")},
             weekdays={
                 plain(name): day for day, name in get_day_names("wide", locale=locale).items()
             },
@@ -183,6 +195,8 @@ class Vocabulary:
             written={name: written.phrases(name) for name in WRITTEN},
             sentence={name: sentence.phrases(name) for name in IN_SENTENCE},
             people={name: people.phrases(name) for name in PEOPLE},
+            offered={name: offered.phrases(name) for name in OFFERED},
+            minutes=table.numbers("minutes"),
             keys={key: keys.phrases(key) for key in keys.names},
             choices={
                 step: {key: words.phrases(key) for key in words.names if key not in _SAID}
@@ -196,7 +210,7 @@ class Vocabulary:
             hints={name: hints.spelt(name) for name in hints.names},
             month_names=tuple(get_month_names("wide", locale=locale).values()),
         )
-        for read in (table, commands, not_commands, written, sentence, people):
+        for read in (table, commands, not_commands, written, sentence, people, offered):
             read.nothing_left()
         return vocabulary
 

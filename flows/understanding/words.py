@@ -11,19 +11,22 @@ import re
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from enum import StrEnum
-from functools import lru_cache
-from typing import Literal
+from functools import lru_cache, partial
+from itertools import pairwise
 
 from text_to_num import find_numbers
 
 from flows.understanding.phrases import NUMBER, UNKNOWN, Lexicon, Piece, Token, number_words
+from flows.understanding.spoken_numbers import NumberKind, items_of
 from flows.understanding.vocabulary import Phrases, Vocabulary, phrases_of, plain
 
 # A sentence longer than this is a story, or a television.
 MOST_WORDS = 40
 # How many unknown words may stand beside a phrase of one, two, or more words.
-_BESIDE_A_CHOICE = (2, 4, 8)
+BESIDE_A_CHOICE = (2, 4, 8)
 _BESIDE_A_WISH = (0, 2, 8)
+# The same beside words that ask for time, where the sentence answers nothing.
+_BESIDE_A_WAIT = 8
 # Denied so many words before it, an emergency is none.
 _DENIED_WITHIN = 4
 _LAST_ORDINAL = 5
@@ -82,7 +85,12 @@ def yes_no(text: str, vocabulary: Vocabulary) -> bool | None:
         return None
     if yes and any(piece.is_(_Is.NOT) and not piece.is_(_Is.NO) for piece in pieces):
         return None
-    return None if unknown > 2 * (yes + no) + 1 else bool(yes)
+    # Of a television's "exact, dix points": what is counted belongs to another talk.
+    counted = any(
+        one.words[0] in numbers and other.is_(UNKNOWN) and other.words[0] not in numbers
+        for one, other in pairwise(pieces)
+    )
+    return None if counted or unknown > 2 * (yes + no) else bool(yes)
 
 
 def command(text: str, vocabulary: Vocabulary) -> Command | None:
@@ -101,6 +109,30 @@ def command(text: str, vocabulary: Vocabulary) -> Command | None:
     return next((wish for wish in _WISHES if wish in wishes), None)
 
 
+def asks_for_time(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether a sentence that answers nothing has words in it that ask for time."""
+    pieces = _wish_lexicon(vocabulary)(_words(text, vocabulary))
+    unknown = sum(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
+    return any(piece.is_(Command.WAIT) for piece in pieces) and unknown <= _BESIDE_A_WAIT
+
+
+def knows_a_word(text: str, vocabulary: Vocabulary, step: str) -> bool:
+    """Whether a sentence has a word that may be of an answer to this step: a television has none.
+
+    A choice, a yes, a no, a wish, a number, a month or a day.
+    """
+    words = _words(text, vocabulary)
+    kinds = {item.kind for item in items_of(text, vocabulary) if not item.may_be_article}
+    if kinds & {NumberKind.NUMBER, NumberKind.MONTH} or vocabulary.weekdays.keys() & set(words):
+        return True
+    choices = {*vocabulary.choices.get(step, ()), *vocabulary.keys}
+    known = {_Is.YES, _Is.NO, *_WISHES, *choices}
+    lexicons = _yes_no_lexicon, _wish_lexicon, partial(_choice_lexicon, step=step)
+    return any(
+        known & set(piece.tags) for lexicon in lexicons for piece in lexicon(vocabulary)(words)
+    )
+
+
 def emergency(text: str, vocabulary: Vocabulary) -> bool:
     """Whether the caller seems to be in danger. Errs towards yes, except where it is denied."""
     return _emergency(_words(text, vocabulary), vocabulary)
@@ -116,7 +148,7 @@ def choice(text: str, vocabulary: Vocabulary, step: str) -> str | None:
     keys = {
         key
         for key in (*vocabulary.choices.get(step, ()), *vocabulary.keys)
-        if any(piece.is_(key) for piece in pieces) and _stands_out(pieces, key, _BESIDE_A_CHOICE)
+        if any(piece.is_(key) for piece in pieces) and _stands_out(pieces, key, BESIDE_A_CHOICE)
     }
     denied = any(piece.is_(_Is.NOT) and not keys & set(piece.tags) for piece in pieces)
     if denied and keys:
@@ -153,8 +185,7 @@ def named(
     return tuple(
         thing
         for thing in things
-        if any(piece.is_(thing) for piece in pieces)
-        and _stands_out(pieces, thing, _BESIDE_A_CHOICE)
+        if any(piece.is_(thing) for piece in pieces) and _stands_out(pieces, thing, BESIDE_A_CHOICE)
     )
 
 
@@ -162,23 +193,6 @@ def ordinal(text: str, vocabulary: Vocabulary) -> int | None:
     """Which of at most five things that were read out: "le deuxième", "numéro deux", "deux"."""
     number = _number(text, vocabulary)
     return number if number is not None and 1 <= number <= _LAST_ORDINAL else None
-
-
-def weekday(text: str, vocabulary: Vocabulary) -> int | None:
-    """The one day of the week that is wished for, Monday is 0."""
-    words = _words(text, vocabulary)
-    days = {vocabulary.weekdays[word] for word in words if word in vocabulary.weekdays}
-    return days.pop() if len(days) == 1 and not _excludes(words, vocabulary) else None
-
-
-def part_of_day(text: str, vocabulary: Vocabulary) -> Literal["morning", "afternoon"] | None:
-    words = _words(text, vocabulary)
-    pieces = _part_lexicon(vocabulary)(words)
-    morning = any(piece.is_("morning") for piece in pieces)
-    afternoon = any(piece.is_("afternoon") for piece in pieces)
-    if morning == afternoon or any(piece.is_(_Is.NOT) for piece in pieces):
-        return None
-    return "morning" if morning else "afternoon"
 
 
 def _words(text: str, vocabulary: Vocabulary) -> list[str]:
@@ -220,7 +234,9 @@ def _goes_on_denying(piece: Piece, vocabulary: Vocabulary) -> bool:
 
 def _stands_out(pieces: Sequence[Piece], tag: Hashable, beside: Sequence[int]) -> bool:
     """Whether there is little enough beside the longest phrase of this kind."""
-    longest = max(len(piece.words) for piece in pieces if piece.is_(tag))
+    lengths = [len(piece.words) for piece in pieces if piece.is_(tag)]
+    # "Attendez", and why: both are said of the same.
+    longest = sum(lengths) if tag is Command.WAIT else max(lengths)
     unknown = sum(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
     return unknown <= beside[min(longest, len(beside)) - 1]
 
@@ -235,10 +251,6 @@ def _emergency(words: Sequence[str], vocabulary: Vocabulary) -> bool:
             return True
         since_denied = 0 if piece.is_(_Is.NOT) else since_denied + len(piece.words)
     return False
-
-
-def _excludes(words: Sequence[str], vocabulary: Vocabulary) -> bool:
-    return any(piece.is_(_Is.NOT) for piece in _part_lexicon(vocabulary)(words))
 
 
 def _number(text: str, vocabulary: Vocabulary) -> int | None:
@@ -357,14 +369,4 @@ def _numbered_lexicon(vocabulary: Vocabulary) -> _Cut:
         (_Is.NUMBERED, vocabulary.numbered),
         (_Is.FILLER, vocabulary.fillers),
         (_Is.FILLER, vocabulary.yes),
-    ).cut
-
-
-@lru_cache
-def _part_lexicon(vocabulary: Vocabulary) -> _Cut:
-    return Lexicon(
-        ("morning", vocabulary.mornings),
-        ("afternoon", vocabulary.afternoons),
-        (_Is.NOT, vocabulary.excluding),
-        (_Is.NOT, vocabulary.negators),
     ).cut

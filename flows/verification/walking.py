@@ -382,6 +382,7 @@ def place(session: Session) -> Session:
         "in_words": False,
         "speaks": False,
         "speech_off_at": "",
+        "noises": 0,
     }
     if session.step != LONG_CALL:
         # Help is offered once, and only in a call that has lasted for long.

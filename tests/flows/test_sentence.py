@@ -156,7 +156,8 @@ def test_a_sentence_that_was_hardly_heard_is_read_back_with_more_care():
 def test_what_means_nothing_at_the_welcome_leads_to_the_next_wording(noise: str):
     talk = Talk().says(noise)
     assert (talk.step, talk.asked.wording) == ("welcome", 1)
-    assert not talk.takes_words()
+    assert talk.takes_words()
+    assert not talk.says(noise).takes_words()
 
 
 def test_a_place_of_three_departements_is_asked_as_in_any_call():

@@ -16,7 +16,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flows.understanding.sentences import OTHER, SELF, TWO, Request, SentenceIntent, request_of
+from flows.understanding.sentences import (
+    OTHER,
+    SELF,
+    TWO,
+    Request,
+    SentenceIntent,
+    request_of,
+    tells_two_births,
+)
 from flows.understanding.town_names import towns as named_towns
 from prompts.catalogue import load
 from tests.prompts.sentences import LANGUAGES
@@ -194,8 +202,6 @@ def test_a_date_that_may_be_wrong_is_not_taken(text: str):
         "j'habite à Saint-Aubin",
         "j'habite à Vitré et ma fille à Rennes",
         "je voudrais un rendez-vous à Rennes ou à Vitré",
-        "j'habite à Vitré non à Fougères",
-        "j'habite à Vitré enfin à côté à Châteaubourg",
         "j'habite Vincennes 75011",
         "mon code postal est 35500 pardon 35510",
         # Where somebody else lives, or was born.
@@ -212,6 +218,46 @@ def test_a_date_that_may_be_wrong_is_not_taken(text: str):
 )
 def test_a_place_that_may_be_wrong_is_not_taken(text: str):
     assert place(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "home"),
+    [
+        ("j'habite à Vitré non à Fougères", "Fougères 35"),
+        ("j'habite à Brest enfin à côté à Guipavas", "Guipavas 29"),
+        ("j'étais à Rennes mais maintenant j'habite à Vitré", "Vitré 35"),
+        ("je suis de Rennes mais j'habite Vitré né le 12 mars 42", "Vitré 35"),
+        ("Vitré, née le 12 mars 42", "Vitré 35"),
+        ("le 12 mars 1942, j'habite Vitré", "Vitré 35"),
+    ],
+)
+def test_the_last_of_several_places_counts_where_it_is_corrected(text: str, home: str):
+    assert place(text) == home
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "je suis né le trois mars mais mon mari le quatre mai quarante",
+        "moi le dix mars quarante et ma femme le deux avril quarante-deux",
+        "lui c'est le premier mai trente-neuf, elle c'est le trois juin quarante",
+    ],
+)
+def test_two_people_who_tell_their_births_are_noticed(text: str):
+    assert tells_two_births(text, vocabulary("fr"))
+    assert said(f"j'habite à Vitré, {text}").who == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mon mari il est né le quatre mai quarante",
+        "je suis née le trois mars quarante et j'ai quatre-vingt-six ans",
+        "je suis né le 3 mars 1940 et mon mari est mort il y a un an",
+    ],
+)
+def test_one_person_is_not_taken_for_two(text: str):
+    assert not tells_two_births(text, vocabulary("fr"))
 
 
 def test_a_village_by_its_name_alone_is_asked_for_its_postcode():

@@ -14,8 +14,6 @@ from flows.understanding.words import (
     command,
     emergency,
     ordinal,
-    part_of_day,
-    weekday,
     yes_no,
 )
 from tests.understanding.answers import DATA, NOTHING, vocabulary
@@ -155,41 +153,3 @@ def test_an_emergency_is_heard_beside_anything_else():
 )
 def test_one_of_what_was_read_out(text, number):
     assert ordinal(text, vocabulary("fr")) == number
-
-
-@pytest.mark.parametrize(
-    ("text", "day"),
-    [
-        ("mardi", 1),
-        ("plutôt mardi", 1),
-        ("le mardi matin", 1),
-        ("dimanche", 6),
-        ("Lundi prochain.", 0),
-        ("mardi ou jeudi", None),
-        ("pas mardi", None),
-        ("sauf le mardi", None),
-        ("après mardi", None),
-        ("mars", None),
-        ("", None),
-    ],
-)
-def test_a_day_of_the_week(text, day):
-    assert weekday(text, vocabulary("fr")) == day
-
-
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("plutôt le matin", "morning"),
-        ("demain matin", "morning"),
-        ("l'après-midi", "afternoon"),
-        ("en fin d'après-midi", "afternoon"),
-        ("pas le matin", None),
-        ("matin ou après-midi", None),
-        ("le soir", None),
-        ("demain", None),
-        ("", None),
-    ],
-)
-def test_a_part_of_the_day(text, part):
-    assert part_of_day(text, vocabulary("fr")) == part
