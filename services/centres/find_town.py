@@ -20,6 +20,10 @@ from services.vocabulary import vocabulary
 MOST_TOWNS: Final = 6
 _POSTCODE_DIGITS: Final = 5
 PREFECTURES: Final = Path(__file__).resolve().parents[2] / "data" / "prefectures.csv"
+# The main towns of the overseas collectivities, by the digits that their postcodes begin with.
+_COLLECTIVITIES: Final = {"977": "97133", "978": "97150"} | {
+    code[:3]: code for code in ("97500", "98600", "98714", "98800")
+}
 # On the telephone both of Corsica's départements have the digits that its postcodes begin with.
 _CORSICA: Final = ("2A", "2B")
 
@@ -45,13 +49,15 @@ def town_of_cedex(connection: Connection, directory: Directory, code: str) -> To
     """The town whose office most likely delivers a CEDEX code; None where its digits do not tell.
 
     No public list has these codes, which La Poste gives to receivers of much mail. An office has
-    them beside its own: 35506 beside 35500, and 35042 where no other code begins with 350.
+    them beside its own: 35506 beside 35500, and 35042 where no other code begins with 350. Those of
+    a collectivity are its main town's, where nearly all mail goes to boxes: 98713 is Papeete's.
     """
     if len(code) != _POSTCODE_DIGITS:
         return None
     begun = postcodes_beginning(connection, code[:3])
     own = f"{code[:3]}00"
     office = own if code[3] == "0" and own in begun else begun[0] if len(begun) == 1 else ""
+    office = _COLLECTIVITIES.get(code[:3], office)
     return town_of(connection, directory, office) if office else None
 
 
@@ -97,7 +103,10 @@ def read_main_towns(path: Path = PREFECTURES) -> dict[str, str]:
 
 
 def main_town_postcodes(digits: str) -> tuple[str, ...]:
-    """The postcodes for the digits of a département: "35", "974", "20" for both of Corsica."""
-    towns = read_main_towns()
+    """The postcodes for the digits of a département: "35", "974", "20" for both of Corsica.
+
+    Also for those of a collectivity: "987".
+    """
+    towns = read_main_towns() | _COLLECTIVITIES
     names = _CORSICA if digits == "20" else (digits,)
     return tuple(towns[name] for name in names if name in towns)
