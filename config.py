@@ -16,6 +16,7 @@ import re
 import tomllib
 
 from collections.abc import Callable
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -157,6 +158,9 @@ class Settings(BaseSettings):
     calls_per_second: float = Field(default=1.0, gt=0, le=1000)
     # Whom texts come from: at most 11 letters and digits, or a number.
     sms_sender: str = ""
+    # The day (2026-03-01) on which the operators took the sender's name, through the provider.
+    # Without it the doctor warns.
+    sms_sender_registered_on: str = ""
     # Where texts of people come in, in E.164 or a short number of five digits; empty: nowhere.
     sms_reply_number: str = ""
     # The number by which people book by texts, in E.164 or a short number of five digits, named on
@@ -303,6 +307,7 @@ class Settings(BaseSettings):
             self._check_bind_address,
             self._check_caller_id,
             self._check_reply_number,
+            self._check_registered,
             self.regions_also_served,
             self.vault_keys,
             self.trace_secrets,
@@ -411,6 +416,16 @@ class Settings(BaseSettings):
                     f"{name} is a French mobile number (06 or 07): automatic systems may not"
                     " write with one"
                 )
+
+    def _check_registered(self) -> None:
+        """Raises ValueError."""
+        given = self.sms_sender_registered_on
+        try:
+            is_past = not given or date.fromisoformat(given) <= date.today()  # noqa: DTZ011
+        except ValueError:
+            is_past = False
+        if not is_past:
+            raise ValueError("SMS_SENDER_REGISTERED_ON must be a day that was, as 2026-03-01")
 
     def regions_also_served(self) -> list[str]:
         """The codes of NUMBERS_ALSO_FROM. Raises ValueError for one that is none."""

@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from services.operations.french_rules import MOBILE, forbidden_number, forbidden_sender
+
 # A secret has so many letters, and so many different ones: 32 random bytes in base64 have 25 to 40.
 SECRET_LETTERS: Final = 32
 DIFFERENT_LETTERS: Final = 10
@@ -51,6 +53,7 @@ class Given(Protocol):
     twilio_api_key_secret: str
     national_number: str
     voice_fallback_url: str
+    outbound_caller_id: str
     sms_sender: str
     sms_parts_per_day: int
     unproved_per_address: int
@@ -229,6 +232,14 @@ def _numbers(given: Given) -> Iterator[str]:
             "SMS_SENDER must be at most 11 letters and digits, a number in international form, or a"
             " short number"
         )
+    seen = {
+        "OUTBOUND_CALLER_ID": forbidden_number(given.outbound_caller_id),
+        "SMS_SENDER": forbidden_sender(sender),
+    }
+    for name, forbidden in seen.items():
+        # `config` refuses a mobile everywhere that people would see.
+        if forbidden and (name, forbidden) != ("OUTBOUND_CALLER_ID", MOBILE):
+            yield f"{name} {forbidden}"
 
 
 # ---------------------------------------------------------------- the servers behind

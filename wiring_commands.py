@@ -28,6 +28,7 @@ import commands.db
 import commands.deploy
 import commands.doctor
 import commands.keys
+import commands.legal
 import commands.messages
 import commands.numbers
 import commands.operations
@@ -199,6 +200,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
         commands.public.make_incidents(store),
         commands.keys.make(store, config.change_file),
+        _make_legal(parts),
         commands.messages.make(store, make_pace(settings)),
         commands.numbers.make(
             parts.service.numbers, settings.numbers_file, lambda: _known_to_numbers(parts)
@@ -239,6 +241,22 @@ def _known_to_numbers(parts: Parts) -> Known:
     with parts.store.database.statement() as connection:
         there = {one.id for one in queues.all_queues(connection)}
         return replace(known, queues=there, staffed=queues.staffed(connection))
+
+
+def _make_legal(parts: Parts) -> click.Group:
+    """With what people see of each number of ours."""
+    settings, numbers = parts.settings, parts.service.numbers.all()
+    return commands.legal.make(
+        {
+            "OUTBOUND_CALLER_ID": settings.outbound_caller_id,
+            **{f"caller_id of {one.number}": one.caller_id for one in numbers if one.caller_id},
+        },
+        {
+            "SMS_SENDER": settings.sms_sender,
+            **{f"sender of {one.number}": one.sender for one in numbers if one.sender},
+        },
+        settings.sms_sender_registered_on,
+    )
 
 
 def _owners_url(settings: config.Settings) -> str:

@@ -167,6 +167,8 @@ def make_around(
         provider=make_control(settings).problem if ask_provider else None,
         provider_at=settings.twilio_api_base_url,
         synchronous_standbys=settings.synchronous_standbys,
+        sender=settings.sms_sender,
+        sender_registered_on=settings.sms_sender_registered_on,
     )
 
 

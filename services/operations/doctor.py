@@ -26,6 +26,7 @@ from services.operations import days_of_turns, restore, standbys
 from services.operations.check_keys import WrongKeys, check_keys
 from services.operations.days_of_turns import DaysAhead
 from services.operations.findings import Finding, Level, bad, good, warning
+from services.operations.french_rules import of_sender
 from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER, all_kinds
 from services.store import Store
 from services.supervision import kept_counts
@@ -311,6 +312,9 @@ class Around:
     provider_at: str = ""
     # So many standbys must have each commit on their disk.
     synchronous_standbys: int = 0
+    # Whom texts come from, and when the operators took it (ISO 8601); empty: nobody knows.
+    sender: str = ""
+    sender_registered_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -410,6 +414,9 @@ def checks(around: Around) -> list[Check]:
         Check("days", service, lambda: days(days_of_turns.look(store)), tables),
         Check("leaving", service, lambda: leaving(restore.nothing_leaves(store)), tables),
     ]
+    if around.production and around.sender:
+        said = of_sender(around.sender, around.sender_registered_on)
+        listed.append(Check("sender", service, lambda: said))
     if around.synchronous_standbys:
         wanted = around.synchronous_standbys
         listed.append(
