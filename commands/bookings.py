@@ -53,6 +53,7 @@ _SENTENCES = {
     WhyNot.GONE: "no place is free there",
     WhyNot.NOT_OFFERED: "there is no such slot",
     WhyNot.INTERVAL: "the two doses would not be as far apart as the campaign wants them",
+    WhyNot.NO_TIME: "there would be no time to get from one appointment to the other",
     WhyNot.OTHER_CENTRE: "the two doses would be at two centres: move the first, or both",
     WhyNot.NO_SECOND: "no second dose is free there within the campaign's interval",
     WhyNot.OTHER_CAMPAIGN: "it belongs to another campaign",
