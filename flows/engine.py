@@ -14,7 +14,7 @@ from flows.session import INTERPRETER, CallerKind, Session
 from flows.speech import Heard, Input, Line, Listen, Speech, TurnOutcome
 from flows.steps import HELD, STEPS, first_step
 from flows.steps.common import BY_KEY, reads_back
-from flows.steps.line import LINE_STEPS, QUEUE, knock
+from flows.steps.line import LINE_STEPS, QUEUE, hours_told, knock
 from flows.steps.long_call import is_long, offered
 from flows.steps.offers import search_nearest
 from flows.steps.queue import HUNG_UP
@@ -46,6 +46,7 @@ _COMMANDS = {
 }  # fmt: skip
 # How to reach a person, behind the options of a menu.
 PERSON_LINE = "person_key"
+_SILENCE = "reason.silence"
 _TRIED_IN_VAIN = frozenset({TurnOutcome.MISSED, TurnOutcome.SILENT})
 # What is kept of callers who asked for time: once, once more, and that it is over.
 WAITS, WAITS_ON, WAITED = "wait", "wait_on", "waited"
@@ -113,8 +114,10 @@ def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Spee
         session = session.but(in_words=heard.kind is Heard.SPEECH)
     if heard.kind is Heard.SILENCE:
         session, step = session.but(silent_turns=session.silent_turns + 1), STEPS[session.step]
-        leads_on = step.silence_leads_on(session) and session.alive
-        move = step.give_up(session, world) if leads_on else Miss("reason.silence")
+        most = step.silences(session)
+        leads_on = session.alive and 0 < most <= session.silent_turns
+        missed = Miss(step.silence if most else _SILENCE)
+        move = step.give_up(session, world) if leads_on else missed
         return _settle(session, move, world)
     if not session.alive or session.silent_turns:
         session = session.but(alive=True, silent_turns=0)
@@ -291,7 +294,7 @@ def _settle(
             return _put(session, world, outcome, lines)
         # A miss: the next wording, or the next easier way.
         outcome = outcome or (
-            TurnOutcome.SILENT if move.reason == "reason.silence" else TurnOutcome.MISSED
+            TurnOutcome.SILENT if move.reason.startswith(_SILENCE) else TurnOutcome.MISSED
         )
         session = session.but(misses=session.misses + 1)
         step = STEPS[session.step]
@@ -330,6 +333,8 @@ def _leave(session: Session, move: End) -> tuple[Session, Speech]:
         return move.session, replace(
             speech, keeps=keeps, queue=move.queue, conference=move.conference
         )
+    if move.keeps:
+        return move.session.moved(session.step), speech
     return move.session.but(step=ENDED), speech
 
 
@@ -339,17 +344,18 @@ def _reproach(reason: str, misses: int, patience: int) -> int:
     Of silence, the last but one warns that the next will be acted on (docs/prompts.md): where
     patience is shorter, it comes sooner.
     """
-    if reason != "reason.silence":
+    if reason != _SILENCE:
         return misses - 1
     return min(misses - 1 + SILENT_WORDINGS - patience, SILENT_WORDINGS - 1)
 
 
 def _nobody_there(session: Session, world: World) -> End:
-    """Nothing was ever pressed: a spoken goodbye and, once per number, a promise to ring back."""
+    """Nothing was ever pressed: once per number a promise to ring back, else when to ring us."""
     reachable = session.caller_kind != CallerKind.NONE and world.callback_at() is not None
     if reachable and world.promise_callback(session.caller, "silent"):
         return End(session, (Line("goodbye_silent_promised"),), TurnOutcome.PROMISED)
-    return End(session, (Line("goodbye_silent"),), TurnOutcome.SILENT)
+    told = (*hours_told(world), *hours_told(world, 1), Line("goodbye_silent"))
+    return End(session, told, TurnOutcome.SILENT)
 
 
 def _put(

@@ -72,6 +72,7 @@ class End:
     """The last words of the call; with `dial` (E.164), before the caller is connected there.
 
     The same with `queue` and `conference`, from where they come back to the step of the session.
+    `keeps`: another call may go on from here, as if the line had been cut.
     """
 
     session: Session
@@ -80,6 +81,7 @@ class End:
     dial: str = ""
     queue: str = ""
     conference: str = ""
+    keeps: bool = False
 
 
 Move = Go | Miss | End

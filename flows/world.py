@@ -579,6 +579,9 @@ class Agents(Protocol):
     def after_agent(self) -> BackFromAgent:
         """Why the caller is back from an agent."""
 
+    def person_hours(self) -> tuple[datetime, datetime] | None:
+        """From when until when agents answer, now or next, by their clock; None: not for weeks."""
+
     def callback_at(self) -> datetime | None:
         """When a call that is promised now will be made, by the agents' clock.
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import datetime
 
-from flows.questions import Go, Miss, Move, Part, Question
+from flows.questions import End, Go, Miss, Move, Part, Question
 from flows.session import Offer, Session
 from flows.speech import Line, Listen
 from flows.understanding.words import choice
@@ -15,6 +15,8 @@ from flows.world import Earlier, World
 NO_SUCH_KEY = Miss("reason.key")
 # Words were understood, and only a key does what they ask for: see Step.only_by_key.
 BY_KEY = Miss("reason.by_key")
+# Once all is done and told, so many silences on end are a goodbye.
+TOLD_SILENCES = 2
 # The sentence that says what an appointment is for.
 WHAT_FOR = "what_for"
 # The reason of the promise: an agent must look at what was asked for.
@@ -128,9 +130,12 @@ class Step(ABC):
         """Whether key 0 is told behind the other keys, after so many failed tries."""
         return self.tells_person_at_once or tries > 0
 
-    def silence_leads_on(self, session: Session) -> bool:
-        """True where nothing is waited for: silence is no failed try."""
-        return False
+    # What is said of the last silence before nothing more is waited for.
+    silence = "reason.silence"
+
+    def silences(self, session: Session) -> int:
+        """After how many silences on end nothing more is waited for; 0: each is a failed try."""
+        return 0
 
     @abstractmethod
     def take(self, session: Session, pressed: str, world: World) -> Move: ...
@@ -174,3 +179,17 @@ class Patient(Step):
 
     def give_up(self, session: Session, world: World) -> Move:
         return to_person(session)
+
+
+class Told(Patient):
+    """What the caller came for is done and told: one more wording, then silence is a goodbye."""
+
+    silence = "reason.silence_told"
+
+    def silences(self, session: Session) -> int:
+        return TOLD_SILENCES
+
+    def give_up(self, session: Session, world: World) -> Move:
+        if session.silent_turns >= TOLD_SILENCES:
+            return End(session, (Line("goodbye"),))
+        return super().give_up(session, world)

@@ -16,6 +16,9 @@ from flows.world import NoPerson, QueuePlace, Unavailable, World
 
 QUEUE = "queue"
 WITH_AGENT = "with_agent"
+# Why an agent is to talk with a caller who did not ask for one: they answered and then said nothing
+# more, or were not understood.
+QUIET, UNCLEAR = "quiet", "unclear"
 # Steps at which the provider or an agent has the call: no question is asked there.
 LINE_STEPS = frozenset({QUEUE, WITH_AGENT})
 MINUTE = 60
@@ -27,6 +30,16 @@ _SOON = timedelta(minutes=30)
 _QUARTER = timedelta(minutes=15)
 
 
+def why(session: Session) -> str:
+    """Why an agent is to talk with this caller, in the words of the desk, or the step of now."""
+    known = session.person_reason or (INTERPRETER if session.note(INTERPRETER) else "")
+    if known or session.wants_person:
+        return known or session.resume or session.step
+    if session.silent_turns:
+        return QUIET
+    return UNCLEAR if session.misses else session.resume or session.step
+
+
 def knock(
     session: Session, world: World, lines: tuple[Line, ...] = (), *, remember: bool = True
 ) -> Move:
@@ -34,10 +47,7 @@ def knock(
     if session.by_text:
         # Nobody waits on a line that is not there.
         return offer_instead(session, world, lines, remember=remember)
-    asked_for = INTERPRETER if session.note(INTERPRETER) else ""
-    found = world.join_queue(
-        session, session.person_reason or asked_for or session.resume or session.step
-    )
+    found = world.join_queue(session, why(session))
     if isinstance(found, QueuePlace):
         return enter(session, found, lines)
     return offer_instead(session, world, (*lines, *why_not(found)), remember=remember)
@@ -80,6 +90,16 @@ def why_not(found: Unavailable) -> tuple[Line, ...]:
         # Not for weeks: that is a line that is closed.
         return (Line(f"no_person.{NoPerson.CLOSED}"),)
     return (Line(f"no_person.{found.why}"), *wait(found.wait_seconds))
+
+
+def hours_told(world: World, wording: int = 0) -> tuple[Line, ...]:
+    """Who we are, and when a person answers next: today's hours, or those of the next such day."""
+    hours = world.person_hours()
+    if hours is None:
+        return (Line("here_is", wording=wording),)
+    opens, closes = hours
+    key = "person_hours_now" if opens <= world.now() else "person_hours"
+    return (Line(key, {"opens": opens, "closes": closes}, wording),)
 
 
 def position(ahead: int) -> Line:

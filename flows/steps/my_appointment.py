@@ -9,7 +9,7 @@ from __future__ import annotations
 from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, menu
 from flows.session import CallerBooking, CallerKind, MineState, Proving, Session, Whom
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, offer_to_resume
+from flows.steps.common import NO_SUCH_KEY, Patient, Told, offer_to_resume
 from flows.understanding import is_digits
 from flows.understanding.digits import digits
 from flows.understanding.words import choice
@@ -159,7 +159,7 @@ def is_over(world: World) -> bool:
     return closes_at is not None and world.now() >= closes_at
 
 
-class MyTexted(Patient):
+class MyTexted(Told):
     """The same words whether something was written or not."""
 
     name = "my_texted"

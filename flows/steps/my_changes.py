@@ -14,6 +14,7 @@ from flows.steps.common import (
     NO_SUCH_KEY,
     WHAT_FOR,
     Patient,
+    Told,
     in_words_for,
     moments,
     said_services,
@@ -157,7 +158,7 @@ def _kept_by_whom_we_rang(session: Session) -> End:
     return End(session, (Line("goodbye_kept"),))
 
 
-class MyMenu(Patient):
+class MyMenu(Told):
     name = "my_menu"
     part = Part.MINE
     page = "voir"
@@ -175,9 +176,15 @@ class MyMenu(Patient):
         # It takes a cancellation back.
         return frozenset({"4"}) if _mine(session).undo else frozenset()
 
+    def silences(self, session: Session) -> int:
+        # Of two appointments or one, what cannot take place is left to be done.
+        return 0 if _mine(session).off else super().silences(session)
+
     def give_up(self, session: Session, world: World) -> Move:
         # The person whom we rang has heard it all, and nothing was changed.
-        return _kept_by_whom_we_rang(session) if _is_rung_about(session) else to_person(session)
+        if _is_rung_about(session):
+            return _kept_by_whom_we_rang(session)
+        return to_person(session) if _mine(session).off else super().give_up(session, world)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         mine = _mine(session)
@@ -204,7 +211,7 @@ def _change(session: Session, pressed: str, world: World) -> Go:
     return _begin_move(session, world) if pressed == "2" else _begin_cancel(session)
 
 
-class MyOver(Patient):
+class MyOver(Told):
     """Past: nothing can be done with it, and another one can be taken."""
 
     name = "my_over"
@@ -219,7 +226,7 @@ class MyOver(Patient):
         return _new_one(session, world) if pressed == "1" else NO_SUCH_KEY
 
 
-class MyCancelled(Patient):
+class MyCancelled(Told):
     """Cancelled: taken back while that is possible, else another one can be taken."""
 
     name = "my_cancelled"

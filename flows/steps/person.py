@@ -2,23 +2,22 @@
 
 The way to agents is flows.steps.line. The promise is stored before it is spoken, and only if it can
 be kept. A caller who showed a sign of life is never hung up on. One who stays silent is promised a
-call at the number that rings. One who has no such number is asked for one for a long time.
+call at the number that rings. One to whom none can be promised hears when a person answers, and
+what is kept until they ring again.
 """
 
 from __future__ import annotations
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
-from flows.session import INTERPRETER, CallerKind, Session
+from flows.session import CallerKind, Session
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Step
-from flows.steps.line import knock, offer_instead, promised, to_queue
+from flows.steps.line import hours_told, knock, offer_instead, promised, to_queue, why
 from flows.steps.no_slot import wait_for_place
 from flows.steps.reach import NumberCheck, TypedNumber
+from flows.steps.resume import is_worth_resuming
 from flows.world import World
 
-# A line that gave a sign of life and then none, from a number that cannot be rung: after so many
-# silent turns on end (about ten minutes) the caller counts as gone. Any key starts the count anew.
-QUIET_TURNS = 24
 # A caller who asks for a person here again means it.
 PERSON_KEYS = ("0", "00", "000")
 
@@ -35,9 +34,7 @@ def _promise(session: Session, world: World, number: str) -> Move:
     at = world.callback_at()
     if at is None:
         return offer_instead(session, world, ())
-    asked_for = INTERPRETER if session.note(INTERPRETER) else ""
-    reason = session.person_reason or asked_for or session.resume or session.step
-    world.promise_callback(number, reason)
+    world.promise_callback(number, why(session))
     return promised(session, world, number, at)
 
 
@@ -45,7 +42,7 @@ def _ask_owner(session: Session, world: World, number: str) -> Move:
     """A typed number may be a stranger's: its owner is asked first, else an agent rings."""
     if not session.line and world.callback_at() is None:
         return offer_instead(session, world, ())
-    asked = world.ask_owner(number, session.person_reason or session.resume or session.step)
+    asked = world.ask_owner(number, why(session))
     if session.line and not asked:
         # An agent has them at this moment.
         return to_queue(session, (Line("queue_agent_coming"),))
@@ -60,6 +57,19 @@ def _go_on(session: Session, world: World) -> Go:
     trail = session.trail[:-1] if session.trail[-1:] == (session.resume,) else session.trail
     without = session.but(trail=trail, line="", line_queue="", no_promise=False)
     return Go(without, session.resume, remember=False)
+
+
+def _goodbye(session: Session, world: World) -> End:
+    """Who fell silent and cannot be rung: when a person answers, and what is kept for them."""
+    withheld = session.caller_kind == CallerKind.NONE
+    kept: tuple[Line, ...] = ()
+    if is_worth_resuming(session):
+        kept = (Line("kept_for_line"),)
+        if withheld:
+            kept = (Line("kept_with_code", {"code": world.new_resume_code()}),)
+    last = Line("goodbye_unreachable" if withheld else "goodbye_later")
+    told = (*hours_told(world), *kept, last)
+    return End(session.but(coded=session.coded or withheld), told, keeps=bool(kept))
 
 
 def _can_wait_for_place(session: Session) -> bool:
@@ -105,20 +115,19 @@ class Person(Step):
         if session.by_text:
             # Nothing is promised that was not asked for, and whoever writes may write again.
             return End(session, (Line("goodbye_later"),))
-        if session.no_promise:
-            if session.silent_turns >= QUIET_TURNS:
-                return End(session, (Line("goodbye_later"),))
-            if not session.resume:
-                return Go(session, "person", remember=False)
-            return _go_on(session, world)
-        if session.caller_kind != CallerKind.NONE:
+        known = session.caller_kind != CallerKind.NONE
+        if known and not session.no_promise:
             return _promise(session, world, session.caller)
-        return Go(session, "person_number", remember=False)
+        if session.silent_turns >= self.patience:
+            return _goodbye(session, world)
+        if not session.no_promise:
+            return Go(session, "person_number", remember=False)
+        return _go_on(session, world) if session.resume else Go(session, "person", remember=False)
 
     def _take_without_promise(self, session: Session, pressed: str, world: World) -> Move:
         if pressed in PERSON_KEYS:
             # It may have changed since.
-            return knock(session, world, remember=False)
+            return knock(session.but(wants_person=True), world, remember=False)
         if pressed == "1":
             if session.resume:
                 return _go_on(session, world)
@@ -150,8 +159,6 @@ class PersonNumber(TypedNumber):
             return Go(session, "person", remember=False)
         if session.caller_kind != CallerKind.NONE:
             return _promise(session, world, session.caller)
-        if session.silent_turns >= QUIET_TURNS:
-            return End(session, (Line("goodbye_unreachable"),))
         return Go(session, "person", remember=False)
 
 

@@ -13,7 +13,14 @@ from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.calls import after_reference, may_be_rung
-from flows.steps.common import NO_SUCH_KEY, Step, in_words_for, moments, what_for_at
+from flows.steps.common import (
+    NO_SUCH_KEY,
+    TOLD_SILENCES,
+    Step,
+    in_words_for,
+    moments,
+    what_for_at,
+)
 from flows.steps.for_whom import second_person
 from flows.world import World
 
@@ -36,9 +43,11 @@ class Ready(Step):
     def tells_person(self, question: Question, tries: int) -> bool:
         return tries > 0 or not question.prompt.startswith(self.name)
 
-    def silence_leads_on(self, session: Session) -> bool:
-        # All is told, and comes in writing as well.
-        return session.gets_text
+    def silences(self, session: Session) -> int:
+        # All is told, and comes in writing as well; the second of two waits for nothing.
+        if not session.gets_text:
+            return 0
+        return 1 if session.is_first_of_two else TOLD_SILENCES
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if session.gets_text and session.is_first_of_two:
@@ -69,8 +78,9 @@ class Reference(Step):
     page = TELEPHONE_ONLY
     patience = 2
 
-    def silence_leads_on(self, session: Session) -> bool:
-        return True
+    def silences(self, session: Session) -> int:
+        # It was read twice.
+        return 1
 
     def question(self, session: Session, world: World) -> Question:
         prompt = "reference_with_text" if session.gets_text else "reference"

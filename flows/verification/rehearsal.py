@@ -344,6 +344,8 @@ class RehearsedWorld:
     # be promised. What becomes of a place in the queue, and why a caller is back from an agent.
     person: QueuePlace | Unavailable = field(default_factory=lambda: Unavailable(NoPerson.NOBODY))
     callback_after: timedelta | None = timedelta()
+    # How long until agents answer; None: not for weeks.
+    hours_in: timedelta | None = timedelta()
     place: AfterQueue = AfterQueue.WAITING
     place_promised: bool = True
     # Whether texts leave, or a budget of the day is spent.
@@ -566,6 +568,12 @@ class RehearsedWorld:
     def promise_place(self, number: str) -> bool:
         self.line.append(("promise", number))
         return self.place_promised
+
+    def person_hours(self) -> tuple[datetime, datetime] | None:
+        if self.hours_in is None:
+            return None
+        opens = (self.moment + self.hours_in).astimezone(PARIS)
+        return opens, opens + timedelta(hours=8)
 
     def callback_at(self) -> datetime | None:
         self.line.append(("when",))

@@ -31,10 +31,10 @@ from flows.speech import (
     queued,
     spoken,
 )
-from flows.steps import HELD
+from flows.steps import HELD, STEPS
 from flows.steps.called_back import ABOUT_SOMETHING
 from flows.steps.called_back import STEP as CALLED_BACK
-from flows.steps.common import offer_to_resume
+from flows.steps.common import Told, offer_to_resume
 from flows.steps.kept_place import KEPT_PLACE
 from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.steps.my_changes import MY_FACTS
@@ -97,7 +97,7 @@ LEADS = frozenset(
 # How many steps back are told apart.
 TRAIL = 3
 # Fewer silent turns on end than this make no difference.
-LONG_SILENCE = 20
+LONG_SILENCE = 12
 FIVE_HUNDRED = "12" * 250
 OLD_ENOUGH, TOO_YOUNG = "1942-03-12", "1990-03-12"
 # Old enough within twelve months.
@@ -749,8 +749,8 @@ def rings_again(make: Make) -> Iterator[WalkTurn]:
         for weather in (make, partial(make, cut=cut_call(kept=False))):
             session = offer_to_resume(ringing(kind), earlier(weather()))
             yield from _played(session, [RING], "cut", weather)
-            booked = replace(earlier(weather()), booked=True)
-            yield from _played(offer_to_resume(ringing(kind), booked), [RING], "booked", weather)
+    booked = replace(earlier(make()), booked=True)
+    yield from _played(offer_to_resume(ringing(), booked), [RING], "booked", make)
 
 
 def rung_by_us(make: Make) -> Iterator[WalkTurn]:
@@ -773,9 +773,14 @@ def rung_by_us(make: Make) -> Iterator[WalkTurn]:
 
 
 def long_silence(make: Make) -> Iterator[WalkTurn]:
-    """A caller without a number asks for a person and then says nothing for very long."""
-    heard = [RING, keys("0"), *[SILENCE] * (LONG_SILENCE + 2)]
-    return _played(ringing(CallerKind.NONE), heard, "plenty", make)
+    """A caller who cannot be rung says nothing from the start, or more: a person answers later."""
+    asked_where = {"alive": True, "born": "1942-03-12", "resume": "postcode", "step": "person"}
+    for hours_in in (timedelta(), timedelta(hours=9), None):
+        weather = partial(make, callback_after=None, hours_in=hours_in)
+        for kind in (CallerKind.NONE, CallerKind.MOBILE):
+            yield from _played(ringing(kind), [RING, *[SILENCE] * 3], "silent", weather)
+            asked = ringing(kind).but(**asked_where, no_promise=kind is CallerKind.MOBILE)
+            yield from _played(asked, [SILENCE] * 3, "silent", weather)
 
 
 def _features(at: Session) -> tuple[object, ...]:
@@ -856,9 +861,9 @@ MOST_SILENCE = 60
 def left_alone(make: Make, found: Walk) -> list[str]:
     """Steps at which a caller who says nothing more is left without an agent or a promise.
 
-    A caller who is booked already, or who never gave a sign of life, may be told goodbye. Nothing
-    can be promised to a caller without a number. A person whom we rang to keep a promise still has
-    that promise.
+    A caller for whom all is done and told, or who never gave a sign of life, may be told goodbye.
+    Nothing can be promised to a caller without a number. A person whom we rang to keep a promise
+    still has that promise.
     """
     left: dict[str, None] = {}
     # One place of each kind of caller at each step tells as much as all of them.
@@ -877,7 +882,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
         else:
             left[f"{session.step}: silence goes on for ever"] = None
             continue
-        booked = after.reference or after.first_reference
+        booked = after.reference or after.first_reference or isinstance(STEPS[session.step], Told)
         nobody = not after.alive or after.caller_kind == CallerKind.NONE or after.no_promise
         if session.step == CALLED_BACK:
             continue

@@ -89,6 +89,11 @@ class CallerInQueue(CallContext):
             at = entries.place_promise(place, estimate, self._hours, self.now())
         return entries.promise(connection, self.store, line, number=number, at=at)
 
+    def person_hours(self) -> tuple[datetime, datetime] | None:
+        opens = self._hours.next_opening(self.now())
+        closes = self._hours.closes_at(opens) if opens else None
+        return (opens, closes) if opens and closes else None
+
     def callback_at(self) -> datetime | None:
         at = self._estimate().callback_at
         return at.astimezone(self._zone) if at else None

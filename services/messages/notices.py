@@ -29,6 +29,8 @@ class Reason(StrEnum):
 
     ASKED = "asked"  # for a person
     INTERPRETER = "interpreter"  # for a person, with an interpreter
+    QUIET = "quiet"  # answered, and then said nothing more
+    UNCLEAR = "unclear"  # was not understood
     SILENT = "silent"  # nothing was ever pressed or said
     UNFINISHED = "unfinished"  # hung up between choice and confirmation
     CUT = "cut"  # the line of a caller who waited for an agent

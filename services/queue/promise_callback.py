@@ -25,7 +25,11 @@ AGENT, MACHINE = "agent", "machine"
 OF_MESSAGES = frozenset({Reason.APPOINTMENT, Reason.OFFER, Reason.NEWS})
 BY_MACHINE = OF_MESSAGES | {Reason.SILENT, Reason.UNFINISHED}
 # Of no more use once the number has its booking.
-UNLESS_BOOKED = (Reason.SILENT, Reason.UNFINISHED, Reason.CUT)
+UNLESS_BOOKED = (Reason.SILENT, Reason.UNFINISHED, Reason.CUT, Reason.QUIET, Reason.UNCLEAR)
+# Of callers who are to have an agent, and not the machine.
+_FOR_AGENT = frozenset({
+    Reason.ASKED, Reason.INTERPRETER, Reason.CASE, Reason.QUIET, Reason.UNCLEAR,
+})  # fmt: skip
 # A caller who is to be rung puts the receiver down first.
 RING_AFTER = timedelta(seconds=20)
 # A caller who was rung in vain and rings again has their old place for so long.
@@ -126,7 +130,7 @@ def _say_anew(connection: Connection, store: Store, kept: QueueEntry, new: NewQu
     # What the caller said last replaces the earlier data, unless this time they were silent.
     tells = bool(new.known.get("born"))
     # A caller who asks for an agent is not called by the machine; a silent one asked for nothing.
-    asks = new.reason in {Reason.ASKED, Reason.INTERPRETER, Reason.CASE}
+    asks = new.reason in _FOR_AGENT
     if not tells and not asks:
         return
     said: dict[str, Any] = {"reason": new.reason, "mode": new.mode} if asks else {}

@@ -10,9 +10,10 @@ from flows.engine import PERSON_STEPS
 from flows.session import CallerKind
 from flows.speech import TurnOutcome
 from flows.steps import STEPS
+from flows.steps.resume import is_worth_resuming
 from flows.verification.rehearsal import services
 from flows.verification.walking import WalkTurn
-from flows.world import Unbooked
+from flows.world import QueuePlace, Unbooked
 from tests.flows.fake_world import OWN_PHONE, PARTNER, FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but
 from tests.flows.walk import kept_weathers, my_weathers, walk, weathers
@@ -268,15 +269,30 @@ def test_a_withheld_caller_who_goes_on_pressing_wrong_keys_is_not_hung_up_on():
         assert talk.step in {"person", "person_number"}
 
 
-def test_a_withheld_caller_who_falls_silent_is_asked_for_long_before_the_goodbye():
-    talk = Talk(kind=CallerKind.NONE).presses("0")
-    heard = 0
+def test_a_withheld_caller_who_falls_silent_hears_when_to_ring_after_three_wordings():
+    talk = Talk(kind=CallerKind.NONE).presses("0").stays_silent(2)
+    assert not talk.ended
+    talk.stays_silent()
+    assert talk.said == ["person_hours_now", "goodbye_unreachable"]
+
+
+def test_what_a_withheld_caller_gave_is_kept_under_a_code_that_is_told():
+    talk = Talk(kind=CallerKind.NONE).goes_to("postcode")
     while not talk.ended:
         talk.stays_silent()
-        heard += 1
-        assert heard < 100
-    assert heard >= 20
-    assert talk.said[-1] == "goodbye_unreachable"
+    assert talk.said == ["person_hours_now", "kept_with_code", "goodbye_unreachable"]
+    # Another call goes on from here.
+    assert is_worth_resuming(talk.session)
+
+
+def test_a_withheld_caller_who_falls_silent_goes_to_a_person_where_agents_are_there():
+    talk = Talk(FakeWorld(person=QueuePlace("e" * 32, "fr", 3, 290)), CallerKind.NONE).goes_to(
+        "postcode"
+    )
+    while not talk.ended:
+        talk.stays_silent()
+    assert talk.step == "queue"
+    assert ("join", "quiet") in talk.world.line
 
 
 def test_each_request_for_a_person_has_the_whole_patience():

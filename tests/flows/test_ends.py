@@ -552,7 +552,7 @@ WORLDS = {
         if (step, kind) != ("waiting", CallerKind.NONE)
     ],
 )
-def test_silence_anywhere_comes_to_a_promise_or_keeps_the_line_open(step: str, kind: CallerKind):
+def test_silence_anywhere_comes_to_a_promise_or_to_the_hours(step: str, kind: CallerKind):
     world = replace(WORLDS.get(step, FakeWorld()), waits=[], news=[], promises=[], searches=[])
     talk = Talk(world, kind).goes_to(step)
     for _ in range(20):
@@ -560,8 +560,8 @@ def test_silence_anywhere_comes_to_a_promise_or_keeps_the_line_open(step: str, k
             break
         talk.stays_silent()
     if kind is CallerKind.NONE and step != "tell_number_check":
-        # Without a number nothing can be promised: the line stays open for a long time.
-        assert not talk.ended
+        # Without a number nothing can be promised: they hear when a person answers.
+        assert "person_hours_now" in talk.said
     else:
         assert talk.speech.outcome is TurnOutcome.PROMISED
         assert world.promises or world.waits or world.news

@@ -177,7 +177,7 @@ def test_it_is_looked_at_again_when_the_promise_is_made():
 
 def test_silence_from_the_start_is_promised_nothing_that_cannot_be_kept():
     talk = Talk(FakeWorld(callback_after=None)).stays_silent(3)
-    assert talk.said == ["goodbye_silent"]
+    assert talk.said == ["person_hours_now", "person_hours_now", "goodbye_silent"]
     assert talk.world.promises == []
 
 

@@ -81,7 +81,8 @@ def test_whoever_gets_a_text_hears_the_reference_only_by_a_key():
     assert heard(talk).count("tapez") == 2
     assert heard(talk).endswith("Pour parler à une personne, tapez 0.")
     once = Talk().goes_to("offers").presses("1", "1").stays_silent()
-    assert once.ended
+    assert once.said == ["reason.silence", "booked"]
+    assert once.stays_silent().ended
     assert once.said == ["goodbye"]
     assert heard(talk.presses("1")).count("45, 21, 73, 89, 08") == 2
 

@@ -9,6 +9,7 @@ import pytest
 from flows.session import CallerKind
 from flows.speech import TurnOutcome
 from flows.steps import STEPS
+from flows.steps.common import Told
 from flows.world import Unbooked
 from prompts.catalogue import load
 from tests.flows.fake_world import PLENTY, FakeWorld
@@ -49,12 +50,13 @@ def test_patience_ends_in_another_question_or_in_a_promise_that_was_kept(step: s
     if talk.ended:
         kept = talk.world.promises or talk.world.waits or talk.world.news
         # Whoever does not answer when we ring them is rung again: the promise stands.
-        assert kept or talk.session.reference or talk.session.rung_for
+        told = talk.session.reference or isinstance(STEPS[step], Told)
+        assert kept or told or talk.session.rung_for
 
 
 @pytest.mark.parametrize("step", [one for one in EVERYWHERE if one != "reference"])
 def test_silence_and_a_wrong_key_are_told_apart(step: str):
-    assert at(step).stays_silent().said[0] == "reason.silence"
+    assert at(step).stays_silent().said[0].startswith("reason.silence")
     wrong = at(step).presses(NEVER)
     assert wrong.said[0].startswith("reason.")
     assert wrong.said[0] != "reason.silence"

@@ -11,7 +11,6 @@ from flows.verification import walking
 from flows.verification.walking import (
     COMMANDS,
     FIVE_HUNDRED,
-    LONG_SILENCE,
     MANGLED,
     SENSIBLE,
     SINGLE,
@@ -74,7 +73,6 @@ __all__ = [
     "CAMPAIGNS",
     "COMMANDS",
     "FIVE_HUNDRED",
-    "LONG_SILENCE",
     "MANGLED",
     "SENSIBLE",
     "SINGLE",
