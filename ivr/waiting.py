@@ -121,11 +121,15 @@ class _Edge:
         return self._heard(now, lines, _offers(found, now.round), then)
 
     def _nobody_left(self, found: WaitAnnouncement, now: QueueListener, then: QueueListener) -> str:
-        """No agent answers this line any more: their place can wait without them."""
+        """No agent answers this line any more: wait on, be rung, or go on alone.
+
+        Who chooses nothing waits on. For longer than anybody is asked to, only who must say first
+        where they can be rung.
+        """
         lines = [Line("queue_nobody_left")]
         pressed = CALLBACK_KEY if found.promise_at else MACHINE_KEY
-        if found.promise_at and not found.place.rings:
-            # They must say where: nothing is done before they do.
+        waited = self._store.clock.now() - found.place.joined_at
+        if waited < entries.LONGEST_WAIT or (found.promise_at and not found.place.rings):
             return self._heard(now, lines, _offers(found, 0), then)
         if self._wish(pressed, request.form["CallSid"], now.place):
             return self._out(now, lines)

@@ -377,9 +377,32 @@ def test_where_no_call_can_be_promised_none_is_offered(
 # ------------------------------------------------------------------ nobody is there any more
 
 
-def test_when_all_agents_are_gone_the_place_waits_without_its_caller(floor: Floor):
+def test_whoever_waits_when_all_agents_leave_chooses_to_wait_to_be_rung_or_to_go_on(floor: Floor):
     line = waits(floor)
     floor.later(minutes=3)
+    for rounds in (3, 4, 40):
+        document = line.listens(rounds)
+        assert document.names == ["Gather", "Redirect"]
+        assert "Plus aucun conseiller n'est là" in document.said
+        assert "Pour attendre quand même, restez en ligne." in document.said
+        assert "Pour être rappelé sans perdre votre place, tapez 1." in document.said
+        assert "Pour revenir au serveur vocal, tapez 2." in document.said
+        # Nothing is decided for them.
+        assert place_of(floor, line).kind == "call"
+    assert line.presses(document, "1").names == ["Leave"]
+    assert re.search("nous vous rappellerons", line.leaves().said, re.IGNORECASE)
+
+
+def test_whoever_goes_on_alone_when_all_agents_leave_is_back_at_the_machine(floor: Floor):
+    line = waits(floor)
+    floor.later(minutes=3)
+    assert line.presses(line.listens(3), "2").names == ["Leave"]
+    assert "nous reprenons" in line.leaves().said
+
+
+def test_nobody_is_kept_on_the_line_of_agents_who_left_for_longer_than_an_hour(floor: Floor):
+    line = waits(floor)
+    floor.later(minutes=61)
     document = line.listens(3)
     assert document.names == ["Say", "Leave"]
     assert "Plus aucun conseiller n'est là" in document.said
