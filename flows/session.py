@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import ConfigDict, TypeAdapter
 
 _Shape = TypeVar("_Shape")
+# How the postcodes of a town begin that end in the number of an arrondissement.
+_WITH_ARRONDISSEMENTS = {"Paris": "75", "Lyon": "6900", "Marseille": "130"}
 
 
 class CallerKind(StrEnum):
@@ -58,6 +60,16 @@ class Offer:
     def said(self) -> str:
         """The centre's name as it is said."""
         return self.spoken or self.name
+
+    @property
+    def in_town(self) -> str:
+        """The town, with its arrondissement where it has some: "Paris 11e"."""
+        postcodes = _WITH_ARRONDISSEMENTS.get(self.town)
+        if not postcodes or not self.postcode.startswith(postcodes):
+            return self.town
+        # 75116 is the 16th, too.
+        number = int(self.postcode[-2:])
+        return f"{self.town} {number}{'er' if number == 1 else 'e'}"
 
     @property
     def places(self) -> tuple[int, ...]:

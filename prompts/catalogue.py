@@ -23,7 +23,7 @@ import tomllib
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,9 @@ COUNTRY_LANGUAGE = "fr"
 PAUSE = "|"
 WEEK = 7  # days
 NOON = 12
-# How far away a centre is, is told from here on: nearer ones are told by their town.
-TOLD_FROM_KILOMETRES = 5.0
+# From here on how far away a place is, is told once more before it is booked.
+TOLD_AGAIN_FROM_KILOMETRES = 15.0
+METRES = 1000
 AUDIO = "audio"
 # The table of [formats] with words that become one with the name after them.
 JOINED = "joined"
@@ -60,6 +61,9 @@ SHORT = "short"
 TODAY = "today"
 TOMORROW = "tomorrow"
 DAY_HOUR = "day_hour"
+# The same of a day to choose in the coming weeks, without its month: it is told before it counts.
+MENU_HOUR = "menu_hour"
+NO_MONTH = timedelta(weeks=3)
 # Stands before the name of a service, in the name of a recording that says its words.
 OF_SERVICE = "@"
 # What the provider plays.
@@ -172,6 +176,7 @@ class Catalogue:
             "date": self._date,
             # By its own clock: aware moments of different zones may be equal.
             "day_hour": lambda moment: day_hour(_local(moment)),
+            MENU_HOUR: lambda moment: day_hour(_local(moment), in_menu=True),
             "written_day_hour": lambda moment: written("written_day_hour", _local(moment)),
             "short_day_hour": lambda moment: written("short_day_hour", _local(moment)),
             "tight_day_hour": lambda moment: written("tight_day_hour", _local(moment)),
@@ -388,10 +393,9 @@ class Catalogue:
         `now` is aware: a day and hour of today or tomorrow there has that word with it.
         """
         value = values[part.name]
-        if now is not None and part.format == DAY_HOUR:
-            near = near_day(value, now)
-            if near:
-                return self._near_day_hour(_local(value), near)
+        if now is not None and part.format in {DAY_HOUR, MENU_HOUR}:
+            in_menu = part.format == MENU_HOUR and value - now < NO_MONTH
+            return self._near_day_hour(_local(value), near_day(value, now), in_menu=in_menu)
         return self._spoken[part.format](value)
 
     def near_word(self, near: str) -> str:
@@ -469,9 +473,12 @@ class Catalogue:
         pattern = "first_of_month" if day.day == 1 else "date"
         return format_date(day, self._formats[pattern], locale=self.locale)
 
-    def _day_hour(self, moment: datetime, near: str = "") -> str:
-        """A day and an hour as the clocks there show it; with "today" or "tomorrow" if `near`."""
-        pattern = "first_day" if moment.day == 1 else "day"
+    def _day_hour(self, moment: datetime, near: str = "", *, in_menu: bool = False) -> str:
+        """A day and an hour as the clocks there show it; with "today" or "tomorrow" if `near`.
+
+        `in_menu`: without the month.
+        """
+        pattern = f"{'menu_' if in_menu else ''}{'first_day' if moment.day == 1 else 'day'}"
         day = format_date(moment, self._formats[pattern], locale=self.locale)
         if near:
             # Behind the date and never before it: "le demain" would be said of every sentence
@@ -570,18 +577,21 @@ class Catalogue:
         return said
 
     def _where_far(self, kilometres: float, unit: Callable[[int, str], str]) -> str:
-        """What follows a town: a distance from so far on, else nothing."""
-        if 0 <= kilometres < TOLD_FROM_KILOMETRES:
+        """What follows a town once more: a distance from so far on, else nothing."""
+        if kilometres < TOLD_AGAIN_FROM_KILOMETRES:
             return ""
-        return f", {self._kilometres(kilometres, unit)}"
+        return self._formats["far"].format(kilometres=self._kilometres(kilometres, unit))
 
     def _kilometres(self, kilometres: float, unit: Callable[[int, str], str]) -> str:
+        """A distance in whole kilometres; below one in hundreds of metres."""
         if kilometres < 0:
             # The position of the centre or of the postcode is not known.
             return self._formats["kilometres_not_known"]
-        if kilometres < 1:
-            return self._formats["kilometres_under_one"]
-        distance = unit(round(kilometres), "length-kilometer")
+        metres = max(1, round(kilometres * 10)) * 100
+        if metres < METRES:
+            distance = unit(metres, "length-meter")
+        else:
+            distance = unit(round(kilometres), "length-kilometer")
         return self._formats["kilometres"].format(distance=distance)
 
 

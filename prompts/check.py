@@ -115,7 +115,8 @@ _GSM = gsm0338.Codec()
 # A street or a centre can be longer; one in twenty is.
 LONGEST: Mapping[str, Any] = {
     "place": "Centre de vaccination de la salle polyvalente Jean Jaurès",
-    "name": "Salle polyvalente Jaurès",
+    "name": "Salle polyvalente Jaurès, La Ferté-sous-Jouarre",
+    "spot": "La Ferté-sous-Jouarre",
     "town": "La Ferté-sous-Jouarre",
     "street": "112 avenue du Général de Gaulle",
     "ending": "78",
@@ -138,6 +139,7 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "": "Seine-Saint-Denis",
     "date": date(1942, 9, 24),
     "day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001 (by the clock of the place)
+    "menu_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "written_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "short_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
     "tight_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
@@ -147,7 +149,7 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "pairs": "4521738908",
     "number": "+33612345678",
     "km": 0.4,
-    "far": 12.2,
+    "far": 22.2,
     "written_number": "+33612345678",
     "short_km": 0.4,
     "weeks": (21, 30),

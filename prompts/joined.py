@@ -73,7 +73,7 @@ def samples(named: str, people: Sequence[str]) -> Iterator[object]:
         case "date":
             yield from (_LEAP + timedelta(days=day) for day in range(366))
             yield from (date(year, 2, 2) for year in range(_OLDEST, _LEAP.year + 1))
-        case "day_hour" | "hour":
+        case "day_hour" | "menu_hour" | "hour":
             midnight = datetime(_LEAP.year, 1, 1, tzinfo=UTC)
             yield from (midnight + timedelta(days=day) for day in range(366))
             yield from (midnight + timedelta(minutes=minute) for minute in range(0, 1440, 5))

@@ -76,6 +76,7 @@ class Confirm(Patient):
             place=offer.said,
             street=offer.street,
             town=offer.town,
+            away=offer.kilometres,
             ending=session.number[-2:],
             **moments(offer),
         )

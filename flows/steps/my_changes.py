@@ -478,6 +478,7 @@ class MyMoveCheck(Patient):
             place=offer.said,
             street=offer.street,
             town=offer.town,
+            away=offer.kilometres,
             old=old,
             **moments(offer),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -27,12 +28,12 @@ FAR_KILOMETRES = 10.0
 SECOND_COMES_WITH_IT = "second_comes_with_it"
 # The postcode as it was typed, with its town, and how to correct it.
 TYPED_POSTCODE = "typed_postcode"
-# Up to here centres are said without a distance, and are as near as each other.
-NEAR_KILOMETRES = 5.0
 # How the names of most centres begin, which tells none from another.
 _GENERIC = re.compile(
     r"^(?:centre (?:de |d['’])vaccination(?: (?:de|du|des|à) |[ ,:-]+))(?=\w)", re.IGNORECASE
 )
+# The number of a house at the head of its street: "15", "19 bis", "2-4".
+_HOUSE = re.compile(r"^[\d /-]+(?:bis|ter|quater|[a-d])?\b[ ,]*", re.IGNORECASE)
 # Steps that stand on what a search found.
 AFTER_SEARCH = frozenset(
     {
@@ -176,7 +177,6 @@ def _found(
 ) -> Go:
     """On to the offers, or to what is said where there is none."""
     session, elsewhere = _elsewhere(session, plain, offers, world, first=first)
-    offers = tuple(sorted(offers, key=_nearest_then_soonest))
     searched = session.but(
         offers=offers,
         found=(),
@@ -192,12 +192,6 @@ def _found(
         lines,
         remember=session.step not in AFTER_SEARCH,
     )
-
-
-def _nearest_then_soonest(offer: Offer) -> tuple[int, str]:
-    """The order in which offers are told: of those said to be as near, the soonest first."""
-    near = offer.kilometres < NEAR_KILOMETRES
-    return (0 if near else round(offer.kilometres), offer.start_at)
 
 
 def found_or_not(session: Session) -> str:
@@ -423,17 +417,32 @@ def short_name(name: str) -> str:
     return own[:1].upper() + own[1:]
 
 
+def _street(offer: Offer) -> str:
+    """The street as a taxi driver is told it, without the number of the house."""
+    street = _HOUSE.sub("", offer.street).strip()
+    return street[:1].lower() + street[1:]
+
+
 def _values(session: Session) -> dict[str, object]:
+    """What the offers are told by: each by its place, town and distance, day and hour."""
     values: dict[str, object] = {}
-    # Short sentences tell town and hour; where those are the same, the place is what differs.
-    alike = len({(one.town, one.start_at) for one in session.offers}) < len(session.offers)
+    places = {(one.in_town, one.centre_id, _street(one)) for one in session.offers}
+    towns = Counter(town for town, *_ in places)
+    streets = Counter((town, street) for town, _, street in places)
+    # A town that all have is told once, before them, or was read with the postcode.
+    common = len(towns) == 1 < len(places)
+    is_read = _reads_typed_postcode(session) and session.town in towns
+    values["common"] = next(iter(towns)) if common and not is_read else ""
     for number, offer in enumerate(session.offers, start=1):
+        name, street = short_name(offer.said), _street(offer)
+        # Of several places in one town the street tells which is meant, or the name in one street.
+        alone = towns[offer.in_town] == 1
+        which = street if street and streets[offer.in_town, street] == 1 else name
+        where = [one for one in ("" if alone else which, "" if common else offer.in_town) if one]
         values[f"place{number}"] = offer.said
-        values[f"name{number}"] = short_name(offer.said)
-        values[f"town{number}"] = offer.town
-        # Where the caller searched, the town was just said.
-        values[f"there{number}"] = "" if offer.town == session.town else offer.town
-        values[f"spot{number}"] = f"{offer.town}, {offer.said}" if alike else offer.town
+        values[f"name{number}"] = ", ".join(dict.fromkeys((name, *where)))
+        values[f"spot{number}"] = ", ".join(where)
+        values[f"town{number}"] = offer.in_town if alone else f"{offer.in_town}, {which}"
         values[f"distance{number}"] = offer.kilometres
         values[f"start{number}"] = offer.local_start
     return values

@@ -96,6 +96,8 @@ class Centre:
     name: str
     street: str
     kilometres: float
+    postcode: str = "75011"
+    town: str = "Paris 11e"
 
 
 CENTRES = (
@@ -107,8 +109,10 @@ CENTRES = (
 # As long as the names of real centres mostly are.
 TYPICAL_CENTRES = (
     Centre("1", "Salle polyvalente Jean Moulin", "12 rue de la Paix", 0.4),
-    Centre("2", "Centre de vaccination, gymnase Jaurès", "3 place du Marché", 4.1),
-    Centre("3", "Espace culturel de la Mairie", "1 rue de l'Église", 12.2),
+    Centre(
+        "2", "Centre de vaccination, gymnase Jaurès", "3 place du Marché", 4.1, "75019", "Paris"
+    ),
+    Centre("3", "Espace culturel de la Mairie", "1 rue de l'Église", 12.2, "93200", "Saint-Denis"),
 )
 
 
@@ -136,8 +140,8 @@ def offers(
                 centre_id=centre.gid,
                 name=centre.name,
                 street=centre.street,
-                postcode="75011",
-                town="Paris 11e",
+                postcode=centre.postcode,
+                town=centre.town,
                 start_at=start.isoformat(),
                 time_zone="Europe/Paris",
                 kilometres=centre.kilometres,

@@ -36,6 +36,7 @@ from prompts.catalogue import written_number
 from services.call.take_turn import AlreadyAnswered, Body, Turn
 from services.call.world import CallWorld
 from services.messages import sms_parts, spend
+from services.messages.discreet_place import discreet
 from services.messages.incoming_text import (
     IncomingText,
     TextReply,
@@ -402,11 +403,15 @@ def in_texts(lines: Sequence[Line], language: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
+_TOWNS = frozenset({"town1", "town2", "town3"})
+
+
 def _discreetly(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """With where a place is, as a text tells it."""
     name, street, town = (str(values.get(one, "")) for one in ("place", "street", "town"))
     where = MessagePlace(street, name, "", town)
-    return {**values, "address": ", ".join(one for one in (where.told, town) if one)}
+    towns = {name: discreet(str(values[name])) or values[name] for name in _TOWNS & values.keys()}
+    return {**values, **towns, "address": ", ".join(one for one in (where.told, town) if one)}
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def test_no_sea_is_crossed_however_near_the_other_shore(empty: House):
         )
     caller = empty.phone(MOBILE).goes_to("no_slot", code="20000")
     caller.hears_text("Pour être rappelé dès qu'une place se libère, tapez 1")
-    assert "à vol d'oiseau" not in caller.since_input
+    assert "kilomètres" not in caller.since_input
     caller.presses("3")
     assert caller.step == "no_slot"
 
@@ -135,7 +135,7 @@ def test_reunion_stays_on_reunion(empty: House):
     a_town(empty, "97400")
     empty.opens_centre("9", kilometres=1.0, starts=mornings(20), capacity=9)
     caller = empty.phone(MOBILE).goes_to("no_slot", code="97400")
-    assert "à vol d'oiseau" not in caller.since_input
+    assert "kilomètres" not in caller.since_input
 
 
 def test_a_far_place_needs_its_second_where_everybody_comes_twice(database_url: str):
@@ -159,7 +159,7 @@ def test_a_centre_with_its_own_telephone_is_named_where_nothing_is_near(empty: H
     empty.opens_centre("7", name="Clinique des Lilas", kilometres=8.0, mode="own_phone")
     books_itself(empty, "7", '["3975", "+33142030405"]')
     caller = empty.phone(MOBILE).goes_to("own_centre")
-    caller.hears_text("Clinique des Lilas, à Paris 11e, à 8 kilomètres à vol d'oiseau")
+    caller.hears_text("Clinique des Lilas, à Paris 11e, à 8 kilomètres")
     caller.presses("1").hears_text("01, 42, 03, 04, 05")
     dialled = b"".join(caller.documents)
     assert b"<Dial" in dialled

@@ -64,7 +64,7 @@ def test_the_only_centre_of_an_island_is_offered_to_its_people(islands: House):
     opens_at(islands, "1293", SAINT_BARTH)
     islands.opens_centre("9", starts=mornings(5))
     caller = islands.phone().goes_to("offers", code="97133")
-    caller.hears_text("Salle 1293, dans votre secteur")
+    caller.hears_text("Salle 1293, Saint-Barthélemy, dans votre secteur")
     caller.answers("1")
     caller.books(code="97133")
     (booked,) = islands.bookings()
@@ -77,14 +77,14 @@ def test_the_only_centre_of_an_island_is_offered_to_its_people(islands: House):
 def test_a_position_in_such_a_land_is_no_hindrance(islands: House):
     opens_at(islands, "2542", SAINT_MARTIN, latitude=18.07, longitude=-63.08)
     caller = islands.phone().goes_to("offers", code="97150")
-    caller.hears_text("Salle 2542, dans votre secteur")
+    caller.hears_text("Salle 2542, Saint-Martin, dans votre secteur")
 
 
 def test_no_sea_is_crossed_between_islands_of_one_land(islands: House):
     opens_at(islands, "1", TAHITI, latitude=-17.53, longitude=-149.56)
     assert islands.phone().goes_to("no_slot", code="98742").step == "no_slot"
     caller = islands.phone("+33612345679").goes_to("offers", code="98714")
-    caller.hears_text("Salle 1, dans votre secteur")
+    caller.hears_text("Salle 1, Papeete, dans votre secteur")
 
 
 def test_a_centre_with_its_own_telephone_is_named_there(islands: House):
@@ -113,11 +113,11 @@ def test_where_its_town_stands_is_no_distance_to_be_told(islands: House):
     islands.opens_centre("1", kilometres=0.0, starts=mornings(5), capacity=2)
     with islands.database.transaction() as connection:
         connection.execute(update(centre).values(roughly=True))
-    islands.phone().goes_to("offers").hears_text("Salle des fêtes, dans votre secteur")
+    islands.phone().goes_to("offers").hears_text("Salle des fêtes, Paris 11e, dans votre secteur")
     with islands.database.transaction() as connection:
         connection.execute(update(centre).values(latitude=centre.c.latitude + 0.1))
     caller = islands.phone("+33612345679").goes_to("offers")
-    caller.hears_text("à 11 kilomètres à vol d'oiseau")
+    caller.hears_text("à 11 kilomètres")
 
 
 def test_whoever_was_booked_at_a_centre_that_closed_goes_to_the_other_of_the_island(

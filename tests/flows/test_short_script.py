@@ -10,9 +10,9 @@ import pytest
 from flows.session import CallerKind, Offer
 from flows.speech import Line, TurnOutcome
 from flows.steps.long_call import LONG_AFTER, LONG_CALL
-from flows.steps.offers import NEAR_KILOMETRES, short_name
-from flows.verification.rehearsal import MOBILE, PAIRS, TOWNS, offers
-from prompts.catalogue import TOLD_FROM_KILOMETRES, load
+from flows.steps.offers import short_name
+from flows.verification.rehearsal import MOBILE, PAIRS, PLENTY, TOWNS, offers
+from prompts.catalogue import load
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
 
@@ -93,13 +93,40 @@ def test_whoever_gets_none_has_time_for_a_pencil_and_hears_it_twice():
     assert heard(talk.presses("1")).count("45, 21, 73, 89, 08") == 2
 
 
-def test_near_centres_are_told_without_distance_the_soonest_first():
+def test_the_nearest_comes_first_and_each_is_told_with_its_distance():
     near, same, far = FakeWorld().found
     later = replace(near, start_at="2026-11-28T09:00:00+00:00")
     talk = Talk(FakeWorld(found=(later, same, far))).goes_to("offers")
-    assert [offer.name for offer in talk.session.offers] == [same.name, near.name, far.name]
-    assert heard(talk).count("kilomètres") == 1
-    assert NEAR_KILOMETRES == TOLD_FROM_KILOMETRES
+    assert [offer.name for offer in talk.session.offers] == [near.name, same.name, far.name]
+    assert "à 400 mètres" in heard(talk)
+    assert heard(talk).count("kilomètres") == 2
+
+
+def test_places_of_one_town_are_told_by_their_streets_and_of_paris_by_arrondissement_too():
+    streets = Talk(FakeWorld()).goes_to("offers")
+    assert "Salle des fêtes, rue de la Paix, à 400 mètres" in heard(streets)
+    assert "Gymnase Jaurès, place du Marché, à 4 kilomètres" in heard(streets)
+    paris = [
+        replace(offer, town="Paris", postcode=code)
+        for offer, code in zip(PLENTY, ("75010", "75116", "75010"), strict=True)
+    ]
+    talk = Talk(FakeWorld(found=tuple(paris))).goes_to("offers")
+    assert "Salle des fêtes, rue de la Paix, Paris 10e, à 400 mètres" in heard(talk)
+    assert "Gymnase Jaurès, Paris 16e, à 4 kilomètres" in heard(talk)
+
+
+@pytest.mark.parametrize(
+    ("street", "said"),
+    [
+        ("12 rue de la Paix", "rue de la Paix"), ("19 bis Place du Panthéon", "place du Panthéon"),
+        ("2-4 Quai de Jemmapes", "quai de Jemmapes"), ("3B, Rue Merlin", "rue Merlin"),
+        ("Avenue du 8 Mai", "avenue du 8 Mai"), ("", "salle des fêtes"),
+    ],
+)  # fmt: skip
+def test_a_street_is_told_without_the_number_of_the_house(street: str, said: str):
+    found = (replace(PLENTY[0], street=street), *PLENTY[1:])
+    talk = Talk(FakeWorld(found=found)).goes_to("offers").stays_silent()
+    assert f", {said}, à 400 mètres" in heard(talk).replace("Salle", "salle")
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ def test_the_offers_are_those_of_one_appointment_with_one_sentence_before_them()
     assert one.said == ["typed_postcode", "offers_3"]
     assert two.said == ["typed_postcode_both", "offers_3"]
     alone, said = words(one), words(two)
-    place, choices = alone.split("Voici trois lieux.")
-    assert said.endswith(f"Voici trois lieux.{choices}")
-    before = said.removesuffix(f"Voici trois lieux.{choices}")
+    place, choices = alone.split("Trois lieux.")
+    assert said.endswith(f"Trois lieux.{choices}")
+    before = said.removesuffix(f"Trois lieux.{choices}")
     assert before.startswith(place)
     assert before.count(".") == place.count(".") + 1
     assert "deux fois au même endroit" in before

@@ -33,7 +33,7 @@ IN_SPANISH = {
     "To speak to a person, press 0.": "Para hablar con una persona, pulse 0.",
     'day_hour = "{day} at {hour}"': 'day_hour = "{day} a las {hour}"',
     'day = "EEEE d MMMM"': "day = \"EEEE d 'de' MMMM\"",
-    'kilometres = "{distance} away as the crow flies"': 'kilometres = "a {distance}"',
+    'kilometres = "{distance} away"': 'kilometres = "a {distance}"',
 }
 
 RIGHT = "Si c'est exact, tapez 1."

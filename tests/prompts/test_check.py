@@ -160,7 +160,7 @@ def test_the_real_files_have_nothing_wrong():
         ),
         (
             ENGLISH,
-            'kilometres = "{distance} away as the crow flies"\n',
+            'kilometres = "{distance} away"\n',
             "",
             "formats.kilometres: missing",
         ),

@@ -20,11 +20,14 @@ from ivr.twiml import Addresses, apology, render
 from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
 from prompts.service_words import usual
 from tests.ivr.line import Document, goes_on_or_ends
-from tests.prompts.sentences import FRENCH, LANGUAGES, spoken_lines
+from tests.prompts.sentences import FRENCH, LANGUAGES, everything_said, spoken_lines
 from tests.support.each import each
 
 PARIS = ZoneInfo("Europe/Paris")
-CONFIRMED = {"born": date(1942, 3, 12), "place": "A", "street": "B", "town": "C", "ending": "78"}
+CONFIRMED = {
+    "born": date(1942, 3, 12), "place": "A", "street": "B", "town": "Paris 11e", "ending": "78",
+    "away": 0.4,
+}  # fmt: skip
 LONGEST_NAME = "Centre de vaccination intercommunal de la communauté d'agglomération " * 2
 WHOM = ("self", "two", *PEOPLE)
 EXTREMES: dict[str, tuple[Any, ...]] = {
@@ -35,9 +38,13 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
         datetime(2026, 9, 30, 23, 59, tzinfo=PARIS),
         datetime(2027, 2, 28, 0, 5, tzinfo=PARIS),
     ),
+    "menu_hour": (
+        datetime(2026, 12, 1, 9, 0, tzinfo=PARIS),
+        datetime(2026, 9, 30, 23, 59, tzinfo=PARIS),
+    ),
     "weeks": ((21, 28), (7, 7), (21, 30), (1, 1)),
     "km": (0.0, 0.4, 0.99, 1.0, 1.4, 1.5, 99.0, 99.9),
-    "far": (0.0, 4.99, 5.0, 5.4, 99.9, -1.0),
+    "far": (0.0, 14.99, 15.0, 99.9, -1.0),
     "there": ("", "Y", "Saint-Rémy-en-Bouzemont" * 3, "L'Haÿ-les-Roses <A> & « B »"),
     # Each person who is told by a word of the language's own.
     "person": WHOM,
@@ -200,9 +207,10 @@ OWN_CENTRE = {"place": "A", "town": "B"}
 @pytest.mark.parametrize(
     ("kilometres", "said"),
     [
-        (0.0, "à moins d'un kilomètre"),
-        (0.4, "à moins d'un kilomètre"),
-        (0.99, "à moins d'un kilomètre"),
+        (0.0, "à 100 mètres"),
+        (0.44, "à 400 mètres"),
+        (0.94, "à 900 mètres"),
+        (0.99, "à 1 kilomètre"),
         (1.0, "à 1 kilomètre"),
         (1.4, "à 1 kilomètre"),
         (1.6, "à 2 kilomètres"),
@@ -211,25 +219,50 @@ OWN_CENTRE = {"place": "A", "town": "B"}
         (99.6, "à 100 kilomètres"),
     ],
 )
-def test_a_distance_is_spoken_in_whole_kilometres_as_the_crow_flies(kilometres: float, said: str):
+def test_a_distance_is_spoken_in_kilometres_and_below_one_in_hundreds_of_metres(
+    kilometres: float, said: str
+):
     values = {**OWN_CENTRE, "distance": kilometres}
-    assert f"{said} à vol d'oiseau" in FRENCH.say("own_centre", values)
+    assert f", {said}. " in FRENCH.say("own_centre", values)
+
+
+def test_as_the_crow_flies_is_said_where_whoever_goes_far_decides_and_nowhere_else():
+    said = [key for key, text in everything_said("fr") if "vol d'oiseau" in text]
+    assert said == ["no_slot_but_far"]
 
 
 @pytest.mark.parametrize(
     ("kilometres", "said"),
     [
-        (0.0, "Gymnase, à Vitré. "),
-        (4.99, "Gymnase, à Vitré. "),
-        (5.0, "Gymnase, à Vitré, à 5 kilomètres à vol d'oiseau. "),
-        (99.6, "Gymnase, à Vitré, à 100 kilomètres à vol d'oiseau. "),
+        (0.4, "Gymnase, Vitré, à 400 mètres. "),
+        (4.99, "Gymnase, Vitré, à 5 kilomètres. "),
+        (99.6, "Gymnase, Vitré, à 100 kilomètres. "),
         # Where the centre is, or the postcode, is not known.
-        (-1.0, "Gymnase, à Vitré, dans votre secteur. "),
+        (-1.0, "Gymnase, Vitré, dans votre secteur. "),
     ],
 )
-def test_how_far_an_offer_is_is_told_from_five_kilometres_on(kilometres: float, said: str):
-    values = {**OFFERED, "name1": "Gymnase", "there1": "Vitré", "distance1": kilometres}
+def test_how_far_an_offer_is_is_always_told(kilometres: float, said: str):
+    values = {**OFFERED, "name1": "Gymnase, Vitré", "distance1": kilometres}
     assert f"{said}|" in FRENCH.say("offers_1", values)
+
+
+@pytest.mark.parametrize(
+    ("kilometres", "said"),
+    [
+        (0.4, "à Paris 11e. "),
+        (14.9, "à Paris 11e. "),
+        (-1.0, "à Paris 11e. "),
+        (15.0, "à Paris 11e. C'est à 15 kilomètres. "),
+        (58.0, "à Paris 11e. C'est à 58 kilomètres. "),
+    ],
+)
+def test_the_last_look_says_again_how_far_it_is_from_fifteen_kilometres_on(
+    kilometres: float, said: str
+):
+    for key in ("confirm", "confirm_both", "my_move_check", "short.confirm"):
+        moments = dict.fromkeys(("start", "second", "old"), TOLD["start"])
+        said_again = FRENCH.say(key, {**CONFIRMED, **moments, "away": kilometres})
+        assert f"{said}|" in said_again, key
 
 
 @pytest.mark.parametrize(
@@ -250,9 +283,9 @@ def test_an_appointment_is_spoken_in_english_as_the_british_say_it(moment: datet
 @pytest.mark.parametrize(
     ("kilometres", "said"),
     [
-        (0.4, "under a kilometre away as the crow flies"),
-        (1.0, "1 kilometre away as the crow flies"),
-        (4.1, "4 kilometres away as the crow flies"),
+        (0.4, "400 metres away"),
+        (1.0, "1 kilometre away"),
+        (4.1, "4 kilometres away"),
     ],
 )
 def test_a_distance_is_spoken_in_english(kilometres: float, said: str):
@@ -369,9 +402,8 @@ OFFERED = {
     "start1": TOLD["start"],
     "town1": "Paris 11e",
     "place1": "Gymnase Jaurès",
-    "spot1": "Gymnase Jaurès, Paris 11e",
-    "name1": "Gymnase Jaurès",
-    "there1": "Paris 11e",
+    "spot1": "Paris 11e",
+    "name1": "Gymnase Jaurès, Paris 11e",
     "distance1": 12.2,
     "after": (21, 28),
 }
@@ -391,8 +423,8 @@ def test_a_message_writes_days_and_hours_as_people_do(language: str, key: str, t
 @pytest.mark.parametrize(
     ("language", "told"),
     [
-        ("fr", ["Gymnase Jaurès, à Paris 11e, à 12 kilomètres", "jeudi 26 novembre à 10 heures"]),
-        ("en", ["Gymnase Jaurès, in Paris 11e, 12 kilometres", "Thursday 26 November at 10 am"]),
+        ("fr", ["Gymnase Jaurès, Paris 11e, à 12 kilomètres", "jeudi 26 novembre à 10 heures"]),
+        ("en", ["Gymnase Jaurès, Paris 11e, 12 kilometres", "Thursday 26 November at 10 am"]),
     ],
 )
 def test_an_offer_says_days_hours_and_distances_as_people_do(language: str, told: list[str]):
