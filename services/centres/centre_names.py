@@ -282,7 +282,11 @@ def _town(town: str) -> _Town:
         apart += rf"|(?:^|[\s,]+){before}(?:{'|'.join(short)})"
     return _Town(
         alone=re.compile(rf"(?:{names})", re.IGNORECASE),
-        ends=re.compile(rf"(?<!\bet)(?<!\bet de)(?:{apart})$", re.IGNORECASE),
+        # "Grand Douai" and "Pays de Lunel" are names of more than the town.
+        ends=re.compile(
+            rf"(?<!\bet)(?<!\bet de)(?<!\bgrand)(?<!\bpays)(?<!\bpays de)(?:{apart})$",
+            re.IGNORECASE,
+        ),
         begins=re.compile(rf"{whole}(?:\s*[-,/]\s*|\s+)(?=\S)", re.IGNORECASE),
         within=re.compile(rf"\s+(?:de |d'|du )?{whole}\s+(?!-)", re.IGNORECASE),
     )

@@ -62,6 +62,9 @@ def towns() -> dict[str, str]:
             "Centre hospitalier",
             "",
         ),
+        # Names of more than the town.
+        ("CPTS du Grand Douai", "Douai", "Communauté de santé du Grand Douai", ""),
+        ("CTPS PAYS DE LUNEL", "Lunel", "Communauté de santé Pays de Lunel", ""),
         # What belongs to the words before it keeps them.
         (
             "Centre de vaccination et hospitalier BSAV - gymnase Pierre Pieri",
