@@ -240,7 +240,7 @@ def common_call(
     session = replace(ringing(kind), language=language, slow=slow)
     answers = {
         **COMMON_ANSWERS,
-        **({"for_whom": keys("3")} if couple else {}),
+        **({"welcome": keys("2"), "for_others": keys("2")} if couple else {}),
         **({"welcome": spoken(sentence)} if sentence else {}),
         **({"service": keys("3")} if services else {}),
     }

@@ -44,7 +44,7 @@ _COMMANDS = {
     "8": "slower",
     "*": "back", "**": "back",
 }  # fmt: skip
-# How to reach a person, behind the options of a menu.
+# How to reach a person: said before the first option of the menu.
 PERSON_LINE = "person_key"
 _SILENCE = "reason.silence"
 _TRIED_IN_VAIN = frozenset({TurnOutcome.MISSED, TurnOutcome.SILENT})

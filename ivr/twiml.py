@@ -26,6 +26,7 @@ from twilio.twiml.voice_response import (
     VoiceResponse,
 )
 
+from flows.engine import PERSON_LINE
 from flows.speech import Line, Listen, Speech
 from ivr.ssml import Spoken, marked_up
 from prompts import reading_time
@@ -46,6 +47,8 @@ CROWDED_SECONDS = 8
 _MARK = "\ue000{}\ue001"
 _MARKS = re.compile("\ue000([0-9]+)\ue001")
 _NEXT, _NAME = 999, 998
+# What is said in one go: in which language, its recording where there is one, and its words.
+_Take = tuple[Catalogue, str | None, str]
 # Below /audio of this service.
 MUSIC = "music/waiting.wav"
 
@@ -542,22 +545,26 @@ def _says(
     `value` gives what stands in a part of the line of this number. `aloud`: what is said in the
     language of the call tells a caller who speaks that the answer may be said.
     """
-    said: list[tuple[Catalogue, str | None, str]] = []
+    said: list[_Take] = []
     for number, line in enumerate(lines):
         said_in = load(line.language) if line.language else catalogue
         key = said_in.short(line.key) if slow else line.key
         named = aloud and not line.language
-        takes = said_in.takes(key, line.wording, aloud=named)
-        for take, heard in zip(takes, line.joined or (None,) * len(takes), strict=True):
+        takes: list[_Take] = []
+        pieces_of = said_in.takes(key, line.wording, aloud=named)
+        for take, heard in zip(pieces_of, line.joined or (None,) * len(pieces_of), strict=True):
             if heard is not None:
+                files: list[str] = []
                 for place, part in enumerate(take.parts):
                     if file := take.files[place]:
-                        said.append((said_in, file, ""))
+                        files.append(file)
                     if place in heard:
-                        said.append((said_in, value(number, part, joined=True), ""))
+                        files.append(value(number, part, joined=True))
+                takes += [(said_in, file, "" if n else take.text) for n, file in enumerate(files)]
                 continue
             filled = (part.text + (value(number, part) if part.name else "") for part in take.parts)
-            said.append((said_in, take.recording, "".join(filled)))
+            takes.append((said_in, take.recording, "".join(filled)))
+        said = _before_options(takes, said) if line.key == PERSON_LINE else [*said, *takes]
     runs = [(one, [text for *_, text in run]) for one, run in groupby(said, lambda one: one[:2])]
     spoken: list[Say | Play] = []
     for place, ((said_in, recording), texts) in enumerate(runs):
@@ -569,6 +576,19 @@ def _says(
         before = place + 1 < len(runs) and runs[place + 1][0][1] is not None
         spoken.append(_say(said_in, texts, slow=slow, after=after, before=before))
     return spoken
+
+
+def _before_options(person: list[_Take], said: list[_Take]) -> list[_Take]:
+    """Key 0 is told first of a menu's keys, behind what the menu is about."""
+    takes = [
+        (said_in, recording, piece)
+        for said_in, recording, text in said
+        for piece in ([text] if recording else text.split(PAUSE))
+    ]
+    option = re.compile(rf"\b{re.escape(person[0][0].press)} [1-79]\b", re.IGNORECASE)
+    first = (place for place, (*_, text) in enumerate(takes) if option.search(text))
+    place = next(first, len(takes))
+    return [*takes[:place], *person, *takes[place:]]
 
 
 def _say(

@@ -27,7 +27,7 @@ EAR_ONLY = re.compile(
     r"|crowded|callback_|rung_|news_told|slower|you_may_speak|goodbye_|ready|reference|calls_"
     r"|untold|reach|my_|kept_place|take_your_time|no_text_now|not_texted|wait\.|no_person\."
     r"|goodbye$|partner_free_|not_yet_open_(landline|none)|person_unknown|reason\."
-    r"|without_code|confirm_resumed|first_counts|on_without_number|long_call|booked"
+    r"|without_code|for_others|confirm_resumed|first_counts|on_without_number|long_call|booked"
     r"|confirm_(mobile|born|\w+_text)"
     # An agent asks what for: no text may name it.
     r"|service_|since_|not_since|on_for|what_for"

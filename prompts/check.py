@@ -74,7 +74,7 @@ ONE_PART, TWO_PARTS = 160, 306  # septets of a text, 3GPP TS 23.038
 # Keys that mean the same everywhere: a person, slower, again, back, and the end of an entry.
 EVERYWHERE = frozenset("089*#")
 PERSON_KEY = "0"
-# The engine tells of a person behind the options of a menu; what has no step tells it itself.
+# The engine tells of a person in each menu; what has no step tells it itself.
 TELLS_PERSON = ("person", "crowded")
 # The text that nearly all people get; a longer address has another form.
 COMMON_TEXT = re.compile(r"confirmation")
@@ -514,7 +514,7 @@ class _Language:
         # Where a hash ends what is typed, a wording tells it itself.
         typed = str(self.source["language"]["hash"]).casefold() in marked.casefold()
         if PERSON_KEY in told and not typed and not (long_of(key) or key).startswith(TELLS_PERSON):
-            yield "take out the person (key 0): person_key says it, behind the options"
+            yield "take out the person (key 0): person_key says it, before the first option"
 
     def _of_voice(self, marked: str) -> Iterator[str]:
         most = self.catalogue.speaker.most_characters

@@ -28,8 +28,8 @@ WORDS: Final = "words"
 USUAL: Final = ROOT / "campaigns" / WORDS
 SPOKEN, TEXT, PAGE, HEARD = "spoken", "text", "page", "heard"
 NAMED, NEVER = "named", "never_in_texts"
-# How callers name the need: understood at the welcome like the key that books.
-_ASKS: Final = ("choices", "welcome", "1")
+# How callers name the need: understood at the welcome as a wish to book.
+_ASKS: Final = ("choices", "welcome", "book")
 PLACEHOLDER: Final = re.compile(r"\{service:(?P<name>\w+)\}")
 # Where an entry is left out: with the blank before it or, at the beginning, the one behind it.
 _GONE: Final = "\0"
@@ -59,6 +59,7 @@ ENTRIES: Final[Mapping[str, Mapping[str, Entry]]] = {
         "no_reason_short": Entry("the same in fewer words, or in the same ones"),
         "before": Entry("a sentence: what to know before one comes", needed=False),
         "walk_in": Entry("a sentence: when one may come without an appointment", needed=False),
+        "data": Entry("a sentence: what answers are for, where a law has it told", needed=False),
     },
     TEXT: {
         "bring": Entry("what to bring, behind Apportez, in the letters of a text"),

@@ -68,7 +68,7 @@ EXAMPLES = """examples:
   unattended, answering what is asked:
     python -m simulator.call --from +33612345678 --answers dob=12031942,postcode=75011,offer=1
   just these keys, one group for each question:
-    python -m simulator.call --keys 1,1,12031942,1,75011,1,1
+    python -m simulator.call --keys 1,12031942,1,75011,1,1
   from a landline, giving a mobile for the SMS:
     python -m simulator.call --from 0142685300 \\
         --answers dob=12031942,postcode=75011,phone=0612345678

@@ -127,7 +127,7 @@ class Step(ABC):
         return Question(self.name, Listen(self.most_digits))
 
     def tells_person(self, question: Question, tries: int) -> bool:
-        """Whether key 0 is told behind the other keys, after so many failed tries."""
+        """Whether key 0 is told beside the other keys, after so many failed tries."""
         return self.tells_person_at_once or tries > 0
 
     # What is said of the last silence before nothing more is waited for.

@@ -6,7 +6,7 @@ held meanwhile.
 
 from __future__ import annotations
 
-from flows.questions import Go, Move, Part, Question, menu
+from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
 from flows.session import Session, Whom
 from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -31,6 +31,18 @@ class ForWhom(Patient):
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         return go_on_with_sentence(session, text, world) or super().hear(session, text, world)
+
+
+class ForOthers(ForWhom):
+    """Asked by key at the welcome, for somebody else: one person, or two."""
+
+    name = "for_others"
+    page = TELEPHONE_ONLY
+    after = "for_whom"
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        whom = {"1": Whom.OTHER, "2": Whom.TWO}.get(pressed)
+        return with_person(session, whom) if whom is not None else NO_SUCH_KEY
 
 
 class CoupleChoice(Patient):

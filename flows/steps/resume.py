@@ -40,7 +40,8 @@ AFTER_CHOICE = frozenset({"couple_choice", "reach", "reach_number", "reach_check
 # A caller who talked with an agent has told them all; one who waited has a place in the queue.
 _PERSON = frozenset({"person", "person_number", "person_number_check", QUEUE})
 _ENTRIES = frozenset({
-    "for_whom", "date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
+    "for_whom", "for_others",
+    "date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
     "group", "service", "since_last",
     "postcode", "postcode_check", "town", "town_check", "town_which", "tell_number",
     "tell_number_check",

@@ -10,21 +10,26 @@ from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.my_appointment import MY_APPOINTMENT
 from flows.steps.resume_code import can_give_code
-from flows.steps.said import forget, go_on_with_sentence
+from flows.steps.said import forget, go_on_with_sentence, with_person
 from flows.steps.tell import Tell, promise, tell_later
 from flows.understanding import COUNTRY_ZONE
+from flows.understanding.words import choice
 from flows.world import World
 
-# A menu has four choices, and two are taken. Visitors of the site are told key 4 for their code.
-LANGUAGE_KEYS = (3, 5)
-CODE_KEY = "4"
+OTHERS_KEY = "2"
+# Said in the languages themselves: to whoever understands one they are the only choice.
+LANGUAGE_KEYS = (4, 5)
 # Told on the site and on paper: whoever needs one does not follow a longer menu.
 INTERPRETER_KEY = "6"
+# Visitors of the site are told it for their code, and callers without a number hear it.
+CODE_KEY = "7"
+# Where it is asked for whom: "book" stands for words that name an appointment alone.
+_WHOM_ASKED = {OTHERS_KEY: "for_others", "book": "for_whom"}
 
 
 class Welcome(Patient):
     name = "welcome"
-    printed_keys = frozenset({INTERPRETER_KEY})
+    printed_keys = frozenset({INTERPRETER_KEY, CODE_KEY})
     tells_person_at_once = True
     part = Part.WELCOME
     page = TELEPHONE_ONLY
@@ -44,33 +49,36 @@ class Welcome(Patient):
         return replace(asked, listen=Listen(speech=True), after=after)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
+        if choice(text, world.vocabulary(session.language), self.name) == OTHERS_KEY:
+            # A caller who says the option as it was told has not said which of the two.
+            return self.take(session, OTHERS_KEY, world)
         return go_on_with_sentence(session, text, world) or super().hear(session, text, world)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        # A caller who came back from "my appointment" need not prove anything any more.
+        books = forget(session).but(proving=Proving.NOTHING, asked="")
         if pressed == "1":
-            # A caller who came back from "my appointment" need not prove anything any more.
-            return Go(forget(session).but(proving=Proving.NOTHING, asked=""), "for_whom")
-        if pressed == "2":
+            return with_person(books, Whom.SELF)
+        if pressed in _WHOM_ASKED:
+            return Go(books, _WHOM_ASKED[pressed])
+        if pressed == "3":
             return Go(forget(session).but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
         if pressed == INTERPRETER_KEY:
             asked = session.but(resume=self.name, wants_person=True)
             return Go(asked, INTERPRETER)
-        move = _in_language(session, pressed, world)
-        if pressed == CODE_KEY and move is NO_SUCH_KEY:
+        if pressed == CODE_KEY:
             # A caller without a number was told a code; a visitor who began on the site reads it
             # there.
             return Go(session, "resume_code")
-        return move
+        return _in_language(session, pressed, world)
 
 
 def _other_languages(session: Session, world: World) -> tuple[Line, ...]:
     """Each of the others invites in its own words, and its own voice."""
     others = [language for language in world.languages() if language != session.language]
-    # The fourth choice is a code where a line may have one.
-    keys = LANGUAGE_KEYS[:1] if can_give_code(session) else LANGUAGE_KEYS
     return tuple(
         Line("choose_language", {"key": key}, session.misses, language)
-        for key, language in zip(keys, others, strict=False)
+        for key, language in zip(LANGUAGE_KEYS, others, strict=False)
     )
 
 

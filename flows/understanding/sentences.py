@@ -853,8 +853,8 @@ def _lexicon(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[Piece]]:
     return Lexicon(
         *((_Cue(name), phrases) for name, phrases in vocabulary.sentence.items()),
         *vocabulary.people.items(),
-        (_Cue.BOOK, welcome.get("1", nothing)),
-        (_Cue.MINE, welcome.get("2", nothing)),
+        (_Cue.BOOK, welcome.get("book", nothing)),
+        (_Cue.MINE, welcome.get("3", nothing)),
         (_Cue.WISH, wishes),
         (_Cue.NOT, vocabulary.negators),
         (_Cue.STREET, vocabulary.streets),

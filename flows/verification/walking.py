@@ -132,6 +132,7 @@ WORDS = {
     "welcome": ("un rendez-vous pour ma mère née le 12 mars 1942 code postal 75011",),
     # Two things: a birth date without a place, and a place without a birth date.
     "for_whom": ("pour mon mari né le 12 mars 1990", "pour mon mari et on habite à Vitré"),
+    "for_others": ("pour mon mari et on habite à Vitré",),
     "sentence_check": ("non code postal 35500",),
     "town": ("à côté de Vitré",),
     "postcode": ("soixante-quinze zéro onze", "Vitré"),
@@ -657,7 +658,7 @@ def kept_scenarios(make: Make) -> Scenarios:
 
 def place_is_kept(make: Make) -> Iterator[WalkTurn]:
     """A person who waits rings, or was rung, and gives the birth date."""
-    heard = [RING, *map(keys, ("1", "1", "12031942", "1"))]
+    heard = [RING, *map(keys, ("1", "12031942", "1"))]
     kept = partial(make, kept=kept_place())
     yield from _played(ringing().but(is_offered=True), heard, "kept", kept)
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
@@ -689,32 +690,32 @@ def never_called(make: Make) -> Iterator[WalkTurn]:
 
 # From the ring to what is far from it, so that a bound on places never cuts it off.
 FAR_AWAY = {
-    "to a number": ("plenty", ("1", "1", "12031942", "1", "75011", "1", "3", "2", "0612345678")),
-    "a pair to the end": ("pairs", ("1", "1", "12031942", "1", "75011", *"1111")),
-    "one place for two": ("one place for two", ("1", "3", "12031942", "1", "75011", "1")),
-    "for another": ("plenty", ("1", "2", "12031942", "1", "75011", "1", "3", "3")),
+    "to a number": ("plenty", ("1", "12031942", "1", "75011", "1", "3", "2", "0612345678")),
+    "a pair to the end": ("pairs", ("1", "12031942", "1", "75011", *"1111")),
+    "one place for two": ("one place for two", ("2", "2", "12031942", "1", "75011", "1")),
+    "for another": ("plenty", ("2", "1", "12031942", "1", "75011", "1", "3", "3")),
     "the second of two": (
         "plenty",
-        ("1", "3", "12031942", "1", "75011", *"111", "13041943", *"1133"),
+        ("2", "2", "12031942", "1", "75011", *"111", "13041943", *"1133"),
     ),
-    "written to": ("plenty", ("2", "1", "12031942", "1", "1")),
-    "to be rung": ("plenty", ("1", "1", "12031942", "1", "75011", "1", "3", "3", "1", "1", "1")),
+    "written to": ("plenty", ("3", "1", "12031942", "1", "1")),
+    "to be rung": ("plenty", ("1", "12031942", "1", "75011", "1", "3", "3", "1", "1", "1")),
     "moving one of two services": (
         "mine: two services",
-        ("2", REFERENCE, "1", "12031942", "1", "2", "2"),
+        ("3", REFERENCE, "1", "12031942", "1", "2", "2"),
     ),
     "cancelling one of two services": (
         "mine: two services, apart",
-        ("2", REFERENCE, "1", "12031942", "1", "3", "1"),
+        ("3", REFERENCE, "1", "12031942", "1", "3", "1"),
     ),
-    "three services apart": ("three services apart", ("1", "1", "12031942")),
-    "three services in one": ("three services in one", ("1", "1", "12031942")),
+    "three services apart": ("three services apart", ("1", "12031942")),
+    "three services in one": ("three services in one", ("1", "12031942")),
     # Three of many are told at a time: the others are behind one more key.
-    "five services": ("five services", ("1", "1", "12031942", "4")),
-    "five services apart": ("five services apart", ("1", "1", "12031942", "4")),
-    "four services apart": ("four services apart", ("1", "1", "12031942", "4")),
-    "two services in turn": ("two services in turn", ("1", "1", "12031942", "3", "75011", "1")),
-    "moving a pair": ("mine: both", ("2", REFERENCE, "1", "12031942", *"12211")),
+    "five services": ("five services", ("1", "12031942", "4")),
+    "five services apart": ("five services apart", ("1", "12031942", "4")),
+    "four services apart": ("four services apart", ("1", "12031942", "4")),
+    "two services in turn": ("two services in turn", ("1", "12031942", "3", "75011", "1")),
+    "moving a pair": ("mine: both", ("3", REFERENCE, "1", "12031942", *"12211")),
 }
 
 
@@ -736,8 +737,8 @@ def told_later(make: Make) -> Iterator[WalkTurn]:
                 yield from _played(session, [keys(pressed)], "told by age", weather)
             # The day on which they may, and the same date given once more.
             born = (keys("01051952"), keys("1"))
-            who = keys("3" if caller.whom == Whom.TWO else "1")
-            heard = [RING, keys("1"), who, *born, keys("1"), *born]
+            who = map(keys, "22" if caller.whom == Whom.TWO else "1")
+            heard = [RING, *who, *born, keys("1"), *born]
             told = (partial(make, tell_at=OPENING), partial(make, turn_at=OPENING))
             for told_so in (partial(make), *told):
                 yield from _played(ringing(kind), heard, "soon enough", told_so)

@@ -42,7 +42,7 @@ if not extra.missing():
 # The shortest booking: an appointment, for oneself, born on 12 March 1942, in the eleventh
 # arrondissement of Paris, the first offer, confirmed with the number that rings, ready to write,
 # written.
-KEYS: Final = "1,1,12031942,1,75011,1,1,1,1"
+KEYS: Final = "1,12031942,1,75011,1,1,1,1"
 FOLDER: Final = Path("var/ring")
 # Seconds of silence after which a prompt is over: more than the pauses between its sentences.
 QUIET_S: Final = 1.5
@@ -56,9 +56,9 @@ EXAMPLES: Final = f"""examples:
   book, and keep the call in {FOLDER}/call.wav and call.svg:
     python -m simulator.ring
   other keys, one group for each prompt; an empty group lets a prompt pass:
-    python -m simulator.ring --keys 1,1,,12031942,1,75011,1,1,1,1
+    python -m simulator.ring --keys 1,,12031942,1,75011,1,1,1,1
   somebody who knows what comes, presses six seconds into the first prompts and hangs up at the end:
-    python -m simulator.ring --keys 1@6,1@6,12031942,1,75011,1,1,1,1 --leaves
+    python -m simulator.ring --keys 1@6,12031942,1,75011,1,1,1,1 --leaves
 
 exit status: 0 only when a booking came out (its reference is in the text that arrived), 1 when
 none did, 2 when the arguments are wrong or the service cannot be rung.

@@ -278,7 +278,7 @@ def chosen_without_number(service: House) -> tuple[Phone, str]:
 
 
 def gives(service: House, code: str) -> Phone:
-    caller = service.phone(WITHHELD).dials().hears_text("code de reprise, tapez 4").presses("4")
+    caller = service.phone(WITHHELD).dials().hears_text("code de reprise, tapez 7").presses("7")
     assert caller.step == "resume_code"
     return caller.presses(code)
 
@@ -331,7 +331,7 @@ def test_a_number_that_is_known_hears_of_no_code(town: House, number: str):
     assert "code de reprise" not in " ".join(caller.spoken)
     assert "donnez le code" not in " ".join(caller.spoken)
     # Whoever has one from the site knows the key.
-    again = town.phone("+33687654321").dials().presses("4")
+    again = town.phone("+33687654321").dials().presses("7")
     assert again.step == "resume_code"
 
 

@@ -69,7 +69,7 @@ def freed(town: House, *people: int, number: int = 0) -> tuple[int, list[str]]:
 
 def proves(town: House, person: int = 1, born: str = BORN) -> Phone:
     """Ring to book, and give the birth date."""
-    caller = town.phone(number_of(person)).dials().presses("1").presses("1")
+    caller = town.phone(number_of(person)).dials().presses("1")
     return caller.hears_text("date de naissance").presses(born).presses("1")
 
 
@@ -103,7 +103,7 @@ def test_whoever_rings_hears_what_is_kept_for_them_and_takes_it(town: House):
 def test_until_the_birth_date_the_line_hears_what_every_line_hears(town: House):
     freed(town, 1)
     waits, others = town.phone(number_of(1)).dials(), town.phone(number_of(2)).dials()
-    for pressed in ("1", "1", BORN):
+    for pressed in ("1", BORN):
         assert TURN.sub(b"", waits.documents[-1]) == TURN.sub(b"", others.documents[-1])
         for caller in (waits, others):
             caller.presses(pressed)
@@ -127,7 +127,7 @@ def test_birth_dates_are_not_guessed_on_a_forged_line(town: House):
 
 def test_from_a_line_where_nobody_waits_a_turn_costs_what_it_did(town: House):
     freed(town, 1)
-    caller = town.phone(number_of(2)).dials().presses("1").presses("1").presses(BORN)
+    caller = town.phone(number_of(2)).dials().presses("1").presses(BORN)
     with on_the_wire(town.database) as sent:
         caller.presses("1")
     assert not [one for one in sent if "waiting_entry" in one or "attempt" in one]
@@ -191,7 +191,7 @@ def test_copies_of_the_yes_book_once(town: House):
     freed(town, 1)
     line = Line(town.app, number_of(1))
     document = line.rings()
-    for pressed in ("1", "1", BORN, "1"):
+    for pressed in ("1", BORN, "1"):
         document = line.presses(document, pressed)
     assert "gardée" in document.said
     first, again = (line.presses(document, "1") for _ in range(2))
@@ -202,7 +202,7 @@ def test_copies_of_the_yes_book_once(town: House):
 
 def test_who_asks_for_their_appointment_without_a_reference_hears_it(town: House):
     freed(town, 1)
-    caller = town.phone(number_of(1)).dials().presses("2").presses("1")
+    caller = town.phone(number_of(1)).dials().presses("3").presses("1")
     caller.presses(BORN).presses("1").hears_text("Une place vous est gardée")
 
 
@@ -228,13 +228,13 @@ def test_words_neither_take_nor_refuse_it_and_a_key_does(town: House, said: str)
 
 def test_in_shorter_sentences(town: House):
     freed(town, 1)
-    caller = town.phone(number_of(1)).dials().presses("8").presses("1").presses("1")
+    caller = town.phone(number_of(1)).dials().presses("8").presses("1")
     caller.presses(BORN).presses("1").hears_text("Une place vous est gardée. Le jeudi 26 novembre")
 
 
 def test_in_english(town: House):
     freed(town, 1)
-    caller = town.phone(number_of(1)).dials().presses("3").presses("1").presses("1")
+    caller = town.phone(number_of(1)).dials().presses("4").presses("1")
     caller.presses(BORN).presses("1").hears_text("A place is being kept for you")
     caller.presses("1").hears_text("confirmed")
 

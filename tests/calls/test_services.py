@@ -62,7 +62,7 @@ def service(database_url: str) -> Iterator[House]:
 
 def at_offers(made: House, born: str, *what_for: str, number: str = MOBILE) -> Phone:
     """A caller who has said what for, and where they live."""
-    return made.phone(number).dials().answers("1", "1", born, *what_for, "75011")
+    return made.phone(number).dials().answers("1", born, *what_for, "75011")
 
 
 def said(made: House, *campaigns: Campaign) -> str:
@@ -97,7 +97,7 @@ def is_sound(made: House) -> bool:
 def changes(made: House, caller: Phone, born: str = SEVENTY) -> Phone:
     """The same person, at what can be done with their appointment."""
     reference = made.bookings()[0].reference
-    return made.phone(caller.sender).dials().answers("2", reference, "1", born, "1")
+    return made.phone(caller.sender).dials().answers("3", reference, "1", born, "1")
 
 
 def test_a_caller_of_seventy_books_both_in_one_appointment_with_eight_answers(service: House):
@@ -128,7 +128,7 @@ def test_who_has_said_nothing_yet_hears_the_least_age_of_all_services(database_u
         caller.hears_text("65 ans")
         assert "75 ans" not in caller.documents[-1].decode()
         # Of sixty: neither; the first that they may have is told.
-        caller.answers("1", "1", "12031966", "1", "2").hears_text("65 ans")
+        caller.answers("1", "12031966", "1", "2").hears_text("65 ans")
         assert caller.step == "not_eligible"
         assert "75 ans" not in caller.documents[-1].decode()
 
@@ -230,7 +230,7 @@ def test_a_text_says_that_a_part_has_moved_and_the_rest_stays(service: House):
 
 
 def test_a_couple_with_different_needs_is_served_in_one_call(service: House):
-    caller = service.phone(MOBILE).dials().answers("1", "3", SEVENTY, BOTH, YES, "75011", "1", "1")
+    caller = service.phone(MOBILE).dials().answers("2", "2", SEVENTY, BOTH, YES, "75011", "1", "1")
     caller.presses("1")
     assert caller.step == "date_of_birth"
     caller.answers("03041958", ONLY_FLU)
@@ -253,7 +253,7 @@ def test_two_neighbouring_places_are_one_visit(database_url: str):
 
 
 def test_a_line_that_is_cut_goes_on_with_what_was_asked_for(service: House):
-    caller = service.phone(MOBILE).dials().answers("1", "1", SEVENTY, BOTH)
+    caller = service.phone(MOBILE).dials().answers("1", SEVENTY, BOTH)
     caller.hangs_up()
     again = service.phone(MOBILE).dials().answers("1")
     assert again.step == "since_last"

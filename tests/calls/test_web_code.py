@@ -53,14 +53,14 @@ def made(database_url: str) -> Iterator[House]:
 
 
 def code_of(visitor: Visitor) -> str:
-    visitor.presses(CODE_PAGE).reads("tapez 4")
+    visitor.presses(CODE_PAGE).reads("tapez 7")
     found = _CODE.search(visitor.page)
     assert found, visitor.page
     return "".join(found.groups())
 
 
 def gives(made: House, code: str, number: str = LANDLINE) -> Phone:
-    return made.phone(number).dials().answers("4", code)
+    return made.phone(number).dials().answers("7", code)
 
 
 def outcomes(made: House) -> list[str]:
@@ -339,7 +339,7 @@ def test_booked_on_the_site_and_moved_by_telephone(made: House):
     visitor.presses("/rendez-vous/confirmer")
     (booked,) = made.bookings()
     assert booked.channel == "web"
-    caller = made.phone(LANDLINE).dials().answers("2", booked.reference, "1", "12031942", "1")
+    caller = made.phone(LANDLINE).dials().answers("3", booked.reference, "1", "12031942", "1")
     assert caller.step == "my_menu"
     caller.answers("2", "1", "1")
     (moved,) = made.bookings()

@@ -306,12 +306,12 @@ def test_a_younger_class_is_served_by_telephone_from_its_moment_on(sqlite_url, t
         calls_with(made, Campaigns.read(path, now=made.clock.now))
         phone = made.phone()
         phone.dials()
-        phone.answers("1", "1", "12031955", "1")
+        phone.answers("1", "12031955", "1")
         assert phone.step == "not_eligible"
         made.clock.advance(DAY)  # type: ignore[attr-defined]
         phone = made.phone()
         phone.dials()
-        phone.answers("1", "1", "12031955", "1")
+        phone.answers("1", "12031955", "1")
         assert phone.step == "postcode"
 
 

@@ -59,7 +59,7 @@ def test_a_caller_hears_the_name_as_people_say_it_and_reads_it_as_they_write_it(
     flask("centres", "take", "1", "--hours", "mon-fri 09:00-11:00")
     flask("slots", "open", "--all", "--from", "2026-11-26", "--days", 28)
     caller = town.phone().dials()
-    caller.presses("1").presses("1").presses("12031942").presses("1").presses("75011").presses("1")
+    caller.presses("1").presses("12031942").presses("1").presses("75011").presses("1")
     caller.hears_text("C H U, site Saint-André")
     assert "SAINT ANDRE" not in str(caller.heard)
 

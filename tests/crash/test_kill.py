@@ -32,7 +32,6 @@ def test_every_web_worker_is_killed_in_mid_call_and_the_call_goes_on(
         steps.append(caller.step)
     assert steps == [
         "welcome",
-        "for_whom",
         "date_of_birth",
         "date_of_birth_check",
         "postcode",

@@ -534,14 +534,14 @@ def file(made: House, desk: Desk = DESK):
 def test_the_file_shows_what_was_typed_and_misheard_and_where_it_stopped(at):
     phone = at.phone(MOBILE)
     phone.dials()
-    for keys in ("1", "3", "99999999", "12031942", "1", "75011"):
+    for keys in ("2", "2", "99999999", "12031942", "1", "75011"):
         phone.presses(keys)
     in_line(at, phone.sid)
     read = file(at)
     told = [(one.step, one.said, one.right) for one in read.heard]
     assert ("date_of_birth", "99/99/9999", False) in told
     assert ("date_of_birth", "12/03/1942", True) in told
-    assert ("for_whom", "3", True) in told
+    assert ("for_others", "2", True) in told
     assert read.stopped_at == "offers"
     assert (read.given.whom, read.given.born) == (Whom.TWO, "1942-03-12")
     assert (read.given.postcode, read.given.town) == ("75011", "Paris 11e")

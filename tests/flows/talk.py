@@ -90,7 +90,7 @@ class Talk:
             self.session = offer_to_resume(self.session, before)
         self._hear(RING)
         if step == "resume_code":
-            self.presses("4")
+            self.presses("7")
 
     def goes_to(self, step: str) -> Self:
         """Answer sensibly until the conversation is at `step`."""
@@ -108,6 +108,8 @@ class Talk:
             if self.step == "postcode" and step == "postcode_check":
                 # A code that is typed is sure, and has no question of its own.
                 self.says("soixante-quinze zéro onze")
+            elif step == "for_whom" and self.step == "welcome":
+                self.says("prendre rendez-vous")
             elif step in SENTENCE and self.step == "welcome":
                 self.says(A_SENTENCE)
             elif step in SENTENCE and self.step == "sentence_check":
@@ -133,7 +135,8 @@ class Talk:
         special = {
             ("date_of_birth", EASIER): "1",
             ("date_of_birth", TOO_YOUNG): "12031990",
-            ("for_whom", frozenset({"couple_choice"})): "3",
+            ("welcome", frozenset({"for_others", "couple_choice"})): "2",
+            ("for_others", frozenset({"couple_choice"})): "2",
             ("since_last", frozenset({"not_since"})): "2",
             ("offers", OTHERS): "4",
             ("other_offers", frozenset({"part_of_day"})): "2",

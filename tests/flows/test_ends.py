@@ -159,7 +159,7 @@ def test_where_nobody_can_wait_a_person_is_offered_and_nothing_is_promised():
 
 
 def test_the_first_of_two_waits_and_the_second_is_served_all_the_same():
-    talk = Talk(FakeWorld(found=())).presses("1", "3", "12031942", "1", "75011", "1", "1")
+    talk = Talk(FakeWorld(found=())).presses("2", "2", "12031942", "1", "75011", "1", "1")
     assert talk.step == "date_of_birth"
     assert talk.session.whom == Whom.TWO
     assert talk.session.second_person
@@ -337,7 +337,7 @@ def test_a_new_date_of_birth_is_asked_about_its_groups_anew():
 
 
 def test_the_first_of_two_may_be_too_young_and_the_second_is_served():
-    talk = Talk(FakeWorld(tell_at=OPENING)).presses("1", "3", "12031990", "1")
+    talk = Talk(FakeWorld(tell_at=OPENING)).presses("2", "2", "12031990", "1")
     assert talk.asked.key == "not_eligible_told_or_second"
     talk.presses("2")
     assert talk.world.news == [(MOBILE, News.TURN, OPENING, True)]
@@ -393,7 +393,7 @@ def test_after_the_end_an_appointment_can_still_be_heard():
 
 @pytest.mark.parametrize("world", [not_yet_open, closed])
 def test_english_is_spoken_there_too(world: object):
-    talk = Talk(world()).presses("3")  # type: ignore[operator]
+    talk = Talk(world()).presses("4")  # type: ignore[operator]
     assert talk.session.language == "en"
     assert talk.step in {"not_yet_open", "closed"}
 

@@ -36,8 +36,8 @@ def test_three_answers_before_the_last_look():
 
 
 def test_the_same_at_the_second_question():
-    talk = Talk().presses("1")
-    assert talk.step == "for_whom"
+    talk = Talk().presses("2")
+    assert talk.step == "for_others"
     assert talk.takes_words()
     assert talk.says(ALL).presses("1").step == "offers"
 
@@ -186,7 +186,7 @@ def test_one_step_back_reads_the_sentence_again_and_another_goes_to_the_start():
     assert talk.said == ["sentence_born", "sentence_check_code"]
     assert talk.presses("*").step == "welcome"
     # Begun anew by keys, nothing of it is left.
-    assert talk.presses("1", "1").step == "date_of_birth"
+    assert talk.presses("1").step == "date_of_birth"
 
 
 def test_what_was_said_before_a_line_was_cut_is_not_read_to_whoever_rings_again():
@@ -197,14 +197,14 @@ def test_what_was_said_before_a_line_was_cut_is_not_read_to_whoever_rings_again(
 
 
 def test_my_appointment_in_a_sentence_goes_where_it_always_went():
-    by_key = Talk().presses("2").step
+    by_key = Talk().presses("3").step
     assert Talk().says("je voudrais annuler mon rendez-vous").step == by_key
 
 
 def test_in_english_and_in_spanish():
     english = (
         Talk()
-        .presses("3")
+        .presses("4")
         .says("I'd like an appointment for my husband he was born on 12 March 1942 postcode 75011")
     )
     assert read_back(english)["whom"] == "husband"

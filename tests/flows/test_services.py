@@ -28,8 +28,8 @@ def autumn(**options: object) -> FakeWorld:
     return world
 
 
-def at_the_question(world: FakeWorld | None = None, whom: str = "1") -> Talk:
-    return Talk(world or autumn()).presses("1", whom, BORN)
+def at_the_question(world: FakeWorld | None = None, *whom: str) -> Talk:
+    return Talk(world or autumn()).presses(*(whom or "1"), BORN)
 
 
 def heard(talk: Talk, language: str = "fr") -> str:
@@ -53,7 +53,7 @@ def test_a_caller_who_may_have_one_is_asked_nothing_more_than_today():
     only = autumn()
     only.may_have = services()[:1]
     talk, today = Talk(only), Talk(FakeWorld())
-    for pressed in ("1", "1", BORN, "1"):
+    for pressed in ("1", BORN, "1"):
         talk.presses(pressed)
         today.presses(pressed)
         assert talk.said == today.said
@@ -62,7 +62,7 @@ def test_a_caller_who_may_have_one_is_asked_nothing_more_than_today():
 
 def test_of_the_one_service_of_today_nothing_is_kept_in_the_session():
     plain = FakeWorld(may_have=(Choice("tests", "", MAY),))
-    talk = Talk(plain).presses("1", "1", BORN, "1", "75011")
+    talk = Talk(plain).presses("1", BORN, "1", "75011")
     assert talk.step == "offers"
     assert talk.session.wanted == ()
     assert "wanted" not in talk.session.to_json()
@@ -71,7 +71,7 @@ def test_of_the_one_service_of_today_nothing_is_kept_in_the_session():
 
 def test_who_is_let_in_by_a_group_has_what_the_group_may_have():
     world = FakeWorld(groups={"soignants": 30}, may_have=services()[:1])
-    talk = Talk(world).presses("1", "1", "12031980", "1")
+    talk = Talk(world).presses("1", "12031980", "1")
     assert talk.said == ["group"]
     assert talk.presses("1").step == "postcode"
     assert talk.session.wanted == (FLU,)
@@ -114,14 +114,14 @@ def test_the_star_corrects_what_was_chosen():
 
 
 def test_a_date_that_was_said_is_read_back_by_itself():
-    talk = Talk(autumn()).presses("1", "1").stays_silent().says("douze mars quarante-deux")
+    talk = Talk(autumn()).presses("1").stays_silent().says("douze mars quarante-deux")
     assert talk.step == "date_of_birth_check"
     talk.presses("1")
     assert talk.said == ["service_2_both"]
 
 
 def test_what_is_proved_by_a_birth_date_is_read_back_by_itself():
-    talk = Talk(autumn()).presses("2", "4521738908", "1", BORN)
+    talk = Talk(autumn()).presses("3", "4521738908", "1", BORN)
     assert talk.step == "date_of_birth_check"
 
 
@@ -257,7 +257,7 @@ def test_two_neighbouring_places_are_told_as_one_visit():
 
 def test_a_couple_with_different_needs_is_served_in_one_call():
     world = autumn()
-    talk = at_the_question(world, whom="3").presses("3", "1", "75011", "1", "1")
+    talk = at_the_question(world, "2", "2").presses("3", "1", "75011", "1", "1")
     assert talk.world.orders[-1].wanted == (FLU, COVID)
     talk.presses("1")
     assert talk.session.second_person
@@ -343,7 +343,7 @@ def test_an_agent_sees_what_was_asked_for():
 
 
 def my_menu(**options: int) -> Talk:
-    talk = Talk(autumn(mine=my_halves(**options))).presses("2", "4521738908", "1", BORN, "1")
+    talk = Talk(autumn(mine=my_halves(**options))).presses("3", "4521738908", "1", BORN, "1")
     assert talk.step == "my_menu"
     return talk
 
@@ -412,7 +412,7 @@ def test_of_two_days_each_moves_by_itself():
 def test_no_text_names_what_it_is_for():
     talk = Talk(autumn())
     talk.session = talk.session.but(by_text=True)
-    talk.presses("1", "1", BORN, "1")
+    talk.presses("1", BORN, "1")
     assert talk.said[0] == "person_needed"
     assert "service_2_both" not in talk.said
 
@@ -427,7 +427,7 @@ def test_no_text_names_what_closed_meanwhile(left: tuple[Choice, ...], step: str
     world.may_have = services()[:1]
     talk = Talk(world)
     talk.session = talk.session.but(by_text=True)
-    talk.presses("1", "1", BORN, "1", "75011", "1")
+    talk.presses("1", BORN, "1", "75011", "1")
     assert FLU in talk.session.wanted
     world.reference, world.may_have = Unbooked.CLOSED, left
     for _ in range(3):

@@ -13,18 +13,18 @@ from tests.flows.talk import Talk
 
 
 def test_whoever_came_back_from_my_appointment_books_and_proves_nothing():
-    talk = Talk().presses("2", "1", "*", "*", "1", "1", "12031942", "1")
+    talk = Talk().presses("3", "1", "*", "*", "1", "12031942", "1")
     assert talk.step == "postcode"
     assert talk.world.asked_for == []
 
 
 def test_whoever_chose_two_people_and_came_back_asks_for_their_own_appointment():
-    talk = Talk().presses("1", "3", "*", "*", "2", "1", "1")
+    talk = Talk().presses("2", "2", "*", "*", "3", "1", "1")
     assert "about_first" not in talk.said
 
 
 def test_the_newest_answer_about_a_group_counts():
-    talk = Talk(FakeWorld(groups={"soignants": 18})).presses("1", "1", "12031990", "1", "1")
+    talk = Talk(FakeWorld(groups={"soignants": 18})).presses("1", "12031990", "1", "1")
     assert list(talk.session.groups) == ["soignants"]
     talk.presses("*", "2")
     assert talk.step == "not_eligible"

@@ -35,7 +35,7 @@ class Caller(Line):
     def asks_for_a_person(self) -> Caller:
         """Type a birth date, then ask for a person."""
         self.newest = self.rings()
-        for keys in ("1", "1", "12031942", "1", "0"):
+        for keys in ("1", "12031942", "1", "0"):
             self.newest = self.presses(self.newest, keys)
         return self
 

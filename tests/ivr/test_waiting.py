@@ -192,7 +192,7 @@ def announces(floor: Floor, french: str, english: str = "") -> None:
 def waits_in_english(floor: Floor) -> Waits:
     floor.agent(languages=("en",))
     line = Waits(floor.house.app, WITHHELD)
-    line.enqueued = line.presses(line.presses(line.rings(), "3"), "0")
+    line.enqueued = line.presses(line.presses(line.rings(), "4"), "0")
     return line
 
 
@@ -257,7 +257,7 @@ def turn_of(caller: Any) -> int:
 def test_whoever_waits_hears_their_own_language_at_their_own_pace(floor: Floor):
     floor.agent(languages=("en",))
     line = Waits(floor.house.app, MOBILE)
-    welcome = line.presses(line.rings(), "3")
+    welcome = line.presses(line.rings(), "4")
     slow = line.presses(welcome, "8")
     line.enqueued = line.presses(slow, "0")
     assert "language=en&slow=1" in line._queue.attributes["waitUrl"]

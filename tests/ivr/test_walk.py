@@ -397,8 +397,8 @@ def test_no_mangled_entry_makes_a_webhook_fail(small_service: House, pressed: st
     for step in ("date_of_birth", "postcode", "reach"):
         line = Line(small_service.app)
         document = line.rings()
-        for answer in {"date_of_birth": ["1", "1"], "postcode": ["1", "1", "12031942", "1"]}.get(
-            step, ["1", "1", "12031942", "1", "75011", "1", "3"]
+        for answer in {"date_of_birth": ["1"], "postcode": ["1", "12031942", "1"]}.get(
+            step, ["1", "12031942", "1", "75011", "1", "3"]
         ):
             document = line.presses(document, answer)
         assert small_service.session(line.sid).step == step
@@ -413,7 +413,7 @@ def test_five_hundred_digits_for_a_part_of_a_date_are_a_wrong_answer_and_no_fail
 ):
     line = Line(small_service.app)
     document = line.presses(line.rings(), "1")
-    for pressed in ("1", "1", "2"):
+    for pressed in ("1", "2"):
         document = line.presses(document, pressed)
     for step, right in (("birth_year", "1942"), ("birth_month", "03"), ("birth_day", "12")):
         assert small_service.session(line.sid).step == step

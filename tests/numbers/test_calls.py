@@ -54,7 +54,7 @@ def test_each_number_greets_in_its_own_words_and_language(several: House):
     assert USUAL not in caller.since_input
     # The call goes on as any other, and so does another language.
     caller.presses("9").hears_text(BRITTANY)
-    caller.presses("3").hears_text("appointment line for Brittany")
+    caller.presses("4").hears_text("appointment line for Brittany")
     calls(several, ENGLISH).hears_text("This is Allô Rendez-vous, the line in English")
     assert kept(several, call) == [NATIONAL, BRETAGNE, ENGLISH]
 

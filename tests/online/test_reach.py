@@ -529,7 +529,7 @@ def test_a_landline_beyond_the_limits_finishes_by_telephone_with_the_place(site:
     page = visitor.presses("/rendez-vous/telephone")
     found = re.search(r">(\d\d) (\d\d) (\d\d)<", page.page)
     assert found, page.page
-    caller = site.phone("+33491223377").dials().answers("4", "".join(found.groups()), "1")
+    caller = site.phone("+33491223377").dials().answers("7", "".join(found.groups()), "1")
     assert caller.step == "confirm"
     caller.answers("1")
     assert caller.step in {"ready", "reference"}
@@ -677,7 +677,7 @@ def test_the_owner_of_a_number_is_led_to_what_was_booked_for_their_birth_date(si
     if owner.step != "welcome":
         # The line is asked first whether it goes on with the call before.
         owner.answers("2")
-    owner.answers("2", booked.reference, "1", somebody(5).strftime("%d%m%Y"), "1")
+    owner.answers("3", booked.reference, "1", somebody(5).strftime("%d%m%Y"), "1")
     assert owner.step == "my_menu"
     owner.answers("3", "1")
     assert site.bookings()[0].state == "cancelled"

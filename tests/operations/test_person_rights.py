@@ -779,7 +779,7 @@ def test_all_that_is_kept_is_told_and_written_down(town: House):
 
 
 def test_a_call_in_which_somebody_else_spoke_does_not_tell_what_they_said(town: House):
-    caller = town.phone(NUMBER).goes_to("for_whom").presses("3")
+    caller = town.phone(NUMBER).dials().answers("2", "2")
     births = iter((BORN, OTHER_BIRTH))
     keys = {"postcode": "75011"}
     while not town.session(caller.sid).second_person or caller.step == "date_of_birth":

@@ -345,8 +345,8 @@ def test_a_recording_that_is_never_played_is_found(copy: Path):
         "fr/goodbye.mp3": b"ID3 sound",
         "fr/slower.wav": PCM,
         "fr/welcom.mp3": b"ID3 sound",
-        "fr/welcome.ogg": b"OggS",
-        "fr/welcome.wav": FLOATS,
+        "fr/for_whom.ogg": b"OggS",
+        "fr/for_whom.wav": FLOATS,
         "fr/goodbye_silent.wav": b"ID3 sound",
         "fr/postcode.mp3": b"",
         "fr/goodbye.wav": PCM,
@@ -358,13 +358,13 @@ def test_a_recording_that_is_never_played_is_found(copy: Path):
         (copy / "audio" / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / "audio" / name).write_bytes(sound)
     assert [one.split(";")[0] for one in found(copy)] == [
+        "fr.toml: audio/fr/for_whom.ogg: it cannot be played",
+        "fr.toml: audio/fr/for_whom.wav: this WAV cannot be played",
         "fr.toml: audio/fr/goodbye.wav: goodbye.mp3 is played instead",
         "fr.toml: audio/fr/goodbye_silent.wav: it is no WAV",
         "fr.toml: audio/fr/postcode.mp3: it is no MP3",
         "fr.toml: audio/fr/technical.wav: the voice says this when this service fails",
         "fr.toml: audio/fr/welcom.mp3: no line is called so",
-        "fr.toml: audio/fr/welcome.ogg: it cannot be played",
-        "fr.toml: audio/fr/welcome.wav: this WAV cannot be played",
         "de.toml: audio/de/goodbye.wav: there is no such language",
     ]
 
@@ -454,9 +454,9 @@ def test_the_last_look_comes_after_the_birth_date_was_read_back():
 
 
 def test_a_call_above_its_bar_is_told_with_what_it_takes():
-    bars = replace(PATHS[0].bars, seconds=60, answers=6, first_offer=30)
+    bars = replace(PATHS[0].bars, seconds=60, answers=5, first_offer=30)
     assert [line.split(",")[0] for line in played(PATHS[0]).over(bars)] == [
-        "7 answers",
+        "6 answers",
         f"{played(PATHS[0]).seconds:.1f} s spoken",
         f"the first offer at {played(PATHS[0]).first_offer:.1f} s",
     ]

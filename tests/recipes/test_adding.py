@@ -197,7 +197,7 @@ print(json.dumps({
     "welcome": load("fr").say("welcome", {"minimum_age": 0}),
     "title": screen("fr")["public.home.title"],
     "heard": ["carte", "de", "lecteur"] in [
-        list(one) for one in vocabulary("fr").choices["welcome"]["1"]
+        list(one) for one in vocabulary("fr").choices["welcome"]["book"]
     ],
 }))
 """

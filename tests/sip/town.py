@@ -53,7 +53,6 @@ PASSWORD = "a-password-of-the-tests"
 # A booking by keys, as somebody with a mobile makes it: each step with what is pressed at it.
 BOOKING = (
     ("welcome", "1"),
-    ("for_whom", "1"),
     ("date_of_birth", "12031942"),
     ("date_of_birth_check", "1"),
     ("postcode", "75011"),

@@ -108,7 +108,7 @@ def about(made: House) -> list[str | None]:
 
 
 def test_a_turn_says_what_its_call_is_about_from_when_it_is_known(both: House):
-    caller = both.phone().dials().answers("1", "1", "12031956")
+    caller = both.phone().dials().answers("1", "12031956")
     assert set(about(both)) == {None}
     caller.answers("3")
     assert about(both)[-1] == "covid+grippe"
@@ -120,12 +120,12 @@ def test_a_turn_says_what_its_call_is_about_from_when_it_is_known(both: House):
 
 
 def test_who_waits_for_an_agent_waits_with_what_was_said(both: House):
-    both.phone().dials().answers("1", "1", "12031956", "1").presses("0").presses("1")
+    both.phone().dials().answers("1", "12031956", "1").presses("0").presses("1")
     assert [row.about for row in rows_of(both.database, select(queue_entry.c.about))] == ["grippe"]
 
 
 def test_of_the_one_service_of_today_nothing_is_kept(service: House):
     service.opens_centre("1", starts=mornings(3))
-    service.phone().dials().answers("1", "1", "12031942").presses("0").presses("1")
+    service.phone().dials().answers("1", "12031942").presses("0").presses("1")
     assert set(about(service)) == {None}
     assert [row.about for row in rows_of(service.database, select(queue_entry.c.about))] == [None]

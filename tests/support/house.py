@@ -459,6 +459,8 @@ class Phone(Call):
             if session.step == "postcode" and step == "postcode_check":
                 # A code that is typed is sure, and has no question of its own.
                 self.stays_silent().says(f"mon code postal est le {code}")
+            elif session.step == "welcome" and step == "for_whom":
+                self.says("prendre rendez-vous")
             else:
                 self.presses("3" if own else sensible.get(session.step, "1"))
         raise AssertionError(f"never came to {step}, but to {self.step}")

@@ -111,7 +111,7 @@ def goes_on_by_telephone(made: Site, eye: Eye) -> None:
     page.click("aside form button")
     page.wait_for_selector("ol strong.number")
     code = "".join(page.inner_text("ol strong.number").split())
-    made.house.phone(LANDLINE).dials().answers("4", code, "1")
+    made.house.phone(LANDLINE).dials().answers("7", code, "1")
     eye.goes(page, made.url, "/rendez-vous/joindre")
     eye.sees(page, "elsewhere")
 
