@@ -50,7 +50,7 @@ def old(database_url: str) -> Iterator[House]:
 
 def test_one_that_begins_with_a_zero_is_found_when_it_is_typed(old: House):
     old.phone().goes_to("reference")
-    caller = old.phone().dials().presses("3").presses(OLD)
+    caller = old.phone().asks_for_theirs().presses(OLD)
     assert caller.step == "my_reference_check"
     caller.presses("1").presses("12031942").presses("1")
     caller.hears_text("Votre rendez-vous est le")

@@ -191,7 +191,7 @@ def test_who_was_booked_and_not_told_all_goes_on_to_hear_it_after_the_birth_date
     again.presses("1")
     assert len(town.bookings()) == 1
     # Once is enough: from here on it is heard with the reference.
-    assert town.phone().dials().presses("2").step == "my_reference"
+    assert town.phone().asks_for_theirs().step == "my_reference"
 
 
 def test_what_was_erased_is_not_taken_up(town: House):
@@ -343,7 +343,7 @@ def test_three_wrong_codes_end_the_tries_of_a_call_and_the_right_one_sounds_no_o
     caller.presses("999997").hears_text("Continuons sans ce code")
     assert caller.step == "welcome"
     # Once more from the welcome: three were three, and nobody learns that this one was right.
-    caller.presses("4").presses(code).hears_text("Je ne peux rien reprendre avec ce code")
+    caller.presses("7").presses(code).hears_text("Je ne peux rien reprendre avec ce code")
     # Of each: for the call, for the code, and for all.
     assert count(town, attempt) == 3 * CODE_TRIES
     other = gives(town, code)

@@ -98,7 +98,7 @@ def test_a_landline_from_booking_to_reminder_to_move_to_cancel(post: Post):
 
 def test_whoever_rings_in_hears_it_with_two_facts(post: Post):
     reference = books_and_is_to_be_rung(post)
-    caller = post.house.phone(WITHHELD).dials().presses("3").presses(reference).presses("1")
+    caller = post.house.phone(WITHHELD).asks_for_theirs().presses(reference).presses("1")
     caller.presses(BORN).presses("1")
     caller.hears_text("Votre rendez-vous est le jeudi 3 décembre à 10 heures")
 
@@ -241,7 +241,7 @@ def test_what_was_cancelled_meanwhile_is_not_rung_about(post: Post):
     reference = books_and_is_to_be_rung(post)
     post.passes_until("18:05")
     post.office.ends(post.rings(LANDLINE), "no-answer")
-    caller = post.house.phone(LANDLINE).dials().presses("3").presses(reference).presses("1")
+    caller = post.house.phone(LANDLINE).asks_for_theirs().presses(reference).presses("1")
     caller.presses(BORN).presses("1").presses("3").presses("1").hears_text("annulé").hangs_up()
     post.passes_until("20:00")
     assert post.rings_nobody()

@@ -202,7 +202,7 @@ def test_copies_of_the_yes_book_once(town: House):
 
 def test_who_asks_for_their_appointment_without_a_reference_hears_it(town: House):
     freed(town, 1)
-    caller = town.phone(number_of(1)).dials().presses("3").presses("1")
+    caller = town.phone(number_of(1)).asks_for_theirs().presses("1")
     caller.presses(BORN).presses("1").hears_text("Une place vous est gardée")
 
 
@@ -411,5 +411,5 @@ def test_news_by_a_call_is_told_to_whoever_is_there_and_leads_to_a_booking(ringi
     assert deliver_message(town.store, ringing.provider, row.id, ringing.means) == "call"
     call = ringing.rings(LANDLINE).dials().hears_text("Vous aviez demandé à être prévenu")
     call.presses("1").hears_text("Vous pouvez maintenant prendre rendez-vous")
-    call.presses("1").hears_text("C'est pour qui")
+    call.presses("1").hears_text("Tapez la date de naissance")
     assert [one.state for one in town.messages("callback")] == ["delivered"]

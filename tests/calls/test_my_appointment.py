@@ -59,7 +59,7 @@ def booked(service: House, number: str = MOBILE, born: str = BORN) -> str:
 
 def gives(service: House, reference: str, born: str = BORN, number: str = MOBILE) -> Phone:
     """Ring about an appointment, and give the two things that find it."""
-    caller = service.phone(number).dials().presses("3").hears_text("votre référence")
+    caller = service.phone(number).asks_for_theirs().hears_text("votre référence")
     caller.presses(reference).presses("1").hears_text("date de naissance")
     return caller.presses(born).presses("1")
 
@@ -138,7 +138,7 @@ def test_a_cancelled_appointment_says_so(service: House):
 @pytest.mark.parametrize(
     ("number", "keys"),
     [
-        (MOBILE, ("2", "2")),
+        (MOBILE, ("3", "2")),
         (MOBILE, ("3", "1", BORN, "1", "3")),
         (LANDLINE, ("3", "1", "2")),
     ],
@@ -151,7 +151,7 @@ def test_whoever_came_here_by_mistake_can_book(service: House, number: str, keys
 
 
 def test_whoever_only_pressed_a_wrong_key_is_not_told_to_hang_up(service: House):
-    caller = service.phone().dials().answers("3", "1", BORN, "1")
+    caller = service.phone().asks_for_theirs().answers("1", BORN, "1")
     for key in ("7", "7"):
         caller.hears_text("Pour prendre un nouveau rendez-vous, tapez 3")
         assert "raccrocher" not in caller.since_input
@@ -254,7 +254,7 @@ def test_a_copy_of_the_webhook_cancels_once_and_answers_the_same(service: House)
 
 
 def test_a_copy_of_a_look_up_is_one_try(service: House):
-    caller = service.phone().dials().presses("3").presses(UNKNOWN).presses("1").presses(BORN)
+    caller = service.phone().asks_for_theirs().presses(UNKNOWN).presses("1").presses(BORN)
     first, again = twice(caller, "1")
     assert first == again
     assert len(rows_of(service.database, select(attempt).where(attempt.c.kind == "call"))) == 1
@@ -354,7 +354,7 @@ def test_known_and_unknown_hear_the_same_bytes_for_a_wrong_look_up(service: Hous
     heard = []
     for number, (asked, born) in enumerate([(reference, OTHER), (UNKNOWN, OTHER)]):
         # Two lines, of which the ending is told.
-        caller = service.phone(a_mobile(100 * number)).dials().presses("3")
+        caller = service.phone(a_mobile(100 * number)).asks_for_theirs()
         told: list[bytes] = []
         for _ in range(3):
             caller.presses(asked).presses("1")
@@ -385,7 +385,7 @@ def test_known_and_unknown_hear_the_same_bytes_when_it_is_written(service: House
 
 
 def written(service: House, number: str, born: str = BORN) -> Phone:
-    caller = service.phone(number).dials().presses("3").presses("1").presses(born).presses("1")
+    caller = service.phone(number).asks_for_theirs().presses("1").presses(born).presses("1")
     return caller.hears_text("le message écrit part à l'instant au numéro enregistré")
 
 
@@ -405,7 +405,7 @@ def test_asked_for_too_often_it_needs_a_person_booked_or_not(service: House, is_
         booked(service)
     for _ in range(5):
         written(service, MOBILE).hangs_up()
-    caller = service.phone().dials().presses("3").presses("1").presses(BORN).presses("1")
+    caller = service.phone().asks_for_theirs().presses("1").presses(BORN).presses("1")
     caller.hears_text("une personne le fera avec vous")
     assert caller.step == "person"
 
@@ -413,10 +413,10 @@ def test_asked_for_too_often_it_needs_a_person_booked_or_not(service: House, is_
 @pytest.mark.parametrize("number", [LANDLINE, WITHHELD])
 def test_a_telephone_without_texts_hears_of_a_person_booked_or_not(service: House, number: str):
     """The birth date is not even asked."""
-    before = service.phone(number).dials().presses("3").presses("1")
+    before = service.phone(number).asks_for_theirs().presses("1")
     before.hears_text("Une personne peut vous aider")
     booked(service, number)
-    after = service.phone(number).dials().presses("3").presses("1")
+    after = service.phone(number).asks_for_theirs().presses("1")
     assert answers_of(after)[-1] == answers_of(before)[-1]
     assert service.messages("sms") == []
 

@@ -231,7 +231,7 @@ def test_a_move_or_a_cancellation_is_no_booking_for_the_next_caller(service: Hou
     service.phone().books()
     (booking,) = service.bookings()
     clock_of(service).advance(BOOKED_WITHIN + MINUTE)
-    mine = service.phone().dials().presses("2")
+    mine = service.phone().dials().presses("3")
     mine.answers(booking.reference, "1", "12031942", "1", "3", "1").hangs_up()
     assert service.phone().dials().step == "welcome"
 

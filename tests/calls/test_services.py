@@ -97,15 +97,15 @@ def is_sound(made: House) -> bool:
 def changes(made: House, caller: Phone, born: str = SEVENTY) -> Phone:
     """The same person, at what can be done with their appointment."""
     reference = made.bookings()[0].reference
-    return made.phone(caller.sender).dials().answers("3", reference, "1", born, "1")
+    return made.phone(caller.sender).asks_for_theirs().answers(reference, "1", born, "1")
 
 
-def test_a_caller_of_seventy_books_both_in_one_appointment_with_eight_answers(service: House):
+def test_a_caller_of_seventy_books_both_in_one_appointment_with_seven_answers(service: House):
     both = said(service, *autumn())
     caller = at_offers(service, SEVENTY, BOTH, YES).hears_text(f"Pour {both}.")
     caller.presses("1").hears_text(f"Pour {both}.")
     caller.presses("1").hears_text("C'est confirmé").hears_text(f"Pour {both}.")
-    assert len([keys for keys in caller.pressed if keys]) == 8
+    assert len([keys for keys in caller.pressed if keys]) == 7
     assert done(service) == [("covid", 1), ("grippe", 1)]
     assert taken(service) == 1
     assert is_sound(service)
@@ -116,7 +116,7 @@ def test_who_may_have_one_is_asked_nothing_more_than_today(database_url: str):
         caller = at_offers(made, SEVENTY, "1")
         assert caller.step == "offers"
         caller.answers("1", "1")
-        assert len([keys for keys in caller.pressed if keys]) == 7
+        assert len([keys for keys in caller.pressed if keys]) == 6
         assert done(made) == [("grippe", 1)]
 
 

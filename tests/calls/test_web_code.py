@@ -339,7 +339,7 @@ def test_booked_on_the_site_and_moved_by_telephone(made: House):
     visitor.presses("/rendez-vous/confirmer")
     (booked,) = made.bookings()
     assert booked.channel == "web"
-    caller = made.phone(LANDLINE).dials().answers("3", booked.reference, "1", "12031942", "1")
+    caller = made.phone(LANDLINE).asks_for_theirs().answers(booked.reference, "1", "12031942", "1")
     assert caller.step == "my_menu"
     caller.answers("2", "1", "1")
     (moved,) = made.bookings()

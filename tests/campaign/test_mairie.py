@@ -105,7 +105,7 @@ def test_a_caller_books_a_card_by_telephone(town, key):
     phone.goes_to("offers", born="12032011", code=RENNES)
     assert "Hôtel de Ville" in now(phone)
     # An offer; then the last look, with the mobile that rings.
-    phone.answers("1")
+    phone.answers("1", "1")
     assert phone.step == "ready"
     brings = "Bring a photograph, your old card" if key else "Apportez photo, ancienne carte"
     assert brings in now(phone)
@@ -171,7 +171,7 @@ def test_an_agent_books_a_card_at_the_desk(town, language):
     desk = Desk(town.made)
     phone = town.rings()
     if language == "en":
-        phone.presses("3")
+        phone.presses("4")
     desk.has(phone.goes_to("offers", code=RENNES))
     page = town.seen(desk.client.get(f"/poste?lang={language}").text)
     assert f'<html lang="{language}">' in page

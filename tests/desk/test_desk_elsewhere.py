@@ -96,7 +96,7 @@ def test_moved_by_telephone_or_cancelled_on_the_site_the_desk_sees_it(desk: Desk
     visitor = Visitor(made).comes_to("confirmer")
     visitor.presses("/rendez-vous/confirmer")
     (on_site,) = made.bookings()
-    caller = made.phone(LANDLINE).dials().answers("3", on_site.reference, "1", "12031942", "1")
+    caller = made.phone(LANDLINE).asks_for_theirs().answers(on_site.reference, "1", "12031942", "1")
     caller.answers("2", "1", "1")
     (moved,) = made.bookings()
     assert (moved.start_at, moved.centre_id) != (on_site.start_at, on_site.centre_id)

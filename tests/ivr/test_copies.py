@@ -167,7 +167,7 @@ def test_a_turn_of_a_call_never_heard_of_is_greeted(service: House):
         assert service.session(line.sid).step == "welcome", query
         # And from there the call goes its way.
         play_on = line.presses(line.rings(), "1")
-        assert "C'est pour qui" in play_on.said, query
+        assert "date de naissance" in play_on.said, query
 
 
 def test_copies_of_a_lost_calls_turn_at_once_are_all_greeted_the_same(service: House):

@@ -215,7 +215,7 @@ def test_guesses_are_counted_and_the_right_date_opens_nothing_after_five(made: H
     assert refused.status == 422
     refused.reads("ne vont pas ensemble")
     # Their line knows nothing of it.
-    made.phone().dials().answers("3")
+    made.phone().asks_for_theirs()
     clock_of(made).advance(timedelta(hours=25))
     Visitor(made).opens_link(link).reads("Votre rendez-vous")
 
@@ -314,7 +314,7 @@ def test_what_was_changed_by_telephone_meanwhile_is_told_and_nothing_is_done(mad
     visitor = Visitor(made).opens_link(link)
     visitor.presses("/mon-rendez-vous/voir", wish="cancel")
     # They move it by telephone while the page asks.
-    caller = made.phone().dials().answers("3", reference, "1", "12031942", "1", "2", "1", "1")
+    caller = made.phone().asks_for_theirs().answers(reference, "1", "12031942", "1", "2", "1", "1")
     assert changes_of(made)[-1] == "moved phone", caller.step
     visitor.presses("/mon-rendez-vous/annuler", wish="yes").reads("changé entre-temps")
     assert state_of(made) == ["confirmed"]

@@ -734,7 +734,7 @@ def test_who_forgot_the_reference_is_not_told_to_wait_for_a_text(night: Night, f
     booked(night)
     if frozen:
         night.begins()
-    caller = night.house.phone().dials().presses("3").presses("1")
+    caller = night.house.phone().asks_for_theirs().presses("1")
     caller.presses("12031942").presses("1")
     assert (caller.step == "my_texted") is not bool(frozen)
     assert len(night.house.messages("sms")) == (1 if frozen else 2)

@@ -437,6 +437,11 @@ class Phone(Call):
                 self.stays_silent()
         return self
 
+    def asks_for_theirs(self) -> Phone:
+        """Ring about an appointment that is there: a line that just booked is asked about it."""
+        self.dials()
+        return self.presses("2" if self.step == "booked_before" else "3")
+
     def goes_to(self, step: str, *, born: str = "12031942", code: str = "75011") -> Phone:
         """Ring (if need be) and answer sensibly until the conversation is at `step`."""
         if not self.documents:
