@@ -101,7 +101,7 @@ def test_a_caller_books_a_card_by_telephone(town, key):
         welcome = now(phone)
     assert ("for an identity card" if key else "pour une carte d'identité") in welcome
     phone.stays_silent()
-    assert not re.search(r"\bà partir de\b|from the age", now(phone))
+    assert not re.search(r"\bà partir de\b|from age", now(phone))
     phone.goes_to("offers", born="12032011", code=RENNES)
     assert "Hôtel de Ville" in now(phone)
     # An offer; then the last look, with the mobile that rings.

@@ -92,7 +92,7 @@ def test_the_last_place_goes_to_one_of_many_callers_and_the_others_hear_so(datab
         start = Barrier(len(lines))
 
         def ask(line: Line) -> Document:
-            before = play(line, BOOKING[:4])
+            before = play(line, BOOKING[:3])
             start.wait(timeout=30)
             return line.hear(before.last.action, Digits="75011", msg="Gather End")
 
@@ -133,7 +133,7 @@ def test_copies_between_the_turns_do_not_disturb_the_call(service: House, seed: 
 
 
 def test_a_copy_of_turn_three_after_turn_six_gets_the_bytes_of_turn_three(service: House):
-    played = play(Line(service.app), BOOKING[:6])
+    played = play(Line(service.app), BOOKING[:5])
     url, fields = played.posts[3]
     assert turn_number(url) == 3
     assert played.line.post(url, **fields) == played.answers[3]
@@ -144,7 +144,7 @@ def test_a_copy_of_turn_three_after_turn_six_gets_the_bytes_of_turn_three(servic
 
 
 def test_incoming_twice_gives_the_same_bytes_also_in_the_middle_of_the_call(service: House):
-    played = play(Line(service.app), BOOKING[:4])
+    played = play(Line(service.app), BOOKING[:3])
     assert played.line.post(INCOMING) == played.answers[0]
     assert played.line.post(played.last.action, Digits="75011") != played.answers[0]
     assert played.line.post(INCOMING) == played.answers[0]
@@ -152,7 +152,7 @@ def test_incoming_twice_gives_the_same_bytes_also_in_the_middle_of_the_call(serv
 
 
 def test_a_turn_from_the_future_is_answered_with_the_newest_answer(service: House):
-    played = play(Line(service.app), BOOKING[:4])
+    played = play(Line(service.app), BOOKING[:3])
     for number in ("6", "9", "4000", "32767", "99999"):
         answer = played.line.post(f"{BASE}/voice/turn?n={number}", Digits="1")
         assert answer == played.answers[-1], number
@@ -178,7 +178,7 @@ def test_copies_of_a_lost_calls_turn_at_once_are_all_greeted_the_same(service: H
 
 
 def test_a_turn_without_a_number_gets_the_newest_answer(service: House):
-    played = play(Line(service.app), BOOKING[:4])
+    played = play(Line(service.app), BOOKING[:3])
     for query in ("", "?n=", "?n=x", "?n=-1"):
         assert played.line.post(f"{BASE}/voice/turn{query}", Digits="1") == played.answers[-1]
 
@@ -186,7 +186,7 @@ def test_a_turn_without_a_number_gets_the_newest_answer(service: House):
 def test_a_status_in_any_order_and_number_ends_the_call_once_and_frees_what_it_held(
     service: House,
 ):
-    line = play(Line(service.app), BOOKING[:5]).line
+    line = play(Line(service.app), BOOKING[:4]).line
     assert service.held() == 3
     for status in ("completed", "in-progress", "ringing", "completed", "failed"):
         line.post(f"{BASE}/voice/status", CallStatus=status)
@@ -194,9 +194,9 @@ def test_a_status_in_any_order_and_number_ends_the_call_once_and_frees_what_it_h
 
 
 def test_two_calls_from_one_number_do_not_confirm_each_others_hold(service: House):
-    first = play(Line(service.app, sender=MOBILE), BOOKING[:6])
+    first = play(Line(service.app, sender=MOBILE), BOOKING[:5])
     # Her husband: one person is booked once.
-    second = play(Line(service.app, sender=MOBILE), (*BOOKING[:2], "04051941", *BOOKING[3:6]))
+    second = play(Line(service.app, sender=MOBILE), (*BOOKING[:1], "04051941", *BOOKING[2:5]))
     assert service.session(first.line.sid).choice.place_id != (
         service.session(second.line.sid).choice.place_id
     )
@@ -211,9 +211,9 @@ def test_a_hold_that_ran_out_during_the_call_is_confirmed_only_where_there_is_ro
 ):
     with house(database_url) as service:
         service.opens_centre("1", starts=mornings(1), capacity=1)
-        slow = play(Line(service.app), (*BOOKING[:5], "1"))
+        slow = play(Line(service.app), (*BOOKING[:4], "1"))
         service.clock.advance(timedelta(minutes=5))  # type: ignore[attr-defined]
-        quick = play(Line(service.app, sender=a_mobile(2)), (*BOOKING[:5], "1", "1"))
+        quick = play(Line(service.app, sender=a_mobile(2)), (*BOOKING[:4], "1", "1"))
         assert "confirmé" in quick.last.said
         late = slow.line.presses(slow.last, "1")
         assert "confirmé" not in late.said

@@ -125,7 +125,7 @@ def test_a_promise_whose_commit_was_lost_is_kept_once(
 
 def test_a_status_that_cannot_be_stored_is_answered_and_what_was_held_runs_out(service: House):
     faults = Faults(service.database)
-    line = play(Line(service.app), BOOKING[:5]).line
+    line = play(Line(service.app), BOOKING[:4]).line
     assert service.held() == 3
     with faults.at_statement(0, refused):
         line.hangs_up()
@@ -278,8 +278,8 @@ def just_started(service: House) -> Flask:
 
 # Who must be where at the same time: the class and method, and the keys that lead to it.
 CROWDS: dict[str, tuple[type, str, tuple[str, ...]]] = {
-    "a postcode": (Directory, "postcode", BOOKING[:4]),
-    "a search": (CallWorld, "hold_nearest", BOOKING[:4]),
+    "a postcode": (Directory, "postcode", BOOKING[:3]),
+    "a search": (CallWorld, "hold_nearest", BOOKING[:3]),
     "a call never heard of": (Conversation, "ring", ()),
 }
 

@@ -295,7 +295,7 @@ def test_two_is_the_question_where_they_were(floor: Floor):
     assert line.presses(line.listens(), "2").names == ["Leave"]
     document = line.leaves()
     assert "nous reprenons" in document.said
-    assert "Pour prendre rendez-vous, tapez 1." in document.said
+    assert "Pour prendre rendez-vous pour vous, tapez 1." in document.said
     entry = place_of(floor, line)
     assert (entry.state, entry.outcome) == ("left", "machine")
 

@@ -155,7 +155,7 @@ def test_where_has_the_limit_of_the_telephone(caller: Writer):
 
 def test_two_people_on_one_telephone_have_both_written_out(caller: Writer):
     house = caller.house
-    call = house.phone(MOBILE).dials().answers("2", "1")
+    call = house.phone(MOBILE).goes_to("for_others").presses("1")
     call.presses("04071941").goes_to("reach").presses("1").presses("1").goes_to("reference")
     call.hangs_up()
     assert len(booking_rows(house)) == 2

@@ -466,6 +466,8 @@ class Phone(Call):
                 self.stays_silent().says(f"mon code postal est le {code}")
             elif session.step == "welcome" and step == "for_whom":
                 self.says("prendre rendez-vous")
+            elif session.step == "welcome" and step == "for_others":
+                self.presses("2")
             else:
                 self.presses("3" if own else sensible.get(session.step, "1"))
         raise AssertionError(f"never came to {step}, but to {self.step}")
