@@ -824,12 +824,16 @@ def test_rule_19_an_appointment_is_found_by_two_things_at_most_and_what_is_over_
     # A call: what was cancelled is told to be cancelled.
     service.phone(MOBILE).books()
     (booking,) = service.bookings()
-    caller = service.phone(LANDLINE).asks_for_theirs().answers(booking.reference, "1", "12031942", "1")
+    caller = (
+        service.phone(LANDLINE).asks_for_theirs().answers(booking.reference, "1", "12031942", "1")
+    )
     caller.hears_text("jeudi 26 novembre, demain, à 10 heures").answers("3", "1").hears_text(
         "est annulé"
     )
     assert [row.state for row in service.bookings()] == ["cancelled"]
-    again = service.phone(LANDLINE).asks_for_theirs().answers(booking.reference, "1", "12031942", "1")
+    again = (
+        service.phone(LANDLINE).asks_for_theirs().answers(booking.reference, "1", "12031942", "1")
+    )
     again.hears_text("est annulé")
 
 
