@@ -149,7 +149,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     # What was hardly heard may be a television: it opens nothing for the rest of the call.
     spoke = session.but(speaks=session.speaks or not unsure, speech_off_at="")
     waits = wish is Command.WAIT and not unsure
-    if waits or (wish in _REPLIES and session.replied != wish):
+    if wish and (waits or (wish in _REPLIES and session.replied != wish)):
         off = session.but(speech_off_at=session.step)
         return _wait(spoke, world) if waits else _reply(off if unsure else spoke, wish, world)
     # Nothing is agreed to by a word that was hardly heard.
@@ -177,12 +177,9 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
         return _settle(spoke, move, world, unsure=unsure)
     if wish is Command.CANCEL:
         return _obey(spoke, "back", world)
-    time_asked = asks_for_time(text, words) and not unsure
-    return (
-        _wait(spoke, world)
-        if time_asked
-        else _not_understood(_with_noise(session, text, words), world)
-    )
+    waits = asks_for_time(text, words) and not unsure
+    noise = _with_noise(session, text, words)
+    return _wait(spoke, world) if waits else _not_understood(noise, world)
 
 
 def _reply(session: Session, wish: Command, world: World) -> tuple[Session, Speech]:

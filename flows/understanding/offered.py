@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from text_to_num import find_numbers
 
@@ -51,24 +51,21 @@ class Wanted:
 
 class _Is(Enum):
     NOT = auto()
-    # What was wished for before it is wished no more.
     TAKEN_BACK = auto()
-    # "Before", "or": it is not certain what is wished for.
     UNCLEAR = auto()
     FILLER = auto()
-    CLOCK = auto()
 
 
 @dataclass(frozen=True)
 class _Wish:
-    """Something that was said of what is wanted, in so many words."""
+    """Something that was said of what is wanted, in so many words, and what fits it."""
 
     words: int
-    fits: Callable[[Sequence[ReadOut]], Iterable[int]]
+    fits: Callable[[ReadOut], bool]
     day: date | None = None
     part: str = ""
-    # Whether it picks one of those that are left: "the earliest".
-    picks: bool = False
+    # The order in which one of those that are left is picked: "the earliest".
+    picks: Callable[[ReadOut], float] | None = None
 
 
 def wanted_among(
@@ -106,25 +103,24 @@ class _Sentence:
                 dismissed = bool(wishes) and part.words in self._vocabulary.no
             elif part.is_(_Is.NOT):
                 denied = True
-            elif part.is_(_Is.UNCLEAR):
-                unclear = True
-            elif part.is_(UNKNOWN) or part.is_(NUMBER):
-                unknown += 1
+            unclear = unclear or (isinstance(part, Piece) and part.is_(_Is.UNCLEAR))
+            unknown += isinstance(part, Piece) and (part.is_(UNKNOWN) or part.is_(NUMBER))
+        # A "not" behind it all may deny what was said before.
         unclear = unclear or denied or dismissed
         longest = 1 if unclear else max((wish.words for wish, _ in wishes), default=1)
         beside = BESIDE_A_CHOICE[min(longest, len(BESIDE_A_CHOICE)) - 1]
         if not wishes or unknown > beside or len(self._words) > MOST_WORDS:
             return None
-        if unclear:
-            # A "not" behind it all may deny what was said before.
-            return Wanted(tuple(range(len(self._told))))
-        return self._of(wishes)
+        return Wanted(tuple(range(len(self._told)))) if unclear else self._of(wishes)
 
     def _of(self, wishes: Sequence[tuple[_Wish, bool]]) -> Wanted:
         left = list(range(len(self._told)))
         day, part = None, ""
-        for wish, denied in sorted(wishes, key=lambda one: one[0].picks):
-            fits = {left[at] for at in wish.fits([self._told[at] for at in left])}
+        for wish, denied in sorted(wishes, key=lambda one: one[0].picks is not None):
+            order = wish.picks
+            fits = [at for at in left if wish.fits(self._told[at])]
+            if order is not None:
+                fits = sorted(left, key=lambda at: order(self._told[at]))[:1]
             left = [at for at in left if (at in fits) is not denied]
             day = day if denied else wish.day or day
             part = (_OTHER_PART.get(wish.part, "") if denied else wish.part) or part
@@ -134,14 +130,11 @@ class _Sentence:
         at = 0
         while at < len(self._words):
             end, wish = self._in_numbers(at)
-            if wish is not None:
-                yield wish
-                at = end
-                continue
-            piece = _lexicon(self._vocabulary).cut(self._words[at:])[0]
-            wish = self._wish(piece)
+            if wish is None:
+                piece = _lexicon(self._vocabulary).cut(self._words[at:])[0]
+                end, wish = at + len(piece.words), self._wish(piece)
             yield wish or piece
-            at += len(piece.words)
+            at = end
 
     def _wish(self, piece: Piece) -> _Wish | None:
         """What a phrase wishes for, if it is that."""
@@ -149,53 +142,56 @@ class _Sentence:
         length = sum(len(word) >= _FEWEST_LETTERS for word in piece.words) or 1
         if piece.words[0] in self._places:
             there = self._places[piece.words[0]]
-            return _Wish(1, lambda told: [at for at, one in enumerate(told) if one.place in there])
+            return _Wish(1, lambda one: one.place in there)
         known = [tag for tag in piece.tags if isinstance(tag, int) or tag in _MEANT]
         return self._meant(known[0], length) if known else None
 
     def _meant(self, tag: Hashable, words: int) -> _Wish:
         """What is meant by a day of the week, or by a name of `[heard.offered]`."""
         if tag in {MORNING, AFTERNOON}:
-            return _Wish(words, _fitting(lambda one: one.part == tag), part=str(tag))
-        if tag in _ORDERS:
-            return _Wish(words, _ORDERS[str(tag)], picks=True)
+            return _Wish(words, lambda one: one.part == tag, part=str(tag))
+        if tag in _ORDERS or tag in _PLACED:
+            order = _ORDERS.get(str(tag)) or (lambda one: self._placed(one, str(tag)))
+            return _Wish(words, lambda _one: True, picks=order)
+        if tag in _DAYS:
+            day = self._today + timedelta(days=_DAYS[str(tag)])
+            return _Wish(words, lambda one: one.start.date() == day, day)
+        # Of the next week, from Monday on.
         ahead = (tag if isinstance(tag, int) else 0) - self._today.weekday() - 1
+        day = self._today + timedelta(days=ahead % 7 + 1)
         if tag == _NEXT_WEEK:
-            monday = self._today + timedelta(days=ahead % 7 + 1)
-            return _Wish(words, _fitting(lambda one: one.start.date() >= monday), monday)
-        if isinstance(tag, int):
-            day = self._today + timedelta(days=ahead % 7 + 1)
-            return _Wish(words, _fitting(lambda one: one.start.weekday() == tag), day)
-        return self._on(words, self._today + timedelta(days=_DAYS[str(tag)]))
+            return _Wish(words, lambda one: one.start.date() >= day, day)
+        return _Wish(words, lambda one: one.start.weekday() == tag, day)
 
-    def _on(self, words: int, day: date) -> _Wish:
-        return _Wish(words, _fitting(lambda one: one.start.date() == day), day)
+    def _placed(self, one: ReadOut, tag: str) -> float:
+        """How far from where a caller says that it was read: first, in the middle, last."""
+        return abs(self._told.index(one) - (len(self._told) - 1) * _PLACED[tag])
 
     def _in_numbers(self, at: int) -> tuple[int, _Wish | None]:
         """A date or an hour that begins here: "quatre décembre", "neuf heures et quart"."""
         if at not in self._numbers:
             return at, None
         end, number = self._numbers[at]
-        month = self._vocabulary.months.get(self._words[end]) if end < len(self._words) else None
+        word = self._words[end] if end < len(self._words) else ""
+        month = self._vocabulary.months.get(word)
         if month:
-            fits = _fitting(lambda one: (one.start.day, one.start.month) == (number, month))
-            return end + 1, _Wish(end + 1 - at, fits)
-        clock = end < len(self._words) and _is_clock(self._words[end], self._vocabulary)
-        end += clock
-        minutes, last = self._minutes(end)
+            day = (number, month)
+            return end + 1, _Wish(end + 1 - at, lambda one: (one.start.day, one.start.month) == day)
+        clock = (word,) in self._vocabulary.offered["clock"]
+        minutes, last = self._minutes(end + clock)
         if not 0 <= number < _HOURS or not (clock or minutes):
             return at, None
         # "Moins le quart" counts back; and "deux heures" may be of the afternoon.
         hour, minute = divmod(number * 60 + minutes, 60)
-        exact = _fitting(
-            lambda one: one.start.hour % NOON == hour % NOON and one.start.minute == minute
+        meant = (hour % NOON, minute)
+        return last, _Wish(
+            last - at, lambda one: (one.start.hour % NOON, one.start.minute) == meant
         )
-        return last, _Wish(last - at, exact)
 
     def _minutes(self, at: int) -> tuple[int, int]:
         """The minutes behind an hour, and where they end."""
-        if at in self._numbers and self._numbers[at][1] <= _MOST_MINUTES:
-            end, number = self._numbers[at]
+        end, number = self._numbers.get(at, (at, _MOST_MINUTES + 1))
+        if number <= _MOST_MINUTES:
             return number, end
         for phrase, number in self._vocabulary.minutes.items():
             words = phrase.split()
@@ -204,41 +200,26 @@ class _Sentence:
         return 0, at
 
 
-def _fitting(fits: Callable[[ReadOut], bool]) -> Callable[[Sequence[ReadOut]], Iterable[int]]:
-    return lambda told: [at for at, one in enumerate(told) if fits(one)]
-
-
-def _first(key: Callable[[ReadOut], Any]) -> Callable[[Sequence[ReadOut]], Iterable[int]]:
-    return lambda told: [min(range(len(told)), key=lambda at: key(told[at]))] if told else []
-
-
 # Days from today on, and what is meant by an order, by their names in `[heard.offered]`.
 _DAYS: Final[Mapping[str, int]] = {"today": 0, "tomorrow": 1, "after_tomorrow": 2}
-_NEXT_WEEK: Final = "next_week"
-_ORDERS: Final[Mapping[str, Callable[[Sequence[ReadOut]], Iterable[int]]]] = {
-    "earliest": _first(lambda one: one.start),
-    "latest": _first(lambda one: -one.start.timestamp()),
-    "nearest": _first(lambda one: one.kilometres),
-    "first": lambda told: [0] if told else [],
-    "last": lambda told: [len(told) - 1] if told else [],
-    "middle": lambda told: [len(told) // 2] if len(told) % 2 else [],
+_ORDERS: Final[Mapping[str, Callable[[ReadOut], float]]] = {
+    "earliest": lambda one: one.start.timestamp(),
+    "latest": lambda one: -one.start.timestamp(),
+    "nearest": lambda one: one.kilometres,
 }
-
-
-_MEANT: Final = frozenset({MORNING, AFTERNOON, _NEXT_WEEK, *_DAYS, *_ORDERS})
+# And where in the order in which they were read, from 0 to 1.
+_PLACED: Final[Mapping[str, float]] = {"first": 0, "middle": 0.5, "last": 1}
+_NEXT_WEEK: Final = "next_week"
+_MEANT: Final = frozenset({MORNING, AFTERNOON, _NEXT_WEEK, *_DAYS, *_ORDERS, *_PLACED})
 
 
 def _numbers(words: Sequence[str], vocabulary: Vocabulary) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Where numbers begin, where each ends and what it is; ordinals stand for themselves."""
+    """Where numbers begin, where each ends and what it is."""
     for one in find_numbers([Token(word) for word in words], vocabulary.language, threshold=0):
         yield one.start, (one.end, int(one.value))
     for at, word in enumerate(words):
         if word.isdecimal():
             yield at, (at + 1, int(word))
-
-
-def _is_clock(word: str, vocabulary: Vocabulary) -> bool:
-    return (word,) in vocabulary.offered["clock"]
 
 
 def _places(told: Sequence[ReadOut], vocabulary: Vocabulary) -> Mapping[str, frozenset[str]]:
