@@ -20,8 +20,9 @@ from flows.world import World
 def listens(session: Session, asked: Listen, world: World) -> Listen:
     """What is listened to at the session's step, whose question asks for `asked`.
 
-    Keys alone right after words that meant nothing here. Else words as well: where the step asks
-    for them at once, from the second try on, and everywhere once the caller was understood so.
+    Keys alone after words that meant nothing here, twice or hardly heard. Else words as well: where
+    the step asks for them at once, from the second try on, and everywhere once the caller was
+    understood so.
     """
     if session.speech_off_at == session.step:
         return replace(asked, speech=False)
