@@ -46,6 +46,7 @@ from services.call.my_appointment import MyAppointments
 from services.call.person import CallerInQueue
 from services.call.resume_call import find_by_code, new_code, take_up
 from services.call.service_words import words_of
+from services.campaign.campaign import Campaign
 from services.campaign.eligibility import choices, eligibility, first_of, last_of
 from services.centres.directory import NearbyCentre, kilometres_to
 from services.centres.find_town import (
@@ -64,7 +65,7 @@ from services.queue.promise_callback import promise
 from services.queue.typed_callback import ReplyPath, TypedNumber, ask_owner
 from services.slots.give_back import give_back_holds, returning
 from services.slots.hold_slot import HoldRequest, hold_adjacent, hold_same_slots, hold_slots
-from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
+from services.slots.look_beyond import farthest
 from services.slots.offer import offer_at
 from services.vocabulary import vocabulary
 from services.waiting_list import entries
@@ -146,7 +147,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         if search.alone:
             campaign = replace(campaign, doses=1)
         # Before the transaction: a search that reads the centres anew keeps nobody waiting.
-        near = self._near(search, search.within_kilometres or campaign.radius_kilometres)
+        near = self._near(search, radius_of(search, campaign))
         earliest, latest = _day_begins(search, near), search.not_after
         if search.second_of:
             near, earliest, latest = self._room_for_second(search)
@@ -247,15 +248,15 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return tuple(town for town in towns if town is not None)
 
     def centre_named(self, text: str, search: Search) -> NamedCentre | None:
-        near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
+        near = self._near(search, radius_of(search, self.campaign))
         found = named_centre(text, near)
         if found is None:
             return None
         return NamedCentre(found.centre.id, found.centre.name, found.centre.town)
 
     def nearest_beyond(self, search: Search) -> Far | None:
-        radius = search.within_kilometres or self.campaign.radius_kilometres
-        everywhere = self._near(search, WHOLE_LAND_KILOMETRES)
+        radius = radius_of(search, self.campaign)
+        everywhere = self._near(search, farthest(self.campaign))
         campaign, *beside = self.wanted(search.wanted)
         found = self.service.beyond.nearest(
             Work(self.reading(), self.store, campaign, tuple(beside)),
@@ -524,6 +525,11 @@ def _around(place: tuple[float, float], territory: str, kilometres: float) -> di
         "territory": territory,
         "kilometres": kilometres,
     }
+
+
+def radius_of(search: Search, campaign: Campaign) -> float:
+    """How far is searched, in kilometres: unasked, or as far as the caller would go."""
+    return min(search.within_kilometres, farthest(campaign)) or campaign.radius_kilometres
 
 
 def near_search(search: Search, centre: BookableCentre) -> NearbyCentre:

@@ -502,7 +502,7 @@ class _CampaignTable(_Table):
     closes_at: _Moment | None = None
     minimum_age: int = _number(0, 120, _AGE)
     radius_kilometres: float = _number(
-        1, 1000, "it is how far people are sent, in kilometres as the crow flies", 100
+        1, 1000, "it is how far people are sent, in kilometres as the crow flies", 60
     )
     horizon_days: int = _number(1, 366, "appointments are given at most a year ahead", 35)
     lead: int = _number(

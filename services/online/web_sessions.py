@@ -30,7 +30,7 @@ from models.online.web_sessions import CountsBy, WebSessionRow
 from models.slots import slots
 from services.booking.reach import Reach
 from services.call.take_turn import AlreadyAnswered, Turn
-from services.call.world import CallWorld, near_search
+from services.call.world import CallWorld, near_search, radius_of
 from services.campaign.campaign import Campaign
 from services.centres.directory import NOT_KNOWN, NearbyCentre
 from services.online import shares, typed_promises
@@ -346,13 +346,13 @@ class WebWorld(CallWorld):
 
     def free_days(self, search: Search) -> list[FreeDay]:
         """The next days with free places in reach; nothing is taken."""
-        near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
+        near = self._near(search, radius_of(search, self.campaign))
         work = self._looking(search)
         return free_days(work, self.holder, near, self.earliest(search, near))
 
     def free_hours(self, search: Search, day: date) -> list[FreeAtCentre]:
         """What is free on a day of the centres' calendar; nothing is taken."""
-        near = self._near(search, search.within_kilometres or self.campaign.radius_kilometres)
+        near = self._near(search, radius_of(search, self.campaign))
         work = self._looking(search)
         return free_hours(work, self.holder, near, self.earliest(search, near), day)
 

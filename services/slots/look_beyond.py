@@ -10,18 +10,25 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from services.campaign.campaign import Campaign
 from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
 
-# Farther than any two places on one land: from Brest to Menton it is 1,060 kilometres.
-WHOLE_LAND_KILOMETRES = 1500.0
-# Seconds for which "nothing free on this whole land" need not be found out again: on the day on
-# which everything is taken, everybody would ask.
+# Nobody is sent farther than this, however far the caller would go; a campaign whose own radius is
+# larger says so itself.
+FARTHEST_KILOMETRES = 150.0
+# Seconds for which "nothing free at this centre" need not be found out again: on the day on which
+# everything is taken, everybody would ask.
 NOTHING_FRESH_SECONDS = 10.0
 _RING = 60
 # No caller waits longer than this to hear where else there is something.
 MOST_SECONDS = 1.0
+
+
+def farthest(campaign: Campaign) -> float:
+    """How far, in kilometres, a caller may be sent who asks for farther."""
+    return max(FARTHEST_KILOMETRES, campaign.radius_kilometres)
 
 
 class Beyond:
@@ -32,7 +39,7 @@ class Beyond:
     ) -> None:
         self._ticks = ticks
         self._fresh = fresh
-        # By campaigns and land.
+        # By campaigns and centre.
         self._nothing: dict[tuple[str, ...], float] = {}
 
     def nearest(
@@ -46,9 +53,12 @@ class Beyond:
             return None
         now = work.store.clock.now()
         anybody = not_before <= now + work.campaign.lead
-        land = (*(one.name for one in work.campaigns), near[0].centre.territory)
-        if anybody and self._ticks() - self._nothing.get(land, -self._fresh) < self._fresh:
-            return None
+        names = [one.name for one in work.campaigns]
+        if anybody:
+            since = self._ticks() - self._fresh
+            near = [
+                one for one in near if self._nothing.get((*names, one.centre.id), since) <= since
+            ]
         horizon = now + timedelta(days=work.campaign.horizon_days)
         if not_before >= horizon:
             return None
@@ -65,6 +75,6 @@ class Beyond:
             for one in ring:
                 if one.centre.id in free:
                     return one
-        if anybody:
-            self._nothing[land] = self._ticks()
+            if anybody:
+                self._nothing |= dict.fromkeys(((*names, each) for each in ids), self._ticks())
         return None

@@ -141,9 +141,9 @@ def test_reunion_stays_on_reunion(empty: House):
 def test_a_far_place_needs_its_second_where_everybody_comes_twice(database_url: str):
     with house(database_url, campaign=campaign_with(doses=2)) as service:
         service.opens_centre("8", kilometres=150.0, starts=mornings(5), capacity=9)
-        service.opens_centre("9", name="Halle", kilometres=180.0, starts=mornings(35), capacity=9)
+        service.opens_centre("9", name="Halle", kilometres=140.0, starts=mornings(35), capacity=9)
         caller = service.phone(MOBILE).goes_to("no_slot")
-        caller.hears_text("à 180 kilomètres")
+        caller.hears_text("à 140 kilomètres")
         caller.presses("1").hears_text("Halle")
 
 

@@ -131,6 +131,17 @@ def test_whoever_finds_nothing_hears_when_one_may_just_come(town):
     town.says_nothing_of_another_need()
 
 
+def test_a_caller_of_paris_is_sent_to_no_town_hall_of_brittany(town):
+    phone = town.rings().goes_to("no_slot", code="75011")
+    assert "Vitré, à" not in now(phone)
+    assert "C'est à Rennes, à Vitré et à Fougères." in now(phone)
+    assert "Pour être rappelé dès qu'une place se libère" in now(phone)
+    assert "Pour parler à une personne" in now(phone)
+    # Not within reach, and not farther either: the wait begins, and no place is held.
+    assert phone.presses("1").step == "waiting"
+    assert town.made.session(phone.sid).offers == ()
+
+
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_visitor_books_a_card_on_the_site(town, language):
     visitor = Visitor(town.made)

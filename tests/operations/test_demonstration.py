@@ -8,7 +8,8 @@ import io
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -22,9 +23,14 @@ from models.centres.tables import centre, postcode
 from models.clock import FixedClock
 from models.database import Database
 from models.slots.tables import place, slot
+from services.campaign.file import load
+from services.centres.directory import Directory
 from services.centres.import_postcodes import PostcodeFeed, TownRow
 from services.operations import demonstration
-from services.operations.demonstration import DemonstrationReport, prepare
+from services.operations.demonstration import HORIZON_DAYS, DemonstrationReport, prepare
+from services.slots.look_beyond import Beyond
+from services.store import Store
+from services.work import Work
 from tests.support.feed_profile import faults, locations_of
 from tests.support.imports import Run, centre_row, write_centres
 
@@ -90,6 +96,8 @@ def test_a_fresh_installation(run, demo, horizon, database, clock):
     assert timedelta(days=horizon - 1) <= last - clock.moment < timedelta(days=horizon)
     check_feed(database, clock)
     check_near(database)
+    if horizon == HORIZON_DAYS:
+        check_main_towns(database, clock)
     check_again(run, database, clock, half_a_week=counts(database)[0] * 3.5 / horizon)
 
 
@@ -127,6 +135,26 @@ def check_near(database: Database) -> None:
         )
         assert distance < kilometres, code
         assert name == town
+
+
+def check_main_towns(database: Database, clock: FixedClock) -> None:
+    """The main town of every département has both doses within the campaign's radius."""
+    campaign = load("campaigns/demonstration.toml")
+    assert (campaign.radius_kilometres, campaign.doses) == (60, 2)
+    known, store = Directory(database), cast("Store", SimpleNamespace(clock=clock))
+    codes, without = feeds.read_main_towns(), []
+    with database.transaction() as connection:
+        for code in codes:
+            here = known.postcode(connection, code)
+            assert here is not None, code
+            place = (here.latitude or 0.0, here.longitude or 0.0)
+            near = known.nearest(
+                connection, *place, here.territory, campaign.radius_kilometres, postcode=code
+            )
+            if Beyond().nearest(Work(connection, store, campaign), near, clock.now()) is None:
+                without.append(code)
+    assert len(codes) == 101
+    assert without == []
 
 
 def check_again(run: Run, database: Database, clock: FixedClock, half_a_week: float) -> None:
