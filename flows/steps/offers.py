@@ -16,7 +16,7 @@ from flows.steps.common import NO_SUCH_KEY, Patient, Step, in_words_for, what_fo
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
 from flows.steps.service_over import SERVICE, is_over, over_meanwhile
 from flows.understanding import birthday
-from flows.understanding.offered import ReadOut, wanted_among
+from flows.understanding.offered import ReadOut, after_correction, wanted_among
 from flows.world import Search, World
 
 OTHERS_KEY = "4"
@@ -342,6 +342,11 @@ class Offers(Patient):
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         words = world.vocabulary(session.language)
+        # "Le premier, non, le deuxième".
+        last = after_correction(text, words)
+        move = super().hear(session, last, world) if last != text else None
+        if move is not None:
+            return move
         told = [
             ReadOut(one.local_start, one.kilometres, f"{one.said} {one.name} {one.town}")
             for one in session.offers

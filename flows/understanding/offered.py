@@ -78,6 +78,13 @@ def wanted_among(
     return _Sentence(text, vocabulary, told, today).wanted()
 
 
+def after_correction(text: str, vocabulary: Vocabulary) -> str:
+    """What stands behind the last word that takes a choice back; all, where nothing does."""
+    words = text.split()
+    back = [at for at, word in enumerate(words) if plain(word) in vocabulary.taken_back]
+    return " ".join(words[back[-1] + 1 :] if back and words[back[-1] + 1 :] else words)
+
+
 class _Sentence:
     def __init__(
         self, text: str, vocabulary: Vocabulary, told: Sequence[ReadOut], today: date
@@ -129,12 +136,10 @@ class _Sentence:
     def _parts(self) -> Iterator[_Wish | Piece]:
         at = 0
         while at < len(self._words):
-            end, wish = self._in_numbers(at)
-            if wish is None:
-                piece = _lexicon(self._vocabulary).cut(self._words[at:])[0]
-                end, wish = at + len(piece.words), self._wish(piece)
-            yield wish or piece
-            at = end
+            end, counted = self._in_numbers(at)
+            piece = _lexicon(self._vocabulary).cut(self._words[at:])[0]
+            yield counted or self._wish(piece) or piece
+            at = end if counted else at + len(piece.words)
 
     def _wish(self, piece: Piece) -> _Wish | None:
         """What a phrase wishes for, if it is that."""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.understanding.offered import ReadOut, Wanted, wanted_among
+from flows.understanding.offered import ReadOut, Wanted, after_correction, wanted_among
 from tests.understanding.answers import vocabulary
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -91,6 +91,19 @@ def test_what_is_wanted(text: str, fits: tuple[int, ...] | None):
 )
 def test_in_other_languages(text: str, language: str, fits: tuple[int, ...]):
     assert fitting(text, language) == fits
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("le premier, non le deuxième", "le deuxième"),
+        ("le deux, enfin le trois", "le trois"),
+        ("non", "non"),
+        ("le troisième plutôt", "le troisième plutôt"),
+    ],
+)
+def test_what_stands_behind_a_correction(text: str, left: str):
+    assert after_correction(text, vocabulary("fr")) == left
 
 
 @pytest.mark.parametrize(
