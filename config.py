@@ -20,6 +20,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -73,6 +74,7 @@ DRAIN_SECONDS = 5.0
 _MOST_KEYS = 256
 _KEY_NUMBER = re.compile(r"[1-9][0-9]{0,2}")
 _REGION = re.compile(r"[A-Z]{2}")
+_MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 # Country codes of French numbers beyond the mainland.
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
@@ -161,6 +163,10 @@ class Settings(BaseSettings):
     # The day (2026-03-01) on which the operators took the sender's name, through the provider.
     # Without it the doctor warns.
     sms_sender_registered_on: str = ""
+    # The server that mails leave by: smtp://user:password@host:587 (with STARTTLS, but for one on
+    # this machine) or smtps://… (TLS from the first byte), and whom they come from. Empty: none do.
+    smtp_url: str = ""
+    mail_from: str = ""
     # Where texts of people come in, in E.164 or a short number of five digits; empty: nowhere.
     sms_reply_number: str = ""
     # The number by which people book by texts, in E.164 or a short number of five digits, named on
@@ -308,6 +314,7 @@ class Settings(BaseSettings):
             self._check_caller_id,
             self._check_reply_number,
             self._check_registered,
+            self._check_mail,
             self.regions_also_served,
             self.vault_keys,
             self.trace_secrets,
@@ -351,6 +358,9 @@ class Settings(BaseSettings):
             "national_number": DEVELOPMENT_NUMBER,
             "outbound_caller_id": DEVELOPMENT_NUMBER,
             "sms_sender": "AlloRDV",
+            # The simulator takes mails a port above its own.
+            "smtp_url": "" if is_production else f"smtp://127.0.0.1:{self.simulator_port + 1}",
+            "mail_from": "" if is_production else "rendez-vous@allo.example",
             "campaign": str(ROOT / "campaigns" / "demonstration.toml"),
             "feed_folder": str(VAR / self._of_campaign("feed", "feed-")),
             "traces_secret": self.secret_key or DEVELOPMENT_SECRET,
@@ -370,6 +380,18 @@ class Settings(BaseSettings):
             raise ValueError(
                 "BIND_ADDRESS must be an address of this machine, as 127.0.0.1, 0.0.0.0 or ::"
             ) from None
+
+    def _check_mail(self) -> None:
+        """Raises ValueError. By smtp:// the client asks for TLS, and sends nothing without it."""
+        if not self.smtp_url:
+            return
+        server = urlsplit(self.smtp_url)
+        if server.scheme not in {"smtp", "smtps"} or not server.hostname:
+            raise ValueError("SMTP_URL must be smtp://user:password@host:587 or smtps://…:465")
+        if not _MAIL_ADDRESS.fullmatch(self.mail_from):
+            raise ValueError(
+                "MAIL_FROM must be the address that mails come from, as rendez-vous@example.fr"
+            )
 
     def _check_pace(self) -> None:
         """Raises ValueError. At a slower one a text would wait for longer than a relay does."""

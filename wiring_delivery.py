@@ -12,6 +12,7 @@ from models.messages.outbox import ClaimedMessage
 from services.booking import stand_in
 from services.messages import change_notices, reminders, resend
 from services.messages.deliver_message import DeliveryDependencies
+from services.messages.mails import Mails
 from services.messages.notices import Render
 from services.messages.provider_pace import PaceSettings, ProviderPace
 from services.messages.spend import Budgets, BudgetSettings
@@ -55,6 +56,7 @@ def make_delivery_dependencies(
     *,
     line_types: LineTypes | None = None,
     partner: Callable[[ClaimedMessage], str] | None = None,
+    mails: Mails | None = None,
 ) -> DeliveryDependencies:
     """What relays have beside the store and the provider.
 
@@ -69,7 +71,18 @@ def make_delivery_dependencies(
         partner=partner,
         pace=make_pace(settings),
         numbers=service.numbers,
+        mails=mails,
     )
+
+
+def make_mails(settings: config.Settings, store: Store, service: Service) -> Mails | None:
+    """Who delivers mails; None where an operator set no server for them."""
+    if not settings.smtp_url:
+        return None
+    from jobs.mailer import SmtpMailer  # noqa: PLC0415 (a client that web workers do not need)
+
+    mailer = SmtpMailer(settings.smtp_url, settings.mail_from, store.clock)
+    return Mails(store, mailer, service.numbers)
 
 
 def make_pace(settings: config.Settings) -> ProviderPace:

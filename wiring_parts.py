@@ -36,7 +36,12 @@ from services.ports import CallControl, ProviderAccount, ProviderLog, ProviderRe
 from services.service import Service
 from services.short_links import Links
 from services.store import HoldShares, PaceLimits, ReachLimits, Store
-from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
+from wiring_delivery import (
+    make_delivery_dependencies,
+    make_line_types,
+    make_mails,
+    make_order_processor,
+)
 
 # Threads of a web worker beside those that answer requests, each with a statement now and then.
 BESIDE_THREADS = 6
@@ -89,6 +94,7 @@ def make_parts(settings: config.Settings) -> Parts:
         reply_number=settings.sms_reply_number,
         text_number=settings.text_booking_number,
         numbers=make_numbers(settings, campaigns),
+        mails=bool(settings.smtp_url),
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
 
@@ -200,6 +206,7 @@ def make_ports(settings: config.Settings, store: Store, service: Service) -> Por
         service,
         line_types=make_line_types(settings),
         partner=make_order_processor(settings, store, service),
+        mails=make_mails(settings, store, service),
     )
     return Ports(store, messenger, dependencies)
 

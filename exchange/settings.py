@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     sms_sender: str = ""
     sms_reply_number: str = ""
     outbound_caller_id: str = ""
+    # Where mails of the service go; on this machine the simulator takes them there.
+    smtp_url: str = ""
     # The authorities (a file in PEM) of a service that is reached over TLS; none: the usual ones.
     ssl_cert_file: str = ""
 

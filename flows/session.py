@@ -351,6 +351,8 @@ class Session:
     found: tuple[Offer, ...] = ()
     chosen: int = -1
     number: str = ""
+    # An address of e-mail that a visitor typed.
+    mail: str = ""
     number_answered: bool = False
     # Whether no text leaves to that number today: the reference is told, and a call offered.
     untexted: bool = False

@@ -206,6 +206,8 @@ class BookingOrder:
     of_two: bool = False
     # The campaigns that the offer was held for, in the order of the search; empty: that of now.
     wanted: tuple[str, ...] = ()
+    # An address of e-mail, which is never asked for on the telephone.
+    mail: str = ""
 
 
 class Unbooked(Enum):

@@ -47,6 +47,17 @@ class Messenger(Protocol):
         ...
 
 
+class Mailer(Protocol):
+    """Sends mails. Never called inside a webhook."""
+
+    def send(self, message_id: str, to: str, subject: str, body: str, calendar: bytes) -> None:
+        """Hand a mail to the operator's server; `calendar` (RFC 5545) is attached if there is any.
+
+        Raises Refused, Busy, NoAnswer.
+        """
+        ...
+
+
 class ProviderRecords(Protocol):
     """Deletes what the provider keeps of a text or a call. Never called inside a webhook."""
 

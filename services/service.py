@@ -26,13 +26,16 @@ class Service:
         reply_number: str = "",
         text_number: str = "",
         numbers: Numbers | None = None,
+        *,
+        mails: bool = False,
     ) -> None:
         """`caller_id` is what people see when we ring them; the number to ring where not given.
 
         `reply_number` is where texts of people come in, `text_number` the one that they book by;
         empty: nowhere.
 
-        `numbers` are those that people call; None: the national one alone.
+        `numbers` are those that people call; None: the national one alone. `mails`: people may
+        give an address of e-mail.
 
         `platforms` gives the partners, by their name in the store, as people know them. It is asked
         when one is to be named, for a web worker loads no partner before.
@@ -45,6 +48,7 @@ class Service:
         self.reply_number = reply_number
         self.text_number = text_number
         self.numbers = numbers or Numbers.fixed(national_number)
+        self.mails = mails
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
         # With the memory of centres switched off, estimates are not remembered either.
         self.wait_estimates = WaitEstimates(

@@ -5,4 +5,4 @@ import sys
 from exchange.__main__ import main
 
 if __name__ == "__main__":
-    sys.exit(main("simulator", "simulator.app:create_app"))
+    sys.exit(main("simulator", "simulator.app:serve"))

@@ -2,12 +2,13 @@
 
 from functools import partial
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 
 from exchange.legs import Leg, LegMaker
 from exchange.rest import app
 from exchange.rest.server import Simulator
-from simulator import crowd_place, keldoc, phone
+from exchange.settings import Settings
+from simulator import crowd_place, keldoc, mails, phone
 from simulator.people import TEMPERAMENTS, somebody
 
 
@@ -40,5 +41,12 @@ def _keldoc(simulator: Simulator) -> Blueprint:
 create_app = partial(
     app.create_app,
     temperaments={name: _maker(name) for name in TEMPERAMENTS},
-    extensions=(_telephone, _crowd, _keldoc),
+    extensions=(_telephone, _crowd, _keldoc, mails.blueprint),
 )
+
+
+def serve() -> Flask:
+    """The same as it is served, with its server for mails."""
+    settings = Settings()
+    mails.listen(settings)
+    return create_app(settings)

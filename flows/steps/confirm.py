@@ -114,6 +114,7 @@ class Confirm(Patient):
             second_person=session.second_person,
             of_two=session.whom == Whom.TWO,
             wanted=session.wanted,
+            mail=session.mail,
         )
         reference = world.confirm(order)
         lines: tuple[Line, ...] = ()

@@ -113,6 +113,8 @@ class NewBooking:
     services: tuple[NewService, ...] = ()
     # The number of ours that its person called; None: that of the call, or the default.
     called: str | None = None
+    # An address of e-mail, as `services.messages.mails.address` has it.
+    mail: str | None = None
     # Of its number, birth date, campaign and rank, where `known` made them; None: `add` makes them.
     hashes: PersonHashes | None = None
 
@@ -198,6 +200,8 @@ def add(  # noqa: PLR0917
         "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
         "phone_idx": hashes.phone,
         "name_enc": vault.seal_text(new.name, _where("name", new.id)),
+        "mail_enc": vault.seal_text(new.mail, _where("mail", new.id)),
+        "mail_idx": vault.index("mail", new.mail),
         "last_start_at": max([start for _, start in new.doses]),
     }
     # The person's key is that of the booking which is there; or it is with each service.
@@ -672,7 +676,7 @@ def erase_due(
     Gives the ids of the bookings that were erased. `campaign`: of this one alone; a booking that is
     of another campaign, too, is none of these.
     """
-    personal = ("reference", "dob", "phone")
+    personal = ("reference", "dob", "phone", "mail")
     nothing: dict[str, Any] = {f"{one}_{kind}": None for one in personal for kind in ("enc", "idx")}
     statement = (
         update(booking)

@@ -122,6 +122,8 @@ class BookingDetails:
     reach: str | None = None
     # The number of ours that its call came in by; None: the default.
     called: str | None = None
+    # An address of e-mail; None: none was typed, or it was erased.
+    mail: str | None = None
 
     @property
     def live(self) -> tuple[BookedAppointment, ...]:
@@ -323,7 +325,7 @@ def _read(
     return _whole(vault, rows[0], appointments) if rows else None
 
 
-_SEALED = (booking.c.dob_enc, booking.c.reference_enc, booking.c.phone_enc, booking.c.name_enc)
+_SEALED = tuple(booking.c[f"{one}_enc"] for one in ("dob", "reference", "phone", "name", "mail"))
 _READ = select(*columns_of(BookingDetails, booking), *_SEALED)
 _HAS_ID = _READ.where(booking.c.id == bindparam("the_id"))
 _BY_ID = Prepared(_HAS_ID)
@@ -342,6 +344,7 @@ def _whole(vault: Vault, row: Any, appointments: Iterable[Any]) -> BookingDetail
         born=date.fromisoformat(born) if born else None,
         number=opened(vault, row, "phone"),
         name=opened(vault, row, "name"),
+        mail=opened(vault, row, "mail"),
         appointments=_appointments(appointments),
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, and_, func, select, text, update
 
 from models.agents.tables import intent
 from models.clock import Clock
@@ -90,7 +90,13 @@ def begin(
 ) -> bool:
     """Freeze from now on; False where a freeze lasts already."""
     values = {"id": freeze_id, "state": "frozen", "since_at": since, "began_by": by}
-    return insert_new(connection, clock, outbox_freeze, values, "began_at")
+    if not insert_new(connection, clock, outbox_freeze, values, "began_at"):
+        return False
+    # What mails left before is listed nowhere: none goes twice, and its text or call goes on.
+    mails = and_(message.c.kind == "mail", message.c.state.in_(("pending", "sending")))
+    nothing = {"state": "dropped", "error_code": "restored", "lease_until": None}
+    connection.execute(update(message).where(mails).values(**nothing))
+    return True
 
 
 def note(

@@ -723,7 +723,7 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
 
 def _blanks(clock: Clock) -> Iterator[tuple[Table, str, str, dict[str, Any]]]:
     """Tables, by which column and ids of a trail their rows are found, and what is written."""
-    personal = ("reference", "dob", "phone")
+    personal = ("reference", "dob", "phone", "mail")
     nothing: dict[str, Any] = {f"{one}_{kind}": None for one in personal for kind in ("enc", "idx")}
     key = {"idempotency_key": _KEY + booking.c.id}
     yield (

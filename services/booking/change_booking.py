@@ -38,6 +38,7 @@ from models.partners.bookings import is_mirrored
 from services.booking import stand_in
 from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign
+from services.messages.mails import mail_change
 from services.messages.topics import topic_of_change
 from services.messages.write_message import write_message
 from services.slots.allocate import MACHINES, Allocate, Channel, Chosen, Holder, second_days
@@ -562,11 +563,8 @@ class _OneChange:
 
     def _tell(self, kind: str, after: timedelta | None) -> str | None:
         file = self.file
-        if file.number is None:
+        if file.number is None and file.mail is None:
             return None
-        if file.is_stand_in:
-            booking_id = stand_in.behind(self.connection, self.store, file)
-            return stand_in.tell(self.connection, self.store, file.number, booking_id)
         where = centre_states(self.connection, {one.centre_id for one in self._told.values()})
         payload = {
             "what": self.what,
@@ -576,14 +574,21 @@ class _OneChange:
             "version": self.version,
             "doses": [dose_for_text(one, where[one.centre_id]) for one in self.told()],
         }
+        key, topic = f"{kind}:{file.id}:{self.version}", topic_of_change(self.what)
+        mailed = mail_change(self.connection, self.store, file, payload, key=key, topic=topic)
+        if file.number is None:
+            return mailed
+        if file.is_stand_in:
+            booking_id = stand_in.behind(self.connection, self.store, file)
+            return stand_in.tell(self.connection, self.store, file.number, booking_id)
         return write_message(
             self.connection,
             self.store,
             kind,
             file.number,
             payload,
-            key=f"{kind}:{file.id}:{self.version}",
-            topic=topic_of_change(self.what),
+            key=key,
+            topic=topic,
             booking_id=file.id,
             due_at=self.store.clock.now() + after if after else None,
         )

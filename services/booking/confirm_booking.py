@@ -26,6 +26,7 @@ from prompts.catalogue import Catalogue
 from services.booking import reach, stand_in
 from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict
 from services.messages import texts
+from services.messages.mails import write_mail
 from services.messages.phone_capabilities import takes_texts
 from services.messages.spend import day_of, prefix_of
 from services.messages.texts import MessagePlace, Writer
@@ -69,6 +70,8 @@ class Request:
     # Groups of the campaign that the person certified to belong to.
     groups: tuple[str, ...] = ()
     name: str | None = None
+    # An address of e-mail (`services.messages.mails.address`).
+    mail: str | None = None
     who: str = "caller"
     # Whether they want to be rung about it: the same evening, and before.
     calls: bool = False
@@ -137,7 +140,13 @@ def confirm_booking(
         national_number=national_number,
         leaves=verdict is not Verdict.NO_TEXT,
     )
-    return Booked(made.reference, told, made.stand_in, text_leaves=not there.spent)
+    mailed = None
+    if request.mail is not None:
+        # A stand-in is told like a booking: a mail that does not come would tell who is booked.
+        mailed = write_mail(
+            work.connection, work.store, request.mail, made.id, call_id=_caused_by(request)
+        )
+    return Booked(made.reference, told or mailed, made.stand_in, text_leaves=not there.spent)
 
 
 @record(frozen=True)
@@ -175,6 +184,7 @@ def _make(
         doses=tuple(zip(place_ids, starts, strict=True)),
         rank=request.rank,
         name=request.name,
+        mail=request.mail,
         language=language,
         calls=request.calls,
         reach=asking.proof,

@@ -432,6 +432,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             # Two people of one call: a copy of the first one's booking is none of the second's.
             idempotency_suffix="2" if order.second_person else "1",
             reach=self.reach_of(number),
+            mail=order.mail or None,
         )
         booked = confirm_booking(
             self.work(order.wanted),

@@ -28,6 +28,7 @@ from services.booking.partner_message import follow
 from services.campaign.campaigns import Campaigns
 from services.centre_day.other_place import OtherPlaces, Plan, Stock
 from services.centres.directory import Directory
+from services.messages.mails import mail_change
 from services.messages.topics import Topic
 from services.messages.write_message import open_case, write_message
 from services.slots.allocate import Allocate, Channel, Holder
@@ -397,7 +398,7 @@ class MovePeople:
         payload: dict[str, Any],
     ) -> None:
         """Write the message; its `payload` is beside the booking as it is."""
-        if file.number is None:
+        if file.number is None and file.mail is None:
             return
         payload = {
             "reference": file.reference,
@@ -409,6 +410,9 @@ class MovePeople:
             **payload,
         }
         to, topic = file.number, Topic.CLOSED
+        mail_change(connection, self.store, file, payload, key=key, topic=topic)
+        if to is None:
+            return
         write_message(
             connection, self.store, kind, to, payload, key=key, topic=topic, booking_id=file.id
         )

@@ -114,6 +114,8 @@ class DeskOrder:
     groups: tuple[str, ...] = ()
     text: bool = True
     calls: bool = False
+    # An address of e-mail (`services.messages.mails.address`), or empty.
+    mail: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: s
         of_two=len(order.people) > 1,
         groups=order.groups,
         name=person.name.strip()[:LONGEST_NAME] or None,
+        mail=order.mail or None,
         calls=order.calls and bool(order.number),
         who=at.desk.staff_id,
         idempotency_suffix=idempotency_suffix,

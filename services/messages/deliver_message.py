@@ -27,6 +27,7 @@ from services.campaign.campaign import Campaign
 from services.messages import delivery_failures, spend
 from services.messages.change_notices import call_about
 from services.messages.delivery_failures import ForSomebody
+from services.messages.mails import MAIL, Mails
 from services.messages.notices import PARTNER, Arrange, CallPlan, Later, ReadyNotice, Render
 from services.messages.phone_capabilities import (
     REFUSAL,
@@ -67,6 +68,7 @@ KINDS = (
     RESEND,
     FOLLOW_UP,
     PARTNER,
+    MAIL,
 )
 # The topics of messages written by an earlier version, by their kind.
 _TOPICS = {
@@ -95,7 +97,7 @@ FIRST_KINDS = (SMS, "booked_already")
 # And last of all: what many people are told at one moment, and what is about another day.
 LAST_KINDS = ("reminder", "callback")
 # What never goes by text waits for nobody.
-UNPACED_KINDS = ("evening", VOICE, PARTNER)
+UNPACED_KINDS = ("evening", VOICE, PARTNER, MAIL)
 NEXT_KINDS = tuple(
     kind for kind in KINDS if kind not in {*FIRST_KINDS, *LAST_KINDS, *UNPACED_KINDS}
 )
@@ -133,6 +135,8 @@ class DeliveryDependencies:
     pace: ProviderPace | None = None
     # The numbers that people call, which say whom a text comes from; None: the one of the account.
     numbers: Numbers | None = None
+    # Delivers a mail, and gives a word for the log; None: nobody set a server for mails.
+    mails: Mails | None = None
 
     def sender_of(self, claimed: ClaimedMessage) -> str:
         """Whom a text about it comes from; empty: SMS_SENDER."""
@@ -302,7 +306,7 @@ class _Delivery:
 
     def deliver(self) -> str:
         try:
-            if self.claimed.kind == PARTNER:
+            if self.claimed.kind in {PARTNER, MAIL}:
                 return self._attend()
             if self.claimed.ambiguous:
                 looked = self._look_up()
@@ -327,10 +331,19 @@ class _Delivery:
         return self.messenger.send(self.claimed.id, made.recipient, made.body, **more)
 
     def _attend(self) -> str:
+        """What is no text and no call goes a way of its own."""
+        if self.claimed.kind == MAIL:
+            return self._mail()
         if self.means.partner is not None:
             return self.means.partner(self.claimed)
         with self.store.database.transaction() as connection:
             return self._put_off(connection, _in(self.store, LINE_TAKEN), "no partner")
+
+    def _mail(self) -> str:
+        if self.means.mails is not None:
+            return self.means.mails.deliver(self.claimed)
+        with self.store.database.transaction() as connection:
+            return self._drop(connection, "no way")
 
     # ------------------------------------------------------------ an earlier try
 

@@ -44,6 +44,7 @@ from flows.understanding.dates import dates
 from flows.understanding.digits import phone
 from flows.world import Town
 from services.campaign.campaign import Campaign
+from services.messages.mails import NoAddress, address
 from services.online import days, prove_number, questions
 from services.online.web_sessions import (
     Done,
@@ -69,7 +70,7 @@ PROMISES: Final = {
 # Nothing is asked there but to be told; for whom it is may be said anew, and leads on in time.
 _NOTHING_TO_BOOK = frozenset({"not_yet_open", "closed"})
 # What was typed for both of two.
-_OF_BOTH = frozenset({"where", "number", "calls"})
+_OF_BOTH = frozenset({"where", "number", "calls", "mail"})
 # What is said at a call's next step, and is a notice on the next page.
 _NOTICES = frozenset(
     {
@@ -356,7 +357,13 @@ def no_slot(visit: WebSession, world: WebWorld, wish: str, number: str, where: s
 
 
 def reach(
-    visit: WebSession, world: WebWorld, number: str, *, none: bool = False, calls: bool = False
+    visit: WebSession,
+    world: WebWorld,
+    number: str,
+    mail: str = "",
+    *,
+    none: bool = False,
+    calls: bool = False,
 ) -> WebSession:
     """A mobile gets a text, a landline is noted, and rung where that is wanted (`calls`).
 
@@ -365,7 +372,9 @@ def reach(
     session = visit.session.but(
         number="", caller="", caller_kind=CallerKind.NONE, number_answered=True
     )
-    visit = visit.with_typed(number="" if none else number, calls="yes" if calls else "")
+    visit = visit.with_typed(number="" if none else number, calls="yes" if calls else "", mail=mail)
+    if world.service.mails:
+        session = session.but(mail=_typed_mail(mail))
     if not none:
         given, kind = typed_number(world, visit.language, number)
         if kind is CallerKind.MOBILE:
@@ -529,6 +538,14 @@ def _told(lines: tuple[Line, ...]) -> tuple[str, dict[str, Any]]:
     found = ("waiting", "turn", "opening")
     said = next((name for key in keys for name in found if key.startswith(name)), "")
     return said, {"ahead": ahead[0]} if ahead else {}
+
+
+def _typed_mail(mail: str) -> str:
+    """An address of e-mail as it is kept; empty for none. Raises NotTaken."""
+    try:
+        return address(mail) if mail else ""
+    except NoAddress:
+        raise NotTaken("mail", "mail") from None
 
 
 def typed_number(world: WebWorld, language: str, number: str) -> tuple[str, CallerKind]:

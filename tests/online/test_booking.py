@@ -96,8 +96,11 @@ class Visitor:
         self.starts(whom).is_born().is_at("commune").sends(where="75011").is_at("creneaux")
         return self
 
+    def comes_to_reach(self, whom: str = "self") -> Visitor:
+        return self.comes_to_offers(whom).sends(place=self.places[0]).is_at("joindre")
+
     def comes_to_confirm(self, whom: str = "self", number: str = "06 12 34 56 78") -> Visitor:
-        self.comes_to_offers(whom).sends(place=self.places[0]).is_at("joindre")
+        self.comes_to_reach(whom)
         return self.sends(number=number, wish="number").is_at("confirmer")
 
     @property

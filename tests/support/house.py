@@ -163,6 +163,7 @@ class House:
         pace: PaceLimits = NO_PACE,
         shares: HoldShares = NO_SHARES,
         numbers: Sequence[CalledNumber] = (),
+        mails: bool = False,
     ) -> None:
         self.clock = clock or clocks.take(NOON)
         self.database = Database(url)
@@ -181,6 +182,7 @@ class House:
             shares,
         )
         self.woken = WokenUp()
+        self.mails = mails
         self.settings = settings(
             url,
             public_base_url=BASE,
@@ -217,6 +219,7 @@ class House:
             reply_number=self.settings.sms_reply_number,
             text_number=self.settings.text_booking_number,
             numbers=self.numbers,
+            mails=self.mails,
         )
         made = make_app(Parts(self.settings, self.store, service, self.woken))
         made.jinja_env.undefined = NoSuchAttribute

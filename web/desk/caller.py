@@ -104,6 +104,7 @@ _FIELDS = {
     "place": "place",
     "which": "postcode",
     "number": "number",
+    "mail": "mail",
     "from_day": "from_day",
     "slot": "slot",
 }
@@ -130,6 +131,8 @@ class Panel:
     nonce: str = ""
     number: str = ""
     takes_texts: bool = False
+    # Whether people may give an address of e-mail.
+    takes_mails: bool = False
     focus: str = ""
     groups: tuple[str, ...] = ()
     # Each campaign that may be chosen, with the name of its service; none where there is one.
@@ -256,6 +259,7 @@ class DeskAct(AtDesk):
         eligible = [one for each in services or self.campaigns for one in each.eligible]
         groups = tuple(dict.fromkeys(one.group for one in eligible if one.group))
         self.panel = Panel(form, groups=groups, nonce=new_nonce(), today=self._today())
+        self.panel.takes_mails = self.service.mails
         self.panel.services = tuple(
             (name, shown(one, words().language).name) for name, one in known.items()
         )
@@ -481,6 +485,7 @@ class DeskAct(AtDesk):
             nonce=request.form.get("nonce", ""),
             groups=tuple(form.groups),
             text=bool(form.text),
+            mail=meant.mail,
         )
 
     def _show_booked(self, made: Made) -> None:

@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from flows.session import Moving
 from flows.understanding import NotUnderstood, date_of_birth
 from services.desk.offers import reach
+from services.messages.mails import NoAddress, address
 
 MOST_LETTERS = 80
 _APART = re.compile(r"[^0-9]+")
@@ -37,6 +38,7 @@ class BookingForm:
     place: str = ""
     postcode: str = ""
     number: str = ""
+    mail: str = ""
     groups: list[str] = field(default_factory=list)
     # The campaigns that the caller comes for, where several are open.
     wanted: list[str] = field(default_factory=list)
@@ -91,6 +93,7 @@ class Understood:
 
     born: tuple[date, ...] = ()
     number: str = ""
+    mail: str = ""
     from_day: date | None = None
     within: float = 0.0
     seen: tuple[int, ...] = ()
@@ -115,6 +118,12 @@ def understand(form: BookingForm, today: date) -> Understood:
             number, _kind = reach(form.number)
         except NotUnderstood:
             wrong.append("number")
+    mail = ""
+    if form.mail:
+        try:
+            mail = address(form.mail)
+        except NoAddress:
+            wrong.append("mail")
     from_day = None
     if form.from_day:
         try:
@@ -124,6 +133,7 @@ def understand(form: BookingForm, today: date) -> Understood:
     return Understood(
         born=tuple(born),
         number=number,
+        mail=mail,
         from_day=from_day,
         within=_kilometres(form.within),
         seen=_numbers(form.seen),

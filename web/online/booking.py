@@ -118,7 +118,7 @@ def _act(step: str, form: Form) -> Act | None:
     if step == "reach":
         none, calls = get("wish") == "none", get("calls") == "yes"
         return lambda session, world: answers.reach(
-            session, world, get("number"), none=none, calls=calls
+            session, world, get("number"), get("mail"), none=none, calls=calls
         )
     if step in STEPS and STEPS[step].page_of_keys:
         return lambda session, world: answers.press(session, world, step, get("key"))

@@ -1,0 +1,216 @@
+"""Mails: a booking with an address, told by a real SMTP server on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from aiosmtpd.controller import Controller
+from icalendar import Calendar
+from sqlalchemy import select
+
+from jobs.mailer import SmtpMailer
+from models.booking import changes
+from models.booking.tables import booking
+from models.messages import freezes
+from models.messages.tables import message
+from services.booking.change_booking import By, cancel
+from services.messages.deliver_message import DeliveryDependencies
+from services.messages.mails import MAIL, PER_ADDRESS, Mails, NoAddress, address
+from services.operations.erase_data import erase_data
+from services.slots.allocate import Channel
+from tests.online.test_booking import Visitor
+from tests.support.house import House, house, mornings
+from tests.support.office import Office
+from tests.support.ports import free_port
+from tests.support.rows import clock_of
+
+ANNE = "anne.martin@exemple.fr"
+
+
+@dataclass
+class Server:
+    """A server for mails that keeps them, and says `answer` to who is written to."""
+
+    answer: str = "250 OK"
+    mails: list[EmailMessage] = field(default_factory=list)
+
+    async def handle_RCPT(  # noqa: N802 (aiosmtpd's name)
+        self, _: Any, __: Any, envelope: Any, to: str, ___: Any
+    ) -> str:
+        if self.answer.startswith("250"):
+            envelope.rcpt_tos.append(to)
+        return self.answer
+
+    async def handle_DATA(self, _: Any, __: Any, envelope: Any) -> str:  # noqa: N802
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append(mail)
+        return "250 OK"
+
+
+class Texts:
+    """A provider that takes every text."""
+
+    def send(self, message_id: str, *_: str, **__: str) -> str:
+        return f"SM{message_id}"
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[Server, int]]:
+    kept = Server()
+    controller = Controller(kept, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield kept, controller.port
+    controller.stop()
+
+
+@pytest.fixture
+def service(database_url: str) -> Iterator[House]:
+    with house(database_url, links=True, mails=True) as made:
+        made.opens_centre("1", kilometres=0.4, starts=mornings(3), capacity=3)
+        yield made
+
+
+def books(made: House, mail: str = ANNE, number: str = "06 12 34 56 78") -> Visitor:
+    visitor = Visitor(made).comes_to_reach()
+    wish = "number" if number else "none"
+    return visitor.sends(number=number, mail=mail, wish=wish).is_at("confirmer").sends()
+
+
+def sweeps(made: House, port: int) -> Office:
+    mailer = SmtpMailer(f"smtp://127.0.0.1:{port}", "rdv@allo.example", made.clock)
+    mails = Mails(made.store, mailer, made.numbers)
+    office = Office(made, Texts(), means=DeliveryDependencies(mails=mails))
+    office.sweeps()
+    return office
+
+
+def mail_rows(made: House) -> list[Any]:
+    with made.database.statement() as connection:
+        found = select(message).where(message.c.kind == MAIL).order_by(message.c.created_at)
+        return list(connection.execute(found))
+
+
+def test_a_booking_is_told_by_mail_with_its_file_for_a_calendar(
+    service: House, server: tuple[Server, int]
+):
+    kept, port = server
+    books(service).is_at("fait")
+    sweeps(service, port)
+    (mail,) = kept.mails
+    assert mail["To"] == ANNE
+    assert mail["Subject"] == "Votre rendez-vous"
+    body = mail.get_body()
+    assert body is not None
+    assert "Salle des fetes, 12 rue de la Paix, Paris 11e" in body.get_content()
+    assert "vaccin" not in mail.as_string().lower()
+    (file,) = mail.iter_attachments()
+    assert file.get_filename() == "rendez-vous.ics"
+    (event,) = Calendar.from_ical(file.get_content()).walk("VEVENT")
+    assert event["LOCATION"] == "Salle des fêtes, 12 rue de la Paix, 75011 Paris 11e"
+    assert [row.state for row in mail_rows(service)] == ["sent"]
+    # Nothing is sent a second time.
+    sweeps(service, port)
+    assert len(kept.mails) == 1
+
+
+def test_the_address_is_sealed_and_erased_with_its_booking(service: House):
+    books(service)
+    with service.database.statement() as connection:
+        row = connection.execute(select(booking)).one()
+    assert ANNE.encode() not in row.mail_enc
+    assert row.mail_idx == service.store.vault.index("mail", ANNE)
+    clock_of(service).advance(timedelta(days=400))
+    erase_data(service.store)
+    with service.database.statement() as connection:
+        row = connection.execute(select(booking)).one()
+    assert row.mail_enc is row.mail_idx is None
+    assert mail_rows(service)[0].recipient_enc is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "word"),
+    [("550 no such user", "dropped", "refused"), ("451 later", "pending", "451")],
+)
+def test_a_refusal_ends_it_or_it_is_tried_again(
+    service: House, server: tuple[Server, int], answer: str, state: str, word: str
+):
+    kept, port = server
+    kept.answer = answer
+    books(service)
+    sweeps(service, port)
+    (row,) = mail_rows(service)
+    assert (row.state, row.error_code) == (state, word)
+    assert not kept.mails
+    if state == "pending":
+        kept.answer = "250 OK"
+        clock_of(service).advance(timedelta(hours=1))
+        sweeps(service, port)
+        assert len(kept.mails) == 1
+
+
+def test_who_gave_no_number_is_told_of_a_change_by_mail(service: House, server: tuple[Server, int]):
+    kept, port = server
+    books(service, number="").is_at("fait")
+    sweeps(service, port)
+    with service.database.transaction() as connection:
+        found = connection.execute(select(booking.c.id)).scalar_one()
+        file = changes.load(connection, service.store.vault, found)
+        assert file is not None
+        by = By("agent", Channel.AGENT, "", "key", file.version)
+        cancel(connection, service.store, service.campaign, found, (1,), by=by)
+    sweeps(service, port)
+    assert len(kept.mails) == 2
+    body = kept.mails[-1].get_body()
+    assert body is not None
+    assert "est annulé" in body.get_content()
+    assert not list(kept.mails[-1].iter_attachments())
+
+
+def test_an_address_gets_so_many_a_day(service: House, server: tuple[Server, int]):
+    kept, port = server
+    for _ in range(PER_ADDRESS + 1):
+        books(service)
+    # Beyond the first it is a stand-in, which is mailed all the same.
+    sweeps(service, port)
+    assert len(kept.mails) == PER_ADDRESS
+    assert [row.error_code for row in mail_rows(service)].count("budget") == 1
+
+
+def test_nothing_is_mailed_twice_after_a_restore(service: House, server: tuple[Server, int]):
+    kept, port = server
+    books(service)
+    with service.database.transaction() as connection:
+        freezes.begin(connection, service.clock, "f", since=service.clock.now(), by="test")
+    with service.database.transaction() as connection:
+        freezes.end(connection, service.clock, "test")
+    sweeps(service, port)
+    assert not kept.mails
+    assert mail_rows(service)[0].error_code == "restored"
+
+
+def test_what_is_no_address_is_said_and_nothing_is_lost(service: House):
+    visitor = Visitor(service).comes_to_reach()
+    visitor.sends(number="06 12 34 56 78", mail="anne.martin", wish="number").is_at("joindre")
+    assert "Cette adresse e-mail n’est pas complète" in visitor.page
+    assert 'value="anne.martin"' in visitor.page
+    assert "06 12 34 56 78" in visitor.page
+
+
+@pytest.mark.parametrize(
+    "typed", ["anne", "anne@", "@exemple.fr", "a b@exemple.fr", "a@b", "x" * 300]
+)
+def test_no_address(typed: str):
+    with pytest.raises(NoAddress):
+        address(typed)
+
+
+def test_an_address_is_kept_as_its_server_reads_it():
+    assert address(" Anne.Martin@Exemple.FR ") == "Anne.Martin@exemple.fr"
