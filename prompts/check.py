@@ -134,6 +134,8 @@ LONGEST: Mapping[str, Any] = {
     "commune": "77260 La Ferte-sous-Jouarre",
     "reason": "The place of your appointment is closed that day.",
     "which": "votre premier rendez-vous",
+    "instead": "en vez del mié. 23/09 a las 10:45",
+    "instead_both": "en vez del mié. 23/09 a las 10:45 y del mié. 23/09 a las 10:45",
 }
 LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "": "Seine-Saint-Denis",

@@ -134,7 +134,8 @@ class Telling:
 class DoseChange:
     """One dose after a change; `start_at` (UTC) is when it is, or would have been.
 
-    `was_at` (UTC) is when it was before it moved.
+    Of one that moved, `was_at` (UTC) is when it was before, and `was_centre_id` where; of one whose
+    hour and centre are the same as before, None and empty.
     """
 
     dose: int
@@ -142,6 +143,7 @@ class DoseChange:
     centre_id: str
     start_at: datetime
     was_at: datetime | None = None
+    was_centre_id: str = ""
     # Of which services, where these have names; empty: of all that is done there.
     services: tuple[str, ...] = ()
 
@@ -490,12 +492,11 @@ class _OneChange:
         """
         was = was or next(one for one in self.file.appointments if one.dose == dose)
         services = tuple(each.service for each in was.services if each in of)
-        centre_id, start_at, was_at = was.centre_id, was.start_at, None
+        place_id, centre_id, start_at = to or (was.place_id, was.centre_id, was.start_at)
         if to is not None:
-            place_id, centre_id, start_at = to
             self._places.setdefault("taken", []).append(place_id)
-            was_at = was.start_at if became is not Became.RESTORED else None
-        self._told[dose, services] = DoseChange(dose, became, centre_id, start_at, was_at, services)
+        told = dose_change(was, became, centre_id, start_at)
+        self._told[dose, services] = replace(told, dose=dose, services=services)
 
     def told(self) -> tuple[DoseChange, ...]:
         return tuple(self._told[key] for key in sorted(self._told))
@@ -778,6 +779,16 @@ def _nobody_else(one: _OneChange) -> None:
         raise _Refused(WhyNot.BOOKED_AGAIN)
 
 
+def dose_change(
+    was: BookedAppointment, became: Became, centre_id: str, start_at: datetime
+) -> DoseChange:
+    """What is told of a dose that is at this centre and moment (UTC) after a change."""
+    change = DoseChange(was.dose, became, centre_id, start_at)
+    if became is Became.RESTORED or (centre_id, start_at) == (was.centre_id, was.start_at):
+        return change
+    return replace(change, was_at=was.start_at, was_centre_id=was.centre_id)
+
+
 def _to_json(one: DoseChange) -> dict[str, Any]:
     was_at = one.was_at.isoformat() if one.was_at else None
     told = asdict(one) | {"start_at": one.start_at.isoformat(), "was_at": was_at}
@@ -802,6 +813,7 @@ def dose_for_text(one: DoseChange, where: CentreState) -> dict[str, Any]:
         "became": one.became,
         "start": one.start_at.astimezone(zone).isoformat(),
         "was": one.was_at.astimezone(zone).isoformat() if one.was_at else None,
+        "was_centre_id": one.was_centre_id,
         "time_zone": where.time_zone,
         "centre_id": where.id,
         "name": where.name,

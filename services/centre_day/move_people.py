@@ -23,7 +23,7 @@ from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
 from models.partners.bookings import is_mirrored
-from services.booking.change_booking import MOST_WHY, Became, DoseChange, dose_for_text
+from services.booking.change_booking import MOST_WHY, Became, dose_change, dose_for_text
 from services.booking.partner_message import follow
 from services.campaign.campaigns import Campaigns
 from services.centre_day.other_place import OtherPlaces, Plan, Stock
@@ -438,8 +438,7 @@ class MovePeople:
             became = Became.KEPT
             if one.dose in to:
                 became = Became.MOVED if one.dose in goes else Became.MOVED_WITH_FIRST
-            before = one.start_at if start != one.start_at else None
-            told.append(DoseChange(one.dose, became, centre_id, start, before))
+            told.append(dose_change(one, became, centre_id, start))
         where = centre_states(connection, {one.centre_id for one in told})
         return [dose_for_text(one, where[one.centre_id]) for one in told]
 

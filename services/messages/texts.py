@@ -109,13 +109,15 @@ class MessagePlace:
 class Dose:
     """One appointment after a change. `was`: when it was before it moved; None where it did not.
 
-    `became` is a services.booking.change_booking.Became.
+    `elsewhere`: it was at another place before. `became` is a
+    services.booking.change_booking.Became.
     """
 
     dose: int
     start: datetime
     where: MessagePlace
     was: datetime | None = None
+    elsewhere: bool = False
     became: str = ""
     # Of which services this is said; empty: of all that is done there.
     services: tuple[str, ...] = ()
@@ -129,6 +131,7 @@ class Dose:
             start=datetime.fromisoformat(told["start"]),
             where=MessagePlace(told["street"], told["name"], told["postcode"], told["town"]),
             was=datetime.fromisoformat(was) if was else None,
+            elsewhere=(told.get("was_centre_id") or told["centre_id"]) != told["centre_id"],
             became=told.get("became", ""),
             services=tuple(told.get("services", ())),
         )
@@ -278,23 +281,36 @@ def moved(
     gone = [dose for dose in doses if dose.was is not None]
     if not gone:
         raise ValueError("none of these appointments has moved")
-    given = {**_starts(doses), "was": gone[0].was, "was_second": gone[-1].was}
+    instead = _instead(writer.catalogue, gone)
+    given = {**_starts(doses), "instead": instead, "instead_both": instead}
     name = "changed"
     if kind is not None:
         name, given["reason"] = "closed", _reason(writer.catalogue, kind, back=back)
     where = {"address": gone[0].where}
+    new = {"address"} if gone[0].elsewhere else set()
     if len(doses) == 1:
-        return writer.write((name,), given, where)
+        return writer.write((name,), given, where, new=new)
     stays = next((dose for dose in doses if dose.start == gone[0].was and dose.services), None)
     if len(gone) == 1 and stays is not None and kind is None:
         # Out of the appointment in which something else is done still.
-        return writer.write(("changed_part",), _starts([gone[0], stays]), where)
+        return writer.write(("changed_part",), _starts([gone[0], stays]), where, new=new)
     if len(gone) == 1:
         which = "second" if gone[0] is doses[-1] else "first"
-        return writer.write((f"{name}_{which}",), given, where)
-    if gone[0].where == gone[-1].where:
-        return writer.write((f"{name}_both",), given, where)
-    return writer.write((f"{name}_apart",), given, {**where, "address2": gone[-1].where})
+        return writer.write((f"{name}_{which}",), given, where, new=new)
+    if gone[0].where == gone[-1].where and gone[0].elsewhere is gone[-1].elsewhere:
+        return writer.write((f"{name}_both",), given, where, new=new)
+    where["address2"] = gone[-1].where
+    new |= {"address2"} if gone[-1].elsewhere else set()
+    return writer.write((f"{name}_apart",), given, where, new=new)
+
+
+def _instead(catalogue: Catalogue, gone: Sequence[Dose]) -> str:
+    """What the hours of these were before they moved, or that they are the same."""
+    several = "_both" if len(gone) > 1 else ""
+    if all(dose.was == dose.start for dose in gone):
+        return catalogue.text(f"part_same_hour{several}", {})
+    was = {"was": gone[0].was, "was_second": gone[-1].was}
+    return catalogue.text(f"part_instead{several}", was)
 
 
 def case(writer: Writer, *, doses: Sequence[Dose], kind: str, gone: Collection[int] = ()) -> str:
@@ -519,12 +535,13 @@ class Writer:
         *,
         brief: Sequence[str] = (),
         linked: bool = False,
+        new: Collection[str] = (),
     ) -> str:
         """The first form that is one part; else the first that is two.
 
         With the link where that takes no more of them, for which there are `brief` forms, too;
-        `linked`: in any case. Where no form fits, the last has its days in figures, then its places
-        are cut.
+        `linked`: in any case. Of a `new` one of the `places` it is said that it is another one. Where
+        no form fits, the last has its days in figures, then its places are cut.
         """
         addresses = {name: _address(self.catalogue, where) for name, where in places.items()}
         # The first form mostly has room: the others are written when they are needed.
@@ -535,18 +552,18 @@ class Writer:
         for few in range(1, _MOST_PARTS + 1):
             for key, link in forms:
                 if key not in written:
-                    written[key] = self._filled(key, values, addresses)
+                    written[key] = self._filled(key, values, addresses, new)
                 text = written[key] + link
                 if parts(text) <= few:
                     return text
         last, link = forms[-1]
-        text = self._filled(last, values, addresses, short_days=True) + link
+        text = self._filled(last, values, addresses, new, short_days=True) + link
         while addresses and parts(text) > _MOST_PARTS:
             # An escape that would stand astride two parts leaves a septet of the first unused.
             too_many = max(1, septets(text) - _ROOM[_MOST_PARTS])
             if not _cut(addresses, too_many):
                 break
-            text = self._filled(last, values, addresses, short_days=True) + link
+            text = self._filled(last, values, addresses, new, short_days=True) + link
         return text
 
     def _filled(
@@ -554,10 +571,13 @@ class Writer:
         key: str,
         values: Mapping[str, Any],
         addresses: Mapping[str, _Address],
+        new: Collection[str],
         *,
         short_days: bool = False,
     ) -> str:
         told = {name: address.whole for name, address in addresses.items()}
+        for name in new:
+            told[name] = self.catalogue.text("part_new_place", {"address": told[name]})
         if "address" in addresses:
             told["place"] = addresses["address"].brief
         filled = {**self._values, **values, **told}

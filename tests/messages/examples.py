@@ -74,6 +74,19 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     yield "confirmation_both", book(texts.confirmation, both)
     yield "already", book(texts.already, (START,))
     yield "already_both", book(texts.already, both)
+    day = {"kind": "day_closed"}
+    # At the same hours, but at another place.
+    there, there_two = (replace(each, was=each.start, elsewhere=True) for each in (one, two))
+    yield "changed", tell(texts.moved, there)
+    yield "changed_both", tell(texts.moved, there, there_two)
+    yield "changed_apart", tell(texts.moved, there, apart)
+    yield "changed_first", tell(texts.moved, there, two)
+    yield "changed_second", tell(texts.moved, one, replace(moved_two, elsewhere=True))
+    yield "closed", tell(texts.moved, there, **day)
+    yield "closed_both", tell(texts.moved, there, replace(moved_two, elsewhere=True), **day)
+    yield "closed_apart", tell(texts.moved, there, replace(apart, elsewhere=True), **day)
+    yield "closed_first", tell(texts.moved, there, two, **day)
+    yield "closed_second", tell(texts.moved, one, there_two, **day)
     yield "changed", tell(texts.moved, moved)
     yield "changed_both", tell(texts.moved, moved, moved_two)
     yield "changed_apart", tell(texts.moved, moved, apart)
@@ -88,7 +101,6 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     yield "restored_second", tell(texts.restored, replace(one, became="kept"), back_two)
     half = replace(one, became="kept", services=("grippe",))
     yield "restored_part", tell(texts.restored, half, replace(back, services=("covid",)))
-    day = {"kind": "day_closed"}
     yield "closed", tell(texts.moved, moved, **day)
     yield "closed_both", tell(texts.moved, moved, moved_two, **day)
     yield "closed_apart", tell(texts.moved, moved, apart, **day)

@@ -323,6 +323,31 @@ def test_doses_that_move_to_two_places_are_told_with_both():
     )
 
 
+def test_a_change_is_told_by_what_changed():
+    """The hour, the place, or both; what stays is never told as changed, nor the reverse."""
+
+    def told(*doses: Dose, **more: object) -> str:
+        return texts.moved(Writer(load("fr"), **ABOUT), doses=doses, **more)  # type: ignore[arg-type]
+
+    hour, place = Dose(1, START, HALL, was=WAS), Dose(1, START, HALL, was=START, elsewhere=True)
+    assert "autre lieu" not in told(hour)
+    assert "10h45, 12 rue de la Paix, 75011 Paris 11e, au lieu du mer. 23/09 à 11h15" in told(hour)
+    elsewhere = "10h45, autre lieu : 12 rue de la Paix, 75011 Paris 11e, "
+    assert f"{elsewhere}jour et heure inchangés." in told(place)
+    assert f"{elsewhere}jour et heure inchangés." in told(place, kind="centre_closed")
+    both = replace(hour, elsewhere=True)
+    assert f"{elsewhere}au lieu du mer. 23/09 à 11h15." in told(both)
+
+    second = Dose(2, SECOND, HALL, was=SECOND, elsewhere=True)
+    pair = told(place, second, kind="centre_closed")
+    assert "autre lieu : 12 rue de la Paix, 75011 Paris 11e, jours et heures inchangés." in pair
+    assert "ne change pas" not in pair
+    # Of two that come to one place, one may have been there before.
+    apart = told(place, replace(second, was=SECOND_WAS, elsewhere=False))
+    assert apart.count("autre lieu") == 1
+    assert "Le second : mer. 21/10 à 12h45, 12 rue" in apart
+
+
 def test_nothing_that_moved_makes_no_text():
     with pytest.raises(ValueError, match="none of these appointments has moved"):
         texts.moved(Writer(load("fr"), **ABOUT), doses=(Dose(1, START, HALL),))
@@ -359,6 +384,7 @@ def test_what_is_stored_of_a_change_becomes_its_text():
         "became": "moved",
         "start": START.isoformat(),
         "was": WAS.isoformat(),
+        "was_centre_id": "1",
         "time_zone": "Europe/Paris",
         "centre_id": "1",
         "name": "Salle",
@@ -375,6 +401,8 @@ def test_what_is_stored_of_a_change_becomes_its_text():
     assert text().startswith(
         "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, Salle"
     )
+    assert "autre lieu" not in text()
+    assert "autre lieu : 12 rue" in text(doses=[{**dose, "was_centre_id": "2"}])
     assert "l'heure de votre rendez-vous a changé. " in text(**by_us)
     assert "votre ancienne date est de nouveau possible. " in text(**by_us, undo=True)
     stays = [{**dose, "became": "kept", "was": None}]
