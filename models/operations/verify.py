@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    String,
     and_,
     case,
     cast,
@@ -30,6 +31,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from models.booking.history import FREED, NOT_REACHED
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock, local_midnight
@@ -51,6 +53,8 @@ _ROWS = 1000
 _WORK_MEMORY = "128MB"
 # Written out, not bound: SQLite uses a partial index only for its very words.
 _CONFIRMED: ColumnElement[str] = literal_column("'confirmed'")
+# Errors that pass do so within this.
+_TOLD_IN = timedelta(hours=1)
 _OFFERED: ColumnElement[str] = literal_column("'offered'")
 # Columns of a row that are moments, by the name that the sentence has for them.
 _MOMENTS = ("at", "cancelled", "other_start", "start", "until")
@@ -118,6 +122,7 @@ def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
         *_SERVICES,
         _doses(intervals),
         *_WRITTEN,
+        _untold(clock),
         _waiting_offer(clock),
         _ORDER,
     )
@@ -569,6 +574,48 @@ def _waiting_offer(clock: Clock) -> Check:
                 waiting_entry.c.offered_until.is_(None), waiting_entry.c.offered_until > clock.at()
             ),
             place.c.id.is_(None),
+        ),
+    )
+
+
+def _untold(clock: Clock) -> Check:
+    """A change whose person has a number is in the outbox, and its words are found soon.
+
+    But for bookings that were freed and taken back before anybody was told, or that were freed
+    because nothing reached their person. What became a case is known to somebody.
+    """
+    newest = (
+        select(history.c.booking_id, func.max(history.c.id).label("id"))
+        .where(history.c.what.in_(["moved", "cancelled", "restored"]))
+        .group_by(history.c.booking_id)
+        .subquery()
+    )
+    told = exists().where(
+        message.c.dedupe_key.in_(
+            literal(f"{kind}:") + booking.c.id + ":" + cast(booking.c.version, String)
+            for kind in ("booking_changed", "booking_cancelled")
+        ),
+        or_(
+            message.c.error_code.is_distinct_from("error"),
+            and_(message.c.state.in_(["pending", "sending"]), history.c.at > clock.at(-_TOLD_IN)),
+        ),
+    )
+    return Check(
+        "change-untold",
+        "booking {booking} was changed (line {line} of the history, {at}: {what}), and its person "
+        "was not told",
+        select(
+            booking.c.id.label("booking"), history.c.id.label("line"), history.c.at, history.c.what
+        )
+        .join(newest, newest.c.booking_id == booking.c.id)
+        .join(history, history.c.id == newest.c.id)
+        .where(
+            booking.c.state.in_(["confirmed", "cancelled"]),
+            booking.c.erased_at.is_(None),
+            booking.c.phone_idx.is_not(None),
+            history.c.why != NOT_REACHED,
+            ~and_(history.c.what == "restored", history.c.why == FREED),
+            ~told,
         ),
     )
 

@@ -40,7 +40,8 @@ WORDS = ("reached", "changed", "unreachable", "wrong_number", "needless", "other
 RUNG, CLOSED = "case_callback", "case_closed"
 SHOWN = 20
 # Kinds that speak of a number, and not of an operation on a centre.
-_OF_NUMBERS = frozenset({"undelivered", "wrong_number", TYPED_CALLBACK})
+_OF_MESSAGES = frozenset({"undelivered", "unwritten"})
+_OF_NUMBERS = _OF_MESSAGES | {"wrong_number", TYPED_CALLBACK}
 # So many digits of a typed number are shown to agents.
 _ENDING = 4
 
@@ -49,7 +50,8 @@ _ENDING = 4
 class Open:
     """A case that waits. `rung_at` (UTC): a call by an agent was promised then, by `rung_by`.
 
-    `topic` and `code` say what of an undelivered message; `why` is an operator's word otherwise.
+    `topic` and `code` say what of a message that did not arrive; `why` is an operator's word
+    otherwise.
     """
 
     id: str
@@ -85,7 +87,7 @@ def _open(connection: Connection, found: Sequence[Case]) -> list[Open]:
 
 
 def _shown(case: Case, rung: RecordedAct | None, names: Mapping[str, str]) -> Open:
-    topic, _, code = case.why.partition(" ") if case.kind == "undelivered" else ("", "", "")
+    topic, _, code = case.why.partition(" ") if case.kind in _OF_MESSAGES else ("", "", "")
     return Open(
         id=case.id,
         kind=case.kind,

@@ -20,6 +20,7 @@ from models.crypto import CannotOpen
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, ClaimedMessage
+from models.supervision import alerts
 from models.waiting_list.offers import TOO_LATE
 from services import tracing
 from services.campaign.call_hours import next_call_at, next_text_at
@@ -110,6 +111,11 @@ NO_USE = "of no use"
 OF_THE_DAY = frozenset({Topic.REPLY, Topic.CALLBACK, Topic.UNFINISHED, Topic.CALL_CONSENT})
 # The kind of the case that an undeliverable message leaves.
 UNDELIVERED = "undelivered"
+# The kind of the case that a message leaves for which there are no words, and the alert.
+UNWRITTEN = "unwritten"
+# What is raised where a message is not as its words need it: it never will be. An error of the
+# database is none of these, and passes.
+_NO_WORDS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 log = structlog.get_logger()
 
@@ -426,22 +432,25 @@ class _Delivery:
         claimed, manner = self.claimed, manner_of(self.claimed)
         if claimed.held_at and not claimed.let_go_by and topic_of(claimed) in OF_THE_DAY:
             return self._drop(connection, NO_USE)
-        became: delivery_failures.Outcome
-        if claimed.kind == FOLLOW_UP:
-            became = delivery_failures.look(
-                connection, self.store, claimed, manner, self.means.render
-            )
-        else:
-            became = self.means.render(connection, self.store, claimed)
-        match became:
+        match self._became(connection, manner):
             case None:
                 return self._drop(connection, "needless")
-            case Later():
-                return self._put_off(connection, became.at, "later")
-            case ForSomebody():
-                return self._leave_to_somebody(connection, became.why)
-            case _:
-                return self._go(connection, became, manner)
+            case Later(at):
+                return self._put_off(connection, at, "later")
+            case ForSomebody(why):
+                return self._leave_to_somebody(connection, why)
+            case ready:
+                return self._go(connection, ready, manner)
+
+    def _became(self, connection: Connection, manner: Manner) -> delivery_failures.Outcome:
+        """What the message has become by now. Raises _Unwritten."""
+        store, render = self.store, self.means.render
+        try:
+            if self.claimed.kind == FOLLOW_UP:
+                return delivery_failures.look(connection, store, self.claimed, manner, render)
+            return render(connection, store, self.claimed)
+        except _NO_WORDS as error:
+            raise _Unwritten from error
 
     def _go(self, connection: Connection, ready: ReadyNotice, manner: Manner) -> _ToSend | str:
         """The way of a message: by text, by call, later, or not at all."""
@@ -590,7 +599,20 @@ class _Delivery:
         outbox.drop(connection, self.store.clock, self.claimed, why)
         return "dropped"
 
-    def _leave_to_somebody(self, connection: Connection, why: str) -> str:
+    def _leave_unwritten(self, error: BaseException | None) -> str:
+        """No try will find words for it: a case at once, where it is about a booking; an alert."""
+        store, claimed = self.store, self.claimed
+        log.error("message cannot be written", message=claimed.id, error=type(error).__name__)
+        with store.database.transaction() as connection:
+            if claimed.booking_id is None:
+                word = self._drop(connection, UNWRITTEN)
+            else:
+                word = self._leave_to_somebody(connection, UNWRITTEN, UNWRITTEN)
+            alert_id = store.chance.identifier()
+            alerts.happened(connection, store.clock, alert_id, name=UNWRITTEN, value=1, threshold=0)
+        return word
+
+    def _leave_to_somebody(self, connection: Connection, why: str, kind: str = UNDELIVERED) -> str:
         """No message reaches that person: a case, in the transaction that ends the message."""
         store, claimed = self.store, self.claimed
         if not outbox.drop(connection, store.clock, claimed, "case"):
@@ -598,7 +620,7 @@ class _Delivery:
         root = delivery_failures.root_of(connection, store, claimed)
         why, message_id = f"{topic_of(claimed)} {why}", root.id if root else claimed.id
         about = {"booking_id": claimed.booking_id, "message_id": message_id}
-        open_case(connection, store, UNDELIVERED, why, **about)
+        open_case(connection, store, kind, why, **about)
         return "case"
 
     # ------------------------------------------------------------ what came of it
@@ -635,6 +657,8 @@ class _Delivery:
 
         It may have left, so it is looked up before it is sent again.
         """
+        if isinstance(error, _Unwritten):
+            return self._leave_unwritten(error.__cause__)
         store, claimed = self.store, self.claimed
         log.error("message failed", message=claimed.id, error=type(error).__name__)
         again = next_try(NoAnswer(), claimed.attempts)
@@ -653,6 +677,10 @@ def _put_aside(store: Store, message_id: str) -> str:
     with store.database.transaction() as connection:
         outbox.put_aside(connection, store.clock, message_id, LONGEST_RETRY)
     return "unreadable"
+
+
+class _Unwritten(Exception):
+    """What it is about has no words; its cause says why."""
 
 
 class _TakenOver(Exception):

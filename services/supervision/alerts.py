@@ -43,7 +43,7 @@ ENOUGH: Final = 20
 # For a step with hardly any failures yesterday, this rate (a part of 1) is taken for usual.
 USUAL_FAILURE: Final = 0.05
 # What happened once, and lasts until a supervisor looks after it.
-HAPPENED: Final = frozenset({"search_limit", "watched_file"})
+HAPPENED: Final = frozenset({"search_limit", "watched_file", "unwritten"})
 # "process_gone_dispatcher" and the like: judged by another process.
 PROCESS_GONE: Final = "process_gone"
 # Raised by the process that holds a text or call back, or by the scheduler, which ends them.

@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models.booking.changes import find_by_reference
+from models.booking.history import NOT_REACHED
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.clock import FixedClock
 from models.database import Database
@@ -430,7 +431,7 @@ def _cancels(rows: Rows, booking_id: str) -> list[str]:
         f"UPDATE booking SET state = 'cancelled', cancelled_at = '{at}' WHERE id = '{booking_id}'",
         (
             "INSERT INTO history (booking_id, at, who, channel, what, why, details) VALUES "
-            f"('{booking_id}', '{at}', 'tests', 'agent', 'cancelled', '', '{{}}')"
+            f"('{booking_id}', '{at}', 'tests', 'agent', 'cancelled', '{NOT_REACHED}', '{{}}')"
         ),
     ]
 
@@ -449,7 +450,8 @@ def another_last_line(rows: Rows) -> Broken:
         [
             (
                 "INSERT INTO history (id, booking_id, at, who, channel, what, why, details) VALUES "
-                f"(99, '{rows.one}', '{rows.moment(at)}', 'tests', 'web', 'cancelled', '', '{{}}')"
+                f"(99, '{rows.one}', '{rows.moment(at)}', 'tests', 'web', 'cancelled', "
+                f"'{NOT_REACHED}', '{{}}')"
             )
         ],
         f"history-state: booking {rows.one} has 2 live appointments, and its last line of the "
@@ -510,6 +512,47 @@ def asked_by_nobody(rows: Rows) -> Broken:
     )
 
 
+def _moved(rows: Rows) -> tuple[int, str]:
+    """A line of the history that says that a booking was moved, an hour ago and more."""
+    before = rows.service.clock.now() - timedelta(hours=2)
+    columns = "booking_id, at, who, channel, what, why, details"
+    behind_the_back(
+        rows.service.database,
+        (
+            f"INSERT INTO history ({columns}) VALUES ('{rows.one}', '{rows.moment(before)}', "
+            "'operator', 'supervisor', 'moved', '', '{}')"
+        ),
+    )
+    found = select(func.max(history.c.id)).where(history.c.booking_id == rows.one)
+    line = rows_of(rows.service.database, found)[0][0]
+    return line, (
+        f"change-untold: booking {rows.one} was changed (line {line} of the history, "
+        f"{before.isoformat()}: moved), and its person was not told"
+    )
+
+
+def changed_in_silence(rows: Rows) -> Broken:
+    _, sentence = _moved(rows)
+    return Broken([], sentence)
+
+
+def changed_and_never_written(rows: Rows) -> Broken:
+    """Its message has been tried for two hours, and there are no words for it."""
+    _, sentence = _moved(rows)
+    at = rows.moment(rows.service.clock.now())
+    return Broken(
+        [
+            (
+                "INSERT INTO message (id, kind, dedupe_key, booking_id, state, attempts, due_at, "
+                "error_code, created_at, updated_at, topic) VALUES ('told', 'booking_changed', "
+                f"'booking_changed:{rows.one}:1', '{rows.one}', 'sending', 9, '{at}', 'error', "
+                f"'{at}', '{at}', 'closed')"
+            )
+        ],
+        sentence,
+    )
+
+
 def booked_at_a_partner_alone(rows: Rows) -> Broken:
     return Broken(
         [_order(rows, "booked", "'nobody'")],
@@ -541,6 +584,8 @@ ERRORS: tuple[Breaks, ...] = (
     booked_by_nobody,
     offered_nothing,
     asked_by_nobody,
+    changed_in_silence,
+    changed_and_never_written,
     booked_at_a_partner_alone,
 )
 

@@ -74,19 +74,8 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     yield "confirmation_both", book(texts.confirmation, both)
     yield "already", book(texts.already, (START,))
     yield "already_both", book(texts.already, both)
+    yield from _elsewhere(tell, (one, two), (moved_two, apart))
     day = {"kind": "day_closed"}
-    # At the same hours, but at another place.
-    there, there_two = (replace(each, was=each.start, elsewhere=True) for each in (one, two))
-    yield "changed", tell(texts.moved, there)
-    yield "changed_both", tell(texts.moved, there, there_two)
-    yield "changed_apart", tell(texts.moved, there, apart)
-    yield "changed_first", tell(texts.moved, there, two)
-    yield "changed_second", tell(texts.moved, one, replace(moved_two, elsewhere=True))
-    yield "closed", tell(texts.moved, there, **day)
-    yield "closed_both", tell(texts.moved, there, replace(moved_two, elsewhere=True), **day)
-    yield "closed_apart", tell(texts.moved, there, replace(apart, elsewhere=True), **day)
-    yield "closed_first", tell(texts.moved, there, two, **day)
-    yield "closed_second", tell(texts.moved, one, there_two, **day)
     yield "changed", tell(texts.moved, moved)
     yield "changed_both", tell(texts.moved, moved, moved_two)
     yield "changed_apart", tell(texts.moved, moved, apart)
@@ -117,6 +106,25 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     yield "evening_both", book(texts.evening, both)
     yield "offer", offer((START,))
     yield "offer_both", offer(both)
+
+
+def _elsewhere(
+    tell: Callable[..., Made], stays: tuple[Dose, Dose], moves: tuple[Dose, Dose]
+) -> Iterator[tuple[str, Made]]:
+    """Moved to another place, at the same hour: one of two doses, or both."""
+    (one, two), (moved_two, apart) = stays, moves
+    day = {"kind": "day_closed"}
+    there, there_two = (replace(each, was=each.start, elsewhere=True) for each in (one, two))
+    yield "changed", tell(texts.moved, there)
+    yield "changed_both", tell(texts.moved, there, there_two)
+    yield "changed_apart", tell(texts.moved, there, apart)
+    yield "changed_first", tell(texts.moved, there, two)
+    yield "changed_second", tell(texts.moved, one, replace(moved_two, elsewhere=True))
+    yield "closed", tell(texts.moved, there, **day)
+    yield "closed_both", tell(texts.moved, there, replace(moved_two, elsewhere=True), **day)
+    yield "closed_apart", tell(texts.moved, there, replace(apart, elsewhere=True), **day)
+    yield "closed_first", tell(texts.moved, there, two, **day)
+    yield "closed_second", tell(texts.moved, one, there_two, **day)
 
 
 def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:

@@ -8,18 +8,22 @@ from typing import Any
 import pytest
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from models.booking.tables import booking
 from models.clock import FixedClock
 from models.desk import cases
 from models.messages import outbox
 from models.queue.tables import queue_entry
+from models.supervision import alerts
 from services.booking.change_booking import By, cancel, undo_cancel
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.centres.directory import Directory
 from services.messages.change_notices import renders
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.messages.notices import ReadyNotice
+from services.messages.write_message import write_message
 from services.slots.allocate import Channel, Holder
 from tests.support.house import LANDLINE, MOBILE, campaign_with, mornings
 from tests.support.office import Office, Provider
@@ -156,6 +160,72 @@ def test_whom_we_move_is_rung_where_the_campaign_does_without_that_text(whole_of
     assert ready.text == ""
     assert ready.call is not None
     assert ready.call.known["booking_id"] == booking_id
+
+
+# ---------------------------------------------------------------- no words
+
+
+def without_words(office: Office, booking_id: str) -> str:
+    """A change in the outbox that cannot be told, as an earlier version wrote some."""
+    house = office.house
+    told = {"what": "moved", "reference": "4521738908", "operation": "x", "kind": "centre_closed"}
+    at_the_same_hour = {
+        "dose": 1,
+        "became": "moved",
+        "start": mornings(6, first=5)[0].isoformat(),
+        "was": None,
+        **dict.fromkeys(("centre_id", "name", "street", "postcode", "town"), "1"),
+    }
+    with house.database.transaction() as connection:
+        message_id = write_message(
+            connection,
+            house.store,
+            "booking_changed",
+            MOBILE,
+            {**told, "doses": [at_the_same_hour]},
+            key="unwritten",
+            topic="closed",
+            booking_id=booking_id,
+        )
+    assert message_id is not None
+    return message_id
+
+
+def test_a_message_without_words_is_a_case_and_an_alert_at_its_first_try(
+    whole_office: Office, provider: Provider
+):
+    booking_id = books(whole_office)
+    message_id = without_words(whole_office, booking_id)
+    assert whole_office.delivers(message_id) == "case"
+    house = whole_office.house
+    with house.database.statement() as connection:
+        (case,) = cases.waiting(connection, limit=9)
+        (alert,) = alerts.raised(connection)
+    assert (case.kind, case.why) == ("unwritten", "closed unwritten")
+    assert (case.booking_id, case.message_id) == (booking_id, message_id)
+    assert (alert.name, alert.value) == ("unwritten", 1)
+    # Nothing is tried again.
+    whole_office.later(days=1)
+    assert whole_office.sweeps() == 0
+    assert kinds(whole_office) == [("booking_changed", "closed", "dropped", None)]
+
+
+def test_a_database_that_is_away_is_no_lack_of_words(whole_office: Office, provider: Provider):
+    booking_id = books(whole_office)
+    cancels(whole_office, booking_id)
+    (row,) = whole_office.house.messages("booking_cancelled")
+
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, ConnectionError())
+
+    means = DeliveryDependencies(notices={"booking_cancelled": away})
+    store = whole_office.house.store
+    assert deliver_message(store, whole_office.messenger, row.id, means) == "error"
+    with store.database.statement() as connection:
+        assert cases.waiting(connection, limit=9) == []
+    whole_office.later(minutes=1)
+    whole_office.sweeps()
+    assert kinds(whole_office) == [("booking_cancelled", "cancellation", "sent", "text")]
 
 
 # ---------------------------------------------------------------- an answer that is lost
