@@ -181,6 +181,12 @@ class CallerBooking:
     services: tuple[BookedService, ...] = ()
     # The centre and the start of each appointment that is ahead.
     ahead: tuple[tuple[str, str], ...] = ()
+    # What of it the service changed last: "hour", "place", "hour_place"; and of which of those
+    # told. Empty for nothing, or where the person did it.
+    changed: str = ""
+    changed_doses: tuple[int, ...] = ()
+    # So many kilometres away a place is kept in the stead of one that closed, until they take it.
+    kept_far: int = 0
 
     @property
     def said(self) -> str:

@@ -519,6 +519,9 @@ class Bookings(Protocol):
         With a `service` of the booking only what is done for it moves: `moving` is not looked at.
         """
 
+    def take_far(self, mine: CallerBooking) -> None:
+        """Note that the caller takes the place out of reach that is kept for them (changes)."""
+
     def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:
         """Take the cancellation back that was the last change (changes)."""
 

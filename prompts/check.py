@@ -133,6 +133,7 @@ LONGEST: Mapping[str, Any] = {
     "reference": "4521738908",
     "commune": "77260 La Ferte-sous-Jouarre",
     "reason": "The place of your appointment is closed that day.",
+    "away": 149,
     "which": "votre premier rendez-vous",
     "instead": "en vez del mié. 23/09 a las 10:45",
     "instead_both": "en vez del mié. 23/09 a las 10:45 y del mié. 23/09 a las 10:45",

@@ -127,6 +127,18 @@ def _lead(mine: CallerBooking) -> str:
     return ("my_apart" if mine.second_town else "my_both") if both else "my_one"
 
 
+def _what_changed(mine: CallerBooking) -> tuple[Line, ...]:
+    """What of it the service changed, so that nobody goes to where or when it was."""
+    if mine.kept_far:
+        return (Line("my_far", {"far": mine.kept_far}),)
+    if not mine.changed or mine.off:
+        return ()
+    if len(mine.changed_doses) == len(mine.starts):
+        return (Line(f"my_new_{mine.changed}"),)
+    which = mine.starts[-1 if mine.changed_doses == (SECOND,) else 0]
+    return (Line("my_new_one", {"start": which}), Line(f"my_new_{mine.changed}"))
+
+
 def _kept(mine: CallerBooking, said: str = "my_kept") -> tuple[Line, ...]:
     """That they lose nothing, which is not said of what cannot take place."""
     return () if mine.off else (Line(said),)
@@ -169,12 +181,16 @@ class MyMenu(Told):
         prompt = "my_menu_undo" if mine.undo else "my_menu"
         if _is_rung_about(session):
             prompt = "my_menu_rung"
+        if mine.kept_far:
+            prompt = "my_menu_far"
         asked = menu(prompt, **_facts_of_services(mine, session, world))
-        return replace(asked, lead=_lead(mine), before=_for_services(session, world))
+        before = (*_what_changed(mine), *_for_services(session, world))
+        return replace(asked, lead=_lead(mine), before=before)
 
     def only_by_key(self, session: Session) -> frozenset[str]:
-        # It takes a cancellation back.
-        return frozenset({"4"}) if _mine(session).undo else frozenset()
+        mine = _mine(session)
+        # It takes a place that was not asked for, or a cancellation back.
+        return frozenset({"1"} if mine.kept_far else {"4"} if mine.undo else ())
 
     def silences(self, session: Session) -> int:
         # Of two appointments or one, what cannot take place is left to be done.
@@ -188,7 +204,10 @@ class MyMenu(Told):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         mine = _mine(session)
-        if _is_rung_about(session) and pressed in {"1", "4"}:
+        if mine.kept_far and pressed == "1":
+            world.take_far(mine)
+            return _after(session, world, Line("my_far_taken"))
+        if _is_rung_about(session) and not mine.kept_far and pressed in {"1", "4"}:
             return _kept_by_whom_we_rang(session) if pressed == "1" else self._reference(session)
         if pressed == "1":
             return Go(session, self.name, remember=False)

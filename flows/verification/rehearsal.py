@@ -543,6 +543,9 @@ class RehearsedWorld:
         self.changed.append(("move", service or moving, offer.place_id))
         return self.not_changed
 
+    def take_far(self, mine: CallerBooking) -> None:
+        self.changed.append(("take_far",))
+
     def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:
         self.changed.append(("undo",))
         return self.not_changed

@@ -123,11 +123,13 @@ def _add(clock: Clock) -> Prepared:
 class NewestChange:
     """What was changed last of a booking; None where there is no such booking.
 
-    `is_recent`: a line of it, of whatever, is no older than was asked.
+    `is_recent`: a line of it, of whatever, is no older than was asked. `said_yes`: its person said
+    after it that they will come.
     """
 
     change: Change | None = None
     is_recent: bool = False
+    said_yes: bool = False
 
 
 def newest_change(
@@ -152,7 +154,9 @@ def newest_of(lines: Sequence[Any]) -> NewestChange:
     if row is None:
         return NewestChange()
     change = Change(row.who, row.channel, row.what, row.why, json.loads(row.details))
-    return NewestChange(change, any(line.is_recent for line in lines))
+    since = lines[lines.index(row) + 1 :]
+    said_yes = any(line.what == SAID_YES for line in since)
+    return NewestChange(change, any(line.is_recent for line in lines), said_yes)
 
 
 @lru_cache

@@ -70,6 +70,20 @@ def close(connection: Connection, clock: Clock, case_id: str) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
+def close_of_booking(connection: Connection, clock: Clock, booking_id: str, kind: str) -> None:
+    """Close the cases of this kind that a booking has."""
+    statement = (
+        update(agent_case)
+        .where(
+            agent_case.c.booking_id == booking_id,
+            agent_case.c.kind == kind,
+            agent_case.c.closed_at.is_(None),
+        )
+        .values(closed_at=clock.at())
+    )
+    connection.execute(statement)
+
+
 def close_of_request(connection: Connection, clock: Clock, request_id: str) -> None:
     """Close the case of a call that was asked for at a typed number: its owner agreed."""
     statement = (

@@ -34,6 +34,7 @@ from models.booking.changes import (
 from models.booking.history import Change, NewestChange
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
+from models.desk import cases
 from models.partners.bookings import is_mirrored
 from services.booking import stand_in
 from services.booking.partner_message import follow
@@ -57,6 +58,8 @@ FIRST, SECOND = 1, 2
 # Any place of a slot will do: Allocate.book needs an id for each dose, and nobody holds these.
 NO_PLACE = {FIRST: -FIRST, SECOND: -SECOND}
 MOST_WHY = 80
+# The kind of the case of a person for whom a place out of reach is kept: an agent asks them.
+FAR_PLACE = "far_place"
 # Who changes by these has asked for it, or talks with whoever does.
 _BY_THEMSELVES = frozenset({Channel.PHONE, Channel.WEB, Channel.AGENT})
 
@@ -550,7 +553,7 @@ class _OneChange:
         by = self.by
         details: dict[str, Any] = {
             "version": self.version,
-            "doses": [_to_json(one) for one in self.told()],
+            "doses": [change_to_json(one) for one in self.told()],
             **self._places,
         }
         if by.key:
@@ -558,6 +561,8 @@ class _OneChange:
         why = by.why[:MOST_WHY]
         line = Change(by.who, by.channel, self.what, why, details)
         history.add(self.connection, self.store.clock, self.store.vault, self.file.id, line)
+        # A person who chose something else, or nothing, need not be asked any more.
+        cases.close_of_booking(self.connection, self.store.clock, self.file.id, FAR_PLACE)
         undo_within = telling.undo_within if self.what == "cancelled" else None
         follow(self.connection, self.store, self.file.id, self.version, undo_within=undo_within)
         return self._tell(kind, telling.after) if telling.tell else None
@@ -789,7 +794,8 @@ def dose_change(
     return replace(change, was_at=was.start_at, was_centre_id=was.centre_id)
 
 
-def _to_json(one: DoseChange) -> dict[str, Any]:
+def change_to_json(one: DoseChange) -> dict[str, Any]:
+    """As the history keeps it."""
     was_at = one.was_at.isoformat() if one.was_at else None
     told = asdict(one) | {"start_at": one.start_at.isoformat(), "was_at": was_at}
     if not one.services:

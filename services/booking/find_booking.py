@@ -15,6 +15,7 @@ from datetime import date
 from flows.world import NotMine
 from models.booking import changes, history
 from models.booking.changes import BookingDetails
+from models.booking.history import NewestChange
 from models.centres.centres import (
     CentreState,
     asked_of_booking,
@@ -31,11 +32,15 @@ from services.store import Store
 
 @dataclass(frozen=True)
 class FoundBooking:
-    """A booking, where its appointments are, and whether a cancellation can be taken back now."""
+    """A booking, where its appointments are, and whether a cancellation can be taken back now.
+
+    `newest` is what was changed last.
+    """
 
     file: BookingDetails
     centres: Mapping[str, CentreState]
     undo: bool
+    newest: NewestChange
 
 
 def find_booking(
@@ -139,5 +144,5 @@ def _read(
     # booking nothing more is asked: that would tell by the time it takes that there is none.
     if file is not changes.NOBODY and not there <= centres.keys():
         centres = centre_states(connection, there)
-    undo = is_undoable(store, file, history.newest_of(asked.lines.rows()))
-    return FoundBooking(file, centres, undo)
+    newest = history.newest_of(asked.lines.rows())
+    return FoundBooking(file, centres, is_undoable(store, file, newest), newest)

@@ -8,14 +8,18 @@ from zoneinfo import ZoneInfo
 
 from flows.session import BookedService, CallerBooking, MineState, Moving, Offer
 from flows.world import NotChanged
-from models.booking import changes
+from models.booking import changes, history
 from models.booking.changes import BookedAppointment
+from models.booking.history import Change, NewestChange
 from models.centres.centres import centre_states
+from models.database import Connection
+from models.desk import cases
 from models.slots.places import Window
-from services.booking.change_booking import FIRST, SECOND, Unchanged, WhyNot
+from services.booking.change_booking import FAR_PLACE, FIRST, SECOND, Unchanged, WhyNot
 from services.booking.find_booking import FoundBooking
-from services.slots.allocate import Chosen, second_days
+from services.slots.allocate import Channel, Chosen, second_days
 from services.slots.offer import chosen_of
+from services.store import Store
 from services.work import Work
 
 _WHY = {
@@ -58,6 +62,7 @@ def told(
     where = found.centres[shown[0].centre_id]
     elsewhere = {one.centre_id for one in shown} - {where.id}
     second = found.centres[elsewhere.pop()] if elsewhere else None
+    changed, changed_doses = _changed(found.newest, starts)
     return CallerBooking(
         id=file.id,
         ahead=tuple((one.centre_id, one.start_at.isoformat()) for one in ahead),
@@ -92,7 +97,37 @@ def told(
             for one in shown
             for done in (one.live_services if file.live else one.services)
         ),
+        changed=changed,
+        changed_doses=changed_doses,
+        kept_far=_kept_far(found.newest) if ahead else 0,
     )
+
+
+def _changed(newest: NewestChange, told: Collection[int]) -> tuple[str, tuple[int, ...]]:
+    """What of these doses we moved last, hour or place, and which of them."""
+    change = newest.change
+    if change is None or change.what != "moved" or change.channel != Channel.SUPERVISOR:
+        return "", ()
+    moved = [one for one in change.details.get("doses", ()) if one["was_at"]]
+    moved = [one for one in moved if one["dose"] in told]
+    hour = any(one["was_at"] != one["start_at"] for one in moved)
+    place = any(one.get("was_centre_id", one["centre_id"]) != one["centre_id"] for one in moved)
+    words = [word for word, is_so in (("hour", hour), ("place", place)) if is_so]
+    return "_".join(words), tuple(one["dose"] for one in moved)
+
+
+def _kept_far(newest: NewestChange) -> int:
+    """How many kilometres away a place is kept that its person has not taken yet; 0 for none."""
+    if newest.change is None or newest.said_yes:
+        return 0
+    return int(newest.change.details.get("kilometres", 0))
+
+
+def take_far(connection: Connection, store: Store, booking_id: str, channel: Channel) -> None:
+    """Note that a person takes the place out of reach that is kept for them; its case is closed."""
+    cases.close_of_booking(connection, store.clock, booking_id, FAR_PLACE)
+    line = Change("caller", channel, history.SAID_YES)
+    history.add(connection, store.clock, store.vault, booking_id, line)
 
 
 def places_of(offer: Offer, moving: Moving) -> dict[int, Chosen]:

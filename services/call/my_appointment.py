@@ -14,7 +14,7 @@ from prompts.catalogue import load
 from services import attempts
 from services.booking.change_booking import By, Changed, Unchanged, cancel, move, undo_cancel
 from services.booking.find_booking import FoundBooking, find_booking, find_rung, read_booking
-from services.booking.my_bookings import place_of, places_of, told, why_not
+from services.booking.my_bookings import place_of, places_of, take_far, told, why_not
 from services.booking.text_booking import text_booking
 from services.call.context import CallContext
 from services.campaign.campaign import Campaign
@@ -137,6 +137,9 @@ class MyAppointments(CallContext):
             connection, self.store, campaign, self.holder, mine.id, by=self._by(mine)
         )
         return _refusal(done)
+
+    def take_far(self, mine: CallerBooking) -> None:
+        take_far(self.transaction(), self.store, mine.id, self.holder.channel)
 
     # ------------------------------------------------ for whom no text reaches: to be rung
 

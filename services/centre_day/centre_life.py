@@ -80,6 +80,7 @@ class OperationKind(StrEnum):
 
 _SAID = {
     MoveOutcome.MOVED: "moved",
+    MoveOutcome.FAR: "kept a place out of reach, with a case for an agent",
     MoveOutcome.CASE: "cases for an agent",
     MoveOutcome.LEFT: "not there any more",
     MoveOutcome.BACK: "moved back",

@@ -23,7 +23,15 @@ from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
 from models.partners.bookings import is_mirrored
-from services.booking.change_booking import MOST_WHY, Became, dose_change, dose_for_text
+from services.booking.change_booking import (
+    FAR_PLACE,
+    MOST_WHY,
+    Became,
+    DoseChange,
+    change_to_json,
+    dose_change,
+    dose_for_text,
+)
 from services.booking.partner_message import follow
 from services.campaign.campaigns import Campaigns
 from services.centre_day.other_place import OtherPlaces, Plan, Stock
@@ -34,6 +42,7 @@ from services.messages.write_message import open_case, write_message
 from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
+from services.slots.look_beyond import KEPT_WITHIN_KILOMETRES
 from services.store import Store
 from services.work import Work
 
@@ -45,6 +54,9 @@ class MoveOutcome(StrEnum):
     """What became of a booking."""
 
     MOVED = "moved"
+    # A place beyond the campaign's radius is kept for its person, who has not been asked; and a
+    # case, for an agent asks them.
+    FAR = "far"
     CASE = "case"
     # Cancelled or moved by somebody else before the operation came to it.
     LEFT = "left"
@@ -82,7 +94,7 @@ class MovePeople:
     undo: bool = False
 
     def __post_init__(self) -> None:
-        self._near: dict[tuple[str, str | None], list[str]] = {}
+        self._near: dict[tuple[str, str | None], dict[str, float]] = {}
         # One transaction holds, books and gives back, so all share a name.
         self._holder = Holder(Channel.SUPERVISOR, f"op:{self.operation.id}")
 
@@ -104,18 +116,24 @@ class MovePeople:
             return MoveOutcome.CASE
         goes = self._goes(file)
         if not goes:
-            return MoveOutcome.MOVED if "moved" in done else MoveOutcome.LEFT
+            far = any(one.details["fate"] == MoveOutcome.FAR for one in lines)
+            moved = MoveOutcome.FAR if far else MoveOutcome.MOVED
+            return moved if "moved" in done else MoveOutcome.LEFT
         work = self._work(connection, file)
         # Whoever cannot be told would go to where the booking was: somebody must be there.
         if work is not None and file.number is not None and not self.only_cases:
-            if dry_run:
-                plan = self._plan(work, file, goes)
-                self.stock.take(plan or {})
-                return MoveOutcome.MOVED if plan else MoveOutcome.CASE
-            taken = self._take(work, file, goes)
-            if taken is not None:
-                self._move(work, file, taken, goes=goes, fate=MoveOutcome.MOVED)
-                return MoveOutcome.MOVED
+            for fate in (MoveOutcome.MOVED, MoveOutcome.FAR):
+                beyond = fate is MoveOutcome.FAR
+                if dry_run:
+                    plan = self._plan(work, file, goes, beyond=beyond)
+                    self.stock.take(plan or {})
+                    if plan:
+                        return fate
+                    continue
+                taken = self._take(work, file, goes, beyond=beyond)
+                if taken is not None:
+                    self._move(work, file, taken, goes=goes, fate=fate)
+                    return fate
         if not dry_run:
             self._make_case(connection, file, goes)
         return MoveOutcome.CASE
@@ -142,22 +160,40 @@ class MovePeople:
         return Work(connection, self.store, campaigns[0], tuple(campaigns[1:]), everybody)
 
     def _plan(
-        self, work: Work, file: BookingDetails, goes: Mapping[int, BookedAppointment]
+        self,
+        work: Work,
+        file: BookingDetails,
+        goes: Mapping[int, BookedAppointment],
+        *,
+        beyond: bool,
     ) -> Plan | None:
+        """The best other place in reach; `beyond`: the nearest that is out of reach."""
         if self.to_slot is not None:
-            return dict.fromkeys(goes, self.to_slot) if len(goes) == 1 else None
-        return OtherPlaces(
-            work,
-            self.stock,
-            near=self._centres_near(work, file.postcode),
-            zone=ZoneInfo(self.centre.time_zone),
-            born=file.born,
-            goes=goes,
-            stays={one.dose: one for one in file.live if one.dose not in goes},
-        ).find()
+            to = dict.fromkeys(goes, self.to_slot)
+            return to if len(goes) == 1 and not beyond else None
+        near = self._centres_near(work, file.postcode)
+        radius = work.campaign.radius_kilometres
+        reach = [one for one, away in near.items() if not radius < away <= KEPT_WITHIN_KILOMETRES]
+        for some in [[one] for one in near if one not in reach] if beyond else [reach]:
+            plan = OtherPlaces(
+                work,
+                self.stock,
+                near=some,
+                zone=ZoneInfo(self.centre.time_zone),
+                born=file.born,
+                goes=goes,
+                stays={one.dose: one for one in file.live if one.dose not in goes},
+            ).find()
+            if plan is not None:
+                return plan
+        return None
 
-    def _centres_near(self, work: Work, postcode: str | None) -> list[str]:
-        """The centre itself, then those in reach of the person's postcode, nearest first."""
+    def _centres_near(self, work: Work, postcode: str | None) -> dict[str, float]:
+        """The centre itself, then those around the person's postcode, nearest first.
+
+        With how many kilometres each is away from there; 0 for the centre itself. Without a
+        postcode they are counted from the centre.
+        """
         key = (work.campaign.name, postcode)
         if key not in self._near:
             town = self.directory.postcode(work.connection, postcode) if postcode else None
@@ -167,21 +203,26 @@ class MovePeople:
                 where.latitude or 0.0,
                 where.longitude or 0.0,
                 where.territory,
-                work.campaign.radius_kilometres,
+                max(work.campaign.radius_kilometres, KEPT_WITHIN_KILOMETRES),
                 postcode=(postcode if town else "") or self.centre.postcode,
             )
-            others = [one.centre.id for one in near if one.centre.id != self.centre.id]
-            self._near[key] = [self.centre.id, *others]
+            others = {one.centre.id: one.kilometres for one in near}
+            self._near[key] = {self.centre.id: 0.0} | others | {self.centre.id: 0.0}
         return self._near[key]
 
     def _take(
-        self, work: Work, file: BookingDetails, goes: Mapping[int, BookedAppointment]
+        self,
+        work: Work,
+        file: BookingDetails,
+        goes: Mapping[int, BookedAppointment],
+        *,
+        beyond: bool,
     ) -> Doses | None:
         """Book other places beside the old ones; None when there are none."""
         allocator = Allocate(work, self._holder)
         looked_again = False
         for _ in range(MOST_TRIES):
-            plan = self._plan(work, file, goes)
+            plan = self._plan(work, file, goes, beyond=beyond)
             if plan is None:
                 if looked_again or self.to_slot is not None or not self.stock.stale:
                     break
@@ -247,17 +288,26 @@ class MovePeople:
         give_back_places(connection, file.id, freed)
         # Those that are blocked are nobody's; the others may be what somebody waits for.
         offer_freed(work, freed)
+        doses = self._changes(file, to, goes)
         details = {
             "version": version,
             "from": [_where(before[dose]) for dose in sorted(to)],
             "to": [[dose, *to[dose][:2], to[dose][2].isoformat()] for dose in sorted(to)],
+            "doses": [change_to_json(one) for one in doses],
         }
-        self._note(connection, file.id, "moved", fate, details)
+        far: dict[str, Any] = {}
+        if fate is MoveOutcome.FAR:
+            about = {"booking_id": file.id, "operation_id": self.operation.id}
+            (away,) = {self._centres_near(work, file.postcode)[to[dose][1]] for dose in to}
+            far = {"case": open_case(connection, self.store, FAR_PLACE, "", **about)}
+            far["kilometres"] = round(away)
+        self._note(connection, file.id, "moved", fate, details | far)
         key = f"booking_changed:{file.id}:{version}"
         told = {
-            "what": "moved",
+            "what": "far" if far else "moved",
             "version": version,
-            "doses": self._doses(connection, file, to, goes),
+            "doses": _for_text(connection, doses),
+            **far,
         }
         self._tell(connection, file, "booking_changed", key, told)
 
@@ -323,6 +373,7 @@ class MovePeople:
             self._tell(connection, file, "booking_changed", key, {"what": "kept"})
             return MoveOutcome.STAYS
         self._move(work, file, taken, goes=taken, fate=MoveOutcome.BACK)
+        cases.close_of_booking(connection, self.store.clock, file.id, FAR_PLACE)
         return MoveOutcome.BACK
 
     def _old_places(
@@ -406,7 +457,7 @@ class MovePeople:
             "kind": self._told_kind(),
             **({"undo": True} if self.undo else {}),
             "version": file.version,
-            **({} if "doses" in payload else {"doses": self._doses(connection, file, {}, ())}),
+            "doses": _for_text(connection, self._changes(file, {}, ())),
             **payload,
         }
         to, topic = file.number, Topic.CLOSED
@@ -424,14 +475,8 @@ class MovePeople:
             return "hours_closed"
         return self.operation.kind
 
-    def _doses(
-        self,
-        connection: Connection,
-        file: BookingDetails,
-        to: Doses,
-        goes: Collection[int],
-    ) -> list[dict[str, Any]]:
-        """Each dose as `change_booking` tells of it; moments carry the centre's zone."""
+    def _changes(self, file: BookingDetails, to: Doses, goes: Collection[int]) -> list[DoseChange]:
+        """What becomes of each dose."""
         told = []
         for one in file.live:
             _, centre_id, start = to.get(one.dose, (one.place_id, one.centre_id, one.start_at))
@@ -439,8 +484,13 @@ class MovePeople:
             if one.dose in to:
                 became = Became.MOVED if one.dose in goes else Became.MOVED_WITH_FIRST
             told.append(dose_change(one, became, centre_id, start))
-        where = centre_states(connection, {one.centre_id for one in told})
-        return [dose_for_text(one, where[one.centre_id]) for one in told]
+        return told
+
+
+def _for_text(connection: Connection, doses: Sequence[DoseChange]) -> list[dict[str, Any]]:
+    """Each dose as `change_booking` tells of it; moments carry the centre's zone."""
+    where = centre_states(connection, {one.centre_id for one in doses})
+    return [dose_for_text(one, where[one.centre_id]) for one in doses]
 
 
 def _where(one: BookedAppointment) -> list[Any]:

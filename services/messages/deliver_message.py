@@ -600,14 +600,14 @@ class _Delivery:
         return "dropped"
 
     def _leave_unwritten(self, error: BaseException | None) -> str:
-        """No try will find words for it: a case at once, where it is about a booking; an alert."""
+        """No try will find words for it: a case for whom it is about, at once, and an alert."""
         store, claimed = self.store, self.claimed
         log.error("message cannot be written", message=claimed.id, error=type(error).__name__)
         with store.database.transaction() as connection:
-            if claimed.booking_id is None:
-                word = self._drop(connection, UNWRITTEN)
-            else:
+            if claimed.booking_id or manner_of(claimed).case:
                 word = self._leave_to_somebody(connection, UNWRITTEN, UNWRITTEN)
+            else:
+                word = self._drop(connection, UNWRITTEN)
             alert_id = store.chance.identifier()
             alerts.happened(connection, store.clock, alert_id, name=UNWRITTEN, value=1, threshold=0)
         return word

@@ -313,6 +313,14 @@ def _instead(catalogue: Catalogue, gone: Sequence[Dose]) -> str:
     return catalogue.text(f"part_instead{several}", was)
 
 
+def far(writer: Writer, *, doses: Sequence[Dose], kind: str, kilometres: int) -> str:
+    """It cannot take place, and the nearest place is kept, out of reach; a person will ring."""
+    gone = [dose for dose in doses if dose.was is not None]
+    key = "closed_far_both" if len(gone) > 1 else "closed_far"
+    given = {"reason": _reason(writer.catalogue, kind, back=False), "away": kilometres}
+    return writer.write((key,), {**_starts(gone), **given}, {"address": gone[0].where})
+
+
 def case(writer: Writer, *, doses: Sequence[Dose], kind: str, gone: Collection[int] = ()) -> str:
     """It cannot take place, and a person will ring. `gone`: which doses; none given: all."""
     told = [dose for dose in doses if dose.dose in gone] or list(doses)
@@ -381,6 +389,9 @@ def of_change(
             return restored(writer, doses=doses)
         case "case":
             return case(writer, doses=doses, kind=payload["kind"], gone=payload.get("goes", ()))
+        case "far":
+            away = payload["kilometres"]
+            return far(writer, doses=doses, kind=payload["kind"], kilometres=away)
         case "kept":
             return kept(writer, doses=doses)
         case "moved":
@@ -540,8 +551,8 @@ class Writer:
         """The first form that is one part; else the first that is two.
 
         With the link where that takes no more of them, for which there are `brief` forms, too;
-        `linked`: in any case. Of a `new` one of the `places` it is said that it is another one. Where
-        no form fits, the last has its days in figures, then its places are cut.
+        `linked`: in any case. Of a `new` one of the `places` it is said that it is another one.
+        Where no form fits, the last has its days in figures, then its places are cut.
         """
         addresses = {name: _address(self.catalogue, where) for name, where in places.items()}
         # The first form mostly has room: the others are written when they are needed.

@@ -21,6 +21,8 @@ FARTHEST_KILOMETRES = 150.0
 # Seconds for which "nothing free at this centre" need not be found out again: on the day on which
 # everything is taken, everybody would ask.
 NOTHING_FRESH_SECONDS = 10.0
+# Beyond the campaign's radius nobody is moved without being asked; up to here a place is kept.
+KEPT_WITHIN_KILOMETRES = 150.0
 _RING = 60
 # No caller waits longer than this to hear where else there is something.
 MOST_SECONDS = 1.0

@@ -28,6 +28,7 @@ from services.slots.allocate import Channel
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.waiting_list.entries import EntryState, advance, join, position
 from services.work import Work
+from tests.centre_day.test_told import text_of
 from tests.ivr.line import Line, read
 from tests.online.test_attempts import looks
 from tests.support.house import (
@@ -102,6 +103,66 @@ def test_an_appointment_whose_place_is_closed_is_not_told_as_one_that_stands(ser
     assert "reste à vous" not in caller.since_input
     caller.presses("1").presses("1").hears_text("remplace l'ancien").hears_text("Halle")
     assert "n'aura pas lieu" not in caller.since_input
+
+
+@pytest.fixture
+def far(service: House) -> str:
+    """An appointment whose place closed, with another one kept, out of reach; its reference."""
+    service.campaign = campaign_with(radius_kilometres=60.0)
+    reference = booked(service)
+    service.opens_centre("9", name="Palais", kilometres=85.0, starts=mornings(2))
+    closes(service, "2", "3", "1")
+    return reference
+
+
+def far_cases(service: House) -> list[bool]:
+    """Of each case of a place out of reach, whether it waits."""
+    found = select(agent_case.c.closed_at).where(agent_case.c.kind == "far_place")
+    return [row.closed_at is None for row in rows_of(service.database, found)]
+
+
+def test_a_place_out_of_reach_is_kept_and_asked_about(service: House, far: str):
+    """Nobody is moved so far without being asked; who does nothing keeps it."""
+    caller = gives(service, far).hears_text("Le plus proche avec de la place est à 85 kilomètres")
+    caller.hears_text("Palais").hears_text("Pour accepter ce lieu, tapez 1")
+    caller.hears_text("une personne vous appellera").hangs_up()
+    assert (far_cases(service), starts(service)[0][0]) == ([True], "9")
+    (text,) = service.messages("booking_changed")
+    assert "Place gardée pour vous au plus près, à 85 km : " in text_of(service, text.id)
+    assert is_right(service)
+
+
+def test_a_place_out_of_reach_is_taken(service: House, far: str):
+    gives(service, far).presses("1").hears_text("ce rendez-vous est bien le vôtre")
+    assert (far_cases(service), starts(service)[0][0]) == ([False], "9")
+    again = gives(service, far).hears_text("Palais")
+    assert "avec de la place" not in again.since_input
+
+
+def test_another_is_chosen_in_the_stead_of_a_place_out_of_reach(service: House, far: str):
+    service.opens_centre("4", name="Halle", kilometres=2.0, starts=mornings(2))
+    caller = gives(service, far).presses("2").hears_text("Halle").presses("1").presses("1")
+    caller.hears_text("remplace l'ancien")
+    assert "avec de la place" not in caller.since_input
+    assert (far_cases(service), starts(service)[0][0]) == ([False], "4")
+
+
+def test_undoing_the_closing_brings_back_whom_a_place_out_of_reach_was_kept_for(
+    service: House, far: str
+):
+    life = CentreLife(service.store, Campaigns.fixed(service.campaign))
+    for one in life.newest(limit=9):
+        life.undo(one.id, OperationRequest(""))
+    assert (far_cases(service), starts(service)[0][0]) == ([False], "1")
+    caller = gives(service, far)
+    assert "avec de la place" not in caller.since_input
+    caller.hears_text("le lieu a changé")
+
+
+def test_whom_we_moved_to_another_place_hears_that_it_is_another_one(service: House):
+    reference = booked(service)
+    closes(service, "1")
+    gives(service, reference).hears_text("Attention, le lieu a changé")
 
 
 def test_what_is_written_of_a_closed_place_says_so_too(service: House):

@@ -348,7 +348,7 @@ def test_whoever_cannot_be_told_is_a_case(service: House):
 
 def test_nobody_is_sent_beyond_the_radius_or_over_a_sea(service: House):
     service.opens_centre("1", starts=mornings(3))
-    service.opens_centre("far", kilometres=130, starts=mornings(3))
+    service.opens_centre("far", kilometres=160, starts=mornings(3))
     opens_centre_at(service, "island", 48.9, 2.4, territory="corse", starts=mornings(3))
     booked = books(service, "1", mornings(1)[0])
     assert life(service).close_centre("1", WHY).fates == {booked: MoveOutcome.CASE}

@@ -125,6 +125,8 @@ def _elsewhere(
     yield "closed_apart", tell(texts.moved, there, replace(apart, elsewhere=True), **day)
     yield "closed_first", tell(texts.moved, there, two, **day)
     yield "closed_second", tell(texts.moved, one, there_two, **day)
+    yield "closed_far", tell(texts.far, there, kind="centre_closed", kilometres=149)
+    yield "closed_far_both", tell(texts.far, there, there_two, **day, kilometres=149)
 
 
 def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:

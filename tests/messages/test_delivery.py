@@ -418,17 +418,11 @@ def test_one_whose_words_cannot_be_made_holds_up_no_other_and_is_looked_at(
     office = replace(office, means=DeliveryDependencies(notices={"booking_changed": _has_no_words}))
     assert office.sweeps() == 41
     assert {office.state(other) for other in others} == {"sent"}
-    assert (office.state(wrong.id), office.row(wrong.id).error_code) == ("sending", "error")
-    # After a day of tries it is a case for somebody, and ends.
-    change(
-        office.house.database, update(message).where(message.c.id == wrong.id).values(attempts=299)
-    )
-    office.later(minutes=5)
-    office.sweeps()
+    # It is a case for somebody at once, and ends.
     assert office.state(wrong.id) == "dropped"
     with office.house.database.statement() as connection:
         (case,) = cases.waiting(connection, limit=9)
-    assert (case.message_id, case.why) == (wrong.id, "change error")
+    assert (case.message_id, case.why) == (wrong.id, "change unwritten")
 
 
 def _has_no_words(*_: Any) -> ReadyNotice:

@@ -184,6 +184,28 @@ def test_an_appointment_whose_place_closes_is_shown_as_such(made: House):
         assert "Ajouter à mon agenda" not in visitor.page
 
 
+def test_a_place_out_of_reach_is_shown_with_its_distance_and_is_accepted(made: House):
+    _, link = booked(made)
+    made.opens_centre("9", name="Palais", kilometres=130.0, starts=mornings(6))
+    made.opens_centre("2", name="Halle", kilometres=8.0, starts=mornings(6))
+    life = CentreLife(made.store, Campaigns.fixed(made.campaign))
+    life.close_centre("2", OperationRequest("no heating"))
+    life.close_centre("1", OperationRequest("no heating"))
+    visitor = Visitor(made).opens_link(link)
+    visitor.reads("à 130 km", "Si vous ne faites rien, elle reste la vôtre", "Palais", "Déplacer")
+    visitor.presses("/mon-rendez-vous/voir", wish="take").reads("bien le vôtre", "Palais")
+    assert "130 km" not in visitor.page
+    assert changes_of(made)[-2:] == ["moved supervisor", "said_yes web"]
+
+
+def test_another_place_is_shown_as_one(made: House):
+    _, link = booked(made)
+    made.opens_centre("2", name="Halle", kilometres=8.0, starts=mornings(6))
+    life = CentreLife(made.store, Campaigns.fixed(made.campaign))
+    life.close_centre("1", OperationRequest("no heating"))
+    Visitor(made).opens_link(link).reads("Le lieu a changé.", "Halle")
+
+
 def test_a_link_that_was_made_up_costs_no_question_to_the_database(
     quick: House, monkeypatch: pytest.MonkeyPatch
 ):

@@ -54,7 +54,7 @@ _SEE: Final = "voir"
 AHEAD: Final = "my_menu"
 # What each button of a page presses on the telephone.
 _KEYS: Final = {
-    "my_menu": {"move": "2", "cancel": "3", "undo": "4"},
+    "my_menu": {"take": "1", "move": "2", "cancel": "3", "undo": "4"},
     "my_cancelled": {"undo": "1"},
     "my_cancel_which": {"second": "1", "both": "2"},
     "my_cancel_half": {"first": "1", "then": "2", "both": "3"},

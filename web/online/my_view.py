@@ -117,6 +117,17 @@ class MyView(HeldOffers):
         return f"mine.menu.off_{which}"
 
     @property
+    def news(self) -> list[str]:
+        """The keys of what the service changed last, and of which of them."""
+        mine = self.mine
+        if not mine.changed or mine.kept_far or mine.off:
+            return []
+        which = "second" if mine.changed_doses == (SECOND,) else "first"
+        alone = len(mine.changed_doses) < len(mine.starts)
+        only = [f"mine.menu.new_{which}"] if alone else []
+        return [*only, f"mine.menu.new_{mine.changed}"]
+
+    @property
     def appointments_to_cancel(self) -> list[AppointmentView]:
         """The appointments that the visitor is about to cancel, with what each is cancelled for."""
         half = self._half
