@@ -573,7 +573,7 @@ class Agents(Protocol):
         """Ring `number` when the place's turn comes (changes); False: an agent has it already."""
 
     def promised_at(self) -> datetime | None:
-        """When the call that is promised to this place will be made, by the agents' clock.
+        """When the call that is promised to this place will be made, by the caller's clock.
 
         None where it is unknown: as soon as its turn comes.
         """
@@ -588,7 +588,7 @@ class Agents(Protocol):
         """From when until when agents answer, now or next, by their clock; None: not for weeks."""
 
     def callback_at(self) -> datetime | None:
-        """When a call that is promised now will be made, by the agents' clock.
+        """When a call that is promised now will be made, by the caller's clock.
 
         None: not until tomorrow evening, so that it must not be promised.
         """

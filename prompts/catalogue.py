@@ -531,8 +531,11 @@ class Catalogue:
 
     def _hour(self, moment: datetime) -> str:
         pattern = "hour_minutes" if moment.minute else "hour"
-        if moment.hour == NOON and not moment.minute and "noon" in self._formats:
-            pattern = "noon"
+        named = {0: "midnight", NOON: "noon"}.get(moment.hour, pattern)
+        if moment.minute:
+            named += "_minutes"
+        if named in self._formats:
+            pattern = named
         return format_time(moment.time(), self._formats[pattern], locale=self.locale)
 
     def _written(self, name: str, local: datetime) -> str:

@@ -106,7 +106,7 @@ LANGUAGE_ENTRIES = ("locale", "voice_language", "voice", "press", "star", "hash"
 # Percent of a voice's own rate: below this it drawls.
 SLOWEST_RATE = 80
 # In a language's [formats] where it needs them.
-FORMATS_AT_WILL = frozenset({"noon", JOINED})
+FORMATS_AT_WILL = frozenset({"noon", "midnight", "midnight_minutes", JOINED})
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _GSM = gsm0338.Codec()

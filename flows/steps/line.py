@@ -26,7 +26,7 @@ HOUR = 60 * MINUTE
 # A wait is told in these minutes; beyond, by the half hour.
 _MINUTES = (2, 3, 5, 10, 15, 20, 30, 45)
 # A call that comes sooner than this has no hour of its own.
-_SOON = timedelta(minutes=30)
+SOON = timedelta(minutes=30)
 _QUARTER = timedelta(minutes=15)
 
 
@@ -139,18 +139,31 @@ def round_wait(seconds: int) -> int:
 def promised(session: Session, world: World, number: str, at: datetime | None) -> End:
     """The last words to a caller who was promised a call, with its hour where it is not soon.
 
-    `at` is by the agents' clock.
+    `at` is by the clock of that number.
     """
     ending = {"ending": number[-2:]}
     line = Line("promise", ending)
-    if at is not None and at - world.now() > _SOON:
-        at = _quarter(at)
+    if at is not None and at - world.now() > SOON:
+        at = told_at(at, world.now())
         today = at.date() == world.now().astimezone(at.tzinfo).date()
         line = Line("promise_today" if today else "promise_day", {**ending, "at": at})
     return End(session.but(number=number), (line,), TurnOutcome.PROMISED)
 
 
-def _quarter(at: datetime) -> datetime:
-    """The next quarter of an hour."""
+def told_at(at: datetime, now: datetime) -> datetime:
+    """The hour that is told of a call that will be made at `at`, unless that is soon.
+
+    Of today the next quarter: agents may come to it sooner. Of a later day the quarter before, from
+    which on agents are offered it.
+    """
+    if at - now <= SOON:
+        return at
     over = timedelta(minutes=at.minute % 15, seconds=at.second, microseconds=at.microsecond)
+    if is_later_day(at, now):
+        return at - over
     return at + (_QUARTER - over) if over else at
+
+
+def is_later_day(at: datetime, now: datetime) -> bool:
+    """Whether a moment is not of today any more, by its own clock."""
+    return at.date() > now.astimezone(at.tzinfo).date()

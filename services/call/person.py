@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from flows.session import Session
 from flows.world import (
@@ -20,9 +19,11 @@ from models.queue.queues import QueueStatus
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services.agents import connect_agent
 from services.call.context import CallContext
+from services.campaign.call_hours import zone_of
 from services.campaign.opening_hours import OpeningHours
 from services.queue import entries
 from services.queue.entries import QueueCaller, WaitEstimate
+from services.queue.promise_callback import promised_for
 from services.queue.wait_estimate import Throughput, wait_seconds
 
 # These are no reasons to turn away who has a place already.
@@ -87,6 +88,7 @@ class CallerInQueue(CallContext):
         at = estimate.callback_at
         if place is not None:
             at = entries.place_promise(place, estimate, self._hours, self.now())
+        at = promised_for(self.campaign, number, at, self.now())
         return entries.promise(connection, self.store, line, number=number, at=at)
 
     def person_hours(self) -> tuple[datetime, datetime] | None:
@@ -95,13 +97,13 @@ class CallerInQueue(CallContext):
         return (opens, closes) if opens and closes else None
 
     def callback_at(self) -> datetime | None:
-        at = self._estimate().callback_at
-        return at.astimezone(self._zone) if at else None
+        at, number = self._estimate().callback_at, self.session.caller
+        return promised_for(self.campaign, number, at, self.now())
 
     def promised_at(self) -> datetime | None:
         place = queues.load(self.reading(), self.store.vault, self.session.line)
         at = place.expected_at if place else None
-        return at.astimezone(self._zone) if at else None
+        return at.astimezone(zone_of(self.session.caller)) if at else None
 
     def after_queue(self) -> AfterQueue:
         return entries.after_queue(self.reading(), self.store, self.session.line, self.turn.call_id)
@@ -112,10 +114,6 @@ class CallerInQueue(CallContext):
     @property
     def _hours(self) -> OpeningHours:
         return self.campaign.hours
-
-    @property
-    def _zone(self) -> ZoneInfo:
-        return self._hours.zone
 
     def _estimate(self) -> WaitEstimate:
         language = self.session.language

@@ -1,8 +1,8 @@
 """When a person may be rung: between 8 and 20 h, by the clocks here and where they live.
 
-A campaign may say otherwise, as the demonstration does, which makes no calls. An agent rings in the
-hours in which agents answer. The machine rings on working days only: never on a Sunday or a public
-holiday.
+A campaign may say otherwise, but nobody is rung between 22 h and 8 h, whatever it says. An agent
+rings in the hours in which agents answer. The machine rings on working days only: never on a Sunday
+or a public holiday.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import USUAL, OpeningHours
 
+# In minutes after midnight, by both clocks.
+NEVER_BEFORE, NEVER_AFTER = 8 * 60, 22 * 60
 # French numbers whose clocks are not those of Paris.
 _ZONES = {
     "+262": "Indian/Reunion",
@@ -36,7 +38,7 @@ def next_call_at(
 
     Far away where there is no such moment for weeks. The moment is aware, and so is the answer.
     """
-    calls, hours = campaign.hours.calls, calling_hours(campaign.hours)
+    calls, hours = _by_day(campaign.hours), calling_hours(campaign.hours)
     if machine:
         hours = OpeningHours(USUAL.zone_name, (*[(calls,)] * 6, ()), calls)
     found = moment
@@ -64,7 +66,7 @@ def next_text_at(campaign: Campaign, number: str, moment: datetime) -> datetime:
 @lru_cache
 def calling_hours(hours: OpeningHours) -> OpeningHours:
     """The part of the agents' hours in which a person may be rung."""
-    earliest, latest = hours.calls
+    earliest, latest = _by_day(hours)
     clipped = tuple(
         tuple(
             (max(start, earliest), min(end, latest))
@@ -76,9 +78,20 @@ def calling_hours(hours: OpeningHours) -> OpeningHours:
     return OpeningHours(hours.zone_name, clipped, hours.calls)
 
 
+def _by_day(hours: OpeningHours) -> tuple[int, int]:
+    """When people may be rung by these hours, in minutes after midnight."""
+    earliest, latest = hours.calls
+    return max(earliest, NEVER_BEFORE), min(latest, NEVER_AFTER)
+
+
+def zone_of(number: str) -> ZoneInfo:
+    """The clock of a number (E.164)."""
+    return ZoneInfo(_ZONES.get(number[:4], "Europe/Paris"))
+
+
 def awake(number: str, moment: datetime, earliest: int, latest: int) -> datetime:
     """The moment itself if it is day where the number is, else when the next day begins there."""
-    zone = ZoneInfo(_ZONES.get(number[:4], "Europe/Paris"))
+    zone = zone_of(number)
     local = moment.astimezone(zone)
     minute = local.hour * 60 + local.minute
     if earliest <= minute < latest:

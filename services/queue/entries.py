@@ -34,7 +34,7 @@ from services.campaign.opening_hours import OpeningHours
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
-from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER
+from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, due_from, promised_for
 from services.queue.wait_estimate import (
     Throughput,
     can_promise,
@@ -396,7 +396,7 @@ def promise(
         # The caller was on the line: earlier tries say nothing about this promise.
         tries=0,
         promised_at=clock.at(),
-        due_at=clock.at(RING_AFTER),
+        due_at=due_from(at, clock.now(), read_throughput(connection, entry.language)),
         expected_at=at,
         reason=reason,
         outcome="",
@@ -471,6 +471,9 @@ def wish_callback(
         if at is None:
             return False
         if place.rings:
+            entry = queues.load(connection, store.vault, place_id)
+            number = entry.number if entry else ""
+            at = promised_for(campaign, number, at, store.clock.now())
             return promise(connection, store, place_id, at=at)
         return keep_for_number(connection, store, place_id)
 

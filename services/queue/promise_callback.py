@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from flows.steps.line import is_later_day, told_at
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import CALLBACK, CallQueue, NewQueueEntry, QueueEntry
+from services.campaign.call_hours import next_call_at, zone_of
+from services.campaign.campaign import Campaign
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.numbers.numbers import CalledNumber
+from services.queue.wait_estimate import Throughput, read_throughput
 from services.store import Store
 
 AGENT, MACHINE = "agent", "machine"
@@ -71,7 +75,9 @@ def promise(
         kept = queues.promise_to(connection, store.vault, number)
         return PromiseResult(is_new=False, entry_id=kept.id if kept else None)
     language = str(known.get("language", "fr"))
-    mode, due_at = _mode(reason), store.clock.now() + RING_AFTER
+    mode = _mode(reason)
+    told = expected_at if mode == AGENT else None
+    due_at = due_from(told, store.clock.now(), read_throughput(connection, language))
     # The machine rings in all regions, so it needs no regional queue.
     queue = queue_for(connection, language, departement if mode == AGENT else None, called)
     overflow = timedelta(minutes=queue.overflow_minutes)
@@ -112,6 +118,28 @@ def promise(
             _say_anew(connection, store, kept, new)
             return PromiseResult(is_new=False, entry_id=kept.id)
     raise RuntimeError("a promise is in the way of another and cannot be found")
+
+
+def promised_for(
+    campaign: Campaign, number: str, at: datetime | None, now: datetime
+) -> datetime | None:
+    """The hour that is told to a number (E.164) whose turn comes at `at`, by its own clock.
+
+    In the hours in which it may be rung. None where `at` is.
+    """
+    if at is None:
+        return None
+    return told_at(next_call_at(campaign, number, at), now).astimezone(zone_of(number))
+
+
+def due_from(expected_at: datetime | None, now: datetime, pace: Throughput) -> datetime:
+    """From when a promise is offered to agents (UTC): from a later day's hour that was told.
+
+    Where agents are at work, and of today, as soon as its turn comes: they take whoever is next.
+    """
+    if expected_at is not None and not pace.agents and is_later_day(expected_at, now):
+        return expected_at
+    return now + RING_AFTER
 
 
 def _give_old_place(connection: Connection, store: Store, new: NewQueueEntry) -> None:

@@ -436,8 +436,11 @@ def test_a_campaign_may_say_between_which_hours_people_are_rung(office: Office):
         night = WEDNESDAY_MORNING.replace(hour=5)
         first = next_call_at(campaign, MOBILE, night, machine=machine).astimezone(PARIS)
         assert (first.hour, first.minute) == (9, 30)
-        late = WEDNESDAY_MORNING.replace(hour=23)
+        late = WEDNESDAY_MORNING.replace(hour=21, minute=59)
         assert next_call_at(campaign, MOBILE, late, machine=machine) == late
+        # Whatever it says, nobody is rung at night.
+        night = next_call_at(campaign, MOBILE, late.replace(hour=23), machine=machine)
+        assert night.astimezone(PARIS).hour == 9
 
 
 @pytest.mark.parametrize(
