@@ -58,6 +58,8 @@ _DOTTED = re.compile(r"\b(?:[A-Z]\.){2,}[A-Z]?\b\.?")
 # A shouted word, with the hyphens and figures in it.
 _SHOUT = re.compile(rf"[A-ZÀ-Ý]{{{SHOUTED},}}[0-9]*")
 # The département behind the letters of its administration: "CDV 31", "CPAM78".
+_CENTRE = re.compile(r"\b(?:centre|CVP?|CDV\d*)\b", re.IGNORECASE)
+_ARTICLE = re.compile(r"(?:Le|La|Les) |L'")
 _NUMBERED = re.compile(r"\b(?:(CDV)[ -]?\d|([A-Z]{3,})[ -]?\d\d)\d{0,2}\b")
 # Before a word that is no longer there.
 _ORPHAN = re.compile(r"(?:et|ou|de|du|des|à|au|aux|en|pour|par|sur|sous)\b|[dl]'|\W", re.IGNORECASE)
@@ -113,12 +115,26 @@ def centre_names(name: str, town: str = "", towns: Mapping[str, str] | None = No
     `name` and `town` are as the directory has them; `towns` has the towns of the country with
     their accents, by their letters without (`by_letters`), for a name that holds another one.
     """
-    pieces = _pieces(name, town, towns or {})
+    pieces = _with_kind(_pieces(name, town, towns or {}), name)
     written = ", ".join(_cased(piece, first=not at) for at, piece in enumerate(pieces))
     spoken = ", ".join(
         _cased(_said(piece), first=not at) for at, piece in enumerate(pieces[:MOST_SAID])
     )
     return CentreNames(written, spoken)
+
+
+def _with_kind(pieces: list[str], name: str) -> list[str]:
+    """The pieces of a place, with "Centre" where its source says so and no word says what it is.
+
+    "Air France" is one; what begins with an article is the name of a hall.
+    """
+    words = _words()
+    known = words.common.keys() | {_plain(key) for key in words.acronyms}
+    known |= {one for said, _ in words.acronyms.values() for one in _plain(said).split()}
+    is_told = any(one in known for piece in pieces for one in _plain(piece).split())
+    if is_told or not _CENTRE.search(name) or _ARTICLE.match(pieces[0]):
+        return pieces
+    return [f"Centre {pieces[0]}", *pieces[1:]]
 
 
 def said(name: str) -> str:

@@ -91,7 +91,9 @@ class MessagePlace:
     @property
     def name(self) -> str:
         """The name of the place without what is done there; empty where the street has it."""
-        name = discreet(self.centre_name)
+        # "Centre Air France" is read as a centre of health: its own name is told alone.
+        own = self.centre_name.removeprefix("Centre ")
+        name = discreet(own if own[:1].isupper() else self.centre_name)
         return "" if bare(name) in bare(self.road) else name
 
     @property

@@ -39,7 +39,7 @@ def towns() -> dict[str, str]:
         ("Clinique St Jean", "Cagnes-sur-Mer", "Clinique Saint-Jean", ""),
         # Another town than the one that is told behind it keeps its name, with its accents.
         ("CH ANGOULEME", "Saint-Michel", "Centre hospitalier Angoulême", ""),
-        ("Centre de Vaccination - REZE - Confluent", "Nantes", "Rezé, Confluent", ""),
+        ("Centre de Vaccination - REZE - Confluent", "Nantes", "Centre Rezé, Confluent", ""),
         # Letters that stand for words.
         ("MSP PAMIERS", "Pamiers", "Maison de santé", ""),
         ("CH FECAMP - HALL DU RDC", "Fécamp", "Centre hospitalier, hall du rez-de-chaussée", ""),
@@ -146,3 +146,18 @@ def test_of_the_directory_hardly_a_name_shouts(towns: dict[str, str]):
     assert all(one.written and one.spoken for one in names)
     # Short enough to be kept in mind, and to leave a text its room.
     assert sum(len(one.spoken.split()) > 10 for one in names) <= 12
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Centre de vaccinations internationales Air France", "Centre Air France"),
+        ("CENTRE DE VACCINATION BERTHEAU", "Centre Bertheau"),
+        # A word that says what it is, the name of a hall, and what its source calls no centre.
+        ("Centre de vaccination, gymnase Japy", "Gymnase Japy"),
+        ("Centre de vaccination - Le Cellier", "Le Cellier"),
+        ("Victor Dupouy", "Victor Dupouy"),
+    ],
+)
+def test_a_name_says_what_a_place_is(name: str, told: str):
+    assert centre_names(name).written == told
