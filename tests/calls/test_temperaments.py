@@ -28,14 +28,14 @@ from prompts.catalogue import PAUSE, languages, load
 from simulator.crowd import MIXED, people, ring, ring_all
 from simulator.outcomes import Ending, Report, Witness, sentences, table
 from simulator.people import TEMPERAMENTS, InNoise, Person, somebody
-from tests.support.house import House, campaign_with, house, mornings
+from tests.support.house import WITHHELD, House, campaign_with, house, mornings
 
 REPLIES = tuple(load("fr").say(key, {}).split("|")[0] for key in ("emergency", "take_your_time"))
 LEADS = frozenset({"you_may_speak", "slower", "take_your_time", "emergency"})
 RUNS, LONG_RUNS = 3, 20
 # Of the common path, from the welcome to the confirmation.
 MOST_QUESTIONS = 7
-MINUTE, EIGHT_MINUTES = 60, 480
+MINUTE, THREE_MINUTES, EIGHT_MINUTES = 60, 180, 480
 CENTRES = (("1", "Salle des fêtes", 0.4), ("2", "Gymnase Jaurès", 4.1), ("3", "Mairie", 12.2))
 
 
@@ -174,6 +174,13 @@ def test_a_person_is_offered_before_eight_minutes_are_over_and_once(service: Hou
     assert 5 * MINUTE <= lasted <= EIGHT_MINUTES
     # Whoever goes on is booked all the same.
     assert len(rows_of(service, call)[0]) == 1
+
+
+def test_a_withheld_line_without_any_sign_of_life_ends_within_three_minutes(service: House):
+    person = somebody("silent", 1)
+    person.sender = WITHHELD
+    report = ring(person, call_of(service, person), leads(), keeps_time=True)
+    assert report.seconds <= THREE_MINUTES
 
 
 def test_two_people_are_booked_in_one_call(service: House):
