@@ -59,21 +59,21 @@ class CommonPath:
     services: bool = False
 
 
-MOBILE_BARS = Bars(seconds=125, answers=7, first_offer=60)
+MOBILE_BARS = Bars(seconds=105, answers=6, first_offer=50)
 # Sentences of English and Spanish have more words, and their hours more figures.
-MOBILE_BARS_ELSEWHERE = Bars(seconds=135, answers=7)
+MOBILE_BARS_ELSEWHERE = Bars(seconds=115, answers=6, first_offer=55)
 # Who says it all at once hears what was understood, the offers and the last look.
 SENTENCE_BARS = Bars(seconds=60, answers=3, first_offer=30)
 # Who has a choice says what for, and of one of the two how long ago the last one was.
-BOTH_BARS = Bars(seconds=140, answers=8, first_offer=80)
+BOTH_BARS = Bars(seconds=125, answers=7, first_offer=70)
 TOWN = TOWNS["35500"]
 PATHS = (
     CommonPath("mobile", MOBILE_BARS),
-    CommonPath("landline", Bars(seconds=150, answers=9), CallerKind.LANDLINE),
-    CommonPath("couple", Bars(seconds=220, answers=12), couple=True),
+    CommonPath("landline", Bars(seconds=130, answers=8, first_offer=50), CallerKind.LANDLINE),
+    CommonPath("couple", Bars(seconds=195, answers=12, first_offer=60), couple=True),
     CommonPath("English mobile", MOBILE_BARS_ELSEWHERE, language="en"),
     CommonPath("Spanish mobile", MOBILE_BARS_ELSEWHERE, language="es"),
-    CommonPath("withheld", Bars(seconds=160, answers=9), CallerKind.NONE),
+    CommonPath("withheld", Bars(seconds=150, answers=8, first_offer=55), CallerKind.NONE),
     CommonPath("both of two services", BOTH_BARS, doses=1, services=True),
     CommonPath(
         "one sentence",

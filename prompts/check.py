@@ -496,6 +496,7 @@ class _Language:
         forbidden = FORBIDDEN.search(marked)
         if forbidden:
             yield f'"{forbidden[0]}" helps nobody who rings; say what can be done by telephone'
+        yield from self._of_manners(sentences_of(marked))
         told = self.options(marked)
         chosen = self.choices(marked)
         twice = sorted({option for option in told if told.count(option) > 1})
@@ -518,6 +519,15 @@ class _Language:
         typed = str(self.source["language"]["hash"]).casefold() in marked.casefold()
         if PERSON_KEY in told and not typed and not (long_of(key) or key).startswith(TELLS_PERSON):
             yield "take out the person (key 0): person_key says it, before the first option"
+
+    def _of_manners(self, said: Sequence[str]) -> Iterator[str]:
+        """Goodbye is last, and no wording begins with a pronoun for what nobody has named."""
+        goodbye = sentences_of(self.catalogue.say("goodbye", {}))[-1]
+        if goodbye in said[:-1]:
+            yield f'"{goodbye}" ends a call; say before it what one must know'
+        pronoun = re.match(self.source["language"].get("pronoun", "(?!)"), said[0])
+        if pronoun:
+            yield f'"{pronoun[0]}" stands for nothing that was named; name it'
 
     def _of_voice(self, marked: str) -> Iterator[str]:
         most = self.catalogue.speaker.most_characters

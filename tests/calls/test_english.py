@@ -11,7 +11,7 @@ from tests.support.house import LANDLINE, MOBILE, House
 def in_english(service: House, number: str = MOBILE):
     """A caller who has heard the invitation, and taken it."""
     caller = service.phone(number).dials().hears_text("For English, press 4.")
-    return caller.presses("4").hears_text("Hello. This is Allô Rendez-vous")
+    return caller.presses("4").hears_text("Hello. Allô Rendez-vous")
 
 
 @pytest.mark.parametrize("number", [MOBILE, LANDLINE])

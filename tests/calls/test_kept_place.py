@@ -90,7 +90,7 @@ def test_whoever_rings_hears_what_is_kept_for_them_and_takes_it(town: House):
     caller.presses("1").hears_text("C'est confirmé").presses("1")
     (booked,) = [row for row in town.bookings() if row.state == "confirmed"]
     assert (booked.channel, caller.step) == ("waiting", "reference")
-    caller.hears_text("Vous recevrez aussi un message écrit").presses("1")
+    caller.hears_text("Vous recevrez aussi un SMS").presses("1")
     caller.hears_text("Votre rendez-vous est bien enregistré")
     assert caller.ended_normally
     (text,) = town.messages("sms")

@@ -447,7 +447,7 @@ def test_known_and_unknown_hear_the_same_bytes_when_it_is_written(service: House
 
 def written(service: House, number: str, born: str = BORN) -> Phone:
     caller = service.phone(number).asks_for_theirs().presses("1").presses(born).presses("1")
-    return caller.hears_text("le message écrit part à l'instant au numéro enregistré")
+    return caller.hears_text("un SMS part vers son portable")
 
 
 def test_one_text_in_ten_minutes_however_often_it_is_asked_for(service: House):

@@ -169,7 +169,7 @@ def test_within_ten_minutes_of_a_booking_the_next_call_is_anothers_or_hears_it(s
     again = service.phone().dials()
     again.hears_text("Pour une autre personne, tapez 1")
     again.hears_text("Pour réentendre ce rendez-vous, tapez 2")
-    again.hears_text("Pour parler à une personne, tapez 0")
+    again.hears_text("Pour une personne, tapez 0")
     assert "coupé" not in " ".join(again.spoken)
     says_no_birth(again)
     clock_of(service).advance(MINUTE)

@@ -70,11 +70,11 @@ def spent(service: House) -> Post:
 def test_a_caller_hears_at_once_that_no_text_comes_and_the_reference_twice(spent: Post):
     made = spent.house
     caller = books(made, MOBILE)
-    caller.hears_text("Le message écrit ne part pas tout de suite")
+    caller.hears_text("Le SMS ne part pas tout de suite")
     assert len(made.bookings()) == 3
     caller.goes_to("reference")
     caller.hears_text("Notez votre référence").hears_text("Je répète, référence")
-    assert "message écrit" not in caller.since_input
+    assert "SMS" not in caller.since_input
     # As a landline is: a call in the evening and before.
     caller.presses("1").hears_text("L'appel viendra du 09, 74, 75, 00, 01").presses("1")
     caller.hears_text("Nous vous appellerons du 09, 74, 75, 00, 01")
@@ -91,7 +91,7 @@ def test_within_the_budgets_nothing_is_heard_of_them(service: House):
     post = with_budgets(service)
     caller = books(service, MOBILE)
     assert "ne part pas" not in caller.since_input
-    caller.hears_text("Vous recevez un message écrit")
+    caller.hears_text("ous recevez un SMS")
     post.works()
     assert [to for to, _ in post.texts.sent] == [MOBILE]
 
@@ -99,10 +99,10 @@ def test_within_the_budgets_nothing_is_heard_of_them(service: House):
 def test_both_of_a_couple_hear_it_and_the_second_is_asked_no_number(spent: Post):
     made = spent.house
     first = made.phone(MOBILE).goes_to("for_whom").presses("3").goes_to("reach").presses("1")
-    first.goes_to("ready").hears_text("Le message écrit ne part pas tout de suite")
+    first.goes_to("ready").hears_text("Le SMS ne part pas tout de suite")
     first.goes_to("date_of_birth").goes_to("offers", born="05061944").presses("1")
     first.goes_to("ready")
-    first.hears_text("Le message écrit ne part pas tout de suite")
+    first.hears_text("Le SMS ne part pas tout de suite")
     assert len(made.bookings()) == 4
     spent.works()
     assert len(held(made)) == 3
@@ -117,7 +117,7 @@ def test_another_day_texts_leave_again(spent: Post):
 
 def test_a_line_without_texts_hears_no_more_than_before(spent: Post):
     caller = spent.house.phone(LANDLINE).goes_to("ready")
-    assert "message écrit" not in caller.since_input
+    assert "SMS" not in caller.since_input
 
 
 def test_a_visitor_sees_it_and_the_reference(spent: Post):

@@ -82,7 +82,7 @@ def test_both_days_and_hours_are_told_before_and_after_the_key_that_books(*, tex
     (order,) = talk.world.orders
     assert order.offer == PAIRS[1]
     if texted:
-        assert "message écrit" in tells_both(talk)
+        assert "SMS" in tells_both(talk)
     tells_both(talk.presses("1"))
     assert talk.asked.key.endswith("_both")
     tells_both(talk.presses("9"))

@@ -163,7 +163,7 @@ def test_a_turn_of_a_call_never_heard_of_is_greeted(service: House):
     for query in ("?n=7", "?n=0", "?n=32767", "?n=3&silent=1", "?n=3&again=2", ""):
         line = Line(service.app)
         said = line.hear(f"{BASE}/voice/turn{query}", Digits="1").said
-        assert "Ici Allô Rendez-vous" in said, query
+        assert "Bonjour. Allô Rendez-vous" in said, query
         assert service.session(line.sid).step == "welcome", query
         # And from there the call goes its way.
         play_on = line.presses(line.rings(), "1")

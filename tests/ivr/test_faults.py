@@ -195,7 +195,7 @@ def test_the_fallback_says_the_newest_answer_again(small_service: House, turns: 
 def test_the_fallback_of_a_call_never_heard_of_leads_to_the_greeting(service: House):
     line = Line(service.app)
     apology = line.hear(f"{BASE}/voice/fallback", ErrorCode="11200")
-    assert "Ici Allô Rendez-vous" in line.hear(apology.redirect).said
+    assert "Bonjour. Allô Rendez-vous" in line.hear(apology.redirect).said
 
 
 def test_the_fallback_needs_no_database(service: House):

@@ -432,7 +432,7 @@ def test_a_confirmation_that_would_be_late_is_not_promised(town: House):
     looks(post)
     assert alerts_of(town) == [("texts_late", 11, 10)]
     caller = town.phone(MOBILE).goes_to("reach").presses("1").goes_to("ready")
-    caller.hears_text("Le message écrit ne part pas tout de suite")
+    caller.hears_text("Le SMS ne part pas tout de suite")
     caller.goes_to("reference").hears_text("Je répète, référence")
     visitor = Visitor(town).comes_to("confirmer", number="0612000700")
     visitor.presses("/rendez-vous/confirmer")

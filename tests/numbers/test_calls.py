@@ -25,7 +25,7 @@ from tests.support.house import LANDLINE, MOBILE, House, Phone, house, mornings
 from tests.support.office import Office as Outbox
 from tests.support.rows import clock_of, on_the_wire, rows_of
 
-USUAL, BRITTANY = "Ici Allô Rendez-vous, pour se faire vacciner", "vaccination de la Bretagne"
+USUAL, BRITTANY = "Allô Rendez-vous, pour se faire vacciner", "vaccination de la Bretagne"
 ELSEWHERE, OTHER = "+33900000000", "+33612345699"
 
 

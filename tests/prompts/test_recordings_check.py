@@ -113,7 +113,10 @@ def test_a_language_that_there_is_not_is_refused(folder: Path):
 
 def test_a_speaker_sees_how_a_sentence_is_cut():
     lines = CliRunner().invoke(make(), ["script", "--voice"]).stdout.splitlines()
-    at = lines.index("   J'ai noté : né ou née le / [24 septembre 1942] / .")
-    assert lines[at + 1] == "date_of_birth_check.part1a.wav   J'ai noté : né ou née le"
+    at = lines.index("   J'ai compris cette date de naissance : le / [24 septembre 1942] / .")
+    assert (
+        lines[at + 1]
+        == "date_of_birth_check.1.part1a.wav   J'ai compris cette date de naissance : le"
+    )
     assert "said.septembre.wav   septembre" in lines
     assert "said.letter-v.wav   V" in lines

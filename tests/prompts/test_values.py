@@ -170,7 +170,7 @@ def test_every_wording_of_a_sentence_uses_a_known_format(language: str):
     ],
 )
 def test_a_date_of_birth_is_spoken_without_its_weekday(day: date, said: str):
-    assert f"né ou née le {said}." in FRENCH.say("date_of_birth_check", {"born": day})
+    assert f"le {said}." in FRENCH.say("date_of_birth_check", {"born": day}, 1)
 
 
 @pytest.mark.parametrize(
@@ -435,3 +435,13 @@ def test_an_offer_says_days_hours_and_distances_as_people_do(language: str, told
 def test_a_reference_is_said_in_twos():
     for language, told in (("fr", "45, 21, 00, 00, 07"), ("en", "4 5, 2 1, 0 0, 0 0, 0 7")):
         assert told in load(language).say("reference_with_text", TOLD)
+
+
+@pytest.mark.parametrize(
+    ("minute", "said"), [(0, "minuit"), (15, "minuit 15")]
+)  # fmt: skip
+def test_midnight_has_its_name(minute: int, said: str):
+    at = datetime(2026, 12, 3, 0, minute, tzinfo=PARIS)
+    assert FRENCH.say("promise_today", {"at": at, "ending": "78"}).startswith(
+        f"C'est noté, merci de votre appel. | Nous vous rappellerons vers {said}, au"
+    )

@@ -995,7 +995,7 @@ def test_rule_22_nobody_is_sent_to_the_internet():
 def test_rule_23_somebody_else_and_two_people_are_served_in_the_same_call(service: House):
     # For her father, from her own telephone.
     caller = service.phone(MOBILE).dials().answers("2", "1")
-    caller.hears_text("la personne qui viendra").presses("12031942").goes_to("reach").presses("1")
+    caller.hears_text("votre proche").presses("12031942").goes_to("reach").presses("1")
     caller.hears_text("Pour votre proche").presses("1").goes_to("reference")
     caller.presses("1")
     assert caller.ended_normally

@@ -44,7 +44,7 @@ def at_home(booking, monkeypatch, tmp_path) -> SipHouse:
 
 def test_somebody_at_a_telephone_is_booked(booking, at_home):
     caller = at_home.rings("0612345678")
-    caller.hears("Pour parler à une personne, tapez 0").presses("1")
+    caller.hears("Pour une personne, tapez 0").presses("1")
     caller.hears("date de naissance").presses("12031942#", every=1)
     caller.hears("12 mars 1942").presses("1")
     caller.hears("code postal").presses("75011", every=1)
