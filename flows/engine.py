@@ -214,7 +214,8 @@ def _with_noise(session: Session, text: str, words: Vocabulary) -> Session:
     In "keys or words" whatever comes first wins, and a television would cut a number in half while
     it is typed.
     """
-    if knows_a_word(text, words, session.step):
+    digits = STEPS[session.step].most_digits > 1
+    if knows_a_word(text, words, session.step, numbers=digits):
         return session
     noises = session.noises + 1
     off = session.step if noises >= MOST_NOISES else session.speech_off_at

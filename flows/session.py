@@ -271,7 +271,7 @@ class Session:
     # whether what was understood last is to be read back with more care.
     speaks: bool = False
     speech_off_at: str = ""
-    # How many answers at this step had no word that belongs to any.
+    # How many answers of this call had no word that belongs to any.
     noises: int = 0
     unsure: bool = False
     # Whether what is answered now came in words; and whether the place where is searched was agreed
@@ -496,7 +496,7 @@ class Session:
 
     def moved(self, step: str, **changes: Any) -> Session:
         """At another step, with the count of failed tries back to none."""
-        return self.but(step=step, misses=0, speech_off_at="", noises=0, replied="", **changes)
+        return self.but(step=step, misses=0, speech_off_at="", replied="", **changes)
 
     def to_json(self) -> str:
         # A warning would print what the caller gave.

@@ -116,17 +116,18 @@ def asks_for_time(text: str, vocabulary: Vocabulary) -> bool:
     return any(piece.is_(Command.WAIT) for piece in pieces) and unknown <= _BESIDE_A_WAIT
 
 
-def knows_a_word(text: str, vocabulary: Vocabulary, step: str) -> bool:
+def knows_a_word(text: str, vocabulary: Vocabulary, step: str, *, numbers: bool) -> bool:
     """Whether a sentence has a word that may be of an answer to this step: a television has none.
 
-    A choice, a yes, a no, a wish, a number, a month or a day.
+    A choice, a wish, where it is asked for a yes or a no; `numbers`: also a number or a month.
     """
     words = _words(text, vocabulary)
     kinds = {item.kind for item in items_of(text, vocabulary) if not item.may_be_article}
-    if kinds & {NumberKind.NUMBER, NumberKind.MONTH} or vocabulary.weekdays.keys() & set(words):
+    if numbers and kinds & {NumberKind.NUMBER, NumberKind.MONTH}:
         return True
     choices = {*vocabulary.choices.get(step, ()), *vocabulary.keys}
-    known = {_Is.YES, _Is.NO, *_WISHES, *choices}
+    answers = step in vocabulary.answers or step.endswith(_CHECK)
+    known = {*_WISHES, *choices, *((_Is.YES, _Is.NO) if answers else ())}
     lexicons = _yes_no_lexicon, _wish_lexicon, partial(_choice_lexicon, step=step)
     return any(
         known & set(piece.tags) for lexicon in lexicons for piece in lexicon(vocabulary)(words)
