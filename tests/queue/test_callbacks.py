@@ -374,14 +374,14 @@ def test_what_is_written_is_one_part_and_tells_nobody_what_it_is_about(
     office: Office, text: str, language: str
 ):
     from prompts.catalogue import load  # noqa: PLC0415
-    from services.messages.discreet_place import says_health  # noqa: PLC0415
+    from services.messages.discreet_place import says_what_for  # noqa: PLC0415
     from services.messages.sms_parts import septets, to_gsm  # noqa: PLC0415
 
     longest = datetime(2026, 11, 25, 20, 55, tzinfo=PARIS)
     written = load(language).text(text, {"number": "09 74 75 00 01", "due": longest})
     assert to_gsm(written) == written
     assert septets(written) <= 160
-    assert not says_health(written)
+    assert not says_what_for(written)
 
 
 # ---------------------------------------------------------------- hours
