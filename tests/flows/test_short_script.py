@@ -29,7 +29,7 @@ def heard(talk: Talk) -> str:
 def test_a_typed_postcode_is_read_with_the_offers_and_the_star_goes_back_to_it():
     talk = Talk().goes_to("postcode").presses("75011")
     assert talk.said == ["typed_postcode", "offers_3"]
-    assert "7 5 0 1 1, Paris 11e. | Pour corriger, tapez étoile" in heard(talk)
+    assert "7 5 0 1 1, Paris 11e. Pour corriger, tapez étoile" in heard(talk)
     assert talk.presses("*").step == "postcode"
     assert talk.presses("35500").said[0] == "typed_postcode"
     assert "3 5 5 0 0, Vitré" in heard(talk)
@@ -57,7 +57,7 @@ def test_the_last_look_names_the_telephone_that_rings_and_has_a_key_for_another(
     talk = Talk().goes_to("offers").presses("1")
     assert talk.said == ["confirm_self_text", "confirm", "confirm_mobile"]
     assert "portable qui finit par 78" in heard(talk)
-    assert heard(talk).endswith("Autre portable, tapez 3.")
+    assert heard(talk).endswith("Pour un autre portable, tapez 3.")
     talk.presses("3")
     assert talk.step == "reach"
     talk.presses("2", "0698765432", "1")
