@@ -65,7 +65,7 @@ def test_what_the_walk_takes_over_from_a_like_weather_is_what_it_would_work_out_
             worked_out = advance(turn.before, turn.heard, begins())
             assert (turn.after, turn.speech) == worked_out, str(turn)
             compared += 1
-    assert compared > 4000
+    assert compared > 3000
 
 
 def test_weathers_are_alike_where_all_that_is_looked_at_is_written_the_same():
