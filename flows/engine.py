@@ -215,13 +215,15 @@ def _with_noise(session: Session, text: str, words: Vocabulary) -> Session:
     it is typed.
     """
     digits = STEPS[session.step].most_digits > 1
-    # In a call that lasts so long that help was offered, keys are the shorter way.
+    # In a call that lasts so long that help was offered, keys are the shorter way: at this question
+    # and, until the caller is understood in words again, at the others.
     known = knows_a_word(text, words, session.step, numbers=digits)
     if known and not session.help_offered:
         return session
     noises = session.noises + 1
     off = session.step if noises >= MOST_NOISES else session.speech_off_at
-    return session.but(noises=noises, speech_off_at=off)
+    speaks = session.speaks and not (off and session.help_offered)
+    return session.but(noises=noises, speech_off_at=off, speaks=speaks)
 
 
 def _not_understood(
