@@ -246,6 +246,12 @@ def my_scenarios(make: Make) -> Scenarios:
         "one place of two closed": replace(MY_PAIR, off=(2,)),
         "two services": my_halves(),
         "two services, apart": my_halves(days_apart=2),
+        "another hour": my_booking(changed="hour", changed_doses=(1,), texted=True),
+        "another place": my_booking(changed="place", changed_doses=(1,)),
+        "another hour and place for the second": replace(
+            MY_PAIR, changed="hour_place", changed_doses=(2,)
+        ),
+        "kept far": my_booking(kept_far=72),
         "past": my_booking(state=MineState.PAST),
         "both past": replace(MY_PAIR, state=MineState.PAST),
         "cancelled": my_booking(state=MineState.CANCELLED),

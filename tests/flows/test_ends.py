@@ -114,6 +114,7 @@ def test_a_caller_waits_at_the_number_that_rings_and_hears_how_many_are_before_t
     )
     assert heard(talk).endswith(
         "Nous vous rappellerons dès qu'une place se libère, au numéro qui se termine par 78."
+        " Au revoir."
     )
 
 
@@ -522,10 +523,11 @@ def test_words_that_name_nothing_are_no_answer():
         *("turn_promised_text", "turn_promised_call"),
     ],
 )
-def test_a_promise_is_the_last_thing_said(key: str):
-    last = FRENCH.say(key, {"ending": "78"}).split("|")[-1].strip()
-    assert last.startswith("Nous vous rappellerons ")
-    assert last.count(".") == 1
+def test_a_promise_is_the_last_thing_said_before_goodbye(key: str):
+    said = FRENCH.say(key, {"ending": "78"}).split("|")[-1].strip()
+    promise, goodbye = said.split(". ")
+    assert promise.startswith("Nous vous rappellerons ")
+    assert goodbye == "Au revoir."
 
 
 OWN_STEPS = (

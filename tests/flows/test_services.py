@@ -189,7 +189,7 @@ def test_only_who_chose_it_is_asked_for_the_months():
     assert at_the_question().presses("1").step == "postcode"
     talk = at_the_question().presses("2")
     assert talk.said == ["since_last"]
-    assert "Pour le Covid, la dernière fois remonte-t-elle à 6 mois" in heard(talk)
+    assert "Pour le Covid, la dernière fois date-t-elle d'au moins 6 mois ?" in heard(talk)
 
 
 def test_who_says_no_goes_on_with_the_other():

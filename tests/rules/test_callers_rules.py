@@ -612,6 +612,7 @@ READ_BACK = {
 }
 # In the place of a reference: there is none, or an appointment is wanted.
 NO_REFERENCE, NEW_APPOINTMENT = "1", "2"
+NO_SUCH_CODE = "perhaps_cedex"
 
 
 def test_rule_14_each_value_is_read_back_and_agreed_to_before_it_is_used(
@@ -633,6 +634,8 @@ def test_rule_14_each_value_is_read_back_and_agreed_to_before_it_is_used(
         and not any(line.key == TYPED_BIRTH_DATE for line in turn.speech.lines)
         # What was wanted is closed: the postcode is read with what is found for another service.
         and not (turn.after.step == SERVICE and turn.after.note(SERVICE) == TYPED)
+        # A code that does not exist is no value: the town is asked for instead.
+        and not any(line.key == NO_SUCH_CODE for line in turn.speech.lines)
         # A centre that was named is read back as what is offered there.
         and not (turn.heard.kind is Heard.SPEECH and turn.weather.startswith("a centre named"))
     )
