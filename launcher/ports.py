@@ -8,6 +8,7 @@ import socket
 import uuid
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 import config
 
@@ -21,6 +22,7 @@ Over = Literal["TCP", "UDP"]
 _OTHER_PORTS = {
     "PORT": "PORT=8100",
     "SIMULATOR_PORT": "PORT=8100 SIMULATOR_PORT=8190",
+    "SMTP_URL": "PORT=8100 SIMULATOR_PORT=8190",
     "SIP_PORT": "SIP_PORT=5070",
 }
 
@@ -85,6 +87,9 @@ def check_ports(settings: config.Settings, telephones: sip.Plan | None) -> None:
     """
     simulator_port = settings.simulator_port or settings.port + 10
     ports = {"PORT": settings.port, "SIMULATOR_PORT": simulator_port}
+    if urlsplit(settings.smtp_url).port == simulator_port + 1:
+        # There the simulator takes mails.
+        ports["SMTP_URL"] = simulator_port + 1
     if telephones:
         ports["SIP_PORT"] = telephones.port
     names: dict[int, str] = {}
@@ -94,6 +99,8 @@ def check_ports(settings: config.Settings, telephones: sip.Plan | None) -> None:
             raise CannotStart(f"{other} and {name} are both {port}; give each its own")
     check_port(settings.port, "PORT", host=settings.bind_address)
     check_port(simulator_port, "SIMULATOR_PORT")
+    if "SMTP_URL" in ports:
+        check_port(ports["SMTP_URL"], "SMTP_URL")
     if telephones:
         check_port(telephones.port, "SIP_PORT", host=telephones.host, over="UDP")
         check_port(telephones.port, "SIP_PORT", host=telephones.host, over="TCP")

@@ -44,10 +44,10 @@ KEPT = Letterbox(deque(maxlen=MOST))
 
 
 def listen(settings: Settings) -> None:
-    """Take mails where SMTP_URL leads, if that is a port of this machine."""
-    server = urlsplit(settings.smtp_url)
-    if server.scheme == "smtp" and server.hostname in LOOPBACK and server.port:
-        Controller(KEPT, hostname=server.hostname, port=server.port).start()
+    """Take mails a port above our own, if SMTP_URL leads there."""
+    server, port = urlsplit(settings.smtp_url), settings.rest_port + 1
+    if server.hostname in LOOPBACK and server.port == port:
+        Controller(KEPT, hostname=server.hostname, port=port).start()
 
 
 def blueprint(simulator: Simulator) -> Blueprint:

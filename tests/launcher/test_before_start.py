@@ -11,6 +11,7 @@ import tomllib
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,16 @@ def test_the_sip_port_must_be_free_over_both(over, busy_port, busy_udp_port):
     check_ports(settings, None)
     with pytest.raises(CannotStart, match=r"\(SIP_PORT\) is already in use"):
         check_ports(settings, plan)
+
+
+def test_the_port_where_the_simulator_takes_mails_must_be_free(busy_port):
+    given: dict[str, Any] = {"port": free_port(), "simulator_port": busy_port - 1}
+    settings = config.Settings(_env_file=None, **given)  # type: ignore[call-arg]
+    with pytest.raises(CannotStart, match=rf"^port {busy_port} \(SMTP_URL\) is already in use"):
+        check_ports(settings, None)
+    # Mails that go to a server of somebody's own need no port of ours.
+    given["smtp_url"] = "smtp://127.0.0.1:25"
+    check_ports(config.Settings(_env_file=None, **given), None)  # type: ignore[call-arg]
 
 
 def test_no_two_may_share_a_port():
