@@ -385,8 +385,13 @@ class Settings(BaseSettings):
         """Raises ValueError. By smtp:// the client asks for TLS, and sends nothing without it."""
         if not self.smtp_url:
             return
-        server = urlsplit(self.smtp_url)
-        if server.scheme not in {"smtp", "smtps"} or not server.hostname:
+        try:
+            server = urlsplit(self.smtp_url)
+            is_named = server.scheme in {"smtp", "smtps"} and server.hostname and server.port != 0
+        except ValueError:
+            # Not in Python's words: what is no port may be a password.
+            is_named = False
+        if not is_named:
             raise ValueError("SMTP_URL must be smtp://user:password@host:587 or smtps://…:465")
         if not _MAIL_ADDRESS.fullmatch(self.mail_from):
             raise ValueError(

@@ -135,6 +135,11 @@ UNFIT: tuple[tuple[dict[str, str | None], str], ...] = (
     ({"HOLDS_PER_ADDRESS": "0"}, "HOLDS_PER_ADDRESS"),
     ({"HOLDS_PER_BROWSER": "0"}, "HOLDS_PER_BROWSER"),
     ({"HOLDS_PER_NUMBER": "0"}, "HOLDS_PER_NUMBER"),
+    ({"SMTP_URL": "mail.example.fr:587"}, "SMTP_URL"),
+    ({"SMTP_URL": "smtp://"}, "SMTP_URL"),
+    ({"SMTP_URL": "smtp://mail.example.fr:submission"}, "SMTP_URL"),
+    ({"SMTP_URL": "smtps://mail.example.fr"}, "MAIL_FROM"),
+    ({"SMTP_URL": "smtps://mail.example.fr", "MAIL_FROM": "rdv"}, "MAIL_FROM"),
     ({"SECURITY_CONTACT": None}, "SECURITY_CONTACT"),
     ({"SECURITY_CONTACT": "me"}, "SECURITY_CONTACT"),
 )
@@ -193,6 +198,7 @@ def test_what_is_not_fit_is_refused_in_one_sentence_that_names_it(
         {"NATIONAL_NUMBER": "3966", "SMS_SENDER": "36180", "PROXY_HOPS": "0"},
         {"SECURITY_CONTACT": "https://allo.example.fr/securite"},
         {"TWILIO_API_BASE_URL": "http://127.0.0.1:8010"},
+        {"SMTP_URL": "smtp://us%40er:pa%3Ass@mail.example.fr", "MAIL_FROM": "rdv@allo.example.fr"},
     ],
     ids=str,
 )
@@ -223,6 +229,11 @@ def test_a_worker_of_production_drains_unless_somebody_says_otherwise(
     assert config.load(_env_file=None).drain_seconds == config.DRAIN_SECONDS > 0
     environment(monkeypatch, {"DRAIN_SECONDS": "0"})
     assert config.load(_env_file=None).drain_seconds == 0
+
+
+def test_a_password_in_the_place_of_a_port_is_not_repeated(monkeypatch: pytest.MonkeyPatch):
+    wrong = {"SMTP_URL": "smtp://rdv:hunter2", "MAIL_FROM": "rdv@allo.example.fr"}
+    assert "hunter2" not in "".join(refused(monkeypatch, wrong))
 
 
 def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch):
