@@ -246,7 +246,7 @@ def test_whoever_gets_no_text_hears_what_counts(town: House):
     for _ in range(2):
         clock_of(town).advance(BOOKED_WITHIN + timedelta(seconds=1))
         phone = town.phone(LANDLINE).goes_to("ready").answers("1")
-        assert "c'est celui-là qui compte" in phone.documents[-1].decode()
+        assert "c'est l'ancien qui reste valable" in phone.documents[-1].decode()
 
 
 # ---------------------------------------------------------------- on the web
