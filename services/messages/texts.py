@@ -300,7 +300,8 @@ def moved(
         which = "second" if gone[0] is doses[-1] else "first"
         return writer.write((f"{name}_{which}",), given, where, new=new)
     if gone[0].where == gone[-1].where and gone[0].elsewhere is gone[-1].elsewhere:
-        return writer.write((f"{name}_both",), given, where, new=new)
+        short = (f"{name}_both_short",) if name == "closed" else ()
+        return writer.write((f"{name}_both", *short), given, where, new=new)
     where["address2"] = gone[-1].where
     new |= {"address2"} if gone[-1].elsewhere else set()
     return writer.write((f"{name}_apart",), given, where, new=new)

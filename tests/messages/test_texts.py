@@ -148,14 +148,17 @@ def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
             continue
         assert to_gsm(where.town or where.postcode) in text, (key, text)
         name = to_gsm(where.name).partition(", ")[0].split()
-        assert " ".join(name[:3]) in text, (key, where, text)
+        # Twice in one text the longest of all towns leaves no room; there are no two places there.
+        if key != "closed_apart" or len(where.town) < 45:
+            assert " ".join(name[:3]) in text, (key, where, text)
         assert key.startswith("offer") or REFERENCE in text, (key, text)
         assert re.search(days, text), (key, text)
         named[bool(where.name)] += 1
         whole[to_gsm(where.told) in text] += 1
     # The rest are centres of vaccination by name, and a name that the street has.
     assert named[True] > named[False] * 5
-    assert whole[True] > whole[False] * 20
+    # Less whole are those of a closed place whose people go to another one: both are told.
+    assert whole[True] > whole[False] * 18
 
 
 def test_a_place_without_a_street_or_without_a_name_has_its_sentence():
@@ -331,8 +334,9 @@ def test_a_change_is_told_by_what_changed():
 
     hour, place = Dose(1, START, HALL, was=WAS), Dose(1, START, HALL, was=START, elsewhere=True)
     assert "autre lieu" not in told(hour)
-    assert "10h45, 12 rue de la Paix, 75011 Paris 11e, au lieu du mer. 23/09 à 11h15" in told(hour)
-    elsewhere = "10h45, autre lieu : 12 rue de la Paix, 75011 Paris 11e, "
+    hall = "Salle des fetes, 12 rue de la Paix, 75011 Paris 11e"
+    assert f"10h45, {hall}, au lieu du mer. 23/09 à 11h15" in told(hour)
+    elsewhere = f"10h45, autre lieu : {hall}, "
     assert f"{elsewhere}jour et heure inchangés." in told(place)
     assert f"{elsewhere}jour et heure inchangés." in told(place, kind="centre_closed")
     both = replace(hour, elsewhere=True)
@@ -340,12 +344,12 @@ def test_a_change_is_told_by_what_changed():
 
     second = Dose(2, SECOND, HALL, was=SECOND, elsewhere=True)
     pair = told(place, second, kind="centre_closed")
-    assert "autre lieu : 12 rue de la Paix, 75011 Paris 11e, jours et heures inchangés." in pair
+    assert f"autre lieu : {hall}, jours et heures inchangés." in pair
     assert "ne change pas" not in pair
     # Of two that come to one place, one may have been there before.
     apart = told(place, replace(second, was=SECOND_WAS, elsewhere=False))
     assert apart.count("autre lieu") == 1
-    assert "Le second : mer. 21/10 à 12h45, 12 rue" in apart
+    assert f"Le second : mer. 21/10 à 12h45, {hall}" in apart
 
 
 def test_nothing_that_moved_makes_no_text():
@@ -402,7 +406,7 @@ def test_what_is_stored_of_a_change_becomes_its_text():
         "Allo Rendez-vous : votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, Salle"
     )
     assert "autre lieu" not in text()
-    assert "autre lieu : 12 rue" in text(doses=[{**dose, "was_centre_id": "2"}])
+    assert "autre lieu : Salle, 12 rue" in text(doses=[{**dose, "was_centre_id": "2"}])
     assert "l'heure de votre rendez-vous a changé. " in text(**by_us)
     assert "votre ancienne date est de nouveau possible. " in text(**by_us, undo=True)
     stays = [{**dose, "became": "kept", "was": None}]
