@@ -371,7 +371,9 @@ class WrongTwice(Person):
         if question.field in wrong:
             return self.chance.choice(wrong[question.field]) + "#"
         taken = {option.key for option in question.options}
-        return self.chance.choice([key for key in "34567" if key not in taken])
+        # Where five keys are told, others are taken that are told later: no digit is wrong.
+        free = [key for key in "345" if key not in taken] or ["#"]
+        return self.chance.choice(free)
 
 
 class AsksAgain(Person):
