@@ -265,7 +265,7 @@ def test_a_copy_of_the_key_remembers_once(town: House):
 
 def told_code(caller: Phone) -> str:
     """The six digits that were said, in twos, since the last key."""
-    before, _, rest = caller.since_input.partition("donnez le code ")
+    before, _, rest = caller.since_input.partition("donnez ce code : ")
     assert rest, before
     return "".join(letter for letter in rest.split(".")[0] if letter.isdigit())
 
@@ -286,7 +286,7 @@ def gives(service: House, code: str) -> Phone:
 def test_a_withheld_number_goes_on_with_the_code_that_it_was_told(town: House):
     first, code = chosen_without_number(town)
     first.goes_to("confirm")
-    assert first.spoken[-1].count("donnez le code") == 0
+    assert first.spoken[-1].count("donnez ce code") == 0
     chosen = town.session(first.sid).choice
     first.hangs_up()
     assert len(live_holders(town)) == 1
@@ -304,7 +304,7 @@ def test_the_code_leads_to_the_newest_of_the_calls(town: House):
     first.hangs_up()
     second = gives(town, code).presses("1")
     # Told once: the same code goes on counting.
-    assert "donnez le code" not in " ".join(second.spoken)
+    assert "donnez ce code" not in " ".join(second.spoken)
     second.hangs_up()
     clock_of(town).advance(9 * MINUTE)
     third = gives(town, code).hears_text("est gardé jusqu'à").presses("1")
@@ -329,7 +329,7 @@ def test_who_has_told_no_code_keeps_nothing(town: House):
 def test_a_number_that_is_known_hears_of_no_code(town: House, number: str):
     caller = town.phone(number).goes_to("confirm")
     assert "code de reprise" not in " ".join(caller.spoken)
-    assert "donnez le code" not in " ".join(caller.spoken)
+    assert "donnez ce code" not in " ".join(caller.spoken)
     # Whoever has one from the site knows the key.
     again = town.phone("+33687654321").dials().presses("7")
     assert again.step == "resume_code"
@@ -437,7 +437,7 @@ def test_a_code_is_nobody_elses_while_it_counts(database_url: str):
         first, _ = chosen_without_number(service)
         # Nothing else could be found: the call goes on without one, and is not kept.
         second = service.phone(WITHHELD).goes_to("offers", born="13031944").presses("1")
-        assert "donnez le code" not in second.since_input
+        assert "donnez ce code" not in second.since_input
         assert second.step == "reach"
         first.hangs_up()
         clock_of(service).advance(CODE_LIVES)

@@ -73,7 +73,7 @@ def test_the_second_of_two_who_finds_nothing_beside_has_time_to_get_there(databa
         made.opens_centre("1", kilometres=0.4, starts=mornings(1), capacity=1)
         starts = [mornings(1)[0] + quarter for quarter in QUARTERS]
         made.opens_centre("2", kilometres=4.1, starts=starts, capacity=1)
-        caller = made.phone(MOBILE).dials().answers("1", "3", SEVENTY, ONLY_FLU, "75011", "1", "1")
+        caller = made.phone(MOBILE).dials().answers("2", "2", SEVENTY, ONLY_FLU, "75011", "1", "1")
         caller.answers("1", "1", "03041958", ONLY_FLU)
         assert caller.step == "offers"
         caller.answers("1", "1")
@@ -83,7 +83,7 @@ def test_the_second_of_two_who_finds_nothing_beside_has_time_to_get_there(databa
 
 
 def test_a_couple_comes_to_one_centre_at_one_time(service: House):
-    caller = service.phone(MOBILE).dials().answers("1", "3", SEVENTY, ONLY_FLU, "75011", "1", "1")
+    caller = service.phone(MOBILE).dials().answers("2", "2", SEVENTY, ONLY_FLU, "75011", "1", "1")
     caller.answers("1", "03041958", ONLY_FLU, "1", "1")
     assert len(set(visits(service))) == 1
     assert len(visits(service)) == 2

@@ -383,9 +383,10 @@ def test_another_day_another_commune_or_the_old_one_after_all(service: House):
 
 def test_a_place_that_goes_in_the_meantime_is_told_and_others_are_offered(service: House):
     reference = booked(service)
-    # Of two centres that are as near, the one with the sooner day is told first.
+    # Of two centres that are as near, theirs is told first; it has no other day any more.
     caller = gives(service, reference).presses("2").presses("1")
-    change(service.database, update(place).where(place.c.centre_id == "2").values(blocked=True))
+    free_there = (place.c.centre_id == "1") & place.c.booking_id.is_(None)
+    change(service.database, update(place).where(free_there).values(blocked=True))
     caller.presses("1").hears_text("Ce rendez-vous vient d'être pris")
     assert caller.step == "offers"
     assert starts(service) == ["1 26/11 09:00"]

@@ -52,7 +52,7 @@ def test_what_was_said_is_sealed_with_the_turn(service: House):
 def test_english_is_spoken_by_an_english_voice_and_the_text_is_english(service: House):
     caller = service.phone().dials()
     assert ("en-GB", True) in {(one.language, "English" in one.text) for one in caller.heard}
-    caller.presses("4").hears_text("To speak to a person, press 0")
+    caller.presses("4").hears_text("For a person, press 0")
     caller.goes_to("reach").presses("1").goes_to("reference")
     (text,) = service.messages("sms")
     assert "Reference" in service.text_of(text)
