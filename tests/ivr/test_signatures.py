@@ -387,7 +387,7 @@ def test_keys_split_elsewhere_are_not_heard_as_silence(small_service: House):
     for bend in (resplit("Digits"), shortened("Digits")):
         assert bend(hook).send(small_service.app).status_code == FORBIDDEN
     hook.signed().send(small_service.app)
-    assert small_service.session(CALL).step == "for_whom"
+    assert small_service.session(CALL).step == "date_of_birth"
 
 
 def test_a_replayed_webhook_has_no_second_effect(small_service: House):
@@ -395,7 +395,7 @@ def test_a_replayed_webhook_has_no_second_effect(small_service: House):
     hook = replace(genuine("/voice/turn", Digits="1"), query="n=1").signed()
     first, second = hook.send(small_service.app), hook.send(small_service.app)
     assert first.data == second.data
-    assert small_service.session(CALL).step == "for_whom"
+    assert small_service.session(CALL).step == "date_of_birth"
 
 
 def test_a_status_of_an_unknown_call_or_message_is_answered(small_service: House):

@@ -141,7 +141,7 @@ def test_the_first_round_makes_the_offers_in_full(floor: Floor):
     assert document.gather.children[-1].text == f"{BASE}/audio/music/waiting.wav"
     said = document.said
     assert "Pour être rappelé sans perdre votre place, tapez 1." in said
-    assert "Pour revenir au serveur vocal, tapez 2." in said
+    assert "Pour revenir à votre demande, tapez 2." in said
 
 
 def test_later_rounds_say_the_place_and_make_the_offers_in_fewer_words(floor: Floor):
@@ -368,7 +368,7 @@ def test_where_no_call_can_be_promised_none_is_offered(
     line = waits(floor)
     document = line.listens()
     assert "rappelé" not in document.said
-    assert "Pour revenir au serveur vocal, tapez 2." in document.said
+    assert "Pour revenir à votre demande, tapez 2." in document.said
     # Nor is it made for whoever presses that all the same.
     assert line.presses(document, "1").names != ["Leave"]
     assert place_of(floor, line).kind == "call"
@@ -386,7 +386,7 @@ def test_whoever_waits_when_all_agents_leave_chooses_to_wait_to_be_rung_or_to_go
         assert "Plus aucun conseiller n'est là" in document.said
         assert "Pour attendre quand même, restez en ligne." in document.said
         assert "Pour être rappelé sans perdre votre place, tapez 1." in document.said
-        assert "Pour revenir au serveur vocal, tapez 2." in document.said
+        assert "Pour revenir à votre demande, tapez 2." in document.said
         # Nothing is decided for them.
         assert place_of(floor, line).kind == "call"
     assert line.presses(document, "1").names == ["Leave"]
