@@ -670,10 +670,19 @@ def _addressed(vault: Vault, claimed: ClaimedMessage) -> dict[str, Any]:
 
 
 def sent(
-    connection: Connection, clock: Clock, message_id: str, provider_sid: str, parts: int = 1
+    connection: Connection,
+    clock: Clock,
+    message_id: str,
+    provider_sid: str | None,
+    parts: int = 1,
+    *,
+    way: str = "text",
 ) -> None:
-    """The provider has this text. A status that came back quicker than this is not undone."""
-    values = {"of_id": message_id, "of_sid": provider_sid, "of_parts": parts}
+    """The provider has this text. A status that came back quicker than this is not undone.
+
+    By another `way` (mail) nobody reports, and there is no provider's id.
+    """
+    values = {"of_id": message_id, "of_sid": provider_sid, "of_parts": parts, "of_way": way}
     _sent(connection.dialect.name, clock).count(connection, values)
 
 
@@ -691,7 +700,7 @@ def _sent(dialect: str, clock: Clock) -> Prepared:
         .where(this)
         .values(
             provider_sid=bindparam("of_sid"),
-            way="text",
+            way=bindparam("of_way"),
             parts=bindparam("of_parts"),
             lease_until=None,
             updated_at=clock.at(),

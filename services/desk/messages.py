@@ -21,6 +21,7 @@ from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, is_
 from services.desk.offers import DeskWork
 from services.messages import phone_capabilities
 from services.messages.deliver_message import VOICE
+from services.messages.mails import MAIL
 from services.messages.phone_capabilities import ContactWay
 from services.messages.reminders import Ahead, ahead_of
 from services.messages.topics import Topic
@@ -92,7 +93,7 @@ def told(
     # Newest first, and what did not arrive before all else.
     shown.sort(key=lambda one: (one.open, one.at), reverse=True)
     zones = {one.id: one.time_zone for one in found.centres.values()}
-    texted = any(one.topic in messages.CONFIRMATIONS for one in there)
+    texted = any(one.topic in messages.CONFIRMATIONS and one.kind != MAIL for one in there)
     ahead = ahead_of(service.campaigns.by_name, file, zones, now, texted=texted)
     return BookingMessages(tuple(shown), tuple(ahead))
 
@@ -113,7 +114,7 @@ def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> M
     topic = one.topic or str(Topic.CONFIRMATION if one.kind == "sms" else Topic.CHANGE)
     lost = one.state in FAILING or fate == "withheld"
     # Of most notices nobody knows before they leave.
-    way = one.way or {"sms": "text", VOICE: "call"}.get(one.kind, "")
+    way = one.way or {"sms": "text", VOICE: "call", MAIL: MAIL}.get(one.kind, "")
     return MessageView(one.id, topic, way, fate, at, why, lost and not _goes(one, followed))
 
 

@@ -138,7 +138,7 @@ class Mails:
         except (ProviderRefused, Busy, NoAnswer) as error:
             return self._again(claimed, error)
         with store.database.one_writer(), store.database.statement() as connection:
-            outbox.sent(connection, store.clock, claimed.id, "")
+            outbox.sent(connection, store.clock, claimed.id, None, way=MAIL)
         return "sent"
 
     def _made(self, connection: Connection, claimed: ClaimedMessage) -> Mail | None:
