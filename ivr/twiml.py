@@ -48,7 +48,7 @@ _MARK = "\ue000{}\ue001"
 _MARKS = re.compile("\ue000([0-9]+)\ue001")
 _NEXT, _NAME = 999, 998
 # What is said in one go: in which language, its recording where there is one, and its words.
-_Take = tuple[Catalogue, str | None, str]
+Take = tuple[Catalogue, str | None, str]
 # Below /audio of this service.
 MUSIC = "music/waiting.wav"
 
@@ -545,12 +545,12 @@ def _says(
     `value` gives what stands in a part of the line of this number. `aloud`: what is said in the
     language of the call tells a caller who speaks that the answer may be said.
     """
-    said: list[_Take] = []
+    said: list[Take] = []
     for number, line in enumerate(lines):
         said_in = load(line.language) if line.language else catalogue
         key = said_in.short(line.key) if slow else line.key
         named = aloud and not line.language
-        takes: list[_Take] = []
+        takes: list[Take] = []
         pieces_of = said_in.takes(key, line.wording, aloud=named)
         for take, heard in zip(pieces_of, line.joined or (None,) * len(pieces_of), strict=True):
             if heard is not None:
@@ -564,7 +564,7 @@ def _says(
                 continue
             filled = (part.text + (value(number, part) if part.name else "") for part in take.parts)
             takes.append((said_in, take.recording, "".join(filled)))
-        said = _before_options(takes, said) if line.key == PERSON_LINE else [*said, *takes]
+        said = before_options(takes, said) if line.key == PERSON_LINE else [*said, *takes]
     runs = [(one, [text for *_, text in run]) for one, run in groupby(said, lambda one: one[:2])]
     spoken: list[Say | Play] = []
     for place, ((said_in, recording), texts) in enumerate(runs):
@@ -578,7 +578,7 @@ def _says(
     return spoken
 
 
-def _before_options(person: list[_Take], said: list[_Take]) -> list[_Take]:
+def before_options(person: list[Take], said: list[Take]) -> list[Take]:
     """Key 0 is told first of a menu's keys, behind what the menu is about."""
     takes = [
         (said_in, recording, piece)

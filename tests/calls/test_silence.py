@@ -28,8 +28,7 @@ def test_after_what_is_done_silence_is_one_more_wording_then_thanks(
     caller = found(service).answers(*done, "")
     assert not caller.ended
     caller.hears_text("Sans réponse, rien ne changera et l'appel se terminera")
-    caller.stays_silent().hears_text("Merci de votre appel. Au revoir.")
-    assert caller.ended
+    assert caller.stays_silent().hears_text("Merci de votre appel. Au revoir.").ended
     assert service.promises() == []
 
 

@@ -120,7 +120,7 @@ def test_a_campaign_for_everybody_names_no_age():
     french = load("fr")
     said = french.say("welcome", {"minimum_age": 0}, 1)
     assert "Pour prendre un rendez-vous de vaccination pour vous, tapez 1." in said
-    assert "vaccination pour vous, à partir de 75 ans, tapez" in french.say(
+    assert "vaccination pour vous, dès 75 ans, tapez" in french.say(
         "welcome", {"minimum_age": 75}, 1
     )
 

@@ -95,5 +95,7 @@ def test_a_cedex_code_leads_to_the_office_that_delivers_it(database):
     with database.statement() as connection:
         found = {code: town_of_cedex(connection, directory, code) for code in CEDEX}
     assert {code: town.name if town else None for code, town in found.items()} == CEDEX
-    assert found["35042"].postcode == "35000"
+    rennes = found["35042"]
+    assert rennes
+    assert rennes.postcode == "35000"
     assert main_town_postcodes("987") == ("98714",)

@@ -20,8 +20,10 @@ from typing import Any
 
 from babel import Locale
 
+from flows.engine import PERSON_LINE
 from flows.speech import Line, Speech, TurnOutcome
 from flows.verification.rehearsal import all_is_told
+from ivr.twiml import Take, before_options
 from models.migrations.runner import upgrade
 from prompts.catalogue import PAUSE, load
 from prompts.check import SIGN
@@ -158,7 +160,7 @@ def _speaks(call: Heard, speech: Speech) -> None:
     pace = load(speech.language).pace(slow=speech.slow)
     begins, so_far = call.spoken, ""
     for language, run in groupby(speech.lines, lambda line: line.language or speech.language):
-        said = [_words(line, language, speech) for line in run]
+        said = _in_order([(line, _words(line, language, speech)) for line in run], language)
         named = Locale.parse(language).get_language_name("en")
         voice = "The service" if language == speech.language else f"A voice in {named}"
         call.lines.append(
@@ -170,6 +172,15 @@ def _speaks(call: Heard, speech: Speech) -> None:
     call.spoken = begins + seconds(so_far, pace)
     if speech.outcome is TurnOutcome.ENDED:
         call.lines.append(f"**{_clock(call.spoken)}** The call is over.")
+
+
+def _in_order(lines: list[tuple[Line, str]], language: str) -> list[str]:
+    """The words of these lines in the order in which the telephone says them."""
+    said: list[Take] = []
+    for line, words in lines:
+        take: Take = (load(language), None, words)
+        said = before_options([take], said) if line.key == PERSON_LINE else [*said, take]
+    return [words for *_, words in said]
 
 
 def _first_offer(call: Heard, speech: Speech, pace: VoicePauses) -> None:

@@ -389,7 +389,7 @@ def test_whoever_waits_when_all_agents_leave_chooses_to_wait_to_be_rung_or_to_go
         assert "Pour revenir à votre demande, tapez 2." in document.said
         # Nothing is decided for them.
         assert place_of(floor, line).kind == "call"
-    assert line.presses(document, "1").names == ["Leave"]
+    assert line.presses(line.listens(41), "1").names == ["Leave"]
     assert re.search("nous vous rappellerons", line.leaves().said, re.IGNORECASE)
 
 
