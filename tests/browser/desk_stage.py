@@ -158,7 +158,7 @@ def gives_up_at_the_offers(visitor: Visitor) -> None:
     """A caller who types date and postcode, hears offers, and asks for a person."""
     leg = AnswersLeg(BORN, MOBILE)
     visitor.calls()
-    while (question := visitor.question()) and "vol d'oiseau" not in visitor.told():
+    while (question := visitor.question()) and "Autre jour ou lieu" not in visitor.told():
         answer = visitor.answer(leg, question)
         assert isinstance(answer, Keys)
         visitor.presses(answer.digits)

@@ -49,7 +49,7 @@ def take(staged: Stage, folder: Path) -> None:
 
 
 def _to_the_offers(visitor: Visitor, leg: AnswersLeg) -> None:
-    while (question := visitor.question()) and "vol d'oiseau" not in visitor.told():
+    while (question := visitor.question()) and "Autre jour ou lieu" not in visitor.told():
         answer = visitor.answer(leg, question)
         assert isinstance(answer, Keys)
         visitor.presses(answer.digits)

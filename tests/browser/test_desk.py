@@ -342,7 +342,7 @@ def test_a_caller_goes_back_to_the_machine_and_goes_on_there(staged: DeskStage, 
     desk.presses("Tab")
     desk.presses("Enter")
     desk.is_("wrapup")
-    expect(caller.page.locator("#talk")).to_contain_text("vol d'oiseau")
+    expect(caller.page.locator("#talk")).to_contain_text("Autre jour ou lieu")
 
 
 def test_who_hangs_up_leaves_the_agents_work_as_it_is(staged: DeskStage, desk: AtDesk):
