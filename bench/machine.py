@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.servers import CannotMeasure
-
 # Others may have so much of all processors together while a part is measured; else it is void.
 MOST_OF_OTHERS: Final = 0.15
 # Seconds between two looks.
@@ -32,9 +30,6 @@ SYNC_SECONDS: Final = 1.0
 # Whose version decides how fast something is.
 PACKAGES: Final = ("Flask", "Werkzeug", "SQLAlchemy", "psycopg", "granian", "redis", "rq", "twilio")
 PROC: Final = Path("/proc")
-GROUPS: Final = Path("/sys/fs/cgroup")
-# Of a control group's processor, in microseconds.
-PERIOD: Final = 100_000
 # In a line of /proc/stat, after its name: user, nice, system, idle, iowait, irq, softirq, steal.
 # Interrupts are nobody's: the network of this machine's own connections is in them.
 _USER, _NICE, _SYSTEM, _STEAL = 0, 1, 2, 7
@@ -182,45 +177,6 @@ def too_busy(share: float) -> str:
     if share <= MOST_OF_OTHERS:
         return ""
     return f"the machine was busy: others had {share:.0%} of it (at most {MOST_OF_OTHERS:.0%})"
-
-
-# ---------------------------------------------------------------- a part of it
-
-
-@contextmanager
-def core_limit(name: str, cores: float, groups: Path = GROUPS) -> Iterator[Callable[..., None]]:
-    """A control group whose processes have so many cores together; call it with their ids.
-
-    It goes with the block, by whose end its processes have ended. Raises CannotMeasure where this
-    user may make none.
-    """
-    # The first version has a folder for the processor; in the second all is in one.
-    is_first = (groups / "cpu" / "cgroup.procs").exists()
-    group = (groups / "cpu" if is_first else groups) / f"allo-bench-{name}"
-    quota = round(cores * PERIOD)
-    limits = (
-        {"cpu.cfs_period_us": str(PERIOD), "cpu.cfs_quota_us": str(quota)}
-        if is_first
-        else {"cpu.max": f"{quota} {PERIOD}"}
-    )
-
-    def join(*pids: int) -> None:
-        for pid in pids:
-            (group / "cgroup.procs").write_text(str(pid), "ascii")
-
-    try:
-        group.mkdir()
-        for file, value in limits.items():
-            (group / file).write_text(value, "ascii")
-    except OSError as problem:
-        with contextlib.suppress(OSError):
-            group.rmdir()
-        raise CannotMeasure(f"no control group can be made here: {problem}") from None
-    try:
-        yield join
-    finally:
-        with contextlib.suppress(OSError):
-            group.rmdir()
 
 
 # ---------------------------------------------------------------- what it is
