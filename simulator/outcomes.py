@@ -198,8 +198,8 @@ class Witness:
         self.turns.append(Turn(text, did, spoken_seconds([*before, *prompt]), waited, keys))
         if self.keeps_time:
             lasted = sum(turn.spoken_s + turn.waited_s for turn in self.turns)
-            behind = lasted - (call.clock.now() - call.started).total_seconds()
-            call.clock.advance(max(0.0, behind))
+            # Back where a key ended a wait for the first one: that went by for the call alone.
+            call.clock.advance(lasted - (call.clock.now() - call.started).total_seconds())
         return did
 
     def waits(self, call: Call, queue: QueueWait) -> Input:

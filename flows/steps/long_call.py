@@ -14,8 +14,9 @@ from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.world import World
 
 LONG_CALL = "long_call"
-# Asked at the next question after so long: it is heard before the call lasts eight minutes.
-LONG_AFTER = timedelta(minutes=6, seconds=30)
+# Asked at the next question after so long: the slowest have a person, or the promise of a call,
+# before seven minutes are over.
+LONG_AFTER = timedelta(minutes=4, seconds=45)
 # One key away from the booking nobody is interrupted; a greeting tells of a person by itself.
 _NOT_AT = frozenset({
     LONG_CALL, "confirm", "welcome", "not_yet_open", "closed", "resume", "booked_before",
@@ -23,10 +24,13 @@ _NOT_AT = frozenset({
 
 
 def is_long(session: Session, world: World) -> bool:
-    """Whether help is to be offered now: nothing is booked, and somebody is there."""
+    """Whether help is to be offered now: nothing is booked, and somebody is there.
+
+    Two people take twice the time: the second of them needs no help for that.
+    """
     if not session.began_at or session.help_offered or session.step in _NOT_AT:
         return False
-    if session.reference or session.rung_for or not session.alive:
+    if session.reference or session.first_reference or session.rung_for or not session.alive:
         return False
     if session.by_text:
         # Hours may lie between two texts, and nobody has waited on a line.

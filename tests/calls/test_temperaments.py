@@ -35,7 +35,7 @@ LEADS = frozenset({"you_may_speak", "slower", "take_your_time", "emergency"})
 RUNS, LONG_RUNS = 3, 20
 # Of the common path, from the welcome to the confirmation.
 MOST_QUESTIONS = 7
-MINUTE, THREE_MINUTES, SEVEN_MINUTES, EIGHT_MINUTES = 60, 180, 420, 480
+MINUTE, THREE_MINUTES, SEVEN_MINUTES = 60, 180, 420
 CENTRES = (("1", "Salle des fêtes", 0.4), ("2", "Gymnase Jaurès", 4.1), ("3", "Mairie", 12.2))
 
 
@@ -74,7 +74,7 @@ def leads() -> list[str]:
         load(language).say(key, {}, number)
         for language in languages()
         for key in sorted(load(language).keys)
-        if key.startswith("reason.") or key in LEADS
+        if key.startswith("reason.") or key.removeprefix("short.") in LEADS
         for number in range(load(language).wordings(key))
     ]
     return [
@@ -156,11 +156,12 @@ def test_rule_20_a_caller_who_fails_twice_everywhere_is_booked_or_gets_a_person(
 def test_who_needs_much_time_is_booked_or_has_a_person_within_seven_minutes(
     service: House, name: str
 ):
+    # No agent is at work here: a promise is heard to its end as well.
     report = rings(service, name, 2)
-    assert report.seconds <= SEVEN_MINUTES or report.ending in {Ending.PERSON, Ending.PROMISED}
+    assert report.seconds <= SEVEN_MINUTES or report.ending is Ending.PERSON
 
 
-def test_a_person_is_offered_before_eight_minutes_are_over_and_once(service: House):
+def test_a_person_is_offered_before_seven_minutes_are_over_and_once(service: House):
     person = somebody("wrong-twice", 3, given={"postcode": "75011"})
     # This one wants to go on alone.
     person.takes_help = False  # type: ignore[misc]
@@ -171,7 +172,7 @@ def test_a_person_is_offered_before_eight_minutes_are_over_and_once(service: Hou
     before = [n for n, turn in enumerate(witness.turns) if offer in turn.heard]
     assert len(before) == 1
     lasted = sum(turn.spoken_s + turn.waited_s for turn in witness.turns[: before[0]])
-    assert 5 * MINUTE <= lasted <= EIGHT_MINUTES
+    assert 4 * MINUTE <= lasted <= SEVEN_MINUTES
     # Whoever goes on is booked all the same.
     assert len(rows_of(service, call)[0]) == 1
 
@@ -227,4 +228,6 @@ def test_twenty_of_each_temperament(postgres_url: str):
     with town(postgres_url) as service:
         reports = [rings(service, name, seed) for name in TEMPERAMENTS for seed in range(LONG_RUNS)]
     sys.stdout.write(f"\n{table(reports)}\n")
+    slow = [one for one in reports if one.person == "slow" and one.ending is not Ending.PERSON]
+    assert max(one.seconds for one in slow) <= SEVEN_MINUTES, table(slow)
     assert len(reports) == LONG_RUNS * len(TEMPERAMENTS)

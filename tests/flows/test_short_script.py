@@ -184,3 +184,13 @@ def test_nobody_is_interrupted_at_the_last_look_nor_once_booked():
     assert talk.stays_silent().step == "confirm"
     assert talk.presses("1").step == "ready"
     assert talk.presses("1").step == "reference"
+
+
+def test_the_second_of_two_people_is_not_interrupted():
+    world = FakeWorld()
+    talk = Talk(world).presses("2", "2", "12031942", "1", "75011", "1", "1")
+    began = world.now() - LONG_AFTER - timedelta(minutes=5)
+    talk.session = talk.session.but(began_at=began.isoformat())
+    assert talk.presses("1").step == "date_of_birth"
+    assert talk.session.second_person
+    assert talk.presses("04071941").step == "date_of_birth_check"
