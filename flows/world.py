@@ -584,6 +584,9 @@ class Agents(Protocol):
     def after_agent(self) -> BackFromAgent:
         """Why the caller is back from an agent."""
 
+    def agents_at_work(self) -> bool:
+        """Whether agents take callers of this language now, or when they are done with one."""
+
     def person_hours(self) -> tuple[datetime, datetime] | None:
         """From when until when agents answer, now or next, by their clock; None: not for weeks."""
 

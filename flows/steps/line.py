@@ -146,7 +146,11 @@ def promised(session: Session, world: World, number: str, at: datetime | None) -
     if at is not None and at - world.now() > SOON:
         at = told_at(at, world.now())
         today = at.date() == world.now().astimezone(at.tzinfo).date()
-        line = Line("promise_today" if today else "promise_day", {**ending, "at": at})
+        key = "promise_today" if today else "promise_day"
+        if not today and world.agents_at_work():
+            # They take whoever is next, and may come to it today.
+            key = "promise_day_or_sooner"
+        line = Line(key, {**ending, "at": at})
     return End(session.but(number=number), (line,), TurnOutcome.PROMISED)
 
 

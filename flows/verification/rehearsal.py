@@ -576,6 +576,9 @@ class RehearsedWorld:
         self.line.append(("promise", number))
         return self.place_promised
 
+    def agents_at_work(self) -> bool:
+        return self.person != Unavailable(NoPerson.NOBODY)
+
     def person_hours(self) -> tuple[datetime, datetime] | None:
         if self.hours_in is None:
             return None

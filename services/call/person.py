@@ -96,6 +96,9 @@ class CallerInQueue(CallContext):
         closes = self._hours.closes_at(opens) if opens else None
         return (opens, closes) if opens and closes else None
 
+    def agents_at_work(self) -> bool:
+        return self._estimate().pace.agents > 0
+
     def callback_at(self) -> datetime | None:
         at, number = self._estimate().callback_at, self.session.caller
         return promised_for(self.campaign, number, at, self.now())

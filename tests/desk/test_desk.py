@@ -327,6 +327,22 @@ def test_before_bonjour_the_page_shows_for_which_language_an_interpreter_is_aske
     assert "Interprète à appeler : arabe" in desk.client.get("/poste").text
 
 
+@pytest.mark.parametrize(
+    ("days", "day"),
+    [(0, "mercredi 25 novembre à 15h10 (aujourd"), (1, "jeudi 26 novembre à 15h10 (demain)")],
+)
+def test_the_card_of_a_promised_call_shows_for_when_it_was_promised(desk, days: int, day: str):
+    at = desk.made.clock.now().replace(hour=14, minute=10) + timedelta(days=days)
+    desk.has(None, state="reserved", kind="callback")
+    with desk.made.database.transaction() as connection:
+        queues.change(
+            connection, desk.made.store.clock, ENTRY, ["reserved"], expected_at=at
+        )
+    page = desk.client.get("/poste").text
+    # On the card that rings, and in the file below it.
+    assert page.count(f"rappel promis le {day}") == 2
+
+
 def test_reading_the_file_of_ones_own_call_is_written_down_once_and_needs_no_reason(busy):
     busy.client.get("/poste")
     busy.client.get("/poste/dossier")

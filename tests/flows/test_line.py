@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -23,6 +23,8 @@ from flows.world import (
     Unavailable,
     Unbooked,
 )
+from prompts.by_text import by_text
+from prompts.catalogue import load
 from tests.flows.fake_world import MOBILE, FakeWorld, ringing
 from tests.flows.talk import Talk
 
@@ -116,16 +118,31 @@ def test_whoever_cannot_be_passed_hears_why_and_is_offered_a_call(
 
 
 @pytest.mark.parametrize(
-    ("after", "said"),
+    ("after", "why", "said"),
     [
-        (timedelta(minutes=5), "promise"),
-        (timedelta(hours=3), "promise_today"),
-        (timedelta(hours=25), "promise_day"),
+        (timedelta(minutes=5), NoPerson.NOBODY, "promise"),
+        (timedelta(hours=3), NoPerson.NOBODY, "promise_today"),
+        (timedelta(hours=25), NoPerson.NOBODY, "promise_day"),
+        # Agents who are at work take whoever is next.
+        (timedelta(hours=25), NoPerson.TOO_LONG, "promise_day_or_sooner"),
     ],
 )
-def test_a_promise_says_when_it_will_be_kept(after: timedelta, said: str):
-    talk = Talk(FakeWorld(callback_after=after)).presses("0", "1")
+def test_a_promise_says_when_it_will_be_kept(after: timedelta, why: NoPerson, said: str):
+    talk = Talk(FakeWorld(callback_after=after, person=Unavailable(why))).presses("0", "1")
     assert talk.said == [said]
+
+
+@pytest.mark.parametrize(
+    ("language", "sooner"), [("fr", "ou plus tôt"), ("en", "or sooner"), ("es", "o antes")]
+)
+def test_a_call_that_may_come_earlier_is_promised_so(language: str, sooner: str):
+    spoken, written = load(language), by_text(language)
+    values = {"at": datetime(2026, 12, 2, 15, 15, tzinfo=UTC), "ending": "78"}
+    for key in ("promise_today", "promise_day_or_sooner"):
+        for said in (spoken.say(key, values), spoken.say(spoken.short(key), values)):
+            assert sooner in said
+        assert sooner in written.say(key, values)
+    assert sooner not in spoken.say("promise_day", values)
 
 
 def test_the_hour_of_a_promise_is_the_next_quarter():

@@ -444,5 +444,6 @@ def test_a_reference_is_said_in_twos():
 def test_midnight_has_its_name(minute: int, said: str):
     at = datetime(2026, 12, 3, 0, minute, tzinfo=PARIS)
     assert FRENCH.say("promise_today", {"at": at, "ending": "78"}).startswith(
-        f"C'est noté, merci de votre appel. | Nous vous rappellerons vers {said}, au"
+        "C'est noté pour le numéro qui se termine par 78, merci de votre appel."
+        f" | Nous vous rappellerons vers {said}, ou"
     )
