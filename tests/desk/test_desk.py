@@ -335,9 +335,7 @@ def test_the_card_of_a_promised_call_shows_for_when_it_was_promised(desk, days: 
     at = desk.made.clock.now().replace(hour=14, minute=10) + timedelta(days=days)
     desk.has(None, state="reserved", kind="callback")
     with desk.made.database.transaction() as connection:
-        queues.change(
-            connection, desk.made.store.clock, ENTRY, ["reserved"], expected_at=at
-        )
+        queues.change(connection, desk.made.store.clock, ENTRY, ["reserved"], expected_at=at)
     page = desk.client.get("/poste").text
     # On the card that rings, and in the file below it.
     assert page.count(f"rappel promis le {day}") == 2

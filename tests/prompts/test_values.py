@@ -447,3 +447,23 @@ def test_midnight_has_its_name(minute: int, said: str):
         "C'est noté pour le numéro qui se termine par 78, merci de votre appel."
         f" | Nous vous rappellerons vers {said}, ou"
     )
+
+
+@pytest.mark.parametrize(
+    ("language", "hour", "minute", "said"),
+    [
+        ("en", 0, 0, "at about midnight, or"), ("en", 0, 15, "at about 12:15 at night, or"),
+        ("es", 0, 0, "hacia medianoche, o"), ("es", 0, 15, "hacia las 12:15 de la noche, o"),
+        ("es", 15, 0, "hacia las 15 horas, o"), ("es", 15, 15, "hacia las 15:15, o"),
+        ("es", 12, 0, "hacia las 12 del mediodía, o"),
+    ],
+)  # fmt: skip
+def test_midnight_is_no_number_in_other_languages(language: str, hour: int, minute: int, said: str):
+    at = datetime(2026, 12, 3, hour, minute, tzinfo=PARIS)
+    assert said in load(language).say("promise_today", {"at": at, "ending": "78"})
+
+
+def test_a_day_begins_at_midnight_in_spanish_without_its_article():
+    at = datetime(2026, 12, 4, tzinfo=PARIS)
+    said = load("es").say("promise_day", {"at": at, "ending": "78"})
+    assert "4 de diciembre a medianoche," in said
