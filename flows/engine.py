@@ -376,9 +376,14 @@ def _ask(
     # A caller who asked for a moment hears the question in other words, though it was no mistake.
     wording = session.misses + max(session.unsure, bool(session.replied))
     listen = listens(session, question.listen, world)
-    if listen.speech and outcome in _TRIED_IN_VAIN and not session.speaks:
+    if outcome in _TRIED_IN_VAIN and not session.by_text:
         # Callers do not speak to a machine unless it invites them to.
-        before = (*before, Line("you_may_speak", wording=max(session.misses - 1, 0)))
+        invited = Line("you_may_speak", wording=max(session.misses - 1, session.in_words))
+        shut = Line("use_keys", wording=max(session.misses - 1, 0))
+        if not listen.speech:
+            before += (shut,) if session.in_words else ()
+        elif not session.speaks:
+            before += (invited,)
     before = (*before, *STEPS[session.step].reads_once_more(session))
     asked = lines_of(session.step, question, wording)
     return _speech(session, (*before, *asked), listen, outcome)

@@ -24,7 +24,7 @@ BY_TEXT = "by_text"
 # What begins so is said in calls alone: lines that are held, rung or cut, and what is dictated.
 EAR_ONLY = re.compile(
     r"short\.|welcome|resume|queue_|person_waits|person_passed|agent_|third_|call_on_hold|technical"
-    r"|crowded|callback_|rung_|news_told|slower|you_may_speak|goodbye_|ready|reference|calls_"
+    r"|crowded|callback_|rung_|news_told|slower|you_may_speak|use_keys|goodbye_|ready|reference|calls_"
     r"|untold|reach|my_|kept_place|take_your_time|no_text_now|not_texted|wait\.|no_person\."
     r"|goodbye$|partner_free_|not_yet_open_(landline|none)|person_unknown|reason\."
     r"|without_code|for_others|confirm_resumed|first_counts|on_without_number|long_call|booked"

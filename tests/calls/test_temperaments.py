@@ -31,7 +31,7 @@ from simulator.people import TEMPERAMENTS, InNoise, Person, somebody
 from tests.support.house import WITHHELD, House, campaign_with, house, mornings
 
 REPLIES = tuple(load("fr").say(key, {}).split("|")[0] for key in ("emergency", "take_your_time"))
-LEADS = frozenset({"you_may_speak", "slower", "take_your_time", "emergency"})
+LEADS = frozenset({"you_may_speak", "use_keys", "slower", "take_your_time", "emergency"})
 RUNS, LONG_RUNS = 3, 20
 # Of the common path, from the welcome to the confirmation.
 MOST_QUESTIONS = 7

@@ -31,6 +31,8 @@ TOO_YOUNG = frozenset({"not_eligible", "group"})
 TOWN = frozenset({"town", "town_check", "town_which"})
 OTHERS = TOWN | {"other_offers", "part_of_day"}
 PERSON = frozenset({"person", "person_number", "person_number_check"})
+# Said before a question that is put again, or in it.
+LEADS = frozenset({"you_may_speak", "use_keys", PERSON_LINE})
 # Said behind the question, and a part of it.
 BEHIND_THE_QUESTION = frozenset({PERSON_LINE, "confirm_mobile"})
 SENTENCE = frozenset({"sentence_check", "sentence_which"})
@@ -172,7 +174,7 @@ class Talk:
         and without how to reach a person, which stands behind menus.
         """
         lines = [line for line in self.speech.lines if not line.language]
-        return [line.key for line in lines if line.key not in {"you_may_speak", PERSON_LINE}]
+        return [line.key for line in lines if line.key not in LEADS]
 
     def takes_words(self) -> bool:
         return self.speech.listen is not None and self.speech.listen.speech

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from flows.speech import TurnOutcome
+from flows.engine import advance
+from flows.speech import Speech, TurnOutcome, spoken
+from flows.steps import STEPS
+from prompts.catalogue import load
 from tests.flows.fake_world import FakeWorld, offers
 from tests.flows.talk import Talk
+from tests.flows.walk import walk, weather
 
 NOISE = "le journal de vingt heures vous est présenté ce soir depuis nos studios"
+SENT_TO_KEYS = re.compile(
+    r"cette fois|marchent mieux|seules les touches|[Rr]épondez avec les touches"
+)
 
 
 def test_words_are_taken_from_the_second_try_and_keys_always():
@@ -43,6 +52,48 @@ def test_after_words_that_mean_nothing_the_next_try_takes_keys_alone():
     assert not talk.takes_words()
     talk.presses("9", "1942" if talk.step == "birth_year" else "12031942")
     assert talk.step in {"date_of_birth_check", "birth_month"}
+
+
+def sent_to_keys(speech: Speech) -> bool:
+    lines = [line for line in speech.lines if line.key.startswith(("reason.", "use_keys"))]
+    said = [load("fr").say(line.key, line.values, line.wording) for line in lines]
+    return any(map(SENT_TO_KEYS.search, said))
+
+
+def test_the_keys_are_told_where_words_are_shut_and_the_voice_where_they_are_not():
+    talk = Talk().goes_to("postcode").stays_silent().says(NOISE)
+    assert talk.step == "town"
+    assert talk.takes_words()
+    assert not sent_to_keys(talk.speech)
+    talk = Talk().goes_to("offers").says(NOISE).says(NOISE)
+    assert not talk.takes_words()
+    assert sent_to_keys(talk.speech)
+
+
+@pytest.mark.parametrize("speaks", [False, True])
+@pytest.mark.parametrize(
+    ("said", "confidence"), [(NOISE, 0.9), ("oui", 0.9), ("oui", 0.4), (NOISE, 0.1)]
+)
+def test_no_prompt_sends_a_caller_to_the_keys_and_offers_the_voice(
+    said: str, confidence: float, *, speaks: bool
+):
+    """At every question of the walk, at each of its wordings, twice in a row."""
+    asked = {
+        (turn.after.step, turn.after.misses): turn
+        for turn in walk().turns
+        if turn.speech.listen and turn.after.language == "fr" and turn.after.step in STEPS
+    }
+    assert len(asked) > 2 * len(STEPS)
+    told = 0
+    for turn in asked.values():
+        session, world = turn.after.but(speaks=speaks), weather(turn.weather)
+        for _ in range(2):
+            session, speech = advance(session, spoken(said, confidence), world)
+            if speech.listen is None or session.step not in STEPS:
+                break
+            told += sent_to_keys(speech)
+            assert not (sent_to_keys(speech) and speech.listen.speech), (str(turn), speech.lines)
+    assert told
 
 
 def test_words_come_back_when_they_are_asked_for():

@@ -217,6 +217,9 @@ def test_a_hold_that_ran_out_during_the_call_is_confirmed_only_where_there_is_ro
         assert "confirmé" in quick.last.said
         late = slow.line.presses(slow.last, "1")
         assert "confirmé" not in late.said
+        assert "vient d'être pris" in late.said
+        # The call has lasted for long, and this caller goes on alone.
+        late = slow.line.presses(late, "2")
         assert "il n'y a pas de rendez-vous libre" in late.said
         assert len(service.bookings()) == 1
 
