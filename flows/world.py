@@ -460,6 +460,9 @@ class Places(Protocol):
         the second person comes for; empty: the campaign of now.
         """
 
+    def has_waiting_list(self, search: Search) -> bool:
+        """Whether people can wait here: not where neither position nor centre is known."""
+
     def nearest_beyond(self, search: Search) -> Far | None:
         """Where the nearest free slot is that no search within the radius can find."""
 

@@ -586,14 +586,25 @@ class _Language:
             yield self.problem(where, f'"{never}" {NEVER_SAID}')
         if not (key.startswith(PIECE) or WITH_LINK.match(key)) and "number" not in _names(parts):
             yield self.problem(where, "name the {number} to ring: nobody can answer a text")
-        common = {**longest(parts), "address": COMMON_ADDRESS}
+        yield from self._of_length(key, parts)
+
+    def _of_length(self, key: str, parts: Sequence[Part]) -> Iterator[Problem]:
+        where = f"text.{key}"
+        usual = {**longest(parts), "address": COMMON_ADDRESS}
+        try:
+            common, most = (
+                _length(self.catalogue.text(key, values)) for values in (usual, longest(parts))
+            )
+        except KeyError as error:
+            yield self.problem(where, f"it cannot be filled in: {error}")
+            return
         begins = 0
         if not key.startswith(PIECE):
             begins = _length(self.catalogue.text(SIGN, {"text": ""}))
-        length = begins + _length(self.catalogue.text(key, common))
+        length = begins + common
         if COMMON_TEXT.match(key) and length > ONE_PART:
             yield self.problem(where, f"{length} letters; one part holds {ONE_PART}: shorten it")
-        length = begins + _length(self.catalogue.text(key, longest(parts)))
+        length = begins + most
         if length > TWO_PARTS:
             yield self.problem(where, f"{length} letters; two parts hold {TWO_PARTS}: shorten it")
 

@@ -53,7 +53,8 @@ class KeptPlace(Patient):
         offer = kept.offer
         until = datetime.fromisoformat(kept.until).astimezone(ZoneInfo(offer.time_zone))
         prompt = in_words_for(offer, KEPT_PLACE)
-        return menu(prompt, place=offer.said, town=offer.town, until=until, **moments(offer))
+        where = {"place": offer.said, "town": offer.in_town, "distance": offer.kilometres}
+        return menu(prompt, until=until, **where, **moments(offer))
 
     def only_by_key(self, session: Session) -> frozenset[str]:
         return frozenset({"1", "2"})

@@ -186,9 +186,13 @@ def _found(
         # One step back must not lead to offers that are no more.
         trail=tuple(step for step in session.trail if step not in AFTER_SEARCH),
     )
+    step = elsewhere or found_or_not(searched)
+    if step == "no_slot" and not world.has_waiting_list(plain):
+        # No centre is known there: a caller hears so before they choose to wait and give a number.
+        return Go(searched, "person", (*lines, Line("waiting_nowhere")), remember=False)
     return Go(
         searched,
-        elsewhere or found_or_not(searched),
+        step,
         lines,
         remember=session.step not in AFTER_SEARCH,
     )

@@ -319,6 +319,7 @@ class RehearsedWorld:
     # What there is beyond the radius, and the centre nearer than that which books by its own
     # telephone.
     far: Far | None = None
+    no_waiting_list: bool = False
     own: OwnPhone | None = None
     # What words name: towns, or a centre.
     named_towns: tuple[Town, ...] = ()
@@ -413,6 +414,9 @@ class RehearsedWorld:
     def centre_named(self, text: str, search: Search) -> NamedCentre | None:
         self.looks.append("centre_named")
         return self.named_centre
+
+    def has_waiting_list(self, search: Search) -> bool:
+        return not self.no_waiting_list
 
     def nearest_beyond(self, search: Search) -> Far | None:
         return self.far

@@ -12,6 +12,7 @@ from models.waiting_list import waiting
 from models.waiting_list.waiting import WaitingListEntry
 from prompts.catalogue import load
 from services.call.context import CallContext
+from services.centres.directory import kilometres_from
 from services.messages.phone_capabilities import ContactWay, way_of
 from services.queue import voice_messages
 from services.slots.offer import offer_at
@@ -50,7 +51,8 @@ class KeptPlaces(CallContext):
         first = held[0]
         texts = way_of(connection, store, entry.number) is ContactWay.TEXT
         text_to = entry.number if texts else ""
-        offer = offer_at(first, *held)
+        away = kilometres_from(connection, entry.postcode, first)
+        offer = offer_at(first, *held, kilometres=away)
         return KeptOffer(entry.id, entry.offered_until.isoformat(), text_to, offer)
 
     def take_place(self, kept: KeptOffer) -> str | Unbooked:

@@ -254,6 +254,10 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             return None
         return NamedCentre(found.centre.id, found.centre.name, found.centre.town)
 
+    def has_waiting_list(self, search: Search) -> bool:
+        is_placed = bool(search.latitude or search.longitude)
+        return is_placed or bool(self._near(search, self.campaign.radius_kilometres))
+
     def nearest_beyond(self, search: Search) -> Far | None:
         radius = radius_of(search, self.campaign)
         everywhere = self._near(search, farthest(self.campaign))

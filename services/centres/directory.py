@@ -119,6 +119,14 @@ def kilometres_to(latitude: float, longitude: float, there: _Standing | HeldAppo
     return NOT_KNOWN if there.roughly and away < ROUGHLY_KILOMETRES else away
 
 
+def kilometres_from(connection: Connection, postcode: str, there: HeldAppointment) -> float:
+    """The same from a postcode."""
+    area = directory.find_postcode(connection, postcode)
+    if area is None:
+        return NOT_KNOWN
+    return kilometres_to(area.latitude or 0.0, area.longitude or 0.0, there)
+
+
 def _is_beside(there: _Standing, latitude: float, longitude: float, postcode: str) -> bool:
     """Whether a centre is found without a distance: in the same postcode, or on a small island.
 

@@ -411,13 +411,14 @@ def offer(
     *,
     starts: Sequence[datetime],
     where: MessagePlace,
+    kilometres: float,
     until: datetime,
     number: str,
     whose: Whose | None = None,
 ) -> str:
-    """A freed place, one start for each dose, and until when it is kept."""
+    """A freed place, one start for each dose, how far it is, and until when it is kept."""
     key = "offer_both" if len(starts) > 1 else "offer"
-    values = {"start": starts[0], "second": starts[-1], "until": until}
+    values = {"start": starts[0], "second": starts[-1], "until": until, "distance": kilometres}
     return Writer(catalogue, "", number, whose=whose).write((key,), values, {"address": where})
 
 

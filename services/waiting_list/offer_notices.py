@@ -26,6 +26,7 @@ from models.waiting_list.waiting import WaitingListEntry
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
+from services.centres.directory import kilometres_from
 from services.messages import texts
 from services.messages.notices import CallPlan, Later, ReadyNotice, Reason, Render
 from services.messages.offer_hours import may_ring
@@ -71,7 +72,8 @@ class OfferNotices:
         over = entry.offered_until is None or entry.offered_until <= now
         if over or [one.slot_id for one in held] != list(told.get("slots", ())):
             return None
-        text = self._offer_text(entry, held) if texts.wanted(campaign, "offer") else ""
+        wanted = texts.wanted(campaign, "offer")
+        text = self._offer_text(connection, entry, held) if wanted else ""
         if "of" in told:
             return ReadyNotice(entry.number, text) if text else None
         call = CallPlan(
@@ -80,7 +82,9 @@ class OfferNotices:
         first = may_ring(campaign, entry.number, now)
         return ReadyNotice(entry.number, text, call, by_call_first=first)
 
-    def _offer_text(self, entry: WaitingListEntry, held: list[HeldAppointment]) -> str:
+    def _offer_text(
+        self, connection: Connection, entry: WaitingListEntry, held: list[HeldAppointment]
+    ) -> str:
         where = held[0]
         zone = ZoneInfo(where.time_zone)
         until = entry.offered_until or where.start_at
@@ -88,6 +92,7 @@ class OfferNotices:
             load(entry.language),
             starts=[one.start_at.astimezone(zone) for one in held],
             where=MessagePlace.of(where),
+            kilometres=kilometres_from(connection, entry.postcode, where),
             until=until.astimezone(zone),
             number=self.number,
             # Two of one line may each have an offer; the caller's own needs no name.

@@ -70,8 +70,8 @@ def test_the_only_centre_of_an_island_is_offered_to_its_people(islands: House):
     (booked,) = islands.bookings()
     assert booked.centre_id == "1293"
     # Nobody else hears of it, nor its people of others.
-    elsewhere = islands.phone("+33612345679").goes_to("no_slot", code="97150")
-    assert elsewhere.step == "no_slot"
+    elsewhere = islands.phone("+33612345679").goes_to("person", code="97150")
+    assert elsewhere.step == "person"
 
 
 def test_a_position_in_such_a_land_is_no_hindrance(islands: House):
@@ -82,7 +82,7 @@ def test_a_position_in_such_a_land_is_no_hindrance(islands: House):
 
 def test_no_sea_is_crossed_between_islands_of_one_land(islands: House):
     opens_at(islands, "1", TAHITI, latitude=-17.53, longitude=-149.56)
-    assert islands.phone().goes_to("no_slot", code="98742").step == "no_slot"
+    assert islands.phone().goes_to("person", code="98742").step == "person"
     caller = islands.phone("+33612345679").goes_to("offers", code="98714")
     caller.hears_text("Salle 1, Papeete, dans votre secteur")
 
@@ -93,7 +93,7 @@ def test_a_centre_with_its_own_telephone_is_named_there(islands: House):
     caller.hears_text("Salle 1293, à Saint-Barthélemy, dans votre secteur")
     caller.presses("1")
     assert b"+590590277171" in b"".join(caller.documents)
-    assert islands.phone("+33612345679").goes_to("no_slot", code="97150").step == "no_slot"
+    assert islands.phone("+33612345679").goes_to("person", code="97150").step == "person"
 
 
 def test_nobody_is_put_through_to_a_centre_that_gives_no_appointments(islands: House):
@@ -105,7 +105,7 @@ def test_nobody_is_put_through_to_a_centre_that_gives_no_appointments(islands: H
         phones='["+590590277171"]',
         walk_in=WALK_IN_ONLY,
     )
-    assert islands.phone().goes_to("no_slot", code="97133").step == "no_slot"
+    assert islands.phone().goes_to("person", code="97133").step == "person"
 
 
 def test_where_its_town_stands_is_no_distance_to_be_told(islands: House):
@@ -216,15 +216,13 @@ def test_a_visitor_of_the_island_waits_too(islands: House):
 
 
 def test_a_postcode_without_a_position_or_a_centre_is_told_of_and_a_person_helps(islands: House):
-    caller = islands.phone().goes_to("no_slot", code="98742")
-    caller.presses("1").presses("1")
-    caller.hears_text("Pour ce code postal, nous n'avons pas de liste d'attente")
-    assert caller.step == "person"
+    caller = islands.phone().goes_to("person", code="98742")
+    caller.hears_text("Pour ce code postal, nous n'avons ni centre ni liste d'attente")
+    assert "rappelé dès qu'une place se libère" not in caller.since_input
     assert waits(islands) == []
     visitor = Visitor(islands)
     visitor.sends("/rendez-vous", whom="self")
     visitor.presses("/rendez-vous/naissance", **BORN)
     visitor.presses("/rendez-vous/commune", where="98742")
-    visitor.presses("/rendez-vous/attente", wish="waiting", number="06 12 34 56 79")
-    visitor.reads("Pour ce code postal, nous n’avons pas de liste d’attente")
+    visitor.reads("Pour ce code postal, nous n’avons ni centre ni liste d’attente")
     visitor.reads("+33974750001")

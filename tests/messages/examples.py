@@ -67,7 +67,7 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
 
     def offer(starts: Sequence[datetime]) -> Made:
         return lambda catalogue: texts.offer(
-            catalogue, starts=starts, where=where, until=UNTIL, number=NUMBER
+            catalogue, starts=starts, where=where, kilometres=4.0, until=UNTIL, number=NUMBER
         )
 
     yield "confirmation", book(texts.confirmation, (START,))

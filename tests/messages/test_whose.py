@@ -123,7 +123,9 @@ def of_person(person: Whose | None, language: str, where: MessagePlace = HALL) -
             writer, starts=(START, START.replace(hour=12)), where=where
         ),
         "evening": texts.evening(writer, starts=both, where=where),
-        "offer": texts.offer(load(language), starts=both, where=where, until=UNTIL, **more),
+        "offer": texts.offer(
+            load(language), starts=both, where=where, kilometres=58.0, until=UNTIL, **more
+        ),
         "turn": texts.filled(load(language), "turn", **more),
         "unfinished": texts.unfinished(load(language), town=where.town, until=UNTIL, **more),
     }
