@@ -39,7 +39,7 @@ def test_the_offers_are_those_of_one_appointment_with_one_sentence_before_them()
     before = said.removesuffix(f"Trois lieux.{choices}")
     assert before.startswith(place)
     assert before.count(".") == place.count(".") + 1
-    assert "Deux rendez-vous au même endroit" in before
+    assert "Vous viendrez deux fois" in before
     # The second one's day is told once the first is chosen.
     assert "18 décembre" not in said
 
