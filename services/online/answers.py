@@ -367,7 +367,7 @@ def reach(
 ) -> WebSession:
     """A mobile gets a text, a landline is noted, and rung where that is wanted (`calls`).
 
-    Nobody needs a number to be booked.
+    Nobody needs a number to be booked, and an address of e-mail may stand in its place.
     """
     session = visit.session.but(
         number="", caller="", caller_kind=CallerKind.NONE, number_answered=True
@@ -375,7 +375,7 @@ def reach(
     visit = visit.with_typed(number="" if none else number, calls="yes" if calls else "", mail=mail)
     if world.service.mails:
         session = session.but(mail=_typed_mail(mail))
-    if not none:
+    if not (none or (session.mail and not (calls or number.strip()))):
         given, kind = typed_number(world, visit.language, number)
         if kind is CallerKind.MOBILE:
             session = session.but(number=given)
@@ -406,6 +406,7 @@ def confirm(visit: WebSession, world: WebWorld) -> WebSession:
         # The same whether the text leaves, for that tells who typed this number before.
         doubted=world.is_doubted(session.number),
         wanted=session.wanted,
+        mail=session.mail,
     )
     return visit.after_booking(booked, made)
 

@@ -87,6 +87,8 @@ class Done:
     doubted: bool = False
     # The campaigns that it is of, by name; none where that was not asked.
     wanted: tuple[str, ...] = ()
+    # Where its mail went; empty for nowhere.
+    mail: str = ""
 
 
 _STORED_DONE = TypeAdapter(tuple[Done, ...])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -26,7 +29,7 @@ from services.messages.mails import MAIL, PER_ADDRESS, Mails, NoAddress, address
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel
 from tests.online.test_booking import Visitor
-from tests.support.house import House, house, mornings
+from tests.support.house import BASE, House, house, mornings
 from tests.support.office import Office
 from tests.support.ports import free_port
 from tests.support.rows import clock_of
@@ -196,6 +199,46 @@ def test_nothing_is_mailed_twice_after_a_restore(service: House, server: tuple[S
     sweeps(service, port)
     assert not kept.mails
     assert mail_rows(service)[0].error_code == "restored"
+
+
+READ_BACK = re.compile(r"<dt>(?:E-mail|Correo electrónico)</dt>\s*<dd>([^ ]+) <a href=\"([^\"]+)\"")
+
+
+@pytest.mark.parametrize("language", ["fr", "en", "es"])
+def test_the_address_is_read_back_before_it_is_confirmed_and_corrected_there(
+    service: House, language: str
+):
+    visitor = Visitor(service)
+    visitor.client.set_cookie("language", language, domain=urlsplit(BASE).netloc)
+    visitor.comes_to_reach().sends(number="06 12 34 56 78", mail="anne.martin@exmple.fr")
+    read = READ_BACK.search(visitor.is_at("confirmer").page)
+    assert read is not None
+    assert read[1] == "anne.martin@exmple.fr"
+    visitor.opens(read[2]).is_at("joindre")
+    assert 'value="anne.martin@exmple.fr"' in visitor.page
+    visitor.sends(number="06 12 34 56 78", mail=ANNE).is_at("confirmer").sends().is_at("fait")
+    assert ANNE in visitor.page
+    (row,) = mail_rows(service)
+    assert service.store.vault.open_text(row.recipient_enc, f"message.recipient:{row.id}") == ANNE
+
+
+def test_who_gives_no_address_reads_of_none(service: House):
+    visitor = books(service, mail="")
+    assert "e-mail" not in visitor.is_at("fait").page.lower()
+
+
+def test_an_address_alone_is_enough_and_is_said_to_be(service: House):
+    visitor = Visitor(service).comes_to_reach()
+    assert "Sans téléphone, cette adresse suffit." in visitor.page
+    visitor.sends(number="", mail=ANNE, wish="number").is_at("confirmer").sends().is_at("fait")
+    assert f"Un e-mail part à {ANNE}." in visitor.page
+    assert len(mail_rows(service)) == 1
+
+
+def test_who_wants_to_be_rung_is_asked_for_the_number_all_the_same(service: House):
+    visitor = Visitor(service).comes_to_reach()
+    visitor.sends(number="", mail=ANNE, wish="number", calls="yes").is_at("joindre")
+    assert "Écrivez un numéro de téléphone." in visitor.page
 
 
 def test_what_is_no_address_is_said_and_nothing_is_lost(service: House):
