@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     ScalarSelect,
+    and_,
     bindparam,
     exists,
     func,
@@ -269,8 +270,8 @@ def unreached(
     """Bookings that begin in less than `before`, and whose person never was there for us.
 
     Nobody proved the number, for this booking or another one; the confirmation did not come to it,
-    and no other message did; nothing was changed or said since; and its case has been open for
-    agents for `agents_have`. `only` is one booking.
+    no other message did, and no mail left; nothing was changed or said since; and its case has
+    been open for agents for `agents_have`. `only` is one booking.
     """
     other = booking.alias("other")
     first = (
@@ -285,7 +286,11 @@ def unreached(
     typed_back = exists().where(
         reach_code.c.phone_idx == booking.c.phone_idx, reach_code.c.proved_at.is_not(None)
     )
-    came = exists().where(message.c.booking_id == booking.c.id, message.c.state == "delivered")
+    # What came of a mail that left is not reported; it says that the place is theirs.
+    mailed = and_(message.c.kind == "mail", message.c.state == "sent")
+    came = exists().where(
+        message.c.booking_id == booking.c.id, or_(message.c.state == "delivered", mailed)
+    )
     said = exists().where(history.c.booking_id == booking.c.id, history.c.what != "booked")
     failed = (message.c.topic == "confirmation", message.c.state.in_(["failed", "undelivered"]))
     statement = (

@@ -19,6 +19,7 @@ from models.agents.tables import intent
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert_new
+from models.messages.outbox import MAIL
 from models.messages.tables import FROZEN, message, outbox_freeze
 from models.rows import columns_of
 
@@ -93,7 +94,7 @@ def begin(
     if not insert_new(connection, clock, outbox_freeze, values, "began_at"):
         return False
     # What mails left before is listed nowhere: none goes twice, and its text or call goes on.
-    mails = and_(message.c.kind == "mail", message.c.state.in_(("pending", "sending")))
+    mails = and_(message.c.kind == MAIL, message.c.state.in_(("pending", "sending")))
     nothing = {"state": "dropped", "error_code": "restored", "lease_until": None}
     connection.execute(update(message).where(mails).values(**nothing))
     return True

@@ -73,6 +73,8 @@ FAILING = ("failed", "undelivered")
 FOLLOW_UP = "follow_up"
 # The kind of a row that an operator had sent again, in the place of one that failed.
 RESEND = "resend"
+# The kind of a row that goes to an address of e-mail, beside the text or call of the same thing.
+MAIL = "mail"
 # How their dedupe keys begin, before the id of the message that failed.
 FOLLOWS = {FOLLOW_UP: "follows:", RESEND: "resend:"}
 # Reports of one message may contradict each other, and come in any order: what follows from them

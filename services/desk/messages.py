@@ -13,7 +13,7 @@ from models.database import Connection
 from models.desk import desk as rows
 from models.messages import messages, outbox
 from models.messages.messages import MessageRow
-from models.messages.outbox import FAILING
+from models.messages.outbox import FAILING, MAIL
 from models.prepared import Asked
 from services.booking.find_booking import FoundBooking, read_booking
 from services.campaign.call_hours import next_call_at
@@ -21,7 +21,6 @@ from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, is_
 from services.desk.offers import DeskWork
 from services.messages import phone_capabilities
 from services.messages.deliver_message import VOICE
-from services.messages.mails import MAIL
 from services.messages.phone_capabilities import ContactWay
 from services.messages.reminders import Ahead, ahead_of
 from services.messages.topics import Topic

@@ -19,7 +19,7 @@ import structlog
 from models.crypto import CannotOpen
 from models.database import Connection
 from models.messages import outbox
-from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, ClaimedMessage
+from models.messages.outbox import FOLLOW_UP, MAIL, RESEND, SENT_BODY, ClaimedMessage
 from models.supervision import alerts
 from models.waiting_list.offers import TOO_LATE
 from services import tracing
@@ -28,7 +28,7 @@ from services.campaign.campaign import Campaign
 from services.messages import delivery_failures, spend
 from services.messages.change_notices import call_about
 from services.messages.delivery_failures import ForSomebody
-from services.messages.mails import MAIL, Mails
+from services.messages.mails import Mails
 from services.messages.notices import PARTNER, Arrange, CallPlan, Later, ReadyNotice, Render
 from services.messages.phone_capabilities import (
     REFUSAL,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -19,7 +19,7 @@ from models.booking.changes import BookingDetails
 from models.database import Connection
 from models.messages import budgets, outbox
 from models.messages.budgets import Limit
-from models.messages.outbox import ClaimedMessage
+from models.messages.outbox import MAIL, ClaimedMessage
 from prompts.catalogue import load, written_number
 from prompts.screens import screen
 from services.messages import spend, texts
@@ -31,8 +31,6 @@ from services.numbers.numbers import Numbers
 from services.ports import Busy, Mailer, NoAnswer, ProviderRefused
 from services.store import Store
 
-# The kind of such a row.
-MAIL: Final = "mail"
 # What one address and one visitor get in a day, by the calendar of Paris.
 PER_ADDRESS, PER_CLIENT = 20, 60
 _NO_LIMIT = 2**31 - 1

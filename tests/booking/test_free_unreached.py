@@ -20,6 +20,7 @@ from models.messages import outbox
 from models.messages.tables import message
 from models.waiting_list.waiting import Waiter
 from services.booking.free_unreached import AGENTS_HAVE, FREED_BEFORE, free_unreached
+from services.messages.mails import write_mail
 from services.messages.write_message import open_case, write_message
 from services.waiting_list import entries
 from services.work import Work
@@ -129,6 +130,13 @@ def arrives(one: House, booking_id: str) -> None:
         outbox.move_state(connection, one.clock, written, "delivered")
 
 
+def has_a_mail(one: House, booking_id: str) -> None:
+    with one.database.transaction() as connection:
+        written = write_mail(connection, one.store, "anne.martin@exemple.fr", booking_id)
+        assert written
+        outbox.sent(connection, one.clock, written, None, way=outbox.MAIL)
+
+
 def says_yes(one: House, booking_id: str) -> None:
     with one.database.transaction() as connection:
         line = history.Change("caller", "sms", history.SAID_YES)
@@ -158,6 +166,7 @@ def is_about_a_reminder(one: House, _: str) -> None:
     [
         proves_by_a_call,
         arrives,
+        has_a_mail,
         says_yes,
         agent_settles,
         is_proved,

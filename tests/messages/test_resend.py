@@ -18,6 +18,7 @@ from models.queue.tables import queue_entry
 from services.booking.change_booking import By, cancel
 from services.messages.deliver_message import VOICE
 from services.messages.delivery_failures import record_delivery
+from services.messages.mails import write_mail
 from services.messages.topics import Topic
 from services.slots.allocate import Channel
 from tests.messages.test_delivery_failures import books, calls, open_cases
@@ -130,6 +131,17 @@ def test_a_confirmation_whose_person_was_written_to_since_stays(whole_office: Of
     with house.database.transaction() as connection:
         assert outbox.add(connection, house.clock, house.store.vault, new)
     assert flask(house, "resend", text, "--yes").exit_code == 1
+
+
+def test_a_mail_of_the_same_booking_is_no_text_and_keeps_none_back(whole_office: Office):
+    """The database's clock gives the mail the later moment, for it is written after the text."""
+    office, house = whole_office, whole_office.house
+    booking_id, text = failed_booking(office)
+    office.later(minutes=1)
+    with house.database.transaction() as connection:
+        assert write_mail(connection, house.store, "anne.martin@exemple.fr", booking_id)
+    told = flask(house, "resend", text, "--yes")
+    assert (told.exit_code, last_line(told)) == (0, "1 messages wait to be sent again")
 
 
 def test_all_about_a_topic_is_counted_then_asked_for_then_sent(office: Office):
