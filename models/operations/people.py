@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    exists,
     or_,
     select,
     update,
@@ -375,6 +376,11 @@ class _Look:
         found += [index("call", one) for one in calls]
         if not self.shared:
             found.append(self.line)
+        ids, other = [one.id for one in booked], booking.alias("other")
+        # An address that somebody else gave, too, leads to them as well.
+        shared = exists().where(other.c.mail_idx == booking.c.mail_idx, other.c.id.not_in(ids))
+        mails = select(booking.c.mail_idx).where(booking.c.id.in_(ids), ~shared)
+        found += self._connection.execute(mails).scalars()
         return tuple(one for one in found if one)
 
     def _known(self, row: Row[Any]) -> dict[str, Any]:
@@ -705,13 +711,13 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
         text_conversation.c.call_id.in_(trail.calls),
         attendance.c.booking_id.in_(trail.bookings),
         attempt.c.subject_idx.in_(trail.hashes),
+        budget.c.subject.in_(trail.hashes),
         reach_code.c.visit_id.in_(trail.visits),
         *(
             (
                 reach_code.c.phone_idx == trail.line,
                 phone_line.c.phone_idx == trail.line,
                 caller_pace.c.caller_idx == trail.line,
-                budget.c.subject == trail.line,
             )
             if trail.line is not None
             else ()

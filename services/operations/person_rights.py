@@ -53,6 +53,7 @@ LOOKED, EXPORTED, ASKED_FOR, ERASED, NOT_ERASED = (
 # Tables whose old bytes go; all that a person has rows in, and the requests themselves.
 TABLES: Final = (
     *(kind.table.name for kind in people.KINDS if kind.table.name not in {"history", "staff_act"}),
+    "budget",
     "place",
     "person_request",
 )

@@ -83,14 +83,14 @@ class Visitor:
     def opens_link(self, path: str, **born: str) -> Visitor:
         return self.sends(path, **(born or BORN))
 
-    def comes_to(self, step: str, *, number: str = "0612345678") -> Visitor:
+    def comes_to(self, step: str, *, number: str = "0612345678", mail: str = "") -> Visitor:
         """Book on the site up to this page (by its path below /rendez-vous)."""
         self.sends("/rendez-vous", whom="self")
         answers: dict[str, dict[str, str]] = {
             "naissance": BORN,
             "commune": {"where": "75011"},
             "creneaux": {},
-            "joindre": {"number": number},
+            "joindre": {"number": number, "mail": mail},
             "confirmer": {},
         }
         for slug, form in answers.items():

@@ -47,7 +47,8 @@ from services.desk import watched
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
 from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers
 from services.desk.search import Criteria, open_found, search
-from services.messages.deliver_message import deliver_message
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
+from services.messages.mails import Mails
 from services.operations import person_rights
 from services.operations.erase_at_provider import LATER, erase_at_provider
 from services.operations.erase_data import erase_data
@@ -76,6 +77,7 @@ from tests.support.rows import booked_places, change, clock_of, execute, rows_of
 # One that the numbering plan knows, and a name that nobody in the data has.
 NUMBER = "+33658941273"
 NAME = "Apolline Quatrevingt-Thiérache"
+MAIL = "apolline.q3@exemple.fr"
 BORN = date(1942, 3, 12)
 # Somebody who shares nothing with them, and somebody who shares their line.
 BYSTANDER, OTHER_BIRTH = "+33611223344", date(1944, 7, 1)
@@ -133,6 +135,16 @@ class Texts:
         return None
 
 
+class Mailbox:
+    """A server that takes every mail."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send(self, message_id: str, to: str, subject: str, body: str, calendar: bytes) -> None:
+        self.sent.append(body)
+
+
 class Records:
     """What the provider keeps, and whether it answers."""
 
@@ -154,8 +166,8 @@ def town(database_url: str) -> Iterator[House]:
 
 @contextmanager
 def a_town(url: str) -> Iterator[House]:
-    with house(url, chance=CountedReferences()) as made:
-        vault = NotingVault([bytes(range(32))], [NUMBER, NAME, BORN.isoformat(), *REFERENCES])
+    with house(url, chance=CountedReferences(), mails=True) as made:
+        vault = NotingVault([bytes(range(32))], [NUMBER, NAME, MAIL, BORN.isoformat(), *REFERENCES])
         made.store = replace(made.store, vault=vault)
         for gid, kilometres in (("1", 0.4), ("2", 4.1), ("3", 12.2)):
             made.opens_centre(gid, kilometres=kilometres, starts=mornings(20), capacity=4)
@@ -189,11 +201,12 @@ def books_by_telephone(made: House, number: str = NUMBER, born: date = BORN) -> 
 
 def books_at_the_desk(made: House, agent: str, number: str = NUMBER, born: date = BORN) -> str:
     desk = Desk(agent, "e" * 32, "", number)
-    nonce = made.store.chance.identifier()[:24]
+    nonce = made.store.chance.identifier()[-24:]
     with made.database.transaction() as connection:
         at = DeskWork(connection, made.store, service_of(made), desk)
         offer, *_ = find_offers(at, SearchCriteria(born=(born,), town=PARIS)).offers
-        order = DeskOrder((PersonToBook(born, offer.places, NAME),), "75011", number, nonce)
+        person = PersonToBook(born, offer.places, NAME)
+        order = DeskOrder((person,), "75011", number, nonce, mail=MAIL)
         done = book(at, order)
     assert isinstance(done, Made)
     return done.booking_ids[0]
@@ -201,8 +214,9 @@ def books_at_the_desk(made: House, agent: str, number: str = NUMBER, born: date 
 
 def texts_leave(made: House) -> Texts:
     provider = Texts()
-    for row in made.messages("sms"):
-        deliver_message(made.store, provider, row.id)
+    means = DeliveryDependencies(mails=Mails(made.store, Mailbox(), made.numbers))
+    for row in (*made.messages("sms"), *made.messages("mail")):
+        deliver_message(made.store, provider, row.id, means)
     return provider
 
 
@@ -211,7 +225,7 @@ def lives_here(made: House) -> str:
     agent = made.employs("agent")
     books_by_telephone(made)
     gives_up(made)
-    Visitor(made).comes_to("", number="06 58 94 12 73")
+    Visitor(made).comes_to("", number="06 58 94 12 73", mail=MAIL)
     assert len(made.bookings()) == 2
     gives_up(made)
     books_at_the_desk(made, agent.id)
@@ -293,7 +307,7 @@ def values_left(made: House) -> list[str]:
     """Columns in which a value still is that was made of the person, by table and column."""
     vault, found = vault_of(made), []
     traces = vault.sealed | vault.hashes
-    words = [*ways_to_write(NUMBER), NAME, *(one.hex() for one in vault.hashes)]
+    words = [*ways_to_write(NUMBER), NAME, MAIL, *(one.hex() for one in vault.hashes)]
     for table in metadata.sorted_tables:
         for row in rows_of(made.database, select(table)):
             for column in table.columns:
@@ -335,6 +349,7 @@ def test_of_a_person_who_was_everywhere_nothing_is_left(
         assert {"attempt.subject_idx", "phone_line.phone_idx", "caller_pace.caller_idx"} <= set(
             before
         )
+        assert {"booking.mail_enc", "booking.mail_idx", "budget.subject"} <= set(before)
         assert any(one in stored(town) for one in vault_of(town).hashes)
 
         request_id = erases(town)
@@ -346,7 +361,7 @@ def test_of_a_person_who_was_everywhere_nothing_is_left(
 
     files = stored(town)
     made = vault_of(town)
-    written = [*ways_to_write(NUMBER), reference, NAME, "Quatrevingt"]
+    written = [*ways_to_write(NUMBER), reference, NAME, "Quatrevingt", MAIL]
     assert leaks(files, written) == []
     assert leaks(write_ahead_log(town, began), written) == []
     assert [one for one in made.sealed | made.hashes if one in files] == []
@@ -378,6 +393,17 @@ def test_the_bystander_keeps_all_and_the_store_contradicts_itself_nowhere(town: 
     verified = verify_store(town.store, [town.campaign], limit=5, say=said.append)
     assert verified.contradictions == 0, said
     erase_data(town.store)
+
+
+def test_an_address_that_another_gave_too_keeps_its_count(town: House):
+    agent = town.employs("agent")
+    books_at_the_desk(town, agent.id)
+    books_at_the_desk(town, agent.id, BYSTANDER, OTHER_BIRTH)
+    texts_leave(town)
+    erases(town)
+    assert {"booking.mail_idx", "budget.subject"} <= set(values_left(town))
+    erases(town, Given(OTHER_BIRTH, BYSTANDER))
+    assert values_left(town) == []
 
 
 @contextmanager
@@ -765,6 +791,8 @@ def test_all_that_is_kept_is_told_and_written_down(town: House):
     newest = kept["booking"][-1]
     assert (newest["reference"], newest["name"]) == (reference, NAME)
     assert (newest["phone"], newest["dob"]) == (NUMBER, BORN.isoformat())
+    assert newest["mail"] == MAIL
+    assert MAIL in [one.get("recipient") for one in kept["message"]]
     assert len(kept["booking"]) == 3
     assert kept["queue_entry"][-1]["known"]["born"] == BORN.isoformat()
     assert kept["waiting_entry"][0]["person"]["born"] == BORN.isoformat()
@@ -905,6 +933,6 @@ def test_counts_of_the_season_stay(town: House):
     before = [rows_of(town.database, one)[0][0] for one in counted]
     erases(town)
     after = [rows_of(town.database, one)[0][0] for one in counted]
-    # A cancellation wrote one message more, which nobody gets.
-    assert after == [before[0], before[1] + 1, before[2]]
+    # A cancellation wrote a message and a mail more, which nobody gets.
+    assert after == [before[0], before[1] + 2, before[2]]
     assert rows_of(town.database, text("SELECT count(*) FROM turn"))[0][0] > 0
