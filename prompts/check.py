@@ -116,6 +116,7 @@ _GSM = gsm0338.Codec()
 LONGEST: Mapping[str, Any] = {
     "place": "Centre de vaccination de la salle polyvalente Jean Jaurès",
     "name": "Salle polyvalente Jaurès, La Ferté-sous-Jouarre",
+    "centre": "Salle polyvalente Jaurès, La Ferté-sous-Jouarre",
     "spot": "La Ferté-sous-Jouarre",
     "town": "La Ferté-sous-Jouarre",
     "street": "112 avenue du Général de Gaulle",

@@ -106,6 +106,12 @@ class MessagePlace:
         """Name and street."""
         return _listed(self.name, self.road)
 
+    @property
+    def brief(self) -> MessagePlace:
+        """Name, or street, and town: for what nobody comes to any more."""
+        street = "" if discreet(self.centre_name) else self.street
+        return MessagePlace(street, self.centre_name, "", self.town or self.postcode)
+
 
 @dataclass(frozen=True)
 class Dose:
@@ -345,14 +351,18 @@ def cancelled(writer: Writer, *, doses: Sequence[Dose]) -> str:
     """
     gone = [dose for dose in doses if dose.became.startswith("cancelled")] or list(doses)
     stays = [dose for dose in doses if dose not in gone]
+    places = {"centre": gone[0].where.brief}
     if stays and gone[0].dose == stays[0].dose:
-        return writer.write(("cancelled_part",), _starts(gone), {})
-    if stays and gone[0].services:
-        return writer.write(("cancelled_one",), _starts([stays[0], gone[-1]]), {})
+        return writer.write(("cancelled_part",), _starts(gone), places)
     if stays:
-        return writer.write(("cancelled_second",), _starts([stays[0], gone[-1]]), {})
-    key = "cancelled_both" if len(gone) > 1 else "cancelled"
-    return writer.write((key,), _starts(gone), {})
+        key = "cancelled_one" if gone[0].services else "cancelled_second"
+        return writer.write((key,), _starts([stays[0], gone[-1]]), places)
+    if len(gone) == 1:
+        return writer.write(("cancelled", "cancelled_short"), _starts(gone), places)
+    key = "cancelled_both"
+    if gone[0].where != gone[-1].where:
+        key, places["centre2"] = "cancelled_apart", gone[-1].where.brief
+    return writer.write((key,), _starts(gone), places)
 
 
 def restored(writer: Writer, *, doses: Sequence[Dose]) -> str:
@@ -512,7 +522,7 @@ def _listed(*told: str) -> str:
 def _address(catalogue: Catalogue, where: MessagePlace) -> _Address:
     name, street, commune = to_gsm(where.name), to_gsm(where.road), to_gsm(where.commune)
     town = to_gsm(where.town) or commune
-    if not (name or street):
+    if where.postcode and not (name or street):
         commune, town = (
             to_gsm(catalogue.text("part_address", {"commune": one})) for one in (commune, town)
         )

@@ -84,6 +84,7 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     part = replace(moved, dose=2, services=("covid",))
     rest = Dose(1, moved.was or START, one.where, services=("grippe",))
     yield "changed_part", tell(texts.moved, rest, part)
+    yield from _gone(tell, one, replace(apart, was=None))
     yield "restored", tell(texts.restored, replace(one, became="restored"))
     back, back_two = (replace(each, became="restored") for each in (one, two))
     yield "restored_both", tell(texts.restored, back, back_two)
@@ -106,6 +107,22 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     yield "evening_both", book(texts.evening, both)
     yield "offer", offer((START,))
     yield "offer_both", offer(both)
+
+
+def _gone(tell: Callable[..., Made], one: Dose, apart: Dose) -> Iterator[tuple[str, Made]]:
+    """Cancelled: the only appointment, both, at one place or two, or one of them."""
+    two = replace(apart, where=one.where)
+    gone = replace(one, became="cancelled")
+    yield "cancelled", tell(texts.cancelled, gone)
+    first = "cancelled_with_first"
+    yield "cancelled_both", tell(texts.cancelled, gone, replace(two, became=first))
+    yield "cancelled_apart", tell(texts.cancelled, gone, replace(apart, became=first))
+    kept = replace(one, became="kept_second_missing")
+    yield "cancelled_second", tell(texts.cancelled, kept, replace(two, became="cancelled"))
+    half = replace(gone, services=("covid",))
+    yield "cancelled_part", tell(texts.cancelled, half, replace(one, became="kept"))
+    other = replace(two, became="cancelled", services=("covid",))
+    yield "cancelled_one", tell(texts.cancelled, replace(one, became="kept"), other)
 
 
 def _elsewhere(
@@ -136,16 +153,6 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
     def tell(make: Callable[..., str], *doses: Dose, **more: object) -> Made:
         return lambda catalogue: make(Writer(catalogue, **ABOUT), doses=doses, **more)
 
-    gone = replace(one, became="cancelled")
-    yield "cancelled", tell(texts.cancelled, gone)
-    gone_two = replace(two, became="cancelled_with_first")
-    yield "cancelled_both", tell(texts.cancelled, gone, gone_two)
-    kept = replace(one, became="kept_second_missing")
-    yield "cancelled_second", tell(texts.cancelled, kept, replace(two, became="cancelled"))
-    half = replace(gone, services=("covid",))
-    yield "cancelled_part", tell(texts.cancelled, half, replace(one, became="kept"))
-    other = replace(two, became="cancelled", services=("covid",))
-    yield "cancelled_one", tell(texts.cancelled, replace(one, became="kept"), other)
     yield "closed_case", tell(texts.case, one, kind="centre_closed")
     yield "closed_case_both", tell(texts.case, one, two, kind="day_closed")
     for name in ("opening", "turn"):

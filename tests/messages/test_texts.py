@@ -153,6 +153,9 @@ def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
             assert " ".join(name[:3]) in text, (key, where, text)
         assert key.startswith("offer") or REFERENCE in text, (key, text)
         assert re.search(days, text), (key, text)
+        if key.startswith("cancelled"):
+            # Nobody comes there any more: no street.
+            continue
         named[bool(where.name)] += 1
         whole[to_gsm(where.told) in text] += 1
     # The rest are centres of vaccination by name, and a name that the street has.
@@ -350,6 +353,29 @@ def test_a_change_is_told_by_what_changed():
     apart = told(place, replace(second, was=SECOND_WAS, elsewhere=False))
     assert apart.count("autre lieu") == 1
     assert f"Le second : mer. 21/10 à 12h45, {hall}" in apart
+
+
+def test_what_is_cancelled_is_told_with_its_place():
+    told = french("cancelled")
+    assert told == (
+        "Allo Rendez-vous : votre rendez-vous du mer. 30/09 à 10h45, Salle des fetes, Paris 11e,"
+        " est annulé. Réf. 4521738908. Pour en prendre un autre : 09 74 75 00 01"
+    )
+    assert "10h45 et mer. 21/10 à 12h45, Salle des fetes, Paris 11e. Réf" in french(
+        "cancelled_both"
+    )
+    both = (Dose(1, START, HALL, became="cancelled"), Dose(2, SECOND, GYM, became="cancelled"))
+    assert "11e, et mer. 21/10 à 12h45, Gymnase Jaurès, Vitré. Réf" in texts.cancelled(
+        Writer(load("fr"), **ABOUT), doses=both
+    )
+    assert "second rendez-vous, mer. 21/10 à 12h45, Salle" in french("cancelled_second")
+    # By its street, where its name says what it is for; by its town alone, where nothing is left.
+    gone = Dose(1, START, MessagePlace("1 rue X", "Centre de vaccination", "35500", "Vitré"))
+    assert "10h45, 1 rue X, Vitré, est" in texts.cancelled(
+        Writer(load("fr"), **ABOUT), doses=[gone]
+    )
+    gone = replace(gone, where=replace(gone.where, street=""))
+    assert "10h45, Vitré, est" in texts.cancelled(Writer(load("fr"), **ABOUT), doses=[gone])
 
 
 def test_nothing_that_moved_makes_no_text():
