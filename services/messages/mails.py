@@ -26,6 +26,7 @@ from services.messages import spend, texts
 from services.messages.calendar_file import appointments_of, calendar_file
 from services.messages.retry_plan import next_try
 from services.messages.topics import Topic
+from services.messages.whose import of_booking
 from services.messages.write_message import write_message
 from services.numbers.numbers import Numbers
 from services.ports import Busy, Mailer, NoAnswer, ProviderRefused
@@ -104,15 +105,6 @@ def mail_change(
 
 
 @dataclass(frozen=True)
-class Mail:
-    """What is sent; `calendar` is empty where nothing of the booking lies ahead."""
-
-    subject: str
-    body: str
-    calendar: bytes
-
-
-@dataclass(frozen=True)
 class Mails:
     """Delivers them, for a relay."""
 
@@ -132,32 +124,39 @@ class Mails:
                 outbox.put_off(connection, store.clock, claimed, spend.next_day(store), outbox.HELD)
                 return "held"
         try:
-            self.mailer.send(claimed.id, claimed.recipient, mail.subject, mail.body, mail.calendar)
+            self.mailer.send(claimed.id, claimed.recipient, *mail)
         except (ProviderRefused, Busy, NoAnswer) as error:
             return self._again(claimed, error)
         with store.database.one_writer(), store.database.statement() as connection:
             outbox.sent(connection, store.clock, claimed.id, None, way=MAIL)
         return "sent"
 
-    def _made(self, connection: Connection, claimed: ClaimedMessage) -> Mail | None:
-        """The words, or None for what need not be told any more."""
+    def _made(
+        self, connection: Connection, claimed: ClaimedMessage
+    ) -> tuple[str, str, bytes] | None:
+        """Subject, words and calendar, which is empty where nothing of the booking lies ahead.
+
+        None for what need not be told any more.
+        """
         store, payload = self.store, claimed.payload
         file = changes.load(connection, store.vault, claimed.booking_id or "")
         if file is None or not claimed.recipient or file.version != payload.get("version"):
             return None
-        catalogue, number = load(file.language), self.numbers.of(claimed.called).number
-        body = _words(connection, store, file, payload, number)
-        if not body:
+        words, number = screen(file.language), self.numbers.of(claimed.called).number
+        told = _told(connection, store, file, payload, number)
+        if not told:
             return None
+        link = store.link_of(file.reference, [one.start_at for one in file.appointments])
+        body = words.text("book.mail.body", told=told, link=link)
         calendar = b""
         if file.ahead(store.clock.now()):
             calendar = calendar_file(
                 appointments_of(connection, file),
-                screen(file.language),
+                words,
                 now=store.clock.now(),
                 number=written_number(number),
             )
-        return Mail(catalogue.text("part_mail", {}), body, calendar)
+        return words[f"book.mail.{payload.get('what', 'booked')}"], body, calendar
 
     def _is_over(self, connection: Connection, claimed: ClaimedMessage) -> bool:
         """Whether the address or its visitor had as many as they get today; counts it if not."""
@@ -182,7 +181,7 @@ class Mails:
         return "refused" if again is None else "busy"
 
 
-def _words(
+def _told(
     connection: Connection,
     store: Store,
     file: BookingDetails,
@@ -191,6 +190,6 @@ def _words(
 ) -> str:
     catalogue = load(file.language)
     if "what" not in payload:
-        return texts.text_of_what_comes(connection, store, file, catalogue, number)
-    link = store.link_of(file.reference, [one.start_at for one in file.appointments])
-    return texts.of_change(catalogue, payload, number=number, link=link)
+        return texts.text_of_what_comes(connection, store, file, catalogue, number, mail=True)
+    whose = of_booking(connection, store, file)
+    return texts.of_change(catalogue, payload, number=number, whose=whose, mail=True)

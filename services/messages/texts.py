@@ -181,6 +181,8 @@ def left_out(campaign: Campaign) -> tuple[str, ...]:
 
 def confirmation(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) -> str:
     """What was booked, one start for each dose, and its link in any case."""
+    if writer.mail:
+        return evening(writer, starts=starts, where=where)
     both = "_both" if len(starts) > 1 else ""
     brief = f"confirmation_brief{both}"
     return writer.write(
@@ -209,13 +211,14 @@ def text_of_booking(
     reference: str,
     number: str,
     whose: Whose | None = None,
+    mail: bool = False,
 ) -> str:
     """The same for these appointments of a booking that is kept, all of them at `where`.
 
     Of those that cannot take place it is told that an agent rings.
     """
     link = store.link_of(reference, [one.start_at for one in told])
-    writer = Writer(catalogue, reference, number, link, whose)
+    writer = Writer(catalogue, reference, number, link, whose, mail=mail)
     zone, place = ZoneInfo(where.time_zone), MessagePlace.of(where)
     off = [one for one in told if where.is_off(blocked=one.blocked)]
     if off:
@@ -226,7 +229,13 @@ def text_of_booking(
 
 
 def text_of_what_comes(
-    connection: Connection, store: Store, file: BookingDetails, catalogue: Catalogue, number: str
+    connection: Connection,
+    store: Store,
+    file: BookingDetails,
+    catalogue: Catalogue,
+    number: str,
+    *,
+    mail: bool = False,
 ) -> str:
     """The same for all of a booking that lies ahead; empty where nothing does."""
     ahead = file.ahead(store.clock.now())
@@ -241,6 +250,7 @@ def text_of_what_comes(
         reference=file.reference,
         number=number,
         whose=of_booking(connection, store, file),
+        mail=mail,
     )
 
 
@@ -388,13 +398,14 @@ def of_change(
     number: str,
     link: str = "",
     whose: Whose | None = None,
+    mail: bool = False,
 ) -> str:
     """The text of what services.booking.change_booking and move_people store (`what` says which).
 
     Raises KeyError for a payload that is none of theirs.
     """
     doses = [Dose.of_payload(one) for one in payload["doses"]]
-    writer = Writer(catalogue, payload["reference"], number, link, whose)
+    writer = Writer(catalogue, payload["reference"], number, link, whose, mail=mail)
     match payload["what"]:
         case "cancelled":
             return cancelled(writer, doses=doses)
@@ -455,7 +466,7 @@ def unfinished(
     text = written(town)
     if parts(text) <= (1 if whose is None else _MOST_PARTS):
         return text
-    return written(_shortened(to_gsm(town), septets(text) - _ROOM[1]))
+    return written(_shortened(town, septets(text) - _ROOM[1]))
 
 
 def filled(
@@ -520,11 +531,11 @@ def _listed(*told: str) -> str:
 # Some hundred centres have their address in every text.
 @lru_cache(4096)
 def _address(catalogue: Catalogue, where: MessagePlace) -> _Address:
-    name, street, commune = to_gsm(where.name), to_gsm(where.road), to_gsm(where.commune)
-    town = to_gsm(where.town) or commune
+    name, street, commune = where.name, where.road, where.commune
+    town = where.town or commune
     if where.postcode and not (name or street):
         commune, town = (
-            to_gsm(catalogue.text("part_address", {"commune": one})) for one in (commune, town)
+            catalogue.text("part_address", {"commune": one}) for one in (commune, town)
         )
     return _Address(name, street, commune, town)
 
@@ -537,7 +548,8 @@ class Writer:
     """Writes texts about one booking, in the language of the catalogue.
 
     `number` (E.164) is the one to ring. `link` stands at the end of those that have no more parts
-    with it. `whose`: the person is one of several on a telephone.
+    with it. `whose`: the person is one of several on a telephone. `mail`: in their
+    longest form, with every letter, and neither signed nor with a link, which stand around them.
     """
 
     def __init__(
@@ -547,8 +559,10 @@ class Writer:
         number: str,
         link: str = "",
         whose: Whose | None = None,
+        *,
+        mail: bool = False,
     ) -> None:
-        self.catalogue, self.whose = catalogue, whose
+        self.catalogue, self.whose, self.mail = catalogue, whose, mail
         self.link = f" {to_gsm(link)}" if link else ""
         self._values = {"reference": reference, "number": _written(number)}
 
@@ -569,6 +583,8 @@ class Writer:
         Where no form fits, the last has its days in figures, then its places are cut.
         """
         addresses = {name: _address(self.catalogue, where) for name, where in places.items()}
+        if self.mail:
+            return self._filled(keys[0], values, addresses, new)
         # The first form mostly has room: the others are written when they are needed.
         written: dict[str, str] = {}
         forms = [(key, self.link) for key in (*keys, *brief)] if self.link else []
@@ -607,7 +623,9 @@ class Writer:
             told["place"] = addresses["address"].brief
         filled = {**self._values, **values, **told}
         words = self.catalogue.text(key, filled, short_days=short_days)
-        return to_gsm(signed(self.catalogue, words, self.whose))
+        if self.whose is not None or not self.mail:
+            words = signed(self.catalogue, words, self.whose)
+        return words if self.mail else to_gsm(words)
 
 
 def _cut(addresses: dict[str, _Address], too_many: int) -> bool:
@@ -636,10 +654,11 @@ def _cut(addresses: dict[str, _Address], too_many: int) -> bool:
 
 
 def _shortened(place: str, too_many: int) -> str:
-    """The beginning of a place, so many septets shorter, in whole words. `place` is in GSM-7.
+    """The beginning of a place in GSM-7, so many septets shorter, in whole words.
 
     Half a word may be another one: "Ch" of "Chirac" is a hospital.
     """
+    place = to_gsm(place)
     room = septets(place) - too_many
     letters = place
     while letters and septets(letters) > room:

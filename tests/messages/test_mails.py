@@ -29,6 +29,7 @@ from services.messages.mails import MAIL, PER_ADDRESS, Mails, NoAddress, address
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel
 from tests.online.test_booking import Visitor
+from tests.online.visitors import LINK
 from tests.support.house import BASE, House, house, mornings
 from tests.support.office import Office
 from tests.support.ports import free_port
@@ -112,7 +113,19 @@ def test_a_booking_is_told_by_mail_with_its_file_for_a_calendar(
     assert mail["Subject"] == "Votre rendez-vous"
     body = mail.get_body()
     assert body is not None
-    assert "Salle des fetes, 12 rue de la Paix, Paris 11e" in body.get_content()
+    told = body.get_content().replace("\r\n", "\n").replace("\N{NO-BREAK SPACE}", " ")
+    found = LINK.search(told)
+    assert found is not None
+    reference, link = service.bookings()[0].reference, found[0]
+    assert told == (
+        "Bonjour,\n\n"
+        "Vous avez rendez-vous jeudi 26 novembre à 10h00, Salle des fêtes, 12 rue de la Paix,"
+        f" 75011 Paris 11e. Référence {reference}. Pour le déplacer ou l'annuler, appelez le"
+        " 09 74 75 00 01.\n\n"
+        f"Votre rendez-vous en ligne : {link}\n\n"
+        "Les réponses à cet e-mail ne sont pas lues.\n\n"
+        "Allô Rendez-vous\n"
+    )
     assert "vaccin" not in mail.as_string().lower()
     (file,) = mail.iter_attachments()
     assert file.get_filename() == "rendez-vous.ics"
@@ -175,7 +188,8 @@ def test_who_gave_no_number_is_told_of_a_change_by_mail(service: House, server: 
     assert len(kept.mails) == 2
     body = kept.mails[-1].get_body()
     assert body is not None
-    assert "est annulé" in body.get_content()
+    assert ", Salle des fêtes, Paris 11e, est annulé. Référence" in body.get_content()
+    assert kept.mails[-1]["Subject"] == "Annulation d’un rendez-vous"
     assert not list(kept.mails[-1].iter_attachments())
 
 
