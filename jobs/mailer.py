@@ -44,14 +44,18 @@ class SmtpMailer:
         except smtplib.SMTPRecipientsRefused as error:
             (code, _) = next(iter(error.recipients.values()))
             raise _refusal(code) from None
-        except smtplib.SMTPAuthenticationError as error:
-            # Ours to mend: the address is not at fault.
-            raise Busy(str(error.smtp_code)) from None
-        except smtplib.SMTPResponseException as error:
+        except smtplib.SMTPDataError as error:
             raise _refusal(error.smtp_code) from None
+        # The rest is ours to mend: the address is not at fault.
+        except smtplib.SMTPAuthenticationError:
+            raise Busy("login") from None
+        except smtplib.SMTPResponseException as error:
+            raise Busy(str(error.smtp_code)) from None
         except smtplib.SMTPNotSupportedError:
-            # The server offers no TLS, or cannot write this address.
-            raise Busy("no tls") from None
+            # The server offers no TLS or no login, or cannot write this address.
+            raise Busy("not offered") from None
+        except ssl.SSLCertVerificationError:
+            raise Busy("certificate") from None
         except (smtplib.SMTPException, OSError):
             raise NoAnswer from None
 

@@ -35,6 +35,12 @@ from services.store import Store
 # What one address and one visitor get in a day, by the calendar of Paris.
 PER_ADDRESS, PER_CLIENT = 20, 60
 _NO_LIMIT = 2**31 - 1
+# What an operator does about what keeps all mails, by its code.
+_TO_DO: Final = {
+    "login": "the server refuses the login: set the user and password of SMTP_URL",
+    "certificate": "the server's certificate is not trusted: name its host in SMTP_URL as it does",
+    "not offered": "the server offers no STARTTLS or no login: see SMTP_URL",
+}
 
 log = structlog.get_logger()
 
@@ -120,7 +126,8 @@ class Mails:
             if mail is None:
                 outbox.drop(connection, store.clock, claimed, "needless")
                 return "dropped"
-            if self._is_over(connection, claimed):
+            # What is tried again was counted.
+            if claimed.attempts == 1 and self._is_over(connection, claimed):
                 outbox.put_off(connection, store.clock, claimed, spend.next_day(store), outbox.HELD)
                 return "held"
         try:
@@ -178,6 +185,8 @@ class Mails:
         # Neither the address nor what the server wrote, which may repeat it.
         code = "no answer" if isinstance(error, NoAnswer) else error.code
         log.info("mail did not leave", message=claimed.id, code=code, again=again is not None)
+        if code in _TO_DO:
+            log.error("mails cannot leave", code=code, do=_TO_DO[code])
         return "refused" if again is None else "busy"
 
 
