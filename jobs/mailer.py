@@ -52,7 +52,6 @@ class SmtpMailer:
         except smtplib.SMTPResponseException as error:
             raise Busy(str(error.smtp_code)) from None
         except smtplib.SMTPNotSupportedError:
-            # The server offers no TLS or no login, or cannot write this address.
             raise Busy("not offered") from None
         except ssl.SSLCertVerificationError:
             raise Busy("certificate") from None

@@ -111,7 +111,7 @@ def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> M
         at = one.created_at
     why = (one.error_code or "") if fate not in {"arrived", "heard"} else ""
     topic = one.topic or str(Topic.CONFIRMATION if one.kind == "sms" else Topic.CHANGE)
-    lost = one.state in FAILING or fate == "withheld"
+    lost = one.state in FAILING or fate in {"withheld", "refused"}
     # Of most notices nobody knows before they leave.
     way = one.way or {"sms": "text", VOICE: "call", MAIL: MAIL}.get(one.kind, "")
     return MessageView(one.id, topic, way, fate, at, why, lost and not _goes(one, followed))
@@ -128,6 +128,8 @@ def _fate(one: MessageRow, now: datetime) -> str:
     if one.state == "pending" and one.error_code == outbox.HELD:
         return "withheld"
     if one.state == "dropped":
+        if one.error_code == "refused":
+            return "refused"
         return "withheld" if one.error_code in _NOT_TOLD else "dropped"
     fates = {
         "pending": "due" if one.due_at > now else "waits",

@@ -38,7 +38,7 @@ _NO_LIMIT = 2**31 - 1
 # What an operator does about what keeps all mails, by its code.
 _TO_DO: Final = {
     "login": "the server refuses the login: set the user and password of SMTP_URL",
-    "certificate": "the server's certificate is not trusted: name its host in SMTP_URL as it does",
+    "certificate": "the server's certificate is not trusted here, or is not of SMTP_URL's host",
     "not offered": "the server offers no STARTTLS or no login: see SMTP_URL",
 }
 

@@ -56,7 +56,7 @@ class Server:
         good = (told.login, told.password) == (USER.encode(), PASSWORD.encode())
         return AuthResult(success=good, handled=False)
 
-    async def handle_MAIL(  # noqa: N802, PLR0917 (aiosmtpd's name)
+    async def handle_MAIL(  # noqa: N802 (aiosmtpd's name)
         self, _: Any, __: Any, envelope: Any, sender: str, ___: Any
     ) -> str:
         if self.sender_answer.startswith("250"):

@@ -23,17 +23,22 @@ from models.booking import changes
 from models.booking.tables import booking
 from models.messages import freezes
 from models.messages.tables import message
+from prompts.screens import screen
 from services.booking.change_booking import By, cancel
+from services.booking.find_booking import read_booking
+from services.desk.messages import BookingMessages, told
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.mails import MAIL, PER_ADDRESS, Mails, NoAddress, address
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel
+from tests.desk.test_desk_booking import service_of
 from tests.online.test_booking import Visitor
 from tests.online.visitors import LINK
 from tests.support.house import BASE, House, house, mornings
 from tests.support.office import Office
 from tests.support.ports import free_port
 from tests.support.rows import clock_of
+from web.written import DeskWords
 
 ANNE = "anne.martin@exemple.fr"
 
@@ -172,6 +177,32 @@ def test_a_refusal_ends_it_or_it_is_tried_again(
         clock_of(service).advance(timedelta(hours=1))
         sweeps(service, port)
         assert len(kept.mails) == 1
+
+
+def told_at_the_desk(made: House) -> BookingMessages:
+    with made.database.transaction() as connection:
+        booking_id = connection.execute(select(booking.c.id)).scalar_one()
+        found = read_booking(connection, made.store, booking_id)
+        assert found is not None
+        return told(connection, made.store, service_of(made), found)
+
+
+def test_a_refused_address_is_shown_at_the_desk_and_the_text_goes_all_the_same(
+    service: House, server: tuple[Server, int]
+):
+    kept, port = server
+    kept.answer = "550 no such user"
+    books(service)
+    sweeps(service, port)
+    mail, text = told_at_the_desk(service).shown
+    assert (mail.way, mail.fate, mail.why, mail.open) == ("mail", "refused", "refused", True)
+    assert (text.way, text.fate, text.open) == ("text", "sent", False)
+    assert DeskWords(screen("fr")).error(mail.why).startswith("cette adresse e-mail n’existe pas")
+
+
+@pytest.mark.parametrize("code", ["login", "certificate", "not offered"])
+def test_what_an_operator_is_to_mend_has_words_at_the_desk(code: str):
+    assert "prévenez un superviseur" in DeskWords(screen("fr")).error(code)
 
 
 def test_who_gave_no_number_is_told_of_a_change_by_mail(service: House, server: tuple[Server, int]):
