@@ -119,7 +119,7 @@ def listening(
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
     server = Server(free_port())
-    asks = {"authenticator": server.logs_in, "auth_required": True} if login else {}
+    asks: dict[str, Any] = {"authenticator": server.logs_in, "auth_required": True} if login else {}
     # Under TLS from the first byte, aiosmtpd does not know that there is any.
     asks |= {"auth_require_tls": False} if login and (smtps or context is None) else {}
     controller = Controller(

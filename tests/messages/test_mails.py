@@ -22,13 +22,14 @@ from jobs.mailer import SmtpMailer
 from models.booking import changes
 from models.booking.tables import booking
 from models.messages import freezes
+from models.messages.outbox import MAIL
 from models.messages.tables import message
 from prompts.screens import screen
 from services.booking.change_booking import By, cancel
 from services.booking.find_booking import read_booking
 from services.desk.messages import BookingMessages, told
 from services.messages.deliver_message import DeliveryDependencies
-from services.messages.mails import MAIL, PER_ADDRESS, Mails, NoAddress, address
+from services.messages.mails import PER_ADDRESS, Mails, NoAddress, address
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel
 from tests.desk.test_desk_booking import service_of
