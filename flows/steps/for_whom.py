@@ -12,6 +12,7 @@ from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import first_day, reach_or_confirm, search_nearest
 from flows.steps.said import go_on_with_sentence, with_person
+from flows.understanding.offered import after_correction
 from flows.world import World
 
 
@@ -30,7 +31,13 @@ class ForWhom(Patient):
         return with_person(session, whom) if whom is not None else NO_SUCH_KEY
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
-        return go_on_with_sentence(session, text, world) or super().hear(session, text, world)
+        # "Pour moi, enfin non, pour mon mari".
+        last = after_correction(text, world.vocabulary(session.language))
+        return (
+            go_on_with_sentence(session, text, world)
+            or go_on_with_sentence(session, last, world)
+            or super().hear(session, last, world)
+        )
 
 
 class ForOthers(ForWhom):

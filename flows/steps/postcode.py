@@ -24,7 +24,8 @@ from flows.steps.town import (
     proposed,
 )
 from flows.understanding import is_digits
-from flows.world import World
+from flows.understanding.vocabulary import plain
+from flows.world import Town, World
 
 
 class Postcode(Step):
@@ -50,6 +51,8 @@ class Postcode(Step):
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         codes = heard_postcodes(session, text, world)
+        if codes and _is_elsewhere(text, codes, world):
+            return None
         if codes:
             return ask_which(session, codes, "postcode_check")
         towns = one_home(session, text, world.towns(text), world)
@@ -57,6 +60,14 @@ class Postcode(Step):
 
     def give_up(self, session: Session, world: World) -> Move:
         return Go(session, "town", (Line("easier_town"),), remember=False)
+
+
+def _is_elsewhere(text: str, codes: tuple[Town, ...], world: World) -> bool:
+    """Whether a town of another département is named beside a postcode: "56400 Brest"."""
+    words = " ".join(word for word in text.split() if not is_digits(word))
+    named = [one for one in world.towns(words) if plain(one.name) in plain(words)]
+    there = {code.postcode[:2] for code in codes}
+    return bool(named) and not any(one.postcode[:2] in there for one in named)
 
 
 class PostcodeCheck(Patient):

@@ -13,6 +13,7 @@ from flows.steps.resume_code import can_give_code
 from flows.steps.said import forget, go_on_with_sentence, with_person
 from flows.steps.tell import Tell, promise, tell_later
 from flows.understanding import COUNTRY_ZONE
+from flows.understanding.offered import after_correction
 from flows.understanding.words import choice
 from flows.world import World
 
@@ -23,6 +24,8 @@ LANGUAGE_KEYS = (4, 5)
 INTERPRETER_KEY = "6"
 # Visitors of the site are told it for their code, and callers without a number hear it.
 CODE_KEY = "7"
+# "two" stands for words that say so; the key leads to the question which of the two it is.
+_WHOM = {"1": Whom.SELF, "two": Whom.TWO}
 # Where it is asked for whom: "book" stands for words that name an appointment alone.
 _WHOM_ASKED = {OTHERS_KEY: "for_others", "book": "for_whom"}
 
@@ -52,13 +55,19 @@ class Welcome(Patient):
         if choice(text, world.vocabulary(session.language), self.name) == OTHERS_KEY:
             # A caller who says the option as it was told has not said which of the two.
             return self.take(session, OTHERS_KEY, world)
-        return go_on_with_sentence(session, text, world) or super().hear(session, text, world)
+        # "Pour moi, enfin non, pour mon mari".
+        last = after_correction(text, world.vocabulary(session.language))
+        return (
+            go_on_with_sentence(session, text, world)
+            or go_on_with_sentence(session, last, world)
+            or super().hear(session, last, world)
+        )
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         # A caller who came back from "my appointment" need not prove anything any more.
         books = forget(session).but(proving=Proving.NOTHING, asked="")
-        if pressed == "1":
-            return with_person(books, Whom.SELF)
+        if pressed in _WHOM:
+            return with_person(books, _WHOM[pressed])
         if pressed in _WHOM_ASKED:
             return Go(books, _WHOM_ASKED[pressed])
         if pressed == "3":

@@ -46,7 +46,9 @@ def dates(text: str, vocabulary: Vocabulary, today: date) -> tuple[date, ...]:
 
 
 def _read(said: Sequence[Item], vocabulary: Vocabulary, today: date) -> Iterable[date]:
-    said = spoken.standing(said)
+    whole, said = said, spoken.standing(said)
+    if (corrected := _with_other_year(whole, said, vocabulary, today)) is not None:
+        return corrected
     rows = [row for row in spoken.rows_of(said, _ROW) if not spoken.says_little(row)]
     found = []
     for row in rows:
@@ -54,6 +56,28 @@ def _read(said: Sequence[Item], vocabulary: Vocabulary, today: date) -> Iterable
         found.append(_of_row(row, _Reader(vocabulary, today, full_year=full_year)))
     # Many say it twice; two different dates are two people's.
     return found[0] if found and all(dates == found[0] for dates in found) else ()
+
+
+def _with_other_year(
+    whole: Sequence[Item], said: Sequence[Item], vocabulary: Vocabulary, today: date
+) -> Iterable[date] | None:
+    """The date of "6 avril 1934, non, 1935"; None where not only a year of four digits changes."""
+    year = [item for item in said if item.kind is not NumberKind.LINK]
+    before = list(whole[: len(whole) - len(said)])
+    while before and before[-1].kind is not NumberKind.NUMBER:
+        before.pop()
+    if not spoken.was_corrected(whole) or any(item.kind not in _ROW for item in year):
+        return None
+    reader = _Reader(vocabulary, today, full_year=False)
+    years = {
+        digits_of(path)
+        for path in reader.paths(year, _YEAR)
+        if len(digits_of(path)) == _YEAR and _is_year(path)
+    }
+    told = set(_read(before, vocabulary, today)) if len(years) == 1 else set()
+    if len({(day.day, day.month) for day in told}) != 1:
+        return None
+    return set(reader.of(told.pop(), years.pop()))
 
 
 def _of_row(row: tuple[Item, ...], reader: _Reader) -> set[date]:
@@ -73,6 +97,10 @@ class _Reader:
         self._today, self._full_year = today, full_year
         self._mode = Mode.STRICT
 
+    def of(self, day: date, year: str) -> Iterator[date]:
+        """The same day of another year."""
+        yield from self._dates_of(str(day.day), str(day.month), year)
+
     def read(self, row: tuple[Item, ...], mode: Mode) -> Iterator[date]:
         self._mode = mode
         months = [index for index, item in enumerate(row) if item.kind is NumberKind.MONTH]
@@ -81,7 +109,7 @@ class _Reader:
         elif len(months) == 1:
             yield from self._with_month(row[: months[0]], row[months[0]], row[months[0] + 1 :])
 
-    def _paths(self, row: Sequence[Item], most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
+    def paths(self, row: Sequence[Item], most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
         edges = spoken.lattice(
             row, self._vocabulary, self._mode, NumberPurpose.DATE, most_words=_MOST_WORDS
         )
@@ -94,8 +122,8 @@ class _Reader:
     ) -> Iterator[date]:
         number = str(month.number)
         if before and after:
-            for day in self._paths(before, _DAY_AND_MONTH):
-                for year in self._paths(after, _YEAR):
+            for day in self.paths(before, _DAY_AND_MONTH):
+                for year in self.paths(after, _YEAR):
                     yield from self._dates(day, number, year, named=True)
             yield from self._year_first(before, number, after)
         elif before:  # 1942, le 12 mars
@@ -110,22 +138,22 @@ class _Reader:
         self, before: Sequence[Item], month: str, after: Sequence[Item]
     ) -> Iterator[date]:
         """With the year before the month: "42, mars, le 12"."""
-        for year in self._paths(before, _YEAR):
-            for day in self._paths(after, _DAY_AND_MONTH):
+        for year in self.paths(before, _YEAR):
+            for day in self.paths(after, _DAY_AND_MONTH):
                 if _is_only_year(year) and day[0].apart:
                     yield from self._dates(day, month, year, named=True)
 
     def _in_two(
         self, row: Sequence[Item]
     ) -> Iterator[tuple[Sequence[NumberSpan], Sequence[NumberSpan]]]:
-        for path in self._paths(row, _YEAR + _DAY_AND_MONTH):
+        for path in self.paths(row, _YEAR + _DAY_AND_MONTH):
             for cut in range(1, len(path)):
                 yield path[:cut], path[cut:]
 
     # In numbers alone
 
     def _in_numbers(self, row: Sequence[Item]) -> Iterator[date]:
-        for path in self._paths(row, _MOST_DIGITS):
+        for path in self.paths(row, _MOST_DIGITS):
             if self._is_a_year(path):
                 continue
             for first, second, year in _in_three(path):

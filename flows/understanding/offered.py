@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
 from functools import lru_cache
@@ -116,9 +116,17 @@ class _Sentence:
         unclear = unclear or denied or dismissed
         longest = 1 if unclear else max((wish.words for wish, _ in wishes), default=1)
         beside = BESIDE_A_CHOICE[min(longest, len(BESIDE_A_CHOICE)) - 1]
-        if not wishes or unknown > beside or len(self._words) > MOST_WORDS:
+        if not wishes or len(self._words) > MOST_WORDS:
             return None
-        return Wanted(tuple(range(len(self._told)))) if unclear else self._of(wishes)
+        if unknown > beside:
+            # "L'hôpital jamais de la vie, …" is no "no" to all of them.
+            return Wanted(tuple(range(len(self._told)))) if denied and unclear else None
+        everything = Wanted(tuple(range(len(self._told))))
+        wanted = everything if unclear else self._of(wishes)
+        ordered = {self._vocabulary.ordinals.get(word, 1) for word in self._words} - {1}
+        # "La deuxième, celle de jeudi", where that is another.
+        another = len(wanted.fitting) == 1 and ordered - {wanted.fitting[0] + 1}
+        return everything if another else wanted
 
     def _of(self, wishes: Sequence[tuple[_Wish, bool]]) -> Wanted:
         left = list(range(len(self._told)))
@@ -149,7 +157,13 @@ class _Sentence:
             there = self._places[piece.words[0]]
             return _Wish(1, lambda one: one.place in there)
         known = [tag for tag in piece.tags if isinstance(tag, int) or tag in _MEANT]
-        return self._meant(known[0], length) if known else None
+        if not known:
+            return None
+        # "Cet après-midi" is of a day, and of a part of it.
+        all_of = [self._meant(tag, length) for tag in known]
+        return replace(
+            all_of[0], part=all_of[-1].part, fits=lambda one: all(wish.fits(one) for wish in all_of)
+        )
 
     def _meant(self, tag: Hashable, words: int) -> _Wish:
         """What is meant by a day of the week, or by a name of `[heard.offered]`."""
@@ -182,6 +196,8 @@ class _Sentence:
         if month:
             day = (number, month)
             return end + 1, _Wish(end + 1 - at, lambda one: (one.start.day, one.start.month) == day)
+        if (word,) in self._vocabulary.offered["distance"]:
+            return end + 1, _Wish(end + 1 - at, lambda one: round(one.kilometres) == number)
         clock = (word,) in self._vocabulary.offered["clock"]
         minutes, last = self._minutes(end + clock)
         if not 0 <= number < _HOURS or not (clock or minutes):

@@ -134,7 +134,11 @@ def tells_two_births(text: str, vocabulary: Vocabulary) -> bool:
 def tells_of_nobody(text: str, vocabulary: Vocabulary) -> bool:
     """Whether a sentence with a date is about no person: "le débarquement du 6 juin 1944"."""
     unknown = 0
-    for piece in _lexicon(vocabulary)(plain(text).split()):
+    pieces = _lexicon(vocabulary)(plain(text).split())
+    if any(piece.is_(_Cue.NO_BIRTH) for piece in pieces):
+        # A husband's death, or a wedding; a birth may be told beside it.
+        return not any({*_BIRTH, *_IS_BORN} & set(piece.tags) for piece in pieces)
+    for piece in pieces:
         if {*_PERSONAL, *PEOPLE} & set(piece.tags):
             return False
         unknown += piece.is_(UNKNOWN) and _is_other(piece.words[0], vocabulary)
@@ -187,6 +191,7 @@ class _Cue(StrEnum):
     TOWARDS = "towards"
     ENDS_PLACE = "ends_place"
     COUNTED = "counted"
+    NO_BIRTH = "no_birth"
 
 
 _BIRTH: Final = (_Cue.BORN_SELF, _Cue.BORN_OTHER, _Cue.BORN)
@@ -425,7 +430,8 @@ class _Sentence(Generic[P_co]):
             booked = before is not None and before.is_(_Cue.BOOK)
             if booked and part.is_(_Cue.PRONOUN) and not part.is_(_Cue.SELF):
                 yield self._meant_by_pronoun()
-        if self._has(_Cue.WANTS_SELF):
+        wanting = any(part.person and self._wants(part) for part in self._parts)
+        if self._has(_Cue.WANTS_SELF) and not wanting:
             yield SELF
 
     def _who_by_birth(self) -> tuple[str, bool]:
@@ -596,7 +602,7 @@ class _Sentence(Generic[P_co]):
 
     # ------------------------------------------------ the birth date
 
-    def _born(self, islands: Sequence[_Island], explained: set[int], who: str) -> date | None:  # noqa: PLR0911
+    def _born(self, islands: Sequence[_Island], explained: set[int], who: str) -> date | None:  # noqa: C901, PLR0911
         told: list[tuple[_Island, date]] = []
         for island in islands:
             if self._is_in_street(island.start) and self._is_explained(
@@ -611,7 +617,10 @@ class _Sentence(Generic[P_co]):
                 told.append((island, island.dates[0]))
             elif not island.codes and not island.explained and island.start not in explained:
                 # A number that belongs to nothing may be a part of the date, or take one back.
-                return None
+                whole = self._dates(self._slice(told[-1][0].start, island.end)) if told else ()
+                if len(whole) != 1:
+                    return None
+                told = [(told[-1][0], whole[0])]
         if not told:
             return None
         island, born = told[-1]
@@ -642,7 +651,7 @@ class _Sentence(Generic[P_co]):
         """Whether a date is that of a birth: announced as one, or with nothing else around it."""
         head = self._head_before(island.start)
         start = head.end if head is not None else 0
-        if any(part.is_(_Cue.NOT) for part in self._part_at[start : island.start]):
+        if any(part.is_(_Cue.NOT, _Cue.NO_BIRTH) for part in self._part_at[start : island.start]):
             return False
         if head is not None and head.is_(*_BIRTH):
             return self._unknown(start, island.start) <= _MOST_BETWEEN

@@ -349,7 +349,11 @@ def standing(said: Sequence[Item]) -> tuple[Item, ...]:
     """
     for index, item in enumerate(said):
         if item.kind is NumberKind.DENIAL:
-            following = next((i for i in said[index + 1 :] if i.kind is not NumberKind.LINK), None)
+            rest = [i for i in said[index + 1 :] if i.kind is not NumberKind.LINK]
+            if len(rest) > 1 and rest[0].may_be_article and rest[1].kind is NumberKind.OTHER:
+                # "Pas une blague".
+                continue
+            following = rest[0] if rest else None
             if following is not None and following.kind in {NumberKind.NUMBER, NumberKind.MONTH}:
                 return ()
     tail = tuple(said[_corrected_at(said) + 1 :])

@@ -506,7 +506,11 @@ class _Sentence:
         same = [at for _, at in found if self._sounds_like(spelt, at)]
         if not same and len(letters) >= _NEARLY_SAME_LETTERS:
             same = [at for score, at in found if score >= _NEARLY_SAME]
-        settled = self._likely(self._settled(same, where))
+        begun = self._settled(self._begun(start, end), where)
+        # A name that is short for a longer one is no other that only sounds like it: "Camaret".
+        settled = self._likely(
+            begun if 0 < len(begun) <= _MOST_NAMESAKES else self._settled(same, where)
+        )
         settled = self._with_well_known(start, end, settled, where)
         return settled if len({table.key(at) for at in settled}) <= _MOST_NAMESAKES else []
 

@@ -43,7 +43,7 @@ IN_SENTENCE = (
     *("for_people", "people_want", "self", "wants_self", "pronouns", "two"),
     *("born_self", "born_other", "born", "is_self", "is_other", "is_we"),
     *("lives_self", "lives_other", "lives_we", "lives", "code"),
-    *("towards", "ends_place", "counted"),
+    *("towards", "ends_place", "counted", "no_birth"),
 )
 PEOPLE = (
     *("husband", "wife", "partner", "mother", "father", "mother_in_law", "father_in_law"),
@@ -55,6 +55,7 @@ PEOPLE = (
 OFFERED = (
     *("today", "tomorrow", "after_tomorrow", "next_week"),
     *("earliest", "latest", "nearest", "first", "middle", "last", "clock"),
+    *("distance", "aside"),
 )
 
 Phrase = tuple[str, ...]

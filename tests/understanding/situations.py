@@ -142,7 +142,7 @@ def what_came(one: Situation) -> Any:  # noqa: PLR0911
 
 
 def _person(after: Session) -> str:
-    if after.step == "for_whom":
+    if after.step in {"for_whom", "for_others"}:
         return "book"
     if after.step in {"date_of_birth", "sentence_check"} and not after.proving:
         return WHO[Whom(after.whom)]

@@ -8,6 +8,9 @@ from tests.understanding.answers import DATA
 from tests.understanding.situations import Measured, measured, read
 
 ENOUGH = 0.9
+ENOUGH_LATER = 0.94
+# Three is a key of the welcome: it is taken for what was read of it, an appointment already made.
+KEYS_THAT_WERE_READ = ["welcome: 'trois': mine, not nothing|ask"]
 # Measured once, when all was done.
 MEASURED_RIGHT, MEASURED_WRONG = 0.88, 3
 
@@ -21,6 +24,19 @@ def test_sentences_from_situations():
     found = measured(some)
     assert found.wrong == []
     assert found.right >= ENOUGH * len(some), told(found)
+
+
+def test_later_sentences_from_situations():
+    some = read("later.jsonl")
+    found = measured(some)
+    assert found.past_read_back == []
+    assert found.wrong == KEYS_THAT_WERE_READ
+    assert found.right >= ENOUGH_LATER * len(some), told(found)
+
+
+def test_nothing_is_taken_from_what_is_said_later_beside_the_telephone():
+    found = measured(read("beside_later.jsonl"))
+    assert found.wrong == []
 
 
 def test_nothing_is_taken_from_what_is_said_beside_the_telephone():
