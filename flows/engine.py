@@ -373,8 +373,10 @@ def _ask(
     session: Session, world: World, outcome: TurnOutcome, before: tuple[Line, ...] = ()
 ) -> Speech:
     question = STEPS[session.step].question(session, world)
-    # A caller who asked for a moment hears the question in other words, though it was no mistake.
-    wording = session.misses + max(session.unsure, bool(session.replied))
+    # A caller who asked for a moment hears the question in other words, though it was no mistake;
+    # when the moment is over, as it was.
+    replied = session.replied not in {"", WAITED}
+    wording = session.misses + max(session.unsure, replied)
     listen = listens(session, question.listen, world)
     if outcome in _TRIED_IN_VAIN and not session.by_text:
         # Callers do not speak to a machine unless it invites them to.

@@ -31,6 +31,18 @@ def test_who_asks_for_time_gets_it_and_it_is_no_mistake(step: str, said: str):
     assert talk.takes_words()
 
 
+@pytest.mark.parametrize("step", ["welcome", "date_of_birth", "date_of_birth_check", "offers"])
+def test_who_comes_back_later_hears_the_question_as_it_was_and_then_in_other_words(step: str):
+    """After 20 seconds, and after a silence more; no two prompts are the same."""
+    talk = Talk().goes_to(step)
+    first = talk.asked
+    talk.says("attendez, je mets mes lunettes").stays_silent()
+    assert talk.said[0] == "still_here"
+    assert talk.asked == first
+    talk.stays_silent()
+    assert (talk.step, talk.asked.wording) == (step, 1)
+
+
 def test_who_asks_for_time_twice_still_may_speak():
     talk = Talk().goes_to("date_of_birth").says("attendez", "je mets mes lunettes")
     assert (talk.said, talk.session.misses) == (["take_your_time"], 0)
