@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
 from flows.session import Session, Whom
-from flows.speech import Line, Listen
+from flows.speech import Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import first_day, reach_or_confirm, search_nearest
 from flows.steps.said import go_on_with_sentence, with_person
@@ -100,7 +100,7 @@ def second_person(session: Session, world: World) -> Go:
         chosen=-1,
         trail=(),
     )
-    return Go(fresh, "date_of_birth", (Line("second_person_now"),), remember=False)
+    return Go(fresh, "date_of_birth", remember=False)
 
 
 def offer_beside(session: Session, world: World) -> Move:

@@ -41,7 +41,7 @@ def first_is_booked(service: House, number: str = MOBILE) -> Phone:
     caller.hears_text("our la première personne")
     # Whoever gets a text may go on without the reference.
     caller.presses("1").presses("2" if number == MOBILE else "1").presses("1")
-    return caller.hears_text("C'est fait pour la première personne")
+    return caller.hears_text("Il s'agit maintenant de la seconde personne")
 
 
 def starts_of(service: House) -> list[tuple[str, int, str]]:

@@ -387,7 +387,7 @@ def test_rule_08_everything_is_done_by_keypad_alone_and_by_a_person_everywhere(w
     done = {line.key for turn in alone for line in turn.speech.lines}
     # Each thing that can be done here, by the sentence that says so.
     assert done >= {
-        "ready", "ready_both", "booked", "booked_both", "second_person_now", "resumed",
+        "ready", "ready_both", "booked", "booked_both", "resumed",
         "own_centre_dial", "promise",
         "waiting_promised", "opening_promised_text", "opening_promised_call", "turn_promised_text",
         "my_one", "my_both", "my_texted", "my_moved", "my_moved_both", "my_second_cancelled",
