@@ -66,7 +66,9 @@ def test_the_sentence_is_said_again_with_the_offers_and_in_other_words_after_sil
 
 
 @pytest.mark.parametrize("texted", [True, False])
-def test_both_days_and_hours_are_told_before_and_after_the_key_that_books(*, texted: bool):
+def test_both_days_and_hours_are_told_before_the_key_that_books_and_with_the_reference(
+    *, texted: bool
+):
     talk = Talk(two_doses()).goes_to("offers").presses("2")
     if not texted:
         talk.presses("3", "3")
@@ -82,7 +84,9 @@ def test_both_days_and_hours_are_told_before_and_after_the_key_that_books(*, tex
     (order,) = talk.world.orders
     assert order.offer == PAIRS[1]
     if texted:
-        assert "SMS" in tells_both(talk)
+        # They were read before that key, and are in the text; the key for the reference tells them.
+        assert "SMS" in words(talk)
+        assert "les dates et la référence, tapez 1" in words(talk)
     tells_both(talk.presses("1"))
     assert talk.asked.key.endswith("_both")
     tells_both(talk.presses("9"))
