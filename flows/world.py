@@ -479,6 +479,9 @@ class Bookings(Protocol):
     def text_leaves(self, number: str) -> bool:
         """Whether the text about what was booked in this turn leaves today: see the budgets."""
 
+    def wheelchair(self, centre_id: str) -> str:
+        """Whether one comes into a centre with one: "yes", "no", or empty where nobody told it."""
+
     def calls_about(self, offer: Offer) -> ReminderHours:
         """When we would ring the calling number about what was booked there."""
 

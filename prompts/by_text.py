@@ -31,6 +31,8 @@ EAR_ONLY = re.compile(
     r"|confirm_(mobile|born|\w+_text)"
     # An agent asks what for: no text may name it.
     r"|service_|since_|not_since|on_for|what_for"
+    # Asked behind what is booked: a text has the address and the number to ring.
+    r"|about_visit|visit_"
 )
 # Of those families, what is written all the same.
 WRITTEN_TOO = frozenset(

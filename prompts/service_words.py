@@ -59,6 +59,8 @@ ENTRIES: Final[Mapping[str, Mapping[str, Entry]]] = {
         "no_reason_short": Entry("the same in fewer words, or in the same ones"),
         "before": Entry("a sentence: what to know before one comes", needed=False),
         "walk_in": Entry("a sentence: when one may come without an appointment", needed=False),
+        "price": Entry("a sentence: what it costs", needed=False),
+        "lasts": Entry("a sentence: how long one stays", needed=False),
         "data": Entry("a sentence: what answers are for, where a law has it told", needed=False),
     },
     TEXT: {

@@ -12,6 +12,7 @@ from dataclasses import replace
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
+from flows.steps.about_visit import ABOUT_VISIT, AboutVisit
 from flows.steps.calls import after_reference, may_be_rung
 from flows.steps.common import (
     NO_SUCH_KEY,
@@ -23,6 +24,11 @@ from flows.steps.common import (
 )
 from flows.steps.for_whom import second_person
 from flows.world import World
+
+
+def asked(session: Session, text: str, world: World) -> Move | None:
+    """What may be asked behind the key for a question is answered without the key, too."""
+    return None if session.is_first_of_two else AboutVisit().hear(session, text, world)
 
 
 class Ready(Step):
@@ -37,8 +43,8 @@ class Ready(Step):
         if not session.gets_text:
             return menu(in_words_for(offer, "ready"))
         prompt = "booked_first" if session.is_first_of_two else "booked"
-        asked = menu(in_words_for(offer, prompt), **moments(offer))
-        return replace(asked, before=what_for_at(session, world))
+        question = menu(in_words_for(offer, prompt), **moments(offer))
+        return replace(question, before=what_for_at(session, world))
 
     def tells_person(self, question: Question, tries: int) -> bool:
         return tries > 0 or not question.prompt.startswith(self.name)
@@ -54,7 +60,13 @@ class Ready(Step):
             if pressed == "1":
                 return second_person(session, world)
             return self._to_reference(session) if pressed == "2" else NO_SUCH_KEY
+        if pressed == "2" and session.gets_text:
+            return Go(session, ABOUT_VISIT)
         return self._to_reference(session) if pressed == "1" else NO_SUCH_KEY
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        heard = super().hear(session, text, world)
+        return heard or (asked(session, text, world) if session.gets_text else None)
 
     def give_up(self, session: Session, world: World) -> Move:
         if not session.gets_text:
@@ -89,10 +101,15 @@ class Reference(Step):
         elif may_be_rung(session, world):
             prompt = "reference_calls"
         offer = session.choice
-        asked = menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
-        return replace(asked, before=what_for_at(session, world))
+        question = menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
+        return replace(question, before=what_for_at(session, world))
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        return super().hear(session, text, world) or asked(session, text, world)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2" and not session.is_first_of_two:
+            return Go(session, ABOUT_VISIT)
         return self._goodbye(session, world) if pressed == "1" else NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:

@@ -355,6 +355,8 @@ class RehearsedWorld:
     place_promised: bool = True
     # Whether texts leave, or a budget of the day is spent.
     texts_leave: bool = True
+    # Whether one comes into each centre with a wheelchair.
+    wheelchairs: str = ""
     agent: BackFromAgent = field(default_factory=lambda: BackFromAgent(AfterAgent.FINISHED))
     asked_for: list[str] = field(default_factory=list)
     changed: list[tuple[str | int, ...]] = field(default_factory=list)
@@ -497,6 +499,10 @@ class RehearsedWorld:
 
     def text_leaves(self, number: str) -> bool:
         return self.texts_leave
+
+    def wheelchair(self, centre_id: str) -> str:
+        self.looks.append("wheelchair")
+        return self.wheelchairs
 
     def calls_about(self, offer: Offer) -> ReminderHours:
         self.looks.append("calls_about")

@@ -228,6 +228,8 @@ def rare_scenarios(make: Make) -> Scenarios:
         "five services apart": partial(several, make, services(since=0, town=True, apart=True)),
         "four services apart": partial(several, make, services(since=0, town=True, apart=True)[:4]),
         "two services in turn": partial(several, make, services(since=0), found=neighbours()),
+        "wheelchairs come in": partial(make, wheelchairs="yes"),
+        "stairs": partial(make, wheelchairs="no"),
     }
 
 
@@ -721,6 +723,8 @@ FAR_AWAY = {
     "five services apart": ("five services apart", ("1", "12031942", "4")),
     "four services apart": ("four services apart", ("1", "12031942", "4")),
     "two services in turn": ("two services in turn", ("1", "12031942", "3", "75011", "1")),
+    "by wheelchair": ("wheelchairs come in", ("1", "12031942", "1", "75011", *"11214")),
+    "not by wheelchair": ("stairs", ("1", "12031942", "1", "75011", *"112123")),
     "moving a pair": ("mine: both", ("3", REFERENCE, "1", "12031942", *"12211")),
 }
 

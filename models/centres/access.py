@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, func, select, update
 
 from models.centres.centres import locked
 from models.centres.tables import centre
@@ -24,6 +24,12 @@ class Access:
     def told(self) -> str:
         """What counts."""
         return self.wheelchair if self.our_wheelchair is None else self.our_wheelchair
+
+
+def told(connection: Connection, centre_id: str) -> str:
+    """What counts of a centre; empty where nobody told it."""
+    said = func.coalesce(centre.c.our_wheelchair, centre.c.wheelchair)
+    return connection.execute(select(said).where(centre.c.id == centre_id)).scalar() or ""
 
 
 def state(connection: Connection, centre_id: str) -> Access | None:

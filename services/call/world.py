@@ -32,6 +32,7 @@ from flows.world import (
 )
 from models.booking.reach import Proof
 from models.call import pace
+from models.centres import access
 from models.centres.directory import BookableCentre
 from models.centres.geography import distance_km
 from models.queue import queues
@@ -446,6 +447,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         )
         self.text_left = not isinstance(booked, Booked) or booked.text_leaves
         return self.told(booked)
+
+    def wheelchair(self, centre_id: str) -> str:
+        return access.told(self.transaction(), centre_id)
 
     def text_leaves(self, number: str) -> bool:
         # As the booking of this very turn found it, with what else it asks of the number.

@@ -147,6 +147,7 @@ class Talk:
             ("town", TOWN): "35",
             ("waiting", frozenset({"tell_number", "tell_number_check"})): "2",
             ("reach", frozenset({"reach_number", "reach_check"})): "2" if mobile else "1",
+            ("reference", frozenset({"about_visit"})): "2",
             ("welcome", PERSON): "0",
             ("welcome", frozenset({"interpreter"})): "6",
             ("person", PERSON): "2" if reachable else "1",

@@ -346,7 +346,7 @@ def test_the_steps_that_tell_of_a_person_at_once():
     assert {name for name, step in STEPS.items() if step.tells_person_at_once} == {
         *("welcome", "not_yet_open", "closed", "resume", "booked_before"),
         *("not_eligible", "not_since", "no_slot"),
-        *("reference", "calls_offer", "my_no_text", "my_over", "my_cancelled"),
+        *("reference", "about_visit", "calls_offer", "my_no_text", "my_over", "my_cancelled"),
     }
 
 
