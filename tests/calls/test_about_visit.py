@@ -39,12 +39,10 @@ def test_access_is_told_as_the_store_knows_it_and_as_nothing_else(service: House
     assert ("Nous ne savons pas" in told) == (word == "")
 
 
-def test_what_a_campaign_does_not_tell_is_asked_of_a_person_and_the_menu_comes_again(
-    service: House,
-):
+def test_price_and_time_are_told_as_the_campaign_says_and_the_menu_comes_again(service: House):
     caller = booked(service).presses("2").says("c'est payant ?")
     assert "Sur le prix et la durée, une personne peut vous répondre" in all_of(caller)
-    assert "gratuit" not in all_of(caller)
+    assert "La vaccination est gratuite. Comptez une demi-heure" in all_of(caller)
     assert "Pour le prix et la durée, tapez 2" in all_of(caller)
     caller.stays_silent()
     assert not caller.end_reason
@@ -63,8 +61,8 @@ def test_what_a_campaign_does_not_tell_is_asked_of_a_person_and_the_menu_comes_a
         ("comment on y va ?", "12 rue de la Paix"),
     ],
 )
-def test_it_may_be_said_right_after_the_booking(service: House, said: str, told: str):
-    caller = booked(service).says(said)
+def test_a_question_may_be_said(service: House, said: str, told: str):
+    caller = booked(service).presses("2").says(said)
     assert told in all_of(caller)
     assert "Pour savoir comment venir, tapez 4" in all_of(caller)
     # Nothing was changed by what was asked.
