@@ -385,6 +385,8 @@ class Session:
     lookup_count: int = 0
     mine: CallerBooking | None = None
     doses_to_cancel: tuple[int, ...] = ()
+    # Which questions about the visit were answered, by their keys.
+    visit_told: str = ""
     moving: str = Moving.NONE
     # The one of several services of a booking that is to be cancelled or moved; empty: all of it.
     half: str = ""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line, Listen
 from flows.steps.calls import after_reference
@@ -16,7 +15,7 @@ ABOUT_VISIT = "about_visit"
 
 
 class AboutVisit(Told):
-    """Each answer leads back here; after what is booked was told, silence is a goodbye."""
+    """Each answer leads to the reference, from where a caller may ask again; silence to the end."""
 
     name = ABOUT_VISIT
     tells_person_at_once = True
@@ -28,21 +27,30 @@ class AboutVisit(Told):
         return replace(menu(self.name), listen=Listen(speech=True))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        offer = session.choice
-        if pressed == "1":
-            access = world.wheelchair(offer.centre_id) or "unknown"
-            return self._told(session, f"visit_access_{access}")
-        if pressed == "4":
-            return self._told(
-                session, "visit_way", place=offer.said, street=offer.street, town=offer.town
-            )
-        told = {"2": "visit_price", "3": "visit_change"}.get(pressed)
-        return self._told(session, told) if told else NO_SUCH_KEY
+        told = self._told(session, pressed, world)
+        if told is None:
+            return NO_SUCH_KEY
+        if pressed in session.visit_told:
+            # What is asked twice is told twice, and that is all there is to tell.
+            return _behind(told, after_reference(session, world))
+        again = session.but(visit_told=session.visit_told + pressed)
+        return Go(again, "reference", (told,), remember=False)
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.silent_turns >= TOLD_SILENCES:
             return after_reference(session, world)
         return super().give_up(session, world)
 
-    def _told(self, session: Session, prompt: str, **values: Any) -> Go:
-        return Go(session, self.name, (Line(prompt, values),), remember=False)
+    def _told(self, session: Session, pressed: str, world: World) -> Line | None:
+        offer = session.choice
+        if pressed == "1":
+            return Line(f"visit_access_{world.wheelchair(offer.centre_id) or 'unknown'}")
+        if pressed == "4":
+            where = {"place": offer.said, "street": offer.street, "town": offer.town}
+            return Line("visit_way", where)
+        prompt = {"2": "visit_price", "3": "visit_change"}.get(pressed)
+        return Line(prompt) if prompt else None
+
+
+def _behind(told: Line, move: Go | End) -> Go | End:
+    return replace(move, lines=(told, *move.lines))

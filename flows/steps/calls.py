@@ -68,7 +68,7 @@ def goodbye(session: Session) -> End:
     return End(session, (Line(in_words_for(offer, "goodbye_booked"), moments(offer)),))
 
 
-def after_reference(session: Session, world: World) -> Move:
+def after_reference(session: Session, world: World) -> Go | End:
     """Offer calls to a caller who gets no texts; say goodbye to every other."""
     offered = may_be_rung(session, world)
     return Go(offered, CALLS_OFFER, remember=False) if offered else goodbye(session)

@@ -401,6 +401,9 @@ def place(session: Session) -> Session:
     if session.step not in {"birth_month", "birth_day"}:
         # Of no more use once there is a whole date; a place that needs them has just got them.
         changes |= {"year": 0, "month": 0}
+    if session.visit_told:
+        # One question about the visit is like another.
+        changes |= {"visit_told": "1234"}
     if session.proving:
         # One reference is like another, and so are all tries after the first.
         asked = REFERENCE if session.asked else ""

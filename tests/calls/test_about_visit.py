@@ -39,13 +39,11 @@ def test_access_is_told_as_the_store_knows_it_and_as_nothing_else(service: House
     assert ("Nous ne savons pas" in told) == (word == "")
 
 
-def test_price_and_time_are_told_as_the_campaign_says_and_the_menu_comes_again(service: House):
+def test_price_and_time_are_told_as_the_campaign_says_and_the_reference_comes_again(service: House):
     caller = booked(service).presses("2").says("c'est payant ?")
     assert "Sur le prix et la durée, une personne peut vous répondre" in all_of(caller)
     assert "La vaccination est gratuite. Comptez une demi-heure" in all_of(caller)
-    assert "Pour le prix et la durée, tapez 2" in all_of(caller)
-    caller.stays_silent()
-    assert not caller.end_reason
+    assert "Pour une question, tapez 2" in all_of(caller)
     caller.stays_silent()
     assert caller.ended_normally
 
@@ -64,7 +62,6 @@ def test_price_and_time_are_told_as_the_campaign_says_and_the_menu_comes_again(s
 def test_a_question_may_be_said(service: House, said: str, told: str):
     caller = booked(service).presses("2").says(said)
     assert told in all_of(caller)
-    assert "Pour savoir comment venir, tapez 4" in all_of(caller)
     # Nothing was changed by what was asked.
     assert len(service.bookings()) == 1
 
@@ -76,3 +73,9 @@ def test_whoever_gets_no_text_may_ask_behind_the_reference_and_is_offered_calls_
     assert "12 rue de la Paix" in all_of(caller)
     caller.stays_silent().stays_silent()
     assert "Nous pouvons vous appeler" in all_of(caller)
+
+
+def test_what_is_asked_twice_is_told_twice_and_ends_the_call(service: House):
+    caller = booked(service).answers("2", "4", "2", "4")
+    assert "12 rue de la Paix" in all_of(caller)
+    assert caller.ended_normally
