@@ -117,7 +117,9 @@ def read_menu(text: str) -> tuple[Option, ...]:
 
 def read_question(text: str, gather: Gather) -> Question:
     """Return what `text`, heard before `gather` waits, asks the caller for."""
-    options = read_menu(text)
+    # Who wants an appointment has no question about it.
+    asks = tongues.about("questions")
+    options = tuple(option for option in read_menu(text) if not asks.search(option.label))
     asked = _field(text, gather)
     if options and (gather.num_digits == 1 or not asked):
         return Question(options=options)
