@@ -278,7 +278,7 @@ def test_whoever_needs_a_person_is_led_to_one_and_nowhere_else(walked: Walk):
 
 def test_nothing_leads_from_a_booking_back_to_before_it(walked: Walk):
     def undone(turn: WalkTurn) -> bool:
-        told = {"ready", "reference", "untold_birth_date", "calls_offer", "ended"}
+        told = {"ready", "reference", "about_visit", "untold_birth_date", "calls_offer", "ended"}
         told |= {*PERSON_STEPS, *LINE_STEPS}
         at_end = turn.before.step in {"ready", "reference"}
         another_comes = turn.before.whom == Whom.TWO and at_end

@@ -115,7 +115,8 @@ def test_a_hold_that_ran_out_and_was_taken_by_another_is_not_confirmed(one_place
     clock_of(one_place).advance(5 * MINUTE)
     quick = one_place.phone(LANDLINE).goes_to("reference")
 
-    slow.presses("1").hears_text("vient d'être pris")
+    # The call has lasted for long, and a person is offered: on alone.
+    slow.presses("1").hears_text("vient d'être pris").presses("2")
     assert slow.step == "offers"
     slow.goes_to("reference")
     assert len({row.start_at for row in one_place.bookings()}) == 2
@@ -309,7 +310,7 @@ def test_it_runs_out_by_itself(one_place: House):
     assert one_place.held() == 0
     one_place.phone(LANDLINE).goes_to("reference")
     # The call has lasted for long, and a person is offered: on alone.
-    waiting.presses("1").presses("2")
+    waiting.presses("2").presses("1")
     assert waiting.step == "no_slot"
 
 
