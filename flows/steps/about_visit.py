@@ -8,7 +8,7 @@ from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line, Listen
 from flows.steps.calls import after_reference
-from flows.steps.common import NO_SUCH_KEY, TOLD_SILENCES, Told
+from flows.steps.common import NO_SUCH_KEY, Told
 from flows.world import World
 
 ABOUT_VISIT = "about_visit"
@@ -32,14 +32,13 @@ class AboutVisit(Told):
             return NO_SUCH_KEY
         if pressed in session.visit_told:
             # What is asked twice is told twice, and that is all there is to tell.
-            return _behind(told, after_reference(session, world))
+            end = self.end(session, world)
+            return replace(end, lines=(told, *end.lines))
         again = session.but(visit_told=session.visit_told + pressed)
         return Go(again, "reference", (told,), remember=False)
 
-    def give_up(self, session: Session, world: World) -> Move:
-        if session.silent_turns >= TOLD_SILENCES:
-            return after_reference(session, world)
-        return super().give_up(session, world)
+    def end(self, session: Session, world: World) -> Go | End:
+        return after_reference(session, world)
 
     def _told(self, session: Session, pressed: str, world: World) -> Line | None:
         offer = session.choice
@@ -50,7 +49,3 @@ class AboutVisit(Told):
             return Line("visit_way", where)
         prompt = {"2": "visit_price", "3": "visit_change"}.get(pressed)
         return Line(prompt) if prompt else None
-
-
-def _behind(told: Line, move: Go | End) -> Go | End:
-    return replace(move, lines=(told, *move.lines))

@@ -191,5 +191,8 @@ class Told(Patient):
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.silent_turns >= TOLD_SILENCES:
-            return End(session, (Line("goodbye"),))
+            return self.end(session, world)
         return super().give_up(session, world)
+
+    def end(self, session: Session, world: World) -> Go | End:
+        return End(session, (Line("goodbye"),))

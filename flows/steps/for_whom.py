@@ -11,12 +11,11 @@ from flows.session import Session, Whom
 from flows.speech import Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import first_day, reach_or_confirm, search_nearest
-from flows.steps.said import go_on_with_sentence, with_person
-from flows.understanding.offered import after_correction
+from flows.steps.said import FirstQuestion, with_person
 from flows.world import World
 
 
-class ForWhom(Patient):
+class ForWhom(FirstQuestion):
     name = "for_whom"
     part = Part.WELCOME
     page = "pour-qui"
@@ -29,15 +28,6 @@ class ForWhom(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         whom = {"1": Whom.SELF, "2": Whom.OTHER, "3": Whom.TWO}.get(pressed)
         return with_person(session, whom) if whom is not None else NO_SUCH_KEY
-
-    def hear(self, session: Session, text: str, world: World) -> Move | None:
-        # "Pour moi, enfin non, pour mon mari".
-        last = after_correction(text, world.vocabulary(session.language))
-        return (
-            go_on_with_sentence(session, text, world)
-            or go_on_with_sentence(session, last, world)
-            or super().hear(session, last, world)
-        )
 
 
 class ForOthers(ForWhom):

@@ -148,7 +148,7 @@ def promised(session: Session, world: World, number: str, at: datetime | None) -
         today = at.date() == world.now().astimezone(at.tzinfo).date()
         key = "promise_today" if today else "promise_day"
         if not today and world.agents_at_work():
-            # They take whoever is next, and may come to it today.
+            # Agents take callers in turn, and may come to this one today.
             key = "promise_day_or_sooner"
         line = Line(key, {**ending, "at": at})
     return End(session.but(number=number), (line,), TurnOutcome.PROMISED)

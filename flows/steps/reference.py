@@ -26,7 +26,7 @@ from flows.steps.for_whom import second_person
 from flows.world import World
 
 
-def asked(session: Session, text: str, world: World) -> Move | None:
+def visit_asked(session: Session, text: str, world: World) -> Move | None:
     """What may be asked behind the key for a question is answered without the key, too."""
     return None if session.is_first_of_two else AboutVisit().hear(session, text, world)
 
@@ -43,8 +43,8 @@ class Ready(Step):
         if not session.gets_text:
             return menu(in_words_for(offer, "ready"))
         prompt = "booked_first" if session.is_first_of_two else "booked"
-        question = menu(in_words_for(offer, prompt), **moments(offer))
-        return replace(question, before=what_for_at(session, world))
+        asked = menu(in_words_for(offer, prompt), **moments(offer))
+        return replace(asked, before=what_for_at(session, world))
 
     def tells_person(self, question: Question, tries: int) -> bool:
         return tries > 0 or not question.prompt.startswith(self.name)
@@ -66,7 +66,7 @@ class Ready(Step):
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         heard = super().hear(session, text, world)
-        return heard or (asked(session, text, world) if session.gets_text else None)
+        return heard or (visit_asked(session, text, world) if session.gets_text else None)
 
     def give_up(self, session: Session, world: World) -> Move:
         if not session.gets_text:
@@ -101,11 +101,11 @@ class Reference(Step):
         elif may_be_rung(session, world):
             prompt = "reference_calls"
         offer = session.choice
-        question = menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
-        return replace(question, before=what_for_at(session, world))
+        asked = menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
+        return replace(asked, before=what_for_at(session, world))
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
-        return super().hear(session, text, world) or asked(session, text, world)
+        return super().hear(session, text, world) or visit_asked(session, text, world)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2" and not session.is_first_of_two:

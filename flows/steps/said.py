@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from flows.questions import Go
+from flows.questions import Go, Move
 from flows.session import Proving, Session, Whom
+from flows.steps.common import Patient
 from flows.steps.town import propose
 from flows.understanding import COUNTRY_ZONE
+from flows.understanding.offered import after_correction
 from flows.understanding.sentences import OTHER, SELF, TWO, Request, SentenceIntent, request_of
 from flows.world import Town, World
 
@@ -101,6 +103,18 @@ def go_on_with_sentence(session: Session, text: str, world: World) -> Go | None:
     if not said.who:
         return Go(keep(fresh, said), "for_whom")
     return with_person(keep(fresh, said), _WHOM.get(said.who, Whom.OTHER))
+
+
+class FirstQuestion(Patient):
+    """Where a caller may say it all in one sentence, or an answer that they correct."""
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        found = go_on_with_sentence(session, text, world)
+        # "Moi, enfin non, mon mari".
+        last = after_correction(text, world.vocabulary(session.language))
+        if found is None and last != text:
+            found = go_on_with_sentence(session, last, world)
+        return found or super().hear(session, last, world)
 
 
 def taken_over(

@@ -10,10 +10,9 @@ from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.my_appointment import MY_APPOINTMENT
 from flows.steps.resume_code import can_give_code
-from flows.steps.said import forget, go_on_with_sentence, with_person
+from flows.steps.said import FirstQuestion, forget, with_person
 from flows.steps.tell import Tell, promise, tell_later
 from flows.understanding import COUNTRY_ZONE
-from flows.understanding.offered import after_correction
 from flows.understanding.words import choice
 from flows.world import World
 
@@ -30,7 +29,7 @@ _WHOM = {"1": Whom.SELF, "two": Whom.TWO}
 _WHOM_ASKED = {OTHERS_KEY: "for_others", "book": "for_whom"}
 
 
-class Welcome(Patient):
+class Welcome(FirstQuestion):
     name = "welcome"
     printed_keys = frozenset({INTERPRETER_KEY, CODE_KEY})
     tells_person_at_once = True
@@ -55,13 +54,7 @@ class Welcome(Patient):
         if choice(text, world.vocabulary(session.language), self.name) == OTHERS_KEY:
             # A caller who says the option as it was told has not said which of the two.
             return self.take(session, OTHERS_KEY, world)
-        # "Pour moi, enfin non, pour mon mari".
-        last = after_correction(text, world.vocabulary(session.language))
-        return (
-            go_on_with_sentence(session, text, world)
-            or go_on_with_sentence(session, last, world)
-            or super().hear(session, last, world)
-        )
+        return super().hear(session, text, world)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         # A caller who came back from "my appointment" need not prove anything any more.

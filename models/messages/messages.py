@@ -25,8 +25,7 @@ from sqlalchemy import (
 )
 
 from models.clock import Clock
-from models.messages import outbox
-from models.messages.outbox import FAILING, FOLLOW_UP, FOLLOWS, HELD, RESEND, follow, followed
+from models.messages.outbox import FAILING, FOLLOW_UP, FOLLOWS, HELD, MAIL, RESEND, follow, followed
 from models.messages.tables import message
 from models.prepared import Asked, Prepared, ask
 from models.rows import columns_of
@@ -255,7 +254,7 @@ def _is_confirmed_since() -> ColumnElement[bool]:
             other.c.booking_id == message.c.booking_id,
             other.c.topic.in_((*CONFIRMATIONS, "voice")),
             other.c.created_at > message.c.created_at,
-            other.c.kind.not_in((FOLLOW_UP, outbox.MAIL)),
+            other.c.kind.not_in((FOLLOW_UP, MAIL)),
             other.c.state.not_in((*FAILING, "dropped")),
         ),
     )
