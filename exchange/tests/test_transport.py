@@ -15,11 +15,9 @@ from typing import NamedTuple
 import pytest
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from exchange.transport import ConnectFailed, HttpTransport, Outgoing, cause_of
+from tests.support.certificates import self_made
 
 
 class Secret(NamedTuple):
@@ -40,29 +38,15 @@ class Hello(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def secret(tmp_path: Path) -> Iterator[Secret]:
     """A service of this machine over TLS, whose certificate it made for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
-        .not_valid_after(dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+    made, key = self_made(
+        "localhost",
+        x509.DNSName("localhost"),
+        since=dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+        until=dt.datetime(2099, 1, 1, tzinfo=dt.UTC),
     )
     public, private = tmp_path / "ca.pem", tmp_path / "key.pem"
-    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    public.write_bytes(made)
+    private.write_bytes(key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(public, private)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello)

@@ -17,9 +17,6 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
 from jobs import mailer
@@ -29,6 +26,7 @@ from services.messages.deliver_message import DeliveryDependencies
 from services.messages.mails import PER_ADDRESS, Mails
 from services.ports import Busy, ProviderRefused
 from tests.messages.test_mails import ANNE, Texts, books, mail_rows
+from tests.support.certificates import self_made
 from tests.support.house import NOON, House, house, mornings
 from tests.support.office import Office
 from tests.support.ports import free_port
@@ -71,29 +69,11 @@ class Server:
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A key and the certificate that it made for itself, of this machine."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    here = x509.IPAddress(ip_address("127.0.0.1"))
-    now = datetime.now().astimezone()
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    here, now = x509.IPAddress(ip_address("127.0.0.1")), datetime.now().astimezone()
+    day = timedelta(days=1)
+    made, key = self_made("localhost", here, since=now - day, until=now + day)
     file = tmp_path / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    file.write_bytes(key + made)
     return file
 
 

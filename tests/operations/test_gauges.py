@@ -13,10 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import text
 
 from jobs.certificate import certificate_tasks, expiry, not_after
@@ -31,6 +27,7 @@ from models.supervision import alerts
 from services.messages import spend
 from services.operations.certificate import WatchCertificate
 from services.operations.process_counts import CERTIFICATE
+from tests.support.certificates import self_made
 from tests.support.floor import Floor
 from tests.support.house import MOBILE, NOON, House, mornings
 from tests.support.rows import clock_of
@@ -170,21 +167,7 @@ def test_a_redis_that_is_there(redis_url: str):
 
 def certificate(until: datetime) -> tuple[bytes, bytes]:
     """One that nobody trusts, and its key, in PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "allo.example")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(until - timedelta(days=90))
-        .not_valid_after(until)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return made.public_bytes(pem), secret
+    return self_made("allo.example", since=until - timedelta(days=90), until=until)
 
 
 @pytest.fixture

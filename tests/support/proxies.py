@@ -21,13 +21,11 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from commands.deploy import OF_A_PROXY
 from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply
 from tests.support import parts
+from tests.support.certificates import self_made
 from tests.support.keeper import ROOT
 from tests.support.ports import free_port
 from tests.support.until import wait_for
@@ -58,25 +56,9 @@ class Place:
 def make_place(folder: Path, node: int) -> Place:
     """A folder with a certificate of that name, and two free ports."""
     place = Place(folder, free_port(), free_port(), node)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
     now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain = certificate.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+    chain, secret = self_made(
+        NAME, x509.DNSName(NAME), since=now - timedelta(hours=1), until=now + timedelta(days=1)
     )
     place.certificate.write_bytes(chain)
     (folder / "privkey.pem").write_bytes(secret)

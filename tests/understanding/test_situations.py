@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from tests.understanding.answers import DATA
 from tests.understanding.situations import Measured, measured, read
 
@@ -46,28 +48,27 @@ def test_nothing_is_taken_from_what_is_said_beside_the_telephone():
     assert found.wrong == []
 
 
-def test_what_was_kept_apart_is_understood_as_it_was_measured():
-    """Wrong are two homes of other people and a key that somebody else was told: all read back."""
-    some = read("situations_kept_apart.jsonl")
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        # Wrong are two homes of other people and a key that somebody else was told.
+        ("situations_kept_apart.jsonl", MEASURED_RIGHT, MEASURED_WRONG),
+        ("later_kept_apart.jsonl", LATER_RIGHT, LATER_WRONG),
+    ],
+)
+def test_what_was_kept_apart_is_understood_as_it_was_measured(name: str, right: float, wrong: int):
+    """All that is wrong is read back before anything follows from it."""
+    some = read(name)
     found = measured(some)
     assert found.past_read_back == []
-    assert len(found.wrong) <= MEASURED_WRONG, told(found)
-    assert found.right >= MEASURED_RIGHT * len(some), told(found)
+    assert len(found.wrong) <= wrong, told(found)
+    assert found.right >= right * len(some), told(found)
 
 
 def test_nothing_is_taken_from_others_who_were_kept_apart():
     """When they were measured, a yes and a no were taken from 2 of 30."""
     found = measured(read("beside_the_telephone_kept_apart.jsonl"))
     assert found.wrong == []
-
-
-def test_what_was_kept_apart_later_is_understood_as_it_was_measured():
-    """All that is wrong is read back before anything follows from it."""
-    some = read("later_kept_apart.jsonl")
-    found = measured(some)
-    assert found.past_read_back == []
-    assert len(found.wrong) <= LATER_WRONG, told(found)
-    assert found.right >= LATER_RIGHT * len(some), told(found)
 
 
 def test_hardly_anything_is_taken_from_others_who_were_kept_apart_later():
