@@ -1,6 +1,6 @@
 """A measurement that is run by itself: how it begins and ends, and what it leaves behind.
 
-`python -m bench.front` and `bench.day` have a stage of their own each. They say what was found and,
+`python -m bench.day` has a stage of its own. Such measurements say what was found and,
 with `--page`, write it down: a file of figures with the machine, its load and what others had of
 it, and a part of a page between two marks. The exit status is 0 where all that must hold does, 1
 where it does not or where what was measured does not count, 2 where nothing could be measured.

@@ -33,7 +33,6 @@ PROC: Final = Path("/proc")
 # In a line of /proc/stat, after its name: user, nice, system, idle, iowait, irq, softirq, steal.
 # Interrupts are nobody's: the network of this machine's own connections is in them.
 _USER, _NICE, _SYSTEM, _STEAL = 0, 1, 2, 7
-_INTERRUPTS: Final = (5, 6)
 
 
 @dataclass(frozen=True)
@@ -159,12 +158,6 @@ def busy_ticks(stat: str) -> int:
     """Ticks in which a processor worked, or somebody else's machine had it, from /proc/stat."""
     fields = [int(one) for one in stat.splitlines()[0].split()[1:]]
     return sum(fields[place] for place in (_USER, _NICE, _SYSTEM, _STEAL))
-
-
-def interrupt_seconds(stat: str | None = None) -> float:
-    """Seconds that processors had for interrupts since the machine began: those of /proc/stat."""
-    fields = (stat or (PROC / "stat").read_text("ascii")).splitlines()[0].split()[1:]
-    return sum(int(fields[place]) for place in _INTERRUPTS) / os.sysconf("SC_CLK_TCK")
 
 
 def others_share(seen: OthersShare) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench import cast, day, front, machine
+from bench import cast, day, machine
 from bench.alone import CANNOT, MISSED, Alone, Found
 from bench.machine import OthersShare
 from bench.servers import CannotMeasure
@@ -102,7 +102,7 @@ def test_what_cannot_be_measured_is_one_sentence_and_a_status_of_its_own(
     assert capsys.readouterr().err == f"bench.some: {problem}\n"
 
 
-@pytest.mark.parametrize("one", [day.ALONE, front.ALONE])
+@pytest.mark.parametrize("one", [day.ALONE])
 def test_the_page_has_the_marks_of_each_of_them_once(one: Alone):
     page = one.page.read_text("utf-8")
     assert page.count(one.begins) == page.count(one.ends) == 1
