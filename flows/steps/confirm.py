@@ -17,6 +17,7 @@ from flows.steps.common import (
 )
 from flows.steps.for_whom import second_person
 from flows.steps.offers import search_nearest
+from flows.steps.said import relative
 from flows.steps.service_over import over_meanwhile
 from flows.world import BookingOrder, Unbooked, World
 
@@ -78,6 +79,7 @@ class Confirm(Patient):
             town=offer.town,
             away=offer.kilometres,
             ending=session.number[-2:],
+            whom=relative(session),
             **moments(offer),
         )
         phone = (Line("confirm_mobile", wording=session.misses),) if _own_mobile(session) else ()

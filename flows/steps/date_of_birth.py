@@ -12,6 +12,7 @@ from flows.steps.common import NO_SUCH_KEY, Patient, Step
 from flows.steps.kept_place import not_theirs, tell_kept_place
 from flows.steps.my_appointment import prove
 from flows.steps.not_eligible import after_birth_date, with_what_for
+from flows.steps.said import relative
 from flows.steps.service_over import without_services
 from flows.understanding import (
     COUNTRY_ZONE,
@@ -79,7 +80,8 @@ class DateOfBirth(Step):
     takes_date = True
 
     def question(self, session: Session, world: World) -> Question:
-        return replace(super().question(session, world), lead=_about(session))
+        asked = super().question(session, world)
+        return replace(asked, lead=_about(session), values={"whom": relative(session)})
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         try:

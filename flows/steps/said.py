@@ -21,12 +21,15 @@ SENTENCE_CHECK = "sentence_check"
 BY_NAME, BY_CODE = "town", "code"
 _WHOM = {SELF: Whom.SELF, TWO: Whom.TWO}
 _WHO = {Whom.SELF: SELF, Whom.TWO: TWO}
+_NOT_RELATIVES = {"", SELF, TWO, OTHER}
 _BETWEEN = "|"
 # The note on a caller who did not agree to what was read back: once, or so that no sentence is
 # taken from them any more.
 _REFUSED, _ONCE, _TWICE = "sentence_which", "once", "twice"
 # The step that need not ask any more, and what its note says then.
 _POSTCODE, _AGREED = "postcode", "agreed"
+# The note on who of their people comes, where the caller said so; else they are called a relative.
+RELATIVE = "relative"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,14 @@ def refused(session: Session) -> Session:
 def is_refused(session: Session) -> bool:
     """Whether it was not right twice: then the questions are put one by one."""
     return session.note(_REFUSED) == _TWICE
+
+
+def relative(session: Session) -> str:
+    """Who comes, as the table of persons in a language's file names them: "mother".
+
+    A line may be shared: to a caller who goes on after a cut, only that it is a relative.
+    """
+    return RELATIVE if session.resumed else session.note(RELATIVE) or RELATIVE
 
 
 def place_agreed(session: Session) -> Session:
@@ -133,8 +144,8 @@ def taken_over(
 
 def with_person(session: Session, whom: Whom) -> Go:
     """On from the answer to "for whom?": to the read-back of a sentence, or to the birth date."""
-    session = session.but(whom=str(whom))
     said = said_at_once(session)
+    session = _with_relative(session.but(whom=str(whom)), said)
     if session.resumed or said is None:
         # A line may be shared: what was said before it was cut is not read aloud.
         return Go(forget(session), "date_of_birth")
@@ -146,6 +157,13 @@ def with_person(session: Session, whom: Whom) -> Go:
     if not said.born and not said.place:
         return Go(forget(session), "date_of_birth")
     return Go(keep(session, said), SENTENCE_CHECK)
+
+
+def _with_relative(session: Session, said: SaidAtOnce | None) -> Session:
+    """The session with who comes, where the caller said who of their people it is."""
+    if said is not None and session.whom == Whom.OTHER and said.who not in _NOT_RELATIVES:
+        return session.with_note(RELATIVE, said.who)
+    return session.but(notes=tuple(note for note in session.notes if note[0] != RELATIVE))
 
 
 def _with_code(place: Town, postcode: str, world: World) -> Town:

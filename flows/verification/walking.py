@@ -39,7 +39,7 @@ from flows.steps.kept_place import KEPT_PLACE
 from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.steps.my_changes import MY_FACTS
 from flows.steps.offers import SECOND_COMES_WITH_IT
-from flows.steps.said import forget, said_at_once
+from flows.steps.said import RELATIVE, forget, said_at_once
 from flows.verification.rehearsal import (
     CODE,
     FAR,
@@ -139,6 +139,7 @@ WORDS = {
 }
 # Where it makes a difference what was said in one sentence.
 _SENTENCE = frozenset({"sentence_check", "sentence_which"})
+_OF_SENTENCE = _SENTENCE | {RELATIVE}
 SINGLE = tuple("0123456789*#")
 # The provider's words for why a call is out of its queue.
 QUEUE_RESULTS = (
@@ -434,7 +435,7 @@ def _without_sentence(same: Session, session: Session) -> Session:
         same = same.but(trail=tuple(step for step in same.trail if step not in _SENTENCE))
     if same.notes and not is_sentence and session.step not in {"welcome", "for_whom"}:
         # What was not right of one matters where another may be said.
-        same = same.but(notes=tuple(note for note in same.notes if note[0] not in _SENTENCE))
+        same = same.but(notes=tuple(note for note in same.notes if note[0] not in _OF_SENTENCE))
     return same
 
 

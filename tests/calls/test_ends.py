@@ -204,7 +204,7 @@ def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(e
 
     caller = early.phone(MOBILE).dials()
     caller.hears_text("Les rendez-vous ouvriront le mardi 1er décembre à 8 heures")
-    caller.presses("1").hears_text("Nous vous rappellerons l'ouverture par SMS")
+    caller.presses("1").hears_text("Nous vous rappellerons par SMS le jour de l'ouverture")
     assert caller.ended_normally
     (text,) = early.messages("callback")
     assert due_of(text) == OPENING

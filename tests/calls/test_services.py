@@ -169,7 +169,7 @@ def test_the_covid_half_moves_by_telephone_and_the_other_stays(service: House):
 def test_one_of_the_two_is_cancelled_and_the_other_stays(service: House, key: str, left: str):
     at_offers(service, SEVENTY, BOTH, YES).answers("1", "1")
     caller = changes(service, service.phone(MOBILE)).answers("3", key, "1")
-    caller.hears_text("Le reste reste noté")
+    caller.hears_text("Le reste ne change pas")
     assert done(service) == [(left, 1)]
     assert taken(service) == 1
     assert is_sound(service)

@@ -73,10 +73,10 @@ class Desk:
     def __init__(self, made: House) -> None:
         self.made, self.provider = made, Provider()
         directory = Directory(made.database, centres_fresh_seconds=0)
-        service = Service(
+        self.service = Service(
             directory, made.campaign, made.settings.national_number, numbers=made.numbers
         )
-        parts = Parts(made.settings, made.store, service, made.woken, self.provider)
+        parts = Parts(made.settings, made.store, self.service, made.woken, self.provider)
         self.app = make_app(parts)
         self.client: StaffClient = made.signs_in("agent", app=self.app)
         assert self.client.staff is not None
@@ -389,6 +389,14 @@ def test_the_agent_books_for_one(busy):
     assert busy.made.woken.messages == [text.id]
     # After a reload it is in the file of this call.
     assert "Rendez-vous de cet appel" in busy.client.get("/poste").text
+
+
+def test_the_agent_reads_an_address_of_e_mail_back_before_it_books(busy):
+    busy.service.mails = True
+    _, read_back = choose(busy, mail="anne.martin@exemple.fr")
+    assert "Un e-mail part à anne.martin@exemple.fr : épelez cette adresse." in read_back
+    _, read_back = choose(busy)
+    assert "e-mail part" not in read_back
 
 
 def test_the_agent_books_for_two_in_one_go_and_a_form_sent_twice_books_once(busy):

@@ -74,6 +74,21 @@ def test_a_person_alone_needs_no_read_back():
     assert talk.said == ["about_other", "date_of_birth"]
 
 
+def test_the_callers_mother_is_so_named_up_to_the_last_look():
+    talk = Talk().says(NO_PLACE).presses("1", "75011", "1")
+    assert (talk.step, talk.asked.values["whom"]) == ("confirm", "mother")
+    talk = Talk().says("bonjour je voudrais un rendez-vous pour ma mère")
+    assert talk.asked.values["whom"] == "mother"
+    # A line may be shared: whose mother is not said to a caller who goes on after a cut.
+    talk.session = talk.session.but(resumed=True)
+    assert talk.says("pardon ?").asked.values["whom"] == "relative"
+    # Of somebody else than was said first, the first word is not kept.
+    talk = (
+        Talk().says(ALL).presses("2").says("la personne").says("c'est pour un proche").presses("1")
+    )
+    assert (talk.presses("1").step, talk.asked.values["whom"]) == ("confirm", "relative")
+
+
 def test_a_no_with_what_is_right_is_read_back_again():
     talk = Talk().says(ALL).says("non le 13 mars 1942")
     assert str(read_back(talk)["born"]) == "1942-03-13"

@@ -278,6 +278,7 @@ def test_an_address_alone_is_enough_and_is_said_to_be(service: House):
     assert "Sans téléphone, cette adresse suffit." in visitor.page
     visitor.sends(number="", mail=ANNE, wish="number").is_at("confirmer").sends().is_at("fait")
     assert f"Un e-mail part à {ANNE}." in visitor.page
+    assert "aucun SMS" not in visitor.page
     assert len(mail_rows(service)) == 1
 
 
