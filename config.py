@@ -20,7 +20,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,6 +29,10 @@ from production_settings import E164, refusals
 
 ROOT = Path(__file__).resolve().parent
 VAR = ROOT / "var"
+# The data of the PostgreSQL that `make run` and `flask` start where DATABASE_URL names none.
+POSTGRES = VAR / "postgres"
+# What a socket's address can hold is 108 bytes on Linux and 104 on macOS, the final zero included.
+SOCKET_PATH_BYTES = 103
 # In a folder of campaigns: its own centres, as the official file has them (`flask demo`).
 CAMPAIGN_CENTRES = "centres.csv"
 
@@ -84,6 +88,29 @@ _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
 def version() -> str:
     """The version of this code, which pyproject.toml alone says."""
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])
+
+
+def socket_fits(file: Path) -> bool:
+    """Whether a socket may lie there: not where the path is too long, or does not fit into a URL.
+
+    A space is one of the characters that redis-py trips over when it reads CLIENT INFO.
+    """
+    path = str(file)
+    is_short = len(os.fsencode(path)) <= SOCKET_PATH_BYTES
+    return is_short and bool(re.fullmatch(r"[\w./+@~-]+", path, re.ASCII))
+
+
+def postgres_sockets(data: Path = POSTGRES) -> Path:
+    """Where the socket of a PostgreSQL on `data` lies: there, or in a short folder of our own."""
+    if socket_fits(data / ".s.PGSQL.5432"):
+        return data
+    name = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+    return Path("/tmp") / f"allo-{os.geteuid()}-{name}"  # noqa: S108 (its owner is looked at)
+
+
+def postgres_url(database: str, sockets: Path) -> str:
+    """The address of a database there, whatever PGPORT says."""
+    return f"postgresql://postgres@/{quote(database)}?host={sockets}&port=5432"
 
 
 class BadSettings(SystemExit):
@@ -342,7 +369,7 @@ class Settings(BaseSettings):
         if self.simulator_port is None:
             self.simulator_port = self.port + 10
         defaults = {
-            "database_url": f"sqlite:///{VAR / self._of_campaign('allo')}.sqlite3",
+            "database_url": postgres_url(self._of_campaign("allo"), postgres_sockets()),
             "redis_url": f"unix://{VAR / 'redis.sock'}",
             "bind_address": "0.0.0.0" if is_production else "127.0.0.1",  # noqa: S104
             "public_base_url": f"http://127.0.0.1:{self.port}",
@@ -477,14 +504,21 @@ class Settings(BaseSettings):
         own = self.centres_of_campaign()
         return f"{before}{own.parent.name}" if own else usual
 
+    def own_database(self) -> str:
+        """The database's name in the PostgreSQL that comes with the service; empty for another."""
+        name = unquote(urlsplit(self.database_url).path.removeprefix("/"))
+        is_own = self.database_url == postgres_url(name, postgres_sockets())
+        return name if is_own else ""
+
     def _anchor_file(self) -> str:
-        """Beside a SQLite file; in production in the folder of this copy; else none.
+        """Beside the data that they are of; in production in the folder of this copy; else none.
 
         A database of PostgreSQL that a test or a measurement makes is another one the next day.
         """
+        name = self.own_database() if self.database_url else self._of_campaign("allo")
+        if name:
+            return str(VAR / f"{name}.anchors")
         path = self.database_url.removeprefix("sqlite:///")
-        if not self.database_url:
-            return str(VAR / f"{self._of_campaign('allo')}.sqlite3.anchors")
         if path != self.database_url and path and path != ":memory:":
             return f"{path}.anchors"
         return str(VAR / "anchors") if self.environment == "production" else ""

@@ -22,6 +22,7 @@ import structlog
 
 from flask import Blueprint, Flask
 from flask.cli import AppGroup, FlaskGroup
+from sqlalchemy import Engine, event
 
 import commands.assets
 import config
@@ -375,6 +376,8 @@ def create_app() -> Flask:
     try:
         settings = config.load()
         logs.configure(settings.log_level)
+        if _is_command() and settings.own_database():
+            _start_postgres_when_asked(settings.own_database())
         parts = make_parts(settings)
         _begin_traces(settings, parts.store)
         if settings.environment == "production":
@@ -397,6 +400,25 @@ def look_at_store(database: Database, command: str) -> None:
     """
     if not database.answers_durably() and command not in TELL_IT_THEMSELVES:
         log.warning("the store does not answer")
+
+
+def _start_postgres_when_asked(database: str) -> None:
+    """Start the PostgreSQL that comes with the service once this command connects to it."""
+    from launcher.errors import CannotStart  # noqa: PLC0415 (no part of a web worker)
+    from launcher.postgres_server import OwnPostgres  # noqa: PLC0415
+
+    postgres = OwnPostgres()
+
+    def before_connecting(
+        _dialect: Any, _record: Any, _words: Any, options: dict[str, Any]
+    ) -> None:
+        if options.get("host") == str(postgres.sockets):
+            try:
+                postgres.ensure(database)
+            except CannotStart as problem:
+                raise click.ClickException(str(problem)) from None
+
+    event.listen(Engine, "do_connect", before_connecting)
 
 
 def _begin_traces(settings: config.Settings, store: Store) -> None:

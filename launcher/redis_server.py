@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -19,9 +17,6 @@ import redis
 import config
 
 from launcher.errors import CannotStart
-
-# What a socket's address can hold is 108 bytes on Linux and 104 on macOS, the final zero included.
-SOCKET_PATH_BYTES = 103
 
 
 def find_redis_server(path: str | None = None) -> Path | None:
@@ -78,13 +73,8 @@ def redis_answers(url: str) -> bool:
 
 @contextmanager
 def socket_folder(preferred: Path) -> Iterator[Path]:
-    """Where `redis.sock` may lie: `preferred`, or a private folder when its path will not do.
-
-    It may be too long, or hold a character that a URL would need quoted or, like a space, that
-    redis-py trips over when it reads CLIENT INFO.
-    """
-    path = str(preferred / "redis.sock")
-    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES and re.fullmatch(r"[\w./+@~-]+", path, re.ASCII):
+    """Where `redis.sock` may lie: `preferred`, or a private folder when its path will not do."""
+    if config.socket_fits(preferred / "redis.sock"):
         yield preferred
         return
     with tempfile.TemporaryDirectory(prefix="allo-", dir="/tmp") as short:

@@ -22,6 +22,7 @@ from exchange.sip import settings as sip
 from launcher.environment import empty_metrics, exports, inherited
 from launcher.errors import CannotStart, Failed, Stopped
 from launcher.ports import answers, asked_at, check_ports, listens, says, url_of
+from launcher.postgres_server import OwnPostgres
 from launcher.processes import LAUNCH_ID, Guard
 from launcher.redis_server import choose_redis, redis_answers
 from launcher.supervisor import Supervisor
@@ -38,6 +39,11 @@ def run(settings: config.Settings) -> None:
     check_ports(settings, telephones)
     with ExitStack() as stack:
         stack.enter_context(folder_lock(config.VAR))
+        if settings.own_database():
+            # Before the guard, which so has its share until nobody uses the server any more.
+            postgres = OwnPostgres()
+            postgres.ensure(settings.own_database())
+            stack.callback(postgres.leave)
         launch_id = uuid.uuid4().hex
         guard = Guard(launch_id)
         stack.callback(guard.release)

