@@ -179,9 +179,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.bookings.make(store, campaigns.by_name),
         commands.calls.make(),
         commands.campaign.make(),
-        commands.capacity.make(
-            config.ROOT / "bench" / "results.json", config.ROOT / "bench" / "beside.json"
-        ),
+        commands.capacity.make(config.ROOT / "bench" / "results.json"),
         commands.centres.make(store.database, store.clock, life),
         commands.store.make_data(store),
         commands.db.make(lambda: Database(owners_url)),

@@ -6,16 +6,15 @@ from flask import Flask
 
 import config
 
-from web.admission.parts import Wsgi
 from web.admission.whole_requests import WholeRequests
 
 
-def by_threads(app: Flask | Wsgi) -> WholeRequests:
+def by_threads(app: Flask) -> WholeRequests:
     """Answered by as many threads as a worker of the service has."""
     made = config.load()
     return WholeRequests(app, made.web_threads + made.web_queue)
 
 
-def by_the_loop(app: Wsgi) -> WholeRequests:
-    """Answered by the event loop itself, as the waiting room's page is."""
-    return WholeRequests(app, 1, app)
+def as_calls(app: Flask) -> WholeRequests:
+    """Answered by as many threads as answer calls in a worker of the service."""
+    return WholeRequests(app, config.load().web_threads)

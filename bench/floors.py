@@ -7,11 +7,9 @@ nothing of the service's code, so that a mistake in it cannot slow them down.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 
@@ -38,6 +36,9 @@ DOCUMENT = (
     "silent=1#rc=2&amp;rp=ct,rt,5xx&amp;ct=2000&amp;rt=4500</Redirect></Response>"
 )
 
+_LOOK = "SELECT turn, state FROM floor WHERE id = %s"
+_WRITE = "UPDATE floor SET turn = %s, state = %s WHERE id = %s"
+
 Touch = Callable[[int], None]
 
 
@@ -63,20 +64,9 @@ def serve_b() -> WholeRequests:
 
 def fill(database_url: str) -> None:
     """Make the table of floor (b) anew, with `ROWS` rows, in the database of the service."""
-    url = make_url(database_url)
     rows = ((number, 0, STATE) for number in range(ROWS))
-    if url.get_backend_name() == "sqlite":
-        with _sqlite(url) as database:
-            database.execute("DROP TABLE IF EXISTS floor")
-            database.execute(
-                "CREATE TABLE floor (id INTEGER PRIMARY KEY, turn INTEGER, state TEXT)"
-            )
-            database.execute("BEGIN IMMEDIATE")
-            database.executemany("INSERT INTO floor VALUES (?, ?, ?)", rows)
-            database.execute("COMMIT")
-        database.close()
-        return
-    with psycopg.connect(libpq(url)) as connection, connection.cursor() as cursor:
+    with psycopg.connect(libpq(make_url(database_url))) as connection:
+        cursor = connection.cursor()
         cursor.execute("DROP TABLE IF EXISTS floor")
         cursor.execute("CREATE TABLE floor (id bigint PRIMARY KEY, turn smallint, state text)")
         with cursor.copy("COPY floor FROM STDIN") as copy:
@@ -114,28 +104,13 @@ def _app(name: str, touch: Touch | None) -> Flask:
 def _touch(url: URL) -> Touch:
     # One connection a thread: a pool that costs nothing.
     mine = threading.local()
-    is_sqlite = url.get_backend_name() == "sqlite"
-    mark, address = "?" if is_sqlite else "%s", libpq(url)
-    look = f"SELECT turn, state FROM floor WHERE id = {mark}"  # noqa: S608
-    write = f"UPDATE floor SET turn = {mark}, state = {mark} WHERE id = {mark}"  # noqa: S608
-
-    def connect() -> Any:
-        return _sqlite(url) if is_sqlite else psycopg.connect(address, autocommit=True)
+    address = libpq(url)
 
     def touch(number: int) -> None:
         connection = getattr(mine, "connection", None)
         if connection is None:
-            connection = mine.connection = connect()
-        turn, state = connection.execute(look, (number,)).fetchone()
-        connection.execute(write, ((turn + 1) % 1000, state, number))
+            connection = mine.connection = psycopg.connect(address, autocommit=True)
+        ((turn, state),) = connection.execute(_LOOK, (number,)).fetchall()
+        connection.execute(_WRITE, ((turn + 1) % 1000, state, number))
 
     return touch
-
-
-def _sqlite(url: URL) -> sqlite3.Connection:
-    # Each statement commits by itself; the pragmas are those of models/database.py.
-    database = sqlite3.connect(str(url.database), timeout=5, isolation_level=None)
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=NORMAL")
-    database.execute("PRAGMA busy_timeout=5000")
-    return database

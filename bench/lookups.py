@@ -43,7 +43,7 @@ def gap_ms(url: str) -> float:
     booked = _booked(url)
     with contextlib.closing(store.ServiceBookings(url)) as service:
         gaps = [_gap(times(service.store, booked)) for times in (_by_reference, _by_number)]
-    return max(gaps)
+    return round(max(gaps), 2)
 
 
 def _gap(times: Times) -> float:

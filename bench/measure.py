@@ -1,4 +1,4 @@
-"""The measurement of one database: floors and service in turn, on the same server and disk."""
+"""Everything in turn on one machine: the service with its floors, and the parts beside them."""
 
 from __future__ import annotations
 
@@ -15,64 +15,67 @@ from functools import partial
 from pathlib import Path
 
 from bench import (
-    against,
     at_work,
-    filling,
     floors,
     guards,
     load,
     lookups,
     messages,
-    room,
+    rush,
     screens,
     servers,
     stock,
     store,
     traffic,
+    usual_call,
     visits,
 )
 from bench.load import CONNECTIONS, LoadRun, Script
-from bench.parts import ALL, PARTS, SETUP_SECONDS, Given, PartRuns, limited
+from bench.parts import ALL, Given, PartRuns
 from bench.refused import Refused
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
-from bench.weight import told_of, weight
+from bench.weight import weights
 from exchange.transport import HttpTransport, Outgoing, Reply
 from launcher.ports import HOST
 
-# Three times what a run is expected to need: connections are not served alike, above all where
-# they wait for SQLite's one writer.
+# Three times what a run is expected to need: connections are not served alike.
 RESERVE = 3.0
 # A lone turn is one of this many of its call.
 TURNS_OF_A_CALL = 16
 # Seconds to find out roughly how fast everything is; not counted.
 TRIAL_SECONDS = 2.0
 # First guesses, answers a second, for the trial itself.
-GUESS = {"turn_rate": 2500.0, "call_rate": 2000.0}
+GUESS = {"turn_rate": 2500.0, "call_rate": 2000.0, "usual_rate": 1000.0}
 HALF = 0.5
 # Of the full rate, while people work: nine calls booked each second, and fifty agents beside them.
 AT_WORK = 0.1
-# Of floor (a) between visits.
-FLOOR_SECONDS = 2.0
 # Pairs of runs with and without screens, and their seconds.
 WATCHED_ROUNDS, WATCHED_SECONDS = 2, 5.0
 SERVICE = "wiring:create_server"
-FLOORS = {"floor_a": "bench.floors:serve_a", "floor_b": "bench.floors:serve_b"}
+# What stands beside the service under the same line of Procfile.dev.
+BESIDE = {
+    "floor_a": "bench.floors:serve_a",
+    "floor_b": "bench.floors:serve_b",
+    "usual": "bench.usual_call:create_server",
+}
 # Boards beside the others on which is seen when they show something, and for how long.
 WATCHERS, WORK_SECONDS = 4, 20.0
-# Parts for which the service runs beside its floors.
-WITH_FLOORS = frozenset({"calls", "tails", "visits", "work"})
-# Parts in the database of the demonstration.
-AT_CENTRES = WITH_FLOORS | {"room", "guards"}
+# Parts for which the service runs, and those in the same database.
+WITH_SERVICE = ("calls", "tails", "visits", "work")
+AT_CENTRES = (*WITH_SERVICE, "guards")
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
+# Of the calls that the usual application was asked for, so many must be booked: it keeps no place
+# before it is chosen, so some callers lose theirs to others.
+USUALLY_BOOKED = 0.9
 # A run, and why it counts for nothing.
 Seen = tuple[LoadRun, list[str]]
 
 
 @dataclass(frozen=True)
 class MeasurePlan:
-    """How long it all takes: `seconds` for each of `rounds` × 4 runs; and what of it."""
+    """How long it all takes: `seconds` for each of `rounds` × 5 runs; and what of it."""
 
     rounds: int
     seconds: float
@@ -81,7 +84,7 @@ class MeasurePlan:
 
 @dataclass
 class Measurement:
-    """What was seen, under the keys of the results, and `facts` of one database."""
+    """What was seen, under the keys of the results, and `facts` of PostgreSQL."""
 
     figures: dict[str, float] = field(default_factory=dict)
     wrk_share: float = 0.0
@@ -89,127 +92,73 @@ class Measurement:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def of_database(kind: str) -> list[tuple[str, str]]:
-    """Return the parts that are measured on this database, each with the one it is told under."""
-    once = {servers.POSTGRES: ("peers", "growth"), servers.SQLITE: ("room",)}[kind]
-    of_each = [(name, kind) for name, part in PARTS.items() if not part.once]
-    return of_each + [(name, "") for name in once]
+def measure(
+    folder: Path, redis_url: str, plan: MeasurePlan, runs: PartRuns, seen: Measurement
+) -> None:
+    """Measure all parts of the plan. Raises CannotMeasure where there is no PostgreSQL."""
+    house = House(folder, "bench", servers.postgres_url(folder), redis_url)
+    seen.facts = servers.postgres_facts(house.database_url)
+    new = _empty_databases(house.database_url)
+
+    def run(name: str, part: Callable[[], Given]) -> None:
+        seen.figures |= runs.run(name, part)
+
+    with runs.together(*AT_CENTRES):
+        if plan.parts.intersection(AT_CENTRES):
+            runs.say("preparing the database")
+            env = servers.environment(house.database_url, redis_url)
+            for step in ("migrate", "demo"):
+                servers.command(step, environment=env)
+            if plan.parts.intersection(WITH_SERVICE):
+                _with_service(house, plan, seen, runs)
+            run("guards", lambda: guards.measure(house, runs.say))
+    seconds = rush.COMES if plan.rounds > 1 else rush.SHORT
+    run("rush", lambda: rush.measure(folder, redis_url, runs.say, seconds=seconds))
+    run("booking", lambda: ({"allocate_ratio_postgres": store.ratio(new("ratio"))}, []))
+    run("outbox", lambda: ({"outbox_ratio_postgres": messages.ratio(new("outbox"))}, []))
+    run("look-ups", lambda: ({"known_unknown_gap_ms_postgres": lookups.gap_ms(new("look"))}, []))
+    run("growth", lambda: (store.grown(new), []))
 
 
-class OnDatabase:
-    """The parts that are measured on one database; figures come into `outcome`."""
+def _empty_databases(database_url: str) -> Callable[[str], str]:
+    """Return what makes a database with that name, with all tables and no rows.
 
-    def __init__(
-        self, house: House, plan: MeasurePlan, runs: PartRuns, outcome: Measurement
-    ) -> None:
-        self._house, self._plan, self._runs, self._outcome = house, plan, runs, outcome
-        # The database that has all tables and no rows, once there is one.
-        self._empty = ""
+    It is a copy of one that is migrated once: to copy it takes less than to make all tables.
+    """
+    made: list[str] = []
 
-    def at_centres(self) -> None:
-        """The parts in the database of the demonstration."""
-        here = [one for one in of_database(self._house.kind) if one[0] in AT_CENTRES]
-        if not any(name in self._plan.parts for name, _ in here):
-            return
-        house, runs = self._house, self._runs
-        with runs.together(*here):
-            with limited(SETUP_SECONDS):
-                runs.say(f"{house.kind}: preparing the database")
-                env = servers.environment(house.database_url, house.redis_url)
-                for step in ("migrate", "demo"):
-                    servers.command(step, environment=env)
-                floors.fill(house.database_url)
-            if self._plan.parts & WITH_FLOORS:
-                _with_floors(house, self._plan, self._outcome, runs)
-            self._measured("guards", lambda: guards.measure(house, runs.say))
-            if house.kind == servers.SQLITE:
-                # No database has a part in it.
-                self._measured("room", lambda: room.measure(house, runs.say))
+    def new(name: str) -> str:
+        if not made:
+            servers.migrate(servers.beside(database_url, "bench_empty"))
+            made.append("bench_empty")
+        return servers.beside(database_url, f"bench_{name}", made[0])
 
-    def beside(self) -> None:
-        """The parts that fill databases of their own, and have a bar."""
-        house, say = self._house, self._runs.say
-        self._own("booking", lambda: {"allocate_ratio": round(store.ratio(self._new("ratio")), 3)})
-        self._own("outbox", lambda: {"outbox_ratio": round(messages.ratio(self._new("outbox")), 3)})
-        self._own(
-            "look-ups",
-            lambda: {"known_unknown_gap_ms": round(lookups.gap_ms(self._new("lookups")), 2)},
-        )
-        if house.kind == servers.POSTGRES:
-            self._measured(
-                "peers", lambda: against.measure(self._new, house.folder, house.redis_url, say)
-            )
-        self._own(
-            "filling", lambda: filling.fill(self._new("filling"), house.folder, house.redis_url)
-        )
-        if house.kind == servers.POSTGRES:
-            self._measured("growth", lambda: (store.grown(self._new), []))
-
-    def at_the_end(self) -> None:
-        """What has no bar: where no time is left for it, nothing is missed."""
-        self._own("crowd", lambda: store.crowd(self._new("crowd")))
-
-    def _measured(self, name: str, part: Callable[[], Given]) -> None:
-        of = "" if PARTS[name].once else self._house.kind
-        self._outcome.figures |= self._runs.run(name, of, part)
-
-    def _own(self, name: str, part: Callable[[], Mapping[str, float]]) -> None:
-        """A part whose figures are named without their database."""
-        kind = self._house.kind
-        self._measured(name, lambda: ({f"{key}_{kind}": one for key, one in part().items()}, []))
-
-    def _new(self, name: str, template: str = "") -> str:
-        """A database beside that of the demonstration, with all tables: a copy of `template`.
-
-        Without that name it has no rows. To copy it takes less than to make all tables.
-        """
-        if not self._empty:
-            url = servers.beside(self._house.database_url, "bench_empty")
-            servers.migrate(url)
-            self._empty = "bench_empty"
-        of = f"bench_{template}" if template else self._empty
-        return servers.beside(self._house.database_url, f"bench_{name}", of)
+    return new
 
 
-def database(kind: str, folder: Path, redis_url: str, outcome: Measurement) -> House:
-    """Return a house whose database is there, with its facts. Raises CannotMeasure."""
-    if kind == servers.POSTGRES:
-        with limited(SETUP_SECONDS):
-            url = servers.postgres_url(folder)
-        outcome.facts = servers.postgres_facts(url)
-    else:
-        url = f"sqlite:///{folder / 'allo.sqlite3'}"
-        outcome.facts = servers.sqlite_facts()
-    return House(folder, kind, url, redis_url)
-
-
-def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, runs: PartRuns) -> None:
-    """The parts for which the service runs beside its floors."""
-    kind, url, say = house.kind, house.database_url, runs.say
+def _with_service(house: House, plan: MeasurePlan, seen: Measurement, runs: PartRuns) -> None:
+    """The parts for which the service runs; for the first two, what stands beside it, too."""
+    url = house.database_url
+    floors.fill(url)
+    usual_call.fill(url)
+    servers.settle(url)
     with ExitStack() as stack:
-        with limited(SETUP_SECONDS):
-            counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
-            servers.settle(url)
-            webs = {"service": stack.enter_context(servers.web(house, "service", SERVICE))}
-            # They end before people work: each thread of theirs keeps a connection to the database.
-            below = stack.enter_context(ExitStack())
-            for name, factory in FLOORS.items():
-                webs[name] = below.enter_context(servers.web(house, name, factory))
-            one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)
-            one.trial()
+        counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
+        webs = {"service": stack.enter_context(servers.web(house, "service", SERVICE))}
+        # They end before visitors come and people work: threads of theirs keep connections.
+        beside = stack.enter_context(ExitStack())
+        for name, factory in BESIDE.items():
+            webs[name] = beside.enter_context(servers.web(house, name, factory))
+        service = _Service(house, webs, counts, plan=plan, seen=seen, say=runs.say)
+        service.trial()
+        seen.figures |= runs.run("calls", service.rounds)
+        seen.figures |= runs.run("tails", service.tails)
+        beside.close()
         rounds = visits.ROUNDS if plan.rounds > 1 else 1
-
-        def visit() -> Given:
-            return visits.measure(house, webs["service"], one.floor_a, say, rounds=rounds)
-
-        def measured(name: str, part: Callable[[], Given]) -> None:
-            outcome.figures.update(runs.run(name, kind, part))
-
-        measured("calls", one.rounds)
-        measured("tails", one.tails)
-        measured("visits", visit)
-        below.close()
-        measured("work", one.watched)
+        seen.figures |= runs.run(
+            "visits", lambda: visits.measure(house, webs["service"], runs.say, rounds=rounds)
+        )
+        seen.figures |= runs.run("work", service.watched)
 
 
 @dataclass
@@ -230,8 +179,8 @@ class _CountingTransport:
         return reply
 
 
-class _One:
-    """One database's runs."""
+class _Service:
+    """The service and what stands beside it, and their runs."""
 
     def __init__(
         self,
@@ -240,11 +189,11 @@ class _One:
         counts: stock.RowCounts,
         *,
         plan: MeasurePlan,
-        outcome: Measurement,
+        seen: Measurement,
         say: Say,
     ) -> None:
-        self._kind, self._webs, self._counts = house.kind, webs, counts
-        self._plan, self._outcome, self._say = plan, outcome, say
+        self._house, self._webs, self._counts = house, webs, counts
+        self._plan, self._seen, self._say, self._folder = plan, seen, say, house.folder
         self._times_ms: list[float] = []
         # Answers a second of the runs that count, and why others of the part do not.
         self._rates: dict[str, list[float]] = {}
@@ -255,27 +204,29 @@ class _One:
         self._refused = Refused()
         # Of workers' processor time, for each turn of the run that was last.
         self._milliseconds = 0.0
-        self._folder = house.folder
-        self._house = house
         self._guess, self._trial = dict(GUESS), dict[str, float]()
         postcodes = stock.choose_postcodes(house.database_url)
-        service = f"http://{HOST}:{webs['service'].port}"
-        transport = _CountingTransport(HttpTransport(service, traffic.BASE), counts)
+        transport = _CountingTransport(self._transport("service"), counts)
         pattern = traffic.rehearse(transport, postcodes[0])
         if transport.booked_by < 0:
             raise CannotMeasure("the rehearsed call booked nothing")
         self._booked_by = transport.booked_by
         self._signer = traffic.Signer(pattern)
-        outcome.webhooks_of_a_call = len(pattern)
+        self._usual = traffic.Signer(traffic.rehearse(self._transport("usual"), postcodes[0]))
+        seen.webhooks_of_a_call = len(pattern)
         self._callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
         self._runs: dict[str, Callable[[float], Seen]] = {
             "floor_a": lambda seconds: self._floor("floor_a", seconds),
             "floor_b": lambda seconds: self._floor("floor_b", seconds),
             "turn_rate": self._turns,
             "call_rate": self._calls,
+            "usual_rate": self._usual_calls,
         }
 
-    # Runs
+    def _transport(self, name: str) -> HttpTransport:
+        return HttpTransport(f"http://{HOST}:{self._webs[name].port}", traffic.BASE)
+
+    # Parts
 
     def trial(self) -> None:
         """Warm everything up, and learn how many requests a run will need."""
@@ -283,10 +234,10 @@ class _One:
         for name, run in self._runs.items():
             seen, faults = run(min(TRIAL_SECONDS, self._plan.seconds))
             self._guess[name] = self._trial[name] = seen.rate
-            self._say(f"{self._kind}: trial {name} {seen.rate:.0f}/s {'; '.join(faults)}".rstrip())
+            self._say(f"trial {name} {seen.rate:.0f}/s {'; '.join(faults)}".rstrip())
 
     def rounds(self) -> Given:
-        """Each of the four once in each round, one after the other."""
+        """Each of the five once in each round, one after the other."""
         self._rates, self._void, self._costs = {}, [], []
         for number in range(1, self._plan.rounds + 1):
             said = []
@@ -297,11 +248,11 @@ class _One:
                 if counted is not None:
                     self._rates.setdefault(name, []).append(counted)
                     said.append(f"{name} {counted:.0f}/s")
-            self._say(f"{self._kind}: round {number}: {', '.join(said)}")
-        found = call_figures(self._rates, self._signer.webhooks)
+            self._say(f"round {number}: {', '.join(said)}")
+        found = call_figures(self._rates, self._signer.webhooks, self._usual.webhooks)
         for name in self._costs[0] if self._costs else ():
             found[name] = round(statistics.median(one[name] for one in self._costs), 3)
-        return self._named(found | self._weights("web_worker")), self._void
+        return _named(found | self._weights("web_worker")), self._void
 
     def tails(self) -> Given:
         """The slowest of a hundred at half the load, with requests that leave on time."""
@@ -312,50 +263,44 @@ class _One:
             if self._counted(f"{name} at half load", partial(self._paced, prepare, half)):
                 slowest = p99(self._times_ms, f"{name}s")
                 found[f"{name}_p99_ms"] = round(slowest, 1)
-                self._say(f"{self._kind}: {name}s at {half:.0f}/s: p99 {slowest:.1f} ms")
-        return self._named(found), self._void
-
-    def floor_a(self) -> float | None:
-        """Answers a second of floor (a), for whoever measures beside it; None where it failed."""
-        seen, faults = self._floor("floor_a", FLOOR_SECONDS)
-        return None if seen.faults() or faults else seen.rate
-
-    def _full(self, name: str) -> float:
-        """The rate of the rounds; that of the trial where there were none that count."""
-        runs = self._rates.get(name)
-        return statistics.median(runs) if runs else self._trial[name]
-
-    def _named(self, found: Mapping[str, float]) -> dict[str, float]:
-        return {f"{name}_{self._kind}": value for name, value in found.items()}
-
-    def _weights(self, name: str) -> dict[str, float]:
-        """What the service's workers have. Raises CannotMeasure where none is left."""
-        web = self._webs["service"]
-        workers = [weight(pid) for pid in web.workers()]
-        if not workers:
-            raise CannotMeasure("the service's workers have ended: see its log")
-        return told_of(name, weight(web.process.pid), workers)
+                self._say(f"{name}s at {half:.0f}/s: p99 {slowest:.1f} ms")
+        return _named(found), self._void
 
     def watched(self) -> Given:
         """Screens that are open, and then people at work behind them, as in production."""
         self._void, self._refused = [], Refused()
         screens.send_home(self._house.database_url)
         hired = screens.hire(self._house, screens.BOARDS, screens.DESKS)
-        file = self._folder / f"screens-{self._kind}"
+        file = self._folder / "screens"
         file.write_text("\n".join(one.line for one in hired), "utf-8")
         with screens.dispatcher(self._house):
             found = self._with_screens(file)
             desks = [one for one in hired if not one.is_board]
             seen, faults = self._tried_to_work(file, desks)
             if faults:
-                self._say(f"{self._kind}: void: people at work: {'; '.join(faults)}")
+                self._say(f"void: people at work: {'; '.join(faults)}")
                 screens.send_home(self._house.database_url)
                 seen, faults = self._tried_to_work(file, desks)
             self._void += [f"people at work: {fault}" for fault in faults]
         found |= seen | self._weights("staff_worker")
         found["screens_refused_percent"] = round(100 * self._refused.share, 3)
         self._void += self._refused.of_a_part()
-        return self._named(found), self._void
+        return _named(found), self._void
+
+    # Of parts
+
+    def _full(self, name: str) -> float:
+        """The rate of the rounds; that of the trial where there were none that count."""
+        runs = self._rates.get(name)
+        return statistics.median(runs) if runs else self._trial[name]
+
+    def _weights(self, name: str) -> dict[str, float]:
+        """What the service's workers have. Raises CannotMeasure where none is left."""
+        web = self._webs["service"]
+        workers = web.workers()
+        if not workers:
+            raise CannotMeasure("the service's workers have ended: see its log")
+        return weights(name, web.process.pid, workers)
 
     def _with_screens(self, file: Path) -> dict[str, float]:
         """What a lone turn costs with nobody at a screen, and with 70 that ask each second.
@@ -373,9 +318,7 @@ class _One:
                 ratios.append(alone / self._milliseconds)
         if not ratios:
             return {}
-        ratio = statistics.median(ratios)
-        self._say(f"{self._kind}: processor time of turns, without screens ÷ with: {ratio:.3f}")
-        return {"board_cost_ratio": round(ratio, 3)}
+        return {"board_cost_ratio": round(statistics.median(ratios), 3)}
 
     def _half_of_turns(self, file: Path | None = None) -> Seen:
         """Lone turns at half their rate, and what workers needed for each; `file`: of screens."""
@@ -385,9 +328,9 @@ class _One:
         web = self._webs["service"]
         with ExitStack() as stack:
             eyes = stack.enter_context(screens.opened(web, file)) if file else None
-            before = sum(map(servers.processor_seconds, web.workers()))
+            before = self._worked()
             seen = load.replay(script, web.port, rate=rate)
-            spent = sum(map(servers.processor_seconds, web.workers())) - before
+            spent = self._worked() - before
         self._milliseconds = spent * 1000 / max(seen.answers, 1)
         faults = eyes.faults() if eyes else []
         if seen.rate < rate * KEPT_UP:
@@ -419,8 +362,9 @@ class _One:
         """The slowest of a hundred webhooks and acts, and boards, with a long line; and faults."""
         # Whose pauses boards show is no agent for callers: a bell that rings would be in the way.
         watchers = screens.hire(self._house, WATCHERS, 1, pausing=at_work.REASONS[0])
+        port = self._webs["service"].port
         stage = at_work.WorkdayStage(
-            service=self._webs["service"].port,
+            service=port,
             provider=servers.provider_port(),
             agents=[(one.id, one.cookie) for one in desks],
             probe=(watchers[-1].id, watchers[-1].cookie),
@@ -433,22 +377,20 @@ class _One:
         script = self._call_script(math.ceil(rate * max(self._plan.seconds, WORK_SECONDS)))
         with (
             screens.opened(self._webs["service"], file) as eyes,
-            at_work.opened(stage, self._folder / f"work-{self._kind}", make_queues) as work,
+            at_work.opened(stage, self._folder / "work", make_queues) as work,
         ):
             # While the line formed, callers came at the full rate and screens gave way to them.
             eyes.count()
-            load.replay(script, self._webs["service"].port, rate=rate)
-        seen = work[0]
-        times_ms = script.times_ms()
+            load.replay(script, port, rate=rate)
+        seen, times_ms = work[0], script.times_ms()
         found, missing = at_work.figures(seen, times_ms)
         refused = eyes.refused + seen.refused
         faults = self._with_refused(seen.faults() + eyes.faults() + missing, refused)
         told = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
-        self._say(
-            f"{self._kind}: at least {seen.fewest_waiting} in the line, {seen.talks} talks:"
-            f" {told} ({len(seen.webhooks) + len(times_ms)}, {len(seen.acts)}, {len(seen.boards)})"
-        )
+        self._say(f"at least {seen.fewest_waiting} in the line, {seen.talks} talks: {told}")
         return found, faults
+
+    # Runs
 
     def _paced(self, prepare: Callable[[int], Script], rate: float) -> Seen:
         script = prepare(math.ceil(rate * self._plan.seconds))
@@ -464,9 +406,9 @@ class _One:
             seen, wrong = run()
             faults = seen.faults() + wrong
             if not faults:
-                self._outcome.wrk_share = max(self._outcome.wrk_share, seen.share)
+                self._seen.wrk_share = max(self._seen.wrk_share, seen.share)
                 return seen.rate
-            self._say(f"{self._kind}: void: {what}: {'; '.join(faults)}")
+            self._say(f"void: {what}: {'; '.join(faults)}")
         self._void.append(f"{what}: {'; '.join(faults)}")
         return None
 
@@ -475,52 +417,51 @@ class _One:
 
     def _calls(self, seconds: float) -> Seen:
         script = self._call_script(math.ceil(self._guess["call_rate"] * seconds * RESERVE))
-        web = self._webs["service"]
         before, written = self._counts.bookings(), self._counts.written()
-        worked, of_database = self._worked(web)
-        seen = load.replay(script, web.port, seconds=seconds)
+        worked, of_database = self._worked(), servers.server_seconds(self._house.database_url)
+        seen = load.replay(script, self._webs["service"].port, seconds=seconds)
         self._expect("call_rate", seen)
-        after = self._worked(web)
-        worked, of_database = after[0] - worked, after[1] - of_database
+        worked = self._worked() - worked
+        of_database = servers.server_seconds(self._house.database_url) - of_database
         # By connection: calls that are over, and the webhook of the next one that was sent last.
         # That one may or may not have been worked on when the time was up.
         each, booked_by = self._signer.webhooks, self._booked_by
         least = sum(bookings(sent - 1, each, booked_by) for sent in seen.sent)
         most = sum(bookings(sent, each, booked_by) for sent in seen.sent)
-        faults = _unfinished(seen) + self._wrong("bookings", before, least, most)
+        faults = _unfinished(seen) + _wrong("bookings", self._counts.bookings, before, least, most)
         if not faults and seen.answers:
             # Once nothing is written any more.
-            found = costs(seen.answers, each, worked, written, self._counts.written())
-            if of_database:
-                found["database_ms_a_webhook"] = 1000 * of_database / seen.answers
-            self._costs.append(found)
+            after = self._counts.written()
+            self._costs.append(costs(seen.answers, each, worked, of_database, written, after))
         return seen, faults
 
-    def _worked(self, web: Web) -> tuple[float, float]:
-        """Seconds that workers and PostgreSQL had of a processor so far; 0 of SQLite."""
-        workers = sum(map(servers.processor_seconds, web.workers()))
-        if self._kind == servers.SQLITE:
-            return workers, 0.0
-        return workers, servers.server_seconds(self._house.database_url)
+    def _usual_calls(self, seconds: float) -> Seen:
+        count = math.ceil(self._guess["usual_rate"] * seconds * RESERVE / self._usual.webhooks)
+        script = self._write("usual", [self._usual.call(c) for c in self._some(count)])
+        before = self._counts.usual_bookings()
+        seen = load.replay(script, self._webs["usual"].port, seconds=seconds)
+        self._expect("usual_rate", seen)
+        booked = _settled(self._counts.usual_bookings) - before
+        faults = _unfinished(seen)
+        if booked < seen.answers / self._usual.webhooks * USUALLY_BOOKED:
+            faults.append(f"only {booked} bookings of {seen.answers} answers")
+        return seen, faults
 
     def _turns(self, seconds: float) -> Seen:
         script = self._turn_script(math.ceil(self._guess["turn_rate"] * seconds * RESERVE))
         before = self._counts.turns()
         seen = load.replay(script, self._webs["service"].port, seconds=seconds)
         self._expect("turn_rate", seen)
-        faults = self._wrong("turns", before, seen.answers, sum(seen.sent))
+        faults = _wrong("turns", self._counts.turns, before, seen.answers, sum(seen.sent))
         return seen, _unfinished(seen) + faults
+
+    def _worked(self) -> float:
+        """Seconds that workers of the service had of a processor so far."""
+        return sum(map(servers.processor_seconds, self._webs["service"].workers()))
 
     def _expect(self, name: str, seen: LoadRun) -> None:
         """Prepare for the fastest run so far, whatever slowed the others down."""
         self._guess[name] = max(self._guess[name], seen.rate)
-
-    def _wrong(self, what: str, before: int, least: int, most: int) -> list[str]:
-        count = self._counts.bookings if what == "bookings" else self._counts.turns
-        found = _settled(count) - before
-        if least <= found <= most:
-            return []
-        return [f"{found} {what} in the database, where {least} to {most} were asked for"]
 
     # Requests
 
@@ -550,45 +491,57 @@ class _One:
         return Script.write(self._folder / "turns", by_connection)
 
 
-def call_figures(rates: Mapping[str, Sequence[float]], webhooks: int) -> dict[str, float]:
-    """Medians of the runs, answers a second, and what they are beside the floor of the same runs.
+def _named(found: Mapping[str, float]) -> dict[str, float]:
+    return {f"{name}_postgres": value for name, value in found.items()}
 
-    A call has so many `webhooks`. What could not be had is missing.
+
+def call_figures(
+    rates: Mapping[str, Sequence[float]], webhooks: int, usual_webhooks: int
+) -> dict[str, float]:
+    """Medians of the runs, answers a second, and what they are beside what stood beside them.
+
+    A call has so many `webhooks`, one of the usual application `usual_webhooks`. What could not be
+    had is missing.
     """
     found = {name: statistics.median(runs) for name, runs in rates.items() if runs}
+    usual = found.pop("usual_rate", 0.0) / usual_webhooks
     figures = {name: round(rate, 1) for name, rate in found.items()}
     floor = found.get("floor_b")
     for name in ("turn", "call"):
         rate = found.get(f"{name}_rate")
         if rate is not None and floor:
             figures[f"{name}_ratio"] = round(rate / floor, 3)
+    if usual:
+        figures["peers_calls_per_second"] = round(usual, 1)
     if "call_rate" in found:
-        figures["calls_per_second"] = round(found["call_rate"] / webhooks, 1)
+        calls = found["call_rate"] / webhooks
+        figures["calls_per_second"] = round(calls, 1)
+        if usual:
+            figures["peers_call_ratio"] = round(calls / usual, 3)
     return figures
 
 
-def costs(
+def costs(  # noqa: PLR0917 (all of one run)
     answers: int,
     webhooks: int,
     worked: float,
-    before: stock.Written | None,
-    after: stock.Written | None,
+    of_database: float,
+    before: stock.Written,
+    after: stock.Written,
 ) -> dict[str, float]:
     """Return what a webhook and a call of so many `webhooks` cost, from a run with these answers.
 
-    `worked`: seconds that workers had of a processor. What the database wrote is known of
-    PostgreSQL alone.
+    `worked` and `of_database`: seconds that workers and PostgreSQL had of a processor.
     """
     calls = answers / webhooks
-    found = {"worker_ms_a_webhook": 1000 * worked / answers}
-    if before is not None and after is not None:
-        found |= {
-            "wal_bytes_a_call": (after.wal - before.wal) / calls,
-            "stored_bytes_a_call": (after.files - before.files) / calls,
-            "commits_a_call": (after.commits - before.commits) / calls,
-            "writes_a_call": (after.writes - before.writes) / calls,
-        }
-    return found
+    return {
+        "worker_ms_a_webhook": 1000 * worked / answers,
+        "database_ms_a_webhook": 1000 * of_database / answers,
+        "wal_bytes_a_call": (after.wal - before.wal) / calls,
+        "stored_bytes_a_call": (after.files - before.files) / calls,
+        "commits_a_call": (after.commits - before.commits) / calls,
+        "writes_a_call": (after.writes - before.writes) / calls,
+    }
 
 
 def bookings(sent: int, webhooks: int, booked_by: int) -> int:
@@ -602,6 +555,13 @@ def bookings(sent: int, webhooks: int, booked_by: int) -> int:
 
 def _unfinished(seen: LoadRun) -> list[str]:
     return [f"{seen.finished} connections ran out of requests"] if seen.finished else []
+
+
+def _wrong(what: str, count: Callable[[], int], before: int, least: int, most: int) -> list[str]:
+    found = _settled(count) - before
+    if least <= found <= most:
+        return []
+    return [f"{found} {what} in the database, where {least} to {most} were asked for"]
 
 
 def _settled(count: Callable[[], int]) -> int:

@@ -113,9 +113,9 @@ def ratio(url: str) -> float:
                 )
             return SLICE / (time.perf_counter() - started)
 
-        seen = timing.rates(SLICES, worker=by_the_worker, client=by_the_client)
+        found = timing.ratio(SLICES, by_the_worker, by_the_client)
     store.database.dispose()
-    return seen["worker"] / seen["client"]
+    return round(found, 3)
 
 
 def _write(store: Store, count: int) -> list[str]:
@@ -160,7 +160,7 @@ def _provider() -> Iterator[str]:
 
 
 def growth(few_url: str, many_url: str) -> Growth:
-    """Ask each of two databases of PostgreSQL that are filled, in slices one after the other."""
+    """Ask each of two databases that are filled, in slices one after the other."""
     few, many = store_of(few_url), store_of(many_url)
     try:
         return timing.growth(

@@ -29,9 +29,10 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from bench import rush_picture, screens, servers, stock, traffic, visitors
+from bench import screens, servers, stock, traffic, visitors
 from bench.helpers import outcome_of
 from bench.load import Script
+from bench.parts import Given
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, own_share, p99
 from bench.visitors import BOOKED, Connections, Visitor, VisitorIdentity, people
@@ -114,13 +115,8 @@ class RushObservations:
 # ---------------------------------------------------------------- around it
 
 
-def measure(
-    folder: Path, redis_url: str, say: Say, *, picture: Path, seconds: float = COMES
-) -> tuple[dict[str, float], list[str]]:
-    """Return flat results, and sentences about what does not count. Raises CannotMeasure.
-
-    The rush is drawn into `picture`.
-    """
+def measure(folder: Path, redis_url: str, say: Say, *, seconds: float = COMES) -> Given:
+    """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
     inherited = environment.inherited()
     with ExitStack() as stack:
         server = stack.enter_context(own_server(folder, prefix="rush", environment=inherited))
@@ -162,7 +158,6 @@ def measure(
         said = servers.command("store", "verify", environment=env).strip().splitlines()[-1:]
         sound = "".join(said)
         say(f"rush: after the restart: {sound}")
-    rush_picture.write(picture, quiet, capacity, seconds)
     void = [f"rush: {what}: {count}" for what, count in quiet.bad.items()]
     if not sound.endswith(" 0 contradictions"):
         void.append(f"rush: the store after the restart: {sound}")
@@ -172,7 +167,7 @@ def measure(
 @contextmanager
 def _open_house(house: House, name: str = "rush", room: str = "auto") -> Iterator[Web]:
     """The service behind a proxy, with the process that lets visitors in."""
-    proxied = _Proxied(house.folder, house.kind, house.database_url, house.redis_url, room)
+    proxied = _Proxied(house.folder, house.name, house.database_url, house.redis_url, room)
     with (
         servers.web(proxied, name, CREATE_APP) as service,
         screens.dispatcher(house),

@@ -141,7 +141,7 @@ def send_home(database_url: str) -> None:
 @contextmanager
 def dispatcher(house: House) -> Iterator[subprocess.Popen[bytes]]:
     """The process that writes for screens, and brings agents and callers together."""
-    log = house.folder / f"{house.kind}-dispatcher.log"
+    log = house.folder / f"{house.name}-dispatcher.log"
     began = datetime.now(UTC)
     command = (sys.executable, "-m", "flask", "dispatcher")
     environment = house.environment("dispatcher")

@@ -8,7 +8,6 @@ import http.client
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -45,9 +44,7 @@ from tests.support.postgres import shared_server
 START_SECONDS = 40.0
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
 _MIGRATING = threading.Lock()
-SQLITE, POSTGRES = "sqlite", "postgres"
 Process = subprocess.Popen[bytes]
-KINDS = (POSTGRES, SQLITE)
 # What decides how long a commit takes, and how much is kept in memory.
 POSTGRES_SETTINGS = (
     "fsync",
@@ -80,16 +77,16 @@ class Web:
 
 @dataclass(frozen=True)
 class House:
-    """What the web servers of one database share."""
+    """What the web servers of one database share; `name` begins those of its files."""
 
     folder: Path
-    kind: str
+    name: str
     database_url: str
     redis_url: str
 
     def environment(self, name: str) -> dict[str, str]:
         """Every setting, as `make run` writes them out; the same for the service and the floors."""
-        metrics = self.folder / f"metrics-{self.kind}-{name}"
+        metrics = self.folder / f"metrics-{self.name}-{name}"
         metrics.mkdir(exist_ok=True)
         return environment(self.database_url, self.redis_url) | {
             "PROMETHEUS_MULTIPROC_DIR": str(metrics)
@@ -147,14 +144,6 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
     made = settings(database_url, redis_url)
     env = exports(made, redis_url=redis_url, base=inherited())
     return {name: value for name, value in env.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-
-
-def resident_mib(pid: int) -> float:
-    """Return a process's resident memory, what it shares with others included."""
-    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def processor_seconds(pid: int) -> float:
@@ -219,24 +208,12 @@ def postgres_url(folder: Path) -> str:
 
 
 def beside(database_url: str, name: str, template: str = "") -> str:
-    """Return a new database beside that one: on the same server, or in the same folder.
+    """Return a new database on the same server.
 
     A part that is repeated begins with nothing: what its first try left is removed. It is a copy of
-    the database `template` there, where one is named: on PostgreSQL nobody may be connected to it.
+    the database `template` there, where one is named: nobody may be connected to it.
     """
     url = make_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        file = Path(str(url.database)).with_name(f"{name}.sqlite3")
-        for ending in ("", "-wal", "-shm"):
-            file.with_name(file.name + ending).unlink(missing_ok=True)
-        if template:
-            copied_from = file.with_name(f"{template}.sqlite3")
-            with (
-                contextlib.closing(sqlite3.connect(copied_from)) as source,
-                contextlib.closing(sqlite3.connect(file)) as copied,
-            ):
-                source.backup(copied)
-        return f"sqlite:///{file}"
     with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:
         server.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
@@ -253,7 +230,7 @@ def migrate(database_url: str) -> None:
 
 
 def cut_off(database_url: str) -> None:
-    """End whatever is under way in a database of PostgreSQL: a thread that waits for it fails."""
+    """End all that is under way in a database: a thread that waits for it fails."""
     url = make_url(database_url)
     with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:
         server.execute(
@@ -287,14 +264,12 @@ WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_si
 
 def settle(database_url: str) -> None:
     """Let the planner know what is there now, as a server that runs all day does by itself."""
-    with opened(database_url) as database:
-        if not database.is_sqlite:
-            with database.statement() as connection:
-                # It is no statement of the service, and takes as long as it takes.
-                connection.exec_driver_sql("SET statement_timeout = 0")
-                filled = connection.exec_driver_sql(_FILLED).scalar_one()
-                connection.exec_driver_sql(f"VACUUM ANALYZE {filled or ''}")
-                connection.exec_driver_sql("CHECKPOINT")
+    with opened(database_url) as database, database.statement() as connection:
+        # It is no statement of the service, and takes as long as it takes.
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        filled = connection.exec_driver_sql(_FILLED).scalar_one()
+        connection.exec_driver_sql(f"VACUUM ANALYZE {filled or ''}")
+        connection.exec_driver_sql("CHECKPOINT")
 
 
 def postgres_facts(database_url: str) -> dict[str, str]:
@@ -305,11 +280,6 @@ def postgres_facts(database_url: str) -> dict[str, str]:
             row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
             facts[name] = str(row[0]) if row else ""
     return facts
-
-
-def sqlite_facts() -> dict[str, str]:
-    """Return the version, and what models/database.py sets for each connection."""
-    return {"version": sqlite3.sqlite_version, "journal_mode": "WAL", "synchronous": "NORMAL"}
 
 
 @contextmanager
@@ -391,7 +361,7 @@ def usual(house: House, name: str, factory: str) -> Iterator[Web]:
 def _served(house: House, name: str, line: str) -> Iterator[Web]:
     port = free_port()
     env = house.environment(name) | {"SERVICE_PORT": str(port)}
-    log = house.folder / f"{house.kind}-{name}.log"
+    log = house.folder / f"{house.name}-{name}.log"
     with running("/bin/sh", "-c", f"exec {line}", environment=env, log=log) as process:
         server = Web(name, port, process, log)
         _wait_until_served(server)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 
 from bench import servers
+from bench.peers import usual
 from bench.servers import CannotMeasure
 from models.booking.tables import booking
 from models.call.tables import turn
 from models.centres.tables import postcode
 from models.database import Database
-from models.messages.tables import message
 from models.slots.tables import place
 from services.centres.directory import Directory
 
@@ -72,26 +72,16 @@ class RowCounts:
     def bookings(self) -> int:
         return self._count(select(func.count()).where(booking.c.state == "confirmed"))
 
+    def usual_bookings(self) -> int:
+        """Bookings of the usual application beside the service."""
+        return self._count(select(func.count()).select_from(usual.Booking))
+
     def turns(self) -> int:
         # A turn that was claimed and never answered is none.
         return self._count(select(func.count()).where(turn.c.body_enc.is_not(None)))
 
-    def texts(self) -> int:
-        """Texts that the provider has taken."""
-        return self._count(
-            select(func.count()).where(message.c.kind == "sms", message.c.sent_at.is_not(None))
-        )
-
-    def undelivered(self) -> int:
-        """Texts of which the provider has not yet said that they arrived."""
-        return self._count(
-            select(func.count()).where(message.c.kind == "sms", message.c.state != "delivered")
-        )
-
-    def written(self) -> Written | None:
-        """Return what the database has written so far; None of SQLite, which does not tell."""
-        if self._database.is_sqlite:
-            return None
+    def written(self) -> Written:
+        """Return what the database has written so far."""
         with self._database.statement() as connection:
             row = connection.execute(
                 text(
@@ -103,18 +93,6 @@ class RowCounts:
                 )
             ).one()
         return Written(int(row.wal), int(row.files), int(row.commits), int(row.writes))
-
-    def connections(self) -> int:
-        """Connections to the database of PostgreSQL, but for this one."""
-        with self._database.statement() as connection:
-            return int(
-                connection.execute(
-                    text(
-                        "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-                        " AND datname = current_database() AND backend_type = 'client backend'"
-                    )
-                ).scalar_one()
-            )
 
     def close(self) -> None:
         self._database.dispose()

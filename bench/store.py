@@ -1,36 +1,31 @@
-"""The slot store by itself: what the one door costs, and how it bears a crowd and many slots.
+"""The slot store by itself: what the one door costs, and how it bears many slots.
 
-`ratios` compares a held and confirmed booking with the same SQL on the raw driver, in turns on the
-same database. `crowd` lets sixteen processes take the places of one slot, and then of sixteen;
-each is `python -m bench.store URL`, which is told a centre and how many places it may take.
-`growth` times the search for a pair of appointments among 100,000 slots and among 10,000,000.
+`ratio` compares a held and confirmed booking with the same SQL on the raw driver, in turns on the
+same database. `growth` times the search for a pair of appointments among 100,000 slots and among
+10,000,000.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import sys
 import time
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from bench import bulk, messages, servers, timing
 from bench.by_hand import ByHand
-from bench.helpers import Helper, helper, tell
 from bench.servers import CannotMeasure, cut_off, migrate, opened, store_of
 from bench.timing import Growth
 from models.booking.reach import Proof
 from models.centres.centres import CentreState, insert_new
-from models.database import SQLITE_LOG_PAGES, Database
+from models.database import Database
 from models.slots.slots import SlotsToOpen, open_slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
@@ -46,14 +41,7 @@ from services.work import Work
 PARIS = ZoneInfo("Europe/Paris")
 _WHERE = CentreState("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key)
 CENTRES = 40
-# So many bookings write nearly what SQLite's log holds before it is written back (by hand about
-# 3,800 pages of 4,000, at times a hundred more): it is written back about as often as ever.
 SLICE, SLICES = 95, 10
-PROCESSES = 16
-# Of one slot for all of them, and that each takes of a slot of its own.
-CROWD_PLACES, PLACES_APART = 400, 50
-# Seconds until all sixteen have started, and until nothing is left.
-CROWD_SECONDS = 300.0
 # The smaller and the larger number of slots, and how many searches are timed on each.
 FEW, MANY = 100_000, 10_000_000
 GROWTH_CENTRES = 1000
@@ -172,52 +160,22 @@ def ratio(url: str) -> float:
     """Return bookings a second through the door, as a part of those by hand.
 
     Short slices one after the other, on a database of its own at `url`. Raises CannotMeasure.
-
-    Both write to the same file of SQLite. The one that commits when its log has become long writes
-    that back and waits for the disk meanwhile, which takes as long as a quarter of a slice or as a
-    whole one, and it is the log of both. So each slice ends with writing back what it has written
-    itself: else chance would say who pays for it.
     """
     centres = fill(url, CENTRES, 500, 1)
     names, turn = holders(), itertools.cycle(centres)
 
-    def rate(allocate: Callable[[str, str], bool], write_back: Callable[[], None]) -> float:
+    def rate(allocate: Callable[[str, str], bool]) -> float:
         started = time.perf_counter()
         if not all(allocate(next(turn), next(names)) for _ in range(SLICE)):
             raise CannotMeasure(f"a booking of {allocate.__qualname__} was refused")
-        write_back()
         return SLICE / (time.perf_counter() - started)
 
     with (
         contextlib.closing(ServiceBookings(url)) as service,
-        contextlib.closing(ByHand(make_url(url))) as by_hand,
-        _log_of(url) as write_back,
+        contextlib.closing(ByHand(url)) as by_hand,
     ):
-        return timing.ratio(
-            SLICES,
-            lambda: rate(service.allocate, write_back),
-            lambda: rate(by_hand.allocate, write_back),
-        )
-
-
-@contextlib.contextmanager
-def _log_of(url: str) -> Iterator[Callable[[], None]]:
-    """What writes SQLite's log back into its file, on a connection beside the others.
-
-    Nothing on PostgreSQL, where a process of the server does that. Raises CannotMeasure.
-    """
-    with opened(url) as database, database.statement() as connection:
-
-        def write_back() -> None:
-            if database.is_sqlite:
-                asked = text("PRAGMA wal_checkpoint(PASSIVE)")
-                busy, pages, written = connection.execute(asked).one()
-                # A log that is much shorter was written back before the slice was over.
-                whole = SQLITE_LOG_PAGES / 2 < pages <= SQLITE_LOG_PAGES
-                if busy or pages != written or not whole:
-                    raise CannotMeasure("the log of SQLite was not written back by who wrote it")
-
-        yield write_back
+        found = timing.ratio(SLICES, lambda: rate(service.allocate), lambda: rate(by_hand.allocate))
+    return round(found, 3)
 
 
 def holders() -> Iterator[str]:
@@ -225,40 +183,10 @@ def holders() -> Iterator[str]:
     return (f"CA{stamp:012x}{number:020x}" for number in itertools.count())
 
 
-def crowd(url: str) -> dict[str, float]:
-    """Let sixteen processes book until nothing is left; bookings a second, under flat keys.
-
-    All at one slot's places, and each at those of its own. Raises CannotMeasure.
-    """
-    one, *apart = fill(url, PROCESSES + 1, 1, CROWD_PLACES)
-    with ExitStack() as stack:
-        # They begin once: sixteen that start take longer than all that they book.
-        everybody = [stack.enter_context(helper("bench.store", url)) for _ in range(PROCESSES)]
-        for process in everybody:
-            process.hear(CROWD_SECONDS)
-        return {
-            "allocations_one_slot": round(_race(everybody, [one] * PROCESSES, CROWD_PLACES), 1),
-            "allocations_apart": round(_race(everybody, apart, PLACES_APART), 1),
-        }
-
-
-def _race(everybody: Sequence[Helper], centres: Sequence[str], places: int) -> float:
-    """Let each take so many places at its centre, and no more than there are."""
-    for process, centre_id in zip(everybody, centres, strict=True):
-        process.tell(f"{centre_id} {places}")
-    seen = [process.hear(CROWD_SECONDS) for process in everybody]
-    booked = sum(one["booked"] for one in seen)
-    wanted = places * len(set(centres))
-    if booked != wanted:
-        raise CannotMeasure(f"the crowd booked {booked} of {wanted} places")
-    began, ended = min(one["began"] for one in seen), max(one["ended"] for one in seen)
-    return float(booked / (ended - began))
-
-
 def grown(new: Callable[[str], str]) -> dict[str, float]:
     """What a search and a look at the outbox take among few and among many, under flat keys.
 
-    `new` makes a database of PostgreSQL with that name and all tables. Raises CannotMeasure.
+    `new` makes a database with that name and all tables. Raises CannotMeasure.
     """
     slots, texts = (new("few"), new("many")), (new("short"), new("long"))
     _filled(
@@ -305,7 +233,7 @@ def _bytes_of_places(url: str) -> int:
 
 
 def growth(few_url: str, many_url: str) -> Growth:
-    """Search each of two databases of PostgreSQL that are filled, all questions of one in a row.
+    """Search each of two databases that are filled, all questions of one in a row.
 
     A database has a processor's caches to itself then, as where it is the only one. Asked in turn
     for each question the small one keeps its place in them, and the large one does not.
@@ -409,23 +337,3 @@ class _Searcher:
         with database.transaction() as connection:
             give_back_holds(connection, holder.id)
         return taken
-
-
-def _book(url: str) -> None:
-    """One process of the crowd: told a centre and a number, it books so many or until none is left.
-
-    Again and again, until nobody tells it anything.
-    """
-    calls = (f"CA{os.getpid():012x}{number:020x}" for number in itertools.count())
-    with contextlib.closing(ServiceBookings(url)) as service:
-        tell()
-        for line in sys.stdin:
-            centre_id, most = line.split()
-            began, booked = time.time(), 0
-            while booked < int(most) and service.allocate(centre_id, next(calls)):
-                booked += 1
-            tell(booked=booked, began=began, ended=time.time())
-
-
-if __name__ == "__main__":
-    _book(sys.argv[1])

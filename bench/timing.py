@@ -35,20 +35,6 @@ def own_share() -> Callable[[], float]:
     return share
 
 
-def rates(rounds: int, **ways: Callable[[], float]) -> dict[str, float]:
-    """Return the median rate of each way, one after the other in each of `rounds`.
-
-    A round more comes first, which warms everything up and is not counted.
-    """
-    seen: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, way in ways.items():
-            rate = way()
-            if number:
-                seen[name].append(rate)
-    return {name: statistics.median(some) for name, some in seen.items()}
-
-
 def ratio(rounds: int, one: Callable[[], float], other: Callable[[], float]) -> float:
     """The rate of one way beside that of the other: the median of what it is in each of `rounds`.
 

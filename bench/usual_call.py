@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, make_url
 
 import config
 
-from bench import floors
+from bench import driven, floors
 from bench.peers import usual
 from models.database import POOL_SIZE
 from web.admission.whole_requests import WholeRequests
@@ -56,4 +56,4 @@ def create_server() -> WholeRequests:
         auth_token=made.twilio_auth_token,
         pool_size=POOL_SIZE,
     )
-    return WholeRequests(app, made.web_threads)
+    return driven.as_calls(app)

@@ -1,12 +1,11 @@
-"""Booking and looking up in a few pages as a usual Flask application has it, beside ours.
+"""Booking in a few pages as a usual Flask application has it, beside ours.
 
 Flask-WTF's forms and tokens, the ORM, a session in a signed cookie, a template for each question, a
 row of the visit that each answer updates. The last one reads whether the slot is free, and then
 writes that it is taken: who books between the two gets it as well. It knows one person, one dose,
 no places that are kept, no waiting list, no limit to tries and no encryption; its pages have the
 names of ours, so that the same visitors can play them. It is served as its author would serve it
-(servers.usual) and knows nothing of the service's code; `create_server` gives it our way of reading
-requests, to see what that is worth.
+(servers.usual) and knows nothing of the service's code.
 """
 
 from __future__ import annotations
@@ -27,9 +26,6 @@ from wtforms.validators import DataRequired, Length, NumberRange, Regexp
 
 import config
 
-from bench.driven import by_threads
-from web.admission.whole_requests import WholeRequests
-
 SLOTS, CAPACITY, PAGE = 2000, 1000, 3
 BASE = """<!doctype html><html lang="fr"><head><meta charset="utf-8"><title>{{ title }}</title>
 <link rel="stylesheet" href="/static/style.css"></head><body><header><a href="/">Rendez-vous</a>
@@ -45,12 +41,10 @@ OFFERS = """<form method="post"><input type="hidden" name="csrf_token" value="{{
 SUMMARY = """<dl><dt>Né le</dt><dd>{{ visit.born }}</dd><dt>Commune</dt>
 <dd>{{ visit.postcode }}</dd><dt>Numéro</dt><dd>{{ visit.number }}</dd>
 <dt>Référence</dt><dd>{{ visit.reference or "-" }}</dd></dl>"""
-APPOINTMENT = """<dl><dt>Centre</dt><dd>{{ slot.centre }}</dd><dt>Date</dt>
-<dd>{{ slot.start_at.strftime("%d/%m/%Y %H:%M") }}</dd></dl>"""
 NOTHING = "<p>Plus de créneau près de chez vous.</p>"
 BODIES = {
     "form": FORM, "offers": OFFERS, "summary": SUMMARY, "confirm": SUMMARY + FORM,
-    "appointment": SUMMARY + APPOINTMENT, "nothing": NOTHING,
+    "nothing": NOTHING,
 }  # fmt: skip
 # By their names, as files would be: each is compiled once.
 TEMPLATES = {"base.html": BASE} | {
@@ -109,10 +103,6 @@ class Confirm(FlaskForm):  # type: ignore[misc]
     pass
 
 
-class LookUp(Born):
-    reference = StringField(validators=[DataRequired(), Regexp(r"^\d{10}$")])
-
-
 FORMS: dict[str, tuple[Any, str]] = {
     "rendez-vous": (Whom, "naissance"), "naissance": (Born, "commune"),
     "commune": (Where, "creneaux"), "creneaux": (Offers, "joindre"),
@@ -122,18 +112,11 @@ FORMS: dict[str, tuple[Any, str]] = {
 ENDS = {"fait": "summary", "fin": "nothing"}
 
 
-def make_tables(database_url: str) -> None:
-    """Make its tables anew, with nothing in them."""
+def fill(database_url: str, slots: int = SLOTS, capacity: int = CAPACITY) -> None:
+    """Make its tables anew, with slots in every département."""
     engine = create_engine(_driver(database_url))
     Base.metadata.drop_all(engine)
     Base.metadata.create_all(engine)
-    engine.dispose()
-
-
-def fill(database_url: str, slots: int = SLOTS, capacity: int = CAPACITY) -> None:
-    """Make its tables anew, with slots in every département."""
-    make_tables(database_url)
-    engine = create_engine(_driver(database_url))
     first = datetime(2030, 1, 1, 8)  # noqa: DTZ001 (as such an application has it)
     rows = [
         {
@@ -150,9 +133,7 @@ def fill(database_url: str, slots: int = SLOTS, capacity: int = CAPACITY) -> Non
 
 
 def _driver(database_url: str) -> str:
-    url = make_url(database_url)
-    if url.get_backend_name() == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
     return url.render_as_string(hide_password=False)
 
 
@@ -190,37 +171,7 @@ def create_app() -> Flask:
             status = 422 if request.method == "POST" else 200
             return _page(slug, template, form, visit=visit), status
 
-    _add_look_ups(app, make)
     return app
-
-
-def _add_look_ups(app: Flask, make: sessionmaker[Session]) -> None:
-    @app.route("/mon-rendez-vous", methods=["GET", "POST"])
-    def look_up() -> ResponseReturnValue:
-        form = LookUp()
-        if form.validate_on_submit():
-            born = date(form.year.data, form.month.data, form.day.data)
-            with make() as rows:
-                found = rows.scalar(
-                    select(PeerVisit).where(
-                        PeerVisit.reference == form.reference.data, PeerVisit.born == born
-                    )
-                )
-            if found is not None:
-                session["found"] = found.id
-                return redirect(url_for("found"), 303)
-            form.reference.errors = ["Aucun rendez-vous."]
-        status = 422 if request.method == "POST" else 200
-        return _page("Mon rendez-vous", "form", form), status
-
-    @app.route("/mon-rendez-vous/voir")
-    def found() -> ResponseReturnValue:
-        with make() as rows:
-            visit = rows.get(PeerVisit, session.get("found", ""))
-            if visit is None:
-                return redirect(url_for("look_up"), 303)
-            slot = rows.get(PeerSlot, visit.slot_id)
-            return _page("Mon rendez-vous", "appointment", visit=visit, slot=slot)
 
 
 def _page(title: str, template: str, form: FlaskForm | None = None, **values: object) -> str:
@@ -258,8 +209,3 @@ def _store(rows: Session, visit: PeerVisit | None, slug: str, form: FlaskForm) -
         slot.free -= 1
         visit.reference = f"{secrets.randbelow(10**10):010d}"
     return True
-
-
-def create_server() -> WholeRequests:
-    """The same, driven as the service is."""
-    return by_threads(create_app())

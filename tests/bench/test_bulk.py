@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from sqlalchemy import make_url
@@ -103,11 +101,11 @@ def test_what_is_due_is_spread_among_all_that_is_done(postgres_url: str):
     assert len(found) == 10
 
 
-def test_a_copy_of_a_database_has_what_that_has(database_url: str):
-    name = f"source_{Path(str(make_url(database_url).database)).stem}"
-    source = servers.beside(database_url, name)
+def test_a_copy_of_a_database_has_what_that_has(postgres_url: str):
+    name = f"source_{make_url(postgres_url).database}"
+    source = servers.beside(postgres_url, name)
     with opened(source) as database, database.statement() as connection:
         connection.exec_driver_sql("CREATE TABLE filled (id INTEGER)")
         connection.exec_driver_sql("INSERT INTO filled VALUES (7)")
-    copied = servers.beside(database_url, f"copy_of_{name}", name)
+    copied = servers.beside(postgres_url, f"copy_of_{name}", name)
     assert rows(copied, "SELECT id FROM filled") == [(7,)]

@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 
-import pytest
-
-from sqlalchemy import func, make_url, select
+from sqlalchemy import func, select
 
 from bench import store
-from bench.by_hand import ByHand, driver_sql
-from bench.servers import CannotMeasure
-from bench.stock import RowCounts
+from bench.by_hand import ByHand
 from models.booking.tables import appointment, booking, history
 from models.database import Database
 from models.messages.tables import message
@@ -44,24 +40,23 @@ def rows(database: Database) -> list[int]:
         ] + [connection.execute(booked).scalar_one()]
 
 
-def test_both_leave_the_same_rows(database_url: str):
-    (centre,) = store.fill(database_url, 1, 3, 1)
-    database = Database(database_url, pool_size=1)
+def test_both_leave_the_same_rows(postgres_url: str):
+    (centre,) = store.fill(postgres_url, 1, 3, 1)
+    database = Database(postgres_url, pool_size=1)
     try:
-        with contextlib.closing(ByHand(make_url(database_url))) as by_hand:
+        with contextlib.closing(ByHand(postgres_url)) as by_hand:
             assert by_hand.allocate(centre, HOLDER + "1")
         assert rows(database) == [1, 1, 1, 1, 1]
-        with contextlib.closing(store.ServiceBookings(database_url)) as service:
+        with contextlib.closing(store.ServiceBookings(postgres_url)) as service:
             assert service.allocate(centre, HOLDER + "2")
         assert rows(database) == [2, 2, 2, 2, 2]
     finally:
         database.dispose()
 
 
-def test_the_service_sends_what_is_written_by_hand(database_url: str):
-    (centre,) = store.fill(database_url, 1, 3, 1)
-    with contextlib.closing(store.ServiceBookings(database_url)) as service:
-        is_sqlite = service.store.database.is_sqlite
+def test_the_service_sends_what_is_written_by_hand(postgres_url: str):
+    (centre,) = store.fill(postgres_url, 1, 3, 1)
+    with contextlib.closing(store.ServiceBookings(postgres_url)) as service:
         assert service.allocate(centre, HOLDER + "1")
         with on_the_wire(service.store.database) as sent:
             assert service.allocate(centre, HOLDER + "2")
@@ -74,57 +69,16 @@ def test_the_service_sends_what_is_written_by_hand(database_url: str):
         "SELECT",
         "UPDATE place",
         "INSERT INTO booking",
-        # On PostgreSQL these two are in the statement before.
-        *(["INSERT INTO appointment", "INSERT INTO history"] if is_sqlite else []),
+        # The appointment and the line of history are in that statement.
         "INSERT INTO message",
         "COMMIT",
     ]
 
 
-def test_nothing_is_booked_where_nothing_is_free(database_url: str):
-    (centre,) = store.fill(database_url, 1, 1, 1)
-    with contextlib.closing(ByHand(make_url(database_url))) as by_hand:
+def test_nothing_is_booked_where_nothing_is_free(postgres_url: str):
+    (centre,) = store.fill(postgres_url, 1, 1, 1)
+    with contextlib.closing(ByHand(postgres_url)) as by_hand:
         assert by_hand.allocate(centre, HOLDER + "1")
         assert not by_hand.allocate(centre, HOLDER + "2")
-    with contextlib.closing(store.ServiceBookings(database_url)) as service:
+    with contextlib.closing(store.ServiceBookings(postgres_url)) as service:
         assert not service.allocate(centre, HOLDER + "3")
-
-
-def test_names_become_the_drivers():
-    sql = """SELECT :one, ':[1]', '%' FROM t WHERE a = :b_2"""
-    assert driver_sql(sql, sqlite=True) == sql
-    assert driver_sql(sql, sqlite=False) == "SELECT %(one)s, ':[1]', '%%' FROM t WHERE a = %(b_2)s"
-
-
-@pytest.mark.parametrize("processes", [2])
-def test_a_crowd_books_every_place_and_no_more(
-    database_url: str, processes: int, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(store, "PROCESSES", processes)
-    monkeypatch.setattr(store, "CROWD_PLACES", 6)
-    monkeypatch.setattr(store, "PLACES_APART", 4)
-    crowd = store.crowd(database_url)
-    assert crowd["allocations_one_slot"] > 0
-    assert crowd["allocations_apart"] > 0
-    with contextlib.closing(RowCounts(database_url)) as counts:
-        # All of the one slot, and so many of each process's own.
-        assert counts.bookings() == 6 + processes * 4
-
-
-def test_a_slice_whose_log_somebody_else_wrote_back_does_not_count(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-):
-    (centre,) = store.fill(database_url, 1, 8, 1)
-    is_sqlite = make_url(database_url).get_backend_name() == "sqlite"
-    with (
-        contextlib.closing(store.ServiceBookings(database_url)) as service,
-        store._log_of(database_url) as write_back,
-    ):
-        assert service.allocate(centre, HOLDER + "1")
-        refused = pytest.raises(CannotMeasure) if is_sqlite else contextlib.nullcontext()
-        with refused:
-            write_back()
-        # A booking writes some forty pages.
-        monkeypatch.setattr(store, "SQLITE_LOG_PAGES", 60)
-        assert service.allocate(centre, HOLDER + "2")
-        write_back()

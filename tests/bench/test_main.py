@@ -13,19 +13,10 @@ import pytest
 
 import config
 
-from bench import history, load, machine, measure, parts, report, servers, understand
+from bench import load, machine, measure, parts, report, servers, store
 from bench.__main__ import main
 from bench.machine import OthersShare
 from bench.servers import CannotMeasure
-
-
-class Nothing:
-    """A database on which no part was wanted."""
-
-    def at_centres(self) -> None:
-        pass
-
-    beside = at_the_end = at_centres
 
 
 @pytest.fixture
@@ -46,11 +37,10 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         machine.OthersWatch, "watching", lambda _: contextlib.nullcontext(OthersShare())
     )
     monkeypatch.setattr(machine, "_syncs_per_second", lambda _: 900)
-    monkeypatch.setattr(measure, "database", lambda kind, *_: kind)
-    monkeypatch.setattr(measure, "OnDatabase", lambda *_: Nothing())
-    # Whoever writes into the tree of the service here has made a mistake.
-    for what in (history.keep, history.write):
-        monkeypatch.setattr(history, what.__name__, lambda *_: pytest.fail("a whole run was kept"))
+    monkeypatch.setattr(servers, "postgres_url", lambda _: "postgresql:///none")
+    monkeypatch.setattr(servers, "postgres_facts", lambda _: {})
+    monkeypatch.setattr(servers, "migrate", lambda _: None)
+    monkeypatch.setattr(servers, "beside", lambda url, *_: url)
     return tmp_path / "var" / "bench"
 
 
@@ -61,13 +51,13 @@ def runs(
     """Run one part that gives these figures, or fails so; the status and all that was said."""
 
     def run(outcome: float | Exception, *options: str) -> tuple[int, str]:
-        def gives() -> tuple[dict[str, float], list[str]]:
+        def gives(_url: str) -> float:
             if isinstance(outcome, Exception):
                 raise outcome
-            return {"understand_p99_ms": outcome}, []
+            return outcome
 
-        monkeypatch.setattr(understand, "measure", gives)
-        monkeypatch.setattr("sys.argv", ["bench", "understanding", *options])
+        monkeypatch.setattr(store, "ratio", gives)
+        monkeypatch.setattr("sys.argv", ["bench", "booking", *options])
         status = main()
         told = capsys.readouterr()
         return status, told.out + told.err
@@ -81,25 +71,25 @@ def results(quiet: Path) -> report.Results:
 
 
 def test_with_all_bars_reached_it_ends_with_0(runs: Any, quiet: Path):
-    status, said = runs(2.5)
+    status, said = runs(0.5)
     assert status == 0
-    assert "a spoken sentence, p99, ms of processor time" in said
-    assert results(quiet)["understand_p99_ms"] == 2.5
-    assert results(quiet)["went"]["understanding"]["void"] == ""
+    assert "held and confirmed booking ÷ the same SQL by hand" in said
+    assert results(quiet)["allocate_ratio_postgres"] == 0.5
+    assert results(quiet)["went"]["booking"]["void"] == ""
     assert not (quiet / "performance.md").exists()
 
 
 def test_a_missed_bar_is_named_and_it_ends_with_1(runs: Any):
-    status, said = runs(9.0)
+    status, said = runs(0.44)
     assert status == 1
-    assert "MISSED: understand_p99_ms is 9.0, and must be under 5" in said
+    assert "MISSED: allocate_ratio_postgres is 0.44, and must be ≥ 0.45" in said
 
 
 def test_a_void_part_is_named_and_it_ends_with_1(runs: Any, quiet: Path):
-    status, said = runs(CannotMeasure("no sentences in the tests"))
+    status, said = runs(CannotMeasure("a booking was refused"))
     assert status == 1
-    assert said.rstrip().endswith("void: understanding: no sentences in the tests")
-    assert results(quiet)["went"]["understanding"]["tries"] == 2
+    assert said.rstrip().endswith("void: booking: a booking was refused")
+    assert results(quiet)["went"]["booking"]["tries"] == 2
 
 
 def test_what_nobody_foresaw_is_no_trace_on_the_terminal(runs: Any, quiet: Path):
@@ -110,12 +100,6 @@ def test_what_nobody_foresaw_is_no_trace_on_the_terminal(runs: Any, quiet: Path)
     assert "Traceback" in (quiet / "failures.txt").read_text("utf-8")
 
 
-def test_without_time_it_says_so(runs: Any):
-    status, said = runs(2.5, "--minutes", "0")
-    assert status == 1
-    assert "void: understanding: no time was left for it" in said
-
-
 @pytest.mark.parametrize("problem", [CannotMeasure("no Redis found"), OSError("disk full")])
 def test_where_nothing_can_be_measured_it_is_one_sentence_and_2(
     runs: Any, monkeypatch: pytest.MonkeyPatch, problem: Exception
@@ -124,51 +108,41 @@ def test_where_nothing_can_be_measured_it_is_one_sentence_and_2(
         raise problem
 
     monkeypatch.setattr(servers, "redis", fails)
-    status, said = runs(2.5)
+    status, said = runs(0.5)
     assert status == 2
     assert str(problem) in said
     assert "Traceback" not in said
 
 
-def test_a_database_that_cannot_be_made_leaves_what_needs_none(
-    runs: Any, monkeypatch: pytest.MonkeyPatch
-):
-    def fails(*_: Any, **__: Any) -> None:
+def test_without_postgresql_it_is_one_sentence(runs: Any, monkeypatch: pytest.MonkeyPatch):
+    def fails(_folder: Path) -> str:
         raise CannotMeasure("PostgreSQL did not start")
 
-    monkeypatch.setattr(measure, "database", fails)
-    status, said = runs(2.5, "booking", "--on", "postgres")
-    assert status == 1
-    assert "void: postgres: booking: PostgreSQL did not start" in said
-    assert "understanding: understand_p99_ms 2.5" in said
+    monkeypatch.setattr(servers, "postgres_url", fails)
+    status, said = runs(0.5)
+    assert (status, said.strip()) == (2, "make bench: PostgreSQL did not start")
 
 
-def test_what_has_no_bar_is_measured_last(quiet: Path, monkeypatch: pytest.MonkeyPatch):
+def test_all_parts_are_measured_in_their_order(quiet: Path, monkeypatch: pytest.MonkeyPatch):
     order: list[str] = []
 
-    class Database:
-        def __init__(self, kind: str) -> None:
-            self._kind = kind
-
-        def __getattr__(self, step: str) -> Callable[[], None]:
-            return lambda: order.append(f"{self._kind}: {step}")
-
-    def runs(_: Any, name: str, *_more: Any) -> dict[str, float]:
+    def runs(_: Any, name: str, _part: Any) -> dict[str, float]:
         order.append(name)
         return {}
 
-    monkeypatch.setattr(measure, "OnDatabase", lambda kind, *_: Database(kind))
+    def with_service(*_: Any) -> None:
+        order.extend(measure.WITH_SERVICE)
+
+    monkeypatch.setattr(servers, "command", lambda *_, **__: "")
+    monkeypatch.setattr(measure, "_with_service", with_service)
     monkeypatch.setattr(parts.PartRuns, "run", runs)
     monkeypatch.setattr("sys.argv", ["bench", "--quick"])
     assert main() == 0
-    assert order == [
-        "postgres: at_centres",
-        "sqlite: at_centres",
-        "rush",
-        "postgres: beside",
-        "sqlite: beside",
-        "telephones",
-        "understanding",
-        "postgres: at_the_end",
-        "sqlite: at_the_end",
-    ]
+    assert order == list(parts.PARTS)
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "call"])
+def test_a_part_that_there_is_not_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.argv", ["bench", "calls", wrong])
+    with pytest.raises(SystemExit):
+        main()

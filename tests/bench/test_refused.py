@@ -55,9 +55,9 @@ def test_a_part_says_what_was_refused_in_all_of_it_and_is_void_where_that_is_too
     monkeypatch.setattr(screens, "hire", lambda *_: [])
     monkeypatch.setattr(screens, "dispatcher", lambda _: contextlib.nullcontext())
     # Without any of the servers that it measures.
-    one: Any = object.__new__(measure._One)
-    one._kind, one._folder = "sqlite", tmp_path
-    one._house = House(tmp_path, "sqlite", "", "")
+    one: Any = object.__new__(measure._Service)
+    one._folder = tmp_path
+    one._house = House(tmp_path, "bench", "", "")
 
     def with_screens(_file: Path) -> dict[str, float]:
         for _ in range(2):
@@ -68,12 +68,12 @@ def test_a_part_says_what_was_refused_in_all_of_it_and_is_void_where_that_is_too
     one._at_work = lambda *_: ({}, one._with_refused([], Refused(later, 2000)))
     one._weights = lambda _: {}
     found, why = one.watched()
-    assert found["screens_refused_percent_sqlite"] == percent
+    assert found["screens_refused_percent_postgres"] == percent
     assert [sentence.partition(":")[0] for sentence in why] == void
 
 
 def test_a_run_that_does_not_count_is_not_in_the_sum():
-    one: Any = object.__new__(measure._One)
+    one: Any = object.__new__(measure._Service)
     one._refused = Refused()
     assert one._with_refused(["only 3 in the line"], Refused(9, 1000)) != []
     assert one._with_refused([], Refused(1, 500), counts=False) == []

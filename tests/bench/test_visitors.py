@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
-import xml.etree.ElementTree as ET
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -19,8 +17,7 @@ from werkzeug.serving import make_server
 
 import config
 
-from bench import finders, rush, rush_picture, visitors
-from bench.finders import DESK, WEB, Desk, FinderFigures, FindersPlan, Wanted
+from bench import rush, visitors
 from bench.peers import form_handler
 from bench.visitors import BOOKED, NOTHING, Connections, Visitor, VisitorFigures, VisitorIdentity
 from tests.support.house import BASE, house, mornings
@@ -50,8 +47,8 @@ def visit(port: int, person: VisitorIdentity = PERSON) -> tuple[str, Visitor]:
     return asyncio.run(all_of_it())
 
 
-def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(sqlite_url: str):
-    with house(sqlite_url) as made:
+def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(postgres_url: str):
+    with house(postgres_url) as made:
         made.opens_centre("1", starts=mornings(2, first=5), capacity=1)
         with served(made.app) as port:
             assert visitors.HOST in BASE
@@ -70,13 +67,13 @@ def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(sqlit
 
 
 @pytest.fixture
-def peer(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def peer(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     settings = config.Settings(
         _env_file=None,  # type: ignore[call-arg]
-        database_url=sqlite_url,
+        database_url=postgres_url,
     )
     monkeypatch.setattr(config, "load", lambda: settings)
-    form_handler.fill(sqlite_url)
+    form_handler.fill(postgres_url)
     return form_handler.create_app()
 
 
@@ -86,45 +83,6 @@ def test_the_same_visitor_books_at_the_peer(peer: Any):
     assert end == BOOKED
     # A page and a form for each question, and the page at the end.
     assert len(visitor.answers) == 2 * len(visitors.PAGES) - 1
-    peer.extensions["peer_engine"].dispose()
-
-
-def looked(port: int, where: str, *agents: str, **of: str) -> FinderFigures:
-    """Each of two looks once for somebody: 1234567890, or who is told."""
-    wanted = Wanted(**{"reference": "1234567890", "born": "1942-03-12", "postcode": "75011"} | of)
-    plan = FindersPlan(port, where, [wanted], 0.0, finders=2, agents=agents)
-    return asyncio.run(finders.Run(plan, {one: Desk(one) for one in agents}).all_of_them())
-
-
-def test_who_is_looked_for_is_found_on_the_web_and_by_agents(sqlite_url: str):
-    with house(sqlite_url) as made:
-        made.opens_centre("1", starts=mornings(2, first=5), capacity=1)
-        with served(made.app) as port:
-            assert visit(port)[0] == BOOKED
-            (booked,) = made.bookings()
-            before = len(made.messages("sms"))
-            seen = looked(port, WEB, reference=booked.reference)
-            # The second wish of ten minutes is answered alike, and nothing leaves.
-            assert (seen.found, seen.faults()) == (2, [])
-            assert len(made.messages("sms")) == before + 1
-            agents = [made.signs_in("agent") for _ in range(2)]
-            kept = [(one.cookie, one.get_cookie(one.cookie)) for one in agents]
-            cookies = [f"{name}={one.value}" for name, one in kept if one is not None]
-            seen = looked(port, DESK, *cookies, reference=booked.reference)
-            assert (seen.found, seen.faults()) == (2, [])
-            nobody = looked(port, DESK, *cookies)
-            assert (nobody.found, nobody.wrong) == (0, {"200 at /poste/chercher": 2})
-
-
-def test_the_same_look_up_is_played_on_the_web_and_at_the_peer(sqlite_url: str, peer: Any):
-    with served(peer) as port:
-        end, visitor = visit(port)
-        (reference,) = re.findall(r"Référence</dt><dd>(\d{10})</dd>", visitor.answers[-1].body)
-        seen = looked(port, WEB, reference=reference)
-        assert (end, seen.found, seen.faults()) == (BOOKED, 2, [])
-        assert looked(port, WEB, reference=reference, born="1942-03-13").wrong == {
-            "422 at POST /mon-rendez-vous": 2
-        }
     peer.extensions["peer_engine"].dispose()
 
 
@@ -223,12 +181,3 @@ def test_the_figures_of_a_rush_are_those_that_have_a_bar():
     silent.silent = 1
     assert rush._figures(silent, 5.0, 10.0)["rush_speaks_under_2s"] == 90.0
     assert rush._figures(rush.RushObservations(), 5.0, 10.0) == {}
-
-
-def test_the_picture_of_a_rush_is_an_svg_with_three_charts():
-    drawn = rush_picture.draw(rushed(), 5.0, 10.0)
-    root = ET.fromstring(drawn)  # noqa: S314 (our own)
-    lines = root.findall(".//{http://www.w3.org/2000/svg}polyline")
-    assert len(lines) == 6
-    assert all("nan" not in line.get("points", "") for line in lines)
-    assert "500 came in 10 s" in drawn
