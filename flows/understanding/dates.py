@@ -9,6 +9,7 @@ from typing import Final
 from flows.understanding import FIRST_BIRTH_YEAR, NotUnderstood, checked_date
 from flows.understanding import spoken_numbers as spoken
 from flows.understanding.spoken_numbers import (
+    Gap,
     Item,
     Mode,
     NumberKind,
@@ -50,8 +51,11 @@ def _read(said: Sequence[Item], vocabulary: Vocabulary, today: date) -> Iterable
     if (corrected := _with_other_year(whole, said, vocabulary, today)) is not None:
         return corrected
     rows = [row for row in spoken.rows_of(said, _ROW) if not spoken.says_little(row)]
+    texts = [{item.text for item in row} for row in rows]
+    # Without what is only a part of another row.
+    parts = [any(text < other for other in texts) for text in texts]
     found = []
-    for row in rows:
+    for row in (row for row, part in zip(rows, parts, strict=True) if not part):
         full_year = spoken.goes_on(row, said, vocabulary)
         found.append(_of_row(row, _Reader(vocabulary, today, full_year=full_year)))
     # Many say it twice; two different dates are two people's.
@@ -61,19 +65,15 @@ def _read(said: Sequence[Item], vocabulary: Vocabulary, today: date) -> Iterable
 def _with_other_year(
     whole: Sequence[Item], said: Sequence[Item], vocabulary: Vocabulary, today: date
 ) -> Iterable[date] | None:
-    """The date of "6 avril 1934, non, 1935"; None where not only a year of four digits changes."""
+    """The date of "6 avril 1934, non, 1935"; None where not only the year changes."""
     year = [item for item in said if item.kind is not NumberKind.LINK]
-    before = list(whole[: len(whole) - len(said)])
+    before = list(whole[: max(spoken.corrected_at(whole), 0)])
     while before and before[-1].kind is not NumberKind.NUMBER:
         before.pop()
     if not spoken.was_corrected(whole) or any(item.kind not in _ROW for item in year):
         return None
     reader = _Reader(vocabulary, today, full_year=False)
-    years = {
-        digits_of(path)
-        for path in reader.paths(year, _YEAR)
-        if len(digits_of(path)) == _YEAR and _is_year(path)
-    }
+    years = {digits_of(path) for path in reader.paths(year, _YEAR) if _is_only_year(path)}
     told = set(_read(before, vocabulary, today)) if len(years) == 1 else set()
     if len({(day.day, day.month) for day in told}) != 1:
         return None
@@ -82,7 +82,9 @@ def _with_other_year(
 
 def _of_row(row: tuple[Item, ...], reader: _Reader) -> set[date]:
     for mode in Mode:
-        for items in (row, spoken.without_article(row), spoken.said_once(row)):
+        # "Trente-sept, le 16 avril 37".
+        year_once = row[1:] if row[0].text == row[-1].text else ()
+        for items in (row, spoken.without_article(row), spoken.said_once(row), year_once):
             found = set(reader.read(items, mode))
             if found:
                 return found
@@ -130,9 +132,14 @@ class _Reader:
             for first, second in self._in_two(before):
                 if _is_only_year(first) and second[0].apart:
                     yield from self._dates(second, number, first, named=True)
-        elif not self._vocabulary.day_first:
+        else:
             for first, second in self._in_two(after):
-                yield from self._dates(first, number, second, named=True)
+                # "En mars, le 12, en 42"; and "mars 42, le 12".
+                apart = after[0].gap is Gap.WALL and _is_only_year(second)
+                if apart or not self._vocabulary.day_first:
+                    yield from self._dates(first, number, second, named=True)
+                elif _is_only_year(first) and second[0].apart:
+                    yield from self._dates(second, number, first, named=True)
 
     def _year_first(
         self, before: Sequence[Item], month: str, after: Sequence[Item]
@@ -140,7 +147,7 @@ class _Reader:
         """With the year before the month: "42, mars, le 12"."""
         for year in self.paths(before, _YEAR):
             for day in self.paths(after, _DAY_AND_MONTH):
-                if _is_only_year(year) and day[0].apart:
+                if _is_only_year(year) and after[0].gap is Gap.WALL:
                     yield from self._dates(day, month, year, named=True)
 
     def _in_two(

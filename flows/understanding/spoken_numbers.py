@@ -342,31 +342,37 @@ def _units(locale: str) -> frozenset[str]:
 
 
 def standing(said: Sequence[Item]) -> tuple[Item, ...]:
-    """What is left of a sentence after its last correction.
+    """What is left of a sentence after its last correction, without the numbers that are denied.
 
     Nothing where a correction may have taken back what was said: a number was said before it and
-    none after, or a number is denied ("pas le douze").
+    none after.
     """
-    for index, item in enumerate(said):
-        if item.kind is NumberKind.DENIAL:
-            rest = [i for i in said[index + 1 :] if i.kind is not NumberKind.LINK]
-            if len(rest) > 1 and rest[0].may_be_article and rest[1].kind is NumberKind.OTHER:
-                # "Pas une blague".
-                continue
-            following = rest[0] if rest else None
-            if following is not None and following.kind in {NumberKind.NUMBER, NumberKind.MONTH}:
-                return ()
-    tail = tuple(said[_corrected_at(said) + 1 :])
+    tail = tuple(_not_denied(said[corrected_at(said) + 1 :]))
     return tail if any(item.kind is NumberKind.NUMBER for item in tail) else ()
+
+
+def _not_denied(said: Sequence[Item]) -> Iterator[Item]:
+    """All but the row behind a "not": "pas le douze, le treize"; "pas une blague" denies none."""
+    denied = in_row = False
+    for index, item in enumerate(said):
+        following = said[index + 1].kind if index + 1 < len(said) else None
+        if item.kind in {NumberKind.NUMBER, NumberKind.MONTH}:
+            counts = item.may_be_article and following is NumberKind.OTHER
+            denied = denied and not counts and not (in_row and item.gap >= Gap.BREAK)
+            in_row = denied
+        elif item.kind is not NumberKind.LINK:
+            denied, in_row = item.kind is NumberKind.DENIAL, False
+        if not in_row:
+            yield item
 
 
 def was_corrected(said: Sequence[Item]) -> bool:
     """Whether something was said of numbers before a correction."""
-    before = said[: max(_corrected_at(said), 0)]
+    before = said[: max(corrected_at(said), 0)]
     return any(item.kind is NumberKind.NUMBER for item in before)
 
 
-def _corrected_at(said: Sequence[Item]) -> int:
+def corrected_at(said: Sequence[Item]) -> int:
     """Where the last correction stands; -1 where there is none."""
     return max((i for i, item in enumerate(said) if item.kind is NumberKind.CORRECTION), default=-1)
 

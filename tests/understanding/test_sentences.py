@@ -179,7 +179,6 @@ def test_what_is_wanted(text: str, intent: SentenceIntent | None):
         "pour moi elle est née le 12 mars 42",
         "mon mari né le 12 mars 1938 est décédé je voudrais un rendez-vous pour moi",
         "je suis né le 12 mars 42 ou 43",
-        "je suis né le 12 mars 42 non 43",
         "je suis né le 12 ou le 13 mars 42",
         "je suis née le 8 mai 15",
         "mon petit-fils est né le 8 mai 2015",

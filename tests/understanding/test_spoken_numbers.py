@@ -212,3 +212,24 @@ def test_one_value_or_none():
 def test_what_is_no_answer_is_not_understood(read, text):
     one = {"un": ("digits", "digits_es")}
     assert read(text) == "?" or read in [HARDER[kind] for kind in one.get(text, ())]
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("mars quarante-trois, le dix-sept", "1943-03-17"),
+        ("quarante, mars, le cinq", "1940-03-05"),
+        ("au mois d'août le vingt-huit, en quarante-deux", "1942-08-28"),
+        ("son année c'est 37, le 16 avril 37", "1937-04-16"),
+        ("19 octobre 46 enfin non 47", "1947-10-19"),
+        ("c'est pas le six c'est le sept mars quarante-trois", "1943-03-07"),
+        ("le deux novembre, pas le douze, le deux novembre 1940", "1940-11-02"),
+        # A year and a month are no day, and what is denied leaves nothing to guess from.
+        ("mars 19 40", "?"),
+        ("mars 1 9 4 2", "?"),
+        ("ce n'est pas le 12 mars 1942", "?"),
+        ("pas le 12 mars, en 1942", "?"),
+    ],
+)
+def test_day_month_and_year_come_in_any_order_and_may_be_corrected(said: str, means: str):
+    assert date_of(said) == means
