@@ -19,13 +19,13 @@ from flows.steps.town import (
     at_town,
     heard_cedex,
     heard_postcodes,
+    named_elsewhere,
     one_home,
     propose,
     proposed,
 )
 from flows.understanding import is_digits
-from flows.understanding.vocabulary import plain
-from flows.world import Town, World
+from flows.world import World
 
 
 class Postcode(Step):
@@ -37,6 +37,7 @@ class Postcode(Step):
     after = "not_eligible"
     patience = 2
     most_digits = POSTCODE_DIGITS
+    hears_parts = True
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if not is_digits(pressed) or len(pressed) != POSTCODE_DIGITS:
@@ -51,23 +52,14 @@ class Postcode(Step):
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         codes = heard_postcodes(session, text, world)
-        if codes and _is_elsewhere(text, codes, world):
-            return None
         if codes:
-            return ask_which(session, codes, "postcode_check")
+            elsewhere = named_elsewhere(session, text, codes, world)
+            return ask_which(session, codes + elsewhere, "postcode_check")
         towns = one_home(session, text, world.towns(text), world)
         return ask_which(session, towns) if towns else heard_cedex(session, text, world)
 
     def give_up(self, session: Session, world: World) -> Move:
         return Go(session, "town", (Line("easier_town"),), remember=False)
-
-
-def _is_elsewhere(text: str, codes: tuple[Town, ...], world: World) -> bool:
-    """Whether a town of another département is named beside a postcode: "56400 Brest"."""
-    words = " ".join(word for word in text.split() if not is_digits(word))
-    named = [one for one in world.towns(words) if plain(one.name) in plain(words)]
-    there = {code.postcode[:2] for code in codes}
-    return bool(named) and not any(one.postcode[:2] in there for one in named)
 
 
 class PostcodeCheck(Patient):

@@ -16,6 +16,8 @@ from flows.steps.offers import plain_search, search_nearest
 from flows.understanding import COUNTRY_ZONE, is_digits
 from flows.understanding.postcodes import postcodes
 from flows.understanding.sentences import request_of
+from flows.understanding.spoken_numbers import NumberKind, items_of
+from flows.understanding.vocabulary import plain
 from flows.world import Town, World
 
 POSTCODE_DIGITS = 5
@@ -87,6 +89,17 @@ def heard_postcodes(session: Session, text: str, world: World) -> tuple[Town, ..
     return tuple(town for code in codes if (town := world.town(code)))
 
 
+def named_elsewhere(
+    session: Session, text: str, codes: tuple[Town, ...], world: World
+) -> tuple[Town, ...]:
+    """The town that is named beside postcodes of other places: "29200 Morlaix"."""
+    said = items_of(text, world.vocabulary(session.language))
+    words = " ".join(item.text for item in said if item.kind is not NumberKind.NUMBER)
+    named = [one for one in world.towns(words) if plain(one.name) in plain(words)]
+    agree = any(world.towns(f"{one.name} {code.postcode}") for one in named for code in codes)
+    return () if agree else tuple(named[:1])
+
+
 def as_cedex(session: Session, code: str, world: World) -> Go | None:
     """Read back the town that a code leads to as a CEDEX code; None where it leads to none."""
     town = world.town_of_cedex(code)
@@ -138,7 +151,8 @@ class AskTown(Patient):
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         found = heard_postcodes(session, text, world)
         if found:
-            return ask_which(session, found, "postcode_check")
+            elsewhere = named_elsewhere(session, text, found, world)
+            return ask_which(session, found + elsewhere, "postcode_check")
         if session.territory:
             centre = world.centre_named(text, plain_search(session, world))
             if centre is not None:
