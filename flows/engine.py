@@ -18,6 +18,7 @@ from flows.steps.line import LINE_STEPS, QUEUE, hours_told, knock
 from flows.steps.long_call import is_long, offered
 from flows.steps.offers import search_nearest
 from flows.steps.queue import HUNG_UP
+from flows.understanding.clauses import clauses
 from flows.understanding.vocabulary import Vocabulary
 from flows.understanding.words import Command, asks_for_time, command, knows_a_word
 from flows.world import World
@@ -54,6 +55,8 @@ WAITS, WAITS_ON, WAITED = "wait", "wait_on", "waited"
 MOST_NOISES = 2
 # What is said before the question is put again.
 _REPLIES = {Command.EMERGENCY: "emergency", Command.WAIT: "take_your_time"}
+# What part of a sentence may wish for.
+_IN_PARTS = frozenset({Command.PERSON, Command.SLOWER, Command.AGAIN, Command.WAIT})
 _SPOKEN = frozenset({*map(Command, _COMMANDS.values()), Command.INTERPRETER})
 
 
@@ -175,11 +178,27 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
         spoke = spoke.but(speech_off_at=session.step)
     if move is not None:
         return _settle(spoke, move, world, unsure=unsure)
-    if wish is Command.CANCEL:
-        return _obey(spoke, "back", world)
+    gives_up = wish is Command.CANCEL
+    part = "" if gives_up else _telling_part(spoke, text, world)
+    if part or gives_up:
+        said = replace(heard, text=part)
+        return _listen(session, said, world) if part else _obey(spoke, "back", world)
     waits = asks_for_time(text, words) and not unsure
     noise = _with_noise(session, text, words)
     return _wait(spoke, world) if waits else _not_understood(noise, world)
+
+
+def _telling_part(session: Session, text: str, world: World) -> str:
+    """The part of a sentence that says something by itself, where one alone does; else nothing."""
+    words, step = world.vocabulary(session.language), STEPS[session.step]
+    parts = clauses(text, words)
+    wishes = {wish: part for part in parts if (wish := command(part, words)) in _IN_PARTS}
+    if len(wishes) == 1:
+        return next(iter(wishes.values()))
+    found = [(step.hear(session, part, world), part) for part in parts] if step.hears_parts else []
+    answers = [(move, part) for move, part in found if isinstance(move, Go)]
+    alike = all(move == answers[0][0] for move, _ in answers)
+    return answers[0][1] if answers and alike else ""
 
 
 def _reply(session: Session, wish: Command, world: World) -> tuple[Session, Speech]:

@@ -113,6 +113,8 @@ class Step(ABC):
     takes_date = False
     # Tries before the next easier way is taken (the call script: two, then easier, then a person).
     patience: int
+    # True where one part of a sentence may answer alone; hearing it only reads.
+    hears_parts = False
     # True at the start and at the end of a call, and where the service has nothing to give: there
     # key 0, which works everywhere, is told on the first try, too.
     tells_person_at_once = False

@@ -78,6 +78,7 @@ class DateOfBirth(Step):
     patience = 2
     most_digits = 8
     takes_date = True
+    hears_parts = True
 
     def question(self, session: Session, world: World) -> Question:
         asked = super().question(session, world)

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 
 from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import CallerKind, Moving, Offer, Session
@@ -16,7 +17,8 @@ from flows.steps.common import NO_SUCH_KEY, Patient, Step, in_words_for, what_fo
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
 from flows.steps.service_over import SERVICE, is_over, over_meanwhile
 from flows.understanding import birthday
-from flows.understanding.offered import ReadOut, after_correction, wanted_among
+from flows.understanding.clauses import clauses
+from flows.understanding.offered import ReadOut, Wanted, after_correction, wanted_among
 from flows.world import Search, World
 
 OTHERS_KEY = "4"
@@ -346,21 +348,30 @@ class Offers(Patient):
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         words = world.vocabulary(session.language)
-        # "Le premier, non, le deuxième".
-        last = after_correction(text, words)
-        move = super().hear(session, last, world) if last != text else None
-        if move is not None:
-            return move
         told = [
             ReadOut(one.local_start, one.kilometres, f"{one.said} {one.name} {one.town}")
             for one in session.offers
         ]
         today = world.now().astimezone(told[0].start.tzinfo).date()
-        wanted = wanted_among(text, words, told, today)
-        if wanted is None:
-            return super().hear(session, text, world)
-        if len(wanted.fitting) == 1:
-            return self.take(session, str(wanted.fitting[0] + 1), world)
+        read = partial(wanted_among, vocabulary=words, told=told, today=today)
+        # "Le premier, non, le deuxième"; "demain je ne peux pas, donc vendredi".
+        last = after_correction(text, words, words.concluding)
+        wanted: Wanted | None = None
+        for said in dict.fromkeys((last, text)):
+            wanted = read(said)
+            if wanted and len(wanted.fitting) == 1:
+                return self.take(session, str(wanted.fitting[0] + 1), world)
+            asks = wanted is None or said != text
+            if asks and (move := super().hear(session, said, world)):
+                return move
+        parts = [part.fitting for said in clauses(text, words) if (part := read(said))]
+        alone = {fitting[0] for fitting in parts if len(fitting) == 1}
+        if len(alone) == 1 and (wanted is None or wanted.fitting):
+            return self.take(session, str(alone.pop() + 1), world)
+        return self._anew(session, wanted, world) if wanted else None
+
+    def _anew(self, session: Session, wanted: Wanted, world: World) -> Move | None:
+        """What is done where not one offer fits alone."""
         if wanted.fitting:
             return Miss("reason.several_fit")
         if wanted.day is not None:

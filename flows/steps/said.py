@@ -119,6 +119,8 @@ def go_on_with_sentence(session: Session, text: str, world: World) -> Go | None:
 class FirstQuestion(Patient):
     """Where a caller may say it all in one sentence, or an answer that they correct."""
 
+    hears_parts = True
+
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         found = go_on_with_sentence(session, text, world)
         # "Moi, enfin non, mon mari".

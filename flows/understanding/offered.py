@@ -78,10 +78,11 @@ def wanted_among(
     return _Sentence(text, vocabulary, told, today).wanted()
 
 
-def after_correction(text: str, vocabulary: Vocabulary) -> str:
-    """What stands behind the last word that takes a choice back; all, where nothing does."""
+def after_correction(text: str, vocabulary: Vocabulary, also: frozenset[str] = frozenset()) -> str:
+    """What stands behind the last word that takes a choice back or is in `also`; else all."""
     words = text.split()
-    back = [at for at, word in enumerate(words) if plain(word) in vocabulary.taken_back]
+    last = vocabulary.taken_back | also
+    back = [at for at, word in enumerate(words) if plain(word) in last]
     return " ".join(words[back[-1] + 1 :] if back and words[back[-1] + 1 :] else words)
 
 

@@ -414,6 +414,9 @@ class _Sentence(Generic[P_co]):
         if tells_two_births(self._text, self._vocabulary):
             return "", True
         named = set(self._named())
+        corrected = any(word.kind is NumberKind.CORRECTION for word in self.words)
+        if len(named) == 2 and SELF in named and not corrected:  # noqa: PLR2004
+            return TWO, True
         if len(named) > 1:
             return "", SELF in named
         return (named.pop(), False) if named else self._who_by_birth()
@@ -427,7 +430,7 @@ class _Sentence(Generic[P_co]):
                 if person and (before is None or not before.is_(_Cue.NOT)):
                     yield person
                 continue
-            booked = before is not None and before.is_(_Cue.BOOK)
+            booked = part.is_(_Cue.BOOK) or (before is not None and before.is_(_Cue.BOOK))
             if booked and part.is_(_Cue.PRONOUN) and not part.is_(_Cue.SELF):
                 yield self._meant_by_pronoun()
         wanting = any(part.person and self._wants(part) for part in self._parts)

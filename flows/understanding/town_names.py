@@ -47,6 +47,8 @@ _MOST_NAMESAKES = 12
 _MOST_BEGUN = 400
 _WORD = re.compile(r"[^\W_]+")
 _FIGURES = re.compile(r"([0-9]{1,5})([a-z]{0,4})")
+# A name that is spelt out: "B O H A R S", "L-A-O-N".
+_LETTERS = re.compile(r"\b[a-z](?:[ .-]+[a-z]\b){3,}")
 _POSTCODE_DIGITS = 5
 _CEDEX = "cedex"
 
@@ -71,7 +73,8 @@ class _Where:
 
 def towns(text: str, vocabulary: Vocabulary, table: TownTable) -> tuple[TownName, ...]:
     """The towns meant: one, or several where the words mean several, the likeliest first."""
-    spelt = list(_WORD.findall(unicodedata.normalize("NFKC", text).lower()))
+    lower = unicodedata.normalize("NFKC", text).lower()
+    spelt = _WORD.findall(_LETTERS.sub(lambda one: re.sub(r"\W", "", one[0]), lower))
     taken_back = [at for at, word in enumerate(spelt) if plain(word) in vocabulary.taken_back]
     if taken_back:
         # "À Brest, enfin à côté, à Guipavas": the last one, where it says in which town.

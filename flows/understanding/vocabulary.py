@@ -120,6 +120,13 @@ class Vocabulary:
     deniable: Phrases
     # With these it is neither yes nor no.
     doubts: Phrases
+    # Words of callers who speak of themselves, words to somebody beside them, and what begins a
+    # reason, which answers nothing.
+    own_words: frozenset[str]
+    beside_words: frozenset[str]
+    reasons: tuple[str, ...]
+    # Before what follows from what was said: "so".
+    concluding: frozenset[str]
     commands: Mapping[str, Phrases]
     # Where the words of a command mean something else.
     not_commands: Mapping[str, Phrases]
@@ -189,6 +196,7 @@ class Vocabulary:
             },
             day_first=table.flag("day_first"),
             figures=table.spelt("figures"),
+            reasons=table.spelt("reasons"),
             repeats=table.numbers("repeats"),
             ordinals=table.numbers("ordinals"),
             commands={name: commands.phrases(name) for name in COMMANDS},

@@ -52,6 +52,10 @@ class Command(StrEnum):
 _WISHES = tuple(one for one in Command if one is not Command.EMERGENCY)
 
 
+# What is asked for whatever is denied behind it.
+_KEPT = frozenset({Command.PERSON, Command.SLOWER})
+
+
 class _Is(StrEnum):
     """What a phrase is in a sentence, beside a key or a command."""
 
@@ -71,8 +75,9 @@ class _Is(StrEnum):
 def yes_no(text: str, vocabulary: Vocabulary) -> bool | None:
     """Yes or no. A date, a town or thanks may come with it; doubt and contradiction may not."""
     words = _words(text, vocabulary)
-    numbers = {words[at] for at in number_words(words, vocabulary.language)}
-    pieces = _denied(_yes_no_lexicon(vocabulary)(words), vocabulary)
+    numbers = frozenset(words[at] for at in number_words(words, vocabulary.language))
+    dates = numbers.difference(vocabulary.determiners).union(vocabulary.months)
+    pieces = _denied(_yes_no_lexicon(vocabulary)(words), vocabulary, dates)
     if len(pieces) == 1 and pieces[0].is_(_Is.SURE):
         return True
     yes = sum(len(piece.words) for piece in pieces if piece.is_(_Is.YES))
@@ -99,12 +104,14 @@ def command(text: str, vocabulary: Vocabulary) -> Command | None:
     if _emergency(words, vocabulary):
         return Command.EMERGENCY
     pieces = _wish_lexicon(vocabulary)(words)
-    if any(piece.is_(_Is.NOT) for piece in pieces):
-        return None
+    denied = [at for at, piece in enumerate(pieces) if piece.is_(_Is.NOT)]
     wishes = {
         wish
         for wish in _WISHES
-        if any(piece.is_(wish) for piece in pieces) and _stands_out(pieces, wish, _BESIDE_A_WISH)
+        for at, piece in enumerate(pieces)
+        if piece.is_(wish) and _stands_out(pieces, wish, _BESIDE_A_WISH)
+        # "Moins vite, je ne suis pas toute jeune" denies nothing that was asked for before it.
+        if not denied or (wish in _KEPT and denied[0] > at + 1)
     }
     return next((wish for wish in _WISHES if wish in wishes), None)
 
@@ -202,8 +209,8 @@ def _words(text: str, vocabulary: Vocabulary) -> list[str]:
     return [] if len(words) > MOST_WORDS else words
 
 
-def _denied(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[Piece]:
-    """With each "not … that" made into one "no"."""
+def _denied(pieces: Sequence[Piece], vocabulary: Vocabulary, dates: frozenset[str]) -> list[Piece]:
+    """With each "not … that" made into one "no", and each "not" before a word of `dates`."""
     left = []
     at = 0
     while at < len(pieces):
@@ -212,7 +219,10 @@ def _denied(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[Piece]:
         if denies:
             while end < len(pieces) and pieces[end].is_(_Is.DEGREE):
                 end += 1
-        if denies and end < len(pieces) and pieces[end].is_(_Is.DENIABLE):
+        rest = pieces[end:] if denies else []
+        # "Pas le douze", whatever small words stand between.
+        told = [one.words[0] for one in rest if one.words[0] not in vocabulary.links][:1]
+        if any(one.is_(_Is.DENIABLE) for one in rest[:1]) or dates.intersection(told):
             words = tuple(word for piece in pieces[at : end + 1] for word in piece.words)
             left.append(Piece(words, (_Is.NO,)))
             at = end + 1

@@ -6,6 +6,7 @@ import pytest
 
 from flows.speech import TurnOutcome
 from tests.flows.talk import Talk
+from tests.understanding.situations import France
 
 NOISE = "le journal de vingt heures vous est présenté ce soir depuis nos studios"
 WAITS = (
@@ -85,6 +86,43 @@ def test_two_births_in_one_sentence_are_asked_whose_is_meant():
 def test_a_date_of_history_is_nobodys_birth():
     said = "le débarquement du six juin mille neuf cent quarante-quatre a été commémoré ce matin"
     assert Talk().goes_to("date_of_birth").says(said).session.born == ""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "je suis veuve depuis le 3 mai 2015",
+        "je suis à la retraite depuis le premier avril 1998",
+        "j'ai déménagé le 4 mars 2011",
+        "j'habite ici depuis le 3 mai 1980",
+        "je suis arrivé à Brest le 4 mai 1965",
+    ],
+)
+def test_a_day_of_a_life_that_is_no_birth_is_asked_again(said: str):
+    assert Talk().goes_to("date_of_birth").says(said).session.born == ""
+
+
+def test_a_birth_beside_such_a_day_is_heard():
+    said = "veuve depuis le 4 juin 2015, je suis née le 3 mai 1940"
+    assert Talk().goes_to("date_of_birth").says(said).session.born == "1940-05-03"
+
+
+@pytest.mark.parametrize("said", ["29200 Morlaix", "vingt-neuf mille deux cents Morlaix"])
+def test_a_postcode_with_the_name_of_another_town_is_asked_which_is_meant(said: str):
+    talk = Talk(France()).goes_to("postcode").says(said)
+    assert talk.step == "town_which"
+    assert [name for _, name, _ in talk.session.towns_found] == ["Brest", "Morlaix"]
+    assert talk.presses("2").session.town == "Morlaix"
+
+
+@pytest.mark.parametrize("said", ["29270 Carhaix", "92130 Issy", "75012 Paris", "20200 Bastia"])
+def test_a_postcode_with_its_own_town_is_no_contradiction(said: str):
+    assert Talk(France()).goes_to("postcode").says(said).step == "postcode_check"
+
+
+@pytest.mark.parametrize("said", ["pour deux jours", "pour deux semaines"])
+def test_two_days_are_no_couple(said: str):
+    assert Talk().goes_to("welcome").says(said).step == "welcome"
 
 
 def test_four_hundred_letters_with_three_dates_get_the_question_again():
