@@ -90,26 +90,28 @@ def version() -> str:
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])
 
 
-def socket_fits(file: Path) -> bool:
-    """Whether a socket may lie there: not where the path is too long, or does not fit into a URL.
+def socket_folder(preferred: Path, name: str) -> Path:
+    """Where a socket of this name may lie: in `preferred`, or in a short folder of our own.
 
-    A space is one of the characters that redis-py trips over when it reads CLIENT INFO.
+    The path may be too long, or hold a character that a URL would need quoted or, like a space,
+    that redis-py trips over when it reads CLIENT INFO.
     """
-    path = str(file)
-    is_short = len(os.fsencode(path)) <= SOCKET_PATH_BYTES
-    return is_short and bool(re.fullmatch(r"[\w./+@~-]+", path, re.ASCII))
+    path = os.fsencode(preferred)
+    fits = len(path) + len(name) < SOCKET_PATH_BYTES
+    if fits and re.fullmatch(r"[\w./+@~-]+", str(preferred), re.ASCII):
+        return preferred
+    # Its owner and rights are looked at where it is made (launcher.sockets).
+    return Path("/tmp") / f"allo-{os.geteuid()}-{hashlib.sha256(path).hexdigest()[:16]}"  # noqa: S108
 
 
-def postgres_sockets(data: Path = POSTGRES) -> Path:
-    """Where the socket of a PostgreSQL on `data` lies: there, or in a short folder of our own."""
-    if socket_fits(data / ".s.PGSQL.5432"):
-        return data
-    name = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
-    return Path("/tmp") / f"allo-{os.geteuid()}-{name}"  # noqa: S108 (its owner is looked at)
+def own_redis_url() -> str:
+    """The address of the Redis that `make run` starts."""
+    return f"unix://{socket_folder(VAR, 'redis.sock')}/redis.sock"
 
 
-def postgres_url(database: str, sockets: Path) -> str:
-    """The address of a database there, whatever PGPORT says."""
+def own_postgres_url(database: str, data: Path = POSTGRES) -> str:
+    """The address of a database in the PostgreSQL on `data`, whatever PGPORT says."""
+    sockets = socket_folder(data, ".s.PGSQL.5432")
     return f"postgresql://postgres@/{quote(database)}?host={sockets}&port=5432"
 
 
@@ -369,8 +371,8 @@ class Settings(BaseSettings):
         if self.simulator_port is None:
             self.simulator_port = self.port + 10
         defaults = {
-            "database_url": postgres_url(self._of_campaign("allo"), postgres_sockets()),
-            "redis_url": f"unix://{VAR / 'redis.sock'}",
+            "database_url": own_postgres_url(self._of_campaign("allo")),
+            "redis_url": own_redis_url(),
             "bind_address": "0.0.0.0" if is_production else "127.0.0.1",  # noqa: S104
             "public_base_url": f"http://127.0.0.1:{self.port}",
             "secret_key": DEVELOPMENT_SECRET,
@@ -507,7 +509,7 @@ class Settings(BaseSettings):
     def own_database(self) -> str:
         """The database's name in the PostgreSQL that comes with the service; empty for another."""
         name = unquote(urlsplit(self.database_url).path.removeprefix("/"))
-        is_own = self.database_url == postgres_url(name, postgres_sockets())
+        is_own = self.database_url == own_postgres_url(name)
         return name if is_own else ""
 
     def _anchor_file(self) -> str:

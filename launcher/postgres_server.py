@@ -23,26 +23,27 @@ from psycopg import errors, sql
 import config
 
 from launcher.errors import CannotStart
-from launcher.postgres_keeper import STOP_DEADLINE, beside
+from launcher.postgres_keeper import beside
 
 # Seconds. After a crash the server first reads what it had written last.
 START_DEADLINE = 90.0
+STOP_DEADLINE = 60.0
 LOOKS_EVERY = 0.03
 CONNECT_SECONDS = 5
 
 
 class OwnPostgres:
-    """A server on `data`, with its socket in `sockets`, and this process's share of it."""
+    """A server on `data`, and this process's share of it."""
 
-    def __init__(self, data: Path = config.POSTGRES, sockets: Path | None = None) -> None:
+    def __init__(self, data: Path = config.POSTGRES) -> None:
         self._data = data
-        self.sockets = sockets or config.postgres_sockets(data)
+        self.sockets = config.socket_folder(data, ".s.PGSQL.5432")
         self._share: IO[bytes] | None = None
         self._one_at_a_time = threading.Lock()
         self._keepers: list[subprocess.Popen[bytes]] = []
 
     def url(self, database: str) -> str:
-        return config.postgres_url(database, self.sockets)
+        return config.own_postgres_url(database, self._data)
 
     def ensure(self, database: str) -> None:
         """Have a share of the server, which answers and has this database. Raises CannotStart."""

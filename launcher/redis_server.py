@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import redis
 import config
 
 from launcher.errors import CannotStart
+from launcher.sockets import make_folder, remove_folder
 
 
 def find_redis_server(path: str | None = None) -> Path | None:
@@ -71,22 +71,12 @@ def redis_answers(url: str) -> bool:
             return False
 
 
-@contextmanager
-def socket_folder(preferred: Path) -> Iterator[Path]:
-    """Where `redis.sock` may lie: `preferred`, or a private folder when its path will not do."""
-    if config.socket_fits(preferred / "redis.sock"):
-        yield preferred
-        return
-    with tempfile.TemporaryDirectory(prefix="allo-", dir="/tmp") as short:
-        yield Path(short)
-
-
 def choose_redis(settings: config.Settings, stack: ExitStack) -> tuple[str, str | None]:
     """Return the URL of the Redis to use, and what starts it when it is ours to start.
 
     Raises CannotStart when the operator's does not answer, or when none can be found.
     """
-    if settings.redis_url != f"unix://{config.VAR / 'redis.sock'}":
+    if settings.redis_url != config.own_redis_url():
         if not redis_answers(settings.redis_url):
             raise CannotStart(
                 "REDIS_URL names a Redis that does not answer; start it, or remove REDIS_URL to use"
@@ -100,5 +90,8 @@ def choose_redis(settings: config.Settings, stack: ExitStack) -> tuple[str, str 
             " install redis-server), or name a running one: REDIS_URL=redis://127.0.0.1:6379/0"
             " make run"
         )
-    socket_path = stack.enter_context(socket_folder(config.VAR)) / "redis.sock"
-    return f"unix://{socket_path}", shlex.join([str(server), *redis_arguments(socket_path)])
+    socket_path = Path(settings.redis_url.removeprefix("unix://"))
+    if socket_path.parent != config.VAR:
+        make_folder(socket_path.parent, os.geteuid(), os.getegid())
+        stack.callback(remove_folder, socket_path.parent)
+    return settings.redis_url, shlex.join([str(server), *redis_arguments(socket_path)])

@@ -18,8 +18,9 @@ import config
 
 from launcher import postgres_keeper
 from launcher.errors import CannotStart
-from launcher.postgres_keeper import beside, make_sockets, run_as
+from launcher.postgres_keeper import beside, run_as
 from launcher.postgres_server import OwnPostgres
+from launcher.sockets import make_folder
 from tests.support.keeper import ROOT, is_held
 from tests.support.parts import POSTGRES, require
 from tests.support.until import comes
@@ -29,6 +30,7 @@ USER = """
 import sys
 from pathlib import Path
 from launcher.postgres_server import OwnPostgres
+from launcher.sockets import make_folder
 own = OwnPostgres(Path(sys.argv[1]))
 own.ensure("allo")
 print("up", flush=True)
@@ -175,34 +177,40 @@ def test_a_note_of_a_process_that_is_another_by_now_is_not_believed(data):
         other.kill()
 
 
-def test_a_path_that_a_socket_cannot_have_is_replaced_by_a_short_one_of_this_copy(tmp_path):
-    long = Path("/srv") / ("of a name that is long " * 5) / "postgres"
-    chosen = config.postgres_sockets(long)
+def short(data: Path) -> Path:
+    return config.socket_folder(data, ".s.PGSQL.5432")
+
+
+@pytest.mark.parametrize("name", ["of a long name " * 8, "long/" * 20, "space ", "percent%20", "é"])
+def test_a_path_that_a_socket_cannot_have_is_replaced_by_a_short_one_of_this_copy(name):
+    long = Path("/srv") / name / "postgres"
+    chosen = short(long)
     assert len(str(chosen)) < 60
-    assert chosen == config.postgres_sockets(long)
-    assert chosen != config.postgres_sockets(long.parent)
-    assert config.postgres_sockets(Path("/srv/allo/var/postgres")) == Path("/srv/allo/var/postgres")
+    assert chosen == short(long)
+    assert chosen != short(long.parent)
+    assert short(Path("/srv/allo/var/postgres")) == Path("/srv/allo/var/postgres")
 
 
 def test_the_short_folder_is_closed_to_others(data):
-    sockets = config.postgres_sockets(data)
+    sockets = short(data)
     assert sockets != data
     with using(data):
         assert sockets.stat().st_mode & 0o077 == 0
         assert sockets.stat().st_uid == data.stat().st_uid
+    assert comes(lambda: not sockets.exists())
 
 
 def test_a_folder_that_somebody_else_made_there_is_refused(tmp_path):
     owner = os.geteuid()
     (tmp_path / "open").mkdir(mode=0o755)
     (tmp_path / "link").symlink_to(tmp_path)
-    make_sockets(tmp_path / "new", owner, os.getegid())
-    make_sockets(tmp_path / "new", owner, os.getegid())
+    make_folder(tmp_path / "new", owner, os.getegid())
+    make_folder(tmp_path / "new", owner, os.getegid())
     for name in ("open", "link"):
         with pytest.raises(CannotStart, match=name):
-            make_sockets(tmp_path / name, owner, os.getegid())
-    with pytest.raises(CannotStart):
-        make_sockets(tmp_path / "new", owner + 1, os.getegid())
+            make_folder(tmp_path / name, owner, os.getegid())
+    with pytest.raises(CannotStart, match="new"):
+        make_folder(tmp_path / "new", owner + 1, os.getegid())
 
 
 def test_where_it_cannot_start_one_sentence_names_the_setting(tmp_path):
@@ -243,7 +251,7 @@ def test_as_root_it_passes_closed_folders_as_another_user(made, tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone becomes another user")
 def test_where_root_may_not_become_another_user_it_says_so(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _name: None)
-    with pytest.raises(CannotStart, match="does not run as root"):
+    with pytest.raises(CannotStart, match="does not run as user 65534"):
         run_as(65534, 65534)
 
 
