@@ -13,7 +13,7 @@ import pytest
 from launcher.environment import inherited
 from launcher.postgres_keeper import beside
 from launcher.postgres_server import OwnPostgres
-from tests.support.keeper import ROOT, is_held
+from tests.support.keeper import ROOT
 from tests.support.parts import POSTGRES, require
 from tests.support.until import comes
 
@@ -77,7 +77,7 @@ def run(copy: Path, *words: str) -> str:
 
 
 def is_kept(copy: Path) -> bool:
-    return is_held(beside(copy / "var" / "postgres", "keeper"))
+    return OwnPostgres(copy / "var" / "postgres")._is_kept()
 
 
 def test_a_command_starts_it_where_it_asks_the_store_and_leaves_none_running(copy):

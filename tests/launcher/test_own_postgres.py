@@ -21,7 +21,7 @@ from launcher.errors import CannotStart
 from launcher.postgres_keeper import beside, run_as
 from launcher.postgres_server import OwnPostgres
 from launcher.sockets import make_folder
-from tests.support.keeper import ROOT, is_held
+from tests.support.keeper import ROOT
 from tests.support.parts import POSTGRES, require
 from tests.support.until import comes
 
@@ -56,7 +56,7 @@ def data(made: Path) -> Iterator[Path]:
 
 
 def is_kept(data: Path) -> bool:
-    return is_held(beside(data, "keeper"))
+    return OwnPostgres(data)._is_kept()
 
 
 @contextmanager
