@@ -29,6 +29,8 @@ from launcher.ports import HOST
 
 # Rounds that count, after one that warms up; booking calls and seconds of visits of a slice.
 ROUNDS, CALLS, VISITS_SECONDS = 9, 4 * CONNECTIONS, 2.0
+# A worker that has just begun takes seconds for its first pages.
+WARM_SECONDS: Final = 6.0
 VISITORS: Final = 4
 # The settings that are guards.
 SHIPPED: Final = (
@@ -43,12 +45,9 @@ SHIPPED: Final = (
     "cluster_size",
 )
 OUT_OF_REACH: Final = "100000"
-ON: Final = dict.fromkeys(SHIPPED, OUT_OF_REACH) | {
-    "offers_stay_seconds": "20",
-    "seconds_per_answer": "0.001",
-    "seconds_to_book": "0.001",
-}
-OFF: Final = dict.fromkeys(SHIPPED, "0") | {"web_room": "never"}
+PACE: Final = {"seconds_per_answer": "0.001", "seconds_to_book": "0.001"}
+ON: Final = dict.fromkeys(SHIPPED, OUT_OF_REACH) | {"offers_stay_seconds": "20"} | PACE
+OFF: Final = dict.fromkeys((*SHIPPED, *PACE), "0")
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,9 @@ def measure(house: House, say: Say) -> Given:
         }
         call = _calls(webs, postcodes, house)
         for number in range(ROUNDS + 1):
+            visit = _visits(postcodes, house, VISITS_SECONDS if number else WARM_SECONDS)
             for name in sorted(webs, reverse=number % 2 == 0):
-                for what, act in (("call", call), ("visit", _visits(postcodes, house))):
+                for what, act in (("call", call), ("visit", visit)):
                     cost = _cost(webs[name], act)
                     if number:
                         costs[what].setdefault(name, []).append(cost)
@@ -106,7 +106,7 @@ def _calls(
         traffic.rehearse(HttpTransport(f"http://{HOST}:{web.port}", traffic.BASE), postcodes[0])
         for web in webs.values()
     ]
-    if len({len(one) for one in patterns}) != 1:
+    if len({len(pattern) for pattern in patterns}) != 1:
         raise CannotMeasure("with guards a call has another number of webhooks than without")
     signer = traffic.Signer(patterns[0])
     callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
@@ -121,10 +121,10 @@ def _calls(
     return act
 
 
-def _visits(postcodes: list[str], house: House) -> Callable[[Web], float]:
+def _visits(postcodes: list[str], house: House, seconds: float) -> Callable[[Web], float]:
     def act(web: Web) -> float:
         seed = time.time_ns() % 2**32
-        plan = visitors.VisitorsPlan(web.port, VISITORS, VISITS_SECONDS, seed, postcodes)
+        plan = visitors.VisitorsPlan(web.port, VISITORS, seconds, seed, postcodes)
         seen = visitors.seen_by(plan, house.folder)
         if faults := seen.faults():
             raise CannotMeasure("; ".join(faults))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import secrets
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from exchange.transport import Transport
 BASE = "https://allo.example"
 TOKEN = "a-token-of-the-bench"  # noqa: S105 - it signs nothing but these requests
 ACCOUNT = "AC00000000000000000000000000000001"
-CALLER = "+33612000000"
 BORN = "12031942"
 # Old enough for the demonstration campaign, whatever the date.
 YEARS = (1939, 1944)
@@ -57,7 +57,8 @@ class TrafficCaller:
 def rehearse(transport: Transport, postcode: str) -> list[Webhook]:
     """Ring, answer the first choice everywhere, be booked. Raises Astray.
 
-    Gives every webhook of the call, the status callback at its end included.
+    Gives every webhook of the call, the status callback at its end included. Each comes from a line
+    of its own: one that was booked just before is asked something else first.
     """
     call = Call(
         url=f"{BASE}/voice/incoming",
@@ -66,7 +67,7 @@ def rehearse(transport: Transport, postcode: str) -> list[Webhook]:
         transport=transport,
         auth_token=TOKEN,
         account_sid=ACCOUNT,
-        sender=CALLER,
+        sender=f"+3360{secrets.randbelow(10**7):07d}",
     ).dial()
     answers = {DATE_KEYS: BORN, POSTCODE_KEYS: postcode}
     for _ in range(MOST_ANSWERS):
