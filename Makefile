@@ -171,6 +171,7 @@ lock: setup-dev ## write requirements*.txt anew from requirements*.in (ARGS=--up
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-dev.in -o requirements-dev.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-sip.in -o requirements-sip.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-audit.in -o requirements-audit.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) --all-extras -c requirements.txt -c requirements-dev.txt -c requirements-sip.txt exchange/pyproject.toml -o exchange/requirements.txt
 
 .PHONY: clean-var
 clean-var: ## forget the data of this copy: bookings, calls, counters (stop it first)

@@ -29,6 +29,7 @@ from bench.servers import (
     wait_until,
 )
 from bench.timing import Growth
+from exchange.testing.ports import free_port
 from exchange.transport import local_session
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.tasks import Ports, deliver, give
@@ -43,7 +44,6 @@ from services.messages.deliver_message import KINDS, LEASE, DeliveryDependencies
 from services.messages.spend import Budgets, BudgetSettings
 from services.messages.topics import Topic
 from services.store import Store
-from tests.support.ports import free_port
 
 SLICE, SLICES = 60, 9
 BODY = (

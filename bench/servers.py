@@ -29,6 +29,7 @@ from sqlalchemy import make_url
 import config
 
 from bench import floors, traffic
+from exchange.testing.ports import free_port
 from launcher.environment import exports, inherited
 from launcher.ports import HOST
 from launcher.processes import signal_group
@@ -38,7 +39,6 @@ from models.database import Database
 from models.migrations.runner import upgrade
 from services.store import NO_LIMITS, Store
 from tests.support.keeper import held, wait_for_keepers
-from tests.support.ports import free_port
 from tests.support.postgres import shared_server
 
 START_SECONDS = 40.0

@@ -7,7 +7,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from exchange.interpreter import ConferenceWait, Gather, QueueWait
-from exchange.tests.conftest import BASE, TOKEN
+from exchange.testing.fixtures import BASE, TOKEN
 from exchange.tests.test_rest import conforms
 from exchange.transport import ConnectFailed
 

@@ -15,7 +15,7 @@ from exchange.orders import Mailbox, Press, Redirect, Ring, StopRinging, read, w
 from exchange.remote import RemoteSwitchboard, Unreachable
 from exchange.rest.app import create_app
 from exchange.subscribers import Taken
-from exchange.tests.conftest import BASE, SID, TOKEN
+from exchange.testing.fixtures import BASE, SID, TOKEN
 from exchange.tests.test_live_calls import SERVICE, makes_call, status, told
 
 ROOT = Path(__file__).parents[2]
@@ -801,7 +801,7 @@ from exchange.legs import drive
 from exchange.remote import RemoteSwitchboard
 from exchange.settings import Settings
 from exchange.switchboard import spawn
-from exchange.tests.conftest import SID, TOKEN, Documents
+from exchange.testing.fixtures import SID, TOKEN, Documents
 
 class Talks:
     def answers(self, call, gather):

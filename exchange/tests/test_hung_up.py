@@ -9,7 +9,7 @@ from exchange.clock import OwnPaced, VirtualClock
 from exchange.interpreter import Call, Gather, HangUp, HungUp, Keys, Silence
 from exchange.legs import drive
 from exchange.orders import Seat
-from exchange.tests.conftest import BASE, SID, TOKEN
+from exchange.testing.fixtures import BASE, SID, TOKEN
 
 ENQUEUE = '<Enqueue action="/after" waitUrl="/wait">fr</Enqueue>'
 SERVICE = {

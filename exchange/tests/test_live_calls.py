@@ -8,7 +8,7 @@ from twilio.request_validator import RequestValidator
 
 from exchange.interpreter import Gather
 from exchange.legs import KeysLeg
-from exchange.tests.conftest import BASE, TOKEN
+from exchange.testing.fixtures import BASE, TOKEN
 from exchange.tests.test_rest import conforms
 
 NUMBER, MOBILE = "+33974750001", "+33612345678"

@@ -6,7 +6,7 @@ import wave
 import pytest
 
 from exchange.media import Recordings, seconds
-from exchange.tests.conftest import BASE, Documents
+from exchange.testing.fixtures import BASE, Documents
 from exchange.transport import ConnectFailed, Reply
 
 

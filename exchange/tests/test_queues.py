@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exchange.interpreter import Gather, QueueWait
-from exchange.tests.conftest import BASE
+from exchange.testing.fixtures import BASE
 from exchange.tests.test_rest import conforms
 
 WAIT = "<Say>Patientez.</Say><Pause length='30'/>"

@@ -8,7 +8,7 @@ from exchange.clock import VirtualClock
 from exchange.interpreter import Call, QueueWait
 from exchange.orders import Mailbox, Redirect, Seat, Seated, read, written
 from exchange.remote import RemoteSwitchboard, Unreachable
-from exchange.tests.conftest import BASE, SID, TOKEN, Documents
+from exchange.testing.fixtures import BASE, SID, TOKEN, Documents
 
 DOCUMENTS = {
     "/in": '<Enqueue waitUrl="/wait" action="/after">fr</Enqueue>',

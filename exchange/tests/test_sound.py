@@ -6,7 +6,7 @@ import pytest
 
 from exchange.interpreter import Call, Heard
 from exchange.interpreter.caller import HOLD_MUSIC
-from exchange.tests.conftest import BASE
+from exchange.testing.fixtures import BASE
 from exchange.transport import ReadTimedOut
 from exchange.twiml import Piece
 

@@ -6,7 +6,7 @@ from exchange.background import Background
 from exchange.clock import VirtualClock, WallClock
 from exchange.interpreter import Call, HangUp, Silence
 from exchange.switchboard import Switchboard
-from exchange.tests.conftest import BASE, SID, TOKEN, Documents
+from exchange.testing.fixtures import BASE, SID, TOKEN, Documents
 
 PATIENCE_S = 20
 JOIN = '<Dial action="/dialled"><Conference beep="false">entry-1</Conference></Dial>'

@@ -16,8 +16,8 @@ import pytest
 
 from cryptography import x509
 
+from exchange.testing.certificates import self_made
 from exchange.transport import ConnectFailed, HttpTransport, Outgoing, cause_of
-from tests.support.certificates import self_made
 
 
 class Secret(NamedTuple):

@@ -15,7 +15,7 @@ from exchange.interpreter import Call, Gather
 from exchange.orders import Drop, Ring
 from exchange.remote import RemoteSwitchboard
 from exchange.settings import Settings
-from exchange.tests.conftest import Served
+from exchange.testing.fixtures import Served
 from models.accounts import staff as staff_rows
 from services.accounts import staff as accounts
 from services.agents import presence

@@ -25,6 +25,7 @@ from honcho.environ import parse_procfile
 import config
 
 from exchange.interpreter import Call
+from exchange.testing.ports import free_port
 from exchange.transport import ConnectFailed, HttpTransport, Outgoing, ReadTimedOut, Reply
 from launcher.environment import empty_metrics, exports, inherited
 from launcher.ports import answers
@@ -33,7 +34,6 @@ from models.clock import DatabaseClock
 from tests.support import parts
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT, keep
-from tests.support.ports import free_port
 from tests.support.postgres import OwnServer, own_server
 from tests.support.until import wait_for
 

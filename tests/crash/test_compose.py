@@ -28,13 +28,13 @@ import psycopg
 import pytest
 
 from commands import assets
+from exchange.testing.ports import free_port
 from launcher.environment import inherited
 from launcher.ports import answers
 from launcher.redis_server import find_redis_server
 from tests.operations.test_production_settings import FIT
 from tests.support import parts
 from tests.support.keeper import ROOT
-from tests.support.ports import free_port
 from tests.support.until import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]

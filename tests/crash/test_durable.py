@@ -16,10 +16,10 @@ from sqlalchemy import text
 
 import wiring
 
+from exchange.testing.ports import free_port
 from launcher.environment import inherited
 from models.database import Database, NotDurable
 from tests.support.keeper import ROOT
-from tests.support.ports import free_port
 from tests.support.postgres import OwnServer
 
 NAME = "durable"

@@ -34,6 +34,7 @@ from sqlalchemy import select
 
 from deploy.rolling import Node, Rolling, Steps
 from exchange.interpreter import Call
+from exchange.testing.ports import free_port
 from exchange.transport import ConnectFailed, HttpTransport, Outgoing, ReadTimedOut, Reply
 from launcher.ports import answers
 from models.call import turns
@@ -44,7 +45,6 @@ from tests.crash.conftest import Town
 from tests.support import parts
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keeper import ROOT
-from tests.support.ports import free_port
 from tests.support.rows import doubles, rows_of, soon
 from tests.support.until import wait_for
 

@@ -19,6 +19,7 @@ import config
 
 from exchange.sip import extra
 from exchange.sip import settings as sip
+from exchange.testing.ports import free_port
 from launcher import redis_server, start
 from launcher.environment import empty_metrics, exports, inherited
 from launcher.errors import CannotStart
@@ -26,7 +27,6 @@ from launcher.ports import HOST, check_port, check_ports, listens
 from launcher.redis_server import choose_redis, find_redis_server
 from launcher.start import folder_lock, lines_to_start, main
 from tests.support.keeper import ROOT
-from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from structlog.testing import capture_logs
 
+from exchange.testing.certificates import self_made
+from exchange.testing.ports import free_port
 from jobs import mailer
 from jobs.mailer import SmtpMailer
 from models.clock import FixedClock
@@ -26,10 +28,8 @@ from services.messages.deliver_message import DeliveryDependencies
 from services.messages.mails import PER_ADDRESS, Mails
 from services.ports import Busy, ProviderRefused
 from tests.messages.test_mails import ANNE, Texts, books, mail_rows
-from tests.support.certificates import self_made
 from tests.support.house import NOON, House, house, mornings
 from tests.support.office import Office
-from tests.support.ports import free_port
 from tests.support.rows import clock_of
 
 # Beside us nobody listens, and the client does not ask for TLS there.

@@ -18,6 +18,7 @@ from aiosmtpd.controller import Controller
 from icalendar import Calendar
 from sqlalchemy import select
 
+from exchange.testing.ports import free_port
 from jobs.mailer import SmtpMailer
 from models.booking import changes
 from models.booking.tables import booking
@@ -37,7 +38,6 @@ from tests.online.test_booking import Visitor
 from tests.online.visitors import LINK
 from tests.support.house import BASE, House, house, mornings
 from tests.support.office import Office
-from tests.support.ports import free_port
 from tests.support.rows import clock_of
 from web.written import DeskWords
 

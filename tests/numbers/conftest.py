@@ -9,8 +9,8 @@ import pytest
 from flask import Flask, request
 
 from exchange.settings import Settings
-from exchange.tests.conftest import SID, TOKEN
-from exchange.tests.tiny_service import twiml
+from exchange.testing.fixtures import SID, TOKEN
+from exchange.testing.tiny_service import twiml
 from tests.numbers.files import EXAMPLE
 from tests.support import parts
 

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from exchange.settings import Settings
-from exchange.tests.conftest import SID, TOKEN
+from exchange.testing.fixtures import SID, TOKEN
 from exchange.transport import WsgiTransport
 from simulator.app import create_app
 from simulator.call import Unusable, called

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from exchange.settings import Settings
-from exchange.tests.sip.house import SipHouse
+from exchange.testing.sip_house import SipHouse
 from exchange.transport import WsgiTransport
 from tests.numbers.files import BRETAGNE
 

@@ -15,6 +15,7 @@ import pytest
 
 from sqlalchemy import text
 
+from exchange.testing.certificates import self_made
 from jobs.certificate import certificate_tasks, expiry, not_after
 from jobs.queues import redis_answers
 from models import attempts
@@ -27,7 +28,6 @@ from models.supervision import alerts
 from services.messages import spend
 from services.operations.certificate import WatchCertificate
 from services.operations.process_counts import CERTIFICATE
-from tests.support.certificates import self_made
 from tests.support.floor import Floor
 from tests.support.house import MOBILE, NOON, House, mornings
 from tests.support.rows import clock_of

@@ -9,7 +9,7 @@ from flask import Flask
 
 from exchange.interpreter import Call, Gather, HangUp, Keys, Silence, Speech
 from exchange.legs import KeysLeg, drive
-from exchange.tests.conftest import BASE, Documents
+from exchange.testing.fixtures import BASE, Documents
 from exchange.transport import Reply, WsgiTransport
 from simulator.answers import AnswersLeg, parse_answers, read_menu, read_question
 from simulator.call import Printer, Reported, TerminalLeg, main

@@ -17,7 +17,7 @@ from exchange.devices import Devices
 from exchange.interpreter import Call, ConferenceWait, HangUp, Keys, QueueWait, Silence
 from exchange.legs import MachineLeg
 from exchange.orders import Seat
-from exchange.tests.conftest import SID, TOKEN
+from exchange.testing.fixtures import SID, TOKEN
 from simulator.agents import Agent
 from simulator.app import create_app
 from simulator.crowd_command import Unusable, command, demonstration_agents, lead, wanted

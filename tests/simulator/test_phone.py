@@ -12,8 +12,8 @@ from flask import Flask, request
 
 from exchange.interpreter import Call, Gather, Keys
 from exchange.messages import Message
-from exchange.tests.conftest import SID, TOKEN
-from exchange.tests.tiny_service import make_service, twiml
+from exchange.testing.fixtures import SID, TOKEN
+from exchange.testing.tiny_service import make_service, twiml
 from exchange.transport import ConnectFailed, Reply, WsgiTransport
 from simulator import browser
 from simulator.answers import AnswersLeg

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from exchange.tests.conftest import BASE
+from exchange.testing.fixtures import BASE
 from simulator.phone import Phone
 
 SERVICE = {

@@ -10,8 +10,7 @@ import pytest
 
 from exchange.settings import Settings
 from exchange.sip.reading import sentences
-from exchange.tests.sip.house import SipHouse
-from exchange.tests.sip.test_sounds import Shelf
+from exchange.testing.sip_house import Shelf, SipHouse
 from exchange.transport import Reply, WsgiTransport
 from tests.support import house as service_house
 from tests.support.house import House, mornings

@@ -16,13 +16,13 @@ import pytest
 import config
 
 from exchange.sip import settings as sip
+from exchange.testing.ports import free_port
 from launcher import processes
 from launcher.environment import exports, inherited
 from launcher.ports import listens
 from launcher.processes import LAUNCH_ID
 from launcher.start import lines_to_start
 from launcher.supervisor import Supervisor
-from tests.support.ports import free_port
 
 PATIENCE_S = 60.0
 LINUX = sys.platform == "linux"

@@ -24,6 +24,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from exchange.settings import Settings
 from exchange.sip.parts import FRAME, FRAME_S, RATE
+from exchange.testing.ports import free_port
 from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
 from jobs import dispatcher
@@ -39,7 +40,6 @@ from simulator.ring.script import is_loud
 from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
-from tests.support.ports import free_port
 from tests.support.running_clock import RunningClock
 from wiring import make_app, make_call_back
 from wiring_parts import Parts, make_control

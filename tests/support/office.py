@@ -20,6 +20,7 @@ from exchange.clock import VirtualClock
 from exchange.faults import Faults
 from exchange.messages import Message
 from exchange.settings import Settings
+from exchange.testing.ports import free_port
 from exchange.transport import WsgiTransport
 from ivr.messenger import TwilioMessenger
 from jobs.relay import sweep
@@ -31,7 +32,6 @@ from services.messages.deliver_message import DeliveryDependencies, deliver_mess
 from services.service import Service
 from simulator.app import create_app
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
-from tests.support.ports import free_port
 from tests.support.rows import clock_of
 from wiring_delivery import make_delivery_dependencies
 

@@ -23,11 +23,11 @@ from urllib.parse import urlencode
 from cryptography import x509
 
 from commands.deploy import OF_A_PROXY
+from exchange.testing.certificates import self_made
+from exchange.testing.ports import free_port
 from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply
 from tests.support import parts
-from tests.support.certificates import self_made
 from tests.support.keeper import ROOT
-from tests.support.ports import free_port
 from tests.support.until import wait_for
 from web import alone
 

@@ -18,10 +18,10 @@ import pytest
 
 from honcho.environ import parse_procfile
 
+from exchange.testing.ports import free_port
 from launcher.ports import HOST
 from models.migrations.runner import upgrade
 from tests.support.keeper import ROOT
-from tests.support.ports import free_port
 from tests.support.until import PATIENCE, wait_for
 
 # KiB of a worker that are in memory for the others as well. It has 65 MiB when it has begun, and 4

@@ -14,7 +14,7 @@ from exchange.sip.calls import caller_of, number_of
 from exchange.sip.settings import Account, Trunk
 from exchange.subscribers import Taken
 from exchange.switchboard import Switchboard
-from exchange.tests.sip.house import BASE, Documents, SipHouse, plan
+from exchange.testing.sip_house import BASE, Documents, SipHouse, plan
 
 MENU = '<Gather action="/picked" numDigits="1"><Say language="fr-FR">Tapez un.</Say></Gather>'
 

@@ -10,7 +10,7 @@ from exchange.orders import Announce, Complete, Redirect, Released
 from exchange.settings import Settings
 from exchange.sip.leg import LEAD_S, TAIL_S
 from exchange.switchboard import Switchboard
-from exchange.tests.sip.house import BASE, Documents, SipHouse
+from exchange.testing.sip_house import BASE, Documents, SipHouse
 
 MENU = (
     '<Gather action="/picked" numDigits="1" timeout="5"><Say language="fr-FR">Tapez un.</Say>'

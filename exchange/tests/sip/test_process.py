@@ -25,9 +25,9 @@ from exchange.settings import Settings
 from exchange.sip import __main__ as command
 from exchange.sip import extra
 from exchange.sip.settings import DEVELOPMENT_PASSWORD
+from exchange.testing.ports import free_port
 from exchange.tests.sip.sip_client import SipClient
 from exchange.transport import HttpTransport
-from tests.support.ports import free_port
 
 # Never a measure: how long a test waits for what must come.
 PATIENCE_S = 60.0

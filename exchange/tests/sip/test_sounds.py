@@ -3,9 +3,7 @@
 import logging
 import threading
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,37 +11,13 @@ from exchange.sip.kept import OVERHEAD
 from exchange.sip.narrow import Narrow, narrowed, spoken
 from exchange.sip.parts import pcm_of
 from exchange.sip.settings import FETCHED_BYTES
-from exchange.sip.sounds import AGAIN_S, FRESH_S, MOST_URLS, Sounds, Unplayable, decoded
+from exchange.sip.sounds import AGAIN_S, FRESH_S, MOST_URLS, Unplayable, decoded
+from exchange.testing.sip_house import BASE, Shelf
 from exchange.tests.sip.tones import audioop, decibels, riff, tone, wav
-from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply
+from exchange.transport import ConnectFailed, ReadTimedOut, Reply
 
-BASE = "http://service.test"
 # Half a second of 1 kHz, encoded by LAME: 16 kHz, 16 kbit/s.
 MP3 = (Path(__file__).parent / "tone.mp3").read_bytes()
-
-
-class Shelf:
-    """A service that has recordings, and the sounds fetched from it."""
-
-    def __init__(self, recordings: Mapping[str, Reply | Exception], **settings: Any) -> None:
-        self.recordings = {f"{BASE}{path}": reply for path, reply in recordings.items()}
-        self.asked: list[str] = []
-        self.now = 1000.0
-        self.before: Callable[[], object] = str
-        self.sounds = Sounds(self, now=lambda: self.now, **settings)
-
-    def send(self, request: Outgoing) -> Reply:
-        self.before()
-        self.asked.append(request.url.removeprefix(BASE))
-        reply = self.recordings.get(request.url, Reply(404, b"<html>"))
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    def plays(self, path: str) -> float | None:
-        """Return how many seconds are heard of it, or None."""
-        sound = self.sounds.of(f"{BASE}{path}")
-        return None if sound is None else sound.seconds
 
 
 def recording(seconds: float = 1.0) -> Reply:

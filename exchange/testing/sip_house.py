@@ -10,7 +10,7 @@ import heapq
 import itertools
 import threading
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from types import MappingProxyType
@@ -484,3 +484,27 @@ class SipHouse:
             self.time.pass_by(LEAD_S)
         leg = telephone.ear
         return Caller(self, telephone, leg.call if isinstance(leg, SipLeg) else None)
+
+
+class Shelf:
+    """A service that has recordings, and the sounds fetched from it."""
+
+    def __init__(self, recordings: Mapping[str, Reply | Exception], **settings: Any) -> None:
+        self.recordings = {f"{BASE}{path}": reply for path, reply in recordings.items()}
+        self.asked: list[str] = []
+        self.now = 1000.0
+        self.before: Callable[[], object] = str
+        self.sounds = Sounds(self, now=lambda: self.now, **settings)
+
+    def send(self, request: Outgoing) -> Reply:
+        self.before()
+        self.asked.append(request.url.removeprefix(BASE))
+        reply = self.recordings.get(request.url, Reply(404, b"<html>"))
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def plays(self, path: str) -> float | None:
+        """Return how many seconds are heard of it, or None."""
+        sound = self.sounds.of(f"{BASE}{path}")
+        return None if sound is None else sound.seconds

@@ -6,7 +6,7 @@ from typing import Any
 from exchange.clock import VirtualClock
 from exchange.interpreter import Call
 from exchange.rest.app import create_app
-from exchange.tests.conftest import BASE, SID, TOKEN, Documents
+from exchange.testing.fixtures import BASE, SID, TOKEN, Documents
 from exchange.transport import Outgoing
 
 START = datetime(2021, 2, 1, 9, 0, tzinfo=UTC)
