@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 
+from itertools import chain
+
 from packaging.requirements import Requirement
 
 from tests.support.keeper import ROOT
@@ -26,7 +28,8 @@ def test_the_locks_of_the_service_have_the_versions_that_the_exchange_runs_with(
 
 def test_the_lock_of_the_exchange_is_that_of_its_project():
     project = tomllib.loads((ROOT / "exchange" / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    extras = chain.from_iterable(project["optional-dependencies"].values())
+    wanted = [*project["dependencies"], *extras]
     theirs = pinned("exchange/requirements.txt")
     for one in map(Requirement, wanted):
         assert one.specifier.contains(theirs[one.name]), one
