@@ -29,7 +29,6 @@ import config
 import ivr.agent_lines
 import ivr.callback_lines
 import ivr.crowded
-import ivr.direct
 import ivr.signature
 import ivr.sms
 import ivr.voice
@@ -237,11 +236,6 @@ def make_app(parts: Parts) -> Flask:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.operations.metrics.register(app)
-    if not settings.otel_exporter_otlp_endpoint:
-        # Spans of a webhook are made by what the framework calls before and after it.
-        app.wsgi_app = ivr.direct.DirectWebhooks(  # type: ignore[method-assign]
-            app.wsgi_app, check, ivr.voice.Answers(conversation, addresses, crowd).by_path
-        )
     answers = StoreAnswers(store.database)
     web.public.unanswered.register(app, answers)
     _put_gate_in_front(app, parts, load_shedder, answers)

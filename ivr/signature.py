@@ -7,15 +7,11 @@ and query: what the server behind a proxy sees is of no use. Whatever goes wrong
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 
-from base64 import b64encode
 from collections.abc import Sequence
-from io import BytesIO
-from typing import Any, cast
-from urllib.parse import unquote
+from typing import cast
 
 import structlog
 
@@ -33,7 +29,6 @@ MOST_BYTES = 64 * 1024
 _PLAIN = re.compile(r"[!-~]*")
 # Names of fields, one a line.
 _NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?:\n[A-Za-z][A-Za-z0-9_.-]*)*")
-_LENGTH = re.compile(r"[1-9][0-9]{0,5}")
 _CALL = re.compile(r"CA[0-9a-f]{32}")
 _MESSAGE = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
 _CONFERENCE = re.compile(r"CF[0-9a-f]{32}")
@@ -69,7 +64,6 @@ class SignatureCheck:
         self._base = public_base_url
         self._account_sid = account_sid
         self._validators = [RequestValidator(token) for token in tokens if token]
-        self._keys = [token.encode() for token in tokens if token]
 
     def check(self, incoming: Request) -> None:
         """Raises NotSigned, or whatever a mangled request makes the parsers raise."""
@@ -85,35 +79,6 @@ class SignatureCheck:
             if values and not _NAMES.fullmatch("\n".join(values)):
                 raise NotSigned("field_name")
         self._check_ids(incoming)
-
-    def read_plain(self, environ: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]] | None:
-        """The fields of the form and of the address of a webhook of a call, in one pass.
-
-        None where it is not plainly one that `check` lets in: that is to look at it then. The body
-        can be read once more in any case. The same is read as by the parsers behind `check`.
-        """
-        signature = environ.get("HTTP_X_TWILIO_SIGNATURE")
-        length = environ.get("CONTENT_LENGTH") or ""
-        if not signature or environ.get("CONTENT_TYPE") != FORM or not _LENGTH.fullmatch(length):
-            return None
-        path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
-        if int(length) > MOST_BYTES or not _PLAIN.fullmatch(path + query):
-            return None
-        raw = environ["wsgi.input"].read(int(length))
-        environ["wsgi.input"] = BytesIO(raw)
-        try:
-            form, args = _fields(raw.decode("ascii")), _fields(query) if query else {}
-        except ValueError:
-            return None
-        signed = f"{self._base}{path}?{query}" if query else self._base + path
-        over = (signed + "".join([name + form[name] for name in sorted(form)])).encode()
-        if not any(
-            hmac.compare_digest(b64encode(hmac.digest(key, over, hashlib.sha1)), signature.encode())
-            for key in self._keys
-        ):
-            return None
-        is_ours = form.get("AccountSid") == self._account_sid
-        return (form, args) if is_ours and _CALL.fullmatch(form.get("CallSid", "")) else None
 
     def _check_shape(self, incoming: Request) -> None:
         if incoming.mimetype != FORM:
@@ -152,21 +117,6 @@ class SignatureCheck:
                 raise NotSigned("call_id")
         elif not _MESSAGE.fullmatch(form.get("MessageSid", "")):
             raise NotSigned("message_id")
-
-
-def _fields(encoded: str) -> dict[str, str]:
-    """What a form is made of. Raises ValueError where that is not plain: see `check`."""
-    pairs = [pair.partition("=") for pair in encoded.split("&")]
-    names = [name for name, _, _ in pairs]
-    if "" in [equals for _, equals, _ in pairs] or not _NAMES.fullmatch("\n".join(names)):
-        raise ValueError("names")
-    # All values at once: each look for what stands for a letter costs as much for one as for all.
-    joined = "\n".join([value for _, _, value in pairs]).replace("+", " ")
-    values = (unquote(joined, errors="strict") if "%" in joined else joined).split("\n")
-    found = dict(zip(names, values, strict=False))
-    if not len(found) == len(names) == len(values):
-        raise ValueError("said twice, or in several lines")
-    return found
 
 
 def _fits(validator: RequestValidator, url: str, fields: _Fields, signature: str) -> bool:

@@ -44,10 +44,8 @@ def blueprint(
 
     `crowd` has the short answer for new calls where they are too many.
     """
-    answers = Answers(conversation, addresses, crowd).by_path
     voice = Blueprint("voice", __name__, url_prefix=PREFIX)
-    for path, answer in answers.items():
-        name = path.removeprefix(f"{PREFIX}/")
+    for name, answer in Answers(conversation, addresses, crowd).by_name.items():
         voice.add_url_rule(f"/{name}", name, _view(answer), methods=["POST"])
     return voice
 
@@ -71,9 +69,9 @@ class Answers:
         self._crowd = crowd
 
     @property
-    def by_path(self) -> dict[str, Callable[[Fields, Fields], str]]:
-        """Each by the whole path of its webhook."""
-        named = {
+    def by_name(self) -> dict[str, Callable[[Fields, Fields], str]]:
+        """Each by the last part of its webhook's path."""
+        named: dict[str, Callable[[Fields, Fields], str]] = {
             "incoming": self.incoming,
             "turn": self.turn,
             "fallback": self.fallback,
@@ -81,7 +79,7 @@ class Answers:
         }
         if self._crowd is not None:
             named["crowded"] = self.crowded
-        return {f"{PREFIX}/{name}": answer for name, answer in named.items()}
+        return named
 
     def incoming(self, form: Fields, _args: Fields) -> str:
         short = self._crowd.answer(form) if self._crowd else None
